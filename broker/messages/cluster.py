@@ -1,0 +1,347 @@
+"""What gateways, session actors, pool and ledger say to one another over trunks and links.
+
+Never seen by a widget. Every call is a request model, a reply model and a method name; notices
+are models sent one way. Versions N and N-1 read each other: readers here ignore unknown fields.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from broker.messages.parts import EngagementIds
+from broker.words import EndReason, Mode, Reach, Role, SessionPhase, Surface
+
+
+class Internal(BaseModel):
+    """Base of what stays inside the cluster."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def to_bytes(self) -> bytes:
+        return self.model_dump_json().encode()
+
+
+M = TypeVar("M", bound=Internal)
+
+
+def read(model: type[M], data: bytes) -> M:
+    """Read one internal message. Raises pydantic's ValidationError: a mistake of ours."""
+    return model.model_validate_json(data)
+
+
+class Principal(Internal):
+    """Who a gateway has made sure is speaking, by token. Wins over anything an SDK says."""
+
+    role: Role
+    account_id: str
+    agent_id: str | None = None
+    """Agents and supervisors."""
+    visitor_id: str | None = None
+    claim_hash: str | None = None
+    """Consumers: SHA-256 of the claim secret, hexadecimal."""
+    guest_invitation_id: str | None = None
+    """Guests: the link that was consumed."""
+    participant_id: str | None = None
+    """Set when the token is bound to a participant of the session (guest, resume)."""
+    name: str = ""
+    picture: str | None = None
+    verified: bool = False
+    """Whether more than ids that any page could claim proves who this is."""
+
+
+class LinkHello(Internal):
+    """First words on a ledger link, after the challenge."""
+
+    kind: Literal["gateway", "session", "pool", "keeper"]
+    member_id: str
+    """Random, one per process life."""
+    node: str
+    protocol: int = 1
+
+
+class SessionMember(Internal):
+    """Method `session.enlist`: a session actor says what it is when its link is new."""
+
+    method: ClassVar[str] = "session.enlist"
+    member_id: str
+    node: str
+    host: str
+    port: int
+    """Where the actor listens for trunks."""
+    session_id: str | None = None
+    """What it holds already, when the link is not the first."""
+    epoch: int = 0
+
+
+class Enlisted(Internal):
+    """The ledger took note. `keep` false: the session is not this actor's any more."""
+
+    term: int
+    keep: bool
+
+
+class TrunkHello(Internal):
+    """First words on a trunk: one widget connection, and who speaks on it."""
+
+    session_id: str
+    epoch: int
+    connection_id: str
+    gateway_id: str
+    principal: Principal
+    surface: Surface
+    visible: bool
+    last_seq: int | None = None
+    """What a returning connection has seen; `None`: send a snapshot."""
+    engagement: EngagementIds | None = None
+
+
+class TrunkReady(Internal):
+    """The actor took the connection. What a gateway needs to seal a resume token."""
+
+    participant_id: str
+    epoch: int
+
+
+class TrunkClose(Internal):
+    """The actor ends a connection: the WebSocket closes with this code."""
+
+    code: int
+    reason: str
+    to_waiting: bool = False
+    """Keep the WebSocket: the connection goes back to waiting (or to an idle agent)."""
+
+
+class Location(Internal):
+    """Where a session lives now."""
+
+    session_id: str
+    epoch: int
+    host: str
+    port: int
+    account_id: str
+    engagement_key: str
+
+
+class Done(Internal):
+    """A reply that says only: it is so now."""
+
+
+class PresencePut(Internal):
+    """A waiting connection may be rung under these keys. Said again when something changes."""
+
+    method: ClassVar[str] = "presence.put"
+    connection_id: str
+    account_id: str
+    keys: list[str]
+    surface: Surface
+    visible: bool
+    claim_hash: str | None = None
+
+
+class PresenceDrop(Internal):
+    """The waiting connection is gone."""
+
+    method: ClassVar[str] = "presence.drop"
+    connection_id: str
+
+
+class PresenceWatch(Internal):
+    """An agent's connection wants to know whether the consumer could be rung."""
+
+    method: ClassVar[str] = "presence.watch"
+    connection_id: str
+    account_id: str
+    key: str
+
+
+class PresenceUnwatch(Internal):
+    """The agent's connection does not want to know any more."""
+
+    method: ClassVar[str] = "presence.unwatch"
+    connection_id: str
+
+
+class PresenceState(Internal):
+    """Reply to put and watch, and the body of notice `presence.changed`."""
+
+    connection_id: str
+    reach: Reach = Reach.ABSENT
+    surfaces: list[Surface] = []
+    live: Location | None = None
+    """The live session of this engagement, if there is one."""
+
+
+class SessionOpen(Internal):
+    """Give this engagement a session. Raises already_live (Conflict), no_capacity."""
+
+    method: ClassVar[str] = "session.open"
+    account_id: str
+    engagement_key: str
+    ids: EngagementIds
+    mode: Mode
+    owner: Principal
+
+
+class SessionLocate(Internal):
+    """Where is it? Raises unknown_session, session_ended (Gone)."""
+
+    method: ClassVar[str] = "session.locate"
+    session_id: str
+
+
+class SessionTakeover(Internal):
+    """The trunk of this tenure broke: make sure somebody holds the session. Idempotent."""
+
+    method: ClassVar[str] = "session.takeover"
+    session_id: str
+    observed_epoch: int
+
+
+class GuestLocate(Internal):
+    """Which session does this guest code open? Consumes nothing."""
+
+    method: ClassVar[str] = "guest.locate"
+    code_hash: str
+
+
+class GuestLocated(Internal):
+    """The link's session."""
+
+    location: Location
+    guest_invitation_id: str
+
+
+class JournalEntry(Internal):
+    """One event as it is stored: its order within the session, wall time, and what happened."""
+
+    seq: int
+    at_ms: int
+    type: str
+    version: int
+    body: dict[str, Any]
+
+
+class Subject(Internal):
+    """What is known about a participant beside the journal, so that it can be erased."""
+
+    participant_id: str
+    body: dict[str, Any]
+
+
+class SessionAssign(Internal):
+    """Ledger to standby: you are this session now. Nothing leaves before the ledger commits."""
+
+    method: ClassVar[str] = "session.assign"
+    session_id: str
+    epoch: int
+    account_id: str
+    engagement_key: str
+    ids: EngagementIds
+    mode: Mode
+    owner: Principal
+    policy: dict[str, Any]
+
+
+class SessionContinue(Internal):
+    """Ledger to standby: take this session over from its journal."""
+
+    method: ClassVar[str] = "session.continue"
+    session_id: str
+    epoch: int
+    account_id: str
+    engagement_key: str
+    ids: EngagementIds
+    policy: dict[str, Any]
+    entries: list[JournalEntry]
+    subjects: list[Subject]
+
+
+class Journalled(Internal):
+    """A standby's answer to assign or continue: the first events, for the ledger to commit."""
+
+    entries: list[JournalEntry]
+    subjects: list[Subject]
+
+
+class SessionCommitted(Internal):
+    """Notice ledger to actor, `session.committed`: the assignment is durable; serve."""
+
+    session_id: str
+    epoch: int
+
+
+class JournalAppend(Internal):
+    """Make these events durable. Idempotent by (session, epoch, seq); an old epoch is refused."""
+
+    method: ClassVar[str] = "journal.append"
+    session_id: str
+    epoch: int
+    entries: list[JournalEntry]
+    subjects: list[Subject] = []
+
+
+class SessionAttach(Internal):
+    """Notice ledger to gateway, `session.attach`: dial this session for that waiting connection."""
+
+    connection_id: str
+    location: Location
+
+
+class SessionRelocated(Internal):
+    """Notice ledger to gateway, `session.relocated`: another actor holds the session."""
+
+    location: Location
+
+
+class PoolLevel(Internal):
+    """Notice ledger to pool, `pool.level`: how many standbys wait, and how much they are wanted."""
+
+    standbys: int
+    live: int
+    queued: int
+    members: list[str] = []
+
+
+class RecordQuery(Internal):
+    """Read the records of sessions, newest first."""
+
+    method: ClassVar[str] = "record.list"
+    account_id: str | None = None
+    phase: SessionPhase | None = None
+    engagement_key: str | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+class RecordGet(Internal):
+    """Read one record. Raises unknown_session."""
+
+    method: ClassVar[str] = "record.get"
+    session_id: str
+    account_id: str | None = None
+
+
+class SessionRecord(Internal):
+    """What is known of one session, joined with its subjects."""
+
+    session_id: str
+    account_id: str
+    engagement_key: str
+    ids: EngagementIds
+    epoch: int
+    phase: SessionPhase
+    mode: Mode
+    created_ms: int
+    ended_ms: int | None = None
+    end_reason: EndReason | None = None
+    events: list[JournalEntry] = []
+    subjects: list[Subject] = []
+
+
+class RecordPage(Internal):
+    """One page of records (without their events), and where the next begins."""
+
+    records: list[SessionRecord]
+    cursor: str | None = None

@@ -1,0 +1,271 @@
+"""Broker to widget: facts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from broker.errors import ErrorCode
+from broker.messages.parts import (
+    GuestInvitationView,
+    InvitationView,
+    MediaLimits,
+    Part,
+    ReachView,
+    RosterEntry,
+    SeatAssignment,
+)
+from broker.words import Capability, EndReason, LeaveReason, Mode, PublishSource, Role
+
+
+class ConnectionWelcome(Part):
+    """The hello was accepted. Without a session the connection is *waiting* (or an idle agent)."""
+
+    type: Literal["connection.welcome"] = "connection.welcome"
+    reply_to: str
+    revision: int
+    connection_id: str
+    role: Role
+    in_session: bool
+    """Whether a `session.snapshot` follows at once."""
+
+
+class ConnectionPong(Part):
+    """Answer to `connection.ping`."""
+
+    type: Literal["connection.pong"] = "connection.pong"
+
+
+class RequestDone(Part):
+    """The request took effect and is durable."""
+
+    type: Literal["request.done"] = "request.done"
+    reply_to: str
+    seq: int | None = None
+
+
+class RequestRefused(Part):
+    """The request had no effect. `reply_to` is absent when the message could not be read."""
+
+    type: Literal["request.refused"] = "request.refused"
+    reply_to: str | None
+    code: ErrorCode
+    message: str
+    retryable: bool
+    seq: int | None = None
+
+
+class ReachChanged(Part):
+    """Agent without a session: whether the consumer could be rung now."""
+
+    type: Literal["reach.changed"] = "reach.changed"
+    consumer: ReachView
+
+
+class SessionSnapshot(Part):
+    """The whole session as this participant may see it: on joining, resuming and takeover."""
+
+    type: Literal["session.snapshot"] = "session.snapshot"
+    seq: int
+    session_id: str
+    epoch: int
+    participant_id: str
+    role: Role
+    mode: Mode
+    """The participant's own mode."""
+    attendance: str
+    """`lobby`, `present` or `invited` (a consumer who has not answered)."""
+    capabilities: list[Capability]
+    roster: list[RosterEntry]
+    invitation: InvitationView | None
+    guest_invitations: list[GuestInvitationView]
+    seats: list[SeatAssignment]
+    media: MediaLimits
+    started_ms_ago: int
+
+
+class ResumeRenewed(Part):
+    """The sealed token to give back in the next hello; comes from the gateway, outside `seq`."""
+
+    type: Literal["resume.renewed"] = "resume.renewed"
+    resume: str
+
+
+class InvitationChanged(Part):
+    """The invitation moved on; the whole of it."""
+
+    type: Literal["invitation.changed"] = "invitation.changed"
+    seq: int
+    invitation: InvitationView
+
+
+class InvitationElsewhere(Part):
+    """Another surface of this person answered; this one stops ringing."""
+
+    type: Literal["invitation.elsewhere"] = "invitation.elsewhere"
+    seq: int
+    invitation_id: str
+
+
+class RosterChanged(Part):
+    """The whole roster; a later one replaces an earlier one that was not yet written."""
+
+    type: Literal["roster.changed"] = "roster.changed"
+    seq: int
+    roster: list[RosterEntry]
+
+
+class RightsChanged(Part):
+    """What this participant may do now."""
+
+    type: Literal["rights.changed"] = "rights.changed"
+    seq: int
+    mode: Mode
+    capabilities: list[Capability]
+
+
+class GuestInvited(Part):
+    """The guest link asked for. The code stands in the fragment and is shown only here."""
+
+    type: Literal["guest.invited"] = "guest.invited"
+    reply_to: str
+    seq: int
+    guest_invitation_id: str
+    url: str
+    expires_in_ms: int
+
+
+class GuestsChanged(Part):
+    """The open guest links, for those who may invite."""
+
+    type: Literal["guests.changed"] = "guests.changed"
+    seq: int
+    guest_invitations: list[GuestInvitationView]
+
+
+class ParticipantMuted(Part):
+    """A moderator stopped what this widget sends; it must show that and stop its tracks."""
+
+    type: Literal["participant.muted"] = "participant.muted"
+    seq: int
+    by_participant_id: str
+    sources: list[PublishSource]
+
+
+class MediaAnswer(Part):
+    """The relay's SDP answer."""
+
+    type: Literal["media.answer"] = "media.answer"
+    reply_to: str
+    seq: int
+    transport_id: str
+    epoch: int
+    sdp: str
+
+
+class MediaSeats(Part):
+    """Changes of who sits where; slots not named keep their person."""
+
+    type: Literal["media.seats"] = "media.seats"
+    seq: int
+    epoch: int
+    seats: list[SeatAssignment]
+
+
+class MediaTransport(Part):
+    """How the relay sees one of this participant's transports."""
+
+    type: Literal["media.transport"] = "media.transport"
+    seq: int
+    epoch: int
+    transport_id: str
+    state: str
+    """`connecting`, `connected`, `reconnecting` or `closed`."""
+
+
+class MediaSpeaker(Part):
+    """Who speaks; at most five times a second."""
+
+    type: Literal["media.speaker"] = "media.speaker"
+    seq: int
+    participant_id: str | None
+
+
+class MediaLayers(Part):
+    """Which encodings of one source anybody needs; the widget turns the others off."""
+
+    type: Literal["media.layers"] = "media.layers"
+    seq: int
+    source: PublishSource
+    rids: list[str]
+
+
+class MediaQuality(Part):
+    """How good one participant's media are, and why."""
+
+    type: Literal["media.quality"] = "media.quality"
+    seq: int
+    participant_id: str
+    grade: str
+    """`good`, `fair` or `poor`."""
+    reason: str | None
+
+
+class SessionMoved(Part):
+    """Another actor holds the session now: build a new peer connection with the same tracks."""
+
+    type: Literal["session.moved"] = "session.moved"
+    epoch: int
+
+
+class SessionLeft(Part):
+    """This participant is no longer in the session."""
+
+    type: Literal["session.left"] = "session.left"
+    seq: int
+    reason: LeaveReason
+
+
+class SessionEnded(Part):
+    """The session is over for everybody."""
+
+    type: Literal["session.ended"] = "session.ended"
+    seq: int
+    session_id: str
+    reason: EndReason
+
+
+BrokerMessage = Annotated[
+    ConnectionWelcome
+    | ConnectionPong
+    | RequestDone
+    | RequestRefused
+    | ReachChanged
+    | SessionSnapshot
+    | ResumeRenewed
+    | InvitationChanged
+    | InvitationElsewhere
+    | RosterChanged
+    | RightsChanged
+    | GuestInvited
+    | GuestsChanged
+    | ParticipantMuted
+    | MediaAnswer
+    | MediaSeats
+    | MediaTransport
+    | MediaSpeaker
+    | MediaLayers
+    | MediaQuality
+    | SessionMoved
+    | SessionLeft
+    | SessionEnded,
+    Field(discriminator="type"),
+]
+
+BROKER_MESSAGES: tuple[type[Part], ...] = get_args(get_args(BrokerMessage)[0])
+
+
+def encode(message: Part) -> bytes:
+    """Write one message of the broker as UTF-8 JSON."""
+    return message.model_dump_json().encode()

@@ -1,0 +1,204 @@
+"""Sans-I/O framing of trunks and ledger links.
+
+A frame is a 4-byte big-endian length of what follows, a kind byte, and a body. Widget messages
+travel as they came from the WebSocket, so neither end of a trunk reads JSON to forward it.
+
+`FrameLink` has the methods of an `asyncio.Protocol` without importing asyncio: hand it to any
+loop, or feed it bytes in a test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Protocol
+
+from broker.errors import ErrorCode, Malformed
+
+MAX_FRAME_BYTES = 4 * 1024 * 1024
+NONCE_BYTES = 32
+_HEADER_BYTES = 4
+
+
+class Frame(IntEnum):
+    """What a frame is. CHALLENGE to REFUSED make the handshake, CALL to NOTICE a ledger link."""
+
+    CHALLENGE = 1
+    HELLO = 2
+    READY = 3
+    REFUSED = 4
+    MESSAGE = 5
+    PING = 6
+    PONG = 7
+    CLOSE = 8
+    CALL = 9
+    RESULT = 10
+    FAULT = 11
+    NOTICE = 12
+
+
+_KINDS = {int(kind): kind for kind in Frame}
+
+
+def encode_frame(kind: Frame, body: bytes = b"") -> bytes:
+    """Put one frame into bytes."""
+    return (len(body) + 1).to_bytes(_HEADER_BYTES, "big") + bytes((kind,)) + body
+
+
+class FrameDecoder:
+    """Bytes in, frames out; holds at most one incomplete frame."""
+
+    def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[Frame, bytes]]:
+        """Take bytes as they came and return the frames that are now complete.
+
+        Raises:
+            Malformed: an unknown kind, or a frame above the limit. The stream is lost then.
+        """
+        buffer = self._buffer
+        buffer += data
+        frames: list[tuple[Frame, bytes]] = []
+        start = 0
+        available = len(buffer)
+        while available - start >= _HEADER_BYTES:
+            length = int.from_bytes(buffer[start : start + _HEADER_BYTES], "big")
+            if not 1 <= length <= self._limit:
+                raise Malformed(ErrorCode.MALFORMED, "The frame's length is out of bounds.")
+            end = start + _HEADER_BYTES + length
+            if available < end:
+                break
+            kind = _KINDS.get(buffer[start + _HEADER_BYTES])
+            if kind is None:
+                raise Malformed(ErrorCode.MALFORMED, "The frame is of no known kind.")
+            frames.append((kind, bytes(buffer[start + _HEADER_BYTES + 1 : end])))
+            start = end
+        if start:
+            del buffer[:start]
+        return frames
+
+
+def prove(key: bytes, nonce: bytes, hello: bytes) -> bytes:
+    """Prove that the dialler knows the cluster's trunk key: 32 bytes, good for one nonce only."""
+    return hmac.digest(key, b"switchboard trunk\x00" + nonce + hello, hashlib.sha256)
+
+
+def sealed_hello(key: bytes, nonce: bytes, hello: bytes) -> bytes:
+    """Build the body of a HELLO frame: proof, then the hello it proves."""
+    return prove(key, nonce, hello) + hello
+
+
+def open_hello(key: bytes, nonce: bytes, body: bytes) -> bytes | None:
+    """Return the hello when its proof holds for this nonce, else `None`."""
+    proof, hello = body[:32], body[32:]
+    return hello if hmac.compare_digest(proof, prove(key, nonce, hello)) else None
+
+
+class ByteTransport(Protocol):
+    """What a link needs of an `asyncio.Transport`."""
+
+    def write(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+    def is_closing(self) -> bool: ...
+    def get_write_buffer_size(self) -> int: ...
+
+
+class FrameLink:
+    """One end of a trunk or ledger link.
+
+    Either end may close it; `on_lost` is told exactly once. Closing closes nothing else. A frame
+    that cannot be read closes the link: the stream has lost its step.
+    """
+
+    def __init__(
+        self,
+        on_frame: Callable[[FrameLink, Frame, bytes], None],
+        on_lost: Callable[[FrameLink], None],
+        *,
+        on_made: Callable[[FrameLink], None] | None = None,
+        on_drained: Callable[[FrameLink], None] | None = None,
+        limit: int = MAX_FRAME_BYTES,
+    ) -> None:
+        self._on_frame = on_frame
+        self._on_lost = on_lost
+        self._on_made = on_made
+        self._on_drained = on_drained
+        self._decoder = FrameDecoder(limit)
+        self._transport: ByteTransport | None = None
+        self._lost = False
+        self.writable = True
+        """False between the transport's pause and resume: the far side is slow."""
+
+    def connection_made(self, transport: ByteTransport) -> None:
+        self._transport = transport
+        if self._on_made is not None:
+            self._on_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            frames = self._decoder.feed(data)
+        except Malformed:
+            self.abort()
+            return
+        for kind, body in frames:
+            if self._lost:
+                return
+            self._on_frame(self, kind, body)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        if self._on_drained is not None:
+            self._on_drained(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._lost:
+            return
+        self._lost = True
+        self._on_lost(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._lost or self._transport is None or self._transport.is_closing()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes handed over and not yet taken by the kernel."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def send(self, kind: Frame, body: bytes = b"") -> bool:
+        """Write one frame; False when the link is closed already."""
+        if self.closed:
+            return False
+        assert self._transport is not None
+        self._transport.write(encode_frame(kind, body))
+        return True
+
+    def send_encoded(self, frame: bytes) -> bool:
+        """Write a frame that `encode_frame` made once for many links."""
+        if self.closed:
+            return False
+        assert self._transport is not None
+        self._transport.write(frame)
+        return True
+
+    def close(self) -> None:
+        """End the link after what was written; harmless when closed."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End the link at once, dropping what was not sent."""
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,114 @@
+"""The closed sets of words that state, events and wire share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a participant is in a session."""
+
+    AGENT = "agent"
+    CONSUMER = "consumer"
+    GUEST = "guest"
+    SUPERVISOR = "supervisor"
+
+
+class Mode(StrEnum):
+    """What an invitation proposes and a participant takes part with."""
+
+    VIDEO = "video"
+    VOICE = "voice"
+
+
+class Surface(StrEnum):
+    """One widget of a person."""
+
+    AGENT_FRAME = "agent_frame"
+    POP_OUT = "pop_out"
+    LAUNCHER = "launcher"
+    WINDOW = "window"
+    GUEST_PAGE = "guest_page"
+
+
+class Capability(StrEnum):
+    """One thing a participant may do; enforced in the core and in the relay."""
+
+    SEND_AUDIO = "send_audio"
+    SEND_VIDEO = "send_video"
+    SEND_SCREEN = "send_screen"
+    INVITE = "invite"
+    ADMIT = "admit"
+    MODERATE = "moderate"
+    END_FOR_ALL = "end_for_all"
+
+
+class Attendance(StrEnum):
+    """Where a participant stands with respect to the session."""
+
+    LOBBY = "lobby"
+    PRESENT = "present"
+    RECONNECTING = "reconnecting"
+    LEFT = "left"
+
+
+class InvitationState(StrEnum):
+    """The life of the invitation from agent to consumer."""
+
+    SENT = "sent"
+    RINGING = "ringing"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class SessionPhase(StrEnum):
+    """The life of a session."""
+
+    NEW = "new"
+    OPEN = "open"
+    ENDED = "ended"
+
+
+class EndReason(StrEnum):
+    """Why a session ended."""
+
+    ENDED_BY_AGENT = "ended_by_agent"
+    ENDED_BY_CONSUMER = "ended_by_consumer"
+    ENDED_BY_SUPERVISOR = "ended_by_supervisor"
+    ENDED_BY_BACKEND = "ended_by_backend"
+    NOBODY_LEFT = "nobody_left"
+    AGENT_ABSENT = "agent_absent"
+    AGENT_AND_CONSUMER_ABSENT = "agent_and_consumer_absent"
+    INVITATION_LAPSED = "invitation_lapsed"
+    TOO_LONG = "too_long"
+    TAKEOVER_EXHAUSTED = "takeover_exhausted"
+    LOST = "lost"
+
+
+class LeaveReason(StrEnum):
+    """Why a participant left."""
+
+    LEFT = "left"
+    REMOVED = "removed"
+    GRACE_OVER = "grace_over"
+    NOT_ADMITTED = "not_admitted"
+    SESSION_ENDED = "session_ended"
+
+
+class PublishSource(StrEnum):
+    """What a participant can publish."""
+
+    MICROPHONE = "microphone"
+    CAMERA = "camera"
+    SCREEN = "screen"
+
+
+class Reach(StrEnum):
+    """What an agent can know of a consumer before any session: is anybody there to be rung?"""
+
+    ABSENT = "absent"
+    HIDDEN = "hidden"
+    REACHABLE = "reachable"
