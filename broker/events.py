@@ -1,0 +1,287 @@
+"""What happened in a session: journalled, sent by webhooks, replayed by a takeover.
+
+Events carry opaque participant ids only; names and host ids stand in *subjects* beside the
+journal, secrets as hashes. `at_ms` is wall time of the actor, in milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, ClassVar, get_args, get_type_hints
+
+from broker.words import Capability, EndReason, LeaveReason, Mode, Role, Surface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events."""
+
+    type: ClassVar[str]
+    version: ClassVar[int] = 1
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStarted(Event):
+    """An agent started the session."""
+
+    type = "session.started"
+    session_id: str
+    account_id: str
+    engagement_key: str
+    mode: Mode
+    owner_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantJoined(Event):
+    """Somebody came in, or into the lobby."""
+
+    type = "participant.joined"
+    participant_id: str
+    role: Role
+    mode: Mode
+    capabilities: tuple[Capability, ...]
+    verified: bool
+    lobby: bool = False
+    guest_invitation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantAdmitted(Event):
+    """Somebody was let in from the lobby."""
+
+    type = "participant.admitted"
+    participant_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantReconnecting(Event):
+    """Somebody's last connection is gone; the grace time runs."""
+
+    type = "participant.reconnecting"
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantReturned(Event):
+    """Somebody came back within the grace time."""
+
+    type = "participant.returned"
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantLeft(Event):
+    """Somebody is out."""
+
+    type = "participant.left"
+    participant_id: str
+    reason: LeaveReason
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapabilitiesChanged(Event):
+    """What somebody may do from now on."""
+
+    type = "participant.capabilities_changed"
+    participant_id: str
+    capabilities: tuple[Capability, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeChanged(Event):
+    """Somebody went on with voice only, or with video again."""
+
+    type = "participant.mode_changed"
+    participant_id: str
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerChanged(Event):
+    """Another agent is in charge."""
+
+    type = "session.owner_changed"
+    participant_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationSent(Event):
+    """The agent invited the consumer."""
+
+    type = "invitation.sent"
+    invitation_id: str
+    mode: Mode
+    by: str
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationRinging(Event):
+    """A surface of the consumer rings; the first one binds the consumer's claim."""
+
+    type = "invitation.ringing"
+    invitation_id: str
+    participant_id: str
+    surface: Surface
+    claim_hash: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationAccepted(Event):
+    """The consumer takes part; a `participant.joined` follows."""
+
+    type = "invitation.accepted"
+    invitation_id: str
+    participant_id: str
+    mode: Mode
+    surface: Surface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationDeclined(Event):
+    """The consumer said no. Their words, if any, stand in the subject."""
+
+    type = "invitation.declined"
+    invitation_id: str
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationExpired(Event):
+    """Nobody answered in time."""
+
+    type = "invitation.expired"
+    invitation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationCancelled(Event):
+    """The agent took it back, or the session ended under it."""
+
+    type = "invitation.cancelled"
+    invitation_id: str
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationFailed(Event):
+    """It could not be answered; `why` is a stable code."""
+
+    type = "invitation.failed"
+    invitation_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestInvited(Event):
+    """A guest link was made."""
+
+    type = "guest.invited"
+    guest_invitation_id: str
+    code_hash: str
+    uses: int
+    expires_ms: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestRevoked(Event):
+    """A guest link was withdrawn."""
+
+    type = "guest.revoked"
+    guest_invitation_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded(Event):
+    """The session is over; nothing follows."""
+
+    type = "session.ended"
+    reason: EndReason
+    by: str | None = None
+
+
+AnyEvent = (
+    SessionStarted
+    | ParticipantJoined
+    | ParticipantAdmitted
+    | ParticipantReconnecting
+    | ParticipantReturned
+    | ParticipantLeft
+    | CapabilitiesChanged
+    | ModeChanged
+    | OwnerChanged
+    | InvitationSent
+    | InvitationRinging
+    | InvitationAccepted
+    | InvitationDeclined
+    | InvitationExpired
+    | InvitationCancelled
+    | InvitationFailed
+    | GuestInvited
+    | GuestRevoked
+    | SessionEnded
+)
+EVENTS: dict[str, type[AnyEvent]] = {cls.type: cls for cls in get_args(AnyEvent)}
+
+
+def event_body(event: AnyEvent) -> dict[str, Any]:
+    """Return an event's own fields as JSON values; type, version and time stand beside them."""
+    return {
+        field.name: _plain(getattr(event, field.name))
+        for field in fields(event)
+        if field.name != "at_ms"
+    }
+
+
+def read_event(type_: str, version: int, at_ms: int, body: dict[str, Any]) -> AnyEvent:
+    """Rebuild an event from the journal; fields of a newer release are ignored.
+
+    Raises:
+        ValueError: an unknown type, a version from the future, or a field that does not fit.
+    """
+    cls = EVENTS.get(type_)
+    if cls is None or version > cls.version:
+        raise ValueError(f"The journal holds {type_!r} version {version}, unknown here.")
+    readers = _READERS[type_]
+    try:
+        values = {name: read(body[name]) for name, read in readers.items() if name in body}
+        return cls(at_ms=at_ms, **values)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"The journal's {type_!r} does not fit its schema.") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _reader(hint: Any) -> Any:
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint
+    arguments = get_args(hint)
+    if arguments and getattr(hint, "__origin__", None) is tuple:
+        item = _reader(arguments[0])
+        return lambda values: tuple(item(value) for value in values)
+    return lambda value: value
+
+
+_READERS = {
+    cls.type: {
+        name: _reader(hint)
+        for name, hint in get_type_hints(cls).items()
+        if name not in ("at_ms", "type", "version")
+    }
+    for cls in EVENTS.values()
+}
