@@ -1,0 +1,41 @@
+# The words people and CI both use.
+.PHONY: help demo test check bench generate soak
+PY := .venv/bin/python
+
+help:
+	@echo "make demo      start everything on this machine and print one address"
+	@echo "make test      run every test but the long ones"
+	@echo "make check     format, lint, types, import direction, drift of generated files"
+	@echo "make bench     run a short set of benchmarks and write one report"
+	@echo "make generate  write what is derived from the wire"
+	@echo "make soak      run the long tests"
+
+demo: .venv/demo.installed
+	@exec .venv/bin/switchboard demo
+
+test: .venv/all.installed
+	@.ci/require-parts
+	@$(PY) -m pytest -m "not soak" $(ARGS)
+
+soak: .venv/all.installed
+	@.ci/require-parts
+	@$(PY) -m pytest -m soak --timeout 3600 $(ARGS)
+
+check: .venv/all.installed
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(PY) -m pytest -q -p no:cacheprovider tests/unit/test_architecture.py
+	@$(PY) -m gateway.generate --check
+	@.ci/javascript/run
+
+bench: .venv/all.installed
+	@mkdir -p artifacts
+	@$(PY) -m benchmarks short --json artifacts/benchmarks.json --html artifacts/benchmarks.html
+
+generate: .venv/all.installed
+	@$(PY) -m gateway.generate
+
+.venv/%.installed: pyproject.toml constraints.txt
+	@.ci/install $*
+	@touch $@

@@ -1,0 +1,55 @@
+"""What holds for every test: its category, and what a unit test must not touch.
+
+The category is the first folder below `tests/`; `-m browser` runs that folder's. Unit tests are
+pure: in them Ray does not start and sockets do not connect, bind or send.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+HERE = Path(__file__).parent
+FORBIDDEN_SOCKET_CALLS = ("bind", "connect", "connect_ex", "sendto")
+
+
+def category(path: Path) -> str | None:
+    """Name the folder of tests that a test file lies in."""
+    inside = path.relative_to(HERE).parts
+    return inside[0] if len(inside) > 1 else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for folder in sorted(HERE.iterdir()):
+        if folder.is_dir() and folder.name.isidentifier():
+            config.addinivalue_line("markers", f"{folder.name}: tests of tests/{folder.name}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        name = category(item.path)
+        if name is None:
+            raise pytest.UsageError(f"{item.path.name} lies in no category: put it in a folder.")
+        item.add_marker(name)
+
+
+def refuse(*args: object, **kwargs: object) -> NoReturn:
+    raise AssertionError("A unit test must not start Ray or use a socket.")
+
+
+@pytest.fixture(autouse=True)
+def pure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep Ray and the network out of unit tests."""
+    if category(request.path) != "unit":
+        return
+    for name in FORBIDDEN_SOCKET_CALLS:
+        monkeypatch.setattr(socket.socket, name, refuse)
+    if "ray" in sys.modules:
+        monkeypatch.setattr(sys.modules["ray"], "init", refuse)
+    else:
+        # `None` makes the import fail: importing Ray costs a unit run a second for nothing.
+        monkeypatch.setitem(sys.modules, "ray", None)

@@ -1,0 +1,173 @@
+"""Who may import whom, and what the pure core must not use: read from the source, not from luck."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("broker", "actors", "gateway")
+COMPOSITION_ROOT = "gateway/compose.py"
+IMPURE = {
+    "asyncio",
+    "time",
+    "random",
+    "secrets",
+    "socket",
+    "threading",
+    "subprocess",
+    "selectors",
+    "uuid",
+    "os",
+}
+MEDIA_LIBRARIES = {"aiortc", "aioice", "pylibsrtp"}
+DRAWERS = {"utils", "util", "common", "helpers", "helper", "manager", "misc"}
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One source file and what it says."""
+
+    path: str
+    tree: ast.Module
+
+    def imports(self) -> Iterator[tuple[str, int]]:
+        """Yield every imported module's full name with its line."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield alias.name, node.lineno
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{self.path}:{node.lineno} imports relatively"
+                yield node.module or "", node.lineno
+
+    def offences(self, forbidden: set[str]) -> list[str]:
+        return [
+            f"{self.path}:{line} imports {name}"
+            for name, line in self.imports()
+            if name.split(".")[0] in forbidden
+        ]
+
+
+def modules(*packages: str) -> list[Module]:
+    found = [
+        Module(str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8")))
+        for package in packages
+        for path in sorted((ROOT / package).rglob("*.py"))
+    ]
+    assert found, f"there is no source under {packages}"
+    return found
+
+
+def test_broker_imports_only_the_standard_library_and_pydantic_for_messages() -> None:
+    allowed = (set(sys.stdlib_module_names) - IMPURE) | {"broker"}
+    offences = []
+    for module in modules("broker"):
+        here = allowed | {"pydantic"} if module.path.startswith("broker/messages/") else allowed
+        offences += [
+            f"{module.path}:{line} imports {name}"
+            for name, line in module.imports()
+            if name.split(".")[0] not in here
+        ]
+    assert offences == []
+
+
+def test_broker_reads_no_clock_and_no_chance() -> None:
+    clocks = {"now", "utcnow", "today"}
+    offences = [
+        f"{module.path}:{node.lineno} calls .{node.func.attr}()"
+        for module in modules("broker")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in clocks
+    ]
+    assert offences == []
+
+
+def test_broker_does_not_await() -> None:
+    awaiting = (ast.Await, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith)
+    offences = [
+        f"{module.path}:{node.lineno}"
+        for module in modules("broker")
+        for node in ast.walk(module.tree)
+        if isinstance(node, awaiting)
+    ]
+    assert offences == []
+
+
+def test_gateway_knows_neither_actors_nor_ray() -> None:
+    offences = [
+        offence
+        for module in modules("gateway")
+        if module.path != COMPOSITION_ROOT
+        for offence in module.offences({"actors", "ray"})
+    ]
+    assert offences == []
+
+
+def test_actors_do_not_know_the_gateway() -> None:
+    offences = [offence for module in modules("actors") for offence in module.offences({"gateway"})]
+    assert offences == []
+
+
+def test_nothing_that_runs_imports_tests_or_benchmarks() -> None:
+    offences = [
+        offence
+        for module in modules(*PACKAGES)
+        for offence in module.offences({"tests", "benchmarks"})
+    ]
+    assert offences == []
+
+
+def touches_private(module: Module) -> bool:
+    """Whether a module that imports a media library reads a private attribute not its own."""
+    if not module.offences(MEDIA_LIBRARIES):
+        return False
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in (
+            MEDIA_LIBRARIES
+        ):
+            if any(alias.name.startswith("_") for alias in node.names):
+                return True
+        elif (
+            isinstance(node, ast.Attribute)
+            and node.attr.startswith("_")
+            and not node.attr.startswith("__")
+            and not (isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"})
+        ):
+            return True
+    return False
+
+
+def test_private_attributes_of_media_libraries_are_touched_in_one_module_of_the_relay() -> None:
+    touching = [module.path for module in modules(*PACKAGES) if touches_private(module)]
+    assert len(touching) <= 1, touching
+    assert all(path.startswith("actors/relay/") for path in touching)
+
+
+def test_media_libraries_stay_in_the_relay() -> None:
+    offences = [
+        offence
+        for module in modules(*PACKAGES)
+        if not module.path.startswith("actors/relay/")
+        for offence in module.offences(MEDIA_LIBRARIES)
+    ]
+    assert offences == []
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "benchmarks"])
+def test_no_file_is_a_drawer(package: str) -> None:
+    stems = {path.stem for path in (ROOT / package).rglob("*.py")}
+    assert stems & DRAWERS == set()
+
+
+def test_packages_say_what_they_own() -> None:
+    for package in PACKAGES:
+        init = ROOT / package / "__init__.py"
+        assert ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))), package
