@@ -43,8 +43,8 @@ class Module:
                 for alias in node.names:
                     yield alias.name, node.lineno
             elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{self.path}:{node.lineno} imports relatively"
-                yield node.module or "", node.lineno
+                package = self.path.split("/")[: -node.level] if node.level else []
+                yield ".".join([*package, *filter(None, [node.module])]), node.lineno
 
     def offences(self, forbidden: set[str]) -> list[str]:
         return [
