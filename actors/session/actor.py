@@ -1,0 +1,355 @@
+"""The session actor: a standby that becomes one session, and listens for its trunks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from pydantic import ValidationError
+
+from actors.link import LedgerLink, ListenedEnd, Listener
+from actors.session.config import SessionConfig
+from actors.session.connection import Connection
+from actors.session.live import LiveSession, new_id
+from actors.session.person import Person
+from actors.session.requests import Requests
+from broker.commands import JoinGuest
+from broker.errors import (
+    Conflict,
+    ErrorCode,
+    Forbidden,
+    Gone,
+    Internal,
+    Malformed,
+    NotFound,
+    SwitchboardError,
+)
+from broker.messages.cluster import (
+    Done,
+    Enlisted,
+    JournalAppend,
+    Journalled,
+    LinkHello,
+    Principal,
+    SessionAssign,
+    SessionCommitted,
+    SessionContinue,
+    SessionMember,
+    TrunkHello,
+    TrunkReady,
+    read,
+)
+from broker.policy import Policy
+from broker.trunk import Frame
+from broker.words import Attendance, Role, SessionPhase
+
+_LOG = logging.getLogger(__name__)
+APPEND_TIMEOUT_S = 5.0
+FLUSH_TIMEOUT_S = 10.0
+LAST_WORDS_S = 1.0
+EARLY_LIMIT = 256
+
+
+class SessionActor:
+    """Hosts at most one session at a time.
+
+    Closed by whoever hosts it (`close`), or over by itself: `on_over` is called once when its
+    session has ended and everything of it is durable or fenced. It closes its trunks, its session
+    and its ledger link.
+    """
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        resolve_ledger: Callable[[], Awaitable[tuple[str, int]]],
+        *,
+        now_ms: Callable[[], int],
+        on_over: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._now_ms = now_ms
+        self._on_over = on_over
+        self._member_id = new_id()
+        self._session: LiveSession | None = None
+        self._requests: Requests | None = None
+        self._committed = False
+        self._early: list[tuple[ListenedEnd, TrunkHello]] = []
+        self._trunks: set[ListenedEnd] = set()
+        self._trunks_gone = asyncio.Event()
+        self._listener = Listener(config.trunk_key, self._on_hello)
+        self._link = LedgerLink(
+            resolve_ledger,
+            config.trunk_key,
+            LinkHello(kind="session", member_id=self._member_id, node=config.node),
+            enlist=self._enlist,
+            on_call=self._on_call,
+            on_notice=self._on_notice,
+        )
+        self._ending: asyncio.Task[None] | None = None
+        self._port = 0
+
+    @property
+    def member_id(self) -> str:
+        """This process's random id."""
+        return self._member_id
+
+    async def start(self) -> None:
+        """Listen for trunks and enlist with the ledger as a standby."""
+        self._port = await self._listener.start(self._config.trunk_host, 0)
+        await self._link.start()
+
+    async def close(self) -> None:
+        """Stop at once; what is not yet durable stays with the ledger's takeover."""
+        await self._listener.close()
+        if self._session is not None:
+            await self._session.close()
+        await self._link.close()
+
+    # Ledger side.
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the ledger link stands."""
+        return self._link.is_up
+
+    async def append(self, append: JournalAppend) -> None:
+        """Make entries durable (see `JournalStore`)."""
+        await self._link.call(append, Done, timeout=APPEND_TIMEOUT_S)
+
+    async def _enlist(self, link: LedgerLink) -> None:
+        session = self._session
+        member = SessionMember(
+            member_id=self._member_id,
+            node=self._config.node,
+            host=self._config.trunk_host,
+            port=self._port,
+            session_id=None if session is None else session.session_id,
+            epoch=0 if session is None else session.epoch,
+        )
+        enlisted = await link.call(member, Enlisted, timeout=APPEND_TIMEOUT_S)
+        if not enlisted.keep:
+            self._over(fenced=True)
+
+    async def _on_call(self, method: str, payload: bytes) -> Journalled | Done:
+        match method:
+            case SessionAssign.method:
+                assign = read(SessionAssign, payload)
+                session = self._become(assign)
+                return session.begin(assign)
+            case SessionContinue.method:
+                given = read(SessionContinue, payload)
+                session = self._become(given)
+                return session.resume(given)
+            case "session.stop":
+                self._over(fenced=True)
+                return Done()
+            case _:
+                raise Malformed(ErrorCode.MALFORMED, "The ledger asked for something unknown.")
+
+    def _on_notice(self, method: str, payload: bytes) -> None:
+        if method != "session.committed":
+            return
+        committed = read(SessionCommitted, payload)
+        session = self._session
+        if (
+            session is not None
+            and (session.session_id, session.epoch) == (committed.session_id, committed.epoch)
+            and not self._committed
+        ):
+            self._ending = asyncio.create_task(self._commit(session), name="session-commit")
+
+    async def _commit(self, session: LiveSession) -> None:
+        await session.commit()
+        self._committed = True
+        early, self._early = self._early, []
+        for trunk, hello in early:
+            self._greet(trunk, hello)
+
+    def _become(self, given: SessionAssign | SessionContinue) -> LiveSession:
+        if self._session is not None:
+            raise Conflict(ErrorCode.ALREADY_LIVE, "This actor holds a session already.")
+        session = LiveSession(
+            given.session_id,
+            given.epoch,
+            given.account_id,
+            given.engagement_key,
+            given.ids,
+            Policy.from_mapping(given.policy),
+            config=self._config,
+            store=self,
+            now_ms=self._now_ms,
+            on_over=lambda session: self._over(fenced=session.durable.phase != SessionPhase.ENDED),
+        )
+        self._session = session
+        self._requests = Requests(session)
+        return session
+
+    def _over(self, *, fenced: bool) -> None:
+        if self._ending is None or self._ending.done():
+            self._ending = asyncio.create_task(self._finish(fenced), name="session-finish")
+
+    async def _finish(self, fenced: bool) -> None:
+        session = self._session
+        if session is not None:
+            if not fenced and not await session.flush(FLUSH_TIMEOUT_S):
+                _LOG.error("session ended unsaved", extra={"session": session.session_id})
+            await session.close()
+        if self._trunks and not fenced:
+            await self._last_words()
+        await self._listener.close()
+        self._on_over()
+
+    async def _last_words(self) -> None:
+        """Let the trunks write what they were given; a slow one does not hold the others."""
+        try:
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._trunks_gone.wait()
+        except TimeoutError:
+            _LOG.info("trunks cut unsent", extra={"count": len(self._trunks)})
+
+    # Trunk side.
+
+    def _on_hello(self, trunk: ListenedEnd, data: bytes) -> None:
+        try:
+            hello = read(TrunkHello, data)
+        except ValidationError:
+            trunk.refuse(Malformed(ErrorCode.MALFORMED, "The trunk's hello cannot be read."))
+            return
+        # The gateway may be quicker than the ledger's word that the assignment is durable.
+        if self._session is not None and not self._committed and len(self._early) < EARLY_LIMIT:
+            self._early.append((trunk, hello))
+            return
+        self._greet(trunk, hello)
+
+    def _greet(self, trunk: ListenedEnd, hello: TrunkHello) -> None:
+        try:
+            self._attach(trunk, hello)
+        except SwitchboardError as refusal:
+            trunk.refuse(refusal)
+        except Exception:
+            _LOG.exception("attach failed", extra={"connection": hello.connection_id})
+            trunk.refuse(Internal(ErrorCode.INTERNAL, "The connection could not be attached."))
+
+    def _attach(self, trunk: ListenedEnd, hello: TrunkHello) -> None:
+        session = self._require_session(hello)
+        connection = Connection(hello.connection_id, trunk, hello.surface, hello.visible)
+
+        def ready(person: Person) -> None:
+            if trunk.link.closed:
+                return
+            trunk.on_frame = lambda end, kind, data: self._on_frame(person, connection, kind, data)
+            trunk.on_lost = lambda end: self._on_trunk_lost(trunk, person, connection)
+            self._trunks.add(trunk)
+            self._trunks_gone.clear()
+            trunk.accept(
+                TrunkReady(participant_id=person.participant_id, epoch=session.epoch).to_bytes()
+            )
+            session.connect(person, connection, hello.last_seq)
+
+        person = self._find_person(session, hello)
+        if person is not None:
+            ready(person)
+        else:
+            self._join_guest(session, hello, trunk, ready)
+
+    def _require_session(self, hello: TrunkHello) -> LiveSession:
+        session = self._session
+        if session is None or session.session_id != hello.session_id:
+            raise NotFound(ErrorCode.UNKNOWN_SESSION, "That session is not here.")
+        if session.decided.phase is SessionPhase.ENDED:
+            raise Gone(ErrorCode.SESSION_ENDED, "This session has ended.")
+        if session.epoch != hello.epoch:
+            raise Conflict(ErrorCode.STALE_EPOCH, "The session has moved.")
+        if hello.principal.account_id != session.account_id:
+            raise Forbidden(ErrorCode.NOT_PERMITTED, "This session belongs to another account.")
+        return session
+
+    def _find_person(self, session: LiveSession, hello: TrunkHello) -> Person | None:
+        """Return who this is; `None` for a guest who is new.
+
+        Raises:
+            Forbidden: not somebody of this session.
+        """
+        principal = hello.principal
+        if principal.participant_id is not None:
+            person = session.people.get(principal.participant_id)
+            if person is None or person.principal.role is not principal.role:
+                raise NotFound(ErrorCode.UNKNOWN_PARTICIPANT, "You are not in this session.")
+            self._require_not_gone(session, person)
+            return person
+        match principal.role:
+            case Role.AGENT | Role.SUPERVISOR:
+                person = session.person_of_agent(principal.agent_id)
+                if person is None:
+                    raise Conflict(
+                        ErrorCode.ALREADY_LIVE, "Another agent holds a session on this engagement."
+                    )
+                self._require_not_gone(session, person)
+                return person
+            case Role.CONSUMER:
+                return self._find_consumer(session, principal, hello)
+            case Role.GUEST:
+                return None
+
+    def _require_not_gone(self, session: LiveSession, person: Person) -> None:
+        participant = session.decided.participants.get(person.participant_id)
+        if (
+            participant is not None
+            and participant.attendance is Attendance.LEFT
+            and participant.role is not Role.CONSUMER
+        ):
+            raise Conflict(ErrorCode.NOT_IN_SESSION, "You have left this session.")
+
+    def _find_consumer(
+        self, session: LiveSession, principal: Principal, hello: TrunkHello
+    ) -> Person:
+        state = session.decided
+        if principal.claim_hash is None:
+            raise Forbidden(ErrorCode.CONSUMER_CONFLICT, "This connection has no claim.")
+        if state.consumer_claim is not None and state.consumer_claim != principal.claim_hash:
+            raise Forbidden(
+                ErrorCode.CONSUMER_CONFLICT, "Another person is invited on this conversation."
+            )
+        person = session.person_of_claim(principal.claim_hash)
+        if person is None:
+            person = Person(
+                participant_id=state.consumer_id or new_id(),
+                principal=principal,
+                engagement=hello.engagement,
+            )
+            session.people[person.participant_id] = person
+        return person
+
+    def _join_guest(
+        self,
+        session: LiveSession,
+        hello: TrunkHello,
+        trunk: ListenedEnd,
+        ready: Callable[[Person], None],
+    ) -> None:
+        principal = hello.principal
+        if principal.guest_invitation_id is None:
+            raise Forbidden(ErrorCode.NOT_PERMITTED, "A guest needs a link.")
+        person = Person(participant_id=new_id(), principal=principal)
+        session.people[person.participant_id] = person
+        try:
+            session.do(
+                JoinGuest(person.participant_id, principal.guest_invitation_id),
+                subjects=[person.subject()],
+                then=lambda: ready(person),
+            )
+        except SwitchboardError:
+            del session.people[person.participant_id]
+            raise
+
+    def _on_frame(self, person: Person, connection: Connection, kind: Frame, data: bytes) -> None:
+        if kind is Frame.MESSAGE and self._requests is not None:
+            self._requests.handle(person, connection, data)
+
+    def _on_trunk_lost(self, trunk: ListenedEnd, person: Person, connection: Connection) -> None:
+        self._trunks.discard(trunk)
+        if not self._trunks:
+            self._trunks_gone.set()
+        if self._session is not None:
+            self._session.disconnect(person, connection)

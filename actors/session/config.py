@@ -1,0 +1,30 @@
+"""What a session actor is told when it starts. Holds no id of a person or account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from actors.relay import RelayConfig
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """Deployment-wide settings of session actors."""
+
+    node: str
+    """The node's name, as the ledger and operators know it."""
+    trunk_key: bytes = field(repr=False)
+    """Key that proves gateways and the ledger (`broker.keys`)."""
+    trunk_host: str = "127.0.0.1"
+    """Address on which the actor listens for trunks, and which gateways dial."""
+    public_url: str = "http://127.0.0.1:8787"
+    """Where guests reach the gateway; guest links start with it."""
+    relay: RelayConfig = field(default_factory=RelayConfig)
+    ice_servers: tuple[str, ...] = ()
+    """STUN and TURN URLs told to widgets."""
+    turn_secret: bytes | None = field(default=None, repr=False)
+    """Shared secret of the TURN servers (REST scheme); `None`: no credentials."""
+    relay_only: bool = False
+    """Tell widgets to use TURN only."""
+    one_session: bool = True
+    """Whether the process ends with its session."""

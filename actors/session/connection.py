@@ -1,0 +1,65 @@
+"""One widget connection, at the actor's end of its trunk."""
+
+from __future__ import annotations
+
+from actors.link import ListenedEnd
+from broker.messages.cluster import TrunkClose
+from broker.trunk import Frame
+from broker.words import Surface
+
+UNSENT_LIMIT_BYTES = 1024 * 1024
+CLOSE_TOO_SLOW = 4429
+
+
+class Connection:
+    """Sends to one widget through its trunk.
+
+    Overflow: what is not yet on its way is bounded by `UNSENT_LIMIT_BYTES`; beyond it the
+    connection is closed with 4429 and may resume. Only rosters may be skipped, for a newer one.
+    Closed by the session (`close`) or from the far side (`on_lost` of the trunk).
+    """
+
+    def __init__(
+        self, connection_id: str, trunk: ListenedEnd, surface: Surface, visible: bool
+    ) -> None:
+        self.connection_id = connection_id
+        self.surface = surface
+        self.visible = visible
+        self.malformed = 0
+        """Messages that could not be read so far."""
+        self.ringing = False
+        """Whether this surface shows the open invitation."""
+        self.answered = False
+        """Whether the invitation was answered on this surface."""
+        self._trunk = trunk
+        self._latest: bytes | None = None
+        trunk.on_drained = self._on_drained
+
+    def send(self, message: bytes) -> None:
+        """Send one encoded message; a connection too slow for that is closed."""
+        link = self._trunk.link
+        if link.unsent_bytes > UNSENT_LIMIT_BYTES:
+            self.close(CLOSE_TOO_SLOW, "too_slow")
+            return
+        if self._latest is not None and link.writable:
+            self._on_drained(self._trunk)
+        link.send(Frame.MESSAGE, message)
+
+    def send_latest(self, message: bytes) -> None:
+        """Send now, or once the connection can take it unless a newer one came meanwhile."""
+        if self._trunk.link.writable:
+            self._latest = None
+            self.send(message)
+        else:
+            self._latest = message
+
+    def close(self, code: int, reason: str, *, to_waiting: bool = False) -> None:
+        """End the connection; with `to_waiting` the widget's WebSocket stays."""
+        body = TrunkClose(code=code, reason=reason, to_waiting=to_waiting).to_bytes()
+        self._trunk.link.send(Frame.CLOSE, body)
+        self._trunk.close()
+
+    def _on_drained(self, _trunk: object) -> None:
+        latest, self._latest = self._latest, None
+        if latest is not None:
+            self._trunk.link.send(Frame.MESSAGE, latest)

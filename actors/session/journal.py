@@ -1,0 +1,168 @@
+"""The session's side of the journal: events go out in order, their consequences wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from broker.errors import Conflict, SwitchboardError
+from broker.events import AnyEvent, event_body
+from broker.messages.cluster import JournalAppend, JournalEntry, Subject
+
+_LOG = logging.getLogger(__name__)
+_RETRY_S = (0.02, 0.1, 0.25, 0.5, 1.0)
+_STALLED_S = 1.0
+
+
+class JournalStore(Protocol):
+    """What the journal needs of the ledger."""
+
+    async def append(self, append: JournalAppend) -> None:
+        """Make entries durable. Raises Conflict (stale_epoch), Unavailable (ledger_away)."""
+        ...
+
+    @property
+    def reachable(self) -> bool:
+        """Whether a ledger link stands now."""
+        ...
+
+
+class JournalReader(Protocol):
+    """Who is told what became of the entries."""
+
+    def on_durable(self, seq: int) -> None:
+        """Everything up to `seq` is durable, or was released while the ledger is away."""
+        ...
+
+    def on_fenced(self) -> None:
+        """Another tenure holds the session: fall silent."""
+        ...
+
+
+def to_entry(seq: int, event: AnyEvent) -> JournalEntry:
+    """Put an event into the form in which it is stored."""
+    return JournalEntry(
+        seq=seq,
+        at_ms=event.at_ms,
+        type=event.type,
+        version=event.version,
+        body=event_body(event),
+    )
+
+
+class Journal:
+    """Ordered, at-least-once appends of one session's tenure.
+
+    The pending entries are bounded by the core: while the ledger is away only what ends things is
+    accepted. Closed by its session; `close` drops nothing that was appended.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        epoch: int,
+        first_seq: int,
+        store: JournalStore,
+        reader: JournalReader,
+    ) -> None:
+        self._session_id = session_id
+        self._epoch = epoch
+        self._seq = first_seq - 1
+        self._store = store
+        self._reader = reader
+        self._pending: deque[tuple[JournalEntry | None, Subject | None]] = deque()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._oldest_at: float | None = None
+        self._task = asyncio.create_task(self._run(), name="session-journal")
+        self.durable_seq = self._seq
+
+    @property
+    def available(self) -> bool:
+        """Whether what widens exposure may be decided: the ledger answers."""
+        if not self._store.reachable:
+            return False
+        stalled = self._oldest_at is not None and (
+            asyncio.get_running_loop().time() - self._oldest_at > _STALLED_S
+        )
+        return not stalled
+
+    def add(self, events: Sequence[AnyEvent], subjects: Sequence[Subject] = ()) -> int:
+        """Queue events (and what is known beside them); return the last sequence number."""
+        for subject in subjects:
+            self._pending.append((None, subject))
+        for event in events:
+            self._seq += 1
+            self._pending.append((to_entry(self._seq, event), None))
+        if self._pending:
+            if self._oldest_at is None:
+                self._oldest_at = asyncio.get_running_loop().time()
+            self._idle.clear()
+            self._wake.set()
+        return self._seq
+
+    def release(self, seq: int) -> None:
+        """Let consequences out before they are durable: the ledger is away, and they reduce."""
+        if seq > self.durable_seq:
+            self.durable_seq = seq
+            self._reader.on_durable(seq)
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until all is durable; False when it is not in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Stop appending."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending:
+                if not await self._append_batch():
+                    return
+            self._oldest_at = None
+            self._idle.set()
+
+    async def _append_batch(self) -> bool:
+        batch = list(self._pending)
+        entries = [entry for entry, _ in batch if entry is not None]
+        append = JournalAppend(
+            session_id=self._session_id,
+            epoch=self._epoch,
+            entries=entries,
+            subjects=[subject for _, subject in batch if subject is not None],
+        )
+        attempt = 0
+        while True:
+            try:
+                await self._store.append(append)
+                break
+            except Conflict:
+                _LOG.warning("session fenced", extra={"session": self._session_id})
+                self._reader.on_fenced()
+                return False
+            except (SwitchboardError, TimeoutError) as error:
+                _LOG.warning(
+                    "journal append failed",
+                    extra={"session": self._session_id, "error": str(error), "attempt": attempt},
+                )
+                await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
+                attempt += 1
+        for _ in batch:
+            self._pending.popleft()
+        self._oldest_at = asyncio.get_running_loop().time() if self._pending else None
+        if entries:
+            self.release(entries[-1].seq)
+        return True

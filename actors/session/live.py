@@ -1,0 +1,404 @@
+"""One live session: commands in, events journalled, consequences out.
+
+Two states are held: `decided`, with every event that was accepted, and `durable`, with those the
+ledger has. New commands are decided on the first; everything anybody is told is drawn from the
+second, so that nothing an event caused leaves before the event is safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from actors.relay import MediaRights
+from actors.session.config import SessionConfig
+from actors.session.connection import Connection
+from actors.session.journal import Journal, JournalStore, to_entry
+from actors.session.media import SessionMedia, limits, rights_of
+from actors.session.narrator import Narrator
+from actors.session.person import Person, encode_body
+from broker.commands import Attach, Command, Detach, Ring, Start, Tick
+from broker.deadlines import next_deadline
+from broker.decide import Decision, decide
+from broker.errors import ErrorCode, SwitchboardError, Unavailable
+from broker.events import AnyEvent, read_event
+from broker.evolve import evolve, replay
+from broker.messages.cluster import (
+    JournalEntry,
+    Journalled,
+    Principal,
+    SessionAssign,
+    SessionContinue,
+    Subject,
+)
+from broker.messages.facts import ParticipantMuted, SessionSnapshot
+from broker.messages.parts import EngagementIds, Part
+from broker.policy import Policy
+from broker.state import SessionState
+from broker.words import Attendance, Role, SessionPhase
+
+_LOG = logging.getLogger(__name__)
+
+
+class LiveSession:
+    """A session as one actor holds it for one tenure.
+
+    Owned by the session actor, which closes it; it closes its people's connections, its journal
+    and its media. `on_over` is called once, when the session has ended or another tenure took it.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        epoch: int,
+        account_id: str,
+        engagement_key: str,
+        ids: EngagementIds,
+        policy: Policy,
+        *,
+        config: SessionConfig,
+        store: JournalStore,
+        now_ms: Callable[[], int],
+        on_over: Callable[[LiveSession], None],
+    ) -> None:
+        self.session_id = session_id
+        self.epoch = epoch
+        self.account_id = account_id
+        self.engagement_key = engagement_key
+        self.ids = ids
+        self.config = config
+        self.now_ms = now_ms
+        self.decided = SessionState(policy=policy)
+        self.durable = self.decided
+        self.people: dict[str, Person] = {}
+        self.media = SessionMedia(config.relay, epoch, self.tell)
+        self._narrator = Narrator(self)
+        self._store = store
+        self._on_over = on_over
+        self._journal: Journal | None = None
+        self._undurable: deque[AnyEvent] = deque()
+        self._replies: deque[tuple[int, Callable[[], None]]] = deque()
+        self._after: deque[tuple[int, Callable[[], None]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._roster_due = False
+        self._first_entries: list[JournalEntry] = []
+        self._over = False
+
+    # Beginning of a tenure.
+
+    def begin(self, assign: SessionAssign) -> Journalled:
+        """Become a new session; the ledger commits what this returns, then `commit` follows."""
+        owner = Person(participant_id=new_id(), principal=assign.owner, engagement=assign.ids)
+        self.people[owner.participant_id] = owner
+        decision = decide(
+            self.decided,
+            Start(
+                session_id=self.session_id,
+                account_id=self.account_id,
+                engagement_key=self.engagement_key,
+                mode=assign.mode,
+                owner_id=owner.participant_id,
+                invitation_id=new_id(),
+                verified=assign.owner.verified,
+            ),
+            self.now_ms(),
+        )
+        return self._first(decision.events, [owner.subject()])
+
+    def resume(self, given: SessionContinue) -> Journalled:
+        """Become a session that another actor held: replay, then everybody is expected back."""
+        for subject in given.subjects:
+            self.people[subject.participant_id] = person_from_subject(subject, self.account_id)
+        past = [read_event(e.type, e.version, e.at_ms, e.body) for e in given.entries]
+        self.decided = replay(self.decided, past)
+        self.durable = self.decided
+        now_ms = self.now_ms()
+        events: list[AnyEvent] = []
+        state = self.decided
+        for participant in tuple(state.participants.values()):
+            if participant.attendance is Attendance.PRESENT:
+                more = decide(state, Detach(participant.participant_id), now_ms).events
+                state = replay(state, more)
+                events += more
+        return self._first(events, [])
+
+    async def commit(self) -> None:
+        """The ledger has the first events: start the journal, the relay and the clock."""
+        self._journal = Journal(
+            self.session_id, self.epoch, self.decided.event_count + 1, self._store, self
+        )
+        self.durable = self.decided
+        self._undurable.clear()
+        await self.media.open()
+        self._schedule()
+
+    def _first(self, events: Sequence[AnyEvent], subjects: list[Subject]) -> Journalled:
+        count = self.decided.event_count
+        self.decided = replay(self.decided, events)
+        return Journalled(
+            entries=[to_entry(count + 1 + index, event) for index, event in enumerate(events)],
+            subjects=subjects,
+        )
+
+    # Commands.
+
+    def do(
+        self,
+        command: Command,
+        *,
+        widens: bool = True,
+        subjects: Sequence[Subject] = (),
+        reply: Callable[[], None] | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> Decision:
+        """Decide a command. When its events are durable `reply` runs, they are told, `then` runs.
+
+        `widens` says whether the command exposes somebody more than before: such a command is
+        refused while the ledger is away, the others act at once and are journalled later.
+
+        Raises:
+            SwitchboardError: the refusal; nothing has changed.
+        """
+        journal = self._require_journal()
+        away = not journal.available
+        if away and widens:
+            raise Unavailable(
+                ErrorCode.LEDGER_AWAY, "That cannot be saved just now. Try again in a moment."
+            )
+        decision = decide(self.decided, command, self.now_ms())
+        if reply is not None:
+            first = self.decided.event_count + bool(decision.events)
+            self._replies.append((first, reply))
+        self.decided = replay(self.decided, decision.events)
+        self._undurable.extend(decision.events)
+        seq = journal.add(decision.events, subjects)
+        if then is not None:
+            self._after.append((seq, then))
+        for signal in decision.signals:
+            body = encode_body(
+                ParticipantMuted(seq=0, by_participant_id=signal.by, sources=list(signal.sources))
+            )
+            self.people[signal.participant_id].tell(body)
+        self.media.apply(self.decided, self.durable)
+        if away:
+            journal.release(seq)
+        else:
+            self._run_due(self._replies)
+            self._run_due(self._after)
+        self._schedule()
+        return decision
+
+    def after_durable(self, callback: Callable[[], None]) -> None:
+        """Run something once everything decided so far is durable: at once, when it is."""
+        self._after.append((self.decided.event_count, callback))
+        self._run_due(self._after)
+
+    def on_durable(self, seq: int) -> None:
+        """Tell what became durable, in order, each event with the state it made."""
+        while self._undurable and self.durable.event_count < seq:
+            event = self._undurable.popleft()
+            before = self.durable
+            self.durable = evolve(before, event)
+            self._run_due(self._replies)
+            self._narrator.tell(event, before, self.durable)
+            self._run_due(self._after)
+        self.media.apply(self.decided, self.durable)
+        self._run_due(self._replies)
+        self._run_due(self._after)
+        self._flush_roster()
+        if self.durable.phase is SessionPhase.ENDED:
+            self._finish()
+
+    def on_fenced(self) -> None:
+        """Another tenure holds the session: say nothing more, to anybody."""
+        self._finish()
+
+    def roster_changed(self) -> None:
+        """Note that the roster must be told; several changes of one step are told once."""
+        if not self._roster_due:
+            self._roster_due = True
+            asyncio.get_running_loop().call_soon(self._flush_roster)
+
+    def visibility_changed(self) -> None:
+        """Tell the staff how the invitation is shown now."""
+        self._narrator.invitation_changed(to_consumer=False)
+
+    def engagement_changed(self, person: Person, ids: EngagementIds) -> None:
+        """A host SDK told more: keep it beside the journal."""
+        if person.engagement != ids:
+            person.engagement = ids
+            self._require_journal().add((), [person.subject()])
+
+    # People and connections.
+
+    def person_of_agent(self, agent_id: str | None) -> Person | None:
+        """The agent known by this id, if any."""
+        for person in self.people.values():
+            if person.principal.role in (Role.AGENT, Role.SUPERVISOR) and agent_id is not None:
+                if person.principal.agent_id == agent_id:
+                    return person
+        return None
+
+    def person_of_claim(self, claim_hash: str | None) -> Person | None:
+        """The consumer known by this claim, if any."""
+        for person in self.people.values():
+            if person.principal.role is Role.CONSUMER and claim_hash is not None:
+                if person.principal.claim_hash == claim_hash:
+                    return person
+        return None
+
+    def connect(self, person: Person, connection: Connection, last_seq: int | None) -> None:
+        """A connection is up: end a grace time, ring, and show what it missed."""
+        person.connections[connection.connection_id] = connection
+        participant = self.decided.participants.get(person.participant_id)
+
+        def show() -> None:
+            missed = None if last_seq is None else person.missed_since(last_seq)
+            if missed is None:
+                self.show_snapshot(person, only=connection)
+            else:
+                for message in missed:
+                    connection.send(message)
+
+        if participant is not None and participant.attendance is not Attendance.LEFT:
+            self.do(Attach(person.participant_id), widens=False, then=show)
+        elif person.principal.role is Role.CONSUMER:
+            self.ring(person, connection)
+
+    def ring(self, person: Person, connection: Connection) -> None:
+        """Let one surface of the consumer ring, if an invitation is open for this person."""
+        invitation = self.decided.invitation
+        inside = self.decided.participants.get(person.participant_id)
+        if invitation is None or not invitation.open or (inside is not None and inside.inside):
+            return
+
+        def show() -> None:
+            now = self.durable.invitation
+            if now is not None and now.open and not connection.ringing:
+                connection.ringing = True
+                self.show_snapshot(person, only=connection)
+                self._narrator.invitation_changed(to_consumer=False)
+
+        try:
+            self.do(
+                Ring(person.participant_id, connection.surface, person.principal.claim_hash),
+                subjects=[person.subject()],
+                then=show,
+            )
+        except SwitchboardError as refusal:
+            _LOG.info("ring refused", extra={"session": self.session_id, "code": refusal.code})
+
+    def disconnect(self, person: Person, connection: Connection) -> None:
+        """A connection is gone; when it was the last, the person is expected back."""
+        if person.connections.get(connection.connection_id) is not connection or self._over:
+            return
+        del person.connections[connection.connection_id]
+        if connection.ringing:
+            self._narrator.invitation_changed(to_consumer=False)
+        if not person.connections:
+            self.do(Detach(person.participant_id), widens=False)
+
+    def show_snapshot(self, person: Person, *, only: Connection | None = None) -> None:
+        """Send the whole session as this person may see it."""
+        person.tell(encode_body(self._snapshot(person)), only=only)
+
+    def tell(self, participant_id: str | None, message: Part) -> None:
+        """Send a message to one participant, or to everybody who takes part."""
+        body = encode_body(message)
+        if participant_id is not None:
+            person = self.people.get(participant_id)
+            if person is not None:
+                person.tell(body)
+            return
+        for participant in self.durable.inside():
+            self.people[participant.participant_id].tell(body)
+
+    async def close(self) -> None:
+        """End the tenure: timers, journal, media; harmless when closed."""
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._journal is not None:
+            await self._journal.close()
+        await self.media.close()
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until every event is durable; False when it is not in time."""
+        return self._journal is None or await self._journal.flush(timeout_s)
+
+    # Inside.
+
+    def _snapshot(self, person: Person) -> SessionSnapshot:
+        return self._narrator.snapshot(
+            person,
+            media=limits(self.config, self.durable, self.now_ms()),
+            seats=self.media.seats_of(person.participant_id),
+        )
+
+    def _flush_roster(self) -> None:
+        if self._roster_due:
+            self._roster_due = False
+            self._narrator.roster()
+
+    def _run_due(self, callbacks: deque[tuple[int, Callable[[], None]]]) -> None:
+        while callbacks and callbacks[0][0] <= self.durable.event_count:
+            callbacks.popleft()[1]()
+
+    def _require_journal(self) -> Journal:
+        if self._journal is None or self._over:
+            raise Unavailable(ErrorCode.SESSION_AWAY, "The session is not here (yet).")
+        return self._journal
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline_ms = next_deadline(self.decided)
+        if deadline_ms is not None and not self._over:
+            delay_s = max(0.0, (deadline_ms - self.now_ms()) / 1000)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_deadline)
+
+    def _on_deadline(self) -> None:
+        self._timer = None
+        if not self._over:
+            self.do(Tick(), widens=False)
+
+    def _finish(self) -> None:
+        if not self._over:
+            self._over = True
+            self._on_over(self)
+
+    def rights(self, participant_id: str) -> MediaRights | None:
+        """The media rights somebody has now; `None` outside the session."""
+        return rights_of(
+            self.decided.participants.get(participant_id),
+            self.durable.participants.get(participant_id),
+        )
+
+
+def new_id() -> str:
+    """A random opaque id: 96 bits, URL-safe."""
+    return secrets.token_urlsafe(12)
+
+
+def person_from_subject(subject: Subject, account_id: str) -> Person:
+    """Rebuild somebody from what stands beside the journal."""
+    known = subject.body
+    engagement = known.get("engagement")
+    return Person(
+        participant_id=subject.participant_id,
+        principal=Principal(
+            role=Role(known["role"]),
+            account_id=account_id,
+            agent_id=known.get("agent_id"),
+            visitor_id=known.get("visitor_id"),
+            claim_hash=known.get("claim_hash"),
+            name=known.get("name", ""),
+            picture=known.get("picture"),
+            participant_id=subject.participant_id,
+        ),
+        engagement=None if engagement is None else EngagementIds.model_validate(engagement),
+    )

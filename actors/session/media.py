@@ -1,0 +1,204 @@
+"""Between a session and its relay: rights in, seats and states out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+
+from actors.relay import (
+    Grade,
+    MediaRights,
+    OfferLayout,
+    Relay,
+    RelayConfig,
+    SeatUpdate,
+    TransportState,
+)
+from actors.session.config import SessionConfig
+from broker.messages.client import MediaOffer, MediaReport, MediaView
+from broker.messages.facts import (
+    MediaLayers,
+    MediaQuality,
+    MediaSeats,
+    MediaSpeaker,
+    MediaTransport,
+)
+from broker.messages.parts import IceServer, MediaLimits, Part, SeatAssignment
+from broker.state import Participant, SessionState
+from broker.words import Capability, Mode, PublishSource
+
+CREDENTIAL_LIFE_S = 6 * 3600
+
+
+def limits(config: SessionConfig, state: SessionState, now_ms: int) -> MediaLimits:
+    """What a widget needs for its first offer, TURN credentials included."""
+    servers = []
+    if config.ice_servers:
+        username = credential = None
+        if config.turn_secret is not None:
+            username, credential = turn_credentials(config.turn_secret, now_ms)
+        servers.append(
+            IceServer(urls=list(config.ice_servers), username=username, credential=credential)
+        )
+    return MediaLimits(
+        seats=state.policy.participant_limit - 1,
+        screens=state.policy.screen_limit,
+        ice_servers=servers,
+        relay_only=config.relay_only,
+    )
+
+
+def turn_credentials(secret: bytes, now_ms: int) -> tuple[str, str]:
+    """Ephemeral TURN credentials: user name is the expiry, password its HMAC-SHA1.
+
+    Source: draft-uberti-behave-turn-rest; coturn's `use-auth-secret`.
+    """
+    username = str(now_ms // 1000 + CREDENTIAL_LIFE_S)
+    digest = hmac.digest(secret, username.encode(), hashlib.sha1)
+    return username, base64.b64encode(digest).decode()
+
+
+def rights_of(decided: Participant | None, durable: Participant | None) -> MediaRights | None:
+    """What a participant may send and receive now; `None`: nothing at all.
+
+    What widens exposure holds once it is durable, what reduces it at once: hence the weaker of
+    the decided and the durable state.
+    """
+    if decided is None or durable is None or not (decided.inside and durable.inside):
+        return None
+    may = decided.capabilities & durable.capabilities
+    video = decided.mode is Mode.VIDEO and durable.mode is Mode.VIDEO
+    return MediaRights(
+        send_audio=Capability.SEND_AUDIO in may,
+        send_video=Capability.SEND_VIDEO in may and video,
+        send_screen=Capability.SEND_SCREEN in may and video,
+        receive_video=video,
+    )
+
+
+NO_RIGHTS = MediaRights(send_audio=False, send_video=False, send_screen=False, receive_video=False)
+
+
+class SessionMedia:
+    """The relay of one session, and what it tells widgets. Closed by the session."""
+
+    def __init__(
+        self, config: RelayConfig, epoch: int, tell: Callable[[str | None, Part], None]
+    ) -> None:
+        self._epoch = epoch
+        self._tell = tell
+        """Sends a message to one participant, or to all when the id is `None`."""
+        self._seats: dict[str, dict[tuple[str, int], SeatAssignment]] = {}
+        self._known: dict[str, MediaRights] = {}
+        self._relay = Relay(config, self)
+        self.reports: dict[str, MediaReport] = {}
+        """What each participant's widget measured last."""
+
+    async def open(self) -> None:
+        """Bind the session's port."""
+        await self._relay.open()
+
+    async def close(self) -> None:
+        """Close every transport and the port; harmless when closed."""
+        await self._relay.close()
+
+    def answer(self, participant_id: str, offer: MediaOffer, rights: MediaRights | None) -> str:
+        """Answer an offer. Raises Malformed (offer_*), Conflict (no_common_codec)."""
+        layout = OfferLayout(
+            publish={track.mid: track.source for track in offer.publish},
+            seats=tuple((seat.audio_mid, seat.video_mid) for seat in offer.seats),
+            screens=tuple(offer.screens),
+        )
+        effective = rights or NO_RIGHTS
+        self._known[participant_id] = effective
+        return self._relay.answer(participant_id, offer.transport_id, offer.sdp, layout, effective)
+
+    def apply(self, decided: SessionState, durable: SessionState) -> None:
+        """Bring the relay to what the state allows. Cheap when nothing changed."""
+        for participant_id, known in list(self._known.items()):
+            rights = rights_of(
+                decided.participants.get(participant_id), durable.participants.get(participant_id)
+            )
+            if rights is None and (
+                (person := decided.participants.get(participant_id)) is None or not person.inside
+            ):
+                self._relay.remove(participant_id)
+                del self._known[participant_id]
+                self._seats.pop(participant_id, None)
+            elif (rights or NO_RIGHTS) != known:
+                self._known[participant_id] = rights or NO_RIGHTS
+                self._relay.set_rights(participant_id, rights or NO_RIGHTS)
+
+    def publish(self, participant_id: str, sources: dict[PublishSource, bool]) -> None:
+        """Start or stop the forwarding of what somebody sends."""
+        self._relay.set_published(participant_id, sources)
+
+    def view(self, participant_id: str, view: MediaView) -> None:
+        """Note how large slots are displayed; zero is hidden."""
+
+        def sizes(kind: str) -> dict[int, tuple[int, int] | None]:
+            return {
+                slot.index: (slot.width, slot.height) if slot.width and slot.height else None
+                for slot in view.slots
+                if slot.kind == kind
+            }
+
+        self._relay.set_view(participant_id, sizes("seat"), sizes("screen"))
+
+    def report(self, participant_id: str, report: MediaReport) -> None:
+        """Note what a widget measured; the last report of each participant is kept."""
+        self.reports[participant_id] = report
+
+    def close_transport(self, transport_id: str) -> None:
+        """Close one transport of somebody."""
+        self._relay.close_transport(transport_id)
+
+    def seats_of(self, participant_id: str) -> list[SeatAssignment]:
+        """Who sits where in somebody's widget, for a snapshot."""
+        return list(self._seats.get(participant_id, {}).values())
+
+    def snapshot(self) -> dict[str, object]:
+        """The relay's own picture, for support and metrics."""
+        return dict(self._relay.snapshot())
+
+    def transport_changed(
+        self, participant_id: str, transport_id: str, state: TransportState
+    ) -> None:
+        self._tell(
+            participant_id,
+            MediaTransport(seq=0, epoch=self._epoch, transport_id=transport_id, state=str(state)),
+        )
+
+    def seats_changed(self, participant_id: str, seats: Sequence[SeatUpdate]) -> None:
+        assignments = [
+            SeatAssignment(
+                kind=str(update.kind),
+                index=update.index,
+                participant_id=update.participant_id,
+                audio_timestamp=update.audio_timestamp,
+                video_timestamp=update.video_timestamp,
+            )
+            for update in seats
+        ]
+        held = self._seats.setdefault(participant_id, {})
+        for assignment in assignments:
+            held[assignment.kind, assignment.index] = assignment
+        self._tell(participant_id, MediaSeats(seq=0, epoch=self._epoch, seats=assignments))
+
+    def speaker_changed(self, participant_id: str | None) -> None:
+        self._tell(None, MediaSpeaker(seq=0, participant_id=participant_id))
+
+    def layers_wanted(
+        self, participant_id: str, source: PublishSource, rids: Sequence[str]
+    ) -> None:
+        self._tell(participant_id, MediaLayers(seq=0, source=source, rids=list(rids)))
+
+    def quality_changed(self, participant_id: str, grade: Grade, reason: str) -> None:
+        self._tell(
+            None,
+            MediaQuality(
+                seq=0, participant_id=participant_id, grade=str(grade), reason=reason or None
+            ),
+        )

@@ -1,0 +1,240 @@
+"""Tells people what happened: each durable event becomes messages to those it concerns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from actors.session import views
+from actors.session.person import Person, encode_body
+from broker.events import (
+    AnyEvent,
+    CapabilitiesChanged,
+    GuestInvited,
+    GuestRevoked,
+    InvitationAccepted,
+    InvitationCancelled,
+    InvitationDeclined,
+    InvitationExpired,
+    InvitationFailed,
+    InvitationRinging,
+    InvitationSent,
+    ModeChanged,
+    OwnerChanged,
+    ParticipantAdmitted,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantReconnecting,
+    ParticipantReturned,
+    SessionEnded,
+    SessionStarted,
+)
+from broker.messages.facts import (
+    GuestsChanged,
+    InvitationChanged,
+    InvitationElsewhere,
+    RightsChanged,
+    RosterChanged,
+    SessionLeft,
+    SessionSnapshot,
+)
+from broker.messages.facts import SessionEnded as SessionEndedFact
+from broker.messages.parts import MediaLimits, SeatAssignment
+from broker.state import STAFF, SessionState
+from broker.words import Attendance, Capability, LeaveReason, Role
+
+if TYPE_CHECKING:
+    from actors.session.live import LiveSession
+
+CLOSE_NORMAL = 1000
+CLOSE_FORBIDDEN = 4403
+CLOSE_ENDED = 4410
+
+
+class Narrator:
+    """The voice of one live session; holds no state of its own."""
+
+    def __init__(self, session: LiveSession) -> None:
+        self._session = session
+
+    def tell(self, event: AnyEvent, before: SessionState, after: SessionState) -> None:
+        """Tell what one event, now durable, made of the session."""
+        match event:
+            case SessionStarted() | GuestInvited() | GuestRevoked():
+                if not isinstance(event, SessionStarted):
+                    self.guests()
+            case InvitationSent():
+                self.invitation_changed()
+                self._ring_everywhere()
+            case InvitationRinging() | InvitationFailed():
+                self.invitation_changed(to_consumer=isinstance(event, InvitationFailed))
+            case InvitationAccepted():
+                self.invitation_changed()
+                self._answered(event)
+            case InvitationDeclined() | InvitationExpired() | InvitationCancelled():
+                self.invitation_changed()
+                self._stop_ringing()
+            case ParticipantJoined():
+                self._joined(event)
+            case ParticipantAdmitted():
+                person = self._session.people[event.participant_id]
+                self._session.show_snapshot(person)
+                self._session.roster_changed()
+            case ParticipantReconnecting() | ParticipantReturned() | OwnerChanged():
+                self._session.roster_changed()
+            case ParticipantLeft():
+                self._left(event)
+            case CapabilitiesChanged() | ModeChanged():
+                self._rights(event.participant_id)
+                self._session.roster_changed()
+            case SessionEnded():
+                self._ended(event, before)
+            case _:
+                assert_never(event)
+
+    def roster(self) -> None:
+        """Send the roster to everybody who takes part; encoded once."""
+        session = self._session
+        entries = views.roster(session.durable, session.people)
+        body = encode_body(RosterChanged(seq=0, roster=entries))
+        for participant in session.durable.inside():
+            session.people[participant.participant_id].tell_roster(body)
+
+    def invitation_changed(self, *, to_consumer: bool = True) -> None:
+        """Send the invitation to the staff, and to those surfaces of the consumer that show it."""
+        session = self._session
+        view = views.invitation_view(session.durable, session.people, session.now_ms())
+        if view is None:
+            return
+        body = encode_body(InvitationChanged(seq=0, invitation=view))
+        for participant in session.durable.inside():
+            if participant.role in STAFF:
+                session.people[participant.participant_id].tell(body)
+        consumer = session.people.get(session.durable.consumer_id or "")
+        if to_consumer and consumer is not None and self._sees(consumer):
+            consumer.tell(body)
+
+    def guests(self) -> None:
+        """Send the open guest links to those who may invite."""
+        session = self._session
+        body = encode_body(
+            GuestsChanged(
+                seq=0, guest_invitations=views.guest_views(session.durable, session.now_ms())
+            )
+        )
+        for participant in session.durable.inside():
+            if Capability.INVITE in participant.capabilities:
+                session.people[participant.participant_id].tell(body)
+
+    def snapshot(
+        self, person: Person, *, media: MediaLimits, seats: list[SeatAssignment]
+    ) -> SessionSnapshot:
+        """The session as this person may see it: outside, no more than the invitation."""
+        session = self._session
+        state = session.durable
+        participant = state.participants.get(person.participant_id)
+        inside = participant is not None and participant.inside
+        role = person.principal.role if participant is None else participant.role
+        concerned = role in STAFF or role is Role.CONSUMER
+        now_ms = session.now_ms()
+        if participant is None or participant.attendance is Attendance.LEFT:
+            attendance = "invited"
+        elif participant.attendance is Attendance.LOBBY:
+            attendance = "lobby"
+        else:
+            attendance = "present"
+        mode = state.mode if participant is None else participant.mode
+        return SessionSnapshot(
+            seq=0,
+            session_id=state.session_id,
+            epoch=session.epoch,
+            participant_id=person.participant_id,
+            role=role,
+            mode=mode,
+            attendance=attendance,
+            capabilities=views.capabilities_of(participant) if participant and inside else [],
+            roster=views.roster(state, session.people) if inside else [],
+            invitation=(
+                views.invitation_view(state, session.people, now_ms) if concerned else None
+            ),
+            guest_invitations=(
+                views.guest_views(state, now_ms)
+                if participant is not None and Capability.INVITE in participant.capabilities
+                else []
+            ),
+            seats=seats,
+            media=media,
+            started_ms_ago=max(0, now_ms - state.started_ms),
+        )
+
+    def _sees(self, consumer: Person) -> bool:
+        participant = self._session.durable.participants.get(consumer.participant_id)
+        inside = participant is not None and participant.inside
+        return inside or any(connection.ringing for connection in consumer.connections.values())
+
+    def _ring_everywhere(self) -> None:
+        for person in tuple(self._session.people.values()):
+            if person.principal.role is Role.CONSUMER:
+                for connection in tuple(person.connections.values()):
+                    self._session.ring(person, connection)
+
+    def _answered(self, event: InvitationAccepted) -> None:
+        consumer = self._session.people[event.participant_id]
+        body = encode_body(InvitationElsewhere(seq=0, invitation_id=event.invitation_id))
+        for connection in tuple(consumer.connections.values()):
+            if connection.ringing and not connection.answered:
+                consumer.tell(body, only=connection)
+            connection.ringing = False
+
+    def _stop_ringing(self) -> None:
+        consumer = self._session.people.get(self._session.durable.consumer_id or "")
+        if consumer is None:
+            return
+        body = encode_body(SessionLeft(seq=0, reason=LeaveReason.LEFT))
+        for connection in tuple(consumer.connections.values()):
+            if connection.ringing:
+                connection.ringing = False
+                consumer.tell(body, only=connection)
+
+    def _joined(self, event: ParticipantJoined) -> None:
+        self._session.roster_changed()
+        if event.role is Role.CONSUMER:
+            self._rights(event.participant_id)
+        if event.guest_invitation_id is not None:
+            self.guests()
+
+    def _rights(self, participant_id: str) -> None:
+        participant = self._session.durable.participants[participant_id]
+        self._session.tell(
+            participant_id,
+            RightsChanged(
+                seq=0,
+                mode=participant.mode,
+                capabilities=views.capabilities_of(participant),
+            ),
+        )
+
+    def _left(self, event: ParticipantLeft) -> None:
+        person = self._session.people[event.participant_id]
+        person.tell(encode_body(SessionLeft(seq=0, reason=event.reason)))
+        removed = event.reason in (LeaveReason.REMOVED, LeaveReason.NOT_ADMITTED)
+        self._release(person, CLOSE_FORBIDDEN if removed else CLOSE_NORMAL, event.reason)
+        self._session.roster_changed()
+
+    def _ended(self, event: SessionEnded, before: SessionState) -> None:
+        session = self._session
+        body = encode_body(
+            SessionEndedFact(seq=0, session_id=session.session_id, reason=event.reason)
+        )
+        for person in tuple(session.people.values()):
+            participant = before.participants.get(person.participant_id)
+            involved = participant is not None and participant.attendance is not Attendance.LEFT
+            if involved or self._sees(person):
+                person.tell(body)
+            self._release(person, CLOSE_ENDED, "session_ended")
+
+    def _release(self, person: Person, code: int, reason: str) -> None:
+        """Take all connections from a person; agents and consumers go back to where they were."""
+        back = person.principal.role in (Role.AGENT, Role.CONSUMER) and code != CLOSE_FORBIDDEN
+        for connection in tuple(person.connections.values()):
+            connection.close(code, str(reason), to_waiting=back)
+        person.connections.clear()

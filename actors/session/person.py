@@ -1,0 +1,119 @@
+"""One participant as the actor holds them: connections, outgoing messages, what is known."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+from actors.session.connection import Connection
+from broker.messages.cluster import Principal, Subject
+from broker.messages.parts import EngagementIds, Part
+from broker.words import PublishSource, Surface
+
+REPLAY_MESSAGES = 128
+REPLAY_BYTES = 512 * 1024
+REMEMBERED_REPLIES = 64
+
+
+def encode_body(message: Part) -> bytes:
+    """Encode a message of the broker without its `seq`; each participant's is spliced in."""
+    return message.model_dump_json(exclude={"seq"}).encode()
+
+
+def with_seq(seq: int, body: bytes) -> bytes:
+    """Put `seq` in front of the other fields of an encoded message."""
+    return b'{"seq":%d,%b' % (seq, body[1:])
+
+
+@dataclass(slots=True)
+class Person:
+    """Somebody the session knows. Lives as long as the session."""
+
+    participant_id: str
+    principal: Principal
+    engagement: EngagementIds | None = None
+    connections: dict[str, Connection] = field(default_factory=dict)
+    published: dict[PublishSource, bool] = field(
+        default_factory=lambda: dict.fromkeys(PublishSource, False)
+    )
+    trouble: str | None = None
+    """What the consumer's surface said stands between the person and the camera."""
+    seq: int = 0
+    _sent: deque[tuple[int, bytes]] = field(default_factory=deque)
+    _sent_bytes: int = 0
+    _replies: OrderedDict[str, bytes | None] = field(default_factory=OrderedDict)
+
+    @property
+    def surfaces(self) -> list[Surface]:
+        """The distinct surfaces connected now."""
+        return sorted({connection.surface for connection in self.connections.values()})
+
+    @property
+    def visible(self) -> bool:
+        """Whether any connected surface can be seen."""
+        return any(connection.visible for connection in self.connections.values())
+
+    def subject(self) -> Subject:
+        """What stands beside the journal about this person, erasable."""
+        principal = self.principal
+        known: dict[str, object] = {
+            "role": str(principal.role),
+            "name": principal.name,
+            "picture": principal.picture,
+            "agent_id": principal.agent_id,
+            "visitor_id": principal.visitor_id,
+        }
+        if self.engagement is not None:
+            known["engagement"] = self.engagement.model_dump(mode="json", exclude_none=True)
+        return Subject(
+            participant_id=self.participant_id,
+            body={key: value for key, value in known.items() if value not in (None, "")},
+        )
+
+    def tell(self, body: bytes, *, only: Connection | None = None) -> None:
+        """Send an encoded message to all of the person's connections, or to one of them."""
+        self.seq += 1
+        message = with_seq(self.seq, body)
+        self._remember(message)
+        if only is not None:
+            only.send(message)
+            return
+        for connection in tuple(self.connections.values()):
+            connection.send(message)
+
+    def tell_roster(self, body: bytes) -> None:
+        """Send a roster; a connection that is slow gets only the newest once it can take it."""
+        self.seq += 1
+        message = with_seq(self.seq, body)
+        self._remember(message)
+        for connection in tuple(self.connections.values()):
+            connection.send_latest(message)
+
+    def missed_since(self, last_seq: int) -> list[bytes] | None:
+        """Return the messages after `last_seq`, or `None` when a snapshot is needed instead."""
+        if last_seq == self.seq:
+            return []
+        if last_seq > self.seq or not self._sent or self._sent[0][0] > last_seq + 1:
+            return None
+        return [message for seq, message in self._sent if seq > last_seq]
+
+    def remembered_reply(self, request_id: str) -> tuple[bool, bytes | None]:
+        """Whether a request was seen before, and its reply when there is one already."""
+        return request_id in self._replies, self._replies.get(request_id)
+
+    def begin_request(self, request_id: str) -> None:
+        """Note that a request is being handled: said twice, it takes effect once."""
+        self._replies[request_id] = None
+        while len(self._replies) > REMEMBERED_REPLIES:
+            self._replies.popitem(last=False)
+
+    def finish_request(self, request_id: str, body: bytes) -> None:
+        """Keep the reply for a request said twice."""
+        if request_id in self._replies:
+            self._replies[request_id] = body
+
+    def _remember(self, message: bytes) -> None:
+        self._sent.append((self.seq, message))
+        self._sent_bytes += len(message)
+        while len(self._sent) > REPLAY_MESSAGES or self._sent_bytes > REPLAY_BYTES:
+            self._sent_bytes -= len(self._sent.popleft()[1])

@@ -1,0 +1,294 @@
+"""What a widget's message means: the command it becomes, who answers it, and when."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from typing import assert_never
+
+from actors.session.connection import Connection
+from actors.session.live import LiveSession, new_id
+from actors.session.person import Person, encode_body
+from broker.commands import (
+    AcceptInvitation,
+    Admit,
+    CancelInvitation,
+    Command,
+    DeclineInvitation,
+    End,
+    Grant,
+    HandOver,
+    InviteGuest,
+    Leave,
+    Mute,
+    RefuseEntry,
+    Remove,
+    RevokeGuest,
+    SendInvitation,
+    SetMode,
+)
+from broker.errors import Conflict, ErrorCode, Malformed, SwitchboardError
+from broker.messages import decode_client_message
+from broker.messages.client import (
+    ClientMessage,
+    ConnectionHello,
+    ConnectionPing,
+    EngagementUpdate,
+    GuestInvite,
+    GuestRevoke,
+    InvitationAccept,
+    InvitationCancel,
+    InvitationDecline,
+    InvitationSend,
+    InvitationTrouble,
+    MediaClose,
+    MediaMode,
+    MediaOffer,
+    MediaPublish,
+    MediaReport,
+    MediaView,
+    ParticipantAdmit,
+    ParticipantGrant,
+    ParticipantMute,
+    ParticipantRefuse,
+    ParticipantRemove,
+    SessionEnd,
+    SessionHandOver,
+    SessionLeave,
+    SessionStart,
+    SurfaceUpdate,
+)
+from broker.messages.facts import (
+    GuestInvited,
+    MediaAnswer,
+    RequestDone,
+    RequestRefused,
+)
+from broker.words import PublishSource
+
+MALFORMED_LIMIT = 20
+CLOSE_MALFORMED = 4400
+_REDUCING = (
+    Leave,
+    End,
+    DeclineInvitation,
+    CancelInvitation,
+    Remove,
+    RevokeGuest,
+    Mute,
+    RefuseEntry,
+)
+
+
+class Requests:
+    """Handles the messages of all connections of one session."""
+
+    def __init__(self, session: LiveSession) -> None:
+        self._session = session
+
+    def handle(self, person: Person, connection: Connection, data: bytes) -> None:
+        """Handle one message as it came; whatever is wrong with it stays with its sender."""
+        request_id: str | None = None
+        try:
+            message = decode_client_message(data)
+            request_id = getattr(message, "id", None)
+            if request_id is not None:
+                seen, reply = person.remembered_reply(request_id)
+                if seen:
+                    if reply is not None:
+                        person.tell(reply, only=connection)
+                    return
+                person.begin_request(request_id)
+            self._dispatch(person, connection, message)
+        except SwitchboardError as error:
+            self._refuse(person, connection, request_id, error)
+
+    def _dispatch(self, person: Person, connection: Connection, message: ClientMessage) -> None:
+        match message:
+            case MediaOffer():
+                self._offer(person, connection, message)
+            case MediaPublish():
+                self._publish(person, connection, message)
+            case MediaView():
+                self._session.media.view(person.participant_id, message)
+            case MediaClose():
+                self._session.media.close_transport(message.transport_id)
+            case MediaReport():
+                self._session.media.report(person.participant_id, message)
+            case SurfaceUpdate():
+                connection.visible = message.visible
+                if connection.ringing:
+                    self._session.visibility_changed()
+            case InvitationTrouble():
+                person.trouble = message.trouble
+                self._session.visibility_changed()
+            case EngagementUpdate():
+                self._session.engagement_changed(person, message.engagement)
+            case GuestInvite():
+                self._invite_guest(person, connection, message)
+            case ConnectionHello() | ConnectionPing() | SessionStart():
+                raise Conflict(ErrorCode.ALREADY_LIVE, "You are in a session already.")
+            case _:
+                self._command(person, connection, message.id, _command(person, connection, message))
+
+    def _command(
+        self, person: Person, connection: Connection, request_id: str, command: Command
+    ) -> None:
+        if isinstance(command, AcceptInvitation):
+            connection.answered = True
+        reducing = isinstance(command, _REDUCING) or (
+            isinstance(command, SetMode) and command.mode == "voice"
+        )
+        self._session.do(
+            command,
+            widens=not reducing,
+            reply=self._answer(person, connection, request_id, RequestDone(reply_to=request_id)),
+        )
+
+    def _offer(self, person: Person, connection: Connection, offer: MediaOffer) -> None:
+        session = self._session
+        if offer.epoch != session.epoch:
+            raise Conflict(ErrorCode.STALE_EPOCH, "The session has moved; use its new epoch.")
+        participant = session.decided.participants.get(person.participant_id)
+        if participant is None or not participant.inside:
+            raise Conflict(ErrorCode.NOT_IN_SESSION, "You are not in this session.")
+        sdp = session.media.answer(
+            person.participant_id, offer, session.rights(person.participant_id)
+        )
+        answer = MediaAnswer(
+            reply_to=offer.id,
+            seq=0,
+            transport_id=offer.transport_id,
+            epoch=session.epoch,
+            sdp=sdp,
+        )
+        session.after_durable(self._answer(person, connection, offer.id, answer))
+
+    def _publish(self, person: Person, connection: Connection, message: MediaPublish) -> None:
+        sources = {
+            PublishSource.MICROPHONE: message.microphone,
+            PublishSource.CAMERA: message.camera,
+            PublishSource.SCREEN: message.screen,
+        }
+        if sources != person.published:
+            person.published = sources
+            self._session.media.publish(person.participant_id, sources)
+            self._session.roster_changed()
+        if message.id is not None:
+            self._answer(person, connection, message.id, RequestDone(reply_to=message.id))()
+
+    def _invite_guest(self, person: Person, connection: Connection, message: GuestInvite) -> None:
+        code = secrets.token_urlsafe(18)
+        guest_invitation_id = new_id()
+        reply = GuestInvited(
+            reply_to=message.id,
+            seq=0,
+            guest_invitation_id=guest_invitation_id,
+            url=f"{self._session.config.public_url}/join#{code}",
+            expires_in_ms=message.expires_in_s * 1000,
+        )
+        self._session.do(
+            InviteGuest(
+                by=person.participant_id,
+                guest_invitation_id=guest_invitation_id,
+                code_hash=hashlib.sha256(code.encode()).hexdigest(),
+                uses=message.uses,
+                expires_in_ms=message.expires_in_s * 1000,
+            ),
+            reply=self._answer(person, connection, message.id, reply),
+        )
+
+    def _answer(
+        self,
+        person: Person,
+        connection: Connection,
+        request_id: str,
+        reply: RequestDone | RequestRefused | MediaAnswer | GuestInvited,
+    ) -> Callable[[], None]:
+        def send() -> None:
+            body = encode_body(reply)
+            person.finish_request(request_id, body)
+            person.tell(body, only=connection)
+
+        return send
+
+    def _refuse(
+        self,
+        person: Person,
+        connection: Connection,
+        request_id: str | None,
+        error: SwitchboardError,
+    ) -> None:
+        refusal = RequestRefused(
+            reply_to=request_id,
+            code=error.code,
+            message=error.message,
+            retryable=error.retryable,
+        )
+        body = encode_body(refusal)
+        if request_id is not None:
+            person.finish_request(request_id, body)
+        person.tell(body, only=connection)
+        if isinstance(error, Malformed) and request_id is None:
+            connection.malformed += 1
+            if connection.malformed >= MALFORMED_LIMIT:
+                connection.close(CLOSE_MALFORMED, str(ErrorCode.MALFORMED))
+
+
+def _command(
+    person: Person,
+    connection: Connection,
+    message: SessionLeave
+    | SessionEnd
+    | SessionHandOver
+    | InvitationSend
+    | InvitationCancel
+    | InvitationAccept
+    | InvitationDecline
+    | GuestRevoke
+    | ParticipantAdmit
+    | ParticipantRefuse
+    | ParticipantRemove
+    | ParticipantGrant
+    | ParticipantMute
+    | MediaMode,
+) -> Command:
+    me = person.participant_id
+    match message:
+        case SessionLeave():
+            return Leave(me)
+        case SessionEnd():
+            return End(me)
+        case SessionHandOver():
+            return HandOver(me, message.participant_id)
+        case InvitationSend():
+            return SendInvitation(me, new_id(), message.mode)
+        case InvitationCancel():
+            return CancelInvitation(me)
+        case InvitationAccept():
+            return AcceptInvitation(
+                me,
+                message.invitation_id,
+                message.mode,
+                connection.surface,
+                verified=person.principal.verified,
+            )
+        case InvitationDecline():
+            return DeclineInvitation(me, message.invitation_id)
+        case GuestRevoke():
+            return RevokeGuest(me, message.guest_invitation_id)
+        case ParticipantAdmit():
+            return Admit(me, message.participant_id)
+        case ParticipantRefuse():
+            return RefuseEntry(me, message.participant_id)
+        case ParticipantRemove():
+            return Remove(me, message.participant_id)
+        case ParticipantGrant():
+            return Grant(me, message.participant_id, frozenset(message.capabilities))
+        case ParticipantMute():
+            return Mute(me, message.participant_id, tuple(message.sources))
+        case MediaMode():
+            return SetMode(me, message.mode)
+        case _:
+            assert_never(message)

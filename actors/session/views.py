@@ -1,0 +1,104 @@
+"""Pictures of a session for the wire: pure functions of state and of what is known of people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actors.session.person import Person
+from broker.messages.parts import GuestInvitationView, InvitationView, RosterEntry
+from broker.state import Participant, SessionState
+from broker.words import Attendance, Capability, PublishSource, Role
+
+FALLBACK_NAMES = {
+    Role.AGENT: "Agent",
+    Role.CONSUMER: "Customer",
+    Role.GUEST: "Guest",
+    Role.SUPERVISOR: "Supervisor",
+}
+
+
+def capabilities_of(participant: Participant) -> list[Capability]:
+    """Capabilities in the order of their definition."""
+    return [capability for capability in Capability if capability in participant.capabilities]
+
+
+def roster(state: SessionState, people: Mapping[str, Person]) -> list[RosterEntry]:
+    """Everybody who takes part or waits in the lobby, in the order they joined."""
+    return [
+        roster_entry(state, participant, people.get(participant.participant_id))
+        for participant in state.participants.values()
+        if participant.attendance is not Attendance.LEFT
+    ]
+
+
+def roster_entry(
+    state: SessionState, participant: Participant, person: Person | None
+) -> RosterEntry:
+    """One participant as others see them."""
+    principal = None if person is None else person.principal
+    published = {} if person is None else person.published
+    may = participant.capabilities
+    here = participant.attendance is Attendance.PRESENT
+    return RosterEntry(
+        participant_id=participant.participant_id,
+        role=participant.role,
+        name=(principal.name if principal else "") or FALLBACK_NAMES[participant.role],
+        picture=principal.picture if principal else None,
+        attendance=participant.attendance,
+        mode=participant.mode,
+        owner=participant.participant_id == state.owner_id,
+        verified=participant.verified,
+        capabilities=capabilities_of(participant),
+        microphone=here
+        and Capability.SEND_AUDIO in may
+        and published.get(PublishSource.MICROPHONE, False),
+        camera=here and Capability.SEND_VIDEO in may and published.get(PublishSource.CAMERA, False),
+        screen=here
+        and Capability.SEND_SCREEN in may
+        and published.get(PublishSource.SCREEN, False),
+    )
+
+
+def invitation_view(
+    state: SessionState, people: Mapping[str, Person], now_ms: int
+) -> InvitationView | None:
+    """The last invitation, as agent and consumer may see it."""
+    invitation = state.invitation
+    if invitation is None:
+        return None
+    inviter = people.get(invitation.by)
+    consumer = people.get(state.consumer_id or "")
+    ringing = (
+        sorted({c.surface for c in consumer.connections.values() if c.ringing})
+        if consumer is not None and invitation.open
+        else []
+    )
+    visible = consumer is not None and any(
+        connection.ringing and connection.visible for connection in consumer.connections.values()
+    )
+    trouble = consumer.trouble if consumer is not None else None
+    return InvitationView(
+        invitation_id=invitation.invitation_id,
+        state=invitation.state,
+        mode=invitation.mode,
+        from_name=(inviter.principal.name if inviter else "") or FALLBACK_NAMES[Role.AGENT],
+        from_picture=inviter.principal.picture if inviter else None,
+        surfaces=ringing,
+        visible=visible,
+        expires_in_ms=max(0, invitation.expires_ms - now_ms) if invitation.open else 0,
+        reason=invitation.why or trouble,
+    )
+
+
+def guest_views(state: SessionState, now_ms: int) -> list[GuestInvitationView]:
+    """The guest links that can still be used."""
+    return [
+        GuestInvitationView(
+            guest_invitation_id=link.guest_invitation_id,
+            name=None,
+            uses_left=link.uses_left,
+            expires_in_ms=link.expires_ms - now_ms,
+        )
+        for link in state.guest_links.values()
+        if link.expires_ms > now_ms
+    ]
