@@ -104,9 +104,9 @@ class SessionState:
     started_ms: int = 0
     ended_ms: int | None = None
     end_reason: EndReason | None = None
-    participants: Mapping[str, Participant] = MappingProxyType({})
+    participants: Mapping[str, Participant] = field(default_factory=lambda: MappingProxyType({}))
     invitation: Invitation | None = None
-    guest_links: Mapping[str, GuestLink] = MappingProxyType({})
+    guest_links: Mapping[str, GuestLink] = field(default_factory=lambda: MappingProxyType({}))
     consumer_id: str | None = None
     """The participant id bound to the consumer by the first ring."""
     consumer_claim: str | None = None

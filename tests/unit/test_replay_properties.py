@@ -1,0 +1,108 @@
+"""Random commands: whatever is asked, in whatever order, the invariants hold."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.commands import (
+    AcceptInvitation,
+    Admit,
+    Attach,
+    CancelInvitation,
+    Command,
+    DeclineInvitation,
+    Detach,
+    End,
+    FailInvitation,
+    Grant,
+    HandOver,
+    InviteGuest,
+    JoinGuest,
+    JoinStaff,
+    Leave,
+    Mute,
+    RefuseEntry,
+    Remove,
+    RevokeGuest,
+    Ring,
+    SendInvitation,
+    SetMode,
+    Tick,
+)
+from broker.deadlines import next_deadline
+from broker.errors import SwitchboardError
+from broker.events import event_body, read_event
+from broker.evolve import replay
+from broker.policy import Policy
+from broker.state import SessionState
+from broker.words import Attendance, Capability, Mode, PublishSource, Role, SessionPhase, Surface
+from tests.unit.sessions import AGENT, CLAIM, CONSUMER, START, Case
+
+people = st.sampled_from([AGENT, CONSUMER, "p-1", "p-2", "p-3"])
+invitations = st.sampled_from(["i-1", "i-2"])
+links = st.sampled_from(["g-1", "g-2"])
+modes = st.sampled_from(Mode)
+surfaces = st.sampled_from([Surface.LAUNCHER, Surface.WINDOW])
+rights = st.frozensets(st.sampled_from(Capability))
+
+commands: st.SearchStrategy[Command] = st.one_of(
+    st.just(START),
+    st.just(Tick()),
+    st.builds(Ring, people, surfaces, st.sampled_from([CLAIM, "d" * 64, None])),
+    st.builds(SendInvitation, people, invitations, modes),
+    st.builds(CancelInvitation, people),
+    st.builds(AcceptInvitation, people, invitations, modes, surfaces),
+    st.builds(DeclineInvitation, people, invitations),
+    st.builds(FailInvitation, st.just("no_webrtc")),
+    st.builds(InviteGuest, people, links, st.just("h"), st.integers(1, 2), st.just(60_000)),
+    st.builds(RevokeGuest, people, links),
+    st.builds(JoinGuest, people, links),
+    st.builds(JoinStaff, people, st.sampled_from(Role)),
+    st.builds(Attach, people),
+    st.builds(Detach, people),
+    st.builds(Admit, people, people),
+    st.builds(RefuseEntry, people, people),
+    st.builds(Remove, people, people),
+    st.builds(Grant, people, people, rights),
+    st.builds(Mute, people, people, st.just((PublishSource.CAMERA,))),
+    st.builds(SetMode, people, modes),
+    st.builds(HandOver, people, people),
+    st.builds(Leave, people),
+    st.builds(End, st.one_of(st.none(), people)),
+)
+steps = st.lists(st.tuples(commands, st.integers(0, 90_000)), max_size=60)
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps=steps)
+def test_any_sequence_keeps_the_invariants(steps: list[tuple[Command, int]]) -> None:
+    policy = Policy(participant_limit=3)
+    case = Case(SessionState(policy=policy))
+    case.do(START)
+    for command, pause_ms in steps:
+        case.now_ms += pause_ms
+        before = case.state
+        try:
+            new = case.do(command)
+        except SwitchboardError:
+            assert case.state is before
+            continue
+        if before.phase is SessionPhase.ENDED:
+            assert new == []
+        state = case.state
+        assert state.count_inside() <= policy.participant_limit
+        assert state.event_count == len(case.events)
+        if state.phase is SessionPhase.ENDED:
+            assert not any(p.attendance is not Attendance.LEFT for p in state.participants.values())
+            assert state.invitation is None or not state.invitation.open
+            assert next_deadline(state) is None
+        elif new or isinstance(command, Tick):
+            deadline = next_deadline(state)
+            assert deadline is not None
+            assert deadline > case.now_ms
+            assert state.count_inside() > 0
+    stored = [(e.type, e.version, e.at_ms, event_body(e)) for e in case.events]
+    assert (
+        replay(SessionState(policy=policy), [read_event(*entry) for entry in stored]) == case.state
+    )
