@@ -1,0 +1,64 @@
+"""What the rest of the ledger needs of its members' links: tell gateways, tell the pool."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from actors.link import End
+from broker.messages.cluster import (
+    Internal,
+    Location,
+    PoolLevel,
+    PresenceState,
+    SessionAttach,
+    SessionRelocated,
+)
+
+
+class Audience:
+    """The gateways and pools that have a link now."""
+
+    def __init__(self, level: Callable[[], PoolLevel], level_s: float) -> None:
+        self._level = level
+        self._level_s = level_s
+        self._timer: asyncio.TimerHandle | None = None
+        self.gateways: set[End] = set()
+        self.pools: set[End] = set()
+
+    def attach(self, gateway: End, connection_id: str, location: Location) -> None:
+        """Have a gateway dial a session for a waiting connection."""
+        _notify(
+            gateway, "session.attach", SessionAttach(connection_id=connection_id, location=location)
+        )
+
+    def reach_changed(self, gateway: End, state: PresenceState) -> None:
+        """Tell a watching connection's gateway how reachable the consumer is now."""
+        _notify(gateway, "presence.changed", state)
+
+    def relocated(self, location: Location) -> None:
+        """Tell every gateway: resuming needs no ledger, so nobody knows which ones it concerns."""
+        for gateway in self.gateways:
+            _notify(gateway, "session.relocated", SessionRelocated(location=location))
+
+    def level_changed(self) -> None:
+        """Tell the pools soon, and once for many changes."""
+        if self._timer is None and self.pools:
+            self._timer = asyncio.get_running_loop().call_later(self._level_s, self._tell_level)
+
+    def close(self) -> None:
+        """Tell nobody any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.gateways.clear()
+        self.pools.clear()
+
+    def _tell_level(self) -> None:
+        self._timer = None
+        level = self._level()
+        for pool in self.pools:
+            _notify(pool, "pool.level", level)
+
+
+def _notify(end: End, method: str, body: Internal) -> None:
+    end.notify(method, body.to_bytes())

@@ -1,0 +1,293 @@
+"""The ledger's shell: its port, its members' links, and which method does what."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from actors.ledger.audience import Audience
+from actors.ledger.database import Database
+from actors.ledger.journal import Append
+from actors.ledger.policy import LedgerPolicy
+from actors.ledger.presence import Presence
+from actors.ledger.records import Records
+from actors.ledger.sessions import Sessions
+from actors.ledger.writer import Writer
+from actors.link import Chores, End, ListenedEnd, Listener, answer
+from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unavailable
+from broker.link import Reply
+from broker.messages import cluster
+
+M = TypeVar("M", bound=cluster.Internal)
+_Handler = Callable[["Member", bytes], Awaitable[cluster.Internal]]
+
+_log = logging.getLogger(__name__)
+
+_EDGE = frozenset({"gateway", "keeper"})
+_ACTOR = frozenset({"session"})
+
+
+class Member:
+    """One proven link, and what it said it is."""
+
+    def __init__(self, end: ListenedEnd, hello: cluster.LinkHello) -> None:
+        self.end = end
+        self.hello = hello
+        self.calls = 0
+        self.heard = 0
+        self.silent_since = 0.0
+
+
+class Ledger:
+    """The durable directory and journal of sessions, and the memory of presence.
+
+    `close()` ends the port, every link and the database. When another ledger takes the term, this
+    one cuts every link and takes no new ones: its members find the other by their resolver.
+    `stopped` is set then, and after `close()`.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        key: bytes,
+        *,
+        now_ms: Callable[[], int],
+        policy: LedgerPolicy | None = None,
+    ) -> None:
+        self._policy = policy or LedgerPolicy()
+        self._now_ms = now_ms
+        self._database = Database(database_url)
+        self._writer = Writer(
+            self._database,
+            batch_limit=self._policy.batch_limit,
+            writes_limit=self._policy.writes_limit,
+            on_term_lost=self._on_term_lost,
+        )
+        self._chores = Chores()
+        self._audience = Audience(lambda: self._sessions.level(), self._policy.level_s)
+        self._presence: Presence[End] = Presence(
+            self._policy,
+            lambda key: self._sessions.located(key),
+            lambda gateway, state: self._audience.reach_changed(gateway, state),
+        )
+        self._sessions = Sessions(
+            self._database,
+            self._writer,
+            self._audience,
+            self._presence,
+            self._chores,
+            self._policy,
+            now_ms,
+        )
+        self._records = Records(self._database)
+        self._listener = Listener(key, self._on_hello)
+        self._members: dict[End, Member] = {}
+        self._methods = self._make_methods()
+        self._heartbeat: asyncio.Task[None] | None = None
+        self.stopped = asyncio.Event()
+
+    @property
+    def term(self) -> int:
+        """The term this ledger took."""
+        return self._database.term
+
+    @property
+    def transactions(self) -> int:
+        """Write transactions committed so far."""
+        return self._writer.transactions
+
+    async def start(self, host: str, port: int) -> int:
+        """Take the term, load the live sessions, listen; return the port.
+
+        Raises:
+            RuntimeError: the database is newer than this release.
+            SQLAlchemyError, OSError: the database or the port cannot be had.
+        """
+        try:
+            await self._database.take_term(self._now_ms())
+            self._writer.start()
+            await self._sessions.load()
+            bound = await self._listener.start(host, port)
+        except BaseException:
+            await self.close()
+            raise
+        self._heartbeat = asyncio.get_running_loop().create_task(self._beat())
+        _log.info("The ledger serves.", extra={"term": self.term, "port": bound})
+        return bound
+
+    async def close(self) -> None:
+        """Stop; what was answered before is durable. Harmless when closed."""
+        self.stopped.set()
+        heartbeat, self._heartbeat = self._heartbeat, None
+        if heartbeat is not None:
+            heartbeat.cancel()
+            await asyncio.gather(heartbeat, return_exceptions=True)
+        await self._chores.close()
+        self._audience.close()
+        await self._listener.close()
+        await self._writer.close()
+        await self._database.close()
+
+    def _on_term_lost(self) -> None:
+        self.stopped.set()
+        for member in list(self._members.values()):
+            member.end.link.abort()
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._policy.heartbeat_s)
+            now = loop.time()
+            for member in list(self._members.values()):
+                if member.end.heard != member.heard:
+                    member.heard, member.silent_since = member.end.heard, now
+                elif now - member.silent_since >= self._policy.silent_s:
+                    member.end.link.abort()
+                    continue
+                member.end.ping()
+
+    def _on_hello(self, end: ListenedEnd, body: bytes) -> None:
+        try:
+            hello = cluster.read(cluster.LinkHello, body)
+        except ValueError:
+            end.refuse(Malformed(ErrorCode.MALFORMED, "The hello does not fit."))
+            return
+        if self.stopped.is_set():
+            end.link.abort()
+            return
+        member = Member(end, hello)
+        member.silent_since = asyncio.get_running_loop().time()
+        self._members[end] = member
+        end.on_call = lambda _, method, payload, reply: self._on_call(
+            member, method, payload, reply
+        )
+        end.on_notice = lambda _, method, payload: None
+        end.on_lost = self._on_lost
+        end.accept(_Ready(term=self.term).to_bytes())
+        match hello.kind:
+            case "gateway":
+                self._audience.gateways.add(end)
+            case "pool":
+                self._audience.pools.add(end)
+                self._audience.level_changed()
+
+    def _on_lost(self, end: End) -> None:
+        self._members.pop(end, None)
+        self._audience.gateways.discard(end)
+        self._audience.pools.discard(end)
+        if self.stopped.is_set():
+            return
+        self._presence.on_gateway_lost(end)
+        self._sessions.on_actor_lost(end)
+
+    def _on_call(self, member: Member, method: str, payload: bytes, reply: Reply) -> None:
+        kinds, handler = self._methods.get(method, (frozenset[str](), None))
+        if handler is None:
+            reply.fault(Malformed(ErrorCode.MALFORMED, "There is no such method."))
+        elif member.hello.kind not in kinds:
+            reply.fault(Forbidden(ErrorCode.NOT_PERMITTED, "This member may not call that."))
+        elif member.calls >= self._policy.calls_per_link:
+            reply.fault(TooFast(ErrorCode.RATE_LIMITED, "Too many calls are at work."))
+        else:
+            member.calls += 1
+            # Tasks take their first step in the order they were made, and an append is queued in
+            # its first step: the journal keeps the order of the link.
+            self._chores.start(self._serve(member, method, handler, payload, reply))
+
+    async def _serve(
+        self, member: Member, method: str, handler: _Handler, payload: bytes, reply: Reply
+    ) -> None:
+        async def handle(_: str, payload: bytes) -> cluster.Internal:
+            try:
+                return await handler(member, payload)
+            except (sa.exc.SQLAlchemyError, OSError):
+                _log.exception("The database failed a call.", extra={"method": method})
+                raise Unavailable(ErrorCode.LEDGER_AWAY, "The database is away.") from None
+
+        try:
+            await answer(reply, method, payload, handle)
+        finally:
+            member.calls -= 1
+
+    def _make_methods(self) -> dict[str, tuple[frozenset[str], _Handler]]:
+        """Name every call, who may make it, and what answers it."""
+        presence, sessions, records = self._presence, self._sessions, self._records
+
+        async def enlist(member: Member, ask: cluster.SessionMember) -> cluster.Internal:
+            return sessions.enlist(member.end, ask, self.term)
+
+        async def append(_: Member, ask: cluster.JournalAppend) -> cluster.Internal:
+            return await sessions.append(
+                Append(ask.session_id, ask.epoch, ask.entries, ask.subjects)
+            )
+
+        async def put(member: Member, ask: cluster.PresencePut) -> cluster.Internal:
+            return presence.put(member.end, ask)
+
+        async def drop(_: Member, ask: cluster.PresenceDrop) -> cluster.Internal:
+            presence.drop(ask.connection_id)
+            return cluster.Done()
+
+        async def watch(member: Member, ask: cluster.PresenceWatch) -> cluster.Internal:
+            return presence.watch(member.end, ask)
+
+        async def unwatch(_: Member, ask: cluster.PresenceUnwatch) -> cluster.Internal:
+            presence.unwatch(ask.connection_id)
+            return cluster.Done()
+
+        async def open_session(_: Member, ask: cluster.SessionOpen) -> cluster.Internal:
+            return await sessions.open(ask)
+
+        async def locate(_: Member, ask: cluster.SessionLocate) -> cluster.Internal:
+            return await sessions.locate(ask.session_id)
+
+        async def takeover(_: Member, ask: cluster.SessionTakeover) -> cluster.Internal:
+            return await sessions.takeover(ask)
+
+        async def guest(_: Member, ask: cluster.GuestLocate) -> cluster.Internal:
+            return await sessions.guest(ask.code_hash)
+
+        async def page(_: Member, ask: cluster.RecordQuery) -> cluster.Internal:
+            return await records.page(ask)
+
+        async def record(_: Member, ask: cluster.RecordGet) -> cluster.Internal:
+            return await records.get(ask)
+
+        return dict(
+            (
+                _method(_ACTOR, cluster.SessionMember, enlist),
+                _method(_ACTOR, cluster.JournalAppend, append),
+                _method(_EDGE, cluster.PresencePut, put),
+                _method(_EDGE, cluster.PresenceDrop, drop),
+                _method(_EDGE, cluster.PresenceWatch, watch),
+                _method(_EDGE, cluster.PresenceUnwatch, unwatch),
+                _method(_EDGE, cluster.SessionOpen, open_session),
+                _method(_EDGE, cluster.SessionLocate, locate),
+                _method(_EDGE, cluster.SessionTakeover, takeover),
+                _method(_EDGE, cluster.GuestLocate, guest),
+                _method(_EDGE, cluster.RecordQuery, page),
+                _method(_EDGE, cluster.RecordGet, record),
+            )
+        )
+
+
+class _Ready(cluster.Internal):
+    """READY body of a ledger link."""
+
+    term: int
+
+
+def _method(
+    kinds: frozenset[str],
+    model: type[M],
+    handler: Callable[[Member, M], Awaitable[cluster.Internal]],
+) -> tuple[str, tuple[frozenset[str], _Handler]]:
+    async def serve(member: Member, payload: bytes) -> cluster.Internal:
+        return await handler(member, cluster.read(model, payload))
+
+    name: Any = getattr(model, "method")  # noqa: B009 - the base has none, every call does
+    return str(name), (kinds, serve)

@@ -1,0 +1,112 @@
+"""The sessions that have not ended, in memory: by id and by engagement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from actors.ledger.presence import Key
+from actors.ledger.standbys import Actor
+from broker.messages.cluster import Location
+from broker.messages.parts import EngagementIds
+
+_REMEMBERED = 10_000
+
+
+@dataclass(eq=False, slots=True)
+class Live:
+    """One session that has not ended: who holds it, or held it last."""
+
+    session_id: str
+    account_id: str
+    engagement_key: str
+    ids: EngagementIds
+    created_ms: int
+    epoch: int
+    member_id: str | None
+    """Whose tenure the present epoch is."""
+    host: str | None
+    port: int | None
+    holder: Actor | None = None
+    """The holder, while its link is up."""
+    homeless_ms: int | None = None
+    """Since when no link of a holder is up."""
+    granted_ms: deque[int] = field(default_factory=deque)
+    """When epochs after the first were granted; as far back as the window of the limit."""
+    rescue: asyncio.Task[None] | None = None
+    returned: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while a holder's link is up."""
+    ended: bool = False
+
+    @property
+    def key(self) -> Key:
+        return self.account_id, self.engagement_key
+
+    def location(self) -> Location | None:
+        """Where it is, or was last; `None` before any holder was known."""
+        if self.host is None or self.port is None:
+            return None
+        return Location(
+            session_id=self.session_id,
+            epoch=self.epoch,
+            host=self.host,
+            port=self.port,
+            account_id=self.account_id,
+            engagement_key=self.engagement_key,
+        )
+
+    def settle(self, actor: Actor) -> None:
+        """Say who holds it from now on."""
+        self.holder = actor
+        self.member_id = actor.member.member_id
+        self.host, self.port = actor.member.host, actor.member.port
+        self.homeless_ms = None
+        actor.session_id = self.session_id
+        self.returned.set()
+
+    def unsettle(self, now_ms: int) -> None:
+        """Say that the holder's link is gone."""
+        self.holder = None
+        self.homeless_ms = now_ms
+        self.returned.clear()
+
+
+class Directory:
+    """Finds live sessions, and remembers for a while which ones were taken out."""
+
+    def __init__(self) -> None:
+        self._removed: dict[str, None] = {}
+        self._by_id: dict[str, Live] = {}
+        self._by_key: dict[Key, Live] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Live]:
+        return iter(list(self._by_id.values()))
+
+    def get(self, session_id: str) -> Live | None:
+        return self._by_id.get(session_id)
+
+    def of(self, key: Key) -> Live | None:
+        return self._by_key.get(key)
+
+    def knew(self, session_id: str) -> bool:
+        """Whether it is here or was lately: a slow read of the database may show it as live."""
+        return session_id in self._by_id or session_id in self._removed
+
+    def add(self, live: Live) -> None:
+        self._by_id[live.session_id] = live
+        self._by_key[live.key] = live
+
+    def remove(self, live: Live) -> None:
+        """Take out what has ended; harmless when out."""
+        live.ended = True
+        self._removed[live.session_id] = None
+        if len(self._removed) > _REMEMBERED:
+            del self._removed[next(iter(self._removed))]
+        self._by_id.pop(live.session_id, None)
+        if self._by_key.get(live.key) is live:
+            del self._by_key[live.key]

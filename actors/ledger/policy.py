@@ -1,0 +1,48 @@
+"""What a deployment may set about the ledger; every value has the design's default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPolicy:
+    """Bounds and deadlines. Names ending in `_s` are seconds, in `_ms` milliseconds."""
+
+    session: Mapping[str, object] = field(default_factory=dict)
+    """`broker.policy.Policy` values given to every session."""
+    heartbeat_s: float = 1.0
+    silent_s: float = 3.0
+    """A member's link that said nothing for this long is lost."""
+    assign_s: float = 2.0
+    """How long a standby may take over an assignment."""
+    continue_s: float = 3.0
+    """How long a standby may take to replay a journal."""
+    capacity_wait_s: float = 5.0
+    """How long `session.open` waits for a standby before `no_capacity`."""
+    queue_limit: int = 500
+    """Further openings get `no_capacity` at once."""
+    probe_s: float = 1.0
+    """How long an actor may take to greet the ledger's probe of its trunk port."""
+    return_s: float = 2.0
+    """How long an actor that can be reached may take to bring back its ledger link."""
+    settle_s: float = 5.0
+    """How long locate and takeover wait for a session to have a home again."""
+    takeover_limit: int = 3
+    takeover_window_ms: int = 300_000
+    lost_after_ms: int = 60_000
+    """A session without a home for this long may be ended as lost."""
+    waiting_limit: int = 100_000
+    waiting_per_account: int = 50_000
+    waiting_per_key: int = 16
+    watching_limit: int = 100_000
+    watching_per_key: int = 64
+    calls_per_link: int = 5_000
+    """Calls of one link at work at once; further ones get `rate_limited`."""
+    batch_limit: int = 512
+    """Writes in one transaction."""
+    writes_limit: int = 20_000
+    """Writes that wait; further ones get `ledger_away`."""
+    level_s: float = 0.05
+    """Least time between two `pool.level` notices."""

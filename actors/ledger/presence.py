@@ -1,0 +1,212 @@
+"""Who waits to be rung, and who wants to know: memory only, gone with the gateway's link.
+
+Pure and synchronous. A waiting connection costs an entry here and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from actors.ledger.policy import LedgerPolicy
+from broker.errors import ErrorCode, TooFast
+from broker.messages.cluster import Location, PresencePut, PresenceState, PresenceWatch
+from broker.words import Reach, Surface
+
+G = TypeVar("G", bound=Hashable)
+Key = tuple[str, str]
+"""Account and engagement key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Generic[G]):
+    """One waiting connection, and the gateway that holds its socket."""
+
+    gateway: G
+    put: PresencePut
+
+    def keys(self) -> Iterator[Key]:
+        for key in dict.fromkeys(self.put.keys):
+            yield self.put.account_id, key
+
+
+@dataclass(slots=True)
+class Watching(Generic[G]):
+    """One agent's connection that wants to know, and what it was told last."""
+
+    gateway: G
+    connection_id: str
+    key: Key
+    told: PresenceState
+
+
+class Presence(Generic[G]):
+    """The waiting and the watching connections of all gateways.
+
+    `live` says where the live session of an engagement is; `tell` is called for each watcher
+    whose answer changed, and only then.
+    """
+
+    def __init__(
+        self,
+        policy: LedgerPolicy,
+        live: Callable[[Key], Location | None],
+        tell: Callable[[G, PresenceState], None],
+    ) -> None:
+        self._policy = policy
+        self._live = live
+        self._tell = tell
+        self._waiting: dict[str, Waiting[G]] = {}
+        self._by_key: dict[Key, dict[str, Waiting[G]]] = {}
+        self._by_account: dict[str, int] = {}
+        self._claims: dict[Key, str] = {}
+        self._watching: dict[str, Watching[G]] = {}
+        self._watchers: dict[Key, dict[str, Watching[G]]] = {}
+        self._by_gateway: dict[G, dict[str, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, gateway: G, put: PresencePut) -> PresenceState:
+        """Note a waiting connection, or what changed about it. Raises TooFast at a bound."""
+        new = Waiting(gateway, put)
+        old = self._waiting.get(put.connection_id)
+        self._check(new, old)
+        if old is not None:
+            # A connection that says something again keeps its place among the others.
+            self._remove(old, keep=set(new.keys()))
+        self._waiting[put.connection_id] = new
+        self._by_gateway.setdefault(gateway, {})[put.connection_id] = None
+        self._by_account[put.account_id] = self._by_account.get(put.account_id, 0) + 1
+        for key in new.keys():
+            self._by_key.setdefault(key, {})[put.connection_id] = new
+            if put.claim_hash is not None:
+                self._claims.setdefault(key, put.claim_hash)
+        touched = set(new.keys()) | (set() if old is None else set(old.keys()))
+        for key in touched:
+            self._settle(key)
+        return self._state(put.connection_id, list(new.keys()))
+
+    def drop(self, connection_id: str) -> None:
+        """Forget a waiting connection; harmless when unknown."""
+        old = self._waiting.get(connection_id)
+        if old is None:
+            return
+        self._remove(old)
+        for key in old.keys():
+            self._settle(key)
+
+    def watch(self, gateway: G, watch: PresenceWatch) -> PresenceState:
+        """Begin to tell a connection about an engagement. Raises TooFast at a bound."""
+        self.unwatch(watch.connection_id)
+        key = (watch.account_id, watch.key)
+        watchers = self._watchers.get(key, {})
+        if (
+            len(self._watching) >= self._policy.watching_limit
+            or len(watchers) >= self._policy.watching_per_key
+        ):
+            raise TooFast(ErrorCode.RATE_LIMITED, "Too many connections watch.")
+        told = self._state(watch.connection_id, [key])
+        watching = Watching(gateway, watch.connection_id, key, told)
+        self._watching[watch.connection_id] = watching
+        self._watchers.setdefault(key, {})[watch.connection_id] = watching
+        self._by_gateway.setdefault(gateway, {})[watch.connection_id] = None
+        return told
+
+    def unwatch(self, connection_id: str) -> None:
+        """Stop telling a connection; harmless when unknown."""
+        watching = self._watching.pop(connection_id, None)
+        if watching is None:
+            return
+        watchers = self._watchers[watching.key]
+        del watchers[connection_id]
+        if not watchers:
+            del self._watchers[watching.key]
+        self._leave(watching.gateway, connection_id)
+
+    def on_gateway_lost(self, gateway: G) -> None:
+        """Forget everything that came by a gateway's link."""
+        for connection_id in list(self._by_gateway.get(gateway, ())):
+            self.drop(connection_id)
+            self.unwatch(connection_id)
+
+    def on_live_changed(self, key: Key) -> None:
+        """The engagement's live session began, moved or ended."""
+        self._announce(key)
+
+    def waiting(self, key: Key) -> list[Waiting[G]]:
+        """Return who waits on an engagement: those with its claim first, then as they came."""
+        claim = self._claims.get(key)
+        return sorted(
+            self._by_key.get(key, {}).values(),
+            key=lambda one: claim is not None and one.put.claim_hash != claim,
+        )
+
+    def claim(self, key: Key) -> str | None:
+        """Return the claim of the first connection that brought one, while any waits."""
+        return self._claims.get(key)
+
+    def _check(self, new: Waiting[G], old: Waiting[G] | None) -> None:
+        policy = self._policy
+        put = new.put
+        full = False
+        if old is None or old.put.account_id != put.account_id:
+            full = self._by_account.get(put.account_id, 0) >= policy.waiting_per_account
+        if old is None:
+            full |= len(self._waiting) >= policy.waiting_limit
+        for key in new.keys():
+            there = self._by_key.get(key, {})
+            full |= put.connection_id not in there and len(there) >= policy.waiting_per_key
+        if full or len(put.keys) > policy.waiting_per_key:
+            raise TooFast(ErrorCode.RATE_LIMITED, "Too many connections wait.")
+
+    def _remove(self, old: Waiting[G], keep: frozenset[Key] | set[Key] = frozenset()) -> None:
+        connection_id, account_id = old.put.connection_id, old.put.account_id
+        del self._waiting[connection_id]
+        self._leave(old.gateway, connection_id)
+        self._by_account[account_id] -= 1
+        if not self._by_account[account_id]:
+            del self._by_account[account_id]
+        for key in old.keys():
+            if key not in keep:
+                del self._by_key[key][connection_id]
+
+    def _leave(self, gateway: G, connection_id: str) -> None:
+        if connection_id in self._waiting or connection_id in self._watching:
+            return
+        mine = self._by_gateway.get(gateway)
+        if mine is not None:
+            mine.pop(connection_id, None)
+            if not mine:
+                del self._by_gateway[gateway]
+
+    def _settle(self, key: Key) -> None:
+        """Forget an engagement where nobody waits any more, and tell its watchers."""
+        if not self._by_key.get(key):
+            self._by_key.pop(key, None)
+            self._claims.pop(key, None)
+        self._announce(key)
+
+    def _announce(self, key: Key) -> None:
+        for watching in list(self._watchers.get(key, {}).values()):
+            state = self._state(watching.connection_id, [key])
+            if state != watching.told:
+                watching.told = state
+                self._tell(watching.gateway, state)
+
+    def _state(self, connection_id: str, keys: list[Key]) -> PresenceState:
+        waiting = {
+            one.put.connection_id: one.put
+            for key in keys
+            for one in self._by_key.get(key, {}).values()
+        }
+        surfaces: set[Surface] = {put.surface for put in waiting.values()}
+        if any(put.visible for put in waiting.values()):
+            reach = Reach.REACHABLE
+        else:
+            reach = Reach.HIDDEN if waiting else Reach.ABSENT
+        live = next((at for key in keys if (at := self._live(key)) is not None), None)
+        return PresenceState(
+            connection_id=connection_id, reach=reach, surfaces=sorted(surfaces), live=live
+        )

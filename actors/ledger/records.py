@@ -1,0 +1,98 @@
+"""Reading what is known of sessions: pages of records, and one record with its time line."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+from actors.ledger.database import Database
+from actors.ledger.rows import load_journal, unknown_session
+from actors.ledger.schema import sessions
+from broker.errors import ErrorCode, Malformed
+from broker.messages.cluster import RecordGet, RecordPage, RecordQuery, SessionRecord
+
+MAX_PAGE = 200
+
+
+class Records:
+    """The reading side of the ledger's tables; never waits for the writer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, query: RecordQuery) -> RecordPage:
+        """Return records without events, newest first. Raises Malformed: the cursor is not ours."""
+        limit = max(1, min(query.limit, MAX_PAGE))
+        found = sa.select(sessions).order_by(
+            sessions.c.created_ms.desc(), sessions.c.session_id.desc()
+        )
+        if query.account_id is not None:
+            found = found.where(sessions.c.account_id == query.account_id)
+        if query.phase is not None:
+            found = found.where(sessions.c.phase == str(query.phase))
+        if query.engagement_key is not None:
+            found = found.where(sessions.c.engagement_key == query.engagement_key)
+        if query.cursor is not None:
+            created_ms, session_id = _read_cursor(query.cursor)
+            found = found.where(
+                sa.or_(
+                    sessions.c.created_ms < created_ms,
+                    sa.and_(
+                        sessions.c.created_ms == created_ms, sessions.c.session_id < session_id
+                    ),
+                )
+            )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(found.limit(limit + 1))).all()
+        records = [_record(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return RecordPage(records=records, cursor=_write_cursor(records[-1]) if more else None)
+
+    async def get(self, query: RecordGet) -> SessionRecord:
+        """Return one record with events and subjects.
+
+        Raises:
+            NotFound: `unknown_session`, also when it is another account's.
+        """
+        found = sa.select(sessions).where(sessions.c.session_id == query.session_id)
+        if query.account_id is not None:
+            found = found.where(sessions.c.account_id == query.account_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(found)).one_or_none()
+            if row is None:
+                raise unknown_session()
+            events, people = await load_journal(connection, query.session_id)
+        return _record(row).model_copy(update={"events": events, "subjects": people})
+
+
+def _record(row: Any) -> SessionRecord:
+    return SessionRecord(
+        session_id=row.session_id,
+        account_id=row.account_id,
+        engagement_key=row.engagement_key,
+        ids=json.loads(row.ids),
+        epoch=row.epoch,
+        phase=row.phase,
+        mode=row.mode,
+        created_ms=row.created_ms,
+        ended_ms=row.ended_ms,
+        end_reason=row.end_reason,
+    )
+
+
+def _write_cursor(last: SessionRecord) -> str:
+    text = f"{last.created_ms}:{last.session_id}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[int, str]:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        created_ms, session_id = text.split(":", 1)
+        return int(created_ms), session_id
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise Malformed(ErrorCode.MALFORMED, "The cursor is not one of ours.") from None

@@ -1,0 +1,199 @@
+"""Takeover: a session whose actor is gone continues on a standby, under the next epoch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from actors.ledger.audience import Audience
+from actors.ledger.database import Database
+from actors.ledger.live import Directory, Live
+from actors.ledger.policy import LedgerPolicy
+from actors.ledger.presence import Key
+from actors.ledger.probe import Verdict, probe
+from actors.ledger.rows import Ending, Grant, Settle, load_journal
+from actors.ledger.standbys import RESCUE, Actor, Standbys
+from actors.ledger.stop import stop
+from actors.ledger.writer import Writer
+from actors.link import Chores, call
+from broker.errors import SwitchboardError
+from broker.messages.cluster import Journalled, SessionCommitted, SessionContinue
+from broker.words import EndReason, SessionPhase
+
+_log = logging.getLogger(__name__)
+
+
+class Rescue:
+    """Finds sessions without a holder a new one, one attempt per session at a time.
+
+    An attempt first asks the old holder for a sign of life: refused means dead, silent means
+    fenced; one that can be reached has `return_s` to bring back its link. Each attempt costs a
+    standby and an epoch, and `takeover_limit` within the window end the session: an event whose
+    replay kills standbys must not eat the pool.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        directory: Directory,
+        standbys: Standbys,
+        audience: Audience,
+        chores: Chores,
+        policy: LedgerPolicy,
+        now_ms: Callable[[], int],
+        on_live_changed: Callable[[Key], None],
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._directory = directory
+        self._standbys = standbys
+        self._audience = audience
+        self._chores = chores
+        self._policy = policy
+        self._now_ms = now_ms
+        self._on_live_changed = on_live_changed
+
+    def begin(self, live: Live) -> None:
+        """See to it that somebody holds the session; a running attempt goes on."""
+        if live.rescue is None and not live.ended:
+            live.rescue = self._chores.start(self._run(live))
+
+    async def settled(self, live: Live) -> bool:
+        """Wait for the attempt at work, `settle_s` at most; say whether there is a holder."""
+        task = live.rescue
+        if task is not None:
+            await asyncio.wait({task}, timeout=self._policy.settle_s)
+        return live.rescue is None and live.holder is not None and not live.ended
+
+    async def end(self, live: Live, reason: EndReason) -> None:
+        """End a session in its record, because no actor can."""
+        await self._writer.do(Ending(live.session_id, reason, self._now_ms()))
+        _log.warning(
+            "The ledger ended a session.",
+            extra={"session_id": live.session_id, "reason": str(reason)},
+        )
+        live.epoch += 1
+        if live.holder is not None:
+            stop(self._chores, live.holder)
+        self.forget(live)
+
+    def forget(self, live: Live) -> None:
+        """Take an ended session out of the directory."""
+        self._directory.remove(live)
+        if live.holder is not None:
+            live.holder.session_id = None
+        self._on_live_changed(live.key)
+        self._audience.level_changed()
+
+    async def _run(self, live: Live) -> None:
+        try:
+            if await self._still_held(live):
+                return
+            while not live.ended and live.holder is None:
+                if self._exhausted(live):
+                    await self.end(live, EndReason.TAKEOVER_EXHAUSTED)
+                    return
+                standby = await self._standbys.take(
+                    RESCUE, live.created_ms, timeout_s=self._policy.lost_after_ms / 1000
+                )
+                if live.ended or live.holder is not None:
+                    self._standbys.add(standby)
+                    return
+                await self._continue(live, standby)
+        except (SwitchboardError, sa.exc.SQLAlchemyError, OSError) as error:
+            # Homeless still; whoever asks next, or the reconciler, begins anew.
+            _log.warning(
+                "A takeover was given up.",
+                extra={"session_id": live.session_id, "why": repr(error)},
+            )
+        finally:
+            live.rescue = None
+
+    async def _still_held(self, live: Live) -> bool:
+        holder = live.holder
+        if live.host is None or live.port is None:
+            return False
+        verdict = await probe(
+            live.host,
+            live.port,
+            None if holder is None else holder.end,
+            timeout_s=self._policy.probe_s,
+        )
+        if verdict is Verdict.ALIVE and live.holder is None:
+            try:
+                async with asyncio.timeout(self._policy.return_s):
+                    await live.returned.wait()
+            except TimeoutError:
+                return False
+        if verdict is Verdict.ALIVE or (live.holder is not None and live.holder is not holder):
+            return live.holder is not None or live.ended
+        if live.holder is not None:
+            stop(self._chores, live.holder)
+            live.unsettle(self._now_ms())
+        return False
+
+    def _exhausted(self, live: Live) -> bool:
+        since = self._now_ms() - self._policy.takeover_window_ms
+        while live.granted_ms and live.granted_ms[0] < since:
+            live.granted_ms.popleft()
+        return len(live.granted_ms) >= self._policy.takeover_limit
+
+    async def _continue(self, live: Live, standby: Actor) -> None:
+        """Try one standby. One that fails is stopped: nobody knows what it holds."""
+        standby.session_id = live.session_id
+        try:
+            # First the epoch, then the journal: what the old holder still sends is refused before
+            # the journal is read, so none of it can be missing from what the standby gets.
+            now_ms = self._now_ms()
+            live.epoch = await self._writer.do(
+                Grant(live.session_id, live.epoch, standby.member, now_ms)
+            )
+            live.granted_ms.append(now_ms)
+            live.member_id = None
+            async with self._database.read() as connection:
+                entries, subjects = await load_journal(connection, live.session_id)
+            first = await call(
+                standby.end,
+                SessionContinue(
+                    session_id=live.session_id,
+                    epoch=live.epoch,
+                    account_id=live.account_id,
+                    engagement_key=live.engagement_key,
+                    ids=live.ids,
+                    policy=dict(self._policy.session),
+                    entries=entries,
+                    subjects=subjects,
+                ),
+                Journalled,
+                timeout_s=self._policy.continue_s,
+            )
+            phase = await self._writer.do(
+                Settle(live.session_id, live.epoch, first, standby.member)
+            )
+        except BaseException as error:
+            stop(self._chores, standby)
+            if not isinstance(error, SwitchboardError):
+                raise
+            _log.warning(
+                "A standby failed to take over.",
+                extra={"session_id": live.session_id, "why": repr(error)},
+            )
+            return
+        if standby.end.link.closed:
+            return
+        live.settle(standby)
+        standby.end.notify(
+            "session.committed",
+            SessionCommitted(session_id=live.session_id, epoch=live.epoch).to_bytes(),
+        )
+        if phase is SessionPhase.ENDED:
+            self.forget(live)
+            return
+        location = live.location()
+        assert location is not None
+        self._audience.relocated(location)
+        self._on_live_changed(live.key)

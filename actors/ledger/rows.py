@@ -1,0 +1,254 @@
+"""Statements about sessions that are not appends: creating, granting, ending, loading."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from actors.ledger.journal import Append, Appended, append_all, entry_of
+from actors.ledger.live import Live
+from actors.ledger.schema import journal, sessions, subjects, tenures
+from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError
+from broker.events import SessionEnded, event_body
+from broker.messages.cluster import JournalEntry, Journalled, SessionMember, SessionOpen, Subject
+from broker.messages.parts import EngagementIds
+from broker.words import EndReason, SessionPhase
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session to be created, with its first events, in one transaction."""
+
+    session_id: str
+    open: SessionOpen
+    first: Journalled
+    member: SessionMember
+    now_ms: int
+
+    async def __call__(self, connection: AsyncConnection) -> SessionPhase:
+        """Return how the session stands. Raises Conflict (`already_live`)."""
+        ask = self.open
+        taken = await connection.scalar(
+            sa.select(sessions.c.session_id)
+            .where(sessions.c.account_id == ask.account_id)
+            .where(sessions.c.engagement_key == ask.engagement_key)
+            .where(sessions.c.phase != str(SessionPhase.ENDED))
+        )
+        if taken is not None:
+            raise already_live()
+        await connection.execute(
+            sa.insert(sessions).values(
+                session_id=self.session_id,
+                account_id=ask.account_id,
+                engagement_key=ask.engagement_key,
+                ids=ask.ids.model_dump_json(exclude_defaults=True),
+                mode=str(ask.mode),
+                phase=str(SessionPhase.NEW),
+                epoch=1,
+                epoch_base=0,
+                last_seq=0,
+                created_ms=self.now_ms,
+                member_id=self.member.member_id,
+                host=self.member.host,
+                port=self.member.port,
+            )
+        )
+        await _note_tenure(connection, self.session_id, 1, self.member, self.now_ms)
+        return (await _append(connection, self.session_id, 1, self.first)).phase
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The next epoch, noted for the standby that is about to try. Returns that epoch.
+
+    The session has no holder until `Settle`: a standby that fails meanwhile never had it.
+    """
+
+    session_id: str
+    epoch: int
+    """The epoch that ends."""
+    member: SessionMember
+    now_ms: int
+
+    async def __call__(self, connection: AsyncConnection) -> int:
+        """Raises Conflict (`stale_epoch`) when it is not the present one, Gone when ended."""
+        moved = await connection.execute(
+            sa.update(sessions)
+            .where(sessions.c.session_id == self.session_id)
+            .where(sessions.c.epoch == self.epoch)
+            .where(sessions.c.phase != str(SessionPhase.ENDED))
+            .values(
+                epoch=self.epoch + 1,
+                epoch_base=sessions.c.last_seq,
+                member_id=None,
+                host=None,
+                port=None,
+            )
+        )
+        if moved.rowcount == 0:
+            raise await why_not_live(connection, self.session_id)
+        await _note_tenure(connection, self.session_id, self.epoch + 1, self.member, self.now_ms)
+        return self.epoch + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """A standby replayed the journal: it is the holder, and its first events are durable."""
+
+    session_id: str
+    epoch: int
+    first: Journalled
+    member: SessionMember
+
+    async def __call__(self, connection: AsyncConnection) -> SessionPhase:
+        """Return how the session stands. Raises Conflict (`stale_epoch`), Gone."""
+        await connection.execute(
+            sa.update(sessions)
+            .where(sessions.c.session_id == self.session_id)
+            .where(sessions.c.epoch == self.epoch)
+            .values(member_id=self.member.member_id, host=self.member.host, port=self.member.port)
+        )
+        return (await _append(connection, self.session_id, self.epoch, self.first)).phase
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The ledger's own end of a session that no actor can end. Takes an epoch of its own."""
+
+    session_id: str
+    reason: EndReason
+    now_ms: int
+
+    async def __call__(self, connection: AsyncConnection) -> None:
+        """Does nothing to a session that has ended."""
+        row = (
+            await connection.execute(
+                sa.select(sessions.c.epoch, sessions.c.last_seq, sessions.c.phase).where(
+                    sessions.c.session_id == self.session_id
+                )
+            )
+        ).one_or_none()
+        if row is None or row.phase == str(SessionPhase.ENDED):
+            return
+        await connection.execute(
+            sa.update(sessions)
+            .where(sessions.c.session_id == self.session_id)
+            .values(epoch=row.epoch + 1, epoch_base=row.last_seq, member_id=None)
+        )
+        event = SessionEnded(at_ms=self.now_ms, reason=self.reason)
+        entry = JournalEntry(
+            seq=row.last_seq + 1,
+            at_ms=event.at_ms,
+            type=event.type,
+            version=event.version,
+            body=event_body(event),
+        )
+        await _append(
+            connection, self.session_id, row.epoch + 1, Journalled(entries=[entry], subjects=[])
+        )
+
+
+async def load_live(connection: AsyncConnection, since_ms: int) -> list[Live]:
+    """Read every session that has not ended, oldest first, without a holder."""
+    rows = await connection.execute(
+        sa.select(sessions)
+        .where(sessions.c.phase != str(SessionPhase.ENDED))
+        .order_by(sessions.c.created_ms, sessions.c.session_id)
+    )
+    found = {
+        row.session_id: Live(
+            session_id=row.session_id,
+            account_id=row.account_id,
+            engagement_key=row.engagement_key,
+            ids=EngagementIds.model_validate_json(row.ids),
+            created_ms=row.created_ms,
+            epoch=row.epoch,
+            member_id=row.member_id,
+            host=row.host,
+            port=row.port,
+        )
+        for row in rows
+    }
+    grants = await connection.execute(
+        sa.select(tenures.c.session_id, tenures.c.granted_ms)
+        .where(tenures.c.epoch > 1)
+        .where(tenures.c.granted_ms >= since_ms)
+        .order_by(tenures.c.granted_ms)
+    )
+    for grant in grants:
+        if grant.session_id in found:
+            found[grant.session_id].granted_ms.append(grant.granted_ms)
+    return list(found.values())
+
+
+async def load_journal(
+    connection: AsyncConnection, session_id: str
+) -> tuple[list[JournalEntry], list[Subject]]:
+    """Read what a takeover replays, and what a record shows."""
+    entries = await connection.execute(
+        sa.select(journal).where(journal.c.session_id == session_id).order_by(journal.c.seq)
+    )
+    events = [entry_of(row) for row in entries]
+    people = await connection.execute(
+        sa.select(subjects)
+        .where(subjects.c.session_id == session_id)
+        .order_by(subjects.c.participant_id)
+    )
+    return events, [
+        Subject(participant_id=row.participant_id, body=json.loads(row.body)) for row in people
+    ]
+
+
+async def why_not_live(connection: AsyncConnection, session_id: str) -> SwitchboardError:
+    """Say why a session could not be found among the live ones."""
+    phase = await connection.scalar(
+        sa.select(sessions.c.phase).where(sessions.c.session_id == session_id)
+    )
+    if phase is None:
+        return unknown_session()
+    if phase == str(SessionPhase.ENDED):
+        return session_ended()
+    return Conflict(ErrorCode.STALE_EPOCH, "Another epoch holds the session.")
+
+
+def already_live() -> Conflict:
+    """Say that the engagement has a live session."""
+    return Conflict(ErrorCode.ALREADY_LIVE, "This engagement has a live session.")
+
+
+def unknown_session() -> NotFound:
+    """Say that there never was such a session."""
+    return NotFound(ErrorCode.UNKNOWN_SESSION, "There is no such session.")
+
+
+def session_ended() -> Gone:
+    """Say that the session is over."""
+    return Gone(ErrorCode.SESSION_ENDED, "The session has ended.")
+
+
+async def _note_tenure(
+    connection: AsyncConnection, session_id: str, epoch: int, member: SessionMember, now_ms: int
+) -> None:
+    await connection.execute(
+        sa.insert(tenures).values(
+            session_id=session_id,
+            epoch=epoch,
+            member_id=member.member_id,
+            node=member.node,
+            granted_ms=now_ms,
+        )
+    )
+
+
+async def _append(
+    connection: AsyncConnection, session_id: str, epoch: int, what: Journalled
+) -> Appended:
+    """Append within a larger transaction; a refusal undoes the whole of it."""
+    append = Append(session_id, epoch, what.entries, what.subjects)
+    outcome = (await append_all(connection, [append]))[0]
+    if isinstance(outcome, SwitchboardError):
+        raise outcome
+    return outcome

@@ -1,0 +1,162 @@
+"""The ledger's tables, and how an older database becomes the present one.
+
+JSON stands as text: the ledger reads it whole or not at all, and both databases then agree.
+Migrations only go forward; a database newer than this code is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from broker.words import SessionPhase
+
+metadata = sa.MetaData()
+
+_ID = sa.String(128)
+
+schema_version = sa.Table(
+    "schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True)
+)
+
+terms = sa.Table(
+    "terms",
+    metadata,
+    sa.Column("shard", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("term", sa.BigInteger, nullable=False),
+    sa.Column("taken_ms", sa.BigInteger, nullable=False),
+)
+"""One row per ledger shard: who writes now. Every write transaction reads it."""
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("session_id", _ID, primary_key=True),
+    sa.Column("account_id", _ID, nullable=False),
+    sa.Column("engagement_key", _ID, nullable=False),
+    sa.Column("ids", sa.Text, nullable=False),
+    sa.Column("mode", sa.String(16), nullable=False),
+    sa.Column("phase", sa.String(16), nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    # Last sequence number of the epochs before the present one: nothing at or below it may come
+    # from the present holder.
+    sa.Column("epoch_base", sa.Integer, nullable=False),
+    sa.Column("last_seq", sa.Integer, nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("ended_ms", sa.BigInteger),
+    sa.Column("end_reason", sa.String(32)),
+    # Who holds it, and where: `NULL` between two tenures.
+    sa.Column("member_id", _ID),
+    sa.Column("host", sa.String(255)),
+    sa.Column("port", sa.Integer),
+)
+_LIVE = sessions.c.phase != str(SessionPhase.ENDED)
+sa.Index(
+    "sessions_one_live_per_engagement",
+    sessions.c.account_id,
+    sessions.c.engagement_key,
+    unique=True,
+    sqlite_where=_LIVE,
+    postgresql_where=_LIVE,
+)
+sa.Index(
+    "sessions_one_live_per_member",
+    sessions.c.member_id,
+    unique=True,
+    sqlite_where=_LIVE,
+    postgresql_where=_LIVE,
+)
+sa.Index("sessions_newest", sessions.c.created_ms, sessions.c.session_id)
+sa.Index("sessions_of_account", sessions.c.account_id, sessions.c.created_ms)
+
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("session_id", _ID, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+subjects = sa.Table(
+    "subjects",
+    metadata,
+    sa.Column("session_id", _ID, primary_key=True),
+    sa.Column("participant_id", _ID, primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
+    # Set once the person is erased: nothing is written here any more.
+    sa.Column("erased_ms", sa.BigInteger),
+)
+
+tenures = sa.Table(
+    "tenures",
+    metadata,
+    sa.Column("session_id", _ID, primary_key=True),
+    sa.Column("epoch", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("member_id", _ID, nullable=False),
+    sa.Column("node", sa.String(255), nullable=False),
+    sa.Column("granted_ms", sa.BigInteger, nullable=False),
+)
+
+guest_links = sa.Table(
+    "guest_links",
+    metadata,
+    sa.Column("code_hash", _ID, primary_key=True),
+    sa.Column("session_id", _ID, nullable=False),
+    sa.Column("guest_invitation_id", _ID, nullable=False),
+    sa.Column("uses_left", sa.Integer, nullable=False),
+)
+sa.Index("guest_links_of_session", guest_links.c.session_id, guest_links.c.guest_invitation_id)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("key_id", _ID, primary_key=True),
+    sa.Column("account_id", _ID, nullable=False),
+    sa.Column("secret_hash", sa.String(64), nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("revoked_ms", sa.BigInteger),
+)
+
+_FIRST = (
+    terms,
+    sessions,
+    journal,
+    subjects,
+    tenures,
+    guest_links,
+    api_keys,
+)
+
+
+def _create_first(connection: sa.Connection) -> None:
+    metadata.create_all(connection, tables=_FIRST)
+
+
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_first,)
+"""Step n leads from version n to n + 1; a released step is never changed."""
+
+
+def migrate(connection: sa.Connection) -> int:
+    """Bring the database to the present version, inside the caller's transaction.
+
+    Raises:
+        RuntimeError: the database is newer than this release.
+    """
+    if connection.dialect.name == "postgresql":
+        # Two ledgers that start at once take turns; the number is arbitrary, and ours.
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(727301)"))
+    schema_version.create(connection, checkfirst=True)
+    present = connection.scalar(sa.select(sa.func.max(schema_version.c.version))) or 0
+    if present > len(MIGRATIONS):
+        raise RuntimeError(
+            f"The database has schema version {present}; this release knows {len(MIGRATIONS)}."
+        )
+    for version, step in enumerate(MIGRATIONS[present:], start=present + 1):
+        step(connection)
+        connection.execute(sa.insert(schema_version).values(version=version))
+    return len(MIGRATIONS)

@@ -1,0 +1,322 @@
+"""Giving sessions to standbys, finding them again, and taking in what their actors journal."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from actors.ledger.audience import Audience
+from actors.ledger.database import Database
+from actors.ledger.journal import Append
+from actors.ledger.live import Directory, Live
+from actors.ledger.policy import LedgerPolicy
+from actors.ledger.presence import Key, Presence
+from actors.ledger.rescue import Rescue
+from actors.ledger.rows import (
+    NewSession,
+    already_live,
+    load_live,
+    session_ended,
+    why_not_live,
+)
+from actors.ledger.schema import guest_links
+from actors.ledger.standbys import OPENING, Actor, Standbys
+from actors.ledger.stop import stop
+from actors.ledger.writer import Writer
+from actors.link import Chores, End, call
+from broker.errors import ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
+from broker.messages import cluster
+from broker.words import EndReason, SessionPhase
+
+
+class Sessions:
+    """The live sessions and the actors that have a link.
+
+    An engagement has at most one live session: in memory while it is being opened, in the
+    database from then on.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        audience: Audience,
+        presence: Presence[End],
+        chores: Chores,
+        policy: LedgerPolicy,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._audience = audience
+        self._presence = presence
+        self._chores = chores
+        self._policy = policy
+        self._now_ms = now_ms
+        self._opening: set[Key] = set()
+        self._actors: dict[str, Actor] = {}
+        self._by_end: dict[End, Actor] = {}
+        self.directory = Directory()
+        self.standbys = Standbys(policy.queue_limit, audience.level_changed)
+        self.rescue = Rescue(
+            database,
+            writer,
+            self.directory,
+            self.standbys,
+            audience,
+            chores,
+            policy,
+            now_ms,
+            presence.on_live_changed,
+        )
+
+    async def load(self) -> None:
+        """Read the live sessions; their actors are expected to come back by themselves."""
+        now_ms = self._now_ms()
+        async with self._database.read() as connection:
+            found = await load_live(connection, now_ms - self._policy.takeover_window_ms)
+        for live in found:
+            if not self.directory.knew(live.session_id):
+                live.homeless_ms = now_ms
+                self.directory.add(live)
+
+    def level(self) -> cluster.PoolLevel:
+        """Say how many standbys wait, and how much they are wanted."""
+        return cluster.PoolLevel(
+            standbys=len(self.standbys),
+            live=len(self.directory),
+            queued=self.standbys.queued,
+            members=list(self._actors),
+        )
+
+    def located(self, key: Key) -> cluster.Location | None:
+        """Return where the live session of an engagement is."""
+        live = self.directory.of(key)
+        return None if live is None else live.location()
+
+    def enlist(self, end: End, member: cluster.SessionMember, term: int) -> cluster.Enlisted:
+        """Take note of an actor: a standby, or one that says it holds a session."""
+        old = self._actors.get(member.member_id)
+        if old is not None:
+            self._part(old)
+            if old.end is not end:
+                old.end.link.abort()
+        if end.link.closed:
+            return cluster.Enlisted(term=term, keep=False)
+        actor = Actor(member, end)
+        if member.session_id is None:
+            self._note(actor)
+            self.standbys.add(actor)
+            return cluster.Enlisted(term=term, keep=True)
+        live = self.directory.get(member.session_id)
+        if (
+            live is None
+            or live.epoch != member.epoch
+            or live.member_id != member.member_id
+            or live.holder is not None
+        ):
+            return cluster.Enlisted(term=term, keep=False)
+        self._note(actor)
+        live.settle(actor)
+        # Said again, because the link may have broken before the first time was heard.
+        _notify_committed(live, actor)
+        self._audience.level_changed()
+        return cluster.Enlisted(term=term, keep=True)
+
+    def on_actor_lost(self, end: End) -> None:
+        """An actor's link is gone: what it held needs a home."""
+        actor = self._by_end.get(end)
+        if actor is not None:
+            self._part(actor)
+            self._audience.level_changed()
+
+    async def open(self, ask: cluster.SessionOpen) -> cluster.Location:
+        """Create a session on a standby.
+
+        Raises:
+            Conflict: `already_live`.
+            Unavailable: `no_capacity`; `ledger_away`.
+        """
+        key = (ask.account_id, ask.engagement_key)
+        if key in self._opening or self.directory.of(key) is not None:
+            raise already_live()
+        self._opening.add(key)
+        try:
+            live = await self._open(ask)
+        finally:
+            self._opening.discard(key)
+        location = live.location()
+        assert location is not None
+        if not live.ended:
+            for waiting in self._presence.waiting(key):
+                self._audience.attach(waiting.gateway, waiting.put.connection_id, location)
+            self._presence.on_live_changed(key)
+            self._audience.level_changed()
+        return location
+
+    async def locate(self, session_id: str) -> cluster.Location:
+        """Say where a session is. Raises NotFound, Gone, Unavailable (`session_away`)."""
+        live = await self._live(session_id)
+        if live.holder is None:
+            self.rescue.begin(live)
+        return await self._settled(live)
+
+    async def takeover(self, ask: cluster.SessionTakeover) -> cluster.Location:
+        """See to it that somebody holds the session, after a trunk of `observed_epoch` broke.
+
+        Raises:
+            NotFound, Gone: there is no such session, or it has ended (also now, exhausted).
+            Unavailable: `session_away`: no standby came in time; the attempt goes on.
+        """
+        live = await self._live(ask.session_id)
+        if live.epoch <= ask.observed_epoch or live.holder is None:
+            self.rescue.begin(live)
+        return await self._settled(live)
+
+    async def guest(self, code_hash: str) -> cluster.GuestLocated:
+        """Say which session a guest code opens.
+
+        Raises:
+            NotFound: `unknown_invitation`.
+            Gone: `link_used`, used up or revoked; `session_ended`.
+        """
+        async with self._database.read() as connection:
+            row = (
+                await connection.execute(
+                    sa.select(guest_links).where(guest_links.c.code_hash == code_hash)
+                )
+            ).one_or_none()
+        if row is None:
+            raise NotFound(ErrorCode.UNKNOWN_INVITATION, "There is no such link.")
+        if self.directory.get(row.session_id) is None:
+            raise session_ended()
+        if row.uses_left <= 0:
+            raise Gone(ErrorCode.LINK_USED, "The link has been used or withdrawn.")
+        return cluster.GuestLocated(
+            location=await self.locate(row.session_id),
+            guest_invitation_id=row.guest_invitation_id,
+        )
+
+    async def append(self, append: Append) -> cluster.Done:
+        """Make events durable. Raises what `Tail.admit` raises, and `unknown_session`."""
+        appended = await self._writer.append(append)
+        if appended.phase is SessionPhase.ENDED:
+            live = self.directory.get(append.session_id)
+            if live is not None:
+                self.rescue.forget(live)
+        return cluster.Done()
+
+    async def end_lost(self) -> list[str]:
+        """End the sessions that had no home for `lost_after_ms`; return their ids."""
+        since = self._now_ms() - self._policy.lost_after_ms
+        # A transaction whose outcome was unknown may have left a session that memory lacks.
+        await self.load()
+        ended = []
+        for live in self.directory:
+            if live.homeless_ms is not None and live.homeless_ms <= since:
+                if live.rescue is not None:
+                    live.rescue.cancel()
+                await self.rescue.end(live, EndReason.LOST)
+                ended.append(live.session_id)
+        return ended
+
+    async def _open(self, ask: cluster.SessionOpen) -> Live:
+        now_ms = self._now_ms()
+        standby, first, session_id = await self._assigned(ask, now_ms)
+        try:
+            phase = await self._writer.do(
+                NewSession(session_id, ask, first, standby.member, now_ms)
+            )
+        except BaseException:
+            stop(self._chores, standby)
+            raise
+        live = Live(
+            session_id=session_id,
+            account_id=ask.account_id,
+            engagement_key=ask.engagement_key,
+            ids=ask.ids,
+            created_ms=now_ms,
+            epoch=1,
+            member_id=None,
+            host=None,
+            port=None,
+        )
+        live.settle(standby)
+        if phase is SessionPhase.ENDED:
+            live.ended = True
+            return live
+        self.directory.add(live)
+        if standby.end.link.closed:
+            live.unsettle(now_ms)
+            self.rescue.begin(live)
+        _notify_committed(live, standby)
+        return live
+
+    async def _assigned(
+        self, ask: cluster.SessionOpen, now_ms: int
+    ) -> tuple[Actor, cluster.Journalled, str]:
+        """Find a standby that takes the session. One that fails is stopped, the next is asked."""
+        for _ in range(3):
+            standby = await self.standbys.take(
+                OPENING, now_ms, timeout_s=self._policy.capacity_wait_s
+            )
+            session_id = secrets.token_urlsafe(16)
+            standby.session_id = session_id
+            assign = cluster.SessionAssign(
+                session_id=session_id,
+                epoch=1,
+                account_id=ask.account_id,
+                engagement_key=ask.engagement_key,
+                ids=ask.ids,
+                mode=ask.mode,
+                owner=ask.owner,
+                policy=dict(self._policy.session),
+            )
+            try:
+                first = await call(
+                    standby.end, assign, cluster.Journalled, timeout_s=self._policy.assign_s
+                )
+            except BaseException as error:
+                stop(self._chores, standby)
+                if not isinstance(error, SwitchboardError):
+                    raise
+            else:
+                return standby, first, session_id
+        raise Unavailable(ErrorCode.NO_CAPACITY, "No standby took the session.")
+
+    async def _live(self, session_id: str) -> Live:
+        live = self.directory.get(session_id)
+        if live is None:
+            async with self._database.read() as connection:
+                raise await why_not_live(connection, session_id)
+        return live
+
+    async def _settled(self, live: Live) -> cluster.Location:
+        if await self.rescue.settled(live):
+            location = live.location()
+            assert location is not None
+            return location
+        if live.ended:
+            raise session_ended()
+        raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being taken over.")
+
+    def _note(self, actor: Actor) -> None:
+        self._actors[actor.member.member_id] = actor
+        self._by_end[actor.end] = actor
+
+    def _part(self, actor: Actor) -> None:
+        """Forget an actor's link, and what it was doing on it."""
+        del self._actors[actor.member.member_id]
+        del self._by_end[actor.end]
+        self.standbys.discard(actor)
+        live = None if actor.session_id is None else self.directory.get(actor.session_id)
+        if live is not None and live.holder is actor:
+            live.unsettle(self._now_ms())
+            self.rescue.begin(live)
+
+
+def _notify_committed(live: Live, actor: Actor) -> None:
+    committed = cluster.SessionCommitted(session_id=live.session_id, epoch=live.epoch)
+    actor.end.notify("session.committed", committed.to_bytes())

@@ -1,0 +1,196 @@
+"""Group commit: one task writes, and whatever waits meanwhile shares the next transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from actors.ledger.database import Database, TermLost
+from actors.ledger.journal import Append, Appended, append_all
+from broker.errors import ErrorCode, Internal, SwitchboardError, Unavailable
+
+T = TypeVar("T")
+Job = Callable[[AsyncConnection], Awaitable[T]]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Write:
+    work: Append | Job[Any]
+    outcome: asyncio.Future[Any]
+
+
+class Writer:
+    """All writes of a ledger, in the order they were asked for.
+
+    A refused or failing write harms no other one of its transaction. At most `writes_limit` wait;
+    further ones get `ledger_away`. When the term is lost everything fails, `on_term_lost` is
+    told once, and the writer stops. The ledger calls `close()`, which lets the transaction at
+    work finish and fails the rest.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        batch_limit: int = 512,
+        writes_limit: int = 20_000,
+        commit_s: float = 10.0,
+        on_term_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._batch_limit = batch_limit
+        self._writes_limit = writes_limit
+        self._commit_s = commit_s
+        self._on_term_lost = on_term_lost
+        self._waiting: deque[_Write] = deque()
+        self._wake = asyncio.Event()
+        self._closed = False
+        self._task: asyncio.Task[None] | None = None
+        self.transactions = 0
+        """Transactions committed so far."""
+
+    def start(self) -> None:
+        """Begin to write."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop after the transaction at work; harmless when closed."""
+        self._closed = True
+        self._wake.set()
+        task, self._task = self._task, None
+        if task is not None:
+            await asyncio.wait({task}, timeout=self._commit_s)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        self._refuse_waiting()
+
+    def append(self, append: Append) -> asyncio.Future[Appended]:
+        """Queue an append at once, so that calls keep their order; the future says what came."""
+        return self._queue(append)
+
+    async def do(self, job: Job[T]) -> T:
+        """Run `job` in a write transaction; what it raises undoes its statements and no other's.
+
+        Raises:
+            Unavailable: `ledger_away`: the database is away, or may not be written any more.
+        """
+        outcome: asyncio.Future[T] = self._queue(job)
+        return await outcome
+
+    def _queue(self, work: Append | Job[Any]) -> asyncio.Future[Any]:
+        outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self._closed or len(self._waiting) >= self._writes_limit:
+            outcome.set_exception(_away())
+        else:
+            self._waiting.append(_Write(work, outcome))
+            self._wake.set()
+        return outcome
+
+    async def _run(self) -> None:
+        while not self._closed:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting and not self._closed:
+                size = min(self._batch_limit, len(self._waiting))
+                batch = [self._waiting.popleft() for _ in range(size)]
+                try:
+                    await self._settle(batch)
+                except TermLost:
+                    _log.error("Another ledger has taken the term; this one stops.")
+                    self._closed = True
+                    _fail(batch, _away())
+                    self._on_term_lost()
+                except BaseException:
+                    _fail(batch, _away())
+                    raise
+        self._refuse_waiting()
+
+    async def _settle(self, batch: list[_Write]) -> None:
+        try:
+            async with asyncio.timeout(self._commit_s):
+                outcomes = await self._commit(batch)
+        except TermLost:
+            raise
+        except Exception as error:
+            # Whatever it was, the writer goes on: one entry that nobody can store must not stop
+            # the journals of all others.
+            if len(batch) > 1 and not _is_away(error):
+                # One write does not fit; alone, each gets its own answer.
+                for write in batch:
+                    await self._settle([write])
+                return
+            _log.error("A write failed.", extra={"writes": len(batch)}, exc_info=True)
+            _fail(
+                batch,
+                _away()
+                if _is_away(error)
+                else Internal(ErrorCode.INTERNAL, "The write does not fit the database."),
+            )
+            return
+        for write, outcome in zip(batch, outcomes, strict=True):
+            if write.outcome.done():
+                continue
+            if isinstance(outcome, Exception):
+                write.outcome.set_exception(outcome)
+            else:
+                write.outcome.set_result(outcome)
+
+    async def _commit(self, batch: list[_Write]) -> list[Any]:
+        outcomes: list[Any] = []
+        async with self._database.write() as connection:
+            run: list[Append] = []
+            for write in batch:
+                if isinstance(write.work, Append):
+                    run.append(write.work)
+                    continue
+                outcomes += await self._append(connection, run)
+                outcomes.append(await _try(connection, write.work))
+            outcomes += await self._append(connection, run)
+        self.transactions += 1
+        return outcomes
+
+    async def _append(
+        self, connection: AsyncConnection, run: list[Append]
+    ) -> list[Appended | SwitchboardError]:
+        outcomes = await append_all(connection, run) if run else []
+        run.clear()
+        return outcomes
+
+    def _refuse_waiting(self) -> None:
+        _fail(self._waiting, _away())
+        self._waiting.clear()
+
+
+async def _try(connection: AsyncConnection, job: Job[Any]) -> Any:
+    try:
+        async with connection.begin_nested():
+            return await job(connection)
+    except (SwitchboardError, sa.exc.IntegrityError) as error:
+        return error
+
+
+def _fail(batch: list[_Write] | deque[_Write], error: SwitchboardError) -> None:
+    for write in batch:
+        if not write.outcome.done():
+            write.outcome.set_exception(error)
+
+
+def _away() -> SwitchboardError:
+    return Unavailable(ErrorCode.LEDGER_AWAY, "The ledger cannot write now.")
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the database is the problem, rather than what was written."""
+    return isinstance(
+        error, OSError | sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError
+    ) or (isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated)

@@ -1,0 +1,175 @@
+"""The supply of standbys: started ahead of need, counted by the ledger.
+
+The pool never counts processes. It learns from the ledger which members have a link, so standbys
+that were there before it started are adopted by being counted, and one that dies is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from actors.link import Chores, LedgerLink, LinkTiming
+from broker.messages import cluster
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPolicy:
+    """How many standbys there should be, and how hard to try."""
+
+    target: int = 4
+    """Standbys to keep ready."""
+    reserve: int = 0
+    """Standbys kept beside those, for the takeover of a node's sessions."""
+    starting_limit: int = 2
+    """Starts at work at once; one costs about a CPU second."""
+    start_s: float = 60.0
+    """A start that takes longer has failed."""
+    arrival_s: float = 15.0
+    """A standby that was started and has no link to the ledger after this long is not coming."""
+    members_limit: int = 10_000
+    """No starts above this many session actors, live ones included."""
+    backoff_first_s: float = 0.5
+    backoff_last_s: float = 30.0
+
+
+class Pool:
+    """Keeps `target + reserve` standbys, and one more for each opening that waits.
+
+    `start_standby` starts one and returns when it was started, not when it has a link. The pool
+    owns its link and the starts at work; `close()` ends both and leaves the standbys alone.
+    """
+
+    def __init__(
+        self,
+        start_standby: Callable[[], Awaitable[None]],
+        resolve: Callable[[], Awaitable[tuple[str, int]]],
+        key: bytes,
+        hello: cluster.LinkHello,
+        *,
+        policy: PoolPolicy | None = None,
+        timing: LinkTiming | None = None,
+    ) -> None:
+        self._start_standby = start_standby
+        self._policy = policy or PoolPolicy()
+        self._link = LedgerLink(
+            resolve, key, hello, on_notice=self._on_notice, on_down=self._on_down, timing=timing
+        )
+        self._chores = Chores()
+        self._level: cluster.PoolLevel | None = None
+        self._known: set[str] = set()
+        self._starting = 0
+        self._arriving: list[asyncio.TimerHandle] = []
+        self._early = 0
+        self._failures = 0
+        self._pause: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def level(self) -> cluster.PoolLevel | None:
+        """What the ledger said last; `None` while it is away."""
+        return self._level
+
+    @property
+    def starting(self) -> int:
+        """Starts at work."""
+        return self._starting
+
+    async def start(self) -> None:
+        """Begin; returns at once."""
+        await self._link.start()
+
+    async def close(self) -> None:
+        """Stop starting standbys; harmless when closed."""
+        self._closed = True
+        if self._pause is not None:
+            self._pause.cancel()
+        for timer in self._arriving:
+            timer.cancel()
+        self._arriving.clear()
+        await self._link.close()
+        await self._chores.close()
+
+    def set_target(self, target: int) -> None:
+        """Change how many standbys to keep. Those above it stay until they are used."""
+        self._policy = replace(self._policy, target=target)
+        self._fill()
+
+    def _on_notice(self, method: str, payload: bytes) -> None:
+        if method != "pool.level":
+            return
+        level = cluster.read(cluster.PoolLevel, payload)
+        members = set(level.members)
+        if self._level is not None:
+            for _ in members - self._known:
+                if self._arriving:
+                    self._arriving.pop(0).cancel()
+                elif self._early < self._starting:
+                    # Its link was up before its start returned.
+                    self._early += 1
+        self._known = members
+        self._level = level
+        self._fill()
+
+    def _on_down(self) -> None:
+        # Nothing is started blindly: members that are still there come back with the ledger.
+        self._level = None
+
+    def _fill(self) -> None:
+        level, policy = self._level, self._policy
+        if level is None or self._closed or self._pause is not None:
+            return
+        coming = self._starting - self._early + len(self._arriving)
+        wanted = policy.target + policy.reserve + level.queued - level.standbys - coming
+        room = policy.members_limit - len(level.members) - coming
+        free = policy.starting_limit - self._starting
+        for _ in range(min(wanted, room, free)):
+            self._starting += 1
+            self._chores.start(self._start())
+
+    async def _start(self) -> None:
+        started = False
+        try:
+            async with asyncio.timeout(self._policy.start_s):
+                await self._start_standby()
+            started = True
+        except Exception as error:
+            # Whatever the starter raises, the pool goes on: it is what refills a cluster that
+            # comes back.
+            _log.warning("A standby could not be started.", extra={"why": repr(error)})
+        finally:
+            self._starting -= 1
+        if started:
+            self._failures = 0
+            if self._early:
+                self._early -= 1
+            else:
+                loop = asyncio.get_running_loop()
+                self._arriving.append(loop.call_later(self._policy.arrival_s, self._on_late))
+        else:
+            self._early = min(self._early, self._starting)
+            self._back_off()
+        self._fill()
+
+    def _on_late(self) -> None:
+        if self._arriving:
+            self._arriving.pop(0)
+        _log.warning("A started standby did not come.")
+        self._fill()
+
+    def _back_off(self) -> None:
+        self._failures += 1
+        if self._pause is None and not self._closed:
+            policy = self._policy
+            delay = min(
+                policy.backoff_first_s * 2 ** min(self._failures - 1, 16), policy.backoff_last_s
+            )
+            self._pause = asyncio.get_running_loop().call_later(delay, self._on_pause_over)
+
+    def _on_pause_over(self) -> None:
+        self._pause = None
+        self._fill()

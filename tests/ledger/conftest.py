@@ -1,0 +1,70 @@
+"""A ledger on SQLite and the members a test asks for, all closed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from actors.ledger import LedgerPolicy
+from tests.ledger.fakes import (
+    KEY,
+    POLICY,
+    Clock,
+    FakeActor,
+    FakeGateway,
+    Home,
+    LedgerAt,
+)
+
+
+@dataclass
+class Town:
+    """One database, its ledger of the moment, and everybody who was started."""
+
+    url: str
+    stack: AsyncExitStack
+    home: Home = field(default_factory=Home)
+    clock: Clock = field(default_factory=Clock)
+    ledgers: list[LedgerAt] = field(default_factory=list)
+
+    @property
+    def ledger(self) -> LedgerAt:
+        return self.ledgers[-1]
+
+    async def new_ledger(self, policy: LedgerPolicy = POLICY) -> LedgerAt:
+        """Start a ledger where members look for one; an earlier one is left running."""
+        ledger = LedgerAt(self.url, KEY, now_ms=self.clock, policy=policy)
+        self.stack.push_async_callback(ledger.close)
+        await ledger.serve(self.home)
+        self.ledgers.append(ledger)
+        return ledger
+
+    async def actor(self, *, kills: bool = False) -> FakeActor:
+        actor = FakeActor(self.home, kills=kills)
+        self.stack.push_async_callback(actor.die)
+        return await actor.start()
+
+    async def gateway(self) -> FakeGateway:
+        gateway = FakeGateway(self.home)
+        self.stack.push_async_callback(gateway.link.close)
+        return await gateway.start()
+
+
+@pytest.fixture
+async def bare_town(tmp_path: Path) -> AsyncIterator[Town]:
+    """A town without a ledger yet."""
+    async with AsyncExitStack() as stack:
+        yield Town(f"sqlite:///{tmp_path}/ledger.db", stack)
+
+
+@pytest.fixture
+async def town(bare_town: Town) -> Town:
+    await bare_town.new_ledger()
+    return bare_town
+
+
+StartTown = Callable[[LedgerPolicy], Awaitable[Town]]

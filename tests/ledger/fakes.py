@@ -1,0 +1,245 @@
+"""Members of a cluster that are real on the wire and empty inside."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from actors.ledger import Ledger, LedgerPolicy
+from actors.link import DialledEnd, LedgerLink, LinkTiming, Listener, dial
+from broker.messages import cluster
+from broker.messages.parts import EngagementIds
+from broker.words import Mode, Role, Surface
+
+KEY = b"k" * 32
+HOST = "127.0.0.1"
+TIMING = LinkTiming(backoff_first_s=0.01, backoff_last_s=0.05)
+POLICY = LedgerPolicy(
+    capacity_wait_s=0.3, probe_s=0.3, return_s=0.3, settle_s=3.0, level_s=0.005, assign_s=1.0
+)
+ACCOUNT = "acme"
+
+M = TypeVar("M", bound=cluster.Internal)
+_numbers = itertools.count(1)
+
+
+async def until(condition: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
+    """Wait for a condition, and say what did not come."""
+    try:
+        async with asyncio.timeout(within_s):
+            while not condition():  # noqa: ASYNC110 - any condition, not only events
+                await asyncio.sleep(0.002)
+    except TimeoutError:
+        raise AssertionError(f"In vain: {what}.") from None
+
+
+class Clock:
+    """A wall clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.ms = 1_700_000_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+class Home:
+    """Where the ledger is now: what a resolver asks."""
+
+    def __init__(self) -> None:
+        self.port = 0
+
+    async def __call__(self) -> tuple[str, int]:
+        if not self.port:
+            raise ConnectionRefusedError("No ledger yet.")
+        return HOST, self.port
+
+
+class LedgerAt(Ledger):
+    """A ledger that a test can find and replace."""
+
+    async def serve(self, home: Home) -> None:
+        home.port = await self.start(HOST, 0)
+
+
+def entry(seq: int, type_: str = "test.noted", **body: object) -> cluster.JournalEntry:
+    return cluster.JournalEntry(seq=seq, at_ms=1_000 + seq, type=type_, version=1, body=body)
+
+
+class FakeActor:
+    """A session actor: keeps what it was given, answers as it was told."""
+
+    def __init__(self, home: Home, *, kills: bool = False) -> None:
+        self.member_id = f"actor-{next(_numbers)}"
+        self.session_id: str | None = None
+        self.epoch = 0
+        self.last_seq = 0
+        self.kept: list[bool] = []
+        self.committed: list[cluster.SessionCommitted] = []
+        self.continued: list[cluster.SessionContinue] = []
+        self.stopped = False
+        self.kills = kills
+        """Die when asked to continue a session, as a poisonous journal would make it."""
+        self.silent = False
+        self.assigning: Callable[[], Awaitable[None]] | None = None
+        self.port = 0
+        self._listener = Listener(KEY, lambda end, hello: None)
+        self.link = LedgerLink(
+            home,
+            KEY,
+            cluster.LinkHello(kind="session", member_id=self.member_id, node="node-1"),
+            enlist=self._enlist,
+            on_call=self._on_call,
+            on_notice=self._on_notice,
+            timing=TIMING,
+        )
+
+    async def start(self) -> FakeActor:
+        self.port = await self._listener.start(HOST, 0)
+        await self.link.start()
+        await self.link.wait_up(5.0)
+        return self
+
+    async def die(self) -> None:
+        """Vanish as a killed process does: the port first, then the link."""
+        await self._listener.close()
+        await self.link.close()
+
+    async def append(self, *entries: cluster.JournalEntry) -> None:
+        assert self.session_id is not None
+        await self.link.call(
+            cluster.JournalAppend(
+                session_id=self.session_id, epoch=self.epoch, entries=list(entries)
+            ),
+            cluster.Done,
+        )
+        self.last_seq = max(self.last_seq, *(one.seq for one in entries))
+
+    async def _enlist(self, link: LedgerLink) -> None:
+        enlisted = await link.call(
+            cluster.SessionMember(
+                member_id=self.member_id,
+                node="node-1",
+                host=HOST,
+                port=self.port,
+                session_id=self.session_id,
+                epoch=self.epoch,
+            ),
+            cluster.Enlisted,
+        )
+        self.kept.append(enlisted.keep)
+
+    async def _on_call(self, method: str, payload: bytes) -> cluster.Internal:
+        match method:
+            case "session.assign":
+                if self.assigning is not None:
+                    await self.assigning()
+                assign = cluster.read(cluster.SessionAssign, payload)
+                self.session_id, self.epoch, self.last_seq = assign.session_id, assign.epoch, 1
+                started = entry(1, "session.started", mode=str(assign.mode))
+                return cluster.Journalled(
+                    entries=[started],
+                    subjects=[cluster.Subject(participant_id="p1", body={"name": "Ann"})],
+                )
+            case "session.continue":
+                if self.kills:
+                    await self._listener.close()
+                    self.link.drop()
+                ask = cluster.read(cluster.SessionContinue, payload)
+                self.continued.append(ask)
+                self.session_id, self.epoch = ask.session_id, ask.epoch
+                self.last_seq = ask.entries[-1].seq
+                return cluster.Journalled(entries=[], subjects=[])
+            case "session.stop":
+                self.stopped = True
+                return cluster.Done()
+            case _:
+                raise AssertionError(method)
+
+    def _on_notice(self, method: str, payload: bytes) -> None:
+        assert method == "session.committed"
+        self.committed.append(cluster.read(cluster.SessionCommitted, payload))
+
+
+class FakeGateway:
+    """A gateway: calls, and keeps what it is told."""
+
+    def __init__(self, home: Home) -> None:
+        self.notices: list[tuple[str, bytes]] = []
+        self.link = LedgerLink(
+            home,
+            KEY,
+            cluster.LinkHello(kind="gateway", member_id=f"gw-{next(_numbers)}", node="node-1"),
+            on_notice=lambda method, payload: self.notices.append((method, payload)),
+            timing=TIMING,
+        )
+
+    async def start(self) -> FakeGateway:
+        await self.link.start()
+        await self.link.wait_up(5.0)
+        return self
+
+    def told(self, method: str, model: type[M]) -> list[M]:
+        return [cluster.read(model, payload) for name, payload in self.notices if name == method]
+
+    async def open(self, key: str = "eng-1") -> cluster.Location:
+        return await self.link.call(opening(key), cluster.Location)
+
+    async def put(
+        self,
+        connection_id: str,
+        key: str = "eng-1",
+        *,
+        visible: bool = True,
+        claim: str | None = None,
+    ) -> cluster.PresenceState:
+        return await self.link.call(
+            waiting(connection_id, key, visible=visible, claim=claim), cluster.PresenceState
+        )
+
+    async def takeover(self, session_id: str, epoch: int) -> cluster.Location:
+        return await self.link.call(
+            cluster.SessionTakeover(session_id=session_id, observed_epoch=epoch),
+            cluster.Location,
+            timeout=8.0,
+        )
+
+    async def record(self, session_id: str) -> cluster.SessionRecord:
+        return await self.link.call(cluster.RecordGet(session_id=session_id), cluster.SessionRecord)
+
+
+def opening(key: str = "eng-1") -> cluster.SessionOpen:
+    return cluster.SessionOpen(
+        account_id=ACCOUNT,
+        engagement_key=key,
+        ids=EngagementIds(account_id=ACCOUNT, rt_session_id=key),
+        mode=Mode.VIDEO,
+        owner=cluster.Principal(role=Role.AGENT, account_id=ACCOUNT, agent_id="7"),
+    )
+
+
+def waiting(
+    connection_id: str,
+    key: str = "eng-1",
+    *,
+    visible: bool = True,
+    claim: str | None = None,
+    surface: Surface = Surface.LAUNCHER,
+) -> cluster.PresencePut:
+    return cluster.PresencePut(
+        connection_id=connection_id,
+        account_id=ACCOUNT,
+        keys=[key],
+        surface=surface,
+        visible=visible,
+        claim_hash=claim,
+    )
+
+
+async def greeted(port: int, kind: str = "gateway", key: bytes = KEY) -> DialledEnd:
+    """Dial a ledger by hand."""
+    hello = f'{{"kind":"{kind}","member_id":"m","node":"n"}}'.encode()
+    end, _ = await dial(HOST, port, key, hello)
+    return end

@@ -1,0 +1,178 @@
+"""Opening, finding and ending sessions over real links."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
+from broker.messages import cluster
+from broker.words import EndReason, SessionPhase
+from tests.ledger.conftest import Town
+from tests.ledger.fakes import ACCOUNT, entry, until
+
+
+async def test_an_opening_makes_a_session_on_a_standby(town: Town) -> None:
+    actor, gateway = await town.actor(), await town.gateway()
+    location = await gateway.open()
+    assert (location.host, location.port, location.epoch) == ("127.0.0.1", actor.port, 1)
+    assert location.session_id == actor.session_id
+    await until(lambda: len(actor.committed) == 1, "the commit's notice")
+    record = await gateway.record(location.session_id)
+    assert record.phase is SessionPhase.OPEN
+    assert [event.type for event in record.events] == ["session.started"]
+    assert [subject.body for subject in record.subjects] == [{"name": "Ann"}]
+    assert record.ids.rt_session_id == "eng-1"
+
+
+async def test_an_engagement_has_one_live_session(town: Town) -> None:
+    await town.actor()
+    await town.actor()
+    gateway, other = await town.gateway(), await town.gateway()
+    outcomes = await asyncio.gather(gateway.open(), other.open(), return_exceptions=True)
+    errors = [one for one in outcomes if isinstance(one, SwitchboardError)]
+    assert [error.code for error in errors] == [ErrorCode.ALREADY_LIVE]
+    with pytest.raises(Conflict):
+        await gateway.open()
+
+
+async def test_a_standby_is_given_away_once(town: Town) -> None:
+    gateway = await town.gateway()
+    actors = [await town.actor() for _ in range(3)]
+    outcomes = await asyncio.gather(
+        *(gateway.open(f"eng-{number}") for number in range(10)), return_exceptions=True
+    )
+    places = [one.port for one in outcomes if isinstance(one, cluster.Location)]
+    assert sorted(places) == sorted(actor.port for actor in actors)
+    refused = [one for one in outcomes if isinstance(one, Unavailable)]
+    assert {error.code for error in refused} == {ErrorCode.NO_CAPACITY}
+    assert len(refused) == 7
+
+
+async def test_an_opening_waits_for_a_standby(town: Town) -> None:
+    gateway = await town.gateway()
+    opening = asyncio.ensure_future(gateway.open())
+    await asyncio.sleep(0)
+    await town.actor()
+    assert (await opening).epoch == 1
+
+
+async def test_an_ended_session_frees_its_engagement_and_stays_in_the_record(town: Town) -> None:
+    actor, gateway = await town.actor(), await town.gateway()
+    first = await gateway.open()
+    await actor.append(entry(2, "session.ended", reason="ended_by_agent"))
+    record = await gateway.record(first.session_id)
+    assert (record.phase, record.end_reason, record.ended_ms) == (
+        SessionPhase.ENDED,
+        EndReason.ENDED_BY_AGENT,
+        1_002,
+    )
+    locate = cluster.SessionLocate(session_id=first.session_id)
+    with pytest.raises(Gone):
+        await gateway.link.call(locate, cluster.Location)
+    with pytest.raises(Gone):
+        await actor.append(entry(3))
+    await town.actor()
+    assert (await gateway.open()).session_id != first.session_id
+
+
+async def test_an_unknown_session_is_unknown(town: Town) -> None:
+    gateway = await town.gateway()
+    with pytest.raises(NotFound):
+        await gateway.takeover("none", 1)
+    with pytest.raises(NotFound):
+        await gateway.record("none")
+
+
+async def test_a_standby_that_hangs_is_stopped_and_the_next_one_asked(town: Town) -> None:
+    gateway, bad = await town.gateway(), await town.actor()
+    bad.assigning = asyncio.Event().wait  # type: ignore[assignment]  # the result is not used
+    good = await town.actor()
+    location = await gateway.link.call(
+        cluster.SessionOpen.model_validate(
+            {
+                "account_id": ACCOUNT,
+                "engagement_key": "e",
+                "ids": {"account_id": ACCOUNT},
+                "mode": "video",
+                "owner": {"role": "agent", "account_id": ACCOUNT},
+            }
+        ),
+        cluster.Location,
+    )
+    assert location.port == good.port
+    await until(lambda: bad.stopped, "the stop")
+
+
+async def test_waiting_connections_are_attached_claim_first(town: Town) -> None:
+    await town.actor()
+    gateway, other = await town.gateway(), await town.gateway()
+    await gateway.put("c1", claim="mine")
+    await gateway.put("c2", claim="theirs")
+    await gateway.put("c3", claim="mine")
+    await gateway.put("elsewhere", key="eng-2")
+    await other.put("c4", claim="mine")
+    location = await gateway.open()
+    await until(lambda: len(gateway.notices) == 3 and len(other.notices) == 1, "attachments")
+    told = gateway.told("session.attach", cluster.SessionAttach)
+    assert [one.connection_id for one in told] == ["c1", "c3", "c2"]
+    assert told[0].location == location
+    # One that comes later learns it from the reply.
+    assert (await other.put("c5")).live == location
+
+
+async def test_guest_links_follow_the_journal(town: Town) -> None:
+    actor, gateway = await town.actor(), await town.gateway()
+    location = await gateway.open()
+
+    async def find(code_hash: str) -> cluster.GuestLocated:
+        return await gateway.link.call(
+            cluster.GuestLocate(code_hash=code_hash), cluster.GuestLocated
+        )
+
+    invited = {"guest_invitation_id": "g1", "code_hash": "h1", "uses": 2}
+    await actor.append(entry(2, "guest.invited", **invited))
+    assert (await find("h1")).location == location
+    assert (await find("h1")).guest_invitation_id == "g1"
+    joined = {"participant_id": "p2", "guest_invitation_id": "g1"}
+    await actor.append(entry(3, "participant.joined", **joined))
+    assert (await find("h1")).location == location
+    await actor.append(entry(4, "participant.joined", **joined))
+    with pytest.raises(Gone) as used:
+        await find("h1")
+    assert used.value.code is ErrorCode.LINK_USED
+    await actor.append(
+        entry(5, "guest.invited", guest_invitation_id="g2", code_hash="h2", uses=1),
+        entry(6, "guest.revoked", guest_invitation_id="g2"),
+    )
+    with pytest.raises(Gone):
+        await find("h2")
+    with pytest.raises(NotFound):
+        await find("h3")
+
+
+async def test_records_come_in_pages_newest_first(town: Town) -> None:
+    gateway = await town.gateway()
+    made = []
+    for number in range(5):
+        await town.actor()
+        town.clock.ms += number % 2  # some share their time
+        made.append((await gateway.open(f"eng-{number}")).session_id)
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = await gateway.link.call(
+            cluster.RecordQuery(account_id=ACCOUNT, limit=2, cursor=cursor), cluster.RecordPage
+        )
+        seen += [record.session_id for record in page.records]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted(made)
+    assert len(seen) == 5
+    other = await gateway.link.call(cluster.RecordQuery(account_id="other"), cluster.RecordPage)
+    assert other.records == []
+    with pytest.raises(SwitchboardError) as refused:
+        await gateway.link.call(cluster.RecordQuery(cursor="%%%"), cluster.RecordPage)
+    assert refused.value.code is ErrorCode.MALFORMED
