@@ -1,0 +1,53 @@
+"""What an operator decides about a relay: addresses, ports and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """Addresses, ports and limits of one relay.
+
+    `bind` and `advertise` are separate, because behind a 1:1 NAT the address in the answer is
+    not one of this machine. Every bound address uses the same port number.
+    """
+
+    bind: tuple[str, ...] = ("127.0.0.1",)
+    """Local addresses (IPv4 or IPv6) to bind; a wildcard stands for every address of its family."""
+    advertise: tuple[str, ...] = ()
+    """Addresses to put into answers; empty means those that were bound."""
+    ports: range = range(0, 1)
+    """Ports to try in order; `range(0, 1)` lets the kernel choose."""
+
+    max_offer_bytes: int = 128 * 1024
+    max_offer_sections: int = 64
+    max_section_lines: int = 400
+    max_section_payload_types: int = 128
+    max_section_ssrcs: int = 32
+    max_transports: int = 128
+    """Live transports of one session, handovers included."""
+    max_addresses: int = 8
+    """Validated addresses of one transport."""
+    max_rtp_bytes: int = 1300
+    """Longest RTP packet after decryption; a longer one is dropped where it comes in."""
+    max_layers: int = 3
+    """Simulcast layers of one publication."""
+
+    drain: int = 32
+    """Datagrams taken from one socket per wake-up, so that signalling lives beside media."""
+    receive_buffer_bytes: int = 2 * 1024 * 1024
+    handshake_seconds: float = 10.0
+    """Time from the first ClientHello to the last flight."""
+    integrity_failures_per_second: int = 20
+    """STUN requests with a known name and a wrong proof that are looked at, per transport."""
+    silence_before_reroute: float = 1.0
+    """Seconds without traffic after which the relay sends to where the client was last heard."""
+    silence_before_reconnecting: float = 8.0
+    silence_before_closing: float = 30.0
+    key_frame_interval: float = 0.5
+    """Shortest time between two key-frame requests to one layer, in seconds."""
+    report_interval: float = 1.0
+    """Seconds between two sender or receiver reports about one stream."""
+    feedback_interval: float = 0.1
+    """Seconds between two transport-wide feedback messages to one publisher."""

@@ -1,0 +1,208 @@
+"""The ICE-lite end of one transport: who is heard, and where the relay sends (RFC 8445 §7.3).
+
+Two questions are kept apart. *Heard* is every address from which an authenticated request came,
+eight at most. *Selected* is the one the relay sends to, and only an address that has answered the
+relay's own authenticated request (or finished the DTLS handshake) can become it: otherwise a
+participant could aim a stream at a victim by forging one source address.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import stun
+
+if TYPE_CHECKING:
+    from .port import Endpoint, Socket
+    from .transport import Transport
+
+_CHECK_INTERVAL = 0.1
+_MOST_CHECKS = 20
+
+
+class Credentials(NamedTuple):
+    """One generation of ICE credentials, both ends."""
+
+    ufrag: str
+    password: str
+    remote_ufrag: str
+    remote_password: str
+
+    @classmethod
+    def fresh(cls, remote_ufrag: str, remote_password: str) -> Credentials:
+        """Draw new local credentials: 72 and 192 bits, within RFC 8839 §5.4's alphabet."""
+        return cls(_ice_characters(12), _ice_characters(32), remote_ufrag, remote_password)
+
+
+def _ice_characters(count: int) -> str:
+    # The URL-safe alphabet has "-" and "_", which ICE does not allow.
+    return secrets.token_urlsafe(count)[:count].replace("-", "+").replace("_", "/")
+
+
+class Address:
+    """A remote address that proved knowledge of the password."""
+
+    __slots__ = (
+        "check",
+        "check_sent",
+        "checks",
+        "confirmed",
+        "endpoint",
+        "heard",
+        "socket",
+        "transport",
+    )
+
+    def __init__(
+        self, transport: Transport, socket: Socket, endpoint: Endpoint, now: float
+    ) -> None:
+        self.transport = transport
+        self.socket = socket
+        self.endpoint = endpoint
+        self.heard = now
+        """When something authenticated last came from here."""
+        self.confirmed = False
+        """Whether something sent here was answered."""
+        self.check = b""
+        """Transaction id of the relay's own request; empty when none is under way."""
+        self.checks = 0
+        self.check_sent = 0.0
+
+
+class FailureBudget:
+    """At most so many expensive failures a second; the rest is not even looked at."""
+
+    __slots__ = ("_left", "_per_second", "_since")
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._left = per_second
+        self._since = 0.0
+
+    def has_any(self, now: float) -> bool:
+        if now - self._since >= 1.0:
+            self._since = now
+            self._left = self._per_second
+        return self._left > 0
+
+    def spend(self) -> None:
+        self._left -= 1
+
+
+class IceLite:
+    """Validated addresses and the choice among them, for one transport."""
+
+    def __init__(self, credentials: Credentials, most_addresses: int, failures: int) -> None:
+        self.credentials = credentials
+        self.previous: Credentials | None = None
+        """Still valid after a restart, until the new ones are used."""
+        self.addresses: list[Address] = []
+        self.selected: Address | None = None
+        self.wanted: Address | None = None
+        """Nominated, but not yet confirmed."""
+        self.budget = FailureBudget(failures)
+        self.known_budget = FailureBudget(failures)
+        """For addresses that were validated: strangers must not silence them."""
+        self._most_addresses = most_addresses
+        self._tie_breaker = secrets.randbits(64)
+
+    def restart(self, credentials: Credentials) -> Credentials | None:
+        """Take new credentials (RFC 8445 §9); returns a generation that is now invalid."""
+        dropped = self.previous
+        self.previous = self.credentials
+        self.credentials = credentials
+        return dropped
+
+    def credentials_used(self, used: Credentials) -> Credentials | None:
+        """Note a valid request; returns the old generation once the new one is in use."""
+        if used is self.credentials and self.previous is not None:
+            dropped = self.previous
+            self.previous = None
+            return dropped
+        return None
+
+    def find(self, socket: Socket, endpoint: Endpoint) -> Address | None:
+        for address in self.addresses:
+            if address.endpoint == endpoint and address.socket is socket:
+                return address
+        return None
+
+    def add(self, address: Address) -> Address | None:
+        """Hear one more address; returns the one that had to go for it."""
+        self.addresses.append(address)
+        if len(self.addresses) <= self._most_addresses:
+            return None
+        spare = [a for a in self.addresses if a is not self.selected and a is not address]
+        oldest = min(spare, key=lambda a: a.heard)
+        self.addresses.remove(oldest)
+        if self.wanted is oldest:
+            self.wanted = None
+        return oldest
+
+    def nominate(self, address: Address, now: float) -> None:
+        """Send to this address from now on, as soon as it is confirmed."""
+        if self.selected is address:
+            self.wanted = None
+            return
+        if address.confirmed:
+            self._select(address)
+        elif self.wanted is not address:
+            self.wanted = address
+            address.checks = 0
+            self.send_check(now)
+
+    def confirm(self, address: Address) -> None:
+        """Note that something sent to this address was answered by its owner."""
+        address.confirmed = True
+        address.check = b""
+        if self.wanted is address or self.selected is None:
+            self._select(address)
+
+    def _select(self, address: Address) -> None:
+        self.selected = address
+        self.wanted = None
+
+    def send_check(self, now: float) -> None:
+        """Send the relay's own request to the wanted address, again if it is due."""
+        wanted = self.wanted
+        if wanted is None or (wanted.checks and now - wanted.check_sent < _CHECK_INTERVAL):
+            return
+        if wanted.checks >= _MOST_CHECKS:
+            # Nobody there answers; a later nomination starts over.
+            self.wanted = None
+            return
+        if not wanted.check:
+            wanted.check = secrets.token_bytes(12)
+        wanted.checks += 1
+        wanted.check_sent = now
+        credentials = self.credentials
+        request = stun.check(
+            f"{credentials.remote_ufrag}:{credentials.ufrag}",
+            credentials.remote_password.encode(),
+            wanted.check,
+            self._tie_breaker,
+        )
+        wanted.socket.send(request, wanted.endpoint)
+
+    def check_answered(self, address: Address, data: bytes, now: float) -> bool:
+        """Take a Binding response from a validated address; True when it confirms it."""
+        if not address.check or stun.transaction_of(data) != address.check:
+            return False
+        for credentials in (self.credentials, self.previous):
+            if credentials and stun.parse(data, credentials.remote_password.encode()):
+                address.heard = now
+                self.confirm(address)
+                return True
+        return False
+
+    def follow_the_voice(self, now: float, silence: float) -> None:
+        """If the selected address is silent, go to where the client was heard last."""
+        selected = self.selected
+        if selected is not None and now - selected.heard > silence and self.wanted is None:
+            latest = max(self.addresses, key=lambda a: a.heard)
+            if latest is not selected and latest.heard - selected.heard > silence:
+                self.nominate(latest, now)
+
+    def last_heard(self) -> float | None:
+        return max((a.heard for a in self.addresses), default=None)

@@ -1,0 +1,294 @@
+"""What one peer sends: SRTP checked, SSRCs assigned to layers, RTCP understood.
+
+Routing is by (transport, SSRC), never by SSRC alone. Nothing is remembered about an SSRC before
+a packet of it has passed authentication, and only as many are accepted as were negotiated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import rtcp
+from .codec import Codec
+from .layer import Layer
+from .pylibsrtp_private import Buffer, Srtp
+from .rtp import (
+    AUDIO_LEVEL_URI,
+    HEADER,
+    MID_URI,
+    REPAIRED_RID_URI,
+    RID_URI,
+    TRANSPORT_CC_URI,
+    Body,
+    body_of,
+    extension,
+    text_extension,
+)
+from .transport_feedback import ArrivalLog
+
+if TYPE_CHECKING:
+    from .publication import Publication
+    from .transport import Transport
+
+_MOST_RTCP_SENDERS = 64
+_SILENT = 127
+
+
+class Stream(NamedTuple):
+    """What an SSRC stands for."""
+
+    publication: Publication
+    rid: str
+    repair: bool
+    codec: Codec
+
+
+class Drops:
+    """Why packets of one transport were thrown away."""
+
+    __slots__ = ("malformed", "oversize", "payload_type", "unauthentic", "unkeyed", "unknown_ssrc")
+
+    def __init__(self) -> None:
+        self.unkeyed = 0
+        self.malformed = 0
+        self.unknown_ssrc = 0
+        self.unauthentic = 0
+        self.oversize = 0
+        self.payload_type = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Intake:
+    """The inbound half of a transport."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.drops = Drops()
+        self.layers: dict[int, Layer] = {}
+        self.repairs: dict[int, Layer] = {}
+        self.signalled: dict[int, tuple[Publication, bool]] = {}
+        """SSRC → (publication, is a repair), where the offer named SSRCs."""
+        self.extensions: dict[str, int] = {}
+        self.arrivals = ArrivalLog()
+        self.packets = 0
+        self.octets = 0
+        self._inbound: Srtp | None = None
+        self._counted = 0
+        self._level = 0
+        self._rtcp_senders: set[int] = set()
+
+    def keyed(self, inbound: Srtp) -> None:
+        """Take the keys the handshake gave."""
+        self._inbound = inbound
+
+    def negotiated(self, extensions: dict[str, int]) -> None:
+        """Take the extension ids of the publishing sections (one numbering per bundle)."""
+        self.extensions = extensions
+        self._counted = extensions.get(TRANSPORT_CC_URI, 0)
+        self._level = extensions.get(AUDIO_LEVEL_URI, 0)
+
+    def close(self) -> None:
+        self._inbound = None
+        self.layers.clear()
+        self.repairs.clear()
+        self.signalled.clear()
+
+    # -- RTP -----------------------------------------------------------------------------------
+
+    def receive_rtp(self, buffer: Buffer, size: int, now: float) -> bool:
+        """Take one SRTP packet; True when it was authentic."""
+        inbound = self._inbound
+        drops = self.drops
+        if inbound is None:
+            drops.unkeyed += 1
+            return False
+        view = buffer.view
+        if size < 12:
+            drops.malformed += 1
+            return False
+        _, second, sequence, timestamp, ssrc = HEADER.unpack_from(view)
+        payload_type = second & 0x7F
+        layer = self.layers.get(ssrc)
+        repaired = None
+        stream = None
+        if layer is None:
+            repaired = self.repairs.get(ssrc)
+            if repaired is None:
+                stream = self._identify(view, size, ssrc, payload_type)
+                if stream is None:
+                    drops.unknown_ssrc += 1
+                    return False
+        size = inbound.unprotect(buffer, size)
+        if not size:
+            drops.unauthentic += 1
+            return False
+        self.packets += 1
+        self.octets += size
+        if size > self.transport.config.max_rtp_bytes:
+            drops.oversize += 1
+            return True
+        body = body_of(view, size)
+        if body is None:
+            drops.malformed += 1
+            return True
+        if self._counted:
+            value = extension(view, body, self._counted)
+            if value is not None and len(value) == 2:
+                self.arrivals.arrived(value[0] << 8 | value[1], now)
+        if stream is not None:
+            layer, repaired = self._admit(ssrc, stream, now)
+        if layer is not None:
+            if payload_type != layer.codec.payload_type:
+                drops.payload_type += 1
+                return True
+            level = _SILENT
+            if self._level and layer.codec.clock_rate == 48000:
+                value = extension(view, body, self._level)
+                if value is not None and len(value):
+                    level = value[0]
+            layer.receive(
+                view, sequence, timestamp, second & 0x80, body.payload, body.payload_end, level, now
+            )
+        elif repaired is not None:
+            start = body.payload
+            if payload_type != repaired.codec.repair_payload_type:
+                drops.payload_type += 1
+            elif body.payload_end - start > 2:
+                repaired.repair(
+                    view,
+                    view[start] << 8 | view[start + 1],
+                    timestamp,
+                    second & 0x80,
+                    start + 2,
+                    body.payload_end,
+                    now,
+                )
+        return True
+
+    def _identify(self, view: memoryview, size: int, ssrc: int, payload_type: int) -> Stream | None:
+        """Decide what a new SSRC is: signalled SSRCs win, MID and RID otherwise (RFC 8843 §9.2).
+
+        Changes nothing, because the packet is not yet known to be authentic.
+        """
+        body = body_of(view, size)
+        if body is None:
+            return None
+        signalled = self.signalled.get(ssrc)
+        rid = self._text(view, body, RID_URI)
+        if signalled is not None:
+            publication: Publication | None = signalled[0]
+        else:
+            mid = self._text(view, body, MID_URI)
+            if mid is None:
+                return None
+            publication = self.transport.publications.get(mid)
+        if publication is None:
+            return None
+        repair = False
+        codec = publication.payload_types.get(payload_type)
+        if codec is None:
+            codec = publication.repair_payload_types.get(payload_type)
+            repair = True
+            rid = self._text(view, body, REPAIRED_RID_URI) or rid
+        if codec is None:
+            return None
+        rid = rid if rid is not None and publication.rids else ""
+        if publication.rids and rid not in publication.rids:
+            return None
+        layer = publication.layers.get(rid)
+        if repair:
+            # A repair stream needs the layer it repairs, and there is one per layer.
+            if layer is None or layer in self.repairs.values():
+                return None
+        elif layer is not None or len(publication.layers) >= self.transport.config.max_layers:
+            return None
+        return Stream(publication, rid, repair, codec)
+
+    def _text(self, view: memoryview, body: Body, uri: str) -> str | None:
+        number = self.extensions.get(uri)
+        return text_extension(view, body, number) if number is not None else None
+
+    def _admit(self, ssrc: int, stream: Stream, now: float) -> tuple[Layer | None, Layer | None]:
+        publication = stream.publication
+        if stream.repair:
+            repaired = publication.layers[stream.rid]
+            self.repairs[ssrc] = repaired
+            return None, repaired
+        layer = Layer(publication, ssrc, stream.codec, stream.rid)
+        publication.layers[stream.rid] = layer
+        self.layers[ssrc] = layer
+        self.transport.owner.layer_added(layer, now)
+        return layer, None
+
+    # -- RTCP ----------------------------------------------------------------------------------
+
+    def receive_rtcp(self, buffer: Buffer, size: int, now: float) -> bool:
+        """Take one SRTCP packet; True when it was authentic."""
+        inbound = self._inbound
+        if inbound is None:
+            self.drops.unkeyed += 1
+            return False
+        if size < 8:
+            self.drops.malformed += 1
+            return False
+        view = buffer.view
+        sender = int.from_bytes(view[4:8], "big")
+        known = sender in self._rtcp_senders
+        if not known and len(self._rtcp_senders) >= _MOST_RTCP_SENDERS:
+            self.drops.unknown_ssrc += 1
+            return False
+        size = inbound.unprotect_rtcp(buffer, size)
+        if not size:
+            self.drops.unauthentic += 1
+            return False
+        if not known:
+            self._rtcp_senders.add(sender)
+        self.packets += 1
+        self.octets += size
+        # A copy, because handling may send and so reuse no buffer of ours; parts are views of it.
+        for part in rtcp.parts_of(memoryview(bytes(view[:size]))):
+            self._part(part, now)
+        return True
+
+    def _part(self, part: rtcp.Part, now: float) -> None:
+        body = part.body
+        match part.kind:
+            case rtcp.SR:
+                info = rtcp.sender_info(body)
+                if info is not None:
+                    layer = self.layers.get(info.ssrc)
+                    if layer is not None:
+                        layer.sender_reported(info, now)
+                self._reports(body, part.form, 24, now)
+            case rtcp.RR:
+                self._reports(body, part.form, 4, now)
+            case rtcp.PSFB if part.form == rtcp.PLI and len(body) >= 8:
+                self._key_frame_wanted(int.from_bytes(body[4:8], "big"), now)
+            case rtcp.PSFB if part.form == rtcp.FIR and len(body) >= 16:
+                self._key_frame_wanted(int.from_bytes(body[8:12], "big"), now)
+            case _:
+                return
+
+    def _reports(self, body: memoryview, count: int, start: int, now: float) -> None:
+        for report in rtcp.reports_of(body, count, start):
+            slot = self.transport.slots_by_ssrc.get(report.ssrc)
+            if slot is None:
+                continue
+            slot.fraction_lost = report.fraction_lost
+            if report.last_sender_report:
+                arrival = rtcp.ntp_of(now + self.transport.owner.epoch) >> 16 & 0xFFFFFFFF
+                trip = arrival - report.last_sender_report - report.delay & 0xFFFFFFFF
+                if trip < 0x80000000:
+                    slot.round_trip = trip / 65536
+
+    def _key_frame_wanted(self, ssrc: int, now: float) -> None:
+        slot = self.transport.slots_by_ssrc.get(ssrc)
+        if slot is not None and slot.video and slot.layer is not None:
+            slot.layer.request_key_frame(now)
+
+    def transport_feedback(self) -> list[bytes]:
+        """Return the transport-wide feedback due, if the offer negotiated it."""
+        media = next(iter(self.layers), 0)
+        return self.arrivals.messages(self.transport.feedback_ssrc, media)

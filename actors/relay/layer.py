@@ -1,0 +1,225 @@
+"""One encoding somebody sends: reception statistics, key-frame requests, fan-out to slots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .codec import Codec, CodecName
+from .h264 import starts_key_frame
+from .rtcp import Report, SenderInfo, seconds_of
+from .rtp import unwrap
+from .vp8 import Vp8, parse_vp8
+
+if TYPE_CHECKING:
+    from .publication import Publication
+    from .slot import Slot
+
+
+class Layer:
+    """One SSRC of one publisher.
+
+    Sequence numbers are extended once, here; everything behind counts in integers that do not
+    wrap.
+    """
+
+    __slots__ = (
+        "_expected_before",
+        "_received_before",
+        "base",
+        "codec",
+        "highest",
+        "jitter",
+        "key_interval",
+        "key_requested",
+        "key_wanted",
+        "keys_seen",
+        "last_arrival",
+        "last_timestamp",
+        "octets",
+        "publication",
+        "received",
+        "report_arrival",
+        "report_compact",
+        "report_ntp",
+        "report_timestamp",
+        "rid",
+        "slots",
+        "ssrc",
+        "transit",
+        "waiting",
+    )
+
+    def __init__(self, publication: Publication, ssrc: int, codec: Codec, rid: str) -> None:
+        self.publication = publication
+        self.ssrc = ssrc
+        self.codec = codec
+        self.rid = rid
+        self.slots: list[Slot] = []
+        """Slots this layer feeds."""
+        self.waiting: list[Slot] = []
+        """Slots that begin with its next key frame, or with its next packet if it is audio."""
+        self.base = -1
+        self.highest = -1
+        self.received = 0
+        self.octets = 0
+        self.jitter = 0.0
+        self.transit = 0.0
+        self.last_timestamp = 0
+        self.last_arrival = 0.0
+        self.key_wanted = False
+        self.key_requested = -1e9
+        self.key_interval = publication.transport.key_frame_interval
+        self.keys_seen = 0
+        self.report_ntp: float | None = None
+        self.report_timestamp = 0
+        self.report_compact = 0
+        self.report_arrival = 0.0
+        self._expected_before = 0
+        self._received_before = 0
+
+    def receive(
+        self,
+        data: memoryview,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        start: int,
+        end: int,
+        audio_level: int,
+        now: float,
+    ) -> None:
+        """Take one decrypted packet whose payload is `data[start:end]` and pass it on."""
+        if self.base < 0:
+            # One cycle up, so that a packet from just before the first does not go negative.
+            self.base = self.highest = sequence + 0x10000
+            sequence = self.base
+            self.last_timestamp = timestamp
+            self.last_arrival = now
+            self.transit = now * self.codec.clock_rate - timestamp
+        else:
+            sequence = unwrap(sequence, self.highest, 16)
+            if sequence > self.highest:
+                self.highest = sequence
+        self.received += 1
+        self.octets += end - start
+        if timestamp != self.last_timestamp and sequence == self.highest:
+            self._measure_jitter(timestamp, now)
+            self.last_timestamp = timestamp
+            self.last_arrival = now
+        self.deliver(data, sequence, timestamp, marker, start, end, audio_level, now)
+
+    def repair(
+        self,
+        data: memoryview,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        start: int,
+        end: int,
+        now: float,
+    ) -> None:
+        """Take a packet that came as a retransmission (RFC 4588 §4); it counts as late."""
+        if self.base >= 0:
+            sequence = unwrap(sequence, self.highest, 16)
+            if sequence <= self.highest:
+                self.deliver(data, sequence, timestamp, marker, start, end, 0, now)
+
+    def deliver(
+        self,
+        data: memoryview,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        start: int,
+        end: int,
+        audio_level: int,
+        now: float,
+    ) -> None:
+        if start >= end:
+            # A padding probe: counted above, never forwarded, no hole left.
+            for slot in self.slots:
+                slot.skip(sequence)
+            return
+        vp8: Vp8 | None = None
+        begins = True
+        name = self.codec.name
+        if name is CodecName.VP8:
+            vp8 = parse_vp8(data, start, end)
+            if vp8 is None:
+                return
+            begins = vp8.key
+        elif name is CodecName.H264:
+            begins = starts_key_frame(data, start, end)
+        if begins and name is not CodecName.OPUS:
+            self.keys_seen += 1
+            self.key_wanted = False
+        if begins and not self.publication.open:
+            self.publication.transport.owner.ready_to_take_over(self.publication, now)
+        if not self.publication.open:
+            return
+        if self.waiting and begins and sequence == self.highest:
+            for slot in list(self.waiting):
+                slot.switch(self, sequence, timestamp, vp8, now)
+        payload = data[start:end]
+        for slot in self.slots:
+            slot.forward(sequence, timestamp, marker, payload, vp8, audio_level)
+
+    def _measure_jitter(self, timestamp: int, now: float) -> None:
+        # RFC 3550 §A.8; the modulus keeps a wrap of the time stamp from looking like jitter.
+        transit = now * self.codec.clock_rate - timestamp
+        delta = (transit - self.transit + 0x80000000) % 0x100000000 - 0x80000000
+        self.transit = transit
+        self.jitter += (abs(delta) - self.jitter) / 16
+
+    def request_key_frame(self, now: float) -> None:
+        """Ask for a key frame; asks again, throttled, until one is seen."""
+        self.key_wanted = True
+        self.repeat_key_request(now)
+
+    def repeat_key_request(self, now: float) -> None:
+        """Send the request that is due: at most one per interval, at the interval's end."""
+        if (
+            self.key_wanted
+            and self.publication.open
+            and now - self.key_requested >= self.key_interval
+        ):
+            self.key_requested = now
+            self.publication.transport.send_picture_loss(self.ssrc)
+
+    def sender_reported(self, info: SenderInfo, now: float) -> None:
+        """Take the publisher's SR: it ties its RTP clock to its wall clock."""
+        self.report_ntp = seconds_of(info.ntp)
+        self.report_timestamp = info.timestamp
+        self.report_compact = info.ntp >> 16 & 0xFFFFFFFF
+        self.report_arrival = now
+        self.publication.transport.clock_reported(self.report_ntp, now)
+
+    def timestamp_at(self, now: float) -> int:
+        """Return this layer's RTP time at `now`, by sender reports, else by arrival."""
+        rate = self.codec.clock_rate
+        offset = self.publication.transport.clock_offset
+        if self.report_ntp is not None and offset is not None:
+            return self.report_timestamp + int((now - offset - self.report_ntp) * rate)
+        return self.last_timestamp + int((now - self.last_arrival) * rate)
+
+    def reception_report(self, now: float) -> Report | None:
+        """Write the report block due for this layer and start the next interval."""
+        if self.base < 0:
+            return None
+        expected = self.highest - self.base + 1
+        lost = max(-0x800000, min(0x7FFFFF, expected - self.received))
+        expected_interval = expected - self._expected_before
+        lost_interval = expected_interval - (self.received - self._received_before)
+        self._expected_before = expected
+        self._received_before = self.received
+        fraction = 0
+        if expected_interval > 0 and lost_interval > 0:
+            fraction = min(255, (lost_interval << 8) // expected_interval)
+        delay = 0
+        if self.report_compact:
+            delay = min(0xFFFFFFFF, int((now - self.report_arrival) * 65536))
+        # The first cycle was added by `receive`.
+        highest = self.highest - 0x10000 & 0xFFFFFFFF
+        return Report(
+            self.ssrc, fraction, lost, highest, int(self.jitter), self.report_compact, delay
+        )

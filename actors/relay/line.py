@@ -1,0 +1,134 @@
+"""The outgoing line of one slot: sequence, time stamp and VP8 counters that never bend.
+
+A subscriber's decoder sees one unbroken stream, whoever feeds the slot. Numbers inside are plain
+integers that do not wrap (callers mask them), so that comparisons need no modular arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from .rtp import ahead
+
+# How many relay-made gaps a late packet may lie behind; older ones are dropped.
+_REMEMBERED_STEPS = 32
+# Stands for the offset of a sequence that was left out; no real offset is this large.
+_DROPPED = -(1 << 62)
+
+
+class Line:
+    """Maps the numbers of whoever feeds a slot to the slot's own.
+
+    The protocol is: `switch` on the first packet of a new feed, then `sequence_of` for every
+    packet and `skip` for each one that is dropped on purpose.
+    """
+
+    __slots__ = (
+        "_steps",
+        "clock_rate",
+        "first",
+        "highest",
+        "last_level",
+        "last_picture",
+        "last_timestamp",
+        "level_offset",
+        "next_sequence",
+        "offset",
+        "picture_offset",
+        "sent",
+        "start_timestamp",
+        "started",
+        "step",
+        "timestamp_offset",
+    )
+
+    def __init__(
+        self, clock_rate: int, now: float, first_sequence: int, first_timestamp: int
+    ) -> None:
+        """Start a line; `first_sequence` below 2¹⁵ keeps the rollover counter unambiguous."""
+        self.clock_rate = clock_rate
+        self.started = now
+        self.start_timestamp = first_timestamp
+        self.next_sequence = first_sequence
+        self.last_timestamp = first_timestamp
+        self.sent = False
+        self.offset = 0
+        self.first = 0
+        """The first sequence of the present feed; older ones belong to before the switch."""
+        self.step = 0
+        """Sequences from here on use `offset`; older ones use the remembered steps."""
+        self.highest = 0
+        self.timestamp_offset = 0
+        self.last_picture = 0
+        self.last_level = 0
+        self.picture_offset = 0
+        self.level_offset = 0
+        self._steps: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_STEPS)
+
+    def timestamp_at(self, now: float) -> int:
+        """Return the time stamp a new feed would start with at `now`: always after the last."""
+        stamp = self.start_timestamp + int((now - self.started) * self.clock_rate) & 0xFFFFFFFF
+        if self.sent and not ahead(stamp, self.last_timestamp):
+            stamp = self.last_timestamp + 1 & 0xFFFFFFFF
+        return stamp
+
+    def switch(
+        self, sequence: int, timestamp: int, stamp: int, picture: int = 0, level: int = 0
+    ) -> None:
+        """Let the packet (`sequence`, `timestamp`, VP8 counters) continue the line at `stamp`."""
+        self.offset = self.next_sequence - sequence
+        self.first = self.step = sequence
+        self.highest = sequence - 1
+        self._steps.clear()
+        self.timestamp_offset = stamp - timestamp
+        self.picture_offset = self.last_picture + 1 - picture
+        self.level_offset = self.last_level + 1 - level
+
+    def sequence_of(self, sequence: int) -> int | None:
+        """Return the outgoing sequence of an incoming one; None when it is from before."""
+        if sequence > self.highest:
+            self.highest = sequence
+            out = sequence + self.offset
+            self.next_sequence = out + 1
+            return out
+        return self.late_sequence_of(sequence)
+
+    def late_sequence_of(self, sequence: int) -> int | None:
+        """Look up without moving the line on: for late packets and for retransmissions."""
+        if sequence < self.first:
+            return None
+        if sequence >= self.step:
+            return sequence + self.offset
+        for start, offset in reversed(self._steps):
+            if sequence >= start:
+                return None if offset == _DROPPED else sequence + offset
+        return None
+
+    def incoming_of(self, out: int) -> int | None:
+        """Return which incoming sequence went out as `out`; None when it is not of this feed."""
+        sequence = out - self.offset
+        if sequence >= self.step:
+            return sequence if sequence <= self.highest else None
+        end = self.step
+        for start, offset in reversed(self._steps):
+            if offset != _DROPPED:
+                sequence = out - offset
+                if start <= sequence < end:
+                    return sequence
+            end = start
+        return None
+
+    def skip(self, sequence: int) -> None:
+        """Leave out a packet on purpose, without a hole in the outgoing sequence.
+
+        Only the newest can be closed up; a late one's place is already taken by a hole.
+        """
+        if sequence <= self.highest:
+            return
+        self._steps.append((self.step, self.offset))
+        self._steps.append((sequence, _DROPPED))
+        self.step = sequence + 1
+        # A hole below the skipped packet stays: later numbers move down by one only.
+        self.next_sequence = sequence + self.offset
+        self.offset -= 1
+        self.highest = sequence

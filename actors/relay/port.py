@@ -1,0 +1,175 @@
+"""The relay's UDP port: one number on every bound address, datagrams in and out.
+
+Reading is bounded per wake-up. A send that would block is dropped and counted, never queued: a
+late packet is worth less than the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+import struct
+from collections.abc import Callable
+from typing import TypeAlias
+
+from broker.errors import ErrorCode, Unavailable
+
+from .ice import Address
+from .pylibsrtp_private import BUFFER_BYTES, Buffer
+
+Endpoint: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+"""A remote address as the socket module gives it for IPv4 or IPv6."""
+
+Receive: TypeAlias = "Callable[[Socket, Endpoint, int], None]"
+
+_SO_MEMINFO = 55
+"""Linux: nine 32-bit counters of a socket, the last one is datagrams dropped."""
+
+
+class Socket:
+    """One bound address. `peers` says whose validated address a datagram came from."""
+
+    def __init__(self, host: str, port: int, buffer_bytes: int) -> None:
+        self.host = host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            if family == socket.AF_INET6:
+                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            self._socket.setblocking(False)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+            self._socket.bind((host, port))
+        except OSError:
+            self._socket.close()
+            raise
+        self.port: int = self._socket.getsockname()[1]
+        self.peers: dict[Endpoint, Address] = {}
+        self.sendto = self._socket.sendto
+        self.dropped_sends = 0
+        """Datagrams the kernel would not take at once."""
+        self.failed_sends = 0
+        """Datagrams that could not be sent at all: unreachable, not permitted, too long."""
+
+    def read_into(self, buffer: Buffer, drain: int, receive: Receive) -> None:
+        """Hand up to `drain` waiting datagrams to `receive`."""
+        receive_from = self._socket.recvfrom_into
+        view = buffer.view
+        for _ in range(drain):
+            try:
+                size, endpoint = receive_from(view, BUFFER_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                # An ICMP error about something sent earlier; the next read goes on.
+                continue
+            receive(self, endpoint, size)
+
+    def send(self, data: bytes | memoryview, endpoint: Endpoint) -> bool:
+        """Send one datagram now or not at all."""
+        try:
+            self.sendto(data, endpoint)
+        except BlockingIOError:
+            self.dropped_sends += 1
+            return False
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                self.dropped_sends += 1
+            else:
+                self.failed_sends += 1
+            return False
+        return True
+
+    def kernel_drops(self) -> int:
+        """Return how many datagrams the kernel threw away because nobody read in time."""
+        try:
+            counters = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+        except OSError:
+            return 0
+        return int(struct.unpack("@9I", counters)[8])
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self.peers.clear()
+        self._socket.close()
+
+
+class Port:
+    """All sockets of a relay; opened and closed by it."""
+
+    def __init__(self, hosts: tuple[str, ...], ports: range, buffer_bytes: int) -> None:
+        """Bind every host to the first port number that is free on all of them.
+
+        Raises:
+            Unavailable: `no_capacity` when no number of the range is free.
+        """
+        self.sockets: list[Socket] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        expanded = _without_wildcards(hosts)
+        for number in ports:
+            if self._bind(expanded, number, buffer_bytes):
+                return
+        raise Unavailable(ErrorCode.NO_CAPACITY, "No media port of the configured range is free.")
+
+    def _bind(self, hosts: tuple[str, ...], number: int, buffer_bytes: int) -> bool:
+        try:
+            for host in hosts:
+                bound = Socket(host, number, buffer_bytes)
+                self.sockets.append(bound)
+                # With number 0 the first socket chooses for the others.
+                number = bound.port
+        except OSError as error:
+            for bound in self.sockets:
+                bound.close()
+            self.sockets.clear()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return False
+        return True
+
+    @property
+    def number(self) -> int:
+        return self.sockets[0].port
+
+    def start(
+        self, loop: asyncio.AbstractEventLoop, buffer: Buffer, drain: int, receive: Receive
+    ) -> None:
+        """Read from now on."""
+        self._loop = loop
+        for bound in self.sockets:
+            loop.add_reader(bound.fileno(), bound.read_into, buffer, drain, receive)
+
+    def close(self) -> None:
+        """Stop reading and give the port back; a second close does nothing."""
+        for bound in self.sockets:
+            if self._loop is not None:
+                self._loop.remove_reader(bound.fileno())
+            bound.close()
+        self.sockets.clear()
+
+
+def _without_wildcards(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    # A socket per address, so that replies leave from the address that was hit.
+    expanded: list[str] = []
+    for host in hosts:
+        address = ipaddress.ip_address(host)
+        for local in _local_addresses(address.version) if address.is_unspecified else [host]:
+            if local not in expanded:
+                expanded.append(local)
+    return tuple(expanded)
+
+
+def _local_addresses(version: int) -> list[str]:
+    import psutil
+
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    return [
+        entry.address
+        for entries in psutil.net_if_addrs().values()
+        for entry in entries
+        if entry.family == family and "%" not in entry.address
+    ]

@@ -1,0 +1,80 @@
+"""A media track somebody sends, with its layers and the slots that show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .codec import Codec
+from .layer import Layer
+from .terms import PublishSource
+
+if TYPE_CHECKING:
+    from .slot import Slot
+    from .transport import Transport
+
+
+class Publication:
+    """What one publishing section of one transport carries."""
+
+    __slots__ = (
+        "codecs",
+        "layers",
+        "mid",
+        "open",
+        "payload_types",
+        "repair_payload_types",
+        "rids",
+        "source",
+        "subscribers",
+        "transport",
+    )
+
+    def __init__(self, transport: Transport, mid: str, source: PublishSource) -> None:
+        self.transport = transport
+        self.mid = mid
+        self.source = source
+        self.codecs: tuple[Codec, ...] = ()
+        self.payload_types: dict[int, Codec] = {}
+        self.repair_payload_types: dict[int, Codec] = {}
+        self.rids: tuple[str, ...] = ()
+        self.layers: dict[str, Layer] = {}
+        """RID → layer; without simulcast there is one, under the empty name."""
+        self.subscribers: list[Slot] = []
+        self.open = False
+        """Whether packets are passed on: permitted, not muted, and not of an older transport."""
+
+    @property
+    def video(self) -> bool:
+        return self.source is not PublishSource.MICROPHONE
+
+    def negotiated(self, codecs: tuple[Codec, ...], rids: tuple[str, ...]) -> None:
+        self.codecs = codecs
+        self.rids = rids
+        self.payload_types = {codec.payload_type: codec for codec in codecs}
+        self.repair_payload_types = {
+            codec.repair_payload_type: codec
+            for codec in codecs
+            if codec.repair_payload_type is not None
+        }
+
+    def layer_for(self, slot: Slot) -> Layer | None:
+        """Choose which layer a slot should show; None before the first packet."""
+        del slot
+        return next(reversed(self.layers.values()), None)
+
+    def set_open(self, value: bool, now: float) -> None:
+        """Start or stop passing packets on."""
+        if self.open != value:
+            self.open = value
+            self.retarget(now)
+
+    def retarget(self, now: float) -> None:
+        for slot in list(self.subscribers):
+            slot.retarget(now)
+
+    def close(self, now: float) -> None:
+        """Release every slot; ended by the transport."""
+        self.open = False
+        for slot in list(self.subscribers):
+            slot.follow(None, now)
+        self.layers.clear()

@@ -1,0 +1,301 @@
+"""One receive position of a widget: constant SSRCs, changing sources (design-media §3)."""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .codec import Codec, CodecName
+from .line import Line
+from .listener import SeatKind
+from .rtcp import SenderInfo, ntp_of
+from .rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI, ahead
+from .vp8 import Vp8
+
+if TYPE_CHECKING:
+    from .layer import Layer
+    from .publication import Publication
+    from .transport import Transport
+
+_SILENT = 127
+"""The audio level of silence, in -dBov (RFC 6464)."""
+
+
+class Slot:
+    """Feeds one SSRC of one subscriber from whichever layer it was given.
+
+    `publication` is what the slot shall show, `target` the layer it waits for (a key frame first,
+    if it is video), `layer` the one that feeds it now.
+    """
+
+    __slots__ = (
+        "_bare",
+        "_codec",
+        "_elements",
+        "_header_size",
+        "_pack",
+        "_suffixes",
+        "cname",
+        "codecs",
+        "enabled",
+        "fraction_lost",
+        "index",
+        "kind",
+        "late",
+        "layer",
+        "line",
+        "mid",
+        "octets",
+        "packets",
+        "publication",
+        "repair_ssrc",
+        "report_due",
+        "round_trip",
+        "ssrc",
+        "stream",
+        "target",
+        "transport",
+        "video",
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        kind: SeatKind,
+        index: int,
+        mid: str,
+        *,
+        video: bool,
+        cname: str,
+        now: float,
+    ) -> None:
+        self.transport = transport
+        self.kind = kind
+        self.index = index
+        self.mid = mid
+        self.video = video
+        self.cname = cname
+        self.stream = f"{kind}-{index}"
+        self.ssrc = 1 + secrets.randbelow(0xFFFFFFFE)
+        self.repair_ssrc = 1 + secrets.randbelow(0xFFFFFFFE)
+        self.codecs: dict[CodecName, Codec] = {}
+        self.line = Line(
+            90000 if video else 48000, now, secrets.randbelow(1 << 15), secrets.randbits(32)
+        )
+        self.publication: Publication | None = None
+        self.target: Layer | None = None
+        self.layer: Layer | None = None
+        self.enabled = True
+        """False while the subscriber may not or does not want to receive this."""
+        self.packets = 0
+        self.octets = 0
+        self.late = 0
+        self.report_due = 0.0
+        self.fraction_lost = 0
+        """Of the subscriber's last report about this slot, in 256ths."""
+        self.round_trip: float | None = None
+        self._codec: Codec | None = None
+        self._elements = 0
+        self._bare = b""
+        self._header_size = 12
+        self._pack = struct.Struct("!BBHII")
+        self._suffixes: list[bytes] = []
+
+    def negotiated(self, codecs: tuple[Codec, ...], extensions: Mapping[str, int]) -> None:
+        """Take what the section's answer says; the header's constant parts are made here."""
+        self.codecs = {codec.name: codec for codec in codecs}
+        two_byte = any(number > 14 for number in extensions.values())
+
+        def element(number: int, size: int) -> bytes:
+            return bytes([number, size] if two_byte else [number << 4 | size - 1])
+
+        mid = self.mid.encode("ascii")
+        prefix = b""
+        if MID_URI in extensions:
+            prefix += element(extensions[MID_URI], len(mid)) + mid
+        counted = TRANSPORT_CC_URI in extensions
+        if counted:
+            prefix += element(extensions[TRANSPORT_CC_URI], 2)
+        level = b""
+        if not self.video and AUDIO_LEVEL_URI in extensions:
+            level = element(extensions[AUDIO_LEVEL_URI], 1)
+        size = len(prefix) + 2 * counted + len(level) + bool(level)
+        padding = bytes(-size % 4)
+        profile = 0x1000 if two_byte else 0xBEDE
+        prefix = struct.pack("!HH", profile, (size + len(padding)) // 4) + prefix
+        self._suffixes = [
+            level + bytes([value]) + padding if level else padding for value in range(256)
+        ]
+        self._elements = 2 if counted else 1 if size else 0
+        tail = len(self._suffixes[0])
+        middle = "H" if counted else ""
+        self._bare = prefix
+        self._pack = struct.Struct(f"!BBHII{len(prefix)}s{middle}{tail}s")
+        self._header_size = self._pack.size
+        if not size:
+            self._pack = struct.Struct("!BBHII")
+            self._header_size = 12
+
+    def follow(self, publication: Publication | None, now: float) -> None:
+        """Show this publication; its first packet, or key frame, starts it."""
+        if self.publication is publication:
+            return
+        if self.publication is not None:
+            self.publication.subscribers.remove(self)
+        self.publication = publication
+        if publication is not None:
+            publication.subscribers.append(self)
+        self.retarget(now)
+
+    def retarget(self, now: float) -> None:
+        """Choose the layer to wait for, from the publication and what is allowed now."""
+        publication = self.publication
+        wanted: Layer | None = None
+        if publication is not None and self.enabled and publication.open:
+            wanted = publication.layer_for(self)
+            if wanted is not None and wanted.codec.name not in self.codecs:
+                wanted = None
+        if wanted is None:
+            self.wait_for(None)
+            self.detach()
+        elif wanted is self.layer:
+            self.wait_for(None)
+        else:
+            if self.layer is not None and self.layer.publication is not publication:
+                # A person who left or was replaced is not shown while the next one is awaited.
+                self.detach()
+            self.wait_for(wanted)
+            if self.video:
+                wanted.request_key_frame(now)
+
+    def wait_for(self, layer: Layer | None) -> None:
+        if self.target is not None:
+            self.target.waiting.remove(self)
+        self.target = layer
+        if layer is not None:
+            layer.waiting.append(self)
+
+    def detach(self) -> None:
+        """Stop feeding; the line goes on with whoever comes next."""
+        if self.layer is not None:
+            self.layer.slots.remove(self)
+            self.layer = None
+
+    def switch(
+        self, layer: Layer, sequence: int, timestamp: int, vp8: Vp8 | None, now: float
+    ) -> None:
+        """Let the packet at hand, the first of `layer`, continue the line."""
+        self.wait_for(None)
+        self.detach()
+        self.layer = layer
+        layer.slots.append(self)
+        self._codec = self.codecs[layer.codec.name]
+        picture, level = (vp8.picture, vp8.level) if vp8 is not None else (0, 0)
+        self.line.switch(sequence, timestamp, self.line.timestamp_at(now), picture, level)
+        self.report_due = now
+
+    def forward(
+        self,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        payload: memoryview,
+        vp8: Vp8 | None,
+        audio_level: int,
+    ) -> None:
+        """Send one packet on; never raises on what the network or the peer does."""
+        line = self.line
+        newest = sequence > line.highest
+        out = line.sequence_of(sequence)
+        codec = self._codec
+        if out is None or codec is None:
+            self.late += 1
+            return
+        stamp = timestamp + line.timestamp_offset & 0xFFFFFFFF
+        transport = self.transport
+        outbox = transport.outbox
+        view = outbox.view
+        start = self._header_size
+        elements = self._elements
+        if elements == 2:
+            number = transport.transport_sequence = transport.transport_sequence + 1 & 0xFFFF
+            self._pack.pack_into(
+                view,
+                0,
+                0x90,
+                marker | codec.payload_type,
+                out & 0xFFFF,
+                stamp,
+                self.ssrc,
+                self._bare,
+                number,
+                self._suffixes[audio_level],
+            )
+        elif elements:
+            self._pack.pack_into(
+                view,
+                0,
+                0x90,
+                marker | codec.payload_type,
+                out & 0xFFFF,
+                stamp,
+                self.ssrc,
+                self._bare,
+                self._suffixes[audio_level],
+            )
+        else:
+            self._pack.pack_into(
+                view, 0, 0x80, marker | codec.payload_type, out & 0xFFFF, stamp, self.ssrc
+            )
+        size = start + len(payload)
+        view[start:size] = payload
+        if vp8 is not None and vp8.picture_bits:
+            self._renumber(view, start, vp8, newest)
+        if newest:
+            if not line.sent or ahead(stamp, line.last_timestamp):
+                line.last_timestamp = stamp
+                line.sent = True
+        self.packets += 1
+        self.octets += len(payload)
+        transport.send_rtp(size)
+
+    def _renumber(self, view: memoryview, start: int, vp8: Vp8, newest: bool) -> None:
+        line = self.line
+        position = start + vp8.picture_position
+        picture = vp8.picture + line.picture_offset
+        if vp8.picture_bits == 15:
+            picture &= 0x7FFF
+            view[position] = 0x80 | picture >> 8
+            view[position + 1] = picture & 0xFF
+        else:
+            picture &= 0x7F
+            view[position] = picture
+        if newest:
+            line.last_picture = picture
+        if vp8.level_position:
+            level = vp8.level + line.level_offset & 0xFF
+            view[start + vp8.level_position] = level
+            if newest:
+                line.last_level = level
+
+    def skip(self, sequence: int) -> None:
+        self.line.skip(sequence)
+
+    def sender_info(self, now: float, epoch: float) -> SenderInfo | None:
+        """Say which RTP time stamp belongs to `now` on the relay's wall clock (RFC 3550 §6.4.1)."""
+        layer = self.layer
+        if layer is None or not self.line.sent:
+            return None
+        incoming = layer.timestamp_at(now)
+        stamp = incoming + self.line.timestamp_offset & 0xFFFFFFFF
+        return SenderInfo(self.ssrc, ntp_of(now + epoch), stamp, self.packets, self.octets)
+
+    def close(self) -> None:
+        """Give up publication and layer; ended by the transport."""
+        self.wait_for(None)
+        self.detach()
+        if self.publication is not None:
+            self.publication.subscribers.remove(self)
+            self.publication = None

@@ -1,0 +1,113 @@
+"""STUN as an ICE-lite agent needs it (RFC 8489, RFC 8445 §7).
+
+`request_name` looks at the user name before anything else is spent on a datagram; aioice's codec
+does the rest. Its parser raises `ValueError` and `struct.error` on hostile bytes, caught here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from typing import Final
+
+from aioice import stun
+
+_COOKIE: Final = b"\x21\x12\xa4\x42"
+_BINDING_REQUEST: Final = b"\x00\x01"
+_BINDING_RESPONSE: Final = b"\x01\x01"
+_USERNAME: Final = 0x0006
+_MOST_BYTES: Final = 548
+"""A check is about 100 bytes; RFC 8489 §6.1 asks senders to stay below this."""
+_PRIORITY: Final = 126 << 24 | 65535 << 8 | 255
+_ROLE_CONFLICT: Final = 487
+
+
+def is_response(data: bytes) -> bool:
+    """Tell a Binding success response from everything else."""
+    return data[:2] == _BINDING_RESPONSE and data[4:8] == _COOKIE and len(data) <= _MOST_BYTES
+
+
+def request_name(data: bytes) -> bytes | None:
+    """Return the local half of a Binding request's user name; None when it is not one."""
+    size = len(data)
+    if (
+        size < 24
+        or size > _MOST_BYTES
+        or data[:2] != _BINDING_REQUEST
+        or data[4:8] != _COOKIE
+        or (data[2] << 8 | data[3]) + 20 != size
+    ):
+        return None
+    position = 20
+    while position + 4 <= size:
+        length = data[position + 2] << 8 | data[position + 3]
+        if data[position] << 8 | data[position + 1] == _USERNAME:
+            local, colon, _ = data[position + 4 : position + 4 + length].partition(b":")
+            return local if colon else None
+        position += 4 + length + (-length & 3)
+    return None
+
+
+def parse(data: bytes, password: bytes) -> stun.Message | None:
+    """Return the message if it is well formed and carries a correct MESSAGE-INTEGRITY."""
+    try:
+        message = stun.parse_message(data)
+        return message if message.check_message_integrity(password) else None
+    except (ValueError, struct.error):
+        return None
+
+
+def is_nomination(message: stun.Message) -> bool:
+    return "USE-CANDIDATE" in message.attributes
+
+
+def has_role_conflict(message: stun.Message) -> bool:
+    """Tell whether the peer believes it is controlled too; a lite agent always is."""
+    return "ICE-CONTROLLED" in message.attributes
+
+
+def success(message: stun.Message, host: str, port: int, password: bytes) -> bytes:
+    """Answer a request; v4-mapped addresses are unmapped, the client knows itself as IPv4."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    response = stun.Message(
+        message_method=stun.Method.BINDING,
+        message_class=stun.Class.RESPONSE,
+        transaction_id=message.transaction_id,
+        attributes={"XOR-MAPPED-ADDRESS": (str(address), port)},
+    )
+    response.add_message_integrity(password)
+    return bytes(response)
+
+
+def role_conflict(message: stun.Message, password: bytes) -> bytes:
+    """Answer a request of a peer that must take the controlling role (RFC 8445 §7.3.1.1)."""
+    response = stun.Message(
+        message_method=stun.Method.BINDING,
+        message_class=stun.Class.ERROR,
+        transaction_id=message.transaction_id,
+        attributes={"ERROR-CODE": (_ROLE_CONFLICT, "Role Conflict")},
+    )
+    response.add_message_integrity(password)
+    return bytes(response)
+
+
+def check(username: str, password: bytes, transaction_id: bytes, tie_breaker: int) -> bytes:
+    """Make the relay's own Binding request: does media sent there come to who asked for it?"""
+    request = stun.Message(
+        message_method=stun.Method.BINDING,
+        message_class=stun.Class.REQUEST,
+        transaction_id=transaction_id,
+        attributes={
+            "USERNAME": username,
+            "PRIORITY": _PRIORITY,
+            "ICE-CONTROLLED": tie_breaker,
+        },
+    )
+    request.add_message_integrity(password)
+    return bytes(request)
+
+
+def transaction_of(data: bytes) -> bytes:
+    return data[8:20]

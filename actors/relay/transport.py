@@ -1,0 +1,353 @@
+"""The server end of one peer connection: its life, its path and its keys (design-media §1)."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING, Protocol
+
+from . import stun
+from .dtls import Dtls, DtlsState
+from .ice import Address, Credentials, IceLite
+from .intake import Intake
+from .listener import SeatKind, TransportState
+from .publication import Publication
+from .pylibsrtp_private import Buffer, Srtp
+from .rtcp import picture_loss, receiver_report, sender_report, source_description
+from .slot import Slot
+
+if TYPE_CHECKING:
+    from .config import RelayConfig
+    from .identity import Identity
+    from .layer import Layer
+    from .port import Endpoint, Socket
+
+log = logging.getLogger(__name__)
+
+_LEGAL: dict[TransportState, frozenset[TransportState]] = {
+    TransportState.CONNECTING: frozenset({TransportState.CONNECTED, TransportState.CLOSED}),
+    TransportState.CONNECTED: frozenset({TransportState.RECONNECTING, TransportState.CLOSED}),
+    TransportState.RECONNECTING: frozenset({TransportState.CONNECTED, TransportState.CLOSED}),
+    TransportState.CLOSED: frozenset(),
+}
+
+
+class TransportOwner(Protocol):
+    """What a transport asks of the relay it lives in."""
+
+    @property
+    def epoch(self) -> float:
+        """Seconds to add to the relay's clock for wall-clock time."""
+
+    def transport_advanced(self, transport: Transport, now: float) -> None: ...
+
+    def layer_added(self, layer: Layer, now: float) -> None: ...
+
+    def ready_to_take_over(self, publication: Publication, now: float) -> None: ...
+
+    def forget_name(self, credentials: Credentials) -> None: ...
+
+
+class Transport:
+    """One peer connection. Closed by the relay, by the peer, by failure or by silence."""
+
+    def __init__(
+        self,
+        owner: TransportOwner,
+        config: RelayConfig,
+        identity: Identity,
+        outbox: Buffer,
+        *,
+        participant_id: str,
+        transport_id: str,
+        credentials: Credentials,
+        fingerprints: dict[str, str],
+        now: float,
+    ) -> None:
+        self.owner = owner
+        self.config = config
+        self.outbox = outbox
+        self.participant_id = participant_id
+        self.transport_id = transport_id
+        self.state = TransportState.CONNECTING
+        self.created = now
+        self.fingerprints = fingerprints
+        self.ice = IceLite(credentials, config.max_addresses, config.integrity_failures_per_second)
+        self.session_id = secrets.randbits(62)
+        self.session_version = 1
+        self.key_frame_interval = config.key_frame_interval
+        self.publications: dict[str, Publication] = {}
+        self.seats: list[tuple[Slot, Slot]] = []
+        self.screens: list[Slot] = []
+        self.slots_by_ssrc: dict[int, Slot] = {}
+        self.occupants: dict[tuple[SeatKind, int], str] = {}
+        """Who sits where, as it was told to the subscriber."""
+        self.transport_sequence = secrets.randbelow(1 << 15)
+        self.feedback_ssrc = 1 + secrets.randbelow(0xFFFFFFFE)
+        self.reduced_size = False
+        self.clock_offset: float | None = None
+        """Relay clock less the publisher's wall clock, one for all of its tracks."""
+        self.intake = Intake(self)
+        self.packets_sent = 0
+        self.octets_sent = 0
+        self.refused_sends = 0
+        """Packets libsrtp would not protect: repeats, or far too old."""
+        self.reports_due = 0.0
+        self.feedback_due = 0.0
+        self._dtls = Dtls(identity.context, fingerprints)
+        self._handshake_started: float | None = None
+        self._dtls_address: Address | None = None
+        self._outbound: Srtp | None = None
+
+    # -- state ---------------------------------------------------------------------------------
+
+    def advance(self, state: TransportState, now: float) -> None:
+        """Change state, tell the owner; what is not legal from here is ignored."""
+        if state is self.state or state not in _LEGAL[self.state]:
+            return
+        self.state = state
+        self.owner.transport_advanced(self, now)
+
+    @property
+    def closed(self) -> bool:
+        return self.state is TransportState.CLOSED
+
+    @property
+    def live(self) -> bool:
+        return self.state in (TransportState.CONNECTED, TransportState.RECONNECTING)
+
+    def all_slots(self) -> list[Slot]:
+        return [slot for pair in self.seats for slot in pair] + self.screens
+
+    def close(self, now: float, *, notify: bool = True) -> None:
+        """Release slots, publications and addresses; harmless when repeated."""
+        if self.closed:
+            return
+        if notify and self._dtls_address is not None:
+            self._dtls.close()
+            self._flush_dtls()
+        for slot in self.all_slots():
+            slot.close()
+        for publication in self.publications.values():
+            publication.close(now)
+        for address in self.ice.addresses:
+            address.socket.peers.pop(address.endpoint, None)
+        self.ice.addresses.clear()
+        self.ice.selected = None
+        self._outbound = None
+        self.intake.close()
+        self.advance(TransportState.CLOSED, now)
+
+    # -- ICE -----------------------------------------------------------------------------------
+
+    def binding_request(
+        self,
+        data: bytes,
+        credentials: Credentials,
+        socket: Socket,
+        endpoint: Endpoint,
+        now: float,
+    ) -> None:
+        """Answer a check that carries one of this transport's names, if its proof holds."""
+        ice = self.ice
+        address = ice.find(socket, endpoint)
+        budget = ice.budget if address is None else ice.known_budget
+        if not budget.has_any(now):
+            return
+        password = credentials.password.encode()
+        message = stun.parse(data, password)
+        if message is None:
+            budget.spend()
+            return
+        if stun.has_role_conflict(message):
+            socket.send(stun.role_conflict(message, password), endpoint)
+            return
+        if address is None:
+            address = self._hear(socket, endpoint, now)
+            if address is None:
+                return
+        address.heard = now
+        dropped = ice.credentials_used(credentials)
+        if dropped is not None:
+            self.owner.forget_name(dropped)
+        socket.send(stun.success(message, endpoint[0], endpoint[1], password), endpoint)
+        if stun.is_nomination(message):
+            ice.nominate(address, now)
+
+    def _hear(self, socket: Socket, endpoint: Endpoint, now: float) -> Address | None:
+        holder = socket.peers.get(endpoint)
+        if holder is not None and now - holder.heard < self.config.silence_before_reconnecting:
+            # Somebody's living address cannot be taken over by a forged source.
+            return None
+        if holder is not None:
+            holder.transport.ice.addresses.remove(holder)
+            if holder.transport.ice.selected is holder:
+                holder.transport.ice.selected = None
+        address = Address(self, socket, endpoint, now)
+        gone = self.ice.add(address)
+        if gone is not None:
+            gone.socket.peers.pop(gone.endpoint, None)
+        socket.peers[endpoint] = address
+        return address
+
+    def binding_response(self, data: bytes, address: Address, now: float) -> None:
+        self.ice.check_answered(address, data, now)
+
+    # -- DTLS ----------------------------------------------------------------------------------
+
+    def dtls_received(self, data: bytes, address: Address, now: float) -> None:
+        """Take a DTLS datagram from a validated address."""
+        if self._handshake_started is None:
+            self._handshake_started = now
+        self._dtls_address = address
+        before = self._dtls.state
+        self._dtls.receive(data)
+        self._flush_dtls()
+        after = self._dtls.state
+        if after is before:
+            return
+        if after is DtlsState.CONNECTED and self._dtls.keys is not None:
+            keys = self._dtls.keys
+            self._outbound = Srtp(keys.profile, keys.server, inbound=False)
+            self.intake.keyed(Srtp(keys.profile, keys.client, inbound=True))
+            # The peer answered what was sent here, so this address is the peer's.
+            address.heard = now
+            self.ice.confirm(address)
+            self.advance(TransportState.CONNECTED, now)
+        elif after is DtlsState.CLOSED:
+            self.close(now, notify=False)
+        elif after is DtlsState.FAILED:
+            log.info(
+                "dtls handshake failed",
+                extra={
+                    "participant_id": self.participant_id,
+                    "transport_id": self.transport_id,
+                },
+            )
+            self.close(now, notify=False)
+
+    def _flush_dtls(self) -> None:
+        address = self._dtls_address
+        for datagram in self._dtls.datagrams():
+            if address is not None:
+                address.socket.send(datagram, address.endpoint)
+
+    @property
+    def srtp_profile(self) -> str | None:
+        keys = self._dtls.keys
+        return keys.profile.decode("ascii") if keys is not None else None
+
+    # -- sending -------------------------------------------------------------------------------
+
+    def send_rtp(self, size: int) -> None:
+        """Protect and send the packet of `size` bytes in the outbox."""
+        outbound = self._outbound
+        selected = self.ice.selected
+        if outbound is None or selected is None:
+            return
+        outbox = self.outbox
+        size = outbound.protect(outbox, size)
+        if not size:
+            self.refused_sends += 1
+            return
+        if selected.socket.send(outbox.view[:size], selected.endpoint):
+            self.packets_sent += 1
+            self.octets_sent += size
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Protect and send one compound (or reduced-size) RTCP packet."""
+        outbound = self._outbound
+        selected = self.ice.selected
+        if outbound is None or selected is None:
+            return
+        outbox = self.outbox
+        if not self.reduced_size and packet[1] not in (200, 201):
+            # RFC 4585 §3.1: without reduced size every compound begins with a report.
+            packet = receiver_report(self.feedback_ssrc, ()) + packet
+        outbox.view[: len(packet)] = packet
+        size = outbound.protect_rtcp(outbox, len(packet))
+        if size:
+            selected.socket.send(outbox.view[:size], selected.endpoint)
+
+    def send_picture_loss(self, ssrc: int) -> None:
+        self.send_rtcp(picture_loss(self.feedback_ssrc, ssrc))
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def clock_reported(self, ntp: float, now: float) -> None:
+        """Tie the publisher's wall clock to the relay's, once for all of its tracks.
+
+        The smallest offset is kept: it belongs to the report that travelled fastest.
+        """
+        offset = now - ntp
+        if self.clock_offset is None or offset < self.clock_offset:
+            self.clock_offset = offset
+        elif offset - self.clock_offset > 1.0:
+            # The publisher's clock was set; no queue is a second long.
+            self.clock_offset = offset
+
+    def tick(self, now: float) -> None:
+        """Do what is due: DTLS repeats, path checks, liveness, key-frame requests, reports."""
+        config = self.config
+        if self.state is TransportState.CONNECTING:
+            self._tick_handshake(now)
+            return
+        self.ice.send_check(now)
+        self.ice.follow_the_voice(now, config.silence_before_reroute)
+        heard = self.ice.last_heard()
+        silence = now - heard if heard is not None else config.silence_before_closing + 1
+        if silence > config.silence_before_closing:
+            self.close(now, notify=False)
+            return
+        quiet = silence > config.silence_before_reconnecting
+        self.advance(TransportState.RECONNECTING if quiet else TransportState.CONNECTED, now)
+        for publication in self.publications.values():
+            for layer in publication.layers.values():
+                layer.repeat_key_request(now)
+        if now >= self.feedback_due:
+            self.feedback_due = now + config.feedback_interval
+            for message in self.intake.transport_feedback():
+                self.send_rtcp(message)
+        if now >= self.reports_due:
+            self.reports_due = now + config.report_interval
+            self._send_receiver_reports(now)
+        for slot in self.slots_by_ssrc.values():
+            if slot.layer is not None and now >= slot.report_due:
+                self._send_sender_report(slot, now)
+
+    def _tick_handshake(self, now: float) -> None:
+        started = self._handshake_started
+        if started is None:
+            if now - self.created > self.config.silence_before_closing:
+                self.close(now, notify=False)
+            return
+        if now - started > self.config.handshake_seconds:
+            self.close(now, notify=False)
+            return
+        due = self._dtls.timeout()
+        if due is not None and due <= 0:
+            self._dtls.on_timeout()
+            self._flush_dtls()
+
+    def _send_receiver_reports(self, now: float) -> None:
+        reports = [
+            report
+            for publication in self.publications.values()
+            for layer in publication.layers.values()
+            if (report := layer.reception_report(now)) is not None
+        ]
+        if reports:
+            self.send_rtcp(
+                receiver_report(self.feedback_ssrc, reports[:31])
+                + source_description(self.feedback_ssrc, self.cname)
+            )
+
+    def _send_sender_report(self, slot: Slot, now: float) -> None:
+        info = slot.sender_info(now, self.owner.epoch)
+        if info is not None:
+            slot.report_due = now + self.config.report_interval
+            self.send_rtcp(sender_report(info) + source_description(slot.ssrc, slot.cname))
+
+    @property
+    def cname(self) -> str:
+        return f"relay-{self.session_id:x}"

@@ -1,0 +1,58 @@
+"""A listener that remembers, and waiting for a condition."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from actors.relay import Grade, PublishSource, SeatUpdate, TransportState
+
+
+@dataclass
+class RecordingListener:
+    """Keeps everything a relay tells, in order."""
+
+    states: list[tuple[str, str, TransportState]] = field(default_factory=list)
+    seats: list[tuple[str, SeatUpdate]] = field(default_factory=list)
+    speakers: list[str | None] = field(default_factory=list)
+    layers: list[tuple[str, PublishSource, tuple[str, ...]]] = field(default_factory=list)
+    grades: list[tuple[str, Grade, str]] = field(default_factory=list)
+
+    def transport_changed(
+        self, participant_id: str, transport_id: str, state: TransportState
+    ) -> None:
+        self.states.append((participant_id, transport_id, state))
+
+    def seats_changed(self, participant_id: str, seats: Sequence[SeatUpdate]) -> None:
+        self.seats += [(participant_id, seat) for seat in seats]
+
+    def speaker_changed(self, participant_id: str | None) -> None:
+        self.speakers.append(participant_id)
+
+    def layers_wanted(
+        self, participant_id: str, source: PublishSource, rids: tuple[str, ...]
+    ) -> None:
+        self.layers.append((participant_id, source, rids))
+
+    def quality_changed(self, participant_id: str, grade: Grade, reason: str) -> None:
+        self.grades.append((participant_id, grade, reason))
+
+    def state_of(self, transport_id: str) -> TransportState | None:
+        return next((s for _, t, s in reversed(self.states) if t == transport_id), None)
+
+    def occupants(self, participant_id: str) -> dict[tuple[str, int], str | None]:
+        """Who sits where for this subscriber, from the updates it was sent."""
+        return {(s.kind, s.index): s.participant_id for p, s in self.seats if p == participant_id}
+
+
+async def until(condition: Callable[[], object], within: float = 10.0) -> None:
+    """Wait for a condition, looking at it each time the loop has turned."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while True:
+        if condition():
+            return
+        if loop.time() > deadline:
+            raise AssertionError("what was waited for did not happen")
+        await asyncio.sleep(0.005)
