@@ -39,7 +39,7 @@ CLOSE_CODES: tuple[tuple[int, str, str, bool], ...] = (
     (4404, "UNKNOWN", "Nothing here by that id.", False),
     (4409, "REPLACED", "Another connection of the same participant took over.", False),
     (4410, "ENDED", "The session has ended.", False),
-    (4429, "TOO_FAST", "Too fast, or too slow to take what is sent.", True),
+    (4429, "TOO_FAST_OR_SLOW", "Too fast, or too slow to take what is sent.", True),
     (4503, "UNAVAILABLE", "A part of the broker is away or full.", True),
 )
 """Code, name, meaning, and whether the widget connects again by itself."""

@@ -22,7 +22,7 @@ export const CLOSE_CODES = Object.freeze({
   UNKNOWN: 4404,
   REPLACED: 4409,
   ENDED: 4410,
-  TOO_FAST: 4429,
+  TOO_FAST_OR_SLOW: 4429,
   UNAVAILABLE: 4503,
 });
 

@@ -1,0 +1,55 @@
+"""Open-loop arrivals: what is sent when does not depend on how fast it is answered.
+
+Latency counts from the intended time of sending, so a stall of the server is charged for every
+message that should have been sent meanwhile (no coordinated omission), and a stall of the load
+shows as `lateness`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from benchmarks.histogram import Histogram
+from benchmarks.timer import Timer
+
+
+class Arrivals:
+    """Sends at random, independent moments with a given mean rate (a Poisson process)."""
+
+    def __init__(self, rate: float, seconds: float, seed: int) -> None:
+        self._rate = rate
+        self._seconds = seconds
+        self._random = random.Random(seed)
+        self.lateness = Histogram()
+        """How much later than intended each message was sent."""
+
+    async def run(self, send: Callable[[int, float], None]) -> int:
+        """Call `send(number, intended)` at each arrival; return how many there were."""
+        finished = asyncio.Event()
+        start = time.monotonic() + 0.01
+        number = 0
+        intended = start + self._random.expovariate(self._rate)
+
+        def on_time() -> None:
+            nonlocal number, intended
+            now = time.monotonic()
+            while intended <= now:
+                if intended - start >= self._seconds:
+                    finished.set()
+                    return
+                self.lateness.record(now - intended)
+                send(number, intended)
+                number += 1
+                intended += self._random.expovariate(self._rate)
+            timer.set(intended)
+
+        timer = Timer(on_time)
+        try:
+            timer.set(intended)
+            await finished.wait()
+        finally:
+            timer.close()
+        return number

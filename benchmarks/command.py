@@ -1,0 +1,103 @@
+"""The command line: list scenarios, run one or the short set, compare two runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import machine
+from benchmarks.report import print_result
+from benchmarks.result import FORMAT, ScenarioResult
+from benchmarks.scenario import Scenario
+from benchmarks.scenarios.signaling import Signaling
+
+SCENARIOS: tuple[Scenario, ...] = (Signaling(),)
+NOISY = 3
+MISSED = 0
+"""A missed target is a finding, not a failure of the run."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line; each scenario adds its own options."""
+    whole = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = whole.add_subparsers(dest="command", metavar="NAME")
+    for scenario in SCENARIOS:
+        one = commands.add_parser(scenario.name, help=scenario.summary)
+        scenario.add_options(one)
+        add_output_options(one)
+    add_output_options(commands.add_parser("short", help="a short run of every scenario"))
+    return whole
+
+
+def add_output_options(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
+    one.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
+
+
+def main(arguments: list[str]) -> int:
+    """Run what the command line asks for; 3 says that the machine was too noisy to tell."""
+    console = Console()
+    options = parser().parse_args(arguments)
+    match options.command:
+        case None:
+            console.print("python -m benchmarks NAME [--json FILE] [--html FILE] [options]\n")
+            for scenario in SCENARIOS:
+                console.print(f"  {scenario.name:<12}{scenario.summary}")
+            return 0
+        case "short":
+            plans = [(s, parser().parse_args([s.name, *s.short()])) for s in SCENARIOS]
+        case name:
+            plans = [(s, options) for s in SCENARIOS if s.name == name]
+    results = [run(console, scenario, chosen) for scenario, chosen in plans]
+    for result in results:
+        print_result(console, result)
+    whole = document(results)
+    if options.json is not None:
+        options.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    return NOISY if any(result.noise for result in results) else 0
+
+
+def run(console: Console, scenario: Scenario, options: argparse.Namespace) -> ScenarioResult:
+    """Run one scenario under a progress bar."""
+    with Progress(
+        TextColumn(f"{scenario.name:<12}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        refresh_per_second=2,
+    ) as bars:
+        task = bars.add_task("", total=1.0)
+
+        def progress(what: str, share: float) -> None:
+            bars.update(task, description=what, completed=share)
+
+        result = asyncio.run(scenario.run(options, progress))
+        progress("done", 1.0)
+    return result
+
+
+def document(results: list[ScenarioResult]) -> dict[str, object]:
+    """Gather a run as it is written to the JSON file."""
+    scenarios = [result.to_json() for result in results]
+    return {
+        "format": FORMAT,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        "machine": machine.description(),
+        "noise": [noise for result in results for noise in result.noise],
+        "targets": [
+            target
+            for result, scenario in zip(results, scenarios, strict=True)
+            if not result.noise
+            for target in scenario["targets"]  # type: ignore[attr-defined]
+        ],
+        "scenarios": scenarios,
+    }

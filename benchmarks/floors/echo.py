@@ -1,0 +1,54 @@
+"""The floor of signalling: a bare FastAPI WebSocket echo with one trunk hop behind it.
+
+Each WebSocket has a connection of its own to the process that echoes, as each widget has a trunk.
+There is no meaning, no check and no queue: less than this a gateway and an actor cannot do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+
+from benchmarks.serving import run, serve
+from broker.trunk import Frame, FrameLink
+
+
+def application(hop_port: int) -> FastAPI:
+    app = FastAPI()
+
+    @app.websocket("/v1/connect")
+    async def connect(socket: WebSocket) -> None:
+        loop = asyncio.get_running_loop()
+        replies: asyncio.Queue[bytes] = asyncio.Queue()
+
+        def end() -> asyncio.BaseProtocol:
+            return FrameLink(  # type: ignore[return-value]
+                lambda link, kind, body: replies.put_nowait(body), lambda link: None
+            )
+
+        transport, protocol = await loop.create_connection(end, "127.0.0.1", hop_port)
+        assert isinstance(protocol, FrameLink)
+
+        async def pump() -> None:
+            while True:
+                await socket.send_text((await replies.get()).decode())
+
+        await socket.accept()
+        pumping = asyncio.create_task(pump())
+        try:
+            with suppress(WebSocketDisconnect):
+                while True:
+                    text = await socket.receive_text()
+                    protocol.send(Frame.MESSAGE, text.encode())
+        finally:
+            pumping.cancel()
+            transport.close()
+
+    return app
+
+
+if __name__ == "__main__":
+    run(lambda: serve(application(int(sys.argv[1]))))

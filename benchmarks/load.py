@@ -1,0 +1,122 @@
+"""The load process: `python -m benchmarks.load KIND ADDRESS OPTIONS`.
+
+Opens its connections, says that it is ready, and then runs one round for each line it reads:
+`{"rate": per_second, "seconds": s, "warm_up": s, "seed": n}`. Answers with one line of histograms.
+Ends when its standard input closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import time
+from typing import Protocol
+
+import orjson
+import uvloop
+
+from benchmarks.arrivals import Arrivals
+from benchmarks.histogram import Histogram
+from benchmarks.loads.echo import Echo
+from benchmarks.loads.everyone import Everyone, Room
+from benchmarks.loads.request import Request
+from benchmarks.serving import say_ready
+
+SETTLE_SECONDS = 5.0
+"""How long a round waits for the last answers; what is missing then is counted."""
+SETTLE_STEP = 0.01
+
+
+class Load(Protocol):
+    """What a kind of load can do."""
+
+    async def open(self) -> None:
+        """Make all connections."""
+        ...
+
+    def begin(self, measured_from: float) -> None:
+        """Start a round: count nothing that was to be sent earlier than this."""
+        ...
+
+    def send(self, number: int, intended: float) -> None:
+        """Send one message."""
+        ...
+
+    def missing(self) -> int:
+        """Count the answers that have not come."""
+        ...
+
+    def histograms(self) -> dict[str, Histogram]:
+        """Return what the round measured."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+def load_of(kind: str, address: str, options: dict[str, int]) -> Load:
+    match kind:
+        case "echo":
+            return Echo(address, **options)
+        case "request":
+            return Request(address, **options)
+        case "everyone":
+            return Everyone(address, **options)
+        case "room":
+            return Room(address, **options)
+    raise ValueError(f"There is no load {kind}.")
+
+
+async def round_of(load: Load, plan: dict[str, float]) -> dict[str, object]:
+    """Run one round and report it."""
+    warm_up = plan["warm_up"]
+    arrivals = Arrivals(plan["rate"], warm_up + plan["seconds"], int(plan["seed"]))
+    gc.collect()
+    gc.disable()
+    try:
+        load.begin(time.monotonic() + warm_up)
+        sent = await arrivals.run(load.send)
+        for _ in range(round(SETTLE_SECONDS / SETTLE_STEP)):
+            if not load.missing():
+                break
+            await asyncio.sleep(SETTLE_STEP)
+    finally:
+        gc.enable()
+    return {
+        "sent": sent,
+        "missing": load.missing(),
+        "lateness": arrivals.lateness.to_json(),
+        "histograms": {name: h.to_json() for name, h in load.histograms().items()},
+    }
+
+
+async def main(kind: str, address: str, options: dict[str, int]) -> None:
+    load = load_of(kind, address, options)
+    try:
+        await load.open()
+    except Exception as error:
+        say_ready(error=f"{type(error).__name__}: {error}")
+        await load.close()
+        raise
+    gc.freeze()
+    say_ready()
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    try:
+        while line := await reader.readline():
+            report = await round_of(load, orjson.loads(line))
+            print(json.dumps(report), flush=True)
+    finally:
+        await load.close()
+
+
+if __name__ == "__main__":
+    try:
+        uvloop.run(main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3])))
+    except KeyboardInterrupt:
+        sys.exit(0)

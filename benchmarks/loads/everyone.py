@@ -1,0 +1,184 @@
+"""One event to everyone: how long until the last of them has it.
+
+In a session a participant turns the camera off or on and every participant gets `roster.changed`;
+in the peer's room a message makes the room send as many bytes to every member.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass, field
+
+import httpx
+import orjson
+
+from benchmarks.histogram import Histogram
+from benchmarks.participant import Call, Edge, Participant, call
+from benchmarks.websocket import WebSocket, connect
+
+_PAD = re.compile(rb'^\{"id": ?(\d+)')
+
+
+@dataclass(slots=True)
+class Event:
+    """One thing that everybody in one room is to learn."""
+
+    intended: float
+    waiting_for: set[int]
+    camera: bool = False
+
+
+@dataclass(slots=True)
+class Spread:
+    """Latencies to each receiver, and to the last one of each event."""
+
+    each: Histogram = field(default_factory=Histogram)
+    last: Histogram = field(default_factory=Histogram)
+    measured_from: float = 0.0
+    open_events: int = 0
+
+    def received(self, event: Event, receiver: int, now: float) -> None:
+        """Count that a receiver has an event; twice is once."""
+        if receiver not in event.waiting_for:
+            return
+        event.waiting_for.discard(receiver)
+        counts = event.intended >= self.measured_from
+        if counts:
+            self.each.record(now - event.intended)
+        if not event.waiting_for:
+            self.open_events -= 1
+            if counts:
+                self.last.record(now - event.intended)
+
+
+class Everyone:
+    """Sessions of a given size; in each, the participants toggle their cameras in turn.
+
+    A session has at most one event on its way when latencies are far below the time between two
+    of its events. When they are not, a roster that shows a later state also tells of the earlier.
+    """
+
+    def __init__(self, address: str, sessions: int, size: int) -> None:
+        self._http = httpx.AsyncClient(timeout=20)
+        self._edge = Edge(address, "demo", self._http)
+        self._sessions = sessions
+        self._size = size
+        self._calls: list[Call] = []
+        self._events: list[list[tuple[str, Event]]] = []
+        self._cameras: dict[str, bool] = {}
+        self._spread = Spread()
+
+    async def open(self) -> None:
+        for number in range(self._sessions):
+            made = await call(self._edge, self._size)
+            self._calls.append(made)
+            self._events.append([])
+            for receiver, person in enumerate(made.people):
+                await person.ask(
+                    {"type": "media.publish", "microphone": True, "camera": True, "screen": False}
+                )
+                self._cameras[person.participant_id] = True
+                self._listen(number, receiver, person)
+
+    def begin(self, measured_from: float) -> None:
+        self._spread = Spread(measured_from=measured_from)
+        for events in self._events:
+            events.clear()
+
+    def send(self, number: int, intended: float) -> None:
+        session = number % len(self._calls)
+        people = self._calls[session].people
+        person = people[(number // len(self._calls)) % len(people)]
+        camera = not self._cameras[person.participant_id]
+        self._cameras[person.participant_id] = camera
+        event = Event(intended, set(range(len(people))), camera)
+        self._events[session].append((person.participant_id, event))
+        self._spread.open_events += 1
+        person.send(
+            b'{"type":"media.publish","microphone":true,"camera":%s,"screen":false}'
+            % (b"true" if camera else b"false")
+        )
+
+    def missing(self) -> int:
+        return self._spread.open_events
+
+    def histograms(self) -> dict[str, Histogram]:
+        return {"each": self._spread.each, "last": self._spread.last}
+
+    async def close(self) -> None:
+        for made in self._calls:
+            await made.end()
+        await self._http.aclose()
+
+    def _listen(self, session: int, receiver: int, person: Participant) -> None:
+        def on_raw(text: bytes, now: float) -> bool:
+            if b'"roster.changed"' not in text[:64]:
+                return False
+            cameras = {e["participant_id"]: e["camera"] for e in orjson.loads(text)["roster"]}
+            events = self._events[session]
+            told = [
+                index
+                for index, (who, event) in enumerate(events)
+                if receiver in event.waiting_for and cameras.get(who) == event.camera
+            ]
+            for index in range(max(told, default=-1) + 1):
+                self._spread.received(events[index][1], receiver, now)
+            while events and not events[0][1].waiting_for:
+                events.pop(0)
+            return True
+
+        person.on_raw = on_raw
+
+
+class Room:
+    """The same for the single-process room: `size` members in each of `sessions` rooms."""
+
+    def __init__(self, address: str, sessions: int, size: int, payload: int) -> None:
+        self._address = address
+        self._rooms: list[list[WebSocket]] = [[] for _ in range(sessions)]
+        self._size = size
+        self._payload = payload
+        self._events: dict[int, Event] = {}
+        self._spread = Spread()
+
+    async def open(self) -> None:
+        for number, members in enumerate(self._rooms):
+            for receiver in range(self._size):
+                socket = await connect(f"{self._address}/room/{number}")
+                self._listen(socket, receiver)
+                members.append(socket)
+
+    def begin(self, measured_from: float) -> None:
+        self._spread = Spread(measured_from=measured_from)
+        self._events.clear()
+
+    def send(self, number: int, intended: float) -> None:
+        members = self._rooms[number % len(self._rooms)]
+        self._events[number] = Event(intended, set(range(len(members))))
+        self._spread.open_events += 1
+        sender = members[(number // len(self._rooms)) % len(members)]
+        sender.send(b'{"id":%d,"size":%d}' % (number, self._payload))
+
+    def missing(self) -> int:
+        return self._spread.open_events
+
+    def histograms(self) -> dict[str, Histogram]:
+        return {"each": self._spread.each, "last": self._spread.last}
+
+    async def close(self) -> None:
+        for members in self._rooms:
+            for socket in members:
+                socket.close()
+        await asyncio.sleep(0)
+
+    def _listen(self, socket: WebSocket, receiver: int) -> None:
+        def on_text(text: bytes) -> None:
+            now = time.monotonic()
+            match = _PAD.match(text)
+            event = self._events.get(int(match[1])) if match else None
+            if event is not None:
+                self._spread.received(event, receiver, now)
+
+        socket.on_text = on_text

@@ -1,0 +1,93 @@
+"""The machine a run was made on, and whether it was quiet enough to tell anything.
+
+Three signs of noise are looked for: processor time that others took during a round, messages that
+the load itself sent late, and rounds that disagree about a ratio.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+PACKAGES = ("ray", "fastapi", "uvicorn", "uvloop", "websockets", "aiortc", "pydantic", "orjson")
+MAX_FOREIGN_SHARE = 0.25
+"""Of one processor, taken by processes that are no part of the run."""
+MAX_LATENESS_MS = 2.0
+"""p99 of how late the load may send."""
+MAX_SPREAD = 0.35
+"""Of the quartiles of a ratio over the rounds, relative to its median."""
+
+
+def description() -> dict[str, object]:
+    """Say what was measured on what: versions, commit, machine."""
+    memory = psutil.virtual_memory()
+    return {
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "commit": _commit(),
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "processors": psutil.cpu_count(),
+        "memory_gb": round(memory.total / 2**30, 1),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str:
+    """Return the commit, marked when files differ from it."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor()
+
+
+@dataclass(slots=True)
+class Foreign:
+    """Watches how much of the machine others use between `begin` and `end`."""
+
+    began: float = 0.0
+    busy: float = 0.0
+
+    def begin(self) -> None:
+        self.began = time.monotonic()
+        self.busy = _busy_seconds()
+
+    def share(self, own_seconds: float) -> float:
+        """Return the processors that others kept busy, on average; 0.25 is a quarter of one."""
+        elapsed = time.monotonic() - self.began
+        return max(0.0, (_busy_seconds() - self.busy - own_seconds) / elapsed)
+
+
+def _busy_seconds() -> float:
+    """Return the machine's busy time: everything but idle and waiting, with what was stolen."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))

@@ -1,0 +1,247 @@
+"""People made of messages: an agent, a consumer and guests who use Switchboard's public edge.
+
+They know what a widget knows and nothing else: the addresses of a gateway and the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+
+from benchmarks.websocket import WebSocket, connect
+from broker.messages import PROTOCOL_REVISION, SUBPROTOCOL
+
+ANSWER_SECONDS = 20.0
+PING_SECONDS = 8.0
+Message = dict[str, object]
+
+
+class Refused(RuntimeError):
+    """The broker refused what a participant of the load asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Where a gateway is, and how tokens are asked for."""
+
+    origin: str
+    account_id: str
+    http: httpx.AsyncClient
+
+    @property
+    def socket_url(self) -> str:
+        parts = urlsplit(self.origin)
+        return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/v1/connect"
+
+    async def token(self, path: str, body: Message) -> str:
+        """Ask for a token, again after a while when there were too many requests.
+
+        Raises:
+            Refused: any other status than success.
+        """
+        while True:
+            answer = await self.http.post(self.origin + path, json=body)
+            if answer.status_code == 429:
+                await asyncio.sleep(0.5)
+                continue
+            if answer.status_code >= 400:
+                raise Refused(f"{path}: {answer.status_code} {answer.text[:200]}")
+            return str(answer.json()["token"])
+
+
+class Participant:
+    """One widget's connection. `on_message` sees each message with its time of arrival."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+        self._next = 0
+        self._replies: dict[str, asyncio.Future[Message]] = {}
+        self._waiters: list[tuple[Callable[[Message], bool], asyncio.Future[Message]]] = []
+        self._seen: list[Message] = []
+        self.on_raw: Callable[[bytes, float], bool] | None = None
+        """Gets every message unread; True when it needs nobody else."""
+        self.participant_id = ""
+        socket.on_text = self._on_text
+        self._pings = asyncio.get_running_loop().create_task(self._ping())
+
+    @classmethod
+    async def hello(cls, edge: Edge, fields: Message) -> Participant:
+        """Connect and be welcomed."""
+        socket = await connect(edge.socket_url, subprotocol=SUBPROTOCOL, origin=edge.origin)
+        participant = cls(socket)
+        try:
+            await participant.ask(
+                {"type": "connection.hello", "revision": PROTOCOL_REVISION, **fields}
+            )
+        except BaseException:
+            participant.close()
+            raise
+        return participant
+
+    def send(self, message: bytes) -> None:
+        """Send a message that is JSON already."""
+        self._socket.send(message)
+
+    async def ask(self, message: Message) -> Message:
+        """Send a request and wait for its reply.
+
+        Raises:
+            Refused: it was refused.
+            TimeoutError: no answer came.
+        """
+        self._next += 1
+        name = f"a{self._next}"
+        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._replies[name] = reply
+        self._socket.send(orjson.dumps({**message, "id": name}))
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await asyncio.wait((reply, self._socket.closed), return_when=asyncio.FIRST_COMPLETED)
+        if not reply.done():
+            raise Refused(f"{message['type']}: closed with {self._socket.closed.result()}")
+        answer = reply.result()
+        if answer["type"] == "request.refused":
+            raise Refused(f"{message['type']}: {answer['code']}: {answer['message']}")
+        return answer
+
+    async def until(self, condition: Callable[[Message], bool], what: str) -> Message:
+        """Wait for a message, among those that came already or later, and return it.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        for index, message in enumerate(self._seen):
+            if condition(message):
+                del self._seen[: index + 1]
+                return message
+        waiter: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._waiters.append((condition, waiter))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await waiter
+        except TimeoutError:
+            raise TimeoutError(f"{what} did not come within {ANSWER_SECONDS:.0f} s") from None
+
+    async def snapshot(self) -> Message:
+        """Wait for the session as this participant sees it."""
+        message = await self.until(lambda m: m["type"] == "session.snapshot", "the snapshot")
+        self.participant_id = str(message["participant_id"])
+        return message
+
+    def close(self) -> None:
+        """Leave without a word, as a closed tab does. Idempotent."""
+        self._pings.cancel()
+        self._socket.close()
+
+    def _on_text(self, text: bytes) -> None:
+        if self.on_raw is not None and self.on_raw(text, time.monotonic()):
+            return
+        message: Message = orjson.loads(text)
+        reply = self._replies.pop(str(message.get("reply_to")), None)
+        if reply is not None and not reply.done():
+            reply.set_result(message)
+        for entry in self._waiters:
+            if entry[0](message):
+                self._waiters.remove(entry)
+                if not entry[1].done():
+                    entry[1].set_result(message)
+                return
+        self._seen.append(message)
+        del self._seen[:-64]
+
+    async def _ping(self) -> None:
+        with suppress(asyncio.CancelledError):
+            while True:
+                await asyncio.sleep(PING_SECONDS)
+                self._socket.send(b'{"type":"connection.ping"}')
+
+
+async def agent(edge: Edge, engagement: str, agent_id: str = "7") -> Participant:
+    """Connect an agent's widget on an engagement."""
+    token = await edge.token(
+        "/demo/agent-token",
+        {"account_id": edge.account_id, "agent_id": agent_id, "name": "Bench Agent"},
+    )
+    ids = {
+        "account_id": edge.account_id,
+        "rt_session_id": engagement,
+        "agent_id": agent_id,
+        "chatting_agent_id": agent_id,
+    }
+    return await Participant.hello(
+        edge, {"token": token, "surface": "agent_frame", "engagement": ids}
+    )
+
+
+async def consumer(edge: Edge, engagement: str) -> Participant:
+    """Connect a consumer's widget that waits to be rung."""
+    ids = {"account_id": edge.account_id, "window_session_id": engagement}
+    token = await edge.token("/v1/waiting", {"engagement": ids})
+    return await Participant.hello(
+        edge,
+        {
+            "token": token,
+            "surface": "launcher",
+            "engagement": ids,
+            "claim_secret": secrets.token_hex(16),
+        },
+    )
+
+
+async def guest(edge: Edge, inviter: Participant, name: str) -> Participant:
+    """Make a guest link and join by it."""
+    link = await inviter.ask({"type": "guest.invite", "name": name})
+    invited = link
+    if link["type"] != "guest.invited":
+        invited = await inviter.until(lambda m: m["type"] == "guest.invited", "the guest link")
+    code = str(invited["url"]).split("#", 1)[1]
+    token = await edge.token("/v1/guest", {"code": code, "name": name})
+    joined = await Participant.hello(edge, {"token": token, "surface": "guest_page", "name": name})
+    await joined.snapshot()
+    return joined
+
+
+@dataclass(slots=True)
+class Call:
+    """A session with everybody in it. `end` ends it for all."""
+
+    engagement: str
+    people: list[Participant]
+    """The agent first, then the consumer, then guests."""
+
+    async def end(self) -> None:
+        try:
+            await self.people[0].ask({"type": "session.end"})
+        finally:
+            for person in self.people:
+                person.close()
+
+
+async def call(edge: Edge, size: int) -> Call:
+    """Set a session up: an agent starts, a consumer accepts, guests join until `size` are in."""
+    engagement = f"bench-{secrets.token_hex(8)}"
+    waiting = await consumer(edge, engagement)
+    caller = await agent(edge, engagement)
+    await caller.ask({"type": "session.start", "mode": "video"})
+    await caller.snapshot()
+    ring = await waiting.snapshot()
+    invitation = ring["invitation"]
+    assert isinstance(invitation, dict), "the consumer's snapshot carries no invitation"
+    await waiting.ask(
+        {
+            "type": "invitation.accept",
+            "invitation_id": invitation["invitation_id"],
+            "mode": "video",
+        }
+    )
+    people = [caller, waiting]
+    for number in range(size - 2):
+        people.append(await guest(edge, caller, f"Guest {number + 1}"))
+    return Call(engagement, people)

@@ -1,0 +1,1 @@
+"""Other designs and other servers, one file each, under the same load."""

@@ -1,0 +1,153 @@
+"""Servers and loads as processes of their own, on processors of their own where there are enough.
+
+A child prints one JSON line when it is ready and ends when its standard input closes, so that none
+outlives the benchmark, however that ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import psutil
+
+READY_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Processors:
+    """Which processors servers and loads may use; empty sets mean any."""
+
+    servers: frozenset[int]
+    load: frozenset[int]
+
+    @classmethod
+    def divided(cls) -> Processors:
+        """Give the load the last processor and the servers the rest, where there are two."""
+        if not hasattr(os, "sched_getaffinity"):
+            return cls(frozenset(), frozenset())
+        mine = sorted(os.sched_getaffinity(0))
+        if len(mine) < 2:
+            return cls(frozenset(), frozenset())
+        return cls(frozenset(mine[:-1]), frozenset(mine[-1:]))
+
+
+class ChildFailed(RuntimeError):
+    """A child ended, or said nothing, when it should have been ready."""
+
+
+class Child:
+    """One child process with its descendants. Its owner closes it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
+        self._process = process
+        self.name = name
+        self.ready: Mapping[str, object] = {}
+        """What it said when it was ready."""
+
+    @classmethod
+    async def start(
+        cls,
+        name: str,
+        command: Sequence[str],
+        *,
+        on: frozenset[int] = frozenset(),
+        environment: Mapping[str, str] | None = None,
+        says_ready: bool = True,
+    ) -> Child:
+        """Start a program and wait for its ready line.
+
+        Raises:
+            ChildFailed: it ended or stayed silent.
+        """
+
+        def pin() -> None:
+            if on:
+                os.sched_setaffinity(0, on)
+
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+            preexec_fn=pin,
+            limit=64 * 1024 * 1024,
+        )
+        child = cls(process, name)
+        if says_ready:
+            try:
+                child.ready = await child.read(READY_SECONDS)
+                if "error" in child.ready:
+                    raise ChildFailed(f"{name}: {child.ready['error']}")
+            except BaseException:
+                await child.close()
+                raise
+        return child
+
+    @classmethod
+    async def module(
+        cls, name: str, module: str, *arguments: str, on: frozenset[int] = frozenset()
+    ) -> Child:
+        """Start one of our own modules."""
+        return await cls.start(name, [sys.executable, "-m", module, *arguments], on=on)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def read(self, seconds: float) -> Mapping[str, object]:
+        """Read one JSON line; lines that are no JSON objects are passed on to standard error."""
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    line = await self._process.stdout.readline()
+                    if not line:
+                        raise ChildFailed(f"{self.name} ended before it answered.")
+                    if line.startswith(b"{"):
+                        answer: dict[str, object] = json.loads(line)
+                        return answer
+                    sys.stderr.write(line.decode(errors="replace"))
+        except TimeoutError:
+            raise ChildFailed(f"{self.name} did not answer within {seconds:.0f} s.") from None
+
+    async def ask(self, question: Mapping[str, object], seconds: float) -> Mapping[str, object]:
+        """Write one JSON line and read one."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(question).encode() + b"\n")
+        await self._process.stdin.drain()
+        answer = await self.read(seconds)
+        if "error" in answer:
+            raise ChildFailed(f"{self.name}: {answer['error']}")
+        return answer
+
+    def family(self) -> list[psutil.Process]:
+        """List the child and its descendants that are alive."""
+        try:
+            head = psutil.Process(self.pid)
+            return [head, *head.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    async def close(self) -> None:
+        """End the child and its descendants: asked first, killed after 10 s. Idempotent."""
+        family = self.family()
+        if self._process.returncode is None:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            self._process.send_signal(signal.SIGINT)
+            try:
+                async with asyncio.timeout(10):
+                    await self._process.wait()
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        _, alive = await asyncio.to_thread(psutil.wait_procs, family[1:], 3)
+        for process in alive:
+            process.kill()

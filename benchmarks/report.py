@@ -1,0 +1,66 @@
+"""The report on the terminal: targets met and missed, latencies side by side."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.result import ScenarioResult, Target
+
+
+def print_result(console: Console, result: ScenarioResult) -> None:
+    """Show what a scenario found; of a noisy run the noise and no ratio."""
+    console.rule(result.name)
+    latencies(console, result)
+    for name, fact in result.facts.items():
+        console.print(f"{name}: {fact}")
+    if result.noise:
+        console.print("[bold]Too noisy to tell:[/bold]")
+        for noise in result.noise:
+            console.print(f"  {noise}")
+        return
+    table = Table("target", "value", "reference", "ratio (quartiles)", "wanted", "")
+    for target in result.targets:
+        table.add_row(*row_of(target))
+    console.print(table)
+
+
+def latencies(console: Console, result: ScenarioResult) -> None:
+    """Show percentiles and processor time of every side."""
+    table = Table("side", "what", "count", "p50", "p90", "p99", "p99.9", "max", "processors")
+    for side in result.sides():
+        mine = [m for m in result.measurements if m.side == side]
+        share = sum(m.processor_share for m in mine) / len(mine)
+        for name in dict.fromkeys(name for m in mine for name in m.histograms):
+            summary = result.pooled(side, name).summary()
+            if not summary["count"]:
+                continue
+            table.add_row(
+                side,
+                name,
+                f"{summary['count']:.0f}",
+                *(f"{summary[p]:.3f}" for p in ("p50", "p90", "p99", "p99.9", "max")),
+                f"{share:.2f}",
+            )
+    if table.row_count:
+        console.print(table)
+
+
+def row_of(target: Target) -> list[str]:
+    """Write one target as the cells of a table."""
+    reference = ""
+    if target.reference_value is not None:
+        reference = f"{target.reference} {target.reference_value:.3f}"
+    ratio = ""
+    if target.ratio is not None:
+        ratio = f"{target.ratio:.2f}"
+        if target.spread is not None:
+            ratio += f" ({target.spread[0]:.2f} to {target.spread[1]:.2f})"
+    return [
+        target.name,
+        f"{target.value:.3f} {target.unit}",
+        reference,
+        ratio,
+        f"{target.direction} {target.target:g}",
+        "met" if target.met else "missed",
+    ]

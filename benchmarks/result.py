@@ -1,0 +1,202 @@
+"""What a run found, as it stands in the JSON file.
+
+Ratios are taken within one round, between neighbours in time; a target's ratio is the median over
+the rounds, and its spread the quartiles. A noisy run has measurements and noise, but no targets.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from benchmarks.histogram import Histogram
+from benchmarks.machine import MAX_SPREAD
+from benchmarks.sampler import Usage
+
+FORMAT = 1
+
+
+@dataclass(slots=True)
+class Measurement:
+    """One side in one round."""
+
+    side: str
+    round: int
+    histograms: dict[str, Histogram]
+    lateness: Histogram
+    sent: int
+    missing: int
+    seconds: float = 0.0
+    foreign_share: float = 0.0
+    """Processors that others kept busy meanwhile."""
+    usage: list[Usage] = field(default_factory=list)
+
+    @property
+    def processor_share(self) -> float:
+        """Processors that the side's servers kept busy, all together."""
+        return sum(u.processor_seconds for u in self.usage) / max(self.seconds, 1e-9)
+
+    @property
+    def memory_mb(self) -> float:
+        return sum(u.memory_bytes for u in self.usage) / 2**20
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "side": self.side,
+            "round": self.round,
+            "sent": self.sent,
+            "missing": self.missing,
+            "seconds": round(self.seconds, 3),
+            "foreign_share": round(self.foreign_share, 3),
+            "processor_share": round(self.processor_share, 4),
+            "memory_mb": round(self.memory_mb, 1),
+            "lateness": self.lateness.summary(),
+            "summary": {name: h.summary() for name, h in self.histograms.items()},
+            "histograms": {name: h.to_json() for name, h in self.histograms.items()},
+            "processes": [
+                {
+                    "name": u.name,
+                    "processor_ms": round(u.processor_seconds * 1e3, 2),
+                    "memory_mb": round(u.memory_bytes / 2**20, 1),
+                }
+                for u in self.usage
+            ],
+        }
+
+
+@dataclass(slots=True)
+class Target:
+    """A value, what it is compared with, and whether it is good enough."""
+
+    name: str
+    value: float
+    unit: str
+    reference: str
+    reference_value: float | None
+    ratio: float | None
+    target: float
+    direction: Literal["at most", "at least"]
+    met: bool
+    spread: tuple[float, float] | None = None
+    """The quartiles of the ratio over the rounds."""
+
+
+@dataclass(slots=True)
+class ScenarioResult:
+    """Everything one scenario found."""
+
+    name: str
+    summary: str
+    parameters: dict[str, object]
+    measurements: list[Measurement] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    noise: list[str] = field(default_factory=list)
+    facts: dict[str, object] = field(default_factory=dict)
+    """What is neither a latency nor a target."""
+
+    def judge(self, target: Target) -> None:
+        """Add a target, or the noise that keeps it from meaning anything."""
+        self.targets.append(target)
+        if target.spread is not None and target.ratio:
+            low, high = target.spread
+            limit = MAX_SPREAD * (3 if "p99" in target.name else 1)
+            if (high - low) / target.ratio > limit:
+                self.noise.append(
+                    f"{target.name}: the rounds disagree, quartiles {low:.2f} and {high:.2f}"
+                )
+
+    def sides(self) -> list[str]:
+        return list(dict.fromkeys(m.side for m in self.measurements))
+
+    def pooled(self, side: str, histogram: str) -> Histogram:
+        """Add up one side's rounds."""
+        whole = Histogram()
+        for measurement in self.measurements:
+            if measurement.side == side and histogram in measurement.histograms:
+                whole.add(measurement.histograms[histogram])
+        return whole
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "parameters": self.parameters,
+            "noise": self.noise,
+            "facts": self.facts,
+            "targets": [asdict(target) for target in self.targets],
+            "measurements": [measurement.to_json() for measurement in self.measurements],
+        }
+
+
+def compared(
+    name: str,
+    measurements: Iterable[Measurement],
+    subject: str,
+    reference: str,
+    value_of: Callable[[Measurement], float],
+    target: float,
+    *,
+    unit: str = "ms",
+    direction: Literal["at most", "at least"] = "at most",
+    inverse: bool = False,
+) -> Target:
+    """Compare two sides round by round.
+
+    The ratio is the subject's value over the reference's; with `inverse` the other way round, for
+    "n times faster".
+    """
+    rounds: dict[int, dict[str, float]] = {}
+    for measurement in measurements:
+        if measurement.side in (subject, reference):
+            rounds.setdefault(measurement.round, {})[measurement.side] = value_of(measurement)
+    whole = [r for r in rounds.values() if len(r) == 2 and r[subject] > 0 and r[reference] > 0]
+    if not whole:
+        raise ValueError(f"{name}: no round measured both {subject} and {reference}.")
+    ratios = [r[reference] / r[subject] if inverse else r[subject] / r[reference] for r in whole]
+    middle = statistics.median(ratios)
+    low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (middle,) * 3
+    return Target(
+        name=name,
+        value=statistics.median(r[subject] for r in whole),
+        unit=unit,
+        reference=reference,
+        reference_value=statistics.median(r[reference] for r in whole),
+        ratio=middle,
+        target=target,
+        direction=direction,
+        met=middle <= target if direction == "at most" else middle >= target,
+        spread=(low, high),
+    )
+
+
+def absolute(
+    name: str,
+    value: float,
+    target: float,
+    *,
+    unit: str,
+    direction: Literal["at most", "at least"] = "at most",
+) -> Target:
+    """Hold a value against a number."""
+    return Target(
+        name=name,
+        value=value,
+        unit=unit,
+        reference="",
+        reference_value=None,
+        ratio=None,
+        target=target,
+        direction=direction,
+        met=value <= target if direction == "at most" else value >= target,
+    )
+
+
+def percentile_of(histogram: str, percent: float) -> Callable[[Measurement], float]:
+    """Return what reads one percentile of a measurement, in milliseconds."""
+
+    def value(measurement: Measurement) -> float:
+        return measurement.histograms[histogram].percentile(percent)
+
+    return value

@@ -1,0 +1,161 @@
+"""Rounds: subject, floor and peers take turns under the same load, A B C, then C B A.
+
+All servers stand ready the whole time; only one side is loaded at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import psutil
+
+from benchmarks import machine
+from benchmarks.histogram import Histogram
+from benchmarks.process import Child, Processors
+from benchmarks.result import Measurement
+from benchmarks.sampler import Sampler
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How often and how long."""
+
+    rounds: int
+    seconds: float
+    warm_up: float
+    rate: float
+
+
+class Side:
+    """A server under a load. Owned by the stack that made it."""
+
+    def __init__(self, name: str, load: Child, servers: list[Child]) -> None:
+        self.name = name
+        self.load = load
+        self.servers = servers
+
+    def server_processes(self) -> list[psutil.Process]:
+        return [process for server in self.servers for process in server.family()]
+
+
+class Bench:
+    """Starts sides and runs their rounds. Leaving its context ends every process it started."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self.processors = Processors.divided()
+        self.sides: list[Side] = []
+        self._own = psutil.Process()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls) -> AsyncIterator[Bench]:
+        async with AsyncExitStack() as stack:
+            yield cls(stack)
+
+    async def server(self, name: str, module: str, *arguments: str) -> Child:
+        """Start one of our own servers on the servers' processors."""
+        return self.owned(await Child.module(name, module, *arguments, on=self.processors.servers))
+
+    def owned(self, child: Child) -> Child:
+        """End a child with this bench."""
+        self._stack.push_async_callback(child.close)
+        return child
+
+    async def side(
+        self, name: str, kind: str, address: str, servers: Iterable[Child], **options: int
+    ) -> Side:
+        """Start a load against a server and wait until its connections stand."""
+        load = self.owned(
+            await Child.module(
+                f"load of {name}",
+                "benchmarks.load",
+                kind,
+                address,
+                json.dumps(options),
+                on=self.processors.load,
+            )
+        )
+        side = Side(name, load, list(servers))
+        self.sides.append(side)
+        return side
+
+    async def run(
+        self,
+        plan: Plan,
+        on_round: Callable[[], None],
+        sides: Iterable[Side] | None = None,
+    ) -> list[Measurement]:
+        """Run all rounds of all sides and return what each measured."""
+        turn = list(self.sides if sides is None else sides)
+        measured: list[Measurement] = []
+        for number in range(plan.rounds):
+            for side in turn if number % 2 == 0 else reversed(turn):
+                measured.append(await self._round(side, number, plan))
+                on_round()
+        return measured
+
+    async def _round(self, side: Side, number: int, plan: Plan) -> Measurement:
+        everything = Sampler.of([*self._own_family(), self._own])
+        servers = Sampler.of(side.server_processes())
+        foreign = machine.Foreign()
+        everything.begin()
+        foreign.begin()
+        servers.begin()
+        answer = await side.load.ask(
+            {
+                "rate": plan.rate,
+                "seconds": plan.seconds,
+                "warm_up": plan.warm_up,
+                "seed": number,
+            },
+            plan.seconds + plan.warm_up + 30,
+        )
+        seconds, usage = servers.end()
+        own = everything.processor_seconds()
+        histograms = cast(dict[str, dict[str, int]], answer["histograms"])
+        return Measurement(
+            side=side.name,
+            round=number,
+            histograms={name: Histogram.from_json(h) for name, h in histograms.items()},
+            lateness=Histogram.from_json(cast(dict[str, int], answer["lateness"])),
+            sent=cast(int, answer["sent"]),
+            missing=cast(int, answer["missing"]),
+            seconds=seconds,
+            foreign_share=foreign.share(own),
+            usage=usage,
+        )
+
+    def _own_family(self) -> list[psutil.Process]:
+        return self._own.children(recursive=True)
+
+
+def noise_of(measurements: Sequence[Measurement]) -> list[str]:
+    """Name what made the machine or the load unfit to tell anything."""
+    noise: list[str] = []
+    worst = max(measurements, key=lambda m: m.foreign_share, default=None)
+    if worst is not None and worst.foreign_share > machine.MAX_FOREIGN_SHARE:
+        noise.append(
+            f"other processes kept {worst.foreign_share:.2f} processors busy in round "
+            f"{worst.round + 1} of {worst.side}"
+        )
+    for measurement in measurements:
+        if measurement.lateness.count == 0:
+            continue
+        late = measurement.lateness.percentile(99)
+        if late > machine.MAX_LATENESS_MS:
+            noise.append(
+                f"the load sent late in round {measurement.round + 1} of {measurement.side}: "
+                f"p99 {late:.1f} ms"
+            )
+    for measurement in measurements:
+        if measurement.missing:
+            noise.append(
+                f"{measurement.missing} of {measurement.sent} answers never came in round "
+                f"{measurement.round + 1} of {measurement.side}"
+            )
+    return noise

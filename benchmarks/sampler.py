@@ -1,0 +1,112 @@
+"""What server processes cost, as the operating system counts it.
+
+Processor time comes from `/proc/PID/schedstat` in nanoseconds where there is one (the usual
+counters step by 10 ms), memory as proportional set size: shared pages are divided among those
+that share them, so the sum over processes is what they really take.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+
+def processor_seconds(process: psutil.Process) -> float:
+    """Return the processor time a process has used, all threads together."""
+    total = 0
+    try:
+        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+            total += int((thread / "schedstat").read_text().split()[0])
+    except (OSError, IndexError, ValueError):
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return total / 1e9
+
+
+def proportional_bytes(process: psutil.Process) -> int:
+    """Return a process's proportional set size; its resident size where PSS is not known."""
+    info = process.memory_full_info()
+    return int(getattr(info, "pss", info.rss))
+
+
+@dataclass(slots=True)
+class Usage:
+    """What one process used between two moments."""
+
+    pid: int
+    name: str
+    processor_seconds: float
+    memory_bytes: int
+
+
+@dataclass(slots=True)
+class Sampler:
+    """Reads the counters of processes at the start and at the end of a round."""
+
+    processes: list[psutil.Process]
+    _began: float = 0.0
+    _before: dict[int, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, processes: Iterable[psutil.Process]) -> Sampler:
+        return cls(list(processes))
+
+    def begin(self) -> None:
+        """Read the counters at the start."""
+        self._began = time.monotonic()
+        for process in self.processes:
+            try:
+                self._before[process.pid] = processor_seconds(process)
+            except psutil.NoSuchProcess:
+                continue
+
+    def processor_seconds(self) -> float:
+        """Return the processor time all of them used since `begin`."""
+        used = 0.0
+        for process in self.processes:
+            try:
+                used += processor_seconds(process) - self._before.get(process.pid, 0.0)
+            except psutil.NoSuchProcess:
+                continue
+        return used
+
+    def end(self) -> tuple[float, list[Usage]]:
+        """Return the seconds since `begin` and what each process used in them."""
+        seconds = time.monotonic() - self._began
+        used: list[Usage] = []
+        for process in self.processes:
+            before = self._before.get(process.pid)
+            if before is None:
+                continue
+            try:
+                with process.oneshot():
+                    now = processor_seconds(process)
+                    used.append(
+                        Usage(process.pid, title(process), now - before, proportional(process))
+                    )
+            except psutil.NoSuchProcess:
+                continue
+        return seconds, used
+
+
+def proportional(process: psutil.Process) -> int:
+    try:
+        return proportional_bytes(process)
+    except psutil.AccessDenied:
+        return int(process.memory_info().rss)
+
+
+def title(process: psutil.Process) -> str:
+    """Name a process for people: its module or program, without paths."""
+    words = process.cmdline()
+    if not words:
+        return process.name()
+    if "-m" in words[:-1]:
+        return words[words.index("-m") + 1]
+    if words[0].startswith("ray::"):
+        return words[0]
+    return " ".join(Path(word).name for word in words[:3])

@@ -1,0 +1,41 @@
+"""What every scenario has: a name, options, and a run that ends with a result."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Protocol
+
+from benchmarks.result import ScenarioResult
+
+Progress = Callable[[str, float], None]
+"""Told what is being done now and how much of the scenario is behind, from 0 to 1."""
+
+
+class Scenario(Protocol):
+    """One question about speed or size."""
+
+    name: str
+    summary: str
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Say what can be chosen on the command line."""
+        ...
+
+    def short(self) -> list[str]:
+        """Return the options of the short set that `make bench` runs."""
+        ...
+
+    async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
+        """Start what is needed, measure, end what was started."""
+        ...
+
+
+def add_round_options(
+    parser: argparse.ArgumentParser, *, rounds: int, seconds: float, rate: float
+) -> None:
+    """Add what all scenarios with rounds have."""
+    parser.add_argument("--rounds", type=int, default=rounds, help="rounds of each side")
+    parser.add_argument("--seconds", type=float, default=seconds, help="measured per round")
+    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds not counted")
+    parser.add_argument("--rate", type=float, default=rate, help="messages a second, all together")

@@ -1,0 +1,108 @@
+"""How long a request takes: widget, gateway, trunk, session actor, and back."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.result import ScenarioResult, compared, percentile_of
+from benchmarks.rounds import Bench, Plan, noise_of
+from benchmarks.scenario import Progress, add_round_options
+from benchmarks.subject import Subject
+
+
+class Signaling:
+    """Subject, floor and naive design under the same open-loop requests."""
+
+    name = "signaling"
+    summary = "request to session actor and reply, against a bare echo and against Ray calls"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        add_round_options(parser, rounds=5, seconds=4.0, rate=200.0)
+        parser.add_argument("--sessions", type=int, default=4)
+        parser.add_argument("--size", type=int, default=2, help="participants of each session")
+        parser.add_argument("--target", help="origin of a gateway that is up already")
+        parser.add_argument("--without-naive", action="store_true", help="leave Ray calls out")
+
+    def short(self) -> list[str]:
+        return ["--rounds", "3", "--seconds", "3"]
+
+    async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
+        result = ScenarioResult(
+            self.name,
+            self.summary,
+            {k: v for k, v in vars(options).items() if isinstance(v, int | float | str)},
+        )
+        connections = options.sessions * options.size
+        async with Bench.open() as bench:
+            progress("starting the floor", 0.0)
+            hop = await bench.server("hop", "benchmarks.floors.hop")
+            echo = await bench.server("echo", "benchmarks.floors.echo", str(hop.ready["port"]))
+            progress("starting Switchboard", 0.05)
+            subject = await Subject.open(bench, options.target, sessions=options.sessions)
+            await bench.side(
+                "switchboard",
+                "request",
+                subject.origin,
+                subject.servers,
+                sessions=options.sessions,
+                size=options.size,
+            )
+            await bench.side(
+                "floor",
+                "echo",
+                f"http://127.0.0.1:{echo.ready['port']}",
+                [hop, echo],
+                connections=connections,
+            )
+            if not options.without_naive:
+                progress("starting the naive design", 0.15)
+                naive = await bench.server("naive", "benchmarks.peers.naive")
+                await bench.side(
+                    "naive",
+                    "echo",
+                    f"http://127.0.0.1:{naive.ready['port']}",
+                    [naive],
+                    connections=connections,
+                )
+            total = options.rounds * len(bench.sides)
+
+            def on_round() -> None:
+                done = len(finished) + 1
+                finished.append(done)
+                progress(f"round {done} of {total}", 0.2 + 0.75 * done / total)
+
+            finished: list[int] = []
+            plan = Plan(options.rounds, options.seconds, options.warm_up, options.rate)
+            result.measurements = await bench.run(plan, on_round)
+            progress("ending what was started", 0.95)
+        judge(result)
+        return result
+
+
+def judge(result: ScenarioResult) -> None:
+    """Compare what was measured with what design asks for."""
+    result.noise = noise_of(result.measurements)
+    for percent, limit in ((50.0, 1.5), (99.0, 3.0)):
+        result.judge(
+            compared(
+                f"signalling p{percent:.0f} over the floor",
+                result.measurements,
+                "switchboard",
+                "floor",
+                percentile_of("reply", percent),
+                limit,
+            )
+        )
+    if "naive" in result.sides():
+        result.judge(
+            compared(
+                "signalling p50: times faster than Ray calls",
+                result.measurements,
+                "switchboard",
+                "naive",
+                percentile_of("reply", 50.0),
+                8.0,
+                direction="at least",
+                inverse=True,
+            )
+        )
