@@ -29,6 +29,8 @@ class Connection:
         """Messages that could not be read so far."""
         self.ringing = False
         """Whether this surface shows the open invitation."""
+        self.current = False
+        """Whether it has been brought up to date; what is told before that is part of it."""
         self.answered = False
         """Whether the invitation was answered on this surface."""
         self._trunk = trunk

@@ -256,6 +256,7 @@ class LiveSession:
         participant = self.decided.participants.get(person.participant_id)
 
         def show() -> None:
+            connection.current = True
             missed = None if last_seq is None else person.missed_since(last_seq)
             if missed is None:
                 self.show_snapshot(person, only=connection)
@@ -278,7 +279,7 @@ class LiveSession:
         def show() -> None:
             now = self.durable.invitation
             if now is not None and now.open and not connection.ringing:
-                connection.ringing = True
+                connection.ringing = connection.current = True
                 self.show_snapshot(person, only=connection)
                 self._narrator.invitation_changed(to_consumer=False)
 

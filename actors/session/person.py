@@ -79,7 +79,8 @@ class Person:
             only.send(message)
             return
         for connection in tuple(self.connections.values()):
-            connection.send(message)
+            if connection.current:
+                connection.send(message)
 
     def tell_roster(self, body: bytes) -> None:
         """Send a roster; a connection that is slow gets only the newest once it can take it."""
@@ -87,7 +88,8 @@ class Person:
         message = with_seq(self.seq, body)
         self._remember(message)
         for connection in tuple(self.connections.values()):
-            connection.send_latest(message)
+            if connection.current:
+                connection.send_latest(message)
 
     def missed_since(self, last_seq: int) -> list[bytes] | None:
         """Return the messages after `last_seq`, or `None` when a snapshot is needed instead."""

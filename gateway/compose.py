@@ -1,0 +1,321 @@
+"""The composition root: the one module that imports both sides and wraps them in Ray.
+
+Every actor's options, name and namespace stand here. No id of a person or account and no secret
+appears in a name, an argument or a runtime environment, because Ray's dashboard and logs show
+them: actors read the deployment's secret from a file only its owner can read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+import ray.actor
+from ray.exceptions import RayError
+
+from broker.errors import ErrorCode, Unavailable
+from broker.keys import KeyPurpose, derive_key
+from broker.messages.cluster import LinkHello
+from gateway.settings import BadSettings
+
+if TYPE_CHECKING:
+    from actors.ledger import Ledger
+    from actors.pool import Pool
+    from actors.session.actor import SessionActor
+
+_LOG = logging.getLogger(__name__)
+
+NAMESPACE = "switchboard"
+LEDGER_NAME = "ledger"
+POOL_NAME = "pool"
+MEDIA_SLOT = "media_slot"
+ACTOR_START_S = 60.0
+LOOK_UP_S = 3.0
+
+LEDGER_OPTIONS = {
+    "name": LEDGER_NAME,
+    "namespace": NAMESPACE,
+    "lifetime": "detached",
+    "get_if_exists": True,
+    "max_restarts": -1,
+    "num_cpus": 0.05,
+    "memory": 200 * 1024 * 1024,
+}
+POOL_OPTIONS = {
+    "name": POOL_NAME,
+    "namespace": NAMESPACE,
+    "lifetime": "detached",
+    "get_if_exists": True,
+    "max_restarts": -1,
+    "num_cpus": 0.05,
+    "memory": 120 * 1024 * 1024,
+}
+# Without num_cpus a custom resource would take a whole CPU for life; without any resource an
+# actor lands anywhere and tells the autoscaler nothing.
+SESSION_OPTIONS = {
+    "namespace": NAMESPACE,
+    "lifetime": "detached",
+    "max_restarts": 0,
+    "num_cpus": 0.01,
+    "memory": 100 * 1024 * 1024,
+    "resources": {MEDIA_SLOT: 1},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """What every actor of a deployment is told. Holds paths, never secrets."""
+
+    secret_file: str
+    database_url: str
+    """SQLAlchemy URL; a PostgreSQL one must name its password by `PGPASSFILE`, not in itself."""
+    public_url: str
+    standbys: int
+    bind: tuple[str, ...] = ("127.0.0.1",)
+    advertise: tuple[str, ...] = ()
+    media_ports: tuple[int, int] = (0, 1)
+    """First port and one past the last; (0, 1) lets the kernel choose."""
+    policy: tuple[tuple[str, object], ...] = ()
+    """Session policy values that differ from the defaults."""
+
+    def key(self, purpose: KeyPurpose) -> bytes:
+        """Derive a key from the deployment's secret."""
+        return derive_key(read_secret(Path(self.secret_file)), purpose)
+
+
+def read_secret(path: Path) -> bytes:
+    """Read the deployment's secret: at least 32 bytes, in a file nobody else may read.
+
+    Raises:
+        ValueError: too short, or readable by others; the sentence says what to do.
+    """
+    if path.stat().st_mode & 0o077:
+        raise ValueError(f"Others can read {path}; run `chmod 600` on it.")
+    secret = path.read_bytes().strip()
+    if len(secret) < 32:
+        raise ValueError(f"The secret in {path} is shorter than 32 bytes.")
+    return secret
+
+
+def steady_clock() -> Callable[[], int]:
+    """Return a clock of wall milliseconds that does not step when the machine's clock does."""
+    start_ms = time.time_ns() // 1_000_000 - time.monotonic_ns() // 1_000_000
+    return lambda: start_ms + time.monotonic_ns() // 1_000_000
+
+
+class LedgerAddress:
+    """Finds the ledger: where it was, then by asking Ray, since a restart may have moved it."""
+
+    def __init__(self) -> None:
+        self._known: tuple[str, int] | None = None
+        self._trust = False
+
+    async def __call__(self) -> tuple[str, int]:
+        """Return host and port. Raises Unavailable when Ray does not answer either."""
+        if self._known is not None and self._trust:
+            self._trust = False
+            return self._known
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                ledger = await asyncio.to_thread(ray.get_actor, LEDGER_NAME, NAMESPACE)
+                self._known = await ledger.address.remote()
+        except (TimeoutError, ValueError, RayError) as error:
+            if self._known is None:
+                raise Unavailable(ErrorCode.LEDGER_AWAY, "The ledger cannot be found.") from error
+        self._trust = True
+        assert self._known is not None
+        return self._known
+
+
+class LedgerHost:
+    """The ledger in a Ray actor."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._ledger: Ledger | None = None
+        self._address: tuple[str, int] | None = None
+        self._starting = asyncio.Lock()
+
+    async def address(self) -> tuple[str, int]:
+        """Start it if this process is new, and say where it listens."""
+        async with self._starting:
+            if self._address is None:
+                from actors.ledger import Ledger, LedgerPolicy
+
+                settings = self._settings
+                self._ledger = Ledger(
+                    settings.database_url,
+                    settings.key(KeyPurpose.TRUNK),
+                    now_ms=steady_clock(),
+                    policy=LedgerPolicy(session=dict(settings.policy)),
+                )
+                host = settings.bind[0]
+                self._address = (host, await self._ledger.start(host, 0))
+        return self._address
+
+    async def stop(self) -> None:
+        """Close the database in order."""
+        if self._ledger is not None:
+            await self._ledger.close()
+
+
+class PoolHost:
+    """The pool in a Ray actor."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._pool: Pool | None = None
+
+    async def start(self) -> None:
+        """Begin keeping standbys; harmless when begun."""
+        if self._pool is not None:
+            return
+        from actors.pool import Pool, PoolPolicy
+
+        self._pool = Pool(
+            self._start_standby,
+            LedgerAddress(),
+            self._settings.key(KeyPurpose.TRUNK),
+            LinkHello(kind="pool", member_id=secrets.token_urlsafe(12), node=node_name()),
+            policy=PoolPolicy(target=self._settings.standbys),
+        )
+        await self._pool.start()
+
+    async def stop(self) -> None:
+        """Start no more standbys."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def _start_standby(self) -> None:
+        host = ray.remote(SessionHost).options(**SESSION_OPTIONS).remote(self._settings)
+        try:
+            async with asyncio.timeout(ACTOR_START_S):
+                await host.start.remote()
+        except BaseException:
+            ray.kill(host)
+            raise
+        # Runs until the session is over; the actor then exits, whether or not this pool lives.
+        host.live.remote()
+
+
+class SessionHost:
+    """One session actor in a Ray actor: a standby, then a session, then gone."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._actor: SessionActor | None = None
+        self._over = asyncio.Event()
+
+    async def start(self) -> str:
+        """Enlist as a standby; returns the member id."""
+        from actors.relay import RelayConfig
+        from actors.session.actor import SessionActor
+        from actors.session.config import SessionConfig
+
+        settings = self._settings
+        self._actor = SessionActor(
+            SessionConfig(
+                node=node_name(),
+                trunk_key=settings.key(KeyPurpose.TRUNK),
+                trunk_host=settings.bind[0],
+                public_url=settings.public_url,
+                relay=RelayConfig(
+                    bind=settings.bind,
+                    advertise=settings.advertise,
+                    ports=range(*settings.media_ports),
+                ),
+            ),
+            LedgerAddress(),
+            now_ms=steady_clock(),
+            on_over=self._over.set,
+        )
+        await self._actor.start()
+        # What lives from here to the end of the process need not be looked at by the collector.
+        gc.collect()
+        gc.freeze()
+        return self._actor.member_id
+
+    async def live(self) -> None:
+        """Wait for the end of the session, then end the process."""
+        await self._over.wait()
+        if self._actor is not None:
+            await self._actor.close()
+        ray.actor.exit_actor()
+
+
+def node_name() -> str:
+    """How this machine's Ray node is called in the ledger."""
+    return str(ray.get_runtime_context().get_node_id())[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The handles a command needs of a running deployment."""
+
+    settings: ClusterSettings
+    resolve_ledger: Callable[[], Awaitable[tuple[str, int]]]
+
+
+async def start_cluster(settings: ClusterSettings) -> Cluster:
+    """Start or adopt ledger and pool on the Ray this process is connected to.
+
+    Raises:
+        TimeoutError: Ray did not start them in time.
+    """
+    async with asyncio.timeout(ACTOR_START_S):
+        ledger: Any = ray.remote(LedgerHost).options(**LEDGER_OPTIONS).remote(settings)
+        await ledger.address.remote()
+        pool: Any = ray.remote(PoolHost).options(**POOL_OPTIONS).remote(settings)
+        await pool.start.remote()
+    return Cluster(settings, LedgerAddress())
+
+
+async def stop_cluster() -> None:
+    """End pool, sessions and ledger, in this order."""
+    for name in (POOL_NAME, LEDGER_NAME):
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                host = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)
+                await host.stop.remote()
+        except (TimeoutError, ValueError, RayError) as error:
+            _LOG.info("actor did not stop in order", extra={"actor": name, "error": str(error)})
+
+
+def private_ray(folder: Path, media_slots: int) -> None:
+    """Start a Ray of our own on loopback, separate from any other on this machine.
+
+    `folder` is that of `ray_environment.private_folder`, entered before Ray was imported.
+
+    Raises:
+        BadSettings: Ray did not start, in one sentence.
+    """
+    try:
+        ray.init(
+            address="local",
+            namespace=NAMESPACE,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            num_cpus=max(2, os.cpu_count() or 2),
+            resources={MEDIA_SLOT: float(media_slots)},
+            object_store_memory=80 * 1024 * 1024,
+            _temp_dir=str(folder),
+            _node_ip_address="127.0.0.1",
+        )
+    except (OSError, RuntimeError, ValueError, ConnectionError, RayError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise BadSettings(f"Ray did not start: {first}") from error
+
+
+def stop_ray() -> None:
+    """End the private Ray and every process it started; harmless when there is none."""
+    ray.shutdown()

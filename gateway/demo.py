@@ -1,0 +1,145 @@
+"""The demo: everything in one foreground command, on loopback, with its own private Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+
+from broker.keys import KeyPurpose
+from broker.messages.cluster import LinkHello
+from gateway import compose
+from gateway.accounts import Account, AgentLogin, ApiKey, hash_key
+from gateway.app import create_app
+from gateway.demo_hosts import NOTE, create_demo_hosts
+from gateway.ledger_client import LedgerClient
+from gateway.serve import EdgeServer, bind, gateway_server
+from gateway.settings import BadSettings, DemoHost, DemoSettings, Settings
+
+_LOG = logging.getLogger(__name__)
+ACCOUNT = "demo"
+MEDIA_SLOTS = 64
+
+
+def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
+    """Run until SIGINT or SIGTERM; returns the exit status. Leaves no process or socket.
+
+    `ray_folder` is that of `ray_environment.private_folder`.
+
+    Raises:
+        BadSettings: it cannot start, in one sentence with what to do.
+    """
+    console = Console(stderr=True)
+    gateway_socket = bind(demo.bind, demo.gateway_port)
+    host_socket = bind(demo.bind, demo.host_port)
+    data = demo.data_dir or default_data_dir()
+    prepare_data(data)
+    try:
+        with console.status("Starting a private Ray …"):
+            compose.private_ray(ray_folder, MEDIA_SLOTS)
+        gateway_at = f"http://{demo.bind}:{gateway_socket.getsockname()[1]}"
+        host_at = f"http://{demo.bind}:{host_socket.getsockname()[1]}"
+        settings = Settings(
+            origin=gateway_at,
+            secret=compose.read_secret(data / "secret"),
+            accounts={ACCOUNT: demo_account(data / "api-key")},
+            gateway_id=secrets.token_urlsafe(9),
+            allowed_hosts=(gateway_at.split("://")[1],),
+            agent_sdk=f"{host_at}/simulator/agent-sdk.js",
+            window_sdk=f"{host_at}/simulator/widget-sdk.js",
+            demo=DemoHost(origin=host_at, account_id=ACCOUNT),
+        )
+        cluster = compose.ClusterSettings(
+            secret_file=str(data / "secret"),
+            database_url=f"sqlite+aiosqlite:///{data / 'ledger.sqlite3'}",
+            public_url=gateway_at,
+            standbys=demo.standbys,
+            bind=(demo.bind,),
+        )
+        servers = [gateway_socket, host_socket]
+        return uvloop.run(_serve(settings, cluster, servers, console, host_at, data))
+    finally:
+        gateway_socket.close()
+        host_socket.close()
+        compose.stop_ray()
+
+
+def default_data_dir() -> Path:
+    """Where the demo keeps its records between runs."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "switchboard" / "demo"
+
+
+def prepare_data(data: Path) -> None:
+    """Create the data folder, with a new secret and API key if it has none."""
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, content in (
+            ("secret", secrets.token_hex(32)),
+            ("api-key", f"swk_demo_{secrets.token_urlsafe(32)}"),
+        ):
+            path = data / name
+            if not path.exists():
+                path.touch(mode=0o600)
+                path.write_text(content)
+    except OSError as error:
+        raise BadSettings(f"{data} cannot be written ({error.strerror}).") from error
+
+
+def demo_account(key_file: Path) -> Account:
+    """The demo's one account: everybody may frame it, its API key lies in the data folder."""
+    key = ApiKey("demo", hash_key(key_file.read_text().strip()))
+    return Account(account_id=ACCOUNT, agent_login=AgentLogin.DEMO, api_keys=(key,))
+
+
+async def _serve(
+    settings: Settings,
+    cluster: compose.ClusterSettings,
+    sockets: list[object],
+    console: Console,
+    host_at: str,
+    data: Path,
+) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with console.status("Starting ledger, pool and standbys …"):
+        running = await compose.start_cluster(cluster)
+    directory = LedgerClient(
+        running.resolve_ledger,
+        cluster.key(KeyPurpose.TRUNK),
+        LinkHello(kind="gateway", member_id=settings.gateway_id, node="local"),
+    )
+    app = create_app(settings, directory)
+    directory.listen(app.state.switchroom)
+    gateway = gateway_server(settings, app, [sockets[0]])  # type: ignore[list-item]
+    hosts = EdgeServer(create_demo_hosts(settings), [sockets[1]])  # type: ignore[list-item]
+    async with AsyncExitStack() as stack:
+        for work in (directory.run(), gateway.run(), hosts.run()):
+            task = asyncio.create_task(work)
+            stack.push_async_callback(_end, task)
+        async with asyncio.timeout(compose.ACTOR_START_S):
+            await asyncio.gather(gateway.started.wait(), hosts.started.wait())
+        console.print(f"\n  Switchboard demo: [bold]{host_at}/[/bold]\n")
+        console.print(f"  {NOTE}", style="dim")
+        console.print(f"  Records are kept in {data}. Ctrl-C stops everything.\n", style="dim")
+        await stop.wait()
+        with console.status("Stopping …"):
+            await hosts.stop()
+            await gateway.stop()
+    await compose.stop_cluster()
+    return 0
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

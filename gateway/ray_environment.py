@@ -1,0 +1,32 @@
+"""What Ray reads from the environment when it is imported: hence apart, and before it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Make the folder of a private Ray, with token authentication on and usage reports off.
+
+    Enter it before anything imports Ray. The token stands in a file only its owner can read, and
+    processes that Ray starts inherit its path. The folder is removed at the end; its name is
+    short, because Ray puts sockets below it and a socket's path may have 107 bytes only.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="switchboard-"))
+    try:
+        token = folder / "token"
+        token.touch(mode=0o600)
+        token.write_text(secrets.token_hex(32))
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,178 @@
+"""A widget without a browser: speaks the wire over a real WebSocket and remembers what it heard."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+Message = dict[str, Any]
+WAIT_S = 10.0
+CLAIM = "a consumer's own secret"
+
+
+class Refused(Exception):
+    """The broker refused a request."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message["code"], message["message"])
+        self.code: str = message["code"]
+        self.retryable: bool = message["retryable"]
+
+
+class Widget:
+    """One connection. `expect` waits for a message; nothing is ever slept for."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self._changed = asyncio.Condition()
+        self._reader = asyncio.create_task(self._read())
+        self.heard: list[Message] = []
+        self.closed: int | None = None
+
+    @classmethod
+    async def dial(cls, origin: str, **headers: str) -> Widget:
+        """Connect without a word."""
+        socket = await connect(
+            origin.replace("http", "ws", 1) + "/v1/connect",
+            origin=headers.pop("origin", origin),  # type: ignore[arg-type]
+            subprotocols=["switchboard.v1"],  # type: ignore[list-item]
+            max_size=None,
+        )
+        return cls(socket)
+
+    async def send(self, type_: str, **fields: Any) -> str:
+        """Send a message with a fresh id; returns the id."""
+        request_id = fields.pop("id", f"r{next(self._numbers)}")
+        await self._socket.send(json.dumps({"type": type_, "id": request_id, **fields}))
+        return str(request_id)
+
+    async def send_raw(self, data: str | bytes) -> None:
+        """Send anything."""
+        await self._socket.send(data)
+
+    async def tell(self, type_: str, **fields: Any) -> None:
+        """Send a message that carries no id."""
+        await self._socket.send(json.dumps({"type": type_, **fields}))
+
+    async def request(self, type_: str, **fields: Any) -> Message:
+        """Send and wait for the reply. Raises Refused."""
+        request_id = await self.send(type_, **fields)
+        reply = await self.expect(reply_to=request_id)
+        if reply["type"] == "request.refused":
+            raise Refused(reply)
+        return reply
+
+    async def expect(self, type_: str | None = None, *, after: int = 0, **fields: Any) -> Message:
+        """Wait for a message of this type whose fields equal these, heard at or after a place."""
+
+        def found() -> Message | None:
+            for message in self.heard[after:]:
+                if type_ in (None, message["type"]) and all(
+                    message.get(name) == value for name, value in fields.items()
+                ):
+                    return message
+            return None
+
+        try:
+            async with asyncio.timeout(WAIT_S), self._changed:
+                while (message := found()) is None:
+                    assert self.closed is None, f"closed with {self.closed}; heard {self.types()}"
+                    await self._changed.wait()
+                return message
+        except TimeoutError:
+            raise AssertionError(f"no {type_} {fields}; heard {self.types()}") from None
+
+    async def expect_close(self) -> int:
+        """Wait for the broker to close; returns the code."""
+        async with asyncio.timeout(WAIT_S), self._changed:
+            while self.closed is None:
+                await self._changed.wait()
+        return self.closed
+
+    def types(self) -> list[str]:
+        """The types heard so far."""
+        return [message["type"] for message in self.heard]
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._socket.close()
+        await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def _read(self) -> None:
+        try:
+            async for data in self._socket:
+                async with self._changed:
+                    self.heard.append(json.loads(data))
+                    self._changed.notify_all()
+        finally:
+            async with self._changed:
+                self.closed = self._socket.close_code or 1006
+                self._changed.notify_all()
+
+
+async def agent_widget(
+    origin: str, key: str, *, agent_id: str = "7", account_id: str = "demo", **hello: Any
+) -> Widget:
+    """An agent's frame, greeted."""
+    async with httpx.AsyncClient(base_url=origin) as http:
+        answer = await http.post(
+            "/demo/agent-token",
+            json={"account_id": account_id, "agent_id": agent_id, "name": f"Agent {agent_id}"},
+        )
+        token = answer.raise_for_status().json()["token"]
+    widget = await Widget.dial(origin)
+    await widget.request(
+        "connection.hello",
+        revision=1,
+        token=token,
+        surface="agent_frame",
+        engagement={"account_id": account_id, "rt_session_id": key, "agent_id": agent_id},
+        **hello,
+    )
+    return widget
+
+
+async def consumer_widget(
+    origin: str,
+    key: str,
+    *,
+    surface: str = "launcher",
+    claim_secret: str = CLAIM,
+    visible: bool = True,
+    engagement: dict[str, Any] | None = None,
+) -> Widget:
+    """A consumer's surface that waits, greeted."""
+    ids = {"account_id": "demo", "window_session_id": key, **(engagement or {})}
+    async with httpx.AsyncClient(base_url=origin) as http:
+        answer = await http.post("/v1/waiting", json={"engagement": ids})
+        token = answer.raise_for_status().json()["token"]
+    widget = await Widget.dial(origin)
+    await widget.request(
+        "connection.hello",
+        revision=1,
+        token=token,
+        surface=surface,
+        visible=visible,
+        engagement=ids,
+        claim_secret=claim_secret,
+    )
+    return widget
+
+
+async def guest_widget(origin: str, url: str, name: str = "Gwen") -> Widget:
+    """A guest who followed a link and pressed Join."""
+    code = url.split("#")[1]
+    async with httpx.AsyncClient(base_url=origin) as http:
+        answer = await http.post("/v1/guest", json={"code": code, "name": name})
+        token = answer.raise_for_status().json()["token"]
+    widget = await Widget.dial(origin)
+    await widget.request(
+        "connection.hello", revision=1, token=token, surface="guest_page", name=name
+    )
+    return widget
