@@ -1,0 +1,259 @@
+import { PROTOCOL_REVISION, RETRYABLE_CLOSE_CODES, SUBPROTOCOL } from '../protocol/messages.js';
+import { retryDelay } from './backoff.js';
+import { PendingRequests } from './pending.js';
+import { Refusal } from './refusal.js';
+
+/** @typedef {import('../protocol/messages.js').BrokerMessage} BrokerMessage */
+/** @typedef {import('../protocol/messages.js').ClientMessage} ClientMessage */
+/** @typedef {'idle'|'connecting'|'open'|'reconnecting'|'closed'} LinkStatus */
+/** @typedef {{status: LinkStatus, code: number, refusal: Refusal|null}} Link */
+
+/**
+ * @typedef {object} ChannelOptions
+ * @property {string} url Address of the WebSocket.
+ * @property {(lastSeq: number) => Promise<Record<string, unknown>>} greet
+ *   The fields of the hello; a rejection with a `Refusal` that is not retryable closes the channel.
+ * @property {(message: BrokerMessage) => void} onMessage Every message but pongs, in order.
+ * @property {(link: Link) => void} onLink
+ * @property {(code: number, refusal: Refusal|null) => boolean|undefined} [mayRetry] Overrules the close codes.
+ */
+
+const PING_MS = 10_000;
+const SILENCE_MS = 25_000;
+const HELLO_MS = 10_000;
+const REQUEST_MS = 12_000;
+const MAX_PENDING = 64;
+const MAX_QUEUED = 32;
+const retryable = new Set(RETRYABLE_CLOSE_CODES);
+
+/**
+ * One widget's connection to the broker. Knows no user interface and no meaning: it says hello,
+ * matches replies, counts `seq`, keeps the heartbeat and comes back after a loss.
+ *
+ * The owner closes it with `close()`; that rejects every request in flight.
+ */
+export class SignallingChannel {
+  #options;
+  #pending = new PendingRequests(MAX_PENDING);
+  /** @type {WebSocket|null} */
+  #socket = null;
+  /** @type {Link} */
+  #link = { status: 'idle', code: 0, refusal: null };
+  #lastSeq = 0;
+  #nextId = 1;
+  #attempt = 0;
+  #lastHeard = 0;
+  /** Requests made while not connected, in order; beyond the bound they are refused at once. */
+  /** @type {string[]} */
+  #queue = [];
+  /** The latest of each notification made while not connected. @type {Map<string, string>} */
+  #latest = new Map();
+  #retryTimer = 0;
+  #beat = 0;
+  /** @type {Refusal|null} */
+  #refusal = null;
+  #wake = () => this.#hurry();
+
+  /** @param {ChannelOptions} options */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  get link() {
+    return this.#link;
+  }
+
+  connect() {
+    if (this.#link.status !== 'idle' && this.#link.status !== 'closed') return;
+    this.#attempt = 0;
+    this.#setLink('connecting');
+    globalThis.addEventListener?.('online', this.#wake);
+    void this.#open();
+  }
+
+  /**
+   * Send a request and wait for its reply.
+   *
+   * @param {Record<string, unknown> & {type: string}} message Without `id`.
+   * @param {number} [timeoutMs]
+   * @returns {Promise<any>}
+   */
+  request(message, timeoutMs = REQUEST_MS) {
+    if (this.#link.status === 'closed') {
+      return Promise.reject(new Refusal('connection_lost', 'The connection is closed.', false));
+    }
+    const id = `r${this.#nextId++}`;
+    const text = JSON.stringify({ ...message, id });
+    if (this.#link.status !== 'open') {
+      if (this.#queue.length >= MAX_QUEUED) {
+        return Promise.reject(new Refusal('busy', 'Not connected yet.', true));
+      }
+      this.#queue.push(text);
+    } else {
+      this.#socket?.send(text);
+    }
+    return this.#pending.add(id, timeoutMs);
+  }
+
+  /**
+   * Send a message that has no reply. While not connected only the latest of its type is kept.
+   *
+   * @param {Record<string, unknown> & {type: string}} message
+   */
+  tell(message) {
+    const text = JSON.stringify(message);
+    if (this.#link.status === 'open') this.#socket?.send(text);
+    else this.#latest.set(message.type, text);
+  }
+
+  /** A new session counts anew. */
+  forgetSequence() {
+    this.#lastSeq = 0;
+  }
+
+  close() {
+    if (this.#link.status === 'closed') return;
+    this.#stop();
+    this.#socket?.close(1000);
+    this.#socket = null;
+    this.#setLink('closed', 1000);
+  }
+
+  async #open() {
+    /** @type {Record<string, unknown>} */
+    let fields;
+    try {
+      fields = await this.#options.greet(this.#lastSeq);
+    } catch (error) {
+      const why = error instanceof Refusal ? error : new Refusal('timeout', String(error), true);
+      if (why.retryable) this.#later(1006, why);
+      else this.#giveUp(4401, why);
+      return;
+    }
+    if (this.#link.status === 'closed') return;
+    const socket = new WebSocket(this.#options.url, SUBPROTOCOL);
+    this.#socket = socket;
+    this.#refusal = null;
+    const late = setTimeout(() => socket.close(), HELLO_MS);
+    socket.onopen = () => {
+      const id = `r${this.#nextId++}`;
+      const hello = { type: 'connection.hello', id, revision: PROTOCOL_REVISION, ...fields };
+      socket.send(JSON.stringify(hello));
+    };
+    socket.onmessage = (event) => {
+      if (socket !== this.#socket || typeof event.data !== 'string') return;
+      this.#lastHeard = performance.now();
+      this.#receive(/** @type {BrokerMessage} */ (JSON.parse(event.data)), late);
+    };
+    socket.onclose = (event) => {
+      clearTimeout(late);
+      if (socket === this.#socket) this.#lost(event.code);
+    };
+  }
+
+  /**
+   * @param {BrokerMessage} message
+   * @param {ReturnType<typeof setTimeout>} late
+   */
+  #receive(message, late) {
+    if (message.type === 'connection.pong') return;
+    if (message.type === 'session.moved') this.#lastSeq = 0;
+    else if (message.type === 'session.snapshot') this.#lastSeq = message.seq;
+    else if ('seq' in message && message.seq) this.#lastSeq = Math.max(this.#lastSeq, message.seq);
+    if (message.type === 'connection.welcome') {
+      clearTimeout(late);
+      this.#attempt = 0;
+      this.#setLink('open');
+      this.#startBeat();
+      this.#flush();
+    }
+    const awaited = this.#pending.settle(message);
+    if (message.type === 'request.refused' && !awaited) {
+      this.#refusal = new Refusal(message.code, message.message, message.retryable);
+    }
+    this.#options.onMessage(message);
+  }
+
+  #flush() {
+    const texts = [...this.#queue, ...this.#latest.values()];
+    this.#queue = [];
+    this.#latest.clear();
+    for (const text of texts) this.#socket?.send(text);
+  }
+
+  #startBeat() {
+    clearInterval(this.#beat);
+    this.#beat = Number(
+      setInterval(() => {
+        if (performance.now() - this.#lastHeard > SILENCE_MS) {
+          // A socket that heard nothing may take minutes to notice; do not wait for it.
+          const socket = this.#socket;
+          this.#lost(1006);
+          socket?.close();
+        } else {
+          this.#socket?.send('{"type":"connection.ping"}');
+        }
+      }, PING_MS),
+    );
+  }
+
+  /** @param {number} code */
+  #lost(code) {
+    clearInterval(this.#beat);
+    this.#socket = null;
+    this.#queue = [];
+    this.#pending.onConnectionClosed();
+    if (this.#link.status === 'closed') return;
+    const refusal = this.#refusal;
+    const again = this.#options.mayRetry?.(code, refusal) ?? retryable.has(code);
+    if (again) this.#later(code, refusal);
+    else this.#giveUp(code, refusal);
+  }
+
+  /**
+   * @param {number} code
+   * @param {Refusal|null} refusal
+   */
+  #later(code, refusal) {
+    this.#setLink('reconnecting', code, refusal);
+    clearTimeout(this.#retryTimer);
+    const delay = retryDelay(this.#attempt++, Math.random());
+    this.#retryTimer = Number(setTimeout(() => void this.#open(), delay));
+  }
+
+  /** The network came back, or the page became visible: do not sit out the wait. */
+  #hurry() {
+    if (this.#link.status !== 'reconnecting' || this.#socket) return;
+    clearTimeout(this.#retryTimer);
+    this.#attempt = 1;
+    void this.#open();
+  }
+
+  /**
+   * @param {number} code
+   * @param {Refusal|null} refusal
+   */
+  #giveUp(code, refusal) {
+    this.#stop();
+    this.#setLink('closed', code, refusal);
+  }
+
+  #stop() {
+    clearInterval(this.#beat);
+    clearTimeout(this.#retryTimer);
+    globalThis.removeEventListener?.('online', this.#wake);
+    this.#pending.onConnectionClosed();
+    this.#queue = [];
+    this.#latest.clear();
+  }
+
+  /**
+   * @param {LinkStatus} status
+   * @param {number} [code]
+   * @param {Refusal|null} [refusal]
+   */
+  #setLink(status, code = 0, refusal = null) {
+    this.#link = { status, code, refusal };
+    this.#options.onLink(this.#link);
+  }
+}

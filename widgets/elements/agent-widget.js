@@ -1,0 +1,185 @@
+import { say } from '../catalogues/words.js';
+import { ResumeMemory } from '../channel/resume-memory.js';
+import { get, post } from '../hosts/gateway.js';
+import { AgentHost } from '../hosts/agent-host.js';
+import { SessionClient } from '../session/client.js';
+import { clock } from '../session/select.js';
+import { AgentIdle } from '../views/agent-idle.js';
+import { wordButton } from '../views/buttons.js';
+import { Outgoing } from '../views/outgoing.js';
+import { SessionView } from '../views/session-view.js';
+import { errorSentence } from '../views/trouble-sentence.js';
+import { message, overWords, Widget } from './widget.js';
+
+/** @typedef {import('../hosts/engagement-ids.js').EngagementIds} EngagementIds */
+
+/**
+ * The agent's widget in the Agent Workspace: one button that rings the consumer, then the session.
+ * The frame may reload, and the workspace may put another conversation into it, at any time.
+ */
+export class AgentWidget extends Widget {
+  /** @type {SessionClient|null} */
+  client = null;
+  #query = new URLSearchParams(location.search);
+  #host = new AgentHost(this.#query);
+  #ids = '';
+  #key = '';
+  #wake = () => this.client?.setVisible(document.visibilityState === 'visible');
+
+  connectedCallback() {
+    this.#host.addEventListener('change', () => this.#onHost());
+    document.addEventListener('visibilitychange', this.#wake);
+    this.present('connecting', () => message({ title: say('waiting_workspace'), busy: true }));
+    void this.#host.start();
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener('visibilitychange', this.#wake);
+    this.client?.close();
+    this.client = null;
+  }
+
+  #onHost() {
+    const { ids } = this.#host;
+    if (!ids) {
+      this.#render();
+      return;
+    }
+    const key = `${ids.account_id}.${ids.rt_session_id}`;
+    const text = JSON.stringify(ids);
+    if (key !== this.#key) {
+      // Another conversation in the same frame: a session that is going on stays until it ends.
+      if (this.client?.session) return;
+      this.#key = key;
+      this.#connect();
+    } else if (text !== this.#ids) {
+      this.client?.updateEngagement(ids);
+    }
+    this.#ids = text;
+    this.#render();
+  }
+
+  #connect() {
+    this.client?.close();
+    const surface = this.#query.get('surface') === 'pop_out' ? 'pop_out' : 'agent_frame';
+    const client = new SessionClient({
+      surface,
+      memory: new ResumeMemory(`${surface}.${this.#key}`),
+      introduce: () => this.#introduce(),
+    });
+    client.visible = document.visibilityState === 'visible';
+    client.addEventListener('change', () => {
+      if (client !== this.client) return;
+      if (!client.session && this.#changedConversation()) this.#onHost();
+      this.#render();
+    });
+    this.client = client;
+    client.connect();
+  }
+
+  #changedConversation() {
+    const { ids } = this.#host;
+    return ids !== null && `${ids.account_id}.${ids.rt_session_id}` !== this.#key;
+  }
+
+  async #introduce() {
+    const engagement = /** @type {EngagementIds} */ (this.#host.ids);
+    const account_id = engagement.account_id;
+    const given = this.#query.get('token');
+    if (given) return { token: given, engagement };
+    const config = await get(`/v1/widget-config?account_id=${encodeURIComponent(account_id)}`);
+    const agent = { account_id, agent_id: engagement.agent_id, name: this.#host.agentName || say('role_agent') };
+    const path = config.agent_login === 'token_url' ? config.token_url : '/demo/agent-token';
+    const { token } = await post(path, agent);
+    return { token, engagement };
+  }
+
+  #render() {
+    const { client } = this;
+    if (!client) {
+      this.#renderHost();
+      return;
+    }
+    const { state, link } = client;
+    const name = String(this.#host.ids?.visitor_name ?? '');
+    this.setTitle(state.session ? `● ${say('title')}` : '');
+    if (link.status === 'closed') {
+      this.#renderClosed();
+    } else if (state.session) {
+      this.#renderSession(client, name);
+    } else if (state.over) {
+      this.#renderOver(client);
+    } else if (state.role === null) {
+      this.present('connecting', () => message({ title: say('connecting'), busy: true }));
+    } else {
+      const idle = this.present(
+        'idle',
+        () =>
+          new AgentIdle((mode) =>
+            client.start(mode).catch((error) => {
+              client.media.stop();
+              throw errorSentence(error);
+            }),
+          ),
+      );
+      const spectating = this.#host.ids?.spectating === true;
+      idle.show({ name, reach: state.reach?.reach ?? null, spectating });
+    }
+  }
+
+  /**
+   * @param {SessionClient} client
+   * @param {string} name
+   */
+  #renderSession(client, name) {
+    const view = this.present('session', () => {
+      /** @type {(asked: Promise<unknown>) => void} */
+      const attempt = (asked) => void asked.catch(() => this.#render());
+      const outgoing = new Outgoing(client, attempt);
+      const write = this.#host.canWrite ? (/** @type {string} */ text) => this.#host.write(text) : null;
+      const inner = new SessionView(client, { write, ownWindow: null, over: outgoing.root });
+      return { root: inner.root, inner, outgoing, onClosed: () => (inner.onClosed(), outgoing.onClosed()) };
+    });
+    view.outgoing.update(name);
+    view.inner.update();
+  }
+
+  /** @param {SessionClient} client */
+  #renderOver(client) {
+    const { over } = client.state;
+    if (!over) return;
+    this.present('over', () =>
+      message(
+        overWords(over, clock),
+        wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root,
+      ),
+    );
+  }
+
+  #renderHost() {
+    if (this.#host.status === 'absent') {
+      const again = wordButton(say('try_again'), () => location.reload(), { kind: 'primary' }).root;
+      this.present('absent', () =>
+        message({ title: say('no_workspace'), help: say('no_workspace_help') }, again),
+      );
+    } else if (this.#host.status !== 'waiting') {
+      this.present('none', () =>
+        message({ title: say('no_conversation'), help: say('no_conversation_help') }),
+      );
+    }
+  }
+
+  #renderClosed() {
+    const { link } = /** @type {SessionClient} */ (this.client);
+    const replaced = link.code === 4409;
+    const back = wordButton(say(replaced ? 'bring_back' : 'try_again'), () => this.#connect(), {
+      kind: 'primary',
+    });
+    const why = link.refusal?.message || String(link.code);
+    this.present('closed', () =>
+      replaced
+        ? message({ title: say('replaced'), help: say('replaced_help') }, back.root)
+        : message({ title: say('not_connected'), help: say('not_connected_help', { why }) }, back.root),
+    );
+  }
+}

@@ -1,0 +1,158 @@
+import { say } from '../catalogues/words.js';
+import { claimSecret, ResumeMemory } from '../channel/resume-memory.js';
+import { FrameHost } from '../hosts/frame-host.js';
+import { post } from '../hosts/gateway.js';
+import { WindowHost } from '../hosts/window-host.js';
+import { Loudness } from '../media/loudness.js';
+import { SessionClient } from '../session/client.js';
+import { clock } from '../session/select.js';
+import { wordButton } from '../views/buttons.js';
+import { Incoming } from '../views/incoming.js';
+import { SessionView } from '../views/session-view.js';
+import { message, overWords, Widget } from './widget.js';
+
+/** @typedef {import('../hosts/engagement-ids.js').EngagementIds} EngagementIds */
+
+const BLINK_MS = 1_000;
+const CHIME_MS = 3_000;
+
+/**
+ * The consumer's widget. LivePerson's engagement window frames it (`surface` window), or our
+ * launcher does, or it has a window of its own. It waits to be rung and opens nothing until the
+ * person says so.
+ */
+export class EngagementWidget extends Widget {
+  /** @type {SessionClient|null} */
+  client = null;
+  #query = new URLSearchParams(location.search);
+  #surface = this.#query.get('surface') === 'launcher' ? 'launcher' : 'window';
+  #host = new WindowHost(this.#query);
+  #frame = new FrameHost(this.#query);
+  #key = '';
+  #ids = '';
+  #blink = 0;
+  #chime = 0;
+  #sound = new Loudness(() => {});
+  #see = () => this.#onVisible();
+
+  connectedCallback() {
+    this.#host.addEventListener('change', () => this.#onHost());
+    this.#frame.addEventListener('change', () => this.#onVisible());
+    document.addEventListener('visibilitychange', this.#see);
+    this.present('connecting', () => message({ title: say('quiet_title'), help: say('quiet_help') }));
+    this.#frame.start();
+    void this.#host.start(location.pathname === '/window');
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener('visibilitychange', this.#see);
+    this.#stopRinging();
+    this.client?.close();
+    this.client = null;
+  }
+
+  #onHost() {
+    const { ids } = this.#host;
+    if (!ids) return;
+    const key = `${ids.account_id}.${ids.conversation_id ?? ids.window_session_id}`;
+    const text = JSON.stringify(ids);
+    if (key !== this.#key && !this.client?.session) {
+      this.#key = key;
+      this.#connect();
+    } else if (text !== this.#ids) {
+      this.client?.updateEngagement(ids);
+    }
+    this.#ids = text;
+    this.#onVisible();
+  }
+
+  #onVisible() {
+    const shown = this.#host.shown && this.#frame.open && document.visibilityState === 'visible';
+    this.client?.setVisible(shown);
+  }
+
+  #connect() {
+    this.client?.close();
+    const client = new SessionClient({
+      surface: this.#surface,
+      memory: new ResumeMemory(`${this.#surface}.${this.#key}`),
+      introduce: async () => {
+        const engagement = /** @type {EngagementIds} */ (this.#host.ids);
+        const { token } = await post('/v1/waiting', { engagement });
+        return { token, engagement, claim_secret: claimSecret(this.#key) };
+      },
+    });
+    client.addEventListener('change', () => {
+      if (client === this.client) this.#render(client);
+    });
+    this.client = client;
+    client.visible = this.#host.shown && this.#frame.open && document.visibilityState === 'visible';
+    client.connect();
+  }
+
+  /** @param {SessionClient} client */
+  #render(client) {
+    const { session, over } = client.state;
+    const ringing = session?.attendance === 'invited' && session.invitation !== null;
+    if (!ringing) this.#stopRinging();
+    if (session && ringing) {
+      this.present('incoming', () => new Incoming(client, null)).update();
+      this.#ring(session.invitation?.from_name || say('an_agent'));
+      this.#frame.show('ring');
+    } else if (session && session.attendance !== 'invited' && session.attendance !== 'elsewhere') {
+      this.present('session', () => new SessionView(client)).update();
+      this.setTitle(`● ${say('title')}`);
+      this.#frame.show('session');
+    } else if (over) {
+      this.#renderOver(client);
+    } else {
+      this.present('quiet', () => message({ title: say('quiet_title'), help: say('quiet_help') }));
+      this.setTitle('');
+      this.#frame.show('closed');
+    }
+  }
+
+  /** @param {SessionClient} client */
+  #renderOver(client) {
+    const { over } = client.state;
+    if (!over) return;
+    this.setTitle('');
+    this.#frame.show('over');
+    this.present('over', () =>
+      message(
+        overWords(over, clock),
+        wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root,
+      ),
+    );
+  }
+
+  /** @param {string} name */
+  #ring(name) {
+    if (this.#blink) return;
+    const words = say('ring_title', { name });
+    let odd = true;
+    this.setTitle(words);
+    this.#blink = Number(
+      setInterval(() => {
+        odd = !odd;
+        this.setTitle(odd ? words : '');
+      }, BLINK_MS),
+    );
+    // Without a gesture of the person no browser lets a page sound.
+    const chime = () => {
+      if (navigator.userActivation?.hasBeenActive) void this.#sound.chime();
+    };
+    chime();
+    this.#chime = Number(setInterval(chime, CHIME_MS));
+    this.#host.notify(words);
+    if (globalThis.Notification?.permission === 'granted' && document.hidden) {
+      new Notification(words, { tag: 'switchboard' });
+    }
+  }
+
+  #stopRinging() {
+    clearInterval(this.#blink);
+    clearInterval(this.#chime);
+    this.#blink = 0;
+  }
+}

@@ -1,0 +1,93 @@
+import { say } from '../catalogues/words.js';
+import { ResumeMemory } from '../channel/resume-memory.js';
+import { post } from '../hosts/gateway.js';
+import { SessionClient } from '../session/client.js';
+import { clock } from '../session/select.js';
+import { wordButton } from '../views/buttons.js';
+import { JoinForm } from '../views/join-form.js';
+import { SessionView } from '../views/session-view.js';
+import { message, overWords, Widget } from './widget.js';
+
+/**
+ * The page behind a guest link. Looking at it uses nothing up (previews look at links); only
+ * *Join* does. The code stands in the fragment, which no server sees.
+ */
+export class GuestPage extends Widget {
+  /** @type {SessionClient|null} */
+  client = null;
+  #code = location.hash.slice(1);
+  #memory = new ResumeMemory(`guest_page.${this.#code.slice(0, 12)}`);
+
+  connectedCallback() {
+    if (!this.#code) {
+      this.present('none', () =>
+        message({ title: say('join_no_code'), help: say('join_no_code_help') }),
+      );
+      return;
+    }
+    const client = this.#newClient(async () => ({}));
+    if (this.#memory.get('resume')) {
+      this.present('connecting', () => message({ title: say('connecting'), busy: true }));
+      client.connect();
+    } else {
+      this.#askName();
+    }
+  }
+
+  disconnectedCallback() {
+    this.client?.close();
+    this.client = null;
+  }
+
+  /** @param {() => Promise<Record<string, unknown>>} introduce */
+  #newClient(introduce) {
+    const client = new SessionClient({
+      surface: 'guest_page',
+      memory: this.#memory,
+      introduce,
+    });
+    client.addEventListener('change', () => {
+      if (client === this.client) this.#render(client);
+    });
+    this.client = client;
+    return client;
+  }
+
+  #askName() {
+    const before = this.client;
+    this.present('join', () => new JoinForm(before?.media ?? null, (name) => this.#join(name)));
+  }
+
+  /** @param {string} name */
+  async #join(name) {
+    const { token } = await post('/v1/guest', { code: this.#code, name });
+    this.client?.media.stop();
+    const client = this.#newClient(async () => ({ token, name }));
+    client.connect();
+  }
+
+  /** @param {SessionClient} client */
+  #render(client) {
+    const { session, over } = client.state;
+    if (session?.attendance === 'lobby') {
+      this.present('lobby', () =>
+        message(
+          { title: say('lobby_title'), help: say('lobby_help'), busy: true },
+          wordButton(say('leave'), () => void client.leave().catch(() => client.close()), {}).root,
+        ),
+      );
+    } else if (session) {
+      this.setTitle(`● ${say('title')}`);
+      this.present('session', () => new SessionView(client)).update();
+    } else if (over) {
+      this.setTitle('');
+      this.present('over', () => message(overWords(over, clock)));
+    } else if (client.link.status === 'closed') {
+      this.present('closed', () => message({ title: say('join_used'), help: say('join_used_help') }));
+    } else if (client.link.status === 'open') {
+      this.present('connecting', () => message({ title: say('connecting'), busy: true }));
+    } else if (this.dataset.view === 'join') {
+      (/** @type {{update?: () => void}} */ (this.present('join', () => message({ title: '' })))).update?.();
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import { say } from '../catalogues/words.js';
+import { el } from '../views/dom.js';
+
+/** @typedef {{root: HTMLElement, update?: () => void, onClosed?: () => void}} View */
+
+/**
+ * What the three widgets have in common: one view at a time in the page itself, a focus that is
+ * never lost when views change, a title that says what goes on.
+ */
+export class Widget extends HTMLElement {
+  /** @type {View|null} */
+  #view = null;
+  #name = '';
+  #title = document.title;
+
+  /**
+   * Show a view; the same name keeps the one that is there.
+   *
+   * @template {View} V
+   * @param {string} name
+   * @param {() => V} make
+   * @returns {V}
+   */
+  present(name, make) {
+    if (name === this.#name && this.#view) return /** @type {V} */ (this.#view);
+    const held = this.contains(document.activeElement);
+    this.#view?.onClosed?.();
+    const view = make();
+    this.#name = name;
+    this.#view = view;
+    this.dataset.view = name;
+    this.replaceChildren(view.root);
+    if (held) {
+      const next = view.root.querySelector('[data-focus], button:not([hidden])');
+      if (next instanceof HTMLElement) next.focus({ preventScroll: true });
+    }
+    return view;
+  }
+
+  /** @param {string} text Empty: the page's own title. */
+  setTitle(text) {
+    const title = text || this.#title;
+    if (document.title !== title) document.title = title;
+  }
+}
+
+/**
+ * A quiet screen with a sentence or two.
+ *
+ * @param {{title: string, help?: string, busy?: boolean}} words
+ * @param {...(HTMLElement|null)} actions
+ * @returns {View}
+ */
+export function message({ title, help = '', busy = false }, ...actions) {
+  return {
+    root: el(
+      'div',
+      { class: 'message', 'data-screen': 'message' },
+      el('div', { class: busy ? 'pulse' : 'mark', 'aria-hidden': 'true' }),
+      el('h1', { text: title }),
+      help ? el('p', { text: help }) : null,
+      el('div', { class: 'actions' }, ...actions),
+    ),
+  };
+}
+
+/**
+ * Why it is over, in words.
+ *
+ * @param {NonNullable<import('../session/state.js').WidgetState['over']>} over
+ * @param {(ms: number) => string} clock
+ * @returns {{title: string, help: string}}
+ */
+export function overWords(over, clock) {
+  if (over.for === 'invitation') {
+    const help = { declined: say('over_declined_help'), elsewhere: say('over_elsewhere_help') };
+    return {
+      title: say(`over_${over.reason}`),
+      help: help[/** @type {keyof typeof help} */ (over.reason)] ?? '',
+    };
+  }
+  const lasted = say('over_lasted', { time: clock(over.elapsedMs) });
+  if (over.for === 'me' && over.reason !== 'session_ended') {
+    return { title: say(`over_${over.reason}`), help: over.reason === 'left' ? lasted : '' };
+  }
+  const why = over.for === 'session' ? `${say(over.reason)} ` : '';
+  return { title: say('over_title'), help: why + lasted };
+}

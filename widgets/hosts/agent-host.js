@@ -1,0 +1,112 @@
+import { engagementIds, idsFromQuery, sdkWhenThere } from './engagement-ids.js';
+
+/** @typedef {import('./engagement-ids.js').EngagementIds} EngagementIds */
+
+const PATHS = [
+  'chatInfo.rtSessionId',
+  'chatInfo.accountId',
+  'chatInfo.isMessaging',
+  'chatInfo.spectatedEngagement',
+  'agentInfo.agentId',
+  'agentInfo.agentName',
+  'agentInfo.agentNickname',
+  'chattingAgentInfo.agentId',
+  'visitorInfo.visitorId',
+  'visitorInfo.visitorName',
+];
+
+/**
+ * The agent's workspace as the widget sees it: `lpTag.agentSDK`, or the page's own address where
+ * there is no workspace. It emits `change` when something it knows has changed.
+ */
+export class AgentHost extends EventTarget {
+  /** @type {Record<string, unknown>} */
+  values = {};
+  /** `waiting`, `ready`, `plain` (ids from the address) or `absent`. */
+  status = 'waiting';
+  #query;
+  /** @type {any} */
+  #sdk = null;
+  #scheduled = 0;
+
+  /** @param {URLSearchParams} query */
+  constructor(query) {
+    super();
+    this.#query = query;
+  }
+
+  /** @param {number} [patienceMs] How long the SDK's script may take. */
+  async start(patienceMs = 8_000) {
+    if (idsFromQuery(this.#query)?.rt_session_id) {
+      this.status = 'plain';
+      this.#changed();
+      return;
+    }
+    const host = /** @type {any} */ (globalThis);
+    this.#sdk = await sdkWhenThere(() => host.lpTag?.agentSDK, patienceMs);
+    if (!this.#sdk) {
+      this.status = 'absent';
+      this.#changed();
+      return;
+    }
+    this.#sdk.init({ visitorFocusedCallback: () => {}, visitorBlurredCallback: () => {} });
+    this.status = 'ready';
+    for (const path of PATHS) {
+      const update = (/** @type {{newValue: unknown}} */ { newValue }) => {
+        this.values[path] = newValue;
+        this.#changed();
+      };
+      // A path without a value may come as null or as an error: both mean "not yet".
+      this.#sdk.bind(path, update, () => {});
+    }
+  }
+
+  /** @returns {EngagementIds|null} Null until account and session id are known. */
+  get ids() {
+    const given = idsFromQuery(this.#query);
+    const messaging = this.values['chatInfo.isMessaging'];
+    const ids = engagementIds({
+      ...given,
+      account_id: this.values['chatInfo.accountId'] ?? given?.account_id,
+      rt_session_id: this.values['chatInfo.rtSessionId'] ?? given?.rt_session_id,
+      agent_id: this.values['agentInfo.agentId'] ?? given?.agent_id,
+      chatting_agent_id: this.values['chattingAgentInfo.agentId'] ?? given?.chatting_agent_id,
+      visitor_id: this.values['visitorInfo.visitorId'] ?? given?.visitor_id,
+      visitor_name: this.values['visitorInfo.visitorName'] ?? given?.visitor_name,
+      channel:
+        typeof messaging === 'boolean' ? (messaging ? 'messaging' : 'chat') : given?.channel,
+      spectating: this.values['chatInfo.spectatedEngagement'] === true,
+    });
+    return ids?.rt_session_id ? ids : null;
+  }
+
+  get agentName() {
+    const name = this.values['agentInfo.agentNickname'] ?? this.values['agentInfo.agentName'];
+    return typeof name === 'string' && name ? name : (this.#query.get('agentName') ?? '');
+  }
+
+  get canWrite() {
+    return this.#sdk !== null;
+  }
+
+  /**
+   * Put a line into the agent's input box. Chat wants HTML, messaging plain text: a line that
+   * needs no escaping serves both.
+   *
+   * @param {string} text
+   * @returns {Promise<boolean>} Whether the workspace took it.
+   */
+  write(text) {
+    if (!this.#sdk) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const name = this.#sdk.cmdNames?.write ?? 'Write ChatLine';
+      this.#sdk.command(name, { text }, (/** @type {unknown} */ error) => resolve(!error));
+    });
+  }
+
+  /** Values come one by one; whoever listens wants them together. */
+  #changed() {
+    clearTimeout(this.#scheduled);
+    this.#scheduled = Number(setTimeout(() => this.dispatchEvent(new Event('change')), 20));
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * What is known of the engagement, as the wire wants it. Ids are trimmed strings; agent ids come
+ * as number, string, `account.agent` or `account:agent` and are compared by their last part.
+ *
+ * @typedef {{account_id: string} & Record<string, string|boolean>} EngagementIds
+ */
+
+/**
+ * @param {unknown} value
+ * @returns {string} Empty when there is none.
+ */
+export function idText(value) {
+  if (typeof value !== 'string' && typeof value !== 'number') return '';
+  return String(value).trim().slice(0, 128);
+}
+
+/** @param {unknown} value */
+export function agentIdText(value) {
+  return idText(value).split(/[.:]/u).at(-1) ?? '';
+}
+
+/**
+ * @param {Record<string, unknown>} fields
+ * @returns {EngagementIds|null} Null while the account is unknown.
+ */
+export function engagementIds(fields) {
+  /** @type {Record<string, string|boolean>} */
+  const ids = {};
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value === 'boolean') ids[name] = value;
+    else if (name === 'visitor_name') ids[name] = idText(value).slice(0, 80);
+    else if (/agent_id$/u.test(name)) ids[name] = agentIdText(value);
+    else ids[name] = idText(value);
+    if (ids[name] === '') delete ids[name];
+  }
+  return ids.account_id ? /** @type {EngagementIds} */ (ids) : null;
+}
+
+/**
+ * Ids that a page was given in its own address: how the launcher, an own window and a plain page
+ * without LivePerson say them.
+ *
+ * @param {URLSearchParams} query
+ */
+export function idsFromQuery(query) {
+  return engagementIds({
+    account_id: query.get('accountId'),
+    rt_session_id: query.get('rtSessionId'),
+    window_session_id: query.get('sessionId'),
+    conversation_id: query.get('conversationId'),
+    agent_id: query.get('agentId'),
+    chatting_agent_id: query.get('chattingAgentId'),
+    visitor_id: query.get('visitorId'),
+    participant_visitor_id: query.get('participantVisitorId'),
+    visitor_name: query.get('visitorName'),
+    channel: query.get('channel'),
+  });
+}
+
+/**
+ * Wait for a host's SDK: its script may come late, or be blocked.
+ *
+ * @template T
+ * @param {() => T|undefined} look
+ * @param {number} patienceMs
+ * @returns {Promise<T|null>} Null when it did not come.
+ */
+export async function sdkWhenThere(look, patienceMs) {
+  const until = performance.now() + patienceMs;
+  for (;;) {
+    const sdk = look();
+    if (sdk) return sdk;
+    if (performance.now() > until) return null;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * The launcher as the framed widget sees it. The launcher says its origin in the frame's address;
+ * only that origin is listened to and spoken to, and only surfaces are spoken of, no persons.
+ */
+export class FrameHost extends EventTarget {
+  /** Whether the launcher shows the frame; a page without launcher is always open. */
+  open = true;
+  #origin;
+  #shown = '';
+
+  /** @param {URLSearchParams} query */
+  constructor(query) {
+    super();
+    const host = query.get('host') ?? '';
+    this.#origin = window.parent !== window && /^https?:\/\/[^/]+$/u.test(host) ? host : '';
+    if (this.#origin) this.open = false;
+  }
+
+  start() {
+    if (!this.#origin) return;
+    window.addEventListener('message', (event) => {
+      if (event.origin !== this.#origin || event.source !== window.parent) return;
+      if (event.data?.type !== 'switchboard.opened') return;
+      this.open = event.data.open === true;
+      this.dispatchEvent(new Event('change'));
+    });
+    this.#post({ type: 'switchboard.ready' });
+  }
+
+  /** @param {'closed'|'ring'|'session'|'over'} what */
+  show(what) {
+    if (what === this.#shown) return;
+    this.#shown = what;
+    this.#post({ type: 'switchboard.show', what });
+  }
+
+  /** @param {Record<string, unknown>} data */
+  #post(data) {
+    if (this.#origin) window.parent.postMessage(data, this.#origin);
+  }
+}

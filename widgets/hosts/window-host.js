@@ -1,0 +1,112 @@
+import { engagementIds, idsFromQuery, sdkWhenThere } from './engagement-ids.js';
+
+/** @typedef {import('./engagement-ids.js').EngagementIds} EngagementIds */
+
+/**
+ * The engagement window as the widget sees it: `lpTag.LPWidgetSDK`, or the page's own address
+ * where the launcher or an own window framed it. It emits `change`.
+ */
+export class WindowHost extends EventTarget {
+  status = 'waiting';
+  /** Whether the host shows the widget to the person. */
+  shown = true;
+  #query;
+  /** @type {any} */
+  #sdk = null;
+  /** @type {Record<string, any>} */
+  #data = {};
+  #scheduled = 0;
+
+  /** @param {URLSearchParams} query */
+  constructor(query) {
+    super();
+    this.#query = query;
+  }
+
+  /**
+   * @param {boolean} framedByWindow Whether LivePerson's window frames this page.
+   * @param {number} [patienceMs]
+   */
+  async start(framedByWindow, patienceMs = 8_000) {
+    const host = /** @type {any} */ (globalThis);
+    const namespace = framedByWindow
+      ? await sdkWhenThere(() => host.lpTag?.LPWidgetSDK, patienceMs)
+      : null;
+    if (!namespace) {
+      this.status = framedByWindow && !idsFromQuery(this.#query) ? 'absent' : 'plain';
+      this.#changed();
+      return;
+    }
+    const events = namespace.API?.events ?? {};
+    /** @type {Record<string, {func: (event: any) => void, context: unknown}>} */
+    const bind = {};
+    const names = [
+      events.CONVERSATION_INFO ?? 'conversationInfo',
+      events.ENGAGEMENT_INFO,
+      events.PARTICIPANTS ?? 'participants',
+      events.UI_WIDGET ?? 'uiWidget',
+      events.UI_WINDOW ?? 'uiWindow',
+    ];
+    for (const name of names) {
+      // Older windows lack some events: bind only what is named.
+      if (name) bind[name] = { func: (event) => this.#onEvent(name, event), context: this };
+    }
+    this.#sdk = namespace.init({ bind });
+    this.status = 'ready';
+    this.#changed();
+  }
+
+  /** @returns {EngagementIds|null} Null until there is a conversation. */
+  get ids() {
+    const given = idsFromQuery(this.#query);
+    const conversation = this.#data.conversationInfo ?? {};
+    const engagement = this.#data.engagementInfo ?? {};
+    const people = Array.isArray(this.#data.participants) ? this.#data.participants : [];
+    const agent = people.find((one) => one?.type === 'agent');
+    const visitor = people.find((one) => one?.type === 'visitor');
+    const ids = engagementIds({
+      ...given,
+      account_id: given?.account_id ?? this.#fromQuery('accountId') ?? engagement.site,
+      window_session_id: conversation.sessionId ?? given?.window_session_id,
+      conversation_id: conversation.conversationId ?? given?.conversation_id,
+      chatting_agent_id: agent?.id ?? given?.chatting_agent_id,
+      visitor_id: engagement.svid ?? given?.visitor_id,
+      participant_visitor_id: visitor?.id ?? given?.participant_visitor_id,
+      visitor_name: visitor?.name ?? given?.visitor_name,
+      channel: channelOf(conversation.channelType) ?? given?.channel,
+      is_pop_out: engagement.isPopOut === true,
+    });
+    return ids?.window_session_id || ids?.conversation_id ? ids : null;
+  }
+
+  /** Raise the window's counter: all that the SDK offers. @param {string} text */
+  notify(text) {
+    this.#sdk?.notify?.({ content: text });
+  }
+
+  /** @param {string} key */
+  #fromQuery(key) {
+    return this.#sdk?.getQuery?.(key) || undefined;
+  }
+
+  /**
+   * @param {string} name
+   * @param {any} event
+   */
+  #onEvent(name, event) {
+    this.#data[name] = event?.data ?? event;
+    const { uiWidget, uiWindow } = this.#data;
+    this.shown = uiWidget?.isShown !== false && uiWindow?.isMaximized !== false;
+    this.#changed();
+  }
+
+  #changed() {
+    clearTimeout(this.#scheduled);
+    this.#scheduled = Number(setTimeout(() => this.dispatchEvent(new Event('change')), 20));
+  }
+}
+
+/** @param {unknown} value */
+function channelOf(value) {
+  return value === 'chat' || value === 'messaging' ? value : undefined;
+}

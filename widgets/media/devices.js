@@ -1,0 +1,140 @@
+import { troubleBeforehand, troubleOf } from './trouble.js';
+
+/** @typedef {import('./trouble.js').Trouble} Trouble */
+/** @typedef {'microphone'|'camera'} DeviceSource */
+/** @typedef {{track: MediaStreamTrack|null, trouble: Trouble|null}} Opened */
+
+const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audiooutput' };
+
+/**
+ * Open microphone and, when wanted, camera. One question to the person when both are free; when
+ * that fails each is tried alone, so that a missing camera never costs the voice.
+ *
+ * @param {boolean} withCamera
+ * @returns {Promise<{microphone: Opened, camera: Opened}>}
+ */
+export async function openDevices(withCamera) {
+  /** @type {Opened} */
+  const none = { track: null, trouble: null };
+  const beforehand = troubleBeforehand();
+  if (beforehand) {
+    const closed = { track: null, trouble: beforehand };
+    return { microphone: closed, camera: withCamera ? closed : none };
+  }
+  if (withCamera) {
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia({
+        audio: microphoneWish(),
+        video: cameraWish(),
+      });
+      return {
+        microphone: { track: stream.getAudioTracks()[0] ?? null, trouble: null },
+        camera: { track: stream.getVideoTracks()[0] ?? null, trouble: null },
+      };
+    } catch {
+      // One of them is not to be had; find out which.
+    }
+  }
+  const microphone = await openDevice('microphone');
+  return { microphone, camera: withCamera ? await openDevice('camera') : none };
+}
+
+/**
+ * @param {DeviceSource} source
+ * @param {MediaTrackConstraints} [extra]
+ * @returns {Promise<Opened>}
+ */
+export async function openDevice(source, extra = {}) {
+  const beforehand = troubleBeforehand();
+  if (beforehand) return { track: null, trouble: beforehand };
+  const asked = performance.now();
+  const wish = source === 'camera' ? { ...cameraWish(), ...extra } : { ...microphoneWish(), ...extra };
+  try {
+    const stream = await navigator.mediaDevices.getUserMedia(
+      source === 'camera' ? { video: wish } : { audio: wish },
+    );
+    return { track: stream.getTracks()[0] ?? null, trouble: null };
+  } catch (error) {
+    return { track: null, trouble: troubleOf(error, source, performance.now() - asked) };
+  }
+}
+
+/**
+ * @returns {Promise<Opened>} `trouble` is null when the person merely closed the chooser.
+ */
+export async function openScreen() {
+  if (!navigator.mediaDevices?.getDisplayMedia) return { track: null, trouble: 'no_webrtc' };
+  const asked = performance.now();
+  try {
+    const stream = await navigator.mediaDevices.getDisplayMedia({
+      video: { frameRate: { max: 15 } },
+      audio: false,
+    });
+    const track = stream.getVideoTracks()[0] ?? null;
+    if (track) track.contentHint = 'detail';
+    return { track, trouble: null };
+  } catch (error) {
+    const trouble = troubleOf(error, 'display-capture', performance.now() - asked);
+    return { track: null, trouble: trouble === 'refused' ? null : trouble };
+  }
+}
+
+/**
+ * @param {DeviceSource|'speaker'} source
+ * @returns {Promise<MediaDeviceInfo[]>}
+ */
+export async function listDevices(source) {
+  const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+  return all.filter((device) => device.kind === KINDS[source] && device.deviceId !== '');
+}
+
+/**
+ * @param {DeviceSource|'speaker'} source
+ * @returns {string} The id chosen last, or empty.
+ */
+export function rememberedDevice(source) {
+  try {
+    return localStorage.getItem(`switchboard.device.${source}`) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * @param {DeviceSource|'speaker'} source
+ * @param {string} deviceId
+ */
+export function rememberDevice(source, deviceId) {
+  try {
+    localStorage.setItem(`switchboard.device.${source}`, deviceId);
+  } catch {
+    // Storage is refused in this frame: the choice lasts as long as the page.
+  }
+}
+
+/** @returns {MediaTrackConstraints} */
+function microphoneWish() {
+  return {
+    echoCancellation: true,
+    noiseSuppression: true,
+    autoGainControl: true,
+    ...preferred('microphone'),
+  };
+}
+
+/** @returns {MediaTrackConstraints} */
+function cameraWish() {
+  return {
+    width: { ideal: 1280 },
+    height: { ideal: 720 },
+    frameRate: { ideal: 30, max: 30 },
+    facingMode: 'user',
+    ...preferred('camera'),
+  };
+}
+
+/** @param {DeviceSource} source */
+function preferred(source) {
+  const id = rememberedDevice(source);
+  return id ? { deviceId: { ideal: id } } : {};
+}

@@ -1,0 +1,196 @@
+import { openDevice, openDevices, openScreen, rememberDevice } from './devices.js';
+
+/** @typedef {import('./trouble.js').Trouble} Trouble */
+/** @typedef {import('./devices.js').DeviceSource} DeviceSource */
+/** @typedef {'microphone'|'camera'|'screen'} Source */
+/** @typedef {Record<Source, boolean>} Publishing */
+
+/**
+ * This person's microphone, camera and screen: opened once, kept from the preview through the
+ * whole session and across peer connections. `stop()` gives the devices back.
+ */
+export class LocalMedia {
+  /** @type {Record<Source, MediaStreamTrack|null>} */
+  tracks = { microphone: null, camera: null, screen: null };
+  /** @type {Record<Source, Trouble|null>} */
+  troubles = { microphone: null, camera: null, screen: null };
+  /** Whether a device is being opened: the person may be looking at the browser's question. */
+  opening = false;
+  /** The camera shown in the mirror: it lives as long as the camera track. @type {MediaStream|null} */
+  mirror = null;
+  facing = 'user';
+  #muted = false;
+  #onChange;
+  /** @type {Promise<void>|null} */
+  #opened = null;
+  /** Rises with `stop()`, so that a device opened for an earlier session is given back. */
+  #generation = 0;
+
+  /** @param {() => void} onChange */
+  constructor(onChange) {
+    this.#onChange = onChange;
+    navigator.mediaDevices?.addEventListener?.('devicechange', () => this.#onChange());
+  }
+
+  /** @returns {Publishing} What is really being sent now. */
+  get publishing() {
+    return {
+      microphone: this.tracks.microphone !== null && !this.#muted,
+      camera: this.tracks.camera !== null,
+      screen: this.tracks.screen !== null,
+    };
+  }
+
+  get live() {
+    return Object.values(this.tracks).some((track) => track !== null);
+  }
+
+  /**
+   * Open the devices once; later calls add the camera if it is wanted and missing.
+   *
+   * @param {boolean} withCamera
+   * @returns {Promise<void>}
+   */
+  async open(withCamera) {
+    if (this.#opened) {
+      await this.#opened;
+      if (withCamera && !this.tracks.camera && !this.troubles.camera) await this.setCamera(true);
+      return;
+    }
+    this.#opened = this.#openBoth(withCamera);
+    await this.#opened;
+  }
+
+  /** @param {boolean} withCamera */
+  async #openBoth(withCamera) {
+    const generation = this.#generation;
+    this.opening = true;
+    this.#onChange();
+    const { microphone, camera } = await openDevices(withCamera);
+    if (generation !== this.#generation) {
+      microphone.track?.stop();
+      camera.track?.stop();
+      return;
+    }
+    this.opening = false;
+    this.troubles.microphone = microphone.trouble;
+    this.troubles.camera = camera.trouble;
+    this.#adopt('microphone', microphone.track);
+    this.#adopt('camera', camera.track);
+    this.#onChange();
+  }
+
+  /** @param {boolean} on */
+  async setMicrophone(on) {
+    if (on && !this.tracks.microphone) await this.#reopen('microphone');
+    this.#muted = !on;
+    if (this.tracks.microphone) this.tracks.microphone.enabled = on;
+    this.#onChange();
+  }
+
+  /** Off gives the camera back, so that its light goes out. @param {boolean} on */
+  async setCamera(on) {
+    if (on) await this.#reopen('camera', { facingMode: this.facing });
+    else this.#drop('camera');
+    this.#onChange();
+  }
+
+  /** Front and back camera of a phone. */
+  async switchCamera() {
+    this.facing = this.facing === 'user' ? 'environment' : 'user';
+    this.#drop('camera');
+    await this.#reopen('camera', { facingMode: { ideal: this.facing }, deviceId: undefined });
+    this.#onChange();
+  }
+
+  /**
+   * @param {DeviceSource} source
+   * @param {string} deviceId
+   */
+  async choose(source, deviceId) {
+    rememberDevice(source, deviceId);
+    const wanted = source === 'microphone' || this.tracks.camera !== null;
+    if (!wanted) return;
+    this.#drop(source);
+    await this.#reopen(source, { deviceId: { exact: deviceId } });
+    this.#onChange();
+  }
+
+  /** @param {boolean} on */
+  async setScreen(on) {
+    if (on && !this.tracks.screen) {
+      const { track, trouble } = await openScreen();
+      this.troubles.screen = trouble;
+      this.#adopt('screen', track);
+    } else if (!on) {
+      this.#drop('screen');
+    }
+    this.#onChange();
+  }
+
+  stop() {
+    this.#generation += 1;
+    for (const source of /** @type {Source[]} */ (['microphone', 'camera', 'screen'])) {
+      this.#drop(source);
+      this.troubles[source] = null;
+    }
+    this.#opened = null;
+    this.opening = false;
+    this.#muted = false;
+    this.#onChange();
+  }
+
+  /**
+   * @param {DeviceSource} source
+   * @param {MediaTrackConstraints} [extra]
+   */
+  async #reopen(source, extra) {
+    const generation = this.#generation;
+    const { track, trouble } = await openDevice(source, extra);
+    if (generation !== this.#generation) {
+      track?.stop();
+      return;
+    }
+    this.troubles[source] = trouble;
+    if (track) this.#drop(source);
+    this.#adopt(source, track);
+  }
+
+  /**
+   * @param {Source} source
+   * @param {MediaStreamTrack|null} track
+   */
+  #adopt(source, track) {
+    if (!track) return;
+    this.tracks[source] = track;
+    if (source === 'microphone') track.enabled = !this.#muted;
+    if (source === 'camera') this.mirror = new MediaStream([track]);
+    // Fires when the device goes, not when we stop the track ourselves.
+    track.addEventListener('ended', () => void this.#onEnded(source, track));
+  }
+
+  /** @param {Source} source */
+  #drop(source) {
+    const track = this.tracks[source];
+    this.tracks[source] = null;
+    if (source === 'camera') this.mirror = null;
+    track?.stop();
+  }
+
+  /**
+   * The device was unplugged, or the screen's own stop button pressed.
+   *
+   * @param {Source} source
+   * @param {MediaStreamTrack} track
+   */
+  async #onEnded(source, track) {
+    if (this.tracks[source] !== track) return;
+    this.#drop(source);
+    if (source !== 'screen') {
+      const before = this.#muted;
+      await this.#reopen(source);
+      this.#muted = before;
+    }
+    this.#onChange();
+  }
+}

@@ -1,0 +1,162 @@
+import { Peer } from './peer.js';
+import { Reporter } from './report.js';
+
+/** @typedef {import('../channel/channel.js').SignallingChannel} SignallingChannel */
+/** @typedef {import('../channel/refusal.js').Refusal} Refusal */
+/** @typedef {import('../session/state.js').SessionState} SessionState */
+/** @typedef {import('./peer.js').PeerState} PeerState */
+
+const REPORT_MS = 5_000;
+/** ICE may come back by itself; after this the widget builds a new connection. */
+const PATIENCE_MS = 4_000;
+const RETRY_MS = 1_000;
+
+/**
+ * Keeps one peer connection in line with the session: builds it, negotiates it, replaces it when
+ * the session moved or the path broke, and reports what it measures.
+ *
+ * Owned by `SessionClient`; `close()` closes the peer connection.
+ */
+export class MediaLink {
+  /** @type {Peer|null} */
+  peer = null;
+  /** @type {'idle'|'connecting'|'connected'|'reconnecting'|'failed'} */
+  state = 'idle';
+  #channel;
+  #onChange;
+  /** @type {import('./local-media.js').LocalMedia['tracks']} */
+  #tracks = { microphone: null, camera: null, screen: null };
+  /** The peer whose offer is under way or answered. @type {Peer|null} */
+  #offered = null;
+  #reports = 0;
+  #patience = 0;
+  /** @type {SessionState|null} */
+  #session = null;
+
+  /**
+   * @param {SignallingChannel} channel
+   * @param {() => void} onChange
+   */
+  constructor(channel, onChange) {
+    this.#channel = channel;
+    this.#onChange = onChange;
+  }
+
+  /** Build the connection and its offer while the person still decides. @param {SessionState} session */
+  prepare(session) {
+    this.#session = session;
+    void this.#build(session)?.prepare();
+  }
+
+  /** Offer once for each peer connection; harmless when already done. @param {SessionState} session */
+  negotiate(session) {
+    this.#session = session;
+    const peer = this.#build(session);
+    if (!peer || peer === this.#offered) return;
+    this.#offered = peer;
+    this.#setState(this.state === 'idle' ? 'connecting' : 'reconnecting');
+    void this.#exchange(peer);
+  }
+
+  /** @param {import('./local-media.js').LocalMedia['tracks']} tracks */
+  async setTracks(tracks) {
+    this.#tracks = tracks;
+    await this.peer?.setTracks(tracks);
+  }
+
+  close() {
+    this.#drop();
+    this.#session = null;
+    this.state = 'idle';
+  }
+
+  /** @param {SessionState} session */
+  #build(session) {
+    if (typeof RTCPeerConnection !== 'function') return null;
+    if (this.peer && this.peer.epoch >= session.epoch) return this.peer;
+    this.#drop();
+    const peer = new Peer(session.media, session.epoch, (state) => this.#onState(peer, state));
+    this.peer = peer;
+    void peer.setTracks(this.#tracks);
+    return peer;
+  }
+
+  /** @param {Peer} peer */
+  async #exchange(peer) {
+    try {
+      const offer = await peer.offer();
+      if (peer !== this.peer) return;
+      const reply = await this.#channel.request({ type: 'media.offer', ...offer });
+      if (peer !== this.peer) return;
+      await peer.answer(reply.sdp);
+      this.#startReports(peer);
+      this.#onChange();
+    } catch (error) {
+      if (peer !== this.peer) return;
+      const { retryable, code } = /** @type {Partial<Refusal>} */ (error);
+      if (retryable || code === 'stale_epoch') this.#rebuildIn(RETRY_MS);
+      else this.#setState('failed');
+    }
+  }
+
+  /**
+   * @param {Peer} peer
+   * @param {PeerState} state
+   */
+  #onState(peer, state) {
+    if (peer !== this.peer) return;
+    if (state === 'connected') {
+      clearTimeout(this.#patience);
+      this.#setState('connected');
+    } else if (state === 'disconnected') {
+      this.#setState('reconnecting');
+      this.#rebuildIn(PATIENCE_MS);
+    } else if (state === 'failed') {
+      this.#setState('reconnecting');
+      this.#rebuildIn(0);
+    }
+  }
+
+  /** @param {number} ms */
+  #rebuildIn(ms) {
+    clearTimeout(this.#patience);
+    this.#patience = Number(
+      setTimeout(() => {
+        const session = this.#session;
+        if (!session) return;
+        this.#drop();
+        this.negotiate(session);
+      }, ms),
+    );
+  }
+
+  /** @param {Peer} peer */
+  #startReports(peer) {
+    const reporter = new Reporter();
+    clearInterval(this.#reports);
+    this.#reports = Number(
+      setInterval(async () => {
+        const slots = await reporter.measure(peer);
+        if (peer === this.peer && slots.length > 0) {
+          this.#channel.tell({ type: 'media.report', slots });
+        }
+      }, REPORT_MS),
+    );
+  }
+
+  #drop() {
+    clearInterval(this.#reports);
+    clearTimeout(this.#patience);
+    const peer = this.peer;
+    this.peer = null;
+    this.#offered = null;
+    peer?.close();
+  }
+
+  /** @param {MediaLink['state']} state */
+  #setState(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.#onChange();
+  }
+}

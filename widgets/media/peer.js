@@ -1,0 +1,149 @@
+import { randomText } from '../channel/resume-memory.js';
+import { addSections } from './sections.js';
+
+/** @typedef {import('../protocol/messages.js').MediaLimits} MediaLimits */
+/** @typedef {import('./local-media.js').Source} Source */
+/** @typedef {'new'|'connecting'|'connected'|'disconnected'|'failed'|'closed'} PeerState */
+
+const SOURCES = /** @type {Source[]} */ (['microphone', 'camera', 'screen']);
+
+/**
+ * One RTCPeerConnection to the relay. It can be built and its offer made before the person has
+ * answered or any device is open: tracks come and go by `replaceTrack`, which negotiates nothing.
+ *
+ * The owner closes it with `close()`; tracks stay with `LocalMedia`.
+ */
+export class Peer {
+  id = randomText(12);
+  /** One stream for each seat: browsers keep lip sync within a stream. @type {MediaStream[]} */
+  seats;
+  /** @type {MediaStream[]} */
+  screens;
+  connection;
+  /** Whether the relay's answer is in place. */
+  answered = false;
+  /** When this peer was built, for the report of times. */
+  builtAt = performance.now();
+  #sections;
+  /** @type {Promise<RTCSessionDescriptionInit>|null} */
+  #offer = null;
+  #onState;
+
+  /**
+   * @param {MediaLimits} limits
+   * @param {number} epoch
+   * @param {(state: PeerState) => void} onState
+   */
+  constructor(limits, epoch, onState) {
+    this.epoch = epoch;
+    this.#onState = onState;
+    this.connection = new RTCPeerConnection({
+      iceServers: limits.ice_servers.map(({ urls, username, credential }) =>
+        username && credential ? { urls, username, credential } : { urls },
+      ),
+      iceTransportPolicy: limits.relay_only ? 'relay' : 'all',
+      bundlePolicy: 'max-bundle',
+    });
+    this.#sections = addSections(this.connection, limits);
+    this.seats = this.#sections.seats.map(
+      ({ audio, video }) => new MediaStream([audio.receiver.track, video.receiver.track]),
+    );
+    this.screens = this.#sections.screens.map(
+      ({ receiver }) => new MediaStream([receiver.track]),
+    );
+    this.connection.onconnectionstatechange = () => {
+      this.#onState(/** @type {PeerState} */ (this.connection.connectionState));
+    };
+  }
+
+  /** Make the offer ahead of its use. */
+  prepare() {
+    this.#offer ??= this.#makeOffer();
+    return this.#offer;
+  }
+
+  /**
+   * The fields of `media.offer`.
+   *
+   * @returns {Promise<Record<string, unknown>>}
+   */
+  async offer() {
+    const { sdp } = await this.prepare();
+    const { send, seats, screens } = this.#sections;
+    return {
+      transport_id: this.id,
+      epoch: this.epoch,
+      sdp,
+      publish: SOURCES.map((source) => ({ mid: send[source].mid, source })),
+      seats: seats.map(({ audio, video }) => ({ audio_mid: audio.mid, video_mid: video.mid })),
+      screens: screens.map(({ mid }) => mid),
+    };
+  }
+
+  /** @param {string} sdp */
+  async answer(sdp) {
+    await this.connection.setRemoteDescription({ type: 'answer', sdp });
+    this.answered = true;
+  }
+
+  /**
+   * Send these tracks from now on; null sends nothing.
+   *
+   * @param {Record<Source, MediaStreamTrack|null>} tracks
+   */
+  async setTracks(tracks) {
+    await Promise.all(
+      SOURCES.map(async (source) => {
+        const { sender } = this.#sections.send[source];
+        if (sender.track !== tracks[source]) await sender.replaceTrack(tracks[source]);
+      }),
+    );
+  }
+
+  /**
+   * Turn encodings nobody needs off, and back on.
+   *
+   * @param {string} source
+   * @param {readonly string[]} rids
+   */
+  async setLayers(source, rids) {
+    const sender = this.#sections.send[/** @type {Source} */ (source)]?.sender;
+    if (!sender) return;
+    const parameters = sender.getParameters();
+    const layered = parameters.encodings.filter(({ rid }) => rid);
+    if (layered.length === 0) return;
+    for (const encoding of layered) encoding.active = rids.includes(encoding.rid ?? '');
+    await sender.setParameters(parameters);
+  }
+
+  /**
+   * @returns {{kind: 'seat'|'screen', index: number, mids: string[]}[]} Slots and their sections.
+   */
+  slots() {
+    const { seats, screens } = this.#sections;
+    return [
+      ...seats.map(({ audio, video }, index) => ({
+        kind: /** @type {const} */ ('seat'),
+        index,
+        mids: [audio.mid ?? '', video.mid ?? ''],
+      })),
+      ...screens.map(({ mid }, index) => ({
+        kind: /** @type {const} */ ('screen'),
+        index,
+        mids: [mid ?? ''],
+      })),
+    ];
+  }
+
+  close() {
+    this.connection.onconnectionstatechange = null;
+    this.connection.close();
+  }
+
+  async #makeOffer() {
+    const offer = await this.connection.createOffer();
+    await this.connection.setLocalDescription(offer);
+    // Candidates are not waited for: the relay finds the widget by its first check.
+    return offer;
+  }
+}

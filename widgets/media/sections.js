@@ -1,0 +1,88 @@
+/** @typedef {import('./local-media.js').Source} Source */
+
+/**
+ * The sections of the one offer, in the order of the contract: what is sent, then the seats, then
+ * the screen slots. All stand in the first offer, so nothing is ever renegotiated.
+ *
+ * @typedef {object} Sections
+ * @property {Record<Source, RTCRtpTransceiver>} send
+ * @property {{audio: RTCRtpTransceiver, video: RTCRtpTransceiver}[]} seats
+ * @property {RTCRtpTransceiver[]} screens
+ */
+
+/** @type {RTCRtpEncodingParameters[]} */
+const CAMERA_LAYERS = [
+  { rid: 'l', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+  { rid: 'm', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+  { rid: 'h', scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
+];
+/** @type {RTCRtpEncodingParameters[]} */
+const SCREEN_LAYERS = [{ scaleResolutionDownBy: 1, maxBitrate: 2_500_000, maxFramerate: 15 }];
+
+/**
+ * @param {RTCPeerConnection} connection
+ * @param {{seats: number, screens: number}} limits
+ * @returns {Sections}
+ */
+export function addSections(connection, limits) {
+  const voice = new MediaStream();
+  const show = new MediaStream();
+  /** @param {'audio'|'video'} kind @param {RTCRtpTransceiverInit} init */
+  const add = (kind, init) => {
+    const transceiver = connection.addTransceiver(kind, init);
+    preferCodecs(transceiver, kind, init.direction === 'recvonly');
+    return transceiver;
+  };
+  const microphone = add('audio', { direction: 'sendonly', streams: [voice] });
+  const camera = add('video', {
+    direction: 'sendonly',
+    streams: [voice],
+    sendEncodings: CAMERA_LAYERS,
+  });
+  const screen = add('video', {
+    direction: 'sendonly',
+    streams: [show],
+    sendEncodings: SCREEN_LAYERS,
+  });
+  const seats = Array.from({ length: limits.seats }, () => ({
+    audio: add('audio', { direction: 'recvonly' }),
+    video: add('video', { direction: 'recvonly' }),
+  }));
+  const screens = Array.from({ length: limits.screens }, () =>
+    add('video', { direction: 'recvonly' }),
+  );
+  return { send: { microphone, camera, screen }, seats, screens };
+}
+
+/**
+ * Offer only what the relay forwards: Opus, VP8, H.264 constrained baseline, and repair. It keeps
+ * an offer of many sections small.
+ *
+ * @param {RTCRtpTransceiver} transceiver
+ * @param {'audio'|'video'} kind
+ * @param {boolean} receives
+ */
+function preferCodecs(transceiver, kind, receives) {
+  if (!transceiver.setCodecPreferences) return;
+  const side = receives ? RTCRtpReceiver : RTCRtpSender;
+  const all = side.getCapabilities(kind)?.codecs ?? [];
+  const wanted = all.filter(({ mimeType, sdpFmtpLine = '' }) => {
+    switch (mimeType.toLowerCase()) {
+      case 'audio/opus':
+      case 'video/vp8':
+      case 'video/rtx':
+        return true;
+      case 'video/h264':
+        return /packetization-mode=1/.test(sdpFmtpLine) && /42e0/i.test(sdpFmtpLine);
+      default:
+        return false;
+    }
+  });
+  const first = wanted.filter(({ mimeType }) => /vp8|opus/i.test(mimeType));
+  const rest = wanted.filter((codec) => !first.includes(codec));
+  try {
+    transceiver.setCodecPreferences([...first, ...rest]);
+  } catch {
+    // Some browsers refuse a list that leaves out a codec of theirs; their own list will do.
+  }
+}

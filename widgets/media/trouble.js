@@ -1,0 +1,74 @@
+/**
+ * What can stand between a person and their camera or microphone.
+ *
+ * @typedef {'refused'|'blocked_by_frame'|'no_device'|'busy'|'insecure'|'no_webrtc'|'failed'} Trouble
+ */
+
+/**
+ * Trouble that is certain before anything is asked of the browser.
+ *
+ * @returns {Trouble|null}
+ */
+export function troubleBeforehand() {
+  if (typeof RTCPeerConnection !== 'function') return 'no_webrtc';
+  if (!globalThis.isSecureContext) return 'insecure';
+  if (!navigator.mediaDevices?.getUserMedia) return 'no_webrtc';
+  if (!frameAllows('microphone')) return 'blocked_by_frame';
+  return null;
+}
+
+/**
+ * Whether the page that frames this one lets it use a feature. Browsers that cannot say: true.
+ *
+ * @param {'camera'|'microphone'|'display-capture'|'fullscreen'} feature
+ */
+export function frameAllows(feature) {
+  const page = /** @type {any} */ (document);
+  const policy = page.permissionsPolicy ?? page.featurePolicy;
+  return policy?.allowsFeature ? Boolean(policy.allowsFeature(feature)) : true;
+}
+
+/**
+ * @param {unknown} error What getUserMedia or getDisplayMedia rejected with.
+ * @param {'camera'|'microphone'|'display-capture'} feature
+ * @param {number} elapsedMs How long the browser took to refuse.
+ * @returns {Trouble}
+ */
+export function troubleOf(error, feature, elapsedMs) {
+  const name = error instanceof Error || error instanceof DOMException ? error.name : '';
+  switch (name) {
+    case 'NotAllowedError':
+    case 'SecurityError':
+      if (!frameAllows(feature)) return 'blocked_by_frame';
+      // Browsers that cannot say what the frame allows refuse without asking: nobody is that fast.
+      return cannotSay() && window.top !== window.self && elapsedMs < 80
+        ? 'blocked_by_frame'
+        : 'refused';
+    case 'NotFoundError':
+    case 'DevicesNotFoundError':
+    case 'OverconstrainedError':
+      return 'no_device';
+    case 'NotReadableError':
+    case 'AbortError':
+    case 'TrackStartError':
+      return 'busy';
+    default:
+      return 'failed';
+  }
+}
+
+function cannotSay() {
+  const page = /** @type {any} */ (document);
+  return !(page.permissionsPolicy ?? page.featurePolicy)?.allowsFeature;
+}
+
+/**
+ * The word the agent's side is told, for a trouble of the consumer.
+ *
+ * @param {Trouble} trouble
+ * @returns {'camera_blocked'|'no_camera'|'no_webrtc'|'insecure'}
+ */
+export function troubleWord(trouble) {
+  if (trouble === 'no_webrtc' || trouble === 'insecure') return trouble;
+  return trouble === 'no_device' ? 'no_camera' : 'camera_blocked';
+}

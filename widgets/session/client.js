@@ -1,0 +1,345 @@
+import { SignallingChannel } from '../channel/channel.js';
+import { Refusal } from '../channel/refusal.js';
+import { LocalMedia } from '../media/local-media.js';
+import { MediaLink } from '../media/media-link.js';
+import { troubleWord } from '../media/trouble.js';
+import { reduce } from './reduce.js';
+import { may } from './select.js';
+import { INITIAL } from './state.js';
+
+/** @typedef {import('../protocol/messages.js').BrokerMessage} BrokerMessage */
+/** @typedef {import('../channel/channel.js').Link} Link */
+/** @typedef {import('../channel/resume-memory.js').ResumeMemory} ResumeMemory */
+/** @typedef {import('../media/trouble.js').Trouble} Trouble */
+/** @typedef {'video'|'voice'} Mode */
+
+/**
+ * @typedef {object} ClientOptions
+ * @property {string} surface
+ * @property {() => Promise<Record<string, unknown>>} introduce
+ *   What a hello carries beside its resume token: token, engagement, claim secret, name.
+ * @property {ResumeMemory} memory
+ * @property {string} [url] Address of the WebSocket; the page's own gateway by default.
+ */
+
+const FOR_GOOD = new Set([4401, 4404, 4410]);
+
+/**
+ * One widget's part in a session: what the broker said (`state`), how the connection stands
+ * (`link`), this person's devices (`media`) and what one may do about it (the methods). It emits
+ * `change` once for everything that happened in one turn of the event loop.
+ *
+ * Owned by a widget element, which calls `connect()` and `close()`.
+ */
+export class SessionClient extends EventTarget {
+  state = INITIAL;
+  /** @type {Link} */
+  link = { status: 'idle', code: 0, refusal: null };
+  media = new LocalMedia(() => this.#onMedia());
+  /** Whether what the widget shows is visible to the person. */
+  visible = true;
+  #options;
+  #channel;
+  #mediaLink;
+  #resumed = false;
+  #scheduled = false;
+  /** @type {string} */
+  #published = '';
+
+  /** @param {ClientOptions} options */
+  constructor(options) {
+    super();
+    this.#options = options;
+    this.#channel = new SignallingChannel({
+      url: options.url ?? `${location.origin.replace(/^http/, 'ws')}/v1/connect`,
+      greet: (lastSeq) => this.#greet(lastSeq),
+      onMessage: (message) => this.#onMessage(message),
+      onLink: (link) => this.#onLink(link),
+      mayRetry: (code) => this.#mayRetry(code),
+    });
+    this.#mediaLink = new MediaLink(this.#channel, () => this.#changed());
+  }
+
+  /** The peer connection that is in use, for the views that show it. */
+  get peer() {
+    return this.#mediaLink.peer;
+  }
+
+  /** `idle`, `connecting`, `connected`, `reconnecting` or `failed`. */
+  get mediaState() {
+    return this.#mediaLink.state;
+  }
+
+  get session() {
+    return this.state.session;
+  }
+
+  connect() {
+    this.#channel.connect();
+  }
+
+  close() {
+    this.#mediaLink.close();
+    this.media.stop();
+    this.#channel.close();
+  }
+
+  /** @param {Mode} mode */
+  start(mode) {
+    void this.media.open(mode === 'video');
+    return this.#ask({ type: 'session.start', mode });
+  }
+
+  /** @param {Mode} mode */
+  invite(mode) {
+    return this.#ask({ type: 'invitation.send', mode });
+  }
+
+  cancelInvitation() {
+    return this.#ask({ type: 'invitation.cancel' });
+  }
+
+  /**
+   * Take part. The offer travels right behind the answer to the invitation, before any device is
+   * open: the tracks join when they are ready.
+   *
+   * @param {Mode} mode
+   */
+  async accept(mode) {
+    const session = this.session;
+    if (!session?.invitation) throw new Refusal('no_invitation', 'Nobody is inviting.', false);
+    const opened = this.media.open(mode === 'video');
+    const accepted = this.#ask({
+      type: 'invitation.accept',
+      invitation_id: session.invitation.invitation_id,
+      mode,
+    });
+    this.#mediaLink.negotiate(session);
+    try {
+      await accepted;
+    } catch (error) {
+      this.#mediaLink.close();
+      void opened.then(() => this.media.stop());
+      throw error;
+    }
+  }
+
+  /** @param {string} [reason] */
+  decline(reason) {
+    const invitation = this.session?.invitation;
+    if (!invitation) return Promise.resolve(null);
+    return this.#ask({
+      type: 'invitation.decline',
+      invitation_id: invitation.invitation_id,
+      ...(reason ? { reason } : {}),
+    });
+  }
+
+  /** Tell the agent what stands between the consumer and the camera. @param {Trouble} trouble */
+  reportTrouble(trouble) {
+    this.#channel.tell({ type: 'invitation.trouble', trouble: troubleWord(trouble) });
+  }
+
+  leave() {
+    return this.#ask({ type: 'session.leave' });
+  }
+
+  end() {
+    return this.#ask({ type: 'session.end' });
+  }
+
+  /** @param {Mode} mode */
+  async setMode(mode) {
+    await this.#ask({ type: 'media.mode', mode });
+    await this.media.setCamera(mode === 'video');
+  }
+
+  /**
+   * @param {string} name May be empty.
+   * @returns {Promise<{url: string, guest_invitation_id: string}>}
+   */
+  inviteGuest(name) {
+    return this.#ask({ type: 'guest.invite', ...(name ? { name } : {}) });
+  }
+
+  /** @param {string} id */
+  revokeGuest(id) {
+    return this.#ask({ type: 'guest.revoke', guest_invitation_id: id });
+  }
+
+  /**
+   * @param {'admit'|'refuse'|'remove'} verb
+   * @param {string} participantId
+   */
+  moderate(verb, participantId) {
+    return this.#ask({ type: `participant.${verb}`, participant_id: participantId });
+  }
+
+  /**
+   * @param {string} participantId
+   * @param {('microphone'|'camera'|'screen')[]} sources
+   */
+  mute(participantId, sources) {
+    return this.#ask({ type: 'participant.mute', participant_id: participantId, sources });
+  }
+
+  /** @param {string} participantId */
+  handOver(participantId) {
+    return this.#ask({ type: 'session.hand_over', participant_id: participantId });
+  }
+
+  /** @param {Record<string, unknown>} engagement */
+  updateEngagement(engagement) {
+    this.#channel.tell({ type: 'engagement.update', engagement });
+  }
+
+  /** @param {boolean} visible */
+  setVisible(visible) {
+    if (visible === this.visible) return;
+    this.visible = visible;
+    if (this.link.status === 'open') this.#channel.tell({ type: 'surface.update', visible });
+  }
+
+  /** @param {{kind: string, index: number, width: number, height: number}[]} slots */
+  view(slots) {
+    if (this.peer?.answered) this.#channel.tell({ type: 'media.view', slots });
+  }
+
+  /** The person has read why it is over. */
+  dismiss() {
+    this.state = { ...this.state, over: null };
+    this.#changed();
+  }
+
+  /** @param {Record<string, unknown> & {type: string}} message */
+  #ask(message) {
+    return this.#channel.request(message);
+  }
+
+  /** @param {number} lastSeq */
+  async #greet(lastSeq) {
+    const { surface, memory, introduce } = this.#options;
+    const resume = this.state.resume ?? memory.get('resume');
+    this.#resumed = resume !== null;
+    const place = { surface, visible: this.visible };
+    if (resume === null) return { ...place, ...(await introduce()) };
+    // The ordinary token goes along: it decides when the session is over by now.
+    const self = await introduce().catch(() => ({}));
+    return { ...place, ...self, resume, last_seq: this.session ? lastSeq : 0 };
+  }
+
+  /** @param {number} code */
+  #mayRetry(code) {
+    if (FOR_GOOD.has(code) && this.#resumed) {
+      // What we wanted to come back to is gone; come as if for the first time.
+      this.#forget();
+      return true;
+    }
+    return undefined;
+  }
+
+  #forget() {
+    this.#options.memory.set('resume', null);
+    this.#channel.forgetSequence();
+    if (this.session) {
+      const welcome = { type: 'connection.welcome', role: this.state.role, in_session: false };
+      this.state = reduce(this.state, /** @type {any} */ (welcome), Date.now());
+      this.#settle();
+    }
+  }
+
+  /** @param {Link} link */
+  #onLink(link) {
+    this.link = link;
+    if (link.status === 'open') this.#published = '';
+    if (link.status === 'closed') {
+      this.#mediaLink.close();
+      this.media.stop();
+    }
+    this.#changed();
+  }
+
+  /** @param {BrokerMessage} message */
+  #onMessage(message) {
+    const before = this.state;
+    this.state = reduce(before, message, Date.now());
+    const { session, resume } = this.state;
+    if (session && keepable(session)) this.#options.memory.set('resume', resume);
+    else if (before.session && !session) this.#forget();
+    switch (message.type) {
+      case 'participant.muted':
+        void this.#stopSources(message.sources);
+        break;
+      case 'rights.changed':
+        void this.#stopSources(forbidden(this.state));
+        break;
+      case 'media.layers':
+        void this.peer?.setLayers(message.source, message.rids);
+        break;
+      default:
+    }
+    this.#settle();
+    this.#changed();
+  }
+
+  /** Bring devices and peer connection in line with where this person stands. */
+  #settle() {
+    const session = this.session;
+    if (session?.attendance === 'present' || session?.attendance === 'reconnecting') {
+      void this.media.open(session.mode === 'video' && may(session, 'send_video'));
+      this.#mediaLink.negotiate(session);
+      this.#publish();
+    } else if (session?.attendance === 'invited') {
+      this.#mediaLink.prepare(session);
+    } else {
+      this.#mediaLink.close();
+      if (!session || session.attendance === 'elsewhere') this.media.stop();
+    }
+  }
+
+  #onMedia() {
+    void this.#mediaLink.setTracks(this.media.tracks);
+    this.#publish();
+    this.#changed();
+  }
+
+  #publish() {
+    if (!this.peer || this.link.status !== 'open') return;
+    if (this.session?.attendance !== 'present') return;
+    const text = `${this.peer.id} ${JSON.stringify(this.media.publishing)}`;
+    if (text === this.#published) return;
+    this.#published = text;
+    this.#channel.tell({ type: 'media.publish', ...this.media.publishing });
+  }
+
+  /** @param {readonly string[]} sources */
+  async #stopSources(sources) {
+    const { publishing } = this.media;
+    if (sources.includes('microphone')) await this.media.setMicrophone(false);
+    if (sources.includes('camera') && publishing.camera) await this.media.setCamera(false);
+    if (sources.includes('screen') && publishing.screen) await this.media.setScreen(false);
+  }
+
+  #changed() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.dispatchEvent(new Event('change'));
+    });
+  }
+}
+
+/** @param {import('./state.js').SessionState} session */
+function keepable({ attendance }) {
+  return attendance === 'present' || attendance === 'reconnecting' || attendance === 'lobby';
+}
+
+/** @param {import('./state.js').WidgetState} state */
+function forbidden({ session }) {
+  if (!session) return [];
+  const rights = { microphone: 'send_audio', camera: 'send_video', screen: 'send_screen' };
+  return Object.entries(rights)
+    .filter(([, capability]) => !may(session, capability))
+    .map(([source]) => source);
+}

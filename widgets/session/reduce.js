@@ -1,0 +1,163 @@
+/** @typedef {import('../protocol/messages.js').BrokerMessage} BrokerMessage */
+/** @typedef {import('./state.js').WidgetState} WidgetState */
+/** @typedef {import('./state.js').SessionState} SessionState */
+
+/**
+ * The widget's state after one more message. Pure; unknown messages change nothing, a repeated
+ * message changes nothing more.
+ *
+ * @param {WidgetState} state
+ * @param {BrokerMessage} message
+ * @param {number} now The widget's clock in milliseconds.
+ * @returns {WidgetState}
+ */
+export function reduce(state, message, now) {
+  switch (message.type) {
+    case 'connection.welcome': {
+      // A snapshot follows at once when there is a session; otherwise what was known is over.
+      const known = message.in_session ? state : over(state, 'lost', 'session', now);
+      return { ...known, role: message.role };
+    }
+    case 'reach.changed':
+      return { ...state, reach: message.consumer };
+    case 'resume.renewed':
+      return { ...state, resume: message.resume };
+    case 'session.snapshot':
+      return { ...state, session: fromSnapshot(state.session, message, now), over: null };
+    case 'session.left':
+      return over(state, message.reason, 'me', now);
+    case 'session.ended':
+      return over(state, message.reason, 'session', now);
+    default: {
+      if (!state.session) return state;
+      const session = inSession(state.session, message, now);
+      if (message.type !== 'participant.muted') {
+        return session === state.session ? state : { ...state, session };
+      }
+      const count = (state.muted?.count ?? 0) + 1;
+      return {
+        ...state,
+        muted: { by: message.by_participant_id, sources: message.sources, count },
+      };
+    }
+  }
+}
+
+/**
+ * @param {SessionState} session
+ * @param {BrokerMessage} message
+ * @param {number} now
+ * @returns {SessionState}
+ */
+function inSession(session, message, now) {
+  switch (message.type) {
+    case 'invitation.changed':
+      return {
+        ...session,
+        invitation: message.invitation,
+        invitationUntil: now + message.invitation.expires_in_ms,
+      };
+    case 'invitation.elsewhere':
+      if (session.invitation?.invitation_id !== message.invitation_id) return session;
+      return { ...session, attendance: 'elsewhere' };
+    case 'roster.changed': {
+      const own = message.roster.find((entry) => entry.participant_id === session.participantId);
+      const attendance = own ? own.attendance : session.attendance;
+      return { ...session, roster: message.roster, attendance };
+    }
+    case 'rights.changed':
+      return { ...session, mode: message.mode, capabilities: message.capabilities };
+    case 'guests.changed':
+      return { ...session, guestInvitations: message.guest_invitations };
+    case 'media.seats':
+      if (message.epoch < session.epoch) return session;
+      return { ...session, seats: seated(session.seats, message.seats) };
+    case 'media.transport':
+      if (message.epoch < session.epoch) return session;
+      return { ...session, transport: message.state };
+    case 'media.speaker':
+      return { ...session, speaker: message.participant_id };
+    case 'media.quality': {
+      const grade = { grade: message.grade, reason: message.reason };
+      return { ...session, quality: { ...session.quality, [message.participant_id]: grade } };
+    }
+    case 'session.moved':
+      if (message.epoch <= session.epoch) return session;
+      return { ...session, epoch: message.epoch, seats: {}, transport: '' };
+    default:
+      return session;
+  }
+}
+
+/**
+ * @param {SessionState|null} before
+ * @param {Extract<BrokerMessage, {type: 'session.snapshot'}>} message
+ * @param {number} now
+ * @returns {SessionState}
+ */
+function fromSnapshot(before, message, now) {
+  const same = before !== null && before.id === message.session_id;
+  return {
+    id: message.session_id,
+    epoch: message.epoch,
+    participantId: message.participant_id,
+    role: message.role,
+    mode: message.mode,
+    attendance: message.attendance,
+    capabilities: message.capabilities,
+    roster: message.roster,
+    invitation: message.invitation,
+    invitationUntil: now + (message.invitation?.expires_in_ms ?? 0),
+    guestInvitations: message.guest_invitations,
+    seats: seated({}, message.seats),
+    media: message.media,
+    startedAt: now - message.started_ms_ago,
+    speaker: same ? before.speaker : null,
+    quality: same ? before.quality : {},
+    transport: same && before.epoch === message.epoch ? before.transport : '',
+  };
+}
+
+/**
+ * @param {SessionState['seats']} seats
+ * @param {readonly import('./state.js').SeatAssignment[]} changes
+ * @returns {SessionState['seats']}
+ */
+function seated(seats, changes) {
+  /** @type {Record<string, import('./state.js').SeatAssignment>} */
+  const next = { ...seats };
+  for (const change of changes) next[`${change.kind}:${change.index}`] = change;
+  return next;
+}
+
+/**
+ * @param {WidgetState} state
+ * @param {string} reason
+ * @param {'session'|'me'} what
+ * @param {number} now
+ * @returns {WidgetState}
+ */
+function over(state, reason, what, now) {
+  const session = state.session;
+  if (!session) return state;
+  // Somebody who was only invited has left no session: for them the invitation is over.
+  const ringing = session.attendance === 'invited' || session.attendance === 'elsewhere';
+  return {
+    ...state,
+    session: null,
+    resume: null,
+    over: {
+      reason: ringing ? closedAs(session) : reason,
+      for: ringing ? 'invitation' : what,
+      elapsedMs: now - session.startedAt,
+      fromName: session.invitation?.from_name ?? '',
+    },
+  };
+}
+
+/** @param {SessionState} session */
+function closedAs(session) {
+  if (session.attendance === 'elsewhere') return 'elsewhere';
+  const closed = session.invitation?.state ?? 'cancelled';
+  return closed === 'ringing' || closed === 'sent' ? 'cancelled' : closed;
+}

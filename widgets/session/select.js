@@ -1,0 +1,73 @@
+/** @typedef {import('./state.js').SessionState} SessionState */
+/** @typedef {import('./state.js').RosterEntry} RosterEntry */
+
+/**
+ * @param {SessionState} session
+ * @param {string|null} participantId
+ * @returns {RosterEntry|null}
+ */
+export function entryOf(session, participantId) {
+  return session.roster.find((entry) => entry.participant_id === participantId) ?? null;
+}
+
+/** @param {SessionState} session */
+export function ownEntry(session) {
+  return entryOf(session, session.participantId);
+}
+
+/**
+ * Everybody else who is here or on the way back.
+ *
+ * @param {SessionState} session
+ */
+export function others(session) {
+  return session.roster.filter(
+    (entry) =>
+      entry.participant_id !== session.participantId &&
+      (entry.attendance === 'present' || entry.attendance === 'reconnecting'),
+  );
+}
+
+/** @param {SessionState} session */
+export function inLobby(session) {
+  return session.roster.filter((entry) => entry.attendance === 'lobby');
+}
+
+/**
+ * @param {SessionState} session
+ * @param {string} capability
+ */
+export function may(session, capability) {
+  return session.capabilities.includes(capability);
+}
+
+/** @param {SessionState} session */
+export function invitationIsOpen(session) {
+  const state = session.invitation?.state;
+  return state === 'sent' || state === 'ringing';
+}
+
+/**
+ * Up to two letters that stand for a person without a picture.
+ *
+ * @param {string} name
+ */
+export function initials(name) {
+  const words = name.trim().split(/\s+/u).filter(Boolean);
+  const first = [...(words[0] ?? '')][0] ?? '';
+  const last = words.length > 1 ? ([...(words.at(-1) ?? '')][0] ?? '') : '';
+  return (first + last).toLocaleUpperCase();
+}
+
+/**
+ * @param {number} ms
+ * @returns {string} `m:ss` or `h:mm:ss`.
+ */
+export function clock(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const parts = [Math.floor(seconds / 60) % 60, seconds % 60];
+  const hours = Math.floor(seconds / 3600);
+  const tail = String(parts[1]).padStart(2, '0');
+  if (hours === 0) return `${parts[0]}:${tail}`;
+  return `${hours}:${String(parts[0]).padStart(2, '0')}:${tail}`;
+}

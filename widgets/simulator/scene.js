@@ -1,0 +1,81 @@
+/**
+ * The choices of a demo page, from its address: a test or a report can name a whole situation.
+ *
+ * | Parameter | Values | Meaning |
+ * | --- | --- | --- |
+ * | `conversation` | text | what both sides meet by |
+ * | `channel` | `chat`, `messaging` | which kind of conversation |
+ * | `numeric` | `1` | ids of the window side come as numbers where they can |
+ * | `late` | ms | the window side learns its ids later |
+ * | `allow` | `0` | LivePerson's frames carry no `allow` attribute |
+ * | `sdk` | `blocked`, `late:MS` | the host's script does not come, or comes late |
+ * | `missing` | `error` | an empty path of the agent's model is an error, not null |
+ * | `spectate` | `1` | the agent watches somebody else's conversation |
+ * | `window` | `open` | the engagement window starts open |
+ * | `launcher` | `0` | the shop has no launcher |
+ * | `lang`, `theme` | | handed to the widgets |
+ *
+ * @typedef {object} Scene
+ * @property {string} gateway
+ * @property {string} account
+ * @property {string} conversation
+ * @property {string} windowSession What the window side calls `sessionId`.
+ * @property {'chat'|'messaging'} channel
+ * @property {string} agentId
+ * @property {string} agentName
+ * @property {string} visitor
+ * @property {string} visitorName
+ * @property {URLSearchParams} query
+ * @property {string} note
+ */
+
+/** @returns {Promise<Scene>} */
+export async function readScene() {
+  const query = new URLSearchParams(location.search);
+  const config = await (await fetch('/demo-config.json', { cache: 'no-store' })).json();
+  const conversation = query.get('conversation') ?? 'demo-1';
+  const channel = query.get('channel') === 'chat' ? 'chat' : 'messaging';
+  return {
+    gateway: config.gateway,
+    account: config.account_id,
+    conversation,
+    // In chat both sides share the session id; in messaging the window has one of its own.
+    windowSession: channel === 'chat' ? conversation : `lp-session-${conversation}`,
+    channel,
+    agentId: query.get('agent') ?? config.agent_id,
+    agentName: query.get('agentName') ?? config.agent_name,
+    visitor: query.get('visitor') ?? `v-${conversation}`,
+    visitorName: query.get('visitorName') ?? 'Maya Cohen',
+    query,
+    note: config.note ?? '',
+  };
+}
+
+/**
+ * The address of a framed widget, with what LivePerson's host adds to it.
+ *
+ * @param {Scene} scene
+ * @param {string} path
+ * @param {Record<string, string>} [more]
+ */
+export function widgetAddress(scene, path, more = {}) {
+  const query = new URLSearchParams({ accountId: scene.account, ...more });
+  for (const name of ['lang', 'theme', 'sdk']) {
+    const value = scene.query.get(name);
+    if (value) query.set(name, value);
+  }
+  query.set('bust', String(Date.now()));
+  query.set('lpHost', location.origin);
+  return `${scene.gateway}${path}?${query}`;
+}
+
+/**
+ * @param {HTMLIFrameElement} frame
+ * @param {Scene} scene
+ */
+export function allowDevices(frame, scene) {
+  if (scene.query.get('allow') === '0') return;
+  frame.allow = ['camera', 'microphone', 'display-capture', 'autoplay', 'fullscreen', 'clipboard-write']
+    .map((feature) => `${feature} ${scene.gateway}`)
+    .join('; ');
+}

@@ -1,0 +1,33 @@
+import { initials } from '../session/select.js';
+import { el, setText } from './dom.js';
+
+/** A round picture of a person, or the initials of the name. */
+export class Avatar {
+  #letters = el('span', { 'aria-hidden': 'true' });
+  #image = el('img', { alt: '', referrerpolicy: 'no-referrer', hidden: true });
+  root = el('div', { class: 'avatar' }, this.#letters, this.#image);
+  #shown = '';
+
+  constructor() {
+    this.#image.addEventListener('error', () => {
+      this.#image.hidden = true;
+    });
+    this.#image.addEventListener('load', () => {
+      this.#image.hidden = false;
+    });
+  }
+
+  /**
+   * @param {string} name
+   * @param {string|null|undefined} picture Only https pictures are shown.
+   */
+  update(name, picture) {
+    setText(this.#letters, initials(name) || '·');
+    this.root.dataset.hue = String([...name].reduce((sum, c) => sum + c.charCodeAt(0), 0) % 6);
+    const source = picture && /^https:\/\//u.test(picture) ? picture : '';
+    if (source === this.#shown) return;
+    this.#shown = source;
+    this.#image.hidden = true;
+    if (source) this.#image.src = source;
+  }
+}

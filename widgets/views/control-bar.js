@@ -1,0 +1,108 @@
+import { say } from '../catalogues/words.js';
+import { frameAllows } from '../media/trouble.js';
+import { may, ownEntry } from '../session/select.js';
+import { iconButton } from './buttons.js';
+import { el, setAttr, show } from './dom.js';
+
+/** @typedef {import('../session/client.js').SessionClient} SessionClient */
+/** @typedef {import('../session/state.js').SessionState} SessionState */
+
+/**
+ * @typedef {object} ControlActions
+ * @property {() => void} people
+ * @property {() => void} more
+ * @property {() => void} end
+ * @property {(asked: Promise<unknown>) => void} attempt
+ */
+
+/** What one reaches for during a session; end stands always at the same place. */
+export class ControlBar {
+  #client;
+  #microphone;
+  #camera;
+  #screen;
+  #people;
+  #end;
+  #badge = el('span', { class: 'badge', hidden: true });
+  root;
+
+  /**
+   * @param {SessionClient} client
+   * @param {ControlActions} actions
+   */
+  constructor(client, actions) {
+    this.#client = client;
+    const { media } = client;
+    this.#microphone = iconButton(say('microphone_on'), 'microphone', () =>
+      void media.setMicrophone(!media.publishing.microphone),
+    );
+    this.#camera = iconButton(say('camera_on'), 'camera', () =>
+      actions.attempt(this.#toggleCamera()),
+    );
+    this.#screen = iconButton(say('screen_off'), 'screen', () =>
+      void media.setScreen(!media.publishing.screen),
+    );
+    this.#people = iconButton(say('people'), 'people', actions.people);
+    this.#people.root.append(this.#badge);
+    const more = iconButton(say('more'), 'more', actions.more);
+    this.#end = iconButton(say('end'), 'end', actions.end, 'danger');
+    this.root = el(
+      'div',
+      { class: 'bar', role: 'toolbar', 'aria-label': say('controls') },
+      ...[this.#microphone, this.#camera, this.#screen, this.#people, more, this.#end].map(
+        (button) => button.root,
+      ),
+    );
+    this.root.addEventListener('keydown', (event) => this.#onKey(event));
+  }
+
+  /** @param {SessionState} session */
+  update(session) {
+    const { publishing } = this.#client.media;
+    const { microphone, camera, screen } = publishing;
+    this.#microphone.set(
+      say(microphone ? 'microphone_on' : 'microphone_off'),
+      microphone ? 'microphone' : 'microphone_off',
+      microphone,
+    );
+    this.#camera.set(say(camera ? 'camera_on' : 'camera_off'), camera ? 'camera' : 'camera_off', camera);
+    this.#screen.set(say(screen ? 'screen_on' : 'screen_off'), 'screen');
+    setAttr(this.#screen.root, 'data-active', screen ? '' : null);
+    this.#microphone.root.disabled = !may(session, 'send_audio');
+    this.#camera.root.disabled = !may(session, 'send_video') && session.mode === 'video';
+    const canShare = 'getDisplayMedia' in (navigator.mediaDevices ?? {});
+    show(
+      this.#screen.root,
+      may(session, 'send_screen') && canShare && frameAllows('display-capture'),
+    );
+    const guest = session.role === 'guest' || session.role === 'supervisor';
+    this.#end.set(say(guest || !may(session, 'end_for_all') ? 'leave' : 'end'));
+    const waiting = session.roster.filter(({ attendance }) => attendance === 'lobby').length;
+    const count = waiting > 0 && may(session, 'admit') ? waiting : 0;
+    show(this.#badge, count > 0);
+    this.#badge.textContent = String(count);
+    this.#people.set(count > 0 ? `${say('people')}: ${say('in_lobby')}` : say('people'));
+    setAttr(this.root, 'data-owner', ownEntry(session)?.owner ? '' : null);
+  }
+
+  /** Turning the camera on in a voice session asks for video first. */
+  async #toggleCamera() {
+    const { media, session } = this.#client;
+    if (!media.publishing.camera && session?.mode === 'voice') await this.#client.setMode('video');
+    else await media.setCamera(!media.publishing.camera);
+  }
+
+  /** Arrow keys walk along the bar. @param {KeyboardEvent} event */
+  #onKey(event) {
+    const forward = document.documentElement.dir === 'rtl' ? 'ArrowLeft' : 'ArrowRight';
+    const back = forward === 'ArrowRight' ? 'ArrowLeft' : 'ArrowRight';
+    if (event.key !== forward && event.key !== back) return;
+    const buttons = [...this.root.querySelectorAll('button')].filter(
+      (button) => !button.hidden && !button.disabled,
+    );
+    const at = buttons.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
+    const next = buttons.at((at + (event.key === forward ? 1 : -1)) % buttons.length);
+    next?.focus();
+    event.preventDefault();
+  }
+}

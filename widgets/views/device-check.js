@@ -1,0 +1,111 @@
+import { say } from '../catalogues/words.js';
+import { listDevices, rememberDevice, rememberedDevice } from '../media/devices.js';
+import { Loudness } from '../media/loudness.js';
+import { wordButton } from './buttons.js';
+import { el, setText, show } from './dom.js';
+import { Panel } from './panel.js';
+import { troubleSentence } from './trouble-sentence.js';
+
+/** @typedef {import('../media/local-media.js').LocalMedia} LocalMedia */
+
+/** See and hear oneself, and choose devices: before a session and during it. */
+export class DeviceCheck {
+  #media;
+  #panel = new Panel(say('check_title'));
+  #mirror = el('video', { playsinline: true, 'aria-hidden': 'true' });
+  #off = el('p', { class: 'mirror-off', text: say('camera_is_off') });
+  #trouble = el('p', { class: 'fine trouble', role: 'status' });
+  #meter = el('div', { class: 'meter', 'aria-hidden': 'true' }, el('i', {}));
+  #loudness = new Loudness((level) => this.#meter.style.setProperty('--level', String(level)));
+  #pickers = {
+    camera: el('select', { id: 'pick-camera' }),
+    microphone: el('select', { id: 'pick-microphone' }),
+    speaker: el('select', { id: 'pick-speaker' }),
+  };
+  #onClose = () => {};
+  root = this.#panel.root;
+
+  /** @param {LocalMedia} media */
+  constructor(media) {
+    this.#media = media;
+    this.#mirror.muted = true;
+    const sound = wordButton(say('test_sound'), () => void this.#loudness.chime(), {
+      kind: 'small',
+      icon: 'speaker',
+    });
+    const done = wordButton(say('done'), () => this.close(), { kind: 'primary' });
+    this.#panel.body.append(
+      el('div', { class: 'mirror' }, this.#mirror, this.#off),
+      this.#trouble,
+      this.#field('camera'),
+      this.#field('microphone'),
+      this.#meter,
+      el('p', { class: 'fine', text: say('speak_now') }),
+      this.#field('speaker'),
+      el('div', { class: 'row' }, sound.root, done.root),
+    );
+    this.root.addEventListener('panelclose', () => {
+      this.#loudness.stop();
+      this.#onClose();
+    });
+  }
+
+  /** @param {() => void} [onClose] */
+  show(onClose = () => {}) {
+    this.#onClose = onClose;
+    this.#panel.show();
+    void this.#media.open(true).then(() => this.update());
+    this.update();
+  }
+
+  close() {
+    this.#panel.close();
+  }
+
+  update() {
+    if (!this.#panel.open) return;
+    const { mirror, tracks, troubles } = this.#media;
+    if (this.#mirror.srcObject !== mirror) {
+      this.#mirror.srcObject = mirror;
+      if (mirror) void this.#mirror.play().catch(() => {});
+    }
+    show(this.#mirror, mirror !== null);
+    show(this.#off, mirror === null);
+    setText(this.#trouble, troubleSentence(troubles));
+    this.#loudness.listen(tracks.microphone);
+    void this.#list();
+  }
+
+  /** @param {'camera'|'microphone'|'speaker'} source */
+  #field(source) {
+    const picker = this.#pickers[source];
+    picker.addEventListener('change', () => {
+      if (source === 'speaker') rememberDevice('speaker', picker.value);
+      else void this.#media.choose(source, picker.value);
+      document.dispatchEvent(new CustomEvent('switchboard:devices'));
+    });
+    const field = el('label', { class: 'field', for: picker.id }, el('span', { text: say(source) }), picker);
+    field.dataset.source = source;
+    return field;
+  }
+
+  async #list() {
+    for (const source of /** @type {const} */ (['camera', 'microphone', 'speaker'])) {
+      const devices = await listDevices(source);
+      const picker = this.#pickers[source];
+      show(/** @type {HTMLElement} */ (picker.parentElement), devices.length > 0);
+      const names = devices.map(({ deviceId, label }) => `${deviceId} ${label}`).join('\n');
+      if (picker.dataset.names === names) continue;
+      picker.dataset.names = names;
+      const chosen = rememberedDevice(source);
+      picker.replaceChildren(
+        ...devices.map(({ deviceId, label }, index) => {
+          const text = label || `${say(source)} ${index + 1}`;
+          const option = el('option', { value: deviceId, text });
+          option.selected = deviceId === chosen;
+          return option;
+        }),
+      );
+    }
+  }
+}

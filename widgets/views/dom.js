@@ -1,0 +1,83 @@
+/**
+ * Make an element. Text goes in as text, never as markup.
+ *
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, any>} [props] `class`, `text`, `on` (listeners), anything else is an
+ *   attribute; true writes it empty, false and null leave it out.
+ * @param {...(Node|string|null|false|undefined)} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === 'class') node.className = value;
+    else if (name === 'text') node.textContent = value;
+    else if (name === 'on') {
+      for (const [type, listener] of Object.entries(value)) node.addEventListener(type, listener);
+    } else node.setAttribute(name, value === true ? '' : String(value));
+  }
+  for (const child of children) if (child) node.append(child);
+  return node;
+}
+
+/**
+ * Write only what changed: live regions and screen readers notice every write.
+ *
+ * @param {Element} node
+ * @param {string} text
+ */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/**
+ * @param {HTMLElement} node
+ * @param {boolean} shown
+ */
+export function show(node, shown) {
+  if (node.hidden === shown) node.hidden = !shown;
+}
+
+/**
+ * @param {Element} node
+ * @param {string} name
+ * @param {string|null} value Null takes it away.
+ */
+export function setAttr(node, name, value) {
+  if (value === null) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
+/**
+ * Keep one child for each key, in order, making and removing as needed.
+ *
+ * @template T
+ * @template {{root: HTMLElement}} V
+ * @param {HTMLElement} parent
+ * @param {Map<string, V>} views
+ * @param {readonly T[]} items
+ * @param {(item: T) => string} keyOf
+ * @param {(item: T) => V} make
+ * @param {(view: V, item: T) => void} update
+ */
+export function keyed(parent, views, items, keyOf, make, update) {
+  const keys = new Set(items.map(keyOf));
+  for (const [key, view] of views) {
+    if (keys.has(key)) continue;
+    view.root.remove();
+    views.delete(key);
+  }
+  items.forEach((item, index) => {
+    const key = keyOf(item);
+    let view = views.get(key);
+    if (!view) {
+      view = make(item);
+      views.set(key, view);
+    }
+    update(view, item);
+    const there = parent.children[index];
+    if (there !== view.root) parent.insertBefore(view.root, there ?? null);
+  });
+}

@@ -1,0 +1,133 @@
+import { say } from '../catalogues/words.js';
+import { clock } from '../session/select.js';
+import { iconButton, wordButton } from './buttons.js';
+import { el, keyed, setText, show } from './dom.js';
+
+/** @typedef {import('../session/client.js').SessionClient} SessionClient */
+/** @typedef {import('../session/state.js').SessionState} SessionState */
+/** @typedef {import('../session/state.js').GuestInvitationView} GuestInvitationView */
+
+/** Making, handing out and withdrawing links for further people. */
+export class GuestLinks {
+  #client;
+  #attempt;
+  #name = el('input', { type: 'text', maxlength: '80', autocomplete: 'off', id: 'guest-name' });
+  #url = el('input', { type: 'text', readonly: true, class: 'link', 'aria-label': say('link_ready') });
+  #copy = wordButton(say('copy'), () => void this.#copyUrl(), { kind: 'small', icon: 'copy' });
+  #write;
+  #made;
+  #list = el('ul', { class: 'links' });
+  #listTitle = el('h3', { text: say('open_links') });
+  /** @type {Map<string, LinkRow>} */
+  #rows = new Map();
+  root;
+
+  /**
+   * @param {SessionClient} client
+   * @param {(asked: Promise<unknown>) => void} attempt
+   * @param {((text: string) => Promise<boolean>)|null} write
+   */
+  constructor(client, attempt, write) {
+    this.#client = client;
+    this.#attempt = attempt;
+    this.#write = wordButton(
+      say('into_conversation'),
+      async () => {
+        if (await write?.(this.#url.value)) this.#write.set(say('written'));
+      },
+      { kind: 'small', icon: 'send' },
+    );
+    show(this.#write.root, write !== null);
+    this.#made = el(
+      'div',
+      { class: 'made', hidden: true },
+      this.#url,
+      el('div', { class: 'row' }, this.#copy.root, this.#write.root),
+      el('p', { class: 'fine', text: say('link_ready') }),
+    );
+    const make = wordButton(say('make_link'), () => {}, { kind: 'small', icon: 'link' });
+    make.root.type = 'submit';
+    const form = el(
+      'form',
+      { class: 'row', on: { submit: (/** @type {Event} */ event) => this.#make(event) } },
+      el('label', { class: 'field', for: 'guest-name' }, el('span', { text: say('guest_name') }), this.#name),
+      make.root,
+    );
+    this.root = el(
+      'div',
+      { class: 'guest-links' },
+      el('h3', { text: say('add_person') }),
+      el('p', { class: 'fine', text: say('add_help') }),
+      form,
+      this.#made,
+      this.#listTitle,
+      this.#list,
+    );
+  }
+
+  /** @param {SessionState} session */
+  update(session) {
+    show(this.#listTitle, session.guestInvitations.length > 0);
+    keyed(
+      this.#list,
+      this.#rows,
+      session.guestInvitations,
+      (link) => link.guest_invitation_id,
+      () => new LinkRow(this.#client, this.#attempt),
+      (row, link) => row.update(link),
+    );
+  }
+
+  /** @param {Event} event */
+  #make(event) {
+    event.preventDefault();
+    this.#attempt(
+      this.#client.inviteGuest(this.#name.value.trim()).then(({ url }) => {
+        this.#url.value = url;
+        this.#name.value = '';
+        this.#copy.set(say('copy'));
+        this.#write.set(say('into_conversation'));
+        show(this.#made, true);
+        this.#url.select();
+      }),
+    );
+  }
+
+  async #copyUrl() {
+    this.#url.select();
+    try {
+      await navigator.clipboard.writeText(this.#url.value);
+    } catch {
+      // A frame may be refused the clipboard; the older command needs the selection only.
+      document.execCommand('copy');
+    }
+    this.#copy.set(say('copied'));
+  }
+}
+
+/** One open link: the code itself was shown only once. */
+class LinkRow {
+  #words = el('span', { class: 'person-words' });
+  #id = '';
+  root;
+
+  /**
+   * @param {SessionClient} client
+   * @param {(asked: Promise<unknown>) => void} attempt
+   */
+  constructor(client, attempt) {
+    const withdraw = iconButton(
+      say('withdraw'),
+      'close',
+      () => attempt(client.revokeGuest(this.#id)),
+      'quiet small',
+    );
+    this.root = el('li', { class: 'person' }, this.#words, withdraw.root);
+  }
+
+  /** @param {GuestInvitationView} link */
+  update(link) {
+    this.#id = link.guest_invitation_id;
+    setText(this.#words, `${link.name || say('role_guest')} · ${clock(link.expires_in_ms)}`);
+  }
+}

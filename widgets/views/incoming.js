@@ -1,0 +1,105 @@
+import { say } from '../catalogues/words.js';
+import { troubleBeforehand, frameAllows } from '../media/trouble.js';
+import { Avatar } from './avatar.js';
+import { wordButton } from './buttons.js';
+import { DeviceCheck } from './device-check.js';
+import { el, setText, show } from './dom.js';
+import { errorSentence } from './trouble-sentence.js';
+
+/** @typedef {import('../session/client.js').SessionClient} SessionClient */
+
+/** It rings: who invites, and three answers. Nothing is opened before one of them. */
+export class Incoming {
+  #client;
+  #avatar = new Avatar();
+  #name = el('h1', {});
+  #wish = el('p', { class: 'lead' });
+  #trouble = el('p', { class: 'fine trouble', role: 'status' });
+  #error = el('p', { class: 'fine trouble', role: 'alert' });
+  #video;
+  #voice;
+  #decline;
+  #own;
+  #check;
+  #devices;
+  #reported = false;
+  #canOpen;
+  root;
+
+  /**
+   * @param {SessionClient} client
+   * @param {(() => void)|null} ownWindow
+   */
+  constructor(client, ownWindow) {
+    this.#client = client;
+    /** @param {'video'|'voice'} mode */
+    const accept = (mode) => void this.#answer(client.accept(mode));
+    this.#video = wordButton(say('accept_video'), () => accept('video'), { kind: 'go wide', icon: 'camera' });
+    this.#voice = wordButton(say('accept_voice'), () => accept('voice'), { kind: 'wide', icon: 'phone' });
+    this.#decline = wordButton(say('decline'), () => void this.#answer(client.decline()), { kind: 'wide stop' });
+    this.#video.root.dataset.focus = '';
+    this.#own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
+    this.#devices = new DeviceCheck(client.media);
+    this.#check = wordButton(say('check_first'), () => this.#devices.show(), { kind: 'plain' });
+    this.#canOpen = ownWindow !== null;
+    this.root = el(
+      'div',
+      { class: 'incoming', 'data-screen': 'incoming' },
+      el(
+        'div',
+        { class: 'incoming-who' },
+        el('div', { class: 'ringing-avatar' }, this.#avatar.root),
+        this.#name,
+        this.#wish,
+        this.#trouble,
+      ),
+      el(
+        'div',
+        { class: 'actions' },
+        this.#video.root,
+        this.#voice.root,
+        this.#own.root,
+        this.#decline.root,
+        this.#error,
+        el('p', { class: 'fine', text: say('consent') }),
+        this.#check.root,
+      ),
+      this.#devices.root,
+    );
+  }
+
+  update() {
+    const invitation = this.#client.session?.invitation;
+    if (!invitation) return;
+    const name = invitation.from_name || say('an_agent');
+    this.#avatar.update(name, invitation.from_picture);
+    setText(this.#name, name);
+    setText(this.#wish, say(invitation.mode === 'voice' ? 'incoming_voice' : 'incoming_video'));
+    show(this.#video.root, invitation.mode === 'video');
+    const trouble = troubleBeforehand() ?? (frameAllows('camera') ? null : 'blocked_by_frame');
+    setText(this.#trouble, trouble ? say(`trouble_${trouble}`) : '');
+    show(this.#own.root, trouble === 'blocked_by_frame' && this.#canOpen);
+    if (trouble && !this.#reported) {
+      this.#reported = true;
+      this.#client.reportTrouble(trouble);
+    }
+    show(this.#check.root, trouble === null);
+    this.#devices.update();
+  }
+
+  onClosed() {
+    this.#devices.close();
+  }
+
+  /** @param {Promise<unknown>} asked */
+  async #answer(asked) {
+    const buttons = [this.#video.root, this.#voice.root, this.#decline.root];
+    for (const button of buttons) button.disabled = true;
+    try {
+      await asked;
+    } catch (error) {
+      setText(this.#error, errorSentence(error));
+    }
+    for (const button of buttons) button.disabled = false;
+  }
+}

@@ -1,0 +1,79 @@
+import { say } from '../catalogues/words.js';
+import { wordButton } from './buttons.js';
+import { DeviceCheck } from './device-check.js';
+import { el, setText } from './dom.js';
+import { knows } from '../catalogues/words.js';
+
+/** @typedef {import('../media/local-media.js').LocalMedia} LocalMedia */
+
+/** A guest says who they are, looks at themselves if they like, and joins. */
+export class JoinForm {
+  #devices;
+  #error = el('p', { class: 'fine trouble', role: 'alert' });
+  root;
+
+  /**
+   * @param {LocalMedia|null} media
+   * @param {(name: string) => Promise<void>} join
+   */
+  constructor(media, join) {
+    this.#devices = media ? new DeviceCheck(media) : null;
+    const name = el('input', {
+      type: 'text',
+      id: 'name',
+      maxlength: '80',
+      required: true,
+      autocomplete: 'name',
+      'data-focus': true,
+    });
+    const button = wordButton(say('join'), () => {}, { kind: 'primary wide' });
+    button.root.type = 'submit';
+    const submit = async (/** @type {Event} */ event) => {
+      event.preventDefault();
+      button.root.disabled = true;
+      button.set(say('joining'));
+      setText(this.#error, '');
+      try {
+        await join(name.value.trim());
+      } catch (error) {
+        setText(this.#error, sentence(error));
+        button.root.disabled = false;
+        button.set(say('join'));
+      }
+    };
+    const check = wordButton(say('check_first'), () => this.#devices?.show(), { kind: 'plain' });
+    this.root = el(
+      'div',
+      { class: 'message join', 'data-screen': 'join' },
+      el('div', { class: 'mark', 'aria-hidden': 'true' }),
+      el('h1', { text: say('join_title') }),
+      el('p', { text: say('join_help') }),
+      el(
+        'form',
+        { class: 'actions', on: { submit } },
+        el('label', { class: 'field', for: 'name' }, el('span', { text: say('your_name') }), name),
+        button.root,
+        this.#error,
+        check.root,
+      ),
+      this.#devices?.root ?? null,
+    );
+  }
+
+  update() {
+    this.#devices?.update();
+  }
+
+  onClosed() {
+    this.#devices?.close();
+  }
+}
+
+/** @param {unknown} error */
+function sentence(error) {
+  const code = /** @type {{code?: string}} */ (error)?.code ?? '';
+  if (['link_used', 'unknown_invitation', 'session_ended'].includes(code)) {
+    return `${say('join_used')}. ${say('join_used_help')}`;
+  }
+  return say(knows(`error_${code}`) ? `error_${code}` : 'error_other');
+}

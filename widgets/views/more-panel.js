@@ -1,0 +1,107 @@
+import { say } from '../catalogues/words.js';
+import { may, others } from '../session/select.js';
+import { wordButton } from './buttons.js';
+import { el, show } from './dom.js';
+import { Panel } from './panel.js';
+
+/** @typedef {import('../session/client.js').SessionClient} SessionClient */
+/** @typedef {import('../session/state.js').SessionState} SessionState */
+/** @typedef {import('./stage.js').Stage} Stage */
+
+/**
+ * @typedef {object} MoreActions
+ * @property {(asked: Promise<unknown>) => void} attempt
+ * @property {() => void} devices
+ * @property {(() => void)|null} ownWindow
+ * @property {() => void} layoutChanged
+ */
+
+const LAYOUTS = ['auto', 'grid', 'speaker'];
+
+/** What one needs now and then. */
+export class MorePanel {
+  #client;
+  #panel = new Panel(say('more'));
+  #voice;
+  #swap;
+  #layout;
+  #leave;
+  #end;
+  #stage;
+  root = this.#panel.root;
+
+  /**
+   * @param {SessionClient} client
+   * @param {Stage} stage
+   * @param {MoreActions} actions
+   */
+  constructor(client, stage, actions) {
+    this.#client = client;
+    this.#stage = stage;
+    /** @param {string} key @param {string} icon @param {() => void} action */
+    const item = (key, icon, action) =>
+      wordButton(say(key), () => {
+        this.#panel.close();
+        action();
+      }, { kind: 'item', icon });
+    const { media } = client;
+    this.#voice = item('voice_only', 'phone', () =>
+      actions.attempt(client.setMode(client.session?.mode === 'voice' ? 'video' : 'voice')),
+    );
+    this.#swap = item('switch_camera', 'swap', () => void media.switchCamera());
+    this.#layout = item('layout', 'grid', () => {
+      stage.layout = LAYOUTS[(LAYOUTS.indexOf(stage.layout) + 1) % LAYOUTS.length] ?? 'auto';
+      actions.layoutChanged();
+    });
+    const full = item('full_screen', 'full', () => void toggleFullScreen());
+    const picture = item('picture_in_picture', 'picture', () => void pictureInPicture(stage));
+    const devices = item('devices', 'settings', actions.devices);
+    const own = item('own_window', 'window', () => actions.ownWindow?.());
+    this.#leave = item('leave_session', 'leave', () => actions.attempt(client.leave()));
+    this.#end = item('end_session', 'end', () => actions.attempt(client.end()));
+    this.#end.root.classList.add('danger-text');
+    show(full.root, document.fullscreenEnabled);
+    show(picture.root, document.pictureInPictureEnabled === true);
+    show(own.root, actions.ownWindow !== null);
+    this.#panel.body.append(
+      el(
+        'div',
+        { class: 'items' },
+        ...[this.#voice, this.#swap, this.#layout, full, picture, devices, own, this.#leave, this.#end].map(
+          (button) => button.root,
+        ),
+      ),
+    );
+  }
+
+  toggle() {
+    this.#panel.toggle();
+  }
+
+  close() {
+    this.#panel.close();
+  }
+
+  /** @param {SessionState} session */
+  update(session) {
+    this.#voice.set(say(session.mode === 'voice' ? 'video_again' : 'voice_only'));
+    this.#layout.set(`${say('layout')}: ${say(`layout_${this.#stage.layout}`)}`);
+    show(this.#layout.root, others(session).length > 1);
+    const touch = navigator.maxTouchPoints > 0;
+    show(this.#swap.root, touch && this.#client.media.publishing.camera);
+    const ends = may(session, 'end_for_all');
+    show(this.#end.root, ends);
+    show(this.#leave.root, ends);
+  }
+}
+
+async function toggleFullScreen() {
+  if (document.fullscreenElement) await document.exitFullscreen();
+  else await document.documentElement.requestFullscreen().catch(() => {});
+}
+
+/** @param {Stage} stage */
+async function pictureInPicture(stage) {
+  if (document.pictureInPictureElement) await document.exitPictureInPicture();
+  else await stage.main?.requestPictureInPicture?.().catch(() => {});
+}

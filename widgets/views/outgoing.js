@@ -1,0 +1,98 @@
+import { say } from '../catalogues/words.js';
+import { clock, invitationIsOpen } from '../session/select.js';
+import { Avatar } from './avatar.js';
+import { wordButton } from './buttons.js';
+import { el, setText, show } from './dom.js';
+
+/** @typedef {import('../session/client.js').SessionClient} SessionClient */
+
+/** The agent's view of the invitation: what the consumer sees at this moment, in words. */
+export class Outgoing {
+  #client;
+  #avatar = new Avatar();
+  #title = el('h2', { role: 'status' });
+  #help = el('p', {});
+  #until = el('p', { class: 'fine' });
+  #cancel;
+  #again;
+  #timer = 0;
+  root;
+
+  /**
+   * @param {SessionClient} client
+   * @param {(asked: Promise<unknown>) => void} attempt
+   */
+  constructor(client, attempt) {
+    this.#client = client;
+    this.#cancel = wordButton(say('cancel'), () => attempt(client.cancelInvitation()), {});
+    this.#again = wordButton(
+      say('invite_again'),
+      () => attempt(client.invite(client.session?.mode === 'voice' ? 'voice' : 'video')),
+      { kind: 'primary' },
+    );
+    this.root = el(
+      'div',
+      { class: 'outgoing', hidden: true },
+      el('div', { class: 'ringing-avatar' }, this.#avatar.root),
+      this.#title,
+      this.#help,
+      this.#until,
+      el('div', { class: 'actions' }, this.#again.root, this.#cancel.root),
+    );
+  }
+
+  /** @param {string} name The consumer's name. */
+  update(name) {
+    const { session } = this.#client;
+    const invitation = session?.invitation;
+    const here = session?.roster.some(
+      ({ role, attendance }) => role === 'consumer' && attendance !== 'left',
+    );
+    const open = session !== null && invitationIsOpen(session);
+    show(this.root, Boolean(invitation) && !here && invitation?.state !== 'accepted');
+    if (!invitation || this.root.hidden) {
+      clearInterval(this.#timer);
+      this.#timer = 0;
+      return;
+    }
+    this.#avatar.update(name, null);
+    this.root.dataset.state = invitation.state;
+    const { title, help } = words(invitation, name || say('your_visitor'));
+    setText(this.#title, title);
+    setText(this.#help, help);
+    show(this.#help, help !== '');
+    show(this.#cancel.root, open);
+    show(this.#again.root, !open);
+    show(this.#until, open);
+    this.#tick();
+    if (!this.#timer) this.#timer = Number(setInterval(() => this.#tick(), 1_000));
+  }
+
+  onClosed() {
+    clearInterval(this.#timer);
+  }
+
+  #tick() {
+    const left = (this.#client.session?.invitationUntil ?? 0) - Date.now();
+    setText(this.#until, say('ring_until', { time: clock(left) }));
+  }
+}
+
+/**
+ * @param {import('../session/state.js').InvitationView} invitation
+ * @param {string} name
+ * @returns {{title: string, help: string}}
+ */
+function words({ state, surfaces, visible, reason }, name) {
+  if (state !== 'sent' && state !== 'ringing') {
+    return { title: say(`ring_${state}`, { name }), help: '' };
+  }
+  if (reason && ['camera_blocked', 'no_camera', 'no_webrtc', 'insecure'].includes(reason)) {
+    return { title: say(`ring_${reason}`, { name }), help: '' };
+  }
+  if (state === 'sent' || surfaces.length === 0) {
+    return { title: say('ring_sent', { name }), help: say('ring_sent_help') };
+  }
+  if (!visible) return { title: say('ring_hidden'), help: say('ring_hidden_help') };
+  return { title: say('ring_seen', { name }), help: '' };
+}

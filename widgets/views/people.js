@@ -1,0 +1,147 @@
+import { say } from '../catalogues/words.js';
+import { may } from '../session/select.js';
+import { Avatar } from './avatar.js';
+import { iconButton, wordButton } from './buttons.js';
+import { el, keyed, setText, show } from './dom.js';
+import { GuestLinks } from './guest-links.js';
+import { Panel } from './panel.js';
+
+/** @typedef {import('../session/client.js').SessionClient} SessionClient */
+/** @typedef {import('../session/state.js').SessionState} SessionState */
+/** @typedef {import('../session/state.js').RosterEntry} RosterEntry */
+/** @typedef {(asked: Promise<unknown>) => void} Attempt */
+
+/** Who is in the session, who waits, and what one may do about each. */
+export class PeoplePanel {
+  #client;
+  #attempt;
+  #list = el('ul', { class: 'people' });
+  /** @type {Map<string, PersonRow>} */
+  #rows = new Map();
+  #links;
+  #panel = new Panel(say('people'));
+  root = this.#panel.root;
+
+  /**
+   * @param {SessionClient} client
+   * @param {Attempt} attempt
+   * @param {((text: string) => Promise<boolean>)|null} write Puts a line into the conversation.
+   */
+  constructor(client, attempt, write) {
+    this.#client = client;
+    this.#attempt = attempt;
+    this.#links = new GuestLinks(client, attempt, write);
+    this.#panel.body.append(this.#list, this.#links.root);
+  }
+
+  toggle() {
+    this.#panel.toggle();
+  }
+
+  close() {
+    this.#panel.close();
+  }
+
+  /** @param {SessionState} session */
+  update(session) {
+    const rank = { lobby: 0, present: 1, reconnecting: 1, left: 2 };
+    const entries = session.roster
+      .filter((entry) => entry.attendance !== 'left')
+      .sort((a, b) => rank[a.attendance] - rank[b.attendance]);
+    keyed(
+      this.#list,
+      this.#rows,
+      entries,
+      (entry) => entry.participant_id,
+      () => new PersonRow(this.#client, this.#attempt),
+      (row, entry) => row.update(entry, session),
+    );
+    show(this.#links.root, may(session, 'invite'));
+    this.#links.update(session);
+  }
+}
+
+/** One person in the list. */
+class PersonRow {
+  #avatar = new Avatar();
+  #name = el('span', { class: 'person-name' });
+  #note = el('span', { class: 'person-note' });
+  #actions = el('div', { class: 'person-actions' });
+  #id = '';
+  #client;
+  #attempt;
+  root = el(
+    'li',
+    { class: 'person' },
+    this.#avatar.root,
+    el('div', { class: 'person-words' }, this.#name, this.#note),
+    this.#actions,
+  );
+  #buttons;
+
+  /**
+   * @param {SessionClient} client
+   * @param {Attempt} attempt
+   */
+  constructor(client, attempt) {
+    this.#client = client;
+    this.#attempt = attempt;
+    /** @param {() => Promise<unknown>} action */
+    const run = (action) => () => this.#attempt(action());
+    this.#buttons = {
+      admit: wordButton(say('let_in'), run(() => client.moderate('admit', this.#id)), { kind: 'primary small' }),
+      refuse: wordButton(say('refuse'), run(() => client.moderate('refuse', this.#id)), { kind: 'small' }),
+      mute: iconButton(say('mute_person'), 'microphone_off', run(() => client.mute(this.#id, ['microphone'])), 'quiet small'),
+      stop: iconButton(say('stop_video'), 'camera_off', run(() => client.mute(this.#id, ['camera'])), 'quiet small'),
+      own: iconButton(say('hand_over'), 'crown', run(() => client.handOver(this.#id)), 'quiet small'),
+      remove: iconButton(say('remove'), 'leave', run(() => client.moderate('remove', this.#id)), 'quiet small'),
+    };
+    this.#actions.append(...Object.values(this.#buttons).map((button) => button.root));
+  }
+
+  /**
+   * @param {RosterEntry} entry
+   * @param {SessionState} session
+   */
+  update(entry, session) {
+    this.#id = entry.participant_id;
+    const self = entry.participant_id === session.participantId;
+    const lobby = entry.attendance === 'lobby';
+    const name = entry.name || say(`role_${entry.role}`);
+    this.#avatar.update(name, entry.picture);
+    setText(this.#name, self ? `${name} (${say('you')})` : name);
+    setText(this.#note, noteOf(entry, lobby));
+    const moderate = may(session, 'moderate') && !self;
+    const { admit, refuse, mute, stop, own, remove } = this.#buttons;
+    for (const [button, action] of /** @type {const} */ ([
+      [mute, 'mute_person'],
+      [stop, 'stop_video'],
+      [own, 'hand_over'],
+      [remove, 'remove'],
+    ])) {
+      button.set(`${say(action)}: ${name}`);
+    }
+    show(admit.root, lobby && may(session, 'admit'));
+    show(refuse.root, lobby && may(session, 'admit'));
+    show(mute.root, !lobby && moderate && entry.microphone);
+    show(stop.root, !lobby && moderate && entry.camera);
+    show(remove.root, !lobby && moderate && entry.role !== 'consumer');
+    const owner = session.roster.some(
+      (one) => one.participant_id === session.participantId && one.owner,
+    );
+    show(own.root, !lobby && owner && !self && entry.role === 'agent');
+  }
+}
+
+/**
+ * @param {RosterEntry} entry
+ * @param {boolean} lobby
+ */
+function noteOf(entry, lobby) {
+  if (lobby) return say('in_lobby');
+  const words = [say(`role_${entry.role}`)];
+  if (entry.owner) words.push(say('owner'));
+  if (entry.role === 'consumer' && !entry.verified) words.push(say('not_verified'));
+  if (entry.attendance === 'reconnecting') words.push(say('is_back_soon'));
+  return words.join(' · ');
+}

@@ -1,0 +1,168 @@
+import { say } from '../catalogues/words.js';
+import { entryOf, others, ownEntry } from '../session/select.js';
+import { el, setAttr, show } from './dom.js';
+import { wordButton } from './buttons.js';
+import { Tile } from './tile.js';
+
+/** @typedef {import('../session/client.js').SessionClient} SessionClient */
+/** @typedef {import('../session/state.js').SessionState} SessionState */
+
+const NOT_SELF = Object.freeze({ mirror: false, hasPicture: null });
+
+/** Everybody's pictures, laid out: one to one, grid, speaker with a strip, shared screen. */
+export class Stage {
+  /** What the person chose: `auto`, `grid` or `speaker`. */
+  layout = 'auto';
+  #client;
+  #list = el('ul', { class: 'tiles', 'aria-label': say('stage') });
+  #self;
+  /** @type {Tile[]} */
+  #seats = [];
+  /** @type {Tile[]} */
+  #screens = [];
+  /** @type {import('../media/peer.js').Peer|null} */
+  #peer = null;
+  #sound = wordButton(say('sound_blocked'), () => this.#play(), { kind: 'primary', icon: 'speaker' });
+  #speaker = '';
+  #measured = '';
+  #sizes = new ResizeObserver(() => this.#reportSizes());
+  #sizeTimer = 0;
+  root;
+
+  /** @param {SessionClient} client */
+  constructor(client) {
+    this.#client = client;
+    this.#self = new Tile('self', 0, () => {});
+    this.#list.append(this.#self.root);
+    this.#sound.root.classList.add('sound');
+    this.#sound.root.hidden = true;
+    this.root = el('div', { class: 'stage' }, this.#list, this.#sound.root);
+  }
+
+  /** @returns {HTMLVideoElement|null} The picture worth a window of its own. */
+  get main() {
+    const tiles = [...this.#screens, ...this.#seats];
+    const shown = tiles.filter((tile) => tile.root.dataset.picture === 'yes' && !tile.root.hidden);
+    return (shown.find((tile) => tile.root.dataset.main !== undefined) ?? shown[0])?.video ?? null;
+  }
+
+  /** @param {SessionState} session */
+  update(session) {
+    this.#adopt(this.#client.peer);
+    for (const tile of [...this.#seats, ...this.#screens]) {
+      const seat = session.seats[`${tile.kind}:${tile.index}`];
+      tile.assign(seat);
+      const entry = entryOf(session, tile.participant);
+      const there = entry && entry.attendance !== 'left' && entry.attendance !== 'lobby';
+      const visible = there && (tile.kind === 'seat' || entry.screen);
+      tile.update(visible ? entry : null, session, NOT_SELF);
+    }
+    this.#updateSelf(session);
+    this.#arrange(session);
+    if (this.#measured === '') this.#reportSizes();
+  }
+
+  /** @param {SessionState} session */
+  #updateSelf(session) {
+    const { media } = this.#client;
+    const own = ownEntry(session);
+    this.#self.setStream(media.mirror);
+    const entry = own && { ...own, microphone: media.publishing.microphone };
+    const mirror = media.facing === 'user';
+    this.#self.update(entry, session, { mirror, hasPicture: media.tracks.camera !== null });
+    if (media.mirror && this.#self.video.paused) void this.#self.video.play().catch(() => {});
+  }
+
+  /** @param {import('../media/peer.js').Peer|null} peer */
+  #adopt(peer) {
+    if (peer === this.#peer) return;
+    this.#peer = peer;
+    const seats = peer?.seats ?? [];
+    const screens = peer?.screens ?? [];
+    const update = () => {
+      if (this.#client.session) this.update(this.#client.session);
+    };
+    while (this.#seats.length < seats.length) {
+      this.#seats.push(this.#newTile('seat', this.#seats.length, update));
+    }
+    while (this.#screens.length < screens.length) {
+      this.#screens.push(this.#newTile('screen', this.#screens.length, update));
+    }
+    this.#seats.forEach((tile, index) => tile.setStream(seats[index] ?? null));
+    this.#screens.forEach((tile, index) => tile.setStream(screens[index] ?? null));
+    this.#measured = '';
+    this.#play();
+  }
+
+  /**
+   * @param {'seat'|'screen'} kind
+   * @param {number} index
+   * @param {() => void} update
+   */
+  #newTile(kind, index, update) {
+    const tile = new Tile(kind, index, update);
+    tile.root.hidden = true;
+    this.#sizes.observe(tile.root);
+    this.#list.insertBefore(tile.root, this.#self.root);
+    return tile;
+  }
+
+  /** Start every player; when the browser wants a gesture first, play silently and say so. */
+  #play() {
+    show(this.#sound.root, false);
+    for (const { video } of [...this.#seats, ...this.#screens]) {
+      if (!video.srcObject) continue;
+      video.muted = false;
+      video.play().catch((error) => {
+        if (error?.name !== 'NotAllowedError') return;
+        show(this.#sound.root, true);
+        video.muted = true;
+        void video.play().catch(() => {});
+      });
+    }
+  }
+
+  /** @param {SessionState} session */
+  #arrange(session) {
+    const people = others(session).length;
+    const screen = this.#screens.find((tile) => !tile.root.hidden);
+    let arrangement = people <= 1 ? 'one' : 'grid';
+    if (screen) arrangement = 'screen';
+    else if (people > 1 && this.layout === 'speaker') arrangement = 'speaker';
+    else if (people === 1 && this.layout === 'grid') arrangement = 'grid';
+    setAttr(this.root, 'data-layout', arrangement);
+    setAttr(this.root, 'data-people', String(people));
+    const spoke = session.speaker;
+    if (spoke && this.#seats.some((tile) => tile.participant === spoke)) this.#speaker = spoke;
+    const shown = this.#seats.filter((tile) => !tile.root.hidden);
+    const speaker = shown.find((tile) => tile.participant === this.#speaker) ?? shown[0];
+    const main = screen ?? (arrangement === 'grid' ? null : speaker);
+    for (const tile of [...this.#seats, ...this.#screens, this.#self]) {
+      setAttr(tile.root, 'data-main', tile === main ? '' : null);
+    }
+    const tiles = shown.length + (people > 1 || this.layout === 'grid' ? 1 : 0);
+    setAttr(this.#list, 'data-count', String(Math.max(1, tiles)));
+    this.#list.style.setProperty('--strip', String(Math.max(1, shown.length + (screen ? 1 : 0))));
+  }
+
+  /** Tell the relay how large each picture is, so that it sends no more than that. */
+  #reportSizes() {
+    clearTimeout(this.#sizeTimer);
+    this.#sizeTimer = Number(
+      setTimeout(() => {
+        if (!this.#client.peer?.answered) return;
+        const scale = globalThis.devicePixelRatio || 1;
+        const slots = [...this.#seats, ...this.#screens].map(({ kind, index, root }) => ({
+          kind,
+          index,
+          width: Math.min(16_384, Math.round(root.clientWidth * scale)),
+          height: Math.min(16_384, Math.round(root.clientHeight * scale)),
+        }));
+        const text = JSON.stringify(slots);
+        if (text === this.#measured) return;
+        this.#measured = text;
+        this.#client.view(slots);
+      }, 250),
+    );
+  }
+}

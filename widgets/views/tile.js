@@ -1,0 +1,134 @@
+import { say } from '../catalogues/words.js';
+import { SlotTurn } from '../media/slot-turn.js';
+import { Avatar } from './avatar.js';
+import { el, setAttr, setText, show } from './dom.js';
+import { icon } from './icons.js';
+
+/** @typedef {import('../session/state.js').SessionState} SessionState */
+/** @typedef {import('../session/state.js').RosterEntry} RosterEntry */
+/** @typedef {import('../session/state.js').SeatAssignment} SeatAssignment */
+
+/** The picture of one person: a seat of the peer connection, a screen, or the mirror. */
+export class Tile {
+  /** @type {HTMLVideoElement} */
+  video = el('video', { playsinline: true, autoplay: true, 'aria-hidden': 'true' });
+  #avatar = new Avatar();
+  #name = el('span', { class: 'tile-name' });
+  #muted = el('span', { class: 'tile-sign', title: say('muted') }, icon('microphone_off'));
+  #quality = el('span', { class: 'tile-quality', hidden: true });
+  #note = el('span', { class: 'tile-note' });
+  #turn = new SlotTurn();
+  #onTurn;
+  #frames = 0;
+  root;
+
+  /**
+   * @param {'seat'|'screen'|'self'} kind
+   * @param {number} index
+   * @param {() => void} onTurn The person shown has changed.
+   */
+  constructor(kind, index, onTurn) {
+    this.kind = kind;
+    this.index = index;
+    this.#onTurn = onTurn;
+    if (kind === 'self') this.video.muted = true;
+    this.root = el(
+      'li',
+      { class: `tile ${kind}` },
+      this.video,
+      el('div', { class: 'tile-blank' }, this.#avatar.root, this.#note),
+      el('div', { class: 'tile-label' }, this.#muted, this.#name, this.#quality),
+    );
+  }
+
+  /** @returns {string|null} Whom the tile shows. */
+  get participant() {
+    return this.#turn.shown;
+  }
+
+  /** @param {MediaStream|null} stream */
+  setStream(stream) {
+    if (this.video.srcObject === stream) return;
+    this.video.srcObject = stream;
+    if (stream && this.kind !== 'self') this.#watchFrames();
+  }
+
+  /** @param {SeatAssignment|undefined} seat */
+  assign(seat) {
+    const before = this.#turn.shown;
+    const now = performance.now();
+    this.#turn.assign(seat?.participant_id ?? null, seat?.video_timestamp ?? null, now);
+    if (this.#turn.waiting && this.#turn.shown === before && before !== null) {
+      setTimeout(() => {
+        this.#turn.tick(performance.now());
+        this.#onTurn();
+      }, 720);
+    }
+  }
+
+  /**
+   * @param {RosterEntry|null} entry
+   * @param {SessionState} session
+   * @param {{mirror: boolean, hasPicture: boolean|null}} self For the mirror: what is sent.
+   */
+  update(entry, session, self) {
+    show(this.root, entry !== null);
+    if (!entry) return;
+    const name = entry.name || say(`role_${entry.role}`);
+    const sends = this.kind === 'screen' ? entry.screen : entry.camera;
+    if (this.kind === 'seat' && !sends) this.#turn.conceal(performance.now());
+    const picture = self.hasPicture ?? (sends && this.#turn.picture);
+    setAttr(this.root, 'data-picture', picture ? 'yes' : 'no');
+    setAttr(this.root, 'data-mirror', self.mirror ? '' : null);
+    const speaking = session.speaker === entry.participant_id && this.kind !== 'screen';
+    setAttr(this.root, 'data-speaking', speaking ? '' : null);
+    this.#avatar.update(name, entry.picture);
+    const shares = this.kind === 'screen' ? say('sharing', { name }) : name;
+    setText(this.#name, this.kind === 'self' ? say('you') : shares);
+    show(this.#muted, this.kind !== 'screen' && !entry.microphone);
+    this.#showNote(entry, sends, picture);
+    this.#showQuality(session.quality[entry.participant_id]);
+  }
+
+  /**
+   * @param {RosterEntry} entry
+   * @param {boolean} sends
+   * @param {boolean} picture
+   */
+  #showNote(entry, sends, picture) {
+    let note = '';
+    if (this.kind === 'self') note = '';
+    else if (entry.attendance === 'reconnecting') note = say('is_back_soon');
+    else if (sends && !picture) note = say('waiting_picture');
+    setText(this.#note, note);
+    setAttr(this.root, 'data-away', entry.attendance === 'reconnecting' ? '' : null);
+  }
+
+  /** @param {{grade: string, reason: string|null}|undefined} quality */
+  #showQuality(quality) {
+    const grade = quality?.grade ?? 'good';
+    show(this.#quality, grade !== 'good' && this.kind !== 'screen');
+    if (grade === 'good') return;
+    const reason = quality?.reason ? say(`reason_${quality.reason}`) : '';
+    const words = reason ? `${say(`quality_${grade}`)}: ${reason}` : say(`quality_${grade}`);
+    setAttr(this.#quality, 'data-grade', grade);
+    setAttr(this.#quality, 'title', words);
+    setAttr(this.#quality, 'aria-label', words);
+    setAttr(this.#quality, 'role', 'img');
+  }
+
+  /** Names change at the frame where the person changes. */
+  #watchFrames() {
+    const generation = ++this.#frames;
+    /** @param {number} _now @param {VideoFrameCallbackMetadata} frame */
+    const onFrame = (_now, frame) => {
+      if (generation !== this.#frames) return;
+      const { shown, picture } = this.#turn;
+      this.#turn.onFrame(frame.rtpTimestamp ?? null);
+      if (shown !== this.#turn.shown || picture !== this.#turn.picture) this.#onTurn();
+      this.video.requestVideoFrameCallback(onFrame);
+    };
+    if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(onFrame);
+    else this.video.addEventListener('timeupdate', () => onFrame(0, /** @type {any} */ ({})));
+  }
+}

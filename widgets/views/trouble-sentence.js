@@ -1,0 +1,33 @@
+import { knows, say } from '../catalogues/words.js';
+
+/** @typedef {import('../media/local-media.js').LocalMedia} LocalMedia */
+
+/**
+ * What is wrong with this person's devices, in one sentence; empty when nothing is.
+ *
+ * @param {LocalMedia['troubles']} troubles
+ * @returns {string}
+ */
+export function troubleSentence({ microphone, camera }) {
+  if (!microphone && !camera) return '';
+  if (microphone && microphone === camera) {
+    return first(`trouble_${microphone}_both`, `trouble_${microphone}`);
+  }
+  // Without a voice more is lost than without a picture.
+  const [what, source] = microphone ? [microphone, 'microphone'] : [camera, 'camera'];
+  return first(`trouble_${what}_${source}`, `trouble_${what}`);
+}
+
+/**
+ * @param {unknown} error A refusal of the broker.
+ * @returns {string}
+ */
+export function errorSentence(error) {
+  const code = /** @type {{code?: string}} */ (error)?.code ?? 'other';
+  return first(`error_${code}`, 'error_other');
+}
+
+/** @param {...string} keys */
+function first(...keys) {
+  return say(keys.find(knows) ?? keys[0] ?? '');
+}
