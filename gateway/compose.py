@@ -196,7 +196,7 @@ class PoolHost:
             await self._pool.close()
 
     async def _start_standby(self) -> None:
-        host = ray.remote(SessionHost).options(**SESSION_OPTIONS).remote(self._settings)
+        host: Any = ray.remote(SessionHost).options(**SESSION_OPTIONS).remote(self._settings)
         try:
             async with asyncio.timeout(ACTOR_START_S):
                 await host.start.remote()
@@ -249,7 +249,7 @@ class SessionHost:
         await self._over.wait()
         if self._actor is not None:
             await self._actor.close()
-        ray.actor.exit_actor()
+        ray.actor.exit_actor()  # type: ignore[no-untyped-call]
 
 
 def node_name() -> str:

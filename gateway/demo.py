@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def demo_account(key_file: Path) -> Account:
 async def _serve(
     settings: Settings,
     cluster: compose.ClusterSettings,
-    sockets: list[object],
+    sockets: list[socket.socket],
     console: Console,
     host_at: str,
     data: Path,
@@ -120,8 +121,8 @@ async def _serve(
     )
     app = create_app(settings, directory)
     directory.listen(app.state.switchroom)
-    gateway = gateway_server(settings, app, [sockets[0]])  # type: ignore[list-item]
-    hosts = EdgeServer(create_demo_hosts(settings), [sockets[1]])  # type: ignore[list-item]
+    gateway = gateway_server(settings, app, [sockets[0]])
+    hosts = EdgeServer(create_demo_hosts(settings), [sockets[1]])
     async with AsyncExitStack() as stack:
         for work in (directory.run(), gateway.run(), hosts.run()):
             task = asyncio.create_task(work)

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class PublishSource(StrEnum):
-    """What a person can publish; at most one of each."""
-
-    MICROPHONE = "microphone"
-    CAMERA = "camera"
-    SCREEN = "screen"
+from broker.words import PublishSource as PublishSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,7 +191,7 @@ class SessionMedia:
         self._tell(None, MediaSpeaker(seq=0, participant_id=participant_id))
 
     def layers_wanted(
-        self, participant_id: str, source: PublishSource, rids: Sequence[str]
+        self, participant_id: str, source: PublishSource, rids: tuple[str, ...]
     ) -> None:
         self._tell(participant_id, MediaLayers(seq=0, source=source, rids=list(rids)))
 
