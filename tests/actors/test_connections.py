@@ -1,0 +1,133 @@
+"""Connections of one person: what each hears, what one missed, what a slow one costs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from actors.session.connection import UNSENT_LIMIT_BYTES
+from broker.words import Surface
+from tests.actors.stage import Stage
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    yield made
+    await made.close()
+
+
+async def test_every_surface_rings_and_the_first_answer_silences_the_others(stage: Stage) -> None:
+    _, launcher = await stage.ringing()
+    window = stage.connect(stage.consumer(), Surface.WINDOW)
+    await stage.settle()
+    assert "session.snapshot" in window.types()
+    invitation = launcher.last("session.snapshot")["invitation"]["invitation_id"]
+    stage.ask(stage.consumer(), window, "invitation.accept", invitation_id=invitation, mode="voice")
+    await stage.settle()
+    assert launcher.last("invitation.elsewhere")["invitation_id"] == invitation
+    assert "invitation.elsewhere" not in window.types()
+
+
+async def test_the_agent_sees_which_surface_rings_and_whether_it_is_visible(stage: Stage) -> None:
+    agent, launcher = await stage.ringing()
+    view = agent.last("invitation.changed")["invitation"]
+    assert (view["state"], view["surfaces"], view["visible"]) == ("ringing", ["launcher"], True)
+    stage.requests.handle(
+        stage.consumer(), launcher.connection, b'{"type":"surface.update","visible":false}'
+    )
+    assert agent.last("invitation.changed")["invitation"]["visible"] is False
+    stage.requests.handle(
+        stage.consumer(),
+        launcher.connection,
+        b'{"type":"invitation.trouble","trouble":"camera_blocked"}',
+    )
+    assert agent.last("invitation.changed")["invitation"]["reason"] == "camera_blocked"
+
+
+async def test_declining_sends_the_consumer_back_and_a_second_invitation_rings_again(
+    stage: Stage,
+) -> None:
+    agent, consumer = await stage.ringing()
+    invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
+    stage.ask(stage.consumer(), consumer, "invitation.decline", invitation_id=invitation)
+    await stage.settle()
+    assert consumer.types()[1:] == ["request.done", "invitation.changed", "session.left"]
+    assert agent.last("invitation.changed")["invitation"]["state"] == "declined"
+    stage.ask(stage.agent, agent, "invitation.send", mode="voice")
+    await stage.settle()
+    assert consumer.last("session.snapshot")["invitation"]["state"] == "ringing"
+
+
+async def test_a_returning_connection_gets_what_it_missed_once_and_in_order(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    seen = agent.heard[-1]["seq"]
+    stage.disconnect(stage.agent, agent)
+    stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
+    await stage.settle()
+    assert agent.heard[-1]["seq"] == seen
+    back = stage.connect(stage.agent, Surface.AGENT_FRAME, last_seq=seen)
+    await stage.settle()
+    seqs = [message["seq"] for message in back.heard]
+    assert seqs == sorted(set(seqs))
+    assert seqs[0] == seen + 1
+    assert "session.snapshot" not in back.types()
+
+
+async def test_a_gap_too_old_to_fill_is_filled_by_a_snapshot(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    stage.disconnect(stage.agent, agent)
+    await stage.settle()
+    back = stage.connect(stage.agent, Surface.AGENT_FRAME, last_seq=10_000)
+    await stage.settle()
+    assert back.types()[0] == "session.snapshot"
+
+
+async def test_a_message_sent_twice_takes_effect_once(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    stage.ask(stage.agent, agent, "guest.invite", id="once")
+    await stage.settle()
+    stage.ask(stage.agent, agent, "guest.invite", id="once")
+    await stage.settle()
+    replies = [m for m in agent.heard if m.get("reply_to") == "once"]
+    assert len(replies) == 2
+    assert replies[0]["url"] == replies[1]["url"]
+    assert stage.ledger.types().count("guest.invited") == 1
+
+
+async def test_a_slow_connection_gets_only_the_newest_roster(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    agent.end.link.pause_writing()
+    before = len(agent.heard)
+    for camera in (True, False, True):
+        stage.requests.handle(
+            stage.consumer(),
+            consumer.connection,
+            b'{"type":"media.publish","microphone":true,"camera":%s,"screen":false}'
+            % (b"true" if camera else b"false"),
+        )
+        await stage.settle()
+    assert agent.heard[before:] == []
+    agent.end.link.resume_writing()
+    assert [m["type"] for m in agent.heard[before:]] == ["roster.changed"]
+    assert agent.heard[-1]["roster"][1]["camera"] is True
+
+
+async def test_a_stuck_connection_is_closed_and_nobody_else_notices(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    agent.transport.unsent = UNSENT_LIMIT_BYTES + 1
+    stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
+    await stage.settle()
+    assert agent.transport.closes[0]["code"] == 4429
+    assert consumer.transport.closes == []
+    assert consumer.last("rights.changed")["mode"] == "voice"
+
+
+async def test_malformed_messages_are_answered_and_then_closed(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    for _ in range(20):
+        stage.requests.handle(stage.consumer(), consumer.connection, b"{")
+    assert consumer.last("request.refused")["code"] == "malformed"
+    assert consumer.transport.closes[0]["code"] == 4400
+    assert agent.transport.closes == []

@@ -1,0 +1,116 @@
+"""Nothing an event caused leaves the actor before the ledger has the event."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from broker.errors import Conflict, ErrorCode
+from broker.words import Surface
+from tests.actors.stage import FakeLedger, Stage
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    yield made
+    await made.close()
+
+
+async def test_the_ring_waits_for_the_ledger(stage: Stage) -> None:
+    await stage.begin()
+    stage.ledger.open.clear()
+    consumer = stage.connect(stage.consumer(), Surface.LAUNCHER)
+    await stage.settle()
+    assert consumer.heard == []
+    stage.ledger.open.set()
+    await stage.settle()
+    assert consumer.types() == ["session.snapshot"]
+    assert consumer.heard[0]["attendance"] == "invited"
+    assert consumer.heard[0]["invitation"]["from_name"] == "Alex"
+    assert consumer.heard[0]["roster"] == []
+
+
+async def test_an_acceptance_is_told_once_it_is_durable_and_in_order(stage: Stage) -> None:
+    agent, consumer = await stage.ringing()
+    stage.ledger.open.clear()
+    before = len(agent.heard)
+    invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
+    stage.ask(
+        stage.consumer(), consumer, "invitation.accept", invitation_id=invitation, mode="video"
+    )
+    await stage.settle()
+    assert agent.heard[before:] == []
+    stage.ledger.open.set()
+    await stage.settle()
+    told = [message["type"] for message in agent.heard[before:]]
+    assert told == ["invitation.changed", "roster.changed"]
+    assert consumer.types()[1:] == [
+        "request.done",
+        "invitation.changed",
+        "rights.changed",
+        "roster.changed",
+    ]
+    assert [m["seq"] for m in consumer.heard] == list(range(1, len(consumer.heard) + 1))
+
+
+async def test_while_the_ledger_is_away_nothing_widens(stage: Stage) -> None:
+    agent, consumer = await stage.ringing()
+    stage.ledger.reachable = False
+    invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
+    stage.ask(
+        stage.consumer(), consumer, "invitation.accept", invitation_id=invitation, mode="video"
+    )
+    refusal = consumer.last("request.refused")
+    assert (refusal["code"], refusal["retryable"]) == ("ledger_away", True)
+    stage.ask(stage.agent, agent, "guest.invite")
+    assert agent.last("request.refused")["code"] == "ledger_away"
+
+
+async def test_while_the_ledger_is_away_ending_acts_at_once_and_is_journalled_later(
+    stage: Stage,
+) -> None:
+    agent, consumer = await stage.talking()
+    stage.ledger.reachable = False
+    stage.ask(stage.agent, agent, "session.end")
+    assert consumer.last("session.ended")["reason"] == "ended_by_agent"
+    assert consumer.transport.closes[0]["to_waiting"] is True
+    assert "session.ended" not in stage.ledger.types()
+    stage.ledger.reachable = True
+    await stage.settle()
+    assert stage.ledger.types()[-1] == "session.ended"
+
+
+async def test_a_fenced_actor_says_nothing_more(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    stage.ledger.failure = Conflict(ErrorCode.STALE_EPOCH, "Another tenure holds it.")
+    before = len(agent.heard) + len(consumer.heard)
+    stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
+    await stage.settle()
+    assert len(agent.heard) + len(consumer.heard) == before
+    assert stage.over == [stage.session]
+
+
+async def test_another_actor_continues_with_the_same_people(stage: Stage) -> None:
+    await stage.talking()
+    successor = Stage(epoch=2)
+    ledger: FakeLedger = stage.ledger
+    await stage.close()
+    await successor.take_over(ledger)
+    try:
+        agent = successor.connect(successor.agent, Surface.AGENT_FRAME)
+        await successor.settle()
+        snapshot = agent.last("session.snapshot")
+        assert snapshot["epoch"] == 2
+        assert [(entry["name"], entry["attendance"]) for entry in snapshot["roster"]] == [
+            ("Alex", "present"),
+            ("Casey", "reconnecting"),
+        ]
+        consumer = successor.connect(successor.consumer(), Surface.LAUNCHER)
+        await successor.settle()
+        assert consumer.last("session.snapshot")["attendance"] == "present"
+        seqs = [entry.seq for entry in ledger.entries]
+        assert seqs == list(range(1, len(seqs) + 1))
+    finally:
+        await successor.close()
