@@ -1,0 +1,37 @@
+"""What a gateway counts, without labels of session, participant or visitor."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+
+class Metrics:
+    """The counters of one gateway, in a registry of its own so that tests can run several."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.connections = Gauge(
+            "switchboard_gateway_connections",
+            "Widget WebSockets open now.",
+            registry=self.registry,
+        )
+        self.refusals = Counter(
+            "switchboard_gateway_refusals_total",
+            "Requests and connections refused, by stable code.",
+            ["code"],
+            registry=self.registry,
+        )
+        self.moves = Counter(
+            "switchboard_gateway_moves_total",
+            "Connections moved to a session's next actor.",
+            registry=self.registry,
+        )
+        self.last_move_seconds = Gauge(
+            "switchboard_gateway_last_move_seconds",
+            "How long the latest move of a connection took.",
+            registry=self.registry,
+        )
+
+    def render(self) -> bytes:
+        """Write everything in Prometheus' text format."""
+        return generate_latest(self.registry)

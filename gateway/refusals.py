@@ -1,0 +1,100 @@
+"""What a refusal looks like from outside: HTTP status, WebSocket close code, problem details.
+
+The one table that maps classes of `broker.errors` to numbers. Close codes 44xx mirror HTTP.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from http import HTTPStatus
+from typing import Any
+
+from broker.errors import (
+    Conflict,
+    ErrorCode,
+    Forbidden,
+    Gone,
+    Internal,
+    Malformed,
+    NotFound,
+    SwitchboardError,
+    TooFast,
+    Unauthenticated,
+    Unavailable,
+)
+from broker.messages import encode
+from broker.messages.facts import RequestRefused
+
+
+class CloseCode(IntEnum):
+    """Why a WebSocket was closed."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    INTERNAL = 1011
+    MALFORMED = 4400
+    UNAUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    UNKNOWN = 4404
+    REPLACED = 4409
+    ENDED = 4410
+    TOO_FAST_OR_SLOW = 4429
+    UNAVAILABLE = 4503
+
+
+REFUSALS: dict[type[SwitchboardError], tuple[HTTPStatus, CloseCode]] = {
+    Malformed: (HTTPStatus.BAD_REQUEST, CloseCode.MALFORMED),
+    Unauthenticated: (HTTPStatus.UNAUTHORIZED, CloseCode.UNAUTHENTICATED),
+    Forbidden: (HTTPStatus.FORBIDDEN, CloseCode.FORBIDDEN),
+    NotFound: (HTTPStatus.NOT_FOUND, CloseCode.UNKNOWN),
+    Conflict: (HTTPStatus.CONFLICT, CloseCode.REPLACED),
+    Gone: (HTTPStatus.GONE, CloseCode.ENDED),
+    TooFast: (HTTPStatus.TOO_MANY_REQUESTS, CloseCode.TOO_FAST_OR_SLOW),
+    Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, CloseCode.UNAVAILABLE),
+    Internal: (HTTPStatus.INTERNAL_SERVER_ERROR, CloseCode.INTERNAL),
+}
+
+RETRYABLE_CLOSES = frozenset({1001, 1006, 1011, 1012, 4429, 4503})
+"""After these a widget reconnects by itself; after every other it does not."""
+
+
+def status_of(error: SwitchboardError) -> HTTPStatus:
+    """Return the HTTP status of an error."""
+    return REFUSALS[_class_of(error)][0]
+
+
+def close_code_of(error: SwitchboardError) -> CloseCode:
+    """Return the close code of an error."""
+    return REFUSALS[_class_of(error)][1]
+
+
+def problem(error: SwitchboardError) -> dict[str, Any]:
+    """Write an error as problem details (RFC 9457)."""
+    status = status_of(error)
+    return {
+        "type": f"urn:switchboard:problem:{error.code}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": error.message,
+        "code": str(error.code),
+        "retryable": error.retryable,
+    }
+
+
+def refused(error: SwitchboardError, reply_to: str | None) -> bytes:
+    """Write an error as the `request.refused` message of a widget's WebSocket."""
+    return encode(
+        RequestRefused(
+            reply_to=reply_to,
+            code=ErrorCode(error.code),
+            message=error.message,
+            retryable=error.retryable,
+        )
+    )
+
+
+def _class_of(error: SwitchboardError) -> type[SwitchboardError]:
+    for cls in type(error).__mro__:
+        if cls in REFUSALS:
+            return cls
+    return Internal
