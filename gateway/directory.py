@@ -1,0 +1,80 @@
+"""What a gateway asks the ledger, as a Protocol; and what the ledger tells a gateway unasked."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from broker.messages.cluster import (
+    GuestLocated,
+    Location,
+    PresencePut,
+    PresenceState,
+    PresenceWatch,
+    RecordGet,
+    RecordPage,
+    RecordQuery,
+    SessionAttach,
+    SessionOpen,
+    SessionRecord,
+)
+
+
+class Directory(Protocol):
+    """The ledger as a gateway sees it. Every call may raise `Unavailable` (`ledger_away`)."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the ledger can be asked now."""
+        ...
+
+    async def put_presence(self, put: PresencePut) -> PresenceState:
+        """Register a waiting connection; remembered, and said again after a lost link."""
+        ...
+
+    async def watch_presence(self, watch: PresenceWatch) -> PresenceState:
+        """Ask to be told about a consumer's reach; remembered likewise."""
+        ...
+
+    def forget(self, connection_id: str) -> None:
+        """Drop what was put or watched for a connection; does not wait."""
+        ...
+
+    async def open_session(self, request: SessionOpen) -> Location:
+        """Give an engagement a session. Raises already_live (Conflict), no_capacity."""
+        ...
+
+    async def locate(self, session_id: str) -> Location:
+        """Find a session. Raises unknown_session, session_ended."""
+        ...
+
+    async def takeover(self, session_id: str, observed_epoch: int) -> Location:
+        """Make sure somebody holds the session after its trunk broke; idempotent."""
+        ...
+
+    async def locate_guest(self, code_hash: str) -> GuestLocated:
+        """Find the session a guest code opens; consumes nothing. Raises unknown_invitation."""
+        ...
+
+    async def list_records(self, query: RecordQuery) -> RecordPage:
+        """Read one page of records, newest first."""
+        ...
+
+    async def get_record(self, query: RecordGet) -> SessionRecord:
+        """Read one record. Raises unknown_session."""
+        ...
+
+
+class Listener(Protocol):
+    """Whom a directory tells what the ledger said unasked. None of these may block."""
+
+    def on_presence(self, state: PresenceState) -> None:
+        """A consumer's reach changed, or an answer came after a link was replaced."""
+        ...
+
+    def on_attach(self, attach: SessionAttach) -> None:
+        """A waiting connection's engagement has a session now."""
+        ...
+
+    def on_relocated(self, location: Location) -> None:
+        """Another actor holds this session."""
+        ...

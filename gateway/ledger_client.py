@@ -1,0 +1,240 @@
+"""The directory over a link to the ledger that is replaced whenever it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from broker.errors import ErrorCode, SwitchboardError, Unavailable
+from broker.link import LinkEnd
+from broker.messages.cluster import (
+    Done,
+    GuestLocate,
+    GuestLocated,
+    Internal,
+    LinkHello,
+    Location,
+    PresenceDrop,
+    PresencePut,
+    PresenceState,
+    PresenceUnwatch,
+    PresenceWatch,
+    RecordGet,
+    RecordPage,
+    RecordQuery,
+    SessionAttach,
+    SessionLocate,
+    SessionOpen,
+    SessionRecord,
+    SessionRelocated,
+    SessionTakeover,
+    read,
+)
+from gateway.dial import End, dial
+from gateway.directory import Listener
+from gateway.settings import Limits
+
+logger = logging.getLogger(__name__)
+
+PING_S = 1.0
+SILENT_PINGS = 3
+FIRST_PAUSE_S = 0.02
+LONGEST_PAUSE_S = 1.0
+
+Reply = TypeVar("Reply", bound=Internal)
+Resolver = Callable[[], Awaitable[tuple[str, int]]]
+"""Finds host and port of the ledger now; raises `Unavailable` while nobody knows."""
+
+
+class LedgerClient:
+    """A gateway's link to the ledger.
+
+    `run` keeps the link and is cancelled by its owner, which closes the link. Calls made while
+    the link is away wait for it, within their own time-out. What connections put and watch is
+    remembered until `forget`, and said again on every new link; the answers go to the listener.
+    """
+
+    def __init__(
+        self,
+        resolve: Resolver,
+        key: bytes,
+        hello: LinkHello,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
+        self._resolve = resolve
+        self._key = key
+        self._hello = hello.to_bytes()
+        self._limits = limits or Limits()
+        self._end: End | None = None
+        self._up = asyncio.Event()
+        self._down = asyncio.Event()
+        self._puts: dict[str, PresencePut] = {}
+        self._watches: dict[str, PresenceWatch] = {}
+        self._listener: Listener | None = None
+
+    def listen(self, listener: Listener) -> None:
+        """Set who is told what the ledger says unasked."""
+        self._listener = listener
+
+    @property
+    def ready(self) -> bool:
+        return self._end is not None
+
+    async def wait_ready(self) -> None:
+        """Wait until the ledger can be asked."""
+        await self._up.wait()
+
+    async def run(self) -> None:
+        """Keep a link until cancelled: dial, watch its heartbeat, dial again."""
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                end = await self._dial()
+            except (SwitchboardError, OSError) as error:
+                logger.info("ledger not reached", extra={"reason": str(error), "pause_s": pause})
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_S)
+                continue
+            pause = FIRST_PAUSE_S
+            try:
+                await self._keep(end)
+            finally:
+                self._end = None
+                self._up.clear()
+                end.link.abort()
+            logger.warning("ledger link lost")
+
+    async def put_presence(self, put: PresencePut) -> PresenceState:
+        self._puts[put.connection_id] = put
+        return await self._ask(put.method, put, PresenceState)
+
+    async def watch_presence(self, watch: PresenceWatch) -> PresenceState:
+        self._watches[watch.connection_id] = watch
+        return await self._ask(watch.method, watch, PresenceState)
+
+    def forget(self, connection_id: str) -> None:
+        end = self._end
+        if self._puts.pop(connection_id, None) is not None and end is not None:
+            drop = PresenceDrop(connection_id=connection_id)
+            end.call(drop.method, drop.to_bytes()).add_done_callback(_ignore)
+        if self._watches.pop(connection_id, None) is not None and end is not None:
+            unwatch = PresenceUnwatch(connection_id=connection_id)
+            end.call(unwatch.method, unwatch.to_bytes()).add_done_callback(_ignore)
+
+    async def open_session(self, request: SessionOpen) -> Location:
+        return await self._ask(
+            request.method, request, Location, timeout_s=self._limits.open_timeout_s
+        )
+
+    async def locate(self, session_id: str) -> Location:
+        return await self._ask(SessionLocate.method, SessionLocate(session_id=session_id), Location)
+
+    async def takeover(self, session_id: str, observed_epoch: int) -> Location:
+        request = SessionTakeover(session_id=session_id, observed_epoch=observed_epoch)
+        return await self._ask(
+            request.method, request, Location, timeout_s=self._limits.open_timeout_s
+        )
+
+    async def locate_guest(self, code_hash: str) -> GuestLocated:
+        return await self._ask(GuestLocate.method, GuestLocate(code_hash=code_hash), GuestLocated)
+
+    async def list_records(self, query: RecordQuery) -> RecordPage:
+        return await self._ask(query.method, query, RecordPage)
+
+    async def get_record(self, query: RecordGet) -> SessionRecord:
+        return await self._ask(query.method, query, SessionRecord)
+
+    async def do(self, method: str, request: Internal, *, timeout_s: float | None = None) -> None:
+        """Make a call whose reply says only that it is done."""
+        await self._ask(method, request, Done, timeout_s=timeout_s)
+
+    async def _ask(
+        self,
+        method: str,
+        request: Internal,
+        reply: type[Reply],
+        *,
+        timeout_s: float | None = None,
+    ) -> Reply:
+        try:
+            async with asyncio.timeout(timeout_s or self._limits.call_timeout_s):
+                while (end := self._end) is None:
+                    await self._up.wait()
+                return read(reply, await end.call(method, request.to_bytes()))
+        except TimeoutError:
+            raise Unavailable(
+                ErrorCode.LEDGER_AWAY, "The ledger does not answer at the moment."
+            ) from None
+
+    async def _dial(self) -> End:
+        host, port = await self._resolve()
+        end, _ = await dial(
+            host,
+            port,
+            self._key,
+            self._hello,
+            timeout_s=self._limits.dial_timeout_s,
+            prepare=self._prepare,
+        )
+        return end
+
+    def _prepare(self, end: End) -> None:
+        end.on_notice = self._on_notice
+        end.on_lost = self._on_lost
+        self._down.clear()
+
+    async def _keep(self, end: End) -> None:
+        self._end = end
+        self._up.set()
+        logger.info("ledger link up", extra={"puts": len(self._puts)})
+        self._say_again(end)
+        heard, silent = end.heard, 0
+        while not end.link.closed and silent < SILENT_PINGS:
+            end.ping()
+            try:
+                async with asyncio.timeout(PING_S):
+                    await self._down.wait()
+                return
+            except TimeoutError:
+                silent = silent + 1 if end.heard == heard else 0
+                heard = end.heard
+
+    def _say_again(self, end: End) -> None:
+        for put in self._puts.values():
+            end.call(put.method, put.to_bytes()).add_done_callback(self._on_said_again)
+        for watch in self._watches.values():
+            end.call(watch.method, watch.to_bytes()).add_done_callback(self._on_said_again)
+
+    def _on_said_again(self, reply: asyncio.Future[bytes]) -> None:
+        if not reply.cancelled() and reply.exception() is None and self._listener is not None:
+            self._listener.on_presence(read(PresenceState, reply.result()))
+
+    def _on_lost(self, end: LinkEnd[asyncio.Future[bytes]]) -> None:
+        self._down.set()
+
+    def _on_notice(self, end: LinkEnd[asyncio.Future[bytes]], method: str, payload: bytes) -> None:
+        listener = self._listener
+        if listener is None:
+            return
+        try:
+            match method:
+                case "presence.changed":
+                    listener.on_presence(read(PresenceState, payload))
+                case "session.attach":
+                    listener.on_attach(read(SessionAttach, payload))
+                case "session.relocated":
+                    listener.on_relocated(read(SessionRelocated, payload).location)
+                case _:
+                    logger.info("unknown notice", extra={"method": method})
+        except ValidationError:
+            logger.exception("unreadable notice", extra={"method": method})
+
+
+def _ignore(reply: asyncio.Future[bytes]) -> None:
+    if not reply.cancelled():
+        reply.exception()
