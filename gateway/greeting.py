@@ -1,0 +1,92 @@
+"""Read a widget's first message: who speaks, where it stands, what it wants back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from broker.errors import ErrorCode, Forbidden, Malformed, Unauthenticated
+from broker.ids import normal_id
+from broker.messages import decode_client_message
+from broker.messages.client import ConnectionHello
+from broker.messages.cluster import Principal
+from broker.messages.parts import EngagementIds
+from broker.words import Role
+from gateway.tokens import Audience, Proof, ResumePass, Tokens, hash_secret
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """A hello whose proof held."""
+
+    hello: ConnectionHello
+    principal: Principal
+    resume: ResumePass | None
+    """The session to come back to, without asking the ledger first."""
+    guest_session: str | None
+    """A guest's session, to be looked up."""
+    token_keys: tuple[str, ...]
+    """The engagement keys a waiting token was asked for."""
+
+
+def greet(data: bytes, tokens: Tokens) -> Greeting:
+    """Check the first message of a connection.
+
+    A hello may carry a resume token and an ordinary one: when the resume token does not hold any
+    more, the ordinary one decides.
+
+    Raises:
+        Malformed: not a hello.
+        Unauthenticated: no token, or none that holds.
+        Forbidden: the engagement is another account's than the token's.
+    """
+    hello = decode_client_message(data)
+    if not isinstance(hello, ConnectionHello):
+        raise Malformed(ErrorCode.HELLO_EXPECTED, "The first message must be connection.hello.")
+    if hello.resume is not None:
+        try:
+            resume = tokens.open(hello.resume)
+        except Unauthenticated:
+            if hello.token is None:
+                raise
+        else:
+            _same_account(resume.principal, hello.engagement)
+            return Greeting(hello, resume.principal, resume, None, ())
+    if hello.token is None:
+        raise Unauthenticated(ErrorCode.TOKEN_MISSING, "The hello carries no token.")
+    proof = tokens.read(hello.token, Audience.AGENT, Audience.WAITING, Audience.GUEST)
+    _same_account(proof.principal, hello.engagement)
+    return Greeting(
+        hello=hello,
+        principal=_principal(proof, hello),
+        resume=None,
+        guest_session=proof.session_id if proof.audience is Audience.GUEST else None,
+        token_keys=proof.keys,
+    )
+
+
+def waiting_keys(ids: EngagementIds) -> tuple[str, ...]:
+    """Return the keys a consumer's window can be rung by, in order of preference."""
+    keys = (normal_id(each) for each in (ids.window_session_id, ids.conversation_id))
+    return tuple(dict.fromkeys(key for key in keys if key is not None))
+
+
+def agent_key(ids: EngagementIds | None) -> str | None:
+    """Return the engagement key of an agent's widget."""
+    return None if ids is None else normal_id(ids.rt_session_id)
+
+
+def _principal(proof: Proof, hello: ConnectionHello) -> Principal:
+    principal = proof.principal
+    match principal.role:
+        case Role.CONSUMER:
+            claim = None if hello.claim_secret is None else hash_secret(hello.claim_secret)
+            return principal.model_copy(update={"claim_hash": claim})
+        case Role.GUEST if not principal.name and hello.name is not None:
+            return principal.model_copy(update={"name": hello.name})
+        case _:
+            return principal
+
+
+def _same_account(principal: Principal, ids: EngagementIds | None) -> None:
+    if ids is not None and normal_id(ids.account_id) != principal.account_id:
+        raise Forbidden(ErrorCode.NOT_PERMITTED, "The token belongs to another account.")
