@@ -1,0 +1,143 @@
+"""All widget connections of one gateway, and what they share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from broker.errors import ErrorCode, SwitchboardError, TooFast, Unauthenticated
+from broker.keys import KeyPurpose, derive_key
+from broker.messages.cluster import Location, PresenceState, Principal, SessionAttach
+from gateway.connection import Connection
+from gateway.directory import Directory
+from gateway.metrics import Metrics
+from gateway.refusals import CloseCode
+from gateway.settings import Settings
+from gateway.stages import Stage
+from gateway.tokens import Tokens
+from gateway.trunks import Pulse
+
+logger = logging.getLogger(__name__)
+
+SWEEP_S = 5.0
+
+
+class Switchroom:
+    """The connections of one gateway by id, and the `Listener` of its directory.
+
+    The app creates and runs it; `stop` turns readiness off, says 1001 to every widget, waits a
+    bounded time, and ends the loops. Sessions go on.
+    """
+
+    def __init__(
+        self, settings: Settings, directory: Directory, tokens: Tokens, metrics: Metrics
+    ) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.tokens = tokens
+        self.metrics = metrics
+        self.trunk_key = derive_key(settings.secret, KeyPurpose.TRUNK)
+        self.pulse = Pulse(settings.limits.trunk_ping_s, settings.limits.trunk_silent_s)
+        self.stopping = False
+        self._connections: dict[str, Connection] = {}
+        self._silent = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    @property
+    def ready(self) -> bool:
+        """Whether new widgets should be sent here."""
+        return not self.stopping and self.directory.ready
+
+    def refusal(self) -> SwitchboardError | None:
+        """Say why no further connection is taken now; `None` when one is."""
+        limits = self.settings.limits
+        if len(self._connections) >= limits.connections:
+            return TooFast(ErrorCode.RATE_LIMITED, "This gateway is full.")
+        if self._silent >= limits.connections_before_hello:
+            return TooFast(ErrorCode.RATE_LIMITED, "Too many connections say nothing.")
+        return None
+
+    def on_accepted(self, connection: Connection) -> None:
+        """Take note of an accepted WebSocket."""
+        self._connections[connection.connection_id] = connection
+        self._silent += 1
+        self._empty.clear()
+        self.metrics.connections.inc()
+
+    def on_greeted(self, connection: Connection) -> None:
+        """Its hello held."""
+        self._silent -= 1
+
+    def on_closed(self, connection: Connection) -> None:
+        """It is gone: forget it, here and in the ledger."""
+        if self._connections.pop(connection.connection_id, None) is None:
+            return
+        if connection.principal is None:
+            self._silent -= 1
+        self.directory.forget(connection.connection_id)
+        self.metrics.connections.dec()
+        if not self._connections:
+            self._empty.set()
+
+    def on_presence(self, state: PresenceState) -> None:
+        connection = self._connections.get(state.connection_id)
+        if connection is not None:
+            connection.on_presence(state)
+
+    def on_attach(self, attach: SessionAttach) -> None:
+        connection = self._connections.get(attach.connection_id)
+        if connection is not None:
+            connection.on_offered(attach.location)
+
+    def on_relocated(self, location: Location) -> None:
+        for connection in list(self._connections.values()):
+            connection.on_relocated(location)
+
+    def revoke(self, is_meant: Callable[[Principal], bool]) -> int:
+        """Close the live connections of whoever is meant; return how many there were."""
+        meant = [
+            each
+            for each in self._connections.values()
+            if each.principal is not None and is_meant(each.principal)
+        ]
+        for connection in meant:
+            connection.fail(Unauthenticated(ErrorCode.TOKEN_INVALID, "Access was withdrawn."))
+        return len(meant)
+
+    def sweep(self, now: float) -> None:
+        """Close widgets that have been silent for too long; due every few seconds."""
+        for connection in list(self._connections.values()):
+            if (
+                connection.stage is not Stage.GREETING
+                and now - connection.heard_at > self.settings.limits.silent_s
+            ):
+                connection.close(CloseCode.GOING_AWAY, "Nothing was heard from the widget.")
+
+    async def run(self) -> None:
+        """Run heartbeat and sweep until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.pulse.run())
+            group.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """Take nothing new, send every widget elsewhere, wait a bounded time."""
+        self.stopping = True
+        logger.info("gateway stopping", extra={"connections": len(self)})
+        for connection in list(self._connections.values()):
+            connection.close(CloseCode.GOING_AWAY, "The gateway is stopping.")
+        try:
+            async with asyncio.timeout(self.settings.limits.stop_bound_s):
+                await self._empty.wait()
+        except TimeoutError:
+            logger.warning("connections left at stop", extra={"connections": len(self)})
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self.sweep(loop.time())

@@ -1,0 +1,183 @@
+"""A gateway's end of one trunk, and the heartbeat of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from broker.errors import ErrorCode, Unavailable
+from broker.link import LinkEnd
+from broker.messages.cluster import Location, TrunkClose, TrunkHello, TrunkReady, read
+from broker.trunk import Frame
+from gateway.dial import End, dial
+
+AnyEnd = LinkEnd["asyncio.Future[bytes]"]
+
+
+class Trunk:
+    """One widget connection's link to a session actor.
+
+    Its connection opens, closes and replaces it. `on_lost` is told once, and never after
+    `close()`. What arrives before `open()` is kept, so that the connection can greet first.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        *,
+        on_message: Callable[[bytes], None],
+        on_close: Callable[[Trunk, TrunkClose], None],
+        on_lost: Callable[[Trunk], None],
+    ) -> None:
+        self.location = location
+        self._on_message = on_message
+        self._on_close = on_close
+        self._on_lost = on_lost
+        self._end: End | None = None
+        self._early: list[tuple[Frame, bytes]] | None = []
+        self._closed = False
+        self._drained = asyncio.Event()
+
+    async def dial(self, key: bytes, hello: TrunkHello, timeout_s: float) -> TrunkReady:
+        """Connect and be accepted by the actor.
+
+        Raises:
+            Unavailable: nobody there (`session_away`).
+            SwitchboardError: the actor's refusal.
+        """
+        end, ready = await dial(
+            self.location.host,
+            self.location.port,
+            key,
+            hello.to_bytes(),
+            timeout_s=timeout_s,
+            prepare=self._prepare,
+        )
+        if end.link.closed:
+            raise Unavailable(ErrorCode.SESSION_AWAY, "The session closed the trunk at once.")
+        self._end = end
+        return read(TrunkReady, ready)
+
+    def open(self) -> None:
+        """Hand over what came early, and from now on everything as it comes."""
+        early, self._early = self._early or [], None
+        for kind, body in early:
+            self._deliver(kind, body)
+        if self._end is not None and self._end.link.closed:
+            self._on_end_lost(self._end)
+
+    @property
+    def heard(self) -> int:
+        """Frames received so far."""
+        return 0 if self._end is None else self._end.heard
+
+    @property
+    def writable(self) -> bool:
+        """False while the actor is slower than the widget."""
+        return self._end is not None and self._end.link.writable
+
+    def send(self, data: bytes) -> bool:
+        """Pass a widget's message on; False when the trunk is gone."""
+        return self._end is not None and self._end.link.send(Frame.MESSAGE, data)
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        if self._end is not None:
+            self._end.ping()
+
+    async def drained(self) -> None:
+        """Wait until the actor keeps up again, or the trunk is gone."""
+        while self._end is not None and not self._end.link.writable and not self._end.link.closed:
+            self._drained.clear()
+            await self._drained.wait()
+
+    def suspect(self) -> None:
+        """Give the trunk up because it is silent; `on_lost` is told."""
+        if self._end is not None:
+            self._end.link.abort()
+
+    def close(self) -> None:
+        """End the trunk; `on_lost` is not told. Harmless when closed."""
+        self._closed = True
+        self._drained.set()
+        if self._end is not None:
+            self._end.close()
+
+    def _prepare(self, end: End) -> None:
+        end.on_frame = self._on_frame
+        end.on_lost = self._on_end_lost
+        end.on_drained = self._on_drained
+
+    def _on_frame(self, end: AnyEnd, kind: Frame, body: bytes) -> None:
+        if self._early is None:
+            self._deliver(kind, body)
+        else:
+            self._early.append((kind, body))
+
+    def _deliver(self, kind: Frame, body: bytes) -> None:
+        if self._closed:
+            return
+        if kind is Frame.MESSAGE:
+            self._on_message(body)
+        else:
+            self._on_close(self, read(TrunkClose, body))
+
+    def _on_drained(self, end: AnyEnd) -> None:
+        self._drained.set()
+
+    def _on_end_lost(self, end: AnyEnd) -> None:
+        self._drained.set()
+        if not self._closed and self._early is None:
+            self._closed = True
+            self._on_lost(self)
+
+
+class Pulse:
+    """The heartbeat of a gateway's trunks: one ping for each actor, not for each trunk.
+
+    An actor is heard when any of its trunks is; after `silent_s` of nothing each of its trunks
+    is given up. A tick that came late (this process stalled) proves nothing and counts nothing.
+    """
+
+    def __init__(self, ping_s: float, silent_s: float) -> None:
+        self._ping_s = ping_s
+        self._allowed = max(1, round(silent_s / ping_s))
+        self._groups: dict[tuple[str, int], set[Trunk]] = {}
+        self._heard: dict[tuple[str, int], tuple[int, int]] = {}
+        self._ticked_at: float | None = None
+
+    def watch(self, trunk: Trunk) -> None:
+        """Begin to watch an open trunk."""
+        self._groups.setdefault((trunk.location.host, trunk.location.port), set()).add(trunk)
+
+    def drop(self, trunk: Trunk) -> None:
+        """Watch it no longer; harmless when not watched."""
+        place = (trunk.location.host, trunk.location.port)
+        group = self._groups.get(place)
+        if group is not None:
+            group.discard(trunk)
+            if not group:
+                del self._groups[place]
+                self._heard.pop(place, None)
+
+    def tick(self, now: float) -> None:
+        """Look once at every actor; due every `ping_s` seconds."""
+        late = self._ticked_at is not None and now - self._ticked_at > 2 * self._ping_s
+        self._ticked_at = now
+        for place, group in list(self._groups.items()):
+            heard = sum(trunk.heard for trunk in group)
+            before, silent = self._heard.get(place, (-1, 0))
+            silent = silent + 1 if heard == before and not late else 0
+            self._heard[place] = (heard, silent)
+            if silent > self._allowed:
+                for trunk in list(group):
+                    trunk.suspect()
+            else:
+                next(iter(group)).ping()
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._ping_s)
+            self.tick(loop.time())
