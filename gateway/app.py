@@ -1,0 +1,100 @@
+"""The gateway's FastAPI app: what is served under which path."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.routing import WebSocketRoute
+
+from gateway import problems
+from gateway.assets import Assets, assets_router
+from gateway.connect import Connect
+from gateway.directory import Directory
+from gateway.metrics import Metrics
+from gateway.origins import HostCheck
+from gateway.pages import pages_router
+from gateway.server_api import server_router
+from gateway.settings import Settings
+from gateway.switchroom import Switchroom
+from gateway.tokens import Revocations, Tokens
+from gateway.widget_api import widget_router
+
+DESCRIPTION = "Video sessions between agents, consumers and guests: the server side."
+
+
+def create_app(
+    settings: Settings,
+    directory: Directory,
+    *,
+    clock: Callable[[], float] = time.time,
+    entropy: Callable[[int], bytes] = secrets.token_bytes,
+    revocations: Revocations | None = None,
+    assets: Assets | None = None,
+) -> FastAPI:
+    """Build the app of one gateway.
+
+    The app runs its switchroom (heartbeats, sweep) while it is up; its server stops the
+    switchroom before it stops the app, and its owner runs the directory. The switchroom is at
+    `app.state.switchroom` and is the `Listener` to give to the directory.
+    """
+    metrics = Metrics()
+    tokens = Tokens(
+        settings.secret, clock, entropy, resume_s=settings.session_s, revocations=revocations
+    )
+    room = Switchroom(settings, directory, tokens, metrics)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loops = asyncio.create_task(room.run())
+        try:
+            yield
+        finally:
+            loops.cancel()
+            with suppress(asyncio.CancelledError):
+                await loops
+
+    app = FastAPI(
+        title="Switchboard",
+        version=version("switchboard"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    app.state.switchroom = room
+    problems.install(app, metrics)
+    app.add_middleware(HostCheck, hosts=settings.allowed_hosts)
+    app.router.routes.append(WebSocketRoute("/v1/connect", Connect(room)))
+    served = assets or Assets.read(settings.widgets)
+    app.include_router(pages_router(settings, served))
+    app.include_router(assets_router(served))
+    app.include_router(widget_router(room))
+    app.include_router(server_router(room))
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> JSONResponse:
+        """Whether the process lives; nothing else."""
+        return JSONResponse({"alive": True})
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> JSONResponse:
+        """Whether new widgets should be sent here."""
+        return JSONResponse(
+            {"ready": room.ready, "ledger": directory.ready, "stopping": room.stopping},
+            status_code=200 if room.ready else 503,
+        )
+
+    @app.get("/metrics", include_in_schema=False)
+    async def render_metrics() -> Response:
+        return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+    return app

@@ -1,0 +1,109 @@
+"""The widgets' files, read once and served under an address that names their content."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from broker.errors import ErrorCode, NotFound
+
+MEDIA_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".wav": "audio/wav",
+    ".wasm": "application/wasm",
+    ".html": "text/html; charset=utf-8",
+}
+"""What is served, and as what; files of other kinds are not."""
+_NOT_SERVED = frozenset({"node_modules", "simulator", "tests", "__pycache__"})
+_REVISION_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file in memory."""
+
+    body: bytes
+    media_type: str
+
+
+class Assets:
+    """A folder's files by path, and the revision that names them all.
+
+    Reading everything at start means that no path of a request ever reaches the file system.
+    """
+
+    def __init__(self, files: dict[str, Asset]) -> None:
+        self._files = files
+        digest = hashlib.sha256()
+        for path in sorted(files):
+            body = files[path].body
+            digest.update(f"{path}\0{len(body)}\0".encode())
+            digest.update(body)
+        self.revision = digest.hexdigest()[:_REVISION_DIGITS]
+
+    @classmethod
+    def read(cls, folder: Path, *, skip: frozenset[str] = _NOT_SERVED) -> Assets:
+        """Read a folder; one that is missing is empty."""
+        files: dict[str, Asset] = {}
+        for file in sorted(folder.rglob("*")):
+            path = file.relative_to(folder)
+            hidden = any(part.startswith(".") or part in skip for part in path.parts)
+            media_type = MEDIA_TYPES.get(file.suffix)
+            if media_type is not None and not hidden and file.is_file():
+                files[path.as_posix()] = Asset(file.read_bytes(), media_type)
+        return cls(files)
+
+    @property
+    def prefix(self) -> str:
+        """Where the files of this revision are served."""
+        return f"/assets/{self.revision}"
+
+    def get(self, path: str) -> Asset:
+        """Return one file.
+
+        Raises:
+            NotFound: no such file is served.
+        """
+        asset = self._files.get(path)
+        if asset is None:
+            raise NotFound(ErrorCode.MALFORMED, "There is nothing at this address.")
+        return asset
+
+
+def assets_router(assets: Assets) -> APIRouter:
+    """Serve the files of the present revision, to be kept for ever."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/assets/{revision}/{path:path}")
+    async def asset(revision: str, path: str) -> Response:
+        if revision != assets.revision:
+            # An older page asks another gateway of a rolling upgrade, or reloads.
+            raise NotFound(ErrorCode.MALFORMED, "This revision is not served here.")
+        found = assets.get(path)
+        return Response(
+            found.body,
+            media_type=found.media_type,
+            headers={
+                "Cache-Control": "public, max-age=31536000, immutable",
+                "X-Content-Type-Options": "nosniff",
+                "Cross-Origin-Resource-Policy": "cross-origin",
+                # Fonts and modules may be asked for by a frame without an origin (sandboxed).
+                "Access-Control-Allow-Origin": "*",
+            },
+        )
+
+    return router

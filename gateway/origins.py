@@ -1,0 +1,68 @@
+"""Who may ask: `Host`, `Origin` and the address a request came from."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from broker.errors import ErrorCode, Forbidden
+from gateway.problems import answer
+from gateway.settings import Settings
+
+
+def allowed_origins(settings: Settings) -> frozenset[str]:
+    """Return every origin whose pages may open a widget WebSocket."""
+    listed = {settings.origin, *settings.allowed_origins}
+    for account in settings.accounts.values():
+        listed.update(account.allowed_origins)
+    return frozenset(listed)
+
+
+def origin_allowed(origin: str | None, allowed: frozenset[str]) -> bool:
+    """Whether a WebSocket may come from this origin.
+
+    Browsers always send one. What sends none is a program, which could as well send ours: the
+    check keeps foreign pages out, and proofs keep programs out.
+    """
+    return origin is None or origin in allowed
+
+
+def address_of(scope: Scope) -> str:
+    """Return the client's address for limits of rate; an IPv6 network counts as one."""
+    client: Any = scope.get("client")
+    if not client:
+        return "unknown"
+    try:
+        address = ip_address(client[0])
+    except ValueError:
+        return str(client[0])
+    if isinstance(address, IPv6Address):
+        mapped = address.ipv4_mapped
+        if mapped is not None:
+            return str(mapped)
+        return str(ip_network((address, 64), strict=False).network_address)
+    return str(address)
+
+
+class HostCheck:
+    """Refuse requests for another `Host`: a page elsewhere that rebinds its name to loopback."""
+
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...]) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and self._hosts:
+            host = Headers(scope=scope).get("host", "")
+            if host not in self._hosts:
+                if scope["type"] == "websocket":
+                    await receive()
+                    await send({"type": "websocket.close", "code": 4403})
+                    return
+                refusal = Forbidden(ErrorCode.ORIGIN_REFUSED, "This host is not served here.")
+                await answer(refusal)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

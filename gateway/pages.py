@@ -1,0 +1,124 @@
+"""The widget pages and the launcher script, with the headers that fence them in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from gateway.accounts import Account
+from gateway.assets import Assets
+from gateway.settings import Settings
+
+PERMISSIONS = (
+    "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), "
+    "fullscreen=(self), picture-in-picture=(self), speaker-selection=(self), "
+    "geolocation=(), payment=(), usb=()"
+)
+
+
+def frame_ancestors(settings: Settings, account_id: str | None) -> tuple[str, ...]:
+    """Return who may frame a page of this account; empty when it is not known yet.
+
+    A page that does not say its account may be framed by the hosts of any.
+    """
+    accounts: Iterable[Account]
+    if account_id is not None and account_id in settings.accounts:
+        accounts = (settings.accounts[account_id],)
+    else:
+        accounts = settings.accounts.values()
+    known: dict[str, None] = {}
+    for account in accounts:
+        if not account.frame_ancestors:
+            return ()
+        known.update(dict.fromkeys(account.frame_ancestors))
+    return tuple(known)
+
+
+def content_security_policy(
+    settings: Settings, ancestors: Iterable[str] | None, *, sdk: str | None
+) -> str:
+    """Build the policy of a page; `ancestors` of `None` leaves framing out of it."""
+    script = "script-src 'self'" if sdk is None else f"script-src 'self' {_origin_of(sdk)}"
+    rules = [
+        "default-src 'none'",
+        script,
+        "style-src 'self'",
+        f"connect-src 'self' {settings.own_websocket}",
+        "img-src 'self' https: data:",
+        "media-src 'self' blob: mediastream:",
+        "font-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+    ]
+    if ancestors is not None:
+        rules.append("frame-ancestors " + (" ".join(ancestors) or "'none'"))
+    return "; ".join(rules)
+
+
+def pages_router(settings: Settings, assets: Assets) -> APIRouter:
+    """Serve `/agent`, `/window`, `/engagement`, `/join` and `/launcher.js`."""
+    router = APIRouter(include_in_schema=False)
+
+    def page(request: Request, name: str, sdk: str | None, *, framed: bool) -> Response:
+        text = assets.get(f"pages/{name}.html").body.decode()
+        text = text.replace("{{assets}}", assets.prefix).replace("{{sdk_script}}", sdk or "")
+        headers = {
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+            "Permissions-Policy": PERMISSIONS,
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
+        query = request.query_params
+        account_id = query.get("accountId") or query.get("account_id")
+        ancestors = frame_ancestors(settings, account_id) if framed else ("'none'",)
+        if ancestors:
+            headers["Content-Security-Policy"] = content_security_policy(
+                settings, ancestors, sdk=sdk
+            )
+        else:
+            headers["Content-Security-Policy"] = content_security_policy(settings, None, sdk=sdk)
+            headers["Content-Security-Policy-Report-Only"] = "frame-ancestors 'self'"
+        return Response(text, media_type="text/html; charset=utf-8", headers=headers)
+
+    @router.get("/agent")
+    async def agent(request: Request) -> Response:
+        return page(request, "agent", settings.agent_sdk, framed=True)
+
+    @router.get("/window")
+    async def window(request: Request) -> Response:
+        return page(request, "window", settings.window_sdk, framed=True)
+
+    @router.get("/engagement")
+    async def engagement(request: Request) -> Response:
+        return page(request, "engagement", settings.window_sdk, framed=True)
+
+    @router.get("/join")
+    async def join(request: Request) -> Response:
+        return page(request, "join", None, framed=False)
+
+    @router.get("/launcher.js")
+    async def launcher(request: Request) -> Response:
+        body = assets.get("launcher/launcher.js").body
+        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        headers = {
+            "Cache-Control": "public, max-age=60",
+            "ETag": tag,
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type="text/javascript; charset=utf-8", headers=headers)
+
+    return router
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
