@@ -1,0 +1,147 @@
+"""A consumer waits, an agent starts, both are attached; and back."""
+
+from __future__ import annotations
+
+from broker.errors import Conflict, ErrorCode, Unavailable
+from broker.messages.cluster import Location, SessionOpen
+from tests.gateway.conftest import ENGAGEMENT, WINDOW, World
+
+
+async def test_a_waiting_widget_is_registered_and_attached_when_a_session_opens(
+    world: World,
+) -> None:
+    widget = await world.consumer()
+    assert widget.got[0]["in_session"] is False
+    (put,) = world.ledger.puts.values()
+    assert put.keys == ["eng-1"]
+    assert put.claim_hash is not None
+
+    session = await world.session()
+    world.ledger.attach(session)
+    assert (await widget.next())["type"] == "resume.renewed"
+    assert (await widget.next())["type"] == "session.snapshot"
+    hello = session.seen[0]
+    assert hello.principal.role == "consumer"
+    assert hello.last_seq is None
+    assert hello.engagement is not None
+
+
+async def test_an_idle_agent_sees_the_reach_of_its_consumer_change(world: World) -> None:
+    agent = await world.agent()
+    assert (await agent.next())["consumer"] == {"reach": "absent", "surfaces": []}
+    consumer = await world.consumer(visible=False)
+    world.ledger.tell_watchers()
+    assert (await agent.next())["consumer"] == {"reach": "hidden", "surfaces": ["launcher"]}
+    await consumer.say(type="surface.update", visible=True)
+    await world.ledger.signal.until(lambda: all(p.visible for p in world.ledger.puts.values()))
+    world.ledger.tell_watchers()
+    assert (await agent.next())["consumer"]["reach"] == "reachable"
+
+
+async def test_start_answers_done_and_then_the_snapshot_comes(world: World) -> None:
+    session = await world.session()
+
+    async def opened(request: SessionOpen) -> Location:
+        return session.location
+
+    world.ledger.on_open = opened
+    agent = await world.agent()
+    await agent.until("reach.changed")
+    await agent.say(type="session.start", id="1", mode="video")
+    kinds = [(await agent.next())["type"] for _ in range(3)]
+    assert kinds == ["request.done", "resume.renewed", "session.snapshot"]
+    (asked,) = world.ledger.opened
+    assert (asked.engagement_key, asked.owner.agent_id) == ("eng-1", "7")
+
+
+async def test_start_on_a_live_engagement_is_refused_with_its_code(world: World) -> None:
+    world.ledger.faults["session.open"] = Conflict(ErrorCode.ALREADY_LIVE, "It is live.")
+    agent = await world.agent()
+    await agent.until("reach.changed")
+    await agent.say(type="session.start", id="1", mode="video")
+    answer = await agent.next()
+    assert (answer["type"], answer["code"], answer["reply_to"]) == (
+        "request.refused",
+        "already_live",
+        "1",
+    )
+
+
+async def test_a_late_consumer_learns_of_the_live_session_by_registering(world: World) -> None:
+    session = await world.session()
+    world.ledger.live["eng-1"] = session.location
+    widget = await world.widget()
+    await widget.greet(token=world.waiting_token(), engagement=WINDOW)
+    kinds = [(await widget.next())["type"] for _ in range(3)]
+    assert kinds == ["connection.welcome", "resume.renewed", "session.snapshot"]
+
+
+async def test_an_agent_who_is_no_participant_stays_idle(world: World) -> None:
+    session = await world.session()
+    session.refusal = Conflict(ErrorCode.NOT_IN_SESSION, "Not yours.")
+    world.ledger.live["eng-1"] = session.location
+    agent = await world.agent()
+    assert agent.got[0]["in_session"] is False
+    assert (await agent.next())["type"] == "reach.changed"
+    world.ledger.tell_watchers()
+    await agent.say(type="connection.ping")
+    assert (await agent.next())["type"] == "connection.pong"
+    assert len(session.seen) == 1
+
+
+async def test_back_to_waiting_keeps_the_socket_for_the_next_session(world: World) -> None:
+    widget = await world.consumer()
+    first = await world.session("s-1")
+    world.ledger.attach(first)
+    await widget.until("session.snapshot")
+    del world.ledger.live["eng-1"]
+    (await first.caller()).close(4410, "over", to_waiting=True)
+    await first.signal.until(lambda: not first.callers)
+    second = await world.session("s-2")
+    world.ledger.attach(second)
+    assert (await widget.until("session.snapshot"))["session_id"] == "s-2"
+
+
+async def test_the_actor_may_close_the_widget_with_a_code(world: World) -> None:
+    session = await world.session()
+    world.ledger.live["eng-1"] = session.location
+    widget = await world.consumer()
+    (await session.caller()).close(4409, "replaced")
+    assert await widget.closed() == 4409
+    await world.ledger.signal.until(lambda: not world.ledger.puts)
+
+
+async def test_presence_is_said_again_after_the_ledger_came_back(world: World) -> None:
+    await world.consumer()
+    agent = await world.agent()
+    await agent.until("reach.changed")
+    port = world.ledger.port
+    await world.ledger.stop()
+    assert not world.ledger.puts
+    await world.ledger.start(port)
+    await world.ledger.signal.until(
+        lambda: len(world.ledger.puts) == 1 and len(world.ledger.watches) == 1
+    )
+
+
+async def test_a_widget_waits_even_while_the_ledger_is_away(world: World) -> None:
+    world.ledger.faults["presence.put"] = Unavailable(ErrorCode.LEDGER_AWAY, "Away.")
+    widget = await world.consumer()
+    assert widget.got[0]["in_session"] is False
+
+
+async def test_other_messages_without_a_session_are_refused(world: World) -> None:
+    widget = await world.consumer()
+    await widget.say(type="session.end", id="9")
+    answer = await widget.next()
+    assert (answer["code"], answer["reply_to"]) == ("not_in_session", "9")
+
+
+async def test_a_changed_engagement_moves_the_watch(world: World) -> None:
+    agent = await world.agent()
+    await agent.until("reach.changed")
+    changed = {**ENGAGEMENT, "rt_session_id": "eng-2"}
+    await agent.say(type="engagement.update", engagement=changed)
+    await world.ledger.signal.until(
+        lambda: [w.key for w in world.ledger.watches.values()] == ["eng-2"]
+    )
