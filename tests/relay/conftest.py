@@ -1,0 +1,79 @@
+"""A relay for each test, with crafted clients that are closed behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeAlias
+
+import pytest
+
+from actors.relay import MediaRights, PublishSource, Relay, RelayConfig
+
+from .client import EVERYTHING, CraftedClient, Dialect
+from .recording import RecordingListener
+
+
+class Call:
+    """One relay with its listener, and whoever has joined."""
+
+    def __init__(self, config: RelayConfig | None = None) -> None:
+        self.listener = RecordingListener()
+        self.relay = Relay(config or RelayConfig(), self.listener)
+        self.clients: list[CraftedClient] = []
+
+    async def join(
+        self,
+        name: str,
+        transport_id: str | None = None,
+        *,
+        publish: tuple[PublishSource, ...] = (PublishSource.MICROPHONE, PublishSource.CAMERA),
+        seats: int = 7,
+        rids: tuple[str, ...] = (),
+        dialect: Dialect | None = None,
+        rights: MediaRights = EVERYTHING,
+    ) -> CraftedClient:
+        """Connect one more client."""
+        client = CraftedClient(
+            self.relay,
+            name,
+            transport_id,
+            publish=publish,
+            seats=seats,
+            rids=rids,
+            dialect=dialect,
+            rights=rights,
+        )
+        self.clients.append(client)
+        await client.connect()
+        return client
+
+    async def close(self) -> None:
+        for client in self.clients:
+            client.vanish()
+        await self.relay.close()
+        # Lets closed datagram endpoints run their last callback.
+        await asyncio.sleep(0)
+
+
+StartCall: TypeAlias = Callable[..., Awaitable[Call]]
+
+
+@pytest.fixture
+async def start_call() -> AsyncIterator[StartCall]:
+    calls: list[Call] = []
+
+    async def start(config: RelayConfig | None = None) -> Call:
+        call = Call(config)
+        calls.append(call)
+        await call.relay.open()
+        return call
+
+    yield start
+    for call in calls:
+        await call.close()
+
+
+@pytest.fixture
+async def call(start_call: StartCall) -> Call:
+    return await start_call()

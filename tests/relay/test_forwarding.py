@@ -1,0 +1,218 @@
+"""Media from one crafted client to another, over real UDP, ICE and DTLS-SRTP."""
+
+from __future__ import annotations
+
+import itertools
+
+from actors.relay import MediaRights, PublishSource, TransportState
+from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
+
+from .client import Dialect
+from .conftest import Call
+from .recording import until
+
+OTHER_DIALECT = Dialect(
+    opus=109,
+    vp8=120,
+    vp8_rtx=124,
+    h264=126,
+    h264_rtx=127,
+    extensions={MID_URI: 7, TRANSPORT_CC_URI: 2, AUDIO_LEVEL_URI: 5},
+)
+
+
+async def test_audio_arrives_with_the_receivers_own_numbers(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben", dialect=OTHER_DIALECT)
+    for index in range(20):
+        ada.send_audio(b"voice %d" % index, level=33)
+    audio, _ = ben.seat(0)
+    await until(lambda: len(ben.heard_on(audio)) == 20)
+    heard = ben.heard_on(audio)
+    assert [h.packet.payload for h in heard] == [b"voice %d" % i for i in range(20)]
+    assert {h.packet.payload_type for h in heard} == {109}
+    assert {h.mid for h in heard} == {audio}
+    assert {h.packet.extensions.audio_level for h in heard} == {(False, 33)}
+    numbers = [h.packet.sequence_number for h in heard]
+    assert numbers == list(range(numbers[0], numbers[0] + 20))
+    stamps = [h.packet.timestamp for h in heard]
+    assert {b - a & 0xFFFFFFFF for a, b in itertools.pairwise(stamps)} == {960}
+    counters = [h.packet.extensions.transport_sequence_number for h in heard]
+    assert None not in counters
+    assert len(set(counters)) == 20
+
+
+async def test_video_begins_with_a_key_frame_and_asks_for_one(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    camera = ada.track(PublishSource.CAMERA)
+    _, video = ben.seat(0)
+    ada.send_frame(parts=(b"delta",))
+    await until(lambda: camera.ssrc in dict(ada.key_frame_requests))
+    assert not ben.heard_on(video)
+    ada.send_frame(key=True, parts=(b"key 1", b"key 2"))
+    ada.send_frame(parts=(b"delta",))
+    await until(lambda: len(ben.heard_on(video)) == 3)
+    assert [h.content for h in ben.heard_on(video)] == [b"key 1", b"key 2", b"delta"]
+
+
+async def test_the_request_repeats_until_a_key_frame_is_seen_and_is_throttled(call: Call) -> None:
+    ada = await call.join("ada")
+    await call.join("ben")
+    ada.send_frame(parts=(b"delta",))
+    await until(lambda: len(ada.key_frame_requests) >= 3)
+    moments = [at for _, at in ada.key_frame_requests]
+    # The relay sends them half a second apart; arrival may jitter, requests may not double.
+    assert all(later - earlier > 0.3 for earlier, later in itertools.pairwise(moments))
+    ada.send_frame(key=True)
+    seen = len(ada.key_frame_requests)
+    ada.send_frame()
+    for _ in range(20):
+        ada.send_audio()
+    await until(lambda: any(r for r in call.relay.transports["ada-1"].publications.values()))
+    assert len(ada.key_frame_requests) <= seen + 1
+
+
+async def test_everybody_is_seated_with_everybody_and_nobody_with_themselves(call: Call) -> None:
+    names = ("ada", "ben", "cy")
+    for name in names:
+        await call.join(name)
+    for name in names:
+        occupants = call.listener.occupants(name)
+        assert set(occupants.values()) == set(names) - {name}
+    call.relay.remove("cy")
+    assert "cy" not in call.listener.occupants("ada").values()
+    assert call.listener.state_of("cy-1") is TransportState.CLOSED
+
+
+async def test_a_seat_message_names_the_time_from_which_it_holds(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    update = next(s for p, s in call.listener.seats if p == "ben")
+    assert update.participant_id == "ada"
+    ada.send_audio()
+    audio, _ = ben.seat(0)
+    await until(lambda: ben.heard_on(audio))
+    first = ben.heard_on(audio)[0].packet.timestamp
+    assert update.audio_timestamp is not None
+    assert (first - update.audio_timestamp) & 0xFFFFFFFF < 48000 * 60
+
+
+async def test_one_persons_voice_and_picture_share_a_stream_id(call: Call) -> None:
+    ben = await call.join("ben")
+    streams: dict[str, str] = {}
+    mid = ""
+    for line in ben.answer.splitlines():
+        if line.startswith("a=mid:"):
+            mid = line[6:]
+        elif line.startswith("a=msid:"):
+            streams[mid] = line[7:].split()[0]
+    for index in range(7):
+        audio, video = ben.seat(index)
+        assert streams[audio] == streams[video]
+    assert len(set(streams.values())) == 8
+
+
+async def test_mute_stops_the_packets_and_camera_on_begins_with_a_key_frame(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    audio, video = ben.seat(0)
+    ada.send_audio(b"before")
+    ada.send_frame(key=True, parts=(b"before",))
+    await until(lambda: ben.heard_on(audio) and ben.heard_on(video))
+    off = {PublishSource.MICROPHONE: False, PublishSource.CAMERA: False}
+    call.relay.set_published("ada", off)
+    arrived = call.relay.transports["ada-1"].intake
+    count = arrived.packets
+    ada.send_audio(b"secret")
+    ada.send_frame(key=True, parts=(b"secret",))
+    await until(lambda: arrived.packets >= count + 2)
+    call.relay.set_published("ada", dict.fromkeys(off, True))
+    ada.send_audio(b"after")
+    ada.send_frame(parts=(b"delta",))
+    ada.send_frame(key=True, parts=(b"after",))
+    await until(lambda: len(ben.heard_on(audio)) == 2 and len(ben.heard_on(video)) == 2)
+    assert [h.content for h in ben.heard_on(audio)] == [b"before", b"after"]
+    pictures = ben.heard_on(video)
+    assert [h.content for h in pictures] == [b"before", b"after"]
+    # No hole where packets were left out on purpose.
+    assert pictures[1].packet.sequence_number == pictures[0].packet.sequence_number + 1
+    first, second = (h.picture for h in pictures)
+    assert first is not None
+    assert second == (first + 1) & 0x7FFF
+
+
+async def test_a_right_withdrawn_in_mid_call_is_enforced_here(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    audio, _ = ben.seat(0)
+    ada.send_audio(b"allowed")
+    await until(lambda: ben.heard_on(audio))
+    call.relay.set_rights("ada", MediaRights(send_audio=False, send_video=True, send_screen=True))
+    intake = call.relay.transports["ada-1"].intake
+    count = intake.packets
+    ada.send_audio(b"forbidden")
+    await until(lambda: intake.packets > count)
+    assert [h.content for h in ben.heard_on(audio)] == [b"allowed"]
+
+
+async def test_voice_only_receives_no_video(call: Call) -> None:
+    ada = await call.join("ada")
+    rights = MediaRights(send_audio=True, send_video=False, send_screen=False, receive_video=False)
+    ben = await call.join("ben", rights=rights)
+    audio, video = ben.seat(0)
+    ada.send_frame(key=True)
+    ada.send_audio()
+    await until(lambda: ben.heard_on(audio))
+    assert not ben.heard_on(video)
+
+
+async def test_a_hidden_seat_is_paused_and_comes_back_with_a_key_frame(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    audio, video = ben.seat(0)
+    ada.send_frame(key=True, parts=(b"seen",))
+    await until(lambda: ben.heard_on(video))
+    call.relay.set_view("ben", {0: None}, {})
+    ada.send_frame(key=True, parts=(b"hidden",))
+    ada.send_audio()
+    await until(lambda: ben.heard_on(audio))
+    requests = len(ada.key_frame_requests)
+    call.relay.set_view("ben", {0: (640, 360)}, {})
+    await until(lambda: len(ada.key_frame_requests) > requests)
+    ada.send_frame(key=True, parts=(b"again",))
+    await until(lambda: len(ben.heard_on(video)) == 2)
+    assert [h.content for h in ben.heard_on(video)] == [b"seen", b"again"]
+
+
+async def test_a_screen_takes_a_screen_slot_once_it_is_sent(call: Call) -> None:
+    sources = (PublishSource.MICROPHONE, PublishSource.CAMERA, PublishSource.SCREEN)
+    ada = await call.join("ada", publish=sources)
+    ben = await call.join("ben")
+    assert ("screen", 0) not in call.listener.occupants("ben")
+    ada.send_frame(key=True, parts=(b"slide",), source=PublishSource.SCREEN)
+    await until(lambda: call.listener.occupants("ben").get(("screen", 0)) == "ada")
+    await until(lambda: ben.heard_on(ben.screen(0)))
+    call.relay.set_published("ada", {PublishSource.SCREEN: False})
+    assert call.listener.occupants("ben")["screen", 0] is None
+
+
+async def test_firefox_like_and_chromium_like_senders_are_told_apart_by_ssrc_or_mid(
+    call: Call,
+) -> None:
+    ada = await call.join("ada", dialect=Dialect(signals_ssrcs=False))
+    ben = await call.join("ben")
+    audio, _ = ben.seat(0)
+    ada.send_audio(b"by mid")
+    await until(lambda: ben.heard_on(audio))
+
+
+async def test_h264_is_forwarded_from_who_has_no_vp8(call: Call) -> None:
+    ada = await call.join("ada", dialect=Dialect(has_vp8=False))
+    ben = await call.join("ben", dialect=OTHER_DIALECT)
+    track = ada.track(PublishSource.CAMERA)
+    ada.send_raw(ada.rtp(track, b"\x65idr", marker=True))
+    _, video = ben.seat(0)
+    await until(lambda: ben.heard_on(video))
+    packet = ben.heard_on(video)[0].packet
+    assert (packet.payload_type, packet.payload) == (126, b"\x65idr")

@@ -1,0 +1,255 @@
+"""Who is heard and where the relay sends (design-media §1), with forged and moved clients."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aioice import stun
+
+from actors.relay import RelayConfig, TransportState
+from actors.relay.ice import FailureBudget
+
+from .client import CraftedClient
+from .conftest import Call, StartCall
+from .recording import until
+
+
+class Stranger(asyncio.DatagramProtocol):
+    """Somebody with a socket and no password."""
+
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+        self.transport: asyncio.DatagramTransport | None = None
+
+    async def open(self) -> Stranger:
+        await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: self, local_addr=("127.0.0.1", 0)
+        )
+        return self
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.received.append(data)
+
+    def send(self, data: bytes, port: int) -> None:
+        assert self.transport is not None
+        self.transport.sendto(data, ("127.0.0.1", port))
+
+    def close(self) -> None:
+        assert self.transport is not None
+        self.transport.close()
+
+
+async def echo(client: CraftedClient) -> None:
+    """Wait until everything sent before has been read by the relay."""
+    count = client.checks_answered
+    client.send_check(nominate=False)
+    await until(lambda: client.checks_answered > count)
+
+
+async def test_only_a_check_with_the_right_proof_is_answered(call: Call) -> None:
+    client = CraftedClient(call.relay, "ada")
+    call.clients.append(client)
+    await client.open()
+    client.negotiate()
+    stranger = await Stranger().open()
+    right = client.check()
+    wrong_proof = client.check(password="x" * 32)
+    unknown = stun.Message(
+        stun.Method.BINDING, stun.Class.REQUEST, attributes={"USERNAME": "nobody:nobody"}
+    )
+    unknown.add_message_integrity(b"x" * 32)
+    without = stun.Message(
+        stun.Method.BINDING,
+        stun.Class.REQUEST,
+        attributes={"USERNAME": f"{client.remote_ufrag}:{client.ufrag}"},
+    )
+    for data in (
+        wrong_proof,
+        bytes(unknown),
+        bytes(without),
+        right[:50] + bytes([right[50] ^ 1]) + right[51:],
+        b"",
+        b"\x00",
+    ):
+        stranger.send(data, call.relay.port)
+    client.send_raw(right)
+    await until(lambda: client.checks_answered == 1)
+    assert not stranger.received
+    stranger.close()
+
+
+async def test_dtls_and_rtp_from_an_unknown_address_are_dropped(call: Call) -> None:
+    ada = await call.join("ada")
+    stranger = await Stranger().open()
+    before = call.relay.dropped_strangers
+    stranger.send(b"\x16\xfe\xfd" + bytes(60), call.relay.port)
+    stranger.send(b"\x80\x60" + bytes(60), call.relay.port)
+    await until(lambda: call.relay.dropped_strangers == before + 2)
+    await echo(ada)
+    assert not stranger.received
+    stranger.close()
+
+
+async def test_media_does_not_move_to_an_address_that_does_not_answer(call: Call) -> None:
+    """A participant forges the source of a nomination: the victim gets a check, never media."""
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    audio, _ = ben.seat(0)
+    victim = await Stranger().open()
+    # The victim's socket sends what a forged source address would make arrive.
+    victim.send(ben.check(nominate=True), call.relay.port)
+    await until(lambda: len(victim.received) >= 2)
+    for _ in range(30):
+        ada.send_audio()
+    await until(lambda: len(ben.heard_on(audio)) == 30)
+    # The answer to its check and the relay's own check, nothing of SRTP's range.
+    assert all(data[0] < 2 for data in victim.received)
+    victim.close()
+
+
+async def test_a_client_that_changes_its_port_goes_on(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    audio, _ = ben.seat(0)
+    ada.send_audio()
+    await until(lambda: ben.heard_on(audio))
+    await ben.rebind()
+    ben.send_check(nominate=True)
+    await until(lambda: ben.checks_received > 0)
+    await echo(ben)
+    ada.send_audio()
+    await until(lambda: len(ben.heard_on(audio)) == 2)
+    assert len(call.relay.transports["ben-1"].ice.addresses) == 2
+
+
+async def test_without_a_nomination_the_relay_follows_the_voice_after_silence(
+    start_call: StartCall,
+) -> None:
+    call = await start_call(RelayConfig(silence_before_reroute=0.1))
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    audio, _ = ben.seat(0)
+    ben.nominates = False
+    await ben.rebind()
+    ben.resume_checking()
+    ice = call.relay.transports["ben-1"].ice
+    old = ice.selected
+    await until(lambda: ice.selected is not old)
+    ada.send_audio()
+    await until(lambda: ben.heard_on(audio))
+
+
+async def test_an_address_of_somebody_living_cannot_be_taken(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    # Ben's proof arrives from Ada's address.
+    ada.send_raw(ben.check(nominate=True))
+    await echo(ada)
+    assert len(call.relay.transports["ben-1"].ice.addresses) == 1
+    held = call.relay.transports["ada-1"].ice.addresses[0]
+    assert held.socket.peers[held.endpoint].transport is call.relay.transports["ada-1"]
+
+
+async def test_at_most_eight_addresses_are_heard(call: Call) -> None:
+    ada = await call.join("ada")
+    strangers = [await Stranger().open() for _ in range(12)]
+    for stranger in strangers:
+        stranger.send(ada.check(nominate=False), call.relay.port)
+    await until(lambda: all(stranger.received for stranger in strangers))
+    transport = call.relay.transports["ada-1"]
+    assert len(transport.ice.addresses) == 8
+    assert transport.ice.selected in transport.ice.addresses
+    assert sum(len(s.peers) for s in call.relay.sockets) == 8
+    for stranger in strangers:
+        stranger.close()
+
+
+async def test_bad_proofs_are_looked_at_twenty_times_a_second_only(call: Call) -> None:
+    ada = await call.join("ada")
+    stranger = await Stranger().open()
+    forged = ada.check(password="y" * 32)
+    budget = call.relay.transports["ada-1"].ice.budget
+    for _ in range(200):
+        stranger.send(forged, call.relay.port)
+    await echo(ada)
+    assert not stranger.received
+    # Strangers cannot silence the one who was validated.
+    count = ada.checks_answered
+    ada.send_check()
+    await until(lambda: ada.checks_answered > count)
+    assert not budget.has_any(budget._since)
+    stranger.close()
+
+
+def test_the_budget_of_failures_comes_back_each_second() -> None:
+    budget = FailureBudget(2)
+    assert budget.has_any(10.0)
+    budget.spend()
+    budget.spend()
+    assert not budget.has_any(10.9)
+    assert budget.has_any(11.0)
+
+
+async def test_an_ice_restart_keeps_dtls_and_the_call(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    audio, _ = ben.seat(0)
+    old_check = ben.check()
+    old_name = ben.remote_ufrag
+    ssrcs = dict(ben.slots)
+    ben.ufrag, ben.password = "newufrag", "n" * 32
+    ben.negotiate()
+    assert ben.remote_ufrag != old_name
+    assert ben.slots == ssrcs
+    # The old credentials hold until the new ones are used.
+    count = call.relay.transports["ben-1"].ice.addresses[0].heard
+    ben.send_raw(old_check)
+    await until(lambda: call.relay.transports["ben-1"].ice.addresses[0].heard > count)
+    await echo(ben)
+    assert call.relay.transports["ben-1"].ice.previous is None
+    await ben.rebind()
+    ben.send_check(nominate=True)
+    await until(lambda: ben.checks_received > 0)
+    await echo(ben)
+    ada.send_audio(b"after the restart")
+    await until(lambda: ben.heard_on(audio))
+    assert call.listener.state_of("ben-1") is TransportState.CONNECTED
+
+
+async def test_silence_is_reconnecting_and_then_closed(start_call: StartCall) -> None:
+    call = await start_call(
+        RelayConfig(silence_before_reconnecting=0.3, silence_before_closing=0.8)
+    )
+    ada = await call.join("ada")
+    ada.stop_checking()
+    await until(lambda: call.listener.state_of("ada-1") is TransportState.RECONNECTING)
+    ada.resume_checking()
+    await until(lambda: call.listener.state_of("ada-1") is TransportState.CONNECTED)
+    ada.vanish()
+    await until(lambda: call.listener.state_of("ada-1") is TransportState.CLOSED)
+    assert call.relay.transports == {}
+    assert all(not socket.peers for socket in call.relay.sockets)
+
+
+async def test_goodbye_closes_at_once(call: Call) -> None:
+    ada = await call.join("ada")
+    ada.close()
+    await until(lambda: call.listener.state_of("ada-1") is TransportState.CLOSED)
+
+
+async def test_a_certificate_other_than_the_offers_is_refused(call: Call) -> None:
+    client = CraftedClient(call.relay, "mallory")
+    call.clients.append(client)
+    await client.open()
+    offered = client.offer()
+    fingerprint = client._identity.fingerprint
+    other = "00" + fingerprint[2:] if not fingerprint.startswith("00") else "11" + fingerprint[2:]
+    client.offer = lambda: offered.replace(fingerprint, other)  # type: ignore[method-assign]
+    client.negotiate()
+    client._keep_checking()
+    await until(lambda: client.checks_answered)
+    client.start_dtls()
+    await until(lambda: call.listener.state_of("mallory-1") is TransportState.CLOSED)

@@ -1,0 +1,137 @@
+"""Rewriting: whatever comes in, a slot's outgoing line has the properties a decoder needs."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.relay.line import Line
+from actors.relay.rtp import ahead, unwrap
+
+_START = 0x10000
+
+
+fates = st.sampled_from(["send"] * 6 + ["lose", "late", "padding"])
+feeds = st.lists(st.lists(fates, min_size=1, max_size=60), min_size=1, max_size=5)
+
+
+def arrivals(feed: list[str]) -> list[tuple[int, str]]:
+    """Order the packets of a feed as they arrive: (index, fate)."""
+    timed = [
+        (index + (3.5 if fate == "late" else 0), index, fate)
+        for index, fate in enumerate(feed)
+        if fate != "lose"
+    ]
+    return [(index, fate) for _, index, fate in sorted(timed)]
+
+
+@given(
+    feeds=feeds,
+    first=st.integers(0, 0x7FFF),
+    stamp=st.integers(0, 0xFFFFFFFF),
+    starts=st.lists(st.integers(0, 0xFFFF), min_size=5, max_size=5),
+    offsets=st.lists(st.integers(0, 0xFFFFFFFF), min_size=5, max_size=5),
+)
+def test_sequences_are_unique_and_holes_are_exactly_what_was_lost(
+    feeds: list[list[str]], first: int, stamp: int, starts: list[int], offsets: list[int]
+) -> None:
+    line = Line(90000, 0.0, first, stamp)
+    used: dict[int, tuple[int, int]] = {}
+    now = 0.0
+    highest_before = first - 1
+    for number, feed in enumerate(feeds):
+        base = _START + starts[number]
+        started = False
+        begin = 0
+        closed = 0
+        late_padding = 0
+        for index, fate in arrivals(feed):
+            now += 0.02
+            sequence = base + index
+            timestamp = offsets[number] + 3000 * index & 0xFFFFFFFF
+            if not started:
+                if fate == "padding":
+                    continue
+                line.switch(sequence, timestamp, line.timestamp_at(now))
+                started, begin = True, index
+                assert line.sequence_of(sequence) == highest_before + 1
+                out: int | None = highest_before + 1
+            elif fate == "padding":
+                if sequence > line.highest:
+                    closed += 1
+                else:
+                    late_padding += 1
+                line.skip(sequence)
+                continue
+            else:
+                out = line.sequence_of(sequence)
+            if index < begin:
+                # From before the switch: must not be shown.
+                assert out is None
+                continue
+            assert out is not None
+            assert out not in used
+            used[out] = (number, index)
+            assert line.incoming_of(out) == sequence
+            stamped = timestamp + line.timestamp_offset & 0xFFFFFFFF
+            line.sent = True
+            if ahead(stamped, line.last_timestamp):
+                line.last_timestamp = stamped
+        if started:
+            mine = [o for o, (feed_number, _) in used.items() if feed_number == number]
+            assert min(mine) == highest_before + 1
+            # In the order of the source, whatever the order of arrival.
+            ordered = sorted(mine)
+            assert [used[o][1] for o in ordered] == sorted(used[o][1] for o in ordered)
+            reached = line.next_sequence - 1
+            span = line.highest - (base + begin) + 1
+            assert reached - highest_before == span - closed
+            highest_before = reached
+
+
+@given(
+    stamps=st.lists(st.tuples(st.integers(0, 0xFFFFFFFF), st.floats(0, 5)), max_size=30),
+    first=st.integers(0, 0xFFFFFFFF),
+)
+def test_a_switch_always_moves_the_time_line_forward(
+    stamps: list[tuple[int, float]], first: int
+) -> None:
+    line = Line(48000, 0.0, 7, first)
+    now = 0.0
+    for index, (timestamp, wait) in enumerate(stamps):
+        now += wait
+        before = line.last_timestamp
+        stamp = line.timestamp_at(now)
+        line.switch(_START + 10 * index, timestamp, stamp)
+        out = timestamp + line.timestamp_offset & 0xFFFFFFFF
+        assert out == stamp
+        if line.sent:
+            assert ahead(out, before)
+        line.last_timestamp = out
+        line.sent = True
+
+
+@given(picture=st.integers(0, 0x7FFF), before=st.integers(0, 0x7FFF), level=st.integers(0, 255))
+def test_picture_ids_go_on_where_they_stopped(picture: int, before: int, level: int) -> None:
+    line = Line(90000, 0.0, 0, 0)
+    line.last_picture = before
+    line.last_level = level
+    line.switch(_START, 0, 1, picture, 9)
+    assert picture + line.picture_offset & 0x7FFF == before + 1 & 0x7FFF
+    assert 9 + line.level_offset & 0xFF == level + 1 & 0xFF
+
+
+@given(near=st.integers(0, 1 << 40), step=st.integers(-0x7FFF, 0x7FFF))
+def test_unwrapping_finds_the_nearest(near: int, step: int) -> None:
+    assert unwrap(near + step & 0xFFFF, near, 16) == near + step
+
+
+def test_a_late_packet_finds_the_place_it_left() -> None:
+    line = Line(90000, 0.0, 100, 0)
+    line.switch(_START, 0, 1)
+    assert line.sequence_of(_START) == 100
+    line.skip(_START + 3)
+    assert line.sequence_of(_START + 4) == 103
+    assert line.sequence_of(_START + 1) == 101
+    assert line.sequence_of(_START + 2) == 102
+    assert line.sequence_of(_START + 3) is None
