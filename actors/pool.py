@@ -61,7 +61,8 @@ class Pool:
         )
         self._chores = Chores()
         self._level: cluster.PoolLevel | None = None
-        self._known: set[str] = set()
+        # Every member there ever was, in order: one that comes back with the ledger is no arrival.
+        self._seen: dict[str, None] = {}
         self._starting = 0
         self._arriving: list[asyncio.TimerHandle] = []
         self._early = 0
@@ -103,15 +104,17 @@ class Pool:
         if method != "pool.level":
             return
         level = cluster.read(cluster.PoolLevel, payload)
-        members = set(level.members)
-        if self._level is not None:
-            for _ in members - self._known:
-                if self._arriving:
-                    self._arriving.pop(0).cancel()
-                elif self._early < self._starting:
-                    # Its link was up before its start returned.
-                    self._early += 1
-        self._known = members
+        for member in level.members:
+            if member in self._seen:
+                continue
+            self._seen[member] = None
+            if self._arriving:
+                self._arriving.pop(0).cancel()
+            elif self._early < self._starting:
+                # Its link was up before its start returned.
+                self._early += 1
+        while len(self._seen) > max(2 * self._policy.members_limit, len(level.members)):
+            del self._seen[next(iter(self._seen))]
         self._level = level
         self._fill()
 

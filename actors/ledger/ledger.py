@@ -95,6 +95,10 @@ class Ledger:
         """The term this ledger took."""
         return self._database.term
 
+    def level(self) -> cluster.PoolLevel:
+        """Say how many standbys wait, and how much they are wanted."""
+        return self._sessions.level()
+
     @property
     def transactions(self) -> int:
         """Write transactions committed so far."""

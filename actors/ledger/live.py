@@ -38,6 +38,8 @@ class Live:
     rescue: asyncio.Task[None] | None = None
     returned: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while a holder's link is up."""
+    granting: bool = False
+    """The next epoch is on its way to the database: nobody knows yet whose the session is."""
     ended: bool = False
 
     @property

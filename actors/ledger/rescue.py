@@ -132,8 +132,10 @@ class Rescue:
         if verdict is Verdict.ALIVE or (live.holder is not None and live.holder is not holder):
             return live.holder is not None or live.ended
         if live.holder is not None:
+            # From here on it is not the holder, even if it dials again before the grant.
             stop(self._chores, live.holder)
             live.unsettle(self._now_ms())
+            live.member_id = None
         return False
 
     def _exhausted(self, live: Live) -> bool:
@@ -143,48 +145,68 @@ class Rescue:
         return len(live.granted_ms) >= self._policy.takeover_limit
 
     async def _continue(self, live: Live, standby: Actor) -> None:
-        """Try one standby. One that fails is stopped: nobody knows what it holds."""
+        """Try one standby; one that fails is stopped, because nobody knows what it holds.
+
+        Raises:
+            SwitchboardError, SQLAlchemyError, OSError: the database failed; no other standby
+                would fare better.
+        """
+        # First the epoch, then the journal: what the old holder still sends is refused before the
+        # journal is read, so none of it can be missing from what the standby gets.
         standby.session_id = live.session_id
         try:
-            # First the epoch, then the journal: what the old holder still sends is refused before
-            # the journal is read, so none of it can be missing from what the standby gets.
-            now_ms = self._now_ms()
-            live.epoch = await self._writer.do(
-                Grant(live.session_id, live.epoch, standby.member, now_ms)
-            )
-            live.granted_ms.append(now_ms)
-            live.member_id = None
+            await self._grant(live, standby)
             async with self._database.read() as connection:
                 entries, subjects = await load_journal(connection, live.session_id)
-            first = await call(
-                standby.end,
-                SessionContinue(
-                    session_id=live.session_id,
-                    epoch=live.epoch,
-                    account_id=live.account_id,
-                    engagement_key=live.engagement_key,
-                    ids=live.ids,
-                    policy=dict(self._policy.session),
-                    entries=entries,
-                    subjects=subjects,
-                ),
-                Journalled,
-                timeout_s=self._policy.continue_s,
-            )
-            phase = await self._writer.do(
-                Settle(live.session_id, live.epoch, first, standby.member)
-            )
+        except BaseException:
+            standby.session_id = None
+            self._standbys.add(standby)
+            raise
+        ask = SessionContinue(
+            session_id=live.session_id,
+            epoch=live.epoch,
+            account_id=live.account_id,
+            engagement_key=live.engagement_key,
+            ids=live.ids,
+            policy=dict(self._policy.session),
+            entries=entries,
+            subjects=subjects,
+        )
+        try:
+            first = await call(standby.end, ask, Journalled, timeout_s=self._policy.continue_s)
         except BaseException as error:
             stop(self._chores, standby)
-            if not isinstance(error, SwitchboardError):
+            if not isinstance(error, SwitchboardError | ValueError):
                 raise
             _log.warning(
                 "A standby failed to take over.",
                 extra={"session_id": live.session_id, "why": repr(error)},
             )
             return
+        try:
+            phase = await self._writer.do(
+                Settle(live.session_id, live.epoch, first, standby.member)
+            )
+        except BaseException:
+            stop(self._chores, standby)
+            raise
+        self._on_settled(live, standby, phase)
+
+    async def _grant(self, live: Live, standby: Actor) -> None:
+        now_ms = self._now_ms()
+        live.granting = True
+        try:
+            live.epoch = await self._writer.do(
+                Grant(live.session_id, live.epoch, standby.member, now_ms)
+            )
+            live.granted_ms.append(now_ms)
+            live.member_id = None
+        finally:
+            live.granting = False
+
+    def _on_settled(self, live: Live, standby: Actor, phase: SessionPhase) -> None:
         if standby.end.link.closed:
-            return
+            return  # It died in the same moment: still homeless, the next one is tried.
         live.settle(standby)
         standby.end.notify(
             "session.committed",

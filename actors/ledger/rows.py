@@ -69,29 +69,32 @@ class Grant:
 
     session_id: str
     epoch: int
-    """The epoch that ends."""
+    """The epoch that ends. A grant whose commit was not confirmed may have gone beyond it."""
     member: SessionMember
     now_ms: int
 
     async def __call__(self, connection: AsyncConnection) -> int:
-        """Raises Conflict (`stale_epoch`) when it is not the present one, Gone when ended."""
-        moved = await connection.execute(
+        """Raises NotFound, Gone when there is nothing to grant."""
+        epoch = await connection.scalar(
+            sa.select(sessions.c.epoch)
+            .where(sessions.c.session_id == self.session_id)
+            .where(sessions.c.phase != str(SessionPhase.ENDED))
+        )
+        if epoch is None or epoch < self.epoch:
+            raise await why_not_live(connection, self.session_id)
+        await connection.execute(
             sa.update(sessions)
             .where(sessions.c.session_id == self.session_id)
-            .where(sessions.c.epoch == self.epoch)
-            .where(sessions.c.phase != str(SessionPhase.ENDED))
             .values(
-                epoch=self.epoch + 1,
+                epoch=epoch + 1,
                 epoch_base=sessions.c.last_seq,
                 member_id=None,
                 host=None,
                 port=None,
             )
         )
-        if moved.rowcount == 0:
-            raise await why_not_live(connection, self.session_id)
-        await _note_tenure(connection, self.session_id, self.epoch + 1, self.member, self.now_ms)
-        return self.epoch + 1
+        await _note_tenure(connection, self.session_id, epoch + 1, self.member, self.now_ms)
+        return int(epoch) + 1
 
 
 @dataclass(frozen=True, slots=True)

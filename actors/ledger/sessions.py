@@ -97,7 +97,12 @@ class Sessions:
         return None if live is None else live.location()
 
     def enlist(self, end: End, member: cluster.SessionMember, term: int) -> cluster.Enlisted:
-        """Take note of an actor: a standby, or one that says it holds a session."""
+        """Take note of an actor: a standby, or one that says it holds a session.
+
+        Raises:
+            Unavailable: `session_away`: the session is being granted to another this moment;
+                ask again, the grant may fail.
+        """
         old = self._actors.get(member.member_id)
         if old is not None:
             self._part(old)
@@ -111,6 +116,8 @@ class Sessions:
             self.standbys.add(actor)
             return cluster.Enlisted(term=term, keep=True)
         live = self.directory.get(member.session_id)
+        if live is not None and live.granting:
+            raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being granted.")
         if (
             live is None
             or live.epoch != member.epoch
@@ -280,7 +287,7 @@ class Sessions:
                 )
             except BaseException as error:
                 stop(self._chores, standby)
-                if not isinstance(error, SwitchboardError):
+                if not isinstance(error, SwitchboardError | ValueError):
                     raise
             else:
                 return standby, first, session_id

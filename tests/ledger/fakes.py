@@ -144,11 +144,11 @@ class FakeActor:
                     subjects=[cluster.Subject(participant_id="p1", body={"name": "Ann"})],
                 )
             case "session.continue":
+                ask = cluster.read(cluster.SessionContinue, payload)
+                self.continued.append(ask)
                 if self.kills:
                     await self._listener.close()
                     self.link.drop()
-                ask = cluster.read(cluster.SessionContinue, payload)
-                self.continued.append(ask)
                 self.session_id, self.epoch = ask.session_id, ask.epoch
                 self.last_seq = ask.entries[-1].seq
                 return cluster.Journalled(entries=[], subjects=[])

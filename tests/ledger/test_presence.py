@@ -1,0 +1,194 @@
+"""Who waits and who wants to know: the pure part, then over links."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from actors.ledger.policy import LedgerPolicy
+from actors.ledger.presence import Presence
+from broker.errors import SwitchboardError, TooFast
+from broker.messages import cluster
+from broker.words import Reach, Surface
+from tests.ledger.conftest import Town
+from tests.ledger.fakes import ACCOUNT, FakeGateway, entry, until, waiting
+
+KEY = (ACCOUNT, "eng-1")
+
+
+class Board:
+    """A presence with one engagement that may be live, and everything it told."""
+
+    def __init__(self, policy: LedgerPolicy | None = None) -> None:
+        self.live: cluster.Location | None = None
+        self.told: list[tuple[str, str, Reach]] = []
+        self.presence: Presence[str] = Presence(
+            policy or LedgerPolicy(),
+            lambda key: self.live if key == KEY else None,
+            lambda gateway, state: self.told.append((gateway, state.connection_id, state.reach)),
+        )
+
+    def watch(self, connection_id: str, gateway: str = "g") -> cluster.PresenceState:
+        ask = cluster.PresenceWatch(connection_id=connection_id, account_id=ACCOUNT, key="eng-1")
+        return self.presence.watch(gateway, ask)
+
+
+def test_reach_goes_from_absent_to_hidden_to_reachable_and_back() -> None:
+    board = Board()
+    assert board.watch("agent").reach is Reach.ABSENT
+    board.presence.put("g", waiting("c1", visible=False))
+    board.presence.put("g", waiting("c2", visible=False, surface=Surface.WINDOW))
+    board.presence.put("g", waiting("c1", visible=True))
+    board.presence.put("g", waiting("c1", visible=True))
+    board.presence.drop("c1")
+    board.presence.drop("c2")
+    board.presence.drop("c2")
+    assert [reach for _, _, reach in board.told] == [
+        Reach.HIDDEN,
+        Reach.HIDDEN,  # another surface
+        Reach.REACHABLE,
+        Reach.HIDDEN,
+        Reach.ABSENT,
+    ]
+
+
+def test_only_watchers_of_the_engagement_are_told_until_they_stop() -> None:
+    board = Board()
+    board.watch("agent")
+    board.presence.put("g", waiting("c1", "eng-2"))
+    board.presence.unwatch("agent")
+    board.presence.put("g", waiting("c2"))
+    assert board.told == []
+
+
+def test_a_key_that_is_given_up_counts_no_more() -> None:
+    board = Board()
+    board.watch("agent")
+    board.presence.put("g", waiting("c1"))
+    board.presence.put("g", waiting("c1", "eng-2"))
+    assert [reach for _, _, reach in board.told] == [Reach.REACHABLE, Reach.ABSENT]
+    assert board.presence.waiting(KEY) == []
+
+
+def test_a_gateway_takes_its_connections_with_it() -> None:
+    board = Board()
+    board.watch("agent", "g1")
+    board.watch("lost", "g2")
+    board.presence.put("g2", waiting("c1"))
+    board.presence.put("g1", waiting("c2", visible=False))
+    board.told.clear()
+    board.presence.on_gateway_lost("g2")
+    assert board.told == [("g1", "agent", Reach.HIDDEN)]
+    assert len(board.presence) == 1
+    board.presence.on_gateway_lost("g1")
+    assert board.presence._by_gateway == {}
+    assert board.presence._by_key == {}
+    assert board.presence._by_account == {}
+
+
+def test_a_connection_that_moved_is_not_lost_with_its_old_gateway() -> None:
+    board = Board()
+    board.presence.put("g1", waiting("c1"))
+    board.presence.put("g2", waiting("c1"))
+    board.presence.on_gateway_lost("g1")
+    assert [one.gateway for one in board.presence.waiting(KEY)] == ["g2"]
+
+
+def test_the_first_claim_is_remembered_while_anybody_waits() -> None:
+    board = Board()
+    board.presence.put("g", waiting("c1", claim="mine"))
+    board.presence.put("g", waiting("c2", claim="theirs"))
+    board.presence.drop("c1")
+    assert board.presence.claim(KEY) == "mine"
+    board.presence.drop("c2")
+    assert board.presence.claim(KEY) is None
+    board.presence.put("g", waiting("c3", claim="theirs"))
+    assert board.presence.claim(KEY) == "theirs"
+
+
+def test_a_live_session_is_told_once() -> None:
+    board = Board()
+    board.watch("agent")
+    board.live = cluster.Location(
+        session_id="s", epoch=1, host="h", port=1, account_id=ACCOUNT, engagement_key="eng-1"
+    )
+    board.presence.on_live_changed(KEY)
+    board.presence.on_live_changed(KEY)
+    assert len(board.told) == 1
+    assert board.presence.put("g", waiting("c1")).live == board.live
+    assert board.presence.put("g", waiting("c2", "eng-2")).live is None
+
+
+@pytest.mark.parametrize(
+    ("bound", "puts"),
+    [
+        ({"waiting_limit": 2}, [waiting("c1", "a"), waiting("c2", "b"), waiting("c3", "c")]),
+        ({"waiting_per_account": 2}, [waiting("c1", "a"), waiting("c2", "b"), waiting("c3", "c")]),
+        ({"waiting_per_key": 2}, [waiting("c1", "a"), waiting("c2", "a"), waiting("c3", "a")]),
+    ],
+)
+def test_waiting_is_bounded(bound: dict[str, int], puts: list[cluster.PresencePut]) -> None:
+    board = Board(replace(LedgerPolicy(), **bound))  # type: ignore[arg-type]  # all are integers
+    for put in puts[:2]:
+        board.presence.put("g", put)
+    with pytest.raises(TooFast):
+        board.presence.put("g", puts[2])
+    board.presence.put("g", puts[1])  # what is there may say something again
+    board.presence.drop("c1")
+    board.presence.put("g", puts[2])
+    assert len(board.presence) == 2
+
+
+def test_watching_is_bounded() -> None:
+    board = Board(replace(LedgerPolicy(), watching_per_key=1))
+    board.watch("one")
+    board.watch("one")
+    with pytest.raises(TooFast):
+        board.watch("two")
+
+
+async def watch(gateway: FakeGateway, connection_id: str) -> cluster.PresenceState:
+    return await gateway.link.call(
+        cluster.PresenceWatch(connection_id=connection_id, account_id=ACCOUNT, key="eng-1"),
+        cluster.PresenceState,
+    )
+
+
+async def test_an_agent_learns_across_gateways_what_the_consumer_does(town: Town) -> None:
+    agent, consumer = await town.gateway(), await town.gateway()
+    actor = await town.actor()
+    assert (await watch(agent, "a1")).reach is Reach.ABSENT
+    await consumer.put("c1", visible=False)
+    await consumer.put("c1", visible=True)
+    location = await agent.open()
+    await actor.append(entry(2, "session.ended", reason="ended_by_agent"))
+    await consumer.link.close()
+
+    def told() -> list[tuple[Reach, bool]]:
+        states = agent.told("presence.changed", cluster.PresenceState)
+        return [(state.reach, state.live == location) for state in states]
+
+    await until(lambda: len(told()) == 5, "five changes")
+    assert told() == [
+        (Reach.HIDDEN, False),
+        (Reach.REACHABLE, False),
+        (Reach.REACHABLE, True),
+        (Reach.REACHABLE, False),
+        (Reach.ABSENT, False),
+    ]
+
+
+async def test_two_thousand_waiting_connections_take_no_actor(town: Town) -> None:
+    gateway, actor = await town.gateway(), await town.actor()
+    for number in range(2_000):
+        await gateway.put(f"c{number}", f"eng-{number}")
+    assert actor.session_id is None
+    assert town.ledger.level().standbys == 1
+    assert (await gateway.open("eng-1999")).port == actor.port
+
+
+async def test_only_gateways_may_speak_of_presence(town: Town) -> None:
+    actor = await town.actor()
+    with pytest.raises(SwitchboardError, match="may not"):
+        await actor.link.call(waiting("c1"), cluster.PresenceState)

@@ -1,0 +1,181 @@
+"""Sessions whose actor is gone, and actors that believe they still hold one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from actors.ledger.stop import SessionStop
+from broker.errors import Conflict, ErrorCode, Gone, Unavailable
+from broker.messages import cluster
+from broker.words import EndReason, SessionPhase
+from tests.ledger.conftest import Town
+from tests.ledger.fakes import POLICY, FakeActor, FakeGateway, entry, until
+
+
+async def in_session(town: Town) -> tuple[FakeActor, FakeGateway, str]:
+    """Return an actor that holds a session with two events, a gateway, and the session's id."""
+    actor, gateway = await town.actor(), await town.gateway()
+    session_id = (await gateway.open()).session_id
+    await actor.append(entry(2, word="kept"))
+    return actor, gateway, session_id
+
+
+async def test_a_dead_actor_is_replaced_without_being_asked(town: Town) -> None:
+    actor, gateway, session_id = await in_session(town)
+    standby = await town.actor()
+    await actor.die()
+    await until(lambda: bool(gateway.told("session.relocated", cluster.SessionRelocated)), "news")
+    location = gateway.told("session.relocated", cluster.SessionRelocated)[0].location
+    assert (location.session_id, location.epoch, location.port) == (session_id, 2, standby.port)
+    replayed = standby.continued[0]
+    assert [one.seq for one in replayed.entries] == [1, 2]
+    assert replayed.entries[1].body == {"word": "kept"}
+    assert replayed.subjects[0].body == {"name": "Ann"}
+    await until(lambda: bool(standby.committed), "the commit")
+    await standby.append(entry(3))
+    assert [one.seq for one in (await gateway.record(session_id)).events] == [1, 2, 3]
+
+
+async def test_takeover_is_idempotent_for_an_observed_epoch(town: Town) -> None:
+    actor, gateway, session_id = await in_session(town)
+    standby, spare = await town.actor(), await town.actor()
+    await actor.die()
+    places = await asyncio.gather(*(gateway.takeover(session_id, 1) for _ in range(20)))
+    assert {(place.epoch, place.port) for place in places} == {(2, standby.port)}
+    assert (await gateway.takeover(session_id, 1)).epoch == 2
+    assert spare.continued == []
+
+
+async def test_a_live_actor_is_not_replaced_because_a_trunk_broke(town: Town) -> None:
+    actor, gateway, session_id = await in_session(town)
+    await town.actor()
+    place = await gateway.takeover(session_id, 1)
+    assert (place.epoch, place.port) == (1, actor.port)
+
+
+async def test_a_live_actor_that_lost_its_link_comes_back_to_its_session(town: Town) -> None:
+    actor, gateway, session_id = await in_session(town)
+    standby = await town.actor()
+    actor.link.drop()
+    await until(lambda: len(actor.kept) == 2, "the second enlisting")
+    assert actor.kept == [True, True]
+    await actor.append(entry(3))
+    assert (await gateway.takeover(session_id, 1)).epoch == 1
+    assert standby.continued == []
+
+
+async def test_an_actor_that_was_replaced_is_not_heard_any_more(town: Town) -> None:
+    actor, gateway, session_id = await in_session(town)
+    standby = await town.actor()
+    # Its port is closed and its link is up: as good as dead to every gateway.
+    await actor._listener.close()
+    assert (await gateway.takeover(session_id, 1)).port == standby.port
+    await until(lambda: len(actor.kept) == 2, "the second enlisting")
+    assert actor.kept == [True, False]
+    with pytest.raises(Conflict) as stale:
+        await actor.append(entry(3, word="too late"))
+    assert stale.value.code is ErrorCode.STALE_EPOCH
+    assert actor.stopped
+    assert SessionStop.method == "session.stop"
+    assert [one.seq for one in (await gateway.record(session_id)).events] == [1, 2]
+
+
+async def test_a_poisonous_journal_costs_three_standbys_and_then_the_session(town: Town) -> None:
+    actor, gateway, session_id = await in_session(town)
+    victims = [await town.actor(kills=True) for _ in range(3)]
+    spare = await town.actor()
+    await actor.die()
+    with pytest.raises(Gone):
+        await gateway.takeover(session_id, 1)
+    record = await gateway.record(session_id)
+    assert (record.phase, record.end_reason) == (
+        SessionPhase.ENDED,
+        EndReason.TAKEOVER_EXHAUSTED,
+    )
+    assert [one.type for one in record.events][-1] == "session.ended"
+    assert spare.continued == []
+    assert all(victim.continued for victim in victims)
+    # The engagement is free again.
+    assert (await gateway.open()).port == spare.port
+
+
+async def test_takeovers_long_ago_do_not_count(town: Town) -> None:
+    actor, gateway, session_id = await in_session(town)
+    for epoch in range(1, 6):
+        standby = await town.actor()
+        await actor.die()
+        place = await gateway.takeover(session_id, epoch)
+        assert (place.epoch, place.port) == (epoch + 1, standby.port)
+        actor = standby
+        town.clock.ms += 200_000
+
+
+async def test_a_takeover_waits_for_a_standby_and_goes_before_openings(town: Town) -> None:
+    actor, gateway, session_id = await in_session(town)
+    await actor.die()
+    await until(lambda: town.ledger.level().queued == 1, "the takeover in the queue")
+    opening = asyncio.ensure_future(gateway.open("eng-2"))
+    await until(lambda: town.ledger.level().queued == 2, "the opening in the queue")
+    standby = await town.actor()
+    assert (await gateway.takeover(session_id, 1)).port == standby.port
+    with pytest.raises(Unavailable) as full:
+        await opening
+    assert full.value.code is ErrorCode.NO_CAPACITY
+
+
+async def test_a_session_without_any_standby_is_away_and_not_lost(bare_town: Town) -> None:
+    town = bare_town
+    await town.new_ledger(replace(POLICY, settle_s=0.2))
+    actor, gateway, session_id = await in_session(town)
+    await actor.die()
+    with pytest.raises(Unavailable) as away:
+        await gateway.takeover(session_id, 1)
+    assert away.value.code is ErrorCode.SESSION_AWAY
+    standby = await town.actor()
+    assert (await gateway.takeover(session_id, 1)).port == standby.port
+
+
+async def test_everything_killed_leaves_the_record_and_a_session_to_continue(
+    bare_town: Town,
+) -> None:
+    town = bare_town
+    first = await town.new_ledger()
+    actor, gateway, session_id = await in_session(town)
+    await first.close()
+    await actor.die()
+    await town.new_ledger()
+    assert town.ledger.term == first.term + 1
+    record = await gateway.record(session_id)
+    assert [one.seq for one in record.events] == [1, 2]
+    with pytest.raises(Conflict):
+        await gateway.open()
+    standby = await town.actor()
+    place = await gateway.takeover(session_id, 1)
+    assert (place.epoch, place.port) == (2, standby.port)
+
+
+async def test_a_new_ledger_finds_the_actor_where_it_is(bare_town: Town) -> None:
+    town = bare_town
+    first = await town.new_ledger()
+    actor, gateway, session_id = await in_session(town)
+    standby = await town.actor()
+    await first.close()
+    await town.new_ledger()
+    locate = cluster.SessionLocate(session_id=session_id)
+    place = await gateway.link.call(locate, cluster.Location, timeout=8.0)
+    assert (place.epoch, place.port) == (1, actor.port)
+    await until(lambda: actor.kept == [True, True], "the second enlisting")
+    assert standby.continued == []
+    await actor.append(entry(3))
+
+
+async def test_an_assignment_the_ledger_does_not_know_is_not_kept(town: Town) -> None:
+    actor = await town.actor()
+    actor.session_id, actor.epoch = "never-committed", 1
+    actor.link.drop()
+    await until(lambda: len(actor.kept) == 2, "the second enlisting")
+    assert actor.kept[-1] is False
+    assert town.ledger.level().standbys == 0

@@ -1,0 +1,87 @@
+"""Two ledgers that both believe: only the later one can write."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+
+from actors.ledger.database import Database
+from actors.ledger.schema import MIGRATIONS, schema_version
+from broker.errors import SwitchboardError
+from broker.messages import cluster
+from tests.ledger.conftest import Town
+from tests.ledger.fakes import HOST, FakeGateway, Home, entry, until
+
+
+async def test_two_ledgers_cannot_both_write(bare_town: Town) -> None:
+    town = bare_town
+    old = await town.new_ledger()
+    actor, gateway = await town.actor(), await town.gateway()
+    session_id = (await gateway.open()).session_id
+    # The new ledger takes the term while the old one's members are still linked to the old one.
+    where = town.home.port
+    new = await town.new_ledger()
+    assert (old.term, new.term) == (1, 2)
+    assert town.home.port != where
+    with pytest.raises(SwitchboardError):
+        await actor.append(entry(2, word="written by nobody"))
+    await asyncio.wait_for(old.stopped.wait(), 5)
+    # Its members went to the new one, and there the same append is written once.
+    await until(lambda: actor.link.term == 2 and actor.link.is_up, "the actor at the new ledger")
+    await actor.append(entry(2, word="written once"))
+    await actor.append(entry(2, word="written again"))
+    record = await gateway.record(session_id)
+    assert [one.body.get("word") for one in record.events] == [None, "written once"]
+
+
+async def test_the_older_ledger_takes_no_new_links(bare_town: Town) -> None:
+    town = bare_town
+    old = await town.new_ledger()
+    actor, gateway = await town.actor(), await town.gateway()
+    await gateway.open()
+    old_home = Home()
+    old_home.port = town.home.port
+    await town.new_ledger()
+    with pytest.raises(SwitchboardError):
+        await actor.append(entry(2))
+    await asyncio.wait_for(old.stopped.wait(), 5)
+    late = FakeGateway(old_home)
+    await late.link.start()
+    with pytest.raises(SwitchboardError):
+        await late.link.wait_up(0.2)
+    await late.link.close()
+
+
+async def test_a_database_from_the_future_is_refused(bare_town: Town) -> None:
+    database = Database(bare_town.url)
+    await database.take_term(1)
+    async with database.write() as connection:
+        await connection.execute(sa.insert(schema_version).values(version=len(MIGRATIONS) + 1))
+    await database.close()
+    with pytest.raises(RuntimeError, match="schema version"):
+        await bare_town.new_ledger()
+
+
+@pytest.mark.parametrize("url", ["mysql://h/d", "sqlite://", "sqlite:///:memory:"])
+def test_databases_that_cannot_hold_a_ledger_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="database must be"):
+        Database(url)
+
+
+async def test_sqlite_flushes_every_commit(bare_town: Town) -> None:
+    database = Database(bare_town.url)
+    await database.take_term(1)
+    async with database.write() as connection:
+        mode = await connection.scalar(sa.text("PRAGMA journal_mode"))
+        synchronous = await connection.scalar(sa.text("PRAGMA synchronous"))
+    await database.close()
+    assert (mode, synchronous) == ("wal", 2)
+
+
+async def test_a_port_that_is_taken_leaves_nothing_open(town: Town) -> None:
+    ledger = type(town.ledger)(town.url, b"k" * 32, now_ms=town.clock)
+    with pytest.raises(OSError, match="in use"):
+        await ledger.start(HOST, town.home.port)
+    assert cluster.PoolLevel(standbys=0, live=0, queued=0) == town.ledger.level()
