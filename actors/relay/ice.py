@@ -12,6 +12,7 @@ import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import stun
+from .allowance import Allowance
 
 if TYPE_CHECKING:
     from .port import Endpoint, Socket
@@ -70,26 +71,6 @@ class Address:
         self.check_sent = 0.0
 
 
-class FailureBudget:
-    """At most so many expensive failures a second; the rest is not even looked at."""
-
-    __slots__ = ("_left", "_per_second", "_since")
-
-    def __init__(self, per_second: int) -> None:
-        self._per_second = per_second
-        self._left = per_second
-        self._since = 0.0
-
-    def has_any(self, now: float) -> bool:
-        if now - self._since >= 1.0:
-            self._since = now
-            self._left = self._per_second
-        return self._left > 0
-
-    def spend(self) -> None:
-        self._left -= 1
-
-
 class IceLite:
     """Validated addresses and the choice among them, for one transport."""
 
@@ -101,8 +82,8 @@ class IceLite:
         self.selected: Address | None = None
         self.wanted: Address | None = None
         """Nominated, but not yet confirmed."""
-        self.budget = FailureBudget(failures)
-        self.known_budget = FailureBudget(failures)
+        self.budget = Allowance(failures)
+        self.known_budget = Allowance(failures)
         """For addresses that were validated: strangers must not silence them."""
         self._most_addresses = most_addresses
         self._tie_breaker = secrets.randbits(64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import rtcp
+from .allowance import Allowance
 from .codec import Codec
 from .layer import Layer
 from .pylibsrtp_private import Buffer, Srtp
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from .transport import Transport
 
 _MOST_RTCP_SENDERS = 64
+_MOST_REQUESTS = 1000
+"""Packets one subscriber may ask for again, per second."""
 _SILENT = 127
 
 
@@ -77,6 +80,7 @@ class Intake:
         self._inbound: Srtp | None = None
         self._counted = 0
         self._level = 0
+        self._requests = Allowance(_MOST_REQUESTS)
         self._rtcp_senders: set[int] = set()
 
     def keyed(self, inbound: Srtp) -> None:
@@ -268,8 +272,20 @@ class Intake:
                 self._key_frame_wanted(int.from_bytes(body[4:8], "big"), now)
             case rtcp.PSFB if part.form == rtcp.FIR and len(body) >= 16:
                 self._key_frame_wanted(int.from_bytes(body[8:12], "big"), now)
+            case rtcp.RTPFB if part.form == rtcp.NACK:
+                self._missed(body, now)
             case _:
                 return
+
+    def _missed(self, body: memoryview, now: float) -> None:
+        slot = self.transport.slots_by_ssrc.get(int.from_bytes(body[4:8], "big"))
+        if slot is not None:
+            for number in rtcp.nacked(body):
+                # The bound is what makes a storm of requests cost others nothing.
+                if not self._requests.has_any(now):
+                    return
+                self._requests.spend()
+                slot.resend(number, now)
 
     def _reports(self, body: memoryview, count: int, start: int, now: float) -> None:
         for report in rtcp.reports_of(body, count, start):

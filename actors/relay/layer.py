@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .codec import Codec, CodecName
 from .h264 import starts_key_frame
+from .missing import Missing
 from .rtcp import Report, SenderInfo, seconds_of
 from .rtp import unwrap
 from .vp8 import Vp8, parse_vp8
@@ -13,6 +14,21 @@ from .vp8 import Vp8, parse_vp8
 if TYPE_CHECKING:
     from .publication import Publication
     from .slot import Slot
+
+_HISTORY = 512
+_HISTORY_MASK = _HISTORY - 1
+_HISTORY_SECONDS = 1.0
+
+
+class Kept(NamedTuple):
+    """A packet kept for retransmission: decrypted, once per layer whatever the audience."""
+
+    sequence: int
+    timestamp: int
+    marker: int
+    payload: bytes
+    vp8: Vp8 | None
+    at: float
 
 
 class Layer:
@@ -28,6 +44,7 @@ class Layer:
         "base",
         "codec",
         "highest",
+        "history",
         "jitter",
         "key_interval",
         "key_requested",
@@ -35,9 +52,11 @@ class Layer:
         "keys_seen",
         "last_arrival",
         "last_timestamp",
+        "missing",
         "octets",
         "publication",
         "received",
+        "repaired",
         "report_arrival",
         "report_compact",
         "report_ntp",
@@ -61,7 +80,11 @@ class Layer:
         self.base = -1
         self.highest = -1
         self.received = 0
+        self.repaired = 0
         self.octets = 0
+        self.history: list[Kept | None] = [] if codec.name is CodecName.OPUS else [None] * _HISTORY
+        """The last packets by the low bits of their sequence; audio keeps none."""
+        self.missing: Missing | None = Missing() if "nack" in codec.feedback else None
         self.jitter = 0.0
         self.transit = 0.0
         self.last_timestamp = 0
@@ -99,7 +122,11 @@ class Layer:
         else:
             sequence = unwrap(sequence, self.highest, 16)
             if sequence > self.highest:
+                if sequence != self.highest + 1 and self.missing is not None:
+                    self._note_holes(sequence, now)
                 self.highest = sequence
+            elif self.missing is not None:
+                self.missing.arrived(sequence)
         self.received += 1
         self.octets += end - start
         if timestamp != self.last_timestamp and sequence == self.highest:
@@ -118,10 +145,14 @@ class Layer:
         end: int,
         now: float,
     ) -> None:
-        """Take a packet that came as a retransmission (RFC 4588 §4); it counts as late."""
+        """Take a packet that came as a retransmission (RFC 4588 §4); it counts as late.
+
+        Browsers also probe for bandwidth by resending what has arrived; that goes no further.
+        """
         if self.base >= 0:
             sequence = unwrap(sequence, self.highest, 16)
-            if sequence <= self.highest:
+            if self.missing is not None and self.missing.arrived(sequence):
+                self.repaired += 1
                 self.deliver(data, sequence, timestamp, marker, start, end, 0, now)
 
     def deliver(
@@ -163,6 +194,35 @@ class Layer:
         payload = data[start:end]
         for slot in self.slots:
             slot.forward(sequence, timestamp, marker, payload, vp8, audio_level)
+        if self.history and self.slots:
+            self.history[sequence & _HISTORY_MASK] = Kept(
+                sequence, timestamp, marker, bytes(payload), vp8, now
+            )
+
+    def kept(self, sequence: int, now: float) -> Kept | None:
+        """Return a packet of the last second, for a subscriber that missed it."""
+        if not self.history:
+            return None
+        kept = self.history[sequence & _HISTORY_MASK]
+        if kept is None or kept.sequence != sequence or now - kept.at > _HISTORY_SECONDS:
+            return None
+        return kept
+
+    def _note_holes(self, sequence: int, now: float) -> None:
+        assert self.missing is not None
+        if not self.publication.open:
+            return
+        if self.missing.skipped(self.highest + 1, sequence, now):
+            self.ask_again(now)
+        elif self.slots:
+            self.request_key_frame(now)
+
+    def ask_again(self, now: float) -> None:
+        """Send the negative acknowledgements that are due."""
+        if self.missing:
+            due = self.missing.due(now)
+            if due:
+                self.publication.transport.send_missing(self.ssrc, due)
 
     def _measure_jitter(self, timestamp: int, now: float) -> None:
         # RFC 3550 §A.8; the modulus keeps a wrap of the time stamp from looking like jitter.

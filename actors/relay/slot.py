@@ -11,7 +11,7 @@ from .codec import Codec, CodecName
 from .line import Line
 from .listener import SeatKind
 from .rtcp import SenderInfo, ntp_of
-from .rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI, ahead
+from .rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI, ahead, unwrap
 from .vp8 import Vp8
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _SILENT = 127
 """The audio level of silence, in -dBov (RFC 6464)."""
+_SHORTEST_WAIT = 0.02
+"""Between two repairs of one packet, in seconds, when the round trip is not known."""
+_MOST_RESENT = 1024
 
 
 class Slot:
@@ -50,8 +53,12 @@ class Slot:
         "octets",
         "packets",
         "publication",
+        "repair_sequence",
         "repair_ssrc",
+        "repairs_refused",
+        "repairs_sent",
         "report_due",
+        "resent",
         "round_trip",
         "ssrc",
         "stream",
@@ -93,6 +100,11 @@ class Slot:
         self.octets = 0
         self.late = 0
         self.report_due = 0.0
+        self.repair_sequence = secrets.randbelow(1 << 15)
+        self.repairs_sent = 0
+        self.repairs_refused = 0
+        self.resent: dict[int, float] = {}
+        """Outgoing sequence → when it was resent last."""
         self.fraction_lost = 0
         """Of the subscriber's last report about this slot, in 256ths."""
         self.round_trip: float | None = None
@@ -193,6 +205,7 @@ class Slot:
         layer.slots.append(self)
         self._codec = self.codecs[layer.codec.name]
         picture, level = (vp8.picture, vp8.level) if vp8 is not None else (0, 0)
+        self.resent.clear()
         self.line.switch(sequence, timestamp, self.line.timestamp_at(now), picture, level)
         self.report_due = now
 
@@ -217,38 +230,9 @@ class Slot:
         transport = self.transport
         outbox = transport.outbox
         view = outbox.view
-        start = self._header_size
-        elements = self._elements
-        if elements == 2:
-            number = transport.transport_sequence = transport.transport_sequence + 1 & 0xFFFF
-            self._pack.pack_into(
-                view,
-                0,
-                0x90,
-                marker | codec.payload_type,
-                out & 0xFFFF,
-                stamp,
-                self.ssrc,
-                self._bare,
-                number,
-                self._suffixes[audio_level],
-            )
-        elif elements:
-            self._pack.pack_into(
-                view,
-                0,
-                0x90,
-                marker | codec.payload_type,
-                out & 0xFFFF,
-                stamp,
-                self.ssrc,
-                self._bare,
-                self._suffixes[audio_level],
-            )
-        else:
-            self._pack.pack_into(
-                view, 0, 0x80, marker | codec.payload_type, out & 0xFFFF, stamp, self.ssrc
-            )
+        start = self._write_header(
+            view, marker | codec.payload_type, out & 0xFFFF, stamp, self.ssrc, audio_level
+        )
         size = start + len(payload)
         view[start:size] = payload
         if vp8 is not None and vp8.picture_bits:
@@ -260,6 +244,34 @@ class Slot:
         self.packets += 1
         self.octets += len(payload)
         transport.send_rtp(size)
+
+    def _write_header(
+        self, view: memoryview, second: int, sequence: int, stamp: int, ssrc: int, level: int
+    ) -> int:
+        """Write header and extensions; returns where the payload goes."""
+        elements = self._elements
+        if elements == 2:
+            transport = self.transport
+            number = transport.transport_sequence = transport.transport_sequence + 1 & 0xFFFF
+            self._pack.pack_into(
+                view,
+                0,
+                0x90,
+                second,
+                sequence,
+                stamp,
+                ssrc,
+                self._bare,
+                number,
+                self._suffixes[level],
+            )
+        elif elements:
+            self._pack.pack_into(
+                view, 0, 0x90, second, sequence, stamp, ssrc, self._bare, self._suffixes[level]
+            )
+        else:
+            self._pack.pack_into(view, 0, 0x80, second, sequence, stamp, ssrc)
+        return self._header_size
 
     def _renumber(self, view: memoryview, start: int, vp8: Vp8, newest: bool) -> None:
         line = self.line
@@ -279,6 +291,48 @@ class Slot:
             view[start + vp8.level_position] = level
             if newest:
                 line.last_level = level
+
+    def resend(self, number: int, now: float) -> None:
+        """Repeat what went out under this 16-bit sequence, as RTX (RFC 4588).
+
+        Not twice within a round trip, and only from the last second.
+        """
+        layer, codec = self.layer, self._codec
+        if layer is None or codec is None or codec.repair_payload_type is None:
+            return
+        out = unwrap(number, self.line.next_sequence, 16)
+        incoming = self.line.incoming_of(out)
+        kept = layer.kept(incoming, now) if incoming is not None else None
+        if kept is None:
+            return
+        wait = max(_SHORTEST_WAIT, self.round_trip or 0.0)
+        if now - self.resent.get(out, -1e9) < wait:
+            return
+        if not self.transport.may_resend(len(kept.payload), now):
+            self.repairs_refused += 1
+            return
+        if len(self.resent) >= _MOST_RESENT:
+            self.resent.clear()
+        self.resent[out] = now
+        self.repairs_sent += 1
+        self.repair_sequence = self.repair_sequence + 1 & 0xFFFFFFFF
+        view = self.transport.outbox.view
+        start = self._write_header(
+            view,
+            kept.marker | codec.repair_payload_type,
+            self.repair_sequence & 0xFFFF,
+            kept.timestamp + self.line.timestamp_offset & 0xFFFFFFFF,
+            self.repair_ssrc,
+            _SILENT,
+        )
+        view[start] = out >> 8 & 0xFF
+        view[start + 1] = out & 0xFF
+        start += 2
+        size = start + len(kept.payload)
+        view[start:size] = kept.payload
+        if kept.vp8 is not None and kept.vp8.picture_bits:
+            self._renumber(view, start, kept.vp8, newest=False)
+        self.transport.send_rtp(size)
 
     def skip(self, sequence: int) -> None:
         self.line.skip(sequence)

@@ -58,6 +58,7 @@ def _layer(layer: Layer) -> Json:
         "rid": layer.rid,
         "codec": str(layer.codec.name),
         "packets": layer.received,
+        "repaired": layer.repaired,
         "octets": layer.octets,
         "key_frames": layer.keys_seen,
         "jitter_ms": round(1000 * layer.jitter / layer.codec.clock_rate, 2),
@@ -78,6 +79,8 @@ def _slot(slot: Slot) -> Json:
         "packets": slot.packets,
         "octets": slot.octets,
         "late": slot.late,
+        "repairs_sent": slot.repairs_sent,
+        "repairs_refused": slot.repairs_refused,
         "loss": round(slot.fraction_lost / 256, 3),
         "round_trip_ms": round(slot.round_trip * 1000, 1) if slot.round_trip else None,
     }

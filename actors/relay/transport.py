@@ -7,13 +7,20 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 
 from . import stun
+from .allowance import ByteBudget
 from .dtls import Dtls, DtlsState
 from .ice import Address, Credentials, IceLite
 from .intake import Intake
 from .listener import SeatKind, TransportState
 from .publication import Publication
 from .pylibsrtp_private import Buffer, Srtp
-from .rtcp import picture_loss, receiver_report, sender_report, source_description
+from .rtcp import (
+    negative_acknowledgement,
+    picture_loss,
+    receiver_report,
+    sender_report,
+    source_description,
+)
 from .slot import Slot
 
 if TYPE_CHECKING:
@@ -23,6 +30,12 @@ if TYPE_CHECKING:
     from .port import Endpoint, Socket
 
 log = logging.getLogger(__name__)
+
+_FIRST_ESTIMATE = 2_500_000
+"""Bits per second assumed of a subscriber before it has reported anything."""
+_REPAIR_SHARE = 0.2
+_REPAIR_BURST = 24_000
+"""Bytes of repairs at once: about one key frame."""
 
 _LEGAL: dict[TransportState, frozenset[TransportState]] = {
     TransportState.CONNECTING: frozenset({TransportState.CONNECTED, TransportState.CLOSED}),
@@ -94,6 +107,9 @@ class Transport:
         """Packets libsrtp would not protect: repeats, or far too old."""
         self.reports_due = 0.0
         self.feedback_due = 0.0
+        self.estimate = _FIRST_ESTIMATE
+        """What this peer can receive, in bits per second."""
+        self._repairs = ByteBudget(_REPAIR_SHARE * self.estimate / 8, _REPAIR_BURST)
         self._dtls = Dtls(identity.context, fingerprints)
         self._handshake_started: float | None = None
         self._dtls_address: Address | None = None
@@ -272,6 +288,14 @@ class Transport:
     def send_picture_loss(self, ssrc: int) -> None:
         self.send_rtcp(picture_loss(self.feedback_ssrc, ssrc))
 
+    def send_missing(self, ssrc: int, sequences: list[int]) -> None:
+        numbers = [sequence & 0xFFFF for sequence in sequences]
+        self.send_rtcp(negative_acknowledgement(self.feedback_ssrc, ssrc, numbers))
+
+    def may_resend(self, octets: int, now: float) -> bool:
+        """Say whether a repair of this size fits into the share that repairs get."""
+        return self._repairs.take(octets, now)
+
     # -- time ----------------------------------------------------------------------------------
 
     def clock_reported(self, ntp: float, now: float) -> None:
@@ -304,6 +328,7 @@ class Transport:
         for publication in self.publications.values():
             for layer in publication.layers.values():
                 layer.repeat_key_request(now)
+                layer.ask_again(now)
         if now >= self.feedback_due:
             self.feedback_due = now + config.feedback_interval
             for message in self.intake.transport_feedback():

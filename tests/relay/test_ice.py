@@ -7,7 +7,7 @@ import asyncio
 from aioice import stun
 
 from actors.relay import RelayConfig, TransportState
-from actors.relay.ice import FailureBudget
+from actors.relay.allowance import Allowance
 
 from .client import CraftedClient
 from .conftest import Call, StartCall
@@ -185,7 +185,7 @@ async def test_bad_proofs_are_looked_at_twenty_times_a_second_only(call: Call) -
 
 
 def test_the_budget_of_failures_comes_back_each_second() -> None:
-    budget = FailureBudget(2)
+    budget = Allowance(2)
     assert budget.has_any(10.0)
     budget.spend()
     budget.spend()

@@ -1,0 +1,44 @@
+"""How much of something one peer may cause: so many a second, or so many bytes."""
+
+from __future__ import annotations
+
+
+class Allowance:
+    """At most so many expensive things a second; the rest is not even looked at."""
+
+    __slots__ = ("_left", "_per_second", "_since")
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._left = per_second
+        self._since = 0.0
+
+    def has_any(self, now: float) -> bool:
+        if now - self._since >= 1.0:
+            self._since = now
+            self._left = self._per_second
+        return self._left > 0
+
+    def spend(self) -> None:
+        self._left -= 1
+
+
+class ByteBudget:
+    """A token bucket: `rate` bytes a second, `burst` bytes at once."""
+
+    __slots__ = ("_at", "_tokens", "burst", "rate")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._tokens = burst
+        self._at = 0.0
+
+    def take(self, octets: int, now: float) -> bool:
+        """Spend `octets` if they are there."""
+        self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
+        self._at = now
+        if self._tokens < octets:
+            return False
+        self._tokens -= octets
+        return True

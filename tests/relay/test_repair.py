@@ -1,0 +1,170 @@
+"""Loss repaired in both directions, within bounds (RFC 4585, RFC 4588)."""
+
+from __future__ import annotations
+
+from aiortc.rtp import RtcpRtpfbPacket
+
+from actors.relay import PublishSource
+from actors.relay.allowance import ByteBudget
+from actors.relay.layer import Layer
+from actors.relay.missing import Missing
+from actors.relay.rtcp import nacked, negative_acknowledgement, parts_of
+
+from .client import CraftedClient, Dialect
+from .conftest import Call
+from .recording import until
+
+
+def nack(client: CraftedClient, ssrc: int, sequences: list[int]) -> None:
+    client.send_rtcp(negative_acknowledgement(1, ssrc, sequences))
+
+
+def asked_for(client: CraftedClient) -> set[int]:
+    """What the relay asked this publisher to send again, as aiortc reads it."""
+    return {
+        number
+        for report in client.reports
+        if isinstance(report, RtcpRtpfbPacket) and report.fmt == 1
+        for number in report.lost
+    }
+
+
+async def test_a_subscriber_gets_what_it_missed_as_rtx(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    _, video = ben.seat(0)
+    ada.send_frame(key=True, parts=(b"one", b"two", b"three"))
+    await until(lambda: len(ben.heard_on(video)) == 3)
+    missed = ben.heard_on(video)[1]
+    ssrc, _ = ben.slots[video]
+    nack(ben, ssrc, [missed.packet.sequence_number])
+    await until(lambda: ben.heard_on(video, repaired=True))
+    repair = ben.heard_on(video, repaired=True)[0].packet
+    assert repair.payload_type == ben.dialect.vp8_rtx
+    assert repair.payload[:2] == missed.packet.sequence_number.to_bytes(2, "big")
+    assert repair.payload[2:] == missed.packet.payload
+    assert repair.timestamp == missed.packet.timestamp
+    assert repair.marker == missed.packet.marker
+
+
+async def test_a_packet_is_not_resent_within_a_round_trip(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    _, video = ben.seat(0)
+    ada.send_frame(key=True, parts=(b"one", b"two"))
+    await until(lambda: len(ben.heard_on(video)) == 2)
+    slot = call.relay.transports["ben-1"].slots_by_ssrc[ben.slots[video][0]]
+    slot.round_trip = 30.0
+    first, second = (h.packet.sequence_number for h in ben.heard_on(video))
+    for _ in range(5):
+        nack(ben, slot.ssrc, [first])
+    nack(ben, slot.ssrc, [second])
+    await until(lambda: len(ben.heard_on(video, repaired=True)) == 2)
+    numbers = [h.packet.payload[:2] for h in ben.heard_on(video, repaired=True)]
+    assert numbers == [first.to_bytes(2, "big"), second.to_bytes(2, "big")]
+
+
+async def test_without_rtx_nothing_is_resent(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben", dialect=Dialect(has_rtx=False))
+    _, video = ben.seat(0)
+    ada.send_frame(key=True)
+    await until(lambda: ben.heard_on(video))
+    nack(ben, ben.slots[video][0], [ben.heard_on(video)[0].packet.sequence_number])
+    ada.send_frame()
+    await until(lambda: len(ben.heard) == 2)
+    assert call.relay.transports["ben-1"].refused_sends == 0
+
+
+async def test_a_publisher_is_asked_and_the_repair_fills_the_hole(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    _, video = ben.seat(0)
+    camera = ada.track(PublishSource.CAMERA)
+    stamp = camera.timestamp
+    ada.send_frame(key=True, parts=(b"one", b"two", b"three"), lose=(1,))
+    lost = camera.sequence - 2 & 0xFFFF
+    await until(lambda: asked_for(ada) == {lost})
+    assert len(ben.heard_on(video)) == 2
+    payload = ada.vp8_payload(camera, b"two", key=False, first=False)
+    ada.resend(camera, lost, stamp, payload)
+    await until(lambda: len(ben.heard_on(video)) == 3)
+    heard = sorted(ben.heard_on(video), key=lambda h: h.packet.sequence_number)
+    assert [h.content for h in heard] == [b"one", b"two", b"three"]
+    # A second copy is a bandwidth probe; it goes no further, and nothing is protected twice.
+    ada.resend(camera, lost, stamp, payload)
+    ada.send_frame()
+    await until(lambda: len(ben.heard_on(video)) == 4)
+    assert call.relay.transports["ben-1"].refused_sends == 0
+
+
+async def test_a_repair_that_never_comes_is_asked_for_a_few_times_only(call: Call) -> None:
+    ada = await call.join("ada")
+    await call.join("ben")
+    ada.send_frame(key=True, parts=(b"one", b"two", b"three"), lose=(1,))
+    layer = await _layer(call)
+    await until(lambda: layer.missing is not None and len(layer.missing) == 1)
+    await until(lambda: layer.missing is not None and len(layer.missing) == 0)
+    asked = [r for r in ada.reports if isinstance(r, RtcpRtpfbPacket) and r.fmt == 1]
+    assert 2 <= len(asked) <= 12
+
+
+async def _layer(call: Call) -> Layer:
+    intake = call.relay.transports["ada-1"].intake
+    await until(lambda: intake.layers)
+    return next(iter(intake.layers.values()))
+
+
+async def test_a_storm_of_requests_is_bounded_and_costs_others_nothing(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    cy = await call.join("cy")
+    _, bens = ben.seat(0)
+    _, cys = cy.seat(0)
+    for index in range(60):
+        ada.send_frame(key=index == 0, parts=(bytes(900),))
+    await until(lambda: len(ben.heard_on(bens)) == 60 and len(cy.heard_on(cys)) == 60)
+    numbers = [h.packet.sequence_number for h in ben.heard_on(bens)]
+    for _ in range(40):
+        nack(ben, ben.slots[bens][0], numbers)
+    for _ in range(30):
+        ada.send_frame(parts=(b"next",))
+    await until(lambda: len(cy.heard_on(cys)) == 90)
+    repairs = ben.heard_on(bens, repaired=True)
+    # The burst that repairs get is 24 kB, and the share of a second while this ran.
+    assert 0 < len(repairs) < 60
+    slot = call.relay.transports["ben-1"].slots_by_ssrc[ben.slots[bens][0]]
+    assert slot.repairs_refused > 0
+
+
+def test_missing_packets_are_asked_for_at_intervals_and_then_given_up() -> None:
+    missing = Missing()
+    assert missing.skipped(10, 13, 0.0)
+    assert missing.due(0.0) == [10, 11, 12]
+    assert missing.due(0.05) == []
+    assert missing.arrived(11)
+    assert not missing.arrived(11)
+    assert missing.due(0.11) == [10, 12]
+    assert missing.due(1.5) == []
+    assert len(missing) == 0
+
+
+def test_an_outage_is_not_repaired_packet_by_packet() -> None:
+    missing = Missing()
+    assert not missing.skipped(0, 5000, 0.0)
+    assert len(missing) == 0
+
+
+def test_negative_acknowledgements_read_back() -> None:
+    for sequences in ([5], [5, 6, 21, 22, 38], [0xFFFE, 0xFFFF, 0, 1, 15], list(range(100, 200))):
+        packet = memoryview(negative_acknowledgement(1, 2, sequences))
+        (part,) = parts_of(packet)
+        assert list(nacked(part.body)) == sequences
+
+
+def test_a_byte_budget_refills_with_time() -> None:
+    budget = ByteBudget(rate=100, burst=200)
+    assert budget.take(200, 10.0)
+    assert not budget.take(1, 10.0)
+    assert budget.take(100, 11.0)
+    assert not budget.take(201, 100.0)
