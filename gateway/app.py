@@ -21,7 +21,7 @@ from gateway.directory import Directory
 from gateway.metrics import Metrics
 from gateway.origins import HostCheck
 from gateway.pages import pages_router
-from gateway.server_api import server_router
+from gateway.server_api import ApiKeys, server_router
 from gateway.settings import Settings
 from gateway.switchroom import Switchroom
 from gateway.tokens import Revocations, Tokens
@@ -71,6 +71,7 @@ def create_app(
         openapi_url="/v1/openapi.json",
     )
     app.state.switchroom = room
+    app.state.api_keys = ApiKeys(settings)
     problems.install(app, metrics)
     app.add_middleware(HostCheck, hosts=settings.allowed_hosts)
     app.router.routes.append(WebSocketRoute("/v1/connect", Connect(room)))

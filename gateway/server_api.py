@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Security
+from fastapi import APIRouter, Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from broker.errors import ErrorCode, Unauthenticated
@@ -26,33 +26,42 @@ class ApiKeys:
             for key in account.api_keys:
                 self._accounts.setdefault(key.key_id, []).append(account)
 
-    async def __call__(
-        self, given: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
-    ) -> Account:
-        """Return the caller's account.
+    def account_of(self, presented: str) -> Account:
+        """Return the account of a key.
 
         Raises:
-            Unauthenticated: no key, or none of ours. Neither tells whether the key id exists.
+            Unauthenticated: none of ours; the answer does not tell whether the key id exists.
         """
-        if given is None:
-            raise Unauthenticated(ErrorCode.TOKEN_MISSING, "No API key was given.")
-        key_id = key_id_of(given.credentials)
+        key_id = key_id_of(presented)
         if key_id is not None:
             for account in self._accounts.get(key_id, ()):
-                if account.find_key(given.credentials) is not None:
+                if account.find_key(presented) is not None:
                     return account
         raise Unauthenticated(ErrorCode.TOKEN_INVALID, "The API key does not hold.")
+
+
+async def calling_account(
+    request: Request,
+    given: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+) -> Account:
+    """Find who calls, by the API key of the request."""
+    if given is None:
+        raise Unauthenticated(ErrorCode.TOKEN_MISSING, "No API key was given.")
+    keys: ApiKeys = request.app.state.api_keys
+    return keys.account_of(given.credentials)
+
+
+Caller = Annotated[Account, Depends(calling_account)]
 
 
 def server_router(room: Switchroom) -> APIRouter:
     """Serve the session records of the caller's account."""
     router = APIRouter(prefix="/v1", tags=["sessions"])
-    caller = Depends(ApiKeys(room.settings))
     directory = room.directory
 
     @router.get("/sessions", operation_id="listSessions")
     async def list_sessions(
-        account: Annotated[Account, caller],
+        account: Caller,
         phase: SessionPhase | None = None,
         engagement_key: Annotated[str | None, Query(max_length=128)] = None,
         cursor: Annotated[str | None, Query(max_length=256)] = None,
@@ -70,7 +79,7 @@ def server_router(room: Switchroom) -> APIRouter:
         )
 
     @router.get("/sessions/{session_id}", operation_id="getSession")
-    async def get_session(session_id: str, account: Annotated[Account, caller]) -> SessionRecord:
+    async def get_session(session_id: str, account: Caller) -> SessionRecord:
         """Get one session: its ids, its people, every event with its time, how it ended."""
         return await directory.get_record(
             RecordGet(session_id=session_id, account_id=account.account_id)

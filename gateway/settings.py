@@ -162,7 +162,7 @@ class DemoSettings:
         if not is_loopback(self.bind):
             raise BadSettings(
                 f"Demo mode mints tokens for anybody, so it binds loopback addresses only, "
-                f"not {self.bind}; use `switchboard up` with accounts for anything else."
+                f"not {self.bind}."
             )
         for port in (self.gateway_port, self.host_port):
             if not 0 <= port <= 65_535:
@@ -173,22 +173,6 @@ class DemoSettings:
             )
         if self.standbys < 1:
             raise BadSettings("The demo needs at least one standby.")
-
-
-@dataclass(frozen=True, slots=True)
-class UpSettings:
-    """What `switchboard up` was asked for."""
-
-    accounts_file: Path
-    origin: str
-    secret: bytes = field(repr=False)
-    bind: str = "127.0.0.1"
-    port: int = 8787
-    ray_address: str | None = None
-    database: str | None = None
-    """SQLAlchemy address of the ledger's database; `None`: SQLite beside the data."""
-    standbys: int = 2
-    data_dir: Path | None = None
 
 
 def is_loopback(host: str) -> bool:

@@ -1,0 +1,236 @@
+"""The `switchboard` command.
+
+Only typer is imported at the top: `--help` must not wait for Ray, FastAPI or cryptography.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    import httpx
+
+OLDEST_PYTHON = (3, 11)
+NOTHING_THERE = 1
+BAD_SETTING = 2
+
+app = typer.Typer(
+    help="Switchboard: video sessions between agents, consumers and guests.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Gateway = Annotated[
+    str, typer.Option("--gateway", envvar="SWITCHBOARD_GATEWAY", help="Address of a gateway.")
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        envvar="SWITCHBOARD_API_KEY",
+        help="API key of the account; the demo's own is found by itself.",
+        show_default=False,
+    ),
+]
+DEMO_GATEWAY = "http://127.0.0.1:8787"
+
+
+@app.command()
+def demo(
+    gateway_port: Annotated[int, typer.Option(help="Port of the gateway.")] = 8787,
+    host_port: Annotated[int, typer.Option(help="Port of the demo page.")] = 8788,
+    bind: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where records are kept.", show_default=False)
+    ] = None,
+    standbys: Annotated[int, typer.Option(help="Session actors kept ready.")] = 2,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False,
+) -> None:
+    """Run everything on this machine and print one address to open."""
+    from gateway.settings import BadSettings, DemoSettings
+
+    try:
+        settings = DemoSettings(
+            gateway_port=gateway_port,
+            host_port=host_port,
+            bind=bind,
+            data_dir=data_dir,
+            standbys=standbys,
+            verbose=verbose,
+        )
+        from gateway import logs
+        from gateway.ray_environment import private_folder
+
+        logs.configure(verbose=verbose)
+        # Ray reads its environment when it is imported, so what imports it comes afterwards.
+        with private_folder() as folder:
+            from gateway.demo import run_demo
+
+            status = run_demo(settings, folder)
+    except BadSettings as error:
+        fail(str(error), BAD_SETTING)
+    except TimeoutError:
+        fail("Ray did not start the actors in time; is the machine short of memory or CPU?")
+    except KeyboardInterrupt:
+        status = 130
+    raise typer.Exit(status)
+
+
+@app.command()
+def status(gateway: Gateway = DEMO_GATEWAY) -> None:
+    """Say whether a gateway takes widgets, and what it waits for if it does not."""
+    with http(gateway) as client:
+        answer = client.get("/readyz").json()
+        connections = metric(client.get("/metrics").text, "switchboard_gateway_connections")
+    typer.echo(f"ready        {yes(answer['ready'])}")
+    typer.echo(f"ledger       {yes(answer['ledger'])}")
+    typer.echo(f"stopping     {yes(answer['stopping'])}")
+    typer.echo(f"connections  {connections:.0f}")
+    raise typer.Exit(0 if answer["ready"] else NOTHING_THERE)
+
+
+@app.command()
+def sessions(
+    session_id: Annotated[
+        str | None, typer.Argument(help="Show one session with all its events.")
+    ] = None,
+    gateway: Gateway = DEMO_GATEWAY,
+    api_key: Key = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many to list.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List recorded sessions, newest first, or show one."""
+    key = api_key or demo_key()
+    if key is None:
+        fail("No API key: give --api-key or set SWITCHBOARD_API_KEY.", BAD_SETTING)
+    with http(gateway, key) as client:
+        if session_id is not None:
+            record = body_of(client.get(f"/v1/sessions/{session_id}"))
+            typer.echo(json.dumps(record, indent=2))
+            return
+        records = body_of(client.get("/v1/sessions", params={"limit": limit}))["records"]
+    if as_json:
+        typer.echo(json.dumps(records, indent=2))
+        return
+    print_sessions(records)
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI description of the REST API."""
+    from gateway.openapi import describe
+
+    typer.echo(json.dumps(describe(), indent=2, sort_keys=True))
+
+
+@app.command("api-key")
+def api_key(
+    account: Annotated[str, typer.Argument(help="The account the key is for.")],
+    key_id: Annotated[str, typer.Option(help="Letters and digits that name the key.")],
+) -> None:
+    """Make an API key: the key once, and the lines for the accounts file."""
+    import secrets
+
+    from gateway.accounts import hash_key, key_id_of
+
+    key = f"swk_{key_id}_{secrets.token_urlsafe(32)}"
+    if key_id_of(key) is None:
+        fail("A key id has letters and digits only, at most 32.", BAD_SETTING)
+    typer.echo(f"The key, shown only now: {key}\n")
+    typer.echo(f"[[accounts.{account}.api_keys]]")
+    typer.echo(f'key_id = "{key_id}"')
+    typer.echo(f'hash = "{hash_key(key)}"')
+
+
+def main() -> None:
+    """Entry point."""
+    if sys.version_info < OLDEST_PYTHON:
+        sys.exit("Switchboard needs Python 3.11 or newer; run it with a newer interpreter.")
+    app()
+
+
+def fail(sentence: str, status: int = NOTHING_THERE) -> NoReturn:
+    """Say what went wrong in one sentence, and exit."""
+    typer.echo(sentence, err=True)
+    raise typer.Exit(status)
+
+
+def http(gateway: str, key: str | None = None) -> httpx.Client:
+    """Open a client; what goes wrong on the way becomes one sentence."""
+    import httpx
+
+    class Client(httpx.Client):
+        def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+            try:
+                return super().send(request, **options)
+            except httpx.HTTPError:
+                fail(
+                    f"No gateway answers at {gateway}; start one (`switchboard demo`) or give "
+                    "--gateway."
+                )
+
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    return Client(base_url=gateway, headers=headers, timeout=10.0, trust_env=False)
+
+
+def body_of(response: httpx.Response) -> Any:
+    """Return the JSON of an answer; a problem becomes one sentence."""
+    body = response.json()
+    if response.is_error:
+        fail(str(body.get("detail", "The gateway refused.")))
+    return body
+
+
+def demo_key() -> str | None:
+    """Return the demo's API key, if a demo has run here."""
+    import os
+
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    try:
+        return Path(base, "switchboard", "demo", "api-key").read_text().strip()
+    except OSError:
+        return None
+
+
+def print_sessions(records: list[dict[str, Any]]) -> None:
+    """Print records as a table."""
+    from datetime import datetime
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("session", "started", "lasted", "phase", "ended", "agent side", "window side")
+    for record in records:
+        started = datetime.fromtimestamp(record["created_ms"] / 1000).astimezone()
+        ended = record.get("ended_ms")
+        lasted = "" if ended is None else f"{(ended - record['created_ms']) / 1000:.0f} s"
+        ids = record["ids"]
+        table.add_row(
+            record["session_id"],
+            started.strftime("%Y-%m-%d %H:%M:%S"),
+            lasted,
+            record["phase"],
+            record.get("end_reason") or "",
+            ids.get("rt_session_id") or "",
+            ids.get("window_session_id") or ids.get("conversation_id") or "",
+        )
+    Console().print(table if records else "No session has been recorded yet.")
+
+
+def metric(text: str, name: str) -> float:
+    """Read one sample from Prometheus' text format."""
+    for line in text.splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.split()[1])
+    return 0.0
+
+
+def yes(value: object) -> str:
+    """Write a truth for people."""
+    return "yes" if value else "no"
