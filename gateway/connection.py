@@ -145,6 +145,7 @@ class Connection:
         self._steward: asyncio.Task[None] | None = None
         self._offered: Location | None = None
         self._must_move: Location | None = None
+        self._left_epoch = 0
         self._must_register = False
         self._start: SessionStart | None = None
         self._refused_session: str | None = None
@@ -400,10 +401,7 @@ class Connection:
             and trunk.location.session_id == location.session_id
             and trunk.location.epoch < location.epoch
         ):
-            self._detach()
-            self._must_move = location
-            self._advance(Stage.MOVING)
-            self._wake()
+            self._leave_trunk(trunk, location)
 
     def fail(self, error: SwitchboardError) -> None:
         """Say why, and close with the code of the error's class."""
@@ -442,11 +440,8 @@ class Connection:
     def _on_trunk_lost(self, trunk: Trunk) -> None:
         if trunk is not self._trunk or self.stage is not Stage.ATTACHED:
             return
-        self._detach()
-        logger.warning("trunk lost", extra=self._facts(session_id=trunk.location.session_id))
-        self._must_move = trunk.location
-        self._advance(Stage.MOVING)
-        self._wake()
+        logger.warning("trunk lost", extra=self._facts())
+        self._leave_trunk(trunk, trunk.location)
 
     # The steward.
 
@@ -488,10 +483,12 @@ class Connection:
 
     async def _move(self, location: Location) -> None:
         began = self._loop.time()
-        trunk, ready = await self._dial(location, None, is_dead=True)
+        # The place that was just left is not tried again before the ledger has named it.
+        is_dead = location.epoch == self._left_epoch
+        trunk, ready = await self._dial(location, None, is_dead=is_dead)
         self._room.metrics.moves.inc()
         self._room.metrics.last_move_seconds.set(self._loop.time() - began)
-        if ready.epoch != location.epoch:
+        if ready.epoch != self._left_epoch:
             self._outbox.put(encode(SessionMoved(epoch=ready.epoch)))
         self._attached(trunk, ready)
 
@@ -647,6 +644,14 @@ class Connection:
         for data in held:
             if not trunk.send(data):
                 self._held.append(data)
+
+    def _leave_trunk(self, trunk: Trunk, location: Location) -> None:
+        """Begin to move: the trunk is broken, or its actor not the session's any more."""
+        self._left_epoch = trunk.location.epoch
+        self._detach()
+        self._must_move = location
+        self._advance(Stage.MOVING)
+        self._wake()
 
     def _detach(self) -> None:
         trunk, self._trunk = self._trunk, None

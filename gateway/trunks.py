@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from broker.errors import ErrorCode, Unavailable
 from broker.link import LinkEnd
@@ -132,6 +133,17 @@ class Trunk:
             self._on_lost(self)
 
 
+class Watched(Protocol):
+    """What a heartbeat needs of a trunk."""
+
+    @property
+    def location(self) -> Location: ...
+    @property
+    def heard(self) -> int: ...
+    def ping(self) -> None: ...
+    def suspect(self) -> None: ...
+
+
 class Pulse:
     """The heartbeat of a gateway's trunks: one ping for each actor, not for each trunk.
 
@@ -142,15 +154,15 @@ class Pulse:
     def __init__(self, ping_s: float, silent_s: float) -> None:
         self._ping_s = ping_s
         self._allowed = max(1, round(silent_s / ping_s))
-        self._groups: dict[tuple[str, int], set[Trunk]] = {}
+        self._groups: dict[tuple[str, int], set[Watched]] = {}
         self._heard: dict[tuple[str, int], tuple[int, int]] = {}
         self._ticked_at: float | None = None
 
-    def watch(self, trunk: Trunk) -> None:
+    def watch(self, trunk: Watched) -> None:
         """Begin to watch an open trunk."""
         self._groups.setdefault((trunk.location.host, trunk.location.port), set()).add(trunk)
 
-    def drop(self, trunk: Trunk) -> None:
+    def drop(self, trunk: Watched) -> None:
         """Watch it no longer; harmless when not watched."""
         place = (trunk.location.host, trunk.location.port)
         group = self._groups.get(place)

@@ -1,0 +1,168 @@
+"""A session's actor dies or moves: widgets keep their socket."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from broker.errors import ErrorCode, Forbidden, Gone, Unavailable
+from broker.messages.cluster import Location, SessionTakeover
+from gateway.settings import Settings
+from tests.gateway.conftest import WINDOW, Widget, World
+from tests.gateway.fakes import FakeSession
+
+
+async def attached(world: World) -> tuple[Widget, FakeSession]:
+    """A consumer's widget in a session."""
+    session = await world.session()
+    world.ledger.attach(session)
+    widget = await world.consumer()
+    await widget.until("session.snapshot")
+    return widget, session
+
+
+async def test_messages_pass_both_ways_as_they_are(world: World) -> None:
+    widget, session = await attached(world)
+    caller = await session.caller()
+    await widget.say(type="media.publish", microphone=True, camera=False, screen=False)
+    await widget.say(type="anything", the="actor", may="judge")
+    await session.signal.until(lambda: len(caller.messages) == 2)
+    assert caller.messages[1] == {"type": "anything", "the": "actor", "may": "judge"}
+    caller.say(type="roster.changed", seq=2, roster=[])
+    assert (await widget.next())["seq"] == 2
+
+
+async def test_a_ping_is_answered_by_the_gateway_alone(world: World) -> None:
+    widget, session = await attached(world)
+    caller = await session.caller()
+    await widget.say(type="connection.ping")
+    assert (await widget.next()) == {"type": "connection.pong"}
+    await widget.say(type="surface.update", visible=False)
+    await session.signal.until(lambda: caller.messages)
+    assert caller.messages == [{"type": "surface.update", "visible": False}]
+    await world.ledger.signal.until(
+        lambda: [put.visible for put in world.ledger.puts.values()] == [False]
+    )
+
+
+async def test_a_dead_actor_is_replaced_and_the_widget_is_told(world: World) -> None:
+    widget, session = await attached(world)
+    successor = await world.session(epoch=2)
+    world.ledger.places["s-1"] = successor.location
+    await session.stop()
+    kinds = [(await widget.next())["type"] for _ in range(3)]
+    assert kinds == ["session.moved", "resume.renewed", "session.snapshot"]
+    assert widget.got[-1]["epoch"] == 2
+    (asked,) = world.ledger.takeovers
+    assert (asked.session_id, asked.observed_epoch) == ("s-1", 1)
+    assert successor.seen[0].last_seq is None
+    assert world.room.metrics.registry.get_sample_value("switchboard_gateway_moves_total") == 1
+
+
+async def test_what_a_widget_says_during_a_move_reaches_the_new_actor(world: World) -> None:
+    widget, session = await attached(world)
+    granted = asyncio.Event()
+    successor = await world.session(epoch=2)
+
+    async def takeover(request: SessionTakeover) -> Location:
+        await granted.wait()
+        return successor.location
+
+    world.ledger.on_takeover = takeover
+    await session.stop()
+    await world.ledger.signal.until(lambda: world.ledger.takeovers)
+    await widget.say(type="media.mode", id="5", mode="voice")
+    await widget.say(type="connection.ping")
+    assert (await widget.next())["type"] == "connection.pong"
+    granted.set()
+    caller = await successor.caller()
+    await successor.signal.until(lambda: caller.messages)
+    assert caller.messages[0]["id"] == "5"
+
+
+async def test_a_relocation_notice_moves_without_waiting_for_a_break(world: World) -> None:
+    widget, _ = await attached(world)
+    successor = await world.session(epoch=2)
+    world.ledger.relocate(successor)
+    assert (await widget.until("session.moved"))["epoch"] == 2
+    assert (await widget.until("session.snapshot"))["epoch"] == 2
+
+
+async def test_an_actor_that_lives_is_dialled_again_at_its_epoch(world: World) -> None:
+    widget, session = await attached(world)
+    world.ledger.places["s-1"] = session.location
+    (await session.caller()).end.link.abort()
+    assert (await widget.next())["type"] == "resume.renewed"
+    assert (await widget.next())["type"] == "session.snapshot"
+    assert [hello.epoch for hello in session.seen] == [1, 1]
+
+
+async def test_a_session_that_ended_meanwhile_closes_with_4410(world: World) -> None:
+    widget, session = await attached(world)
+    world.ledger.faults["session.takeover"] = Gone(ErrorCode.SESSION_ENDED, "It has ended.")
+    await session.stop()
+    assert await widget.closed() == 4410
+    assert widget.got[-1]["code"] == "session_ended"
+
+
+async def test_a_session_that_cannot_be_found_closes_retryable(settings: Settings) -> None:
+    world = World(replace(settings, limits=replace(settings.limits, takeover_bound_s=0.1)))
+    await world.start()
+    try:
+        widget, session = await attached(world)
+        world.ledger.faults["session.takeover"] = Unavailable(ErrorCode.NO_CAPACITY, "None.")
+        await session.stop()
+        assert await widget.closed() == 4503
+    finally:
+        await world.stop()
+
+
+async def test_resuming_needs_no_ledger(world: World) -> None:
+    widget, session = await attached(world)
+    resume = next(m["resume"] for m in widget.got if m["type"] == "resume.renewed")
+    await widget.socket.close()
+    await session.signal.until(lambda: not session.callers)
+    await world.ledger.stop()
+    again = await world.widget()
+    await again.greet(resume=resume, last_seq=9, engagement=WINDOW)
+    kinds = [(await again.next())["type"] for _ in range(3)]
+    assert kinds == ["connection.welcome", "resume.renewed", "session.snapshot"]
+    assert again.got[0]["in_session"] is True
+    hello = session.seen[-1]
+    assert hello.last_seq == 9
+    assert hello.principal.participant_id == "p-1"
+    await world.ledger.start()
+
+
+async def test_resuming_after_a_takeover_finds_the_new_actor(world: World) -> None:
+    widget, session = await attached(world)
+    resume = next(m["resume"] for m in widget.got if m["type"] == "resume.renewed")
+    await widget.socket.close()
+    successor = await world.session(epoch=2)
+    world.ledger.places["s-1"] = successor.location
+    await session.stop()
+    again = await world.widget()
+    await again.greet(resume=resume, last_seq=9)
+    assert (await again.until("session.snapshot"))["epoch"] == 2
+    assert successor.seen[-1].last_seq is None
+
+
+async def test_resuming_an_ended_session_falls_back_to_the_other_token(world: World) -> None:
+    widget, session = await attached(world)
+    resume = next(m["resume"] for m in widget.got if m["type"] == "resume.renewed")
+    await widget.socket.close()
+    await session.stop()
+    world.ledger.live.clear()
+    world.ledger.faults["session.takeover"] = Gone(ErrorCode.SESSION_ENDED, "It has ended.")
+    again = await world.widget()
+    welcome = await again.hello(resume=resume, token=world.waiting_token(), engagement=WINDOW)
+    assert (welcome["type"], welcome["in_session"]) == ("connection.welcome", False)
+
+
+async def test_a_successor_that_refuses_closes_with_its_reason(world: World) -> None:
+    widget, session = await attached(world)
+    successor = await world.session(epoch=2)
+    successor.refusal = Forbidden(ErrorCode.NOT_PERMITTED, "Removed.")
+    world.ledger.places["s-1"] = successor.location
+    await session.stop()
+    assert await widget.closed() == 4403

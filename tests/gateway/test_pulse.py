@@ -1,0 +1,76 @@
+"""The heartbeat of trunks, tick by tick."""
+
+from __future__ import annotations
+
+from broker.messages.cluster import Location
+from gateway.trunks import Pulse
+
+
+class Line:
+    """A trunk that answers pings, or does not."""
+
+    def __init__(self, port: int, *, answers: bool = True) -> None:
+        self.location = Location(
+            session_id="s", epoch=1, host="h", port=port, account_id="a", engagement_key="k"
+        )
+        self.heard = 0
+        self.answers = answers
+        self.pings = 0
+        self.suspected = False
+
+    def ping(self) -> None:
+        self.pings += 1
+        self.heard += self.answers
+
+    def suspect(self) -> None:
+        self.suspected = True
+
+
+def ticked(pulse: Pulse, ticks: int, *, start: float = 0.0) -> float:
+    for number in range(ticks):
+        pulse.tick(start + number * 0.25)
+    return start + ticks * 0.25
+
+
+def test_an_actor_that_answers_is_never_suspected() -> None:
+    pulse, line = Pulse(0.25, 1.0), Line(1)
+    pulse.watch(line)
+    ticked(pulse, 40)
+    assert (line.suspected, line.pings) == (False, 40)
+
+
+def test_one_second_of_silence_is_suspect_for_every_trunk_of_the_actor() -> None:
+    pulse, one, two, other = Pulse(0.25, 1.0), Line(1, answers=False), Line(1), Line(2)
+    two.answers = False
+    for line in (one, two, other):
+        pulse.watch(line)
+    ticked(pulse, 5)
+    assert not one.suspected
+    ticked(pulse, 1, start=1.25)
+    assert [line.suspected for line in (one, two, other)] == [True, True, False]
+
+
+def test_one_ping_serves_all_trunks_of_an_actor() -> None:
+    pulse = Pulse(0.25, 1.0)
+    lines = [Line(1) for _ in range(50)]
+    for line in lines:
+        pulse.watch(line)
+    ticked(pulse, 4)
+    assert sum(line.pings for line in lines) == 4
+
+
+def test_a_late_tick_proves_nothing() -> None:
+    pulse, line = Pulse(0.25, 1.0), Line(1, answers=False)
+    pulse.watch(line)
+    now = ticked(pulse, 5)
+    ticked(pulse, 1, start=now + 30.0)
+    assert not line.suspected
+
+
+def test_a_dropped_trunk_is_not_looked_at() -> None:
+    pulse, line = Pulse(0.25, 1.0), Line(1, answers=False)
+    pulse.watch(line)
+    pulse.drop(line)
+    pulse.drop(line)
+    ticked(pulse, 10)
+    assert (line.pings, line.suspected) == (0, False)
