@@ -360,7 +360,9 @@ class LedgerLink:
                 await self._connect()
                 wait = self._timing.backoff_first_s
                 await self._watch()
-            except (OSError, SwitchboardError, ValueError) as error:
+            except Exception as error:
+                # Whatever a resolver or the enlisting raises, a member without a link is no
+                # member: it goes on trying.
                 _log.info("The link to the ledger is down.", extra={"why": repr(error)})
             finally:
                 self._fall()

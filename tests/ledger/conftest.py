@@ -1,8 +1,9 @@
-"""A ledger on SQLite and the members a test asks for, all closed at the end."""
+"""A ledger on each database, and the members a test asks for, all closed at the end."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import itertools
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +11,10 @@ from pathlib import Path
 import pytest
 
 from actors.ledger import LedgerPolicy
-from tests.ledger.fakes import (
-    KEY,
-    POLICY,
-    Clock,
-    FakeActor,
-    FakeGateway,
-    Home,
-    LedgerAt,
-)
+from tests.ledger import postgres
+from tests.ledger.fakes import KEY, POLICY, Clock, FakeActor, FakeGateway, Home, LedgerAt
+
+_databases = itertools.count(1)
 
 
 @dataclass
@@ -54,17 +50,31 @@ class Town:
         return await gateway.start()
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    server: str = request.getfixturevalue("postgres_server")
+    name = f"ledger_{next(_databases)}"
+    await postgres.execute(f"{server}/postgres", f"CREATE DATABASE {name}")
+    return f"{server}/{name}"
+
+
 @pytest.fixture
-async def bare_town(tmp_path: Path) -> AsyncIterator[Town]:
+async def bare_town(database_url: str) -> AsyncIterator[Town]:
     """A town without a ledger yet."""
     async with AsyncExitStack() as stack:
-        yield Town(f"sqlite:///{tmp_path}/ledger.db", stack)
+        yield Town(database_url, stack)
 
 
 @pytest.fixture
 async def town(bare_town: Town) -> Town:
     await bare_town.new_ledger()
     return bare_town
-
-
-StartTown = Callable[[LedgerPolicy], Awaitable[Town]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,8 +106,8 @@ def test_nothing_follows_the_end_but_the_end_may_be_said_again() -> None:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/ledger.db")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
     await database.take_term(1)
     yield database
     await database.close()
@@ -191,7 +191,7 @@ async def test_a_grant_fences_what_the_old_epoch_still_sends(
 async def test_one_member_holds_one_live_session(writer: Writer) -> None:
     await create(writer, "s")
     first = cluster.Journalled(entries=[], subjects=[])
-    with pytest.raises(Exception, match="UNIQUE"):
+    with pytest.raises(sa.exc.IntegrityError):
         await writer.do(NewSession("t", opening("eng-t"), first, member("m-s"), 5))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from actors.ledger.database import Database
 from actors.ledger.schema import MIGRATIONS, schema_version
-from broker.errors import SwitchboardError
+from broker.errors import ErrorCode, SwitchboardError
 from broker.messages import cluster
+from tests.ledger import postgres
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import HOST, FakeGateway, Home, entry, until
 
@@ -70,8 +72,8 @@ def test_databases_that_cannot_hold_a_ledger_are_refused(url: str) -> None:
         Database(url)
 
 
-async def test_sqlite_flushes_every_commit(bare_town: Town) -> None:
-    database = Database(bare_town.url)
+async def test_sqlite_flushes_every_commit(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/ledger.db")
     await database.take_term(1)
     async with database.write() as connection:
         mode = await connection.scalar(sa.text("PRAGMA journal_mode"))
@@ -85,3 +87,30 @@ async def test_a_port_that_is_taken_leaves_nothing_open(town: Town) -> None:
     with pytest.raises(OSError, match="in use"):
         await ledger.start(HOST, town.home.port)
     assert cluster.PoolLevel(standbys=0, live=0, queued=0) == town.ledger.level()
+
+
+async def test_a_database_that_breaks_its_connections_is_away_for_a_moment(
+    bare_town: Town,
+) -> None:
+    town = bare_town
+    await town.new_ledger()
+    if town.url.startswith("sqlite"):
+        return  # no connection that could break
+    actor, gateway = await town.actor(), await town.gateway()
+    session_id = (await gateway.open()).session_id
+    await postgres.execute(
+        town.url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    refusals: list[SwitchboardError] = []
+    while len(refusals) < 3:
+        try:
+            await actor.append(entry(2, word="kept"))
+            break
+        except SwitchboardError as error:
+            refusals.append(error)
+    assert {error.code for error in refusals} <= {ErrorCode.LEDGER_AWAY}
+    assert len(refusals) < 3
+    assert len((await gateway.record(session_id)).events) == 2
+    assert not town.ledger.stopped.is_set()
