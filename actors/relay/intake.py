@@ -188,6 +188,9 @@ class Intake:
             if mid is None:
                 return None
             publication = self.transport.publications.get(mid)
+            if publication is not None and publication.signalled:
+                # The offer named this section's SSRCs, and this is none of them.
+                return None
         if publication is None:
             return None
         repair = False

@@ -124,6 +124,7 @@ def _apply(
             publication = Publication(transport, offered.mid, section.source)
             transport.publications[offered.mid] = publication
         publication.negotiated(section.codecs, answer.rids)
+        publication.signalled = bool(offered.ssrcs)
         repairs = set(offered.repairs.values())
         for ssrc in offered.ssrcs:
             transport.intake.signalled[ssrc] = (publication, ssrc in repairs)

@@ -24,6 +24,7 @@ class Publication:
         "payload_types",
         "repair_payload_types",
         "rids",
+        "signalled",
         "source",
         "subscribers",
         "transport",
@@ -40,6 +41,8 @@ class Publication:
         self.layers: dict[str, Layer] = {}
         """RID → layer; without simulcast there is one, under the empty name."""
         self.subscribers: list[Slot] = []
+        self.signalled = False
+        """Whether the offer named the SSRCs; then no other is accepted."""
         self.open = False
         """Whether packets are passed on: permitted, not muted, and not of an older transport."""
 

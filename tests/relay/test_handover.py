@@ -1,0 +1,94 @@
+"""Two transports of one person: the newer takes over at its key frame (pop-out, reload)."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.relay import PublishSource, TransportState
+from broker.errors import Conflict
+
+from .client import CraftedClient
+from .conftest import Call
+from .recording import until
+
+
+async def test_the_newer_takes_over_at_its_first_key_frame(call: Call) -> None:
+    old = await call.join("ada", "ada-old")
+    ben = await call.join("ben")
+    audio, video = ben.seat(0)
+    old.send_frame(key=True, parts=(b"old",))
+    old.send_audio(b"old")
+    await until(lambda: ben.heard_on(video) and ben.heard_on(audio))
+    new = await call.join("ada", "ada-new")
+    # Until its key frame nothing of the newer is heard, so there is no echo.
+    new.send_audio(b"early")
+    new.send_frame(parts=(b"delta",))
+    old.send_frame(parts=(b"old",))
+    old.send_audio(b"old")
+    await until(lambda: len(ben.heard_on(video)) == 2 and len(ben.heard_on(audio)) == 2)
+    new.send_frame(key=True, parts=(b"new",))
+    new.send_audio(b"new")
+    await until(lambda: len(ben.heard_on(video)) == 3 and len(ben.heard_on(audio)) == 3)
+    assert [h.content for h in ben.heard_on(video)] == [b"old", b"old", b"new"]
+    assert [h.content for h in ben.heard_on(audio)] == [b"old", b"old", b"new"]
+    numbers = [h.packet.sequence_number for h in ben.heard_on(video)]
+    assert numbers == list(range(numbers[0], numbers[0] + 3))
+    assert call.listener.state_of("ada-old") is TransportState.CLOSED
+    assert call.listener.state_of("ada-new") is TransportState.CONNECTED
+    # Ben saw one Ada all along.
+    assert [s.participant_id for p, s in call.listener.seats if p == "ben"] == ["ada"]
+
+
+async def test_the_newer_is_seated_with_the_others_before_it_takes_over(call: Call) -> None:
+    await call.join("ada", "ada-old")
+    ben = await call.join("ben")
+    new = await call.join("ada", "ada-new")
+    told = [s for p, s in call.listener.seats if s.transport_id == "ada-new"]
+    assert [s.participant_id for s in told] == ["ben"]
+    audio, _ = new.seat(0)
+    ben.send_audio()
+    await until(lambda: new.heard_on(audio))
+
+
+async def test_voice_alone_hands_over_at_its_first_packet(call: Call) -> None:
+    microphone = (PublishSource.MICROPHONE,)
+    await call.join("ada", "ada-old", publish=microphone)
+    ben = await call.join("ben")
+    new = await call.join("ada", "ada-new", publish=microphone)
+    new.send_audio(b"new")
+    new.send_audio(b"new")
+    audio, _ = ben.seat(0)
+    await until(lambda: ben.heard_on(audio))
+    assert call.listener.state_of("ada-old") is TransportState.CLOSED
+
+
+async def test_a_third_replaces_the_second(call: Call) -> None:
+    await call.join("ada", "ada-1")
+    await call.join("ada", "ada-2")
+    await call.join("ada", "ada-3")
+    assert call.listener.state_of("ada-2") is TransportState.CLOSED
+    assert set(call.relay.transports) == {"ada-1", "ada-3"}
+
+
+async def test_a_newer_one_without_pictures_takes_over_in_the_end(call: Call) -> None:
+    await call.join("ada", "ada-old", publish=())
+    await call.join("ada", "ada-new")
+    await until(lambda: call.listener.state_of("ada-old") is TransportState.CLOSED)
+
+
+async def test_losing_the_old_one_promotes_the_newer(call: Call) -> None:
+    old = await call.join("ada", "ada-old")
+    ben = await call.join("ben")
+    new = await call.join("ada", "ada-new")
+    old.close()
+    await until(lambda: call.listener.state_of("ada-old") is TransportState.CLOSED)
+    new.send_audio(b"new")
+    audio, _ = ben.seat(0)
+    await until(lambda: ben.heard_on(audio))
+
+
+async def test_a_transport_of_somebody_else_cannot_be_renegotiated(call: Call) -> None:
+    await call.join("ada", "shared")
+    mallory = CraftedClient(call.relay, "mallory", "shared")
+    with pytest.raises(Conflict):
+        mallory.negotiate()

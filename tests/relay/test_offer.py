@@ -1,0 +1,208 @@
+"""Offers: what is accepted, what is refused and why, and that nothing else can happen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.relay import OfferLayout, PublishSource, Relay, RelayConfig
+from actors.relay.codec import CodecName, accepted_codecs
+from actors.relay.negotiation import plan_sections
+from actors.relay.offer import parse_offer
+from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
+from broker.errors import ErrorCode, Malformed
+
+from .client import CraftedClient, Dialect
+from .conftest import Call
+from .recording import RecordingListener
+
+CONFIG = RelayConfig()
+
+
+def crafted(**options: object) -> CraftedClient:
+    relay = Relay(CONFIG, RecordingListener())
+    return CraftedClient(relay, "ada", **options)  # type: ignore[arg-type]
+
+
+VALID = crafted(seats=2)
+VALID_OFFER = VALID.offer()
+
+
+def section_lines(count: int, lines: int) -> str:
+    return "\r\n".join(
+        f"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:{index}\r\n" + "a=x\r\n" * lines
+        for index in range(count)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda sdp: "", ErrorCode.OFFER_INVALID),
+        (lambda sdp: "v=1\r\n", ErrorCode.OFFER_INVALID),
+        (lambda sdp: "v=0\r\n", ErrorCode.OFFER_WITHOUT_MEDIA),
+        (lambda sdp: sdp + "a=x:" + "y" * (128 * 1024), ErrorCode.OFFER_TOO_LARGE),
+        (lambda sdp: sdp + "a=x:" + "é" * (70 * 1024), ErrorCode.OFFER_TOO_LARGE),
+        (lambda sdp: "v=0\r\n" + section_lines(65, 1), ErrorCode.OFFER_TOO_LARGE),
+        (lambda sdp: "v=0\r\n" + section_lines(1, 400), ErrorCode.OFFER_TOO_LARGE),
+        (
+            lambda sdp: sdp + "m=audio 9 UDP/TLS/RTP/SAVPF" + " 1" * 129,
+            ErrorCode.OFFER_TOO_LARGE,
+        ),
+        (
+            lambda sdp: sdp + "\r\n".join(f"a=ssrc:{n + 1} cname:x" for n in range(33)),
+            ErrorCode.OFFER_TOO_LARGE,
+        ),
+        (lambda sdp: sdp.replace("a=ssrc:", "a=ssrc:x"), ErrorCode.OFFER_INVALID),
+        (lambda sdp: sdp.replace("a=mid:1", "a=mid:0"), ErrorCode.OFFER_INVALID),
+        (lambda sdp: sdp.replace("sha-256", "sha-1"), ErrorCode.OFFER_INVALID),
+        (lambda sdp: sdp.replace("a=fingerprint:sha-256 ", "$&00"), ErrorCode.OFFER_INVALID),
+        (lambda sdp: sdp.replace("actpass", "passive"), ErrorCode.OFFER_INVALID),
+        (lambda sdp: sdp.replace("a=rtcp-mux", "a=rtcp"), ErrorCode.OFFER_INVALID),
+        (lambda sdp: sdp.replace("a=ice-pwd:", "a=ice-pwd:<"), ErrorCode.OFFER_INVALID),
+        (lambda sdp: sdp.replace("a=group:BUNDLE 0", "a=group:BUNDLE"), ErrorCode.OFFER_INVALID),
+        (lambda sdp: sdp.replace("SAVPF 111", "SAVPF 999"), ErrorCode.OFFER_INVALID),
+    ],
+)
+def test_a_bad_offer_is_refused_with_its_code(
+    change: Callable[[str], str], code: ErrorCode
+) -> None:
+    with pytest.raises(Malformed) as refused:
+        parse_offer(change(VALID_OFFER), CONFIG)
+    assert refused.value.code == code
+
+
+def test_a_participant_without_our_codecs_gets_a_plain_refusal() -> None:
+    client = crafted()
+    offer = parse_offer(client.offer().replace("VP8/90000", "VP9/90000"), CONFIG)
+    # H.264 is there still.
+    plan_sections(offer, client.layout)
+    offer = parse_offer(
+        client.offer().replace("VP8/90000", "VP9/90000").replace("H264", "AV1"), CONFIG
+    )
+    with pytest.raises(Malformed, match=r"VP8 or H\.264") as refused:
+        plan_sections(offer, client.layout)
+    assert refused.value.code == ErrorCode.NO_COMMON_CODEC
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        OfferLayout({"99": PublishSource.CAMERA}, (), ()),
+        OfferLayout({"0": PublishSource.CAMERA}, (), ()),
+        OfferLayout({}, (("0", "1"),), ()),
+        OfferLayout({}, (("2", "3"), ("2", "3")), ()),
+        OfferLayout({"2": PublishSource.MICROPHONE}, (("2", "3"),), ()),
+        OfferLayout({}, (), ("2",)),
+        OfferLayout({}, (), ("nothing",)),
+    ],
+)
+def test_a_layout_that_does_not_fit_is_refused(layout: OfferLayout) -> None:
+    with pytest.raises(Malformed) as refused:
+        plan_sections(parse_offer(VALID_OFFER, CONFIG), layout)
+    assert refused.value.code == ErrorCode.OFFER_INVALID
+
+
+async def test_a_refused_offer_changes_nothing(call: Call) -> None:
+    with pytest.raises(Malformed):
+        call.relay.answer("ada", "t", "v=0", VALID.layout, VALID.rights)
+    assert call.relay.transports == {}
+    assert call.relay.people == {}
+
+
+async def test_the_answer_names_only_what_its_section_offered(call: Call) -> None:
+    dialect = Dialect(opus=63, vp8=45, vp8_rtx=46, extensions={MID_URI: 14, TRANSPORT_CC_URI: 9})
+    client = CraftedClient(call.relay, "ada", dialect=dialect)
+    sdp = (
+        client.offer().replace(
+            "a=extmap:14", "a=extmap:5 urn:3gpp:video-orientation\r\na=extmap:14"
+        )
+        + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:99\r\na=sctp-port:5000\r\n"
+    )
+    answer = call.relay.answer("ada", "t", sdp, client.layout, client.rights)
+    assert "video-orientation" not in answer
+    assert AUDIO_LEVEL_URI not in answer
+    assert "m=application 0 " in answer
+    assert f"a=extmap:14 {MID_URI}" in answer
+    assert "a=rtpmap:63 opus/48000/2" in answer
+    assert "a=fmtp:46 apt=45" in answer
+    assert "a=ice-lite" in answer
+    assert "a=setup:passive" in answer
+    assert "99" not in answer.split("a=group:BUNDLE ")[1].splitlines()[0].split()
+    for line in answer.splitlines():
+        if line.startswith("a=ice-ufrag:"):
+            assert len(line.partition(":")[2]) >= 8
+        elif line.startswith("a=ice-pwd:"):
+            assert len(line.partition(":")[2]) >= 24
+
+
+def test_slots_take_both_video_codecs_and_publishers_one() -> None:
+    offer = parse_offer(VALID_OFFER, CONFIG)
+    video = next(s for s in offer.sections if s.kind == "video")
+    names = [c.name for c in accepted_codecs(video, publishing=True)]
+    assert names == [CodecName.VP8]
+    names = [c.name for c in accepted_codecs(video, publishing=False)]
+    assert names == [CodecName.VP8, CodecName.H264]
+
+
+lines = st.lists(st.sampled_from(VALID_OFFER.splitlines()), max_size=40)
+
+
+@given(st.text(max_size=400))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    refused_or_read(text)
+
+
+@given(lines, st.text(alphabet="a=m:0123456789 /;-xvideoadu\r", max_size=30), st.integers(0, 40))
+def test_any_shuffle_of_real_lines_is_read_or_refused(
+    chosen: list[str], noise: str, place: int
+) -> None:
+    chosen.insert(place, noise)
+    refused_or_read("\r\n".join(["v=0", *chosen]))
+
+
+@given(st.integers(0, len(VALID_OFFER) - 1), st.characters())
+def test_any_change_of_one_character_is_read_or_refused(place: int, character: str) -> None:
+    refused_or_read(VALID_OFFER[:place] + character + VALID_OFFER[place + 1 :])
+
+
+def refused_or_read(sdp: str) -> None:
+    try:
+        plan_sections(parse_offer(sdp, CONFIG), VALID.layout)
+    except Malformed as refused:
+        assert refused.code in (  # noqa: PT017
+            ErrorCode.OFFER_INVALID,
+            ErrorCode.OFFER_TOO_LARGE,
+            ErrorCode.OFFER_WITHOUT_MEDIA,
+            ErrorCode.NO_COMMON_CODEC,
+        )
+
+
+def worst_offer(sections: int) -> str:
+    """As much as the limits let through, of the lines that cost most."""
+    head = "v=0\r\na=group:BUNDLE " + " ".join(map(str, range(sections))) + "\r\n"
+    types = " ".join(str(n % 128) for n in range(64))
+    body = ""
+    for mid in range(sections):
+        body += f"m=audio 9 UDP/TLS/RTP/SAVPF {types}\r\na=mid:{mid}\r\na=rtcp-mux\r\n"
+        body += "a=rtpmap:63 opus/48000/2\r\n"
+        body += "".join(f"a=rtcp-fb:* f{n}\r\n" for n in range(128 * 1024 // sections // 18 - 35))
+    return head + body + f"a=ice-ufrag:abcdefgh\r\na=ice-pwd:{'p' * 24}\r\n"
+
+
+def test_the_work_grows_with_the_bytes_and_not_faster() -> None:
+    def best(sdp: str) -> float:
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            with pytest.raises(Malformed):
+                parse_offer(sdp, CONFIG)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    half, whole = worst_offer(64)[:60_000], worst_offer(64)[:120_000]
+    assert best(whole) < 4 * best(half)
