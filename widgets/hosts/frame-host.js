@@ -3,7 +3,7 @@
  * only that origin is listened to and spoken to, and only surfaces are spoken of, no persons.
  */
 export class FrameHost extends EventTarget {
-  /** Whether the launcher shows the frame; a page without launcher is always open. */
+  /** Whether the person has not put the frame away; the launcher opens by itself when it rings. */
   open = true;
   #origin;
   #shown = '';
@@ -13,7 +13,6 @@ export class FrameHost extends EventTarget {
     super();
     const host = query.get('host') ?? '';
     this.#origin = window.parent !== window && /^https?:\/\/[^/]+$/u.test(host) ? host : '';
-    if (this.#origin) this.open = false;
   }
 
   start() {

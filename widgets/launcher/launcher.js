@@ -139,8 +139,8 @@
   }
 
   function tell() {
-    const open = what !== 'closed' && !minimised;
-    frame?.contentWindow?.postMessage({ type: 'switchboard.opened', open }, gateway);
+    // Closed counts as open: it opens by itself when it rings.
+    frame?.contentWindow?.postMessage({ type: 'switchboard.opened', open: !minimised }, gateway);
   }
 
   /** @param {What} next */

@@ -15,9 +15,15 @@ const SOURCES = /** @type {Source[]} */ (['microphone', 'camera', 'screen']);
  */
 export class Peer {
   id = randomText(12);
-  /** One stream for each seat: browsers keep lip sync within a stream. @type {MediaStream[]} */
+  /**
+   * What each seat and screen slot receives, for players apart: a player that has both waits with
+   * the sound for a first picture, which a person without a camera never sends. Lip sync is kept
+   * by the receivers, whose tracks share a stream in the answer.
+   *
+   * @type {{audio: MediaStream, video: MediaStream}[]}
+   */
   seats;
-  /** @type {MediaStream[]} */
+  /** @type {{audio: null, video: MediaStream}[]} */
   screens;
   connection;
   /** Whether the relay's answer is in place. */
@@ -45,12 +51,13 @@ export class Peer {
       bundlePolicy: 'max-bundle',
     });
     this.#sections = addSections(this.connection, limits);
-    this.seats = this.#sections.seats.map(
-      ({ audio, video }) => new MediaStream([audio.receiver.track, video.receiver.track]),
-    );
-    this.screens = this.#sections.screens.map(
-      ({ receiver }) => new MediaStream([receiver.track]),
-    );
+    /** @param {RTCRtpTransceiver} section */
+    const received = ({ receiver }) => new MediaStream([receiver.track]);
+    this.seats = this.#sections.seats.map(({ audio, video }) => ({
+      audio: received(audio),
+      video: received(video),
+    }));
+    this.screens = this.#sections.screens.map((video) => ({ audio: null, video: received(video) }));
     this.connection.onconnectionstatechange = () => {
       this.#onState(/** @type {PeerState} */ (this.connection.connectionState));
     };

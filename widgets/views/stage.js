@@ -66,7 +66,7 @@ export class Stage {
   #updateSelf(session) {
     const { media } = this.#client;
     const own = ownEntry(session);
-    this.#self.setStream(media.mirror);
+    this.#self.setStreams(media.mirror, null);
     const entry = own && { ...own, microphone: media.publishing.microphone };
     const mirror = media.facing === 'user';
     this.#self.update(entry, session, { mirror, hasPicture: media.tracks.camera !== null });
@@ -88,8 +88,10 @@ export class Stage {
     while (this.#screens.length < screens.length) {
       this.#screens.push(this.#newTile('screen', this.#screens.length, update));
     }
-    this.#seats.forEach((tile, index) => tile.setStream(seats[index] ?? null));
-    this.#screens.forEach((tile, index) => tile.setStream(screens[index] ?? null));
+    this.#seats.forEach((tile, index) =>
+      tile.setStreams(seats[index]?.video ?? null, seats[index]?.audio ?? null),
+    );
+    this.#screens.forEach((tile, index) => tile.setStreams(screens[index]?.video ?? null, null));
     this.#measured = '';
     this.#play();
   }
@@ -107,17 +109,14 @@ export class Stage {
     return tile;
   }
 
-  /** Start every player; when the browser wants a gesture first, play silently and say so. */
+  /** Start every player; when the browser wants a gesture before sound, say so. */
   #play() {
     show(this.#sound.root, false);
-    for (const { video } of [...this.#seats, ...this.#screens]) {
-      if (!video.srcObject) continue;
-      video.muted = false;
-      video.play().catch((error) => {
-        if (error?.name !== 'NotAllowedError') return;
-        show(this.#sound.root, true);
-        video.muted = true;
-        void video.play().catch(() => {});
+    for (const { video, audio } of [...this.#seats, ...this.#screens]) {
+      if (video.srcObject) video.play().catch(() => {});
+      if (!audio.srcObject) continue;
+      audio.play().catch((error) => {
+        if (error?.name === 'NotAllowedError') show(this.#sound.root, true);
       });
     }
   }

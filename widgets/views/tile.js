@@ -12,6 +12,8 @@ import { icon } from './icons.js';
 export class Tile {
   /** @type {HTMLVideoElement} */
   video = el('video', { playsinline: true, autoplay: true, 'aria-hidden': 'true' });
+  /** @type {HTMLAudioElement} */
+  audio = el('audio', { autoplay: true });
   #avatar = new Avatar();
   #name = el('span', { class: 'tile-name' });
   #muted = el('span', { class: 'tile-sign', title: say('muted') }, icon('microphone_off'));
@@ -31,11 +33,13 @@ export class Tile {
     this.kind = kind;
     this.index = index;
     this.#onTurn = onTurn;
-    if (kind === 'self') this.video.muted = true;
+    // The sound has a player of its own; a silent picture may start without a gesture.
+    this.video.muted = true;
     this.root = el(
       'li',
       { class: `tile ${kind}` },
       this.video,
+      this.audio,
       el('div', { class: 'tile-blank' }, this.#avatar.root, this.#note),
       el('div', { class: 'tile-label' }, this.#muted, this.#name, this.#quality),
     );
@@ -46,11 +50,15 @@ export class Tile {
     return this.#turn.shown;
   }
 
-  /** @param {MediaStream|null} stream */
-  setStream(stream) {
-    if (this.video.srcObject === stream) return;
-    this.video.srcObject = stream;
-    if (stream && this.kind !== 'self') this.#watchFrames();
+  /**
+   * @param {MediaStream|null} video
+   * @param {MediaStream|null} audio
+   */
+  setStreams(video, audio) {
+    if (this.video.srcObject === video) return;
+    this.video.srcObject = video;
+    this.audio.srcObject = audio;
+    if (video && this.kind !== 'self') this.#watchFrames();
   }
 
   /** @param {SeatAssignment|undefined} seat */

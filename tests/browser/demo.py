@@ -1,0 +1,198 @@
+"""The running demo, the browser, and the people in it, for the browser tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.async_api import Browser, BrowserContext, Frame, Page, Playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENS = ROOT / "artifacts" / "screens"
+SCALE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
+FLAGS = (
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--disable-background-networking",
+)
+COUNTS = """async () => {
+  const { client } = document.querySelector(
+    'switchboard-agent, switchboard-engagement, switchboard-guest');
+  const counts = { frames: 0, energy: 0, sent: 0 };
+  if (!client?.peer) return counts;
+  for (const entry of (await client.peer.connection.getStats()).values()) {
+    if (entry.type === 'inbound-rtp') {
+      counts.frames += entry.framesDecoded ?? 0;
+      counts.energy += entry.totalAudioEnergy ?? 0;
+    } else if (entry.type === 'outbound-rtp') counts.sent += entry.framesEncoded ?? 0;
+  }
+  return counts;
+}"""
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(number)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [int(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def browser_path() -> str:
+    """The system's Chromium or Chrome."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        found = shutil.which(name)
+        if found:
+            return found
+    raise RuntimeError("The browser tests need Chromium or Chrome; install the chromium package.")
+
+
+async def launch(playwright: Playwright, *more: str) -> Browser:
+    """Start the system's browser with fake devices; `more` may take flags away with `!`."""
+    without = {flag[1:] for flag in more if flag.startswith("!")}
+    flags = [flag for flag in FLAGS if flag not in without]
+    flags += [flag for flag in more if not flag.startswith("!")]
+    return await playwright.chromium.launch(executable_path=browser_path(), args=flags)
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Where the demo runs."""
+
+    gateway: str
+    host: str
+
+
+class DemoProcess:
+    """The demo's process; `stop()` ends it and everything it started."""
+
+    def __init__(self, folder: Path) -> None:
+        gateway_port, host_port = free_ports(2)
+        self.demo = Demo(f"http://127.0.0.1:{gateway_port}", f"http://127.0.0.1:{host_port}")
+        self._log = (folder / "demo.log").open("wb")
+        self._log_path = folder / "demo.log"
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.browser.serve_demo"),
+                *(str(gateway_port), str(host_port), str(folder / "data")),
+            ],
+            cwd=ROOT,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def wait_ready(self, limit_s: float = 90) -> None:
+        """Wait until the gateway says it is ready."""
+        until = time.monotonic() + limit_s * SCALE
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"{self.demo.gateway}/readyz", timeout=2):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise RuntimeError(f"The demo did not start:\n{self._log_path.read_text()[-4000:]}")
+
+    def stop(self) -> None:
+        """Interrupt it as a person would; then make sure nothing of its session stays."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._log.close()
+
+
+class People:
+    """The demo page with both sides, in one tab; guests come in tabs of their own."""
+
+    def __init__(self, demo: Demo, context: BrowserContext) -> None:
+        self.demo = demo
+        self.context = context
+        self.problems: list[str] = []
+        """Errors of the pages; a test expects none."""
+        self.page: Page
+        self.agent: Frame
+
+    async def open(self, choices: str = "") -> None:
+        """Open the demo page and wait until the agent could start."""
+        self.page = await self.new_page()
+        await self.page.goto(f"{self.demo.host}/?{choices}")
+        self.agent = await self.frame("/agent")
+
+    async def new_page(self) -> Page:
+        page = await self.context.new_page()
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        return page
+
+    async def frame(self, path: str, page: Page | None = None) -> Frame:
+        """The frame of the gateway's page at this path."""
+        page = page or self.page
+        for _ in range(int(300 * SCALE)):
+            for frame in page.frames:
+                if frame.url.startswith(self.demo.gateway + path):
+                    return frame
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"No frame shows {path}: {[frame.url for frame in page.frames]}")
+
+    async def ring(self, mode: str = "Start video") -> Frame:
+        """Press start; returns the launcher's frame once it shows the invitation."""
+        engagement = await self.frame("/engagement")
+        await self.agent.get_by_role("button", name=mode).click()
+        await engagement.get_by_role("button", name="Decline").wait_for()
+        return engagement
+
+    async def talk(self, accept: str = "Accept with video") -> Frame:
+        """Bring agent and consumer together."""
+        consumer = await self.ring()
+        await consumer.get_by_role("button", name=accept).click()
+        await consumer.get_by_role("toolbar").wait_for()
+        return consumer
+
+
+async def counts(frame: Frame | Page) -> dict[str, float]:
+    """What this widget has decoded and heard so far."""
+    found: dict[str, float] = await frame.evaluate(COUNTS)
+    return found
+
+
+async def until_counts(
+    frame: Frame | Page, *, frames: float = 0, energy: float = 0, limit_s: float = 20
+) -> dict[str, float]:
+    """Wait until at least so much more was decoded and heard."""
+    end = time.monotonic() + limit_s * SCALE
+    start = now = await counts(frame)
+    while time.monotonic() < end:
+        now = await counts(frame)
+        if now["frames"] - start["frames"] >= frames and now["energy"] - start["energy"] >= energy:
+            return now
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"Wanted {frames} more frames and {energy} energy: {start} → {now}")
+
+
+async def shoot(page: Page, name: str) -> None:
+    """Leave a picture that a person can look at."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=SCREENS / f"{name}.png")

@@ -1,0 +1,150 @@
+"""The main job, with real parts: from the agent's button to decoded frames in both directions."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.async_api import expect
+
+from tests.browser.demo import People, counts, shoot, until_counts
+
+
+async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
+    people: People,
+) -> None:
+    await people.open()
+    panel = people.page.frame_locator("#shop").locator("iframe[title=Video]")
+    await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
+    await expect(panel).to_be_hidden()
+
+    consumer = await people.ring()
+    await expect(panel).to_be_visible()
+    await expect(consumer.get_by_role("heading", name="Alex")).to_be_visible()
+    await expect(people.agent.get_by_text("sees the invitation")).to_be_visible()
+    await shoot(people.page, "session-1-ringing")
+
+    await consumer.get_by_role("button", name="Accept with video").click()
+    await until_counts(people.agent, frames=20)
+    await until_counts(consumer, frames=20)
+    before = [await counts(people.agent), await counts(consumer)]
+    await people.page.wait_for_timeout(3_000)
+    after = [await counts(people.agent), await counts(consumer)]
+    for one, other in zip(before, after, strict=True):
+        assert other["frames"] - one["frames"] > 15, (before, after)
+        assert other["energy"] > one["energy"], (before, after)
+    await shoot(people.page, "session-2-talking")
+
+    await people.agent.get_by_role("button", name="End", exact=True).click()
+    await expect(people.agent.get_by_text("The session has ended")).to_be_visible()
+    await expect(consumer.get_by_text("The agent ended it.")).to_be_visible()
+    await shoot(people.page, "session-3-over")
+
+    await consumer.get_by_role("button", name="Close").click()
+    await expect(panel).to_be_hidden()
+    await people.agent.get_by_role("button", name="Close").click()
+    await expect(people.agent.get_by_role("button", name="Start video")).to_be_enabled()
+
+
+async def test_the_consumer_ends_and_a_second_session_works(people: People) -> None:
+    await people.open()
+    consumer = await people.talk()
+    await until_counts(people.agent, frames=5)
+    await consumer.get_by_role("button", name="End", exact=True).click()
+    await expect(people.agent.get_by_text("The consumer ended it.")).to_be_visible()
+    await people.agent.get_by_role("button", name="Close").click()
+
+    consumer = await people.talk()
+    await until_counts(people.agent, frames=5)
+    await until_counts(consumer, frames=5)
+
+
+async def test_declining_tells_the_agent_and_closes_the_launcher(people: People) -> None:
+    await people.open()
+    consumer = await people.ring()
+    await consumer.get_by_role("button", name="Decline").click()
+    await expect(people.agent.get_by_text("declined")).to_be_visible()
+    await expect(consumer.get_by_text("You declined")).to_be_visible()
+    await shoot(people.page, "declined")
+
+    await people.agent.get_by_role("button", name="Invite again").click()
+    await expect(consumer.get_by_role("button", name="Accept with video")).to_be_visible()
+
+
+async def test_the_agent_takes_the_invitation_back(people: People) -> None:
+    await people.open()
+    consumer = await people.ring()
+    await people.agent.get_by_role("button", name="Cancel").click()
+    await expect(consumer.get_by_text("The invitation was withdrawn")).to_be_visible()
+    await expect(people.agent.get_by_text("You took the invitation back")).to_be_visible()
+    await shoot(people.page, "cancelled")
+
+
+async def test_accepting_with_voice_only_sends_no_picture(people: People) -> None:
+    await people.open()
+    consumer = await people.talk("Accept with voice only")
+    await until_counts(people.agent, energy=0.001)
+    await until_counts(consumer, energy=0.001)
+    assert (await counts(consumer))["sent"] == 0
+    assert (await counts(people.agent))["frames"] == 0
+    await shoot(people.page, "voice-only")
+
+
+async def test_a_guest_joins_by_a_link_and_is_let_in(people: People) -> None:
+    await people.open()
+    consumer = await people.talk()
+    await people.agent.get_by_role("button", name="People").click()
+    await people.agent.get_by_role("button", name="Make link").click()
+    field = people.agent.get_by_role("textbox", name=re.compile("link works"))
+    await expect(field).to_have_value(re.compile("/join#"))
+    await shoot(people.page, "guest-1-link")
+
+    guest = await people.new_page()
+    await guest.goto(await field.input_value())
+    await shoot(guest, "guest-2-join")
+    await guest.get_by_label("Your name").fill("Noa Levi")
+    await guest.get_by_role("button", name="Join", exact=True).click()
+    await expect(guest.get_by_text("Almost there")).to_be_visible()
+    await shoot(guest, "guest-3-lobby")
+
+    await people.page.bring_to_front()
+    await shoot(people.page, "guest-4-waits")
+    await people.agent.get_by_role("button", name="Let in").click()
+    await until_counts(guest, frames=20, energy=0.0001)
+    await expect(people.agent.get_by_role("listitem").filter(has_text="Noa Levi")).not_to_have_count(0)
+    await until_counts(consumer, frames=20)
+    names = guest.locator(".tile.seat:visible .tile-name")
+    await expect(names).to_have_count(2)
+    await shoot(guest, "guest-5-three")
+    await shoot(people.page, "guest-6-three")
+
+    await guest.get_by_role("button", name="Leave", exact=True).click()
+    await expect(guest.get_by_text("You have left")).to_be_visible()
+    await until_counts(consumer, frames=5)
+
+
+async def test_reloading_the_agents_frame_comes_back_into_the_same_session(
+    people: People,
+) -> None:
+    await people.open()
+    consumer = await people.talk()
+    await until_counts(people.agent, frames=5)
+    session = await people.agent.evaluate("document.querySelector('switchboard-agent').client.session.id")
+    await people.agent.evaluate("location.reload()")
+    await people.agent.get_by_role("toolbar").wait_for()
+    await until_counts(people.agent, frames=10, energy=0.0001)
+    await until_counts(consumer, frames=10, energy=0.0001)
+    again = await people.agent.evaluate("document.querySelector('switchboard-agent').client.session.id")
+    assert again == session
+
+
+async def test_navigating_on_the_shop_comes_back_into_the_same_session(people: People) -> None:
+    await people.open()
+    await people.talk()
+    await until_counts(people.agent, frames=5)
+    shop = next(frame for frame in people.page.frames if "/shop.html" in frame.url)
+    await shop.evaluate("location.reload()")
+    await people.page.wait_for_timeout(500)
+    consumer = await people.frame("/engagement")
+    await consumer.get_by_role("toolbar").wait_for()
+    await until_counts(consumer, frames=10)
+    await until_counts(people.agent, frames=10)
