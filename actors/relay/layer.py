@@ -52,6 +52,7 @@ class Layer:
         "keys_seen",
         "last_arrival",
         "last_timestamp",
+        "loss",
         "missing",
         "octets",
         "publication",
@@ -85,6 +86,8 @@ class Layer:
         self.history: list[Kept | None] = [] if codec.name is CodecName.OPUS else [None] * _HISTORY
         """The last packets by the low bits of their sequence; audio keeps none."""
         self.missing: Missing | None = Missing() if "nack" in codec.feedback else None
+        self.loss = 0.0
+        """Fraction lost on the way in, over the last report interval."""
         self.jitter = 0.0
         self.transit = 0.0
         self.last_timestamp = 0
@@ -191,6 +194,8 @@ class Layer:
         if self.waiting and begins and sequence == self.highest:
             for slot in list(self.waiting):
                 slot.switch(self, sequence, timestamp, vp8, now)
+        if name is CodecName.OPUS:
+            self.publication.loudness.heard(audio_level, now)
         payload = data[start:end]
         for slot in self.slots:
             slot.forward(sequence, timestamp, marker, payload, vp8, audio_level)
@@ -275,6 +280,7 @@ class Layer:
         fraction = 0
         if expected_interval > 0 and lost_interval > 0:
             fraction = min(255, (lost_interval << 8) // expected_interval)
+        self.loss = fraction / 256
         delay = 0
         if self.report_compact:
             delay = min(0xFFFFFFFF, int((now - self.report_arrival) * 65536))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .publication import Publication
+from .quality import Measured, QualityWatch
 from .terms import MediaRights, PublishSource
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 class Person:
     """At most two transports: the current one, and during a handover the next."""
 
-    __slots__ = ("current", "following", "participant_id", "published", "rights", "view")
+    __slots__ = ("current", "following", "participant_id", "published", "quality", "rights", "view")
 
     def __init__(self, participant_id: str, rights: MediaRights) -> None:
         self.participant_id = participant_id
@@ -24,6 +25,7 @@ class Person:
         self.current: Transport | None = None
         self.following: Transport | None = None
         """A newer transport that takes over at its first key frame."""
+        self.quality = QualityWatch()
         self.view: dict[tuple[str, int], tuple[int, int] | None] = {}
         """(seat kind, index) → displayed size in pixels; None where hidden."""
 
@@ -59,4 +61,26 @@ class Person:
         return any(
             self.publication(source) is not None
             for source in (PublishSource.MICROPHONE, PublishSource.CAMERA)
+        )
+
+    def loudness(self, now: float) -> float | None:
+        """How loud this voice is; None while it may not be heard."""
+        publication = self.publication(PublishSource.MICROPHONE)
+        if publication is None or not publication.open:
+            return None
+        return publication.loudness.at(now)
+
+    def measured(self, now: float) -> Measured | None:
+        """The worst of what the current transport shows; None before it is connected."""
+        transport = self.current
+        if transport is None or not transport.live:
+            return None
+        heard = transport.ice.last_heard()
+        slots = [slot for slot in transport.all_slots() if slot.layer is not None]
+        layers = transport.intake.layers.values()
+        return Measured(
+            silence=now - heard if heard is not None else 0.0,
+            loss_down=max((slot.fraction_lost / 256 for slot in slots), default=0.0),
+            loss_up=max((layer.loss for layer in layers), default=0.0),
+            round_trip=max((slot.round_trip or 0.0 for slot in slots), default=0.0),
         )

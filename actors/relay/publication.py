@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .codec import Codec
 from .layer import Layer
+from .speaker import Loudness
 from .terms import PublishSource
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class Publication:
     __slots__ = (
         "codecs",
         "layers",
+        "loudness",
         "mid",
         "open",
         "payload_types",
@@ -41,6 +43,7 @@ class Publication:
         self.layers: dict[str, Layer] = {}
         """RID → layer; without simulcast there is one, under the empty name."""
         self.subscribers: list[Slot] = []
+        self.loudness = Loudness()
         self.signalled = False
         """Whether the offer named the SSRCs; then no other is accepted."""
         self.open = False

@@ -32,12 +32,15 @@ from .rtp import is_rtcp
 from .seating import arrange
 from .slot import Slot
 from .snapshot import Snapshot, snapshot_of
+from .speaker import SpeakerChoice
 from .terms import MediaRights, OfferLayout, PublishSource
 from .transport import Transport
 
 log = logging.getLogger(__name__)
 
 _TICK = 0.05
+_SPEAKER_INTERVAL = 0.2
+_QUALITY_INTERVAL = 2.0
 _HANDOVER_SECONDS = 3.0
 """A newer transport that shows no key frame takes over after this long anyway."""
 
@@ -62,6 +65,9 @@ class Relay:
         """Datagrams from addresses that were not validated, and names nobody has."""
         self._listener = listener
         self._clock = clock
+        self._speaker = SpeakerChoice()
+        self._speaker_due = 0.0
+        self._quality_due = 0.0
         self._names: dict[bytes, Name] = {}
         self._inbox = Buffer()
         self._outbox = Buffer()
@@ -468,8 +474,39 @@ class Relay:
             newer = person.following
             if newer is not None and newer.live and now - newer.created > _HANDOVER_SECONDS:
                 self._hand_over(person, now)
+        if now >= self._speaker_due:
+            self._speaker_due = now + _SPEAKER_INTERVAL
+            self._choose_speaker(now)
+        if now >= self._quality_due:
+            self._quality_due = now + _QUALITY_INTERVAL
+            self._grade(now)
         if self.transports:
             self._keep_ticking()
+
+    def _choose_speaker(self, now: float) -> None:
+        voices = {
+            name: loudness
+            for name, person in self.people.items()
+            if (loudness := person.loudness(now)) is not None
+        }
+        before = self._speaker.current
+        speaker = self._speaker.decide(voices, now)
+        if speaker != before:
+            self._tell(lambda: self._listener.speaker_changed(speaker))
+
+    def _grade(self, now: float) -> None:
+        for person in list(self.people.values()):
+            measured = person.measured(now)
+            if measured is not None and person.quality.measured(measured):
+                self._tell_quality(person)
+
+    def _tell_quality(self, person: Person) -> None:
+        quality = person.quality
+        self._tell(
+            lambda: self._listener.quality_changed(
+                person.participant_id, quality.grade, quality.reason
+            )
+        )
 
     def _tell(self, call: Callable[[], None]) -> None:
         """Call the listener; its mistakes stay its own."""

@@ -18,6 +18,10 @@ def snapshot_of(relay: Relay, now: float) -> Snapshot:
     """Describe transports, publications, subscriptions and everything that was dropped."""
     return {
         "transports": [_transport(t, now) for t in relay.transports.values()],
+        "participants": {
+            name: {"quality": str(person.quality.grade), "reason": person.quality.reason}
+            for name, person in relay.people.items()
+        },
         "drops": {
             "strangers": relay.dropped_strangers,
             "kernel": sum(s.kernel_drops() for s in relay.sockets),

@@ -1,0 +1,125 @@
+"""What the relay tells people about people: who speaks, and how good a connection is."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.relay import Grade, PublishSource
+from actors.relay.quality import Measured, QualityWatch, judge
+from actors.relay.seating import arrange
+from actors.relay.speaker import Loudness, SpeakerChoice
+
+from .conftest import Call
+from .recording import until
+
+
+def test_a_cough_does_not_change_the_speaker() -> None:
+    choice = SpeakerChoice()
+    assert choice.decide({"ada": 90, "ben": 0}, 0.0) == "ada"
+    assert choice.decide({"ada": 80, "ben": 100}, 0.2) == "ada"
+    assert choice.decide({"ada": 90, "ben": 0}, 0.4) == "ada"
+    assert choice.decide({"ada": 80, "ben": 100}, 0.6) == "ada"
+    assert choice.decide({"ada": 80, "ben": 100}, 1.1) == "ben"
+
+
+def test_somebody_slightly_louder_does_not_take_over() -> None:
+    choice = SpeakerChoice()
+    choice.decide({"ada": 90, "ben": 0}, 0.0)
+    for step in range(20):
+        assert choice.decide({"ada": 85, "ben": 90}, step / 5) == "ada"
+
+
+def test_after_a_while_of_silence_nobody_speaks() -> None:
+    choice = SpeakerChoice()
+    assert choice.decide({"ada": 90}, 0.0) == "ada"
+    assert choice.decide({"ada": 10}, 1.9) == "ada"
+    assert choice.decide({"ada": 10}, 2.2) is None
+
+
+def test_a_speaker_who_left_is_not_the_speaker() -> None:
+    choice = SpeakerChoice()
+    choice.decide({"ada": 90}, 0.0)
+    assert choice.decide({}, 0.2) is None
+    choice.decide({"ada": 90}, 0.4)
+    assert choice.decide({"ben": 100}, 0.6) == "ben"
+
+
+def test_loudness_follows_a_voice_and_forgets_it() -> None:
+    loudness = Loudness()
+    for step in range(50):
+        loudness.heard(30, step / 50)
+    assert loudness.at(1.0) > 90
+    assert loudness.at(2.0) == 0.0
+
+
+def test_the_grade_names_its_reason() -> None:
+    assert judge(Measured()) == (Grade.GOOD, "")
+    assert judge(Measured(loss_down=0.05)) == (Grade.FAIR, "loss_down")
+    assert judge(Measured(loss_up=0.2, round_trip=0.4)) == (Grade.POOR, "loss_up")
+    assert judge(Measured(round_trip=0.4)) == (Grade.FAIR, "delay")
+    assert judge(Measured(silence=6)) == (Grade.POOR, "silent")
+
+
+def test_a_grade_does_not_flicker() -> None:
+    watch = QualityWatch()
+    assert not watch.measured(Measured(loss_up=0.2))
+    assert not watch.measured(Measured())
+    assert not watch.measured(Measured(loss_up=0.2))
+    assert watch.measured(Measured(loss_up=0.2))
+    assert (watch.grade, watch.reason) == (Grade.POOR, "loss_up")
+
+
+people = st.lists(st.sampled_from("abcdefgh"), unique=True)
+
+
+@given(st.lists(people, max_size=6), st.integers(0, 5))
+def test_people_keep_their_seats(changes: list[list[str]], count: int) -> None:
+    seated: list[str | None] = [None] * count
+    for wanted in changes:
+        before = seated
+        seated = arrange(before, wanted)
+        assert len(seated) == count
+        taken = [person for person in seated if person is not None]
+        assert len(set(taken)) == len(taken)
+        assert set(taken) <= set(wanted)
+        assert len(taken) == min(count, len(wanted))
+        for old, new in zip(before, seated, strict=True):
+            if old in wanted:
+                assert new == old
+
+
+async def test_the_speaker_is_told_from_the_levels_in_the_packets(call: Call) -> None:
+    ada = await call.join("ada")
+    await call.join("ben")
+    for _ in range(60):
+        ada.send_audio(level=20)
+    await until(lambda: call.listener.speakers == ["ada"])
+    call.relay.set_published("ada", {PublishSource.MICROPHONE: False})
+    await until(lambda: call.listener.speakers == ["ada", None])
+
+
+async def test_the_snapshot_is_json_and_counts(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    for _ in range(10):
+        ada.send_audio()
+    await until(lambda: len(ben.heard) == 10)
+    snapshot = json.loads(json.dumps(call.relay.snapshot()))
+    assert snapshot["participants"]["ada"] == {"quality": "good", "reason": ""}
+    (subscription,) = [
+        s
+        for transport in snapshot["transports"]
+        if transport["participant_id"] == "ben"
+        for s in transport["subscriptions"]
+        if s["feeding"]
+    ]
+    assert subscription["packets"] == 10
+    assert snapshot["drops"] == {
+        "kernel": 0,
+        "sends_blocked": 0,
+        "sends_failed": 0,
+        "strangers": 0,
+    }
