@@ -14,13 +14,11 @@ from gateway.connection import Connection
 from gateway.origins import allowed_origins, origin_allowed
 from gateway.refusals import close_code_of, refused
 from gateway.switchroom import Switchroom
-
-ABORT_EXTENSION = "switchboard.abort"
-"""Scope extension of our WebSocket protocol class: end the TCP connection at once."""
+from gateway.websocket_protocol import PIPE
 
 
 class Connect:
-    """The ASGI endpoint of widget WebSockets.
+    """The ASGI endpoint of widget WebSockets; needs the server of `gateway.serve`.
 
     A refusal that should not be retried is said after accepting, because a browser tells a page
     nothing about a refused handshake. A full or stopping gateway refuses the handshake itself,
@@ -58,13 +56,13 @@ class Connect:
                 }
             )
             return
-        abort = scope.get("extensions", {}).get(ABORT_EXTENSION, _cannot_abort)
         connection = Connection(
-            secrets.token_hex(12), room, receive, send, abort, asyncio.get_running_loop().time()
+            secrets.token_hex(12),
+            room,
+            receive,
+            send,
+            scope["extensions"][PIPE],
+            asyncio.get_running_loop().time(),
         )
         room.on_accepted(connection)
         await connection.run()
-
-
-def _cannot_abort() -> None:
-    """Under a server that is not ours a stuck peer is left to the kernel's time-outs."""

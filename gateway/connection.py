@@ -53,7 +53,7 @@ from gateway.directory import Directory
 from gateway.greeting import Greeting, agent_key, greet, waiting_keys
 from gateway.limits import TokenBucket
 from gateway.metrics import Metrics
-from gateway.outbox import Outbox, Send
+from gateway.outbox import Outbox, Pipe, Send
 from gateway.refusals import CloseCode, close_code_of, refused
 from gateway.settings import Settings
 from gateway.stages import STEPS, UNATTACHED, Stage
@@ -114,7 +114,7 @@ class Connection:
         room: Room,
         receive: Receive,
         send: Send,
-        abort: Callable[[], None],
+        pipe: Pipe,
         now: float,
     ) -> None:
         self.connection_id = connection_id
@@ -127,13 +127,7 @@ class Connection:
         limits = room.settings.limits
         self._limits = limits
         self._bucket = TokenBucket(limits.messages_per_s, limits.message_burst)
-        self._outbox = Outbox(
-            send,
-            abort,
-            max_bytes=limits.outgoing_bytes,
-            max_messages=limits.outgoing_messages,
-            on_stuck=self._on_stuck,
-        )
+        self._outbox = Outbox(pipe, send, max_bytes=limits.outgoing_bytes, on_stuck=self._on_stuck)
         self._loop = asyncio.get_running_loop()
         self._greeting: Greeting | None = None
         self._ids: EngagementIds | None = None
@@ -155,11 +149,6 @@ class Connection:
     def session_id(self) -> str | None:
         """The session this connection is attached to."""
         return None if self._trunk is None else self._trunk.location.session_id
-
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes that wait for the widget to read."""
-        return self._outbox.waiting_bytes
 
     # The reader.
 

@@ -27,6 +27,9 @@ def private_folder() -> Iterator[Path]:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        # Ray turns a given loopback address into a reachable one unless told that this machine
+        # takes part in no cluster; only then do its ports stay on loopback.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

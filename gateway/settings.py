@@ -38,10 +38,8 @@ class Limits:
     """Widget connections of one gateway."""
     connections_before_hello: int = 4_000
     """Connections of one gateway that have not proved anything yet."""
-    outgoing_bytes: int = 2 * 1024 * 1024
+    outgoing_bytes: int = 1024 * 1024
     """Bytes waiting for one widget; above it the connection is stuck and closed with 4429."""
-    outgoing_messages: int = 1_000
-    """Messages waiting for one widget, likewise."""
     held_messages: int = 64
     """Messages of a widget kept while its session is being taken over."""
     trunk_ping_s: float = 0.25

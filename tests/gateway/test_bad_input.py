@@ -52,7 +52,7 @@ def forged() -> str:
 
 def unsigned() -> str:
     claims = jwt.decode(good(), options={"verify_signature": False})
-    return jwt.encode(claims, None, "none")
+    return jwt.encode(claims, "", "none")
 
 
 def of_another_kind() -> str:
