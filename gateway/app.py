@@ -69,6 +69,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        redirect_slashes=False,
     )
     app.state.switchroom = room
     app.state.api_keys = ApiKeys(settings)

@@ -566,6 +566,12 @@ class Connection:
         except Unavailable:
             logger.warning("presence not registered", extra=self._facts())
             return None
+        except TooFast:
+            if principal.role is Role.CONSUMER:
+                raise
+            # An agent who is not told of the consumer's reach can work all the same.
+            logger.warning("presence not watched", extra=self._facts())
+            return None
 
     async def _dial(
         self, location: Location, last_seq: int | None, *, is_dead: bool = False

@@ -49,6 +49,11 @@ class Switchroom:
         return len(self._connections)
 
     @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Everybody connected now."""
+        return tuple(self._connections.values())
+
+    @property
     def ready(self) -> bool:
         """Whether new widgets should be sent here."""
         return not self.stopping and self.directory.ready

@@ -1,0 +1,110 @@
+"""Widgets that do not read, gateways that stop."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from gateway.serve import bind, gateway_server
+from gateway.settings import BadSettings, DemoHost, Settings
+from tests.gateway.conftest import WINDOW, World
+
+
+async def test_a_widget_that_does_not_read_is_closed_and_others_are_served(
+    settings: Settings,
+) -> None:
+    limits = replace(settings.limits, outgoing_bytes=200_000)
+    world = World(replace(settings, limits=limits))
+    await world.start()
+    try:
+        session = await world.session()
+        world.ledger.live["eng-1"] = session.location
+        slow = await world.widget(max_queue=1)
+        await slow.greet(token=world.waiting_token(), engagement=WINDOW)
+        await slow.until("session.snapshot")
+        slow.socket.transport.pause_reading()
+        caller = await session.caller()
+        quick = await world.consumer()
+        await quick.until("session.snapshot")
+        filler = "x" * 50_000
+        for number in range(400):
+            caller.say(type="roster.changed", seq=number, filler=filler)
+        await session.signal.until(lambda: len(session.callers) == 1)
+        assert len(world.room) == 1
+        next(iter(session.callers.values())).say(type="roster.changed", seq=1, roster=[])
+        assert (await quick.next())["type"] == "roster.changed"
+        slow.socket.transport.resume_reading()
+        # Behind what was written comes 4429; when that took over two seconds, an abort.
+        assert await slow.closed() in (4429, 1006)
+    finally:
+        await world.stop()
+
+
+async def test_stopping_says_1001_and_takes_nobody_new(world: World) -> None:
+    widget = await world.consumer()
+    async with httpx.AsyncClient(base_url=world.origin, trust_env=False) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        await world.room.stop()
+        assert (await client.get("/readyz")).status_code == 503
+        assert (await client.get("/healthz")).status_code == 200
+    assert await widget.closed() == 1001
+    assert len(world.room) == 0
+    with pytest.raises(Exception, match="403"):
+        await world.widget()
+
+
+async def test_readiness_depends_on_the_ledger_and_liveness_does_not(world: World) -> None:
+    await world.ledger.stop()
+    async with httpx.AsyncClient(base_url=world.origin, trust_env=False) as client:
+        answer = await client.get("/readyz")
+        while answer.status_code == 200:
+            answer = await client.get("/readyz")
+        assert json.loads(answer.text) == {"ready": False, "ledger": False, "stopping": False}
+        assert (await client.get("/healthz")).status_code == 200
+    await world.ledger.start()
+
+
+async def test_revoking_somebody_closes_their_connections(world: World) -> None:
+    agent, consumer = await world.agent(), await world.consumer()
+    assert world.room.revoke(lambda principal: principal.agent_id == "7") == 1
+    assert await agent.closed() == 4401
+    await consumer.say(type="connection.ping")
+    assert (await consumer.next())["type"] == "connection.pong"
+
+
+async def test_a_silent_widget_is_swept_out(world: World) -> None:
+    widget = await world.consumer()
+    (connection,) = world.room.connections
+    world.room.sweep(connection.heard_at + 29.0)
+    assert len(world.room) == 1
+    world.room.sweep(connection.heard_at + 31.0)
+    assert await widget.closed() == 1001
+
+
+def test_a_busy_port_is_one_sentence() -> None:
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    port = taken.getsockname()[1]
+    with pytest.raises(BadSettings, match=f"Port {port} is in use; stop what listens there"):
+        bind("127.0.0.1", port)
+    taken.close()
+
+
+def test_an_address_of_another_machine_is_one_sentence() -> None:
+    with pytest.raises(BadSettings, match="no address of this machine"):
+        bind("192.0.2.1", 0)
+
+
+async def test_a_demo_does_not_serve_an_address_others_can_reach(world: World) -> None:
+    demo = replace(world.settings, demo=DemoHost(origin="http://127.0.0.1:8788"))
+    listening = bind("0.0.0.0", 0)
+    try:
+        with pytest.raises(BadSettings, match="loopback only"):
+            gateway_server(demo, world.app, [listening])
+    finally:
+        listening.close()
