@@ -108,7 +108,7 @@ async def test_a_guest_joins_by_a_link_and_is_let_in(people: People) -> None:
 
     await people.page.bring_to_front()
     await shoot(people.page, "guest-4-waits")
-    await people.agent.get_by_role("button", name="Let in").click()
+    await people.agent.get_by_role("button", name="Let in", exact=True).click()
     await until_counts(guest, frames=20, energy=0.0001)
     await expect(people.agent.get_by_role("listitem").filter(has_text="Noa Levi")).not_to_have_count(0)
     await until_counts(consumer, frames=20)

@@ -2,6 +2,7 @@ import { PROTOCOL_REVISION, RETRYABLE_CLOSE_CODES, SUBPROTOCOL } from '../protoc
 import { retryDelay } from './backoff.js';
 import { PendingRequests } from './pending.js';
 import { Refusal } from './refusal.js';
+import { randomText } from './resume-memory.js';
 
 /** @typedef {import('../protocol/messages.js').BrokerMessage} BrokerMessage */
 /** @typedef {import('../protocol/messages.js').ClientMessage} ClientMessage */
@@ -40,6 +41,8 @@ export class SignallingChannel {
   /** @type {Link} */
   #link = { status: 'idle', code: 0, refusal: null };
   #lastSeq = 0;
+  /** After a reload the broker repeats replies to the page before: ids must not meet again. */
+  #idPrefix = randomText(4);
   #nextId = 1;
   #attempt = 0;
   #lastHeard = 0;
@@ -82,7 +85,7 @@ export class SignallingChannel {
     if (this.#link.status === 'closed') {
       return Promise.reject(new Refusal('connection_lost', 'The connection is closed.', false));
     }
-    const id = `r${this.#nextId++}`;
+    const id = `${this.#idPrefix}.${this.#nextId++}`;
     const text = JSON.stringify({ ...message, id });
     if (this.#link.status !== 'open') {
       if (this.#queue.length >= MAX_QUEUED) {
@@ -136,7 +139,7 @@ export class SignallingChannel {
     this.#refusal = null;
     const late = setTimeout(() => socket.close(), HELLO_MS);
     socket.onopen = () => {
-      const id = `r${this.#nextId++}`;
+      const id = `${this.#idPrefix}.${this.#nextId++}`;
       const hello = { type: 'connection.hello', id, revision: PROTOCOL_REVISION, ...fields };
       socket.send(JSON.stringify(hello));
     };
