@@ -17,12 +17,13 @@ from benchmarks.timer import Timer
 
 
 class Arrivals:
-    """Sends at random, independent moments with a given mean rate (a Poisson process)."""
+    """Sends at random, independent moments with a given mean rate (Poisson), or evenly."""
 
-    def __init__(self, rate: float, seconds: float, seed: int) -> None:
+    def __init__(self, rate: float, seconds: float, seed: int, *, even: bool = False) -> None:
         self._rate = rate
         self._seconds = seconds
         self._random = random.Random(seed)
+        self._even = even
         self.lateness = Histogram()
         """How much later than intended each message was sent."""
 
@@ -31,7 +32,7 @@ class Arrivals:
         finished = asyncio.Event()
         start = time.monotonic() + 0.01
         number = 0
-        intended = start + self._random.expovariate(self._rate)
+        intended = start + self._pause() * (0.5 if self._even else 1.0)
 
         def on_time() -> None:
             nonlocal number, intended
@@ -43,7 +44,7 @@ class Arrivals:
                 self.lateness.record(now - intended)
                 send(number, intended)
                 number += 1
-                intended += self._random.expovariate(self._rate)
+                intended += self._pause()
             timer.set(intended)
 
         timer = Timer(on_time)
@@ -53,3 +54,6 @@ class Arrivals:
         finally:
             timer.close()
         return number
+
+    def _pause(self) -> float:
+        return 1 / self._rate if self._even else self._random.expovariate(self._rate)

@@ -13,15 +13,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import machine
-from benchmarks.report import print_result
+from benchmarks.compare import changes, load
+from benchmarks.report import print_changes, print_result
 from benchmarks.result import FORMAT, ScenarioResult
 from benchmarks.scenario import Scenario
+from benchmarks.scenarios.fanout import Fanout
+from benchmarks.scenarios.lifecycle import Lifecycle
+from benchmarks.scenarios.memory import Memory
 from benchmarks.scenarios.signaling import Signaling
+from benchmarks.scenarios.storm import Storm
 
-SCENARIOS: tuple[Scenario, ...] = (Signaling(),)
+SCENARIOS: tuple[Scenario, ...] = (Signaling(), Fanout(), Lifecycle(), Memory(), Storm())
 NOISY = 3
-MISSED = 0
-"""A missed target is a finding, not a failure of the run."""
+"""Exit status of a run that could not tell. A missed target is a finding and no failure."""
+
+PIPED_WIDTH = 140
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
         scenario.add_options(one)
         add_output_options(one)
     add_output_options(commands.add_parser("short", help="a short run of every scenario"))
+    two = commands.add_parser("compare", help="what moved between two runs")
+    two.add_argument("before", type=Path)
+    two.add_argument("after", type=Path)
     return whole
 
 
@@ -43,13 +52,16 @@ def add_output_options(one: argparse.ArgumentParser) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run what the command line asks for; 3 says that the machine was too noisy to tell."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     options = parser().parse_args(arguments)
     match options.command:
         case None:
             console.print("python -m benchmarks NAME [--json FILE] [--html FILE] [options]\n")
             for scenario in SCENARIOS:
                 console.print(f"  {scenario.name:<12}{scenario.summary}")
+            return 0
+        case "compare":
+            print_changes(console, changes(load(options.before), load(options.after)))
             return 0
         case "short":
             plans = [(s, parser().parse_args([s.name, *s.short()])) for s in SCENARIOS]
@@ -61,6 +73,11 @@ def main(arguments: list[str]) -> int:
     whole = document(results)
     if options.json is not None:
         options.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    if options.html is not None:
+        # Only here: matplotlib takes a second to import.
+        from benchmarks.page import page
+
+        options.html.write_text(page(results, whole), encoding="utf-8")
     return NOISY if any(result.noise for result in results) else 0
 
 

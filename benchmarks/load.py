@@ -1,8 +1,8 @@
 """The load process: `python -m benchmarks.load KIND ADDRESS OPTIONS`.
 
 Opens its connections, says that it is ready, and then runs one round for each line it reads:
-`{"rate": per_second, "seconds": s, "warm_up": s, "seed": n}`. Answers with one line of histograms.
-Ends when its standard input closes.
+`{"rate": per_second, "seconds": s, "warm_up": s, "seed": n, "even": false}`. Answers
+with one line of histograms. Ends when its standard input closes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from benchmarks.arrivals import Arrivals
 from benchmarks.histogram import Histogram
 from benchmarks.loads.echo import Echo
 from benchmarks.loads.everyone import Everyone, Room
+from benchmarks.loads.lifecycle import Lifecycle
 from benchmarks.loads.request import Request
+from benchmarks.loads.storm import Storm
 from benchmarks.serving import say_ready
 
 SETTLE_SECONDS = 5.0
@@ -65,6 +67,10 @@ def load_of(kind: str, address: str, options: dict[str, int]) -> Load:
             return Request(address, **options)
         case "everyone":
             return Everyone(address, **options)
+        case "lifecycle":
+            return Lifecycle(address, **options)
+        case "storm":
+            return Storm(address)
         case "room":
             return Room(address, **options)
     raise ValueError(f"There is no load {kind}.")
@@ -73,7 +79,9 @@ def load_of(kind: str, address: str, options: dict[str, int]) -> Load:
 async def round_of(load: Load, plan: dict[str, float]) -> dict[str, object]:
     """Run one round and report it."""
     warm_up = plan["warm_up"]
-    arrivals = Arrivals(plan["rate"], warm_up + plan["seconds"], int(plan["seed"]))
+    arrivals = Arrivals(
+        plan["rate"], warm_up + plan["seconds"], int(plan["seed"]), even=bool(plan["even"])
+    )
     gc.collect()
     gc.disable()
     try:

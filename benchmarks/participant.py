@@ -21,11 +21,17 @@ from broker.messages import PROTOCOL_REVISION, SUBPROTOCOL
 
 ANSWER_SECONDS = 20.0
 PING_SECONDS = 8.0
+PATIENCE = 20
+"""How often a retryable refusal is tried again while a call is set up."""
 Message = dict[str, object]
 
 
 class Refused(RuntimeError):
     """The broker refused what a participant of the load asked for."""
+
+    def __init__(self, sentence: str, *, retryable: bool = False) -> None:
+        super().__init__(sentence)
+        self.retryable = retryable
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +114,26 @@ class Participant:
             raise Refused(f"{message['type']}: closed with {self._socket.closed.result()}")
         answer = reply.result()
         if answer["type"] == "request.refused":
-            raise Refused(f"{message['type']}: {answer['code']}: {answer['message']}")
+            raise Refused(
+                f"{message['type']}: {answer['code']}: {answer['message']}",
+                retryable=bool(answer["retryable"]),
+            )
         return answer
+
+    async def ask_patiently(self, message: Message) -> Message:
+        """Ask again while the refusal says that this may help; for setting up, not for measuring.
+
+        Raises:
+            Refused: it was refused for good, or for too long.
+        """
+        for _ in range(PATIENCE):
+            try:
+                return await self.ask(message)
+            except Refused as refusal:
+                if not refusal.retryable:
+                    raise
+                await asyncio.sleep(0.5)
+        return await self.ask(message)
 
     async def until(self, condition: Callable[[Message], bool], what: str) -> Message:
         """Wait for a message, among those that came already or later, and return it.
@@ -197,14 +221,18 @@ async def consumer(edge: Edge, engagement: str) -> Participant:
 
 async def guest(edge: Edge, inviter: Participant, name: str) -> Participant:
     """Make a guest link and join by it."""
-    link = await inviter.ask({"type": "guest.invite", "name": name})
+    link = await inviter.ask_patiently({"type": "guest.invite", "name": name})
     invited = link
     if link["type"] != "guest.invited":
         invited = await inviter.until(lambda m: m["type"] == "guest.invited", "the guest link")
     code = str(invited["url"]).split("#", 1)[1]
     token = await edge.token("/v1/guest", {"code": code, "name": name})
     joined = await Participant.hello(edge, {"token": token, "surface": "guest_page", "name": name})
-    await joined.snapshot()
+    seen = await joined.snapshot()
+    if seen["attendance"] == "lobby":
+        await inviter.ask_patiently(
+            {"type": "participant.admit", "participant_id": joined.participant_id}
+        )
     return joined
 
 
@@ -229,12 +257,12 @@ async def call(edge: Edge, size: int) -> Call:
     engagement = f"bench-{secrets.token_hex(8)}"
     waiting = await consumer(edge, engagement)
     caller = await agent(edge, engagement)
-    await caller.ask({"type": "session.start", "mode": "video"})
+    await caller.ask_patiently({"type": "session.start", "mode": "video"})
     await caller.snapshot()
     ring = await waiting.snapshot()
     invitation = ring["invitation"]
     assert isinstance(invitation, dict), "the consumer's snapshot carries no invitation"
-    await waiting.ask(
+    await waiting.ask_patiently(
         {
             "type": "invitation.accept",
             "invitation_id": invitation["invitation_id"],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.compare import Change
 from benchmarks.result import ScenarioResult, Target
 
 
@@ -64,3 +67,17 @@ def row_of(target: Target) -> list[str]:
         f"{target.direction} {target.target:g}",
         "met" if target.met else "missed",
     ]
+
+
+def print_changes(console: Console, changes: Iterable[Change]) -> None:
+    """Show what moved between two runs."""
+    table = Table("number", "before", "after", "ratio", "verdict")
+    for change in changes:
+        table.add_row(
+            change.name,
+            f"{change.before:.3f}",
+            f"{change.after:.3f}",
+            f"{change.ratio:.2f}",
+            change.verdict,
+        )
+    console.print(table)

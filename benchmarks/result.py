@@ -156,7 +156,9 @@ def compared(
         raise ValueError(f"{name}: no round measured both {subject} and {reference}.")
     ratios = [r[reference] / r[subject] if inverse else r[subject] / r[reference] for r in whole]
     middle = statistics.median(ratios)
-    low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (middle,) * 3
+    low, _, high = (
+        statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else (middle,) * 3
+    )
     return Target(
         name=name,
         value=statistics.median(r[subject] for r in whole),
@@ -169,6 +171,14 @@ def compared(
         met=middle <= target if direction == "at most" else middle >= target,
         spread=(low, high),
     )
+
+
+def quartiles(values: list[float]) -> tuple[float, float]:
+    """Return the lower and the upper quartile; few values have theirs within what was seen."""
+    if len(values) < 2:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, high
 
 
 def absolute(

@@ -28,6 +28,8 @@ class Plan:
     seconds: float
     warm_up: float
     rate: float
+    even: bool = False
+    """Whether messages are sent at even pauses instead of at random moments."""
 
 
 class Side:
@@ -95,11 +97,12 @@ class Bench:
         measured: list[Measurement] = []
         for number in range(plan.rounds):
             for side in turn if number % 2 == 0 else reversed(turn):
-                measured.append(await self._round(side, number, plan))
+                measured.append(await self.round(side, number, plan))
                 on_round()
         return measured
 
-    async def _round(self, side: Side, number: int, plan: Plan) -> Measurement:
+    async def round(self, side: Side, number: int, plan: Plan) -> Measurement:
+        """Run one round of one side."""
         everything = Sampler.of([*self._own_family(), self._own])
         servers = Sampler.of(side.server_processes())
         foreign = machine.Foreign()
@@ -112,6 +115,7 @@ class Bench:
                 "seconds": plan.seconds,
                 "warm_up": plan.warm_up,
                 "seed": number,
+                "even": plan.even,
             },
             plan.seconds + plan.warm_up + 30,
         )

@@ -31,6 +31,25 @@ class Scenario(Protocol):
         ...
 
 
+def parameters(options: argparse.Namespace) -> dict[str, object]:
+    """Return what the command line chose, without files to write."""
+    return {k: v for k, v in vars(options).items() if isinstance(v, bool | int | float | str)}
+
+
+def counted(
+    progress: Progress, what: str, total: int, begin: float, end: float
+) -> Callable[[], None]:
+    """Return what to call after each of `total` steps between two shares of the whole."""
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(f"{what} {done} of {total}", begin + (end - begin) * done / total)
+
+    return step
+
+
 def add_round_options(
     parser: argparse.ArgumentParser, *, rounds: int, seconds: float, rate: float
 ) -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
+
+import psutil
 
 from benchmarks.process import Child
 from benchmarks.rounds import Bench
+
+STANDING = "ray::SessionHost.live"
+"""How Ray titles the process of a session actor that has started."""
+LOOK_SECONDS = 0.25
+START_SECONDS = 6.0
+"""How long one may take, on a machine that is busy with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,16 +26,41 @@ class Subject:
     servers: list[Child]
 
     @classmethod
-    async def open(cls, bench: Bench, target: str | None, *, sessions: int) -> Subject:
-        """Start a Switchboard that can hold this many sessions, or take the one that is named."""
+    async def open(cls, bench: Bench, target: str | None, *, standbys: int) -> Subject:
+        """Start a Switchboard and wait for its standbys, or take the one that is named."""
         if target is not None:
             return cls(target.rstrip("/"), [])
         child = bench.owned(
             await Child.module(
                 "switchboard",
                 "benchmarks.switchboard",
-                str(sessions),
+                str(standbys),
                 on=bench.processors.servers,
             )
         )
-        return cls(str(child.ready["origin"]), [child])
+        subject = cls(str(child.ready["origin"]), [child])
+        await subject.until_standing(standbys)
+        return subject
+
+    def actors(self) -> list[psutil.Process]:
+        """List the processes of session actors that stand, live or waiting."""
+        found: list[psutil.Process] = []
+        for process in (p for server in self.servers for p in server.family()):
+            with suppress(psutil.Error):
+                if process.cmdline()[:1] and process.cmdline()[0].startswith(STANDING):
+                    found.append(process)
+        return found
+
+    async def until_standing(self, count: int) -> None:
+        """Wait until this many session actors stand, so that no start disturbs what is measured.
+
+        Raises:
+            TimeoutError: they do not come.
+        """
+        if not self.servers:
+            return
+        for _ in range(round((30 + START_SECONDS * count) / LOOK_SECONDS)):
+            if len(await asyncio.to_thread(self.actors)) >= count:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        raise TimeoutError(f"{count} session actors did not start.")

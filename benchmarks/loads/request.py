@@ -31,6 +31,10 @@ class Request:
         self._measured_from = 0.0
         self._latency = Histogram()
         self._refused = 0
+        self._first = 0
+        """Number of the round's first request: a participant's ids are never used twice, because
+        the broker answers a repeated one from memory."""
+        self._sent = 0
 
     async def open(self) -> None:
         for _ in range(self._sessions):
@@ -50,10 +54,14 @@ class Request:
         self._measured_from = measured_from
         self._latency = Histogram()
         self._pending.clear()
+        self._first += self._sent
+        self._sent = 0
 
     def send(self, number: int, intended: float) -> None:
-        self._pending[number] = intended
-        self._people[number % len(self._people)].send(MESSAGE % number)
+        self._sent += 1
+        name = self._first + number
+        self._pending[name] = intended
+        self._people[number % len(self._people)].send(MESSAGE % name)
 
     def missing(self) -> int:
         return len(self._pending) + self._refused

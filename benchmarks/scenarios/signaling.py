@@ -6,8 +6,10 @@ import argparse
 
 from benchmarks.result import ScenarioResult, compared, percentile_of
 from benchmarks.rounds import Bench, Plan, noise_of
-from benchmarks.scenario import Progress, add_round_options
+from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import Subject
+
+STANDBYS = 2
 
 
 class Signaling:
@@ -27,18 +29,14 @@ class Signaling:
         return ["--rounds", "3", "--seconds", "3"]
 
     async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
-        result = ScenarioResult(
-            self.name,
-            self.summary,
-            {k: v for k, v in vars(options).items() if isinstance(v, int | float | str)},
-        )
+        result = ScenarioResult(self.name, self.summary, parameters(options))
         connections = options.sessions * options.size
         async with Bench.open() as bench:
             progress("starting the floor", 0.0)
             hop = await bench.server("hop", "benchmarks.floors.hop")
             echo = await bench.server("echo", "benchmarks.floors.echo", str(hop.ready["port"]))
             progress("starting Switchboard", 0.05)
-            subject = await Subject.open(bench, options.target, sessions=options.sessions)
+            subject = await Subject.open(bench, options.target, standbys=STANDBYS)
             await bench.side(
                 "switchboard",
                 "request",
@@ -47,6 +45,7 @@ class Signaling:
                 sessions=options.sessions,
                 size=options.size,
             )
+            await subject.until_standing(STANDBYS + options.sessions)
             await bench.side(
                 "floor",
                 "echo",
@@ -64,16 +63,9 @@ class Signaling:
                     [naive],
                     connections=connections,
                 )
-            total = options.rounds * len(bench.sides)
-
-            def on_round() -> None:
-                done = len(finished) + 1
-                finished.append(done)
-                progress(f"round {done} of {total}", 0.2 + 0.75 * done / total)
-
-            finished: list[int] = []
+            step = counted(progress, "round", options.rounds * len(bench.sides), 0.2, 0.95)
             plan = Plan(options.rounds, options.seconds, options.warm_up, options.rate)
-            result.measurements = await bench.run(plan, on_round)
+            result.measurements = await bench.run(plan, step)
             progress("ending what was started", 0.95)
         judge(result)
         return result

@@ -1,0 +1,66 @@
+"""A rush: many consumers open a page within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+
+import httpx
+
+from benchmarks.histogram import Histogram
+from benchmarks.participant import Edge, Participant, Refused, consumer
+
+
+class Storm:
+    """At each arrival a consumer gets a token, connects and waits until told that it may."""
+
+    def __init__(self, address: str) -> None:
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+        self._http = httpx.AsyncClient(timeout=20, limits=limits)
+        self._edge = Edge(address, "demo", self._http)
+        self._running: set[asyncio.Task[None]] = set()
+        self._there: list[Participant] = []
+        self._measured_from = 0.0
+        self._waiting = Histogram()
+        self._failed = 0
+
+    async def open(self) -> None:
+        pass
+
+    def begin(self, measured_from: float) -> None:
+        for person in self._there:
+            person.close()
+        self._there.clear()
+        self._measured_from = measured_from
+        self._waiting = Histogram()
+        self._failed = 0
+
+    def send(self, number: int, intended: float) -> None:
+        task = asyncio.get_running_loop().create_task(self._arrive(intended))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def missing(self) -> int:
+        return len(self._running) + self._failed
+
+    def histograms(self) -> dict[str, Histogram]:
+        return {"waiting": self._waiting}
+
+    async def close(self) -> None:
+        for task in tuple(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        for person in self._there:
+            person.close()
+        await self._http.aclose()
+
+    async def _arrive(self, intended: float) -> None:
+        try:
+            person = await consumer(self._edge, f"storm-{secrets.token_hex(8)}")
+        except (Refused, OSError, httpx.HTTPError, TimeoutError):
+            self._failed += 1
+            return
+        self._there.append(person)
+        if intended >= self._measured_from:
+            self._waiting.record(time.monotonic() - intended)

@@ -1,0 +1,91 @@
+"""How long until the last of N people has one event, in one session and in many at once."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.result import ScenarioResult, compared, percentile_of
+from benchmarks.rounds import Bench, Plan, Side, noise_of
+from benchmarks.scenario import Progress, add_round_options, counted, parameters
+from benchmarks.subject import Subject
+
+STANDBYS = 2
+ROSTER_ENTRY_BYTES = 330
+"""About what one person's entry takes in `roster.changed`, so that the peer sends as much."""
+
+
+class Fanout:
+    """Sessions against rooms in one process's memory, at the same sizes and rates."""
+
+    name = "fanout"
+    summary = "one event to everyone in a session, against a room in one process's memory"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        add_round_options(parser, rounds=4, seconds=4.0, rate=10.0)
+        parser.add_argument(
+            "--sizes", default="4,16,50", help="people in one session; one point for each number"
+        )
+        parser.add_argument(
+            "--sessions", type=int, default=0, help="instead: this many sessions of four at once"
+        )
+        parser.add_argument("--target", help="origin of a gateway that is up already")
+
+    def short(self) -> list[str]:
+        return ["--rounds", "2", "--seconds", "2", "--sizes", "4,16"]
+
+    async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
+        result = ScenarioResult(self.name, self.summary, parameters(options))
+        if options.sessions:
+            points = [(options.sessions, 4)]
+        else:
+            points = [(1, int(size)) for size in options.sizes.split(",")]
+        async with Bench.open() as bench:
+            progress("starting Switchboard and the room", 0.0)
+            subject = await Subject.open(bench, options.target, standbys=STANDBYS)
+            room = await bench.server("room", "benchmarks.peers.room")
+            room_at = f"http://127.0.0.1:{room.ready['port']}"
+            step = counted(progress, "round", options.rounds * 2 * len(points), 0.1, 0.95)
+            for sessions, size in points:
+                sides: list[Side] = [
+                    await bench.side(
+                        side_name("switchboard", sessions, size),
+                        "everyone",
+                        subject.origin,
+                        subject.servers,
+                        sessions=sessions,
+                        size=size,
+                    ),
+                    await bench.side(
+                        side_name("room", sessions, size),
+                        "room",
+                        room_at,
+                        [room],
+                        sessions=sessions,
+                        size=size,
+                        payload=ROSTER_ENTRY_BYTES * size,
+                    ),
+                ]
+                await subject.until_standing(STANDBYS + sessions)
+                plan = Plan(
+                    options.rounds, options.seconds, options.warm_up, options.rate * sessions
+                )
+                result.measurements += await bench.run(plan, step, sides)
+                for side in sides:
+                    await side.load.close()
+        result.noise = noise_of(result.measurements)
+        for sessions, size in points:
+            result.judge(
+                compared(
+                    f"last of {size} in {sessions} session(s), p99",
+                    result.measurements,
+                    side_name("switchboard", sessions, size),
+                    side_name("room", sessions, size),
+                    percentile_of("last", 99.0),
+                    2.0,
+                )
+            )
+        return result
+
+
+def side_name(who: str, sessions: int, size: int) -> str:
+    return f"{who} {sessions}x{size}"

@@ -1,0 +1,63 @@
+"""How long from the agent's click until the consumer's screen rings, with a warm pool."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.result import ScenarioResult, absolute
+from benchmarks.rounds import Bench, Plan, noise_of
+from benchmarks.scenario import Progress, add_round_options, counted, parameters
+from benchmarks.subject import Subject
+
+RINGING_MS = 30.0
+
+
+class Lifecycle:
+    """Sessions start at random moments, slowly enough that the pool stays warm."""
+
+    name = "lifecycle"
+    summary = "click, ringing, accepted, from a warm pool and from an empty one"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        add_round_options(parser, rounds=3, seconds=20.0, rate=0.4)
+        parser.add_argument("--standbys", type=int, default=6)
+        parser.add_argument("--cold", type=int, default=3, help="sessions without a standby")
+        parser.add_argument("--target", help="origin of a gateway that is up already")
+
+    def short(self) -> list[str]:
+        return ["--rounds", "1", "--seconds", "10", "--cold", "0"]
+
+    async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
+        result = ScenarioResult(self.name, self.summary, parameters(options))
+        async with Bench.open() as bench:
+            progress("starting Switchboard", 0.0)
+            subject = await Subject.open(bench, options.target, standbys=options.standbys)
+            warm = await bench.side("warm", "lifecycle", subject.origin, subject.servers, pairs=4)
+            step = counted(progress, "round", options.rounds, 0.1, 0.8)
+            plan = Plan(options.rounds, options.seconds, options.warm_up, options.rate)
+            for number in range(options.rounds):
+                await subject.until_standing(options.standbys)
+                result.measurements.append(await bench.round(warm, number, plan))
+                step()
+        if options.cold and options.target is None:
+            async with Bench.open() as bench:
+                progress("starting Switchboard without standbys", 0.8)
+                subject = await Subject.open(bench, None, standbys=0)
+                cold = await bench.side(
+                    "cold", "lifecycle", subject.origin, subject.servers, pairs=1
+                )
+                step = counted(progress, "cold session", options.cold, 0.85, 1.0)
+                for number in range(options.cold):
+                    one = Plan(1, seconds=4.0, warm_up=0.0, rate=0.5, even=True)
+                    result.measurements.append(await bench.round(cold, number, one))
+                    step()
+        result.noise = noise_of(result.measurements)
+        result.judge(
+            absolute(
+                "click to ringing, p99, warm pool",
+                result.pooled("warm", "ringing").percentile(99.0),
+                RINGING_MS,
+                unit="ms",
+            )
+        )
+        return result

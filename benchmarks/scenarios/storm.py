@@ -1,0 +1,63 @@
+"""A rush of consumers while sessions start: how long until everyone waits, and rings."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from benchmarks.result import ScenarioResult, absolute
+from benchmarks.rounds import Bench, Plan, noise_of
+from benchmarks.scenario import Progress, add_round_options, counted, parameters
+from benchmarks.subject import Subject
+
+WAITING_MS = 1_000.0
+
+
+class Storm:
+    """Both loads at once against one gateway; the calm before them is the reference."""
+
+    name = "storm"
+    summary = "hundreds of consumers connect within a second while sessions start"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        add_round_options(parser, rounds=3, seconds=1.0, rate=300.0)
+        parser.set_defaults(warm_up=0.0)
+        parser.add_argument("--starts", type=int, default=4, help="sessions that start meanwhile")
+        parser.add_argument("--target", help="origin of a gateway that is up already")
+
+    def short(self) -> list[str]:
+        return ["--rounds", "1", "--rate", "100", "--starts", "2"]
+
+    async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
+        result = ScenarioResult(self.name, self.summary, parameters(options))
+        rush = Plan(options.rounds, options.seconds, options.warm_up, options.rate)
+        starts = Plan(
+            options.rounds, options.seconds, 0.0, options.starts / options.seconds, even=True
+        )
+        async with Bench.open() as bench:
+            progress("starting Switchboard", 0.0)
+            subject = await Subject.open(bench, options.target, standbys=options.starts + 1)
+            storm = await bench.side("consumers", "storm", subject.origin, subject.servers)
+            calls = await bench.side(
+                "sessions in the storm",
+                "lifecycle",
+                subject.origin,
+                subject.servers,
+                pairs=options.starts + 1,
+            )
+            step = counted(progress, "storm", options.rounds, 0.2, 1.0)
+            for number in range(options.rounds):
+                await subject.until_standing(options.starts + 1)
+                result.measurements += await asyncio.gather(
+                    bench.round(storm, number, rush), bench.round(calls, number, starts)
+                )
+                step()
+        # A rush is meant to be late: only missing answers make it meaningless.
+        result.noise = [
+            noise for noise in noise_of(result.measurements) if "sent late" not in noise
+        ]
+        waiting = result.pooled("consumers", "waiting")
+        result.judge(
+            absolute("everyone waits, p99", waiting.percentile(99.0), WAITING_MS, unit="ms")
+        )
+        return result

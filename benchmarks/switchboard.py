@@ -1,0 +1,99 @@
+"""Switchboard as `switchboard demo` composes it, with room for a load that comes from one address.
+
+`python -m benchmarks.switchboard STANDBYS`: a private Ray, ledger, pool and one gateway. Only
+limits differ from the demo: those per network address, since all the load of a benchmark has one,
+and how many may be in a session. It is ready when the gateway answers; the pool may still fill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.serving import listening_socket, say_ready, until_told
+from gateway.ray_environment import private_folder
+
+PER_ADDRESS = 1e6
+
+
+async def serve(ray_folder: Path, data: Path, standbys: int) -> None:
+    """Start everything, say so, and stop in order when told."""
+    # Ray reads its environment when it is imported, and these import it.
+    from broker.keys import KeyPurpose
+    from broker.messages.cluster import LinkHello
+    from gateway import compose
+    from gateway.app import create_app
+    from gateway.demo import demo_account, prepare_data
+    from gateway.ledger_client import LedgerClient
+    from gateway.serve import gateway_server
+    from gateway.settings import DemoHost, Limits, Settings
+
+    prepare_data(data)
+    await asyncio.to_thread(compose.private_ray, ray_folder, standbys + 8)
+    sock = listening_socket()
+    origin = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    settings = Settings(
+        origin=origin,
+        secret=compose.read_secret(data / "secret"),
+        accounts={"demo": demo_account(data / "api-key")},
+        gateway_id=secrets.token_urlsafe(9),
+        demo=DemoHost(origin=origin),
+        limits=Limits(
+            requests_per_minute=PER_ADDRESS,
+            request_burst=round(PER_ADDRESS),
+            guest_tries_per_minute=PER_ADDRESS,
+            guest_try_burst=round(PER_ADDRESS),
+        ),
+    )
+    cluster = compose.ClusterSettings(
+        secret_file=str(data / "secret"),
+        database_url=f"sqlite+aiosqlite:///{data / 'ledger.sqlite3'}",
+        public_url=origin,
+        standbys=standbys,
+        policy=(("participant_limit", 64),),
+    )
+    running = await compose.start_cluster(cluster)
+    directory = LedgerClient(
+        running.resolve_ledger,
+        cluster.key(KeyPurpose.TRUNK),
+        LinkHello(kind="gateway", member_id=settings.gateway_id, node="local"),
+    )
+    app = create_app(settings, directory)
+    directory.listen(app.state.switchroom)
+    gateway = gateway_server(settings, app, [sock])
+    tasks = [asyncio.create_task(directory.run()), asyncio.create_task(gateway.run())]
+    try:
+        await gateway.started.wait()
+        say_ready(origin=origin)
+        await until_told()
+    finally:
+        await gateway.stop()
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await compose.stop_cluster()
+
+
+def main(standbys: int) -> None:
+    with private_folder() as folder, tempfile.TemporaryDirectory(prefix="sb-bench-") as data:
+        try:
+            uvloop.run(serve(folder, Path(data) / "data", standbys))
+        except KeyboardInterrupt:
+            pass
+        finally:
+            from gateway import compose
+
+            compose.stop_ray()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,129 @@
+"""The harness sends when it meant to, ends what it started, and can run what it lists."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+
+import pytest
+
+from benchmarks.arrivals import Arrivals
+from benchmarks.command import SCENARIOS, main, parser
+from benchmarks.histogram import Histogram
+from benchmarks.page import page
+from benchmarks.process import Child, ChildFailed
+from benchmarks.result import Measurement, ScenarioResult, absolute
+from benchmarks.scenario import Scenario
+from benchmarks.websocket import connect
+
+
+async def test_a_stall_does_not_change_what_is_sent_when() -> None:
+    async def intended(stall: float) -> tuple[list[float], Histogram]:
+        times: list[float] = []
+
+        def send(number: int, at: float) -> None:
+            times.append(at)
+            until = time.monotonic() + (stall if number == 3 else 0)
+            while time.monotonic() < until:
+                pass
+
+        arrivals = Arrivals(rate=200, seconds=0.2, seed=7)
+        await arrivals.run(send)
+        return [at - times[0] for at in times], arrivals.lateness
+
+    calm, _ = await intended(0.0)
+    stalled, lateness = await intended(0.05)
+    assert stalled == pytest.approx(calm, abs=1e-6)
+    assert lateness.percentile(100) > 20
+
+
+async def test_even_arrivals_have_even_pauses() -> None:
+    times: list[float] = []
+    await Arrivals(100, 0.1, 0, even=True).run(lambda _, at: times.append(at))
+    assert len(times) == 10
+    assert [b - a for a, b in itertools.pairwise(times)] == pytest.approx([0.01] * 9)
+
+
+async def test_a_child_and_its_descendants_end_with_it() -> None:
+    hop = await Child.module("hop", "benchmarks.floors.hop")
+    family = hop.family()
+    await hop.close()
+    await hop.close()
+    assert not any(process.is_running() for process in family)
+
+
+async def test_a_child_that_cannot_start_is_named() -> None:
+    with pytest.raises(ChildFailed, match="echo"):
+        await Child.module("echo", "benchmarks.floors.echo", "no-port")
+
+
+async def test_the_floor_sends_back_what_it_got() -> None:
+    hop = await Child.module("hop", "benchmarks.floors.hop")
+    echo = await Child.module("echo", "benchmarks.floors.echo", str(hop.ready["port"]))
+    try:
+        load = await Child.module(
+            "load",
+            "benchmarks.load",
+            "echo",
+            f"http://127.0.0.1:{echo.ready['port']}",
+            '{"connections": 2}',
+        )
+        try:
+            plan = {"rate": 100, "seconds": 0.3, "warm_up": 0.1, "seed": 1, "even": False}
+            answer = await load.ask(plan, 30)
+            assert answer["missing"] == 0
+            assert isinstance(answer["sent"], int)
+            assert answer["sent"] > 10
+        finally:
+            await load.close()
+    finally:
+        await echo.close()
+        await hop.close()
+
+
+async def test_the_loads_own_websocket_carries_any_size() -> None:
+    hop = await Child.module("hop", "benchmarks.floors.hop")
+    echo = await Child.module("echo", "benchmarks.floors.echo", str(hop.ready["port"]))
+    try:
+        socket = await connect(f"http://127.0.0.1:{echo.ready['port']}/v1/connect")
+        got: asyncio.Queue[bytes] = asyncio.Queue()
+        socket.on_text = got.put_nowait
+        for size in (0, 125, 126, 65_535, 65_536, 200_000):
+            socket.send(b"x" * size)
+            async with asyncio.timeout(10):
+                assert await got.get() == b"x" * size
+        socket.close()
+    finally:
+        await echo.close()
+        await hop.close()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
+def test_every_scenario_has_a_short_run(scenario: Scenario) -> None:
+    chosen = parser().parse_args([scenario.name, *scenario.short()])
+    assert chosen.command == scenario.name
+
+
+def test_without_a_name_the_scenarios_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    listed = capsys.readouterr().out
+    assert all(scenario.name in listed for scenario in SCENARIOS)
+
+
+def test_the_page_needs_no_other_file() -> None:
+    made = Histogram()
+    for number in range(100):
+        made.record(number / 1e4)
+    result = ScenarioResult("signaling", "a <summary>", {"rate": 1})
+    result.measurements = [
+        Measurement("switchboard", number, {"reply": made}, Histogram(), 100, 0)
+        for number in range(2)
+    ]
+    result.judge(absolute("p99 & more", 1.0, 2.0, unit="ms"))
+    text = page([result], {"command": "x", "at": "now", "machine": {}})
+    assert "<svg" in text
+    assert "p99 &amp; more" in text
+    assert "a &lt;summary&gt;" in text
+    for outside in ("src=", "<link", "<script", "@import"):
+        assert outside not in text
