@@ -51,6 +51,7 @@ class Address:
         "confirmed",
         "endpoint",
         "heard",
+        "sendto",
         "socket",
         "transport",
     )
@@ -60,6 +61,7 @@ class Address:
     ) -> None:
         self.transport = transport
         self.socket = socket
+        self.sendto = socket.sendto
         self.endpoint = endpoint
         self.heard = now
         """When something authenticated last came from here."""

@@ -72,6 +72,12 @@ class Line:
             stamp = self.last_timestamp + 1 & 0xFFFFFFFF
         return stamp
 
+    def advance(self, stamp: int) -> None:
+        """Note a time stamp that was sent; the line only moves forward."""
+        if (stamp - self.last_timestamp) & 0xFFFFFFFF < 0x80000000 or not self.sent:
+            self.last_timestamp = stamp
+            self.sent = True
+
     def switch(
         self, sequence: int, timestamp: int, stamp: int, picture: int = 0, level: int = 0
     ) -> None:

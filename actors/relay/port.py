@@ -71,16 +71,17 @@ class Socket:
         """Send one datagram now or not at all."""
         try:
             self.sendto(data, endpoint)
-        except BlockingIOError:
-            self.dropped_sends += 1
-            return False
         except OSError as error:
-            if error.errno == errno.ENOBUFS:
-                self.dropped_sends += 1
-            else:
-                self.failed_sends += 1
+            self.failed(error)
             return False
         return True
+
+    def failed(self, error: OSError) -> None:
+        """Count a datagram that was not sent."""
+        if error.errno in (errno.EAGAIN, errno.ENOBUFS):
+            self.dropped_sends += 1
+        else:
+            self.failed_sends += 1
 
     def kernel_drops(self) -> int:
         """Return how many datagrams the kernel threw away because nobody read in time."""

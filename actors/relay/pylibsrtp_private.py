@@ -7,6 +7,7 @@ a second that is half the cost of encryption. This module uses its cffi `lib` an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import pylibsrtp
@@ -17,6 +18,7 @@ BUFFER_BYTES: Final = 2048
 """Room for a datagram; the longest packet accepted is far shorter."""
 
 _TRAILER_BYTES = 16 + 128
+_MOST_TO_PROTECT = BUFFER_BYTES - _TRAILER_BYTES
 _protect = lib.srtp_protect
 _unprotect = lib.srtp_unprotect
 _protect_rtcp = lib.srtp_protect_rtcp
@@ -83,6 +85,22 @@ class Srtp:
             return 0
         result: int = length[0]
         return result
+
+    def protector(self, buffer: Buffer) -> Callable[[int], int]:
+        """Return `protect` bound to one buffer: the packet path's form.
+
+        It returns 0 on failure.
+        """
+        handle, cdata, length = self._handle, buffer.cdata, buffer.length
+
+        def protect(size: int) -> int:
+            length[0] = size
+            if size > _MOST_TO_PROTECT or _protect(handle, cdata, length):
+                return 0
+            result: int = length[0]
+            return result
+
+        return protect
 
     def unprotect(self, buffer: Buffer, size: int) -> int:
         """Check and decrypt an RTP packet in place; return its new size, 0 on failure."""

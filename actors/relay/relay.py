@@ -63,6 +63,8 @@ class Relay:
         self.epoch = time.time() - clock()
         self.dropped_strangers = 0
         """Datagrams from addresses that were not validated, and names nobody has."""
+        self.mistakes = 0
+        """Datagrams that our own code failed on; anything but 0 is a bug."""
         self._listener = listener
         self._clock = clock
         self._speaker = SpeakerChoice()
@@ -417,7 +419,15 @@ class Relay:
     # -- packets and time ----------------------------------------------------------------------
 
     def _received(self, socket: Socket, endpoint: Endpoint, size: int) -> None:
-        """Take one datagram from the inbox (RFC 7983 tells STUN, DTLS and RTP apart)."""
+        """Take one datagram from the inbox; a mistake of ours costs this datagram only."""
+        try:
+            self._dispatch(socket, endpoint, size)
+        except Exception:
+            self.mistakes += 1
+            log.exception("a datagram could not be handled")
+
+    def _dispatch(self, socket: Socket, endpoint: Endpoint, size: int) -> None:
+        """Tell STUN, DTLS and RTP apart (RFC 7983)."""
         address = socket.peers.get(endpoint)
         inbox = self._inbox
         view = inbox.view

@@ -23,6 +23,7 @@ def snapshot_of(relay: Relay, now: float) -> Snapshot:
             for name, person in relay.people.items()
         },
         "drops": {
+            "mistakes": relay.mistakes,
             "strangers": relay.dropped_strangers,
             "kernel": sum(s.kernel_drops() for s in relay.sockets),
             "sends_blocked": sum(s.dropped_sends for s in relay.sockets),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from . import stun
@@ -43,6 +44,11 @@ _LEGAL: dict[TransportState, frozenset[TransportState]] = {
     TransportState.RECONNECTING: frozenset({TransportState.CONNECTED, TransportState.CLOSED}),
     TransportState.CLOSED: frozenset(),
 }
+
+
+def _unkeyed(size: int) -> int:
+    del size
+    return 0
 
 
 class TransportOwner(Protocol):
@@ -114,6 +120,8 @@ class Transport:
         self._handshake_started: float | None = None
         self._dtls_address: Address | None = None
         self._outbound: Srtp | None = None
+        self.protect: Callable[[int], int] = _unkeyed
+        """Encrypts the packet in the outbox; returns its new size, 0 before there are keys."""
 
     # -- state ---------------------------------------------------------------------------------
 
@@ -151,6 +159,7 @@ class Transport:
         self.ice.addresses.clear()
         self.ice.selected = None
         self._outbound = None
+        self.protect = _unkeyed
         self.intake.close()
         self.advance(TransportState.CLOSED, now)
 
@@ -225,6 +234,7 @@ class Transport:
         if after is DtlsState.CONNECTED and self._dtls.keys is not None:
             keys = self._dtls.keys
             self._outbound = Srtp(keys.profile, keys.server, inbound=False)
+            self.protect = self._outbound.protector(self.outbox)
             self.intake.keyed(Srtp(keys.profile, keys.client, inbound=True))
             # The peer answered what was sent here, so this address is the peer's.
             address.heard = now
@@ -256,17 +266,14 @@ class Transport:
     # -- sending -------------------------------------------------------------------------------
 
     def send_rtp(self, size: int) -> None:
-        """Protect and send the packet of `size` bytes in the outbox."""
-        outbound = self._outbound
-        selected = self.ice.selected
-        if outbound is None or selected is None:
+        """Protect and send the packet of `size` bytes in the outbox; `Slot.forward` has its own."""
+        path = self.ice.selected
+        if path is None:
             return
-        outbox = self.outbox
-        size = outbound.protect(outbox, size)
+        size = self.protect(size)
         if not size:
             self.refused_sends += 1
-            return
-        if selected.socket.send(outbox.view[:size], selected.endpoint):
+        elif path.socket.send(self.outbox.view[:size], path.endpoint):
             self.packets_sent += 1
             self.octets_sent += size
 

@@ -487,7 +487,7 @@ class CraftedClient(asyncio.DatagramProtocol):
 
     def _rtcp_received(self, data: bytes) -> None:
         self.raw_feedback.append(data)
-        for packet in RtcpPacket.parse(data):
+        for packet in _readable(data):
             self.reports.append(packet)
             if isinstance(packet, RtcpPsfbPacket) and packet.fmt == 1:
                 self.key_frame_requests.append((packet.media_ssrc, time.monotonic()))
@@ -622,3 +622,15 @@ class CraftedClient(asyncio.DatagramProtocol):
     def send_rtcp(self, packet: bytes) -> None:
         assert self._outbound is not None
         self.send_raw(self._outbound.protect_rtcp(packet))
+
+
+def _readable(data: bytes) -> list[AnyRtcpPacket]:
+    """Read a compound packet by packet, without transport-wide feedback, which aiortc refuses."""
+    packets: list[AnyRtcpPacket] = []
+    position = 0
+    while position < len(data):
+        end = position + 4 + 4 * int.from_bytes(data[position + 2 : position + 4], "big")
+        if data[position : position + 2] not in (b"\x8f\xcd", b"\xaf\xcd"):
+            packets += RtcpPacket.parse(data[position:end])
+        position = end
+    return packets

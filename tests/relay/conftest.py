@@ -49,6 +49,7 @@ class Call:
         return client
 
     async def close(self) -> None:
+        assert self.relay.mistakes == 0
         for client in self.clients:
             client.vanish()
         await self.relay.close()

@@ -119,6 +119,7 @@ async def test_the_snapshot_is_json_and_counts(call: Call) -> None:
     assert subscription["packets"] == 10
     assert snapshot["drops"] == {
         "kernel": 0,
+        "mistakes": 0,
         "sends_blocked": 0,
         "sends_failed": 0,
         "strangers": 0,
