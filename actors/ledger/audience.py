@@ -1,4 +1,4 @@
-"""What the rest of the ledger needs of its members' links: tell gateways, tell the pool."""
+"""Those among the members who are told what changed: gateways, pools, the keeper."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from actors.link import End
 from broker.messages.cluster import (
+    Done,
     Internal,
     Location,
     PoolLevel,
@@ -17,7 +18,7 @@ from broker.messages.cluster import (
 
 
 class Audience:
-    """The gateways and pools that have a link now."""
+    """The gateways, pools and keepers that have a link now."""
 
     def __init__(self, level: Callable[[], PoolLevel], level_s: float) -> None:
         self._level = level
@@ -25,6 +26,8 @@ class Audience:
         self._timer: asyncio.TimerHandle | None = None
         self.gateways: set[End] = set()
         self.pools: set[End] = set()
+        self.keepers: set[End] = set()
+        self._grown: asyncio.TimerHandle | None = None
 
     def attach(self, gateway: End, connection_id: str, location: Location) -> None:
         """Have a gateway dial a session for a waiting connection."""
@@ -46,12 +49,25 @@ class Audience:
         if self._timer is None and self.pools:
             self._timer = asyncio.get_running_loop().call_later(self._level_s, self._tell_level)
 
+    def journal_grew(self) -> None:
+        """Tell the keeper soon, and once for many entries, that there may be something to send."""
+        if self._grown is None and self.keepers:
+            self._grown = asyncio.get_running_loop().call_later(self._level_s, self._tell_grown)
+
     def close(self) -> None:
         """Tell nobody any more."""
+        if self._grown is not None:
+            self._grown.cancel()
         if self._timer is not None:
             self._timer.cancel()
         self.gateways.clear()
         self.pools.clear()
+        self.keepers.clear()
+
+    def _tell_grown(self) -> None:
+        self._grown = None
+        for keeper in self.keepers:
+            _notify(keeper, "outbox.grew", Done())
 
     def _tell_level(self) -> None:
         self._timer = None

@@ -18,6 +18,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from actors.ledger.schema import migrate, terms
 
 SHARD = 0
+_SCRUB_TRIES = 5
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
@@ -79,6 +80,26 @@ class Database:
         async with self._reading.connect() as connection:
             yield connection
 
+    async def scrub(self) -> None:
+        """Get what was erased out of the files as far as the database can.
+
+        SQLite folds its write-ahead log into the main file and empties it. PostgreSQL frees the
+        old rows for reuse; its own log and backups age out by their retention.
+        """
+        async with self._writing.connect() as connection:
+            if self.is_sqlite:
+                raw = await connection.get_raw_connection()
+                driver: Any = raw.driver_connection
+                for _ in range(_SCRUB_TRIES):
+                    cursor = await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    busy = (await cursor.fetchone())[0]
+                    await cursor.close()
+                    if not busy:
+                        return
+            else:
+                vacuum = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await vacuum.execute(sa.text("VACUUM sessions, subjects"))
+
     async def close(self) -> None:
         """Close all connections; harmless when closed."""
         await self._writing.dispose()
@@ -101,7 +122,13 @@ def _tune_sqlite(engine: AsyncEngine, begin: str) -> None:
         # The driver's own transaction handling off: it would begin too late, at the first write.
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        # Deleted bytes are overwritten, so that erasing a person reaches the free pages.
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=5000",
+            "secure_delete=ON",
+        ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from actors.ledger import keeping
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
+from actors.ledger.erasure import Erasing
 from actors.ledger.journal import Append
+from actors.ledger.outbox import Outbox
 from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Presence
 from actors.ledger.records import Records
@@ -29,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 _EDGE = frozenset({"gateway", "keeper"})
 _ACTOR = frozenset({"session"})
+_KEEPER = frozenset({"keeper"})
 
 
 class Member:
@@ -84,6 +88,8 @@ class Ledger:
             now_ms,
         )
         self._records = Records(self._database)
+        self._outbox = Outbox(self._database, self._writer, now_ms)
+        self._erasing = Erasing(self._database, self._writer, now_ms)
         self._listener = Listener(key, self._on_hello)
         self._members: dict[End, Member] = {}
         self._methods = self._make_methods()
@@ -175,6 +181,8 @@ class Ledger:
         match hello.kind:
             case "gateway":
                 self._audience.gateways.add(end)
+            case "keeper":
+                self._audience.keepers.add(end)
             case "pool":
                 self._audience.pools.add(end)
                 self._audience.level_changed()
@@ -183,6 +191,7 @@ class Ledger:
         self._members.pop(end, None)
         self._audience.gateways.discard(end)
         self._audience.pools.discard(end)
+        self._audience.keepers.discard(end)
         if self.stopped.is_set():
             return
         self._presence.on_gateway_lost(end)
@@ -221,13 +230,20 @@ class Ledger:
         """Name every call, who may make it, and what answers it."""
         presence, sessions, records = self._presence, self._sessions, self._records
 
+        outbox, erasing = self._outbox, self._erasing
+
+        async def reconcile(_: Member, ask: keeping.Reconcile) -> cluster.Internal:
+            return keeping.Reconciled(ended=await sessions.end_lost())
+
         async def enlist(member: Member, ask: cluster.SessionMember) -> cluster.Internal:
             return sessions.enlist(member.end, ask, self.term)
 
         async def append(_: Member, ask: cluster.JournalAppend) -> cluster.Internal:
-            return await sessions.append(
+            done = await sessions.append(
                 Append(ask.session_id, ask.epoch, ask.entries, ask.subjects)
             )
+            self._audience.journal_grew()
+            return done
 
         async def put(member: Member, ask: cluster.PresencePut) -> cluster.Internal:
             return presence.put(member.end, ask)
@@ -243,23 +259,11 @@ class Ledger:
             presence.unwatch(ask.connection_id)
             return cluster.Done()
 
-        async def open_session(_: Member, ask: cluster.SessionOpen) -> cluster.Internal:
-            return await sessions.open(ask)
-
         async def locate(_: Member, ask: cluster.SessionLocate) -> cluster.Internal:
             return await sessions.locate(ask.session_id)
 
-        async def takeover(_: Member, ask: cluster.SessionTakeover) -> cluster.Internal:
-            return await sessions.takeover(ask)
-
         async def guest(_: Member, ask: cluster.GuestLocate) -> cluster.Internal:
             return await sessions.guest(ask.code_hash)
-
-        async def page(_: Member, ask: cluster.RecordQuery) -> cluster.Internal:
-            return await records.page(ask)
-
-        async def record(_: Member, ask: cluster.RecordGet) -> cluster.Internal:
-            return await records.get(ask)
 
         return dict(
             (
@@ -269,12 +273,21 @@ class Ledger:
                 _method(_EDGE, cluster.PresenceDrop, drop),
                 _method(_EDGE, cluster.PresenceWatch, watch),
                 _method(_EDGE, cluster.PresenceUnwatch, unwatch),
-                _method(_EDGE, cluster.SessionOpen, open_session),
+                _method(_EDGE, cluster.SessionOpen, _plain(sessions.open)),
                 _method(_EDGE, cluster.SessionLocate, locate),
-                _method(_EDGE, cluster.SessionTakeover, takeover),
+                _method(_EDGE, cluster.SessionTakeover, _plain(sessions.takeover)),
                 _method(_EDGE, cluster.GuestLocate, guest),
-                _method(_EDGE, cluster.RecordQuery, page),
-                _method(_EDGE, cluster.RecordGet, record),
+                _method(_EDGE, cluster.RecordQuery, _plain(records.page)),
+                _method(_EDGE, cluster.RecordGet, _plain(records.get)),
+                _method(_KEEPER, keeping.Reconcile, reconcile),
+                _method(_KEEPER, keeping.OutboxTake, _plain(outbox.take)),
+                _method(_KEEPER, keeping.OutboxSettle, _plain(outbox.settle)),
+                _method(_KEEPER, keeping.OutboxSkip, _plain(outbox.skip)),
+                _method(_KEEPER, keeping.DeadLetters, _plain(outbox.dead)),
+                _method(_KEEPER, keeping.Redeliver, _plain(outbox.redeliver)),
+                _method(_KEEPER, keeping.PersonErase, _plain(erasing.erase)),
+                _method(_KEEPER, keeping.ErasureList, _plain(erasing.erased)),
+                _method(_KEEPER, keeping.RecordExpire, _plain(erasing.expire)),
             )
         )
 
@@ -283,6 +296,17 @@ class _Ready(cluster.Internal):
     """READY body of a ledger link."""
 
     term: int
+
+
+def _plain(
+    handler: Callable[[M], Awaitable[cluster.Internal]],
+) -> Callable[[Member, M], Awaitable[cluster.Internal]]:
+    """Leave out who asks, for handlers that need not know."""
+
+    async def handle(_: Member, ask: M) -> cluster.Internal:
+        return await handler(ask)
+
+    return handle
 
 
 def _method(

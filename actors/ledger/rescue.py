@@ -76,6 +76,7 @@ class Rescue:
             "The ledger ended a session.",
             extra={"session_id": live.session_id, "reason": str(reason)},
         )
+        self._audience.journal_grew()
         live.epoch += 1
         if live.holder is not None:
             stop(self._chores, live.holder)

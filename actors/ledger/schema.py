@@ -50,6 +50,8 @@ sessions = sa.Table(
     sa.Column("member_id", _ID),
     sa.Column("host", sa.String(255)),
     sa.Column("port", sa.Integer),
+    # Every webhook endpoint of the account has got the events up to here.
+    sa.Column("delivered_seq", sa.Integer, nullable=False, server_default="0"),
 )
 _LIVE = sessions.c.phase != str(SessionPhase.ENDED)
 sa.Index(
@@ -122,6 +124,53 @@ api_keys = sa.Table(
     sa.Column("revoked_ms", sa.BigInteger),
 )
 
+_UNDELIVERED = sessions.c.last_seq > sessions.c.delivered_seq
+undelivered = sa.Index(
+    "sessions_undelivered",
+    sessions.c.account_id,
+    sessions.c.created_ms,
+    sqlite_where=_UNDELIVERED,
+    postgresql_where=_UNDELIVERED,
+)
+"""The outbox is the journal: this index finds the sessions that have something to send."""
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("session_id", _ID, primary_key=True),
+    sa.Column("endpoint_id", _ID, primary_key=True),
+    sa.Column("next_seq", sa.Integer, nullable=False),
+    # Of the event at `next_seq`: tries that failed, since when, and when the next one is due.
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("failing_ms", sa.BigInteger),
+    sa.Column("due_ms", sa.BigInteger, nullable=False),
+)
+"""How far each webhook endpoint is in each session."""
+
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    sa.Column("endpoint_id", _ID, primary_key=True),
+    sa.Column("session_id", _ID, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("dead_ms", sa.BigInteger, nullable=False),
+    sa.Column("why", sa.String(200), nullable=False),
+    # Set when somebody asked to try it once more.
+    sa.Column("again_ms", sa.BigInteger),
+)
+"""Events an endpoint would not take in time. They point into the journal and copy nothing."""
+
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("session_id", _ID, primary_key=True),
+    sa.Column("participant_id", _ID, primary_key=True),
+    sa.Column("erased_ms", sa.BigInteger, nullable=False),
+    # Whether the journal says so: not while an actor writes it.
+    sa.Column("noted", sa.Boolean, nullable=False),
+)
+"""Who was erased, by opaque ids: what must be erased again after an older backup came back."""
+
 _FIRST = (
     terms,
     sessions,
@@ -137,7 +186,19 @@ def _create_first(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=_FIRST)
 
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_first,)
+def _add_keeping(connection: sa.Connection) -> None:
+    """Webhooks and erasures."""
+    columns = {column["name"] for column in sa.inspect(connection).get_columns("sessions")}
+    if "delivered_seq" not in columns:
+        connection.execute(
+            sa.text("ALTER TABLE sessions ADD COLUMN delivered_seq INTEGER DEFAULT 0 NOT NULL")
+        )
+    undelivered.create(connection, checkfirst=True)
+    metadata.create_all(connection, tables=(deliveries, dead_letters, erasures))
+
+
+# The first step makes its tables as they are now, so a later step looks before it alters.
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_first, _add_keeping)
 """Step n leads from version n to n + 1; a released step is never changed."""
 
 

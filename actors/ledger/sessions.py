@@ -156,6 +156,7 @@ class Sessions:
             self._opening.discard(key)
         location = live.location()
         assert location is not None
+        self._audience.journal_grew()
         if not live.ended:
             for waiting in self._presence.waiting(key):
                 self._audience.attach(waiting.gateway, waiting.put.connection_id, location)

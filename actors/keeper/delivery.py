@@ -1,0 +1,167 @@
+"""Sending one session's events to one endpoint, in order, and deciding when to try again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+
+from actors.keeper.signature import HEADER, sign
+from actors.keeper.target import Resolver, TargetRefused, resolve, system_resolver
+from actors.ledger.keeping import Parcel
+from broker.messages.cluster import JournalEntry
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where an account wants its events, and the secret that signs them."""
+
+    endpoint_id: str
+    """Stable: positions are kept by it. At most 128 characters."""
+    account_id: str
+    url: str
+    secret: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.secret) < 32:
+            raise ValueError("A webhook's secret must have at least 32 bytes.")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    """When a delivery has failed, is tried again, is given up."""
+
+    attempt_s: float = 10.0
+    backoff_first_s: float = 1.0
+    backoff_last_s: float = 3600.0
+    give_up_ms: int = 24 * 3_600_000
+    """An event that has failed for this long becomes a dead letter."""
+    loopback_allowed: bool = False
+    """Demo mode: receivers on this machine, also without TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How far a parcel came."""
+
+    delivered_seq: int
+    why: str | None = None
+    """Why the next event failed; `None` when all were taken."""
+
+
+class Deliverer:
+    """Sends parcels. A 2xx takes an event; everything else, also a redirect, is a failure.
+
+    `close()` closes the connections that were kept.
+    """
+
+    def __init__(
+        self,
+        policy: DeliveryPolicy,
+        now_ms: Callable[[], int],
+        *,
+        resolver: Resolver = system_resolver,
+        jitter: Callable[[], float] = random.random,
+        verify: bool | ssl.SSLContext = True,
+    ) -> None:
+        self._policy = policy
+        self._now_ms = now_ms
+        self._resolver = resolver
+        self._jitter = jitter
+        # Neither proxies nor credentials of our own environment belong in a brand's webhook.
+        self._client = httpx.AsyncClient(
+            timeout=policy.attempt_s, follow_redirects=False, trust_env=False, verify=verify
+        )
+
+    async def close(self) -> None:
+        """Close the kept connections; harmless when closed."""
+        await self._client.aclose()
+
+    async def deliver(self, endpoint: Endpoint, parcel: Parcel) -> Outcome:
+        """Send events in order up to the first that fails."""
+        delivered = 0
+        for entry in parcel.entries:
+            why = await self._send(endpoint, parcel, entry)
+            if why is not None:
+                _log.info(
+                    "A webhook failed.",
+                    extra={
+                        "endpoint_id": endpoint.endpoint_id,
+                        "session_id": parcel.session_id,
+                        "entry": entry.seq,
+                        "why": why,
+                    },
+                )
+                return Outcome(delivered, why)
+            delivered = entry.seq
+        return Outcome(delivered)
+
+    def retry_in_ms(self, attempts: int) -> int:
+        """Say how long to wait after that many failures: doubling, less up to half by chance."""
+        policy = self._policy
+        wait_s = min(policy.backoff_first_s * 2 ** min(attempts, 30), policy.backoff_last_s)
+        return int(wait_s * 1000 * (1 - self._jitter() / 2))
+
+    def is_over(self, failing_for_ms: int) -> bool:
+        """Whether an event has failed for too long."""
+        return failing_for_ms >= self._policy.give_up_ms
+
+    async def _send(self, endpoint: Endpoint, parcel: Parcel, entry: JournalEntry) -> str | None:
+        """Send one event; say why it failed."""
+        body = event_json(endpoint, parcel, entry)
+        try:
+            async with asyncio.timeout(self._policy.attempt_s):
+                target = await resolve(
+                    endpoint.url,
+                    resolver=self._resolver,
+                    loopback_allowed=self._policy.loopback_allowed,
+                )
+                request = self._client.build_request(
+                    "POST",
+                    target.url,
+                    content=body,
+                    headers={
+                        "Host": target.host,
+                        "Content-Type": "application/json",
+                        "User-Agent": "Switchboard-Webhook/1",
+                        HEADER: sign(endpoint.secret, self._now_ms() // 1000, body),
+                    },
+                    extensions={"sni_hostname": target.server_name},
+                )
+                response = await self._client.send(request, stream=True)
+                # What a receiver says beyond its status is not read: it may be endless.
+                await response.aclose()
+        except TargetRefused as error:
+            return str(error)
+        except ValueError:
+            return "The URL cannot be used."
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:  # TimeoutError is an OSError
+            return type(error).__name__
+        return None if response.is_success else f"status {response.status_code}"
+
+
+def event_json(endpoint: Endpoint, parcel: Parcel, entry: JournalEntry) -> bytes:
+    """Write one event as its receiver gets it. `id` is the same each time it is sent."""
+    return json.dumps(
+        {
+            "id": f"{parcel.session_id}:{entry.seq}",
+            "type": entry.type,
+            "version": entry.version,
+            "at_ms": entry.at_ms,
+            "account_id": endpoint.account_id,
+            "session_id": parcel.session_id,
+            "engagement_key": parcel.engagement_key,
+            "seq": entry.seq,
+            "body": entry.body,
+        },
+        separators=(",", ":"),
+        ensure_ascii=False,
+    ).encode()

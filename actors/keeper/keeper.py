@@ -1,0 +1,186 @@
+"""The keeper's shell: one loop per endpoint, one for what is due by the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from actors.keeper.delivery import Deliverer, DeliveryPolicy, Endpoint
+from actors.keeper.target import Resolver, system_resolver
+from actors.ledger import keeping
+from actors.link import LedgerLink, LinkTiming
+from broker.errors import SwitchboardError
+from broker.messages.cluster import Done, LinkHello
+
+_log = logging.getLogger(__name__)
+_DAY_MS = 24 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperPolicy:
+    """How often the keeper looks, and what it throws away."""
+
+    delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+    poll_s: float = 5.0
+    """How often an endpoint is looked after when the ledger did not say that there is something."""
+    parallel_sessions: int = 4
+    """Sessions of one endpoint that are delivered at once."""
+    reconcile_s: float = 15.0
+    expire_s: float = 3600.0
+    retention_days: Mapping[str, int] = field(default_factory=dict)
+    """By account: records of sessions that ended longer ago are deleted. Absent: kept."""
+
+
+class Keeper:
+    """Delivers webhooks, ends what nobody owns, applies retention.
+
+    It holds nothing that is not in the ledger: kill it at any moment and start another. Two at
+    once deliver some events twice, no worse. `close()` ends its link and what it was sending.
+    """
+
+    def __init__(
+        self,
+        resolve: Callable[[], Awaitable[tuple[str, int]]],
+        key: bytes,
+        hello: LinkHello,
+        *,
+        now_ms: Callable[[], int],
+        endpoints: Sequence[Endpoint] = (),
+        policy: KeeperPolicy | None = None,
+        resolver: Resolver = system_resolver,
+        timing: LinkTiming | None = None,
+    ) -> None:
+        self._policy = policy or KeeperPolicy()
+        self._now_ms = now_ms
+        self._endpoints = tuple(endpoints)
+        self._of_account: dict[str, list[str]] = {}
+        for endpoint in self._endpoints:
+            self._of_account.setdefault(endpoint.account_id, []).append(endpoint.endpoint_id)
+        self._deliverer = Deliverer(self._policy.delivery, now_ms, resolver=resolver)
+        self._grew = {endpoint.endpoint_id: asyncio.Event() for endpoint in self._endpoints}
+        self._link = LedgerLink(resolve, key, hello, on_notice=self._on_notice, timing=timing)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin; returns at once."""
+        if self._tasks:
+            return
+        await self._link.start()
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._every(self._policy.reconcile_s, self._reconcile)),
+            loop.create_task(self._every(self._policy.expire_s, self._expire)),
+            loop.create_task(self._every(self._policy.expire_s, self._skip)),
+            *(loop.create_task(self._serve(endpoint)) for endpoint in self._endpoints),
+        ]
+
+    async def close(self) -> None:
+        """Stop; what was not settled is delivered by the next keeper. Harmless when closed."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._link.close()
+        await self._deliverer.close()
+
+    def _on_notice(self, method: str, payload: bytes) -> None:
+        if method == "outbox.grew":
+            for event in self._grew.values():
+                event.set()
+
+    async def _every(self, period_s: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except SwitchboardError as error:
+                _log.info("The ledger could not be asked.", extra={"why": str(error)})
+            await asyncio.sleep(period_s)
+
+    async def _reconcile(self) -> None:
+        found = await self._link.call(keeping.Reconcile(), keeping.Reconciled, timeout=30)
+        if found.ended:
+            _log.warning("Sessions were lost.", extra={"sessions": len(found.ended)})
+
+    async def _expire(self) -> None:
+        for account_id, days in self._policy.retention_days.items():
+            ask = keeping.RecordExpire(
+                account_id=account_id, before_ms=self._now_ms() - days * _DAY_MS
+            )
+            while (await self._link.call(ask, keeping.Expired, timeout=30)).count >= ask.limit:
+                pass
+
+    async def _skip(self) -> None:
+        ask = keeping.OutboxSkip(accounts=sorted(self._of_account))
+        await self._link.call(ask, Done, timeout=30)
+
+    async def _serve(self, endpoint: Endpoint) -> None:
+        """Deliver what is due for one endpoint, for ever."""
+        grew = self._grew[endpoint.endpoint_id]
+        ask = keeping.OutboxTake(endpoint_id=endpoint.endpoint_id, account_id=endpoint.account_id)
+        while True:
+            grew.clear()
+            wait_s = self._policy.poll_s
+            try:
+                found = await self._link.call(ask, keeping.OutboxParcels, timeout=30)
+                if found.parcels:
+                    await self._deliver_all(endpoint, found.parcels)
+                    continue
+                if found.next_due_in_ms is not None:
+                    wait_s = min(wait_s, found.next_due_in_ms / 1000)
+            except SwitchboardError as error:
+                _log.info("The ledger could not be asked.", extra={"why": str(error)})
+                wait_s = min(wait_s, 1.0)
+            except Exception:
+                # One endpoint's trouble must neither end its loop nor touch another's.
+                _log.exception("A delivery broke.", extra={"endpoint_id": endpoint.endpoint_id})
+            try:
+                async with asyncio.timeout(wait_s):
+                    await grew.wait()
+            except TimeoutError:
+                pass
+
+    async def _deliver_all(self, endpoint: Endpoint, parcels: list[keeping.Parcel]) -> None:
+        gate = asyncio.Semaphore(self._policy.parallel_sessions)
+
+        async def one(parcel: keeping.Parcel) -> None:
+            async with gate:
+                await self._deliver(endpoint, parcel)
+
+        outcomes = await asyncio.gather(
+            *(one(parcel) for parcel in parcels), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _deliver(self, endpoint: Endpoint, parcel: keeping.Parcel) -> None:
+        deliverer = self._deliverer
+        outcome = await deliverer.deliver(endpoint, parcel)
+        retry_in_ms: int | None = None
+        dead: str | None = None
+        if outcome.why is not None:
+            # Only the first event of a parcel has a past; a later one fails for the first time.
+            first = outcome.delivered_seq == 0
+            if first and deliverer.is_over(parcel.failing_for_ms):
+                dead = outcome.why
+            else:
+                retry_in_ms = deliverer.retry_in_ms(parcel.attempts if first else 0)
+        if parcel.again:
+            delivered_seq = parcel.entries[0].seq
+        else:
+            delivered_seq = outcome.delivered_seq
+        await self._link.call(
+            keeping.OutboxSettle(
+                endpoint_id=endpoint.endpoint_id,
+                session_id=parcel.session_id,
+                delivered_seq=delivered_seq,
+                retry_in_ms=retry_in_ms,
+                dead=dead,
+                again=parcel.again,
+                endpoints=self._of_account[endpoint.account_id],
+            ),
+            Done,
+            timeout=30,
+        )

@@ -1,0 +1,241 @@
+"""Forgetting: one person on request, whole records when their time is over.
+
+What is known of a person stands in subjects and in the ids of the session's row, nowhere else;
+journal, outbox and dead letters hold opaque ids. The time line stays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from actors.ledger import keeping
+from actors.ledger.database import Database
+from actors.ledger.journal import dump, insert_for
+from actors.ledger.schema import (
+    dead_letters,
+    deliveries,
+    erasures,
+    guest_links,
+    journal,
+    sessions,
+    subjects,
+    tenures,
+)
+from actors.ledger.writer import Writer
+from broker.errors import ErrorCode, Malformed
+from broker.words import Role, SessionPhase
+
+_VISITOR_FIELDS = frozenset({"visitor_id", "participant_visitor_id", "visitor_name"})
+_AGENT_FIELDS = frozenset({"agent_id", "chatting_agent_id"})
+_OF_RECORDS = (journal, subjects, tenures, guest_links, deliveries, dead_letters, erasures)
+
+
+class Erasing:
+    """Erases persons and deletes expired records, through the ledger's one writer."""
+
+    def __init__(self, database: Database, writer: Writer, now_ms: Callable[[], int]) -> None:
+        self._database = database
+        self._writer = writer
+        self._now_ms = now_ms
+
+    async def erase(self, ask: keeping.PersonErase) -> keeping.Erasures:
+        """Forget a person; harmless when forgotten already. An actor that still knows them may
+        say so again: what is erased takes nothing in.
+
+        Raises:
+            Malformed: neither a participant nor an id of the person was given.
+        """
+        found = await self._find(ask)
+        now_ms = self._now_ms()
+        await self._writer.do(lambda connection: _erase(connection, found, now_ms))
+        await self._database.scrub()
+        return keeping.Erasures(
+            erased=[
+                keeping.Erasure(
+                    session_id=session_id, participant_id=participant_id, erased_ms=now_ms
+                )
+                for session_id, participant_id in found
+            ]
+        )
+
+    async def erased(self, ask: keeping.ErasureList) -> keeping.Erasures:
+        """List who was erased, oldest first."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(
+                sa.select(erasures)
+                .where(erasures.c.erased_ms >= ask.since_ms)
+                .order_by(erasures.c.erased_ms, erasures.c.session_id)
+            )
+            return keeping.Erasures(
+                erased=[
+                    keeping.Erasure(
+                        session_id=row.session_id,
+                        participant_id=row.participant_id,
+                        erased_ms=row.erased_ms,
+                    )
+                    for row in rows
+                ]
+            )
+
+    async def expire(self, ask: keeping.RecordExpire) -> keeping.Expired:
+        """Delete records whose time is over; note erasures of sessions that ended since."""
+        now_ms = self._now_ms()
+
+        async def job(connection: AsyncConnection) -> int:
+            await _note_ended(connection, now_ms)
+            old = (
+                await connection.scalars(
+                    sa.select(sessions.c.session_id)
+                    .where(sessions.c.account_id == ask.account_id)
+                    .where(sessions.c.phase == str(SessionPhase.ENDED))
+                    .where(sessions.c.ended_ms < ask.before_ms)
+                    .order_by(sessions.c.ended_ms)
+                    .limit(max(1, min(ask.limit, 5_000)))
+                )
+            ).all()
+            for table in (*_OF_RECORDS, sessions):
+                await connection.execute(sa.delete(table).where(table.c.session_id.in_(old)))
+            return len(old)
+
+        return keeping.Expired(count=await self._writer.do(job))
+
+    async def _find(self, ask: keeping.PersonErase) -> list[tuple[str, str]]:
+        """Name the participants that are this person."""
+        found = (
+            sa.select(subjects)
+            .join(sessions, sessions.c.session_id == subjects.c.session_id)
+            .where(sessions.c.account_id == ask.account_id)
+        )
+        wanted = {ask.visitor_id: _VISITOR_FIELDS, ask.agent_id: _AGENT_FIELDS}
+        wanted.pop(None, None)
+        if ask.session_id is not None and ask.participant_id is not None:
+            found = found.where(subjects.c.session_id == ask.session_id).where(
+                subjects.c.participant_id == ask.participant_id
+            )
+        elif wanted:
+            found = found.where(
+                sa.or_(*(subjects.c.body.contains(str(name), autoescape=True) for name in wanted))
+            )
+        else:
+            raise Malformed(ErrorCode.MALFORMED, "Say which person to erase.")
+        async with self._database.read() as connection:
+            rows = (await connection.execute(found)).all()
+        return [
+            (row.session_id, row.participant_id)
+            for row in rows
+            if ask.participant_id is not None or _is_person(json.loads(row.body), wanted)
+        ]
+
+
+def _is_person(body: dict[str, Any], wanted: dict[str | None, frozenset[str]]) -> bool:
+    """Whether a subject is the person: by the token's id, or by what the SDK said of visitors.
+
+    An engagement names both sides, so only the field of the subject's own side counts.
+    """
+    engagement = body.get("engagement") or {}
+    for value, fields in wanted.items():
+        own = body.get("visitor_id" if fields is _VISITOR_FIELDS else "agent_id")
+        if own == value:
+            return True
+        if (
+            own is None
+            and fields is _VISITOR_FIELDS
+            and body.get("role") == str(Role.CONSUMER)
+            and any(engagement.get(name) == value for name in fields)
+        ):
+            return True
+    return False
+
+
+async def _erase(connection: AsyncConnection, found: list[tuple[str, str]], now_ms: int) -> None:
+    for session_id, participant_id in found:
+        here = sa.and_(
+            subjects.c.session_id == session_id, subjects.c.participant_id == participant_id
+        )
+        body = await connection.scalar(sa.select(subjects.c.body).where(here))
+        if body is None:
+            continue
+        known = json.loads(body)
+        await connection.execute(
+            sa.update(subjects).where(here).values(body="{}", erased_ms=now_ms)
+        )
+        fields = (
+            _AGENT_FIELDS
+            if known.get("role") in (str(Role.AGENT), str(Role.SUPERVISOR))
+            else _VISITOR_FIELDS
+        )
+        await _blank(connection, session_id, fields)
+        await connection.execute(
+            insert_for(connection, erasures)
+            .values(
+                session_id=session_id,
+                participant_id=participant_id,
+                erased_ms=now_ms,
+                noted=False,
+            )
+            .on_conflict_do_nothing()
+        )
+    await _note_ended(connection, now_ms)
+
+
+async def _blank(connection: AsyncConnection, session_id: str, fields: frozenset[str]) -> None:
+    """Take a person's ids out of the session's row, and of what the others' widgets said."""
+    ids = await connection.scalar(
+        sa.select(sessions.c.ids).where(sessions.c.session_id == session_id)
+    )
+    kept = {name: value for name, value in json.loads(ids or "{}").items() if name not in fields}
+    await connection.execute(
+        sa.update(sessions).where(sessions.c.session_id == session_id).values(ids=dump(kept))
+    )
+    others = await connection.execute(
+        sa.select(subjects).where(subjects.c.session_id == session_id)
+    )
+    for other in others.all():
+        body = json.loads(other.body)
+        engagement = body.get("engagement")
+        if isinstance(engagement, dict) and fields & set(engagement):
+            body["engagement"] = {
+                name: value for name, value in engagement.items() if name not in fields
+            }
+            await connection.execute(
+                sa.update(subjects)
+                .where(subjects.c.session_id == session_id)
+                .where(subjects.c.participant_id == other.participant_id)
+                .values(body=dump(body))
+            )
+
+
+async def _note_ended(connection: AsyncConnection, now_ms: int) -> None:
+    """Write `subject.erased` into the journals that no actor writes any more."""
+    rows = await connection.execute(
+        sa.select(erasures.c.session_id, erasures.c.participant_id, sessions.c.epoch)
+        .join(sessions, sessions.c.session_id == erasures.c.session_id)
+        .where(erasures.c.noted.is_(False))
+        .where(sessions.c.phase == str(SessionPhase.ENDED))
+    )
+    for row in rows.all():
+        this = sessions.c.session_id == row.session_id
+        seq = (await connection.scalar(sa.select(sessions.c.last_seq).where(this)) or 0) + 1
+        await connection.execute(
+            sa.insert(journal).values(
+                session_id=row.session_id,
+                seq=seq,
+                epoch=row.epoch,
+                at_ms=now_ms,
+                type="subject.erased",
+                version=1,
+                body=dump({"participant_id": row.participant_id}),
+            )
+        )
+        await connection.execute(sa.update(sessions).where(this).values(last_seq=seq))
+        await connection.execute(
+            sa.update(erasures)
+            .where(erasures.c.session_id == row.session_id)
+            .where(erasures.c.participant_id == row.participant_id)
+            .values(noted=True)
+        )

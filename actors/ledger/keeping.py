@@ -1,0 +1,155 @@
+"""What the keeper asks of the ledger. Both are the actors' own, so no gateway sees this."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from broker.messages.cluster import Internal, JournalEntry
+
+
+class Reconcile(Internal):
+    """End the sessions that nobody owns."""
+
+    method: ClassVar[str] = "session.reconcile"
+
+
+class Reconciled(Internal):
+    """The sessions that were ended as lost."""
+
+    ended: list[str]
+
+
+class OutboxTake(Internal):
+    """What is due for one webhook endpoint? Sessions in order of age, events in order."""
+
+    method: ClassVar[str] = "outbox.take"
+    endpoint_id: str
+    account_id: str
+    sessions: int = 20
+    events: int = 50
+    """Most events of one session."""
+
+
+class Parcel(Internal):
+    """Events of one session that an endpoint should get, in this order."""
+
+    session_id: str
+    engagement_key: str
+    entries: list[JournalEntry]
+    attempts: int
+    """Tries of the first event that failed so far."""
+    failing_for_ms: int
+    """How long the first event has been failing."""
+    again: bool = False
+    """A dead letter that is tried once more, beside the order."""
+
+
+class OutboxParcels(Internal):
+    """What is due now, and in how many milliseconds something else is (`None`: nothing yet)."""
+
+    parcels: list[Parcel]
+    next_due_in_ms: int | None = None
+
+
+class OutboxSettle(Internal):
+    """What became of a parcel."""
+
+    method: ClassVar[str] = "outbox.settle"
+    endpoint_id: str
+    session_id: str
+    delivered_seq: int
+    """The last event the endpoint took, of this or an earlier parcel; 0 for none."""
+    retry_in_ms: int | None = None
+    """Set when the next event failed."""
+    dead: str | None = None
+    """Set when the next event is given up, and why; the one after it is due at once."""
+    again: bool = False
+    endpoints: list[str]
+    """All endpoints of the account: what all of them have is not looked at again."""
+
+
+class OutboxSkip(Internal):
+    """Accounts that have endpoints; nobody else's events will ever be delivered."""
+
+    method: ClassVar[str] = "outbox.skip"
+    accounts: list[str]
+
+
+class DeadLetters(Internal):
+    """List what was given up, newest first."""
+
+    method: ClassVar[str] = "outbox.dead"
+    endpoint_id: str | None = None
+    limit: int = 100
+
+
+class DeadLetter(Internal):
+    """One event that an endpoint would not take."""
+
+    endpoint_id: str
+    session_id: str
+    seq: int
+    dead_ms: int
+    why: str
+
+
+class DeadLetterPage(Internal):
+    """What was given up."""
+
+    letters: list[DeadLetter]
+
+
+class Redeliver(Internal):
+    """Try one dead letter once more. Raises unknown_session when there is none."""
+
+    method: ClassVar[str] = "outbox.redeliver"
+    endpoint_id: str
+    session_id: str
+    seq: int
+
+
+class PersonErase(Internal):
+    """Forget one person: by participant, or wherever an id of theirs stands in an account."""
+
+    method: ClassVar[str] = "person.erase"
+    account_id: str
+    session_id: str | None = None
+    participant_id: str | None = None
+    visitor_id: str | None = None
+    agent_id: str | None = None
+
+
+class ErasureList(Internal):
+    """Who was erased since? What to erase again after an older backup came back."""
+
+    method: ClassVar[str] = "person.erasures"
+    since_ms: int = 0
+
+
+class Erasure(Internal):
+    """One participant who was erased."""
+
+    session_id: str
+    participant_id: str
+    erased_ms: int
+
+
+class Erasures(Internal):
+    """The participants that were erased."""
+
+    erased: list[Erasure]
+
+
+class RecordExpire(Internal):
+    """Delete records of sessions that ended before, oldest first."""
+
+    method: ClassVar[str] = "record.expire"
+    account_id: str
+    before_ms: int
+    limit: int = 500
+
+
+class Expired(Internal):
+    """How many records were deleted."""
+
+    count: int

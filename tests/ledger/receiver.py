@@ -1,0 +1,76 @@
+"""A brand's webhook receiver: small, real on the wire, and as unreliable as a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from actors.keeper.signature import HEADER, verify
+
+SECRET = b"s" * 32
+
+
+class Receiver:
+    """Takes POSTs; `status` decides what to answer to each event."""
+
+    def __init__(self) -> None:
+        self.status: Callable[[dict[str, Any]], int] = lambda event: 200
+        self.events: list[dict[str, Any]] = []
+        """Those that were answered with 200."""
+        self.heads: list[dict[str, str]] = []
+        self.tries = 0
+        self.unsigned = 0
+        self.now_s = 0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self, port: int = 0, context: ssl.SSLContext | None = None) -> int:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=context)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self.port
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            for writer in self._writers:
+                writer.transport.abort()
+            await self._server.wait_closed()
+            self._server = None
+
+    def of(self, session_id: str) -> list[int]:
+        return [event["seq"] for event in self.events if event["session_id"] == session_id]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                fields = self._fields(head)
+                body = await reader.readexactly(int(fields["content-length"]))
+                writer.write(self._answer(fields, body))
+                await writer.drain()
+        except (OSError, EOFError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    def _fields(self, head: bytes) -> dict[str, str]:
+        lines = head.decode().split("\r\n")[1:-2]
+        return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+
+    def _answer(self, fields: dict[str, str], body: bytes) -> bytes:
+        self.tries += 1
+        if not verify(SECRET, fields[HEADER.lower()], body, now_s=self.now_s):
+            self.unsigned += 1
+        event = json.loads(body)
+        status = self.status(event)
+        if status == 200:
+            self.events.append(event)
+            self.heads.append(fields)
+        extra = "Location: http://127.0.0.1:1/\r\n" if status == 302 else ""
+        return f"HTTP/1.1 {status} X\r\n{extra}Content-Length: 0\r\n\r\n".encode()

@@ -1,0 +1,155 @@
+"""Signatures, and where a webhook may go."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from pathlib import Path
+
+import pytest
+
+from actors.keeper.delivery import Deliverer, DeliveryPolicy, Endpoint
+from actors.keeper.signature import sign, verify
+from actors.keeper.target import TargetRefused, may_reach, resolve
+from actors.ledger.keeping import Parcel
+from tests.ledger.certificates import make_certificate
+from tests.ledger.fakes import entry
+from tests.ledger.receiver import SECRET, Receiver
+
+
+def test_a_signature_holds_for_its_body_its_secret_and_its_time() -> None:
+    value = sign(SECRET, 1_000, b"{}")
+    assert verify(SECRET, value, b"{}", now_s=1_000)
+    assert verify(SECRET, value, b"{}", now_s=1_300)
+    assert not verify(SECRET, value, b"{}", now_s=1_301)
+    assert not verify(SECRET, value, b"{} ", now_s=1_000)
+    assert not verify(b"x" * 32, value, b"{}", now_s=1_000)
+    assert not verify(SECRET, value.replace("t=1000", "t=1200"), b"{}", now_s=1_200)
+    for broken in ("", "t=1", "v1=ab", "t=x,v1=ab"):
+        assert not verify(SECRET, broken, b"{}", now_s=1_000)
+
+
+def test_a_short_secret_is_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Endpoint("e", "a", "https://example.com/", b"short")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "127.0.0.1",
+        "127.8.8.8",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1",
+        "fc00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    ],
+)
+def test_addresses_that_are_not_public_are_refused(text: str) -> None:
+    assert not may_reach(ipaddress.ip_address(text))
+
+
+@pytest.mark.parametrize("text", ["93.184.215.14", "2606:2800:21f:cb07::1"])
+def test_public_addresses_are_reached(text: str) -> None:
+    assert may_reach(ipaddress.ip_address(text))
+
+
+def test_a_demo_reaches_loopback_and_nothing_else_of_ours() -> None:
+    for text in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+        assert may_reach(ipaddress.ip_address(text), loopback_allowed=True)
+    for text in ("10.0.0.1", "169.254.169.254", "fe80::1"):
+        assert not may_reach(ipaddress.ip_address(text), loopback_allowed=True)
+
+
+async def public(host: str, port: int) -> list[str]:
+    return ["93.184.215.14"]
+
+
+async def mixed(host: str, port: int) -> list[str]:
+    return ["93.184.215.14", "10.0.0.1"]
+
+
+async def nowhere(host: str, port: int) -> list[str]:
+    return []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/",
+        "ftp://example.com/",
+        "file:///etc/passwd",
+        "https://",
+        "https://user:word@example.com/",
+        "https://example.com:99999/",
+    ],
+)
+async def test_urls_that_are_none_of_ours_are_refused(url: str) -> None:
+    with pytest.raises(TargetRefused):
+        await resolve(url, resolver=public)
+
+
+async def test_one_private_address_among_many_is_enough_to_refuse() -> None:
+    with pytest.raises(TargetRefused):
+        await resolve("https://example.com/", resolver=mixed)
+
+
+async def test_a_name_without_an_address_may_get_one_later() -> None:
+    with pytest.raises(OSError, match="no address"):
+        await resolve("https://example.com/", resolver=nowhere)
+
+
+async def test_the_checked_address_is_the_one_that_is_connected_to() -> None:
+    target = await resolve("https://example.com:8443/a/b?c=d", resolver=public)
+    assert target.url == "https://93.184.215.14:8443/a/b?c=d"
+    assert (target.host, target.server_name) == ("example.com:8443", "example.com")
+
+
+async def loopback(host: str, port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("host", "taken"), [("hooks.example.test", True), ("other.example.test", False)]
+)
+async def test_the_certificate_must_name_the_host(tmp_path: Path, host: str, taken: bool) -> None:
+    certificate, key = make_certificate(tmp_path, "hooks.example.test")
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(certificate, key)
+    receiver = Receiver()
+    port = await receiver.start(context=serving)
+    deliverer = Deliverer(
+        DeliveryPolicy(loopback_allowed=True),
+        lambda: 0,
+        resolver=loopback,
+        verify=ssl.create_default_context(cafile=str(certificate)),
+    )
+    endpoint = Endpoint("e", "acme", f"https://{host}:{port}/", SECRET)
+    parcel = Parcel(
+        session_id="s", engagement_key="k", entries=[entry(1)], attempts=0, failing_for_ms=0
+    )
+    outcome = await deliverer.deliver(endpoint, parcel)
+    await deliverer.close()
+    await receiver.stop()
+    assert (outcome.why is None) is taken
+    assert len(receiver.events) == int(taken)
+
+
+def test_backing_off_doubles_up_to_an_hour() -> None:
+    deliverer = Deliverer(DeliveryPolicy(), lambda: 0, jitter=lambda: 0.0)
+    waits = [deliverer.retry_in_ms(attempts) for attempts in (0, 1, 2, 11, 12, 100)]
+    assert waits == [1_000, 2_000, 4_000, 2_048_000, 3_600_000, 3_600_000]

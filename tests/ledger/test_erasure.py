@@ -1,0 +1,194 @@
+"""Erasing a person: gone from every table and file, with the time line kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from actors.ledger import keeping
+from actors.ledger.database import Database
+from actors.ledger.schema import metadata
+from actors.link import LedgerLink
+from broker.errors import SwitchboardError
+from broker.messages import cluster
+from broker.messages.parts import EngagementIds
+from broker.words import Mode, Role
+from tests.ledger.conftest import Town
+from tests.ledger.fakes import ACCOUNT, KEY, TIMING, FakeActor, FakeGateway, entry
+
+NAME, VISITOR, AGENT = "Wilhelmine Löwenherz", "visitor-4711", "agent-0815"
+
+
+async def a_record(town: Town, *, ended: bool) -> tuple[FakeActor, FakeGateway, LedgerLink]:
+    """Return the actor of a session in which the person took part, with ids on every side."""
+    actor, gateway = await town.actor(), await town.gateway()
+    await gateway.link.call(
+        cluster.SessionOpen(
+            account_id=ACCOUNT,
+            engagement_key="eng-1",
+            ids=EngagementIds(
+                account_id=ACCOUNT,
+                rt_session_id="eng-1",
+                visitor_id=VISITOR,
+                visitor_name=NAME,
+                agent_id=AGENT,
+            ),
+            mode=Mode.VIDEO,
+            owner=cluster.Principal(role=Role.AGENT, account_id=ACCOUNT, agent_id=AGENT),
+        ),
+        cluster.Location,
+    )
+    assert actor.session_id is not None
+    engagement = {"account_id": ACCOUNT, "visitor_id": VISITOR, "visitor_name": NAME}
+    await actor.link.call(
+        cluster.JournalAppend(
+            session_id=actor.session_id,
+            epoch=1,
+            entries=[entry(2)],
+            subjects=[
+                cluster.Subject(
+                    participant_id="consumer",
+                    body={"role": "consumer", "name": NAME, "engagement": engagement},
+                ),
+                cluster.Subject(
+                    participant_id="agent",
+                    body={"role": "agent", "agent_id": AGENT, "engagement": engagement},
+                ),
+            ],
+        ),
+        cluster.Done,
+    )
+    if ended:
+        await actor.append(entry(3, "session.ended", reason="ended_by_agent"))
+    link = LedgerLink(
+        town.home,
+        KEY,
+        cluster.LinkHello(kind="keeper", member_id="keeper", node="n"),
+        timing=TIMING,
+    )
+    town.stack.push_async_callback(link.close)
+    await link.start()
+    return actor, gateway, link
+
+
+async def everything(town: Town) -> str:
+    """Return every value of every table."""
+    database = Database(town.url)
+    found = []
+    async with database.read() as connection:
+        for table in metadata.sorted_tables:
+            rows = await connection.execute(sa.select(table))
+            found += [repr(tuple(row)) for row in rows]
+    await database.close()
+    return "\n".join(found)
+
+
+def files(town: Town) -> bytes:
+    """Return what stands in the database's files, its write-ahead log included."""
+    if not town.url.startswith("sqlite"):
+        return b""
+    path = Path(town.url.removeprefix("sqlite:///"))
+    return b"".join(file.read_bytes() for file in path.parent.glob(path.name + "*"))
+
+
+async def test_an_erased_consumer_is_in_no_table_and_no_file(town: Town) -> None:
+    actor, gateway, link = await a_record(town, ended=True)
+    assert NAME in await everything(town)
+    if town.url.startswith("sqlite"):
+        assert NAME.encode() in files(town)
+    ask = keeping.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
+    erased = await link.call(ask, keeping.Erasures, timeout=20)
+    assert [one.participant_id for one in erased.erased] == ["consumer"]
+    left = await everything(town)
+    assert NAME not in left
+    assert VISITOR not in left
+    assert AGENT in left
+    raw = files(town)
+    assert NAME.encode() not in raw
+    assert VISITOR.encode() not in raw
+    assert actor.session_id is not None
+    record = await gateway.record(actor.session_id)
+    assert [one.type for one in record.events] == [
+        "session.started",
+        "test.noted",
+        "session.ended",
+        "subject.erased",
+    ]
+    assert record.events[-1].body == {"participant_id": "consumer"}
+    assert {one.participant_id: one.body for one in record.subjects}["consumer"] == {}
+    # Once more changes nothing: there is nobody by that id any more.
+    again = await link.call(ask, keeping.Erasures, timeout=20)
+    assert again.erased == []
+
+
+async def test_an_erased_agent_leaves_the_consumer(town: Town) -> None:
+    _, _, link = await a_record(town, ended=True)
+    ask = keeping.PersonErase(account_id=ACCOUNT, agent_id=AGENT)
+    erased = await link.call(ask, keeping.Erasures, timeout=20)
+    assert [one.participant_id for one in erased.erased] == ["agent"]
+    left = await everything(town)
+    assert AGENT not in left
+    assert NAME in left
+
+
+async def test_an_actor_cannot_bring_back_who_was_erased(town: Town) -> None:
+    actor, gateway, link = await a_record(town, ended=False)
+    assert actor.session_id is not None
+    ask = keeping.PersonErase(
+        account_id=ACCOUNT, session_id=actor.session_id, participant_id="consumer"
+    )
+    await link.call(ask, keeping.Erasures, timeout=20)
+    await actor.link.call(
+        cluster.JournalAppend(
+            session_id=actor.session_id,
+            epoch=1,
+            entries=[entry(3)],
+            subjects=[cluster.Subject(participant_id="consumer", body={"name": NAME})],
+        ),
+        cluster.Done,
+    )
+    assert NAME not in await everything(town)
+    # The actor writes the journal of a live session; the note comes when it has ended.
+    await actor.append(entry(4, "session.ended", reason="ended_by_agent"))
+    expire = keeping.RecordExpire(account_id=ACCOUNT, before_ms=0)
+    assert (await link.call(expire, keeping.Expired)).count == 0
+    record = await gateway.record(actor.session_id)
+    assert [one.type for one in record.events][-2:] == ["session.ended", "subject.erased"]
+
+
+async def test_erasures_can_be_said_again_after_a_restore(town: Town) -> None:
+    actor, _, link = await a_record(town, ended=True)
+    assert actor.session_id is not None
+    ask = keeping.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
+    await link.call(ask, keeping.Erasures, timeout=20)
+    kept = await link.call(keeping.ErasureList(), keeping.Erasures)
+    # An older backup comes back.
+    database = Database(town.url)
+    async with database._writing.begin() as connection:
+        await connection.execute(
+            sa.text(
+                "UPDATE subjects SET body = :body, erased_ms = NULL"
+                " WHERE participant_id = 'consumer'"
+            ),
+            {"body": '{"role":"consumer","name":"' + NAME + '"}'},
+        )
+        await connection.execute(sa.text("DELETE FROM erasures"))
+    await database.close()
+    assert NAME in await everything(town)
+    for one in kept.erased:
+        again = keeping.PersonErase(
+            account_id=ACCOUNT, session_id=one.session_id, participant_id=one.participant_id
+        )
+        await link.call(again, keeping.Erasures, timeout=20)
+    assert NAME not in await everything(town)
+
+
+async def test_somebody_must_be_named(town: Town) -> None:
+    _, _, link = await a_record(town, ended=True)
+    with pytest.raises(SwitchboardError, match="which person"):
+        await link.call(keeping.PersonErase(account_id=ACCOUNT), keeping.Erasures)
+    other = keeping.PersonErase(account_id="other", visitor_id=VISITOR)
+    assert (await link.call(other, keeping.Erasures, timeout=20)).erased == []
+    assert NAME in await everything(town)

@@ -1,0 +1,256 @@
+"""Webhooks, the reconciler, retention: a keeper against a ledger and a receiver."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from actors.keeper import DeliveryPolicy, Endpoint, Keeper, KeeperPolicy
+from actors.ledger import keeping
+from actors.link import LedgerLink
+from broker.errors import Conflict, NotFound, SwitchboardError
+from broker.messages import cluster
+from broker.words import EndReason, SessionPhase
+from tests.ledger.conftest import Town
+from tests.ledger.fakes import ACCOUNT, KEY, POLICY, TIMING, FakeActor, entry, until
+from tests.ledger.receiver import SECRET, Receiver
+
+HELLO = cluster.LinkHello(kind="keeper", member_id="keeper", node="n")
+QUICK = KeeperPolicy(
+    delivery=DeliveryPolicy(
+        attempt_s=2.0, backoff_first_s=0.01, backoff_last_s=0.02, loopback_allowed=True
+    ),
+    poll_s=0.05,
+    reconcile_s=0.05,
+    expire_s=0.05,
+)
+
+
+@pytest.fixture
+async def receiver(town: Town) -> Receiver:
+    receiver = Receiver()
+    receiver.now_s = town.clock.ms // 1000
+    await receiver.start()
+    town.stack.push_async_callback(receiver.stop)
+    return receiver
+
+
+async def run_keeper(
+    town: Town, *ports: int, policy: KeeperPolicy = QUICK, account_id: str = ACCOUNT
+) -> Keeper:
+    endpoints = [
+        Endpoint(f"endpoint-{number}", account_id, f"http://localhost:{port}/hook?x=1", SECRET)
+        for number, port in enumerate(ports)
+    ]
+    keeper = Keeper(
+        town.home,
+        KEY,
+        HELLO,
+        now_ms=town.clock,
+        endpoints=endpoints,
+        policy=policy,
+        timing=TIMING,
+    )
+    town.stack.push_async_callback(keeper.close)
+    await keeper.start()
+    return keeper
+
+
+async def keeper_link(town: Town) -> LedgerLink:
+    link = LedgerLink(town.home, KEY, HELLO, timing=TIMING)
+    town.stack.push_async_callback(link.close)
+    await link.start()
+    return link
+
+
+async def sessions(town: Town, count: int) -> list[FakeActor]:
+    """Return actors, each with a session of its own."""
+    gateway = await town.gateway()
+    actors = []
+    for number in range(count):
+        actors.append(await town.actor())
+        await gateway.open(f"eng-{number}")
+    return sorted(actors, key=lambda actor: str(actor.session_id))
+
+
+async def test_every_event_is_delivered_signed_and_in_order(town: Town, receiver: Receiver) -> None:
+    await run_keeper(town, receiver.port)
+    (actor,) = await sessions(town, 1)
+    await actor.append(entry(2, word="déjà"), entry(3))
+    await actor.append(entry(4, "session.ended", reason="ended_by_agent"))
+    await until(lambda: len(receiver.events) == 4, "four events")
+    assert actor.session_id is not None
+    assert receiver.of(actor.session_id) == [1, 2, 3, 4]
+    assert receiver.events[1] == {
+        "id": f"{actor.session_id}:2",
+        "type": "test.noted",
+        "version": 1,
+        "at_ms": 1_002,
+        "account_id": ACCOUNT,
+        "session_id": actor.session_id,
+        "engagement_key": "eng-0",
+        "seq": 2,
+        "body": {"word": "déjà"},
+    }
+    assert receiver.unsigned == 0
+    assert receiver.heads[0]["host"] == f"localhost:{receiver.port}"
+
+
+async def test_a_receiver_that_fails_half_of_the_time_gets_everything_in_order(
+    town: Town, receiver: Receiver
+) -> None:
+    chance = random.Random(7)
+    receiver.status = lambda event: chance.choice((200, 500))
+    await run_keeper(town, receiver.port)
+    actors = await sessions(town, 3)
+    for seq in range(2, 6):
+        for actor in actors:
+            await actor.append(entry(seq))
+        town.clock.ms += 1_000  # back-off is wall time
+    await until(lambda: _moved(town) and len(receiver.events) >= 15, "all events")
+    for actor in actors:
+        assert actor.session_id is not None
+        assert receiver.of(actor.session_id) == list(range(1, 6))
+
+
+def _moved(town: Town) -> bool:
+    town.clock.ms += 50
+    return True
+
+
+async def test_a_receiver_that_is_down_loses_nothing_and_stops_nobody_else(
+    town: Town, receiver: Receiver
+) -> None:
+    down = Receiver()
+    down.now_s = receiver.now_s
+    port = await down.start()
+    await down.stop()
+    keeper = await run_keeper(town, receiver.port, port)
+    (actor,) = await sessions(town, 1)
+    await actor.append(entry(2))
+    await until(lambda: len(receiver.events) == 2, "the other's events")
+    # Neither the keeper's memory nor the ledger's holds what is due.
+    await keeper.close()
+    await town.ledger.close()
+    await town.new_ledger()
+    await down.start(port)
+    town.stack.push_async_callback(down.stop)
+    await run_keeper(town, receiver.port, port)
+    await until(lambda: _moved(town) and len(down.events) == 2, "the late events")
+    assert [event["seq"] for event in down.events] == [1, 2]
+    # A keeper that dies between delivery and note delivers again; the ids tell.
+    assert {event["seq"] for event in receiver.events} == {1, 2}
+
+
+async def test_a_redirect_is_a_failure(town: Town, receiver: Receiver) -> None:
+    receiver.status = lambda event: 302
+    await run_keeper(town, receiver.port)
+    await sessions(town, 1)
+    await until(lambda: _moved(town) and receiver.tries >= 2, "another try")
+    assert receiver.events == []
+
+
+async def test_what_fails_for_a_day_is_a_dead_letter_that_can_be_sent_again(
+    town: Town, receiver: Receiver
+) -> None:
+    receiver.status = lambda event: 500 if event["seq"] == 2 else 200
+    await run_keeper(town, receiver.port)
+    link = await keeper_link(town)
+    (actor,) = await sessions(town, 1)
+    await actor.append(entry(2), entry(3))
+    await until(lambda: _moved(town) and receiver.tries >= 3, "a second try")
+    assert [event["seq"] for event in receiver.events] == [1]
+    town.clock.ms += 24 * 3_600_000 + 1
+    await until(lambda: _moved(town) and len(receiver.events) == 2, "the event after it")
+    assert [event["seq"] for event in receiver.events] == [1, 3]
+    page = await link.call(keeping.DeadLetters(), keeping.DeadLetterPage)
+    assert [(one.seq, one.why) for one in page.letters] == [(2, "status 500")]
+    receiver.status = lambda event: 200
+    letter = page.letters[0]
+    again = keeping.Redeliver(
+        endpoint_id=letter.endpoint_id, session_id=letter.session_id, seq=letter.seq
+    )
+    await link.call(again, cluster.Done)
+    await until(lambda: len(receiver.events) == 3, "the dead letter")
+
+    async def left() -> int:
+        page = await link.call(keeping.DeadLetters(), keeping.DeadLetterPage)
+        return len(page.letters)
+
+    while await left():
+        pass
+    with pytest.raises(NotFound):
+        await link.call(again, cluster.Done)
+
+
+async def test_accounts_without_an_endpoint_do_not_fill_the_outbox(
+    town: Town, receiver: Receiver
+) -> None:
+    await sessions(town, 2)
+    link = await keeper_link(town)
+    await link.call(keeping.OutboxSkip(accounts=["other"]), cluster.Done)
+    take = keeping.OutboxTake(endpoint_id="new", account_id=ACCOUNT)
+    assert (await link.call(take, keeping.OutboxParcels)).parcels == []
+
+
+async def test_a_session_that_nobody_owns_is_ended_as_lost(bare_town: Town) -> None:
+    town = bare_town
+    await town.new_ledger(replace(POLICY, lost_after_ms=200))
+    (actor,) = await sessions(town, 1)
+    gateway = await town.gateway()
+    assert actor.session_id is not None
+    await run_keeper(town)
+    await actor.die()
+    with pytest.raises(Conflict):
+        await gateway.open("eng-0")
+    town.clock.ms += 201
+
+    async def phase() -> SessionPhase:
+        assert actor.session_id is not None
+        return (await gateway.record(actor.session_id)).phase
+
+    while await phase() is not SessionPhase.ENDED:
+        pass
+    record = await gateway.record(actor.session_id)
+    assert record.end_reason is EndReason.LOST
+    assert [one.type for one in record.events] == ["session.started", "session.ended"]
+    await town.actor()
+    await gateway.open("eng-0")
+
+
+async def test_a_session_with_an_actor_is_not_lost(town: Town) -> None:
+    (actor,) = await sessions(town, 1)
+    link = await keeper_link(town)
+    town.clock.ms += 10_000_000
+    found = await link.call(keeping.Reconcile(), keeping.Reconciled)
+    assert found.ended == []
+    await actor.append(entry(2))
+
+
+async def test_records_are_deleted_when_their_time_is_over(town: Town) -> None:
+    old, kept = await sessions(town, 2)
+    gateway = await town.gateway()
+    assert old.session_id is not None
+    assert kept.session_id is not None
+    await old.append(entry(2, "session.ended", reason="ended_by_agent"))
+    await run_keeper(town, policy=replace(QUICK, retention_days={ACCOUNT: 1}))
+    town.clock.ms = 1_002 + 24 * 3_600_000 + 1
+
+    async def is_there(session_id: str) -> bool:
+        try:
+            await gateway.record(session_id)
+        except SwitchboardError:
+            return False
+        return True
+
+    while await is_there(old.session_id):
+        pass
+    assert await is_there(kept.session_id)
+
+
+async def test_only_the_keeper_may_keep(town: Town) -> None:
+    gateway = await town.gateway()
+    with pytest.raises(SwitchboardError, match="may not"):
+        await gateway.link.call(keeping.Reconcile(), keeping.Reconciled)
