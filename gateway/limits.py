@@ -18,14 +18,23 @@ class TokenBucket:
 
     def take(self, now: float) -> bool:
         """Take one token; False when there is none."""
-        if self._at is not None:
-            grown = self._tokens + (now - self._at) * self._per_s
-            self._tokens = grown if grown < self._burst else self._burst
-        self._at = now
+        self._refill(now)
         if self._tokens < 1.0:
             return False
         self._tokens -= 1.0
         return True
+
+    def reserve(self, now: float) -> float:
+        """Take one token, of the future if need be; return the seconds until it is there."""
+        self._refill(now)
+        self._tokens -= 1.0
+        return 0.0 if self._tokens >= 0.0 else -self._tokens / self._per_s
+
+    def _refill(self, now: float) -> None:
+        if self._at is not None:
+            grown = self._tokens + (now - self._at) * self._per_s
+            self._tokens = grown if grown < self._burst else self._burst
+        self._at = now
 
 
 class AddressLimits:

@@ -1,0 +1,125 @@
+"""What a gateway knows of one greeted widget, and what that makes it say to the cluster."""
+
+from __future__ import annotations
+
+from broker.errors import Conflict, ErrorCode
+from broker.ids import normal_id
+from broker.messages.client import ConnectionHello
+from broker.messages.cluster import (
+    Location,
+    PresencePut,
+    PresenceWatch,
+    Principal,
+    SessionOpen,
+    TrunkHello,
+    TrunkReady,
+)
+from broker.messages.parts import EngagementIds
+from broker.words import Mode, Role
+from gateway.greeting import Greeting, agent_key, waiting_keys
+from gateway.tokens import ResumePass
+
+
+class Standing:
+    """Who is connected, on which surface, at which engagement. Changes as the widget tells more."""
+
+    def __init__(self, connection_id: str, greeting: Greeting) -> None:
+        self.connection_id = connection_id
+        self.greeting = greeting
+        self.principal: Principal = greeting.principal
+        self.hello: ConnectionHello = greeting.hello
+        self.ids: EngagementIds | None = greeting.hello.engagement
+        self.visible = greeting.hello.visible
+
+    @property
+    def is_rung(self) -> bool:
+        """Whether this is somebody who waits, rather than an agent who starts."""
+        return self.principal.role in (Role.CONSUMER, Role.GUEST)
+
+    def is_ours(self, ids: EngagementIds) -> bool:
+        """Whether the engagement is of the account the token was for."""
+        return normal_id(ids.account_id) == self.principal.account_id
+
+    def presence(self) -> PresencePut | PresenceWatch | None:
+        """Build what the ledger is to know: who may be rung, or what an agent wants to watch."""
+        if self.ids is None:
+            return None
+        match self.principal.role:
+            case Role.CONSUMER:
+                keys = waiting_keys(self.ids)
+                if not keys:
+                    return None
+                return PresencePut(
+                    connection_id=self.connection_id,
+                    account_id=self.principal.account_id,
+                    keys=list(keys),
+                    surface=self.hello.surface,
+                    visible=self.visible,
+                    claim_hash=self.principal.claim_hash,
+                )
+            case Role.AGENT | Role.SUPERVISOR:
+                key = agent_key(self.ids)
+                if key is None:
+                    return None
+                return PresenceWatch(
+                    connection_id=self.connection_id,
+                    account_id=self.principal.account_id,
+                    key=key,
+                )
+            case Role.GUEST:
+                return None
+
+    def opening(self, mode: Mode) -> SessionOpen:
+        """Build the call that gives this agent's engagement a session.
+
+        Raises:
+            Conflict: the widget does not know its engagement.
+        """
+        key = agent_key(self.ids)
+        if key is None or self.ids is None:
+            raise Conflict(ErrorCode.NOT_IN_SESSION, "The widget knows no engagement to start on.")
+        return SessionOpen(
+            account_id=self.principal.account_id,
+            engagement_key=key,
+            ids=self.ids,
+            mode=mode,
+            owner=self.principal,
+        )
+
+    def trunk_hello(self, gateway_id: str, location: Location, last_seq: int | None) -> TrunkHello:
+        """Build the first words of this connection's trunk."""
+        return TrunkHello(
+            session_id=location.session_id,
+            epoch=location.epoch,
+            connection_id=self.connection_id,
+            gateway_id=gateway_id,
+            principal=self.principal,
+            surface=self.hello.surface,
+            visible=self.visible,
+            last_seq=last_seq,
+            engagement=self.ids,
+        )
+
+    def resume_pass(self, location: Location, ready: TrunkReady) -> ResumePass:
+        """Build what the widget may come back with."""
+        principal = self.principal.model_copy(update={"participant_id": ready.participant_id})
+        return ResumePass(
+            session_id=location.session_id,
+            epoch=ready.epoch,
+            host=location.host,
+            port=location.port,
+            engagement_key=location.engagement_key,
+            principal=principal,
+        )
+
+
+def resumed_location(resume: ResumePass) -> Location:
+    """Say where the session of a resume token was."""
+    return Location(
+        session_id=resume.session_id,
+        epoch=resume.epoch,
+        host=resume.host,
+        port=resume.port,
+        account_id=resume.principal.account_id,
+        engagement_key=resume.engagement_key,
+    )

@@ -1,0 +1,254 @@
+"""Does for a connection whatever must be awaited: attaching, moving, registering, opening."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from broker.errors import SwitchboardError, TooFast, Unavailable
+from broker.messages import encode
+from broker.messages.client import SessionStart
+from broker.messages.cluster import (
+    Location,
+    PresencePut,
+    PresenceState,
+    TrunkClose,
+    TrunkReady,
+)
+from broker.messages.facts import RequestDone, SessionMoved
+from gateway.attachment import attach
+from gateway.directory import Directory
+from gateway.metrics import Metrics
+from gateway.refusals import refused
+from gateway.settings import Settings
+from gateway.stages import UNATTACHED, Stage
+from gateway.standing import Standing
+from gateway.trunks import Trunk
+
+logger = logging.getLogger(__name__)
+
+REATTACH_PAUSE_S = 1.0
+"""Least time between leaving a session's trunk and dialling the same session again."""
+
+
+class Client(Protocol):
+    """The connection that a steward works for."""
+
+    @property
+    def stage(self) -> Stage: ...
+    @property
+    def standing(self) -> Standing | None: ...
+    def facts(self, **more: object) -> dict[str, object]: ...
+    def put(self, data: bytes) -> None: ...
+    def fail(self, error: Exception) -> None: ...
+    def attached(self, trunk: Trunk, ready: TrunkReady) -> None: ...
+    def on_presence(self, state: PresenceState) -> None: ...
+    def on_trunk_message(self, data: bytes) -> None: ...
+    def on_trunk_close(self, trunk: Trunk, end: TrunkClose) -> None: ...
+    def on_trunk_lost(self, trunk: Trunk) -> None: ...
+
+
+class Steward:
+    """One connection's errands, one at a time, the most urgent first.
+
+    Callbacks from trunk and ledger leave word here and never wait. A task exists only while there
+    is something to do. Its connection owns it and closes it.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        directory: Directory,
+        settings: Settings,
+        metrics: Metrics,
+        trunk_key: bytes,
+    ) -> None:
+        self._client = client
+        self._directory = directory
+        self._settings = settings
+        self._metrics = metrics
+        self._trunk_key = trunk_key
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        # What is to be done; each is taken when it is begun.
+        self._move_to: Location | None = None
+        self._start: SessionStart | None = None
+        self._offer: Location | None = None
+        self._registers = False
+        # What happened before, so as not to do it again.
+        self._left_epoch = 0
+        self._left_session: tuple[str, float] | None = None
+        self._refused_session: str | None = None
+
+    # Word that is left; none of these waits.
+
+    def wake(self, *, register: bool = False) -> None:
+        """Begin what there is to do, once the connection has been greeted."""
+        self._registers = self._registers or register
+        if self._task is None and self._client.stage not in (Stage.GREETING, Stage.CLOSED):
+            self._task = self._loop.create_task(self._work())
+
+    def start(self, message: SessionStart) -> bool:
+        """Open a session; False when one is being opened."""
+        if self._start is not None:
+            return False
+        self._start = message
+        self.wake()
+        return True
+
+    def offer(self, location: Location) -> None:
+        """A session exists for this connection."""
+        if location.session_id != self._refused_session:
+            self._offer = location
+            self.wake()
+
+    def move(self, trunk: Trunk, location: Location) -> None:
+        """The trunk is broken, or its actor not the session's any more: go to the next."""
+        self._left_epoch = trunk.location.epoch
+        self._move_to = location
+        self.wake()
+
+    def refused(self, session_id: str) -> None:
+        """This session does not want this connection: do not ask it again."""
+        self._refused_session = session_id
+
+    def rest(self, trunk: Trunk) -> None:
+        """The actor sent the connection back to where it was before the session."""
+        self._left_session = (trunk.location.session_id, self._loop.time())
+        self.wake(register=True)
+
+    def on_engagement_changed(self) -> None:
+        """The widget stands at another engagement: old refusals do not count."""
+        self._refused_session = None
+        self.wake(register=True)
+
+    async def close(self) -> None:
+        """Stop in mid-errand; harmless when there is none."""
+        task = self._task
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+
+    # Errands.
+
+    async def dial(
+        self, location: Location, last_seq: int | None, *, is_dead: bool = False
+    ) -> tuple[Trunk, TrunkReady]:
+        """Attach to a session wherever it is now; errors as `gateway.attachment.attach`."""
+        return await attach(
+            self._dial_once,
+            self._directory,
+            self._settings.limits,
+            location,
+            last_seq=last_seq,
+            is_dead=is_dead,
+        )
+
+    async def register(self) -> PresenceState | None:
+        """Tell the ledger what this connection can be rung by, or wants to watch.
+
+        Without the ledger it is told later: the directory remembers.
+
+        Raises:
+            TooFast: too many wait already.
+        """
+        standing = self._client.standing
+        said = None if standing is None else standing.presence()
+        if said is None:
+            return None
+        try:
+            if isinstance(said, PresencePut):
+                return await self._directory.put_presence(said)
+            try:
+                return await self._directory.watch_presence(said)
+            except TooFast:
+                # An agent who is not told of the consumer's reach can work all the same.
+                logger.warning("presence not watched", extra=self._client.facts())
+        except Unavailable:
+            logger.warning("presence not registered", extra=self._client.facts())
+        return None
+
+    async def _work(self) -> None:
+        try:
+            while self._client.stage is not Stage.CLOSED and await self._work_once():
+                pass
+        except Exception as error:
+            self._client.fail(error)
+        finally:
+            self._task = None
+
+    async def _work_once(self) -> bool:
+        """Do the most urgent errand; False when there is none."""
+        if self._move_to is not None:
+            location, self._move_to = self._move_to, None
+            await self._move(location)
+        elif self._start is not None:
+            await self._open(self._start)
+        elif self._offer is not None:
+            location, self._offer = self._offer, None
+            await self._take(location)
+        elif self._registers:
+            self._registers = False
+            state = await self.register()
+            if state is not None:
+                self._client.on_presence(state)
+        else:
+            return False
+        return True
+
+    async def _move(self, location: Location) -> None:
+        began = self._loop.time()
+        # The place that was just left is not tried again before the ledger has named it.
+        is_dead = location.epoch == self._left_epoch
+        trunk, ready = await self.dial(location, None, is_dead=is_dead)
+        self._metrics.moves.inc()
+        self._metrics.last_move_seconds.set(self._loop.time() - began)
+        if ready.epoch != self._left_epoch:
+            self._client.put(encode(SessionMoved(epoch=ready.epoch)))
+        self._client.attached(trunk, ready)
+
+    async def _open(self, message: SessionStart) -> None:
+        standing = self._client.standing
+        assert standing is not None
+        try:
+            location = await self._directory.open_session(standing.opening(message.mode))
+        except SwitchboardError as error:
+            self._client.put(refused(error, message.id))
+        else:
+            self._client.put(encode(RequestDone(reply_to=message.id)))
+            self._offer, self._left_session, self._refused_session = location, None, None
+        finally:
+            self._start = None
+
+    async def _take(self, location: Location) -> None:
+        if self._client.stage not in UNATTACHED:
+            return
+        if self._left_session is not None and self._left_session[0] == location.session_id:
+            # The actor has just sent us back to waiting: dialling at once could spin.
+            pause = self._left_session[1] + REATTACH_PAUSE_S - self._loop.time()
+            await asyncio.sleep(max(0.0, pause))
+        try:
+            trunk, ready = await self.dial(location, None)
+        except Unavailable:
+            logger.warning("session offered and away", extra=self._client.facts())
+        except SwitchboardError as error:
+            self.refused(location.session_id)
+            logger.info("not attached", extra=self._client.facts(code=str(error.code)))
+        else:
+            self._client.attached(trunk, ready)
+
+    async def _dial_once(
+        self, location: Location, last_seq: int | None
+    ) -> tuple[Trunk, TrunkReady]:
+        standing = self._client.standing
+        assert standing is not None
+        trunk = Trunk(
+            location,
+            on_message=self._client.on_trunk_message,
+            on_close=self._client.on_trunk_close,
+            on_lost=self._client.on_trunk_lost,
+        )
+        hello = standing.trunk_hello(self._settings.gateway_id, location, last_seq)
+        ready = await trunk.dial(self._trunk_key, hello, self._settings.limits.dial_timeout_s)
+        return trunk, ready
