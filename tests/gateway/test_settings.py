@@ -1,0 +1,102 @@
+"""Settings and accounts: what cannot work is refused in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import accounts
+from gateway.accounts import AgentLogin, BadAccounts, hash_key, load_accounts, read_accounts
+from gateway.settings import BadSettings, DemoHost, DemoSettings, Settings
+
+SECRET = bytes(32)
+EXAMPLE = Path(accounts.__file__).with_name("accounts.example.toml")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["video.example.com", "ftp://x", "https://", "https://x/path", "https://x?y", "https://x/"],
+)
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    with pytest.raises(BadSettings, match="is no origin"):
+        Settings(origin=origin, secret=SECRET)
+
+
+@pytest.mark.parametrize("origin", ["http://192.0.2.1:8787", "https://demo.example.com"])
+def test_a_demo_that_others_can_reach_is_refused(origin: str) -> None:
+    with pytest.raises(BadSettings, match="loopback only"):
+        Settings(origin=origin, secret=SECRET, demo=DemoHost(origin="http://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"bind": "0.0.0.0"}, "loopback"),
+        ({"gateway_port": 70_000}, "no port"),
+        ({"gateway_port": 9, "host_port": 9}, "two ports"),
+        ({"standbys": 0}, "at least one standby"),
+    ],
+)
+def test_a_demo_that_cannot_work_is_refused(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadSettings, match=sentence):
+        DemoSettings(**fields)
+
+
+def test_secrets_do_not_stand_in_a_settings_text() -> None:
+    secret = b"do not print me, whoever you are"
+    assert "print" not in repr(Settings(origin="https://x", secret=secret))
+
+
+def test_the_example_can_be_loaded() -> None:
+    (account,) = load_accounts(EXAMPLE).values()
+    assert account.agent_login is AgentLogin.TOKEN_URL
+    assert account.frame_ancestors[0] == "https://*.liveperson.net"
+
+
+BASE = {"agent_login": "enrolment"}
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ({}, "tables only"),
+        ({"accounts": {}, "more": 1}, "tables only"),
+        ({"accounts": {"a": 1}}, "must be a table"),
+        ({"accounts": {"a": {**BASE, "colour": 1}}}, "unknown field colour"),
+        ({"accounts": {"a": {"agent_login": "magic"}}}, "magic"),
+        ({"accounts": {"a": {"agent_login": "demo"}}}, "demo mode only"),
+        ({"accounts": {"a": {"agent_login": "token_url"}}}, "needs token_url"),
+        ({"accounts": {"a": {"agent_login": "liveperson"}}}, "needs a liveperson table"),
+        ({"accounts": {"a": {**BASE, "liveperson": {"issuer": "x"}}}}, "incomplete"),
+        ({"accounts": {"a": {**BASE, "frame_ancestors": "x"}}}, "list of origins"),
+        ({"accounts": {"a": {**BASE, "frame_ancestors": ["x; script-src *"]}}}, "no origin"),
+        ({"accounts": {"a": {**BASE, "api_keys": [{"key_id": "k"}]}}}, "key_id and hash"),
+        (
+            {"accounts": {"a": {**BASE, "api_keys": [{"key_id": "k", "hash": "short"}]}}},
+            "64 hexadecimal",
+        ),
+    ],
+)
+def test_accounts_that_cannot_work_are_refused(document: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadAccounts, match=sentence):
+        read_accounts(document)
+
+
+def test_a_missing_or_broken_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadAccounts, match="cannot be read"):
+        load_accounts(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[accounts")
+    with pytest.raises(BadAccounts, match="is not TOML"):
+        load_accounts(broken)
+
+
+def test_two_keys_hold_during_a_rotation() -> None:
+    keys = [f"swk_{name}_{name * 32}" for name in ("a", "b")]
+    listed = [{"key_id": key[4], "hash": hash_key(key)} for key in keys]
+    account = read_accounts({"accounts": {"x": {**BASE, "api_keys": listed}}})["x"]
+    found = [account.find_key(key) for key in keys]
+    assert [key.key_id for key in found if key is not None] == ["a", "b"]
+    assert account.find_key("swk_a_" + "z" * 32) is None
