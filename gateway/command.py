@@ -50,6 +50,15 @@ def demo(
         Path | None, typer.Option(help="Where records are kept.", show_default=False)
     ] = None,
     standbys: Annotated[int, typer.Option(help="Session actors kept ready.")] = 2,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            metavar="NAME=VALUE",
+            help="A session policy value, such as invitation_ms=20000; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False,
 ) -> None:
     """Run everything on this machine and print one address to open."""
@@ -63,6 +72,7 @@ def demo(
             data_dir=data_dir,
             standbys=standbys,
             verbose=verbose,
+            policy=tuple(policy_value(each) for each in policy or ()),
         )
         from gateway import logs
         from gateway.ray_environment import private_folder
@@ -159,6 +169,15 @@ def fail(sentence: str, status: int = NOTHING_THERE) -> NoReturn:
     """Say what went wrong in one sentence, and exit."""
     typer.echo(sentence, err=True)
     raise typer.Exit(status)
+
+
+def policy_value(text: str) -> tuple[str, object]:
+    """Read NAME=VALUE, the value as JSON."""
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        fail(f"--policy {text} is not NAME=VALUE with a number, true or false.", BAD_SETTING)
 
 
 def http(gateway: str, key: str | None = None) -> httpx.Client:

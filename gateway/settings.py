@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from broker.keys import MIN_SECRET_BYTES
+from broker.policy import Policy
 from gateway.accounts import Account
 
 AGENT_SDK = "https://lpcdn.lpsnmedia.net/webagent/client-SDK.min.js"
@@ -155,8 +156,14 @@ class DemoSettings:
     ray_address: str | None = None
     """An existing Ray to join; `None` starts a private local one."""
     verbose: bool = False
+    policy: tuple[tuple[str, object], ...] = ()
+    """Session policy values that differ from the defaults of `broker.policy.Policy`."""
 
     def __post_init__(self) -> None:
+        try:
+            Policy.from_mapping(dict(self.policy))
+        except ValueError as error:
+            raise BadSettings(str(error)) from error
         if not is_loopback(self.bind):
             raise BadSettings(
                 f"Demo mode mints tokens for anybody, so it binds loopback addresses only, "

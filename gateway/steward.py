@@ -29,7 +29,7 @@ from gateway.trunks import Trunk
 logger = logging.getLogger(__name__)
 
 REATTACH_PAUSE_S = 1.0
-"""Least time between leaving a session's trunk and dialling the same session again."""
+"""Least time between attaching to a session and attaching to the same one again."""
 
 
 class Client(Protocol):
@@ -78,7 +78,8 @@ class Steward:
         self._registers = False
         # What happened before, so as not to do it again.
         self._left_epoch = 0
-        self._left_session: tuple[str, float] | None = None
+        self._attached_at = 0.0
+        self._left_session: str | None = None
         self._refused_session: str | None = None
 
     # Word that is left; none of these waits.
@@ -115,7 +116,7 @@ class Steward:
 
     def rest(self, trunk: Trunk) -> None:
         """The actor sent the connection back to where it was before the session."""
-        self._left_session = (trunk.location.session_id, self._loop.time())
+        self._left_session = trunk.location.session_id
         self.wake(register=True)
 
     def on_engagement_changed(self) -> None:
@@ -224,10 +225,11 @@ class Steward:
     async def _take(self, location: Location) -> None:
         if self._client.stage not in UNATTACHED:
             return
-        if self._left_session is not None and self._left_session[0] == location.session_id:
-            # The actor has just sent us back to waiting: dialling at once could spin.
-            pause = self._left_session[1] + REATTACH_PAUSE_S - self._loop.time()
+        if self._left_session == location.session_id:
+            # An actor that sends us back again and again must not make us spin.
+            pause = self._attached_at + REATTACH_PAUSE_S - self._loop.time()
             await asyncio.sleep(max(0.0, pause))
+        self._attached_at = self._loop.time()
         try:
             trunk, ready = await self.dial(location, None)
         except Unavailable:

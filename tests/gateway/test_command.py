@@ -34,6 +34,9 @@ def test_help_imports_nothing_heavy() -> None:
     [
         (["demo", "--bind", "0.0.0.0"], "loopback"),
         (["demo", "--gateway-port", "5", "--host-port", "5"], "two ports"),
+        (["demo", "--policy", "shoe=1"], "no value named 'shoe'"),
+        (["demo", "--policy", "longest_ms=long"], "not NAME=VALUE"),
+        (["demo", "--policy", "longest_ms=true"], "must be of type int"),
         (["status", "--gateway", "http://127.0.0.1:9"], "No gateway answers"),
         (["sessions", "--gateway", "http://127.0.0.1:9", "--api-key", "k"], "No gateway answers"),
         (["api-key", "acc", "--key-id", "not good"], "letters and digits"),
