@@ -17,13 +17,21 @@ from benchmarks.compare import changes, load
 from benchmarks.report import print_changes, print_result
 from benchmarks.result import FORMAT, ScenarioResult
 from benchmarks.scenario import Scenario
+from benchmarks.scenarios.capacity import Capacity
 from benchmarks.scenarios.fanout import Fanout
 from benchmarks.scenarios.lifecycle import Lifecycle
 from benchmarks.scenarios.memory import Memory
 from benchmarks.scenarios.signaling import Signaling
 from benchmarks.scenarios.storm import Storm
 
-SCENARIOS: tuple[Scenario, ...] = (Signaling(), Fanout(), Lifecycle(), Memory(), Storm())
+SCENARIOS: tuple[Scenario, ...] = (
+    Signaling(),
+    Fanout(),
+    Lifecycle(),
+    Memory(),
+    Storm(),
+    Capacity(),
+)
 NOISY = 3
 """Exit status of a run that could not tell. A missed target is a finding and no failure."""
 

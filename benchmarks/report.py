@@ -25,7 +25,8 @@ def print_result(console: Console, result: ScenarioResult) -> None:
     table = Table("target", "value", "reference", "ratio (quartiles)", "wanted", "")
     for target in result.targets:
         table.add_row(*row_of(target))
-    console.print(table)
+    if result.targets:
+        console.print(table)
 
 
 def latencies(console: Console, result: ScenarioResult) -> None:

@@ -1,0 +1,155 @@
+"""How many machines a contact centre needs: costs measured here, traffic simulated."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+from dataclasses import dataclass
+
+from benchmarks.result import ScenarioResult
+from benchmarks.rounds import Bench, Plan
+from benchmarks.sampler import processor_seconds
+from benchmarks.scenario import Progress, parameters
+from benchmarks.scenarios.memory import megabytes
+from benchmarks.simulation import Outcome, Supply, Traffic, fewest_standbys
+from benchmarks.subject import Subject
+
+AUDIO_PACKETS_S = 50
+VIDEO_PACKETS_S = 130
+"""Of one camera at about 1.2 Mbit/s."""
+REQUESTS_S = 60.0
+BUSY_AT_MOST = 0.7
+"""Of a machine's processors and memory that sessions may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What one session actor takes of a machine."""
+
+    start_processor_s: float
+    """Also how long a start takes on a processor that has nothing else to do."""
+    memory_mb: float
+    request_ms: float
+    """Processor time of one request and its reply, over all server processes."""
+
+
+class Capacity:
+    """Measures what a session costs, then finds pool and machines for a traffic."""
+
+    name = "capacity"
+    summary = "machines and standbys for a traffic, from measured costs and a simulation"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--sessions-per-hour", type=float, default=1200.0, help="in the busiest hour")
+        add("--minutes", type=float, default=8.0, help="mean length of a session")
+        add("--size", type=float, default=2.2, help="mean number of participants")
+        add("--processors", type=int, default=8, help="of one machine")
+        add("--memory-gb", type=float, default=32.0, help="of one machine")
+        add("--starts-at-once", type=int, default=2, help="of the pool")
+        add("--waiting-share", type=float, default=0.01, help="calls that may have to wait")
+        add("--packet-us", type=float, default=15.0, help="processor time of a forwarded packet")
+        add("--hours", type=float, default=20.0, help="simulated")
+        add("--seed", type=int, default=1)
+
+    def short(self) -> list[str]:
+        return ["--hours", "4"]
+
+    async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
+        result = ScenarioResult(self.name, self.summary, parameters(options))
+        async with Bench.open() as bench:
+            progress("measuring what a session costs", 0.0)
+            costs = await measured(bench, result)
+        progress("simulating", 0.7)
+        plan(result, costs, options)
+        return result
+
+
+async def measured(bench: Bench, result: ScenarioResult) -> Costs:
+    """Measure starting, weight and requests on this machine."""
+    began = time.monotonic()
+    alone = await Subject.open(bench, None, standbys=1)
+    first = time.monotonic() - began
+    side = await bench.side(
+        "switchboard", "request", alone.origin, alone.servers, sessions=1, size=2
+    )
+    await alone.until_standing(2)
+    actors = alone.actors()
+    rounds = [await bench.round(side, n, Plan(1, 3.0, 1.0, REQUESTS_S)) for n in range(2)]
+    result.measurements += rounds
+    costs = Costs(
+        start_processor_s=min(processor_seconds(actor) for actor in actors),
+        memory_mb=megabytes(actors),
+        request_ms=statistics.median(
+            m.processor_share * m.seconds * 1e3 / max(m.sent, 1) for m in rounds
+        ),
+    )
+    result.facts["first start of everything, s"] = round(first, 1)
+    result.facts["processor time of one start, s"] = round(costs.start_processor_s, 2)
+    result.facts["memory of one session actor, MB"] = round(costs.memory_mb, 1)
+    result.facts["processor time of one request, ms"] = round(costs.request_ms, 3)
+    return costs
+
+
+def plan(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> None:
+    """Simulate and put the needs into the result's facts."""
+    traffic = Traffic(options.sessions_per_hour, options.minutes)
+    room = math.floor(options.memory_gb * 1024 * BUSY_AT_MOST / costs.memory_mb)
+    erlangs = options.sessions_per_hour * options.minutes / 60
+    supply = Supply(
+        standbys=1,
+        start_seconds=costs.start_processor_s,
+        starts_at_once=options.starts_at_once,
+        members=max(64, math.ceil(erlangs * 4)),
+    )
+    try:
+        standbys, outcome = fewest_standbys(
+            traffic,
+            supply,
+            waiting_share=options.waiting_share,
+            hours=options.hours,
+            seed=options.seed,
+        )
+    except ValueError as error:
+        result.facts["no pool is large enough"] = str(error)
+        return
+    say(result, outcome, standbys, traffic, costs)
+    per_session = session_processors(options.size, options.packet_us)
+    starting = options.sessions_per_hour / 3600 * costs.start_processor_s
+    by_processor = (outcome.peak_sessions * per_session + starting) / (
+        options.processors * BUSY_AT_MOST
+    )
+    by_memory = (outcome.peak_sessions + standbys) / room
+    result.facts["processors of one session"] = round(per_session, 3)
+    result.facts["processors that starting takes"] = round(starting, 2)
+    result.facts["machines by processors"] = round(by_processor, 2)
+    result.facts["machines by memory"] = round(by_memory, 2)
+    machines = math.ceil(max(by_processor, by_memory))
+    result.facts["machines"] = machines
+    result.facts["machines, when one of them may be lost"] = machines + 1
+    reserve = math.ceil(outcome.peak_sessions / (machines + 1))
+    result.facts["reserve for the loss of one machine"] = reserve
+
+
+def say(
+    result: ScenarioResult, outcome: Outcome, standbys: int, traffic: Traffic, costs: Costs
+) -> None:
+    result.facts["standbys"] = standbys
+    result.facts["calls that wait, share"] = round(outcome.waited_share, 4)
+    result.facts["calls refused, share"] = round(outcome.refused / max(outcome.openings, 1), 5)
+    result.facts["p99.9 of the wait, s"] = round(outcome.wait(99.9), 2)
+    result.facts["sessions at once, peak"] = outcome.peak_sessions
+    result.facts["sessions at once, mean"] = round(
+        traffic.sessions_per_hour * traffic.minutes / 60, 1
+    )
+
+
+def session_processors(size: float, packet_us: float) -> float:
+    """Return the processors that forwarding for one session of this size keeps busy.
+
+    Everybody sends one camera and one microphone, and everybody else gets both.
+    """
+    forwarded = size * (size - 1) * (AUDIO_PACKETS_S + VIDEO_PACKETS_S)
+    return forwarded * packet_us / 1e6
