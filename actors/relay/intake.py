@@ -25,7 +25,7 @@ from .rtp import (
     extension,
     text_extension,
 )
-from .transport_feedback import ArrivalLog
+from .transport_feedback import ArrivalLog, arrivals_in
 
 if TYPE_CHECKING:
     from .publication import Publication
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _MOST_RTCP_SENDERS = 64
 _MOST_REQUESTS = 1000
 """Packets one subscriber may ask for again, per second."""
+_MOST_FEEDBACKS = 50
+"""Transport-wide feedback messages looked at per second; browsers send about ten."""
 _SILENT = 127
 
 
@@ -81,6 +83,7 @@ class Intake:
         self._counted = 0
         self._level = 0
         self._requests = Allowance(_MOST_REQUESTS)
+        self._feedbacks = Allowance(_MOST_FEEDBACKS)
         self._rtcp_senders: set[int] = set()
 
     def keyed(self, inbound: Srtp) -> None:
@@ -277,6 +280,14 @@ class Intake:
                 self._key_frame_wanted(int.from_bytes(body[8:12], "big"), now)
             case rtcp.RTPFB if part.form == rtcp.NACK:
                 self._missed(body, now)
+            case rtcp.RTPFB if part.form == rtcp.TRANSPORT_CC:
+                if self._feedbacks.has_any(now):
+                    self._feedbacks.spend()
+                    self.transport.estimate.feedback(arrivals_in(body), now)
+            case rtcp.PSFB if part.form == rtcp.APPLICATION:
+                bitrate = rtcp.remb_of(body)
+                if bitrate is not None:
+                    self.transport.estimate.remb(bitrate, now)
             case _:
                 return
 
@@ -296,6 +307,8 @@ class Intake:
             if slot is None:
                 continue
             slot.fraction_lost = report.fraction_lost
+            if slot.video and slot.layer is not None:
+                self.transport.estimate.reported_loss(report.fraction_lost / 256, now)
             if report.last_sender_report:
                 arrival = rtcp.ntp_of(now + self.transport.owner.epoch) >> 16 & 0xFFFFFFFF
                 trip = arrival - report.last_sender_report - report.delay & 0xFFFFFFFF

@@ -9,7 +9,7 @@ from .h264 import starts_key_frame
 from .missing import Missing
 from .rtcp import Report, SenderInfo, seconds_of
 from .rtp import unwrap
-from .vp8 import Vp8, parse_vp8
+from .vp8 import Vp8, frame_height, parse_vp8
 
 if TYPE_CHECKING:
     from .publication import Publication
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _HISTORY = 512
 _HISTORY_MASK = _HISTORY - 1
 _HISTORY_SECONDS = 1.0
+_INACTIVE = 0.7
+"""Seconds without a picture after which a layer counts as turned off."""
+_MEASURE_INTERVAL = 0.5
 
 
 class Kept(NamedTuple):
@@ -40,9 +43,13 @@ class Layer:
 
     __slots__ = (
         "_expected_before",
+        "_measured",
+        "_octets_before",
         "_received_before",
         "base",
+        "bitrate",
         "codec",
+        "height",
         "highest",
         "history",
         "jitter",
@@ -88,6 +95,12 @@ class Layer:
         self.missing: Missing | None = Missing() if "nack" in codec.feedback else None
         self.loss = 0.0
         """Fraction lost on the way in, over the last report interval."""
+        self.height = 0
+        """Pixels, as the last key frame said; 0 while unknown (H.264 is not looked into)."""
+        self.bitrate = 0.0
+        """Measured, in bits per second of payload."""
+        self._measured = 0.0
+        self._octets_before = 0
         self.jitter = 0.0
         self.transit = 0.0
         self.last_timestamp = 0
@@ -186,6 +199,8 @@ class Layer:
             begins = starts_key_frame(data, start, end)
         if begins and name is not CodecName.OPUS:
             self.keys_seen += 1
+            if vp8 is not None:
+                self.height = frame_height(data, start, end, vp8) or self.height
             self.key_wanted = False
         if begins and not self.publication.open:
             self.publication.transport.owner.ready_to_take_over(self.publication, now)
@@ -198,7 +213,7 @@ class Layer:
             self.publication.loudness.heard(audio_level, now)
         payload = data[start:end]
         for slot in self.slots:
-            slot.forward(sequence, timestamp, marker, payload, vp8, audio_level)
+            slot.forward(sequence, timestamp, marker, payload, vp8, audio_level, now)
         if self.history and self.slots:
             self.history[sequence & _HISTORY_MASK] = Kept(
                 sequence, timestamp, marker, bytes(payload), vp8, now
@@ -258,6 +273,34 @@ class Layer:
         self.report_compact = info.ntp >> 16 & 0xFFFFFFFF
         self.report_arrival = now
         self.publication.transport.clock_reported(self.report_ntp, now)
+
+    def active(self, now: float) -> bool:
+        """Whether packets of this layer come; a sender may turn layers off at any time."""
+        return self.base >= 0 and now - self.last_arrival < _INACTIVE
+
+    def measure(self, now: float) -> None:
+        """Update the bit rate; call it a few times a second."""
+        elapsed = now - self._measured
+        if elapsed >= _MEASURE_INTERVAL:
+            rate = 8 * (self.octets - self._octets_before) / elapsed
+            self._octets_before = self.octets
+            self._measured = now
+            if self.active(now):
+                self.bitrate = rate if not self.bitrate else 0.7 * self.bitrate + 0.3 * rate
+
+    def moment_of(self, timestamp: int) -> float | None:
+        """Return the publisher's wall-clock time of an RTP time stamp, by its sender report."""
+        if self.report_ntp is None:
+            return None
+        ticks = (timestamp - self.report_timestamp + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+        return self.report_ntp + ticks / self.codec.clock_rate
+
+    def timestamp_of(self, moment: float) -> int | None:
+        """Return this layer's RTP time stamp for a wall-clock time of the publisher."""
+        if self.report_ntp is None:
+            return None
+        ticks = round((moment - self.report_ntp) * self.codec.clock_rate)
+        return self.report_timestamp + ticks & 0xFFFFFFFF
 
     def timestamp_at(self, now: float) -> int:
         """Return this layer's RTP time at `now`, by sender reports, else by arrival."""

@@ -13,9 +13,13 @@ from .codec import Codec, accepted_codecs
 from .listener import SeatKind
 from .offer import Offer, OfferedSection, refusal
 from .publication import Publication
+from .rtp import MID_URI, RID_URI
 from .slot import Slot
 from .terms import OfferLayout, PublishSource
 from .transport import Transport
+
+_RID_EXTENSIONS = {MID_URI, RID_URI}
+"""Without them layers cannot be told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,10 @@ def _apply(
     if not section.codecs:
         return AnsweredSection(offered)
     if section.source is not None:
-        answer = AnsweredSection(offered, section.codecs)
+        rids: tuple[str, ...] = ()
+        if section.source is PublishSource.CAMERA and _RID_EXTENSIONS <= offered.extensions.keys():
+            rids = tuple(offered.rids[: transport.config.max_layers])
+        answer = AnsweredSection(offered, section.codecs, rids=rids)
         publication = transport.publications.get(offered.mid)
         if publication is None:
             publication = Publication(transport, offered.mid, section.source)

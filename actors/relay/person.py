@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .listener import SeatKind
 from .publication import Publication
 from .quality import Measured, QualityWatch
 from .terms import MediaRights, PublishSource
@@ -26,7 +27,7 @@ class Person:
         self.following: Transport | None = None
         """A newer transport that takes over at its first key frame."""
         self.quality = QualityWatch()
-        self.view: dict[tuple[str, int], tuple[int, int] | None] = {}
+        self.view: dict[tuple[SeatKind, int], tuple[int, int] | None] = {}
         """(seat kind, index) → displayed size in pixels; None where hidden."""
 
     def transports(self) -> list[Transport]:

@@ -19,6 +19,7 @@ class Publication:
 
     __slots__ = (
         "codecs",
+        "fewer_since",
         "layers",
         "loudness",
         "mid",
@@ -29,6 +30,7 @@ class Publication:
         "signalled",
         "source",
         "subscribers",
+        "told_rids",
         "transport",
     )
 
@@ -43,6 +45,9 @@ class Publication:
         self.layers: dict[str, Layer] = {}
         """RID → layer; without simulcast there is one, under the empty name."""
         self.subscribers: list[Slot] = []
+        self.told_rids: tuple[str, ...] = ()
+        """The layers the widget was told to send; at first it sends what it offered."""
+        self.fewer_since: float | None = None
         self.loudness = Loudness()
         self.signalled = False
         """Whether the offer named the SSRCs; then no other is accepted."""
@@ -55,7 +60,8 @@ class Publication:
 
     def negotiated(self, codecs: tuple[Codec, ...], rids: tuple[str, ...]) -> None:
         self.codecs = codecs
-        self.rids = rids
+        if rids != self.rids:
+            self.rids = self.told_rids = rids
         self.payload_types = {codec.payload_type: codec for codec in codecs}
         self.repair_payload_types = {
             codec.repair_payload_type: codec
@@ -63,10 +69,30 @@ class Publication:
             if codec.repair_payload_type is not None
         }
 
-    def layer_for(self, slot: Slot) -> Layer | None:
-        """Choose which layer a slot should show; None before the first packet."""
-        del slot
-        return next(reversed(self.layers.values()), None)
+    def ordered(self) -> list[Layer]:
+        """The layers from low to high: by picture height where key frames told it."""
+        places = {rid: place for place, rid in enumerate(self.rids)}
+        return sorted(
+            self.layers.values(), key=lambda layer: (layer.height, places.get(layer.rid, 0))
+        )
+
+    def layer_for(self, slot: Slot, now: float) -> Layer | None:
+        """Choose which layer a slot should show; None before the first packet.
+
+        The one that was chosen for it, or the next lower one that is being sent.
+        """
+        if not self.rids:
+            return self.layers.get("")
+        layers = self.ordered()
+        active = [layer for layer in layers if layer.active(now)]
+        if not active:
+            return slot.layer if slot.layer in layers else next(iter(layers), None)
+        wanted = self.layers.get(slot.wanted_rid) if slot.wanted_rid is not None else None
+        if wanted is None:
+            return active[0]
+        limit = layers.index(wanted)
+        fitting = [layer for layer in active if layers.index(layer) <= limit]
+        return fitting[-1] if fitting else active[0]
 
     def set_open(self, value: bool, now: float) -> None:
         """Start or stop passing packets on."""

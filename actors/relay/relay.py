@@ -21,6 +21,7 @@ from .config import RelayConfig
 from .ice import Credentials
 from .identity import Identity
 from .layer import Layer
+from .layers import choose_layers, needed_rids, simulcast_of
 from .listener import RelayListener, SeatKind, SeatUpdate, TransportState
 from .negotiation import apply_sections, plan_sections
 from .offer import Offer, parse_offer, refusal
@@ -41,6 +42,9 @@ log = logging.getLogger(__name__)
 _TICK = 0.05
 _SPEAKER_INTERVAL = 0.2
 _QUALITY_INTERVAL = 2.0
+_LAYER_INTERVAL = 0.25
+_FEWER_LAYERS_SECONDS = 2.0
+"""A layer nobody needs is turned off after this long, so that sizes may change freely."""
 _HANDOVER_SECONDS = 3.0
 """A newer transport that shows no key frame takes over after this long anyway."""
 
@@ -70,6 +74,7 @@ class Relay:
         self._speaker = SpeakerChoice()
         self._speaker_due = 0.0
         self._quality_due = 0.0
+        self._layers_due = 0.0
         self._names: dict[bytes, Name] = {}
         self._inbox = Buffer()
         self._outbox = Buffer()
@@ -487,6 +492,9 @@ class Relay:
         if now >= self._speaker_due:
             self._speaker_due = now + _SPEAKER_INTERVAL
             self._choose_speaker(now)
+        if now >= self._layers_due:
+            self._layers_due = now + _LAYER_INTERVAL
+            self._choose_layers(now)
         if now >= self._quality_due:
             self._quality_due = now + _QUALITY_INTERVAL
             self._grade(now)
@@ -503,6 +511,31 @@ class Relay:
         speaker = self._speaker.decide(voices, now)
         if speaker != before:
             self._tell(lambda: self._listener.speaker_changed(speaker))
+
+    def _choose_layers(self, now: float) -> None:
+        people = list(self.people.values())
+        for person in people:
+            choose_layers(person, now)
+        for person in people:
+            for publication in simulcast_of(person):
+                self._tell_layers(person, publication, now)
+
+    def _tell_layers(self, person: Person, publication: Publication, now: float) -> None:
+        """Tell the widget which layers are needed, at once for more and after a while for less."""
+        needed = needed_rids(publication, now)
+        if set(needed) == set(publication.told_rids):
+            publication.fewer_since = None
+            return
+        if set(needed) < set(publication.told_rids):
+            if publication.fewer_since is None:
+                publication.fewer_since = now
+            if now - publication.fewer_since < _FEWER_LAYERS_SECONDS:
+                return
+        publication.fewer_since = None
+        publication.told_rids = needed
+        self._tell(
+            lambda: self._listener.layers_wanted(person.participant_id, publication.source, needed)
+        )
 
     def _grade(self, now: float) -> None:
         for person in list(self.people.values()):

@@ -120,6 +120,16 @@ def nacked(body: memoryview) -> Iterator[int]:
             mask >>= 1
 
 
+def remb_of(body: memoryview) -> int | None:
+    """Read the bit rate of a REMB body (draft-alvestrand-rmcat-remb-03 §2.2)."""
+    if len(body) < 16 or bytes(body[8:12]) != b"REMB":
+        return None
+    exponent = body[13] >> 2
+    mantissa = (body[13] & 3) << 16 | body[14] << 8 | body[15]
+    # A larger exponent than any line has would be arithmetic for its own sake.
+    return mantissa << min(exponent, 24)
+
+
 def ntp_of(seconds: float) -> int:
     """Turn seconds since 1970 into a 64-bit NTP time."""
     whole = int(seconds)

@@ -11,11 +11,11 @@ from .codec import Codec, CodecName
 from .line import Line
 from .listener import SeatKind
 from .rtcp import SenderInfo, ntp_of
-from .rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI, unwrap
+from .rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI, ahead, unwrap
 from .vp8 import Vp8
 
 if TYPE_CHECKING:
-    from .layer import Layer
+    from .layer import Kept, Layer
     from .publication import Publication
     from .transport import Transport
 
@@ -69,6 +69,7 @@ class Slot:
         "target",
         "transport",
         "video",
+        "wanted_rid",
     )
 
     def __init__(
@@ -98,6 +99,8 @@ class Slot:
         self.publication: Publication | None = None
         self.target: Layer | None = None
         self.layer: Layer | None = None
+        self.wanted_rid: str | None = None
+        """The simulcast layer chosen for this slot; None before the first choice."""
         self.enabled = True
         """False while the subscriber may not or does not want to receive this."""
         self.packets = 0
@@ -165,6 +168,7 @@ class Slot:
         if self.publication is not None:
             self.publication.subscribers.remove(self)
         self.publication = publication
+        self.wanted_rid = None
         if publication is not None:
             publication.subscribers.append(self)
         self.retarget(now)
@@ -174,7 +178,7 @@ class Slot:
         publication = self.publication
         wanted: Layer | None = None
         if publication is not None and self.enabled and publication.open:
-            wanted = publication.layer_for(self)
+            wanted = publication.layer_for(self, now)
             if wanted is not None and wanted.codec.name not in self.codecs:
                 wanted = None
         if wanted is None:
@@ -207,6 +211,7 @@ class Slot:
         self, layer: Layer, sequence: int, timestamp: int, vp8: Vp8 | None, now: float
     ) -> None:
         """Let the packet at hand, the first of `layer`, continue the line."""
+        stamp = self._first_stamp(layer, timestamp, now)
         self.wait_for(None)
         self.detach()
         self.layer = layer
@@ -215,8 +220,27 @@ class Slot:
         self._payload_type = self._codec.payload_type
         picture, level = (vp8.picture, vp8.level) if vp8 is not None else (0, 0)
         self.resent.clear()
-        self.line.switch(sequence, timestamp, self.line.timestamp_at(now), picture, level)
+        self.line.switch(sequence, timestamp, stamp, picture, level)
         self.report_due = now
+
+    def _first_stamp(self, layer: Layer, timestamp: int, now: float) -> int:
+        """Return the outgoing time stamp of a new layer's first packet.
+
+        A new person continues at the relay's own time. Another layer of the same person is put
+        where the same picture of the old layer would stand, through both layers' sender reports.
+        """
+        old = self.layer
+        line = self.line
+        if old is not None and old.publication is layer.publication and line.sent:
+            moment = layer.moment_of(timestamp)
+            same = old.timestamp_of(moment) if moment is not None else None
+            if same is None:
+                same = old.timestamp_at(now)
+            stamp = same + line.timestamp_offset & 0xFFFFFFFF
+            if ahead(stamp, line.last_timestamp):
+                return stamp
+            return line.last_timestamp + 1 & 0xFFFFFFFF
+        return line.timestamp_at(now)
 
     def forward(
         self,
@@ -226,6 +250,7 @@ class Slot:
         payload: memoryview,
         vp8: Vp8 | None,
         audio_level: int,
+        now: float,
     ) -> None:
         """Send one packet on; never raises on what the network or the peer does.
 
@@ -249,6 +274,7 @@ class Slot:
         transport = self.transport
         view = self._view
         start = self._header_size
+        number = -1
         if self._elements == 2:
             number = transport.transport_sequence = transport.transport_sequence + 1 & 0xFFFF
             self._pack_into(
@@ -300,6 +326,8 @@ class Slot:
         else:
             transport.packets_sent += 1
             transport.octets_sent += size
+            if number >= 0:
+                transport.estimate.sent(number, size, now)
 
     def _write_header(
         self, view: memoryview, second: int, sequence: int, stamp: int, ssrc: int, level: int
@@ -371,11 +399,30 @@ class Slot:
             self.resent.clear()
         self.resent[out] = now
         self.repairs_sent += 1
+        self._send_again(kept, out, codec.repair_payload_type, now)
+
+    def probe(self, back: int, now: float) -> int:
+        """Repeat a recent packet to find out whether more gets through; returns its size.
+
+        `back` counts from the newest. A browser takes the repetition as RTX it did not need.
+        """
+        layer, codec = self.layer, self._codec
+        if layer is None or codec is None or codec.repair_payload_type is None:
+            return 0
+        kept = layer.kept(self.line.highest - back, now)
+        out = self.line.late_sequence_of(kept.sequence) if kept is not None else None
+        if kept is None or out is None:
+            return 0
+        self._send_again(kept, out, codec.repair_payload_type, now)
+        return len(kept.payload)
+
+    def _send_again(self, kept: Kept, out: int, payload_type: int, now: float) -> None:
+        """Write an RTX packet: the original's sequence before its payload (RFC 4588 §4)."""
         self.repair_sequence = self.repair_sequence + 1 & 0xFFFFFFFF
-        view = self.transport.outbox.view
+        view = self._view
         start = self._write_header(
             view,
-            kept.marker | codec.repair_payload_type,
+            kept.marker | payload_type,
             self.repair_sequence & 0xFFFF,
             kept.timestamp + self.line.timestamp_offset & 0xFFFFFFFF,
             self.repair_ssrc,
@@ -388,7 +435,7 @@ class Slot:
         view[start:size] = kept.payload
         if kept.vp8 is not None and kept.vp8.picture_bits:
             self._renumber(view, start, kept.vp8, newest=False)
-        self.transport.send_rtp(size)
+        self.transport.send_rtp(size, now, counted=self._elements == 2)
 
     def skip(self, sequence: int) -> None:
         self.line.skip(sequence)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from . import stun
 from .allowance import ByteBudget
 from .dtls import Dtls, DtlsState
+from .estimate import Estimate
 from .ice import Address, Credentials, IceLite
 from .intake import Intake
 from .listener import SeatKind, TransportState
@@ -34,6 +35,10 @@ log = logging.getLogger(__name__)
 
 _FIRST_ESTIMATE = 2_500_000
 """Bits per second assumed of a subscriber before it has reported anything."""
+_PROBE_LIMIT = 1.15
+_PROBING_LOSS = 0.05
+_MOST_PROBES = 20
+"""Packets in one tick."""
 _REPAIR_SHARE = 0.2
 _REPAIR_BURST = 24_000
 """Bytes of repairs at once: about one key frame."""
@@ -113,9 +118,13 @@ class Transport:
         """Packets libsrtp would not protect: repeats, or far too old."""
         self.reports_due = 0.0
         self.feedback_due = 0.0
-        self.estimate = _FIRST_ESTIMATE
-        """What this peer can receive, in bits per second."""
-        self._repairs = ByteBudget(_REPAIR_SHARE * self.estimate / 8, _REPAIR_BURST)
+        self.estimate = Estimate(_FIRST_ESTIMATE)
+        """What this peer can receive."""
+        self.starved = False
+        """Whether a higher layer is wanted than fits; only then the relay probes for more."""
+        self._octets_ticked = 0
+        self._ticked = now
+        self._repairs = ByteBudget(_REPAIR_SHARE * _FIRST_ESTIMATE / 8, _REPAIR_BURST)
         self._dtls = Dtls(identity.context, fingerprints)
         self._handshake_started: float | None = None
         self._dtls_address: Address | None = None
@@ -265,8 +274,11 @@ class Transport:
 
     # -- sending -------------------------------------------------------------------------------
 
-    def send_rtp(self, size: int) -> None:
-        """Protect and send the packet of `size` bytes in the outbox; `Slot.forward` has its own."""
+    def send_rtp(self, size: int, now: float, *, counted: bool) -> None:
+        """Protect and send the packet in the outbox; `Slot.forward` has its own.
+
+        `counted` says that it carries the present transport-wide number.
+        """
         path = self.ice.selected
         if path is None:
             return
@@ -276,6 +288,8 @@ class Transport:
         elif path.socket.send(self.outbox.view[:size], path.endpoint):
             self.packets_sent += 1
             self.octets_sent += size
+            if counted:
+                self.estimate.sent(self.transport_sequence, size, now)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Protect and send one compound (or reduced-size) RTCP packet."""
@@ -336,6 +350,9 @@ class Transport:
             for layer in publication.layers.values():
                 layer.repeat_key_request(now)
                 layer.ask_again(now)
+                layer.measure(now)
+        self._repairs.rate = _REPAIR_SHARE * self.estimate.bitrate / 8
+        self._probe(now)
         if now >= self.feedback_due:
             self.feedback_due = now + config.feedback_interval
             for message in self.intake.transport_feedback():
@@ -346,6 +363,22 @@ class Transport:
         for slot in self.slots_by_ssrc.values():
             if slot.layer is not None and now >= slot.report_due:
                 self._send_sender_report(slot, now)
+
+    def _probe(self, now: float) -> None:
+        """While a higher layer is wanted, fill up to a little more than the estimate with RTX."""
+        elapsed = min(0.2, now - self._ticked)
+        self._ticked = now
+        sent = self.octets_sent - self._octets_ticked
+        estimate = self.estimate
+        if self.starved and estimate.proved(now) and estimate.loss < _PROBING_LOSS:
+            room = _PROBE_LIMIT * estimate.bitrate / 8 * elapsed - sent
+            slots = [slot for slot in self.all_slots() if slot.video and slot.layer is not None]
+            back = 0
+            while room > 0 and slots and back < _MOST_PROBES:
+                size = slots[back % len(slots)].probe(back // len(slots), now)
+                room -= size
+                back += 1
+        self._octets_ticked = self.octets_sent
 
     def _tick_handshake(self, now: float) -> None:
         started = self._handshake_started

@@ -1,4 +1,4 @@
-"""Transport-wide feedback to a publisher: when each of its packets arrived.
+"""Transport-wide feedback: when each packet of a transport arrived. Writer and reader.
 
 draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1.
 """
@@ -6,6 +6,7 @@ draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from .rtcp import RTPFB, TRANSPORT_CC
 from .rtp import unwrap
@@ -137,3 +138,49 @@ def _chunks(statuses: list[int]) -> list[int]:
         chunks.append(chunk)
         position += 7
     return chunks
+
+
+def arrivals_in(body: memoryview) -> Iterator[tuple[int, float | None]]:
+    """Read a feedback body: (16-bit number, arrival in seconds or None if lost).
+
+    Arrival times count from an origin of the writer's own. Stops where the message does not fit;
+    the work is bounded by `_MOST_KEPT` statuses, whatever the message claims.
+    """
+    if len(body) < 16:
+        return
+    first, count, reference = struct.unpack_from("!HHI", body, 8)
+    ticks = (reference >> 8) * _REFERENCE_TICKS
+    if reference & 0x80000000:
+        ticks -= _REFERENCE_TICKS << 24
+    statuses: list[int] = []
+    position = 16
+    count = min(count, _MOST_KEPT)
+    while len(statuses) < count:
+        if position + 2 > len(body):
+            return
+        chunk = body[position] << 8 | body[position + 1]
+        position += 2
+        if not chunk & 0x8000:
+            statuses.extend([chunk >> 13 & 3] * min(chunk & 0x1FFF, count - len(statuses)))
+            if not chunk & 0x1FFF:
+                return
+        elif chunk & 0x4000:
+            statuses.extend(chunk >> shift & 3 for shift in range(12, -1, -2))
+        else:
+            statuses.extend(chunk >> shift & 1 for shift in range(13, -1, -1))
+    for offset in range(count):
+        status = statuses[offset]
+        number = first + offset & 0xFFFF
+        if status == _SMALL and position < len(body):
+            ticks += body[position]
+            position += 1
+        elif status == _LARGE and position + 1 < len(body):
+            (delta,) = struct.unpack_from("!h", body, position)
+            ticks += delta
+            position += 2
+        elif status == _NOT_RECEIVED:
+            yield number, None
+            continue
+        else:
+            return
+        yield number, ticks / _TICKS_PER_SECOND

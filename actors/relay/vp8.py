@@ -20,6 +20,8 @@ class Vp8(NamedTuple):
     level_position: int
     """Where TL0PICIDX lies; 0 when there is none."""
     level: int
+    size: int
+    """Bytes of the descriptor."""
 
 
 def parse_vp8(data: memoryview, start: int, end: int) -> Vp8 | None:
@@ -61,4 +63,24 @@ def parse_vp8(data: memoryview, start: int, end: int) -> Vp8 | None:
     starts_frame = first & 0x17 == 0x10
     # The frame header's first bit is P, 0 in a key frame (RFC 6386 §9.1).
     key = starts_frame and not data[position] & 0x01
-    return Vp8(starts_frame, key, picture_position, picture_bits, picture, level_position, level)
+    return Vp8(
+        starts_frame,
+        key,
+        picture_position,
+        picture_bits,
+        picture,
+        level_position,
+        level,
+        position - start,
+    )
+
+
+def frame_height(data: memoryview, start: int, end: int, vp8: Vp8) -> int:
+    """Return the height in pixels that a key frame's first packet tells (RFC 6386 §9.1), or 0."""
+    if not vp8.key:
+        return 0
+    # Three bytes of frame tag, the start code, then width and height with their scales.
+    position = start + vp8.size
+    if position + 10 > end or bytes(data[position + 3 : position + 6]) != b"\x9d\x01\x2a":
+        return 0
+    return (data[position + 9] << 8 | data[position + 8]) & 0x3FFF

@@ -1,0 +1,77 @@
+"""Which layer each slot of one subscriber shall show: displayed sizes against an estimate.
+
+Pure: from what is known to what is wanted. Everybody visible gets the lowest layer first; then
+the largest displays are raised, step by step, while the estimate allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_SHARE = 0.9
+"""Of the estimate; the rest is for audio bursts and repairs."""
+_MARGIN = 1.2
+"""A rise must fit this much better than what is shown already, or layers would flicker."""
+_LARGE_ENOUGH = 0.8
+"""A layer is large enough from this part of the displayed height on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """A layer as the choice sees it, lowest first in its list."""
+
+    rid: str
+    height: int
+    """Pixels; 0 while no key frame told."""
+    bitrate: float
+    """Measured, or what such a layer usually takes while it is off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One visible slot: the layers of what it shows, and how large it is displayed."""
+
+    layers: Sequence[LayerFacts]
+    height: int
+    """Displayed pixels; 0 when the widget has not said, which means as large as possible."""
+    shown: int
+    """Index of the layer it shows now; -1 for none."""
+
+
+def highest_useful(demand: Demand) -> int:
+    """Return the lowest layer that fills the display, or the highest there is."""
+    if demand.height:
+        for index, layer in enumerate(demand.layers):
+            if layer.height and layer.height >= _LARGE_ENOUGH * demand.height:
+                return index
+    return len(demand.layers) - 1
+
+
+def choose(demands: Sequence[Demand], bitrate: float) -> tuple[list[int], bool]:
+    """Return each slot's layer index, and whether a higher one was wanted but did not fit."""
+    budget = bitrate * _SHARE
+    chosen = [0 if demand.layers else -1 for demand in demands]
+    spent = sum(d.layers[0].bitrate for d in demands if d.layers)
+    useful = [highest_useful(demand) for demand in demands]
+    order = sorted(
+        range(len(demands)), key=lambda index: demands[index].height or 1 << 30, reverse=True
+    )
+    starved = False
+    raised = True
+    while raised:
+        raised = False
+        for index in order:
+            here = chosen[index]
+            if here < 0 or here >= useful[index]:
+                continue
+            layers = demands[index].layers
+            cost = layers[here + 1].bitrate - layers[here].bitrate
+            margin = 1.0 if demands[index].shown > here else _MARGIN
+            if (spent + max(0.0, cost)) * margin <= budget:
+                chosen[index] += 1
+                spent += max(0.0, cost)
+                raised = True
+            else:
+                starved = True
+    return chosen, starved

@@ -1,0 +1,88 @@
+"""Choosing simulcast layers for every subscriber, and telling publishers which are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .choice import Demand, LayerFacts, choose
+from .listener import SeatKind
+
+if TYPE_CHECKING:
+    from .person import Person
+    from .publication import Publication
+    from .slot import Slot
+    from .transport import Transport
+
+_USUAL = (150_000.0, 500_000.0, 1_700_000.0)
+"""What layers usually take, lowest first, while nothing has been measured."""
+
+
+def choose_layers(person: Person, now: float) -> None:
+    """Choose for each of a person's transports what its slots shall show."""
+    for transport in person.transports():
+        if transport.live:
+            _choose(transport, person.view, now)
+
+
+def _choose(
+    transport: Transport, view: dict[tuple[SeatKind, int], tuple[int, int] | None], now: float
+) -> None:
+    slots: list[Slot] = []
+    demands: list[Demand] = []
+    spare = transport.estimate.bitrate
+    for slot in transport.all_slots():
+        publication = slot.publication
+        if publication is None or not slot.enabled or not publication.open:
+            continue
+        if not publication.rids:
+            spare -= sum(layer.bitrate for layer in publication.layers.values())
+            continue
+        layers = facts_of(publication, now)
+        shown = slot.layer.rid if slot.layer is not None else None
+        size = view.get((slot.kind, slot.index))
+        slots.append(slot)
+        demands.append(
+            Demand(
+                layers,
+                size[1] if size else 0,
+                next((i for i, layer in enumerate(layers) if layer.rid == shown), -1),
+            )
+        )
+    chosen, transport.starved = choose(demands, max(0.0, spare))
+    for slot, demand, index in zip(slots, demands, chosen, strict=True):
+        if index >= 0:
+            slot.wanted_rid = demand.layers[index].rid
+            slot.retarget(now)
+
+
+def facts_of(publication: Publication, now: float) -> list[LayerFacts]:
+    """List every negotiated layer, lowest first, with guesses for those that are off."""
+    layers = publication.ordered()
+    rids = [layer.rid for layer in layers]
+    rids += [rid for rid in publication.rids if rid not in rids]
+    facts: list[LayerFacts] = []
+    for index, rid in enumerate(rids):
+        layer = publication.layers.get(rid)
+        usual = _USUAL[min(index, len(_USUAL) - 1)]
+        bitrate = layer.bitrate if layer is not None and layer.bitrate else usual
+        facts.append(LayerFacts(rid, layer.height if layer is not None else 0, bitrate))
+    return facts
+
+
+def needed_rids(publication: Publication, now: float) -> tuple[str, ...]:
+    """Return the layers somebody is to see; the lowest is among them while anyone subscribes."""
+    facts = facts_of(publication, now)
+    watching = [slot for slot in publication.subscribers if slot.enabled]
+    if not facts or not watching:
+        return ()
+    wanted = {facts[0].rid}
+    wanted.update(slot.wanted_rid for slot in watching if slot.wanted_rid is not None)
+    return tuple(fact.rid for fact in facts if fact.rid in wanted)
+
+
+def simulcast_of(person: Person) -> Iterable[Publication]:
+    """The publications of a person that have layers to choose from."""
+    if person.current is None:
+        return ()
+    return [p for p in person.current.publications.values() if len(p.rids) > 1 and p.layers]

@@ -1,0 +1,174 @@
+"""The send-side estimate on a simulated link with a fake clock, and its feedback format."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.relay.choice import Demand, LayerFacts, choose, highest_useful
+from actors.relay.estimate import LEAST, Estimate
+from actors.relay.rtcp import parts_of
+from actors.relay.transport_feedback import ArrivalLog, arrivals_in
+
+
+class Link:
+    """A bottleneck: a rate, a queue of 200 ms, a delay, random loss; deterministic by its seed."""
+
+    def __init__(self, bitrate: float, *, loss: float = 0.0, delay: float = 0.05) -> None:
+        self.bitrate = bitrate
+        self.loss = loss
+        self.delay = delay
+        self._free = 0.0
+        self._random = random.Random(4)
+
+    def send(self, octets: int, now: float) -> float | None:
+        """Return when the packet arrives; None when it is lost."""
+        start = max(now, self._free)
+        if start - now > 0.2 or self._random.random() < self.loss:
+            return None
+        self._free = start + octets * 8 / self.bitrate
+        return self._free + self.delay
+
+
+def run(
+    estimate: Estimate, link: Link, seconds: float, *, start: float = 0.0, use: float = 1.0
+) -> None:
+    """Send at `use` of the estimate in 1,000-byte packets, with feedback each 100 ms."""
+    now = start
+    number = int(start * 1000) & 0xFFFF
+    report = now + 0.1
+    flying: list[tuple[int, float | None, float]] = []
+    while now < start + seconds:
+        now += 8000 / max(LEAST, estimate.bitrate * use)
+        number = number + 1 & 0xFFFF
+        estimate.sent(number, 1000, now)
+        flying.append((number, link.send(1000, now), now))
+        if now >= report:
+            report = now + 0.1
+            settled = [f for f in flying if (f[1] if f[1] is not None else f[2] + 0.3) < now]
+            flying = [f for f in flying if f not in settled]
+            estimate.feedback([(f[0], f[1]) for f in settled], now)
+
+
+def test_a_queue_that_grows_lowers_the_estimate_to_the_link() -> None:
+    estimate = Estimate(2_500_000)
+    run(estimate, Link(500_000), 3.0)
+    assert estimate.bitrate < 700_000
+    run(estimate, Link(500_000), 10.0, start=3.0)
+    assert 250_000 < estimate.bitrate < 700_000
+
+
+def test_it_rises_again_when_the_link_recovers_and_is_used() -> None:
+    estimate = Estimate(400_000)
+    run(estimate, Link(5_000_000), 10.0, use=1.15)
+    assert estimate.bitrate > 1_500_000
+
+
+def test_an_unused_estimate_does_not_rise() -> None:
+    estimate = Estimate(1_000_000)
+    run(estimate, Link(5_000_000), 10.0, use=0.3)
+    assert estimate.bitrate <= 1_000_000
+
+
+def test_random_loss_of_five_percent_does_not_starve() -> None:
+    estimate = Estimate(1_000_000)
+    run(estimate, Link(5_000_000, loss=0.05), 10.0)
+    assert estimate.bitrate > 600_000
+
+
+def test_heavy_loss_lowers_it() -> None:
+    estimate = Estimate(1_000_000)
+    run(estimate, Link(50_000_000, loss=0.3), 5.0)
+    assert estimate.bitrate < 600_000
+
+
+def test_reports_count_only_without_transport_feedback() -> None:
+    estimate = Estimate(1_000_000)
+    estimate.remb(300_000, 0.0)
+    assert estimate.bitrate == 300_000
+    estimate.sent(1, 1000, 1.0)
+    estimate.feedback([(1, 1.0)], 1.0)
+    estimate.remb(900_000, 2.0)
+    assert estimate.bitrate == 300_000
+    estimate.remb(900_000, 4.0)
+    assert estimate.bitrate == 900_000
+
+
+@given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.none() | st.floats(-1e6, 1e6)), max_size=60))
+def test_any_feedback_keeps_the_estimate_in_its_bounds(
+    arrivals: list[tuple[int, float | None]],
+) -> None:
+    estimate = Estimate(1_000_000)
+    for number in range(200):
+        estimate.sent(number, 1000, number / 100)
+    estimate.feedback([(number % 256, arrival) for number, arrival in arrivals], 2.0)
+    estimate.feedback(arrivals, 3.0)
+    assert LEAST <= estimate.bitrate <= 20_000_000
+
+
+@given(st.binary(max_size=300))
+def test_any_feedback_message_is_read_within_bounds(data: bytes) -> None:
+    assert len(list(arrivals_in(memoryview(data)))) <= 4096
+
+
+@given(
+    first=st.integers(0, 0xFFFF),
+    gaps=st.lists(st.integers(1, 40), min_size=1, max_size=200),
+    pauses=st.lists(st.integers(0, 400), min_size=200, max_size=200),
+)
+def test_what_is_written_reads_back(first: int, gaps: list[int], pauses: list[int]) -> None:
+    log = ArrivalLog()
+    number, now = first, 5.0
+    expected: list[tuple[int, float]] = []
+    for gap, pause in zip(gaps, pauses, strict=False):
+        log.arrived(number, now)
+        expected.append((number, now))
+        number = number + gap & 0xFFFF
+        now += pause / 1000
+    read: list[tuple[int, float | None]] = []
+    for message in log.messages(1, 2):
+        assert len(message) % 4 == 0
+        assert len(message) < 1400
+        (part,) = parts_of(memoryview(message))
+        read += arrivals_in(part.body)
+    received = [(n, at) for n, at in read if at is not None]
+    assert [n for n, _ in received] == [n for n, _ in expected]
+    # Quarter milliseconds, and the same origin for all.
+    shift = expected[0][1] - received[0][1]
+    for (_, sent), (_, seen) in zip(expected, received, strict=True):
+        assert abs(sent - seen - shift) < 0.001
+    assert sum(at is None for _, at in read) == sum(gaps[: len(expected) - 1]) - len(expected) + 1
+
+
+LAYERS = (
+    LayerFacts("q", 180, 150_000),
+    LayerFacts("h", 360, 500_000),
+    LayerFacts("f", 720, 1_500_000),
+)
+
+
+def test_a_display_gets_the_lowest_layer_that_fills_it() -> None:
+    assert highest_useful(Demand(LAYERS, 170, -1)) == 0
+    assert highest_useful(Demand(LAYERS, 360, -1)) == 1
+    assert highest_useful(Demand(LAYERS, 1080, -1)) == 2
+    assert highest_useful(Demand(LAYERS, 0, -1)) == 2
+
+
+def test_the_largest_display_is_raised_first_and_everybody_keeps_the_lowest() -> None:
+    small, large = Demand(LAYERS, 180, -1), Demand(LAYERS, 720, -1)
+    assert choose([small, large, large], 10_000_000) == ([0, 2, 2], False)
+    assert choose([small, large, large], 1_400_000) == ([0, 1, 0], True)
+    assert choose([small, large, large], 10_000) == ([0, 0, 0], True)
+
+
+def test_a_shown_layer_stays_where_it_would_not_be_reached() -> None:
+    fresh, shown = Demand(LAYERS, 720, -1), Demand(LAYERS, 720, 1)
+    assert choose([fresh], 600_000)[0] == [0]
+    assert choose([shown], 600_000)[0] == [1]
+
+
+def test_nobody_and_nothing_to_choose() -> None:
+    assert choose([], 1000) == ([], False)
+    assert choose([Demand((), 100, -1)], 1000) == ([-1], False)

@@ -1,0 +1,183 @@
+"""Three layers of one camera: chosen per subscriber, switched without a bend."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import struct
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from actors.relay import PublishSource
+from actors.relay.rtcp import SenderInfo, ntp_of, sender_report
+
+from .client import CraftedClient
+from .conftest import Call
+from .recording import until
+
+RIDS = ("q", "h", "f")
+HEIGHTS = {"q": 180, "h": 360, "f": 720}
+
+
+def key_content(rid: str) -> bytes:
+    """What follows a key frame's first byte: the tag's rest, start code, width, height."""
+    height = HEIGHTS[rid]
+    return bytes(2) + b"\x9d\x01\x2a" + struct.pack("<HH", height * 16 // 9, height) + rid.encode()
+
+
+class Camera:
+    """Sends three layers until stopped, a key frame whenever one is asked for."""
+
+    def __init__(self, client: CraftedClient) -> None:
+        self.client = client
+        self.sending = set(RIDS)
+        self._keys = set(RIDS)
+        self._ssrcs = {client.track(PublishSource.CAMERA, rid).ssrc: rid for rid in RIDS}
+        client.on_key_frame_request = lambda ssrc: self._keys.add(self._ssrcs[ssrc])
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        started = time.time()
+        frame = 0
+        while True:
+            for rid in sorted(self.sending):
+                key = rid in self._keys
+                self._keys.discard(rid)
+                content = key_content(rid) if key else rid.encode() * 20
+                self.client.send_frame(key=key, parts=(content,), rid=rid)
+            if frame % 10 == 0:
+                self._report(started + frame / 30)
+            frame += 1
+            await asyncio.sleep(1 / 60)
+
+    def _report(self, moment: float) -> None:
+        for rid in RIDS:
+            track = self.client.track(PublishSource.CAMERA, rid)
+            # The track already stands one frame further than what was sent last.
+            stamp = track.timestamp - 3000 & 0xFFFFFFFF
+            self.client.send_rtcp(
+                sender_report(SenderInfo(track.ssrc, ntp_of(moment), stamp, 1, 1))
+            )
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+@pytest.fixture
+async def stage(call: Call) -> AsyncIterator[tuple[Call, Camera, CraftedClient]]:
+    ada = await call.join("ada", rids=RIDS)
+    ben = await call.join("ben")
+    camera = Camera(ada)
+    yield call, camera, ben
+    await camera.stop()
+
+
+def layer_shown(ben: CraftedClient) -> str:
+    heard = ben.heard_on(ben.seat(0)[1])
+    return heard[-1].content[-1:].decode() if heard else ""
+
+
+async def test_the_answer_accepts_every_layer(call: Call) -> None:
+    ada = await call.join("ada", rids=RIDS)
+    assert "a=simulcast:recv q;h;f" in ada.answer
+    assert ada.answer.count(" recv\r\n") == 3
+
+
+async def test_the_displayed_size_chooses_the_layer(
+    stage: tuple[Call, Camera, CraftedClient],
+) -> None:
+    call, _, ben = stage
+    for size, rid in (((320, 180), "q"), ((1280, 720), "f"), ((640, 360), "h")):
+        call.relay.set_view("ben", {0: size}, {})
+        await until(lambda rid=rid: layer_shown(ben) == rid)  # type: ignore[misc]
+
+
+async def test_a_switch_bends_neither_sequence_nor_time_nor_pictures(
+    stage: tuple[Call, Camera, CraftedClient],
+) -> None:
+    call, _, ben = stage
+    for size, rid in (((320, 180), "q"), ((1280, 720), "f"), ((320, 180), "q")):
+        call.relay.set_view("ben", {0: size}, {})
+        await until(lambda rid=rid: layer_shown(ben) == rid)  # type: ignore[misc]
+    heard = ben.heard_on(ben.seat(0)[1])
+    for before, after in itertools.pairwise(heard):
+        assert after.packet.sequence_number == before.packet.sequence_number + 1 & 0xFFFF
+        assert before.picture is not None
+        assert after.picture == before.picture + 1 & 0x7FFF
+        step = after.packet.timestamp - before.packet.timestamp & 0xFFFFFFFF
+        # By sender reports every frame is 1/30 s after the one before, across layers too.
+        assert 1 <= step <= 9000
+    switches = [
+        after
+        for before, after in itertools.pairwise(heard)
+        if before.content[-1:] != after.content[-1:]
+    ]
+    # A layer begins with a key frame.
+    assert all(h.packet.payload[5] & 1 == 0 for h in switches)
+
+
+async def test_a_low_estimate_shows_a_lower_layer_and_recovery_brings_it_back(
+    stage: tuple[Call, Camera, CraftedClient],
+) -> None:
+    call, _, ben = stage
+    call.relay.set_view("ben", {0: (1280, 720)}, {})
+    await until(lambda: layer_shown(ben) == "f")
+    transport = call.relay.transports["ben-1"]
+    transport.estimate.bitrate = 1_000
+    await until(lambda: layer_shown(ben) == "q")
+    assert transport.starved
+    transport.estimate.bitrate = 5_000_000
+    await until(lambda: layer_shown(ben) == "f")
+
+
+async def test_a_layer_that_is_turned_off_is_replaced_by_a_lower_one(
+    stage: tuple[Call, Camera, CraftedClient],
+) -> None:
+    call, camera, ben = stage
+    call.relay.set_view("ben", {0: (1280, 720)}, {})
+    await until(lambda: layer_shown(ben) == "f")
+    camera.sending.discard("f")
+    await until(lambda: layer_shown(ben) == "h")
+    camera.sending.add("f")
+    await until(lambda: layer_shown(ben) == "f")
+
+
+async def test_layers_nobody_needs_are_turned_off_but_never_the_lowest(
+    stage: tuple[Call, Camera, CraftedClient],
+) -> None:
+    call, _, ben = stage
+    call.relay.set_view("ben", {0: (320, 180)}, {})
+    await until(lambda: layer_shown(ben) == "q")
+    told = call.listener.layers
+    await until(lambda: told and told[-1] == ("ada", PublishSource.CAMERA, ("q",)))
+    call.relay.set_view("ben", {0: (640, 360)}, {})
+    await until(lambda: told[-1] == ("ada", PublishSource.CAMERA, ("q", "h")))
+    call.relay.set_view("ben", {0: None}, {})
+    await until(lambda: told[-1] == ("ada", PublishSource.CAMERA, ()))
+
+
+async def test_a_fourth_layer_is_not_accepted(call: Call) -> None:
+    ada = await call.join("ada", rids=("a", "b", "c", "d"))
+    assert "a=simulcast:recv a;b;c\r\n" in ada.answer
+    intake = call.relay.transports["ada-1"].intake
+    ada.send_frame(key=True, rid="d")
+    await until(lambda: intake.drops.unknown_ssrc == 1)
+    assert not intake.layers
+
+
+async def test_repairs_find_their_layer_by_the_repaired_rid(
+    stage: tuple[Call, Camera, CraftedClient],
+) -> None:
+    call, camera, _ = stage
+    intake = call.relay.transports["ada-1"].intake
+    await until(lambda: len(intake.layers) == 3)
+    ada = camera.client
+    for rid in RIDS:
+        track = ada.track(PublishSource.CAMERA, rid)
+        ada.resend(track, track.sequence, track.timestamp, b"\x90")
+    await until(lambda: len(intake.repairs) == 3)
+    for rid in RIDS:
+        assert intake.repairs[ada.track(PublishSource.CAMERA, rid).rtx_ssrc].rid == rid
