@@ -89,9 +89,10 @@ def encode_error(error: SwitchboardError) -> bytes:
 def decode_error(data: bytes) -> SwitchboardError:
     """Read an error of the tree; one from a newer release becomes `Internal`."""
     name, code, message = json.loads(data)
-    if name not in _CLASSES or code not in ErrorCode:
+    try:
+        return _CLASSES[name](ErrorCode(code), message)
+    except (KeyError, ValueError):
         return Internal(ErrorCode.INTERNAL, message)
-    return _CLASSES[name](ErrorCode(code), message)
 
 
 class Calls(Generic[P]):

@@ -22,11 +22,15 @@ from gateway.app import create_app
 from gateway.demo_hosts import NOTE, create_demo_hosts
 from gateway.ledger_client import LedgerClient
 from gateway.serve import EdgeServer, bind, gateway_server
-from gateway.settings import BadSettings, DemoHost, DemoSettings, Settings
+from gateway.settings import BadSettings, DemoHost, DemoSettings, Limits, Settings
 
 _LOG = logging.getLogger(__name__)
 ACCOUNT = "demo"
-MEDIA_SLOTS = 64
+MEDIA_SLOTS = 128
+DEMO_LIMITS = Limits(
+    requests_per_minute=60_000, request_burst=10_000, guest_tries_per_minute=60, guest_try_burst=60
+)
+"""On loopback all callers have one address, which is not to be held back as one."""
 
 
 def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
@@ -56,6 +60,7 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
             agent_sdk=f"{host_at}/simulator/agent-sdk.js",
             window_sdk=f"{host_at}/simulator/widget-sdk.js",
             demo=DemoHost(origin=host_at, account_id=ACCOUNT),
+            limits=DEMO_LIMITS,
         )
         cluster = compose.ClusterSettings(
             secret_file=str(data / "secret"),

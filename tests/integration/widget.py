@@ -36,11 +36,11 @@ class Widget:
         self.closed: int | None = None
 
     @classmethod
-    async def dial(cls, origin: str, **headers: str) -> Widget:
-        """Connect without a word."""
+    async def dial(cls, origin: str, *, page: str | None = None) -> Widget:
+        """Connect without a word, from a page of the gateway's own origin or another."""
         socket = await connect(
             origin.replace("http", "ws", 1) + "/v1/connect",
-            origin=headers.pop("origin", origin),  # type: ignore[arg-type]
+            origin=page or origin,  # type: ignore[arg-type]
             subprotocols=["switchboard.v1"],  # type: ignore[list-item]
             max_size=None,
         )
@@ -88,9 +88,9 @@ class Widget:
         except TimeoutError:
             raise AssertionError(f"no {type_} {fields}; heard {self.types()}") from None
 
-    async def expect_close(self) -> int:
+    async def expect_close(self, limit_s: float = WAIT_S) -> int:
         """Wait for the broker to close; returns the code."""
-        async with asyncio.timeout(WAIT_S), self._changed:
+        async with asyncio.timeout(limit_s), self._changed:
             while self.closed is None:
                 await self._changed.wait()
         return self.closed

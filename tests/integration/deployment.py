@@ -1,0 +1,135 @@
+"""A real deployment for tests: the demo command in its own process, on free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+
+START_S = 90.0
+STOP_S = 30.0
+
+
+class Deployment:
+    """`switchboard demo` with a data folder of its own. Use it as a context manager.
+
+    Leaving it stops the command by SIGINT, as Ctrl-C does, and checks that it ended well.
+    """
+
+    def __init__(self, data: Path, *, standbys: int = 2, policy: dict[str, object] | None = None):
+        self.data = data
+        self._command = [
+            str(Path(sys.executable).with_name("switchboard")),
+            "demo",
+            "--gateway-port",
+            "0",
+            "--host-port",
+            "0",
+            "--data-dir",
+            str(data),
+            "--standbys",
+            str(standbys),
+        ]
+        for name, value in (policy or {}).items():
+            self._command += ["--policy", f"{name}={json.dumps(value)}"]
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._lines: list[str] = []
+        self._found = threading.Event()
+        self.host = ""
+        self.gateway = ""
+
+    def __enter__(self) -> Deployment:
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "COLUMNS": "200"},
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self._found.wait(START_S)
+        if not self.host:
+            self.kill()
+            raise AssertionError("The demo did not start:\n" + "\n".join(self._lines))
+        config = httpx.get(f"{self.host}/demo-config.json").raise_for_status().json()
+        self.gateway = config["gateway"]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        status = self.stop()
+        if kind is None:
+            assert status == 0, f"The demo ended with {status}:\n" + "\n".join(self._lines[-30:])
+
+    @property
+    def pid(self) -> int:
+        """The command's process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def api_key(self) -> str:
+        """The API key of the demo's account."""
+        return (self.data / "api-key").read_text().strip()
+
+    @property
+    def output(self) -> str:
+        """What the command has printed."""
+        return "\n".join(self._lines)
+
+    def stop(self) -> int:
+        """Stop it as Ctrl-C does; returns its status."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            status = self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = -1
+        self._finish()
+        return status
+
+    def kill(self) -> None:
+        """Kill the command and everything in its process group at once."""
+        assert self._process is not None
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait(STOP_S)
+        self._finish()
+
+    def _finish(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        if self._reader is not None:
+            self._reader.join(STOP_S)
+        self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.append(line.rstrip())
+            match = re.search(r"demo:\s+(http://\S+?)/?\s*$", line.rstrip())
+            if match:
+                self.host = match[1]
+                self._found.set()
+        self._found.set()

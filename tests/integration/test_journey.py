@@ -1,0 +1,139 @@
+"""The whole path without a browser: real Ray, real uvicorn, WebSocket clients."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.integration.conftest import Call
+from tests.integration.widget import Refused, Widget, consumer_widget, guest_widget
+
+
+async def finish(agent: Widget) -> None:
+    await agent.request("session.end")
+    await agent.expect("session.ended")
+
+
+async def record_of(call: Call, session_id: str) -> dict[str, object]:
+    async with httpx.AsyncClient(base_url=call.origin) as http:
+        answer = await http.get(
+            f"/v1/sessions/{session_id}",
+            headers={"Authorization": f"Bearer {call.deployment.api_key}"},
+        )
+    record: dict[str, object] = answer.raise_for_status().json()
+    return record
+
+
+async def test_from_start_to_end_and_the_record_survives(call: Call) -> None:
+    agent, consumer = await call.talking()
+    session_id = (await agent.expect("session.snapshot"))["session_id"]
+    await consumer.request("session.end")
+    assert (await agent.expect("session.ended"))["reason"] == "ended_by_consumer"
+    record = await record_of(call, session_id)
+    assert [event["type"] for event in record["events"]] == [  # type: ignore[attr-defined]
+        "session.started",
+        "participant.joined",
+        "invitation.sent",
+        "invitation.ringing",
+        "invitation.accepted",
+        "participant.joined",
+        "session.ended",
+    ]
+
+
+@pytest.mark.parametrize("first", ["agent", "consumer"])
+async def test_the_two_meet_in_either_order_of_arrival(call: Call, first: str) -> None:
+    if first == "consumer":
+        await call.talking()
+        return
+    agent = await call.agent()
+    await agent.request("session.start", mode="video")
+    await agent.expect("session.snapshot")
+    consumer = await call.consumer()
+    assert (await consumer.expect("session.snapshot"))["attendance"] == "invited"
+    await agent.expect("invitation.changed")
+
+
+async def test_messaging_meets_by_conversation_id(call: Call) -> None:
+    ids = {"window_session_id": "another", "conversation_id": call.key, "channel": "messaging"}
+    consumer = await call.consumer(engagement=ids)
+    agent = await call.agent()
+    await agent.request("session.start", mode="video")
+    await consumer.expect("session.snapshot")
+
+
+async def test_a_declined_consumer_can_be_invited_again(call: Call) -> None:
+    agent, consumer = await call.ringing()
+    snapshot = await consumer.expect("session.snapshot")
+    await consumer.request(
+        "invitation.decline", invitation_id=snapshot["invitation"]["invitation_id"]
+    )
+    await consumer.expect("session.left")
+    await agent.request("invitation.send", mode="voice")
+    heard = len(consumer.heard)
+    await consumer.expect("session.snapshot", after=1 + consumer.types().index("session.left"))
+    assert heard
+    await finish(agent)
+
+
+async def test_after_an_end_a_new_session_starts_on_the_same_sockets(call: Call) -> None:
+    agent, consumer = await call.talking()
+    first = (await agent.expect("session.snapshot"))["session_id"]
+    await finish(agent)
+    await consumer.expect("session.ended")
+    mark = len(consumer.heard)
+    await agent.request("session.start", mode="video")
+    second = await consumer.expect("session.snapshot", after=mark)
+    assert second["session_id"] != first
+    await finish(agent)
+
+
+async def test_a_guest_waits_in_the_lobby_until_admitted(call: Call) -> None:
+    agent, _ = await call.talking()
+    url = (await agent.request("guest.invite"))["url"]
+    guest = call.keep(await guest_widget(call.origin, url))
+    snapshot = await guest.expect("session.snapshot")
+    assert (snapshot["attendance"], snapshot["roster"]) == ("lobby", [])
+    with pytest.raises(Refused) as refusal:
+        await guest.request("guest.invite")
+    assert refusal.value.code == "not_in_session"
+    await agent.request("participant.admit", participant_id=snapshot["participant_id"])
+    await guest.expect("session.snapshot", attendance="present")
+    with pytest.raises(Refused) as refusal:
+        await guest.request("guest.invite")
+    assert refusal.value.code == "not_permitted"
+    async with httpx.AsyncClient(base_url=call.origin) as http:
+        used = await http.post("/v1/guest", json={"code": url.split("#")[1], "name": "Eve"})
+    assert used.status_code in (404, 410)
+    await finish(agent)
+    assert await guest.expect_close() == 4410
+
+
+async def test_a_stranger_who_knows_every_id_gets_no_ring_and_no_name(call: Call) -> None:
+    agent, consumer = await call.ringing()
+    stranger = call.keep(
+        await consumer_widget(call.origin, call.key, claim_secret="somebody else entirely")
+    )
+    await consumer.request("media.publish", microphone=False, camera=False, screen=False)
+    assert "session.snapshot" not in stranger.types()
+    await finish(agent)
+    await consumer.expect("session.ended")
+    assert "session.ended" not in stranger.types()
+
+
+async def test_a_lost_connection_comes_back_with_what_it_missed(call: Call) -> None:
+    agent, consumer = await call.talking()
+    resume = (await consumer.expect("resume.renewed"))["resume"]
+    last_seq = max(message.get("seq", 0) for message in consumer.heard)
+    await consumer.close()
+    roster = await agent.expect("roster.changed", after=len(agent.heard) - 1)
+    while all(entry["attendance"] != "reconnecting" for entry in roster["roster"]):
+        roster = await agent.expect("roster.changed", after=agent.heard.index(roster) + 1)
+    back = call.keep(await Widget.dial(call.origin))
+    await back.request(
+        "connection.hello", revision=1, resume=resume, last_seq=last_seq, surface="launcher"
+    )
+    missed = await back.expect("roster.changed")
+    assert missed["seq"] > last_seq
+    assert "session.snapshot" not in back.types()
+    await finish(agent)
