@@ -110,7 +110,9 @@ async def test_a_guest_joins_by_a_link_and_is_let_in(people: People) -> None:
     await shoot(people.page, "guest-4-waits")
     await people.agent.get_by_role("button", name="Let in", exact=True).click()
     await until_counts(guest, frames=20, energy=0.0001)
-    await expect(people.agent.get_by_role("listitem").filter(has_text="Noa Levi")).not_to_have_count(0)
+    await expect(
+        people.agent.get_by_role("listitem").filter(has_text="Noa Levi")
+    ).not_to_have_count(0)
     await until_counts(consumer, frames=20)
     names = guest.locator(".tile.seat:visible .tile-name")
     await expect(names).to_have_count(2)
@@ -128,12 +130,16 @@ async def test_reloading_the_agents_frame_comes_back_into_the_same_session(
     await people.open()
     consumer = await people.talk()
     await until_counts(people.agent, frames=5)
-    session = await people.agent.evaluate("document.querySelector('switchboard-agent').client.session.id")
+    session = await people.agent.evaluate(
+        "document.querySelector('switchboard-agent').client.session.id"
+    )
     await people.agent.evaluate("location.reload()")
     await people.agent.get_by_role("toolbar").wait_for()
     await until_counts(people.agent, frames=10, energy=0.0001)
     await until_counts(consumer, frames=10, energy=0.0001)
-    again = await people.agent.evaluate("document.querySelector('switchboard-agent').client.session.id")
+    again = await people.agent.evaluate(
+        "document.querySelector('switchboard-agent').client.session.id"
+    )
     assert again == session
 
 

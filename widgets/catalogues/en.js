@@ -86,6 +86,7 @@ export default {
   screen_on: 'Stop sharing',
   screen_off: 'Share screen',
   people: 'People',
+  people_waiting: 'People: {count} waiting to be let in',
   more: 'More',
   end: 'End',
   end_session: 'End for everybody',

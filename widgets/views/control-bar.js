@@ -81,7 +81,7 @@ export class ControlBar {
     const count = waiting > 0 && may(session, 'admit') ? waiting : 0;
     show(this.#badge, count > 0);
     this.#badge.textContent = String(count);
-    this.#people.set(count > 0 ? `${say('people')}: ${say('in_lobby')}` : say('people'));
+    this.#people.set(count > 0 ? say('people_waiting', { count }) : say('people'));
     setAttr(this.root, 'data-owner', ownEntry(session)?.owner ? '' : null);
   }
 

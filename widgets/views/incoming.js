@@ -75,7 +75,10 @@ export class Incoming {
     this.#avatar.update(name, invitation.from_picture);
     setText(this.#name, name);
     setText(this.#wish, say(invitation.mode === 'voice' ? 'incoming_voice' : 'incoming_video'));
-    show(this.#video.root, invitation.mode === 'video');
+    const voice = invitation.mode === 'voice';
+    show(this.#video.root, !voice);
+    this.#voice.set(say(voice ? 'accept' : 'accept_voice'));
+    this.#voice.root.classList.toggle('go', voice);
     const trouble = troubleBeforehand() ?? (frameAllows('camera') ? null : 'blocked_by_frame');
     setText(this.#trouble, trouble ? say(`trouble_${trouble}`) : '');
     show(this.#own.root, trouble === 'blocked_by_frame' && this.#canOpen);

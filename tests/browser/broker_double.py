@@ -1,0 +1,225 @@
+"""The broker's half of the wire, played to one page: for states that are hard to bring about.
+
+Messages are built with the broker's own models, so what a page is shown here is what it could be
+shown by the real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from playwright.async_api import Page, Route, WebSocketRoute
+
+from broker.messages import encode
+from broker.messages.facts import ConnectionWelcome, ReachChanged, SessionSnapshot
+from broker.messages.parts import (
+    GuestInvitationView,
+    InvitationView,
+    MediaLimits,
+    Part,
+    ReachView,
+    RosterEntry,
+    SeatAssignment,
+)
+from broker.words import (
+    Attendance,
+    Capability,
+    InvitationState,
+    Mode,
+    Reach,
+    Role,
+    Surface,
+)
+from gateway.accounts import Account, AgentLogin
+from gateway.assets import Assets, assets_router
+from gateway.pages import pages_router
+from gateway.settings import Settings
+from tests.browser.demo import ROOT, SCALE, free_ports
+
+
+@contextmanager
+def serve_pages() -> Iterator[str]:
+    """The gateway's pages with their real headers, and nothing behind them."""
+    (port,) = free_ports(1)
+    origin = f"http://127.0.0.1:{port}"
+    settings = Settings(
+        origin=origin,
+        secret=b"0" * 32,
+        accounts={"demo": Account(account_id="demo", agent_login=AgentLogin.DEMO)},
+        agent_sdk=f"{origin}/no-sdk.js",
+        window_sdk=f"{origin}/no-sdk.js",
+    )
+    assets = Assets.read(ROOT / "widgets")
+    app = FastAPI()
+    app.include_router(pages_router(settings, assets))
+    app.include_router(assets_router(assets))
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=port, log_level="error", lifespan="off", ws="none")
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield origin
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+class BrokerDouble:
+    """Answers one page's hello, then says what the test says."""
+
+    def __init__(self, page: Page, role: Role, *, in_session: bool = True) -> None:
+        self.page = page
+        self.heard: list[dict[str, Any]] = []
+        """What the page sent."""
+        self._role = role
+        self._in_session = in_session
+        self._sockets: list[WebSocketRoute] = []
+        self._greeted = asyncio.Event()
+        self.deaf = False
+        """Whether a hello stays without answer, as when the network is gone."""
+
+    async def attach(self) -> None:
+        """Stand between the page and where the broker would be."""
+        await self.page.route_web_socket("**/v1/connect", self._accept)
+        await self.page.route("**/v1/widget-config*", _json({"agent_login": "demo"}))
+        for path in ("**/demo/agent-token", "**/v1/waiting", "**/v1/guest"):
+            await self.page.route(path, _json({"token": "t", "expires_in_s": 60}))
+
+    def _accept(self, socket: WebSocketRoute) -> None:
+        self._sockets.append(socket)
+        socket.on_message(lambda text: self._hear(socket, text))
+
+    def _hear(self, socket: WebSocketRoute, text: str | bytes) -> None:
+        message = json.loads(text)
+        self.heard.append(message)
+        if message["type"] == "connection.hello" and not self.deaf:
+            welcome = ConnectionWelcome(
+                reply_to=message["id"],
+                revision=1,
+                connection_id="c",
+                role=self._role,
+                in_session=self._in_session,
+            )
+            socket.send(encode(welcome).decode())
+            self._greeted.set()
+
+    async def tell(self, *messages: Part) -> None:
+        """Send facts to the page, once it has said hello."""
+        async with asyncio.timeout(10 * SCALE):
+            await self._greeted.wait()
+        for message in messages:
+            self._sockets[-1].send(encode(message).decode())
+        await self.page.wait_for_timeout(60)
+
+    async def drop(self, code: int) -> None:
+        """Close the connection."""
+        await self._sockets[-1].close(code=code, reason="")
+        await self.page.wait_for_timeout(60)
+
+    async def until_heard(self, kind: str) -> dict[str, Any]:
+        """Wait for a message of this type from the page."""
+        async with asyncio.timeout(10 * SCALE):
+            while True:
+                for message in self.heard:
+                    if message["type"] == kind:
+                        return message
+                await asyncio.sleep(0.02)
+
+
+def _json(body: dict[str, Any]) -> Any:
+    async def answer(route: Route) -> None:
+        await route.fulfill(json=body)
+
+    return answer
+
+
+ALL = list(Capability)
+TAKING_PART = [Capability.SEND_AUDIO, Capability.SEND_VIDEO, Capability.SEND_SCREEN]
+NAMES = (
+    "Alex Berger",
+    "Maya Cohen",
+    "Noa Levi",
+    "Maximiliane von Hohenlohe-Schillingsfürst",
+    "李小龍",
+    "محمد الأحمد",
+    "J",
+    "Anastasia Papadopoulou",
+)
+
+
+def person(number: int, role: Role = Role.GUEST, **more: Any) -> RosterEntry:
+    """One of the cast; number 0 is the agent, 1 the consumer."""
+    fields: dict[str, Any] = {
+        "participant_id": f"p{number}",
+        "role": (Role.AGENT, Role.CONSUMER)[number] if number < 2 else role,
+        "name": NAMES[number % len(NAMES)],
+        "attendance": Attendance.PRESENT,
+        "mode": Mode.VIDEO,
+        "owner": number == 0,
+        "verified": number != 1,
+        "capabilities": TAKING_PART,
+        "microphone": number % 3 != 2,
+        "camera": False,
+        "screen": False,
+    }
+    return RosterEntry(**(fields | more))
+
+
+def invitation(state: InvitationState = InvitationState.RINGING, **more: Any) -> InvitationView:
+    fields: dict[str, Any] = {
+        "invitation_id": "i1",
+        "state": state,
+        "mode": Mode.VIDEO,
+        "from_name": NAMES[0],
+        "surfaces": [Surface.LAUNCHER],
+        "visible": True,
+        "expires_in_ms": 93_000,
+    }
+    return InvitationView(**(fields | more))
+
+
+def snapshot(
+    me: int,
+    people: Sequence[RosterEntry],
+    *,
+    attendance: str = "present",
+    ringing: InvitationView | None = None,
+    links: Sequence[GuestInvitationView] = (),
+    mode: Mode = Mode.VIDEO,
+) -> SessionSnapshot:
+    """The session as number `me` sees it, everybody seated."""
+    role = (Role.AGENT, Role.CONSUMER, Role.GUEST)[min(me, 2)]
+    seated = [entry for entry in people if entry.participant_id != f"p{me}"]
+    return SessionSnapshot(
+        seq=1,
+        session_id="s1",
+        epoch=1,
+        participant_id=f"p{me}",
+        role=role,
+        mode=mode,
+        attendance=attendance,
+        capabilities=ALL if role is Role.AGENT else TAKING_PART,
+        roster=list(people),
+        invitation=ringing,
+        guest_invitations=list(links),
+        seats=[
+            SeatAssignment(kind="seat", index=index, participant_id=entry.participant_id)
+            for index, entry in enumerate(seated)
+            if entry.attendance is not Attendance.LOBBY
+        ],
+        media=MediaLimits(seats=7, screens=1, ice_servers=[], relay_only=False),
+        started_ms_ago=754_000,
+    )
+
+
+def reach(of: Reach) -> ReachChanged:
+    surfaces = [] if of is Reach.ABSENT else [Surface.LAUNCHER]
+    return ReachChanged(consumer=ReachView(reach=of, surfaces=surfaces))

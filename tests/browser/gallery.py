@@ -1,0 +1,244 @@
+"""Every screen and state worth looking at: what the gallery's tests show and photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from playwright.async_api import Page
+
+from broker.messages.facts import (
+    InvitationChanged,
+    MediaQuality,
+    MediaSpeaker,
+    ParticipantMuted,
+    RosterChanged,
+    SessionEnded,
+    SessionLeft,
+)
+from broker.messages.parts import GuestInvitationView
+from broker.words import (
+    Attendance,
+    EndReason,
+    InvitationState,
+    LeaveReason,
+    Mode,
+    PublishSource,
+    Reach,
+    Role,
+)
+from tests.browser.broker_double import BrokerDouble, invitation, person, reach, snapshot
+
+AGENT = "/agent?accountId=demo&rtSessionId=c1&agentId=7&agentName=Alex&visitorName=Maya%20Cohen"
+ENGAGEMENT = "/engagement?surface=launcher&accountId=demo&conversationId=c1"
+JOIN = "/join#0123456789abcdef"
+LINK = GuestInvitationView(
+    guest_invitation_id="g1", name="Noa", uses_left=1, expires_in_ms=3_400_000
+)
+Play = Callable[[BrokerDouble, Page], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One state of one page."""
+
+    name: str
+    path: str
+    role: Role
+    play: Play
+    in_session: bool = True
+
+
+async def _nothing(double: BrokerDouble, page: Page) -> None:
+    await page.wait_for_timeout(150)
+
+
+def _say(*messages: object) -> Play:
+    async def play(double: BrokerDouble, page: Page) -> None:
+        await double.tell(*messages)  # type: ignore[arg-type]
+        await page.wait_for_timeout(250)
+
+    return play
+
+
+def _press(button: str, *messages: object) -> Play:
+    async def play(double: BrokerDouble, page: Page) -> None:
+        await double.tell(*messages)  # type: ignore[arg-type]
+        await page.get_by_role("button", name=button, exact=True).click()
+        await page.wait_for_timeout(350)
+
+    return play
+
+
+def _drop(code: int, *messages: object) -> Play:
+    async def play(double: BrokerDouble, page: Page) -> None:
+        await double.tell(*messages)  # type: ignore[arg-type]
+        await page.wait_for_timeout(200)
+        double.deaf = True
+        await double.drop(code)
+        await page.wait_for_timeout(250)
+
+    return play
+
+
+def _outgoing(state: InvitationState, **more: object) -> Play:
+    return _say(snapshot(0, [person(0)], ringing=invitation(state, **more)))
+
+
+def _people(number: int) -> list:  # type: ignore[type-arg]
+    return [person(each) for each in range(number)]
+
+
+def _idle(of: Reach) -> Scene:
+    return Scene(f"idle-{of}", AGENT, Role.AGENT, _say(reach(of)), in_session=False)
+
+
+PAIR = snapshot(0, _people(2))
+LOBBY = [*_people(2), person(2, attendance=Attendance.LOBBY)]
+SUPPORT = [*_people(3), person(4, Role.AGENT)]
+AGENT_SCENES = (
+    Scene("no-workspace", "/agent?accountId=demo", Role.AGENT, _nothing),
+    _idle(Reach.REACHABLE),
+    _idle(Reach.HIDDEN),
+    _idle(Reach.ABSENT),
+    Scene("calling-sent", AGENT, Role.AGENT, _outgoing(InvitationState.SENT, surfaces=[])),
+    Scene("calling-seen", AGENT, Role.AGENT, _outgoing(InvitationState.RINGING)),
+    Scene("calling-hidden", AGENT, Role.AGENT, _outgoing(InvitationState.RINGING, visible=False)),
+    Scene(
+        "calling-blocked",
+        AGENT,
+        Role.AGENT,
+        _outgoing(InvitationState.RINGING, reason="camera_blocked"),
+    ),
+    Scene("declined", AGENT, Role.AGENT, _outgoing(InvitationState.DECLINED, expires_in_ms=0)),
+    Scene("one-to-one", AGENT, Role.AGENT, _say(PAIR, MediaSpeaker(seq=2, participant_id="p1"))),
+    Scene("three", AGENT, Role.AGENT, _say(snapshot(0, _people(3)))),
+    Scene("four", AGENT, Role.AGENT, _say(snapshot(0, _people(4)))),
+    Scene("eight", AGENT, Role.AGENT, _say(snapshot(0, _people(8)))),
+    Scene("alone", AGENT, Role.AGENT, _say(snapshot(0, _people(1)))),
+    Scene("people", AGENT, Role.AGENT, _press("People", snapshot(0, SUPPORT, links=[LINK]))),
+    Scene("more", AGENT, Role.AGENT, _press("More", snapshot(0, SUPPORT))),
+    Scene("somebody-waits", AGENT, Role.AGENT, _say(snapshot(0, LOBBY))),
+    Scene(
+        "quality",
+        AGENT,
+        Role.AGENT,
+        _say(PAIR, MediaQuality(seq=2, participant_id="p1", grade="poor", reason="loss")),
+    ),
+    Scene(
+        "muted",
+        AGENT,
+        Role.AGENT,
+        _say(
+            PAIR,
+            ParticipantMuted(seq=2, by_participant_id="p1", sources=[PublishSource.MICROPHONE]),
+        ),
+    ),
+    Scene(
+        "screen-shared",
+        AGENT,
+        Role.AGENT,
+        _say(
+            snapshot(0, [person(0), person(1, screen=True), person(2)]).model_copy(
+                update={
+                    "seats": [
+                        *snapshot(0, _people(3)).seats,
+                        snapshot(0, _people(2))
+                        .seats[0]
+                        .model_copy(update={"kind": "screen", "index": 0}),
+                    ]
+                }
+            )
+        ),
+    ),
+    Scene("reconnecting", AGENT, Role.AGENT, _drop(1012, PAIR)),
+    Scene("replaced", AGENT, Role.AGENT, _drop(4409, PAIR)),
+    Scene(
+        "over",
+        AGENT,
+        Role.AGENT,
+        _say(PAIR, SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_CONSUMER)),
+    ),
+)
+
+INVITED = snapshot(1, [], attendance="invited", ringing=invitation())
+CONSUMER_SCENES = (
+    Scene("quiet", ENGAGEMENT, Role.CONSUMER, _nothing, in_session=False),
+    Scene("incoming", ENGAGEMENT, Role.CONSUMER, _say(INVITED)),
+    Scene(
+        "incoming-voice",
+        ENGAGEMENT,
+        Role.CONSUMER,
+        _say(snapshot(1, [], attendance="invited", ringing=invitation(mode=Mode.VOICE))),
+    ),
+    Scene(
+        "incoming-long-name",
+        ENGAGEMENT,
+        Role.CONSUMER,
+        _say(
+            snapshot(
+                1,
+                [],
+                attendance="invited",
+                ringing=invitation(from_name="Maximiliane von Hohenlohe-Schillingsfürst"),
+            )
+        ),
+    ),
+    Scene("check", ENGAGEMENT, Role.CONSUMER, _press("Check camera and microphone", INVITED)),
+    Scene("talking", ENGAGEMENT, Role.CONSUMER, _say(snapshot(1, _people(2)))),
+    Scene("more", ENGAGEMENT, Role.CONSUMER, _press("More", snapshot(1, _people(3)))),
+    Scene(
+        "agent-reconnects",
+        ENGAGEMENT,
+        Role.CONSUMER,
+        _say(
+            snapshot(1, _people(2)),
+            RosterChanged(seq=2, roster=[person(0, attendance=Attendance.RECONNECTING), person(1)]),
+        ),
+    ),
+    Scene(
+        "withdrawn",
+        ENGAGEMENT,
+        Role.CONSUMER,
+        _say(
+            INVITED,
+            InvitationChanged(seq=2, invitation=invitation(InvitationState.CANCELLED)),
+            SessionLeft(seq=3, reason=LeaveReason.LEFT),
+        ),
+    ),
+    Scene(
+        "over",
+        ENGAGEMENT,
+        Role.CONSUMER,
+        _say(
+            snapshot(1, _people(2)),
+            SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_AGENT),
+        ),
+    ),
+)
+
+
+async def _join(double: BrokerDouble, page: Page) -> None:
+    await page.get_by_role("textbox").fill("Noa Levi")
+    await page.get_by_role("textbox").press("Enter")
+    await double.until_heard("connection.hello")
+
+
+async def _lobby(double: BrokerDouble, page: Page) -> None:
+    await _join(double, page)
+    await double.tell(snapshot(2, LOBBY, attendance="lobby"))
+    await page.wait_for_timeout(200)
+
+
+async def _three(double: BrokerDouble, page: Page) -> None:
+    await _join(double, page)
+    await double.tell(snapshot(2, _people(3)))
+    await page.wait_for_timeout(300)
+
+
+GUEST_SCENES = (
+    Scene("no-code", "/join", Role.GUEST, _nothing),
+    Scene("join", JOIN, Role.GUEST, _nothing),
+    Scene("lobby", JOIN, Role.GUEST, _lobby),
+    Scene("three", JOIN, Role.GUEST, _three),
+)
