@@ -42,6 +42,8 @@ class Received(TypedDict):
     packets: int
     lost: int
     width: int
+    height: int
+    freezes: int
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -78,9 +80,11 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-async def join(relay: Relay, page: Page, name: str, seats: int = 7) -> None:
+async def join(
+    relay: Relay, page: Page, name: str, seats: int = 7, *, layers: bool = False
+) -> None:
     """Let a page offer, and give it the relay's answer."""
-    joined: Joined = await page.evaluate("window.join", seats)
+    joined: Joined = await page.evaluate(f"window.join({seats}, {str(layers).lower()})")
     layout = OfferLayout(
         publish={mid: PublishSource(source) for mid, source in joined["publish"].items()},
         seats=tuple((pair[0], pair[1]) for pair in joined["seats"]),
@@ -138,5 +142,39 @@ async def test_three_people_see_and_hear_each_other(
         await pages["cy"].evaluate("window.pc.close()")
         await until(lambda: listener.state_of("cy-1") is TransportState.CLOSED)
         assert set(listener.occupants("ada").values()) == {"ben", None}
+    finally:
+        await relay.close()
+
+
+async def test_simulcast_is_switched_by_the_displayed_size(
+    browser: Browser, page_url: str, tmp_path: Path
+) -> None:
+    listener = RecordingListener()
+    relay = Relay(RelayConfig(), listener)
+    await relay.open()
+    try:
+        pages = {}
+        for name in ("ada", "ben"):
+            pages[name] = await browser.new_page()
+            await pages[name].goto(page_url)
+            await join(relay, pages[name], name, layers=name == "ada")
+        ben = pages["ben"]
+
+        async def until_height(height: int) -> None:
+            for _ in range(600):
+                found = await received(ben)
+                if any(s["height"] == height and s["frames"] for s in found.values()):
+                    return
+                await ben.wait_for_timeout(50)
+            raise AssertionError(f"{await received(ben)} {relay.snapshot()}")
+
+        for size, height in (((320, 180), 180), ((640, 360), 360), ((320, 180), 180)):
+            relay.set_view("ben", {0: size}, {})
+            await until_height(height)
+        # The highest layer comes when Chromium's own estimate allows it.
+        relay.set_view("ben", {0: (1280, 720)}, {})
+        await until_height(720)
+        await ben.screenshot(path=str(tmp_path / "simulcast.png"))
+        assert relay.mistakes == 0
     finally:
         await relay.close()
