@@ -21,6 +21,8 @@ _HISTORY_SECONDS = 1.0
 _INACTIVE = 0.7
 """Seconds without a picture after which a layer counts as turned off."""
 _MEASURE_INTERVAL = 0.5
+_MOST_AUDIO_LOSS = 51
+"""A fifth, in 256ths."""
 
 
 class Kept(NamedTuple):
@@ -43,6 +45,7 @@ class Layer:
 
     __slots__ = (
         "_expected_before",
+        "_listeners_lost",
         "_measured",
         "_octets_before",
         "_received_before",
@@ -101,6 +104,7 @@ class Layer:
         """Measured, in bits per second of payload."""
         self._measured = 0.0
         self._octets_before = 0
+        self._listeners_lost = 0.0
         self.jitter = 0.0
         self.transit = 0.0
         self.last_timestamp = 0
@@ -310,6 +314,16 @@ class Layer:
             return self.report_timestamp + int((now - offset - self.report_ntp) * rate)
         return self.last_timestamp + int((now - self.last_arrival) * rate)
 
+    def _audio_fraction(self, fraction: int) -> int:
+        """Return the worst loss among the listeners, smoothed and at most a fifth.
+
+        A browser sends in-band FEC only when its own receiver reports loss, and the loss that
+        matters is on the listeners' lines.
+        """
+        worst = max((slot.fraction_lost for slot in self.slots), default=0)
+        self._listeners_lost += (max(worst, fraction) - self._listeners_lost) * 0.5
+        return min(_MOST_AUDIO_LOSS, round(self._listeners_lost))
+
     def reception_report(self, now: float) -> Report | None:
         """Write the report block due for this layer and start the next interval."""
         if self.base < 0:
@@ -324,6 +338,8 @@ class Layer:
         if expected_interval > 0 and lost_interval > 0:
             fraction = min(255, (lost_interval << 8) // expected_interval)
         self.loss = fraction / 256
+        if self.codec.name is CodecName.OPUS:
+            fraction = self._audio_fraction(fraction)
         delay = 0
         if self.report_compact:
             delay = min(0xFFFFFFFF, int((now - self.report_arrival) * 65536))

@@ -128,11 +128,3 @@ class Srtp:
             return 0
         result: int = buffer.length[0]
         return result
-
-    def forget(self, ssrc: int) -> None:
-        """Drop the state of one SSRC, so that strangers cannot grow it."""
-        try:
-            self._session.remove_stream(ssrc)
-        except pylibsrtp.Error:
-            # It had none.
-            return

@@ -1,0 +1,146 @@
+"""RTCP is terminated: what the relay says about its slots and publications (RFC 3550 §6)."""
+
+from __future__ import annotations
+
+import time
+
+from aiortc.rtp import RtcpRrPacket, RtcpSdesPacket, RtcpSrPacket
+
+from actors.relay import PublishSource, RelayConfig
+from actors.relay.rtcp import (
+    Report,
+    SenderInfo,
+    ntp_of,
+    receiver_report,
+    seconds_of,
+    sender_report,
+)
+
+from .client import CraftedClient
+from .conftest import StartCall
+from .recording import until
+
+
+def sender_reports(client: CraftedClient, ssrc: int) -> list[RtcpSrPacket]:
+    return [r for r in client.reports if isinstance(r, RtcpSrPacket) and r.ssrc == ssrc]
+
+
+def receiver_reports(client: CraftedClient, ssrc: int) -> list[RtcpRrPacket]:
+    return [
+        report
+        for report in client.reports
+        if isinstance(report, RtcpRrPacket) and any(b.ssrc == ssrc for b in report.reports)
+    ]
+
+
+async def test_every_slot_reports_with_a_cname_at_once_and_again(start_call: StartCall) -> None:
+    call = await start_call(RelayConfig(report_interval=0.2))
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    audio, video = ben.seat(0)
+    for _ in range(5):
+        ada.send_audio(b"12345678")
+    ada.send_frame(key=True)
+    voice, picture = ben.slots[audio][0], ben.slots[video][0]
+    await until(lambda: len(sender_reports(ben, voice)) >= 2 and sender_reports(ben, picture))
+    info = sender_reports(ben, voice)[-1].sender_info
+    assert info.packet_count == 5
+    assert info.octet_count == 40
+    cnames = {
+        chunk.ssrc: dict(chunk.items).get(1)
+        for report in ben.reports
+        if isinstance(report, RtcpSdesPacket)
+        for chunk in report.chunks
+    }
+    assert cnames[voice] == cnames[picture] is not None
+
+
+async def test_both_tracks_of_a_person_are_put_on_one_clock(start_call: StartCall) -> None:
+    """The publisher's clock is an hour off, and its tracks start at unrelated time stamps."""
+    call = await start_call(RelayConfig(report_interval=0.1))
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    ada.send_audio()
+    ada.send_frame(key=True)
+    await until(lambda: len(ben.heard) == 2)
+    moment = time.time() + 3600
+    voice, camera = ada.track(PublishSource.MICROPHONE), ada.track(PublishSource.CAMERA)
+    for track in (voice, camera):
+        # Captured at the same moment: what each sends next.
+        info = SenderInfo(track.ssrc, ntp_of(moment), track.timestamp, 1, 1)
+        ada.send_rtcp(sender_report(info))
+    layers = call.relay.transports["ada-1"].intake.layers
+    await until(lambda: all(layer.report_ntp is not None for layer in layers.values()))
+    ben.reports.clear()
+    audio, video = (ben.slots[mid][0] for mid in ben.seat(0))
+    ada.send_audio()
+    ada.send_frame()
+    await until(lambda: sender_reports(ben, audio) and sender_reports(ben, video))
+    await until(lambda: len(ben.heard) == 4)
+    shown = []
+    for mid, ssrc, rate in zip(ben.seat(0), (audio, video), (48000, 90000), strict=True):
+        report = sender_reports(ben, ssrc)[-1].sender_info
+        packet = ben.heard_on(mid)[-1].packet
+        ticks = (packet.timestamp - report.rtp_timestamp + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+        shown.append(seconds_of(report.ntp_timestamp) + ticks / rate)
+    # Both were captured at one moment, so a browser plays them at one moment.
+    assert abs(shown[0] - shown[1]) < 0.002
+    # On the relay's clock, not the publisher's.
+    assert abs(shown[0] - time.time()) < 60
+
+
+async def test_a_publisher_hears_of_the_loss_on_its_way_in(start_call: StartCall) -> None:
+    call = await start_call(RelayConfig(report_interval=0.2))
+    ada = await call.join("ada")
+    for index in range(40):
+        ada.send_audio(deliver=index % 4 != 3)
+    track = ada.track(PublishSource.MICROPHONE)
+    await until(lambda: receiver_reports(ada, track.ssrc))
+    block = receiver_reports(ada, track.ssrc)[0].reports[0]
+    assert 8 <= block.packets_lost <= 10
+    # Smoothed, because the fraction decides how much FEC is sent.
+    assert 0 < block.fraction_lost <= 51
+    assert block.highest_sequence & 0xFFFF == track.sequence - 2 & 0xFFFF
+
+
+async def test_audio_reports_carry_the_worst_listeners_loss(start_call: StartCall) -> None:
+    call = await start_call(RelayConfig(report_interval=0.1))
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    track = ada.track(PublishSource.MICROPHONE)
+    ada.send_audio()
+    await until(lambda: ben.heard)
+    slot = ben.slots[ben.seat(0)[0]][0]
+    ben.send_rtcp(receiver_report(9, [Report(slot, 200, 0, 0, 0, 0, 0)]))
+
+    def reported() -> int:
+        reports = receiver_reports(ada, track.ssrc)
+        return reports[-1].reports[0].fraction_lost if reports else 0
+
+    # Eighty percent lost at one listener; a fifth is the most that is passed on.
+    await until(lambda: reported() == 51)
+
+
+async def test_round_trips_are_measured_from_the_slots_reports(start_call: StartCall) -> None:
+    call = await start_call(RelayConfig(report_interval=0.1))
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    ada.send_audio()
+    ssrc = ben.slots[ben.seat(0)[0]][0]
+    await until(lambda: sender_reports(ben, ssrc))
+    compact = sender_reports(ben, ssrc)[-1].sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
+    ben.send_rtcp(receiver_report(9, [Report(ssrc, 0, 0, 0, 0, compact, 0)]))
+    slot = call.relay.transports["ben-1"].slots_by_ssrc[ssrc]
+    await until(lambda: slot.round_trip is not None)
+    assert slot.round_trip is not None
+    assert 0 <= slot.round_trip < 5
+
+
+async def test_the_publishers_packets_are_acknowledged_transport_wide(
+    start_call: StartCall,
+) -> None:
+    call = await start_call()
+    ada = await call.join("ada")
+    for _ in range(10):
+        ada.send_audio()
+    await until(lambda: any(data[:2] in (b"\x8f\xcd", b"\xaf\xcd") for data in ada.raw_feedback))
