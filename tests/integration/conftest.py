@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
+import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.integration.deployment import Deployment
 from tests.integration.widget import Widget, agent_widget, consumer_widget
-
-_engagements = itertools.count(1)
 
 
 @pytest.fixture(scope="package")
@@ -24,7 +22,7 @@ class Call:
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
-        self.key = f"engagement-{next(_engagements)}"
+        self.key = f"engagement-{uuid.uuid4()}"
         self.widgets: list[Widget] = []
 
     @property

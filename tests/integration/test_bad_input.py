@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from websockets.exceptions import InvalidStatus
 
 from broker.messages.cluster import Principal
 from broker.words import Role
@@ -54,10 +53,8 @@ async def refusal_code(widget: Widget, request_id: str | None) -> str:
 async def hello(call: Call, **fields: object) -> str:
     """Say a hello that should not be accepted; the code, and the close code behind it."""
     widget = call.keep(await Widget.dial(call.origin))
-    await widget.send(
-        "connection.hello", **{"revision": 1, "surface": "agent_frame", "id": "h", **fields}
-    )
-    code = await refusal_code(widget, "h")
+    await widget.send("connection.hello", **{"revision": 1, "surface": "agent_frame", **fields})
+    code = (await widget.expect("request.refused"))["code"]
     return f"{code} {await widget.expect_close()}"
 
 
@@ -127,9 +124,9 @@ async def foreign_token(call: Call) -> str:
 
 
 async def foreign_origin(call: Call) -> str:
-    with pytest.raises(InvalidStatus) as refused:
-        await Widget.dial(call.origin, page="https://evil.example")
-    return str(refused.value.response.status_code)
+    widget = call.keep(await Widget.dial(call.origin, page="https://evil.example"))
+    code = (await widget.expect("request.refused"))["code"]
+    return f"{code} {await widget.expect_close()}"
 
 
 async def offer(call: Call, sdp: str) -> str:
@@ -230,7 +227,7 @@ TABLE: dict[str, tuple[Attempt, str]] = {
     "expired token": (expired_token, "token_expired 4401"),
     "forged token": (forged_token, "token_invalid 4401"),
     "another account's token": (foreign_token, "not_permitted 4403"),
-    "foreign origin": (foreign_origin, "403"),
+    "foreign origin": (foreign_origin, "origin_refused 4403"),
     "offer that is no SDP": (offer_not_sdp, "offer_invalid"),
     "offer too large": (offer_too_large, "offer_too_large"),
     "offer with too many sections": (offer_too_many_sections, "offer_too_large"),
