@@ -17,9 +17,9 @@ import pytest_asyncio
 from broker.messages.cluster import Principal
 from broker.words import Role
 from gateway.tokens import Audience, Tokens
-from tests.integration.conftest import Call
-from tests.integration.deployment import Deployment
-from tests.integration.widget import Widget, consumer_widget, guest_widget
+from tests.calls import Call
+from tests.deployment import Deployment
+from tests.widget import Widget, consumer_widget, guest_widget
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,16 +33,14 @@ async def witness(deployment: Deployment) -> AsyncIterator[Call]:
     call = Call(deployment)
     await call.talking()
     yield call
-    for widget in call.widgets:
-        await widget.close()
+    await call.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def call(deployment: Deployment) -> AsyncIterator[Call]:
     made = Call(deployment)
     yield made
-    for widget in made.widgets:
-        await widget.close()
+    await made.close()
 
 
 async def refusal_code(widget: Widget, request_id: str | None) -> str:

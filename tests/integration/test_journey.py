@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.integration.conftest import Call
-from tests.integration.widget import Refused, Widget, consumer_widget, guest_widget
+from tests.calls import Call
+from tests.widget import Refused, Widget, consumer_widget, guest_widget
 
 
 async def finish(agent: Widget) -> None:
@@ -14,23 +14,12 @@ async def finish(agent: Widget) -> None:
     await agent.expect("session.ended")
 
 
-async def record_of(call: Call, session_id: str) -> dict[str, object]:
-    async with httpx.AsyncClient(base_url=call.origin) as http:
-        answer = await http.get(
-            f"/v1/sessions/{session_id}",
-            headers={"Authorization": f"Bearer {call.deployment.api_key}"},
-        )
-    record: dict[str, object] = answer.raise_for_status().json()
-    return record
-
-
 async def test_from_start_to_end_and_the_record_survives(call: Call) -> None:
     agent, consumer = await call.talking()
-    session_id = (await agent.expect("session.snapshot"))["session_id"]
     await consumer.request("session.end")
     assert (await agent.expect("session.ended"))["reason"] == "ended_by_consumer"
-    record = await record_of(call, session_id)
-    assert [event["type"] for event in record["events"]] == [  # type: ignore[attr-defined]
+    record = await call.record()
+    assert [event["type"] for event in record["events"]] == [
         "session.started",
         "participant.joined",
         "invitation.sent",

@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 import httpx
+import psutil
 
 START_S = 90.0
 STOP_S = 30.0
@@ -83,6 +85,23 @@ class Deployment:
         assert self._process is not None
         return self._process.pid
 
+    def processes(self, actor: str) -> list[psutil.Process]:
+        """The processes of one kind of Ray actor, such as `SessionHost`."""
+        found = []
+        for process in psutil.Process(self.pid).children(recursive=True):
+            try:
+                if actor in " ".join(process.cmdline()):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def holders(self) -> list[psutil.Process]:
+        """The session actors that hold a session: those with a media port."""
+        return [
+            process for process in self.processes("SessionHost") if process.net_connections("udp")
+        ]
+
     @property
     def api_key(self) -> str:
         """The API key of the demo's account."""
@@ -107,12 +126,14 @@ class Deployment:
         return status
 
     def kill(self) -> None:
-        """Kill the command and everything in its process group at once."""
+        """Kill the command and everything it started, all at once."""
         assert self._process is not None
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        if self._process.poll() is None:
+            everything = psutil.Process(self.pid).children(recursive=True)
+            for process in (psutil.Process(self.pid), *everything):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(everything, STOP_S)
         self._process.wait(STOP_S)
         self._finish()
 

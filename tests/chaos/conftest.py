@@ -1,0 +1,23 @@
+"""A deployment for all chaos tests that end with a working one; others start their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.calls import Call
+from tests.deployment import Deployment
+
+
+@pytest.fixture(scope="package")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with Deployment(tmp_path_factory.mktemp("demo"), standbys=3) as running:
+        yield running
+
+
+@pytest.fixture
+async def call(deployment: Deployment) -> AsyncIterator[Call]:
+    made = Call(deployment)
+    yield made
+    await made.close()

@@ -1,0 +1,136 @@
+"""Processes are killed in mid-call; after each, people go on and the journal is complete."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+
+import psutil
+import pytest
+
+from tests.calls import Call
+from tests.deployment import Deployment
+from tests.widget import Refused, Widget
+
+WAIT_S = 30.0
+
+
+async def until(condition: str, found: object) -> None:
+    """Wait until a callable is true."""
+    assert callable(found)
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while not found():
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"not in time: {condition}") from None
+
+
+async def holder_of(call: Call, before: set[int]) -> psutil.Process:
+    """The process that holds this call's session."""
+    await until(
+        "a session actor opened its media port",
+        lambda: any(process.pid not in before for process in call.deployment.holders()),
+    )
+    return next(p for p in call.deployment.holders() if p.pid not in before)
+
+
+async def request_until_taken(widget: Widget, type_: str, **fields: object) -> dict[str, object]:
+    """Repeat a request while it is refused as retryable."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            try:
+                return await widget.request(type_, **fields)
+            except Refused as refusal:
+                assert refusal.retryable, refusal
+                await asyncio.sleep(0.1)
+
+
+def check_journal(record: dict[str, object]) -> Counter[str]:
+    """Sequence numbers without a hole; returns how often each type occurs."""
+    events: list[dict[str, object]] = record["events"]  # type: ignore[assignment]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    return Counter(str(event["type"]) for event in events)
+
+
+@pytest.mark.parametrize("way", ["killed", "stopped"])
+async def test_a_session_continues_on_a_standby(call: Call, way: str) -> None:
+    before = {process.pid for process in call.deployment.holders()}
+    agent, consumer = await call.talking()
+    holder = await holder_of(call, before)
+    await agent.request("guest.invite")
+    marks = len(agent.heard), len(consumer.heard)
+    holder.send_signal(signal.SIGKILL if way == "killed" else signal.SIGSTOP)
+    try:
+        snapshot = await agent.expect("session.snapshot", after=marks[0])
+        assert snapshot["epoch"] == 2
+        assert len(snapshot["guest_invitations"]) == 1
+        mine = await consumer.expect("session.snapshot", after=marks[1])
+        assert (mine["epoch"], mine["attendance"]) == (2, "present")
+        assert "session.moved" in consumer.types()[marks[1] :]
+    finally:
+        if way == "stopped":
+            holder.send_signal(signal.SIGCONT)
+    await request_until_taken(agent, "media.mode", mode="voice")
+    heard = [m for m in agent.heard[marks[0] :] if "epoch" in m]
+    assert {m["epoch"] for m in heard} == {2}
+    await until("the old actor is gone", lambda: not holder.is_running())
+    await agent.request("session.end")
+    assert (await consumer.expect("session.ended"))["reason"] == "ended_by_agent"
+    record = await call.record()
+    counts = check_journal(record)
+    assert counts["participant.joined"] == 2
+    assert counts["session.started"] == counts["session.ended"] == 1
+    assert counts["guest.invited"] == 1
+
+
+async def test_a_call_goes_on_while_the_ledger_is_replaced(call: Call) -> None:
+    agent, consumer = await call.talking()
+    for process in call.deployment.processes("LedgerHost"):
+        process.kill()
+    await agent.request("media.publish", microphone=True, camera=True, screen=False)
+    await consumer.expect("roster.changed", after=len(consumer.heard) - 1)
+    invited = await request_until_taken(agent, "guest.invite")
+    assert str(invited["url"]).startswith(call.origin)
+    await agent.request("session.end")
+    await consumer.expect("session.ended")
+    counts = check_journal(await call.record())
+    assert counts["guest.invited"] == counts["session.ended"] == 1
+
+
+async def test_killing_the_pool_changes_nothing_for_a_call_and_standbys_come_back(
+    call: Call,
+) -> None:
+    agent, consumer = await call.talking()
+    for process in call.deployment.processes("PoolHost"):
+        process.kill()
+    await agent.request("media.publish", microphone=True, camera=True, screen=False)
+    await agent.request("session.end")
+    await consumer.expect("session.ended")
+    for _ in range(4):
+        mark = len(consumer.heard)
+        await request_until_taken(agent, "session.start", mode="video")
+        await consumer.expect("session.snapshot", after=mark)
+        ended = len(agent.heard)
+        await agent.request("session.end")
+        await agent.expect("session.ended", after=ended)
+
+
+async def test_the_record_survives_the_death_of_everything(
+    tmp_path_factory: pytest.TempPathFactory, deployment: Deployment
+) -> None:
+    deployment.stop()
+    data = tmp_path_factory.mktemp("survivor")
+    first = Deployment(data, standbys=1)
+    with pytest.raises(AssertionError, match="ended with"), first:
+        call = Call(first)
+        agent, _ = await call.talking()
+        await agent.request("guest.invite")
+        first.kill()
+        await call.close()
+    with Deployment(data, standbys=1) as second:
+        call.deployment = second
+        counts = check_journal(await call.record())
+    assert counts["participant.joined"] == 2
+    assert counts["guest.invited"] == 1
