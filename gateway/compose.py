@@ -169,16 +169,24 @@ class LedgerHost:
 
 
 class PoolHost:
-    """The pool in a Ray actor."""
+    """The pool in a Ray actor. It starts by itself, also when Ray has restarted it."""
 
     def __init__(self, settings: ClusterSettings) -> None:
         self._settings = settings
         self._pool: Pool | None = None
+        self._starting = asyncio.get_running_loop().create_task(self._start())
 
     async def start(self) -> None:
-        """Begin keeping standbys; harmless when begun."""
+        """Wait until it keeps standbys."""
+        await self._starting
+
+    async def stop(self) -> None:
+        """Start no more standbys."""
+        await self._starting
         if self._pool is not None:
-            return
+            await self._pool.close()
+
+    async def _start(self) -> None:
         from actors.pool import Pool, PoolPolicy
 
         self._pool = Pool(
@@ -189,11 +197,6 @@ class PoolHost:
             policy=PoolPolicy(target=self._settings.standbys),
         )
         await self._pool.start()
-
-    async def stop(self) -> None:
-        """Start no more standbys."""
-        if self._pool is not None:
-            await self._pool.close()
 
     async def _start_standby(self) -> None:
         host: Any = ray.remote(SessionHost).options(**SESSION_OPTIONS).remote(self._settings)

@@ -50,6 +50,11 @@ class Deployment:
         self.gateway = ""
 
     def __enter__(self) -> Deployment:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start it and wait until it says where it is."""
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.DEVNULL,
@@ -67,7 +72,6 @@ class Deployment:
             raise AssertionError("The demo did not start:\n" + "\n".join(self._lines))
         config = httpx.get(f"{self.host}/demo-config.json").raise_for_status().json()
         self.gateway = config["gateway"]
-        return self
 
     def __exit__(
         self,
