@@ -154,3 +154,22 @@ async def test_navigating_on_the_shop_comes_back_into_the_same_session(people: P
     await consumer.get_by_role("toolbar").wait_for()
     await until_counts(consumer, frames=10)
     await until_counts(people.agent, frames=10)
+
+
+async def test_the_agent_moves_to_an_own_window_and_back(people: People) -> None:
+    await people.open()
+    consumer = await people.talk()
+    await until_counts(people.agent, frames=5)
+    await people.agent.get_by_role("button", name="More").click()
+    async with people.context.expect_page() as opening:
+        await people.agent.get_by_role("button", name="Open in own window").click()
+    own = await opening.value
+    await until_counts(own, frames=10, energy=0.0001)
+    await expect(people.agent.get_by_text("Open in another window")).to_be_visible()
+    await expect(consumer.locator(".tile.seat:visible")).to_have_count(1)
+    await until_counts(consumer, frames=10, energy=0.0001)
+
+    await people.agent.get_by_role("button", name="Bring it here").click()
+    await until_counts(people.agent, frames=10, energy=0.0001)
+    await expect(own.get_by_text("Open in another window")).to_be_visible()
+    await until_counts(consumer, frames=10, energy=0.0001)

@@ -192,7 +192,7 @@ export default {
   over_cancelled: 'The invitation was withdrawn',
   over_expired: 'You missed an invitation',
   over_failed: 'The invitation could not be delivered',
-  over_elsewhere: 'Answered in another window',
+  over_elsewhere: 'Open in another window',
   over_elsewhere_help: 'The session goes on there.',
   ended_by_agent: 'The agent ended it.',
   ended_by_consumer: 'The consumer ended it.',

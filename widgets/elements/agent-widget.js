@@ -2,6 +2,7 @@ import { say } from '../catalogues/words.js';
 import { ResumeMemory } from '../channel/resume-memory.js';
 import { get, post } from '../hosts/gateway.js';
 import { AgentHost } from '../hosts/agent-host.js';
+import { idsToQuery, openOwnWindow, receiveHandOver } from '../hosts/own-window.js';
 import { SessionClient } from '../session/client.js';
 import { clock } from '../session/select.js';
 import { AgentIdle } from '../views/agent-idle.js';
@@ -9,7 +10,7 @@ import { wordButton } from '../views/buttons.js';
 import { Outgoing } from '../views/outgoing.js';
 import { SessionView } from '../views/session-view.js';
 import { errorSentence } from '../views/trouble-sentence.js';
-import { message, overWords, Widget } from './widget.js';
+import { elsewhere, message, overWords, Widget } from './widget.js';
 
 /** @typedef {import('../hosts/engagement-ids.js').EngagementIds} EngagementIds */
 
@@ -24,13 +25,20 @@ export class AgentWidget extends Widget {
   #host = new AgentHost(this.#query);
   #ids = '';
   #key = '';
+  /** The agent's token, for a window of its own. */
+  #token = '';
   #wake = () => this.client?.setVisible(document.visibilityState === 'visible');
 
   connectedCallback() {
     this.#host.addEventListener('change', () => this.#onHost());
     document.addEventListener('visibilitychange', this.#wake);
     this.present('connecting', () => message({ title: say('waiting_workspace'), busy: true }));
-    void this.#host.start();
+    void this.#start();
+  }
+
+  async #start() {
+    this.#token = (await receiveHandOver(this.#query)).token ?? '';
+    await this.#host.start();
   }
 
   disconnectedCallback() {
@@ -85,12 +93,13 @@ export class AgentWidget extends Widget {
   async #introduce() {
     const engagement = /** @type {EngagementIds} */ (this.#host.ids);
     const account_id = engagement.account_id;
-    const given = this.#query.get('token');
-    if (given) return { token: given, engagement };
     const config = await get(`/v1/widget-config?account_id=${encodeURIComponent(account_id)}`);
     const agent = { account_id, agent_id: engagement.agent_id, name: this.#host.agentName || say('role_agent') };
     const path = config.agent_login === 'token_url' ? config.token_url : '/demo/agent-token';
-    const { token } = await post(path, agent);
+    // A window of its own has no login of its own: the frame's token serves it once.
+    const given = this.#query.get('surface') === 'pop_out' ? this.#token : '';
+    const token = given || String((await post(path, agent)).token);
+    this.#token = given ? '' : token;
     return { token, engagement };
   }
 
@@ -105,6 +114,8 @@ export class AgentWidget extends Widget {
     this.setTitle(state.session ? `● ${say('title')}` : '');
     if (link.status === 'closed') {
       this.#renderClosed();
+    } else if (state.session?.attendance === 'elsewhere') {
+      this.present('elsewhere', () => elsewhere(client));
     } else if (state.session) {
       this.#renderSession(client, name);
     } else if (state.over) {
@@ -115,11 +126,13 @@ export class AgentWidget extends Widget {
       const idle = this.present(
         'idle',
         () =>
-          new AgentIdle((mode) =>
-            client.start(mode).catch((error) => {
-              client.media.stop();
-              throw errorSentence(error);
-            }),
+          new AgentIdle(
+            (mode) =>
+              client.start(mode).catch((error) => {
+                client.media.stop();
+                throw errorSentence(error);
+              }),
+            this.#ownWindow(),
           ),
       );
       const spectating = this.#host.ids?.spectating === true;
@@ -137,11 +150,22 @@ export class AgentWidget extends Widget {
       const attempt = (asked) => void asked.catch(() => this.#render());
       const outgoing = new Outgoing(client, attempt);
       const write = this.#host.canWrite ? (/** @type {string} */ text) => this.#host.write(text) : null;
-      const inner = new SessionView(client, { write, ownWindow: null, over: outgoing.root });
+      const inner = new SessionView(client, { write, ownWindow: this.#ownWindow(), over: outgoing.root });
       return { root: inner.root, inner, outgoing, onClosed: () => (inner.onClosed(), outgoing.onClosed()) };
     });
     view.outgoing.update(name);
     view.inner.update();
+  }
+
+  #ownWindow() {
+    if (window.top === window.self) return null;
+    return () => {
+      const { ids, agentName } = this.#host;
+      if (!ids) return;
+      const lang = document.documentElement.lang;
+      const query = { surface: 'pop_out', lang, agentName, ...idsToQuery(ids) };
+      openOwnWindow('/agent', query, { token: this.#token });
+    };
   }
 
   /** @param {SessionClient} client */

@@ -2,6 +2,7 @@ import { say } from '../catalogues/words.js';
 import { claimSecret, ResumeMemory } from '../channel/resume-memory.js';
 import { FrameHost } from '../hosts/frame-host.js';
 import { post } from '../hosts/gateway.js';
+import { idsToQuery, openOwnWindow, receiveHandOver } from '../hosts/own-window.js';
 import { WindowHost } from '../hosts/window-host.js';
 import { Loudness } from '../media/loudness.js';
 import { SessionClient } from '../session/client.js';
@@ -9,7 +10,7 @@ import { clock } from '../session/select.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
 import { SessionView } from '../views/session-view.js';
-import { message, overWords, Widget } from './widget.js';
+import { elsewhere, message, overWords, Widget } from './widget.js';
 
 /** @typedef {import('../hosts/engagement-ids.js').EngagementIds} EngagementIds */
 
@@ -29,6 +30,7 @@ export class EngagementWidget extends Widget {
   #host = new WindowHost(this.#query);
   #frame = new FrameHost(this.#query);
   #key = '';
+  #claim = '';
   #ids = '';
   #blink = 0;
   #chime = 0;
@@ -41,7 +43,12 @@ export class EngagementWidget extends Widget {
     document.addEventListener('visibilitychange', this.#see);
     this.present('connecting', () => message({ title: say('quiet_title'), help: say('quiet_help') }));
     this.#frame.start();
-    void this.#host.start(location.pathname === '/window');
+    void this.#start();
+  }
+
+  async #start() {
+    this.#claim = (await receiveHandOver(this.#query)).claim ?? '';
+    await this.#host.start(location.pathname === '/window');
   }
 
   disconnectedCallback() {
@@ -73,13 +80,16 @@ export class EngagementWidget extends Widget {
 
   #connect() {
     this.client?.close();
+    // Made once: where storage is refused, another call would make another consumer.
+    const claim = claimSecret(this.#key, this.#claim || undefined);
+    this.#claim = claim;
     const client = new SessionClient({
       surface: this.#surface,
       memory: new ResumeMemory(`${this.#surface}.${this.#key}`),
       introduce: async () => {
         const engagement = /** @type {EngagementIds} */ (this.#host.ids);
         const { token } = await post('/v1/waiting', { engagement });
-        return { token, engagement, claim_secret: claimSecret(this.#key) };
+        return { token, engagement, claim_secret: claim };
       },
     });
     client.addEventListener('change', () => {
@@ -96,11 +106,15 @@ export class EngagementWidget extends Widget {
     const ringing = session?.attendance === 'invited' && session.invitation !== null;
     if (!ringing) this.#stopRinging();
     if (session && ringing) {
-      this.present('incoming', () => new Incoming(client, null)).update();
+      this.present('incoming', () => new Incoming(client, this.#ownWindow())).update();
       this.#ring(session.invitation?.from_name || say('an_agent'));
       this.#frame.show('ring');
-    } else if (session && session.attendance !== 'invited' && session.attendance !== 'elsewhere') {
-      this.present('session', () => new SessionView(client)).update();
+    } else if (session?.attendance === 'elsewhere') {
+      this.present('elsewhere', () => elsewhere(client));
+      this.setTitle('');
+      this.#frame.show('closed');
+    } else if (session && session.attendance !== 'invited') {
+      this.present('session', () => new SessionView(client, { ownWindow: this.#ownWindow() })).update();
       this.setTitle(`● ${say('title')}`);
       this.#frame.show('session');
     } else if (over) {
@@ -110,6 +124,18 @@ export class EngagementWidget extends Widget {
       this.setTitle('');
       this.#frame.show('closed');
     }
+  }
+
+  /** Only a frame needs the way out. */
+  #ownWindow() {
+    if (window.top === window.self) return null;
+    return () => {
+      const { ids } = this.#host;
+      if (!ids) return;
+      const lang = document.documentElement.lang;
+      const query = { surface: 'window', lang, ...idsToQuery(ids) };
+      openOwnWindow('/engagement', query, { claim: this.#claim });
+    };
   }
 
   /** @param {SessionClient} client */

@@ -1,4 +1,5 @@
 import { say } from '../catalogues/words.js';
+import { wordButton } from '../views/buttons.js';
 import { el } from '../views/dom.js';
 
 /** @typedef {{root: HTMLElement, update?: () => void, onClosed?: () => void}} View */
@@ -65,6 +66,16 @@ export function message({ title, help = '', busy = false }, ...actions) {
 }
 
 /**
+ * The person takes part on another surface.
+ *
+ * @param {import('../session/client.js').SessionClient} client
+ */
+export function elsewhere(client) {
+  const here = wordButton(say('bring_back'), () => client.takeHere(), { kind: 'primary' });
+  return message({ title: say('over_elsewhere'), help: say('over_elsewhere_help') }, here.root);
+}
+
+/**
  * Why it is over, in words.
  *
  * @param {NonNullable<import('../session/state.js').WidgetState['over']>} over
@@ -73,11 +84,8 @@ export function message({ title, help = '', busy = false }, ...actions) {
  */
 export function overWords(over, clock) {
   if (over.for === 'invitation') {
-    const help = { declined: say('over_declined_help'), elsewhere: say('over_elsewhere_help') };
-    return {
-      title: say(`over_${over.reason}`),
-      help: help[/** @type {keyof typeof help} */ (over.reason)] ?? '',
-    };
+    const help = over.reason === 'declined' ? say('over_declined_help') : '';
+    return { title: say(`over_${over.reason}`), help };
   }
   const lasted = say('over_lasted', { time: clock(over.elapsedMs) });
   if (over.for === 'me' && over.reason !== 'session_ended') {

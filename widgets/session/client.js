@@ -3,7 +3,7 @@ import { Refusal } from '../channel/refusal.js';
 import { LocalMedia } from '../media/local-media.js';
 import { MediaLink } from '../media/media-link.js';
 import { troubleWord } from '../media/trouble.js';
-import { reduce } from './reduce.js';
+import { moved, reduce } from './reduce.js';
 import { may } from './select.js';
 import { INITIAL } from './state.js';
 
@@ -45,6 +45,8 @@ export class SessionClient extends EventTarget {
   #scheduled = false;
   /** @type {string} */
   #published = '';
+  /** Another transport of this person, when it is connected. */
+  #otherTransport = '';
 
   /** @param {ClientOptions} options */
   constructor(options) {
@@ -205,6 +207,14 @@ export class SessionClient extends EventTarget {
     if (this.peer?.answered) this.#channel.tell({ type: 'media.view', slots });
   }
 
+  /** Go on with the session here; the other surface stands back. */
+  takeHere() {
+    this.#otherTransport = '';
+    this.state = moved(this.state, 'present');
+    this.#settle();
+    this.#changed();
+  }
+
   /** The person has read why it is over. */
   dismiss() {
     this.state = { ...this.state, over: null };
@@ -273,6 +283,9 @@ export class SessionClient extends EventTarget {
       case 'rights.changed':
         void this.#stopSources(forbidden(this.state));
         break;
+      case 'media.transport':
+        this.#onTransport(message.transport_id, message.state);
+        break;
       case 'media.layers':
         void this.peer?.setLayers(message.source, message.rids);
         break;
@@ -280,6 +293,24 @@ export class SessionClient extends EventTarget {
     }
     this.#settle();
     this.#changed();
+  }
+
+  /**
+   * The relay closes this widget's transport when another surface of the person has taken over:
+   * then this one stands back and does not fight for it.
+   *
+   * @param {string} id
+   * @param {string} state
+   */
+  #onTransport(id, state) {
+    if (id === this.peer?.id) {
+      if (state !== 'closed' || !this.#otherTransport) return;
+      this.state = moved(this.state, 'elsewhere');
+    } else if (state === 'connected') {
+      this.#otherTransport = id;
+    } else if (state === 'closed' && id === this.#otherTransport) {
+      this.#otherTransport = '';
+    }
   }
 
   /** Bring devices and peer connection in line with where this person stands. */

@@ -44,6 +44,27 @@ export function reduce(state, message, now) {
 }
 
 /**
+ * The person goes on with this session on another surface (`elsewhere`), or brings it here
+ * (`present`).
+ *
+ * @param {WidgetState} state
+ * @param {'elsewhere'|'present'} attendance
+ * @returns {WidgetState}
+ */
+export function moved(state, attendance) {
+  return state.session ? { ...state, session: standing(state.session, attendance) } : state;
+}
+
+/**
+ * @param {SessionState} session
+ * @param {string} attendance
+ * @returns {SessionState}
+ */
+function standing(session, attendance) {
+  return session.attendance === attendance ? session : { ...session, attendance };
+}
+
+/**
  * @param {SessionState} session
  * @param {BrokerMessage} message
  * @param {number} now
@@ -59,11 +80,12 @@ function inSession(session, message, now) {
       };
     case 'invitation.elsewhere':
       if (session.invitation?.invitation_id !== message.invitation_id) return session;
-      return { ...session, attendance: 'elsewhere' };
+      return standing(session, 'elsewhere');
     case 'roster.changed': {
       const own = message.roster.find((entry) => entry.participant_id === session.participantId);
-      const attendance = own ? own.attendance : session.attendance;
-      return { ...session, roster: message.roster, attendance };
+      const known = { ...session, roster: message.roster };
+      // The person takes part, but on another surface: that changes by a click only.
+      return own && session.attendance !== 'elsewhere' ? standing(known, own.attendance) : known;
     }
     case 'rights.changed':
       return { ...session, mode: message.mode, capabilities: message.capabilities };
@@ -103,7 +125,7 @@ function fromSnapshot(before, message, now) {
     participantId: message.participant_id,
     role: message.role,
     mode: message.mode,
-    attendance: message.attendance,
+    attendance: same && before.attendance === 'elsewhere' ? 'elsewhere' : message.attendance,
     capabilities: message.capabilities,
     roster: message.roster,
     invitation: message.invitation,
@@ -140,12 +162,12 @@ function seated(seats, changes) {
 function over(state, reason, what, now) {
   const session = state.session;
   if (!session) return state;
+  const gone = { ...state, session: null, resume: null };
+  if (session.attendance === 'elsewhere') return gone;
   // Somebody who was only invited has left no session: for them the invitation is over.
-  const ringing = session.attendance === 'invited' || session.attendance === 'elsewhere';
+  const ringing = session.attendance === 'invited';
   return {
-    ...state,
-    session: null,
-    resume: null,
+    ...gone,
     over: {
       reason: ringing ? closedAs(session) : reason,
       for: ringing ? 'invitation' : what,
@@ -157,7 +179,6 @@ function over(state, reason, what, now) {
 
 /** @param {SessionState} session */
 function closedAs(session) {
-  if (session.attendance === 'elsewhere') return 'elsewhere';
   const closed = session.invitation?.state ?? 'cancelled';
   return closed === 'ringing' || closed === 'sent' ? 'cancelled' : closed;
 }

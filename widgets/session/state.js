@@ -14,7 +14,8 @@
  * @property {string} participantId
  * @property {string} role
  * @property {string} mode
- * @property {string} attendance `invited`, `lobby`, `present` or `reconnecting`.
+ * @property {string} attendance `invited`, `lobby`, `present`, `reconnecting`, or `elsewhere`: the
+ *   person takes part on another surface.
  * @property {readonly string[]} capabilities
  * @property {readonly RosterEntry[]} roster
  * @property {InvitationView|null} invitation

@@ -1,4 +1,5 @@
 import { say } from '../catalogues/words.js';
+import { frameAllows } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, setAttr, setText, show } from './dom.js';
@@ -15,8 +16,16 @@ export class AgentIdle {
   #voice;
   root;
 
-  /** @param {(mode: 'video'|'voice') => Promise<unknown>} start Rejects with a sentence. */
-  constructor(start) {
+  /**
+   * @param {(mode: 'video'|'voice') => Promise<unknown>} start Rejects with a sentence.
+   * @param {(() => void)|null} ownWindow
+   */
+  constructor(start, ownWindow) {
+    const own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
+    const blocked = el('p', { class: 'fine trouble', text: say('trouble_blocked_by_frame') });
+    const needed = ownWindow !== null && !(frameAllows('camera') && frameAllows('microphone'));
+    show(own.root, needed);
+    show(blocked, needed);
     /** @param {'video'|'voice'} mode */
     const run = async (mode) => {
       this.#busy(true);
@@ -38,7 +47,8 @@ export class AgentIdle {
       this.#title,
       el('p', { class: 'reach', role: 'status' }, this.#dot, this.#reach),
       this.#help,
-      el('div', { class: 'actions' }, this.#video.root, this.#voice.root),
+      blocked,
+      el('div', { class: 'actions' }, own.root, this.#video.root, this.#voice.root),
       this.#error,
     );
   }

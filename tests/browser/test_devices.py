@@ -1,0 +1,115 @@
+"""Cameras that are absent, refused or kept from the frame: a plain sentence, and a session that
+still works one way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, Playwright, expect
+
+from tests.browser.demo import Demo, People, counts, launch, shoot, until_counts
+
+REFUSE = """(error) => {
+  navigator.mediaDevices.getUserMedia = async (wish) => {
+    throw new DOMException('as a person would', error);
+  };
+}"""
+ONLY_CAMERA = """(error) => {
+  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (wish) => {
+    if (wish.video) throw new DOMException('no such device', error);
+    return real(wish);
+  };
+}"""
+
+
+@pytest.fixture
+async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
+    browser = await launch(playwright)
+    yield browser
+    await browser.close()
+
+
+async def arrive(demo: Demo, browser: Browser, choices: str = "") -> People:
+    context = await browser.new_context(viewport={"width": 1400, "height": 820})
+    context.set_default_timeout(15_000)
+    people = People(demo, context)
+    await people.open(choices)
+    return people
+
+
+async def test_a_consumer_without_a_camera_sees_and_is_heard(demo: Demo, browser: Browser) -> None:
+    people = await arrive(demo, browser)
+    consumer = await people.ring()
+    await consumer.evaluate(ONLY_CAMERA, "NotFoundError")
+    await consumer.get_by_role("button", name="Accept with video").click()
+    await expect(consumer.get_by_text("No camera was found.")).to_be_visible()
+    await until_counts(consumer, frames=10, energy=0.0001)
+    await until_counts(people.agent, energy=0.0001)
+    assert (await counts(people.agent))["frames"] == 0
+    await shoot(people.page, "no-camera")
+
+
+async def test_a_consumer_who_refuses_still_sees_and_hears(demo: Demo, browser: Browser) -> None:
+    people = await arrive(demo, browser)
+    consumer = await people.ring()
+    await consumer.evaluate(REFUSE, "NotAllowedError")
+    await consumer.get_by_role("button", name="Accept with video").click()
+    await expect(consumer.get_by_text("were not allowed")).to_be_visible()
+    await until_counts(consumer, frames=10, energy=0.0001)
+    assert (await counts(consumer))["sent"] == 0
+    await shoot(people.page, "refused")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("NotReadableError", "in use by another program"),
+        ("NotFoundError", "No camera or microphone was found"),
+    ],
+)
+async def test_an_agent_without_devices_is_told_why(
+    demo: Demo, browser: Browser, error: str, sentence: str
+) -> None:
+    people = await arrive(demo, browser)
+    await people.agent.evaluate(REFUSE, error)
+    consumer = await people.talk()
+    await expect(people.agent.get_by_text(sentence)).to_be_visible()
+    await until_counts(people.agent, frames=10, energy=0.0001)
+    await expect(consumer.get_by_role("toolbar")).to_be_visible()
+
+
+async def test_frames_without_allow_offer_an_own_window_on_the_agents_side(
+    demo: Demo, browser: Browser
+) -> None:
+    people = await arrive(demo, browser, "allow=0")
+    await expect(people.agent.get_by_text("does not let it use camera")).to_be_visible()
+    await shoot(people.page, "blocked-1-agent")
+    async with people.context.expect_page() as opening:
+        await people.agent.get_by_role("button", name="Open in own window").click()
+    own = await opening.value
+    await own.get_by_role("button", name="Start video").click()
+    consumer = await people.frame("/engagement")
+    await consumer.get_by_role("button", name="Accept with video").click()
+    await until_counts(own, frames=10, energy=0.0001)
+    await until_counts(consumer, frames=10, energy=0.0001)
+    await shoot(own, "blocked-2-own-window")
+
+
+async def test_the_engagement_window_without_allow_rings_and_moves_to_an_own_window(
+    demo: Demo, browser: Browser
+) -> None:
+    people = await arrive(demo, browser, "allow=0&launcher=0&window=open&conversation=w1")
+    window = await people.frame("/window")
+    # The agent's own frame is blocked as well: voice and picture come from the other side only.
+    await people.agent.get_by_role("button", name="Start video").click()
+    await expect(window.get_by_text("does not let it use camera")).to_be_visible()
+    await expect(people.agent.get_by_text("the camera is blocked there")).to_be_visible()
+    await shoot(people.page, "blocked-3-consumer")
+    async with people.context.expect_page() as opening:
+        await window.get_by_role("button", name="Open in own window").click()
+    own = await opening.value
+    await own.get_by_role("button", name="Accept with video").click()
+    await expect(window.get_by_text("Open in another window")).to_be_visible()
+    await until_counts(people.agent, frames=10, energy=0.0001)
