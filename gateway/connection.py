@@ -284,7 +284,7 @@ class Connection:
                     self._steward.on_engagement_changed()
                 else:
                     refusal = Forbidden(
-                        ErrorCode.NOT_PERMITTED, "The engagement belongs to another account."
+                        ErrorCode.NOT_PERMITTED, "The token does not reach to this engagement."
                     )
             case SessionStart() if self.stage is Stage.IDLE:
                 if not self._steward.start(message):
@@ -336,12 +336,16 @@ class Connection:
         if trunk is not self._trunk:
             return
         self._detach()
-        if not end.to_waiting or self.standing is None:
+        stays = end.to_waiting and self.standing is not None
+        if stays:
+            self._state = None
+            self._rest()
+        if end.last is not None:
+            self.put(end.last.encode())
+        if stays:
+            self._steward.rest(trunk)
+        else:
             self.close(end.code, end.reason)
-            return
-        self._state = None
-        self._rest()
-        self._steward.rest(trunk)
 
     def on_trunk_lost(self, trunk: Trunk) -> None:
         """The trunk broke."""

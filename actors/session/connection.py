@@ -55,10 +55,17 @@ class Connection:
         else:
             self._latest = message
 
-    def close(self, code: int, reason: str, *, to_waiting: bool = False) -> None:
-        """End the connection; with `to_waiting` the widget's WebSocket stays."""
-        body = TrunkClose(code=code, reason=reason, to_waiting=to_waiting).to_bytes()
-        self._trunk.link.send(Frame.CLOSE, body)
+    def close(
+        self, code: int, reason: str, *, to_waiting: bool = False, last: bytes | None = None
+    ) -> None:
+        """End the connection with a last message; `to_waiting` keeps the widget's WebSocket."""
+        end = TrunkClose(
+            code=code,
+            reason=reason,
+            last=None if last is None else last.decode(),
+            to_waiting=to_waiting,
+        )
+        self._trunk.link.send(Frame.CLOSE, end.to_bytes())
         self._trunk.close()
 
     def _on_drained(self, _trunk: object) -> None:

@@ -215,9 +215,9 @@ class Narrator:
 
     def _left(self, event: ParticipantLeft) -> None:
         person = self._session.people[event.participant_id]
-        person.tell(encode_body(SessionLeft(seq=0, reason=event.reason)))
         removed = event.reason in (LeaveReason.REMOVED, LeaveReason.NOT_ADMITTED)
-        self._release(person, CLOSE_FORBIDDEN if removed else CLOSE_NORMAL, event.reason)
+        body = encode_body(SessionLeft(seq=0, reason=event.reason))
+        _part(person, body, CLOSE_FORBIDDEN if removed else CLOSE_NORMAL, event.reason)
         self._session.roster_changed()
 
     def _ended(self, event: SessionEnded, before: SessionState) -> None:
@@ -228,13 +228,11 @@ class Narrator:
         for person in tuple(session.people.values()):
             participant = before.participants.get(person.participant_id)
             involved = participant is not None and participant.attendance is not Attendance.LEFT
-            if involved or self._sees(person):
-                person.tell(body)
-            self._release(person, CLOSE_ENDED, "session_ended")
+            knows = involved or self._sees(person)
+            _part(person, body if knows else None, CLOSE_ENDED, "session_ended")
 
-    def _release(self, person: Person, code: int, reason: str) -> None:
-        """Take all connections from a person; agents and consumers go back to where they were."""
-        back = person.principal.role in (Role.AGENT, Role.CONSUMER) and code != CLOSE_FORBIDDEN
-        for connection in tuple(person.connections.values()):
-            connection.close(code, str(reason), to_waiting=back)
-        person.connections.clear()
+
+def _part(person: Person, body: bytes | None, code: int, reason: str) -> None:
+    """Take all connections from a person; agents and consumers go back to where they were."""
+    back = person.principal.role in (Role.AGENT, Role.CONSUMER) and code != CLOSE_FORBIDDEN
+    person.part(body, code, str(reason), to_waiting=back)

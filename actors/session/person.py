@@ -82,6 +82,17 @@ class Person:
             if connection.current:
                 connection.send(message)
 
+    def part(self, body: bytes | None, code: int, reason: str, *, to_waiting: bool) -> None:
+        """End all connections, each with this as its last message."""
+        last: bytes | None = None
+        if body is not None:
+            self.seq += 1
+            last = with_seq(self.seq, body)
+            self._remember(last)
+        for connection in tuple(self.connections.values()):
+            connection.close(code, reason, to_waiting=to_waiting, last=last)
+        self.connections.clear()
+
     def tell_roster(self, body: bytes) -> None:
         """Send a roster; a connection that is slow gets only the newest once it can take it."""
         self.seq += 1

@@ -109,6 +109,9 @@ class TrunkClose(Internal):
 
     code: int
     reason: str
+    last: str | None = None
+    """The widget's last message of the session. It travels inside the close, so that the widget
+    cannot answer it on a trunk that nobody reads any more."""
     to_waiting: bool = False
     """Keep the WebSocket: the connection goes back to waiting (or to an idle agent)."""
 

@@ -81,6 +81,8 @@ class FakeTransport:
                 self.messages.append(json.loads(body))
             elif kind is Frame.CLOSE:
                 self.closes.append(json.loads(body))
+                if self.closes[-1]["last"] is not None:
+                    self.messages.append(json.loads(self.closes[-1]["last"]))
 
     def close(self) -> None:
         self.closing = True
