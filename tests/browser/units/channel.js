@@ -1,0 +1,143 @@
+import { SignallingChannel } from '../../../widgets/channel/channel.js';
+import { same } from './check.js';
+
+/** A WebSocket whose other end is the test. */
+class Wire {
+  static made = [];
+  sent = [];
+  constructor(url, protocol) {
+    this.url = url;
+    this.protocol = protocol;
+    Wire.made.push(this);
+    setTimeout(() => this.onopen?.(), 0);
+  }
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+  close(code = 1006) {
+    setTimeout(() => this.onclose?.({ code }), 0);
+  }
+  hear(message) {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+  welcome() {
+    this.hear({ type: 'connection.welcome', reply_to: this.sent[0].id, role: 'agent', in_session: false });
+  }
+}
+globalThis.WebSocket = Wire;
+
+async function until(condition) {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const found = condition();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`never: ${condition}`);
+}
+
+async function channel(more = {}) {
+  Wire.made = [];
+  const statuses = [];
+  const messages = [];
+  const greetings = [];
+  const made = new SignallingChannel({
+    url: 'ws://broker.test/v1/connect',
+    greet: async (lastSeq) => {
+      greetings.push(lastSeq);
+      return { token: 't', last_seq: lastSeq };
+    },
+    onMessage: (message) => messages.push(message.type),
+    onLink: ({ status }) => statuses.push(status),
+    ...more,
+  });
+  made.connect();
+  const wire = await until(() => Wire.made.find((one) => one.sent.length > 0));
+  return { made, wire, statuses, messages, greetings };
+}
+
+const failure = async (promise) => promise.then(() => 'done', (error) => [error.code, error.retryable]);
+
+export const tests = {
+  async 'the hello comes first, with the subprotocol'() {
+    const { made, wire, statuses } = await channel();
+    same([wire.protocol, wire.sent[0].type, wire.sent[0].token], ['switchboard.v1', 'connection.hello', 't']);
+    wire.welcome();
+    same(statuses, ['connecting', 'open']);
+    made.close();
+    same(statuses.at(-1), 'closed');
+  },
+  async 'a reply finds its request, a refusal becomes an error'() {
+    const { made, wire } = await channel();
+    wire.welcome();
+    const [one, other] = [made.request({ type: 'session.start' }), made.request({ type: 'session.end' })];
+    const [, first, second] = wire.sent;
+    same(first.id !== second.id, true);
+    wire.hear({ type: 'request.refused', reply_to: second.id, code: 'session_full', message: '', retryable: true });
+    wire.hear({ type: 'request.done', reply_to: first.id, seq: 4 });
+    same((await one).type, 'request.done');
+    same(await failure(other), ['session_full', true]);
+    made.close();
+  },
+  async 'requests made too early wait, and of notifications only the latest'() {
+    const { made, wire } = await channel();
+    void made.request({ type: 'session.start' }).catch(() => {});
+    made.tell({ type: 'surface.update', visible: false });
+    made.tell({ type: 'surface.update', visible: true });
+    same(wire.sent.length, 1);
+    wire.welcome();
+    same(wire.sent.slice(1).map(({ type, visible }) => [type, visible ?? null]), [
+      ['session.start', null],
+      ['surface.update', true],
+    ]);
+    made.close();
+  },
+  async 'a loss is retried at once and says what was seen last'() {
+    const { made, wire, greetings, statuses } = await channel();
+    wire.welcome();
+    wire.hear({ type: 'roster.changed', seq: 7, roster: [] });
+    const lost = failure(made.request({ type: 'session.end' }));
+    wire.close(1012);
+    const next = await until(() => Wire.made[1]?.sent.length && Wire.made[1]);
+    same(await lost, ['connection_lost', true]);
+    same(greetings, [0, 7]);
+    next.welcome();
+    same(statuses, ['connecting', 'open', 'reconnecting', 'open']);
+    made.close();
+  },
+  async 'being replaced is not retried'() {
+    const { made, wire, statuses } = await channel();
+    wire.welcome();
+    wire.close(4409);
+    await until(() => statuses.at(-1) === 'closed');
+    same(Wire.made.length, 1);
+    same(await failure(made.request({ type: 'session.end' })), ['connection_lost', false]);
+  },
+  async 'another epoch counts anew'() {
+    const { made, wire, greetings } = await channel();
+    wire.welcome();
+    wire.hear({ type: 'roster.changed', seq: 90, roster: [] });
+    wire.hear({ type: 'session.moved', epoch: 2 });
+    wire.hear({ type: 'session.snapshot', seq: 3 });
+    wire.close(1006);
+    await until(() => greetings.length === 2);
+    same(greetings[1], 3);
+    made.close();
+  },
+  async 'a request without answer fails after its time, and only so many may wait'() {
+    const { made, wire } = await channel();
+    wire.welcome();
+    same(await failure(made.request({ type: 'session.end' }, 20)), ['timeout', true]);
+    const many = Array.from({ length: 70 }, () => failure(made.request({ type: 'session.end' })));
+    same(await many[69], ['busy', true]);
+    made.close();
+    same((await many[0])[0], 'connection_lost');
+  },
+  async 'nothing is sent on a closed channel'() {
+    const { made, wire } = await channel();
+    wire.welcome();
+    made.close();
+    made.close();
+    made.tell({ type: 'surface.update', visible: true });
+    same(wire.sent.length, 1);
+  },
+};

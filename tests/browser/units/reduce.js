@@ -1,0 +1,151 @@
+import { moved, reduce } from '../../../widgets/session/reduce.js';
+import { clock, initials, others } from '../../../widgets/session/select.js';
+import { INITIAL } from '../../../widgets/session/state.js';
+import { frozen, same } from './check.js';
+
+const entry = (id, role, more = {}) => ({
+  participant_id: id,
+  role,
+  name: id,
+  picture: null,
+  attendance: 'present',
+  mode: 'video',
+  owner: role === 'agent',
+  verified: true,
+  capabilities: ['send_audio'],
+  microphone: true,
+  camera: true,
+  screen: false,
+  ...more,
+});
+const invitation = (state = 'ringing') => ({
+  invitation_id: 'i1',
+  state,
+  mode: 'video',
+  from_name: 'Alex',
+  from_picture: null,
+  surfaces: ['launcher'],
+  visible: true,
+  expires_in_ms: 60_000,
+  reason: null,
+});
+const snapshot = (more = {}) => ({
+  type: 'session.snapshot',
+  seq: 1,
+  session_id: 's1',
+  epoch: 1,
+  participant_id: 'me',
+  role: 'consumer',
+  mode: 'video',
+  attendance: 'present',
+  capabilities: ['send_audio', 'send_video'],
+  roster: [entry('agent', 'agent'), entry('me', 'consumer')],
+  invitation: null,
+  guest_invitations: [],
+  seats: [{ kind: 'seat', index: 0, participant_id: 'agent' }],
+  media: { seats: 7, screens: 1, ice_servers: [], relay_only: false },
+  started_ms_ago: 5_000,
+  ...more,
+});
+const play = (messages, from = INITIAL, now = 100_000) =>
+  messages.reduce((state, message) => frozen(reduce(state, frozen(message), now)), frozen(from));
+const welcome = (in_session) => ({ type: 'connection.welcome', role: 'consumer', in_session });
+const invited = snapshot({ attendance: 'invited', roster: [], invitation: invitation() });
+
+export const tests = {
+  'a snapshot is the whole session'() {
+    const { session } = play([welcome(true), snapshot()]);
+    same([session.id, session.startedAt, session.attendance], ['s1', 95_000, 'present']);
+    same(session.seats['seat:0'].participant_id, 'agent');
+    same(others(session).map(({ name }) => name), ['agent']);
+  },
+  'the same message twice changes nothing more'() {
+    for (const message of [
+      snapshot(),
+      { type: 'roster.changed', seq: 2, roster: [entry('me', 'consumer')] },
+      { type: 'media.seats', seq: 3, epoch: 1, seats: [{ kind: 'seat', index: 1, participant_id: 'x' }] },
+      { type: 'session.ended', seq: 4, session_id: 's1', reason: 'ended_by_agent' },
+    ]) {
+      const once = play([snapshot(), message]);
+      same(play([message], once), once);
+    }
+  },
+  'an unknown message changes nothing'() {
+    const state = play([snapshot()]);
+    same(reduce(state, { type: 'weather.changed', sky: 'blue' }, 0) === state, true);
+    same(reduce(INITIAL, { type: 'roster.changed', roster: [] }, 0) === INITIAL, true);
+  },
+  'attendance follows the own entry of the roster'() {
+    const lobby = snapshot({ attendance: 'lobby', roster: [] });
+    const roster = [entry('me', 'guest')];
+    const { session } = play([lobby, { type: 'roster.changed', seq: 2, roster }]);
+    same(session.attendance, 'present');
+  },
+  'an invitation answered elsewhere stays there until a click'() {
+    const answered = { type: 'invitation.elsewhere', seq: 2, invitation_id: 'i1' };
+    const roster = [entry('agent', 'agent'), entry('me', 'consumer')];
+    let state = play([invited, answered, { type: 'roster.changed', seq: 3, roster }]);
+    same(state.session.attendance, 'elsewhere');
+    state = play([snapshot()], state);
+    same(state.session.attendance, 'elsewhere');
+    same(moved(state, 'present').session.attendance, 'present');
+    state = play([{ type: 'session.ended', seq: 4, session_id: 's1', reason: 'ended_by_agent' }], state);
+    same([state.session, state.over], [null, null]);
+  },
+  'an invitation of another time is not the one answered elsewhere'() {
+    const other = { type: 'invitation.elsewhere', seq: 2, invitation_id: 'i0' };
+    same(play([invited, other]).session.attendance, 'invited');
+  },
+  'a withdrawn invitation is over in its own words'() {
+    for (const [state, reason] of [['cancelled', 'cancelled'], ['expired', 'expired'], ['declined', 'declined'], ['ringing', 'cancelled']]) {
+      const changed = { type: 'invitation.changed', seq: 2, invitation: invitation(state) };
+      const left = { type: 'session.left', seq: 3, reason: 'left' };
+      same(play([invited, changed, left]).over, {
+        reason,
+        for: 'invitation',
+        elapsedMs: 5_000,
+        fromName: 'Alex',
+      });
+    }
+  },
+  'leaving and ending say why'() {
+    const left = play([snapshot(), { type: 'session.left', seq: 2, reason: 'removed' }]);
+    same([left.session, left.over.for, left.over.reason], [null, 'me', 'removed']);
+    const ended = { type: 'session.ended', seq: 2, session_id: 's1', reason: 'too_long' };
+    same(play([snapshot(), ended]).over.reason, 'too_long');
+  },
+  'seats change one by one, and an older epoch has no say'() {
+    const seats = (epoch, index, participant_id) => ({
+      type: 'media.seats',
+      seq: 2,
+      epoch,
+      seats: [{ kind: 'seat', index, participant_id }],
+    });
+    const { session } = play([snapshot({ epoch: 2 }), seats(2, 1, 'guest'), seats(1, 0, 'nobody')]);
+    same(session.seats['seat:0'].participant_id, 'agent');
+    same(session.seats['seat:1'].participant_id, 'guest');
+  },
+  'a takeover empties the seats and keeps the people'() {
+    const { session } = play([snapshot(), { type: 'session.moved', epoch: 2 }]);
+    same([session.epoch, session.seats, session.roster.length], [2, {}, 2]);
+    same(play([snapshot({ epoch: 3 }), { type: 'session.moved', epoch: 2 }]).session.epoch, 3);
+  },
+  'a welcome without session ends what was known'() {
+    same(play([snapshot(), welcome(false)]).over.reason, 'lost');
+    same(play([welcome(false)]).over, null);
+  },
+  'the resume token outlives the snapshot and dies with the session'() {
+    const renewed = { type: 'resume.renewed', resume: 'sealed' };
+    const state = play([renewed, snapshot()]);
+    same(state.resume, 'sealed');
+    same(play([{ type: 'session.left', seq: 2, reason: 'left' }], state).resume, null);
+  },
+  'being muted twice is told twice'() {
+    const muted = { type: 'participant.muted', seq: 2, by_participant_id: 'agent', sources: ['microphone'] };
+    same(play([snapshot(), muted, muted]).muted.count, 2);
+  },
+  'names and times are written for people'() {
+    same([initials('Maya Cohen'), initials('李小龍'), initials('  '), initials('J')], ['MC', '李', '', 'J']);
+    same([clock(-5), clock(61_000), clock(3_600_000 + 62_000)], ['0:00', '1:01', '1:01:02']);
+  },
+};

@@ -1,0 +1,91 @@
+import { retryDelay } from '../../../widgets/channel/backoff.js';
+import { agentIdText, engagementIds } from '../../../widgets/hosts/engagement-ids.js';
+import { SlotTurn } from '../../../widgets/media/slot-turn.js';
+import { same } from './check.js';
+
+const view = (turn) => [turn.shown, turn.picture];
+
+export const tests = {
+  'an empty slot shows the name at once and the picture from the first own frame'() {
+    const turn = new SlotTurn();
+    turn.assign('maya', 9_000, 0);
+    same(view(turn), ['maya', false]);
+    turn.onFrame(8_999);
+    same(view(turn), ['maya', false]);
+    turn.onFrame(9_000);
+    same(view(turn), ['maya', true]);
+  },
+  'the name changes at the frame where the person changes'() {
+    const turn = new SlotTurn();
+    turn.assign('maya', null, 0);
+    turn.onFrame(1);
+    turn.assign('noa', 5_000, 10);
+    turn.onFrame(4_999);
+    same(view(turn), ['maya', true]);
+    turn.onFrame(5_000);
+    same(view(turn), ['noa', true]);
+  },
+  'timestamps wrap around'() {
+    const turn = new SlotTurn();
+    turn.assign('maya', 10, 0);
+    turn.onFrame(2 ** 32 - 5);
+    same(turn.picture, false);
+    turn.onFrame(12);
+    same(turn.picture, true);
+  },
+  'nobody is shown under the name of another while frames stay out'() {
+    const turn = new SlotTurn();
+    turn.assign('maya', null, 0);
+    turn.onFrame(1);
+    turn.assign('noa', 5_000, 100);
+    turn.tick(700);
+    same(view(turn), ['maya', true]);
+    turn.tick(900);
+    same(view(turn), ['noa', false]);
+    turn.onFrame(4_000);
+    same(turn.picture, false);
+    turn.onFrame(5_100);
+    same(turn.picture, true);
+  },
+  'an unbound slot is blank at once'() {
+    const turn = new SlotTurn();
+    turn.assign('maya', null, 0);
+    turn.onFrame(1);
+    turn.assign(null, 700, 10);
+    same(view(turn), [null, false]);
+    turn.onFrame(800);
+    same(view(turn), [null, false]);
+  },
+  'saying the same again changes nothing'() {
+    const turn = new SlotTurn();
+    turn.assign('maya', 10, 0);
+    turn.onFrame(11);
+    turn.assign('maya', 10, 20);
+    same([...view(turn), turn.waiting], ['maya', true, false]);
+  },
+  'after the camera was off a new frame is waited for'() {
+    const turn = new SlotTurn();
+    turn.assign('maya', null, 0);
+    turn.onFrame(1);
+    turn.conceal(10);
+    same(view(turn), ['maya', false]);
+    turn.onFrame(2);
+    same(view(turn), ['maya', true]);
+  },
+  'the first retry is at once, later ones spread and bounded'() {
+    same(retryDelay(0, 0.9), 0);
+    same(retryDelay(1, 0), 100);
+    for (let attempt = 1; attempt < 60; attempt += 1) {
+      const [low, high] = [retryDelay(attempt, 0), retryDelay(attempt, 0.999)];
+      same(low > 0 && low < high && high <= 15_000, true);
+    }
+  },
+  'ids are trimmed strings and agents go by their last part'() {
+    same(engagementIds({ account_id: ' 12 ', conversation_id: 77, visitor_id: null }), {
+      account_id: '12',
+      conversation_id: '77',
+    });
+    same(engagementIds({ conversation_id: 'c' }), null);
+    same(['le8.356', 'le8:356', 356].map(agentIdText), ['356', '356', '356']);
+  },
+};
