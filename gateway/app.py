@@ -15,18 +15,24 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.routing import WebSocketRoute
 
 from gateway import problems
+from gateway.api_keys import ApiKeys
 from gateway.assets import Assets, assets_router
+from gateway.body_limit import BodyLimit
 from gateway.connect import Connect
 from gateway.directory import Directory
+from gateway.idempotency import Idempotency
 from gateway.metrics import Metrics
 from gateway.origins import HostCheck
 from gateway.pages import pages_router
-from gateway.server_api import ApiKeys, server_router
+from gateway.revocations import RevocationList
+from gateway.server_api import server_router
 from gateway.settings import Settings
 from gateway.switchroom import Switchroom
-from gateway.tokens import Revocations, Tokens
+from gateway.token_api import token_router
+from gateway.tokens import Tokens
 from gateway.widget_api import widget_router
 
+MAX_BODY_BYTES = 64 * 1024
 DESCRIPTION = "Video sessions between agents, consumers and guests: the server side."
 
 
@@ -36,7 +42,6 @@ def create_app(
     *,
     clock: Callable[[], float] = time.time,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
-    revocations: Revocations | None = None,
     assets: Assets | None = None,
 ) -> FastAPI:
     """Build the app of one gateway.
@@ -46,9 +51,11 @@ def create_app(
     `app.state.switchroom` and is the `Listener` to give to the directory.
     """
     metrics = Metrics()
+    revocations = RevocationList(clock, settings.session_s)
     tokens = Tokens(
         settings.secret, clock, entropy, resume_s=settings.session_s, revocations=revocations
     )
+    idempotency = Idempotency()
     room = Switchroom(settings, directory, tokens, metrics)
 
     @asynccontextmanager
@@ -72,15 +79,17 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.switchroom = room
-    app.state.api_keys = ApiKeys(settings)
+    app.state.api_keys = ApiKeys(settings.accounts.values())
     problems.install(app, metrics)
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(HostCheck, hosts=settings.allowed_hosts)
     app.router.routes.append(WebSocketRoute("/v1/connect", Connect(room)))
     served = assets or Assets.read(settings.widgets)
     app.include_router(pages_router(settings, served))
     app.include_router(assets_router(served))
     app.include_router(widget_router(room))
-    app.include_router(server_router(room))
+    app.include_router(token_router(room, idempotency, revocations))
+    app.include_router(server_router(room, idempotency))
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> JSONResponse:

@@ -124,7 +124,7 @@ def sessions(
             record = body_of(client.get(f"/v1/sessions/{session_id}"))
             typer.echo(json.dumps(record, indent=2))
             return
-        records = body_of(client.get("/v1/sessions", params={"limit": limit}))["records"]
+        records = body_of(client.get("/v1/sessions", params={"limit": limit}))["sessions"]
     if as_json:
         typer.echo(json.dumps(records, indent=2))
         return

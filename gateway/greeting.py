@@ -24,8 +24,10 @@ class Greeting:
     """The session to come back to, without asking the ledger first."""
     guest_session: str | None
     """A guest's session, to be looked up."""
-    token_keys: tuple[str, ...]
-    """The engagement keys a waiting token was asked for."""
+    token_id: str | None
+    """The token that proved it, now or when the session was entered."""
+    bound_keys: tuple[str, ...] = ()
+    """The only engagement keys an identified consumer may stand at."""
 
 
 def greet(data: bytes, tokens: Tokens) -> Greeting:
@@ -49,18 +51,21 @@ def greet(data: bytes, tokens: Tokens) -> Greeting:
             if hello.token is None:
                 raise
         else:
-            _same_account(resume.principal, hello.engagement)
-            return Greeting(hello, resume.principal, resume, None, ())
+            bound = resume.bound_keys
+            _stands_where_it_may(resume.principal, hello.engagement, bound)
+            return Greeting(hello, resume.principal, resume, None, resume.token_id, bound)
     if hello.token is None:
         raise Unauthenticated(ErrorCode.TOKEN_MISSING, "The hello carries no token.")
     proof = tokens.read(hello.token, Audience.AGENT, Audience.WAITING, Audience.GUEST)
-    _same_account(proof.principal, hello.engagement)
+    bound = proof.keys if proof.principal.verified else ()
+    _stands_where_it_may(proof.principal, hello.engagement, bound)
     return Greeting(
         hello=hello,
         principal=_principal(proof, hello),
         resume=None,
         guest_session=proof.session_id if proof.audience is Audience.GUEST else None,
-        token_keys=proof.keys,
+        token_id=proof.token_id,
+        bound_keys=bound,
     )
 
 
@@ -68,6 +73,11 @@ def waiting_keys(ids: EngagementIds) -> tuple[str, ...]:
     """Return the keys a consumer's window can be rung by, in order of preference."""
     keys = (normal_id(each) for each in (ids.window_session_id, ids.conversation_id))
     return tuple(dict.fromkeys(key for key in keys if key is not None))
+
+
+def within(ids: EngagementIds, bound: tuple[str, ...]) -> bool:
+    """Whether a window's ids name nothing but what its token is for."""
+    return set(waiting_keys(ids)) <= set(bound)
 
 
 def agent_key(ids: EngagementIds | None) -> str | None:
@@ -87,6 +97,12 @@ def _principal(proof: Proof, hello: ConnectionHello) -> Principal:
             return principal
 
 
-def _same_account(principal: Principal, ids: EngagementIds | None) -> None:
-    if ids is not None and normal_id(ids.account_id) != principal.account_id:
+def _stands_where_it_may(
+    principal: Principal, ids: EngagementIds | None, bound: tuple[str, ...]
+) -> None:
+    if ids is None:
+        return
+    if normal_id(ids.account_id) != principal.account_id:
         raise Forbidden(ErrorCode.NOT_PERMITTED, "The token belongs to another account.")
+    if bound and not within(ids, bound):
+        raise Forbidden(ErrorCode.NOT_PERMITTED, "The token is for another engagement.")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from broker.errors import (
@@ -25,6 +27,34 @@ from gateway.refusals import problem, status_of
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457) with the stable code of the error."""
+
+    type: str = Field(examples=["urn:switchboard:problem:unknown_session"])
+    title: str
+    status: int
+    detail: str = Field(description="One sentence for people.")
+    code: ErrorCode
+    retryable: bool = Field(description="Whether the same request may succeed later.")
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": meaning}
+    for status, meaning in {
+        400: "The request is not what the API says.",
+        401: "No API key, or one that does not hold.",
+        403: "Known, and not permitted.",
+        404: "Nothing here by that id.",
+        409: "The present state does not allow it.",
+        410: "It has ended.",
+        413: "The body is too large.",
+        429: "Too fast; wait and try again.",
+        503: "A part is away or full; try again.",
+    }.items()
+}
+"""What every operation may answer."""
 
 
 def answer(error: SwitchboardError, *, status: int | None = None) -> JSONResponse:
@@ -67,6 +97,9 @@ def install(app: FastAPI, metrics: Metrics) -> None:
                 return answer(Unauthenticated(ErrorCode.TOKEN_MISSING, "No API key was given."))
             case 403:
                 return answer(Forbidden(ErrorCode.NOT_PERMITTED, str(error.detail)))
+            case 413:
+                too_large = Malformed(ErrorCode.MESSAGE_TOO_LARGE, "The body is too large.")
+                return answer(too_large, status=413)
             case status:
                 return answer(Malformed(ErrorCode.MALFORMED, str(error.detail)), status=status)
 

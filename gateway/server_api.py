@@ -1,74 +1,97 @@
-"""The REST API for a brand's backend and for operators: `/v1`, with API keys."""
+"""The server API's sessions and records: `/v1`, by API key, for a brand's backend."""
 
 from __future__ import annotations
 
+import asyncio
+from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic import BaseModel, Field
 
-from broker.errors import ErrorCode, Unauthenticated
-from broker.messages.cluster import RecordGet, RecordPage, RecordQuery, SessionRecord
-from broker.words import SessionPhase
-from gateway.accounts import Account, key_id_of
-from gateway.settings import Settings
+from broker.errors import ErrorCode, Malformed
+from broker.ids import normal_id
+from broker.messages.cluster import Principal, RecordGet, RecordQuery, SessionOpen, SessionRecord
+from broker.messages.parts import EngagementIds, Id, Name
+from broker.words import Mode, Role, SessionPhase
+from gateway.api_keys import Caller
+from gateway.call_record import CallRecord, summarise, write_csv, write_json_lines
+from gateway.idempotency import Idempotency, IdempotencyKey
+from gateway.problems import PROBLEMS
+from gateway.session_view import (
+    EventPage,
+    SessionDetail,
+    SessionPage,
+    view_detail,
+    view_event,
+    view_session,
+)
 from gateway.switchroom import Switchroom
+from gateway.widget_api import Body
 
-_BEARER = HTTPBearer(auto_error=False, description="An account's API key: swk_<key id>_<secret>.")
-
-
-class ApiKeys:
-    """Finds the account of an API key."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._accounts: dict[str, list[Account]] = {}
-        for account in settings.accounts.values():
-            for key in account.api_keys:
-                self._accounts.setdefault(key.key_id, []).append(account)
-
-    def account_of(self, presented: str) -> Account:
-        """Return the account of a key.
-
-        Raises:
-            Unauthenticated: none of ours; the answer does not tell whether the key id exists.
-        """
-        key_id = key_id_of(presented)
-        if key_id is not None:
-            for account in self._accounts.get(key_id, ()):
-                if account.find_key(presented) is not None:
-                    return account
-        raise Unauthenticated(ErrorCode.TOKEN_INVALID, "The API key does not hold.")
+Cursor = Annotated[
+    str | None, Query(max_length=256, description="From the page before; absent for the first.")
+]
+Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 
 
-async def calling_account(
-    request: Request,
-    given: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-) -> Account:
-    """Find who calls, by the API key of the request."""
-    if given is None:
-        raise Unauthenticated(ErrorCode.TOKEN_MISSING, "No API key was given.")
-    keys: ApiKeys = request.app.state.api_keys
-    return keys.account_of(given.credentials)
+class RecordFormat(StrEnum):
+    """How call records are written."""
+
+    JSON = "json"
+    JSON_LINES = "jsonl"
+    CSV = "csv"
 
 
-Caller = Annotated[Account, Depends(calling_account)]
+class OwnerRequest(Body):
+    """The agent who will own the session."""
+
+    agent_id: Id
+    name: Name
 
 
-def server_router(room: Switchroom) -> APIRouter:
-    """Serve the session records of the caller's account."""
-    router = APIRouter(prefix="/v1", tags=["sessions"])
+class SessionRequest(Body):
+    """Start a session on an engagement ahead of its agent's click, and invite the consumer."""
+
+    engagement: EngagementIds
+    """`rt_session_id` is the engagement; the account is the caller's."""
+    owner: OwnerRequest
+    mode: Mode = Mode.VIDEO
+
+
+class SessionStarted(BaseModel):
+    """The session that was started."""
+
+    session_id: str
+    engagement_key: str
+
+
+class RecordPageView(BaseModel):
+    """A page of call records, newest first."""
+
+    records: list[CallRecord]
+    cursor: str | None = Field(description="Asks for the next page; null on the last.")
+
+
+def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
+    """Serve the sessions and records of the caller's account."""
+    router = APIRouter(prefix="/v1", responses=PROBLEMS)
     directory = room.directory
 
-    @router.get("/sessions", operation_id="listSessions")
+    async def record_of(session_id: str, account_id: str) -> SessionRecord:
+        return await directory.get_record(RecordGet(session_id=session_id, account_id=account_id))
+
+    @router.get("/sessions", operation_id="listSessions", tags=["sessions"])
     async def list_sessions(
         account: Caller,
         phase: SessionPhase | None = None,
         engagement_key: Annotated[str | None, Query(max_length=128)] = None,
-        cursor: Annotated[str | None, Query(max_length=256)] = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    ) -> RecordPage:
-        """List sessions of the account, newest first, without their events."""
-        return await directory.list_records(
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> SessionPage:
+        """List sessions of the account, newest first."""
+        page = await directory.list_records(
             RecordQuery(
                 account_id=account.account_id,
                 phase=phase,
@@ -77,12 +100,103 @@ def server_router(room: Switchroom) -> APIRouter:
                 limit=limit,
             )
         )
-
-    @router.get("/sessions/{session_id}", operation_id="getSession")
-    async def get_session(session_id: str, account: Caller) -> SessionRecord:
-        """Get one session: its ids, its people, every event with its time, how it ended."""
-        return await directory.get_record(
-            RecordGet(session_id=session_id, account_id=account.account_id)
+        return SessionPage(
+            sessions=[view_session(each) for each in page.records], cursor=page.cursor
         )
+
+    @router.post("/sessions", operation_id="startSession", tags=["sessions"], status_code=201)
+    async def start_session(
+        account: Caller, body: SessionRequest, idempotency_key: IdempotencyKey = None
+    ) -> SessionStarted:
+        """Start a session on an engagement. Answers `already_live` (409) when there is one."""
+        ids = body.engagement
+        key = normal_id(ids.rt_session_id)
+        if normal_id(ids.account_id) != account.account_id or key is None:
+            raise Malformed(
+                ErrorCode.MALFORMED,
+                "engagement: give rt_session_id, and the account of the API key.",
+            )
+
+        async def start() -> SessionStarted:
+            owner = Principal(
+                role=Role.AGENT,
+                account_id=account.account_id,
+                agent_id=normal_id(body.owner.agent_id),
+                name=body.owner.name,
+                verified=True,
+            )
+            location = await directory.open_session(
+                SessionOpen(
+                    account_id=account.account_id,
+                    engagement_key=key,
+                    ids=ids,
+                    mode=body.mode,
+                    owner=owner,
+                )
+            )
+            return SessionStarted(session_id=location.session_id, engagement_key=key)
+
+        return await idempotency.once(
+            account.account_id, "startSession", idempotency_key, body, start
+        )
+
+    @router.get("/sessions/{session_id}", operation_id="getSession", tags=["sessions"])
+    async def get_session(session_id: str, account: Caller) -> SessionDetail:
+        """Get one session: its ids, its people, every event with its time, how it ended."""
+        return view_detail(await record_of(session_id, account.account_id))
+
+    @router.get(
+        "/sessions/{session_id}/events", operation_id="listSessionEvents", tags=["sessions"]
+    )
+    async def list_events(
+        session_id: str,
+        account: Caller,
+        after: Annotated[int, Query(ge=0, description="Only events above this seq.")] = 0,
+        limit: Limit = 50,
+    ) -> EventPage:
+        """List what happened in one session, in order."""
+        record = await record_of(session_id, account.account_id)
+        rest = [each for each in record.events if each.seq > after]
+        shown = rest[:limit]
+        more = len(rest) > limit
+        return EventPage(
+            events=[view_event(each) for each in shown],
+            cursor=str(shown[-1].seq) if more else None,
+        )
+
+    @router.get(
+        "/records",
+        operation_id="listRecords",
+        tags=["records"],
+        response_model=RecordPageView,
+        responses={200: {"content": {"text/csv": {}, "application/jsonl": {}}}},
+    )
+    async def list_records(
+        account: Caller,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+        form: Annotated[RecordFormat, Query(alias="format")] = RecordFormat.JSON,
+    ) -> Response:
+        """List call records, as JSON, JSON Lines or CSV; the next cursor is also in `Link`."""
+        page = await directory.list_records(
+            RecordQuery(account_id=account.account_id, cursor=cursor, limit=limit)
+        )
+        records = await asyncio.gather(
+            *(record_of(each.session_id, account.account_id) for each in page.records)
+        )
+        lines = [summarise(each) for each in records]
+        headers = {"Cache-Control": "no-store"}
+        if page.cursor is not None:
+            headers["Link"] = f'</v1/records?cursor={page.cursor}&limit={limit}>; rel="next"'
+        match form:
+            case RecordFormat.CSV:
+                return PlainTextResponse(write_csv(lines), media_type="text/csv", headers=headers)
+            case RecordFormat.JSON_LINES:
+                return PlainTextResponse(
+                    write_json_lines(lines), media_type="application/jsonl", headers=headers
+                )
+            case RecordFormat.JSON:
+                shown = RecordPageView(records=lines, cursor=page.cursor)
+                return JSONResponse(shown.model_dump(mode="json"), headers=headers)
 
     return router

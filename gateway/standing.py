@@ -16,7 +16,7 @@ from broker.messages.cluster import (
 )
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role
-from gateway.greeting import Greeting, agent_key, waiting_keys
+from gateway.greeting import Greeting, agent_key, waiting_keys, within
 from gateway.tokens import ResumePass
 
 
@@ -37,8 +37,11 @@ class Standing:
         return self.principal.role in (Role.CONSUMER, Role.GUEST)
 
     def is_ours(self, ids: EngagementIds) -> bool:
-        """Whether the engagement is of the account the token was for."""
-        return normal_id(ids.account_id) == self.principal.account_id
+        """Whether the widget's token lets it stand at this engagement."""
+        bound = self.greeting.bound_keys
+        return normal_id(ids.account_id) == self.principal.account_id and (
+            not bound or within(ids, bound)
+        )
 
     def presence(self) -> PresencePut | PresenceWatch | None:
         """Build what the ledger is to know: who may be rung, or what an agent wants to watch."""
@@ -110,6 +113,8 @@ class Standing:
             port=location.port,
             engagement_key=location.engagement_key,
             principal=principal,
+            token_id=self.greeting.token_id,
+            bound_keys=self.greeting.bound_keys,
         )
 
 

@@ -105,14 +105,19 @@ class Switchroom:
 
     def revoke(self, is_meant: Callable[[Principal], bool]) -> int:
         """Close the live connections of whoever is meant; return how many there were."""
-        meant = [
-            each
-            for each in self._connections.values()
-            if each.principal is not None and is_meant(each.principal)
-        ]
+        return self._withdraw(lambda one: one.principal is not None and is_meant(one.principal))
+
+    def _withdraw(self, is_meant: Callable[[Connection], bool]) -> int:
+        meant = [each for each in self._connections.values() if is_meant(each)]
         for connection in meant:
             connection.fail(Unauthenticated(ErrorCode.TOKEN_INVALID, "Access was withdrawn."))
         return len(meant)
+
+    def revoke_token(self, token_id: str) -> int:
+        """Close the live connections that one token opened; return how many there were."""
+        return self._withdraw(
+            lambda one: one.standing is not None and one.standing.greeting.token_id == token_id
+        )
 
     def sweep(self, now: float) -> None:
         """Close widgets that have been silent for too long; due every few seconds."""

@@ -48,13 +48,13 @@ _PURPOSES = {
 class Revocations(Protocol):
     """Which tokens and people have been withdrawn before their time."""
 
-    def is_revoked(self, principal: Principal, token_id: str | None) -> bool: ...
+    def is_revoked(self, principal: Principal, token_id: str | None, issued_at: float) -> bool: ...
 
 
 class NothingRevoked:
     """The revocation list of a deployment that has none."""
 
-    def is_revoked(self, principal: Principal, token_id: str | None) -> bool:
+    def is_revoked(self, principal: Principal, token_id: str | None, issued_at: float) -> bool:
         return False
 
 
@@ -83,6 +83,10 @@ class ResumePass(Internal):
     engagement_key: str
     principal: Principal
     """With `participant_id` set."""
+    bound_keys: tuple[str, ...] = ()
+    """Identified consumers: the only engagement keys they may stand at."""
+    token_id: str | None = None
+    """The token it all began with, so that revoking that one ends this one too."""
 
 
 class Tokens:
@@ -164,7 +168,7 @@ class Tokens:
             raise Unauthenticated(ErrorCode.TOKEN_EXPIRED, "The token has expired; get a new one.")
         if issued_at - LEEWAY_S > now or not _fits(audience, principal):
             raise _invalid()
-        if self._revocations.is_revoked(principal, token_id):
+        if self._revocations.is_revoked(principal, token_id, issued_at):
             raise _invalid()
         return Proof(
             audience=audience,
@@ -186,13 +190,13 @@ class Tokens:
             Unauthenticated: not sealed by this deployment, too old, or withdrawn.
         """
         try:
-            data = self._seal.decrypt_at_time(
-                sealed.encode("ascii"), self._resume_s, int(self._clock())
-            )
+            token = sealed.encode("ascii")
+            data = self._seal.decrypt_at_time(token, self._resume_s, int(self._clock()))
+            issued_at = self._seal.extract_timestamp(token)
             resume = ResumePass.model_validate_json(data)
         except (InvalidToken, ValidationError, UnicodeEncodeError):
             raise _invalid() from None
-        if self._revocations.is_revoked(resume.principal, None):
+        if self._revocations.is_revoked(resume.principal, resume.token_id, issued_at):
             raise _invalid()
         return resume
 

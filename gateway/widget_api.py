@@ -6,17 +6,18 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from broker.errors import ErrorCode, Forbidden, NotFound, TooFast
 from broker.ids import normal_id
 from broker.messages.cluster import Principal
 from broker.messages.parts import EngagementIds, Id, Name
 from broker.words import Role
-from gateway.accounts import Account, AgentLogin
+from gateway.accounts import Account, AgentLogin, ConsumerProof
 from gateway.greeting import waiting_keys
 from gateway.limits import AddressLimits
 from gateway.origins import address_of
+from gateway.problems import PROBLEMS
 from gateway.switchroom import Switchroom
 from gateway.tokens import Audience, hash_secret
 
@@ -67,12 +68,12 @@ class WidgetConfig(BaseModel):
     account_id: str
     agent_login: AgentLogin
     token_url: str | None = None
-    consumer_proof: Annotated[str, Field(examples=["ids"])]
+    consumer_proof: ConsumerProof
 
 
 def widget_router(room: Switchroom) -> APIRouter:
     """Serve waiting, guest and demo tokens, and the widgets' configuration."""
-    router = APIRouter(tags=["widgets"])
+    router = APIRouter(tags=["widgets"], responses=PROBLEMS)
     settings, tokens = room.settings, room.tokens
     limits = settings.limits
     asking = AddressLimits(limits.requests_per_minute, limits.request_burst, keys=limits.addresses)
@@ -96,6 +97,10 @@ def widget_router(room: Switchroom) -> APIRouter:
         hold_back(request, asking)
         ids = body.engagement
         account = account_of(ids.account_id)
+        if account.consumer_proof is ConsumerProof.TOKEN:
+            raise Forbidden(
+                ErrorCode.NOT_PERMITTED, "Consumers of this account come with the brand's token."
+            )
         principal = Principal(
             role=Role.CONSUMER,
             account_id=account.account_id,

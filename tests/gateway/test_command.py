@@ -103,7 +103,7 @@ def serving(path: str, body: object, status: int = 200) -> Iterator[str]:
 
 
 def test_sessions_are_a_table_or_json() -> None:
-    with serving("/v1/sessions", {"records": [RECORD]}) as gateway:
+    with serving("/v1/sessions", {"sessions": [RECORD]}) as gateway:
         arguments = ["sessions", "--gateway", gateway, "--api-key", "k"]
         table = RUNNER.invoke(app, arguments, env={"COLUMNS": "160"}).output
         assert all(word in table for word in ("s-1", "60 s", "ended_by_agent", "rt", "win"))

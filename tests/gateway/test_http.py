@@ -219,7 +219,7 @@ async def test_records_need_an_api_key_and_are_the_accounts_own(
         assert_problem(await client.get("/v1/sessions", headers=headers), 401, "token_invalid")
     headers = {"Authorization": f"Bearer {API_KEY}"}
     page = (await client.get("/v1/sessions", headers=headers)).json()
-    assert [record["session_id"] for record in page["records"]] == ["s-1"]
+    assert [record["session_id"] for record in page["sessions"]] == ["s-1"]
     record = (await client.get("/v1/sessions/s-1", headers=headers)).json()
     assert record["events"][0]["type"] == "session.opened"
     assert_problem(await client.get("/v1/sessions/s-2", headers=headers), 404, "unknown_session")

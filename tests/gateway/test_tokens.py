@@ -35,7 +35,7 @@ class Clock:
 class Revoked:
     """Revokes one agent."""
 
-    def is_revoked(self, principal: Principal, token_id: str | None) -> bool:
+    def is_revoked(self, principal: Principal, token_id: str | None, issued_at: float) -> bool:
         return principal.agent_id == "7"
 
 

@@ -1,0 +1,114 @@
+"""A session as the server API shows it: no hash, no secret, no address of the cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from broker.messages.cluster import JournalEntry, SessionRecord, Subject
+from broker.messages.parts import EngagementIds
+from broker.words import EndReason, Mode, Role, SessionPhase
+
+_KEPT_BACK = frozenset({"claim_hash", "code_hash"})
+
+
+class ParticipantView(BaseModel):
+    """Who took part, as far as it is known and has not been erased."""
+
+    participant_id: str
+    role: Role | None = None
+    name: str | None = None
+    agent_id: str | None = None
+    visitor_id: str | None = None
+    engagement: dict[str, Any] | None = None
+    """The SDK ids this person's widget told."""
+
+
+class EventView(BaseModel):
+    """One thing that happened."""
+
+    seq: int
+    at_ms: int
+    """Unix time, milliseconds."""
+    type: str
+    version: int
+    body: dict[str, Any]
+
+
+class SessionView(BaseModel):
+    """One session in a list."""
+
+    session_id: str
+    account_id: str
+    engagement_key: str
+    ids: EngagementIds
+    phase: SessionPhase
+    mode: Mode
+    created_ms: int
+    ended_ms: int | None
+    end_reason: EndReason | None
+
+
+class SessionDetail(SessionView):
+    """One session with its people and everything that happened."""
+
+    participants: list[ParticipantView]
+    events: list[EventView]
+
+
+class SessionPage(BaseModel):
+    """A page of sessions, newest first; `cursor` asks for the next."""
+
+    sessions: list[SessionView]
+    cursor: str | None
+
+
+class EventPage(BaseModel):
+    """A page of events in their order; `cursor` asks for the next."""
+
+    events: list[EventView]
+    cursor: str | None
+
+
+def view_session(record: SessionRecord) -> SessionView:
+    """Show a record in a list."""
+    return SessionView(**_common(record))
+
+
+def view_detail(record: SessionRecord) -> SessionDetail:
+    """Show a record in full."""
+    return SessionDetail(
+        **_common(record),
+        participants=[view_participant(each) for each in record.subjects],
+        events=[view_event(each) for each in record.events],
+    )
+
+
+def view_event(entry: JournalEntry) -> EventView:
+    """Show an event without the hashes of secrets."""
+    body = {name: value for name, value in entry.body.items() if name not in _KEPT_BACK}
+    return EventView(
+        seq=entry.seq, at_ms=entry.at_ms, type=entry.type, version=entry.version, body=body
+    )
+
+
+def view_participant(subject: Subject) -> ParticipantView:
+    """Show what is known of a person."""
+    known = {name: subject.body.get(name) for name in ParticipantView.model_fields}
+    known["participant_id"] = subject.participant_id
+    return ParticipantView.model_validate(known)
+
+
+def _common(record: SessionRecord) -> dict[str, Any]:
+    return {
+        "session_id": record.session_id,
+        "account_id": record.account_id,
+        "engagement_key": record.engagement_key,
+        "ids": record.ids,
+        "phase": record.phase,
+        "mode": record.mode,
+        "created_ms": record.created_ms,
+        "ended_ms": record.ended_ms,
+        "end_reason": record.end_reason,
+    }
