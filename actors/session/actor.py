@@ -313,9 +313,11 @@ class SessionActor:
             )
         person = session.person_of_claim(principal.claim_hash)
         if person is None:
+            # The consumer's own page proves no name; what the agent's side calls them serves.
+            name = principal.name or session.ids.visitor_name or ""
             person = Person(
                 participant_id=state.consumer_id or new_id(),
-                principal=principal,
+                principal=principal.model_copy(update={"name": name}),
                 engagement=hello.engagement,
             )
             session.people[person.participant_id] = person
