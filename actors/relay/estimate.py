@@ -22,9 +22,12 @@ _THRESHOLD = 12.5
 _THRESHOLD_RANGE = (6.0, 600.0)
 _THRESHOLD_UP, _THRESHOLD_DOWN = 8.7, 39.0
 """Per second; it follows upwards slowly, so that a competing flow does not starve this one."""
+_OVERUSE_SECONDS = 0.05
+_OVERUSE_QUEUE = 0.03
+_BASE_SECONDS = 10.0
 _BACKOFF = 0.85
 _LOSS_HIGH, _LOSS_LOW = 0.10, 0.02
-_GROWTH = 1.2
+_GROWTH = 1.35
 """Per second."""
 _FORGET = 2.0
 """Seconds without feedback after which the other sources of an estimate count."""
@@ -38,13 +41,18 @@ class Estimate:
     """The estimate for one transport, in bits per second."""
 
     __slots__ = (
-        "_arrival_before",
+        "_base",
+        "_base_before",
+        "_base_since",
+        "_delay_before",
         "_delays",
         "_group",
+        "_growing_since",
         "_last_feedback",
         "_last_rise",
         "_lost",
         "_numbered",
+        "_queue",
         "_queued",
         "_received",
         "_seen",
@@ -71,7 +79,11 @@ class Estimate:
         self._numbered = [-1] * _KEPT
         self._group: tuple[float, float] | None = None
         self._queued: tuple[float, float] | None = None
-        self._arrival_before = 0.0
+        self._delay_before = 0.0
+        self._queue = 0.0
+        self._base = self._base_before = float("inf")
+        self._base_since = 0.0
+        self._growing_since: float | None = None
         self._delays: deque[tuple[float, float]] = deque(maxlen=_WINDOW)
         self._smoothed = 0.0
         self._total = 0.0
@@ -142,15 +154,23 @@ class Estimate:
             return
         finished = self._queued
         self._group = (sent, arrival)
-        before = self._arrival_before
         assert finished is not None
+        delay = finished[1] - finished[0]
         if self._seen:
             # One-way delay of the finished group, up to a constant: its growth is what counts.
-            delay = (finished[1] - finished[0]) - before
-            self._note_growth(delay, finished[1], now)
-        self._arrival_before = finished[1] - finished[0]
+            self._note_growth(delay - self._delay_before, finished[1], now)
+        self._delay_before = delay
+        self._queue = self._standing_queue(delay, finished[1])
         self._seen += 1
         self._queued = (sent, arrival)
+
+    def _standing_queue(self, delay: float, arrival: float) -> float:
+        """Return by how much a delay exceeds the least of the last ten to twenty seconds."""
+        if arrival - self._base_since > _BASE_SECONDS:
+            self._base_before, self._base = self._base, delay
+            self._base_since = arrival
+        self._base = min(self._base, delay)
+        return delay - min(self._base, self._base_before)
 
     def _note_growth(self, growth: float, arrival: float, now: float) -> None:
         self._total += growth
@@ -160,7 +180,17 @@ class Estimate:
             return
         trend = min(self._seen, 60) * _slope(self._delays) * _GAIN
         rising = trend > self._trend_before
-        self.overusing = trend > self._threshold and rising
+        if trend <= self._threshold:
+            self._growing_since = None
+        elif self._growing_since is None:
+            self._growing_since = arrival
+        # A hiccup of either machine looks like a queue for a moment; a queue stays.
+        self.overusing = (
+            rising
+            and self._growing_since is not None
+            and arrival - self._growing_since >= _OVERUSE_SECONDS
+            and self._queue > _OVERUSE_QUEUE
+        )
         self._trend_before = trend
         elapsed = min(0.1, max(0.0, now - self._threshold_at))
         self._threshold_at = now
@@ -178,6 +208,7 @@ class Estimate:
                 self._set(target)
             self._last_rise = now
             self.overusing = False
+            self._growing_since = None
             self._delays.clear()
             self._seen = 0
         elif self.loss > _LOSS_HIGH:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import secrets
 import socket
 import struct
@@ -39,6 +40,7 @@ from actors.relay.rtp import (
     RID_URI,
     TRANSPORT_CC_URI,
 )
+from actors.relay.transport_feedback import ArrivalLog
 
 Address: TypeAlias = tuple[str, int]
 
@@ -114,6 +116,25 @@ class Heard:
         return payload[6:] if self.picture is not None else payload
 
 
+class Downlink:
+    """A bottleneck in front of one client: rate, 200 ms of queue, delay, seeded random loss."""
+
+    def __init__(self, bitrate: float, *, loss: float, delay: float, seed: int = 1) -> None:
+        self.bitrate = bitrate
+        self.loss = loss
+        self.delay = delay
+        self._free = 0.0
+        self._random = random.Random(seed)
+
+    def arrival(self, octets: int, now: float) -> float | None:
+        """Return when a datagram gets through; None when it is lost."""
+        start = max(now, self._free)
+        if start - now > 0.2 or self._random.random() < self.loss:
+            return None
+        self._free = start + octets * 8 / self.bitrate
+        return self._free + self.delay
+
+
 class CraftedClient(asyncio.DatagramProtocol):
     """One participant's peer connection, under the test's control."""
 
@@ -158,6 +179,10 @@ class CraftedClient(asyncio.DatagramProtocol):
         self.key_frame_requests: list[tuple[int, float]] = []
         self.raw_received: Callable[[bytes], bool] | None = None
         """Sees every datagram first; True keeps the client from handling it (loss, capture)."""
+        self.downlink: Downlink | None = None
+        """What shapes everything that comes in; None for the bare loopback."""
+        self.arrivals: ArrivalLog | None = None
+        """Set by `acknowledge`: transport-wide numbers to report."""
         self._identity = Identity()
         self._dtls: Dtls | None = None
         self._transport: asyncio.DatagramTransport | None = None
@@ -429,6 +454,15 @@ class CraftedClient(asyncio.DatagramProtocol):
         """Ignore ICMP errors about what was sent to a port that is gone."""
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
+        if self.downlink is None:
+            self._handle(data)
+            return
+        loop = asyncio.get_running_loop()
+        arrival = self.downlink.arrival(len(data), loop.time())
+        if arrival is not None:
+            loop.call_at(arrival, self._handle, data)
+
+    def _handle(self, data: bytes) -> None:
         if self.raw_received is not None and self.raw_received(data):
             return
         first = data[0]
@@ -483,6 +517,9 @@ class CraftedClient(asyncio.DatagramProtocol):
     def _rtp_received(self, data: bytes) -> None:
         packet = RtpPacket.parse(data, self._map)
         mid = packet.extensions.mid or ""
+        number = packet.extensions.transport_sequence_number
+        if self.arrivals is not None and number is not None:
+            self.arrivals.arrived(number, time.monotonic())
         self.heard.append(Heard(packet, mid, time.monotonic()))
 
     def _rtcp_received(self, data: bytes) -> None:
@@ -493,6 +530,15 @@ class CraftedClient(asyncio.DatagramProtocol):
                 self.key_frame_requests.append((packet.media_ssrc, time.monotonic()))
                 if self.on_key_frame_request is not None:
                     self.on_key_frame_request(packet.media_ssrc)
+
+    def acknowledge(self) -> None:
+        """Send transport-wide feedback ten times a second from now on, as browsers do."""
+        if self.arrivals is None:
+            self.arrivals = ArrivalLog()
+        for message in self.arrivals.messages(1, next(iter(self.slots.values()))[0]):
+            self.send_rtcp(message)
+        if self._transport is not None and not self._transport.is_closing():
+            asyncio.get_running_loop().call_later(0.1, self.acknowledge)
 
     def heard_on(self, mid: str, *, repaired: bool = False) -> list[Heard]:
         """Packets of one slot's own SSRC, or of its RTX SSRC."""

@@ -66,6 +66,16 @@ def test_it_rises_again_when_the_link_recovers_and_is_used() -> None:
     assert estimate.bitrate > 1_500_000
 
 
+def test_a_hiccup_of_the_machine_is_not_a_queue() -> None:
+    estimate = Estimate(1_000_000)
+    link = Link(50_000_000)
+    for second in range(10):
+        run(estimate, link, 1.0, start=float(second))
+        # Everything stands still for 40 ms, then arrives at once.
+        link._free = second + 1.04
+    assert estimate.bitrate >= 1_000_000
+
+
 def test_an_unused_estimate_does_not_rise() -> None:
     estimate = Estimate(1_000_000)
     run(estimate, Link(5_000_000), 10.0, use=0.3)

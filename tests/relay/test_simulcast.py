@@ -2,68 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import struct
-import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from actors.relay import PublishSource
-from actors.relay.rtcp import SenderInfo, ntp_of, sender_report
 
+from .camera import RIDS, Camera
 from .client import CraftedClient
 from .conftest import Call
 from .recording import until
-
-RIDS = ("q", "h", "f")
-HEIGHTS = {"q": 180, "h": 360, "f": 720}
-
-
-def key_content(rid: str) -> bytes:
-    """What follows a key frame's first byte: the tag's rest, start code, width, height."""
-    height = HEIGHTS[rid]
-    return bytes(2) + b"\x9d\x01\x2a" + struct.pack("<HH", height * 16 // 9, height) + rid.encode()
-
-
-class Camera:
-    """Sends three layers until stopped, a key frame whenever one is asked for."""
-
-    def __init__(self, client: CraftedClient) -> None:
-        self.client = client
-        self.sending = set(RIDS)
-        self._keys = set(RIDS)
-        self._ssrcs = {client.track(PublishSource.CAMERA, rid).ssrc: rid for rid in RIDS}
-        client.on_key_frame_request = lambda ssrc: self._keys.add(self._ssrcs[ssrc])
-        self._task = asyncio.create_task(self._run())
-
-    async def _run(self) -> None:
-        started = time.time()
-        frame = 0
-        while True:
-            for rid in sorted(self.sending):
-                key = rid in self._keys
-                self._keys.discard(rid)
-                content = key_content(rid) if key else rid.encode() * 20
-                self.client.send_frame(key=key, parts=(content,), rid=rid)
-            if frame % 10 == 0:
-                self._report(started + frame / 30)
-            frame += 1
-            await asyncio.sleep(1 / 60)
-
-    def _report(self, moment: float) -> None:
-        for rid in RIDS:
-            track = self.client.track(PublishSource.CAMERA, rid)
-            # The track already stands one frame further than what was sent last.
-            stamp = track.timestamp - 3000 & 0xFFFFFFFF
-            self.client.send_rtcp(
-                sender_report(SenderInfo(track.ssrc, ntp_of(moment), stamp, 1, 1))
-            )
-
-    async def stop(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
 
 
 @pytest.fixture
