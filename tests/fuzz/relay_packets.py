@@ -1,0 +1,59 @@
+"""An atheris target: bytes into everything of the relay that reads the network.
+
+Run it for a minute with `python -m tests.fuzz.relay_packets -max_total_time=60`. It needs atheris,
+which is not a dependency; the same readers are tried by hypothesis in `tests/relay`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from actors.relay import OfferLayout, RelayConfig, stun
+from actors.relay.h264 import starts_key_frame
+from actors.relay.negotiation import plan_sections
+from actors.relay.offer import parse_offer
+from actors.relay.rtcp import nacked, parts_of, remb_of, reports_of, sender_info
+from actors.relay.rtp import body_of, extension
+from actors.relay.transport_feedback import arrivals_in
+from actors.relay.vp8 import frame_height, parse_vp8
+from broker.errors import Malformed
+
+_CONFIG = RelayConfig()
+_LAYOUT = OfferLayout({}, (), ())
+
+
+def read(data: bytes) -> None:
+    """Feed one input to every reader; only `Malformed`, and only from the offer, may be raised."""
+    view = memoryview(data)
+    body = body_of(view, len(data))
+    if body is not None:
+        for number in range(1, 15):
+            extension(view, body, number)
+    vp8 = parse_vp8(view, 0, len(data))
+    if vp8 is not None:
+        frame_height(view, 0, len(data), vp8)
+    starts_key_frame(view, 0, len(data))
+    for part in parts_of(view):
+        sender_info(part.body)
+        remb_of(part.body)
+        for start in (4, 24):
+            list(reports_of(part.body, part.form, start))
+        list(nacked(part.body))
+        list(arrivals_in(part.body))
+    stun.request_name(data)
+    stun.parse(data, b"password")
+    try:
+        plan_sections(parse_offer(data.decode("latin-1"), _CONFIG), _LAYOUT)
+    except Malformed:
+        return
+
+
+def main() -> None:
+    atheris = importlib.import_module("atheris")
+    atheris.Setup(sys.argv, read)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

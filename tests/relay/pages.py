@@ -1,0 +1,114 @@
+"""Real Chromium pages with fake devices, as participants of a relay."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import TypedDict
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from actors.relay import MediaRights, OfferLayout, PublishSource, Relay
+
+EVERYTHING = MediaRights(send_audio=True, send_video=True, send_screen=True)
+
+
+class Joined(TypedDict):
+    sdp: str
+    publish: dict[str, str]
+    seats: list[list[str]]
+    screens: list[str]
+
+
+class Received(TypedDict):
+    kind: str
+    frames: int
+    energy: float
+    packets: int
+    lost: int
+    width: int
+    height: int
+    freezes: int
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def page_url() -> Iterator[str]:
+    handler = functools.partial(_Quiet, directory=str(Path(__file__).parent))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://localhost:{server.server_address[1]}/call.html"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=[
+                "--no-sandbox",
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
+                "--disable-background-networking",
+                "--autoplay-policy=no-user-gesture-required",
+            ],
+        )
+        yield browser
+        await browser.close()
+
+
+async def join(
+    relay: Relay,
+    page: Page,
+    name: str,
+    seats: int = 7,
+    *,
+    layers: bool = False,
+    configuration: Mapping[str, object] | None = None,
+) -> None:
+    """Let a page offer, and give it the relay's answer."""
+    arguments = ", ".join(json.dumps(a) for a in (seats, layers, configuration or {}))
+    joined: Joined = await page.evaluate(f"window.join({arguments})")
+    layout = OfferLayout(
+        publish={mid: PublishSource(source) for mid, source in joined["publish"].items()},
+        seats=tuple((pair[0], pair[1]) for pair in joined["seats"]),
+        screens=tuple(joined["screens"]),
+    )
+    answer = relay.answer(name, f"{name}-1", joined["sdp"], layout, EVERYTHING)
+    await page.evaluate("window.accept", answer)
+
+
+async def received(page: Page) -> dict[str, Received]:
+    """What the page receives now, by mid."""
+    result: dict[str, Received] = await page.evaluate("window.received()")
+    return result
+
+
+async def until_growing(page: Page, people: int) -> dict[str, Received]:
+    """Wait until so many people's frames are decoded, and their voices heard, more and more."""
+    first = await received(page)
+    found = first
+    for _ in range(400):
+        found = await received(page)
+        seen = heard = 0
+        for mid, stream in found.items():
+            before = first.get(mid)
+            seen += stream["frames"] >= (before["frames"] if before else 0) + 30
+            heard += stream["energy"] > (before["energy"] if before else 0)
+        if seen >= people and heard >= people:
+            return found
+        await page.wait_for_timeout(50)
+    raise AssertionError(f"only {found}")

@@ -1,0 +1,93 @@
+"""A call through a real coturn with ephemeral credentials (the TURN REST scheme)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import shutil
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from actors.relay import Relay, RelayConfig
+
+from .pages import browser, join, page_url, until_growing
+from .recording import RecordingListener
+
+pytestmark = pytest.mark.browser
+
+__all__ = ["browser", "page_url"]
+
+SECRET = "a secret of this test"
+
+
+@pytest.fixture
+async def turn_port(tmp_path: Path) -> AsyncIterator[int]:
+    """Start Debian's coturn on loopback, which a shipped configuration forbids as a peer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    program = shutil.which("turnserver")
+    assert program is not None, "install Debian's coturn"
+    process = await asyncio.create_subprocess_exec(
+        program,
+        "-n",
+        "--use-auth-secret",
+        f"--static-auth-secret={SECRET}",
+        "--realm=switchboard.test",
+        "--listening-ip=127.0.0.1",
+        "--relay-ip=127.0.0.1",
+        f"--listening-port={port}",
+        "--no-tls",
+        "--no-dtls",
+        "--no-cli",
+        "--allow-loopback-peers",
+        "--log-file=stdout",
+        f"--pidfile={tmp_path / 'turnserver.pid'}",
+        f"--userdb={tmp_path / 'turndb'}",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    yield port
+    process.terminate()
+    await process.wait()
+
+
+def credentials(name: str, secret: str = SECRET) -> tuple[str, str]:
+    """An hour of TURN: the user name is its end, the password proves who issued it."""
+    username = f"{int(time.time()) + 3600}:{name}"
+    digest = hmac.new(secret.encode(), username.encode(), hashlib.sha1).digest()
+    return username, base64.b64encode(digest).decode()
+
+
+async def test_a_call_passes_through_turn_alone(
+    turn_port: int, browser: Browser, page_url: str
+) -> None:
+    relay = Relay(RelayConfig(), RecordingListener())
+    await relay.open()
+    try:
+        pages = []
+        for name in ("ada", "ben"):
+            username, password = credentials(name)
+            page = await browser.new_page()
+            await page.goto(page_url)
+            server = {
+                "urls": f"turn:127.0.0.1:{turn_port}?transport=udp",
+                "username": username,
+                "credential": password,
+            }
+            configuration = {"iceServers": [server], "iceTransportPolicy": "relay"}
+            await join(relay, page, name, configuration=configuration)
+            pages.append(page)
+        for page in pages:
+            await until_growing(page, people=1)
+            sent = await page.evaluate("window.sent()")
+            assert set(sent["candidates"]) == {"relay"}
+    finally:
+        await relay.close()
