@@ -63,7 +63,7 @@ def _find(section: OfferedSection, name: CodecName) -> Codec | None:
             codec.payload_type,
             _repair_of(section, codec.payload_type),
             codec.clock_rate,
-            frozenset(codec.feedback),
+            frozenset(codec.feedback | section.feedback),
             dict(codec.parameters),
         )
     return None

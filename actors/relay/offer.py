@@ -42,6 +42,8 @@ class OfferedSection:
     direction: str = "sendrecv"
     codecs: dict[int, OfferedCodec] = field(default_factory=dict)
     """In the order of preference of the m= line."""
+    feedback: set[str] = field(default_factory=set)
+    """What was offered for every codec of the section (`a=rtcp-fb:*`)."""
     extensions: dict[str, int] = field(default_factory=dict)
     """URI → id."""
     ssrcs: list[int] = field(default_factory=list)
@@ -143,7 +145,8 @@ def _interpret(lines: list[str], config: RelayConfig) -> Offer:
 
 
 def _checked(sections: list[OfferedSection], bundle: list[str]) -> Offer:
-    live = [s for s in sections if s.kind in ("audio", "video") and (s.port or s.mid in bundle)]
+    bundled = set(bundle)
+    live = [s for s in sections if s.kind in ("audio", "video") and (s.port or s.mid in bundled)]
     if not live:
         raise Malformed(ErrorCode.OFFER_WITHOUT_MEDIA, "The offer has no audio and no video.")
     mids = [section.mid for section in sections if section.mid]
@@ -151,7 +154,7 @@ def _checked(sections: list[OfferedSection], bundle: list[str]) -> Offer:
         raise refusal("Two sections of the offer have the same mid.")
     first = live[0]
     for section in live:
-        if section.mid not in bundle:
+        if section.mid not in bundled:
             raise refusal("Every section must be in one BUNDLE group.")
         if not section.mux:
             raise refusal("Every section must offer rtcp-mux.")
@@ -242,8 +245,8 @@ def _fingerprint(section: OfferedSection, algorithm: str, digest: str) -> None:
 def _codec_attribute(section: OfferedSection, name: str, value: str) -> None:
     number, _, rest = value.partition(" ")
     if number == "*":
-        for codec in section.codecs.values():
-            codec.feedback.add(rest.strip())
+        # Kept once: a line per codec would multiply two numbers the offer chooses.
+        section.feedback.add(rest.strip())
         return
     found = section.codecs.get(int(number))
     if found is None:
