@@ -111,6 +111,8 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._trunk: Trunk | None = None
         self._held: list[bytes] = []
+        self._is_reading = False
+        pipe.on_text = self._take_text
         self._state: PresenceState | None = None
 
     @property
@@ -210,7 +212,10 @@ class Connection:
     async def _pump(self) -> None:
         loop, receive, bucket = self._loop, self._receive, self._bucket
         while True:
-            data = self._read(await receive())
+            self._is_reading = True
+            message = await receive()
+            self._is_reading = False
+            data = self._read(message)
             if data is None:
                 return
             wait_s = bucket.reserve(loop.time())
@@ -235,6 +240,29 @@ class Connection:
                 return
             else:
                 self._on_unattached(data)
+
+    def _take_text(self, data: bytes) -> bool:
+        """Pass a message on in the callback that brought it, when nothing stands against it.
+
+        False leaves it to the reader: while that is busy, and for whatever needs a second look.
+        """
+        trunk = self._trunk
+        if (
+            not self._is_reading
+            or self.stage is not Stage.ATTACHED
+            or trunk is None
+            or not trunk.writable
+            or len(data) > MAX_MESSAGE_BYTES
+        ):
+            return False
+        head = data[:_HEAD_BYTES]
+        if _PING in head or _SURFACE in head or _ENGAGEMENT in head:
+            return False
+        now = self._loop.time()
+        if not self._bucket.take(now):
+            return False
+        self.heard_at = now
+        return trunk.send(data)
 
     def _hold(self, data: bytes) -> None:
         if len(self._held) >= self._limits.held_messages:

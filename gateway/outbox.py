@@ -11,7 +11,10 @@ CLOSE_BOUND_S = 2.0
 
 
 class Pipe(Protocol):
-    """What the server's WebSocket offers beyond ASGI: writing without a task."""
+    """What the server's WebSocket offers beyond ASGI: reading and writing without a task."""
+
+    on_text: Callable[[bytes], bool] | None
+    """Is offered each text message before ASGI is; True when it took it."""
 
     @property
     def unsent_bytes(self) -> int: ...

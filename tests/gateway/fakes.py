@@ -129,9 +129,11 @@ class Caller:
         """Send the widget a message."""
         self.end.link.send(Frame.MESSAGE, json.dumps(message).encode())
 
-    def close(self, code: int, reason: str, *, to_waiting: bool = False) -> None:
+    def close(
+        self, code: int, reason: str, *, to_waiting: bool = False, last: str | None = None
+    ) -> None:
         """End the connection as an actor does."""
-        body = TrunkClose(code=code, reason=reason, to_waiting=to_waiting)
+        body = TrunkClose(code=code, reason=reason, to_waiting=to_waiting, last=last)
         self.end.link.send(Frame.CLOSE, body.to_bytes())
 
 

@@ -145,3 +145,18 @@ async def test_a_changed_engagement_moves_the_watch(world: World) -> None:
     await world.ledger.signal.until(
         lambda: [w.key for w in world.ledger.watches.values()] == ["eng-2"]
     )
+
+
+async def test_the_last_message_travels_inside_the_close(world: World) -> None:
+    session = await world.session()
+    world.ledger.live["eng-1"] = session.location
+    agent = await world.agent()
+    await agent.until("session.snapshot")
+    del world.ledger.live["eng-1"]
+    last = '{"type":"session.ended","seq":2}'
+    (await session.caller()).close(4410, "ended", to_waiting=True, last=last)
+    assert (await agent.next())["type"] == "session.ended"
+    # Whatever answers it at once is answered by the gateway, not by a trunk nobody reads.
+    await agent.say(type="session.end", id="9")
+    await agent.until("request.refused")
+    assert agent.got[-1]["code"] == "not_in_session"

@@ -17,9 +17,28 @@ def test_the_protocol_class_still_has_what_the_pipe_uses() -> None:
         *WebSocketsSansIOProtocol.connection_made.__code__.co_names,
         *WebSocketsSansIOProtocol.__init__.__code__.co_names,
     }
+    assert callable(WebSocketsSansIOProtocol.send_receive_event_to_app)
+    handled = WebSocketsSansIOProtocol.send_receive_event_to_app.__code__.co_names
+    assert {"frames", "curr_msg_data_type", "close_sent", "queue"} <= set(handled)
     assert callable(ServerProtocol.send_text)
     assert callable(ServerProtocol.data_to_send)
     assert OPEN.name == "OPEN"
+
+
+async def test_what_a_widget_sends_arrives_in_order_whichever_way_it_takes(
+    world: World,
+) -> None:
+    session = await world.session()
+    world.ledger.live["eng-1"] = session.location
+    widget = await world.consumer()
+    await widget.until("session.snapshot")
+    caller = await session.caller()
+    for number in range(150):
+        # Every third message is looked at by the reader, the others pass in their callback.
+        kind = "surface.update" if number % 3 == 0 else "media.publish"
+        await widget.say(type=kind, number=number)
+    await session.signal.until(lambda: len(caller.messages) == 150)
+    assert [message["number"] for message in caller.messages] == list(range(150))
 
 
 async def test_what_the_pipe_writes_arrives_in_order(world: World) -> None:
