@@ -49,21 +49,6 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
-class LivePersonLogin:
-    """LivePerson's application authorisation for one account (OAuth code flow)."""
-
-    authorize_url: str
-    token_url: str
-    jwks_url: str
-    issuer: str
-    client_id: str
-    client_secret_env: str
-    """The environment variable that holds the client secret."""
-    agent_id_claim: str = "sub"
-    """Whether `sub` equals `agentInfo.agentId` is a real account's to say."""
-
-
-@dataclass(frozen=True, slots=True)
 class Account:
     """What one LivePerson account of this deployment may do, and where its pages live."""
 
@@ -77,7 +62,6 @@ class Account:
     allowed_origins: tuple[str, ...] = ()
     """Wrapper pages of this account that may open a widget WebSocket."""
     api_keys: tuple[ApiKey, ...] = ()
-    liveperson: LivePersonLogin | None = None
 
     def find_key(self, presented: str) -> ApiKey | None:
         """Return the key that was presented, compared in constant time."""
@@ -146,18 +130,13 @@ def _account(account_id: str, table: Mapping[str, Any]) -> Account:
     values["api_keys"] = tuple(
         _api_key(f"{where}.api_keys", item) for item in values.get("api_keys", [])
     )
-    login = values.get("liveperson")
-    if login is not None:
-        _refuse_unknown(f"{where}.liveperson", login, LivePersonLogin)
-        try:
-            values["liveperson"] = LivePersonLogin(**login)
-        except TypeError as error:
-            raise BadAccounts(f"{where}.liveperson is incomplete: {error}.") from error
     account = Account(account_id=account_id, **values)
     if account.agent_login is AgentLogin.TOKEN_URL and not account.token_url:
         raise BadAccounts(f'{where}: agent_login = "token_url" needs token_url.')
-    if account.agent_login is AgentLogin.LIVEPERSON and account.liveperson is None:
-        raise BadAccounts(f'{where}: agent_login = "liveperson" needs a liveperson table.')
+    if account.agent_login in (AgentLogin.ENROLMENT, AgentLogin.LIVEPERSON):
+        raise BadAccounts(f"{where}: {account.agent_login} is not served yet; use token_url.")
+    if account.consumer_proof is ConsumerProof.LINK:
+        raise BadAccounts(f"{where}: consumer_proof link is not served yet; use ids or token.")
     if account.agent_login is AgentLogin.DEMO:
         raise BadAccounts(f'{where}: agent_login = "demo" exists in demo mode only.')
     return account

@@ -55,7 +55,7 @@ def test_the_example_can_be_loaded() -> None:
     assert account.frame_ancestors[0] == "https://*.liveperson.net"
 
 
-BASE = {"agent_login": "enrolment"}
+BASE = {"agent_login": "token_url", "token_url": "https://crm.example.com/token"}
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,9 @@ BASE = {"agent_login": "enrolment"}
         ({"accounts": {"a": {"agent_login": "magic"}}}, "magic"),
         ({"accounts": {"a": {"agent_login": "demo"}}}, "demo mode only"),
         ({"accounts": {"a": {"agent_login": "token_url"}}}, "needs token_url"),
-        ({"accounts": {"a": {"agent_login": "liveperson"}}}, "needs a liveperson table"),
-        ({"accounts": {"a": {**BASE, "liveperson": {"issuer": "x"}}}}, "incomplete"),
+        ({"accounts": {"a": {"agent_login": "liveperson"}}}, "not served yet"),
+        ({"accounts": {"a": {"agent_login": "enrolment"}}}, "not served yet"),
+        ({"accounts": {"a": {**BASE, "consumer_proof": "link"}}}, "not served yet"),
         ({"accounts": {"a": {**BASE, "frame_ancestors": "x"}}}, "list of origins"),
         ({"accounts": {"a": {**BASE, "frame_ancestors": ["x; script-src *"]}}}, "no origin"),
         ({"accounts": {"a": {**BASE, "api_keys": [{"key_id": "k"}]}}}, "key_id and hash"),

@@ -1,0 +1,30 @@
+"""`docs/api.md` and the OpenAPI description name the same operations."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gateway.openapi import describe
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
+ROW = re.compile(r"^\| `(GET|POST) (/\S+)` \| `(\w+)` \|", re.MULTILINE)
+
+
+def test_every_operation_is_in_the_document_and_no_other() -> None:
+    documented = {(method, path, name) for method, path, name in ROW.findall(DOCUMENT.read_text())}
+    served = {
+        (method.upper(), path, operation["operationId"])
+        for path, operations in describe()["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert documented == served
+
+
+def test_every_operation_says_how_it_refuses() -> None:
+    for path, operations in describe()["paths"].items():
+        for operation in operations.values():
+            assert {"400", "401", "404", "429", "503"} <= set(operation["responses"]), path
+            problem = operation["responses"]["429"]["content"]
+            assert "application/problem+json" in problem
+            assert operation["description"]
