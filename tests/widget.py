@@ -116,11 +116,16 @@ class Widget:
                 self._changed.notify_all()
 
 
+def plain_http(origin: str) -> httpx.AsyncClient:
+    """A client for loopback; without TLS certificates, whose loading costs more than a request."""
+    return httpx.AsyncClient(base_url=origin, verify=False, trust_env=False, timeout=WAIT_S)
+
+
 async def agent_widget(
     origin: str, key: str, *, agent_id: str = "7", account_id: str = "demo", **hello: Any
 ) -> Widget:
     """An agent's frame, greeted."""
-    async with httpx.AsyncClient(base_url=origin) as http:
+    async with plain_http(origin) as http:
         answer = await http.post(
             "/demo/agent-token",
             json={"account_id": account_id, "agent_id": agent_id, "name": f"Agent {agent_id}"},
@@ -149,7 +154,7 @@ async def consumer_widget(
 ) -> Widget:
     """A consumer's surface that waits, greeted."""
     ids = {"account_id": "demo", "window_session_id": key, **(engagement or {})}
-    async with httpx.AsyncClient(base_url=origin) as http:
+    async with plain_http(origin) as http:
         answer = await http.post("/v1/waiting", json={"engagement": ids})
         token = answer.raise_for_status().json()["token"]
     widget = await Widget.dial(origin)
@@ -168,7 +173,7 @@ async def consumer_widget(
 async def guest_widget(origin: str, url: str, name: str = "Gwen") -> Widget:
     """A guest who followed a link and pressed Join."""
     code = url.split("#")[1]
-    async with httpx.AsyncClient(base_url=origin) as http:
+    async with plain_http(origin) as http:
         answer = await http.post("/v1/guest", json={"code": code, "name": name})
         token = answer.raise_for_status().json()["token"]
     widget = await Widget.dial(origin)
