@@ -28,6 +28,7 @@ from broker.words import (
     Role,
 )
 from tests.browser.broker_double import BrokerDouble, invitation, person, reach, snapshot
+from tests.browser.catalogues import catalogue
 
 AGENT = "/agent?accountId=demo&rtSessionId=c1&agentId=7&agentName=Alex&visitorName=Maya%20Cohen"
 ENGAGEMENT = "/engagement?surface=launcher&accountId=demo&conversationId=c1"
@@ -61,9 +62,11 @@ def _say(*messages: object) -> Play:
     return play
 
 
-def _press(button: str, *messages: object) -> Play:
+def _press(key: str, *messages: object) -> Play:
     async def play(double: BrokerDouble, page: Page) -> None:
         await double.tell(*messages)  # type: ignore[arg-type]
+        language = await page.evaluate("document.documentElement.lang")
+        button = catalogue(language)[key]
         await page.get_by_role("button", name=button, exact=True).click()
         await page.wait_for_timeout(350)
 
@@ -116,8 +119,8 @@ AGENT_SCENES = (
     Scene("four", AGENT, Role.AGENT, _say(snapshot(0, _people(4)))),
     Scene("eight", AGENT, Role.AGENT, _say(snapshot(0, _people(8)))),
     Scene("alone", AGENT, Role.AGENT, _say(snapshot(0, _people(1)))),
-    Scene("people", AGENT, Role.AGENT, _press("People", snapshot(0, SUPPORT, links=[LINK]))),
-    Scene("more", AGENT, Role.AGENT, _press("More", snapshot(0, SUPPORT))),
+    Scene("people", AGENT, Role.AGENT, _press("people", snapshot(0, SUPPORT, links=[LINK]))),
+    Scene("more", AGENT, Role.AGENT, _press("more", snapshot(0, SUPPORT))),
     Scene("somebody-waits", AGENT, Role.AGENT, _say(snapshot(0, LOBBY))),
     Scene(
         "quality",
@@ -184,9 +187,9 @@ CONSUMER_SCENES = (
             )
         ),
     ),
-    Scene("check", ENGAGEMENT, Role.CONSUMER, _press("Check camera and microphone", INVITED)),
+    Scene("check", ENGAGEMENT, Role.CONSUMER, _press("check_first", INVITED)),
     Scene("talking", ENGAGEMENT, Role.CONSUMER, _say(snapshot(1, _people(2)))),
-    Scene("more", ENGAGEMENT, Role.CONSUMER, _press("More", snapshot(1, _people(3)))),
+    Scene("more", ENGAGEMENT, Role.CONSUMER, _press("more", snapshot(1, _people(3)))),
     Scene(
         "agent-reconnects",
         ENGAGEMENT,

@@ -91,3 +91,23 @@ async def test_the_consumers_widget(browser: Browser, pages: str, scene: Scene) 
 async def test_the_guests_page(browser: Browser, pages: str, scene: Scene) -> None:
     await show(browser, pages, scene, PAGES[0], "light", "guest")
     await show(browser, pages, scene, PAGES[1], "dark", "guest")
+
+
+TRANSLATED = {"idle-reachable", "calling-hidden", "people", "more", "incoming", "check", "join"}
+
+
+@pytest.mark.parametrize("language", ["de", "he"])
+@pytest.mark.parametrize(
+    "scene",
+    [
+        scene
+        for scene in (*AGENT_SCENES, *CONSUMER_SCENES, *GUEST_SCENES)
+        if scene.name in TRANSLATED
+    ],
+    ids=lambda scene: f"{scene.role}-{scene.name}",
+)
+async def test_other_languages_and_right_to_left(
+    browser: Browser, pages: str, scene: Scene, language: str
+) -> None:
+    name = f"{language}-{scene.role}"
+    await show(browser, pages, scene, (320, 600), "light", name, language)
