@@ -173,3 +173,28 @@ async def test_the_agent_moves_to_an_own_window_and_back(people: People) -> None
     await until_counts(people.agent, frames=10, energy=0.0001)
     await expect(own.get_by_text("Open in another window")).to_be_visible()
     await until_counts(consumer, frames=10, energy=0.0001)
+
+
+async def test_the_whole_session_by_keyboard_alone(people: People) -> None:
+    await people.open()
+    consumer = await people.frame("/engagement")
+    await people.agent.get_by_role("button", name="Start video").focus()
+    await people.page.keyboard.press("Enter")
+    await consumer.get_by_role("button", name="Accept with video").focus()
+    await people.page.keyboard.press("Enter")
+    await until_counts(people.agent, frames=5)
+    microphone = consumer.get_by_role("button", name="Mute")
+    await microphone.focus()
+    await people.page.keyboard.press("Space")
+    await expect(consumer.get_by_role("button", name="Unmute")).to_be_focused()
+    for _ in range(3):
+        await people.page.keyboard.press("ArrowRight")
+    await expect(consumer.get_by_role("button", name="People")).to_be_focused()
+    await people.page.keyboard.press("Enter")
+    await expect(consumer.get_by_role("dialog", name="People")).to_be_focused()
+    await people.page.keyboard.press("Escape")
+    await expect(consumer.get_by_role("button", name="People")).to_be_focused()
+    await people.page.keyboard.press("ArrowRight")
+    await people.page.keyboard.press("ArrowRight")
+    await people.page.keyboard.press("Enter")
+    await expect(people.agent.get_by_text("The consumer ended it.")).to_be_visible()
