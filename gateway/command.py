@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from gateway import operation
+
 if TYPE_CHECKING:
     import httpx
 
@@ -93,11 +95,17 @@ def demo(
 
 
 @app.command()
-def status(gateway: Gateway = DEMO_GATEWAY) -> None:
+def status(
+    gateway: Gateway = DEMO_GATEWAY,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Say whether a gateway takes widgets, and what it waits for if it does not."""
     with http(gateway) as client:
         answer = client.get("/readyz").json()
         connections = metric(client.get("/metrics").text, "switchboard_gateway_connections")
+    if as_json:
+        typer.echo(json.dumps({**answer, "connections": int(connections)}))
+        raise typer.Exit(0 if answer["ready"] else NOTHING_THERE)
     typer.echo(f"ready        {yes(answer['ready'])}")
     typer.echo(f"ledger       {yes(answer['ledger'])}")
     typer.echo(f"stopping     {yes(answer['stopping'])}")
@@ -156,6 +164,9 @@ def api_key(
     typer.echo(f"[[accounts.{account}.api_keys]]")
     typer.echo(f'key_id = "{key_id}"')
     typer.echo(f'hash = "{hash_key(key)}"')
+
+
+operation.register(app)
 
 
 def main() -> None:

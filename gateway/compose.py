@@ -14,17 +14,21 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
 import ray.actor
+import ray.util
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from broker.errors import ErrorCode, Unavailable
 from broker.keys import KeyPurpose, derive_key
-from broker.messages.cluster import LinkHello
+from broker.messages.cluster import LinkHello, PoolLevel
+from gateway.deployment import NODE
 from gateway.settings import BadSettings
 
 if TYPE_CHECKING:
@@ -37,6 +41,8 @@ _LOG = logging.getLogger(__name__)
 NAMESPACE = "switchboard"
 LEDGER_NAME = "ledger"
 POOL_NAME = "pool"
+SESSION_PREFIX = "session-"
+"""A session actor's name goes on with chance: it is how `down` finds those that are detached."""
 MEDIA_SLOT = "media_slot"
 ACTOR_START_S = 60.0
 LOOK_UP_S = 3.0
@@ -86,6 +92,27 @@ class ClusterSettings:
     """First port and one past the last; (0, 1) lets the kernel choose."""
     policy: tuple[tuple[str, object], ...] = ()
     """Session policy values that differ from the defaults."""
+    inside: str | None = None
+    """Where ledger and session actors listen for trunks; `None`: the first of `bind`."""
+    ice_servers: tuple[str, ...] = ()
+    turn_secret_file: str | None = None
+    relay_only: bool = False
+
+    @property
+    def media_addresses(self) -> tuple[str, ...]:
+        """`bind` on the node that asks."""
+        return tuple(_on_this_node(each) for each in self.bind)
+
+    @property
+    def inside_address(self) -> str:
+        """Where an actor on the node that asks listens for trunks and links."""
+        return _on_this_node(self.inside or self.bind[0])
+
+    def turn_secret(self) -> bytes | None:
+        """Read the secret shared with the TURN servers."""
+        if self.turn_secret_file is None:
+            return None
+        return Path(self.turn_secret_file).read_bytes().strip()
 
     def key(self, purpose: KeyPurpose) -> bytes:
         """Derive a key from the deployment's secret."""
@@ -158,9 +185,19 @@ class LedgerHost:
                     now_ms=steady_clock(),
                     policy=LedgerPolicy(session=dict(settings.policy)),
                 )
-                host = settings.bind[0]
+                host = settings.inside_address
                 self._address = (host, await self._ledger.start(host, 0))
         return self._address
+
+    async def settings(self) -> ClusterSettings:
+        """What it was started with: who adopts it must want the same."""
+        return self._settings
+
+    async def level(self) -> PoolLevel:
+        """How many standbys and live sessions there are."""
+        if self._ledger is None:
+            return PoolLevel(standbys=0, live=0, queued=0)
+        return self._ledger.level()
 
     async def stop(self) -> None:
         """Close the database in order."""
@@ -199,7 +236,8 @@ class PoolHost:
         await self._pool.start()
 
     async def _start_standby(self) -> None:
-        host: Any = ray.remote(SessionHost).options(**SESSION_OPTIONS).remote(self._settings)
+        options = {**SESSION_OPTIONS, "name": SESSION_PREFIX + secrets.token_hex(8)}
+        host: Any = ray.remote(SessionHost).options(**options).remote(self._settings)
         try:
             async with asyncio.timeout(ACTOR_START_S):
                 await host.start.remote()
@@ -229,10 +267,13 @@ class SessionHost:
             SessionConfig(
                 node=node_name(),
                 trunk_key=settings.key(KeyPurpose.TRUNK),
-                trunk_host=settings.bind[0],
+                trunk_host=settings.inside_address,
                 public_url=settings.public_url,
+                ice_servers=settings.ice_servers,
+                turn_secret=settings.turn_secret(),
+                relay_only=settings.relay_only,
                 relay=RelayConfig(
-                    bind=settings.bind,
+                    bind=settings.media_addresses,
                     advertise=settings.advertise,
                     ports=range(*settings.media_ports),
                 ),
@@ -255,6 +296,12 @@ class SessionHost:
         ray.actor.exit_actor()  # type: ignore[no-untyped-call]
 
 
+def _on_this_node(address: str) -> str:
+    if address != NODE:
+        return address
+    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+
+
 def node_name() -> str:
     """How this machine's Ray node is called in the ledger."""
     return str(ray.get_runtime_context().get_node_id())[:12]
@@ -266,6 +313,17 @@ class Cluster:
 
     settings: ClusterSettings
     resolve_ledger: Callable[[], Awaitable[tuple[str, int]]]
+    ledger: Any
+    """The actor's handle. Calls through it need no look-up: they pass while Ray's GCS is away."""
+
+    async def level(self) -> PoolLevel | None:
+        """How many standbys and live sessions there are; `None` while the ledger is away."""
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                level: PoolLevel = await self.ledger.level.remote()
+                return level
+        except (TimeoutError, RayError):
+            return None
 
 
 async def start_cluster(settings: ClusterSettings) -> Cluster:
@@ -273,13 +331,99 @@ async def start_cluster(settings: ClusterSettings) -> Cluster:
 
     Raises:
         TimeoutError: Ray did not start them in time.
+        BadSettings: what is there was started with other settings, or what is new failed to start.
     """
+    options: dict[str, Any] = dict(LEDGER_OPTIONS)
+    if settings.database_url.startswith("sqlite"):
+        # The file lies here and nowhere else, so a restart must not move its ledger.
+        here = ray.get_runtime_context().get_node_id()
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
+    try:
+        async with asyncio.timeout(ACTOR_START_S):
+            ledger: Any = ray.remote(LedgerHost).options(**options).remote(settings)
+            _refuse_other(await ledger.settings.remote(), settings)
+            await ledger.address.remote()
+            pool: Any = ray.remote(PoolHost).options(**POOL_OPTIONS).remote(settings)
+            await pool.start.remote()
+    except RayError as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        raise BadSettings(f"Ledger or pool did not start: {reason}") from error
+    return Cluster(settings, LedgerAddress(), ledger)
+
+
+def _refuse_other(running: ClusterSettings, wanted: ClusterSettings) -> None:
+    for each in fields(ClusterSettings):
+        if each.name != "standbys" and getattr(running, each.name) != getattr(wanted, each.name):
+            raise BadSettings(
+                f"A deployment with another {each.name} runs on this Ray; give the same, or end "
+                "it by `switchboard down` first."
+            )
+
+
+def join_ray(address: str) -> None:
+    """Connect to an existing Ray, of which this machine must be a node.
+
+    Raises:
+        BadSettings: it cannot be joined, in one sentence.
+    """
+    try:
+        ray.init(
+            address=address,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (OSError, RuntimeError, ValueError, ConnectionError, RayError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise BadSettings(f"The Ray at {address} cannot be joined: {first}") from error
+
+
+def count_nodes() -> int:
+    """How many nodes of the Ray that this process has joined are alive."""
+    return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
+
+
+def find_actors() -> list[str]:
+    """Name the deployment's actors on the Ray that this process has joined."""
+    named: list[Any] = ray.util.list_named_actors(all_namespaces=True)
+    return sorted(each["name"] for each in named if each["namespace"] == NAMESPACE)
+
+
+async def running_level() -> PoolLevel | None:
+    """Ask the ledger of the Ray that was joined; `None` when there is none or it is away."""
+    try:
+        async with asyncio.timeout(LOOK_UP_S):
+            ledger: Any = await asyncio.to_thread(ray.get_actor, LEDGER_NAME, NAMESPACE)
+            level: PoolLevel = await ledger.level.remote()
+            return level
+    except (TimeoutError, ValueError, RayError):
+        return None
+
+
+async def end_cluster() -> int:
+    """End every actor of the deployment; returns how many there were.
+
+    Pool first, so that nothing is refilled; then the ledger, so that no session is handed on and
+    uses up its takeovers; then sessions and standbys. What was acknowledged is in the database.
+
+    Raises:
+        TimeoutError: some are still there.
+    """
+    await stop_cluster()
+    ended: set[str] = set()
     async with asyncio.timeout(ACTOR_START_S):
-        ledger: Any = ray.remote(LedgerHost).options(**LEDGER_OPTIONS).remote(settings)
-        await ledger.address.remote()
-        pool: Any = ray.remote(PoolHost).options(**POOL_OPTIONS).remote(settings)
-        await pool.start.remote()
-    return Cluster(settings, LedgerAddress())
+        # Ray forgets a name when its process is gone; a start that was under way appears late.
+        while names := await asyncio.to_thread(find_actors):
+            for name in sorted(names, key=_end_order):
+                ended.add(name)
+                with suppress(ValueError, RayError):
+                    ray.kill(await asyncio.to_thread(ray.get_actor, name, NAMESPACE))
+            await asyncio.sleep(0.1)
+    return len(ended)
+
+
+def _end_order(name: str) -> tuple[int, str]:
+    return {POOL_NAME: 0, LEDGER_NAME: 1}.get(name, 2), name
 
 
 async def stop_cluster() -> None:

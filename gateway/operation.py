@@ -1,0 +1,200 @@
+"""The commands of who operates a deployment: `up`, `down`, `doctor`, `top`.
+
+As in `gateway.command`, nothing heavy is imported at the top.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FAILED = 1
+BAD_SETTING = 2
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Where the run file lies, and the database if SQLite.", show_default=False),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SWITCHBOARD_RAY_ADDRESS",
+        help="An existing Ray, host:port, of which this machine is a node.",
+        show_default=False,
+    ),
+]
+Ports = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIRST-LAST", help="UDP ports for media, one per live session.", show_default=False
+    ),
+]
+MediaBind = Annotated[
+    list[str] | None,
+    typer.Option(help="Local address for media; may be repeated.", show_default=False),
+]
+Turn = Annotated[
+    list[str] | None,
+    typer.Option(help="URL of a TURN server; may be repeated.", show_default=False),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SWITCHBOARD_DATABASE",
+        metavar="URL",
+        help="postgresql://USER@HOST/NAME, without a password; default: SQLite.",
+        show_default=False,
+    ),
+]
+PassFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="SWITCHBOARD_DATABASE_PASSFILE",
+        help="The database's password, in a file of .pgpass form.",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (up, down):
+        app.command()(command)
+
+
+def up(
+    origin: Annotated[str, typer.Option(help="Where browsers reach it: https://HOST[:PORT].")],
+    accounts: Annotated[
+        Path, typer.Option(help="The accounts file; gateway/accounts.example.toml explains it.")
+    ],
+    secret_file: Annotated[
+        Path, typer.Option(help="A file only you can read, of 32 bytes or more.")
+    ],
+    bind: Annotated[str, typer.Option(help="Address the gateway listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port the gateway listens on.")] = 8787,
+    address: Address = None,
+    database: Database = None,
+    database_passfile: PassFile = None,
+    data_dir: DataDir = None,
+    standbys: Annotated[int, typer.Option(help="Session actors kept ready.")] = 4,
+    media_bind: MediaBind = None,
+    advertise: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address told to browsers instead of the bound one; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    media_ports: Ports = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="TLS certificate chain, PEM.", show_default=False)
+    ] = None,
+    certificate_key: Annotated[
+        Path | None, typer.Option(help="Its key, PEM.", show_default=False)
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address of a proxy whose X-Forwarded-For is believed; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    turn: Turn = None,
+    turn_secret_file: Annotated[
+        Path | None, typer.Option(help="coturn's static-auth-secret.", show_default=False)
+    ] = None,
+    relay_only: Annotated[bool, typer.Option(help="Widgets use TURN only.")] = False,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A session policy value, such as invitation_ms=20000; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False,
+) -> None:
+    """Run ledger, pool and one gateway until Ctrl-C."""
+    from gateway.command import policy_value
+    from gateway.deployment import Deployment, read_ports, require_token
+
+    with one_sentence():
+        deployment = Deployment(
+            origin=origin,
+            accounts_file=accounts,
+            secret_file=secret_file,
+            bind=bind,
+            port=port,
+            address=address,
+            database=database,
+            database_passfile=database_passfile,
+            data_dir=data_dir,
+            standbys=standbys,
+            media_bind=tuple(media_bind or ()),
+            advertise=tuple(advertise or ()),
+            media_ports=read_ports(media_ports),
+            certificate=certificate,
+            certificate_key=certificate_key,
+            trusted_proxies=tuple(trusted_proxy or ()),
+            turn=tuple(turn or ()),
+            turn_secret_file=turn_secret_file,
+            relay_only=relay_only,
+            policy=tuple(policy_value(each) for each in policy or ()),
+        )
+        from gateway import logs, ray_environment
+
+        logs.configure(verbose=verbose)
+        if address is not None:
+            require_token()
+        # Ray reads its environment when it is imported, so what imports it comes afterwards.
+        own = ray_environment.private_folder() if address is None else nullcontext(Path())
+        with own as folder:
+            from gateway.up import run_up
+
+            status = run_up(deployment, folder, as_json=as_json)
+    raise typer.Exit(status)
+
+
+def down(
+    address: Address = None,
+    data_dir: DataDir = None,
+    drop_live: Annotated[
+        bool, typer.Option("--drop-live", help="Also while sessions are live.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """End this machine's gateway, and on an existing Ray every actor of the deployment."""
+    from gateway.deployment import default_data_dir
+
+    with one_sentence():
+        from gateway.down import run_down
+
+        ended = run_down(data_dir or default_data_dir(), address, drop_live=drop_live)
+    if as_json:
+        typer.echo(json.dumps({"gateway": ended.gateway, "actors": ended.actors}))
+        return
+    gateway = "The gateway was ended" if ended.gateway else "No gateway was running"
+    typer.echo(f"{gateway}; {ended.actors} actors were ended.")
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Turn what an operator can act on into one sentence and an exit status."""
+    from gateway.command import fail
+    from gateway.settings import BadSettings
+
+    try:
+        yield
+    except BadSettings as error:
+        fail(str(error), BAD_SETTING)
+    except TimeoutError as error:
+        fail(str(error) or "Ray did not answer in time; is the machine short of memory or CPU?")
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
