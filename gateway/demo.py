@@ -68,6 +68,7 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
             public_url=gateway_at,
             standbys=demo.standbys,
             bind=(demo.bind,),
+            policy=demo.policy,
         )
         servers = [gateway_socket, host_socket]
         return uvloop.run(_serve(settings, cluster, servers, console, host_at, data))
