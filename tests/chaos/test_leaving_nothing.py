@@ -1,0 +1,48 @@
+"""Ctrl-C in mid-call leaves no process, no socket and no temporary file; policy is obeyed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.calls import Call
+from tests.deployment import Deployment
+
+
+def folder_of(processes: list[psutil.Process]) -> Path:
+    """The temporary folder that a deployment's Ray lives in, from its command lines."""
+    words = [word for process in processes for word in process.cmdline()]
+    named = next(word for word in words if word.startswith("--temp-dir="))
+    return Path(named.removeprefix("--temp-dir="))
+
+
+async def test_an_unanswered_invitation_expires_and_ctrl_c_leaves_nothing(
+    tmp_path_factory: pytest.TempPathFactory, deployment: Deployment
+) -> None:
+    deployment.stop()
+    running = Deployment(
+        tmp_path_factory.mktemp("short"), standbys=1, policy={"invitation_ms": 1_000}
+    )
+    running.start()
+    call = Call(running)
+    agent, consumer = await call.ringing()
+    expired = await consumer.expect("session.left")
+    states = [m["invitation"]["state"] for m in consumer.heard if m["type"] == "invitation.changed"]
+    assert states == ["expired"]
+    assert expired["reason"] == "left"
+    mark = len(agent.heard)
+    await agent.request("invitation.send", mode="video")
+    await agent.expect("invitation.changed", after=mark)
+    processes = psutil.Process(running.pid).children(recursive=True)
+    assert any("SessionHost" in " ".join(process.cmdline()) for process in processes)
+    folder = folder_of(processes)
+    assert folder.exists()
+    assert running.stop() == 0
+    assert await agent.expect_close() == 1001
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert [process.name() for process in alive] == []
+    assert not folder.exists()
+    assert running.output.count("Traceback") == 0
+    await call.close()
