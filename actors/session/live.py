@@ -12,6 +12,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from actors.relay import MediaRights
 from actors.session.config import SessionConfig
@@ -203,7 +204,7 @@ class LiveSession:
             before = self.durable
             self.durable = evolve(before, event)
             self._run_due(self._replies)
-            self._narrator.tell(event, before, self.durable)
+            self._contained(partial(self._narrator.tell, event, before, self.durable))
             self._run_due(self._after)
         self.media.apply(self.decided, self.durable)
         self._run_due(self._replies)
@@ -346,7 +347,14 @@ class LiveSession:
 
     def _run_due(self, callbacks: deque[tuple[int, Callable[[], None]]]) -> None:
         while callbacks and callbacks[0][0] <= self.durable.event_count:
-            callbacks.popleft()[1]()
+            self._contained(callbacks.popleft()[1])
+
+    def _contained(self, step: Callable[[], None]) -> None:
+        """Run one consequence; a mistake of ours in it must not cost the session the others."""
+        try:
+            step()
+        except Exception:
+            _LOG.exception("consequence failed", extra={"session": self.session_id})
 
     def _require_journal(self) -> Journal:
         if self._journal is None or self._over:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Callable
 from typing import assert_never
@@ -28,7 +29,7 @@ from broker.commands import (
     SendInvitation,
     SetMode,
 )
-from broker.errors import Conflict, ErrorCode, Malformed, SwitchboardError
+from broker.errors import Conflict, ErrorCode, Internal, Malformed, SwitchboardError
 from broker.messages import decode_client_message
 from broker.messages.client import (
     ClientMessage,
@@ -67,6 +68,7 @@ from broker.messages.facts import (
 )
 from broker.words import PublishSource
 
+_LOG = logging.getLogger(__name__)
 MALFORMED_LIMIT = 20
 CLOSE_MALFORMED = 4400
 _REDUCING = (
@@ -103,6 +105,11 @@ class Requests:
             self._dispatch(person, connection, message)
         except SwitchboardError as error:
             self._refuse(person, connection, request_id, error)
+        except Exception:
+            # A mistake of ours must cost its sender one request, and nobody a connection.
+            _LOG.exception("request failed", extra={"session": self._session.session_id})
+            mistake = Internal(ErrorCode.INTERNAL, "Something went wrong on our side.")
+            self._refuse(person, connection, request_id, mistake)
 
     def _dispatch(self, person: Person, connection: Connection, message: ClientMessage) -> None:
         match message:

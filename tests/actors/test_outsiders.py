@@ -1,0 +1,83 @@
+"""Whoever is not in the session can say anything: it is refused or ignored, and nobody notices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from actors.session.person import Person
+from broker.commands import InviteGuest, JoinGuest
+from broker.messages.cluster import Principal
+from broker.words import Role, Surface
+from tests.actors.stage import Stage, Trunk
+
+VECTORS = Path(__file__).parent.parent / "contract" / "vectors" / "client-valid.json"
+EVERYTHING = [
+    vector["message"]
+    for vector in json.loads(VECTORS.read_text())
+    # What an invited consumer may do, and everybody may.
+    if vector["message"]["type"]
+    not in ("invitation.accept", "invitation.decline", "session.leave", "engagement.update")
+]
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    yield made
+    await made.close()
+
+
+async def lobby_guest(stage: Stage) -> tuple[Person, Trunk]:
+    stage.session.do(InviteGuest(stage.agent.participant_id, "g", "h", 1, 60_000))
+    guest = Person("p-guest", Principal(role=Role.GUEST, account_id="acc", name="Gwen"))
+    stage.session.people[guest.participant_id] = guest
+    stage.session.do(JoinGuest(guest.participant_id, "g"))
+    trunk = stage.connect(guest, Surface.GUEST_PAGE)
+    await stage.settle()
+    return guest, trunk
+
+
+@pytest.mark.parametrize("who", ["invited consumer", "guest in the lobby"])
+async def test_nothing_an_outsider_says_has_an_effect(
+    stage: Stage, who: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent, consumer = await stage.ringing()
+    person, trunk = stage.consumer(), consumer
+    if who == "guest in the lobby":
+        person, trunk = await lobby_guest(stage)
+    await stage.settle()
+    heard, journal = len(agent.heard), list(stage.ledger.entries)
+    assert len(EVERYTHING) > 20
+    for number, vector in enumerate(EVERYTHING):
+        message = {**vector, "id": f"m{number}"} if "id" in vector else vector
+        stage.requests.handle(person, trunk.connection, json.dumps(message).encode())
+        await stage.settle()
+    told = {message["type"] for message in agent.heard[heard:]}
+    assert told <= {"invitation.changed", "roster.changed"}
+    assert stage.ledger.entries == journal
+    codes = {m["code"] for m in trunk.heard if m["type"] == "request.refused"}
+    assert "internal" not in codes
+    assert "not_in_session" in codes
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_mistake_of_ours_costs_one_request(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, consumer = await stage.talking()
+
+    def break_down(*_: object) -> None:
+        raise RuntimeError("made for this test")
+
+    monkeypatch.setattr(stage.session.media, "view", break_down)
+    stage.requests.handle(
+        stage.consumer(), consumer.connection, b'{"type":"media.view","slots":[]}'
+    )
+    assert consumer.last("request.refused")["code"] == "internal"
+    stage.ask(stage.agent, agent, "session.end")
+    await stage.settle()
+    assert consumer.last("session.ended")["reason"] == "ended_by_agent"
