@@ -42,7 +42,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int) -> None:
     settings = Settings(
         origin=origin,
         secret=compose.read_secret(data / "secret"),
-        accounts={"demo": demo_account(data / "api-key")},
+        accounts={"demo": demo_account(data / "api-key", "http://127.0.0.1:1")},
         gateway_id=secrets.token_urlsafe(9),
         demo=DemoHost(origin=origin),
         limits=Limits(

@@ -54,7 +54,7 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
         settings = Settings(
             origin=gateway_at,
             secret=compose.read_secret(data / "secret"),
-            accounts={ACCOUNT: demo_account(data / "api-key")},
+            accounts={ACCOUNT: demo_account(data / "api-key", host_at)},
             gateway_id=secrets.token_urlsafe(9),
             allowed_hosts=(gateway_at.split("://")[1],),
             agent_sdk=f"{host_at}/simulator/agent-sdk.js",
@@ -100,10 +100,15 @@ def prepare_data(data: Path) -> None:
         raise BadSettings(f"{data} cannot be written ({error.strerror}).") from error
 
 
-def demo_account(key_file: Path) -> Account:
-    """The demo's one account: everybody may frame it, its API key lies in the data folder."""
+def demo_account(key_file: Path, host_at: str) -> Account:
+    """The demo's one account: its pages frame the widgets, its API key lies in the data folder."""
     key = ApiKey("demo", hash_key(key_file.read_text().strip()))
-    return Account(account_id=ACCOUNT, agent_login=AgentLogin.DEMO, api_keys=(key,))
+    return Account(
+        account_id=ACCOUNT,
+        agent_login=AgentLogin.DEMO,
+        frame_ancestors=(host_at,),
+        api_keys=(key,),
+    )
 
 
 async def _serve(

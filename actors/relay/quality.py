@@ -1,4 +1,4 @@
-"""A participant's connection in one word and its reason (issue: good, fair, poor)."""
+"""A participant's connection in one word and its reason: good, fair or poor."""
 
 from __future__ import annotations
 

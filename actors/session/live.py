@@ -258,7 +258,7 @@ class LiveSession:
 
         def show() -> None:
             connection.current = True
-            missed = None if last_seq is None else person.missed_since(last_seq)
+            missed = person.missed_since(last_seq) if last_seq else None
             if missed is None:
                 self.show_snapshot(person, only=connection)
             else:

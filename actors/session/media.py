@@ -30,6 +30,8 @@ from broker.state import Participant, SessionState
 from broker.words import Capability, Mode, PublishSource
 
 CREDENTIAL_LIFE_S = 6 * 3600
+QUALITY_WORDS = {"loss_down": "loss", "loss_up": "loss", "delay": "delay", "silent": "delay"}
+"""The relay's reasons in the words that widgets have sentences for."""
 
 
 def limits(config: SessionConfig, state: SessionState, now_ms: int) -> MediaLimits:
@@ -199,6 +201,9 @@ class SessionMedia:
         self._tell(
             None,
             MediaQuality(
-                seq=0, participant_id=participant_id, grade=str(grade), reason=reason or None
+                seq=0,
+                participant_id=participant_id,
+                grade=str(grade),
+                reason=QUALITY_WORDS.get(reason),
             ),
         )

@@ -7,14 +7,7 @@ from collections.abc import Mapping
 from actors.session.person import Person
 from broker.messages.parts import GuestInvitationView, InvitationView, RosterEntry
 from broker.state import Participant, SessionState
-from broker.words import Attendance, Capability, PublishSource, Role
-
-FALLBACK_NAMES = {
-    Role.AGENT: "Agent",
-    Role.CONSUMER: "Customer",
-    Role.GUEST: "Guest",
-    Role.SUPERVISOR: "Supervisor",
-}
+from broker.words import Attendance, Capability, PublishSource
 
 
 def capabilities_of(participant: Participant) -> list[Capability]:
@@ -42,7 +35,7 @@ def roster_entry(
     return RosterEntry(
         participant_id=participant.participant_id,
         role=participant.role,
-        name=(principal.name if principal else "") or FALLBACK_NAMES[participant.role],
+        name=principal.name if principal else "",
         picture=principal.picture if principal else None,
         attendance=participant.attendance,
         mode=participant.mode,
@@ -81,7 +74,7 @@ def invitation_view(
         invitation_id=invitation.invitation_id,
         state=invitation.state,
         mode=invitation.mode,
-        from_name=(inviter.principal.name if inviter else "") or FALLBACK_NAMES[Role.AGENT],
+        from_name=inviter.principal.name if inviter else "",
         from_picture=inviter.principal.picture if inviter else None,
         surfaces=ringing,
         visible=visible,
