@@ -10,6 +10,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
+PREFIX = "switchboard-"
+OWNER = "owner"
+"""Names the process that made a folder."""
+
+
+def sweep() -> None:
+    """Remove the folders of commands that were killed and could not remove them themselves."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            owner = int((folder / OWNER).read_text())
+        except (OSError, ValueError):
+            continue
+        if not psutil.pid_exists(owner):
+            shutil.rmtree(folder, ignore_errors=True)
+
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
@@ -19,8 +36,10 @@ def private_folder() -> Iterator[Path]:
     processes that Ray starts inherit its path. The folder is removed at the end; its name is
     short, because Ray puts sockets below it and a socket's path may have 107 bytes only.
     """
-    folder = Path(tempfile.mkdtemp(prefix="switchboard-"))
+    sweep()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
+        (folder / OWNER).write_text(str(os.getpid()))
         token = folder / "token"
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))

@@ -107,6 +107,14 @@ class Deployment:
         ]
 
     @property
+    def folder(self) -> Path:
+        """The temporary folder that its Ray lives in, from Ray's command lines."""
+        children = psutil.Process(self.pid).children(recursive=True)
+        words = [word for process in children for word in process.cmdline()]
+        named = next(word for word in words if word.startswith("--temp-dir="))
+        return Path(named.removeprefix("--temp-dir="))
+
+    @property
     def api_key(self) -> str:
         """The API key of the demo's account."""
         return (self.data / "api-key").read_text().strip()
@@ -117,7 +125,7 @@ class Deployment:
         return "\n".join(self._lines)
 
     def stop(self) -> int:
-        """Stop it as Ctrl-C does; returns its status."""
+        """Stop it as Ctrl-C does; returns its status. Harmless when it has ended."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
@@ -144,6 +152,8 @@ class Deployment:
     def _finish(self) -> None:
         assert self._process is not None
         assert self._process.stdout is not None
+        if self._process.stdout.closed:
+            return
         if self._reader is not None:
             self._reader.join(STOP_S)
         self._process.stdout.close()

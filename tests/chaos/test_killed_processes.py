@@ -128,9 +128,11 @@ async def test_the_record_survives_the_death_of_everything(
     call = Call(first)
     agent, _ = await call.talking()
     await agent.request("guest.invite")
+    folder = first.folder
     first.kill()
     await call.close()
     with Deployment(data, standbys=1) as second:
+        assert not folder.exists(), "a later start sweeps up after a killed one"
         call.deployment = second
         counts = check_journal(await call.record())
     assert counts["participant.joined"] == 2

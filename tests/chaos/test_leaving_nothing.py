@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import psutil
 import pytest
 
 from tests.calls import Call
 from tests.deployment import Deployment
-
-
-def folder_of(processes: list[psutil.Process]) -> Path:
-    """The temporary folder that a deployment's Ray lives in, from its command lines."""
-    words = [word for process in processes for word in process.cmdline()]
-    named = next(word for word in words if word.startswith("--temp-dir="))
-    return Path(named.removeprefix("--temp-dir="))
 
 
 async def test_an_unanswered_invitation_expires_and_ctrl_c_leaves_nothing(
@@ -26,6 +17,13 @@ async def test_an_unanswered_invitation_expires_and_ctrl_c_leaves_nothing(
         tmp_path_factory.mktemp("short"), standbys=1, policy={"invitation_ms": 1_000}
     )
     running.start()
+    try:
+        await expire_and_stop(running)
+    finally:
+        running.stop()
+
+
+async def expire_and_stop(running: Deployment) -> None:
     call = Call(running)
     agent, consumer = await call.ringing()
     expired = await consumer.expect("session.left")
@@ -37,7 +35,7 @@ async def test_an_unanswered_invitation_expires_and_ctrl_c_leaves_nothing(
     await agent.expect("invitation.changed", after=mark)
     processes = psutil.Process(running.pid).children(recursive=True)
     assert any("SessionHost" in " ".join(process.cmdline()) for process in processes)
-    folder = folder_of(processes)
+    folder = running.folder
     assert folder.exists()
     assert running.stop() == 0
     assert await agent.expect_close() == 1001

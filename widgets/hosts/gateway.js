@@ -42,5 +42,5 @@ async function answerOf(response) {
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
   const retryable = body.retryable ?? (response.status >= 500 || response.status === 429);
-  throw new Refusal(body.code ?? `http_${response.status}`, body.message ?? '', retryable);
+  throw new Refusal(body.code ?? `http_${response.status}`, body.detail ?? '', retryable);
 }
