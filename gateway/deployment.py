@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -85,11 +87,7 @@ class Deployment:
     def database_url(self) -> str:
         """The database as the ledger opens it: the password's file stands in it, never itself."""
         url = self.database or f"sqlite:///{self.data.resolve() / 'ledger.sqlite3'}"
-        if self.database_passfile is None:
-            return url
-        parts = urlsplit(url)
-        query = [*parse_qsl(parts.query), ("passfile", str(self.database_passfile.resolve()))]
-        return urlunsplit(parts._replace(query=urlencode(query)))
+        return join_passfile(url, self.database_passfile)
 
     @property
     def is_sqlite(self) -> bool:
@@ -121,20 +119,7 @@ class Deployment:
     def _check_database(self) -> None:
         if self.database is None:
             return
-        try:
-            parts = urlsplit(self.database)
-            named = parts.scheme.split("+")[0]
-            hidden = parts.password is not None or "password" in dict(parse_qsl(parts.query))
-        except ValueError as error:
-            raise BadSettings(f"The database URL cannot be read: {error}.") from error
-        if named not in _DATABASES:
-            raise BadSettings("The database must be sqlite:///FILE or postgresql://USER@HOST/NAME.")
-        if hidden:
-            # The URL itself must not be repeated here.
-            raise BadSettings(
-                "The database URL holds a password, which process lists show; write it into a "
-                "file of .pgpass form and give --database-passfile."
-            )
+        named = check_database(self.database)
         if named == "sqlite" and self.database_passfile is not None:
             raise BadSettings("--database-passfile is for PostgreSQL; SQLite has no password.")
 
@@ -151,6 +136,52 @@ class Deployment:
         for url in self.turn:
             if not url.startswith(("turn:", "turns:", "stun:")):
                 raise BadSettings(f"{url!r} is no TURN server; write turn:HOST:PORT or turns:….")
+
+
+def check_database(url: str) -> str:
+    """Refuse a database that is none or that shows its password; returns which kind it is.
+
+    Raises:
+        BadSettings: see above. The URL is never repeated.
+    """
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme.split("+")[0]
+        hidden = parts.password is not None or "password" in dict(parse_qsl(parts.query))
+    except ValueError as error:
+        raise BadSettings(f"The database URL cannot be read: {error}.") from error
+    if named not in _DATABASES:
+        raise BadSettings("The database must be sqlite:///FILE or postgresql://USER@HOST/NAME.")
+    if hidden:
+        raise BadSettings(
+            "The database URL holds a password, which process lists show; write it into a "
+            "file of .pgpass form and give --database-passfile."
+        )
+    return named
+
+
+def join_passfile(url: str, passfile: Path | None) -> str:
+    """Put the path of the password's file into a database URL.
+
+    Raises:
+        BadSettings: the URL is none, or holds the password itself.
+    """
+    check_database(url)
+    if passfile is None:
+        return url
+    parts = urlsplit(url)
+    query = [*parse_qsl(parts.query), ("passfile", str(passfile.resolve()))]
+    return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def check_networks(texts: Iterable[str]) -> tuple[str, ...]:
+    """Refuse what is no network. Raises BadSettings."""
+    for text in texts:
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            raise BadSettings(f"{text!r} is no network; write it as 10.0.0.0/24.") from None
+    return tuple(texts)
 
 
 def default_data_dir() -> Path:

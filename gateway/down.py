@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from gateway import running
 from gateway.settings import BadSettings
@@ -65,13 +64,15 @@ def stop_gateway(run: running.RunFile | None) -> bool:
         TimeoutError: it did not end.
     """
     process = None if run is None else run.process()
-    if process is None:
+    if run is None or process is None:
         return False
     process.terminate()
-    try:
-        process.wait(STOP_S)
-    except psutil.TimeoutExpired:
-        raise TimeoutError(f"The gateway with process id {process.pid} did not end.") from None
+    # Not `process.wait`: a parent that does not reap would keep it for ever.
+    deadline = time.monotonic() + STOP_S
+    while run.alive:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"The gateway with process id {process.pid} did not end.")
+        time.sleep(0.05)
     return True
 
 

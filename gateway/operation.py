@@ -6,12 +6,16 @@ As in `gateway.command`, nothing heavy is imported at the top.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from gateway.doctor import Finding
 
 FAILED = 1
 BAD_SETTING = 2
@@ -64,7 +68,7 @@ PassFile = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (up, down):
+    for command in (up, down, doctor):
         app.command()(command)
 
 
@@ -182,6 +186,63 @@ def down(
         return
     gateway = "The gateway was ended" if ended.gateway else "No gateway was running"
     typer.echo(f"{gateway}; {ended.actors} actors were ended.")
+
+
+def doctor(
+    bind: Annotated[str, typer.Option(help="Address the gateway listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port the gateway listens on.")] = 8787,
+    address: Address = None,
+    cluster_network: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR",
+            help="A network of the cluster alone, in which Ray may answer; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    database: Database = None,
+    database_passfile: PassFile = None,
+    media_bind: MediaBind = None,
+    media_ports: Ports = None,
+    turn: Turn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check this machine for a deployment, and say what to do. Fails if a check fails."""
+    from gateway.deployment import check_networks, join_passfile, read_ports
+
+    with one_sentence():
+        from gateway.doctor import Plan, examine, healthy
+
+        plan = Plan(
+            bind=bind,
+            port=port,
+            media_bind=tuple(media_bind or ("127.0.0.1",)),
+            media_ports=read_ports(media_ports),
+            database_url=None if database is None else join_passfile(database, database_passfile),
+            address=address,
+            cluster_networks=check_networks(cluster_network or ()),
+            turn=tuple(turn or ()),
+        )
+        findings = examine(plan)
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in findings], indent=2))
+    else:
+        print_findings(findings)
+    raise typer.Exit(0 if healthy(findings) else FAILED)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print what was found as a table."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    colour = {"ok": "green", "warning": "yellow", "failure": "red"}
+    table = Table("check", "", "found", "what to do")
+    for each in findings:
+        grade = f"[{colour[each.grade]}]{each.grade}[/]"
+        table.add_row(escape(each.name), grade, escape(each.found), escape(each.advice))
+    Console().print(table)
 
 
 @contextmanager

@@ -1,0 +1,140 @@
+"""Short questions to sockets: does a port answer, does a datagram arrive, is TURN there."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+import struct
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+
+TIMEOUT_S = 1.0
+MAGIC_COOKIE = 0x2112A442
+_BINDING = 0x0001
+_BINDING_SUCCESS = 0x0101
+_RAY_PROGRAMS = ("gcs_server", "raylet")
+_RAY_MODULES = ("/ray/dashboard/", "/ray/_private/", "/ray/util/client/")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnServer:
+    """One `turn:`, `turns:` or `stun:` URL (RFC 7065, RFC 7064)."""
+
+    host: str
+    port: int
+    udp: bool
+
+    @classmethod
+    def parse(cls, url: str) -> TurnServer:
+        """Read a URL. Raises ValueError when it is none."""
+        scheme, _, rest = url.partition(":")
+        place, _, query = rest.partition("?")
+        if scheme not in ("turn", "turns", "stun", "stuns") or not place:
+            raise ValueError(f"{url!r} is no TURN URL")
+        secure = scheme.endswith("s")
+        host, _, port = place.rpartition(":") if not place.endswith("]") else (place, "", "")
+        if not host:
+            host, port = place, ""
+        number = int(port) if port else (5349 if secure else 3478)
+        return cls(host.strip("[]"), number, not secure and "transport=tcp" not in query)
+
+
+def answers_tcp(host: str, port: int, timeout_s: float = TIMEOUT_S) -> bool:
+    """Whether something accepts a TCP connection there."""
+    try:
+        with socket.create_connection((host, port), timeout_s):
+            return True
+    except OSError:
+        return False
+
+
+def answers_turn(server: TurnServer, timeout_s: float = TIMEOUT_S) -> bool:
+    """Whether a STUN binding request is answered there (RFC 8489); over TCP, whether it connects.
+
+    Credentials are not tried.
+    """
+    if not server.udp:
+        return answers_tcp(server.host, server.port, timeout_s)
+    transaction = secrets.token_bytes(12)
+    request = struct.pack("!HHI", _BINDING, 0, MAGIC_COOKIE) + transaction
+    try:
+        found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as asking:
+            asking.settimeout(timeout_s)
+            # Twice, because one datagram may be lost.
+            for _ in range(2):
+                asking.sendto(request, address)
+                with suppress(TimeoutError):
+                    answer = asking.recv(1500)
+                    head = struct.pack("!H", _BINDING_SUCCESS)
+                    return answer[:2] == head and answer[8:20] == transaction
+    except OSError:
+        return False
+    return False
+
+
+def carries_udp(host: str, port: int, timeout_s: float = TIMEOUT_S) -> str | None:
+    """Bind a UDP port and send a datagram to it; `None` when it arrives, otherwise why not."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    token = secrets.token_bytes(8)
+    try:
+        with (
+            socket.socket(family, socket.SOCK_DGRAM) as listening,
+            socket.socket(family, socket.SOCK_DGRAM) as asking,
+        ):
+            listening.settimeout(timeout_s)
+            listening.bind((host, port))
+            asking.sendto(token, (host, listening.getsockname()[1]))
+            received = listening.recv(64)
+    except TimeoutError:
+        return "a datagram sent to it did not arrive"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None if received == token else "another datagram arrived"
+
+
+def ray_ports() -> list[int]:
+    """The TCP ports that Ray's processes on this machine listen on."""
+    found: set[int] = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            name, words = process.name(), " ".join(process.cmdline())
+            if name.startswith(_RAY_PROGRAMS) or any(each in words for each in _RAY_MODULES):
+                found.update(
+                    each.laddr.port
+                    for each in process.net_connections("tcp")
+                    if each.status == psutil.CONN_LISTEN
+                )
+    return sorted(found)
+
+
+def outer_addresses() -> list[str]:
+    """This machine's addresses that others might reach."""
+    found: list[str] = []
+    for addresses in psutil.net_if_addrs().values():
+        for each in addresses:
+            if each.family in (socket.AF_INET, socket.AF_INET6):
+                address = ipaddress.ip_address(each.address.partition("%")[0])
+                if not address.is_loopback and not address.is_link_local:
+                    found.append(str(address))
+    return found
+
+
+def exposed(
+    ports: Iterable[int], addresses: Iterable[str], networks: Iterable[str]
+) -> list[tuple[str, int]]:
+    """Which of these ports answer on which address outside the given networks."""
+    inside = [ipaddress.ip_network(each, strict=False) for each in networks]
+    listed = list(ports)
+    return [
+        (address, port)
+        for address in addresses
+        if not any(ipaddress.ip_address(address) in network for network in inside)
+        for port in listed
+        if answers_tcp(address, port, 0.5)
+    ]
