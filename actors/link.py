@@ -44,8 +44,9 @@ class LinkTiming:
     handshake_s: float = 2.0
     heartbeat_s: float = 1.0
     """How often a link that should be alive is asked."""
-    silent_s: float = 3.0
-    """A link that said nothing for this long is lost."""
+    silent_beats: int = 3
+    """A link that left this many in a row unanswered is lost. Counted in beats, not in seconds:
+    a process that was itself held up must first read what has come meanwhile."""
     backoff_first_s: float = 0.05
     backoff_last_s: float = 1.0
 
@@ -285,6 +286,7 @@ class LedgerLink:
         self._end: DialledEnd | None = None
         self._up = asyncio.Event()
         self._lost = asyncio.Event()
+        self._was_up = False
         self._chores = Chores(limit=1_000)
         self._keeping: asyncio.Task[None] | None = None
         self.term = 0
@@ -331,15 +333,11 @@ class LedgerLink:
             Unavailable: `ledger_away`.
             SwitchboardError: what the ledger answered.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        # While `enlist` runs the link exists and is not up: its own calls go through.
-        if not self.is_up and not self._enlisting():
-            await self.wait_up(timeout)
-        end = self._end
-        if end is None:
-            raise Unavailable(ErrorCode.LEDGER_AWAY, "The ledger is away.")
-        return await call(end, request, reply, timeout_s=deadline - loop.time())
+        deadline = asyncio.get_running_loop().time() + timeout
+        end = await self._usable(deadline)
+        return await call(
+            end, request, reply, timeout_s=deadline - asyncio.get_running_loop().time()
+        )
 
     def notify(self, method: str, body: cluster.Internal) -> bool:
         """Tell the ledger something; False when the link is down."""
@@ -349,6 +347,26 @@ class LedgerLink:
         """Cut the present link, if there is one; a new one is dialled."""
         if self._end is not None:
             self._end.link.abort()
+
+    async def _usable(self, deadline: float) -> DialledEnd:
+        """Return a link that takes calls; always waits for one that is on its way out, so that
+        a caller that tries again and again lets the loop go on."""
+        # While `enlist` runs the link exists and is not up: its own calls go through.
+        enlisting = self._enlisting()
+        while True:
+            remaining_s = deadline - asyncio.get_running_loop().time()
+            if not enlisting:
+                await self.wait_up(remaining_s)
+            end = self._end
+            if end is not None and not end.link.closed:
+                return end
+            if end is None or enlisting:
+                raise Unavailable(ErrorCode.LEDGER_AWAY, "The ledger is away.")
+            try:
+                async with asyncio.timeout(remaining_s):
+                    await self._lost.wait()
+            except TimeoutError:
+                raise Unavailable(ErrorCode.LEDGER_AWAY, "The ledger is away.") from None
 
     def _enlisting(self) -> bool:
         return self._end is not None and asyncio.current_task() is self._keeping
@@ -385,37 +403,42 @@ class LedgerLink:
         if self._enlist is not None:
             await self._enlist(self)
         if not end.link.closed:
+            self._was_up = True
             self._up.set()
 
     def _prepare(self, end: DialledEnd) -> None:
         end.on_call = self._on_call
         end.on_notice = self._on_notice
-        end.on_lost = lambda _: self._lost.set()
+        end.on_lost = self._on_lost
 
     async def _watch(self) -> None:
         """Return when the link is lost or silent."""
         end = self._end
         assert end is not None
         timing = self._timing
-        loop = asyncio.get_running_loop()
-        heard, since = end.heard, loop.time()
-        while not self._lost.is_set():
+        heard, unanswered = -1, 0
+        while not self._lost.is_set() and unanswered < timing.silent_beats:
+            unanswered = unanswered + 1 if end.heard == heard else 0
+            heard = end.heard
             end.ping()
             try:
                 async with asyncio.timeout(timing.heartbeat_s):
                     await self._lost.wait()
             except TimeoutError:
-                if end.heard != heard:
-                    heard, since = end.heard, loop.time()
-                elif loop.time() - since >= timing.silent_s:
-                    return
+                pass
+
+    def _on_lost(self, end: End) -> None:
+        if end is self._end or self._end is None:
+            self._up.clear()
+            self._lost.set()
 
     def _fall(self) -> None:
         end, self._end = self._end, None
         if end is not None:
             end.link.abort()
-        if self._up.is_set():
-            self._up.clear()
+        self._up.clear()
+        if self._was_up:
+            self._was_up = False
             if self._on_down is not None:
                 self._on_down()
 

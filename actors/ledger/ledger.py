@@ -43,7 +43,7 @@ class Member:
         self.hello = hello
         self.calls = 0
         self.heard = 0
-        self.silent_since = 0.0
+        self.unanswered = 0
 
 
 class Ledger:
@@ -148,17 +148,15 @@ class Ledger:
             member.end.link.abort()
 
     async def _beat(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._policy.heartbeat_s)
-            now = loop.time()
             for member in list(self._members.values()):
-                if member.end.heard != member.heard:
-                    member.heard, member.silent_since = member.end.heard, now
-                elif now - member.silent_since >= self._policy.silent_s:
+                member.unanswered = member.unanswered + 1 if member.end.heard == member.heard else 0
+                member.heard = member.end.heard
+                if member.unanswered >= self._policy.silent_beats:
                     member.end.link.abort()
-                    continue
-                member.end.ping()
+                else:
+                    member.end.ping()
 
     def _on_hello(self, end: ListenedEnd, body: bytes) -> None:
         try:
@@ -170,7 +168,6 @@ class Ledger:
             end.link.abort()
             return
         member = Member(end, hello)
-        member.silent_since = asyncio.get_running_loop().time()
         self._members[end] = member
         end.on_call = lambda _, method, payload, reply: self._on_call(
             member, method, payload, reply

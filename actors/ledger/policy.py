@@ -13,8 +13,8 @@ class LedgerPolicy:
     session: Mapping[str, object] = field(default_factory=dict)
     """`broker.policy.Policy` values given to every session."""
     heartbeat_s: float = 1.0
-    silent_s: float = 3.0
-    """A member's link that said nothing for this long is lost."""
+    silent_beats: int = 3
+    """A member's link that left this many heartbeats in a row unanswered is lost."""
     assign_s: float = 2.0
     """How long a standby may take over an assignment."""
     continue_s: float = 3.0

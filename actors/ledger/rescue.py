@@ -21,7 +21,10 @@ from actors.ledger.writer import Writer
 from actors.link import Chores, call
 from broker.errors import SwitchboardError
 from broker.messages.cluster import Journalled, SessionCommitted, SessionContinue
+from broker.trunk import MAX_FRAME_BYTES
 from broker.words import EndReason, SessionPhase
+
+_FRAME_MARGIN = 256
 
 _log = logging.getLogger(__name__)
 
@@ -173,6 +176,12 @@ class Rescue:
             entries=entries,
             subjects=subjects,
         )
+        if len(ask.to_bytes()) > MAX_FRAME_BYTES - _FRAME_MARGIN:
+            # No standby could read it; trying them one by one would only eat the pool.
+            standby.session_id = None
+            self._standbys.add(standby)
+            await self.end(live, EndReason.TAKEOVER_EXHAUSTED)
+            return
         try:
             first = await call(standby.end, ask, Journalled, timeout_s=self._policy.continue_s)
         except BaseException as error:

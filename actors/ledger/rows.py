@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -154,8 +155,15 @@ class Ending:
         )
 
 
-async def load_live(connection: AsyncConnection, since_ms: int) -> list[Live]:
-    """Read every session that has not ended, oldest first, without a holder."""
+async def load_live(
+    connection: AsyncConnection, since_ms: int, known: Callable[[str], bool]
+) -> list[Live]:
+    """Read the sessions that have not ended and are not `known`, oldest first, homeless."""
+    present = await connection.scalars(
+        sa.select(sessions.c.session_id).where(sessions.c.phase != str(SessionPhase.ENDED))
+    )
+    if all(known(session_id) for session_id in present):
+        return []
     rows = await connection.execute(
         sa.select(sessions)
         .where(sessions.c.phase != str(SessionPhase.ENDED))
@@ -174,6 +182,7 @@ async def load_live(connection: AsyncConnection, since_ms: int) -> list[Live]:
             port=row.port,
         )
         for row in rows
+        if not known(row.session_id)
     }
     grants = await connection.execute(
         sa.select(tenures.c.session_id, tenures.c.granted_ms)

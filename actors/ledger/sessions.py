@@ -76,7 +76,9 @@ class Sessions:
         """Read the live sessions; their actors are expected to come back by themselves."""
         now_ms = self._now_ms()
         async with self._database.read() as connection:
-            found = await load_live(connection, now_ms - self._policy.takeover_window_ms)
+            found = await load_live(
+                connection, now_ms - self._policy.takeover_window_ms, self.directory.knew
+            )
         for live in found:
             if not self.directory.knew(live.session_id):
                 live.homeless_ms = now_ms

@@ -206,7 +206,7 @@ async def test_a_refused_enlisting_is_tried_again(far: Far, stack: AsyncExitStac
 async def test_a_silent_ledger_is_lost(far: Far, stack: AsyncExitStack) -> None:
     home = Home()
     _, home.port = await listen(far, stack)
-    timing = replace(TIMING, heartbeat_s=0.02, silent_s=0.1)
+    timing = replace(TIMING, heartbeat_s=0.02)
     link = reconnecting(home, stack, timing)
     await link.start()
     await link.wait_up(5)

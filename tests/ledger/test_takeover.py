@@ -102,6 +102,17 @@ async def test_a_poisonous_journal_costs_three_standbys_and_then_the_session(tow
     assert (await gateway.open()).port == spare.port
 
 
+async def test_a_journal_too_long_to_be_handed_over_ends_the_session(town: Town) -> None:
+    actor, gateway, session_id = await in_session(town)
+    standby = await town.actor()
+    for seq in range(3, 8):
+        await actor.append(entry(seq, word="x" * 900_000))
+    await actor.die()
+    with pytest.raises(Gone):
+        await gateway.takeover(session_id, 1)
+    assert (await gateway.open("eng-2")).port == standby.port
+
+
 async def test_takeovers_long_ago_do_not_count(town: Town) -> None:
     actor, gateway, session_id = await in_session(town)
     for epoch in range(1, 6):
