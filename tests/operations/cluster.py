@@ -1,0 +1,225 @@
+"""An existing Ray, started node by node as an operator does, each in a process group of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+PROGRAMS = Path(sys.executable).parent
+START_S = 90.0
+ROOT = Path(__file__).resolve().parents[2]
+ACCOUNTS = """
+[accounts.12345678]
+agent_login = "token_url"
+token_url = "https://crm.example.com/token"
+"""
+
+
+def free_port() -> int:
+    """A TCP port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """A command in a group of its own, whose output is kept."""
+
+    def __init__(self, words: list[str], environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            words,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_for(self, text: str, timeout_s: float = START_S) -> str:
+        """Wait for a line that holds `text`; returns the line."""
+        with self._news:
+            self._news.wait_for(lambda: self._find(text) or self._ended, timeout_s)
+            found = self._find(text)
+        if not found:
+            self.kill()
+            raise AssertionError(f"{text!r} did not come:\n" + "\n".join(self.lines))
+        return found
+
+    def interrupt(self) -> int:
+        """Stop it as Ctrl-C does; returns its status."""
+        self._process.send_signal(signal.SIGINT)
+        status = self._process.wait(START_S)
+        self._finish()
+        return status
+
+    def end(self) -> int:
+        """Wait for its own end; returns its status."""
+        status = self._process.wait(START_S)
+        self._finish()
+        return status
+
+    def kill_alone(self) -> None:
+        """Kill the command itself and nothing that it started."""
+        self._process.kill()
+        self._process.wait(START_S)
+
+    def kill(self) -> None:
+        """Kill it and everything below it."""
+        below = []
+        with suppress(psutil.NoSuchProcess):
+            below = psutil.Process(self.pid).children(recursive=True)
+        for each in below:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        if self._process.poll() is None:
+            self._process.kill()
+        psutil.wait_procs(below, START_S)
+        self._process.wait(START_S)
+        self._finish()
+
+    def _finish(self) -> None:
+        self._reader.join(START_S)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _find(self, text: str) -> str:
+        return next((line for line in self.lines if text in line), "")
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._news:
+                self.lines.append(line.rstrip())
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+
+class RayCluster:
+    """One node of a Ray with token authentication, on loopback. Use as a context manager."""
+
+    def __init__(self) -> None:
+        # Short: Ray puts sockets below it, whose paths may have 107 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="sb-ops-"))
+        token = self.folder / "token"
+        token.touch(mode=0o600)
+        token.write_text(secrets.token_hex(32))
+        self.environment = {
+            **os.environ,
+            "COLUMNS": "200",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "PYTHONPATH": str(ROOT),
+        }
+        self.address = f"127.0.0.1:{free_port()}"
+        self._nodes: list[Process] = []
+
+    def __enter__(self) -> RayCluster:
+        self._add("--head", f"--port={self.address.split(':')[1]}", f"--temp-dir={self.folder}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for node in reversed(self._nodes):
+            node.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _add(self, *words: str) -> None:
+        node = Process(
+            [
+                str(PROGRAMS / "ray"),
+                "start",
+                *words,
+                "--block",
+                "--node-ip-address=127.0.0.1",
+                "--num-cpus=2",
+                "--object-store-memory=80000000",
+                '--resources={"media_slot": 16}',
+                "--disable-usage-stats",
+                *(["--include-dashboard=false"] if "--head" in words else []),
+            ],
+            self.environment,
+        )
+        self._nodes.append(node)
+        node.wait_for("Ray runtime started.")
+
+
+class Operator:
+    """Somebody with a shell: the accounts, a secret, and the `switchboard` command."""
+
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self._begun: list[Process] = []
+        self.environment = environment or {**os.environ, "COLUMNS": "200"}
+        self.port = free_port()
+        self.gateway = f"http://127.0.0.1:{self.port}"
+        (folder / "accounts.toml").write_text(ACCOUNTS)
+        secret = folder / "secret"
+        secret.touch(mode=0o600)
+        secret.write_text(secrets.token_hex(32))
+
+    def up(self, *words: str) -> Process:
+        """Begin `switchboard up`."""
+        options = {
+            "--origin": self.gateway,
+            "--port": str(self.port),
+            "--accounts": str(self.folder / "accounts.toml"),
+            "--secret-file": str(self.folder / "secret"),
+            "--data-dir": str(self.folder / "data"),
+            "--standbys": "1",
+        }
+        for name, value in zip(words[::2], words[1::2], strict=True):
+            options[name] = value
+        flat = [word for pair in options.items() for word in pair]
+        command = [str(PROGRAMS / "switchboard"), "up", "--json", *flat]
+        self._begun.append(Process(command, self.environment))
+        return self._begun[-1]
+
+    def __enter__(self) -> Operator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind, whatever failed."""
+        for each in self._begun:
+            each.kill()
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """Run another command; returns its status and what it said."""
+        done = subprocess.run(
+            [str(PROGRAMS / "switchboard"), *words],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+        )
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+    def down(self, *words: str) -> dict[str, object]:
+        """Run `switchboard down --json`, which must succeed."""
+        status, said = self.run("down", "--json", "--data-dir", str(self.folder / "data"), *words)
+        assert status == 0, said
+        answer: dict[str, object] = json.loads(said)
+        return answer

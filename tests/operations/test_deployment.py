@@ -1,0 +1,87 @@
+"""What `switchboard up` refuses, each in one sentence that says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.command import app
+from gateway.deployment import Deployment, read_ports
+from tests.operations.cluster import ACCOUNTS
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    (tmp_path / "accounts.toml").write_text(ACCOUNTS)
+    for name, mode in (("secret", 0o600), ("passfile", 0o600), ("open", 0o644)):
+        (tmp_path / name).write_text("0" * 64)
+        (tmp_path / name).chmod(mode)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--origin http://video.example.com", "Browsers give no camera"),
+        ("--origin https://video.example.com", "--trusted-proxy"),
+        ("--origin https://video.example.com --trusted-proxy *", "forge"),
+        ("--origin https://a.example/path", "is no origin"),
+        ("--certificate {0}/secret", "belong together"),
+        ("--certificate {0}/secret --certificate-key {0}/secret", "begins with https"),
+        (
+            "--origin https://localhost:1 --certificate {0}/secret --certificate-key {0}/secret",
+            "no certificate",
+        ),
+        ("--port 70000", "is no port"),
+        ("--standbys 0", "at least one standby"),
+        ("--accounts {0}/none", "cannot be read"),
+        ("--secret-file {0}/open", "chmod 600"),
+        ("--database mysql://u@h/d", "sqlite:///FILE or postgresql"),
+        ("--database postgresql://u:hunter2@h/d", "--database-passfile"),
+        ("--database postgresql://u@h/d?password=hunter2", "--database-passfile"),
+        ("--database postgresql://u@h/d --database-passfile {0}/open", "chmod 600"),
+        ("--database sqlite:////x --database-passfile {0}/passfile", "SQLite has no password"),
+        ("--media-ports 9-5", "--media-ports"),
+        ("--media-ports many", "--media-ports"),
+        ("--turn turn:t.example.com", "--turn-secret-file"),
+        ("--turn-secret-file {0}/secret", "--turn"),
+        ("--turn http://t --turn-secret-file {0}/secret", "is no TURN server"),
+        ("--relay-only", "no path without --turn"),
+        ("--policy shoe=1", "no value named 'shoe'"),
+        ("--address 127.0.0.1:9", "RAY_AUTH_MODE=token"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence(files: Path, words: str, sentence: str) -> None:
+    given = ["up", "--accounts", f"{files}/accounts.toml", "--secret-file", f"{files}/secret"]
+    given += ["--origin", "http://127.0.0.1:1", "--data-dir", f"{files}/data"]
+    result = RUNNER.invoke(app, [*given, *words.format(files).split()])
+    assert result.exit_code == 2
+    assert sentence in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert "hunter2" not in result.output
+
+
+def test_the_ledger_is_told_where_the_password_lies_and_not_what_it_is(files: Path) -> None:
+    deployment = Deployment(
+        origin="http://127.0.0.1:1",
+        accounts_file=files / "accounts.toml",
+        secret_file=files / "secret",
+        database="postgresql://switchboard@db.example.com/switchboard?ssl=require",
+        database_passfile=files / "passfile",
+    )
+    assert deployment.database_url.startswith("postgresql://switchboard@db.example.com/")
+    assert "passfile=" in deployment.database_url
+    assert "ssl=require" in deployment.database_url
+    assert "0" * 64 not in deployment.database_url
+    assert not deployment.is_sqlite
+
+
+def test_ports_are_given_first_to_last() -> None:
+    assert read_ports("40000-40999") == (40_000, 41_000)
+    assert read_ports("40000") == (40_000, 40_001)
+    assert read_ports(None) == (0, 1)

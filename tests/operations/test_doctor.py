@@ -1,0 +1,126 @@
+"""`switchboard doctor`: each finding says what to do, and what fails sets the exit status."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway import doctor, probe
+from gateway.command import app
+from gateway.doctor import Finding, Grade, Plan
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def stun_port() -> Iterator[int]:
+    """A server that answers one STUN binding request."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            request, address = server.recvfrom(1500)
+            server.sendto(b"\x01\x01\x00\x00" + request[4:20], address)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(5)
+
+
+@pytest.mark.parametrize(
+    ("check", "grade"),
+    [
+        (lambda: doctor.check_python((3, 10)), Grade.FAILURE),
+        (lambda: doctor.check_python((3, 11)), Grade.OK),
+        (lambda: doctor.check_ray_version("2.59.1"), Grade.FAILURE),
+        (lambda: doctor.check_ray_version("3.0.0"), Grade.FAILURE),
+        (lambda: doctor.check_ray_version("2.60.0"), Grade.OK),
+        (lambda: doctor.check_buffers(212_992), Grade.FAILURE),
+        (lambda: doctor.check_buffers(2 * 1024 * 1024), Grade.OK),
+        (lambda: doctor.check_descriptors(1_024), Grade.FAILURE),
+        (lambda: doctor.check_descriptors(20_000), Grade.WARNING),
+        (lambda: doctor.check_descriptors(65_536), Grade.OK),
+        (lambda: doctor.check_descriptors(-1), Grade.OK),
+        (lambda: doctor.check_clock(5), Grade.WARNING),
+        (lambda: doctor.check_clock(0), Grade.OK),
+        (lambda: doctor.check_gateway_port("203.0.113.7", 8787), Grade.FAILURE),
+        (lambda: doctor.check_gateway_port("127.0.0.1", 0), Grade.OK),
+        (lambda: doctor.check_database("postgresql://nobody@127.0.0.1:9/none"), Grade.FAILURE),
+        (lambda: doctor.check_turn("turn:127.0.0.1:9"), Grade.FAILURE),
+        (lambda: doctor.check_turn("http://127.0.0.1"), Grade.FAILURE),
+    ],
+)
+def test_what_is_not_well_says_what_to_do(check: Callable[[], Finding], grade: Grade) -> None:
+    finding = check()
+    assert finding.grade is grade
+    assert bool(finding.advice) == (grade is not Grade.OK)
+
+
+def test_media_ports_carry_datagrams_or_say_why_not() -> None:
+    (well,) = doctor.check_media(["127.0.0.1"], (0, 1))
+    assert well.grade is Grade.OK
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        (ill,) = doctor.check_media(["127.0.0.1"], (port, port + 1))
+    assert ill.grade is Grade.FAILURE
+    assert str(port) in ill.found
+
+
+def test_a_turn_server_that_answers_is_well(stun_port: int) -> None:
+    assert doctor.check_turn(f"turn:127.0.0.1:{stun_port}").grade is Grade.OK
+
+
+def test_a_database_that_answers_is_well(tmp_path: Path) -> None:
+    assert doctor.check_database(f"sqlite:///{tmp_path / 'l.sqlite3'}").grade is Grade.OK
+
+
+def test_a_ray_port_that_answers_beyond_loopback_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        # Loopback stands for an address of this machine that others can reach.
+        plan = Plan(address=f"127.0.0.1:{port}")
+        seen = {x.name: x for x in doctor.check_ray(plan, lambda: [], lambda: ["127.0.0.1"])}
+        assert seen["ray ports"].grade is Grade.FAILURE
+        assert f"{port} on 127.0.0.1" in seen["ray ports"].found
+        assert {seen["ray"].grade, seen["ray token"].grade} == {Grade.OK}
+        own = Plan(cluster_networks=("127.0.0.0/8",))
+        (inside,) = doctor.check_ray(own, lambda: [port], lambda: ["127.0.0.1"])
+        assert inside.grade is Grade.OK
+        (nowhere,) = doctor.check_ray(Plan(), lambda: [port], lambda: [])
+        assert nowhere.grade is Grade.OK
+
+
+def test_a_ray_without_tokens_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    plan = Plan(address="127.0.0.1:9")
+    seen = {x.name: x.grade for x in doctor.check_ray(plan, lambda: [], lambda: [])}
+    assert seen["ray"] is seen["ray token"] is Grade.FAILURE
+
+
+def test_turn_urls_are_read() -> None:
+    parse = probe.TurnServer.parse
+    assert parse("turn:t.example.com") == probe.TurnServer("t.example.com", 3478, True)
+    assert parse("turns:t.example.com") == probe.TurnServer("t.example.com", 5349, False)
+    assert parse("turn:[::1]:99?transport=tcp") == probe.TurnServer("::1", 99, False)
+
+
+def test_the_command_fails_when_a_check_fails() -> None:
+    words = ["doctor", "--json", "--port", "0", "--turn", "turn:127.0.0.1:9"]
+    result = RUNNER.invoke(app, words)
+    grades = {each["name"]: each["grade"] for each in json.loads(result.output)}
+    assert result.exit_code == 1
+    assert grades["turn turn:127.0.0.1:9"] == "failure"
+    assert {"python", "ray version", "socket buffers", "open files", "clock", "database"} <= set(
+        grades
+    )
+    table = RUNNER.invoke(app, words[:1] + words[2:], env={"COLUMNS": "160"}).output
+    assert "Start coturn" in table

@@ -1,0 +1,122 @@
+"""`switchboard up` and `down`, on a private Ray and on an existing one."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from broker.messages import SUBPROTOCOL
+from gateway import compose
+from gateway.deployment import Deployment
+from gateway.settings import BadSettings
+from gateway.up import refuse_many_nodes
+from tests.ledger.certificates import make_certificate
+from tests.operations.cluster import Operator, RayCluster, free_port
+
+WAIT_S = 60.0
+pytestmark = pytest.mark.timeout(400)
+
+
+ACTORS = ("ray::LedgerHost", "ray::PoolHost", "ray::SessionHost")
+
+
+def until(condition: str, found: Callable[[], bool]) -> None:
+    """Wait until a callable is true; other processes' state has no event."""
+    deadline, pause = time.monotonic() + WAIT_S, threading.Event()
+    while not found():
+        assert time.monotonic() < deadline, f"not in time: {condition}"
+        pause.wait(0.2)
+
+
+def actors(cluster: RayCluster) -> set[int]:
+    """The processes of the deployment's actors on this Ray."""
+    token = str(cluster.folder / "token")
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            title = " ".join(process.cmdline())
+            if title.startswith(ACTORS) and process.environ()["RAY_AUTH_TOKEN_PATH"] == token:
+                found.add(process.pid)
+        except (psutil.Error, KeyError):
+            continue
+    return found
+
+
+def level(operator: Operator, name: str) -> float | None:
+    """One sample of the gateway's metrics, `None` while it is absent."""
+    text = httpx.get(f"{operator.gateway}/metrics", trust_env=False).text
+    return next((float(x.split()[1]) for x in text.splitlines() if x.startswith(f"{name} ")), None)
+
+
+def test_a_private_deployment_serves_over_its_own_tls_and_ends_by_down(tmp_path: Path) -> None:
+    with Operator(tmp_path) as operator:
+        certificate, key = make_certificate(tmp_path, "localhost")
+        at = f"localhost:{operator.port}"
+        words = ("--origin", f"https://{at}", "--certificate", str(certificate))
+        up = operator.up(*words, "--certificate-key", str(key))
+        said = json.loads(up.wait_for('"gateway"'))
+        assert said == {
+            "gateway": f"https://127.0.0.1:{operator.port}",
+            "origin": f"https://{at}",
+            "pid": up.pid,
+        }
+        trust = ssl.create_default_context(cafile=certificate)
+        with httpx.Client(verify=trust, trust_env=False) as client:
+            until("ready", lambda: client.get(f"https://{at}/readyz").status_code == 200)
+            assert client.get(f"https://{at}/agent").status_code == 200
+        with connect(
+            f"wss://{at}/v1/connect", ssl=trust, proxy=None, subprotocols=[Subprotocol(SUBPROTOCOL)]
+        ) as widget:
+            widget.send("no hello")
+            widget.recv()
+        again = operator.up(*words, "--certificate-key", str(key), "--port", str(free_port()))
+        assert again.end() == 2
+        assert "already runs here" in again.lines[-1]
+        assert operator.down() == {"gateway": True, "actors": 0}
+        assert up.end() == 0
+        status, sentence = operator.run("down", "--data-dir", str(tmp_path / "data"))
+        assert (status, len(sentence.splitlines())) == (2, 1)
+        assert "Nothing runs" in sentence
+
+
+def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(tmp_path: Path) -> None:
+    with RayCluster() as cluster, Operator(tmp_path, cluster.environment) as operator:
+        first = operator.up("--address", cluster.address)
+        first.wait_for('"gateway"')
+        until("a standby", lambda: level(operator, "switchboard_standbys") == 1)
+        before = actors(cluster)
+        assert len(before) == 3
+        first.kill_alone()
+        second = operator.up("--address", cluster.address)
+        second.wait_for('"gateway"')
+        until("the standby again", lambda: level(operator, "switchboard_standbys") == 1)
+        assert actors(cluster) == before
+        other = operator.up(
+            *("--address", cluster.address, "--port", str(free_port())),
+            *("--data-dir", str(tmp_path / "other")),
+        )
+        assert other.end() == 2
+        assert "another database_url" in other.lines[-1]
+        assert operator.down() == {"gateway": True, "actors": 3}
+        assert second.end() == 0
+        until("no actor left", lambda: not actors(cluster))
+
+
+def test_sqlite_is_refused_beyond_one_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose, "count_nodes", lambda: 2)
+    with Operator(tmp_path) as operator:
+        accounts, secret = tmp_path / "accounts.toml", tmp_path / "secret"
+        far = Deployment(operator.gateway, accounts, secret, database="postgresql://ledger@db/x")
+        refuse_many_nodes(far)
+        with pytest.raises(BadSettings, match="2 nodes and SQLite serves one"):
+            refuse_many_nodes(Deployment(operator.gateway, accounts, secret))
