@@ -40,8 +40,12 @@ class Level(Collector):
     async def run(self) -> None:
         """Ask until cancelled."""
         while True:
-            self._last = await self._ask()
+            await self.refresh()
             await asyncio.sleep(PERIOD_S)
+
+    async def refresh(self) -> None:
+        """Ask once."""
+        self._last = await self._ask()
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(

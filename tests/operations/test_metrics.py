@@ -1,0 +1,115 @@
+"""Document, endpoint, dashboard and alerts name the same metrics."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from prometheus_client.parser import text_string_to_metric_families
+
+from broker.messages.cluster import PoolLevel
+from gateway.level import Level
+from gateway.metrics import Metrics
+from tests.operations.promql import Query
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNBOOK = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
+DASHBOARD = ROOT / "deploy" / "grafana" / "switchboard.json"
+
+
+async def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Every sample's name, type and labels, as `up` shows them."""
+    metrics = Metrics()
+
+    async def ask() -> PoolLevel:
+        return PoolLevel(standbys=2, live=1, queued=0)
+
+    level = Level(ask, lambda: True, lambda: False)
+    level.install(metrics.registry)
+    await level.refresh()
+    metrics.refusals.labels(code="malformed").inc()
+    found = {}
+    for family in text_string_to_metric_families(metrics.render().decode()):
+        for sample in family.samples:
+            if not sample.name.endswith("_created"):
+                found[sample.name] = (family.type, tuple(sorted(sample.labels)))
+    return found
+
+
+def documented() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """The table of the runbook."""
+    table = RUNBOOK.split("<!-- metrics:")[1].split("<!-- end of metrics")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|(.*?)\|", table, re.MULTILINE)
+    return {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+
+
+def anchors() -> set[str]:
+    """The anchors of the runbook's headings, as they are made on the web."""
+    headings = re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load(ALERTS.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def panel_queries() -> list[str]:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    return [target["expr"] for panel in panels for target in panel["targets"]]
+
+
+async def test_the_document_names_exactly_what_is_exported() -> None:
+    assert documented() == await exported()
+
+
+async def test_no_label_names_a_person_or_a_session() -> None:
+    labels = {label for _, given in (await exported()).values() for label in given}
+    assert labels == {"code"}
+
+
+async def test_counts_are_absent_rather_than_stale_while_the_ledger_is_away() -> None:
+    answers: list[PoolLevel | None] = [PoolLevel(standbys=2, live=1, queued=0), None]
+
+    async def ask() -> PoolLevel | None:
+        return answers.pop(0)
+
+    level = Level(ask, lambda: True, lambda: True)
+    await level.refresh()
+    assert "switchboard_standbys" in {each.name for each in level.collect()}
+    await level.refresh()
+    assert {each.name for each in level.collect()} == {
+        "switchboard_gateway_ready",
+        "switchboard_gateway_ledger_up",
+    }
+
+
+async def test_every_query_parses_and_names_exported_metrics_only() -> None:
+    known = set(await exported()) | {"up"}
+    queries = [rule["expr"] for rule in rules()] + panel_queries()
+    assert len(queries) > 15
+    named = {name for query in queries for name in Query(query).metrics}
+    assert named - known == set()
+    own = {name for name in known if name.startswith("switchboard_")}
+    assert own <= named, "an exported metric is neither shown nor watched"
+
+
+def test_every_alert_has_its_section_in_the_runbook_and_every_section_its_alert() -> None:
+    linked = set()
+    for rule in rules():
+        path, _, anchor = rule["annotations"]["runbook"].partition("#")
+        assert path == "docs/operations.md"
+        linked.add(anchor)
+    assert linked == {each for each in anchors() if each.startswith("alert-")}
+    assert len({rule["alert"] for rule in rules()}) == len(rules()) == len(linked)
+
+
+@pytest.mark.parametrize("text", ["sum(", "rate(a)", "a b", "a{b=c}", "sum by code (a)", "", "a ?"])
+def test_what_is_no_query_is_not_read(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Query(text)
