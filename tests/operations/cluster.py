@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import psutil
 
 PROGRAMS = Path(sys.executable).parent
 START_S = 90.0
+WAIT_S = 60.0
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNTS = """
 [accounts.12345678]
@@ -31,6 +34,14 @@ def free_port() -> int:
     """A TCP port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+def until(condition: str, found: Callable[[], bool]) -> None:
+    """Wait until a callable is true; other processes' state has no event."""
+    deadline, pause = time.monotonic() + WAIT_S, threading.Event()
+    while not found():
+        assert time.monotonic() < deadline, f"not in time: {condition}"
+        pause.wait(0.2)
 
 
 class Process:

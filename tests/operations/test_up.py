@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -21,21 +18,12 @@ from gateway.deployment import Deployment
 from gateway.settings import BadSettings
 from gateway.up import refuse_many_nodes
 from tests.ledger.certificates import make_certificate
-from tests.operations.cluster import Operator, RayCluster, free_port
+from tests.operations.cluster import Operator, RayCluster, free_port, until
 
-WAIT_S = 60.0
 pytestmark = pytest.mark.timeout(400)
 
 
 ACTORS = ("ray::LedgerHost", "ray::PoolHost", "ray::SessionHost")
-
-
-def until(condition: str, found: Callable[[], bool]) -> None:
-    """Wait until a callable is true; other processes' state has no event."""
-    deadline, pause = time.monotonic() + WAIT_S, threading.Event()
-    while not found():
-        assert time.monotonic() < deadline, f"not in time: {condition}"
-        pause.wait(0.2)
 
 
 def actors(cluster: RayCluster) -> set[int]:

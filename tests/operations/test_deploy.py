@@ -1,0 +1,179 @@
+"""What lies in deploy/ is what its readers expect: KubeRay, Ray, coturn, systemd, this command."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import runpy
+import shutil
+import subprocess
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import typer
+import yaml  # type: ignore[import-untyped]
+
+from gateway import probe
+from gateway.command import app
+from tests.operations.cluster import free_port, until
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+CRD = ROOT.parent / "shared" / "kuberay" / "ray.io_rayclusters.crd.yaml.gz"
+RAY_CLUSTER = yaml.safe_load((DEPLOY / "kubernetes" / "raycluster.yaml").read_text())
+COTURN = DEPLOY / "coturn" / "turnserver.conf"
+
+
+def closed(schema: Any) -> Any:
+    """Make Kubernetes' schema one that refuses unknown fields, as its API server does."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("x-kubernetes-int-or-string"):
+        return {"type": ["integer", "string"]}
+    made = {name: closed(each) for name, each in schema.items() if name != "format"}
+    properties = schema.get("properties")
+    keeps = schema.get("x-kubernetes-preserve-unknown-fields")
+    if isinstance(properties, dict) and "type" in schema and not keeps:
+        made.setdefault("additionalProperties", False)
+    return made
+
+
+def check_structure(cluster: Any) -> None:
+    """What must hold with or without KubeRay's schema."""
+    assert (cluster["apiVersion"], cluster["kind"]) == ("ray.io/v1", "RayCluster")
+    spec = cluster["spec"]
+    assert spec["authOptions"]["mode"] == "token"
+    groups = [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
+    for group in groups:
+        assert group["template"]["spec"]["containers"][0]["image"]
+        assert group["template"]["spec"]["automountServiceAccountToken"] is False
+    assert "media_slot" not in str(spec["headGroupSpec"])
+    assert "media_slot" in spec["workerGroupSpecs"][0]["rayStartParams"]["resources"]
+
+
+def test_the_ray_cluster_fits_kuberay(capsys: pytest.CaptureFixture[str]) -> None:
+    check_structure(RAY_CLUSTER)
+    if not CRD.exists():
+        with capsys.disabled():
+            print("\nKubeRay's schema is absent: only the structure was checked.")
+        return
+    definition = yaml.safe_load(gzip.decompress(CRD.read_bytes()))
+    (version,) = (each for each in definition["spec"]["versions"] if each["name"] == "v1")
+    schema = closed(version["schema"]["openAPIV3Schema"])
+    # The API server fills these; the CRD describes them in part.
+    schema["properties"]["metadata"] = {"type": "object"}
+    jsonschema.Draft202012Validator(schema).validate(RAY_CLUSTER)
+    misspelt = yaml.safe_load((DEPLOY / "kubernetes" / "raycluster.yaml").read_text())
+    misspelt["spec"]["workerGroupSpecs"][0]["minReplica"] = 1
+    with pytest.raises(jsonschema.ValidationError, match="minReplica"):
+        jsonschema.Draft202012Validator(schema).validate(misspelt)
+
+
+def options_of(command: str) -> set[str]:
+    """The options that one of our commands takes."""
+    group = typer.main.get_command(app)
+    found = group.commands[command]  # type: ignore[attr-defined]
+    return {name for each in found.params for name in each.opts}
+
+
+def test_manifests_and_units_give_up_only_options_that_it_takes() -> None:
+    known = options_of("up")
+    containers = RAY_CLUSTER["spec"]["workerGroupSpecs"][0]["template"]["spec"]["containers"]
+    (gateway,) = (each for each in containers if each["name"] == "gateway")
+    given = {each.partition("=")[0] for each in gateway["args"]}
+    unit = (DEPLOY / "systemd" / "switchboard-gateway.service").read_text()
+    (started,) = re.findall(r"^ExecStart=((?:.*\\\n)*.*)$", unit, re.MULTILINE)
+    given |= set(re.findall(r"--[\w-]+", started))
+    assert len(given) > 8
+    assert given - known == set()
+
+
+@pytest.mark.parametrize("path", sorted(DEPLOY.rglob("*")), ids=lambda path: path.name)
+def test_no_secret_lies_in_deploy(path: Path) -> None:
+    if path.is_file() and path.suffix != ".pyc":
+        text = path.read_text()
+        assert not re.search(r"^\s*static-auth-secret|[0-9a-f]{64}|://\w+:[^$@\s]+@", text, re.M)
+
+
+def test_ray_is_started_with_tokens_and_never_on_every_address() -> None:
+    files = [*DEPLOY.glob("ray/*"), *DEPLOY.glob("systemd/*ray*")]
+    assert len(files) == 3
+    for path in files:
+        text = path.read_text()
+        assert text.count("RAY_AUTH_MODE=token") >= text.count("ray start --")
+        assert "0.0.0.0" not in text
+        assert "dashboard-host" not in text
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [
+        "0.0.0.1",
+        "10.0.3.11",
+        "100.64.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a00:1",
+        "fc00::1",
+        "fd12::1",
+        "fe80::1",
+    ],
+)
+def test_coturn_denies_what_is_private(peer: str) -> None:
+    address = ip_address(peer)
+    for denied in re.findall(r"^denied-peer-ip=(\S+)$", COTURN.read_text(), re.MULTILINE):
+        first, _, last = denied.partition("-")
+        low, high = ip_address(first), ip_address(last or first)
+        if low.version == address.version and int(low) <= int(address) <= int(high):
+            return
+    pytest.fail(f"{peer} is not denied")
+
+
+def test_coturn_is_told_the_media_nodes_and_nothing_wider() -> None:
+    allowed = runpy.run_path(str(DEPLOY / "coturn" / "allow.py"))["allowed"]
+    assert allowed(["10.0.3.11", "fd00::1", "10.0.3.11"]) == [
+        "allowed-peer-ip=10.0.3.11",
+        "allowed-peer-ip=fd00::1",
+    ]
+    for wrong in ("10.0.0.0/8", "127.0.0.1", "0.0.0.0", "media-1", "224.0.0.1"):
+        with pytest.raises(ValueError, match=re.escape(wrong)):
+            allowed([wrong])
+
+
+def test_coturn_takes_the_configuration(tmp_path: Path) -> None:
+    program = shutil.which("turnserver")
+    assert program is not None, "install Debian's coturn"
+    configuration = tmp_path / "turnserver.conf"
+    text = COTURN.read_text().replace("listening-port=3478", f"listening-port={free_port()}")
+    text = re.sub(r"^(external-ip|cert|pkey|tls-listening-port)=.*$", "", text, flags=re.M)
+    configuration.write_text(
+        text + "allowed-peer-ip=10.0.3.11\nstatic-auth-secret=only-of-this-test\nno-tls\nno-dtls\n"
+        f"listening-ip=127.0.0.1\nrelay-ip=127.0.0.1\npidfile={tmp_path / 'pid'}\n"
+        f"userdb={tmp_path / 'db'}\n"
+    )
+    (port,) = re.findall(r"^listening-port=(\d+)", configuration.read_text(), re.MULTILINE)
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(
+            [program, "-c", str(configuration)], stdout=said, stderr=subprocess.STDOUT
+        )
+    try:
+        until("coturn listens", lambda: probe.answers_tcp("127.0.0.1", int(port)))
+    finally:
+        process.terminate()
+        process.wait(10)
+    text = (tmp_path / "said").read_text().lower()
+    assert "bad configuration" not in text
+    assert "unknown" not in text
