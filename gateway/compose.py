@@ -32,6 +32,7 @@ from gateway.deployment import NODE
 from gateway.settings import BadSettings
 
 if TYPE_CHECKING:
+    from actors.keeper import Keeper
     from actors.ledger import Ledger
     from actors.pool import Pool
     from actors.session.actor import SessionActor
@@ -41,6 +42,7 @@ _LOG = logging.getLogger(__name__)
 NAMESPACE = "switchboard"
 LEDGER_NAME = "ledger"
 POOL_NAME = "pool"
+KEEPER_NAME = "keeper"
 SESSION_PREFIX = "session-"
 """A session actor's name goes on with chance: it is how `down` finds those that are detached."""
 MEDIA_SLOT = "media_slot"
@@ -65,6 +67,7 @@ POOL_OPTIONS = {
     "num_cpus": 0.05,
     "memory": 120 * 1024 * 1024,
 }
+KEEPER_OPTIONS = {**POOL_OPTIONS, "name": KEEPER_NAME}
 # Without num_cpus a custom resource would take a whole CPU for life; without any resource an
 # actor lands anywhere and tells the autoscaler nothing.
 SESSION_OPTIONS = {
@@ -248,6 +251,36 @@ class PoolHost:
         host.live.remote()
 
 
+class KeeperHost:
+    """The keeper in a Ray actor. It starts by itself, also when Ray has restarted it."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._keeper: Keeper | None = None
+        self._starting = asyncio.get_running_loop().create_task(self._start())
+
+    async def start(self) -> None:
+        """Wait until it looks after the ledger."""
+        await self._starting
+
+    async def stop(self) -> None:
+        """End what it was sending; the next keeper sends it again."""
+        await self._starting
+        if self._keeper is not None:
+            await self._keeper.close()
+
+    async def _start(self) -> None:
+        from actors.keeper import Keeper
+
+        self._keeper = Keeper(
+            LedgerAddress(),
+            self._settings.key(KeyPurpose.TRUNK),
+            LinkHello(kind="keeper", member_id=secrets.token_urlsafe(12), node=node_name()),
+            now_ms=steady_clock(),
+        )
+        await self._keeper.start()
+
+
 class SessionHost:
     """One session actor in a Ray actor: a standby, then a session, then gone."""
 
@@ -327,7 +360,7 @@ class Cluster:
 
 
 async def start_cluster(settings: ClusterSettings) -> Cluster:
-    """Start or adopt ledger and pool on the Ray this process is connected to.
+    """Start or adopt ledger, pool and keeper on the Ray this process is connected to.
 
     Raises:
         TimeoutError: Ray did not start them in time.
@@ -344,7 +377,8 @@ async def start_cluster(settings: ClusterSettings) -> Cluster:
             _refuse_other(await ledger.settings.remote(), settings)
             await ledger.address.remote()
             pool: Any = ray.remote(PoolHost).options(**POOL_OPTIONS).remote(settings)
-            await pool.start.remote()
+            keeper: Any = ray.remote(KeeperHost).options(**KEEPER_OPTIONS).remote(settings)
+            await asyncio.gather(pool.start.remote(), keeper.start.remote())
     except RayError as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         raise BadSettings(f"Ledger or pool did not start: {reason}") from error
@@ -423,12 +457,12 @@ async def end_cluster() -> int:
 
 
 def _end_order(name: str) -> tuple[int, str]:
-    return {POOL_NAME: 0, LEDGER_NAME: 1}.get(name, 2), name
+    return {POOL_NAME: 0, KEEPER_NAME: 1, LEDGER_NAME: 2}.get(name, 3), name
 
 
 async def stop_cluster() -> None:
     """End pool, sessions and ledger, in this order."""
-    for name in (POOL_NAME, LEDGER_NAME):
+    for name in (POOL_NAME, KEEPER_NAME, LEDGER_NAME):
         try:
             async with asyncio.timeout(LOOK_UP_S):
                 host = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)

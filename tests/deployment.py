@@ -54,7 +54,10 @@ class Deployment:
         return self
 
     def start(self) -> None:
-        """Start it and wait until it says where it is."""
+        """Start it (again) and wait until it says where it is."""
+        self.host = ""
+        self._lines.clear()
+        self._found.clear()
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.DEVNULL,
@@ -82,6 +85,11 @@ class Deployment:
         status = self.stop()
         if kind is None:
             assert status == 0, f"The demo ended with {status}:\n" + "\n".join(self._lines[-30:])
+
+    @property
+    def alive(self) -> bool:
+        """Whether the command runs."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -125,8 +133,9 @@ class Deployment:
         return "\n".join(self._lines)
 
     def stop(self) -> int:
-        """Stop it as Ctrl-C does; returns its status. Harmless when it has ended."""
-        assert self._process is not None
+        """Stop it as Ctrl-C does; returns its status. Harmless when it does not run."""
+        if self._process is None:
+            return 0
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         try:

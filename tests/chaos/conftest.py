@@ -1,4 +1,4 @@
-"""A deployment for all chaos tests that end with a working one; others start their own."""
+"""A deployment that most chaos tests share; some need that none runs, and start their own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,24 @@ from tests.deployment import Deployment
 
 
 @pytest.fixture(scope="package")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with Deployment(tmp_path_factory.mktemp("demo"), standbys=3) as running:
-        yield running
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    running = Deployment(tmp_path_factory.mktemp("demo"), standbys=3)
+    yield running
+    assert running.stop() == 0, running.output
+
+
+@pytest.fixture
+def deployment(shared: Deployment) -> Deployment:
+    """The shared deployment, running."""
+    if not shared.alive:
+        shared.start()
+    return shared
+
+
+@pytest.fixture
+def alone(shared: Deployment) -> None:
+    """No deployment runs: at most one cluster at a time."""
+    shared.stop()
 
 
 @pytest.fixture

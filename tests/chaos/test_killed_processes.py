@@ -119,9 +119,8 @@ async def test_killing_the_pool_changes_nothing_for_a_call_and_standbys_come_bac
 
 
 async def test_the_record_survives_the_death_of_everything(
-    tmp_path_factory: pytest.TempPathFactory, deployment: Deployment
+    tmp_path_factory: pytest.TempPathFactory, alone: None
 ) -> None:
-    deployment.stop()
     data = tmp_path_factory.mktemp("survivor")
     first = Deployment(data, standbys=1)
     first.start()

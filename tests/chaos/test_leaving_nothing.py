@@ -10,9 +10,8 @@ from tests.deployment import Deployment
 
 
 async def test_an_unanswered_invitation_expires_and_ctrl_c_leaves_nothing(
-    tmp_path_factory: pytest.TempPathFactory, deployment: Deployment
+    tmp_path_factory: pytest.TempPathFactory, alone: None
 ) -> None:
-    deployment.stop()
     running = Deployment(
         tmp_path_factory.mktemp("short"), standbys=1, policy={"invitation_ms": 1_000}
     )
