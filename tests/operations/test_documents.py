@@ -1,0 +1,50 @@
+"""The runbook and the security page name only what there is."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.operations.test_deploy import options_of
+
+ROOT = Path(__file__).resolve().parents[2]
+SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+def test_every_test_that_the_security_page_names_exists() -> None:
+    named = set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", SECURITY))
+    assert len(named) > 30
+    missing = []
+    for path, name in sorted(named):
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+        if name not in {node.name for node in ast.walk(tree) if isinstance(node, functions)}:
+            missing.append(f"{path}::{name}")
+    assert missing == []
+
+
+@pytest.mark.parametrize(("chapter", "points"), [("17.1", 2), ("17.2", 8)])
+def test_each_point_of_the_standard_has_its_row(chapter: str, points: int) -> None:
+    rows = re.findall(rf"^\| {re.escape(chapter)}\.(\d+) \|", SECURITY, re.MULTILINE)
+    assert [int(each) for each in rows] == list(range(1, points + 1))
+
+
+@pytest.mark.parametrize("command", ["up", "down", "doctor", "status"])
+def test_the_runbook_gives_commands_only_options_that_they_take(command: str) -> None:
+    text = OPERATIONS.replace("\\\n", " ")
+    given = {
+        option
+        for line in re.findall(rf"switchboard {command}\b([^`\n]*)", text)
+        for option in re.findall(r"--[a-z][\w-]*", line)
+    }
+    assert given - options_of(command) == set()
+
+
+def test_files_that_the_documents_name_exist() -> None:
+    named = set(re.findall(r"`((?:deploy|docs|gateway|actors)/[\w./-]+)`", OPERATIONS + SECURITY))
+    assert len(named) > 5
+    assert {each for each in named if not (ROOT / each).exists()} == set()
