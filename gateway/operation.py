@@ -68,7 +68,7 @@ PassFile = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (up, down, doctor):
+    for command in (up, down, doctor, top):
         app.command()(command)
 
 
@@ -229,6 +229,29 @@ def doctor(
     else:
         print_findings(findings)
     raise typer.Exit(0 if healthy(findings) else FAILED)
+
+
+def top(
+    gateway: Annotated[
+        list[str] | None,
+        typer.Option(envvar="SWITCHBOARD_GATEWAY", help="Address of a gateway; may be repeated."),
+    ] = None,
+    period_s: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show gateways, sessions and standbys until Ctrl-C; with --json, once."""
+    from gateway.command import DEMO_GATEWAY
+
+    with one_sentence():
+        from gateway.top import look_at_all, run_top
+
+        gateways = gateway or [DEMO_GATEWAY]
+        if not as_json:
+            run_top(gateways, period_s)
+            return
+        rows = look_at_all(gateways)
+    typer.echo(json.dumps([asdict(each) for each in rows], indent=2))
+    raise typer.Exit(0 if all(each.up for each in rows) else FAILED)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

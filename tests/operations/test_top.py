@@ -1,0 +1,56 @@
+"""`switchboard top` reads what gateways export."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import httpx
+from rich.console import Console
+from typer.testing import CliRunner
+
+from broker.messages.cluster import PoolLevel
+from gateway.command import app
+from gateway.level import Level
+from gateway.metrics import Metrics
+from gateway.top import Row, look, table_of
+
+
+async def shown(level: PoolLevel | None) -> Row:
+    """The row of a gateway whose ledger says this."""
+    metrics = Metrics()
+
+    async def ask() -> PoolLevel | None:
+        return level
+
+    added = Level(ask, lambda: True, lambda: True)
+    added.install(metrics.registry)
+    await added.refresh()
+    metrics.connections.set(3)
+    metrics.refusals.labels(code="malformed").inc()
+    metrics.refusals.labels(code="rate_limited").inc(2)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=metrics.render()))
+    with httpx.Client(transport=transport) as client:
+        return look(client, "http://gateway")
+
+
+async def test_a_gateway_is_a_row() -> None:
+    row = await shown(PoolLevel(standbys=4, live=2, queued=1))
+    assert (row.up, row.ready, row.connections, row.refusals) == (True, True, 3, 3)
+    assert (row.sessions, row.standbys, row.waiting) == (2, 4, 1)
+    assert row.memory_mb
+
+
+async def test_what_nobody_knows_is_no_number() -> None:
+    row = await shown(None)
+    assert row.sessions is None
+    out = io.StringIO()
+    Console(file=out, width=120).print(table_of([row, Row("http://other", up=False)]))
+    assert "ready" in out.getvalue()
+    assert "down" in out.getvalue()
+
+
+def test_a_gateway_that_is_down_sets_the_exit_status() -> None:
+    result = CliRunner().invoke(app, ["top", "--json", "--gateway", "http://127.0.0.1:9"])
+    assert result.exit_code == 1
+    assert json.loads(result.output)[0]["up"] is False
