@@ -174,6 +174,7 @@ class LedgerHost:
         self._ledger: Ledger | None = None
         self._address: tuple[str, int] | None = None
         self._starting = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
 
     async def address(self) -> tuple[str, int]:
         """Start it if this process is new, and say where it listens."""
@@ -190,6 +191,7 @@ class LedgerHost:
                 )
                 host = settings.inside_address
                 self._address = (host, await self._ledger.start(host, 0))
+                self._watching = asyncio.create_task(self._watch(self._ledger))
         return self._address
 
     async def settings(self) -> ClusterSettings:
@@ -204,8 +206,16 @@ class LedgerHost:
 
     async def stop(self) -> None:
         """Close the database in order."""
+        if self._watching is not None:
+            self._watching.cancel()
         if self._ledger is not None:
             await self._ledger.close()
+
+    async def _watch(self, ledger: Ledger) -> None:
+        """End the process when another ledger took the term: Ray then starts a new one."""
+        await ledger.stopped.wait()
+        _LOG.error("the ledger lost its term")
+        os._exit(1)
 
 
 class PoolHost:
