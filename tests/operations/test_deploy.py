@@ -167,7 +167,9 @@ def test_coturn_takes_the_configuration(tmp_path: Path) -> None:
     (port,) = re.findall(r"^listening-port=(\d+)", configuration.read_text(), re.MULTILINE)
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(
-            [program, "-c", str(configuration)], stdout=said, stderr=subprocess.STDOUT
+            [program, "-c", str(configuration), "--log-file=stdout"],
+            stdout=said,
+            stderr=subprocess.STDOUT,
         )
     try:
         until("coturn listens", lambda: probe.answers_tcp("127.0.0.1", int(port)))
