@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
+import psutil
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -14,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from gateway.deployment import join_passfile
 from gateway.doctor import Grade, check_database
 from tests.ledger import postgres
+from tests.operations.cluster import Operator, until
 
 PASSWORD = "a password of this test"
 
@@ -50,3 +53,22 @@ def test_the_password_file_opens_the_database_and_nothing_else_does(
     assert "passfile" not in refused.found
     passfile.write_text(f"127.0.0.1:{port}:*:ledger:{PASSWORD}\n")
     assert check_database(join_passfile(guarded, passfile)).grade is Grade.OK
+
+
+@pytest.mark.timeout(200)
+def test_a_deployment_keeps_its_records_there(guarded: str, tmp_path: Path) -> None:
+    passfile = tmp_path / "pgpass"
+    passfile.touch(mode=0o600)
+    passfile.write_text(f"127.0.0.1:{urlsplit(guarded).port}:*:ledger:{PASSWORD}\n")
+    with Operator(tmp_path) as operator:
+        up = operator.up("--database", guarded, "--database-passfile", str(passfile))
+        up.wait_for('"gateway"')
+        ready = f"{operator.gateway}/readyz"
+        until("ready", lambda: httpx.get(ready, trust_env=False).status_code == 200)
+        everything = psutil.Process(up.pid).children(recursive=True)
+        words = [word for each in everything for word in each.cmdline()]
+        assert len(words) > 20
+        assert not [word for word in words if PASSWORD in word]
+        operator.down()
+        assert up.end() == 0
+    assert not (tmp_path / "data" / "ledger.sqlite3").exists()
