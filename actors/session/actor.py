@@ -87,6 +87,7 @@ class SessionActor:
             on_notice=self._on_notice,
         )
         self._ending: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._port = 0
 
     @property
@@ -98,9 +99,13 @@ class SessionActor:
         """Listen for trunks and enlist with the ledger as a standby."""
         self._port = await self._listener.start(self._config.trunk_host, 0)
         await self._link.start()
+        self._watching = asyncio.create_task(self._watch_loneliness(), name="session-loneliness")
 
     async def close(self) -> None:
         """Stop at once; what is not yet durable stays with the ledger's takeover."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await self._listener.close()
         if self._session is not None:
             await self._session.close()
@@ -199,6 +204,19 @@ class SessionActor:
             await self._last_words()
         await self._listener.close()
         self._on_over()
+
+    async def _watch_loneliness(self) -> None:
+        """Fall silent when cut off: a successor may hold the session, and nobody could tell us."""
+        loop = asyncio.get_running_loop()
+        seen_at = loop.time()
+        while True:
+            await asyncio.sleep(self._config.lonely_s / 10)
+            if self._session is None or self._trunks or self._link.is_up:
+                seen_at = loop.time()
+            elif loop.time() - seen_at >= self._config.lonely_s:
+                _LOG.error("cut off", extra={"session": self._session.session_id})
+                self._over(fenced=True)
+                return
 
     async def _last_words(self) -> None:
         """Let the trunks write what they were given; a slow one does not hold the others."""

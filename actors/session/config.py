@@ -26,5 +26,5 @@ class SessionConfig:
     """Shared secret of the TURN servers (REST scheme); `None`: no credentials."""
     relay_only: bool = False
     """Tell widgets to use TURN only."""
-    one_session: bool = True
-    """Whether the process ends with its session."""
+    lonely_s: float = 10.0
+    """With neither trunk nor ledger for this long the actor stops forwarding and ends."""

@@ -41,18 +41,19 @@ class House:
         self.stack = stack
         self.key = derive_key(SECRET, KeyPurpose.TRUNK)
         self.address = ("", 0)
-        self.held: list[str] = []
-        """Member ids of session actors that became a session."""
+        self.over = asyncio.Event()
+        """Set when a session actor has ended."""
+        self.ledger: Ledger | None = None
 
     async def resolve(self) -> tuple[str, int]:
         return self.address
 
     async def standby(self) -> SessionActor:
         actor = SessionActor(
-            SessionConfig(node="n", trunk_key=self.key),
+            SessionConfig(node="n", trunk_key=self.key, lonely_s=1.0),
             self.resolve,
             now_ms=now_ms,
-            on_over=lambda: None,
+            on_over=self.over.set,
         )
         await actor.start()
         self.stack.push_async_callback(actor.close)
@@ -95,6 +96,7 @@ async def house(folder: Path, standbys: int) -> AsyncIterator[House]:
         made = House(stack)
         ledger = Ledger(f"sqlite+aiosqlite:///{folder / 'l.sqlite3'}", made.key, now_ms=now_ms)
         made.address = ("127.0.0.1", await ledger.start("127.0.0.1", 0))
+        made.ledger = ledger
         stack.push_async_callback(ledger.close)
         for _ in range(standbys):
             await made.standby()
@@ -156,3 +158,19 @@ async def test_two_thousand_waiting_connections_make_no_session(tmp_path: Path) 
         await crowd[7].expect("session.snapshot")
         assert sum("session.snapshot" in widget.types() for widget in crowd) == 2
         await hang_up(agent, other, *crowd)
+
+
+async def test_an_actor_with_neither_trunk_nor_ledger_falls_silent(tmp_path: Path) -> None:
+    async with house(tmp_path, standbys=1) as running:
+        origin = await running.gateway("one")
+        agent = await agent_widget(origin, "eng")
+        await agent.request("session.start", mode="video")
+        await agent.expect("session.snapshot")
+        assert running.ledger is not None
+        await running.ledger.close()
+        # With a trunk the call goes on, however long the ledger is away.
+        await agent.request("media.publish", microphone=True, camera=True, screen=False)
+        assert not running.over.is_set()
+        await agent.close()
+        async with asyncio.timeout(WAIT_S):
+            await running.over.wait()
