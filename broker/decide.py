@@ -44,7 +44,7 @@ from broker.events import (
     SessionEnded,
 )
 from broker.evolve import replay
-from broker.rights import require_capability, require_open
+from broker.rights import BACKEND, require_capability, require_open
 from broker.state import SessionState
 from broker.words import (
     Capability,
@@ -189,10 +189,11 @@ def _consequences(state: SessionState, now_ms: int) -> tuple[AnyEvent, ...]:
 
 
 def _end(state: SessionState, command: End, now_ms: int) -> tuple[AnyEvent, ...]:
-    if command.by is None:
+    if command.by is None or command.by == BACKEND:
         return _closing(state, command.reason or EndReason.ENDED_BY_BACKEND, None, now_ms)
-    person = require_capability(state, command.by, Capability.END_FOR_ALL)
-    return _closing(state, _END_REASONS[person.role], command.by, now_ms)
+    require_capability(state, command.by, Capability.END_FOR_ALL)
+    role = state.participants[command.by].role
+    return _closing(state, _END_REASONS[role], command.by, now_ms)
 
 
 def _closing(

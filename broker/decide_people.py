@@ -184,12 +184,12 @@ def remove(state: SessionState, command: Remove, now_ms: int) -> Events:
 
 def grant(state: SessionState, command: Grant, now_ms: int) -> Events:
     """Set somebody's capabilities; nobody gives what they do not have."""
-    giver = require_capability(state, command.by, Capability.MODERATE)
+    may_give = require_capability(state, command.by, Capability.MODERATE)
     person = require_target(state, command.participant_id)
     if person.participant_id == state.owner_id and command.by != state.owner_id:
         raise Forbidden(ErrorCode.NOT_PERMITTED, "The owner's rights cannot be changed.")
     gained = command.capabilities - person.capabilities
-    if not gained <= giver.capabilities:
+    if not gained <= may_give:
         raise Forbidden(ErrorCode.NOT_PERMITTED, "You cannot give a right you do not have.")
     if command.capabilities == person.capabilities:
         return ()

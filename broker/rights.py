@@ -7,6 +7,9 @@ from broker.policy import Policy
 from broker.state import Participant, SessionState
 from broker.words import Attendance, Capability, Role, SessionPhase
 
+BACKEND = "backend"
+"""The id by which the brand's backend acts: nobody in the session, with every capability."""
+
 _SEND = frozenset({Capability.SEND_AUDIO, Capability.SEND_VIDEO, Capability.SEND_SCREEN})
 
 
@@ -41,13 +44,15 @@ def require_inside(state: SessionState, participant_id: str) -> Participant:
 
 
 def require_capability(
-    state: SessionState, participant_id: str, capability: Capability
-) -> Participant:
-    """Return a participant who takes part and may do this, or refuse."""
-    person = require_inside(state, participant_id)
-    if capability not in person.capabilities:
+    state: SessionState, actor_id: str, capability: Capability
+) -> frozenset[Capability]:
+    """Return everything that the backend, or a participant, may do; refuse who may not do this."""
+    if actor_id == BACKEND:
+        return frozenset(Capability)
+    capabilities = require_inside(state, actor_id).capabilities
+    if capability not in capabilities:
         raise Forbidden(ErrorCode.NOT_PERMITTED, f"You may not {_DEEDS[capability]}.")
-    return person
+    return capabilities
 
 
 def require_agent(state: SessionState, participant_id: str) -> Participant:

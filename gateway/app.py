@@ -21,6 +21,7 @@ from gateway.body_limit import BodyLimit
 from gateway.connect import Connect
 from gateway.directory import Directory
 from gateway.idempotency import Idempotency
+from gateway.live_api import live_router
 from gateway.metrics import Metrics
 from gateway.origins import HostCheck
 from gateway.pages import pages_router
@@ -90,6 +91,7 @@ def create_app(
     app.include_router(widget_router(room))
     app.include_router(token_router(room, idempotency, revocations))
     app.include_router(server_router(room, idempotency))
+    app.include_router(live_router(room, idempotency))
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> JSONResponse:

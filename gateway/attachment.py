@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
-from broker.messages.cluster import Location, TrunkReady
+from broker.messages.cluster import Location
 from gateway.directory import Directory
 from gateway.settings import Limits
-from gateway.trunks import Trunk
 
 logger = logging.getLogger(__name__)
 
@@ -26,18 +26,18 @@ GONE_FROM_HERE = frozenset(
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 1.0
 
-Try = Callable[[Location, int | None], Awaitable[tuple[Trunk, TrunkReady]]]
+Attached = TypeVar("Attached")
 
 
 async def attach(
-    try_at: Try,
+    try_at: Callable[[Location, int | None], Awaitable[Attached]],
     directory: Directory,
     limits: Limits,
     location: Location,
     *,
     last_seq: int | None,
     is_dead: bool = False,
-) -> tuple[Trunk, TrunkReady]:
+) -> Attached:
     """Dial the session where it is said to be, and where it has gone since, until attached.
 
     A place that is dead is reported to the ledger, which answers with the new one; an answer of

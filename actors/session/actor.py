@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pydantic import ValidationError
 
 from actors.link import LedgerLink, ListenedEnd, Listener
+from actors.session.backend import BackendCalls
 from actors.session.config import SessionConfig
 from actors.session.connection import Connection
 from actors.session.live import LiveSession, new_id
@@ -41,6 +42,7 @@ from broker.messages.cluster import (
     read,
 )
 from broker.policy import Policy
+from broker.rights import BACKEND
 from broker.trunk import Frame
 from broker.words import Attendance, Role, SessionPhase
 
@@ -251,6 +253,9 @@ class SessionActor:
 
     def _attach(self, trunk: ListenedEnd, hello: TrunkHello) -> None:
         session = self._require_session(hello)
+        if hello.backend:
+            self._attach_backend(session, trunk)
+            return
         connection = Connection(hello.connection_id, trunk, hello.surface, hello.visible)
 
         def ready(person: Person) -> None:
@@ -270,6 +275,14 @@ class SessionActor:
             ready(person)
         else:
             self._join_guest(session, hello, trunk, ready)
+
+    def _attach_backend(self, session: LiveSession, trunk: ListenedEnd) -> None:
+        """Take the backend's calls; nobody joins, and the roster does not show it."""
+        trunk.on_call = BackendCalls(session).on_call
+        trunk.on_lost = lambda end: self._forget_trunk(trunk)
+        self._trunks.add(trunk)
+        self._trunks_gone.clear()
+        trunk.accept(TrunkReady(participant_id=BACKEND, epoch=session.epoch).to_bytes())
 
     def _require_session(self, hello: TrunkHello) -> LiveSession:
         session = self._session
@@ -368,8 +381,11 @@ class SessionActor:
             self._requests.handle(person, connection, data)
 
     def _on_trunk_lost(self, trunk: ListenedEnd, person: Person, connection: Connection) -> None:
+        self._forget_trunk(trunk)
+        if self._session is not None:
+            self._session.disconnect(person, connection)
+
+    def _forget_trunk(self, trunk: ListenedEnd) -> None:
         self._trunks.discard(trunk)
         if not self._trunks:
             self._trunks_gone.set()
-        if self._session is not None:
-            self._session.disconnect(person, connection)

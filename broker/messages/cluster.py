@@ -6,12 +6,22 @@ are models sent one way. Versions N and N-1 read each other: readers here ignore
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from broker.messages.parts import EngagementIds
-from broker.words import EndReason, Mode, Reach, Role, SessionPhase, Surface
+from broker.words import (
+    Attendance,
+    Capability,
+    EndReason,
+    Mode,
+    PublishSource,
+    Reach,
+    Role,
+    SessionPhase,
+    Surface,
+)
 
 
 class Internal(BaseModel):
@@ -95,6 +105,9 @@ class TrunkHello(Internal):
     last_seq: int | None = None
     """What a returning connection has seen; `None`: send a snapshot."""
     engagement: EngagementIds | None = None
+    backend: bool = False
+    """The account's backend asks something: calls only, nobody joins. Only the principal's account
+    counts then; it names no agent, so that an older actor finds nobody and refuses."""
 
 
 class TrunkReady(Internal):
@@ -114,6 +127,95 @@ class TrunkClose(Internal):
     cannot answer it on a trunk that nobody reads any more."""
     to_waiting: bool = False
     """Keep the WebSocket: the connection goes back to waiting (or to an idle agent)."""
+
+
+class DeedEnd(Internal):
+    """End the session for everybody."""
+
+    deed: Literal["end"] = "end"
+
+
+class DeedInviteGuest(Internal):
+    """Make a guest link."""
+
+    deed: Literal["invite_guest"] = "invite_guest"
+    uses: int
+    expires_in_s: int
+
+
+class DeedRevokeGuest(Internal):
+    """Withdraw a guest link."""
+
+    deed: Literal["revoke_guest"] = "revoke_guest"
+    guest_invitation_id: str
+
+
+class DeedRemove(Internal):
+    """Remove somebody."""
+
+    deed: Literal["remove"] = "remove"
+    participant_id: str
+
+
+class DeedMute(Internal):
+    """Stop what somebody sends, once."""
+
+    deed: Literal["mute"] = "mute"
+    participant_id: str
+    sources: list[PublishSource]
+
+
+class DeedGrant(Internal):
+    """Set what somebody may do."""
+
+    deed: Literal["grant"] = "grant"
+    participant_id: str
+    capabilities: list[Capability]
+
+
+class DeedList(Internal):
+    """Say who is there; changes nothing."""
+
+    deed: Literal["list"] = "list"
+
+
+Deed = Annotated[
+    DeedEnd | DeedInviteGuest | DeedRevokeGuest | DeedRemove | DeedMute | DeedGrant | DeedList,
+    Field(discriminator="deed"),
+]
+
+
+class SessionCommand(Internal):
+    """The backend's request, on a trunk that is the backend's. Answered once it is durable."""
+
+    method: ClassVar[str] = "session.command"
+    session_id: str
+    deed: Deed
+
+
+class PresentParticipant(Internal):
+    """Somebody who takes part or waits in the lobby."""
+
+    participant_id: str
+    role: Role
+    name: str
+    attendance: Attendance
+    mode: Mode
+    owner: bool
+    verified: bool
+    capabilities: list[Capability]
+    microphone: bool
+    camera: bool
+    screen: bool
+
+
+class SessionCommandDone(Internal):
+    """What came of it; the fields that the deed has are set."""
+
+    guest_invitation_id: str | None = None
+    url: str | None = None
+    expires_in_ms: int | None = None
+    participants: list[PresentParticipant] = []
 
 
 class Location(Internal):

@@ -8,7 +8,7 @@ from pathlib import Path
 from gateway.openapi import describe
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
-ROW = re.compile(r"^\| `(GET|POST) (/\S+)` \| `(\w+)` \|", re.MULTILINE)
+ROW = re.compile(r"^\| `(GET|POST|PUT) (/\S+)` \| `(\w+)` \|", re.MULTILINE)
 
 
 def test_every_operation_is_in_the_document_and_no_other() -> None:

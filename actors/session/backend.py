@@ -1,0 +1,110 @@
+"""What the brand's backend asks of a live session: its calls become commands with its authority."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from functools import partial
+from typing import assert_never
+
+from pydantic import ValidationError
+
+from actors.link import Future
+from actors.session import views
+from actors.session.live import LiveSession, new_id
+from broker.commands import Command, End, Grant, InviteGuest, Mute, Remove, RevokeGuest
+from broker.errors import ErrorCode, Internal, Malformed, SwitchboardError
+from broker.link import LinkEnd, Reply
+from broker.messages.cluster import (
+    DeedEnd,
+    DeedGrant,
+    DeedInviteGuest,
+    DeedList,
+    DeedMute,
+    DeedRemove,
+    DeedRevokeGuest,
+    PresentParticipant,
+    SessionCommand,
+    SessionCommandDone,
+    read,
+)
+from broker.rights import BACKEND
+
+_LOG = logging.getLogger(__name__)
+
+
+class BackendCalls:
+    """Answers the calls of one backend trunk; each once its events are durable."""
+
+    def __init__(self, session: LiveSession) -> None:
+        self._session = session
+
+    def on_call(self, end: LinkEnd[Future], method: str, payload: bytes, reply: Reply) -> None:
+        """Handle one call; whatever is wrong with it stays with its caller."""
+        try:
+            if method != SessionCommand.method:
+                raise Malformed(ErrorCode.MALFORMED, "The backend asked for something unknown.")
+            self._do(read(SessionCommand, payload), reply)
+        except ValidationError:
+            reply.fault(Malformed(ErrorCode.MALFORMED, "The backend's call cannot be read."))
+        except SwitchboardError as refusal:
+            reply.fault(refusal)
+        except Exception:
+            _LOG.exception("backend call failed", extra={"session": self._session.session_id})
+            reply.fault(Internal(ErrorCode.INTERNAL, "Something went wrong on our side."))
+
+    def _do(self, asked: SessionCommand, reply: Reply) -> None:
+        match asked.deed:
+            case DeedList():
+                reply.done(SessionCommandDone(participants=self._present()).to_bytes())
+            case DeedInviteGuest() as deed:
+                self._invite_guest(deed, reply)
+            case DeedEnd():
+                self._command(End(BACKEND), reply, widens=False)
+            case DeedRevokeGuest() as deed:
+                self._command(RevokeGuest(BACKEND, deed.guest_invitation_id), reply, widens=False)
+            case DeedRemove() as deed:
+                self._command(Remove(BACKEND, deed.participant_id), reply, widens=False)
+            case DeedMute() as deed:
+                mute = Mute(BACKEND, deed.participant_id, tuple(deed.sources))
+                self._command(mute, reply, widens=False)
+            case DeedGrant() as deed:
+                grant = Grant(BACKEND, deed.participant_id, frozenset(deed.capabilities))
+                self._command(grant, reply, widens=True)
+            case _:
+                assert_never(asked.deed)
+
+    def _invite_guest(self, deed: DeedInviteGuest, reply: Reply) -> None:
+        code = secrets.token_urlsafe(18)
+        invite = InviteGuest(
+            by=BACKEND,
+            guest_invitation_id=new_id(),
+            code_hash=hashlib.sha256(code.encode()).hexdigest(),
+            uses=deed.uses,
+            expires_in_ms=deed.expires_in_s * 1000,
+        )
+        done = SessionCommandDone(
+            guest_invitation_id=invite.guest_invitation_id,
+            url=f"{self._session.config.public_url}/join#{code}",
+            expires_in_ms=invite.expires_in_ms,
+        )
+        self._command(invite, reply, widens=True, done=done)
+
+    def _command(
+        self,
+        command: Command,
+        reply: Reply,
+        *,
+        widens: bool,
+        done: SessionCommandDone | None = None,
+    ) -> None:
+        body = (done or SessionCommandDone()).to_bytes()
+        self._session.do(command, widens=widens, reply=partial(reply.done, body))
+
+    def _present(self) -> list[PresentParticipant]:
+        session = self._session
+        return [
+            PresentParticipant.model_validate(entry.model_dump())
+            for entry in views.roster(session.durable, session.people)
+        ]

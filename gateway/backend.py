@@ -1,0 +1,90 @@
+"""Carry one request of a brand's backend to the session's actor, and its answer back."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from broker.errors import ErrorCode, Gone, NotFound, Unavailable
+from broker.messages.cluster import (
+    Location,
+    Principal,
+    RecordGet,
+    SessionCommand,
+    SessionCommandDone,
+    TrunkHello,
+    read,
+)
+from broker.words import Role, Surface
+from gateway.attachment import attach
+from gateway.dial import End, dial
+from gateway.switchroom import Switchroom
+
+
+async def command_session(
+    room: Switchroom, account_id: str, asked: SessionCommand
+) -> SessionCommandDone:
+    """Find the session, ask it, and hang up.
+
+    Raises:
+        NotFound: no such session of this account.
+        Gone: it has ended.
+        Unavailable: the session cannot be reached, or was lost before it answered.
+        SwitchboardError: the session's refusal.
+    """
+    limits = room.settings.limits
+
+    async def try_at(location: Location, last_seq: int | None) -> End:
+        hello = _hello(room.settings.gateway_id, account_id, location)
+        end, _ = await dial(
+            location.host,
+            location.port,
+            room.trunk_key,
+            hello.to_bytes(),
+            timeout_s=limits.dial_timeout_s,
+            prepare=lambda end: None,
+        )
+        return end
+
+    location = await _locate(room, account_id, asked.session_id)
+    end = await attach(try_at, room.directory, limits, location, last_seq=None)
+    lost = Unavailable(
+        ErrorCode.SESSION_AWAY, "The session did not answer; it may have done what was asked."
+    )
+    try:
+        async with asyncio.timeout(limits.call_timeout_s):
+            answer = await end.call(SessionCommand.method, asked.to_bytes())
+    except TimeoutError:
+        raise lost from None
+    except Unavailable as error:
+        if end.link.closed:
+            raise lost from error
+        raise
+    finally:
+        end.close()
+    return read(SessionCommandDone, answer)
+
+
+async def _locate(room: Switchroom, account_id: str, session_id: str) -> Location:
+    """Another account's session answers as an unknown one, also when it has ended."""
+    try:
+        location = await room.directory.locate(session_id)
+    except Gone:
+        await room.directory.get_record(RecordGet(session_id=session_id, account_id=account_id))
+        raise
+    if location.account_id != account_id:
+        raise NotFound(ErrorCode.UNKNOWN_SESSION, "There is no such session.")
+    return location
+
+
+def _hello(gateway_id: str, account_id: str, location: Location) -> TrunkHello:
+    return TrunkHello(
+        session_id=location.session_id,
+        epoch=location.epoch,
+        connection_id=secrets.token_urlsafe(12),
+        gateway_id=gateway_id,
+        principal=Principal(role=Role.SUPERVISOR, account_id=account_id),
+        surface=Surface.AGENT_FRAME,
+        visible=False,
+        backend=True,
+    )

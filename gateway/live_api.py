@@ -1,0 +1,171 @@
+"""The server API's deeds on live sessions: `/v1`, by API key, for a brand's backend."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from broker.messages.cluster import (
+    Deed,
+    DeedEnd,
+    DeedGrant,
+    DeedInviteGuest,
+    DeedList,
+    DeedMute,
+    DeedRemove,
+    DeedRevokeGuest,
+    PresentParticipant,
+    SessionCommand,
+    SessionCommandDone,
+)
+from broker.messages.parts import Id
+from broker.words import Capability, PublishSource
+from gateway.api_keys import Caller
+from gateway.backend import command_session
+from gateway.idempotency import Idempotency, IdempotencyKey
+from gateway.problems import PROBLEMS
+from gateway.switchroom import Switchroom
+from gateway.widget_api import Body
+
+
+class GuestLinkRequest(Body):
+    """How often and how long a guest link may be used."""
+
+    uses: Annotated[int, Field(ge=1, le=8)] = 1
+    expires_in_s: Annotated[int, Field(ge=60, le=86_400)] = 3_600
+
+
+class GuestLinkMade(BaseModel):
+    """A guest link. The address holds its secret and is not shown again."""
+
+    guest_invitation_id: str
+    url: str
+    expires_in_ms: int
+
+
+class MuteRequest(Body):
+    """What to stop."""
+
+    sources: Annotated[list[PublishSource], Field(min_length=1, max_length=3)]
+
+
+class CapabilitiesRequest(Body):
+    """Everything somebody may do from now on; what is missing is withdrawn."""
+
+    capabilities: Annotated[list[Capability], Field(max_length=16)]
+
+
+class ParticipantList(BaseModel):
+    """Who takes part in a session or waits in its lobby, in the order they came."""
+
+    participants: list[PresentParticipant]
+
+
+def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
+    """Let the caller act on the live sessions of its account."""
+    router = APIRouter(prefix="/v1/sessions/{session_id}", responses=PROBLEMS)
+
+    async def once(
+        account: Caller, operation: str, key: str | None, session_id: str, deed: Deed
+    ) -> SessionCommandDone:
+        asked = SessionCommand(session_id=session_id, deed=deed)
+        return await idempotency.once(
+            account.account_id,
+            operation,
+            key,
+            asked,
+            lambda: command_session(room, account.account_id, asked),
+        )
+
+    @router.post("/end", operation_id="endSession", tags=["sessions"], status_code=204)
+    async def end_session(
+        session_id: Id, account: Caller, idempotency_key: IdempotencyKey = None
+    ) -> None:
+        """End a live session for everybody."""
+        await once(account, "endSession", idempotency_key, session_id, DeedEnd())
+
+    @router.post("/guests", operation_id="inviteGuest", tags=["guests"], status_code=201)
+    async def invite_guest(
+        session_id: Id,
+        account: Caller,
+        body: GuestLinkRequest,
+        idempotency_key: IdempotencyKey = None,
+    ) -> GuestLinkMade:
+        """Make a guest link. Answers `too_many_links` (429) at the policy's limit."""
+        deed = DeedInviteGuest(uses=body.uses, expires_in_s=body.expires_in_s)
+        done = await once(account, "inviteGuest", idempotency_key, session_id, deed)
+        return GuestLinkMade.model_validate(done.model_dump())
+
+    @router.post(
+        "/guests/{guest_invitation_id}/revoke",
+        operation_id="revokeGuest",
+        tags=["guests"],
+        status_code=204,
+    )
+    async def revoke_guest(
+        session_id: Id,
+        guest_invitation_id: Id,
+        account: Caller,
+        idempotency_key: IdempotencyKey = None,
+    ) -> None:
+        """Withdraw a guest link; who came by it stays."""
+        deed = DeedRevokeGuest(guest_invitation_id=guest_invitation_id)
+        await once(account, "revokeGuest", idempotency_key, session_id, deed)
+
+    @router.get("/participants", operation_id="listParticipants", tags=["participants"])
+    async def list_participants(session_id: Id, account: Caller) -> ParticipantList:
+        """List who is in a live session or waits in its lobby."""
+        asked = SessionCommand(session_id=session_id, deed=DeedList())
+        done = await command_session(room, account.account_id, asked)
+        return ParticipantList(participants=done.participants)
+
+    @router.post(
+        "/participants/{participant_id}/mute",
+        operation_id="muteParticipant",
+        tags=["participants"],
+        status_code=204,
+    )
+    async def mute(
+        session_id: Id,
+        participant_id: Id,
+        account: Caller,
+        body: MuteRequest,
+        idempotency_key: IdempotencyKey = None,
+    ) -> None:
+        """Stop what somebody sends, once; they may start again."""
+        deed = DeedMute(participant_id=participant_id, sources=body.sources)
+        await once(account, "muteParticipant", idempotency_key, session_id, deed)
+
+    @router.post(
+        "/participants/{participant_id}/remove",
+        operation_id="removeParticipant",
+        tags=["participants"],
+        status_code=204,
+    )
+    async def remove(
+        session_id: Id,
+        participant_id: Id,
+        account: Caller,
+        idempotency_key: IdempotencyKey = None,
+    ) -> None:
+        """Remove somebody from the session; not its owner."""
+        deed = DeedRemove(participant_id=participant_id)
+        await once(account, "removeParticipant", idempotency_key, session_id, deed)
+
+    @router.put(
+        "/participants/{participant_id}/capabilities",
+        operation_id="setCapabilities",
+        tags=["participants"],
+        status_code=204,
+    )
+    async def set_capabilities(
+        session_id: Id, participant_id: Id, account: Caller, body: CapabilitiesRequest
+    ) -> None:
+        """Set what somebody may do; not the owner."""
+        deed = DeedGrant(participant_id=participant_id, capabilities=body.capabilities)
+        asked = SessionCommand(session_id=session_id, deed=deed)
+        await command_session(room, account.account_id, asked)
+
+    return router

@@ -1,0 +1,129 @@
+"""The server API on live sessions: found, asked once, and refused as the actor refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from broker.errors import ErrorCode, Forbidden, Gone, SwitchboardError
+from broker.link import LinkEnd, ListeningEnd, Reply
+from broker.messages.cluster import (
+    SessionCommand,
+    SessionCommandDone,
+    TrunkHello,
+    TrunkReady,
+    read,
+)
+from tests.gateway.conftest import API_KEY, KEY, World
+from tests.gateway.fakes import FakeSession
+
+Future = asyncio.Future[bytes]
+
+
+class BackendSession(FakeSession):
+    """A session actor that takes the backend's calls. Hangs up instead when `silent`."""
+
+    def __init__(self) -> None:
+        super().__init__(KEY, "s-1")
+        self.asked: list[SessionCommand] = []
+        self.fault: SwitchboardError | None = None
+        self.silent = False
+
+    def on_hello(self, end: ListeningEnd[Future], hello: bytes) -> None:
+        said = read(TrunkHello, hello)
+        assert said.backend
+        assert said.principal.agent_id is None
+        self.seen.append(said)
+        end.on_call = self._on_call
+        end.accept(TrunkReady(participant_id="backend", epoch=said.epoch).to_bytes())
+
+    def _on_call(self, end: LinkEnd[Future], method: str, payload: bytes, reply: Reply) -> None:
+        self.asked.append(read(SessionCommand, payload))
+        if self.silent:
+            end.link.abort()
+        elif self.fault is not None:
+            reply.fault(self.fault)
+        else:
+            done = SessionCommandDone(guest_invitation_id="g", url="u", expires_in_ms=1)
+            reply.done(done.to_bytes())
+
+
+@pytest.fixture
+async def session(world: World) -> BackendSession:
+    made = BackendSession()
+    await made.start()
+    world.sessions.append(made)
+    world.ledger.attach(made)
+    return made
+
+
+@pytest.fixture
+async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    async with world.http() as client:
+        client.headers["Authorization"] = f"Bearer {API_KEY}"
+        yield client
+
+
+async def test_a_deed_is_done_once_for_a_key_and_the_trunk_is_closed(
+    api: httpx.AsyncClient, session: BackendSession
+) -> None:
+    headers = {"Idempotency-Key": "one"}
+    first = await api.post("/v1/sessions/s-1/guests", json={}, headers=headers)
+    again = await api.post("/v1/sessions/s-1/guests", json={}, headers=headers)
+    assert (first.status_code, first.json()) == (201, again.json())
+    assert len(session.asked) == 1
+    other = await api.post("/v1/sessions/s-2/guests", json={}, headers=headers)
+    assert other.status_code == 400
+    await session.signal.until(lambda: not session.ends)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "deed"),
+    [
+        ("POST", "end", None, "end"),
+        ("POST", "guests/g/revoke", None, "revoke_guest"),
+        ("POST", "participants/p/mute", {"sources": ["camera"]}, "mute"),
+        ("POST", "participants/p/remove", None, "remove"),
+        ("PUT", "participants/p/capabilities", {"capabilities": []}, "grant"),
+    ],
+)
+async def test_each_deed_and_its_refusal(
+    api: httpx.AsyncClient,
+    session: BackendSession,
+    method: str,
+    path: str,
+    body: dict[str, list[str]] | None,
+    deed: str,
+) -> None:
+    place = f"/v1/sessions/s-1/{path}"
+    assert (await api.request(method, place, json=body)).status_code == 204
+    assert session.asked[-1].deed.deed == deed
+    session.fault = Forbidden(ErrorCode.NOT_PERMITTED, "No.")
+    refused = await api.request(method, place, json=body)
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_permitted")
+    assert refused.headers["content-type"] == "application/problem+json"
+
+
+async def test_another_accounts_session_is_unknown(
+    api: httpx.AsyncClient, world: World, session: BackendSession
+) -> None:
+    session.account_id = "other"
+    world.ledger.attach(session)
+    answers = [await api.post(f"/v1/sessions/{each}/end") for each in ("s-1", "s-none")]
+    world.ledger.faults["session.locate"] = Gone(ErrorCode.SESSION_ENDED, "It has ended.")
+    answers.append(await api.post("/v1/sessions/s-1/end"))
+    assert len({answer.text for answer in answers}) == 1
+    assert answers[0].json()["code"] == "unknown_session"
+    assert session.asked == []
+
+
+async def test_a_session_lost_before_it_answers_is_away(
+    api: httpx.AsyncClient, session: BackendSession
+) -> None:
+    session.silent = True
+    answer = await api.post("/v1/sessions/s-1/end")
+    assert (answer.status_code, answer.json()["code"]) == (503, "session_away")
+    assert len(session.asked) == 1
