@@ -23,6 +23,9 @@ ONLY_CAMERA = """(error) => {
   };
 }"""
 
+NOT_LAID_OUT = "ResizeObserver.prototype.observe = () => {};"
+"""A page behind another window gets no layout, so that its observers stay silent."""
+
 
 @pytest.fixture
 async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
@@ -31,9 +34,10 @@ async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
     await browser.close()
 
 
-async def arrive(demo: Demo, browser: Browser, choices: str = "") -> People:
+async def arrive(demo: Demo, browser: Browser, choices: str = "", script: str = "") -> People:
     context = await browser.new_context(viewport={"width": 1400, "height": 820})
     context.set_default_timeout(15_000)
+    await context.add_init_script(script)
     people = People(demo, context)
     await people.open(choices)
     return people
@@ -83,7 +87,7 @@ async def test_an_agent_without_devices_is_told_why(
 async def test_frames_without_allow_offer_an_own_window_on_the_agents_side(
     demo: Demo, browser: Browser
 ) -> None:
-    people = await arrive(demo, browser, "allow=0")
+    people = await arrive(demo, browser, "allow=0", NOT_LAID_OUT)
     await expect(people.agent.get_by_text("does not let it use camera")).to_be_visible()
     await shoot(people.page, "blocked-1-agent")
     async with people.context.expect_page() as opening:

@@ -27,6 +27,8 @@ export class Stage {
   #measured = '';
   #sizes = new ResizeObserver(() => this.#reportSizes());
   #sizeTimer = 0;
+  /** Which tiles show somebody. */
+  #occupied = '';
   root;
 
   /** @param {SessionClient} client */
@@ -59,7 +61,13 @@ export class Stage {
     }
     this.#updateSelf(session);
     this.#arrange(session);
-    if (this.#measured === '') this.#reportSizes();
+    const occupied = this.#shown().map(({ kind, index }) => `${kind}${index}`).join();
+    if (this.#measured === '' || occupied !== this.#occupied) this.#reportSizes();
+    this.#occupied = occupied;
+  }
+
+  #shown() {
+    return [...this.#seats, ...this.#screens].filter((tile) => !tile.root.hidden);
   }
 
   /** @param {SessionState} session */
@@ -144,21 +152,25 @@ export class Stage {
     this.#list.style.setProperty('--strip', String(Math.max(1, shown.length + (screen ? 1 : 0))));
   }
 
-  /** Tell the relay how large each picture is, so that it sends no more than that. */
+  /**
+   * Tell the relay how large each picture is, so that it sends no more than that. Empty tiles are
+   * left out: a size of nothing would pause whoever comes, until the next layout, and a page behind
+   * another is not laid out at all.
+   */
   #reportSizes() {
     clearTimeout(this.#sizeTimer);
     this.#sizeTimer = Number(
       setTimeout(() => {
         if (!this.#client.peer?.answered) return;
         const scale = globalThis.devicePixelRatio || 1;
-        const slots = [...this.#seats, ...this.#screens].map(({ kind, index, root }) => ({
+        const slots = this.#shown().map(({ kind, index, root }) => ({
           kind,
           index,
           width: Math.min(16_384, Math.round(root.clientWidth * scale)),
           height: Math.min(16_384, Math.round(root.clientHeight * scale)),
         }));
         const text = JSON.stringify(slots);
-        if (text === this.#measured) return;
+        if (slots.length === 0 || text === this.#measured) return;
         this.#measured = text;
         this.#client.view(slots);
       }, 250),
