@@ -29,9 +29,16 @@ _BACKOFF = 0.85
 _LOSS_HIGH, _LOSS_LOW = 0.10, 0.02
 _GROWTH = 1.35
 """Per second."""
+_GROWTH_WITH_LOSS = 1.12
+"""Per second, while loss is moderate and no queue grows: then it is the line's own, as on radio.
+Holding instead (draft §6) would leave such a line for ever where an earlier queue put it."""
+_USED = 0.7
+"""The share of the estimate that must arrive for it to rise."""
 _FORGET = 2.0
 """Seconds without feedback after which the other sources of an estimate count."""
-_RATE_WINDOW = 0.5
+_RATE_WINDOW = 0.3
+_CALM = 3.0
+"""Seconds after a cut without probing: every probe that fails costs the voice a few packets."""
 
 LEAST = 50_000
 MOST = 20_000_000
@@ -48,6 +55,7 @@ class Estimate:
         "_delays",
         "_group",
         "_growing_since",
+        "_last_cut",
         "_last_feedback",
         "_last_rise",
         "_lost",
@@ -95,6 +103,7 @@ class Estimate:
         self._lost: deque[tuple[float, int, int]] = deque(maxlen=256)
         self._last_feedback: float | None = None
         self._last_rise = 0.0
+        self._last_cut = -1e9
 
     def sent(self, number: int, octets: int, now: float) -> None:
         """Note that a packet left under this transport-wide number."""
@@ -206,17 +215,20 @@ class Estimate:
             target = _BACKOFF * self.received_rate
             if target < self.bitrate:
                 self._set(target)
-            self._last_rise = now
+            self._last_rise = self._last_cut = now
             self.overusing = False
             self._growing_since = None
             self._delays.clear()
             self._seen = 0
         elif self.loss > _LOSS_HIGH:
             if elapsed >= 0.3:
-                self._set(self.bitrate * (1 - 0.5 * self.loss))
-                self._last_rise = now
-        elif self.loss < _LOSS_LOW and self.received_rate > 0.7 * self.bitrate:
-            self._set(self.bitrate * _GROWTH**elapsed)
+                # The window still counts what was lost before the last cut; what arrives is proof.
+                lowered = self.bitrate * (1 - 0.5 * self.loss)
+                self._set(min(self.bitrate, max(lowered, _BACKOFF * self.received_rate)))
+                self._last_rise = self._last_cut = now
+        elif self._growing_since is None and self.received_rate > _USED * self.bitrate:
+            growth = _GROWTH if self.loss < _LOSS_LOW else _GROWTH_WITH_LOSS
+            self._set(self.bitrate * growth**elapsed)
             self._last_rise = now
         else:
             self._last_rise = now
@@ -235,9 +247,15 @@ class Estimate:
         if self._last_feedback is None or now - self._last_feedback > _FORGET:
             self._set(bitrate)
 
-    def proved(self, now: float) -> bool:
-        """Whether transport feedback came lately, so that probing can be judged."""
-        return self._last_feedback is not None and now - self._last_feedback < _FORGET
+    def may_probe(self, now: float) -> bool:
+        """Whether sending more than needed can be judged, and does no harm at present."""
+        return (
+            self._last_feedback is not None
+            and now - self._last_feedback < _FORGET
+            and self._growing_since is None
+            and self.loss < _LOSS_HIGH
+            and now - self._last_cut >= _CALM
+        )
 
     def _set(self, bitrate: float) -> None:
         self.bitrate = min(MOST, max(LEAST, bitrate))

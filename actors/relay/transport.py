@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 _FIRST_ESTIMATE = 2_500_000
 """Bits per second assumed of a subscriber before it has reported anything."""
 _PROBE_LIMIT = 1.15
-_PROBING_LOSS = 0.05
 _MOST_PROBES = 20
 """Packets in one tick."""
 _REPAIR_SHARE = 0.2
@@ -370,7 +369,7 @@ class Transport:
         self._ticked = now
         sent = self.octets_sent - self._octets_ticked
         estimate = self.estimate
-        if self.starved and estimate.proved(now) and estimate.loss < _PROBING_LOSS:
+        if self.starved and estimate.may_probe(now):
             room = _PROBE_LIMIT * estimate.bitrate / 8 * elapsed - sent
             slots = [slot for slot in self.all_slots() if slot.video and slot.layer is not None]
             back = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import time
 from collections.abc import Mapping
 
 from actors.relay import PublishSource
@@ -45,7 +44,8 @@ class Camera:
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        started = time.time()
+        loop = asyncio.get_running_loop()
+        started = due = loop.time()
         frame = 0
         while True:
             for rid in sorted(self.sending):
@@ -59,7 +59,9 @@ class Camera:
             if frame % 10 == 0:
                 self._report(started + frame / 30)
             frame += 1
-            await asyncio.sleep(self._interval)
+            # By the clock and not by pauses, so that work does not slow the camera down.
+            due += self._interval
+            await asyncio.sleep(max(0.0, due - loop.time()))
 
     def _report(self, moment: float) -> None:
         for rid in RIDS:

@@ -12,7 +12,6 @@ import random
 import secrets
 import socket
 import struct
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -519,15 +518,17 @@ class CraftedClient(asyncio.DatagramProtocol):
         mid = packet.extensions.mid or ""
         number = packet.extensions.transport_sequence_number
         if self.arrivals is not None and number is not None:
-            self.arrivals.arrived(number, time.monotonic())
-        self.heard.append(Heard(packet, mid, time.monotonic()))
+            self.arrivals.arrived(number, asyncio.get_running_loop().time())
+        self.heard.append(Heard(packet, mid, asyncio.get_running_loop().time()))
 
     def _rtcp_received(self, data: bytes) -> None:
         self.raw_feedback.append(data)
         for packet in _readable(data):
             self.reports.append(packet)
             if isinstance(packet, RtcpPsfbPacket) and packet.fmt == 1:
-                self.key_frame_requests.append((packet.media_ssrc, time.monotonic()))
+                self.key_frame_requests.append(
+                    (packet.media_ssrc, asyncio.get_running_loop().time())
+                )
                 if self.on_key_frame_request is not None:
                     self.on_key_frame_request(packet.media_ssrc)
 

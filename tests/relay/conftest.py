@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
@@ -17,9 +18,14 @@ from .recording import RecordingListener
 class Call:
     """One relay with its listener, and whoever has joined."""
 
-    def __init__(self, config: RelayConfig | None = None) -> None:
+    def __init__(
+        self,
+        config: RelayConfig | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.listener = RecordingListener()
-        self.relay = Relay(config or RelayConfig(), self.listener)
+        self.relay = Relay(config or RelayConfig(), self.listener, clock=clock)
         self.clients: list[CraftedClient] = []
 
     async def join(

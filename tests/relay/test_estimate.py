@@ -32,6 +32,17 @@ class Link:
         return self._free + self.delay
 
 
+class Policer(Link):
+    """A line that drops what exceeds its rate within 50 ms and queues nothing."""
+
+    def send(self, octets: int, now: float) -> float | None:
+        self._free = max(self._free, now - 0.05) + octets * 8 / self.bitrate
+        if self._free > now:
+            self._free -= octets * 8 / self.bitrate
+            return None
+        return now + self.delay
+
+
 def run(
     estimate: Estimate, link: Link, seconds: float, *, start: float = 0.0, use: float = 1.0
 ) -> None:
@@ -86,6 +97,25 @@ def test_random_loss_of_five_percent_does_not_starve() -> None:
     estimate = Estimate(1_000_000)
     run(estimate, Link(5_000_000, loss=0.05), 10.0)
     assert estimate.bitrate > 600_000
+
+
+def test_random_loss_on_a_narrow_line_leaves_what_the_line_carries() -> None:
+    estimate = Estimate(2_500_000)
+    link = Link(500_000, loss=0.05)
+    run(estimate, link, 10.0)
+    found = []
+    for second in range(10, 30):
+        run(estimate, link, 1.0, start=float(second))
+        found.append(estimate.bitrate)
+    assert 300_000 < sum(found) / len(found) < 500_000
+
+
+def test_loss_without_a_queue_never_lets_it_rise_above_what_arrives() -> None:
+    """A policer drops what is too much and delays nothing: a tenth of loss is where it ends."""
+    estimate = Estimate(1_000_000)
+    link = Policer(500_000)
+    run(estimate, link, 20.0)
+    assert 350_000 < estimate.bitrate < 700_000
 
 
 def test_heavy_loss_lowers_it() -> None:
