@@ -11,7 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from actors.link import Chores, LedgerLink, LinkTiming
+from actors.chores import Chores
+from actors.ledger_link import LedgerLink, LinkTiming
 from broker.messages import cluster
 
 _log = logging.getLogger(__name__)

@@ -2,5 +2,5 @@
 
 Owns every socket a widget or a brand's backend may reach. Knows the ledger and the session actors
 only by the links of `broker.link`; never imports `actors` or Ray (`gateway.compose`, the command's
-composition root, is the one module that does).
+composition root, is the one package that does).
 """

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from actors.keeper.delivery import Deliverer, DeliveryPolicy, Endpoint
 from actors.keeper.target import Resolver, system_resolver
 from actors.ledger import keeping
-from actors.link import LedgerLink, LinkTiming
+from actors.ledger_link import LedgerLink, LinkTiming
 from broker.errors import SwitchboardError
 from broker.messages.cluster import Done, LinkHello
 

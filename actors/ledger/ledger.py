@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from actors.chores import Chores
 from actors.ledger import keeping
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
@@ -20,7 +21,8 @@ from actors.ledger.presence import Presence
 from actors.ledger.records import Records
 from actors.ledger.sessions import Sessions
 from actors.ledger.writer import Writer
-from actors.link import Chores, End, ListenedEnd, Listener, answer
+from actors.link import End, ListenedEnd, answer
+from actors.listener import Listener
 from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unavailable
 from broker.link import Reply
 from broker.messages import cluster

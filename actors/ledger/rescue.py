@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
+from actors.chores import Chores
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
 from actors.ledger.live import Directory, Live
@@ -18,7 +19,7 @@ from actors.ledger.rows import Ending, Grant, Settle, load_journal
 from actors.ledger.standbys import RESCUE, Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
-from actors.link import Chores, call
+from actors.link import call
 from broker.errors import SwitchboardError
 from broker.messages.cluster import Journalled, SessionCommitted, SessionContinue
 from broker.trunk import MAX_FRAME_BYTES

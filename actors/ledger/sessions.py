@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
+from actors.chores import Chores
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
 from actors.ledger.journal import Append
@@ -25,7 +26,7 @@ from actors.ledger.schema import guest_links
 from actors.ledger.standbys import OPENING, Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
-from actors.link import Chores, End, call
+from actors.link import End, call
 from broker.errors import ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
 from broker.messages import cluster
 from broker.words import EndReason, SessionPhase

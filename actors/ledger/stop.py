@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from actors.chores import Chores
 from actors.ledger.standbys import Actor
-from actors.link import Chores, call
+from actors.link import call
 from broker.errors import SwitchboardError
 from broker.messages.cluster import Done, Internal
 

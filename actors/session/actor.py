@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 
 from pydantic import ValidationError
 
-from actors.link import LedgerLink, ListenedEnd, Listener
+from actors.ledger_link import LedgerLink
+from actors.link import ListenedEnd
+from actors.listener import Listener
 from actors.session.backend import BackendCalls
 from actors.session.config import SessionConfig
 from actors.session.connection import Connection

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from actors.ledger import Ledger, LedgerPolicy
-from actors.link import DialledEnd, LedgerLink, LinkTiming, Listener, dial
+from actors.ledger_link import LedgerLink, LinkTiming
+from actors.link import DialledEnd, dial
+from actors.listener import Listener
 from broker.messages import cluster
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role, Surface

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from actors.ledger import keeping
 from actors.ledger.database import Database
 from actors.ledger.schema import metadata
-from actors.link import LedgerLink
+from actors.ledger_link import LedgerLink
 from broker.errors import SwitchboardError
 from broker.messages import cluster
 from broker.messages.parts import EngagementIds

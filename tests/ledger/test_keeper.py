@@ -9,7 +9,7 @@ import pytest
 
 from actors.keeper import DeliveryPolicy, Endpoint, Keeper, KeeperPolicy
 from actors.ledger import keeping
-from actors.link import LedgerLink
+from actors.ledger_link import LedgerLink
 from broker.errors import Conflict, NotFound, SwitchboardError
 from broker.messages import cluster
 from broker.words import EndReason, SessionPhase

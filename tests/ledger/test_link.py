@@ -10,17 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from actors.link import (
-    Chores,
-    DialledEnd,
-    LedgerLink,
-    LinkTiming,
-    ListenedEnd,
-    Listener,
-    answer,
-    call,
-    dial,
-)
+from actors.chores import Chores
+from actors.ledger_link import LedgerLink, LinkTiming
+from actors.link import DialledEnd, ListenedEnd, answer, call, dial
+from actors.listener import Listener
 from broker.errors import Conflict, ErrorCode, Internal, SwitchboardError, Unavailable
 from broker.messages import cluster
 from tests.ledger.fakes import HOST, KEY, TIMING, Home, until

@@ -1,0 +1,106 @@
+"""The listening side: a port that takes links from whoever proves the key."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Any, cast
+
+from actors.link import Future, ListenedEnd, promise
+from broker.link import ListeningEnd
+from broker.trunk import NONCE_BYTES
+
+
+class _Refusing(asyncio.Protocol):
+    """Takes the connections above the bound, and drops them."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).abort()
+
+
+class Listener:
+    """Takes links on one port. `close()` ends the port and every link that came through it.
+
+    A link has `handshake_s` to prove the key; at most `max_unproven` may be at it, further ones
+    are dropped at once, so that strangers cannot use up descriptors.
+    """
+
+    def __init__(
+        self,
+        key: bytes,
+        on_hello: Callable[[ListenedEnd, bytes], None],
+        *,
+        handshake_s: float = 2.0,
+        max_unproven: int = 256,
+        max_links: int = 50_000,
+    ) -> None:
+        self._key = key
+        self._on_hello = on_hello
+        self._handshake_s = handshake_s
+        self._max_unproven = max_unproven
+        self._max_links = max_links
+        self._unproven: dict[ListenedEnd, asyncio.TimerHandle] = {}
+        self._proven: set[ListenedEnd] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port, which the system chooses for 0."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._make, host, port, backlog=1024)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and drop all links; harmless when closed."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        for end in [*self._unproven, *self._proven]:
+            end.link.abort()
+        await server.wait_closed()
+
+    def _make(self) -> asyncio.Protocol:
+        if (
+            len(self._unproven) >= self._max_unproven
+            or len(self._unproven) + len(self._proven) >= self._max_links
+        ):
+            return _Refusing()
+        end: ListenedEnd = _TrackedEnd(
+            self._key, secrets.token_bytes(NONCE_BYTES), self._greet, promise, self._forget
+        )
+        loop = asyncio.get_running_loop()
+        self._unproven[end] = loop.call_later(self._handshake_s, end.link.abort)
+        return cast(asyncio.Protocol, end.link)
+
+    def _greet(self, end: ListenedEnd, hello: bytes) -> None:
+        timer = self._unproven.pop(end, None)
+        if timer is not None:
+            timer.cancel()
+        self._proven.add(end)
+        self._on_hello(end, hello)
+
+    def _forget(self, end: ListenedEnd) -> None:
+        timer = self._unproven.pop(end, None)
+        if timer is not None:
+            timer.cancel()
+        self._proven.discard(end)
+
+
+class _TrackedEnd(ListeningEnd[Future]):
+    """A listening end whose listener hears of its loss whatever `on_lost` its owner sets."""
+
+    def __init__(
+        self,
+        key: bytes,
+        nonce: bytes,
+        on_hello: Callable[[ListenedEnd, bytes], None],
+        make_promise: Callable[[], Future],
+        forget: Callable[[ListenedEnd], None],
+    ) -> None:
+        super().__init__(key, nonce, on_hello, make_promise)
+        self._forget = forget
+
+    def _on_link_lost(self, link: Any) -> None:
+        self._forget(self)
+        super()._on_link_lost(link)

@@ -1,0 +1,52 @@
+"""The composition root: the one package that imports both sides and wraps them in Ray.
+
+Owns how a deployment is put together: which class lives in which actor, under which name and
+options. Knows no meaning: what a session, a ledger or a widget does stands elsewhere. Actors read
+the deployment's secret from a file only its owner can read.
+"""
+
+from gateway.compose.cluster import (
+    Cluster,
+    end_cluster,
+    find_actors,
+    running_level,
+    start_cluster,
+    stop_cluster,
+)
+from gateway.compose.database import ask_database
+from gateway.compose.node import node_name
+from gateway.compose.options import (
+    ACTOR_START_S,
+    KEEPER_NAME,
+    LEDGER_NAME,
+    MEDIA_SLOT,
+    NAMESPACE,
+    POOL_NAME,
+    SESSION_PREFIX,
+)
+from gateway.compose.ray_runtime import count_nodes, join_ray, private_ray, stop_ray
+from gateway.compose.settings import ClusterSettings, read_secret
+
+__all__ = [
+    "ACTOR_START_S",
+    "KEEPER_NAME",
+    "LEDGER_NAME",
+    "MEDIA_SLOT",
+    "NAMESPACE",
+    "POOL_NAME",
+    "SESSION_PREFIX",
+    "Cluster",
+    "ClusterSettings",
+    "ask_database",
+    "count_nodes",
+    "end_cluster",
+    "find_actors",
+    "join_ray",
+    "node_name",
+    "private_ray",
+    "read_secret",
+    "running_level",
+    "start_cluster",
+    "stop_cluster",
+    "stop_ray",
+]

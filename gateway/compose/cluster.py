@@ -1,0 +1,144 @@
+"""A whole deployment on the Ray that this process has joined: started, looked at, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from typing import Any
+
+import ray
+import ray.util
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from broker.messages.cluster import PoolLevel
+from gateway.compose.address import LedgerAddress
+from gateway.compose.keeper_host import KeeperHost
+from gateway.compose.ledger_host import LedgerHost
+from gateway.compose.options import (
+    ACTOR_START_S,
+    KEEPER_NAME,
+    KEEPER_OPTIONS,
+    LEDGER_NAME,
+    LEDGER_OPTIONS,
+    LOOK_UP_S,
+    NAMESPACE,
+    POOL_NAME,
+    POOL_OPTIONS,
+)
+from gateway.compose.pool_host import PoolHost
+from gateway.compose.settings import ClusterSettings
+from gateway.settings import BadSettings
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The handles a command needs of a running deployment."""
+
+    settings: ClusterSettings
+    resolve_ledger: Callable[[], Awaitable[tuple[str, int]]]
+    ledger: Any
+    """The actor's handle. Calls through it need no look-up: they pass while Ray's GCS is away."""
+
+    async def level(self) -> PoolLevel | None:
+        """How many standbys and live sessions there are; `None` while the ledger is away."""
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                level: PoolLevel = await self.ledger.level.remote()
+                return level
+        except (TimeoutError, RayError):
+            return None
+
+
+async def start_cluster(settings: ClusterSettings) -> Cluster:
+    """Start or adopt ledger, pool and keeper on the Ray this process is connected to.
+
+    Raises:
+        TimeoutError: Ray did not start them in time.
+        BadSettings: what is there was started with other settings, or what is new failed to start.
+    """
+    options: dict[str, Any] = dict(LEDGER_OPTIONS)
+    if settings.database_url.startswith("sqlite"):
+        # The file lies here and nowhere else, so a restart must not move its ledger.
+        here = ray.get_runtime_context().get_node_id()
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
+    try:
+        async with asyncio.timeout(ACTOR_START_S):
+            ledger: Any = ray.remote(LedgerHost).options(**options).remote(settings)
+            _refuse_other(await ledger.settings.remote(), settings)
+            await ledger.address.remote()
+            pool: Any = ray.remote(PoolHost).options(**POOL_OPTIONS).remote(settings)
+            keeper: Any = ray.remote(KeeperHost).options(**KEEPER_OPTIONS).remote(settings)
+            await asyncio.gather(pool.start.remote(), keeper.start.remote())
+    except RayError as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        raise BadSettings(f"Ledger or pool did not start: {reason}") from error
+    return Cluster(settings, LedgerAddress(), ledger)
+
+
+def _refuse_other(running: ClusterSettings, wanted: ClusterSettings) -> None:
+    for each in fields(ClusterSettings):
+        if each.name != "standbys" and getattr(running, each.name) != getattr(wanted, each.name):
+            raise BadSettings(
+                f"A deployment with another {each.name} runs on this Ray; give the same, or end "
+                "it by `switchboard down` first."
+            )
+
+
+def find_actors() -> list[str]:
+    """Name the deployment's actors on the Ray that this process has joined."""
+    named: list[Any] = ray.util.list_named_actors(all_namespaces=True)
+    return sorted(each["name"] for each in named if each["namespace"] == NAMESPACE)
+
+
+async def running_level() -> PoolLevel | None:
+    """Ask the ledger of the Ray that was joined; `None` when there is none or it is away."""
+    try:
+        async with asyncio.timeout(LOOK_UP_S):
+            ledger: Any = await asyncio.to_thread(ray.get_actor, LEDGER_NAME, NAMESPACE)
+            level: PoolLevel = await ledger.level.remote()
+            return level
+    except (TimeoutError, ValueError, RayError):
+        return None
+
+
+async def end_cluster() -> int:
+    """End every actor of the deployment; returns how many there were.
+
+    Pool first, so that nothing is refilled; then the ledger, so that no session is handed on and
+    uses up its takeovers; then sessions and standbys. What was acknowledged is in the database.
+
+    Raises:
+        TimeoutError: some are still there.
+    """
+    await stop_cluster()
+    ended: set[str] = set()
+    async with asyncio.timeout(ACTOR_START_S):
+        # Ray forgets a name when its process is gone; a start that was under way appears late.
+        while names := await asyncio.to_thread(find_actors):
+            for name in sorted(names, key=_end_order):
+                ended.add(name)
+                with suppress(ValueError, RayError):
+                    ray.kill(await asyncio.to_thread(ray.get_actor, name, NAMESPACE))
+            await asyncio.sleep(0.1)
+    return len(ended)
+
+
+def _end_order(name: str) -> tuple[int, str]:
+    return {POOL_NAME: 0, KEEPER_NAME: 1, LEDGER_NAME: 2}.get(name, 3), name
+
+
+async def stop_cluster() -> None:
+    """End pool, sessions and ledger, in this order."""
+    for name in (POOL_NAME, KEEPER_NAME, LEDGER_NAME):
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                host = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)
+                await host.stop.remote()
+        except (TimeoutError, ValueError, RayError) as error:
+            _LOG.info("actor did not stop in order", extra={"actor": name, "error": str(error)})

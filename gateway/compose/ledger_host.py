@@ -1,0 +1,70 @@
+"""The ledger in a Ray actor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from broker.keys import KeyPurpose
+from broker.messages.cluster import PoolLevel
+from gateway.compose.node import steady_clock
+from gateway.compose.settings import ClusterSettings
+
+if TYPE_CHECKING:
+    from actors.ledger import Ledger
+
+_LOG = logging.getLogger(__name__)
+
+
+class LedgerHost:
+    """The ledger in a Ray actor."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._ledger: Ledger | None = None
+        self._address: tuple[str, int] | None = None
+        self._starting = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def address(self) -> tuple[str, int]:
+        """Start it if this process is new, and say where it listens."""
+        async with self._starting:
+            if self._address is None:
+                from actors.ledger import Ledger, LedgerPolicy
+
+                settings = self._settings
+                self._ledger = Ledger(
+                    settings.database_url,
+                    settings.key(KeyPurpose.TRUNK),
+                    now_ms=steady_clock(),
+                    policy=LedgerPolicy(session=dict(settings.policy)),
+                )
+                host = settings.inside_address
+                self._address = (host, await self._ledger.start(host, 0))
+                self._watching = asyncio.create_task(self._watch(self._ledger))
+        return self._address
+
+    async def settings(self) -> ClusterSettings:
+        """What it was started with: who adopts it must want the same."""
+        return self._settings
+
+    async def level(self) -> PoolLevel:
+        """How many standbys and live sessions there are."""
+        if self._ledger is None:
+            return PoolLevel(standbys=0, live=0, queued=0)
+        return self._ledger.level()
+
+    async def stop(self) -> None:
+        """Close the database in order."""
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._ledger is not None:
+            await self._ledger.close()
+
+    async def _watch(self, ledger: Ledger) -> None:
+        """End the process when another ledger took the term: Ray then starts a new one."""
+        await ledger.stopped.wait()
+        _LOG.error("the ledger lost its term")
+        os._exit(1)

@@ -1,0 +1,28 @@
+"""What an actor learns from the node it is on: its name, its addresses, the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import ray
+import ray.util
+
+from gateway.deployment import NODE
+
+
+def node_name() -> str:
+    """How this machine's Ray node is called in the ledger."""
+    return str(ray.get_runtime_context().get_node_id())[:12]
+
+
+def on_this_node(address: str) -> str:
+    if address != NODE:
+        return address
+    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+
+
+def steady_clock() -> Callable[[], int]:
+    """Return a clock of wall milliseconds that does not step when the machine's clock does."""
+    start_ms = time.time_ns() // 1_000_000 - time.monotonic_ns() // 1_000_000
+    return lambda: start_ms + time.monotonic_ns() // 1_000_000

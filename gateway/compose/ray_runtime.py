@@ -1,0 +1,67 @@
+"""The Ray itself: one of our own, or one that is there and is joined."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import ray
+from ray.exceptions import RayError
+
+from gateway.compose.options import MEDIA_SLOT, NAMESPACE
+from gateway.settings import BadSettings
+
+
+def join_ray(address: str) -> None:
+    """Connect to an existing Ray, of which this machine must be a node.
+
+    Raises:
+        BadSettings: it cannot be joined, in one sentence.
+    """
+    try:
+        ray.init(
+            address=address,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (OSError, RuntimeError, ValueError, ConnectionError, RayError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise BadSettings(f"The Ray at {address} cannot be joined: {first}") from error
+
+
+def count_nodes() -> int:
+    """How many nodes of the Ray that this process has joined are alive."""
+    return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
+
+
+def private_ray(folder: Path, media_slots: int) -> None:
+    """Start a Ray of our own on loopback, separate from any other on this machine.
+
+    `folder` is that of `ray_environment.private_folder`, entered before Ray was imported.
+
+    Raises:
+        BadSettings: Ray did not start, in one sentence.
+    """
+    try:
+        ray.init(
+            address="local",
+            namespace=NAMESPACE,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            num_cpus=max(2, os.cpu_count() or 2),
+            resources={MEDIA_SLOT: float(media_slots)},
+            object_store_memory=80 * 1024 * 1024,
+            _temp_dir=str(folder),
+            _node_ip_address="127.0.0.1",
+        )
+    except (OSError, RuntimeError, ValueError, ConnectionError, RayError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise BadSettings(f"Ray did not start: {first}") from error
+
+
+def stop_ray() -> None:
+    """End the private Ray and every process it started; harmless when there is none."""
+    ray.shutdown()

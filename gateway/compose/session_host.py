@@ -1,0 +1,65 @@
+"""A session actor in a Ray actor."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import TYPE_CHECKING
+
+import ray.actor
+
+from broker.keys import KeyPurpose
+from gateway.compose.address import LedgerAddress
+from gateway.compose.node import node_name, steady_clock
+from gateway.compose.settings import ClusterSettings
+
+if TYPE_CHECKING:
+    from actors.session.actor import SessionActor
+
+
+class SessionHost:
+    """One session actor in a Ray actor: a standby, then a session, then gone."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._actor: SessionActor | None = None
+        self._over = asyncio.Event()
+
+    async def start(self) -> str:
+        """Enlist as a standby; returns the member id."""
+        from actors.relay import RelayConfig
+        from actors.session.actor import SessionActor
+        from actors.session.config import SessionConfig
+
+        settings = self._settings
+        self._actor = SessionActor(
+            SessionConfig(
+                node=node_name(),
+                trunk_key=settings.key(KeyPurpose.TRUNK),
+                trunk_host=settings.inside_address,
+                public_url=settings.public_url,
+                ice_servers=settings.ice_servers,
+                turn_secret=settings.turn_secret(),
+                relay_only=settings.relay_only,
+                relay=RelayConfig(
+                    bind=settings.media_addresses,
+                    advertise=settings.advertise,
+                    ports=range(*settings.media_ports),
+                ),
+            ),
+            LedgerAddress(),
+            now_ms=steady_clock(),
+            on_over=self._over.set,
+        )
+        await self._actor.start()
+        # What lives from here to the end of the process need not be looked at by the collector.
+        gc.collect()
+        gc.freeze()
+        return self._actor.member_id
+
+    async def live(self) -> None:
+        """Wait for the end of the session, then end the process."""
+        await self._over.wait()
+        if self._actor is not None:
+            await self._actor.close()
+        ray.actor.exit_actor()  # type: ignore[no-untyped-call]

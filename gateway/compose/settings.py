@@ -1,0 +1,65 @@
+"""What every actor of a deployment is told when it is made: paths, never secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker.keys import KeyPurpose, derive_key
+from gateway.compose.node import on_this_node
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """What every actor of a deployment is told. Holds paths, never secrets."""
+
+    secret_file: str
+    database_url: str
+    """SQLAlchemy URL; a PostgreSQL one must name its password by `PGPASSFILE`, not in itself."""
+    public_url: str
+    standbys: int
+    bind: tuple[str, ...] = ("127.0.0.1",)
+    advertise: tuple[str, ...] = ()
+    media_ports: tuple[int, int] = (0, 1)
+    """First port and one past the last; (0, 1) lets the kernel choose."""
+    policy: tuple[tuple[str, object], ...] = ()
+    """Session policy values that differ from the defaults."""
+    inside: str | None = None
+    """Where ledger and session actors listen for trunks; `None`: the first of `bind`."""
+    ice_servers: tuple[str, ...] = ()
+    turn_secret_file: str | None = None
+    relay_only: bool = False
+
+    @property
+    def media_addresses(self) -> tuple[str, ...]:
+        """`bind` on the node that asks."""
+        return tuple(on_this_node(each) for each in self.bind)
+
+    @property
+    def inside_address(self) -> str:
+        """Where an actor on the node that asks listens for trunks and links."""
+        return on_this_node(self.inside or self.bind[0])
+
+    def turn_secret(self) -> bytes | None:
+        """Read the secret shared with the TURN servers."""
+        if self.turn_secret_file is None:
+            return None
+        return Path(self.turn_secret_file).read_bytes().strip()
+
+    def key(self, purpose: KeyPurpose) -> bytes:
+        """Derive a key from the deployment's secret."""
+        return derive_key(read_secret(Path(self.secret_file)), purpose)
+
+
+def read_secret(path: Path) -> bytes:
+    """Read the deployment's secret: at least 32 bytes, in a file nobody else may read.
+
+    Raises:
+        ValueError: too short, or readable by others; the sentence says what to do.
+    """
+    if path.stat().st_mode & 0o077:
+        raise ValueError(f"Others can read {path}; run `chmod 600` on it.")
+    secret = path.read_bytes().strip()
+    if len(secret) < 32:
+        raise ValueError(f"The secret in {path} is shorter than 32 bytes.")
+    return secret
