@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from gateway import compose
 from gateway.deployment import Deployment
 from gateway.settings import BadSettings
 from gateway.up import refuse_many_nodes
+from tests.deployment import Deployment as Demo
 from tests.ledger.certificates import make_certificate
 from tests.operations.cluster import Operator, RayCluster, free_port, until
 
@@ -77,8 +79,33 @@ def test_a_private_deployment_serves_over_its_own_tls_and_ends_by_down(tmp_path:
         assert "Nothing runs" in sentence
 
 
-def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(tmp_path: Path) -> None:
-    with RayCluster() as cluster, Operator(tmp_path, cluster.environment) as operator:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayCluster]:
+    """A Ray that runs already."""
+    with RayCluster() as running:
+        yield running
+
+
+def test_the_demo_keeps_to_a_ray_of_its_own_where_one_runs_already(
+    cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in a shell in which somebody works with that Ray.
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, cluster.environment[name])
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    with Demo(tmp_path / "demo", standbys=1) as demo:
+        folder = demo.folder
+        assert httpx.get(f"{demo.gateway}/readyz", trust_env=False).status_code == 200
+        assert demo.processes("SessionHost")
+        assert folder != cluster.folder
+        assert not actors(cluster)
+    assert not folder.exists()
+
+
+def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(
+    cluster: RayCluster, tmp_path: Path
+) -> None:
+    with Operator(tmp_path, cluster.environment) as operator:
         first = operator.up("--address", cluster.address)
         first.wait_for('"gateway"')
         until("a standby", lambda: bool(level(operator, "switchboard_standbys")))
