@@ -110,8 +110,12 @@ def _section(transport: AnswerTransport, section: AnsweredSection, first: bool) 
     numbers: list[str] = []
     for codec in section.codecs:
         numbers.append(str(codec.payload_type))
+        if codec.redundant_payload_type is not None:
+            numbers.append(str(codec.redundant_payload_type))
         if codec.repair_payload_type is not None:
             numbers.append(str(codec.repair_payload_type))
+    # The sender uses the first it sends, so the widget's own order decides about redundancy.
+    numbers.sort(key=offered.formats.index)
     lines = [
         f"m={offered.kind} 9 {offered.protocol} {' '.join(numbers)}",
         "c=IN IP4 0.0.0.0",
@@ -132,6 +136,7 @@ def _section(transport: AnswerTransport, section: AnsweredSection, first: bool) 
     lines += [f"a=extmap:{number} {uri}" for uri, number in section.extensions.items()]
     for codec in section.codecs:
         lines += _codec(codec)
+    lines += _redundancy(section)
     if section.rids:
         lines += [f"a=rid:{rid} recv" for rid in section.rids]
         lines.append(f"a=simulcast:recv {';'.join(section.rids)}")
@@ -178,6 +183,16 @@ def _codec(codec: Codec) -> list[str]:
     if repair is not None:
         lines.append(f"a=rtpmap:{repair} rtx/{codec.clock_rate}")
         lines.append(f"a=fmtp:{repair} apt={number}")
+    return lines
+
+
+def _redundancy(section: AnsweredSection) -> list[str]:
+    lines: list[str] = []
+    for codec in section.codecs:
+        number, plain = codec.redundant_payload_type, codec.payload_type
+        if number is not None:
+            lines.append(f"a=rtpmap:{number} red/48000/2")
+            lines.append(f"a=fmtp:{number} {plain}/{plain}")
     return lines
 
 

@@ -28,6 +28,8 @@ class Codec:
     clock_rate: int
     feedback: frozenset[str]
     parameters: Mapping[str, str]
+    redundant_payload_type: int | None = None
+    """RED (RFC 2198) of Opus; None where it was not offered."""
 
 
 def accepted_codecs(section: OfferedSection, *, publishing: bool) -> tuple[Codec, ...]:
@@ -65,6 +67,7 @@ def _find(section: OfferedSection, name: CodecName) -> Codec | None:
             codec.clock_rate,
             frozenset(codec.feedback | section.feedback),
             dict(codec.parameters),
+            _redundancy_of(section, codec) if name is CodecName.OPUS else None,
         )
     return None
 
@@ -91,4 +94,19 @@ def _repair_of(section: OfferedSection, payload_type: int) -> int | None:
     for codec in section.codecs.values():
         if codec.name == "rtx" and codec.parameters.get("apt") == str(payload_type):
             return codec.payload_type
+    return None
+
+
+def _redundancy_of(section: OfferedSection, codec: OfferedCodec) -> int | None:
+    for other in section.codecs.values():
+        if (other.name, other.clock_rate, other.channels) != (
+            "red",
+            codec.clock_rate,
+            codec.channels,
+        ):
+            continue
+        # `a=fmtp:63 111/111`: one format for each block, all of this codec (RFC 2198 §5).
+        blocks = next(iter(other.parameters), "").split("/")
+        if len(blocks) > 1 and all(block == str(codec.payload_type) for block in blocks):
+            return other.payload_type
     return None

@@ -13,6 +13,7 @@ from .allowance import Allowance
 from .codec import Codec
 from .layer import Layer
 from .pylibsrtp_private import Buffer, Srtp
+from .redundancy import blocks_of
 from .rtp import (
     AUDIO_LEVEL_URI,
     HEADER,
@@ -147,16 +148,32 @@ class Intake:
         if stream is not None:
             layer, repaired = self._admit(ssrc, stream, now)
         if layer is not None:
+            redundant = None
             if payload_type != layer.codec.payload_type:
-                drops.payload_type += 1
-                return True
+                if payload_type != layer.codec.redundant_payload_type:
+                    drops.payload_type += 1
+                    return True
+                redundant = blocks_of(
+                    view, body.payload, body.payload_end, layer.codec.payload_type
+                )
+                if redundant is None:
+                    drops.malformed += 1
+                    return True
             level = _SILENT
             if self._level and layer.codec.clock_rate == 48000:
                 value = extension(view, body, self._level)
                 if value is not None and len(value):
                     level = value[0]
             layer.receive(
-                view, sequence, timestamp, second & 0x80, body.payload, body.payload_end, level, now
+                view,
+                sequence,
+                timestamp,
+                second & 0x80,
+                body.payload,
+                body.payload_end,
+                level,
+                now,
+                redundant,
             )
         elif repaired is not None:
             start = body.payload

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .codec import Codec, CodecName
 from .h264 import starts_key_frame
 from .missing import Missing
+from .redundancy import Redundant, stand_ins
 from .rtcp import Report, SenderInfo, seconds_of
 from .rtp import unwrap
 from .vp8 import Vp8, frame_height, parse_vp8
@@ -130,6 +131,7 @@ class Layer:
         end: int,
         audio_level: int,
         now: float,
+        redundant: Redundant | None = None,
     ) -> None:
         """Take one decrypted packet whose payload is `data[start:end]` and pass it on."""
         if self.base < 0:
@@ -153,7 +155,7 @@ class Layer:
             self._measure_jitter(timestamp, now)
             self.last_timestamp = timestamp
             self.last_arrival = now
-        self.deliver(data, sequence, timestamp, marker, start, end, audio_level, now)
+        self.deliver(data, sequence, timestamp, marker, start, end, audio_level, now, redundant)
 
     def repair(
         self,
@@ -185,6 +187,7 @@ class Layer:
         end: int,
         audio_level: int,
         now: float,
+        redundant: Redundant | None = None,
     ) -> None:
         if start >= end:
             # A padding probe: counted above, never forwarded, no hole left.
@@ -216,12 +219,42 @@ class Layer:
         if name is CodecName.OPUS:
             self.publication.loudness.heard(audio_level, now)
         payload = data[start:end]
+        if redundant is not None:
+            self._pass_redundant(
+                data, redundant, sequence, timestamp, marker, payload, audio_level, now
+            )
+            return
         for slot in self.slots:
             slot.forward(sequence, timestamp, marker, payload, vp8, audio_level, now)
         if self.history and self.slots:
             self.history[sequence & _HISTORY_MASK] = Kept(
                 sequence, timestamp, marker, bytes(payload), vp8, now
             )
+
+    def _pass_redundant(
+        self,
+        data: memoryview,
+        redundant: Redundant,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        payload: memoryview,
+        audio_level: int,
+        now: float,
+    ) -> None:
+        """Pass RED on to those who accept it; unwrap it for the rest (RFC 2198)."""
+        for slot in self.slots:
+            if slot.accepts_redundancy:
+                slot.forward_redundant(
+                    sequence, timestamp, marker, payload, redundant, audio_level, now
+                )
+                continue
+            for earlier, stamp, block in stand_ins(redundant, sequence, timestamp):
+                if earlier > slot.line.highest:
+                    frame = data[block.start : block.end]
+                    slot.forward(earlier, stamp, 0, frame, None, audio_level, now)
+            frame = data[redundant.primary.start : redundant.primary.end]
+            slot.forward(sequence, timestamp, marker, frame, None, audio_level, now)
 
     def kept(self, sequence: int, now: float) -> Kept | None:
         """Return a packet of the last second, for a subscriber that missed it."""

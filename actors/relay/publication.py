@@ -63,6 +63,9 @@ class Publication:
         if rids != self.rids:
             self.rids = self.told_rids = rids
         self.payload_types = {codec.payload_type: codec for codec in codecs}
+        for codec in codecs:
+            if codec.redundant_payload_type is not None:
+                self.payload_types[codec.redundant_payload_type] = codec
         self.repair_payload_types = {
             codec.repair_payload_type: codec
             for codec in codecs

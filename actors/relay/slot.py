@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .codec import Codec, CodecName
 from .line import Line
 from .listener import SeatKind
+from .redundancy import Redundant, renumbered
 from .rtcp import SenderInfo, ntp_of
 from .rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI, ahead, unwrap
 from .vp8 import Vp8
@@ -328,6 +329,34 @@ class Slot:
             transport.octets_sent += size
             if number >= 0:
                 transport.estimate.sent(number, size, now)
+
+    @property
+    def accepts_redundancy(self) -> bool:
+        return self._codec is not None and self._codec.redundant_payload_type is not None
+
+    def forward_redundant(
+        self,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        payload: memoryview,
+        redundant: Redundant,
+        audio_level: int,
+        now: float,
+    ) -> None:
+        """Send a RED packet on as it is, its formats numbered as this receiver numbers them."""
+        codec = self._codec
+        if codec is None or codec.redundant_payload_type is None or self.layer is None:
+            return
+        if codec.payload_type != self.layer.codec.payload_type:
+            start = redundant.headers[0]
+            payload = memoryview(
+                renumbered(bytes(payload), redundant.headers, start, codec.payload_type)
+            )
+        plain = self._payload_type
+        self._payload_type = codec.redundant_payload_type
+        self.forward(sequence, timestamp, marker, payload, None, audio_level, now)
+        self._payload_type = plain
 
     def _write_header(
         self, view: memoryview, second: int, sequence: int, stamp: int, ssrc: int, level: int

@@ -13,6 +13,7 @@ from actors.relay import OfferLayout, RelayConfig, stun
 from actors.relay.h264 import starts_key_frame
 from actors.relay.negotiation import plan_sections
 from actors.relay.offer import parse_offer
+from actors.relay.redundancy import blocks_of
 from actors.relay.rtcp import nacked, parts_of, remb_of, reports_of, sender_info
 from actors.relay.rtp import body_of, extension
 from actors.relay.transport_feedback import arrivals_in
@@ -30,6 +31,7 @@ def read(data: bytes) -> None:
     if body is not None:
         for number in range(1, 15):
             extension(view, body, number)
+        blocks_of(view, body.payload, body.payload_end, 111)
     vp8 = parse_vp8(view, 0, len(data))
     if vp8 is not None:
         frame_height(view, 0, len(data), vp8)

@@ -53,6 +53,8 @@ class Dialect:
     """How one client numbers things; two clients rarely agree."""
 
     opus: int = 111
+    red: int | None = None
+    """RED (RFC 2198) for Opus; None where the client does not speak it."""
     vp8: int = 96
     vp8_rtx: int = 97
     h264: int = 102
@@ -261,6 +263,12 @@ class CraftedClient(asyncio.DatagramProtocol):
                 f"a=rtcp-fb:{dialect.opus} transport-cc",
                 f"a=fmtp:{dialect.opus} minptime=10;useinbandfec=1",
             ]
+            if dialect.red is not None:
+                numbers.append(dialect.red)
+                codecs += [
+                    f"a=rtpmap:{dialect.red} red/48000/2",
+                    f"a=fmtp:{dialect.red} {dialect.opus}/{dialect.opus}",
+                ]
         else:
             video = []
             if dialect.has_vp8:
