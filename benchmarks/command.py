@@ -19,6 +19,7 @@ from benchmarks.result import FORMAT, ScenarioResult
 from benchmarks.scenario import Scenario
 from benchmarks.scenarios.capacity import Capacity
 from benchmarks.scenarios.fanout import Fanout
+from benchmarks.scenarios.join import Join
 from benchmarks.scenarios.lifecycle import Lifecycle
 from benchmarks.scenarios.memory import Memory
 from benchmarks.scenarios.signaling import Signaling
@@ -28,6 +29,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Signaling(),
     Fanout(),
     Lifecycle(),
+    Join(),
     Memory(),
     Storm(),
     Capacity(),

@@ -13,6 +13,8 @@ from benchmarks.rounds import Bench
 
 STANDING = "ray::SessionHost.live"
 """How Ray titles the process of a session actor that has started."""
+DEFAULT_PEOPLE = 8
+"""The policy's own limit of a session."""
 LOOK_SECONDS = 0.25
 START_SECONDS = 6.0
 """How long one may take, on a machine that is busy with it."""
@@ -26,8 +28,13 @@ class Subject:
     servers: list[Child]
 
     @classmethod
-    async def open(cls, bench: Bench, target: str | None, *, standbys: int) -> Subject:
-        """Start a Switchboard and wait for its standbys, or take the one that is named."""
+    async def open(
+        cls, bench: Bench, target: str | None, *, standbys: int, people: int = DEFAULT_PEOPLE
+    ) -> Subject:
+        """Start a Switchboard and wait for its standbys, or take the one that is named.
+
+        `people` is how many its sessions may hold.
+        """
         if target is not None:
             return cls(target.rstrip("/"), [])
         child = bench.owned(
@@ -35,6 +42,7 @@ class Subject:
                 "switchboard",
                 "benchmarks.switchboard",
                 str(standbys),
+                str(people),
                 on=bench.processors.servers,
             )
         )

@@ -1,8 +1,9 @@
-"""Switchboard as `switchboard demo` composes it, with room for a load that comes from one address.
+"""Switchboard as `switchboard demo` composes it, with room for a load from one address.
 
-`python -m benchmarks.switchboard STANDBYS`: a private Ray, ledger, pool and one gateway. Only
-limits differ from the demo: those per network address, since all the load of a benchmark has one,
-and how many may be in a session. It is ready when the gateway answers; the pool may still fill.
+`python -m benchmarks.switchboard STANDBYS PEOPLE`: a private Ray, ledger, pool and one gateway.
+Only limits differ from the demo: those per network address, since all the load of a benchmark has
+one, and how many PEOPLE may be in a session. It is ready when the gateway answers; the pool may
+still fill.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from gateway.ray_environment import private_folder
 PER_ADDRESS = 1e6
 
 
-async def serve(ray_folder: Path, data: Path, standbys: int) -> None:
+async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> None:
     """Start everything, say so, and stop in order when told."""
     # Ray reads its environment when it is imported, and these import it.
     from broker.keys import KeyPurpose
@@ -57,7 +58,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int) -> None:
         database_url=f"sqlite+aiosqlite:///{data / 'ledger.sqlite3'}",
         public_url=origin,
         standbys=standbys,
-        policy=(("participant_limit", 64),),
+        policy=(("participant_limit", people),),
     )
     running = await compose.start_cluster(cluster)
     directory = LedgerClient(
@@ -82,10 +83,10 @@ async def serve(ray_folder: Path, data: Path, standbys: int) -> None:
         await compose.stop_cluster()
 
 
-def main(standbys: int) -> None:
+def main(standbys: int, people: int) -> None:
     with private_folder() as folder, tempfile.TemporaryDirectory(prefix="sb-bench-") as data:
         try:
-            uvloop.run(serve(folder, Path(data) / "data", standbys))
+            uvloop.run(serve(folder, Path(data) / "data", standbys, people))
         except KeyboardInterrupt:
             pass
         finally:
@@ -96,4 +97,4 @@ def main(standbys: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -7,7 +7,7 @@ import argparse
 from benchmarks.result import ScenarioResult, compared, percentile_of
 from benchmarks.rounds import Bench, Plan, Side, noise_of
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
-from benchmarks.subject import Subject
+from benchmarks.subject import DEFAULT_PEOPLE, Subject
 
 STANDBYS = 2
 ROSTER_ENTRY_BYTES = 330
@@ -41,7 +41,12 @@ class Fanout:
             points = [(1, int(size)) for size in options.sizes.split(",")]
         async with Bench.open() as bench:
             progress("starting Switchboard and the room", 0.0)
-            subject = await Subject.open(bench, options.target, standbys=STANDBYS)
+            subject = await Subject.open(
+                bench,
+                options.target,
+                standbys=STANDBYS,
+                people=max(DEFAULT_PEOPLE, *(size for _, size in points)),
+            )
             room = await bench.server("room", "benchmarks.peers.room")
             room_at = f"http://127.0.0.1:{room.ready['port']}"
             step = counted(progress, "round", options.rounds * 2 * len(points), 0.1, 0.95)

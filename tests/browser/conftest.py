@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from playwright.async_api import Playwright, async_playwright
 
-from tests.browser.demo import Demo, DemoProcess, People, launch
+from benchmarks.browser import launch
+from tests.browser.demo import Demo, DemoProcess, People
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,17 +14,11 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, Frame, Page, Playwright
+from playwright.async_api import BrowserContext, Frame, Page
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENS = ROOT / "artifacts" / "screens"
 SCALE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
-FLAGS = (
-    "--no-sandbox",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    "--disable-background-networking",
-)
 COUNTS = """async () => {
   const { client } = document.querySelector(
     'switchboard-agent, switchboard-engagement, switchboard-guest');
@@ -50,23 +43,6 @@ def free_ports(number: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
-
-
-def browser_path() -> str:
-    """The system's Chromium or Chrome."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
-        found = shutil.which(name)
-        if found:
-            return found
-    raise RuntimeError("The browser tests need Chromium or Chrome; install the chromium package.")
-
-
-async def launch(playwright: Playwright, *more: str) -> Browser:
-    """Start the system's browser with fake devices; `more` may take flags away with `!`."""
-    without = {flag[1:] for flag in more if flag.startswith("!")}
-    flags = [flag for flag in FLAGS if flag not in without]
-    flags += [flag for flag in more if not flag.startswith("!")]
-    return await playwright.chromium.launch(executable_path=browser_path(), args=flags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Playwright, expect
 
-from tests.browser.demo import Demo, People, counts, launch, shoot, until_counts
+from benchmarks.browser import launch
+from tests.browser.demo import Demo, People, counts, shoot, until_counts
 
 REFUSE = """(error) => {
   navigator.mediaDevices.getUserMedia = async (wish) => {

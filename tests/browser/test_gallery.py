@@ -9,9 +9,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
+from benchmarks.browser import launch
 from tests.browser.accessibility import violations
 from tests.browser.broker_double import BrokerDouble, serve_pages
-from tests.browser.demo import launch, shoot
+from tests.browser.demo import shoot
 from tests.browser.gallery import AGENT_SCENES, CONSUMER_SCENES, GUEST_SCENES, Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Playwright, Route
 
+from benchmarks.browser import launch
 from tests.browser.broker_double import serve_pages
-from tests.browser.demo import ROOT, launch
+from tests.browser.demo import ROOT
 
 TYPES = {".js": "text/javascript", ".json": "application/json"}
 

@@ -1,0 +1,137 @@
+"""Two people in real browsers who come together: through Switchboard, or directly.
+
+Each call has pages of its own. What the pages note (`pages/watch.js`) is in milliseconds since the
+epoch; both run in one browser, so its clock is the same for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlencode
+
+from playwright.async_api import Browser, Page
+
+WATCH = Path(__file__).resolve().parent / "pages" / "watch.js"
+SETTLE_MS = 400
+"""Between the last preparation and the click: what was prepared is over."""
+LIMIT_SECONDS = 30
+CAMERA_OPEN = """async (selector) => {
+  const { client } = document.querySelector(selector);
+  await client.media.open(true);
+  return client.media.tracks.camera !== null;
+}"""
+MEDIA_CONNECTED = "document.querySelector('switchboard-agent').client.mediaState === 'connected'"
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Milliseconds from the consumer's click on *Accept*."""
+
+    consumer: float
+    """Until the consumer's browser has decoded a picture of the agent."""
+    agent: float
+    """Until the agent's browser has decoded a picture of the consumer."""
+    connected: float
+    """Until the consumer's peer connection stood; 0 when it did before."""
+
+    @classmethod
+    async def read(cls, agent: Page, consumer: Page) -> Joined:
+        """Wait until both have seen each other and read what the pages noted."""
+        for page in (agent, consumer):
+            await until(page, "benchmark.marks.frame")
+        theirs = await agent.evaluate("benchmark.marks")
+        mine = await consumer.evaluate("benchmark.marks")
+        click = mine["click"]
+        return cls(
+            consumer=mine["frame"] - click,
+            agent=theirs["frame"] - click,
+            connected=max(0.0, mine["connected"] - click),
+        )
+
+
+class Pair(Protocol):
+    """Brings an agent and a consumer together once for each `call`."""
+
+    name: str
+
+    async def call(self, browser: Browser) -> Joined: ...
+
+
+async def until(page: Page, condition: str) -> None:
+    """Wait until a JavaScript expression holds, within the limits of the page's own policy."""
+    look = f"async () => {{ while (!({condition})) await new Promise((r) => setTimeout(r, 20)); }}"
+    async with asyncio.timeout(LIMIT_SECONDS):
+        await page.evaluate(look)
+
+
+async def people(stack: AsyncExitStack, browser: Browser) -> tuple[Page, Page]:
+    """Open a fresh page for the agent and one for the consumer, each in a profile of its own."""
+    pages: list[Page] = []
+    for _ in range(2):
+        context = await browser.new_context(viewport={"width": 640, "height": 480})
+        stack.push_async_callback(context.close)
+        context.set_default_timeout(LIMIT_SECONDS * 1e3)
+        await context.add_init_script(path=WATCH)
+        pages.append(await context.new_page())
+    return pages[0], pages[1]
+
+
+class Widgets:
+    """The widgets of a gateway, on their own pages."""
+
+    name = "switchboard"
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+
+    async def call(self, browser: Browser) -> Joined:
+        engagement = f"join-{secrets.token_hex(8)}"
+        async with AsyncExitStack() as stack:
+            agent, consumer = await people(stack, browser)
+            await consumer.goto(self._page("engagement", sessionId=engagement, surface="launcher"))
+            await agent.goto(
+                self._page("agent", rtSessionId=engagement, agentId="7", agentName="Alex")
+            )
+            await agent.get_by_role("button", name="Start video").click()
+            accept = consumer.get_by_role("button", name="Accept with video")
+            await accept.wait_for()
+            assert await consumer.evaluate(CAMERA_OPEN, "switchboard-engagement")
+            assert await agent.evaluate(CAMERA_OPEN, "switchboard-agent")
+            await until(agent, MEDIA_CONNECTED)
+            await consumer.wait_for_timeout(SETTLE_MS)
+            await accept.click()
+            joined = await Joined.read(agent, consumer)
+            await agent.get_by_role("button", name="End", exact=True).click()
+            await consumer.get_by_text("The agent ended it.").wait_for()
+        return joined
+
+    def _page(self, name: str, **ids: str) -> str:
+        query = {"accountId": "demo", "channel": "chat", "lang": "en", **ids}
+        return f"{self._origin}/{name}?{urlencode(query)}"
+
+
+class Direct:
+    """Two pages that call each other without a relay."""
+
+    name = "direct"
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+
+    async def call(self, browser: Browser) -> Joined:
+        room = secrets.token_hex(8)
+        async with AsyncExitStack() as stack:
+            agent, consumer = await people(stack, browser)
+            await agent.goto(f"{self._origin}/direct?role=agent&room={room}")
+            await until(agent, "benchmark.ready")
+            await consumer.goto(f"{self._origin}/direct?role=consumer&room={room}")
+            accept = consumer.get_by_role("button", name="Accept")
+            await accept.wait_for()
+            await consumer.wait_for_timeout(SETTLE_MS)
+            await accept.click()
+            return await Joined.read(agent, consumer)

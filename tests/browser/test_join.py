@@ -1,0 +1,40 @@
+"""The pages that the `join` benchmark compares bring two people together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, Playwright
+
+from benchmarks.browser import launch
+from benchmarks.joining import Direct, Joined, Widgets
+from benchmarks.process import Child
+from tests.browser.demo import Demo
+
+
+@pytest.fixture
+async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
+    browser = await launch(playwright)
+    yield browser
+    await browser.close()
+
+
+def seen(joined: Joined) -> None:
+    """Both saw the other, after the click."""
+    assert joined.consumer > 0
+    assert joined.agent > 0
+
+
+async def test_the_widgets_are_timed_from_accept_to_the_first_picture(
+    demo: Demo, browser: Browser
+) -> None:
+    seen(await Widgets(demo.gateway).call(browser))
+
+
+async def test_the_direct_call_is_timed_alike(browser: Browser) -> None:
+    floor = await Child.module("direct", "benchmarks.floors.direct")
+    try:
+        seen(await Direct(f"http://127.0.0.1:{floor.ready['port']}").call(browser))
+    finally:
+        await floor.close()
