@@ -316,7 +316,7 @@ class Intake:
                 if not self._requests.has_any(now):
                     return
                 self._requests.spend()
-                slot.resend(number, now)
+                slot.repairs.resend(number, now)
 
     def _reports(self, body: memoryview, count: int, start: int, now: float) -> None:
         for report in rtcp.reports_of(body, count, start):
@@ -340,4 +340,4 @@ class Intake:
     def transport_feedback(self) -> list[bytes]:
         """Return the transport-wide feedback due, if the offer negotiated it."""
         media = next(iter(self.layers), 0)
-        return self.arrivals.messages(self.transport.feedback_ssrc, media)
+        return self.arrivals.messages(self.transport.outlet.feedback_ssrc, media)

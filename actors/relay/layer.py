@@ -279,7 +279,7 @@ class Layer:
         if self.missing:
             due = self.missing.due(now)
             if due:
-                self.publication.transport.send_missing(self.ssrc, due)
+                self.publication.transport.outlet.send_missing(self.ssrc, due)
 
     def _measure_jitter(self, timestamp: int, now: float) -> None:
         # RFC 3550 §A.8; the modulus keeps a wrap of the time stamp from looking like jitter.
@@ -301,7 +301,7 @@ class Layer:
             and now - self.key_requested >= self.key_interval
         ):
             self.key_requested = now
-            self.publication.transport.send_picture_loss(self.ssrc)
+            self.publication.transport.outlet.send_picture_loss(self.ssrc)
 
     def sender_reported(self, info: SenderInfo, now: float) -> None:
         """Take the publisher's SR: it ties its RTP clock to its wall clock."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from .rtp import ahead
+from .vp8 import Vp8
 
 # How many relay-made gaps a late packet may lie behind; older ones are dropped.
 _REMEMBERED_STEPS = 32
@@ -89,6 +90,25 @@ class Line:
         self.timestamp_offset = stamp - timestamp
         self.picture_offset = self.last_picture + 1 - picture
         self.level_offset = self.last_level + 1 - level
+
+    def renumber(self, view: memoryview, start: int, vp8: Vp8, *, newest: bool) -> None:
+        """Rewrite picture id and TL0PICIDX of the payload at `start`, whatever their form."""
+        position = start + vp8.picture_position
+        picture = vp8.picture + self.picture_offset
+        if vp8.picture_bits == 15:
+            picture &= 0x7FFF
+            view[position] = 0x80 | picture >> 8
+            view[position + 1] = picture & 0xFF
+        else:
+            picture &= 0x7F
+            view[position] = picture
+        if newest:
+            self.last_picture = picture
+        if vp8.level_position:
+            level = vp8.level + self.level_offset & 0xFF
+            view[start + vp8.level_position] = level
+            if newest:
+                self.last_level = level
 
     def sequence_of(self, sequence: int) -> int | None:
         """Return the outgoing sequence of an incoming one; None when it is from before."""

@@ -111,7 +111,7 @@ def apply_sections(
             extensions.update(answer.extensions)
         answered.append(answer)
     transport.intake.negotiated(extensions)
-    transport.reduced_size = all(s.offered.reduced_size for s in planned if s.codecs)
+    transport.outlet.reduced_size = all(s.offered.reduced_size for s in planned if s.codecs)
     return answered
 
 
@@ -138,7 +138,7 @@ def _apply(
         return answer
     slot = slots[offered.mid]
     track = f"{slot.stream}-{offered.kind}"
-    names = SlotNames(slot.ssrc, slot.repair_ssrc, slot.cname, slot.stream, track)
+    names = SlotNames(slot.ssrc, slot.repairs.ssrc, slot.cname, slot.stream, track)
     answer = AnsweredSection(offered, section.codecs, names)
     slot.negotiated(section.codecs, answer.extensions)
     return answer

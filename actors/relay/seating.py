@@ -1,8 +1,15 @@
-"""Who sits in which seat of one subscriber: people keep their places (design-media §3)."""
+"""Who sits in which seat of each subscriber: people keep their places (design-media §3)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from .listener import SeatKind, SeatUpdate
+from .person import Person
+from .publication import Publication
+from .slot import Slot
+from .terms import PublishSource
+from .transport import Transport
 
 
 def arrange(seated: Sequence[str | None], wanted: Sequence[str]) -> list[str | None]:
@@ -17,3 +24,88 @@ def arrange(seated: Sequence[str | None], wanted: Sequence[str]) -> list[str | N
         if person is None and standing:
             result[index] = standing.pop(0)
     return result
+
+
+class Seating:
+    """Gives slots to people and publications to slots; told by the relay when anything changed."""
+
+    def __init__(
+        self,
+        people: Mapping[str, Person],
+        transports: Mapping[str, Transport],
+        tell: Callable[[str, list[SeatUpdate]], None],
+    ) -> None:
+        """Work on the relay's own people and transports; `tell` takes each subscriber's updates."""
+        self._people = people
+        self._transports = transports
+        self._tell = tell
+
+    def reseat(self, now: float) -> None:
+        """Give every subscriber the people there are, keeping everybody's place."""
+        seated = [p for p in self._people.values() if p.can_be_seated()]
+        sharing = [p for p in self._people.values() if p.shows_screen()]
+        for transport in list(self._transports.values()):
+            if not transport.live:
+                continue
+            updates = self._seat(transport, SeatKind.SEAT, seated, now)
+            updates += self._seat(transport, SeatKind.SCREEN, sharing, now)
+            if updates:
+                self._tell(transport.participant_id, updates)
+
+    def apply_view(self, person: Person, now: float) -> None:
+        """Feed or pause this person's slots by what they may and want to see."""
+        for transport in person.transports():
+            for slot in transport.all_slots():
+                slot.enabled = self._is_wanted(transport, slot)
+                slot.retarget(now)
+
+    def _seat(
+        self, transport: Transport, kind: SeatKind, people: Sequence[Person], now: float
+    ) -> list[SeatUpdate]:
+        own = transport.participant_id
+        count = len(transport.seats) if kind is SeatKind.SEAT else len(transport.screens)
+        before = [transport.occupants.get((kind, index)) for index in range(count)]
+        after = arrange(before, [p.participant_id for p in people if p.participant_id != own])
+        updates: list[SeatUpdate] = []
+        for index, occupant in enumerate(after):
+            slots = _slots_of(transport, kind, index)
+            for slot in slots:
+                slot.enabled = self._is_wanted(transport, slot)
+                slot.follow(self._publication_for(slot, occupant), now)
+            if occupant == before[index]:
+                continue
+            if occupant is None:
+                transport.occupants.pop((kind, index), None)
+            else:
+                transport.occupants[kind, index] = occupant
+            updates.append(
+                SeatUpdate(
+                    kind,
+                    index,
+                    occupant,
+                    slots[0].line.timestamp_at(now) if kind is SeatKind.SEAT else None,
+                    slots[-1].line.timestamp_at(now),
+                    transport.transport_id,
+                )
+            )
+        return updates
+
+    def _publication_for(self, slot: Slot, occupant: str | None) -> Publication | None:
+        person = self._people.get(occupant) if occupant is not None else None
+        if person is None:
+            return None
+        if slot.kind is SeatKind.SCREEN:
+            return person.publication(PublishSource.SCREEN)
+        return person.publication(PublishSource.CAMERA if slot.video else PublishSource.MICROPHONE)
+
+    def _is_wanted(self, transport: Transport, slot: Slot) -> bool:
+        person = self._people.get(transport.participant_id)
+        if person is None or not slot.video:
+            return person is not None
+        return person.rights.receive_video and (
+            person.view.get((slot.kind, slot.index), (0, 0)) is not None
+        )
+
+
+def _slots_of(transport: Transport, kind: SeatKind, index: int) -> Sequence[Slot]:
+    return transport.seats[index] if kind is SeatKind.SEAT else [transport.screens[index]]

@@ -45,9 +45,12 @@ def _transport(transport: Transport, now: float) -> Json:
         "estimate_loss": round(transport.estimate.loss, 3),
         "packets_received": transport.intake.packets,
         "octets_received": transport.intake.octets,
-        "packets_sent": transport.packets_sent,
-        "octets_sent": transport.octets_sent,
-        "drops": {**transport.intake.drops.as_dict(), "refused_sends": transport.refused_sends},
+        "packets_sent": transport.outlet.packets_sent,
+        "octets_sent": transport.outlet.octets_sent,
+        "drops": {
+            **transport.intake.drops.as_dict(),
+            "refused_sends": transport.outlet.refused_sends,
+        },
         "publications": [
             {
                 "source": str(publication.source),
@@ -89,8 +92,8 @@ def _slot(slot: Slot) -> Json:
         "packets": slot.packets,
         "octets": slot.octets,
         "late": slot.late,
-        "repairs_sent": slot.repairs_sent,
-        "repairs_refused": slot.repairs_refused,
+        "repairs_sent": slot.repairs.sent,
+        "repairs_refused": slot.repairs.refused,
         "loss": round(slot.fraction_lost / 256, 3),
         "round_trip_ms": round(slot.round_trip * 1000, 1) if slot.round_trip else None,
     }

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from . import stun
-from .allowance import ByteBudget
 from .dtls import Dtls, DtlsState
-from .estimate import Estimate
 from .ice import Address, Credentials, IceLite
 from .intake import Intake
 from .listener import SeatKind, TransportState
+from .outlet import Outlet
+from .probing import Probing
 from .publication import Publication
 from .pylibsrtp_private import Buffer, Srtp
-from .rtcp import (
-    negative_acknowledgement,
-    picture_loss,
-    receiver_report,
-    sender_report,
-    source_description,
-)
+from .rtcp import receiver_report, sender_report, source_description
 from .slot import Slot
 
 if TYPE_CHECKING:
@@ -33,26 +26,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FIRST_ESTIMATE = 2_500_000
-"""Bits per second assumed of a subscriber before it has reported anything."""
-_PROBE_LIMIT = 1.15
-_MOST_PROBES = 20
-"""Packets in one tick."""
-_REPAIR_SHARE = 0.2
-_REPAIR_BURST = 24_000
-"""Bytes of repairs at once: about one key frame."""
-
 _LEGAL: dict[TransportState, frozenset[TransportState]] = {
     TransportState.CONNECTING: frozenset({TransportState.CONNECTED, TransportState.CLOSED}),
     TransportState.CONNECTED: frozenset({TransportState.RECONNECTING, TransportState.CLOSED}),
     TransportState.RECONNECTING: frozenset({TransportState.CONNECTED, TransportState.CLOSED}),
     TransportState.CLOSED: frozenset(),
 }
-
-
-def _unkeyed(size: int) -> int:
-    del size
-    return 0
 
 
 class TransportOwner(Protocol):
@@ -89,13 +68,14 @@ class Transport:
     ) -> None:
         self.owner = owner
         self.config = config
-        self.outbox = outbox
         self.participant_id = participant_id
         self.transport_id = transport_id
         self.state = TransportState.CONNECTING
         self.created = now
         self.fingerprints = fingerprints
         self.ice = IceLite(credentials, config.max_addresses, config.integrity_failures_per_second)
+        self.outlet = Outlet(self.ice, outbox)
+        self.estimate = self.outlet.estimate
         self.session_id = secrets.randbits(62)
         self.session_version = 1
         self.key_frame_interval = config.key_frame_interval
@@ -105,31 +85,17 @@ class Transport:
         self.slots_by_ssrc: dict[int, Slot] = {}
         self.occupants: dict[tuple[SeatKind, int], str] = {}
         """Who sits where, as it was told to the subscriber."""
-        self.transport_sequence = secrets.randbelow(1 << 15)
-        self.feedback_ssrc = 1 + secrets.randbelow(0xFFFFFFFE)
-        self.reduced_size = False
         self.clock_offset: float | None = None
         """Relay clock less the publisher's wall clock, one for all of its tracks."""
         self.intake = Intake(self)
-        self.packets_sent = 0
-        self.octets_sent = 0
-        self.refused_sends = 0
-        """Packets libsrtp would not protect: repeats, or far too old."""
         self.reports_due = 0.0
         self.feedback_due = 0.0
-        self.estimate = Estimate(_FIRST_ESTIMATE)
-        """What this peer can receive."""
         self.starved = False
         """Whether a higher layer is wanted than fits; only then the relay probes for more."""
-        self._octets_ticked = 0
-        self._ticked = now
-        self._repairs = ByteBudget(_REPAIR_SHARE * _FIRST_ESTIMATE / 8, _REPAIR_BURST)
+        self._probing = Probing(self.outlet, now)
         self._dtls = Dtls(identity.context, fingerprints)
         self._handshake_started: float | None = None
         self._dtls_address: Address | None = None
-        self._outbound: Srtp | None = None
-        self.protect: Callable[[int], int] = _unkeyed
-        """Encrypts the packet in the outbox; returns its new size, 0 before there are keys."""
 
     # -- state ---------------------------------------------------------------------------------
 
@@ -166,8 +132,7 @@ class Transport:
             address.socket.peers.pop(address.endpoint, None)
         self.ice.addresses.clear()
         self.ice.selected = None
-        self._outbound = None
-        self.protect = _unkeyed
+        self.outlet.close()
         self.intake.close()
         self.advance(TransportState.CLOSED, now)
 
@@ -241,8 +206,7 @@ class Transport:
             return
         if after is DtlsState.CONNECTED and self._dtls.keys is not None:
             keys = self._dtls.keys
-            self._outbound = Srtp(keys.profile, keys.server, inbound=False)
-            self.protect = self._outbound.protector(self.outbox)
+            self.outlet.keyed(Srtp(keys.profile, keys.server, inbound=False))
             self.intake.keyed(Srtp(keys.profile, keys.client, inbound=True))
             # The peer answered what was sent here, so this address is the peer's.
             address.heard = now
@@ -270,51 +234,6 @@ class Transport:
     def srtp_profile(self) -> str | None:
         keys = self._dtls.keys
         return keys.profile.decode("ascii") if keys is not None else None
-
-    # -- sending -------------------------------------------------------------------------------
-
-    def send_rtp(self, size: int, now: float, *, counted: bool) -> None:
-        """Protect and send the packet in the outbox; `Slot.forward` has its own.
-
-        `counted` says that it carries the present transport-wide number.
-        """
-        path = self.ice.selected
-        if path is None:
-            return
-        size = self.protect(size)
-        if not size:
-            self.refused_sends += 1
-        elif path.socket.send(self.outbox.view[:size], path.endpoint):
-            self.packets_sent += 1
-            self.octets_sent += size
-            if counted:
-                self.estimate.sent(self.transport_sequence, size, now)
-
-    def send_rtcp(self, packet: bytes) -> None:
-        """Protect and send one compound (or reduced-size) RTCP packet."""
-        outbound = self._outbound
-        selected = self.ice.selected
-        if outbound is None or selected is None:
-            return
-        outbox = self.outbox
-        if not self.reduced_size and packet[1] not in (200, 201):
-            # RFC 4585 §3.1: without reduced size every compound begins with a report.
-            packet = receiver_report(self.feedback_ssrc, ()) + packet
-        outbox.view[: len(packet)] = packet
-        size = outbound.protect_rtcp(outbox, len(packet))
-        if size:
-            selected.socket.send(outbox.view[:size], selected.endpoint)
-
-    def send_picture_loss(self, ssrc: int) -> None:
-        self.send_rtcp(picture_loss(self.feedback_ssrc, ssrc))
-
-    def send_missing(self, ssrc: int, sequences: list[int]) -> None:
-        numbers = [sequence & 0xFFFF for sequence in sequences]
-        self.send_rtcp(negative_acknowledgement(self.feedback_ssrc, ssrc, numbers))
-
-    def may_resend(self, octets: int, now: float) -> bool:
-        """Say whether a repair of this size fits into the share that repairs get."""
-        return self._repairs.take(octets, now)
 
     # -- time ----------------------------------------------------------------------------------
 
@@ -350,34 +269,18 @@ class Transport:
                 layer.repeat_key_request(now)
                 layer.ask_again(now)
                 layer.measure(now)
-        self._repairs.rate = _REPAIR_SHARE * self.estimate.bitrate / 8
-        self._probe(now)
+        self.outlet.share_repairs()
+        self._probing.tick(self.all_slots(), starved=self.starved, now=now)
         if now >= self.feedback_due:
             self.feedback_due = now + config.feedback_interval
             for message in self.intake.transport_feedback():
-                self.send_rtcp(message)
+                self.outlet.send_rtcp(message)
         if now >= self.reports_due:
             self.reports_due = now + config.report_interval
             self._send_receiver_reports(now)
         for slot in self.slots_by_ssrc.values():
             if slot.layer is not None and now >= slot.report_due:
                 self._send_sender_report(slot, now)
-
-    def _probe(self, now: float) -> None:
-        """While a higher layer is wanted, fill up to a little more than the estimate with RTX."""
-        elapsed = min(0.2, now - self._ticked)
-        self._ticked = now
-        sent = self.octets_sent - self._octets_ticked
-        estimate = self.estimate
-        if self.starved and estimate.may_probe(now):
-            room = _PROBE_LIMIT * estimate.bitrate / 8 * elapsed - sent
-            slots = [slot for slot in self.all_slots() if slot.video and slot.layer is not None]
-            back = 0
-            while room > 0 and slots and back < _MOST_PROBES:
-                size = slots[back % len(slots)].probe(back // len(slots), now)
-                room -= size
-                back += 1
-        self._octets_ticked = self.octets_sent
 
     def _tick_handshake(self, now: float) -> None:
         started = self._handshake_started
@@ -401,16 +304,16 @@ class Transport:
             if (report := layer.reception_report(now)) is not None
         ]
         if reports:
-            self.send_rtcp(
-                receiver_report(self.feedback_ssrc, reports[:31])
-                + source_description(self.feedback_ssrc, self.cname)
+            self.outlet.send_rtcp(
+                receiver_report(self.outlet.feedback_ssrc, reports[:31])
+                + source_description(self.outlet.feedback_ssrc, self.cname)
             )
 
     def _send_sender_report(self, slot: Slot, now: float) -> None:
         info = slot.sender_info(now, self.owner.epoch)
         if info is not None:
             slot.report_due = now + self.config.report_interval
-            self.send_rtcp(sender_report(info) + source_description(slot.ssrc, slot.cname))
+            self.outlet.send_rtcp(sender_report(info) + source_description(slot.ssrc, slot.cname))
 
     @property
     def cname(self) -> str:

@@ -224,7 +224,7 @@ async def test_every_resource_returns() -> None:
             client.vanish()
         assert relay.transports == {}
         assert relay.people == {}
-        assert relay._names == {}
+        assert relay._reception.names == {}
 
     async def settled() -> int:
         await until(lambda: gc.collect() is not None)

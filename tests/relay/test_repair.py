@@ -73,7 +73,7 @@ async def test_without_rtx_nothing_is_resent(call: Call) -> None:
     nack(ben, ben.slots[video][0], [ben.heard_on(video)[0].packet.sequence_number])
     ada.send_frame()
     await until(lambda: len(ben.heard) == 2)
-    assert call.relay.transports["ben-1"].refused_sends == 0
+    assert call.relay.transports["ben-1"].outlet.refused_sends == 0
 
 
 async def test_a_publisher_is_asked_and_the_repair_fills_the_hole(call: Call) -> None:
@@ -95,7 +95,7 @@ async def test_a_publisher_is_asked_and_the_repair_fills_the_hole(call: Call) ->
     ada.resend(camera, lost, stamp, payload)
     ada.send_frame()
     await until(lambda: len(ben.heard_on(video)) == 4)
-    assert call.relay.transports["ben-1"].refused_sends == 0
+    assert call.relay.transports["ben-1"].outlet.refused_sends == 0
 
 
 async def test_a_repair_that_never_comes_is_asked_for_a_few_times_only(call: Call) -> None:
@@ -134,7 +134,7 @@ async def test_a_storm_of_requests_is_bounded_and_costs_others_nothing(call: Cal
     # The burst that repairs get is 24 kB, and the share of a second while this ran.
     assert 0 < len(repairs) < 60
     slot = call.relay.transports["ben-1"].slots_by_ssrc[ben.slots[bens][0]]
-    assert slot.repairs_refused > 0
+    assert slot.repairs.refused > 0
 
 
 def test_missing_packets_are_asked_for_at_intervals_and_then_given_up() -> None:

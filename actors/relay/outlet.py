@@ -1,0 +1,120 @@
+"""What one peer is sent: its path, its keys, its transport-wide numbers.
+
+The counterpart of `Intake`. A packet is written into the outbox, protected there and sent, all in
+one call; nothing is queued.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from .allowance import ByteBudget
+from .estimate import Estimate
+from .ice import IceLite
+from .pylibsrtp_private import Buffer, Srtp
+from .rtcp import negative_acknowledgement, picture_loss, receiver_report
+
+_FIRST_ESTIMATE = 2_500_000
+"""Bits per second assumed of a subscriber before it has reported anything."""
+_REPAIR_SHARE = 0.2
+_REPAIR_BURST = 24_000
+"""Bytes of repairs at once: about one key frame."""
+
+
+def _unkeyed(size: int) -> int:
+    del size
+    return 0
+
+
+class Outlet:
+    """The outbound half of a transport; closed by it."""
+
+    __slots__ = (
+        "_outbound",
+        "_repairs",
+        "estimate",
+        "feedback_ssrc",
+        "ice",
+        "octets_sent",
+        "outbox",
+        "packets_sent",
+        "protect",
+        "reduced_size",
+        "refused_sends",
+        "transport_sequence",
+    )
+
+    def __init__(self, ice: IceLite, outbox: Buffer) -> None:
+        self.ice = ice
+        self.outbox = outbox
+        self.estimate = Estimate(_FIRST_ESTIMATE)
+        """What this peer can receive."""
+        self.transport_sequence = secrets.randbelow(1 << 15)
+        self.feedback_ssrc = 1 + secrets.randbelow(0xFFFFFFFE)
+        self.reduced_size = False
+        self.packets_sent = 0
+        self.octets_sent = 0
+        self.refused_sends = 0
+        """Packets libsrtp would not protect: repeats, or far too old."""
+        self.protect: Callable[[int], int] = _unkeyed
+        """Encrypts the packet in the outbox; returns its new size, 0 before there are keys."""
+        self._outbound: Srtp | None = None
+        self._repairs = ByteBudget(_REPAIR_SHARE * _FIRST_ESTIMATE / 8, _REPAIR_BURST)
+
+    def keyed(self, outbound: Srtp) -> None:
+        """Take the keys the handshake gave."""
+        self._outbound = outbound
+        self.protect = outbound.protector(self.outbox)
+
+    def close(self) -> None:
+        """Forget the keys: nothing is sent any more."""
+        self._outbound = None
+        self.protect = _unkeyed
+
+    def send_rtp(self, size: int, now: float, *, counted: bool) -> None:
+        """Protect and send the packet in the outbox; `Slot.forward` has its own.
+
+        `counted` says that it carries the present transport-wide number.
+        """
+        path = self.ice.selected
+        if path is None:
+            return
+        size = self.protect(size)
+        if not size:
+            self.refused_sends += 1
+        elif path.socket.send(self.outbox.view[:size], path.endpoint):
+            self.packets_sent += 1
+            self.octets_sent += size
+            if counted:
+                self.estimate.sent(self.transport_sequence, size, now)
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Protect and send one compound (or reduced-size) RTCP packet."""
+        outbound = self._outbound
+        selected = self.ice.selected
+        if outbound is None or selected is None:
+            return
+        outbox = self.outbox
+        if not self.reduced_size and packet[1] not in (200, 201):
+            # RFC 4585 §3.1: without reduced size every compound begins with a report.
+            packet = receiver_report(self.feedback_ssrc, ()) + packet
+        outbox.view[: len(packet)] = packet
+        size = outbound.protect_rtcp(outbox, len(packet))
+        if size:
+            selected.socket.send(outbox.view[:size], selected.endpoint)
+
+    def send_picture_loss(self, ssrc: int) -> None:
+        self.send_rtcp(picture_loss(self.feedback_ssrc, ssrc))
+
+    def send_missing(self, ssrc: int, sequences: list[int]) -> None:
+        numbers = [sequence & 0xFFFF for sequence in sequences]
+        self.send_rtcp(negative_acknowledgement(self.feedback_ssrc, ssrc, numbers))
+
+    def may_resend(self, octets: int, now: float) -> bool:
+        """Say whether a repair of this size fits into the share that repairs get."""
+        return self._repairs.take(octets, now)
+
+    def share_repairs(self) -> None:
+        """Give repairs their share of the present estimate."""
+        self._repairs.rate = _REPAIR_SHARE * self.estimate.bitrate / 8

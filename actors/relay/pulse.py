@@ -1,0 +1,135 @@
+"""What a relay does by the clock: ticks of its transports, speaker, layers, grades."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from .layers import choose_layers, needed_rids, simulcast_of
+from .listener import RelayListener
+from .person import Person
+from .publication import Publication
+from .speaker import SpeakerChoice
+from .transport import Transport
+
+log = logging.getLogger(__name__)
+
+_TICK = 0.05
+_SPEAKER_INTERVAL = 0.2
+_QUALITY_INTERVAL = 2.0
+_LAYER_INTERVAL = 0.25
+_FEWER_LAYERS_SECONDS = 2.0
+"""A layer nobody needs is turned off after this long, so that sizes may change freely."""
+
+
+class Pulse:
+    """Beats while there are transports. Stopped by the relay."""
+
+    def __init__(
+        self,
+        people: Mapping[str, Person],
+        transports: Mapping[str, Transport],
+        listener: RelayListener,
+        tell: Callable[[Callable[[], None]], None],
+        clock: Callable[[], float],
+        take_over: Callable[[float], None],
+    ) -> None:
+        """Work on the relay's own people and transports; `take_over` looks for late handovers."""
+        self._people = people
+        self._transports = transports
+        self._listener = listener
+        self._tell = tell
+        self._clock = clock
+        self._take_over = take_over
+        self._speaker = SpeakerChoice()
+        self._speaker_due = 0.0
+        self._quality_due = 0.0
+        self._layers_due = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Beat on this loop, as soon as there is something to beat for."""
+        self._loop = loop
+
+    def go_on(self) -> None:
+        """Beat, unless it does already."""
+        if self._timer is None and self._loop is not None:
+            self._timer = self._loop.call_later(_TICK, self._tick)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self._clock()
+        for transport in list(self._transports.values()):
+            try:
+                transport.tick(now)
+            except Exception:
+                log.exception("tick failed", extra={"transport_id": transport.transport_id})
+        self._take_over(now)
+        if now >= self._speaker_due:
+            self._speaker_due = now + _SPEAKER_INTERVAL
+            self._choose_speaker(now)
+        if now >= self._layers_due:
+            self._layers_due = now + _LAYER_INTERVAL
+            self._choose_layers(now)
+        if now >= self._quality_due:
+            self._quality_due = now + _QUALITY_INTERVAL
+            self._grade(now)
+        if self._transports:
+            self.go_on()
+
+    def _choose_speaker(self, now: float) -> None:
+        voices = {
+            name: loudness
+            for name, person in self._people.items()
+            if (loudness := person.loudness(now)) is not None
+        }
+        before = self._speaker.current
+        speaker = self._speaker.decide(voices, now)
+        if speaker != before:
+            self._tell(lambda: self._listener.speaker_changed(speaker))
+
+    def _choose_layers(self, now: float) -> None:
+        people = list(self._people.values())
+        for person in people:
+            choose_layers(person, now)
+        for person in people:
+            for publication in simulcast_of(person):
+                self._tell_layers(person, publication, now)
+
+    def _tell_layers(self, person: Person, publication: Publication, now: float) -> None:
+        """Tell the widget which layers are needed, at once for more and after a while for less."""
+        needed = needed_rids(publication, now)
+        if set(needed) == set(publication.told_rids):
+            publication.fewer_since = None
+            return
+        if set(needed) < set(publication.told_rids):
+            if publication.fewer_since is None:
+                publication.fewer_since = now
+            if now - publication.fewer_since < _FEWER_LAYERS_SECONDS:
+                return
+        publication.fewer_since = None
+        publication.told_rids = needed
+        self._tell(
+            lambda: self._listener.layers_wanted(person.participant_id, publication.source, needed)
+        )
+
+    def _grade(self, now: float) -> None:
+        for person in list(self._people.values()):
+            measured = person.measured(now)
+            if measured is not None and person.quality.measured(measured):
+                self._tell_quality(person)
+
+    def _tell_quality(self, person: Person) -> None:
+        quality = person.quality
+        self._tell(
+            lambda: self._listener.quality_changed(
+                person.participant_id, quality.grade, quality.reason
+            )
+        )

@@ -1,0 +1,109 @@
+"""What one slot sends again: repairs that were asked for, and probes (RFC 4588)."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from .rtp import unwrap
+
+if TYPE_CHECKING:
+    from .layer import Kept
+    from .slot import Slot
+
+_SILENT = 127
+"""The audio level of silence, in -dBov (RFC 6464)."""
+_SHORTEST_WAIT = 0.02
+"""Between two repairs of one packet, in seconds, when the round trip is not known."""
+_MOST_RESENT = 1024
+
+
+class Repairs:
+    """The RTX stream beside a slot's own."""
+
+    __slots__ = ("_resent", "_sequence", "_slot", "refused", "sent", "ssrc")
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+        self.ssrc = 1 + secrets.randbelow(0xFFFFFFFE)
+        self.sent = 0
+        self.refused = 0
+        """Repairs that did not fit into the share of the line that repairs get."""
+        self._sequence = secrets.randbelow(1 << 15)
+        self._resent: dict[int, float] = {}
+        """Outgoing sequence → when it was resent last."""
+
+    def forget(self) -> None:
+        """Start over with another layer."""
+        self._resent.clear()
+
+    def resend(self, number: int, now: float) -> None:
+        """Repeat what went out under this 16-bit sequence.
+
+        Not twice within a round trip, and only from the last second.
+        """
+        slot = self._slot
+        layer, codec = slot.layer, slot.codec
+        if layer is None or codec is None or codec.repair_payload_type is None:
+            return
+        out = unwrap(number, slot.line.next_sequence, 16)
+        incoming = slot.line.incoming_of(out)
+        kept = layer.kept(incoming, now) if incoming is not None else None
+        if kept is None:
+            return
+        wait = max(_SHORTEST_WAIT, slot.round_trip or 0.0)
+        if now - self._resent.get(out, -1e9) < wait:
+            return
+        if not slot.outlet.may_resend(len(kept.payload), now):
+            self.refused += 1
+            return
+        if len(self._resent) >= _MOST_RESENT:
+            self._resent.clear()
+        self._resent[out] = now
+        self.sent += 1
+        self._send_again(kept, out, codec.repair_payload_type, now)
+
+    def probe(self, back: int, now: float) -> int:
+        """Repeat a recent packet to find out whether more gets through; returns its size.
+
+        `back` counts from the newest. A browser takes the repetition as RTX it did not need.
+        """
+        slot = self._slot
+        layer, codec = slot.layer, slot.codec
+        if layer is None or codec is None or codec.repair_payload_type is None:
+            return 0
+        kept = layer.kept(slot.line.highest - back, now)
+        out = slot.line.late_sequence_of(kept.sequence) if kept is not None else None
+        if kept is None or out is None:
+            return 0
+        self._send_again(kept, out, codec.repair_payload_type, now)
+        return len(kept.payload)
+
+    def _send_again(self, kept: Kept, out: int, payload_type: int, now: float) -> None:
+        """Write an RTX packet: the original's sequence before its payload (RFC 4588 §4)."""
+        self._sequence = self._sequence + 1 & 0xFFFFFFFF
+        slot = self._slot
+        outlet, header, line = slot.outlet, slot.header, slot.line
+        number = outlet.transport_sequence
+        counted = header.elements == 2
+        if counted:
+            number = outlet.transport_sequence = number + 1 & 0xFFFF
+        view = outlet.outbox.view
+        header.write(
+            view,
+            kept.marker | payload_type,
+            self._sequence & 0xFFFF,
+            kept.timestamp + line.timestamp_offset & 0xFFFFFFFF,
+            self.ssrc,
+            number,
+            _SILENT,
+        )
+        start = header.size
+        view[start] = out >> 8 & 0xFF
+        view[start + 1] = out & 0xFF
+        start += 2
+        size = start + len(kept.payload)
+        view[start:size] = kept.payload
+        if kept.vp8 is not None and kept.vp8.picture_bits:
+            line.renumber(view, start, kept.vp8, newest=False)
+        outlet.send_rtp(size, now, counted=counted)
