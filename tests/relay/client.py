@@ -175,6 +175,10 @@ class CraftedClient(asyncio.DatagramProtocol):
         self.nominates = True
         self.checks_answered = 0
         self.checks_received = 0
+        self.mapped: tuple[str, int] | None = None
+        """What the relay's last answer said this client's address is."""
+        self.answered_from: str | None = None
+        """The address that answer came from."""
         self.undecryptable = 0
         self.on_key_frame_request: Callable[[int], None] | None = None
         self.key_frame_requests: list[tuple[int, float]] = []
@@ -369,6 +373,12 @@ class CraftedClient(asyncio.DatagramProtocol):
         self._transport.close()
         await self.open()
 
+    @property
+    def local_port(self) -> int:
+        assert self._transport is not None
+        port: int = self._transport.get_extra_info("sockname")[1]
+        return port
+
     def start_dtls(self) -> None:
         self._dtls = Dtls(
             self._identity.context, {"sha-256": self._remote_fingerprint}, server=False
@@ -461,6 +471,7 @@ class CraftedClient(asyncio.DatagramProtocol):
         """Ignore ICMP errors about what was sent to a port that is gone."""
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
+        self.answered_from = addr[0]
         if self.downlink is None:
             self._handle(data)
             return
@@ -507,6 +518,7 @@ class CraftedClient(asyncio.DatagramProtocol):
         if message.message_class == stun.Class.RESPONSE:
             if message.check_message_integrity(self.remote_password.encode()):
                 self.checks_answered += 1
+                self.mapped = message.attributes["XOR-MAPPED-ADDRESS"]
         elif message.message_class == stun.Class.REQUEST:
             self.checks_received += 1
             if not self.answers_checks:

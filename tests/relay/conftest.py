@@ -38,6 +38,7 @@ class Call:
         rids: tuple[str, ...] = (),
         dialect: Dialect | None = None,
         rights: MediaRights = EVERYTHING,
+        host: str = "127.0.0.1",
     ) -> CraftedClient:
         """Connect one more client."""
         client = CraftedClient(
@@ -49,6 +50,7 @@ class Call:
             rids=rids,
             dialect=dialect,
             rights=rights,
+            host=host,
         )
         self.clients.append(client)
         await client.connect()

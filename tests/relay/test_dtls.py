@@ -1,0 +1,155 @@
+"""The handshake: lost flights are repeated, weak ones refused, each relay has its own key."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from OpenSSL import SSL
+
+from actors.relay import RelayConfig, TransportState
+from actors.relay.dtls import Dtls, DtlsState
+from actors.relay.identity import Identity
+
+from .client import CraftedClient
+from .conftest import Call, StartCall
+from .recording import until
+
+
+def is_dtls(data: bytes) -> bool:
+    return 19 < data[0] < 64
+
+
+async def test_a_flight_that_was_lost_is_repeated_by_the_timer(call: Call) -> None:
+    """The client here has no timer of its own, so only the relay's can end the wait."""
+    ada = CraftedClient(call.relay, "ada")
+    call.clients.append(ada)
+    lost: list[bytes] = []
+    since: list[float] = []
+
+    def lose(data: bytes) -> bool:
+        if not is_dtls(data):
+            return False
+        since.append(time.monotonic())
+        if since[-1] - since[0] < 0.5:
+            lost.append(data)
+            return True
+        return False
+
+    ada.raw_received = lose
+    await ada.connect()
+    assert lost
+    await until(lambda: call.listener.state_of("ada-1") is TransportState.CONNECTED)
+
+
+async def test_a_handshake_that_does_not_end_is_given_up(start_call: StartCall) -> None:
+    call = await start_call(RelayConfig(handshake_seconds=0.3))
+    ada = CraftedClient(call.relay, "ada")
+    call.clients.append(ada)
+    ada.raw_received = is_dtls
+    with pytest.raises(TimeoutError):
+        await ada.connect(within=1.5)
+    assert call.listener.state_of("ada-1") is TransportState.CLOSED
+    assert call.relay.transports == {}
+
+
+async def test_of_two_client_hellos_only_the_one_of_the_validated_address_counts(
+    call: Call,
+) -> None:
+    """ASVS V17.2.6: an attacker who is faster than the browser wins nothing."""
+    ada = CraftedClient(call.relay, "ada")
+    call.clients.append(ada)
+    await ada.open()
+    ada.negotiate()
+    racer = CraftedClient(call.relay, "mallory")
+    call.clients.append(racer)
+    await racer.open()
+    # Mallory overheard the signalling: she knows the fingerprint, but not the password.
+    racer.remote_ufrag, racer._remote_fingerprint = ada.remote_ufrag, ada._remote_fingerprint
+    answered: list[bytes] = []
+
+    def keep(data: bytes) -> bool:
+        answered.append(data)
+        return True
+
+    racer.raw_received = keep
+    before = call.relay.dropped_strangers
+    for _ in range(20):
+        racer.start_dtls()
+    await until(lambda: call.relay.dropped_strangers >= before + 20)
+    ada.resume_checking()
+    await until(lambda: ada.checks_answered)
+    racer.start_dtls()
+    ada.start_dtls()
+    await until(lambda: call.listener.state_of("ada-1") is TransportState.CONNECTED)
+    assert answered == []
+
+
+def connect(client: SSL.Context, server: Identity, peer: Identity) -> Dtls:
+    """Run a handshake in memory; returns the relay's end."""
+    relay = Dtls(server.context, {"sha-256": peer.fingerprint})
+    there = SSL.Connection(client, None)
+    there.set_ciphertext_mtu(1200)
+    there.set_connect_state()
+    for _ in range(10):
+        try:
+            there.do_handshake()
+        except SSL.WantReadError:
+            pass
+        except SSL.Error:
+            break
+        try:
+            relay.receive(there.bio_read(4096))
+        except SSL.Error:
+            pass
+        for datagram in relay.datagrams():
+            there.bio_write(datagram)
+    return relay
+
+
+@pytest.mark.parametrize(
+    ("ciphers", "profiles", "agreed"),
+    [
+        (b"ECDHE-ECDSA-AES128-GCM-SHA256", b"SRTP_AEAD_AES_128_GCM", True),
+        (b"ECDHE-ECDSA-AES128-GCM-SHA256", b"SRTP_AES128_CM_SHA1_80", True),
+        # ASVS V17.2.2: no CBC, no static RSA, no unauthenticated exchange, no 32-bit tags.
+        (b"ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0", b"SRTP_AEAD_AES_128_GCM", False),
+        (b"AES128-SHA:@SECLEVEL=0", b"SRTP_AEAD_AES_128_GCM", False),
+        (b"AECDH-AES128-SHA:@SECLEVEL=0", b"SRTP_AEAD_AES_128_GCM", False),
+        (b"ECDHE-ECDSA-AES128-GCM-SHA256", b"SRTP_AES128_CM_SHA1_32", False),
+    ],
+)
+def test_only_strong_suites_and_profiles_are_agreed_on(
+    ciphers: bytes, profiles: bytes, agreed: bool
+) -> None:
+    server, peer = Identity(), Identity()
+    client = peer.context
+    client.set_cipher_list(ciphers)
+    client.set_tlsext_use_srtp(profiles)
+    relay = connect(client, server, peer)
+    assert (relay.state is DtlsState.CONNECTED) is agreed
+    if agreed:
+        assert relay.keys is not None
+        assert relay.keys.profile == profiles
+
+
+def test_every_relay_has_a_key_of_its_own() -> None:
+    """ASVS V17.2.1: made in memory for one relay, so a standby that takes over shows another."""
+    fingerprints = {Identity().fingerprint for _ in range(5)}
+    assert len(fingerprints) == 5
+
+
+def test_noise_in_the_middle_of_a_handshake_does_not_end_it() -> None:
+    server, peer = Identity(), Identity()
+    relay = Dtls(server.context, {"sha-256": peer.fingerprint})
+    client = Dtls(peer.context, {"sha-256": server.fingerprint}, server=False)
+    client.start()
+    for _ in range(6):
+        relay.receive(b"\x16\xfe\xfd" + os.urandom(40))
+        for datagram in client.datagrams():
+            relay.receive(datagram)
+        for datagram in relay.datagrams():
+            client.receive(os.urandom(30))
+            client.receive(datagram)
+    assert relay.state is client.state is DtlsState.CONNECTED
