@@ -31,7 +31,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
     from broker.messages.cluster import LinkHello
     from gateway import compose
     from gateway.app import create_app
-    from gateway.demo import demo_account, prepare_data
+    from gateway.demo import demo_accounts, prepare_data
     from gateway.ledger_client import LedgerClient
     from gateway.serve import gateway_server
     from gateway.settings import DemoHost, Limits, Settings
@@ -43,7 +43,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
     settings = Settings(
         origin=origin,
         secret=compose.read_secret(data / "secret"),
-        accounts={"demo": demo_account(data / "api-key", "http://127.0.0.1:1")},
+        accounts=demo_accounts(data, "http://127.0.0.1:1"),
         gateway_id=secrets.token_urlsafe(9),
         demo=DemoHost(origin=origin),
         limits=Limits(

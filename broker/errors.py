@@ -48,6 +48,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_INVITATION = "unknown_invitation"
     UNKNOWN_ACCOUNT = "unknown_account"
     UNKNOWN_NODE = "unknown_node"
+    UNKNOWN_ENTRY = "unknown_entry"
 
     ALREADY_LIVE = "already_live"
     NOT_IN_SESSION = "not_in_session"

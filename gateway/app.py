@@ -31,6 +31,7 @@ from gateway.settings import Settings
 from gateway.switchroom import Switchroom
 from gateway.token_api import token_router
 from gateway.tokens import Tokens
+from gateway.upkeep_api import upkeep_router
 from gateway.widget_api import widget_router
 
 MAX_BODY_BYTES = 64 * 1024
@@ -92,6 +93,7 @@ def create_app(
     app.include_router(token_router(room, idempotency, revocations))
     app.include_router(server_router(room, idempotency))
     app.include_router(live_router(room, idempotency))
+    app.include_router(upkeep_router(room, idempotency))
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> JSONResponse:

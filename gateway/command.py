@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from gateway import operation
+from gateway import operation, upkeep_command
 
 if TYPE_CHECKING:
     import httpx
@@ -61,6 +61,12 @@ def demo(
             show_default=False,
         ),
     ] = None,
+    webhook: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL", help="Gets every event, signed; may be repeated.", show_default=False
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False,
 ) -> None:
     """Run everything on this machine and print one address to open."""
@@ -73,6 +79,7 @@ def demo(
             bind=bind,
             data_dir=data_dir,
             standbys=standbys,
+            webhooks=tuple(webhook or ()),
             verbose=verbose,
             policy=tuple(policy_value(each) for each in policy or ()),
         )
@@ -124,10 +131,7 @@ def sessions(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List recorded sessions, newest first, or show one."""
-    key = api_key or demo_key()
-    if key is None:
-        fail("No API key: give --api-key or set SWITCHBOARD_API_KEY.", BAD_SETTING)
-    with http(gateway, key) as client:
+    with http(gateway, require_key(api_key)) as client:
         if session_id is not None:
             record = body_of(client.get(f"/v1/sessions/{session_id}"))
             typer.echo(json.dumps(record, indent=2))
@@ -167,6 +171,7 @@ def api_key(
 
 
 operation.register(app)
+upkeep_command.register(app)
 
 
 def main() -> None:
@@ -191,7 +196,15 @@ def policy_value(text: str) -> tuple[str, object]:
         fail(f"--policy {text} is not NAME=VALUE with a number, true or false.", BAD_SETTING)
 
 
-def http(gateway: str, key: str | None = None) -> httpx.Client:
+def require_key(given: str | None) -> str:
+    """Return the API key to use: the given one, or the demo's."""
+    key = given or demo_key()
+    if key is None:
+        fail("No API key: give --api-key or set SWITCHBOARD_API_KEY.", BAD_SETTING)
+    return key
+
+
+def http(gateway: str, key: str | None = None, *, timeout_s: float = 10.0) -> httpx.Client:
     """Open a client; what goes wrong on the way becomes one sentence."""
     import httpx
 
@@ -206,7 +219,7 @@ def http(gateway: str, key: str | None = None) -> httpx.Client:
                 )
 
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    return Client(base_url=gateway, headers=headers, timeout=10.0, trust_env=False)
+    return Client(base_url=gateway, headers=headers, timeout=timeout_s, trust_env=False)
 
 
 def body_of(response: httpx.Response) -> Any:

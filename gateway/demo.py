@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import secrets
 import signal
 import socket
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -17,7 +19,8 @@ from rich.console import Console
 from broker.keys import KeyPurpose
 from broker.messages.cluster import LinkHello
 from gateway import compose
-from gateway.accounts import Account, AgentLogin, ApiKey, hash_key
+from gateway.accounts import Account, hash_key
+from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app
 from gateway.demo_hosts import NOTE, create_demo_hosts
 from gateway.ledger_client import LedgerClient
@@ -26,6 +29,7 @@ from gateway.settings import BadSettings, DemoHost, DemoSettings, Limits, Settin
 
 _LOG = logging.getLogger(__name__)
 ACCOUNT = "demo"
+ACCOUNTS_FILE = "accounts.toml"
 MEDIA_SLOTS = 128
 DEMO_LIMITS = Limits(
     requests_per_minute=60_000, request_burst=10_000, guest_tries_per_minute=60, guest_try_burst=60
@@ -54,7 +58,7 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
         settings = Settings(
             origin=gateway_at,
             secret=compose.read_secret(data / "secret"),
-            accounts={ACCOUNT: demo_account(data / "api-key", host_at)},
+            accounts=demo_accounts(data, host_at, demo.webhooks),
             gateway_id=secrets.token_urlsafe(9),
             allowed_hosts=(gateway_at.split("://")[1],),
             agent_sdk=f"{host_at}/simulator/agent-sdk.js",
@@ -67,6 +71,8 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
             database_url=f"sqlite+aiosqlite:///{data / 'ledger.sqlite3'}",
             public_url=gateway_at,
             standbys=demo.standbys,
+            accounts_file=str(data / ACCOUNTS_FILE),
+            demo=True,
             bind=(demo.bind,),
             policy=demo.policy,
         )
@@ -90,6 +96,7 @@ def prepare_data(data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, content in (
             ("secret", secrets.token_hex(32)),
+            ("webhook-secret", secrets.token_hex(32)),
             ("api-key", f"swk_demo_{secrets.token_urlsafe(32)}"),
         ):
             path = data / name
@@ -100,15 +107,36 @@ def prepare_data(data: Path) -> None:
         raise BadSettings(f"{data} cannot be written ({error.strerror}).") from error
 
 
-def demo_account(key_file: Path, host_at: str) -> Account:
-    """The demo's one account: its pages frame the widgets, its API key lies in the data folder."""
-    key = ApiKey("demo", hash_key(key_file.read_text().strip()))
-    return Account(
-        account_id=ACCOUNT,
-        agent_login=AgentLogin.DEMO,
-        frame_ancestors=(host_at,),
-        api_keys=(key,),
-    )
+def demo_accounts(data: Path, host_at: str, webhooks: Sequence[str] = ()) -> Mapping[str, Account]:
+    """Write the demo's accounts file and read it: one account, whose pages frame the widgets.
+
+    Its API key and the secret of its webhooks lie in the data folder.
+
+    Raises:
+        BadSettings: a webhook's URL is none.
+    """
+    api_key = (data / "api-key").read_text().strip()
+    lines = [
+        f"[accounts.{ACCOUNT}]",
+        'agent_login = "demo"',
+        f"frame_ancestors = {json.dumps([host_at])}",
+        f"[[accounts.{ACCOUNT}.api_keys]]",
+        'key_id = "demo"',
+        f'hash = "{hash_key(api_key)}"',
+    ]
+    for number, url in enumerate(webhooks, start=1):
+        lines += [
+            f"[[accounts.{ACCOUNT}.webhooks]]",
+            f'endpoint_id = "demo-{number}"',
+            f"url = {json.dumps(url)}",
+            'secret_file = "webhook-secret"',
+        ]
+    path = data / ACCOUNTS_FILE
+    path.write_text("\n".join(lines) + "\n")
+    try:
+        return load_accounts(path, demo=True)
+    except BadAccounts as error:
+        raise BadSettings(str(error)) from error
 
 
 async def _serve(

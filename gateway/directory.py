@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 from broker.messages.cluster import (
     GuestLocated,
+    Internal,
     Location,
     PresencePut,
     PresenceState,
@@ -17,6 +18,16 @@ from broker.messages.cluster import (
     SessionOpen,
     SessionRecord,
 )
+
+Reply = TypeVar("Reply", bound=Internal)
+
+
+class Call(Protocol):
+    """A request model of `broker.messages.upkeep`."""
+
+    method: ClassVar[str]
+
+    def to_bytes(self) -> bytes: ...
 
 
 class Directory(Protocol):
@@ -61,6 +72,10 @@ class Directory(Protocol):
 
     async def get_record(self, query: RecordGet) -> SessionRecord:
         """Read one record. Raises unknown_session."""
+        ...
+
+    async def ask(self, request: Call, reply: type[Reply], *, timeout_s: float = 3.0) -> Reply:
+        """Make a call about what is kept. Raises what the call's model says."""
         ...
 
 

@@ -35,7 +35,7 @@ from broker.messages.cluster import (
     read,
 )
 from gateway.dial import End, dial
-from gateway.directory import Listener
+from gateway.directory import Call, Listener
 from gateway.settings import Limits
 
 logger = logging.getLogger(__name__)
@@ -149,6 +149,9 @@ class LedgerClient:
     async def get_record(self, query: RecordGet) -> SessionRecord:
         return await self._ask(query.method, query, SessionRecord)
 
+    async def ask(self, request: Call, reply: type[Reply], *, timeout_s: float = 3.0) -> Reply:
+        return await self._ask(request.method, request, reply, timeout_s=timeout_s)
+
     async def do(self, method: str, request: Internal, *, timeout_s: float | None = None) -> None:
         """Make a call whose reply says only that it is done."""
         await self._ask(method, request, Done, timeout_s=timeout_s)
@@ -156,7 +159,7 @@ class LedgerClient:
     async def _ask(
         self,
         method: str,
-        request: Internal,
+        request: Internal | Call,
         reply: type[Reply],
         *,
         timeout_s: float | None = None,

@@ -155,6 +155,8 @@ class DemoSettings:
     standbys: int = 2
     ray_address: str | None = None
     """An existing Ray to join; `None` starts a private local one."""
+    webhooks: tuple[str, ...] = ()
+    """URLs that get the account's events, signed with `webhook-secret` of the data folder."""
     verbose: bool = False
     policy: tuple[tuple[str, object], ...] = ()
     """Session policy values that differ from the defaults of `broker.policy.Policy`."""

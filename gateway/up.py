@@ -25,7 +25,7 @@ from rich.console import Console
 from broker.keys import KeyPurpose
 from broker.messages.cluster import LinkHello
 from gateway import compose, running
-from gateway.accounts import BadAccounts, load_accounts
+from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app
 from gateway.deployment import NODE, Deployment
 from gateway.ledger_client import LedgerClient
@@ -92,7 +92,8 @@ def gateway_settings(deployment: Deployment) -> Settings:
     try:
         accounts = load_accounts(deployment.accounts_file)
         secret = compose.read_secret(deployment.secret_file)
-    except (BadAccounts, ValueError) as error:
+        compose.webhook_endpoints(accounts)
+    except (BadAccounts, OSError, ValueError) as error:
         raise BadSettings(str(error)) from error
     return Settings(
         origin=deployment.origin,
@@ -112,6 +113,7 @@ def cluster_settings(deployment: Deployment) -> compose.ClusterSettings:
     turn_secret = deployment.turn_secret_file
     return compose.ClusterSettings(
         secret_file=str(deployment.secret_file.resolve()),
+        accounts_file=str(deployment.accounts_file.resolve()),
         database_url=deployment.database_url,
         public_url=deployment.origin,
         standbys=deployment.standbys,

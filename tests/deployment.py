@@ -26,7 +26,14 @@ class Deployment:
     Leaving it stops the command by SIGINT, as Ctrl-C does, and checks that it ended well.
     """
 
-    def __init__(self, data: Path, *, standbys: int = 2, policy: dict[str, object] | None = None):
+    def __init__(
+        self,
+        data: Path,
+        *,
+        standbys: int = 2,
+        policy: dict[str, object] | None = None,
+        webhook: str | None = None,
+    ) -> None:
         self.data = data
         self._command = [
             str(Path(sys.executable).with_name("switchboard")),
@@ -42,6 +49,8 @@ class Deployment:
         ]
         for name, value in (policy or {}).items():
             self._command += ["--policy", f"{name}={json.dumps(value)}"]
+        if webhook is not None:
+            self._command += ["--webhook", webhook]
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[str] = []

@@ -28,6 +28,7 @@ from actors.ledger.schema import (
 )
 from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, Malformed
+from broker.messages import upkeep
 from broker.words import Role, SessionPhase
 
 _VISITOR_FIELDS = frozenset({"visitor_id", "participant_visitor_id", "visitor_name"})
@@ -43,7 +44,7 @@ class Erasing:
         self._writer = writer
         self._now_ms = now_ms
 
-    async def erase(self, ask: keeping.PersonErase) -> keeping.Erasures:
+    async def erase(self, ask: upkeep.PersonErase) -> upkeep.Erasures:
         """Forget a person; harmless when forgotten already. An actor that still knows them may
         say so again: what is erased takes nothing in.
 
@@ -54,26 +55,31 @@ class Erasing:
         now_ms = self._now_ms()
         await self._writer.do(lambda connection: _erase(connection, found, now_ms))
         await self._database.scrub()
-        return keeping.Erasures(
+        return upkeep.Erasures(
             erased=[
-                keeping.Erasure(
+                upkeep.Erasure(
                     session_id=session_id, participant_id=participant_id, erased_ms=now_ms
                 )
                 for session_id, participant_id in found
             ]
         )
 
-    async def erased(self, ask: keeping.ErasureList) -> keeping.Erasures:
+    async def erased(self, ask: upkeep.ErasureList) -> upkeep.Erasures:
         """List who was erased, oldest first."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(
-                sa.select(erasures)
-                .where(erasures.c.erased_ms >= ask.since_ms)
-                .order_by(erasures.c.erased_ms, erasures.c.session_id)
+        found = (
+            sa.select(erasures)
+            .where(erasures.c.erased_ms >= ask.since_ms)
+            .order_by(erasures.c.erased_ms, erasures.c.session_id)
+        )
+        if ask.account_id is not None:
+            found = found.join(sessions, sessions.c.session_id == erasures.c.session_id).where(
+                sessions.c.account_id == ask.account_id
             )
-            return keeping.Erasures(
+        async with self._database.read() as connection:
+            rows = await connection.execute(found)
+            return upkeep.Erasures(
                 erased=[
-                    keeping.Erasure(
+                    upkeep.Erasure(
                         session_id=row.session_id,
                         participant_id=row.participant_id,
                         erased_ms=row.erased_ms,
@@ -104,7 +110,7 @@ class Erasing:
 
         return keeping.Expired(count=await self._writer.do(job))
 
-    async def _find(self, ask: keeping.PersonErase) -> list[tuple[str, str]]:
+    async def _find(self, ask: upkeep.PersonErase) -> list[tuple[str, str]]:
         """Name the participants that are this person."""
         found = (
             sa.select(subjects)

@@ -25,7 +25,7 @@ from actors.link import End, ListenedEnd, answer
 from actors.listener import Listener
 from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unavailable
 from broker.link import Reply
-from broker.messages import cluster
+from broker.messages import cluster, upkeep
 
 M = TypeVar("M", bound=cluster.Internal)
 _Handler = Callable[["Member", bytes], Awaitable[cluster.Internal]]
@@ -244,6 +244,11 @@ class Ledger:
             self._audience.journal_grew()
             return done
 
+        async def redeliver(_: Member, ask: upkeep.Redeliver) -> cluster.Internal:
+            done = await outbox.redeliver(ask)
+            self._audience.journal_grew()
+            return done
+
         async def put(member: Member, ask: cluster.PresencePut) -> cluster.Internal:
             return presence.put(member.end, ask)
 
@@ -282,10 +287,10 @@ class Ledger:
                 _method(_KEEPER, keeping.OutboxTake, _plain(outbox.take)),
                 _method(_KEEPER, keeping.OutboxSettle, _plain(outbox.settle)),
                 _method(_KEEPER, keeping.OutboxSkip, _plain(outbox.skip)),
-                _method(_KEEPER, keeping.DeadLetters, _plain(outbox.dead)),
-                _method(_KEEPER, keeping.Redeliver, _plain(outbox.redeliver)),
-                _method(_KEEPER, keeping.PersonErase, _plain(erasing.erase)),
-                _method(_KEEPER, keeping.ErasureList, _plain(erasing.erased)),
+                _method(_EDGE, upkeep.DeadLetters, _plain(outbox.dead)),
+                _method(_EDGE, upkeep.Redeliver, redeliver),
+                _method(_EDGE, upkeep.PersonErase, _plain(erasing.erase)),
+                _method(_EDGE, upkeep.ErasureList, _plain(erasing.erased)),
                 _method(_KEEPER, keeping.RecordExpire, _plain(erasing.expire)),
             )
         )

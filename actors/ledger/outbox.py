@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from actors.ledger import keeping
 from actors.ledger.database import Database
 from actors.ledger.journal import entry_of, insert_for
-from actors.ledger.rows import unknown_session
 from actors.ledger.schema import dead_letters, deliveries, journal, sessions
 from actors.ledger.writer import Writer
+from broker.errors import ErrorCode, NotFound
+from broker.messages import upkeep
 from broker.messages.cluster import Done
 
 
@@ -66,38 +67,59 @@ class Outbox:
         await self._writer.do(job)
         return Done()
 
-    async def dead(self, ask: keeping.DeadLetters) -> keeping.DeadLetterPage:
+    async def dead(self, ask: upkeep.DeadLetters) -> upkeep.DeadLetterPage:
         """List dead letters, newest first."""
-        found = sa.select(dead_letters).order_by(dead_letters.c.dead_ms.desc())
+        found = (
+            sa.select(dead_letters, sessions.c.account_id, journal.c.type)
+            .select_from(
+                dead_letters.join(
+                    sessions, sessions.c.session_id == dead_letters.c.session_id
+                ).join(journal, _event_of_letter())
+            )
+            .order_by(dead_letters.c.dead_ms.desc())
+        )
+        if ask.account_id is not None:
+            found = found.where(sessions.c.account_id == ask.account_id)
         if ask.endpoint_id is not None:
             found = found.where(dead_letters.c.endpoint_id == ask.endpoint_id)
         async with self._database.read() as connection:
             rows = await connection.execute(found.limit(max(1, min(ask.limit, 1_000))))
             letters = [
-                keeping.DeadLetter(
+                upkeep.DeadLetter(
+                    account_id=row.account_id,
                     endpoint_id=row.endpoint_id,
                     session_id=row.session_id,
                     seq=row.seq,
+                    type=row.type,
                     dead_ms=row.dead_ms,
                     why=row.why,
+                    again=row.again_ms is not None,
                 )
                 for row in rows
             ]
-        return keeping.DeadLetterPage(letters=letters)
+        return upkeep.DeadLetterPage(letters=letters)
 
-    async def redeliver(self, ask: keeping.Redeliver) -> Done:
-        """Make a dead letter due once more. Raises NotFound when there is none."""
+    async def redeliver(self, ask: upkeep.Redeliver) -> upkeep.Redelivered:
+        """Make dead letters due once more. Raises NotFound when there is none."""
         now_ms = self._now_ms()
+        meant = [dead_letters.c.endpoint_id == ask.endpoint_id]
+        if ask.session_id is not None:
+            meant.append(dead_letters.c.session_id == ask.session_id)
+        if ask.seq is not None:
+            meant.append(dead_letters.c.seq == ask.seq)
+        if ask.account_id is not None:
+            mine = sa.select(sessions.c.session_id).where(sessions.c.account_id == ask.account_id)
+            meant.append(dead_letters.c.session_id.in_(mine))
 
-        async def job(connection: AsyncConnection) -> None:
+        async def job(connection: AsyncConnection) -> int:
             found = await connection.execute(
-                sa.update(dead_letters).where(_is(ask, ask.seq)).values(again_ms=now_ms)
+                sa.update(dead_letters).where(*meant).values(again_ms=now_ms)
             )
             if found.rowcount == 0:
-                raise unknown_session()
+                raise NotFound(ErrorCode.UNKNOWN_ENTRY, "There is no such dead letter.")
+            return found.rowcount
 
-        await self._writer.do(job)
-        return Done()
+        return upkeep.Redelivered(count=await self._writer.do(job))
 
 
 def _waiting(endpoint_id: str, account_id: str) -> sa.Select[Any]:
@@ -144,13 +166,9 @@ async def _again(connection: AsyncConnection, endpoint_id: str) -> list[keeping.
     rows = await connection.execute(
         sa.select(journal, sessions.c.engagement_key)
         .select_from(
-            dead_letters.join(
-                journal,
-                sa.and_(
-                    journal.c.session_id == dead_letters.c.session_id,
-                    journal.c.seq == dead_letters.c.seq,
-                ),
-            ).join(sessions, sessions.c.session_id == journal.c.session_id)
+            dead_letters.join(journal, _event_of_letter()).join(
+                sessions, sessions.c.session_id == journal.c.session_id
+            )
         )
         .where(dead_letters.c.endpoint_id == endpoint_id)
         .where(dead_letters.c.again_ms.is_not(None))
@@ -239,7 +257,13 @@ async def _settle_again(
     )
 
 
-def _is(ask: keeping.Redeliver | keeping.OutboxSettle, seq: int) -> sa.ColumnElement[bool]:
+def _event_of_letter() -> sa.ColumnElement[bool]:
+    return sa.and_(
+        journal.c.session_id == dead_letters.c.session_id, journal.c.seq == dead_letters.c.seq
+    )
+
+
+def _is(ask: keeping.OutboxSettle, seq: int) -> sa.ColumnElement[bool]:
     return sa.and_(
         dead_letters.c.endpoint_id == ask.endpoint_id,
         dead_letters.c.session_id == ask.session_id,

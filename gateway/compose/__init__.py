@@ -14,6 +14,7 @@ from gateway.compose.cluster import (
     stop_cluster,
 )
 from gateway.compose.database import ask_database
+from gateway.compose.keeper_host import webhook_endpoints
 from gateway.compose.node import node_name
 from gateway.compose.options import (
     ACTOR_START_S,
@@ -49,4 +50,5 @@ __all__ = [
     "start_cluster",
     "stop_cluster",
     "stop_ray",
+    "webhook_endpoints",
 ]

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broker.keys import KeyPurpose
 from broker.messages.cluster import LinkHello
+from gateway.accounts import Account
+from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_name, steady_clock
-from gateway.compose.settings import ClusterSettings
+from gateway.compose.settings import ClusterSettings, read_secret
 
 if TYPE_CHECKING:
-    from actors.keeper import Keeper
+    from actors.keeper import Endpoint, Keeper
+
+_LOG = logging.getLogger(__name__)
+ACCOUNTS_POLL_S = 10.0
+"""How often the keeper looks whether the accounts file has changed."""
 
 
 class KeeperHost:
@@ -22,25 +31,81 @@ class KeeperHost:
     def __init__(self, settings: ClusterSettings) -> None:
         self._settings = settings
         self._keeper: Keeper | None = None
-        self._starting = asyncio.get_running_loop().create_task(self._start())
+        loop = asyncio.get_running_loop()
+        self._starting = loop.create_task(self._begin())
+        self._watching = loop.create_task(self._watch())
 
     async def start(self) -> None:
-        """Wait until it looks after the ledger."""
+        """Wait until it looks after the ledger. Raises what the first start failed by."""
         await self._starting
 
     async def stop(self) -> None:
         """End what it was sending; the next keeper sends it again."""
-        await self._starting
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
         if self._keeper is not None:
             await self._keeper.close()
 
-    async def _start(self) -> None:
-        from actors.keeper import Keeper
+    async def _watch(self) -> None:
+        """Begin anew whenever the accounts file changes; one that is wrong changes nothing."""
+        read_at = self._changed_at()
+        await asyncio.wait((self._starting,))
+        while True:
+            await asyncio.sleep(ACCOUNTS_POLL_S)
+            changed_at = self._changed_at()
+            if changed_at == read_at and self._keeper is not None:
+                continue
+            read_at = changed_at
+            try:
+                await self._begin()
+            except (BadAccounts, OSError, ValueError) as error:
+                _LOG.error("accounts not taken over", extra={"why": str(error)})
 
-        self._keeper = Keeper(
+    def _changed_at(self) -> int:
+        """Time of the accounts file's last change, ns; 0 when there is none."""
+        try:
+            return Path(self._settings.accounts_file or "").stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    async def _begin(self) -> None:
+        from actors.keeper import DeliveryPolicy, Keeper, KeeperPolicy
+
+        settings = self._settings
+        accounts: Mapping[str, Account] = {}
+        if settings.accounts_file is not None:
+            accounts = load_accounts(Path(settings.accounts_file), demo=settings.demo)
+        keeper = Keeper(
             LedgerAddress(),
-            self._settings.key(KeyPurpose.TRUNK),
+            settings.key(KeyPurpose.TRUNK),
             LinkHello(kind="keeper", member_id=secrets.token_urlsafe(12), node=node_name()),
             now_ms=steady_clock(),
+            endpoints=webhook_endpoints(accounts),
+            policy=KeeperPolicy(
+                delivery=DeliveryPolicy(loopback_allowed=settings.demo),
+                retention_days={
+                    each.account_id: each.retention_days
+                    for each in accounts.values()
+                    if each.retention_days is not None
+                },
+            ),
         )
-        await self._keeper.start()
+        before, self._keeper = self._keeper, keeper
+        if before is not None:
+            await before.close()
+        await keeper.start()
+
+
+def webhook_endpoints(accounts: Mapping[str, Account]) -> list[Endpoint]:
+    """Join the accounts' webhooks with their secrets.
+
+    Raises:
+        OSError, ValueError: a secret cannot be read, is too short, or others can read it.
+    """
+    from actors.keeper import Endpoint
+
+    return [
+        Endpoint(hook.endpoint_id, account.account_id, hook.url, read_secret(hook.secret_file))
+        for account in accounts.values()
+        for hook in account.webhooks
+    ]

@@ -18,6 +18,10 @@ class ClusterSettings:
     """SQLAlchemy URL; a PostgreSQL one must name its password by `PGPASSFILE`, not in itself."""
     public_url: str
     standbys: int
+    accounts_file: str | None = None
+    """Names webhooks and retention; at the same path on every node that may run the keeper."""
+    demo: bool = False
+    """Webhooks may go to this machine, also without TLS."""
     bind: tuple[str, ...] = ("127.0.0.1",)
     advertise: tuple[str, ...] = ()
     media_ports: tuple[int, int] = (0, 1)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway import accounts
-from gateway.accounts import AgentLogin, BadAccounts, hash_key, load_accounts, read_accounts
+from gateway.accounts import AgentLogin, hash_key
+from gateway.accounts_file import BadAccounts, load_accounts, read_accounts
 from gateway.settings import BadSettings, DemoHost, DemoSettings, Settings
 
 SECRET = bytes(32)
@@ -55,6 +56,7 @@ def test_the_example_can_be_loaded() -> None:
     assert account.frame_ancestors[0] == "https://*.liveperson.net"
 
 
+HOOK = {"endpoint_id": "crm", "url": "https://crm.example.com/x", "secret_file": "hook.secret"}
 BASE = {"agent_login": "token_url", "token_url": "https://crm.example.com/token"}
 
 
@@ -74,6 +76,22 @@ BASE = {"agent_login": "token_url", "token_url": "https://crm.example.com/token"
         ({"accounts": {"a": {**BASE, "frame_ancestors": "x"}}}, "list of origins"),
         ({"accounts": {"a": {**BASE, "frame_ancestors": ["x; script-src *"]}}}, "no origin"),
         ({"accounts": {"a": {**BASE, "api_keys": [{"key_id": "k"}]}}}, "key_id and hash"),
+        ({"accounts": {"a": {**BASE, "api_keys": "k"}}}, "list of tables"),
+        ({"accounts": {"a": {**BASE, "retention_days": 0}}}, "whole number of days"),
+        ({"accounts": {"a": {**BASE, "retention_days": True}}}, "whole number of days"),
+        ({"accounts": {"a": {**BASE, "webhooks": [{"url": "https://x"}]}}}, "endpoint_id, url"),
+        ({"accounts": {"a": {**BASE, "webhooks": [{**HOOK, "url": "http://x"}]}}}, "https"),
+        ({"accounts": {"a": {**BASE, "webhooks": [{**HOOK, "url": "https://u:p@x"}]}}}, "https"),
+        ({"accounts": {"a": {**BASE, "webhooks": [{**HOOK, "endpoint_id": "a b"}]}}}, "letters"),
+        (
+            {
+                "accounts": {
+                    "a": {**BASE, "webhooks": [HOOK]},
+                    "b": {**BASE, "webhooks": [HOOK]},
+                }
+            },
+            "used twice",
+        ),
         (
             {"accounts": {"a": {**BASE, "api_keys": [{"key_id": "k", "hash": "short"}]}}},
             "64 hexadecimal",
@@ -83,6 +101,17 @@ BASE = {"agent_login": "token_url", "token_url": "https://crm.example.com/token"
 def test_accounts_that_cannot_work_are_refused(document: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadAccounts, match=sentence):
         read_accounts(document)
+
+
+def test_secrets_lie_beside_the_file_that_names_them(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.toml"
+    path.write_text(
+        '[accounts.a]\ntoken_url = "https://x"\nretention_days = 30\n[[accounts.a.webhooks]]\n'
+        + "\n".join(f'{name} = "{value}"' for name, value in HOOK.items())
+    )
+    account = load_accounts(path)["a"]
+    assert account.webhooks[0].secret_file == tmp_path / "hook.secret"
+    assert account.retention_days == 30
 
 
 def test_a_missing_or_broken_file_is_one_sentence(tmp_path: Path) -> None:

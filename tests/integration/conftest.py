@@ -8,11 +8,19 @@ import pytest
 
 from tests.calls import Call
 from tests.deployment import Deployment
+from tests.operations.cluster import free_port
 
 
 @pytest.fixture(scope="package")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with Deployment(tmp_path_factory.mktemp("demo"), standbys=2) as running:
+def webhook_port() -> int:
+    """Where the deployment sends its events. Nobody listens there but for one test."""
+    return free_port()
+
+
+@pytest.fixture(scope="package")
+def deployment(tmp_path_factory: pytest.TempPathFactory, webhook_port: int) -> Iterator[Deployment]:
+    hook = f"http://localhost:{webhook_port}/switchboard"
+    with Deployment(tmp_path_factory.mktemp("demo"), standbys=2, webhook=hook) as running:
         yield running
 
 

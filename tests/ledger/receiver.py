@@ -16,7 +16,8 @@ SECRET = b"s" * 32
 class Receiver:
     """Takes POSTs; `status` decides what to answer to each event."""
 
-    def __init__(self) -> None:
+    def __init__(self, secret: bytes = SECRET) -> None:
+        self.secret = secret
         self.status: Callable[[dict[str, Any]], int] = lambda event: 200
         self.events: list[dict[str, Any]] = []
         """Those that were answered with 200."""
@@ -65,7 +66,7 @@ class Receiver:
 
     def _answer(self, fields: dict[str, str], body: bytes) -> bytes:
         self.tries += 1
-        if not verify(SECRET, fields[HEADER.lower()], body, now_s=self.now_s):
+        if not verify(self.secret, fields[HEADER.lower()], body, now_s=self.now_s):
             self.unsigned += 1
         event = json.loads(body)
         status = self.status(event)

@@ -12,7 +12,7 @@ from actors.ledger.database import Database
 from actors.ledger.schema import metadata
 from actors.ledger_link import LedgerLink
 from broker.errors import SwitchboardError
-from broker.messages import cluster
+from broker.messages import cluster, upkeep
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role
 from tests.ledger.conftest import Town
@@ -98,8 +98,8 @@ async def test_an_erased_consumer_is_in_no_table_and_no_file(town: Town) -> None
     assert NAME in await everything(town)
     if town.url.startswith("sqlite"):
         assert NAME.encode() in files(town)
-    ask = keeping.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
-    erased = await link.call(ask, keeping.Erasures, timeout=20)
+    ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
+    erased = await link.call(ask, upkeep.Erasures, timeout=20)
     assert [one.participant_id for one in erased.erased] == ["consumer"]
     left = await everything(town)
     assert NAME not in left
@@ -119,14 +119,14 @@ async def test_an_erased_consumer_is_in_no_table_and_no_file(town: Town) -> None
     assert record.events[-1].body == {"participant_id": "consumer"}
     assert {one.participant_id: one.body for one in record.subjects}["consumer"] == {}
     # Once more changes nothing: there is nobody by that id any more.
-    again = await link.call(ask, keeping.Erasures, timeout=20)
+    again = await link.call(ask, upkeep.Erasures, timeout=20)
     assert again.erased == []
 
 
 async def test_an_erased_agent_leaves_the_consumer(town: Town) -> None:
     _, _, link = await a_record(town, ended=True)
-    ask = keeping.PersonErase(account_id=ACCOUNT, agent_id=AGENT)
-    erased = await link.call(ask, keeping.Erasures, timeout=20)
+    ask = upkeep.PersonErase(account_id=ACCOUNT, agent_id=AGENT)
+    erased = await link.call(ask, upkeep.Erasures, timeout=20)
     assert [one.participant_id for one in erased.erased] == ["agent"]
     left = await everything(town)
     assert AGENT not in left
@@ -136,10 +136,10 @@ async def test_an_erased_agent_leaves_the_consumer(town: Town) -> None:
 async def test_an_actor_cannot_bring_back_who_was_erased(town: Town) -> None:
     actor, gateway, link = await a_record(town, ended=False)
     assert actor.session_id is not None
-    ask = keeping.PersonErase(
+    ask = upkeep.PersonErase(
         account_id=ACCOUNT, session_id=actor.session_id, participant_id="consumer"
     )
-    await link.call(ask, keeping.Erasures, timeout=20)
+    await link.call(ask, upkeep.Erasures, timeout=20)
     await actor.link.call(
         cluster.JournalAppend(
             session_id=actor.session_id,
@@ -161,9 +161,9 @@ async def test_an_actor_cannot_bring_back_who_was_erased(town: Town) -> None:
 async def test_erasures_can_be_said_again_after_a_restore(town: Town) -> None:
     actor, _, link = await a_record(town, ended=True)
     assert actor.session_id is not None
-    ask = keeping.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
-    await link.call(ask, keeping.Erasures, timeout=20)
-    kept = await link.call(keeping.ErasureList(), keeping.Erasures)
+    ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
+    await link.call(ask, upkeep.Erasures, timeout=20)
+    kept = await link.call(upkeep.ErasureList(), upkeep.Erasures)
     # An older backup comes back.
     database = Database(town.url)
     async with database._writing.begin() as connection:
@@ -178,17 +178,17 @@ async def test_erasures_can_be_said_again_after_a_restore(town: Town) -> None:
     await database.close()
     assert NAME in await everything(town)
     for one in kept.erased:
-        again = keeping.PersonErase(
+        again = upkeep.PersonErase(
             account_id=ACCOUNT, session_id=one.session_id, participant_id=one.participant_id
         )
-        await link.call(again, keeping.Erasures, timeout=20)
+        await link.call(again, upkeep.Erasures, timeout=20)
     assert NAME not in await everything(town)
 
 
 async def test_somebody_must_be_named(town: Town) -> None:
     _, _, link = await a_record(town, ended=True)
     with pytest.raises(SwitchboardError, match="which person"):
-        await link.call(keeping.PersonErase(account_id=ACCOUNT), keeping.Erasures)
-    other = keeping.PersonErase(account_id="other", visitor_id=VISITOR)
-    assert (await link.call(other, keeping.Erasures, timeout=20)).erased == []
+        await link.call(upkeep.PersonErase(account_id=ACCOUNT), upkeep.Erasures)
+    other = upkeep.PersonErase(account_id="other", visitor_id=VISITOR)
+    assert (await link.call(other, upkeep.Erasures, timeout=20)).erased == []
     assert NAME in await everything(town)

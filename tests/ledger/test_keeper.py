@@ -11,7 +11,7 @@ from actors.keeper import DeliveryPolicy, Endpoint, Keeper, KeeperPolicy
 from actors.ledger import keeping
 from actors.ledger_link import LedgerLink
 from broker.errors import Conflict, NotFound, SwitchboardError
-from broker.messages import cluster
+from broker.messages import cluster, upkeep
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, KEY, POLICY, TIMING, FakeActor, entry, until
@@ -165,24 +165,32 @@ async def test_what_fails_for_a_day_is_a_dead_letter_that_can_be_sent_again(
     town.clock.ms += 24 * 3_600_000 + 1
     await until(lambda: _moved(town) and len(receiver.events) == 2, "the event after it")
     assert [event["seq"] for event in receiver.events] == [1, 3]
-    page = await link.call(keeping.DeadLetters(), keeping.DeadLetterPage)
+    page = await link.call(upkeep.DeadLetters(), upkeep.DeadLetterPage)
     assert [(one.seq, one.why) for one in page.letters] == [(2, "status 500")]
+    assert page.letters[0].type == "test.noted"
+    strangers = await link.call(upkeep.DeadLetters(account_id="other"), upkeep.DeadLetterPage)
+    assert strangers.letters == []
     receiver.status = lambda event: 200
     letter = page.letters[0]
-    again = keeping.Redeliver(
+    with pytest.raises(NotFound):
+        await link.call(
+            upkeep.Redeliver(account_id="other", endpoint_id=letter.endpoint_id),
+            upkeep.Redelivered,
+        )
+    again = upkeep.Redeliver(
         endpoint_id=letter.endpoint_id, session_id=letter.session_id, seq=letter.seq
     )
-    await link.call(again, cluster.Done)
+    await link.call(again, upkeep.Redelivered)
     await until(lambda: len(receiver.events) == 3, "the dead letter")
 
     async def left() -> int:
-        page = await link.call(keeping.DeadLetters(), keeping.DeadLetterPage)
+        page = await link.call(upkeep.DeadLetters(), upkeep.DeadLetterPage)
         return len(page.letters)
 
     while await left():
         pass
     with pytest.raises(NotFound):
-        await link.call(again, cluster.Done)
+        await link.call(again, upkeep.Redelivered)
 
 
 async def test_accounts_without_an_endpoint_do_not_fill_the_outbox(

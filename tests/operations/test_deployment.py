@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from gateway.command import app
 from gateway.deployment import Deployment, read_ports
+from gateway.settings import BadSettings
+from gateway.up import gateway_settings
 from tests.operations.cluster import ACCOUNTS
 
 RUNNER = CliRunner()
@@ -64,6 +66,18 @@ def test_what_cannot_work_is_one_sentence(files: Path, words: str, sentence: str
     assert sentence in result.output
     assert len(result.output.strip().splitlines()) == 1
     assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize("secret", ["none", "open", "short"])
+def test_a_webhook_without_a_kept_secret_is_refused_at_start(files: Path, secret: str) -> None:
+    (files / "short").write_text("too short")
+    (files / "short").chmod(0o600)
+    hook = f'endpoint_id = "crm"\nurl = "https://crm.example.com/x"\nsecret_file = "{secret}"\n'
+    accounts = files / "accounts.toml"
+    accounts.write_text(f"{ACCOUNTS}\n[[accounts.12345678.webhooks]]\n{hook}")
+    deployment = Deployment("http://127.0.0.1:1", accounts, files / "secret")
+    with pytest.raises(BadSettings, match=secret):
+        gateway_settings(deployment)
 
 
 def test_the_ledger_is_told_where_the_password_lies_and_not_what_it_is(files: Path) -> None:

@@ -52,6 +52,7 @@ export const ERROR_CODES = Object.freeze({
   UNKNOWN_INVITATION: "unknown_invitation",
   UNKNOWN_ACCOUNT: "unknown_account",
   UNKNOWN_NODE: "unknown_node",
+  UNKNOWN_ENTRY: "unknown_entry",
   ALREADY_LIVE: "already_live",
   NOT_IN_SESSION: "not_in_session",
   NO_INVITATION: "no_invitation",

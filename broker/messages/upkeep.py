@@ -1,0 +1,91 @@
+"""What brands, operators and gateways ask about what is kept: dead letters, erasures.
+
+Internal to the cluster, like `broker.messages.cluster`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from broker.messages.cluster import Internal
+
+
+class DeadLetters(Internal):
+    """List what was given up, newest first; of one account, or of all."""
+
+    method: ClassVar[str] = "outbox.dead"
+    account_id: str | None = None
+    endpoint_id: str | None = None
+    limit: int = 100
+
+
+class DeadLetter(Internal):
+    """One event that an endpoint would not take."""
+
+    account_id: str
+    endpoint_id: str
+    session_id: str
+    seq: int
+    type: str
+    dead_ms: int
+    why: str
+    again: bool = False
+    """Whether it is due once more at this moment."""
+
+
+class DeadLetterPage(Internal):
+    """What was given up."""
+
+    letters: list[DeadLetter]
+
+
+class Redeliver(Internal):
+    """Try dead letters of an endpoint once more: one event, one session's, or all.
+
+    Raises unknown_entry (NotFound) when there is none.
+    """
+
+    method: ClassVar[str] = "outbox.redeliver"
+    endpoint_id: str
+    account_id: str | None = None
+    session_id: str | None = None
+    seq: int | None = None
+
+
+class Redelivered(Internal):
+    """How many letters are due once more."""
+
+    count: int
+
+
+class PersonErase(Internal):
+    """Forget one person: by participant, or wherever an id of theirs stands in an account."""
+
+    method: ClassVar[str] = "person.erase"
+    account_id: str
+    session_id: str | None = None
+    participant_id: str | None = None
+    visitor_id: str | None = None
+    agent_id: str | None = None
+
+
+class ErasureList(Internal):
+    """Who was erased since? What to erase again after an older backup came back."""
+
+    method: ClassVar[str] = "person.erasures"
+    account_id: str | None = None
+    since_ms: int = 0
+
+
+class Erasure(Internal):
+    """One participant who was erased."""
+
+    session_id: str
+    participant_id: str
+    erased_ms: int
+
+
+class Erasures(Internal):
+    """The participants that were erased."""
+
+    erased: list[Erasure]

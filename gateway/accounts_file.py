@@ -1,0 +1,169 @@
+"""Reads the accounts file (TOML; `accounts.example.toml` explains each field).
+
+Everything is checked here, so that a deployment fails before it starts and in one sentence.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.accounts import Account, AgentLogin, ApiKey, ConsumerProof, Webhook
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_ENDPOINT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+LONGEST_RETENTION_DAYS = 36_500
+
+
+class BadAccounts(Exception):
+    """The accounts file cannot be used. The text is one sentence naming the place."""
+
+
+def load_accounts(path: Path, *, demo: bool = False) -> dict[str, Account]:
+    """Read the accounts file. `demo` allows what only the demo on loopback may do.
+
+    Raises:
+        BadAccounts: missing, not TOML, or a field that is unknown or wrong.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadAccounts(f"The accounts file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadAccounts(f"The accounts file {path} is not TOML: {error}.") from error
+    return read_accounts(document, folder=path.parent, demo=demo)
+
+
+def read_accounts(
+    document: Mapping[str, Any], *, folder: Path | None = None, demo: bool = False
+) -> dict[str, Account]:
+    """Build accounts from a parsed document: one `[accounts.<id>]` table each.
+
+    Paths of secrets are relative to `folder`.
+
+    Raises:
+        BadAccounts: a field that is unknown or wrong.
+    """
+    tables = document.get("accounts")
+    if not isinstance(tables, dict) or set(document) != {"accounts"}:
+        raise BadAccounts("The accounts file must hold [accounts.<account id>] tables only.")
+    reader = _Reader(folder or Path(), demo)
+    return {account_id: reader.account(account_id, table) for account_id, table in tables.items()}
+
+
+class _Reader:
+    """One reading of a file: what was seen in an earlier account matters to a later one."""
+
+    def __init__(self, folder: Path, demo: bool) -> None:
+        self._folder = folder
+        self._demo = demo
+        self._endpoints: set[str] = set()
+
+    def account(self, account_id: str, table: Any) -> Account:
+        where = f"accounts.{account_id}"
+        _refuse_unknown(where, table, Account, given={"account_id"})
+        values = dict(table)
+        try:
+            values["agent_login"] = AgentLogin(values.get("agent_login", "token_url"))
+            values["consumer_proof"] = ConsumerProof(values.get("consumer_proof", "ids"))
+        except ValueError as error:
+            raise BadAccounts(f"{where}: {error}.") from error
+        for name in ("frame_ancestors", "allowed_origins"):
+            values[name] = _origins(f"{where}.{name}", values.get(name, []))
+        values["api_keys"] = tuple(
+            _api_key(f"{where}.api_keys", item)
+            for item in _tables(f"{where}.api_keys", values.get("api_keys", []))
+        )
+        values["webhooks"] = tuple(
+            self._webhook(f"{where}.webhooks", item)
+            for item in _tables(f"{where}.webhooks", values.get("webhooks", []))
+        )
+        _check_days(f"{where}.retention_days", values.get("retention_days"))
+        account = Account(account_id=account_id, **values)
+        self._check_login(where, account)
+        return account
+
+    def _check_login(self, where: str, account: Account) -> None:
+        if account.agent_login is AgentLogin.TOKEN_URL and not account.token_url:
+            raise BadAccounts(f'{where}: agent_login = "token_url" needs token_url.')
+        if account.agent_login in (AgentLogin.ENROLMENT, AgentLogin.LIVEPERSON):
+            raise BadAccounts(f"{where}: {account.agent_login} is not served yet; use token_url.")
+        if account.consumer_proof is ConsumerProof.LINK:
+            raise BadAccounts(f"{where}: consumer_proof link is not served yet; use ids or token.")
+        if account.agent_login is AgentLogin.DEMO and not self._demo:
+            raise BadAccounts(f'{where}: agent_login = "demo" exists in demo mode only.')
+
+    def _webhook(self, where: str, item: dict[str, Any]) -> Webhook:
+        if set(item) != {"endpoint_id", "url", "secret_file"}:
+            raise BadAccounts(
+                f"{where}: each webhook needs endpoint_id, url and secret_file, and nothing else."
+            )
+        endpoint_id, url = str(item["endpoint_id"]), str(item["url"])
+        if not _ENDPOINT.fullmatch(endpoint_id):
+            raise BadAccounts(f"{where}: endpoint_id has 1 to 64 letters, digits, dots or dashes.")
+        if endpoint_id in self._endpoints:
+            raise BadAccounts(f"{where}: endpoint_id {endpoint_id} is used twice in this file.")
+        self._endpoints.add(endpoint_id)
+        if not _may_be_called(url, plain=self._demo):
+            raise BadAccounts(
+                f"{where}: url must be https://HOST/…, without a user and a password in it."
+            )
+        return Webhook(endpoint_id, url, self._folder / str(item["secret_file"]))
+
+
+def _may_be_called(url: str, *, plain: bool = False) -> bool:
+    """Whether a URL of the file may be called at all; where it leads is checked when it is."""
+    try:
+        parts = urlsplit(url)
+        schemes = ("https", "http") if plain else ("https",)
+        return parts.scheme in schemes and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        return False
+
+
+def _origins(where: str, listed: object) -> tuple[str, ...]:
+    if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
+        raise BadAccounts(f"{where} must be a list of origins.")
+    if any(not item or set(item) & set(" ;,\r\n") for item in listed):
+        raise BadAccounts(f"{where} holds something that is no origin.")
+    return tuple(listed)
+
+
+def _tables(where: str, listed: object) -> list[dict[str, Any]]:
+    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+        raise BadAccounts(f"{where} must be a list of tables: write [[{where}]].")
+    return listed
+
+
+def _api_key(where: str, item: dict[str, Any]) -> ApiKey:
+    if set(item) != {"key_id", "hash"}:
+        raise BadAccounts(f"{where}: each key needs key_id and hash, and nothing else.")
+    if not _HASH.fullmatch(str(item["hash"])):
+        raise BadAccounts(f"{where}: hash must be the 64 hexadecimal digits of a SHA-256.")
+    return ApiKey(key_id=str(item["key_id"]), hash=item["hash"])
+
+
+def _check_days(where: str, value: object) -> None:
+    if value is None:
+        return
+    is_days = isinstance(value, int) and not isinstance(value, bool)
+    if not is_days or not 1 <= int(str(value)) <= LONGEST_RETENTION_DAYS:
+        raise BadAccounts(f"{where} is a whole number of days, 1 to {LONGEST_RETENTION_DAYS}.")
+
+
+def _refuse_unknown(
+    where: str, table: object, model: type[Any], given: set[str] | None = None
+) -> None:
+    if not isinstance(table, dict):
+        raise BadAccounts(f"{where} must be a table.")
+    known = {each.name for each in fields(model)} - (given or set())
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise BadAccounts(
+            f"{where}: unknown field {unknown[0]}; known: {', '.join(sorted(known))}."
+        )

@@ -1,0 +1,97 @@
+"""Dead letters and erasures over REST and by command: the caller's account, and one person."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from broker.errors import ErrorCode, NotFound
+from broker.messages import upkeep
+from broker.messages.cluster import Internal, read
+from tests.gateway.conftest import API_KEY, World
+
+LETTER = upkeep.DeadLetter(
+    account_id="acc",
+    endpoint_id="crm",
+    session_id="s-1",
+    seq=3,
+    type="session.ended",
+    dead_ms=1_000,
+    why="status 500",
+)
+
+
+@pytest.fixture
+async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    async with world.http() as client:
+        client.headers["Authorization"] = f"Bearer {API_KEY}"
+        yield client
+
+
+def answering(world: World, model: type[Any], reply: Internal) -> list[Any]:
+    """Have the ledger answer one call; returns what it will have been asked."""
+    asked: list[Any] = []
+
+    def answer(payload: bytes) -> Internal:
+        asked.append(read(model, payload))
+        return reply
+
+    handler: Callable[[bytes], Internal] = answer
+    world.ledger.others[model.method] = handler
+    return asked
+
+
+async def test_dead_letters_are_the_callers_own(api: httpx.AsyncClient, world: World) -> None:
+    asked = answering(world, upkeep.DeadLetters, upkeep.DeadLetterPage(letters=[LETTER]))
+    answer = await api.get("/v1/webhooks/dead-letters", params={"endpoint_id": "crm"})
+    assert answer.json()["dead_letters"] == [
+        {**LETTER.model_dump(exclude={"account_id"}), "again": False}
+    ]
+    assert (asked[0].account_id, asked[0].endpoint_id) == ("acc", "crm")
+
+
+async def test_a_letter_is_sent_again_once_for_a_key(api: httpx.AsyncClient, world: World) -> None:
+    asked = answering(world, upkeep.Redeliver, upkeep.Redelivered(count=1))
+    body = {"endpoint_id": "crm", "session_id": "s-1", "seq": 3}
+    for _ in range(2):
+        answer = await api.post(
+            "/v1/webhooks/redeliveries", json=body, headers={"Idempotency-Key": "one"}
+        )
+        assert (answer.status_code, answer.json()) == (201, {"count": 1})
+    assert [one.account_id for one in asked] == ["acc"]
+    world.ledger.faults["outbox.redeliver"] = NotFound(ErrorCode.UNKNOWN_ENTRY, "None.")
+    answer = await api.post("/v1/webhooks/redeliveries", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_entry")
+
+
+async def test_one_person_is_forgotten(api: httpx.AsyncClient, world: World) -> None:
+    gone = upkeep.Erasure(session_id="s-1", participant_id="p-2", erased_ms=5)
+    asked = answering(world, upkeep.PersonErase, upkeep.Erasures(erased=[gone]))
+    answer = await api.post("/v1/erasures", json={"visitor_id": " v "})
+    assert answer.json()["erased"] == [gone.model_dump()]
+    assert (asked[0].account_id, asked[0].visitor_id) == ("acc", "v")
+    listing = answering(world, upkeep.ErasureList, upkeep.Erasures(erased=[gone]))
+    answer = await api.get("/v1/erasures", params={"since_ms": 4})
+    assert answer.json()["erased"] == [gone.model_dump()]
+    assert (listing[0].account_id, listing[0].since_ms) == ("acc", 4)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"session_id": "s-1"},
+        {"participant_id": "p"},
+        {"visitor_id": "v", "agent_id": "7"},
+        {"visitor_id": "v", "session_id": "s-1", "participant_id": "p"},
+        {"visitor_id": "v", "everybody": True},
+    ],
+)
+async def test_who_is_to_be_forgotten_must_be_clear(
+    api: httpx.AsyncClient, body: dict[str, Any]
+) -> None:
+    answer = await api.post("/v1/erasures", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")

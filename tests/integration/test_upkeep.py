@@ -1,0 +1,103 @@
+"""What is kept of a session, as `switchboard demo` composes it: webhooks go out, people go away."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from gateway.command import app
+from tests.calls import Call
+from tests.deployment import Deployment
+from tests.ledger.fakes import until
+from tests.ledger.receiver import Receiver
+
+RUNNER = CliRunner()
+PERSON = {"visitor_id": "visitor-08154711", "visitor_name": "Wilhelmine Löwenherz"}
+
+
+async def test_a_receiver_that_fails_half_of_the_time_gets_every_event_in_order(
+    call: Call, deployment: Deployment, webhook_port: int
+) -> None:
+    tries: Counter[str] = Counter()
+
+    def every_first_try_fails(event: dict[str, Any]) -> int:
+        tries[event["id"]] += 1
+        return 500 if tries[event["id"]] == 1 else 200
+
+    receiver = Receiver((deployment.data / "webhook-secret").read_bytes().strip())
+    receiver.status = every_first_try_fails
+    receiver.now_s = int(time.time())
+    await receiver.start(webhook_port)
+    try:
+        agent, _ = await call.talking()
+        await agent.request("session.end")
+
+        def ended() -> bool:
+            mine = [each for each in receiver.events if each["session_id"] == call.session_id]
+            return bool(mine) and mine[-1]["type"] == "session.ended"
+
+        await until(ended, "the session's last event", within_s=60)
+        seqs = receiver.of(call.session_id)
+        assert seqs == list(range(1, len(seqs) + 1))
+        assert len(seqs) == len((await call.record())["events"])
+        assert receiver.unsigned == 0
+        assert {each["account_id"] for each in receiver.events} == {"demo"}
+    finally:
+        await receiver.stop()
+
+
+def searched(deployment: Deployment) -> dict[Path, bytes]:
+    """Every file that the deployment has written: database, its log, Ray's folder and spill."""
+    found = {}
+    for folder in (deployment.data, deployment.folder):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                found[path] = path.read_bytes()
+    return found
+
+
+async def test_an_erased_person_is_in_no_file_of_the_deployment(
+    call: Call, deployment: Deployment
+) -> None:
+    consumer = await call.consumer(engagement=PERSON)
+    agent = await call.agent()
+    await agent.request("session.start", mode="video")
+    snapshot = await consumer.expect("session.snapshot")
+    call.session_id = snapshot["session_id"]
+    invitation_id = snapshot["invitation"]["invitation_id"]
+    await consumer.request("invitation.accept", invitation_id=invitation_id, mode="voice")
+    await agent.request("session.end")
+    await consumer.expect("session.ended")
+    words = [value.encode() for value in PERSON.values()]
+    before = b"".join(searched(deployment).values())
+    assert words[0] in before, "The person must have been written down to be forgotten."
+    given = ["--gateway", call.origin, "--api-key", deployment.api_key]
+    done = RUNNER.invoke(app, ["records", "erase", "--visitor-id", PERSON["visitor_id"], *given])
+    assert done.output == "1 participants were erased.\n"
+    left = [
+        (path.name, word)
+        for path, content in searched(deployment).items()
+        for word in words
+        if word in content
+    ]
+    assert left == []
+    record = await call.record()
+    assert record["events"][-1]["type"] == "subject.erased"
+    listed = RUNNER.invoke(app, ["records", "erased", *given]).output
+    assert call.session_id in listed
+    assert PERSON["visitor_id"] not in listed
+
+
+async def test_records_are_exported_by_the_command(call: Call, deployment: Deployment) -> None:
+    agent, _ = await call.talking()
+    await agent.request("session.end")
+    given = ["--gateway", call.origin, "--api-key", deployment.api_key, "--limit", "1"]
+    lines = RUNNER.invoke(app, ["records", "export", *given]).output.splitlines()
+    assert len(lines) == 1
+    assert call.session_id in lines[0]
+    table = RUNNER.invoke(app, ["records", "export", "--format", "csv", *given]).output
+    assert len(table.splitlines()) == 2

@@ -1,0 +1,80 @@
+"""The keeper in its Ray actor: it takes the accounts file over, and again when it changes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import actors.keeper
+from gateway.compose import ClusterSettings, keeper_host
+from tests.ledger.fakes import until
+
+ACCOUNT = '[accounts.a]\ntoken_url = "https://x"\n'
+HOOK = '[[accounts.a.webhooks]]\nendpoint_id = "crm"\nurl = "https://y/z"\nsecret_file = "hook"\n'
+
+
+class Recorder:
+    """Stands for the keeper; remembers what each one was told."""
+
+    made: list[Recorder]
+
+    def __init__(self, *_: Any, endpoints: Any, policy: Any, **__: Any) -> None:
+        self.endpoints = [each.endpoint_id for each in endpoints]
+        self.retention = dict(policy.retention_days)
+        self.loopback = policy.delivery.loopback_allowed
+        self.running = False
+        Recorder.made.append(self)
+
+    async def start(self) -> None:
+        self.running = True
+
+    async def close(self) -> None:
+        self.running = False
+
+
+async def test_a_changed_accounts_file_is_taken_over_and_a_wrong_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Recorder.made = []
+    monkeypatch.setattr(actors.keeper, "Keeper", Recorder)
+    monkeypatch.setattr(keeper_host, "ACCOUNTS_POLL_S", 0.01)
+    monkeypatch.setattr(keeper_host, "node_name", lambda: "here")
+    for name in ("secret", "hook"):
+        (tmp_path / name).write_text("0" * 64)
+        (tmp_path / name).chmod(0o600)
+    accounts = tmp_path / "accounts.toml"
+    changes = itertools.count(1)
+
+    def write(text: str) -> None:
+        accounts.write_text(text)
+        # The file system's clock may be coarser than two writes of a test.
+        os.utime(accounts, ns=(next(changes), next(changes)))
+
+    write(ACCOUNT)
+    host = keeper_host.KeeperHost(
+        ClusterSettings(
+            secret_file=str(tmp_path / "secret"),
+            database_url="sqlite:///none",
+            public_url="https://x",
+            standbys=1,
+            accounts_file=str(accounts),
+        )
+    )
+    await host.start()
+    write(f"{ACCOUNT}retention_days = 7\n{HOOK}")
+    await until(lambda: len(Recorder.made) == 2, "a second keeper")
+    first, second = Recorder.made
+    await until(lambda: second.running, "the second keeper's start")
+    assert (first.endpoints, first.running) == ([], False)
+    assert (second.endpoints, second.retention, second.loopback) == (["crm"], {"a": 7}, False)
+    write("[accounts")
+    write(f"{ACCOUNT}{HOOK.replace('hook', 'missing')}")
+    write(ACCOUNT)
+    await until(lambda: len(Recorder.made) == 3, "a third keeper")
+    await host.stop()
+    assert [each.endpoints for each in Recorder.made] == [[], ["crm"], []]
+    assert not any(each.running for each in Recorder.made)
