@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 class Person:
     """At most two transports: the current one, and during a handover the next."""
 
-    __slots__ = ("current", "following", "participant_id", "published", "quality", "rights", "view")
+    __slots__ = (
+        "current",
+        "following",
+        "participant_id",
+        "published",
+        "quality",
+        "rights",
+        "spoke",
+        "view",
+    )
 
     def __init__(self, participant_id: str, rights: MediaRights) -> None:
         self.participant_id = participant_id
@@ -26,6 +35,8 @@ class Person:
         self.current: Transport | None = None
         self.following: Transport | None = None
         """A newer transport that takes over at its first key frame."""
+        self.spoke = float("-inf")
+        """When this person last became the speaker."""
         self.quality = QualityWatch()
         self.view: dict[tuple[SeatKind, int], tuple[int, int] | None] = {}
         """(seat kind, index) → displayed size in pixels; None where hidden."""

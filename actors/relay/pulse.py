@@ -34,14 +34,19 @@ class Pulse:
         tell: Callable[[Callable[[], None]], None],
         clock: Callable[[], float],
         take_over: Callable[[float], None],
+        spoken: Callable[[str | None, float], None],
     ) -> None:
-        """Work on the relay's own people and transports; `take_over` looks for late handovers."""
+        """Work on the relay's own people and transports.
+
+        `take_over` looks for late handovers, `spoken` hears who became the speaker.
+        """
         self._people = people
         self._transports = transports
         self._listener = listener
         self._tell = tell
         self._clock = clock
         self._take_over = take_over
+        self._spoken = spoken
         self._speaker = SpeakerChoice()
         self._speaker_due = 0.0
         self._quality_due = 0.0
@@ -94,6 +99,7 @@ class Pulse:
         speaker = self._speaker.decide(voices, now)
         if speaker != before:
             self._tell(lambda: self._listener.speaker_changed(speaker))
+            self._spoken(speaker, now)
 
     def _choose_layers(self, now: float) -> None:
         people = list(self._people.values())

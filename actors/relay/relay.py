@@ -58,7 +58,13 @@ class Relay:
         self._reception = Reception(clock)
         self._seating = Seating(self.people, self.transports, self._seats_changed)
         self._pulse = Pulse(
-            self.people, self.transports, listener, self._tell, clock, self._take_over_late
+            self.people,
+            self.transports,
+            listener,
+            self._tell,
+            clock,
+            self._take_over_late,
+            self._seating.spoken,
         )
         self._outbox = Buffer()
         self._port: Port | None = None

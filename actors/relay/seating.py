@@ -12,17 +12,38 @@ from .terms import PublishSource
 from .transport import Transport
 
 
-def arrange(seated: Sequence[str | None], wanted: Sequence[str]) -> list[str | None]:
+def arrange(
+    seated: Sequence[str | None],
+    wanted: Sequence[str],
+    speaker: str | None = None,
+    spoke: Mapping[str, float] | None = None,
+) -> list[str | None]:
     """Return the new occupants of the seats.
 
     Whoever is still wanted stays where they are; those who are not leave an empty seat, which
-    the first of `wanted` without a seat takes. Whoever finds none is left out.
+    goes to whoever of the others `spoke` last, or else to the first of `wanted`. With more people
+    than seats the speaker takes the seat of the one who has been silent longest.
     """
+    times = spoke or {}
+
+    def last_word(person: str) -> float:
+        return times.get(person, float("-inf"))
+
     result = [person if person in wanted else None for person in seated]
-    standing = [person for person in wanted if person not in result]
+    standing = sorted(
+        (person for person in wanted if person not in result), key=last_word, reverse=True
+    )
     for index, person in enumerate(result):
         if person is None and standing:
             result[index] = standing.pop(0)
+    if speaker in standing:
+        silent = min(
+            (index for index, person in enumerate(result) if person is not None),
+            key=lambda index: last_word(result[index] or ""),
+            default=None,
+        )
+        if silent is not None:
+            result[silent] = speaker
     return result
 
 
@@ -39,6 +60,15 @@ class Seating:
         self._people = people
         self._transports = transports
         self._tell = tell
+        self._speaker: str | None = None
+
+    def spoken(self, speaker: str | None, now: float) -> None:
+        """Note who speaks now: whoever is heard is to be seen."""
+        self._speaker = speaker
+        person = self._people.get(speaker) if speaker is not None else None
+        if person is not None:
+            person.spoke = now
+            self.reseat(now)
 
     def reseat(self, now: float) -> None:
         """Give every subscriber the people there are, keeping everybody's place."""
@@ -65,7 +95,13 @@ class Seating:
         own = transport.participant_id
         count = len(transport.seats) if kind is SeatKind.SEAT else len(transport.screens)
         before = [transport.occupants.get((kind, index)) for index in range(count)]
-        after = arrange(before, [p.participant_id for p in people if p.participant_id != own])
+        others = [p for p in people if p.participant_id != own]
+        after = arrange(
+            before,
+            [p.participant_id for p in others],
+            self._speaker if kind is SeatKind.SEAT else None,
+            {p.participant_id: p.spoke for p in others},
+        )
         updates: list[SeatUpdate] = []
         for index, occupant in enumerate(after):
             slots = _slots_of(transport, kind, index)

@@ -137,7 +137,9 @@ class Slot:
             self.wait_for(None)
         else:
             if self.layer is not None and self.layer.publication is not publication:
-                # A person who left or was replaced is not shown while the next one is awaited.
+                # A person who left or was replaced is not shown while the next one is awaited:
+                # the seat message has named the time stamp from which the slot is the other's,
+                # and a message that came after the first frame would be a name too late.
                 self.detach()
             self.wait_for(wanted)
             if self.video:

@@ -18,6 +18,7 @@ class RecordingListener:
     speakers: list[str | None] = field(default_factory=list)
     layers: list[tuple[str, PublishSource, tuple[str, ...]]] = field(default_factory=list)
     grades: list[tuple[str, Grade, str]] = field(default_factory=list)
+    on_speaker: Callable[[], None] = lambda: None
 
     def transport_changed(
         self, participant_id: str, transport_id: str, state: TransportState
@@ -29,6 +30,7 @@ class RecordingListener:
 
     def speaker_changed(self, participant_id: str | None) -> None:
         self.speakers.append(participant_id)
+        self.on_speaker()
 
     def layers_wanted(
         self, participant_id: str, source: PublishSource, rids: tuple[str, ...]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.relay import Grade, PublishSource
+from actors.relay import Grade, PublishSource, SeatKind
 from actors.relay.quality import Measured, QualityWatch, judge
 from actors.relay.seating import arrange
 from actors.relay.speaker import Loudness, SpeakerChoice
 
+from .client import CraftedClient
 from .conftest import Call
 from .recording import until
+from .virtual_time import run_in_virtual_time
+
+MICROPHONE = (PublishSource.MICROPHONE,)
 
 
 def test_a_cough_does_not_change_the_speaker() -> None:
@@ -89,6 +94,94 @@ def test_people_keep_their_seats(changes: list[list[str]], count: int) -> None:
         for old, new in zip(before, seated, strict=True):
             if old in wanted:
                 assert new == old
+
+
+@given(people, people, st.data(), st.integers(1, 5))
+def test_the_speaker_is_always_seated(
+    first: list[str], wanted: list[str], data: st.DataObject, count: int
+) -> None:
+    seated = arrange([None] * count, first)
+    speaker = data.draw(st.sampled_from(wanted)) if wanted else None
+    spoke = data.draw(st.dictionaries(st.sampled_from("abcdefgh"), st.floats(0, 100)))
+    after = arrange(seated, wanted, speaker, spoke)
+    assert speaker is None or speaker in after
+    assert len({p for p in after if p}) == min(count, len(wanted))
+    # At most one who was wanted lost a seat, and nobody changed places.
+    lost = [old for old, new in zip(seated, after, strict=True) if old in wanted and new != old]
+    assert len(lost) <= 1
+    if lost:
+        assert speaker not in seated
+        kept = [p for p in after if p != speaker and p is not None]
+        assert all(spoke.get(lost[0], -1) <= spoke.get(p, -1) for p in kept)
+
+
+async def say(people: dict[str, CraftedClient], speaker: str, seconds: float) -> None:
+    """Let everybody send audio, one of them loud."""
+    for _ in range(round(seconds * 50)):
+        for name, client in people.items():
+            client.send_audio(name.encode(), level=10 if name == speaker else 127)
+        await asyncio.sleep(0.02)
+
+
+async def three_speak_before_two_seats() -> None:
+    call = Call(clock=asyncio.get_running_loop().time)
+    await call.relay.open()
+    ben = await call.join("ben", publish=(), seats=2)
+    people = {name: await call.join(name, publish=MICROPHONE) for name in ("ada", "cy", "dee")}
+
+    def seated() -> list[str | None]:
+        told = call.listener.occupants("ben")
+        return [told.get((SeatKind.SEAT, index)) for index in range(2)]
+
+    assert seated() == ["ada", "cy"]
+    for speaker, expected in (
+        ("ada", ["ada", "cy"]),
+        ("dee", ["ada", "dee"]),
+        ("cy", ["cy", "dee"]),
+        ("dee", ["cy", "dee"]),
+    ):
+        await say(people, speaker, 1.5)
+        assert seated() == expected
+        for index, name in enumerate(expected):
+            audio, _ = ben.seat(index)
+            assert ben.heard_on(audio)[-1].content == name.encode()
+    # Who finds none is not lost: the next free seat is theirs.
+    call.relay.remove("dee")
+    assert seated() == ["cy", "ada"]
+    await call.close()
+
+
+def test_who_speaks_takes_the_seat_of_the_one_silent_longest() -> None:
+    run_in_virtual_time(three_speak_before_two_seats())
+
+
+async def speakers_of_a_restless_session() -> list[float]:
+    """Mute whoever speaks, as often as messages could; return when a speaker was told."""
+    loop = asyncio.get_running_loop()
+    call = Call(clock=loop.time)
+    await call.relay.open()
+    people = {name: await call.join(name, publish=MICROPHONE) for name in ("ada", "ben", "cy")}
+    told: list[float] = []
+
+    def note() -> None:
+        told.append(loop.time())
+        for name in people:
+            mute = name == call.listener.speakers[-1]
+            call.relay.set_published(name, {PublishSource.MICROPHONE: not mute})
+
+    call.listener.on_speaker = note
+    for _ in range(250):
+        for client in people.values():
+            client.send_audio(b"x", level=10)
+        await asyncio.sleep(0.02)
+    await call.close()
+    return told
+
+
+def test_the_speaker_is_told_five_times_a_second_at_most() -> None:
+    told = run_in_virtual_time(speakers_of_a_restless_session())
+    assert len(told) > 10
+    assert all(later - earlier > 0.999 for earlier, later in zip(told, told[5:], strict=False))
 
 
 async def test_the_speaker_is_told_from_the_levels_in_the_packets(call: Call) -> None:
