@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from broker.words import Capability, EndReason, Mode, PublishSource, Role, Surface
+from broker.words import Capability, EndReason, Mode, PublishSource, Role, Surface, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,14 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class JoinStaff:
-    """Another agent, or a supervisor, comes in."""
+    """Another agent, or a supervisor, comes in, or goes on in another way."""
 
     participant_id: str
     role: Role
     verified: bool = True
+    way: Way = Way.CONSULT
+    chatting: bool = False
+    """Whether the host SDK says that the conversation is this agent's now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from broker import decide_invitation, decide_people
+from broker import decide_invitation, decide_people, decide_staff
 from broker.commands import (
     AcceptInvitation,
     Admit,
@@ -142,7 +142,7 @@ def _events(
         case JoinGuest():
             return decide_invitation.join_guest(state, command, now_ms)
         case JoinStaff():
-            return decide_people.join_staff(state, command, now_ms)
+            return decide_staff.join_staff(state, command, now_ms)
         case Attach():
             return decide_people.attach(state, command, now_ms)
         case Detach():

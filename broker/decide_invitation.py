@@ -13,7 +13,7 @@ from broker.commands import (
     Ring,
     SendInvitation,
 )
-from broker.decide_people import joined, require_room
+from broker.decide_people import joined, require_lobby, require_room
 from broker.errors import Conflict, ErrorCode, Forbidden, Gone, NotFound, TooFast
 from broker.events import (
     AnyEvent,
@@ -28,7 +28,7 @@ from broker.events import (
 )
 from broker.rights import require_agent, require_capability
 from broker.state import GuestLink, Invitation, SessionState
-from broker.words import Attendance, Capability, InvitationState, Mode, Role
+from broker.words import Capability, InvitationState, Mode, Role
 
 Events = tuple[AnyEvent, ...]
 
@@ -173,9 +173,7 @@ def join_guest(state: SessionState, command: JoinGuest, now_ms: int) -> Events:
         raise Gone(ErrorCode.LINK_USED, "This link has expired.")
     lobby = state.policy.guest_lobby
     if lobby:
-        waiting = sum(1 for p in state.participants.values() if p.attendance is Attendance.LOBBY)
-        if waiting >= state.policy.participant_limit:
-            raise TooFast(ErrorCode.SESSION_FULL, "Too many people are waiting already.")
+        require_lobby(state)
     else:
         require_room(state)
     return (

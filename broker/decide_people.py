@@ -8,7 +8,6 @@ from broker.commands import (
     Detach,
     Grant,
     HandOver,
-    JoinStaff,
     Leave,
     RefuseEntry,
     Remove,
@@ -36,8 +35,8 @@ from broker.rights import (
     require_inside,
     require_other,
 )
-from broker.state import STAFF, Participant, SessionState
-from broker.words import Attendance, Capability, LeaveReason, Mode, Role
+from broker.state import Participant, SessionState
+from broker.words import Attendance, Capability, LeaveReason, Mode, Role, Way
 
 Events = tuple[AnyEvent, ...]
 
@@ -57,6 +56,7 @@ def start(state: SessionState, command: Start, now_ms: int) -> Events:
             engagement_key=command.engagement_key,
             mode=command.mode,
             owner_id=command.owner_id,
+            monitoring=state.policy.silent_monitoring,
         ),
         joined(
             state, command.owner_id, Role.AGENT, command.mode, now_ms, verified=command.verified
@@ -81,17 +81,19 @@ def joined(
     verified: bool,
     lobby: bool = False,
     guest_invitation_id: str | None = None,
+    way: Way = Way.JOIN,
 ) -> ParticipantJoined:
-    """Build the event of somebody coming in with the rights of their role."""
+    """Build the event of somebody coming in with the rights of their role and way."""
     return ParticipantJoined(
         at_ms=now_ms,
         participant_id=participant_id,
         role=role,
         mode=mode,
-        capabilities=ordered(initial_capabilities(role, state.policy)),
+        capabilities=ordered(initial_capabilities(role, state.policy, way)),
         verified=verified,
         lobby=lobby,
         guest_invitation_id=guest_invitation_id,
+        way=way,
     )
 
 
@@ -104,32 +106,19 @@ def require_room(state: SessionState) -> None:
         )
 
 
+def require_lobby(state: SessionState) -> None:
+    """Refuse when as many wait as the session could hold."""
+    waiting = sum(1 for p in state.participants.values() if p.attendance is Attendance.LOBBY)
+    if waiting >= state.policy.participant_limit:
+        raise TooFast(ErrorCode.SESSION_FULL, "Too many people are waiting already.")
+
+
 def require_target(state: SessionState, participant_id: str) -> Participant:
-    """Return somebody else who takes part."""
+    """Return somebody else who takes part; who is hidden is nobody's to act on."""
     person = require_other(state, participant_id)
-    if not person.inside:
+    if not person.inside or person.hidden:
         raise NotFound(ErrorCode.UNKNOWN_PARTICIPANT, "There is nobody here by that id.")
     return person
-
-
-def join_staff(state: SessionState, command: JoinStaff, now_ms: int) -> Events:
-    """A second agent (consult) or a supervisor comes in; staff wait in no lobby."""
-    if command.role not in STAFF:
-        raise Forbidden(ErrorCode.NOT_PERMITTED, "Only agents and supervisors join like this.")
-    known = state.participants.get(command.participant_id)
-    if known is not None and known.inside:
-        raise Conflict(ErrorCode.ALREADY_LIVE, "You are in this session already.")
-    require_room(state)
-    return (
-        joined(
-            state,
-            command.participant_id,
-            command.role,
-            state.mode,
-            now_ms,
-            verified=command.verified,
-        ),
-    )
 
 
 def attach(state: SessionState, command: Attach, now_ms: int) -> Events:
@@ -147,7 +136,7 @@ def detach(state: SessionState, command: Detach, now_ms: int) -> Events:
         case Attendance.PRESENT:
             return (ParticipantReconnecting(at_ms=now_ms, participant_id=command.participant_id),)
         case Attendance.LOBBY:
-            return (_left(command.participant_id, LeaveReason.LEFT, now_ms),)
+            return (left(command.participant_id, LeaveReason.LEFT, now_ms),)
         case _:
             return ()
 
@@ -170,7 +159,7 @@ def refuse_entry(state: SessionState, command: RefuseEntry, now_ms: int) -> Even
     person = require_other(state, command.participant_id)
     if person.attendance is not Attendance.LOBBY:
         raise Conflict(ErrorCode.ALREADY_LIVE, "That person is in the session already.")
-    return (_left(command.participant_id, LeaveReason.NOT_ADMITTED, now_ms, command.by),)
+    return (left(command.participant_id, LeaveReason.NOT_ADMITTED, now_ms, command.by),)
 
 
 def remove(state: SessionState, command: Remove, now_ms: int) -> Events:
@@ -179,7 +168,7 @@ def remove(state: SessionState, command: Remove, now_ms: int) -> Events:
     person = require_target(state, command.participant_id)
     if person.participant_id == state.owner_id:
         raise Forbidden(ErrorCode.NOT_PERMITTED, "The owner of the session cannot be removed.")
-    return (_left(command.participant_id, LeaveReason.REMOVED, now_ms, command.by),)
+    return (left(command.participant_id, LeaveReason.REMOVED, now_ms, command.by),)
 
 
 def grant(state: SessionState, command: Grant, now_ms: int) -> Events:
@@ -206,6 +195,8 @@ def grant(state: SessionState, command: Grant, now_ms: int) -> Events:
 def set_mode(state: SessionState, command: SetMode, now_ms: int) -> Events:
     """Voice only, or video again."""
     person = require_inside(state, command.participant_id)
+    if person.hidden:
+        raise Forbidden(ErrorCode.NOT_PERMITTED, "Whoever listens unseen gets sound only.")
     if person.mode is command.mode:
         return ()
     return (ModeChanged(at_ms=now_ms, participant_id=command.participant_id, mode=command.mode),)
@@ -229,10 +220,11 @@ def hand_over(state: SessionState, command: HandOver, now_ms: int) -> Events:
 def leave(state: SessionState, command: Leave, now_ms: int) -> Events:
     """Go; the session goes on for those who stay."""
     require_other(state, command.participant_id)
-    return (_left(command.participant_id, LeaveReason.LEFT, now_ms),)
+    return (left(command.participant_id, LeaveReason.LEFT, now_ms),)
 
 
-def _left(
+def left(
     participant_id: str, reason: LeaveReason, now_ms: int, by: str | None = None
 ) -> ParticipantLeft:
+    """Build the event of somebody being out."""
     return ParticipantLeft(at_ms=now_ms, participant_id=participant_id, reason=reason, by=by)

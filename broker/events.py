@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, ClassVar, get_args, get_type_hints
 
-from broker.words import Capability, EndReason, LeaveReason, Mode, Role, Surface
+from broker.words import Capability, EndReason, LeaveReason, Mode, Role, Surface, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,8 @@ class SessionStarted(Event):
     engagement_key: str
     mode: Mode
     owner_id: str
+    monitoring: bool = False
+    """Whether a supervisor may listen unseen, which the Accept screen then said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class ParticipantJoined(Event):
     verified: bool
     lobby: bool = False
     guest_invitation_id: str | None = None
+    way: Way = Way.JOIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,17 @@ class CapabilitiesChanged(Event):
     participant_id: str
     capabilities: tuple[Capability, ...]
     by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayChanged(Event):
+    """A supervisor goes on in another way: shows themselves, whispers, or only listens."""
+
+    type = "participant.way_changed"
+    participant_id: str
+    way: Way
+    mode: Mode
+    capabilities: tuple[Capability, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +231,7 @@ AnyEvent = (
     | ParticipantReturned
     | ParticipantLeft
     | CapabilitiesChanged
+    | WayChanged
     | ModeChanged
     | OwnerChanged
     | InvitationSent

@@ -32,6 +32,7 @@ from broker.events import (
     ParticipantReturned,
     SessionEnded,
     SessionStarted,
+    WayChanged,
 )
 from broker.state import (
     ATTENDANCE_STEPS,
@@ -71,6 +72,8 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
                 mode=event.mode,
                 owner_id=event.owner_id,
                 started_ms=event.at_ms,
+                # What was promised at the start holds for later tenures, whatever their settings.
+                policy=replace(state.policy, silent_monitoring=event.monitoring),
             )
         case ParticipantJoined():
             return _joined(state, event)
@@ -82,6 +85,14 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
             return _attend(state, event.participant_id, Attendance.LEFT, event.at_ms)
         case CapabilitiesChanged():
             return _person(state, event.participant_id, capabilities=frozenset(event.capabilities))
+        case WayChanged():
+            return _person(
+                state,
+                event.participant_id,
+                way=event.way,
+                mode=event.mode,
+                capabilities=frozenset(event.capabilities),
+            )
         case ModeChanged():
             return _person(state, event.participant_id, mode=event.mode)
         case OwnerChanged():
@@ -138,6 +149,7 @@ def _joined(state: SessionState, event: ParticipantJoined) -> SessionState:
         since_ms=event.at_ms,
         verified=event.verified,
         guest_invitation_id=event.guest_invitation_id,
+        way=event.way,
     )
     links = state.guest_links
     link = links.get(event.guest_invitation_id or "")

@@ -32,6 +32,8 @@ class Policy:
     """Guests wait until somebody admits them."""
     consumer_may_invite: bool = False
     """Whether the consumer may make guest links."""
+    consult_lobby: bool = True
+    """A second agent waits until somebody admits them."""
     silent_monitoring: bool = False
     """Whether a supervisor may listen unseen; the Accept screen then says so."""
 

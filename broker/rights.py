@@ -5,7 +5,7 @@ from __future__ import annotations
 from broker.errors import Conflict, ErrorCode, Forbidden, Gone, NotFound
 from broker.policy import Policy
 from broker.state import Participant, SessionState
-from broker.words import Attendance, Capability, Role, SessionPhase
+from broker.words import Attendance, Capability, Role, SessionPhase, Way
 
 BACKEND = "backend"
 """The id by which the brand's backend acts: nobody in the session, with every capability."""
@@ -13,8 +13,12 @@ BACKEND = "backend"
 _SEND = frozenset({Capability.SEND_AUDIO, Capability.SEND_VIDEO, Capability.SEND_SCREEN})
 
 
-def initial_capabilities(role: Role, policy: Policy) -> frozenset[Capability]:
-    """Return what a role may do on coming in."""
+def initial_capabilities(role: Role, policy: Policy, way: Way = Way.JOIN) -> frozenset[Capability]:
+    """Return what a role may do on coming in this way."""
+    if way is Way.MONITOR:
+        return frozenset()
+    if way is Way.WHISPER:
+        return frozenset({Capability.SEND_AUDIO})
     match role:
         case Role.AGENT:
             return frozenset(Capability)

@@ -16,10 +16,12 @@ from broker.words import (
     Role,
     SessionPhase,
     Surface,
+    Way,
 )
 
 OPEN_INVITATION = frozenset({InvitationState.SENT, InvitationState.RINGING})
 STAFF = frozenset({Role.AGENT, Role.SUPERVISOR})
+HIDDEN_WAYS = frozenset({Way.WHISPER, Way.MONITOR})
 
 INVITATION_STEPS: Mapping[InvitationState, frozenset[InvitationState]] = MappingProxyType(
     {
@@ -53,6 +55,12 @@ class Participant:
     """When `attendance` last changed; a grace time counts from here."""
     verified: bool
     guest_invitation_id: str | None = None
+    way: Way = Way.JOIN
+
+    @property
+    def hidden(self) -> bool:
+        """Whether only the staff may know of this person."""
+        return self.way in HIDDEN_WAYS
 
     @property
     def inside(self) -> bool:
@@ -122,5 +130,5 @@ class SessionState:
         return (person for person in self.participants.values() if person.inside)
 
     def count_inside(self) -> int:
-        """How many seats of the session's limit are taken."""
-        return sum(1 for _ in self.inside())
+        """How many places of the session's limit are taken; who is hidden takes none."""
+        return sum(1 for person in self.inside() if not person.hidden)

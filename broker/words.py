@@ -21,6 +21,21 @@ class Mode(StrEnum):
     VOICE = "voice"
 
 
+class Way(StrEnum):
+    """How a participant is in a session; for a further member of the staff also the way in."""
+
+    JOIN = "join"
+    """Seen and heard by everybody."""
+    CONSULT = "consult"
+    """An agent who helps the one in charge; waits until somebody lets them in."""
+    TAKE_OVER = "take_over"
+    """The agent to whom the conversation was transferred: becomes the owner at once."""
+    WHISPER = "whisper"
+    """A supervisor whom the staff hears; nobody else knows."""
+    MONITOR = "monitor"
+    """A supervisor who only listens; the staff knows."""
+
+
 class Surface(StrEnum):
     """One widget of a person."""
 
@@ -96,6 +111,7 @@ class LeaveReason(StrEnum):
     GRACE_OVER = "grace_over"
     NOT_ADMITTED = "not_admitted"
     SESSION_ENDED = "session_ended"
+    TRANSFERRED = "transferred"
 
 
 class PublishSource(StrEnum):

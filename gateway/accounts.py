@@ -66,6 +66,8 @@ class Account:
     allowed_origins: tuple[str, ...] = ()
     """Wrapper pages of this account that may open a widget WebSocket."""
     api_keys: tuple[ApiKey, ...] = ()
+    silent_monitoring: bool = False
+    """Whether supervisors may listen unseen; the Accept screen then says so."""
     webhooks: tuple[Webhook, ...] = ()
     retention_days: int | None = None
     """Records of sessions that ended longer ago are deleted; `None`: they are kept."""

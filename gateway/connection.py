@@ -24,13 +24,20 @@ from broker.messages.client import (
     ConnectionHello,
     ConnectionPing,
     EngagementUpdate,
+    SessionJoin,
     SessionStart,
     SurfaceUpdate,
 )
 from broker.messages.cluster import Location, PresenceState, Principal, TrunkClose, TrunkReady
-from broker.messages.facts import ConnectionPong, ConnectionWelcome, ReachChanged, ResumeRenewed
+from broker.messages.facts import (
+    ConnectionPong,
+    ConnectionWelcome,
+    ReachChanged,
+    ResumeRenewed,
+    WaysChanged,
+)
 from broker.messages.parts import ReachView
-from broker.words import Role
+from broker.words import Role, Way
 from gateway.directory import Directory
 from gateway.greeting import greet
 from gateway.limits import TokenBucket
@@ -114,6 +121,8 @@ class Connection:
         self._is_reading = False
         pipe.on_text = self._take_text
         self._state: PresenceState | None = None
+        self._ways: list[Way] = []
+        """The ways into the live session that the widget was told."""
 
     @property
     def principal(self) -> Principal | None:
@@ -317,12 +326,23 @@ class Connection:
             case SessionStart() if self.stage is Stage.IDLE:
                 if not self._steward.start(message):
                     refusal = Conflict(ErrorCode.ALREADY_LIVE, "A session is being started.")
+            case SessionJoin() if self.stage is Stage.IDLE:
+                refusal = self._join(message)
             case ConnectionHello():
                 refusal = Malformed(ErrorCode.MALFORMED, "The hello was said already.")
             case _:
                 refusal = Conflict(ErrorCode.NOT_IN_SESSION, "There is no session to do this in.")
         if refusal is not None:
             self.put(refused(refusal, getattr(message, "id", None)))
+
+    def _join(self, message: SessionJoin) -> SwitchboardError | None:
+        """Begin to come into the live session; what stands against it otherwise."""
+        live = None if self._state is None else self._state.live
+        if live is None:
+            return Conflict(ErrorCode.NOT_IN_SESSION, "There is no session here to come into.")
+        if not self._steward.join(message, live):
+            return Conflict(ErrorCode.ALREADY_LIVE, "You are coming in already.")
+        return None
 
     # Word from ledger, trunk and switchroom; none of these waits.
 
@@ -336,13 +356,27 @@ class Connection:
         if self.stage is Stage.IDLE and changed:
             view = ReachView(reach=state.reach, surfaces=state.surfaces)
             self.put(encode(ReachChanged(consumer=view)))
-        if state.live is not None:
+        if state.live is None:
+            self._tell_ways([])
+        else:
             self.on_offered(state.live)
 
     def on_offered(self, location: Location) -> None:
         """A session exists for this connection's engagement."""
         if self.stage in UNATTACHED or self.stage is Stage.GREETING:
             self._steward.offer(location)
+
+    def on_turned_away(self) -> None:
+        """The live session does not know this agent: say how they could come in."""
+        standing, state = self.standing, self._state
+        if standing is not None and state is not None and state.live is not None:
+            monitoring = self._room.settings.monitors(standing.principal.account_id)
+            self._tell_ways(standing.ways(monitoring=monitoring))
+
+    def _tell_ways(self, ways: list[Way]) -> None:
+        if self.stage is Stage.IDLE and ways != self._ways:
+            self._ways = ways
+            self.put(encode(WaysChanged(ways=ways)))
 
     def on_relocated(self, location: Location) -> None:
         """Another actor holds the session."""
@@ -388,6 +422,7 @@ class Connection:
             return
         assert self.standing is not None
         self._advance(Stage.ATTACHED)
+        self._ways = []
         self._trunk = trunk
         self._room.pulse.watch(trunk)
         sealed = self._room.tokens.seal(self.standing.resume_pass(trunk.location, ready))

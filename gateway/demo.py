@@ -58,7 +58,12 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
         settings = Settings(
             origin=gateway_at,
             secret=compose.read_secret(data / "secret"),
-            accounts=demo_accounts(data, host_at, demo.webhooks),
+            accounts=demo_accounts(
+                data,
+                host_at,
+                demo.webhooks,
+                silent_monitoring=dict(demo.policy).get("silent_monitoring") is True,
+            ),
             gateway_id=secrets.token_urlsafe(9),
             allowed_hosts=(gateway_at.split("://")[1],),
             agent_sdk=f"{host_at}/simulator/agent-sdk.js",
@@ -107,7 +112,9 @@ def prepare_data(data: Path) -> None:
         raise BadSettings(f"{data} cannot be written ({error.strerror}).") from error
 
 
-def demo_accounts(data: Path, host_at: str, webhooks: Sequence[str] = ()) -> Mapping[str, Account]:
+def demo_accounts(
+    data: Path, host_at: str, webhooks: Sequence[str] = (), *, silent_monitoring: bool = False
+) -> Mapping[str, Account]:
     """Write the demo's accounts file and read it: one account, whose pages frame the widgets.
 
     Its API key and the secret of its webhooks lie in the data folder.
@@ -120,6 +127,7 @@ def demo_accounts(data: Path, host_at: str, webhooks: Sequence[str] = ()) -> Map
         f"[accounts.{ACCOUNT}]",
         'agent_login = "demo"',
         f"frame_ancestors = {json.dumps([host_at])}",
+        f"silent_monitoring = {json.dumps(silent_monitoring)}",
         f"[[accounts.{ACCOUNT}.api_keys]]",
         'key_id = "demo"',
         f'hash = "{hash_key(api_key)}"',

@@ -132,6 +132,11 @@ class Settings:
                         f"not on {origin}."
                     )
 
+    def monitors(self, account_id: str) -> bool:
+        """Whether an account lets supervisors listen unseen."""
+        account = self.accounts.get(account_id)
+        return account is not None and account.silent_monitoring
+
     @property
     def host(self) -> str:
         """The `Host` of the gateway's own origin."""

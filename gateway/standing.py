@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from broker.errors import Conflict, ErrorCode
-from broker.ids import normal_id
+from broker.errors import Conflict, ErrorCode, Forbidden
+from broker.ids import normal_id, same_agent
 from broker.messages.client import ConnectionHello
 from broker.messages.cluster import (
     Location,
@@ -15,7 +15,7 @@ from broker.messages.cluster import (
     TrunkReady,
 )
 from broker.messages.parts import EngagementIds
-from broker.words import Mode, Role
+from broker.words import Mode, Role, Way
 from gateway.greeting import Greeting, agent_key, waiting_keys, within
 from gateway.tokens import ResumePass
 
@@ -72,12 +72,36 @@ class Standing:
             case Role.GUEST:
                 return None
 
-    def opening(self, mode: Mode) -> SessionOpen:
+    def ways(self, *, monitoring: bool) -> list[Way]:
+        """Name the ways into a live session of this engagement, the likeliest first.
+
+        An offer only: the session decides when one is taken.
+        """
+        match self.principal.role:
+            case Role.AGENT:
+                ids = self.ids
+                theirs = (
+                    ids is not None
+                    and not ids.spectating
+                    and same_agent(ids.chatting_agent_id, self.principal.agent_id)
+                )
+                return [Way.TAKE_OVER, Way.CONSULT] if theirs else [Way.CONSULT]
+            case Role.SUPERVISOR:
+                return [Way.JOIN, Way.MONITOR, Way.WHISPER] if monitoring else [Way.JOIN]
+            case _:
+                return []
+
+    def opening(self, mode: Mode, *, monitoring: bool) -> SessionOpen:
         """Build the call that gives this agent's engagement a session.
 
         Raises:
+            Forbidden: somebody who only watches the conversation, or a supervisor.
             Conflict: the widget does not know its engagement.
         """
+        if self.principal.role is not Role.AGENT or (self.ids is not None and self.ids.spectating):
+            raise Forbidden(
+                ErrorCode.NOT_PERMITTED, "Only the agent of a conversation starts a session on it."
+            )
         key = agent_key(self.ids)
         if key is None or self.ids is None:
             raise Conflict(ErrorCode.NOT_IN_SESSION, "The widget knows no engagement to start on.")
@@ -87,9 +111,16 @@ class Standing:
             ids=self.ids,
             mode=mode,
             owner=self.principal,
+            monitoring=monitoring,
         )
 
-    def trunk_hello(self, gateway_id: str, location: Location, last_seq: int | None) -> TrunkHello:
+    def trunk_hello(
+        self,
+        gateway_id: str,
+        location: Location,
+        last_seq: int | None,
+        way: Way | None = None,
+    ) -> TrunkHello:
         """Build the first words of this connection's trunk."""
         return TrunkHello(
             session_id=location.session_id,
@@ -101,6 +132,7 @@ class Standing:
             visible=self.visible,
             last_seq=last_seq,
             engagement=self.ids,
+            way=way,
         )
 
     def resume_pass(self, location: Location, ready: TrunkReady) -> ResumePass:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Protocol
 
 from broker.errors import SwitchboardError, TooFast, Unavailable
 from broker.messages import encode
-from broker.messages.client import SessionStart
+from broker.messages.client import SessionJoin, SessionStart
 from broker.messages.cluster import (
     Location,
     PresencePut,
@@ -17,6 +18,7 @@ from broker.messages.cluster import (
     TrunkReady,
 )
 from broker.messages.facts import RequestDone, SessionMoved
+from broker.words import Way
 from gateway.attachment import attach
 from gateway.directory import Directory
 from gateway.metrics import Metrics
@@ -47,6 +49,7 @@ class Client(Protocol):
     def on_trunk_message(self, data: bytes) -> None: ...
     def on_trunk_close(self, trunk: Trunk, end: TrunkClose) -> None: ...
     def on_trunk_lost(self, trunk: Trunk) -> None: ...
+    def on_turned_away(self) -> None: ...
 
 
 class Steward:
@@ -74,6 +77,7 @@ class Steward:
         # What is to be done; each is taken when it is begun.
         self._move_to: Location | None = None
         self._start: SessionStart | None = None
+        self._join: tuple[SessionJoin, Location] | None = None
         self._offer: Location | None = None
         self._registers = False
         # What happened before, so as not to do it again.
@@ -98,9 +102,19 @@ class Steward:
         self.wake()
         return True
 
+    def join(self, message: SessionJoin, location: Location) -> bool:
+        """Come into a live session as further staff; False when that is being done."""
+        if self._join is not None:
+            return False
+        self._join = (message, location)
+        self.wake()
+        return True
+
     def offer(self, location: Location) -> None:
         """A session exists for this connection."""
-        if location.session_id != self._refused_session:
+        if location.session_id == self._refused_session:
+            self._client.on_turned_away()
+        else:
             self._offer = location
             self.wake()
 
@@ -186,6 +200,8 @@ class Steward:
             await self._move(location)
         elif self._start is not None:
             await self._open(self._start)
+        elif self._join is not None:
+            await self._come_in(*self._join)
         elif self._offer is not None:
             location, self._offer = self._offer, None
             await self._take(location)
@@ -213,7 +229,11 @@ class Steward:
         standing = self._client.standing
         assert standing is not None
         try:
-            location = await self._directory.open_session(standing.opening(message.mode))
+            location = await self._directory.open_session(
+                standing.opening(
+                    message.mode, monitoring=self._settings.monitors(standing.principal.account_id)
+                )
+            )
         except SwitchboardError as error:
             self._client.put(refused(error, message.id))
         else:
@@ -221,6 +241,23 @@ class Steward:
             self._offer, self._left_session, self._refused_session = location, None, None
         finally:
             self._start = None
+
+    async def _come_in(self, message: SessionJoin, location: Location) -> None:
+        try:
+            trunk, ready = await attach(
+                partial(self._dial_once, way=message.way),
+                self._directory,
+                self._settings.limits,
+                location,
+                last_seq=None,
+            )
+        except SwitchboardError as error:
+            self._client.put(refused(error, message.id))
+        else:
+            self._client.put(encode(RequestDone(reply_to=message.id)))
+            self._client.attached(trunk, ready)
+        finally:
+            self._join = None
 
     async def _take(self, location: Location) -> None:
         if self._client.stage not in UNATTACHED:
@@ -237,11 +274,12 @@ class Steward:
         except SwitchboardError as error:
             self.refused(location.session_id)
             logger.info("not attached", extra=self._client.facts(code=str(error.code)))
+            self._client.on_turned_away()
         else:
             self._client.attached(trunk, ready)
 
     async def _dial_once(
-        self, location: Location, last_seq: int | None
+        self, location: Location, last_seq: int | None, way: Way | None = None
     ) -> tuple[Trunk, TrunkReady]:
         standing = self._client.standing
         assert standing is not None
@@ -251,6 +289,6 @@ class Steward:
             on_close=self._client.on_trunk_close,
             on_lost=self._client.on_trunk_lost,
         )
-        hello = standing.trunk_hello(self._settings.gateway_id, location, last_seq)
+        hello = standing.trunk_hello(self._settings.gateway_id, location, last_seq, way)
         ready = await trunk.dial(self._trunk_key, hello, self._settings.limits.dial_timeout_s)
         return trunk, ready

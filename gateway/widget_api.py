@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -47,6 +47,7 @@ class DemoAgentRequest(Body):
     account_id: Id
     agent_id: Id
     name: Name
+    role: Literal["agent", "supervisor"] = "agent"
 
 
 class TokenAnswer(BaseModel):
@@ -161,7 +162,7 @@ def widget_router(room: Switchroom) -> APIRouter:
             if account.agent_login is not AgentLogin.DEMO:
                 raise Forbidden(ErrorCode.NOT_PERMITTED, "This account has a login of its own.")
             principal = Principal(
-                role=Role.AGENT,
+                role=Role(body.role),
                 account_id=account.account_id,
                 agent_id=normal_id(body.agent_id),
                 name=body.name,

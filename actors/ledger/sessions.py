@@ -283,7 +283,10 @@ class Sessions:
                 ids=ask.ids,
                 mode=ask.mode,
                 owner=ask.owner,
-                policy=dict(self._policy.session),
+                policy={
+                    **self._policy.session,
+                    **({"silent_monitoring": True} if ask.monitoring else {}),
+                },
             )
             try:
                 first = await call(

@@ -63,6 +63,11 @@ class Person:
                     transport is self.current and self.may_pass(publication.source), now
                 )
 
+    def is_for(self, other: str) -> bool:
+        """Whether this person may be seen and heard by that one."""
+        audience = self.rights.audience
+        return audience is None or other in audience
+
     def shows_screen(self) -> bool:
         publication = self.publication(PublishSource.SCREEN)
         return publication is not None and publication.open and bool(publication.layers)
@@ -76,7 +81,9 @@ class Person:
         )
 
     def loudness(self, now: float) -> float | None:
-        """How loud this voice is; None while it may not be heard."""
+        """How loud this voice is; None while it may not be heard by everybody."""
+        if self.rights.audience is not None:
+            return None
         publication = self.publication(PublishSource.MICROPHONE)
         if publication is None or not publication.open:
             return None

@@ -77,10 +77,13 @@ class Seating:
         for transport in list(self._transports.values()):
             if not transport.live:
                 continue
-            updates = self._seat(transport, SeatKind.SEAT, seated, now)
-            updates += self._seat(transport, SeatKind.SCREEN, sharing, now)
+            own = transport.participant_id
+            here = [p for p in seated if p.is_for(own)]
+            updates = self._seat(transport, SeatKind.SEAT, here, now)
+            here = [p for p in sharing if p.is_for(own)]
+            updates += self._seat(transport, SeatKind.SCREEN, here, now)
             if updates:
-                self._tell(transport.participant_id, updates)
+                self._tell(own, updates)
 
     def apply_view(self, person: Person, now: float) -> None:
         """Feed or pause this person's slots by what they may and want to see."""

@@ -29,6 +29,8 @@ class MediaRights:
     send_screen: bool
     receive_video: bool = True
     """False for a voice-only participant: no video is forwarded to them."""
+    audience: frozenset[str] | None = None
+    """Who may see and hear this participant; `None`: everybody. Nobody else is told of them."""
 
     def may_send(self, source: PublishSource) -> bool:
         match source:

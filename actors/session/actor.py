@@ -16,7 +16,7 @@ from actors.session.config import SessionConfig
 from actors.session.connection import Connection
 from actors.session.live import LiveSession, new_id
 from actors.session.person import Person
-from actors.session.requests import Requests
+from actors.session.requests import Requests, join_staff
 from broker.commands import JoinGuest
 from broker.errors import (
     Conflict,
@@ -45,8 +45,9 @@ from broker.messages.cluster import (
 )
 from broker.policy import Policy
 from broker.rights import BACKEND
+from broker.state import STAFF
 from broker.trunk import Frame
-from broker.words import Attendance, Role, SessionPhase
+from broker.words import Attendance, Role, SessionPhase, Way
 
 _LOG = logging.getLogger(__name__)
 APPEND_TIMEOUT_S = 5.0
@@ -272,11 +273,14 @@ class SessionActor:
             )
             session.connect(person, connection, hello.last_seq)
 
+        if hello.way is not None and hello.principal.role in STAFF:
+            self._join_staff(session, hello, hello.way, ready)
+            return
         person = self._find_person(session, hello)
         if person is not None:
             ready(person)
         else:
-            self._join_guest(session, hello, trunk, ready)
+            self._join_guest(session, hello, ready)
 
     def _attach_backend(self, session: LiveSession, trunk: ListenedEnd) -> None:
         """Take the backend's calls; nobody joins, and the roster does not show it."""
@@ -313,7 +317,7 @@ class SessionActor:
             return person
         match principal.role:
             case Role.AGENT | Role.SUPERVISOR:
-                person = session.person_of_agent(principal.agent_id)
+                person = session.person_of_agent(principal.agent_id, principal.role)
                 if person is None:
                     raise Conflict(
                         ErrorCode.ALREADY_LIVE, "Another agent holds a session on this engagement."
@@ -356,11 +360,33 @@ class SessionActor:
             session.people[person.participant_id] = person
         return person
 
+    def _join_staff(
+        self,
+        session: LiveSession,
+        hello: TrunkHello,
+        way: Way,
+        ready: Callable[[Person], None],
+    ) -> None:
+        principal = hello.principal
+        known = session.person_of_agent(principal.agent_id, principal.role)
+        person = known or Person(participant_id=new_id(), principal=principal)
+        person.engagement = hello.engagement
+        session.people[person.participant_id] = person
+        try:
+            session.do(
+                join_staff(person, way),
+                subjects=[person.subject()],
+                then=lambda: ready(person),
+            )
+        except SwitchboardError:
+            if known is None:
+                del session.people[person.participant_id]
+            raise
+
     def _join_guest(
         self,
         session: LiveSession,
         hello: TrunkHello,
-        trunk: ListenedEnd,
         ready: Callable[[Person], None],
     ) -> None:
         principal = hello.principal

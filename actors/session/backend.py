@@ -106,5 +106,5 @@ class BackendCalls:
         session = self._session
         return [
             PresentParticipant.model_validate(entry.model_dump())
-            for entry in views.roster(session.durable, session.people)
+            for entry in views.roster(session.durable, session.people, staff=True)
         ]

@@ -38,7 +38,7 @@ from broker.messages.cluster import (
 from broker.messages.facts import ParticipantMuted, SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
 from broker.policy import Policy
-from broker.state import SessionState
+from broker.state import STAFF, SessionState
 from broker.words import Attendance, Role, SessionPhase
 
 _LOG = logging.getLogger(__name__)
@@ -235,10 +235,10 @@ class LiveSession:
 
     # People and connections.
 
-    def person_of_agent(self, agent_id: str | None) -> Person | None:
-        """The agent known by this id, if any."""
+    def person_of_agent(self, agent_id: str | None, role: Role = Role.AGENT) -> Person | None:
+        """The agent (or supervisor) known by this id, if any."""
         for person in self.people.values():
-            if person.principal.role in (Role.AGENT, Role.SUPERVISOR) and agent_id is not None:
+            if person.principal.role is role and agent_id is not None:
                 if person.principal.agent_id == agent_id:
                     return person
         return None
@@ -307,16 +307,22 @@ class LiveSession:
         """Send the whole session as this person may see it."""
         person.tell(encode_body(self._snapshot(person)), only=only)
 
-    def tell(self, participant_id: str | None, message: Part) -> None:
-        """Send a message to one participant, or to everybody who takes part."""
+    def tell(self, participant_id: str | None, message: Part, *, about: str | None = None) -> None:
+        """Send a message to one participant, or to everybody who takes part.
+
+        `about` names the participant it speaks of: of who is hidden only the staff is told.
+        """
         body = encode_body(message)
         if participant_id is not None:
             person = self.people.get(participant_id)
             if person is not None:
                 person.tell(body)
             return
+        subject = self.durable.participants.get(about or "")
+        hidden = subject is not None and subject.hidden
         for participant in self.durable.inside():
-            self.people[participant.participant_id].tell(body)
+            if not hidden or participant.role in STAFF:
+                self.people[participant.participant_id].tell(body)
 
     async def close(self) -> None:
         """End the tenure: timers, journal, media; harmless when closed."""
@@ -382,10 +388,7 @@ class LiveSession:
 
     def rights(self, participant_id: str) -> MediaRights | None:
         """The media rights somebody has now; `None` outside the session."""
-        return rights_of(
-            self.decided.participants.get(participant_id),
-            self.durable.participants.get(participant_id),
-        )
+        return rights_of(participant_id, self.decided, self.durable)
 
 
 def new_id() -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from actors.relay import (
     Grade,
@@ -26,8 +27,8 @@ from broker.messages.facts import (
     MediaTransport,
 )
 from broker.messages.parts import IceServer, MediaLimits, Part, SeatAssignment
-from broker.state import Participant, SessionState
-from broker.words import Capability, Mode, PublishSource
+from broker.state import STAFF, SessionState
+from broker.words import Capability, Mode, PublishSource, Way
 
 CREDENTIAL_LIFE_S = 6 * 3600
 QUALITY_WORDS = {"loss_down": "loss", "loss_up": "loss", "delay": "delay", "silent": "delay"}
@@ -62,12 +63,14 @@ def turn_credentials(secret: bytes, now_ms: int) -> tuple[str, str]:
     return username, base64.b64encode(digest).decode()
 
 
-def rights_of(decided: Participant | None, durable: Participant | None) -> MediaRights | None:
+def rights_of(participant_id: str, now: SessionState, safe: SessionState) -> MediaRights | None:
     """What a participant may send and receive now; `None`: nothing at all.
 
     What widens exposure holds once it is durable, what reduces it at once: hence the weaker of
-    the decided and the durable state.
+    the decided state (`now`) and the durable one (`safe`).
     """
+    decided = now.participants.get(participant_id)
+    durable = safe.participants.get(participant_id)
     if decided is None or durable is None or not (decided.inside and durable.inside):
         return None
     may = decided.capabilities & durable.capabilities
@@ -77,21 +80,36 @@ def rights_of(decided: Participant | None, durable: Participant | None) -> Media
         send_video=Capability.SEND_VIDEO in may and video,
         send_screen=Capability.SEND_SCREEN in may and video,
         receive_video=video,
+        audience=_audience({decided.way, durable.way}, safe),
     )
+
+
+def _audience(ways: set[Way], state: SessionState) -> frozenset[str] | None:
+    """Who may hear somebody who is in the session in these ways; `None`: everybody."""
+    if Way.MONITOR in ways:
+        return frozenset()
+    if Way.WHISPER in ways:
+        return frozenset(p.participant_id for p in state.inside() if p.role in STAFF)
+    return None
 
 
 NO_RIGHTS = MediaRights(send_audio=False, send_video=False, send_screen=False, receive_video=False)
 
 
+class Tell(Protocol):
+    """Sends a message to one participant, or to all when the id is `None`."""
+
+    def __call__(
+        self, participant_id: str | None, message: Part, *, about: str | None = None
+    ) -> None: ...
+
+
 class SessionMedia:
     """The relay of one session, and what it tells widgets. Closed by the session."""
 
-    def __init__(
-        self, config: RelayConfig, epoch: int, tell: Callable[[str | None, Part], None]
-    ) -> None:
+    def __init__(self, config: RelayConfig, epoch: int, tell: Tell) -> None:
         self._epoch = epoch
         self._tell = tell
-        """Sends a message to one participant, or to all when the id is `None`."""
         self._seats: dict[str, dict[tuple[str, int], SeatAssignment]] = {}
         self._known: dict[str, MediaRights] = {}
         self._relay = Relay(config, self)
@@ -120,9 +138,7 @@ class SessionMedia:
     def apply(self, decided: SessionState, durable: SessionState) -> None:
         """Bring the relay to what the state allows. Cheap when nothing changed."""
         for participant_id, known in list(self._known.items()):
-            rights = rights_of(
-                decided.participants.get(participant_id), durable.participants.get(participant_id)
-            )
+            rights = rights_of(participant_id, decided, durable)
             if rights is None and (
                 (person := decided.participants.get(participant_id)) is None or not person.inside
             ):
@@ -206,4 +222,5 @@ class SessionMedia:
                 grade=str(grade),
                 reason=QUALITY_WORDS.get(reason),
             ),
+            about=participant_id,
         )

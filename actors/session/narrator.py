@@ -27,6 +27,7 @@ from broker.events import (
     ParticipantReturned,
     SessionEnded,
     SessionStarted,
+    WayChanged,
 )
 from broker.messages.facts import (
     GuestsChanged,
@@ -51,10 +52,12 @@ CLOSE_ENDED = 4410
 
 
 class Narrator:
-    """The voice of one live session; holds no state of its own."""
+    """The voice of one live session."""
 
     def __init__(self, session: LiveSession) -> None:
         self._session = session
+        self._public_roster = b""
+        """What those outside the staff were told last: what is hidden from them moves nothing."""
 
     def tell(self, event: AnyEvent, before: SessionState, after: SessionState) -> None:
         """Tell what one event, now durable, made of the session."""
@@ -83,7 +86,7 @@ class Narrator:
                 self._session.roster_changed()
             case ParticipantLeft():
                 self._left(event)
-            case CapabilitiesChanged() | ModeChanged():
+            case CapabilitiesChanged() | ModeChanged() | WayChanged():
                 self._rights(event.participant_id)
                 self._session.roster_changed()
             case SessionEnded():
@@ -92,12 +95,22 @@ class Narrator:
                 assert_never(event)
 
     def roster(self) -> None:
-        """Send the roster to everybody who takes part; encoded once."""
+        """Send the roster to everybody who takes part; encoded once for staff, once for others."""
         session = self._session
-        entries = views.roster(session.durable, session.people)
-        body = encode_body(RosterChanged(seq=0, roster=entries))
+        whole, public = (
+            encode_body(
+                RosterChanged(
+                    seq=0, roster=views.roster(session.durable, session.people, staff=staff)
+                )
+            )
+            for staff in (True, False)
+        )
+        news = public != self._public_roster
+        self._public_roster = public
         for participant in session.durable.inside():
-            session.people[participant.participant_id].tell_roster(body)
+            staff = participant.role in STAFF
+            if staff or news:
+                session.people[participant.participant_id].tell_roster(whole if staff else public)
 
     def invitation_changed(self, *, to_consumer: bool = True) -> None:
         """Send the invitation to the staff, and to those surfaces of the consumer that show it."""
@@ -152,7 +165,7 @@ class Narrator:
             mode=mode,
             attendance=attendance,
             capabilities=views.capabilities_of(participant) if participant and inside else [],
-            roster=views.roster(state, session.people) if inside else [],
+            roster=(views.roster(state, session.people, staff=role in STAFF) if inside else []),
             invitation=(
                 views.invitation_view(state, session.people, now_ms) if concerned else None
             ),
@@ -199,6 +212,9 @@ class Narrator:
         self._session.roster_changed()
         if event.role is Role.CONSUMER:
             self._rights(event.participant_id)
+        elif event.role in STAFF and not event.lobby:
+            # Somebody who waited in the lobby and then took over; who is new has no connection.
+            self._session.show_snapshot(self._session.people[event.participant_id])
         if event.guest_invitation_id is not None:
             self.guests()
 
@@ -233,6 +249,7 @@ class Narrator:
 
 
 def _part(person: Person, body: bytes | None, code: int, reason: str) -> None:
-    """Take all connections from a person; agents and consumers go back to where they were."""
-    back = person.principal.role in (Role.AGENT, Role.CONSUMER) and code != CLOSE_FORBIDDEN
+    """Take all connections from a person; staff and consumers go back to where they were."""
+    role = person.principal.role
+    back = role in STAFF or (role is Role.CONSUMER and code != CLOSE_FORBIDDEN)
     person.part(body, code, str(reason), to_waiting=back)

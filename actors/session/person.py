@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from actors.session.connection import Connection
+from broker.ids import same_agent
 from broker.messages.cluster import Principal, Subject
 from broker.messages.parts import EngagementIds, Part
 from broker.words import PublishSource, Surface
@@ -52,6 +53,16 @@ class Person:
     def visible(self) -> bool:
         """Whether any connected surface can be seen."""
         return any(connection.visible for connection in self.connections.values())
+
+    @property
+    def chatting(self) -> bool:
+        """Whether the agent's host says that the conversation is theirs."""
+        ids = self.engagement
+        return (
+            ids is not None
+            and not ids.spectating
+            and same_agent(ids.chatting_agent_id, self.principal.agent_id)
+        )
 
     def subject(self) -> Subject:
         """What stands beside the journal about this person, erasable."""

@@ -21,6 +21,7 @@ from broker.commands import (
     Grant,
     HandOver,
     InviteGuest,
+    JoinStaff,
     Leave,
     Mute,
     RefuseEntry,
@@ -56,6 +57,7 @@ from broker.messages.client import (
     ParticipantRemove,
     SessionEnd,
     SessionHandOver,
+    SessionJoin,
     SessionLeave,
     SessionStart,
     SurfaceUpdate,
@@ -66,7 +68,7 @@ from broker.messages.facts import (
     RequestDone,
     RequestRefused,
 )
-from broker.words import PublishSource
+from broker.words import PublishSource, Way
 
 _LOG = logging.getLogger(__name__)
 MALFORMED_LIMIT = 20
@@ -243,10 +245,23 @@ class Requests:
                 connection.close(CLOSE_MALFORMED, str(ErrorCode.MALFORMED))
 
 
+def join_staff(person: Person, way: Way) -> JoinStaff:
+    """The command by which a member of the staff comes in, or goes on in another way."""
+    principal = person.principal
+    return JoinStaff(
+        person.participant_id,
+        principal.role,
+        verified=principal.verified,
+        way=way,
+        chatting=person.chatting,
+    )
+
+
 def _command(
     person: Person,
     connection: Connection,
-    message: SessionLeave
+    message: SessionJoin
+    | SessionLeave
     | SessionEnd
     | SessionHandOver
     | InvitationSend
@@ -263,6 +278,8 @@ def _command(
 ) -> Command:
     me = person.participant_id
     match message:
+        case SessionJoin():
+            return join_staff(person, message.way)
         case SessionLeave():
             return Leave(me)
         case SessionEnd():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from actors.session.person import Person
 from broker.messages.parts import GuestInvitationView, InvitationView, RosterEntry
-from broker.state import Participant, SessionState
+from broker.state import STAFF, Participant, SessionState
 from broker.words import Attendance, Capability, PublishSource
 
 
@@ -15,17 +15,25 @@ def capabilities_of(participant: Participant) -> list[Capability]:
     return [capability for capability in Capability if capability in participant.capabilities]
 
 
-def roster(state: SessionState, people: Mapping[str, Person]) -> list[RosterEntry]:
-    """Everybody who takes part or waits in the lobby, in the order they joined."""
+def roster(state: SessionState, people: Mapping[str, Person], *, staff: bool) -> list[RosterEntry]:
+    """Everybody who takes part or waits in the lobby, in the order they joined.
+
+    Only the staff sees who listens unseen, and which of their colleagues wait.
+    """
     return [
-        roster_entry(state, participant, people.get(participant.participant_id))
+        roster_entry(state, participant, people.get(participant.participant_id), staff=staff)
         for participant in state.participants.values()
-        if participant.attendance is not Attendance.LEFT
+        if participant.attendance is not Attendance.LEFT and (staff or _is_public(participant))
     ]
 
 
+def _is_public(participant: Participant) -> bool:
+    waits = participant.attendance is Attendance.LOBBY and participant.role in STAFF
+    return not (participant.hidden or waits)
+
+
 def roster_entry(
-    state: SessionState, participant: Participant, person: Person | None
+    state: SessionState, participant: Participant, person: Person | None, *, staff: bool
 ) -> RosterEntry:
     """One participant as others see them."""
     principal = None if person is None else person.principal
@@ -49,6 +57,7 @@ def roster_entry(
         screen=here
         and Capability.SEND_SCREEN in may
         and published.get(PublishSource.SCREEN, False),
+        way=participant.way if staff and participant.role in STAFF else None,
     )
 
 
@@ -80,6 +89,7 @@ def invitation_view(
         visible=visible,
         expires_in_ms=max(0, invitation.expires_ms - now_ms) if invitation.open else 0,
         reason=invitation.why or trouble,
+        monitoring=state.policy.silent_monitoring,
     )
 
 

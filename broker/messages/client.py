@@ -21,7 +21,7 @@ from broker.messages.parts import (
     SeatView,
     SlotReport,
 )
-from broker.words import Capability, Mode, PublishSource, Surface
+from broker.words import Capability, Mode, PublishSource, Surface, Way
 
 
 class ConnectionHello(Part):
@@ -72,6 +72,14 @@ class SessionStart(Part):
     type: Literal["session.start"] = "session.start"
     id: RequestId
     mode: Mode
+
+
+class SessionJoin(Part):
+    """Agent or supervisor: come into the engagement's live session, or go on in another way."""
+
+    type: Literal["session.join"] = "session.join"
+    id: RequestId
+    way: Way
 
 
 class SessionLeave(Part):
@@ -257,6 +265,7 @@ ClientMessage = Annotated[
     | SurfaceUpdate
     | EngagementUpdate
     | SessionStart
+    | SessionJoin
     | SessionLeave
     | SessionEnd
     | SessionHandOver

@@ -21,6 +21,7 @@ from broker.words import (
     Role,
     SessionPhase,
     Surface,
+    Way,
 )
 
 
@@ -105,6 +106,8 @@ class TrunkHello(Internal):
     last_seq: int | None = None
     """What a returning connection has seen; `None`: send a snapshot."""
     engagement: EngagementIds | None = None
+    way: Way | None = None
+    """A further member of the staff comes in by this way; `None`: only whoever is known."""
     backend: bool = False
     """The account's backend asks something: calls only, nobody joins. Only the principal's account
     counts then; it names no agent, so that an older actor finds nobody and refuses."""
@@ -287,6 +290,8 @@ class SessionOpen(Internal):
     ids: EngagementIds
     mode: Mode
     owner: Principal
+    monitoring: bool = False
+    """Whether the account lets supervisors listen unseen; the deployment's policy may, too."""
 
 
 class SessionLocate(Internal):

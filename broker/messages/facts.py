@@ -16,7 +16,7 @@ from broker.messages.parts import (
     RosterEntry,
     SeatAssignment,
 )
-from broker.words import Capability, EndReason, LeaveReason, Mode, PublishSource, Role
+from broker.words import Capability, EndReason, LeaveReason, Mode, PublishSource, Role, Way
 
 
 class ConnectionWelcome(Part):
@@ -61,6 +61,13 @@ class ReachChanged(Part):
 
     type: Literal["reach.changed"] = "reach.changed"
     consumer: ReachView
+
+
+class WaysChanged(Part):
+    """Staff without a session: the ways into the engagement's live one; empty without one."""
+
+    type: Literal["ways.changed"] = "ways.changed"
+    ways: list[Way]
 
 
 class SessionSnapshot(Part):
@@ -242,6 +249,7 @@ BrokerMessage = Annotated[
     | RequestDone
     | RequestRefused
     | ReachChanged
+    | WaysChanged
     | SessionSnapshot
     | ResumeRenewed
     | InvitationChanged

@@ -15,6 +15,7 @@ from broker.words import (
     Reach,
     Role,
     Surface,
+    Way,
 )
 
 PROTOCOL_MAJOR = 1
@@ -138,6 +139,8 @@ class RosterEntry(Part):
     """Whether the microphone is being sent now."""
     camera: bool
     screen: bool
+    way: Way | None = None
+    """How a member of the staff is in the session; told to the staff only."""
 
 
 class InvitationView(Part):
@@ -155,6 +158,8 @@ class InvitationView(Part):
     expires_in_ms: int
     """Milliseconds until it expires; 0 once closed."""
     reason: str | None = None
+    monitoring: bool = False
+    """Whether a supervisor may listen unseen; the Accept screen must say so."""
 
 
 class GuestInvitationView(Part):

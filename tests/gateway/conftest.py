@@ -226,9 +226,9 @@ class World:
             transport=httpx.ASGITransport(self.app), base_url="http://gateway.test"
         )
 
-    def agent_token(self, agent_id: str = "7", **more: Any) -> str:
+    def agent_token(self, agent_id: str = "7", role: Role = Role.AGENT, **more: Any) -> str:
         principal = Principal(
-            role=Role.AGENT, account_id="acc", agent_id=agent_id, name="Alex", verified=True
+            role=role, account_id="acc", agent_id=agent_id, name="Alex", verified=True
         )
         return self.tokens.mint(Audience.AGENT, principal, 600, **more)
 

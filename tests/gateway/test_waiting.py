@@ -83,6 +83,7 @@ async def test_an_agent_who_is_no_participant_stays_idle(world: World) -> None:
     agent = await world.agent()
     assert agent.got[0]["in_session"] is False
     assert (await agent.next())["type"] == "reach.changed"
+    assert (await agent.next())["type"] == "ways.changed"
     world.ledger.tell_watchers()
     await agent.say(type="connection.ping")
     assert (await agent.next())["type"] == "connection.pong"

@@ -19,12 +19,13 @@ from broker.events import AnyEvent
 from broker.evolve import replay
 from broker.policy import Policy
 from broker.state import SessionState
-from broker.words import Mode, Role, Surface
+from broker.words import Mode, Role, Surface, Way
 
 AGENT = "p-agent"
 CONSUMER = "p-consumer"
 GUEST = "p-guest"
 OTHER_AGENT = "p-other-agent"
+SUPERVISOR = "p-supervisor"
 CLAIM = "c" * 64
 INVITATION = "i-1"
 START = Start("s-1", "acc", "eng", Mode.VIDEO, AGENT, INVITATION)
@@ -75,4 +76,11 @@ def with_guest(policy: Policy | None = None) -> Case:
 def with_second_agent() -> Case:
     case = talking()
     case.do(JoinStaff(OTHER_AGENT, Role.AGENT))
+    case.do(Admit(AGENT, OTHER_AGENT))
+    return case
+
+
+def monitored() -> Case:
+    case = talking(Policy(silent_monitoring=True))
+    case.do(JoinStaff(SUPERVISOR, Role.SUPERVISOR, way=Way.MONITOR))
     return case

@@ -35,8 +35,17 @@ from broker.errors import SwitchboardError
 from broker.events import event_body, read_event
 from broker.evolve import replay
 from broker.policy import Policy
-from broker.state import SessionState
-from broker.words import Attendance, Capability, Mode, PublishSource, Role, SessionPhase, Surface
+from broker.state import STAFF, SessionState
+from broker.words import (
+    Attendance,
+    Capability,
+    Mode,
+    PublishSource,
+    Role,
+    SessionPhase,
+    Surface,
+    Way,
+)
 from tests.unit.sessions import AGENT, CLAIM, CONSUMER, START, Case
 
 people = st.sampled_from([AGENT, CONSUMER, "p-1", "p-2", "p-3"])
@@ -58,7 +67,13 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(InviteGuest, people, links, st.just("h"), st.integers(1, 2), st.just(60_000)),
     st.builds(RevokeGuest, people, links),
     st.builds(JoinGuest, people, links),
-    st.builds(JoinStaff, people, st.sampled_from(Role)),
+    st.builds(
+        JoinStaff,
+        people,
+        st.sampled_from(Role),
+        way=st.sampled_from(Way),
+        chatting=st.booleans(),
+    ),
     st.builds(Attach, people),
     st.builds(Detach, people),
     st.builds(Admit, people, people),
@@ -77,7 +92,7 @@ steps = st.lists(st.tuples(commands, st.integers(0, 90_000)), max_size=60)
 @settings(max_examples=300, deadline=None)
 @given(steps=steps)
 def test_any_sequence_keeps_the_invariants(steps: list[tuple[Command, int]]) -> None:
-    policy = Policy(participant_limit=3)
+    policy = Policy(participant_limit=3, silent_monitoring=True)
     case = Case(SessionState(policy=policy))
     case.do(START)
     for command, pause_ms in steps:
@@ -92,6 +107,7 @@ def test_any_sequence_keeps_the_invariants(steps: list[tuple[Command, int]]) -> 
             assert new == []
         state = case.state
         assert state.count_inside() <= policy.participant_limit
+        assert not any(p.hidden for p in state.participants.values() if p.role not in STAFF)
         assert state.event_count == len(case.events)
         if state.phase is SessionPhase.ENDED:
             assert not any(p.attendance is not Attendance.LEFT for p in state.participants.values())

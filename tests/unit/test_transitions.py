@@ -32,7 +32,7 @@ from broker.commands import (
     Tick,
 )
 from broker.errors import ErrorCode, SwitchboardError
-from broker.words import Capability, Mode, PublishSource, Role, Surface
+from broker.words import Capability, Mode, PublishSource, Role, Surface, Way
 from tests.unit.sessions import (
     AGENT,
     CLAIM,
@@ -41,6 +41,7 @@ from tests.unit.sessions import (
     INVITATION,
     OTHER_AGENT,
     START,
+    SUPERVISOR,
     Case,
     ringing,
     started,
@@ -103,6 +104,11 @@ COMMANDS: dict[str, Command] = {
     "mute by consumer": Mute(CONSUMER, AGENT, (PublishSource.MICROPHONE,)),
     "voice only": SetMode(CONSUMER, Mode.VOICE),
     "consult": JoinStaff(OTHER_AGENT, Role.AGENT),
+    "take over": JoinStaff(OTHER_AGENT, Role.AGENT, way=Way.TAKE_OVER, chatting=True),
+    "take over untransferred": JoinStaff(OTHER_AGENT, Role.AGENT, way=Way.TAKE_OVER),
+    "supervise": JoinStaff(SUPERVISOR, Role.SUPERVISOR, way=Way.JOIN),
+    "monitor": JoinStaff(SUPERVISOR, Role.SUPERVISOR, way=Way.MONITOR),
+    "monitor as agent": JoinStaff(OTHER_AGENT, Role.AGENT, way=Way.MONITOR),
     "staff as guest": JoinStaff(OTHER_AGENT, Role.GUEST),
     "hand over to consumer": HandOver(AGENT, CONSUMER),
     "hand over by consumer": HandOver(CONSUMER, AGENT),
@@ -148,6 +154,11 @@ OUTSIDE = {
     "mute by consumer": ErrorCode.NOT_IN_SESSION,
     "voice only": ErrorCode.NOT_IN_SESSION,
     "consult": OK,
+    "take over": OK,
+    "take over untransferred": ErrorCode.NOT_PERMITTED,
+    "supervise": OK,
+    "monitor": ErrorCode.NOT_PERMITTED,
+    "monitor as agent": ErrorCode.NOT_PERMITTED,
     "staff as guest": ErrorCode.NOT_PERMITTED,
     "hand over to consumer": ErrorCode.UNKNOWN_PARTICIPANT,
     "hand over by consumer": ErrorCode.NOT_IN_SESSION,

@@ -136,6 +136,7 @@ export const LeaveReason = Object.freeze({
   GRACE_OVER: "grace_over",
   NOT_ADMITTED: "not_admitted",
   SESSION_ENDED: "session_ended",
+  TRANSFERRED: "transferred",
 });
 
 /** @typedef {typeof LeaveReason[keyof typeof LeaveReason]} LeaveReason */
@@ -186,6 +187,17 @@ export const Surface = Object.freeze({
 });
 
 /** @typedef {typeof Surface[keyof typeof Surface]} Surface */
+
+/** How a participant is in a session; for a further member of the staff also the way in. */
+export const Way = Object.freeze({
+  JOIN: "join",
+  CONSULT: "consult",
+  TAKE_OVER: "take_over",
+  WHISPER: "whisper",
+  MONITOR: "monitor",
+});
+
+/** @typedef {typeof Way[keyof typeof Way]} Way */
 
 /**
  * First message of every connection, due within 10 s. Proves who speaks, says where it is.
@@ -424,6 +436,14 @@ export const Surface = Object.freeze({
  */
 
 /**
+ * Agent or supervisor: come into the engagement's live session, or go on in another way.
+ * @typedef {object} SessionJoin
+ * @property {"session.join"} type
+ * @property {string} id 1 to 64 characters
+ * @property {Way} way
+ */
+
+/**
  * Leave; the session goes on for those who stay.
  * @typedef {object} SessionLeave
  * @property {"session.leave"} type
@@ -541,6 +561,7 @@ export const Surface = Object.freeze({
  * @property {boolean} visible Whether at least one ringing surface is visible to the consumer now
  * @property {number} expires_in_ms Milliseconds until it expires; 0 once closed
  * @property {string | null} reason
+ * @property {boolean} monitoring Whether a supervisor may listen unseen; the Accept screen must say so
  */
 
 /**
@@ -690,6 +711,7 @@ export const Surface = Object.freeze({
  * @property {boolean} microphone Whether the microphone is being sent now
  * @property {boolean} camera
  * @property {boolean} screen
+ * @property {Way | null} way How a member of the staff is in the session; told to the staff only
  */
 
 /**
@@ -747,11 +769,18 @@ export const Surface = Object.freeze({
  */
 
 /**
+ * Staff without a session: the ways into the engagement's live one; empty without one.
+ * @typedef {object} WaysChanged
+ * @property {"ways.changed"} type
+ * @property {Array<Way>} ways
+ */
+
+/**
  * Widget to broker.
- * @typedef {ConnectionHello | ConnectionPing | SurfaceUpdate | EngagementUpdate | SessionStart | SessionLeave | SessionEnd | SessionHandOver | InvitationSend | InvitationCancel | InvitationAccept | InvitationDecline | InvitationTrouble | GuestInvite | GuestRevoke | ParticipantAdmit | ParticipantRefuse | ParticipantRemove | ParticipantGrant | ParticipantMute | MediaOffer | MediaPublish | MediaMode | MediaView | MediaReport | MediaClose} ClientMessage
+ * @typedef {ConnectionHello | ConnectionPing | SurfaceUpdate | EngagementUpdate | SessionStart | SessionJoin | SessionLeave | SessionEnd | SessionHandOver | InvitationSend | InvitationCancel | InvitationAccept | InvitationDecline | InvitationTrouble | GuestInvite | GuestRevoke | ParticipantAdmit | ParticipantRefuse | ParticipantRemove | ParticipantGrant | ParticipantMute | MediaOffer | MediaPublish | MediaMode | MediaView | MediaReport | MediaClose} ClientMessage
  */
 
 /**
  * Broker to widget.
- * @typedef {ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionMoved | SessionLeft | SessionEnded} BrokerMessage
+ * @typedef {ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionMoved | SessionLeft | SessionEnded} BrokerMessage
  */
