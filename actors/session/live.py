@@ -11,8 +11,9 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from actors.relay import MediaRights
 from actors.session.config import SessionConfig
@@ -111,11 +112,16 @@ class LiveSession:
 
     def resume(self, given: SessionContinue) -> Journalled:
         """Become a session that another actor held: replay, then everybody is expected back."""
-        for subject in given.subjects:
-            self.people[subject.participant_id] = person_from_subject(subject, self.account_id)
         past = [read_event(e.type, e.version, e.at_ms, e.body) for e in given.entries]
         self.decided = replay(self.decided, past)
         self.durable = self.decided
+        known = {subject.participant_id: subject.body for subject in given.subjects}
+        # Whom the journal names was somebody, also once nothing more is known of them.
+        for participant_id in {**known, **self.decided.participants, **self._bound_consumer()}:
+            body = known.get(participant_id, {})
+            person = rebuilt_person(participant_id, body, self.decided, self.account_id)
+            if person is not None:
+                self.people[participant_id] = person
         now_ms = self.now_ms()
         events: list[AnyEvent] = []
         state = self.decided
@@ -362,6 +368,9 @@ class LiveSession:
         except Exception:
             _LOG.exception("consequence failed", extra={"session": self.session_id})
 
+    def _bound_consumer(self) -> dict[str, None]:
+        return {} if self.decided.consumer_id is None else {self.decided.consumer_id: None}
+
     def _require_journal(self) -> Journal:
         if self._journal is None or self._over:
             raise Unavailable(ErrorCode.SESSION_AWAY, "The session is not here (yet).")
@@ -396,21 +405,36 @@ def new_id() -> str:
     return secrets.token_urlsafe(12)
 
 
-def person_from_subject(subject: Subject, account_id: str) -> Person:
-    """Rebuild somebody from what stands beside the journal."""
-    known = subject.body
+def rebuilt_person(
+    participant_id: str, known: Mapping[str, Any], state: SessionState, account_id: str
+) -> Person | None:
+    """Rebuild somebody from the journal and from what stands beside it.
+
+    An erased person is known by the journal alone: role and claim, no name. `None`: erased before
+    the journal said anything of them.
+    """
+    participant = state.participants.get(participant_id)
+    if participant is not None:
+        role = participant.role
+    elif participant_id == state.consumer_id:
+        role = Role.CONSUMER
+    elif "role" in known:
+        role = Role(known["role"])
+    else:
+        return None
     engagement = known.get("engagement")
     return Person(
-        participant_id=subject.participant_id,
+        participant_id=participant_id,
         principal=Principal(
-            role=Role(known["role"]),
+            role=role,
             account_id=account_id,
             agent_id=known.get("agent_id"),
             visitor_id=known.get("visitor_id"),
-            claim_hash=known.get("claim_hash"),
+            claim_hash=state.consumer_claim if participant_id == state.consumer_id else None,
             name=known.get("name", ""),
             picture=known.get("picture"),
-            participant_id=subject.participant_id,
+            participant_id=participant_id,
+            verified=participant is not None and participant.verified,
         ),
         engagement=None if engagement is None else EngagementIds.model_validate(engagement),
     )

@@ -1,0 +1,69 @@
+"""A successor holds the same people as the actor before it, with what the journal knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from broker.messages.cluster import Subject
+from broker.words import Surface
+from tests.actors.stage import CLAIM, Stage
+
+
+@asynccontextmanager
+async def succeeding(stage: Stage) -> AsyncIterator[Stage]:
+    """Close a stage, and continue its session on another."""
+    successor = Stage(epoch=2)
+    await stage.close()
+    await successor.take_over(stage.ledger)
+    try:
+        yield successor
+    finally:
+        await successor.close()
+
+
+async def test_the_consumer_is_known_by_the_same_claim() -> None:
+    stage = Stage()
+    await stage.talking()
+    participant_id = stage.consumer().participant_id
+    async with succeeding(stage) as successor:
+        person = successor.session.person_of_claim(CLAIM)
+        assert person is successor.session.people[participant_id]
+        assert person.principal.name == "Casey"
+
+
+async def test_an_invitation_after_the_takeover_rings_the_person_who_came_back() -> None:
+    stage = Stage()
+    _, consumer = await stage.talking()
+    participant_id = stage.consumer().participant_id
+    async with succeeding(stage) as successor:
+        person = successor.session.people[participant_id]
+        agent = successor.connect(successor.agent, Surface.AGENT_FRAME)
+        consumer = successor.connect(person, Surface.WINDOW)
+        await successor.settle()
+        successor.ask(person, consumer, "session.leave")
+        await successor.settle()
+        waiting = successor.connect(person, Surface.LAUNCHER)
+        successor.ask(successor.agent, agent, "invitation.send", mode="video")
+        await successor.settle()
+        assert waiting.last("session.snapshot")["invitation"]["state"] == "ringing"
+
+
+async def test_a_session_with_an_erased_person_is_taken_over() -> None:
+    stage = Stage()
+    await stage.talking()
+    participant_id = stage.consumer().participant_id
+    stage.ledger.subjects[participant_id] = Subject(participant_id=participant_id, body={})
+    async with succeeding(stage) as successor:
+        agent = successor.connect(successor.agent, Surface.AGENT_FRAME)
+        await successor.settle()
+        roster = agent.last("session.snapshot")["roster"]
+        assert [(entry["role"], entry["name"]) for entry in roster] == [
+            ("agent", "Alex"),
+            ("consumer", ""),
+        ]
+        person = successor.session.people[participant_id]
+        back = successor.connect(person, Surface.WINDOW)
+        successor.ask(person, back, "session.end")
+        await successor.settle()
+        assert agent.last("session.ended")["reason"] == "ended_by_consumer"
