@@ -26,7 +26,7 @@ from broker.events import (
     InvitationRinging,
     InvitationSent,
 )
-from broker.rights import require_agent, require_capability
+from broker.rights import require_capability, require_inviter
 from broker.state import GuestLink, Invitation, SessionState
 from broker.words import Capability, InvitationState, Mode, Role
 
@@ -64,7 +64,7 @@ def ring(state: SessionState, command: Ring, now_ms: int) -> Events:
 
 def send(state: SessionState, command: SendInvitation, now_ms: int) -> Events:
     """Invite the consumer again."""
-    require_agent(state, command.by)
+    require_inviter(state, command.by)
     if state.invitation is not None and state.invitation.open:
         raise Conflict(ErrorCode.INVITATION_OPEN, "The consumer is being invited already.")
     consumer = state.participants.get(state.consumer_id or "")
@@ -83,7 +83,7 @@ def send(state: SessionState, command: SendInvitation, now_ms: int) -> Events:
 
 def cancel(state: SessionState, command: CancelInvitation, now_ms: int) -> Events:
     """Take the open invitation back."""
-    require_agent(state, command.by)
+    require_inviter(state, command.by)
     invitation = _require_open(state, None, now_ms)
     return (
         InvitationCancelled(at_ms=now_ms, invitation_id=invitation.invitation_id, by=command.by),

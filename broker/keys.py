@@ -18,6 +18,7 @@ class KeyPurpose(StrEnum):
     WAITING_TOKEN = "token/waiting"
     GUEST_TOKEN = "token/guest"
     OPERATOR_TOKEN = "token/operator"
+    ANSWERS = "answers"
 
 
 def derive_key(secret: bytes, purpose: KeyPurpose) -> bytes:

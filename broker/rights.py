@@ -59,6 +59,12 @@ def require_capability(
     return capabilities
 
 
+def require_inviter(state: SessionState, actor_id: str) -> None:
+    """Refuse who may not ring the consumer: agents who take part may, and the backend."""
+    if actor_id != BACKEND:
+        require_agent(state, actor_id)
+
+
 def require_agent(state: SessionState, participant_id: str) -> Participant:
     """Return an agent who takes part, or refuse."""
     person = require_inside(state, participant_id)

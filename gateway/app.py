@@ -57,8 +57,8 @@ def create_app(
     tokens = Tokens(
         settings.secret, clock, entropy, resume_s=settings.session_s, revocations=revocations
     )
-    idempotency = Idempotency()
-    room = Switchroom(settings, directory, tokens, metrics)
+    idempotency = Idempotency(directory, settings.secret)
+    room = Switchroom(settings, directory, tokens, metrics, revocations)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -90,7 +90,7 @@ def create_app(
     app.include_router(pages_router(settings, served))
     app.include_router(assets_router(served))
     app.include_router(widget_router(room))
-    app.include_router(token_router(room, idempotency, revocations))
+    app.include_router(token_router(room, idempotency))
     app.include_router(server_router(room, idempotency))
     app.include_router(live_router(room, idempotency))
     app.include_router(upkeep_router(room, idempotency))

@@ -18,6 +18,7 @@ from broker.messages.cluster import (
     SessionOpen,
     SessionRecord,
 )
+from broker.messages.sharing import Revocation
 
 Reply = TypeVar("Reply", bound=Internal)
 
@@ -74,6 +75,10 @@ class Directory(Protocol):
         """Read one record. Raises unknown_session."""
         ...
 
+    async def revoke(self, revocation: Revocation) -> bool:
+        """Tell all gateways who has lost access; False: as soon as the ledger is back."""
+        ...
+
     async def ask(self, request: Call, reply: type[Reply], *, timeout_s: float = 3.0) -> Reply:
         """Make a call about what is kept. Raises what the call's model says."""
         ...
@@ -92,4 +97,8 @@ class Listener(Protocol):
 
     def on_relocated(self, location: Location) -> None:
         """Another actor holds this session."""
+        ...
+
+    def on_revoked(self, revocation: Revocation) -> None:
+        """Somebody has lost access, now or before this gateway had its link."""
         ...

@@ -1,25 +1,34 @@
-"""A request said twice takes effect once.
+"""A request said twice takes effect once, whichever gateway it meets.
 
-Remembered by the gateway that answered, for a day. Behind several gateways a repetition may meet
-another one; what must not happen twice there is refused by the ledger (`already_live`).
+The ledger remembers for a day which keys were used and what was answered. Answers are sealed, as
+they may hold a token or a guest link.
 """
 
 from __future__ import annotations
 
-import asyncio
+import base64
 import hashlib
-from collections import OrderedDict
+import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
+from cryptography.fernet import Fernet, InvalidToken
 from fastapi import Header
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from broker.errors import Conflict, ErrorCode, Malformed
+from broker.errors import Conflict, ErrorCode, Malformed, SwitchboardError, Unavailable
+from broker.keys import KeyPurpose, derive_key
+from broker.messages.cluster import Done
+from broker.messages.sharing import (
+    AnswerClaim,
+    AnswerClaimed,
+    AnswerRelease,
+    AnswerSettle,
+    Claim,
+)
+from gateway.directory import Directory
 
-KEPT_S = 24 * 3_600.0
-KEPT = 10_000
+logger = logging.getLogger(__name__)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -33,18 +42,12 @@ IdempotencyKey = Annotated[
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
-@dataclass(slots=True)
-class _Kept:
-    fingerprint: str
-    until: float
-    answer: BaseModel | None
-
-
 class Idempotency:
-    """Answers by account, operation and key. Time is the caller's, in seconds."""
+    """Does a request once for its account, operation and key."""
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
+    def __init__(self, directory: Directory, secret: bytes) -> None:
+        self._directory = directory
+        self._seal = Fernet(base64.urlsafe_b64encode(derive_key(secret, KeyPurpose.ANSWERS)))
 
     async def once(
         self,
@@ -53,42 +56,68 @@ class Idempotency:
         key: str | None,
         body: BaseModel,
         do: Callable[[], Awaitable[Answer]],
+        answer: type[Answer],
+        *,
+        harmless: bool = False,
     ) -> Answer:
         """Do it, or return what doing it answered before. A failure is not remembered.
+
+        `harmless`: doing it twice changes nothing, so it is done also while the ledger is away.
 
         Raises:
             Malformed: the key came with another body.
             Conflict: the first request with this key is still being answered.
+            Unavailable: the ledger cannot say whether it was done.
         """
         if key is None:
             return await do()
-        now = asyncio.get_running_loop().time()
-        self._forget(now)
-        place = (account_id, operation, key)
-        fingerprint = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
-        kept = self._kept.get(place)
-        if kept is not None:
-            if kept.fingerprint != fingerprint:
+        place = _hash(account_id, operation, key)
+        claim = AnswerClaim(place=place, fingerprint=_hash(body.model_dump_json()))
+        try:
+            found = await self._directory.ask(claim, AnswerClaimed)
+        except Unavailable:
+            if harmless:
+                return await do()
+            raise
+        match found.claim:
+            case Claim.OTHER_BODY:
                 raise Malformed(
                     ErrorCode.MALFORMED, "This Idempotency-Key was used with another body."
                 )
-            if kept.answer is None:
+            case Claim.RUNNING:
                 raise Conflict(
                     ErrorCode.MALFORMED, "The first request with this Idempotency-Key is running."
                 )
-            return kept.answer  # type: ignore[return-value]  # One operation, one answer type.
-        kept = self._kept[place] = _Kept(fingerprint, now + KEPT_S, None)
-        try:
-            answer = await do()
-        except BaseException:
-            self._kept.pop(place, None)
-            raise
-        kept.answer = answer
-        return answer
+            case Claim.ANSWERED:
+                return self._open(found.sealed or "", answer)
+            case Claim.FIRST:
+                return await self._first(place, do)
 
-    def _forget(self, now: float) -> None:
-        while self._kept:
-            place, oldest = next(iter(self._kept.items()))
-            if oldest.until > now and len(self._kept) < KEPT:
-                return
-            del self._kept[place]
+    async def _first(self, place: str, do: Callable[[], Awaitable[Answer]]) -> Answer:
+        try:
+            made = await do()
+        except BaseException:
+            await self._tell(AnswerRelease(place=place))
+            raise
+        sealed = self._seal.encrypt(made.model_dump_json().encode()).decode()
+        await self._tell(AnswerSettle(place=place, sealed=sealed))
+        return made
+
+    async def _tell(self, ask: AnswerSettle | AnswerRelease) -> None:
+        """Say what became of a claim. Unsaid, it lapses after a minute."""
+        try:
+            await self._directory.ask(ask, Done)
+        except SwitchboardError as error:
+            logger.warning("answer not kept", extra={"code": str(error.code)})
+
+    def _open(self, sealed: str, answer: type[Answer]) -> Answer:
+        try:
+            return answer.model_validate_json(self._seal.decrypt(sealed.encode()))
+        except (InvalidToken, ValidationError):
+            raise Conflict(
+                ErrorCode.MALFORMED, "What was answered to this Idempotency-Key cannot be read."
+            ) from None
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -34,6 +36,7 @@ from broker.messages.cluster import (
     SessionTakeover,
     read,
 )
+from broker.messages.sharing import Revocation, RevocationList, Revocations
 from gateway.dial import End, dial
 from gateway.directory import Call, Listener
 from gateway.settings import Limits
@@ -44,6 +47,8 @@ PING_S = 1.0
 SILENT_PINGS = 3
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 1.0
+MOST_UNSAID = 1_000
+"""Revocations kept while the ledger is away; the oldest is forgotten first."""
 
 Reply = TypeVar("Reply", bound=Internal)
 Resolver = Callable[[], Awaitable[tuple[str, int]]]
@@ -75,6 +80,7 @@ class LedgerClient:
         self._down = asyncio.Event()
         self._puts: dict[str, PresencePut] = {}
         self._watches: dict[str, PresenceWatch] = {}
+        self._unsaid: OrderedDict[tuple[str, str], Revocation] = OrderedDict()
         self._listener: Listener | None = None
 
     def listen(self, listener: Listener) -> None:
@@ -149,6 +155,18 @@ class LedgerClient:
     async def get_record(self, query: RecordGet) -> SessionRecord:
         return await self._ask(query.method, query, SessionRecord)
 
+    async def revoke(self, revocation: Revocation) -> bool:
+        key = (revocation.account_id, revocation.subject_hash)
+        try:
+            await self.ask(revocation, Done)
+        except Unavailable:
+            # What reduces exposure is never lost: it is said again on the next link.
+            self._unsaid[key] = revocation
+            if len(self._unsaid) > MOST_UNSAID:
+                self._unsaid.popitem(last=False)
+            return False
+        return True
+
     async def ask(self, request: Call, reply: type[Reply], *, timeout_s: float = 3.0) -> Reply:
         return await self._ask(request.method, request, reply, timeout_s=timeout_s)
 
@@ -212,10 +230,26 @@ class LedgerClient:
             end.call(put.method, put.to_bytes()).add_done_callback(self._on_said_again)
         for watch in self._watches.values():
             end.call(watch.method, watch.to_bytes()).add_done_callback(self._on_said_again)
+        for key, revocation in list(self._unsaid.items()):
+            said = end.call(revocation.method, revocation.to_bytes())
+            said.add_done_callback(partial(self._on_revocation_said, key))
+        asked = RevocationList()
+        end.call(asked.method, asked.to_bytes()).add_done_callback(self._on_revocations)
 
     def _on_said_again(self, reply: asyncio.Future[bytes]) -> None:
         if not reply.cancelled() and reply.exception() is None and self._listener is not None:
             self._listener.on_presence(read(PresenceState, reply.result()))
+
+    def _on_revocation_said(self, key: tuple[str, str], reply: asyncio.Future[bytes]) -> None:
+        if not reply.cancelled() and reply.exception() is None:
+            self._unsaid.pop(key, None)
+
+    def _on_revocations(self, reply: asyncio.Future[bytes]) -> None:
+        # A ledger of the release before knows no such call.
+        if reply.cancelled() or reply.exception() is not None or self._listener is None:
+            return
+        for revocation in read(Revocations, reply.result()).revocations:
+            self._listener.on_revoked(revocation)
 
     def _on_lost(self, end: LinkEnd[asyncio.Future[bytes]]) -> None:
         self._down.set()
@@ -232,6 +266,8 @@ class LedgerClient:
                     listener.on_attach(read(SessionAttach, payload))
                 case "session.relocated":
                     listener.on_relocated(read(SessionRelocated, payload).location)
+                case "revocation.added":
+                    listener.on_revoked(read(Revocation, payload))
                 case _:
                     logger.info("unknown notice", extra={"method": method})
         except ValidationError:

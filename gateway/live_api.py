@@ -9,11 +9,15 @@ from pydantic import BaseModel, Field
 
 from broker.messages.cluster import (
     Deed,
+    DeedAdmit,
+    DeedCancelInvitation,
     DeedEnd,
     DeedGrant,
+    DeedInvite,
     DeedInviteGuest,
     DeedList,
     DeedMute,
+    DeedRefuseEntry,
     DeedRemove,
     DeedRevokeGuest,
     PresentParticipant,
@@ -21,13 +25,25 @@ from broker.messages.cluster import (
     SessionCommandDone,
 )
 from broker.messages.parts import Id
-from broker.words import Capability, PublishSource
+from broker.words import Capability, Mode, PublishSource
 from gateway.api_keys import Caller
 from gateway.backend import command_session
 from gateway.idempotency import Idempotency, IdempotencyKey
 from gateway.problems import PROBLEMS
 from gateway.switchroom import Switchroom
 from gateway.widget_api import Body
+
+
+class InvitationRequest(Body):
+    """Ring the consumer of a live session again."""
+
+    mode: Mode = Mode.VIDEO
+
+
+class InvitationMade(BaseModel):
+    """The invitation that is open now; its outcome stands in the session's events."""
+
+    invitation_id: str
 
 
 class GuestLinkRequest(Body):
@@ -68,7 +84,13 @@ def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
     router = APIRouter(prefix="/v1/sessions/{session_id}", responses=PROBLEMS)
 
     async def once(
-        account: Caller, operation: str, key: str | None, session_id: str, deed: Deed
+        account: Caller,
+        operation: str,
+        key: str | None,
+        session_id: str,
+        deed: Deed,
+        *,
+        harmless: bool = False,
     ) -> SessionCommandDone:
         asked = SessionCommand(session_id=session_id, deed=deed)
         return await idempotency.once(
@@ -77,6 +99,8 @@ def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
             key,
             asked,
             lambda: command_session(room, account.account_id, asked),
+            SessionCommandDone,
+            harmless=harmless,
         )
 
     @router.post("/end", operation_id="endSession", tags=["sessions"], status_code=204)
@@ -84,7 +108,34 @@ def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
         session_id: Id, account: Caller, idempotency_key: IdempotencyKey = None
     ) -> None:
         """End a live session for everybody."""
-        await once(account, "endSession", idempotency_key, session_id, DeedEnd())
+        await once(account, "endSession", idempotency_key, session_id, DeedEnd(), harmless=True)
+
+    @router.post(
+        "/invitations", operation_id="sendInvitation", tags=["invitations"], status_code=201
+    )
+    async def invite(
+        session_id: Id,
+        account: Caller,
+        body: InvitationRequest,
+        idempotency_key: IdempotencyKey = None,
+    ) -> InvitationMade:
+        """Ring the consumer again. Answers `invitation_open` (409) while they are being rung."""
+        deed = DeedInvite(mode=body.mode)
+        done = await once(account, "sendInvitation", idempotency_key, session_id, deed)
+        return InvitationMade.model_validate(done.model_dump())
+
+    @router.post(
+        "/invitations/cancel",
+        operation_id="cancelInvitation",
+        tags=["invitations"],
+        status_code=204,
+    )
+    async def cancel_invitation(
+        session_id: Id, account: Caller, idempotency_key: IdempotencyKey = None
+    ) -> None:
+        """Take the open invitation back."""
+        deed = DeedCancelInvitation()
+        await once(account, "cancelInvitation", idempotency_key, session_id, deed, harmless=True)
 
     @router.post("/guests", operation_id="inviteGuest", tags=["guests"], status_code=201)
     async def invite_guest(
@@ -112,7 +163,7 @@ def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
     ) -> None:
         """Withdraw a guest link; who came by it stays."""
         deed = DeedRevokeGuest(guest_invitation_id=guest_invitation_id)
-        await once(account, "revokeGuest", idempotency_key, session_id, deed)
+        await once(account, "revokeGuest", idempotency_key, session_id, deed, harmless=True)
 
     @router.get("/participants", operation_id="listParticipants", tags=["participants"])
     async def list_participants(session_id: Id, account: Caller) -> ParticipantList:
@@ -120,6 +171,38 @@ def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
         asked = SessionCommand(session_id=session_id, deed=DeedList())
         done = await command_session(room, account.account_id, asked)
         return ParticipantList(participants=done.participants)
+
+    @router.post(
+        "/participants/{participant_id}/admit",
+        operation_id="admitParticipant",
+        tags=["participants"],
+        status_code=204,
+    )
+    async def admit(
+        session_id: Id,
+        participant_id: Id,
+        account: Caller,
+        idempotency_key: IdempotencyKey = None,
+    ) -> None:
+        """Let somebody in from the lobby."""
+        deed = DeedAdmit(participant_id=participant_id)
+        await once(account, "admitParticipant", idempotency_key, session_id, deed)
+
+    @router.post(
+        "/participants/{participant_id}/refuse",
+        operation_id="refuseParticipant",
+        tags=["participants"],
+        status_code=204,
+    )
+    async def refuse(
+        session_id: Id,
+        participant_id: Id,
+        account: Caller,
+        idempotency_key: IdempotencyKey = None,
+    ) -> None:
+        """Send somebody in the lobby away."""
+        deed = DeedRefuseEntry(participant_id=participant_id)
+        await once(account, "refuseParticipant", idempotency_key, session_id, deed, harmless=True)
 
     @router.post(
         "/participants/{participant_id}/mute",
@@ -136,7 +219,7 @@ def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
     ) -> None:
         """Stop what somebody sends, once; they may start again."""
         deed = DeedMute(participant_id=participant_id, sources=body.sources)
-        await once(account, "muteParticipant", idempotency_key, session_id, deed)
+        await once(account, "muteParticipant", idempotency_key, session_id, deed, harmless=True)
 
     @router.post(
         "/participants/{participant_id}/remove",
@@ -152,7 +235,7 @@ def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
     ) -> None:
         """Remove somebody from the session; not its owner."""
         deed = DeedRemove(participant_id=participant_id)
-        await once(account, "removeParticipant", idempotency_key, session_id, deed)
+        await once(account, "removeParticipant", idempotency_key, session_id, deed, harmless=True)
 
     @router.put(
         "/participants/{participant_id}/capabilities",

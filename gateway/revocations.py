@@ -1,14 +1,26 @@
-"""Who has lost access before their token's time, on this gateway."""
+"""Who has lost access before their token's time: this gateway's copy of what all of them know."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 
 from broker.ids import normal_agent_id
 from broker.messages.cluster import Principal
+from broker.messages.sharing import Revocation
 
 KEPT = 10_000
+
+
+def agent_hash(agent_id: str) -> str:
+    """Name an agent in a revocation, whatever form the id has."""
+    return _hash("agent", normal_agent_id(agent_id) or agent_id)
+
+
+def token_hash(token_id: str) -> str:
+    """Name a token in a revocation."""
+    return _hash("token", token_id)
 
 
 class RevocationList:
@@ -20,30 +32,44 @@ class RevocationList:
     def __init__(self, clock: Callable[[], float], kept_s: float) -> None:
         self._clock = clock
         self._kept_s = kept_s
-        self._agents: OrderedDict[tuple[str, str], float] = OrderedDict()
-        self._tokens: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str], Revocation] = OrderedDict()
 
-    def revoke_agent(self, account_id: str, agent_id: str) -> None:
-        """Refuse every token an agent was given until now; new ones hold."""
-        self._add(self._agents, (account_id, normal_agent_id(agent_id) or agent_id))
+    def make(self, account_id: str, subject_hash: str) -> Revocation:
+        """Withdraw, from now on, everything that was given until now."""
+        now = self._clock()
+        return Revocation(
+            account_id=account_id,
+            subject_hash=subject_hash,
+            at_s=now,
+            until_s=now + self._kept_s,
+        )
 
-    def revoke_token(self, account_id: str, token_id: str) -> None:
-        """Refuse one token."""
-        self._add(self._tokens, (account_id, token_id))
+    def add(self, revocation: Revocation) -> bool:
+        """Take a revocation in; whether it says something new."""
+        key = (revocation.account_id, revocation.subject_hash)
+        known = self._held.get(key)
+        if known is not None and known.at_s >= revocation.at_s:
+            return False
+        self._held.pop(key, None)
+        now = self._clock()
+        while self._held:
+            oldest = next(iter(self._held.values()))
+            if len(self._held) < KEPT and oldest.until_s >= now:
+                break
+            self._held.popitem(last=False)
+        self._held[key] = revocation
+        return True
 
     def is_revoked(self, principal: Principal, token_id: str | None, issued_at: float) -> bool:
         """Whether a proof holds no more. `issued_at` is Unix time in seconds."""
-        if token_id is not None and (principal.account_id, token_id) in self._tokens:
+        account_id = principal.account_id
+        if token_id is not None and (account_id, token_hash(token_id)) in self._held:
             return True
-        agent_id = normal_agent_id(principal.agent_id)
-        if agent_id is None:
+        if principal.agent_id is None:
             return False
-        at = self._agents.get((principal.account_id, agent_id))
-        return at is not None and issued_at <= at
+        revocation = self._held.get((account_id, agent_hash(principal.agent_id)))
+        return revocation is not None and issued_at <= revocation.at_s
 
-    def _add(self, held: OrderedDict[tuple[str, str], float], key: tuple[str, str]) -> None:
-        now = self._clock()
-        held.pop(key, None)
-        while held and (len(held) >= KEPT or next(iter(held.values())) < now - self._kept_s):
-            held.popitem(last=False)
-        held[key] = now
+
+def _hash(kind: str, name: str) -> str:
+    return hashlib.sha256(f"{kind}:{name}".encode()).hexdigest()

@@ -137,7 +137,7 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
             return SessionStarted(session_id=location.session_id, engagement_key=key)
 
         return await idempotency.once(
-            account.account_id, "startSession", idempotency_key, body, start
+            account.account_id, "startSession", idempotency_key, body, start, SessionStarted
         )
 
     @router.get("/sessions/{session_id}", operation_id="getSession", tags=["sessions"])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from broker.errors import ErrorCode, SwitchboardError, TooFast, Unauthenticated
 from broker.keys import KeyPurpose, derive_key
-from broker.messages.cluster import Location, PresenceState, Principal, SessionAttach
+from broker.messages.cluster import Location, PresenceState, SessionAttach
+from broker.messages.sharing import Revocation
 from gateway.connection import Connection
 from gateway.directory import Directory
 from gateway.metrics import Metrics
 from gateway.refusals import CloseCode
+from gateway.revocations import RevocationList, agent_hash, token_hash
 from gateway.settings import Settings
 from gateway.stages import Stage
 from gateway.tokens import Tokens
@@ -31,12 +32,18 @@ class Switchroom:
     """
 
     def __init__(
-        self, settings: Settings, directory: Directory, tokens: Tokens, metrics: Metrics
+        self,
+        settings: Settings,
+        directory: Directory,
+        tokens: Tokens,
+        metrics: Metrics,
+        revocations: RevocationList,
     ) -> None:
         self.settings = settings
         self.directory = directory
         self.tokens = tokens
         self.metrics = metrics
+        self.revocations = revocations
         self.trunk_key = derive_key(settings.secret, KeyPurpose.TRUNK)
         self.pulse = Pulse(settings.limits.trunk_ping_s, settings.limits.trunk_silent_s)
         self.stopping = False
@@ -103,21 +110,16 @@ class Switchroom:
         for connection in list(self._connections.values()):
             connection.on_relocated(location)
 
-    def revoke(self, is_meant: Callable[[Principal], bool]) -> int:
-        """Close the live connections of whoever is meant; return how many there were."""
-        return self._withdraw(lambda one: one.principal is not None and is_meant(one.principal))
+    def on_revoked(self, revocation: Revocation) -> None:
+        if self.revocations.add(revocation):
+            self.withdraw(revocation)
 
-    def _withdraw(self, is_meant: Callable[[Connection], bool]) -> int:
-        meant = [each for each in self._connections.values() if is_meant(each)]
+    def withdraw(self, revocation: Revocation) -> int:
+        """Close the live connections of whoever a revocation means; return how many there were."""
+        meant = [each for each in self._connections.values() if _is_meant(each, revocation)]
         for connection in meant:
             connection.fail(Unauthenticated(ErrorCode.TOKEN_INVALID, "Access was withdrawn."))
         return len(meant)
-
-    def revoke_token(self, token_id: str) -> int:
-        """Close the live connections that one token opened; return how many there were."""
-        return self._withdraw(
-            lambda one: one.standing is not None and one.standing.greeting.token_id == token_id
-        )
 
     def sweep(self, now: float) -> None:
         """Close widgets that have been silent for too long; due every few seconds."""
@@ -151,3 +153,13 @@ class Switchroom:
         while True:
             await asyncio.sleep(SWEEP_S)
             self.sweep(loop.time())
+
+
+def _is_meant(connection: Connection, revocation: Revocation) -> bool:
+    standing = connection.standing
+    if standing is None or standing.principal.account_id != revocation.account_id:
+        return False
+    agent_id, token_id = standing.principal.agent_id, standing.greeting.token_id
+    return (agent_id is not None and agent_hash(agent_id) == revocation.subject_hash) or (
+        token_id is not None and token_hash(token_id) == revocation.subject_hash
+    )

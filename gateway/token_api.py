@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
 from broker.errors import ErrorCode, Malformed
-from broker.ids import normal_id, same_agent
+from broker.ids import normal_id
 from broker.messages.cluster import Principal
 from broker.messages.parts import EngagementIds, Id, Name
 from broker.words import Role
@@ -16,7 +16,7 @@ from gateway.api_keys import Caller
 from gateway.greeting import waiting_keys
 from gateway.idempotency import Idempotency, IdempotencyKey
 from gateway.problems import PROBLEMS
-from gateway.revocations import RevocationList
+from gateway.revocations import agent_hash, token_hash
 from gateway.switchroom import Switchroom
 from gateway.tokens import Audience
 from gateway.widget_api import Body, TokenAnswer
@@ -60,15 +60,16 @@ class RevocationRequest(Body):
 class Revoked(BaseModel):
     """What the revocation did at once."""
 
-    connections_closed: int
+    connections_closed: int = Field(description="At the gateway that answers.")
+    everywhere: bool = Field(
+        description="Whether the other gateways know; if not, they will once the ledger is back."
+    )
 
 
-def token_router(
-    room: Switchroom, idempotency: Idempotency, revocations: RevocationList
-) -> APIRouter:
+def token_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
     """Serve tokens and revocations for the caller's account."""
     router = APIRouter(prefix="/v1", tags=["tokens"], responses=PROBLEMS)
-    settings, tokens = room.settings, room.tokens
+    settings, tokens, directory = room.settings, room.tokens, room.directory
 
     @router.post("/tokens", operation_id="createToken", status_code=201)
     async def create_token(
@@ -109,32 +110,26 @@ def token_router(
             return TokenAnswer(token=token, expires_in_s=life_s)
 
         return await idempotency.once(
-            account.account_id, "createToken", idempotency_key, body, mint
+            account.account_id, "createToken", idempotency_key, body, mint, TokenAnswer
         )
 
     @router.post("/revocations", operation_id="revoke", status_code=201)
     async def revoke(
         account: Caller, body: RevocationRequest, idempotency_key: IdempotencyKey = None
     ) -> Revoked:
-        """End an agent's or a token's access on this gateway, live connections included."""
+        """End an agent's or a token's access on every gateway, live connections included."""
         if (body.agent_id is None) == (body.token_id is None):
             raise Malformed(ErrorCode.MALFORMED, "Give agent_id or token_id.")
 
         async def end() -> Revoked:
-            if body.token_id is not None:
-                revocations.revoke_token(account.account_id, body.token_id)
-                return Revoked(connections_closed=room.revoke_token(body.token_id))
-            assert body.agent_id is not None
-            agent_id = body.agent_id
-            revocations.revoke_agent(account.account_id, agent_id)
-            return Revoked(
-                connections_closed=room.revoke(
-                    lambda who: (
-                        who.account_id == account.account_id and same_agent(who.agent_id, agent_id)
-                    )
-                )
-            )
+            named = agent_hash(body.agent_id) if body.agent_id else token_hash(body.token_id or "")
+            revocation = room.revocations.make(account.account_id, named)
+            room.revocations.add(revocation)
+            closed = room.withdraw(revocation)
+            return Revoked(connections_closed=closed, everywhere=await directory.revoke(revocation))
 
-        return await idempotency.once(account.account_id, "revoke", idempotency_key, body, end)
+        return await idempotency.once(
+            account.account_id, "revoke", idempotency_key, body, end, Revoked, harmless=True
+        )
 
     return router

@@ -117,7 +117,9 @@ def upkeep_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
             done = await directory.ask(asked, upkeep.Redelivered)
             return RedeliveryStarted(count=done.count)
 
-        return await idempotency.once(account.account_id, "redeliver", idempotency_key, body, do)
+        return await idempotency.once(
+            account.account_id, "redeliver", idempotency_key, body, do, RedeliveryStarted
+        )
 
     @router.post("/erasures", operation_id="erasePerson", tags=["records"], status_code=201)
     async def erase(
@@ -136,7 +138,9 @@ def upkeep_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
             )
             return _view(await directory.ask(asked, upkeep.Erasures, timeout_s=ERASE_S))
 
-        return await idempotency.once(account.account_id, "erasePerson", idempotency_key, body, do)
+        return await idempotency.once(
+            account.account_id, "erasePerson", idempotency_key, body, do, ErasureList
+        )
 
     @router.get("/erasures", operation_id="listErasures", tags=["records"])
     async def list_erasures(

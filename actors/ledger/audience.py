@@ -15,6 +15,7 @@ from broker.messages.cluster import (
     SessionAttach,
     SessionRelocated,
 )
+from broker.messages.sharing import Revocation
 
 
 class Audience:
@@ -43,6 +44,11 @@ class Audience:
         """Tell every gateway: resuming needs no ledger, so nobody knows which ones it concerns."""
         for gateway in self.gateways:
             _notify(gateway, "session.relocated", SessionRelocated(location=location))
+
+    def revoked(self, revocation: Revocation) -> None:
+        """Tell every gateway who has lost access."""
+        for gateway in self.gateways:
+            _notify(gateway, "revocation.added", revocation)
 
     def level_changed(self) -> None:
         """Tell the pools soon, and once for many changes."""

@@ -20,12 +20,13 @@ from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Presence
 from actors.ledger.records import Records
 from actors.ledger.sessions import Sessions
+from actors.ledger.sharing import Sharing
 from actors.ledger.writer import Writer
 from actors.link import End, ListenedEnd, answer
 from actors.listener import Listener
 from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unavailable
 from broker.link import Reply
-from broker.messages import cluster, upkeep
+from broker.messages import cluster, sharing, upkeep
 
 M = TypeVar("M", bound=cluster.Internal)
 _Handler = Callable[["Member", bytes], Awaitable[cluster.Internal]]
@@ -91,6 +92,7 @@ class Ledger:
         )
         self._records = Records(self._database)
         self._outbox = Outbox(self._database, self._writer, now_ms)
+        self._sharing = Sharing(self._database, self._writer, self._audience, now_ms)
         self._erasing = Erasing(self._database, self._writer, now_ms)
         self._listener = Listener(key, self._on_hello)
         self._members: dict[End, Member] = {}
@@ -229,7 +231,7 @@ class Ledger:
         """Name every call, who may make it, and what answers it."""
         presence, sessions, records = self._presence, self._sessions, self._records
 
-        outbox, erasing = self._outbox, self._erasing
+        outbox, erasing, shared = self._outbox, self._erasing, self._sharing
 
         async def reconcile(_: Member, ask: keeping.Reconcile) -> cluster.Internal:
             return keeping.Reconciled(ended=await sessions.end_lost())
@@ -287,6 +289,11 @@ class Ledger:
                 _method(_KEEPER, keeping.OutboxTake, _plain(outbox.take)),
                 _method(_KEEPER, keeping.OutboxSettle, _plain(outbox.settle)),
                 _method(_KEEPER, keeping.OutboxSkip, _plain(outbox.skip)),
+                _method(_EDGE, sharing.Revocation, _plain(shared.revoke)),
+                _method(_EDGE, sharing.RevocationList, _plain(shared.revoked)),
+                _method(_EDGE, sharing.AnswerClaim, _plain(shared.claim)),
+                _method(_EDGE, sharing.AnswerSettle, _plain(shared.settle)),
+                _method(_EDGE, sharing.AnswerRelease, _plain(shared.release)),
                 _method(_EDGE, upkeep.DeadLetters, _plain(outbox.dead)),
                 _method(_EDGE, upkeep.Redeliver, redeliver),
                 _method(_EDGE, upkeep.PersonErase, _plain(erasing.erase)),

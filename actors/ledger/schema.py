@@ -171,6 +171,28 @@ erasures = sa.Table(
 )
 """Who was erased, by opaque ids: what must be erased again after an older backup came back."""
 
+revocations = sa.Table(
+    "revocations",
+    metadata,
+    sa.Column("account_id", _ID, primary_key=True),
+    sa.Column("subject_hash", sa.String(64), primary_key=True),
+    sa.Column("at_s", sa.Float, nullable=False),
+    sa.Column("until_s", sa.Float, nullable=False),
+)
+"""Who lost access before their token's time. No id of a person stands here."""
+
+answers = sa.Table(
+    "answers",
+    metadata,
+    sa.Column("place", sa.String(64), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("begun_ms", sa.BigInteger, nullable=False),
+    # Sealed by a gateway; `NULL` while the request is being answered.
+    sa.Column("sealed", sa.Text),
+)
+"""Requests with an idempotency key, for a day."""
+sa.Index("answers_oldest", answers.c.begun_ms)
+
 _FIRST = (
     terms,
     sessions,
@@ -197,8 +219,17 @@ def _add_keeping(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=(deliveries, dead_letters, erasures))
 
 
+def _add_sharing(connection: sa.Connection) -> None:
+    """What gateways know together."""
+    metadata.create_all(connection, tables=(revocations, answers))
+
+
 # The first step makes its tables as they are now, so a later step looks before it alters.
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_first, _add_keeping)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
+    _create_first,
+    _add_keeping,
+    _add_sharing,
+)
 """Step n leads from version n to n + 1; a released step is never changed."""
 
 

@@ -13,15 +13,31 @@ from pydantic import ValidationError
 from actors.link import Future
 from actors.session import views
 from actors.session.live import LiveSession, new_id
-from broker.commands import Command, End, Grant, InviteGuest, Mute, Remove, RevokeGuest
+from broker.commands import (
+    Admit,
+    CancelInvitation,
+    Command,
+    End,
+    Grant,
+    InviteGuest,
+    Mute,
+    RefuseEntry,
+    Remove,
+    RevokeGuest,
+    SendInvitation,
+)
 from broker.errors import ErrorCode, Internal, Malformed, SwitchboardError
 from broker.link import LinkEnd, Reply
 from broker.messages.cluster import (
+    DeedAdmit,
+    DeedCancelInvitation,
     DeedEnd,
     DeedGrant,
+    DeedInvite,
     DeedInviteGuest,
     DeedList,
     DeedMute,
+    DeedRefuseEntry,
     DeedRemove,
     DeedRevokeGuest,
     PresentParticipant,
@@ -62,6 +78,16 @@ class BackendCalls:
                 self._invite_guest(deed, reply)
             case DeedEnd():
                 self._command(End(BACKEND), reply, widens=False)
+            case DeedInvite() as deed:
+                invite = SendInvitation(BACKEND, new_id(), deed.mode)
+                done = SessionCommandDone(invitation_id=invite.invitation_id)
+                self._command(invite, reply, widens=True, done=done)
+            case DeedCancelInvitation():
+                self._command(CancelInvitation(BACKEND), reply, widens=False)
+            case DeedAdmit() as deed:
+                self._command(Admit(BACKEND, deed.participant_id), reply, widens=True)
+            case DeedRefuseEntry() as deed:
+                self._command(RefuseEntry(BACKEND, deed.participant_id), reply, widens=False)
             case DeedRevokeGuest() as deed:
                 self._command(RevokeGuest(BACKEND, deed.guest_invitation_id), reply, widens=False)
             case DeedRemove() as deed:

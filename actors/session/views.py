@@ -68,7 +68,7 @@ def invitation_view(
     invitation = state.invitation
     if invitation is None:
         return None
-    inviter = people.get(invitation.by)
+    inviter = people.get(invitation.by) or people.get(state.owner_id or "")
     consumer = people.get(state.consumer_id or "")
     ringing = (
         sorted({c.surface for c in consumer.connections.values() if c.ringing})

@@ -176,6 +176,33 @@ class DeedGrant(Internal):
     capabilities: list[Capability]
 
 
+class DeedInvite(Internal):
+    """Ring the consumer again."""
+
+    deed: Literal["invite"] = "invite"
+    mode: Mode
+
+
+class DeedCancelInvitation(Internal):
+    """Take the open invitation back."""
+
+    deed: Literal["cancel_invitation"] = "cancel_invitation"
+
+
+class DeedAdmit(Internal):
+    """Let somebody in from the lobby."""
+
+    deed: Literal["admit"] = "admit"
+    participant_id: str
+
+
+class DeedRefuseEntry(Internal):
+    """Send somebody in the lobby away."""
+
+    deed: Literal["refuse_entry"] = "refuse_entry"
+    participant_id: str
+
+
 class DeedList(Internal):
     """Say who is there; changes nothing."""
 
@@ -183,7 +210,17 @@ class DeedList(Internal):
 
 
 Deed = Annotated[
-    DeedEnd | DeedInviteGuest | DeedRevokeGuest | DeedRemove | DeedMute | DeedGrant | DeedList,
+    DeedEnd
+    | DeedInvite
+    | DeedCancelInvitation
+    | DeedInviteGuest
+    | DeedRevokeGuest
+    | DeedAdmit
+    | DeedRefuseEntry
+    | DeedRemove
+    | DeedMute
+    | DeedGrant
+    | DeedList,
     Field(discriminator="deed"),
 ]
 
@@ -215,6 +252,7 @@ class PresentParticipant(Internal):
 class SessionCommandDone(Internal):
     """What came of it; the fields that the deed has are set."""
 
+    invitation_id: str | None = None
     guest_invitation_id: str | None = None
     url: str | None = None
     expires_in_ms: int | None = None

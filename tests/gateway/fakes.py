@@ -34,6 +34,7 @@ from broker.messages.cluster import (
     TrunkReady,
     read,
 )
+from broker.messages.sharing import AnswerClaimed, Claim, Revocation, Revocations
 from broker.trunk import Frame
 from broker.words import Reach
 
@@ -226,6 +227,11 @@ class FakeLedger(Listening):
         self.on_open: Callable[[SessionOpen], Awaitable[Location]] | None = None
         self.on_takeover: Callable[[SessionTakeover], Awaitable[Location]] | None = None
         self.others: dict[str, Callable[[bytes], Internal]] = {}
+        self.revocations: list[Revocation] = []
+        self.answers: dict[str, tuple[str, str | None]] = {}
+        self.listed = False
+        """Whether a gateway has asked for the revocations since the last start."""
+        self._claimed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def prepare(self, end: ListeningEnd[Future]) -> None:
@@ -236,6 +242,7 @@ class FakeLedger(Listening):
         self.signal.changed()
 
     def on_lost(self, end: End) -> None:
+        self.listed = False
         # Presence is gone with the gateway's link.
         self.puts.clear()
         self.watches.clear()
@@ -301,8 +308,38 @@ class FakeLedger(Listening):
                 if record is None or record.account_id != get.account_id:
                     raise NotFound(ErrorCode.UNKNOWN_SESSION, "There is no such session.")
                 return record
+            case "revocation.add":
+                self.revocations.append(read(Revocation, payload))
+                self.notify("revocation.added", self.revocations[-1])
+                return Done()
+            case "revocation.list":
+                self.listed = True
+                return Revocations(revocations=self.revocations)
+            case "answer.claim" | "answer.settle" | "answer.release":
+                return self._keep_answer(method, data)
             case _:
                 return self.others[method](payload)
+
+    def _keep_answer(self, method: str, data: dict[str, Any]) -> Internal:
+        place = data["place"]
+        match method:
+            case "answer.claim":
+                known = self.answers.setdefault(place, (data["fingerprint"], None))
+                fresh = known == (data["fingerprint"], None) and place not in self._claimed
+                self._claimed.add(place)
+                if fresh:
+                    return AnswerClaimed(claim=Claim.FIRST)
+                if known[0] != data["fingerprint"]:
+                    return AnswerClaimed(claim=Claim.OTHER_BODY)
+                if known[1] is None:
+                    return AnswerClaimed(claim=Claim.RUNNING)
+                return AnswerClaimed(claim=Claim.ANSWERED, sealed=known[1])
+            case "answer.settle":
+                self.answers[place] = (self.answers[place][0], data["sealed"])
+            case _:
+                del self.answers[place]
+                self._claimed.discard(place)
+        return Done()
 
     def _place(self, session_id: str) -> Location:
         if session_id not in self.places:

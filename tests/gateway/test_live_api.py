@@ -84,7 +84,10 @@ async def test_a_deed_is_done_once_for_a_key_and_the_trunk_is_closed(
     ("method", "path", "body", "deed"),
     [
         ("POST", "end", None, "end"),
+        ("POST", "invitations/cancel", None, "cancel_invitation"),
         ("POST", "guests/g/revoke", None, "revoke_guest"),
+        ("POST", "participants/p/admit", None, "admit"),
+        ("POST", "participants/p/refuse", None, "refuse_entry"),
         ("POST", "participants/p/mute", {"sources": ["camera"]}, "mute"),
         ("POST", "participants/p/remove", None, "remove"),
         ("PUT", "participants/p/capabilities", {"capabilities": []}, "grant"),

@@ -249,7 +249,10 @@ async def test_revoking_an_agent_closes_and_refuses_what_was_given_before(
     agent = await world.agent()
     other = await world.agent(token=world.agent_token("8"))
     answer = await api.post("/v1/revocations", json={"agent_id": "acc:7"})
-    assert (answer.status_code, answer.json()) == (201, {"connections_closed": 1})
+    assert (answer.status_code, answer.json()) == (
+        201,
+        {"connections_closed": 1, "everywhere": True},
+    )
     assert await agent.closed() == 4401
     again = await world.widget()
     await again.greet(token=world.agent_token(), surface="agent_frame")
@@ -266,7 +269,7 @@ async def test_revoking_a_token_ends_what_it_began(api: httpx.AsyncClient, world
     resume = (await consumer.until("resume.renewed"))["resume"]
     token_id = world.tokens.read(token, Audience.WAITING).token_id
     answer = await api.post("/v1/revocations", json={"token_id": token_id})
-    assert answer.json() == {"connections_closed": 1}
+    assert answer.json() == {"connections_closed": 1, "everywhere": True}
     assert await consumer.closed() == 4401
     for proof in ({"token": token}, {"resume": resume}):
         again = await world.widget()

@@ -9,6 +9,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from gateway.revocations import agent_hash
 from gateway.serve import bind, gateway_server
 from gateway.settings import BadSettings, DemoHost, Settings
 from tests.gateway.conftest import WINDOW, World
@@ -70,7 +71,7 @@ async def test_readiness_depends_on_the_ledger_and_liveness_does_not(world: Worl
 
 async def test_revoking_somebody_closes_their_connections(world: World) -> None:
     agent, consumer = await world.agent(), await world.consumer()
-    assert world.room.revoke(lambda principal: principal.agent_id == "7") == 1
+    assert world.room.withdraw(world.room.revocations.make("acc", agent_hash("acc.7"))) == 1
     assert await agent.closed() == 4401
     await consumer.say(type="connection.ping")
     assert (await consumer.next())["type"] == "connection.pong"

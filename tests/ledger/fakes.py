@@ -27,7 +27,7 @@ M = TypeVar("M", bound=cluster.Internal)
 _numbers = itertools.count(1)
 
 
-async def until(condition: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], object], what: str, within_s: float = 10.0) -> None:
     """Wait for a condition, and say what did not come."""
     try:
         async with asyncio.timeout(within_s):

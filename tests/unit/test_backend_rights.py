@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broker.commands import (
+    Admit,
     CancelInvitation,
     Command,
     End,
@@ -12,13 +13,15 @@ from broker.commands import (
     HandOver,
     InviteGuest,
     Mute,
+    RefuseEntry,
     Remove,
     RevokeGuest,
+    SendInvitation,
 )
 from broker.errors import ErrorCode
 from broker.events import SessionEnded
 from broker.rights import BACKEND
-from broker.words import Capability, EndReason, PublishSource
+from broker.words import Capability, EndReason, Mode, PublishSource
 from tests.unit.sessions import AGENT, CONSUMER, GUEST, talking, with_guest
 from tests.unit.test_transitions import OK, SITUATIONS, outcome
 
@@ -31,7 +34,10 @@ COMMANDS: dict[str, Command] = {
     "mute": Mute(BACKEND, CONSUMER, (PublishSource.MICROPHONE,)),
     "grant": Grant(BACKEND, CONSUMER, frozenset(Capability)),
     "grant owner": Grant(BACKEND, AGENT, frozenset()),
+    "ring": SendInvitation(BACKEND, "i-9", Mode.VIDEO),
     "cancel": CancelInvitation(BACKEND),
+    "admit": Admit(BACKEND, GUEST),
+    "refuse": RefuseEntry(BACKEND, GUEST),
     "hand over": HandOver(BACKEND, AGENT),
 }
 ALONE = {
@@ -43,18 +49,32 @@ ALONE = {
     "mute": ErrorCode.UNKNOWN_PARTICIPANT,
     "grant": ErrorCode.UNKNOWN_PARTICIPANT,
     "grant owner": ErrorCode.NOT_PERMITTED,
-    "cancel": ErrorCode.NOT_IN_SESSION,
+    "ring": ErrorCode.INVITATION_OPEN,
+    "cancel": OK,
+    "admit": ErrorCode.UNKNOWN_PARTICIPANT,
+    "refuse": ErrorCode.UNKNOWN_PARTICIPANT,
     "hand over": ErrorCode.NOT_IN_SESSION,
 }
-TALKING = ALONE | {"mute": OK, "grant": OK}
+TALKING = ALONE | {
+    "mute": OK,
+    "grant": OK,
+    "ring": ErrorCode.ALREADY_LIVE,
+    "cancel": ErrorCode.ANSWERED_ELSEWHERE,
+}
 EXPECTED: dict[str, dict[str, str]] = {
     "new": {name: ErrorCode.UNKNOWN_SESSION for name in COMMANDS},
     "started": ALONE,
     "ringing": ALONE,
-    "declined": ALONE,
+    "declined": ALONE | {"ring": OK, "cancel": ErrorCode.INVITATION_CLOSED},
     "talking": TALKING,
-    "lobby": TALKING,
-    "guest": TALKING | {"revoke": OK, "remove": OK},
+    "lobby": TALKING | {"admit": OK, "refuse": OK},
+    "guest": TALKING
+    | {
+        "revoke": OK,
+        "remove": OK,
+        "admit": ErrorCode.ALREADY_LIVE,
+        "refuse": ErrorCode.ALREADY_LIVE,
+    },
     "ended": {name: ErrorCode.SESSION_ENDED for name in COMMANDS},
 }
 

@@ -1,0 +1,118 @@
+"""What gateways know together: revocations, and answers to requests with an idempotency key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from actors.ledger.audience import Audience
+from actors.ledger.database import Database
+from actors.ledger.journal import insert_for
+from actors.ledger.schema import answers, revocations
+from actors.ledger.writer import Writer
+from broker.messages import sharing
+from broker.messages.cluster import Done
+
+CLAIM_MS = 60_000
+"""A gateway that died over a request keeps its key no longer than this."""
+KEPT_MS = 24 * 3_600_000
+
+
+class Sharing:
+    """Keeps both in the database; rows whose time is over go when another comes."""
+
+    def __init__(
+        self, database: Database, writer: Writer, audience: Audience, now_ms: Callable[[], int]
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._audience = audience
+        self._now_ms = now_ms
+
+    async def revoke(self, ask: sharing.Revocation) -> Done:
+        """Keep a revocation, and tell every gateway."""
+        now_s = self._now_ms() / 1000
+
+        async def job(connection: AsyncConnection) -> None:
+            await connection.execute(sa.delete(revocations).where(revocations.c.until_s < now_s))
+            values = {"at_s": ask.at_s, "until_s": ask.until_s}
+            insert = insert_for(connection, revocations).values(
+                account_id=ask.account_id, subject_hash=ask.subject_hash, **values
+            )
+            await connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=["account_id", "subject_hash"],
+                    set_=values,
+                    where=revocations.c.at_s < ask.at_s,
+                )
+            )
+
+        await self._writer.do(job)
+        self._audience.revoked(ask)
+        return Done()
+
+    async def revoked(self, ask: sharing.RevocationList) -> sharing.Revocations:
+        """List the revocations that count still."""
+        counting = revocations.c.until_s >= self._now_ms() / 1000
+        async with self._database.read() as connection:
+            rows = await connection.execute(sa.select(revocations).where(counting))
+            return sharing.Revocations(
+                revocations=[
+                    sharing.Revocation(
+                        account_id=row.account_id,
+                        subject_hash=row.subject_hash,
+                        at_s=row.at_s,
+                        until_s=row.until_s,
+                    )
+                    for row in rows
+                ]
+            )
+
+    async def claim(self, ask: sharing.AnswerClaim) -> sharing.AnswerClaimed:
+        """Begin a request, or find what became of the first with its key."""
+        now_ms = self._now_ms()
+
+        async def job(connection: AsyncConnection) -> sharing.AnswerClaimed:
+            over = sa.or_(
+                answers.c.begun_ms < now_ms - KEPT_MS,
+                sa.and_(answers.c.sealed.is_(None), answers.c.begun_ms < now_ms - CLAIM_MS),
+            )
+            await connection.execute(sa.delete(answers).where(over))
+            here = answers.c.place == ask.place
+            row = (await connection.execute(sa.select(answers).where(here))).one_or_none()
+            if row is None:
+                await connection.execute(
+                    sa.insert(answers).values(
+                        place=ask.place, fingerprint=ask.fingerprint, begun_ms=now_ms
+                    )
+                )
+                return sharing.AnswerClaimed(claim=sharing.Claim.FIRST)
+            if row.fingerprint != ask.fingerprint:
+                return sharing.AnswerClaimed(claim=sharing.Claim.OTHER_BODY)
+            if row.sealed is None:
+                return sharing.AnswerClaimed(claim=sharing.Claim.RUNNING)
+            return sharing.AnswerClaimed(claim=sharing.Claim.ANSWERED, sealed=row.sealed)
+
+        return await self._writer.do(job)
+
+    async def settle(self, ask: sharing.AnswerSettle) -> Done:
+        """Keep an answer for a day."""
+        here = answers.c.place == ask.place
+
+        async def job(connection: AsyncConnection) -> None:
+            await connection.execute(sa.update(answers).where(here).values(sealed=ask.sealed))
+
+        await self._writer.do(job)
+        return Done()
+
+    async def release(self, ask: sharing.AnswerRelease) -> Done:
+        """Forget a claim whose request failed."""
+        open_here = sa.and_(answers.c.place == ask.place, answers.c.sealed.is_(None))
+
+        async def job(connection: AsyncConnection) -> None:
+            await connection.execute(sa.delete(answers).where(open_here))
+
+        await self._writer.do(job)
+        return Done()

@@ -1,0 +1,82 @@
+"""What the gateways of a deployment know together, by way of the ledger: who lost access, and which
+requests were answered already.
+
+Internal to the cluster, like `broker.messages.cluster`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+from broker.messages.cluster import Internal
+
+
+class Revocation(Internal):
+    """One agent or one token that holds no more.
+
+    Method `revocation.add`, answered by `Done`; then notice `revocation.added` to every gateway.
+    """
+
+    method: ClassVar[str] = "revocation.add"
+    account_id: str
+    subject_hash: str
+    """Of the agent id or the token id, so that no id of a person is kept."""
+    at_s: float
+    """What was issued at or before this Unix time holds no more."""
+    until_s: float
+    """When the last token it concerns has ended by itself."""
+
+
+class RevocationList(Internal):
+    """Which revocations count still? Asked by a gateway whose link is new."""
+
+    method: ClassVar[str] = "revocation.list"
+
+
+class Revocations(Internal):
+    """The revocations that count still."""
+
+    revocations: list[Revocation]
+
+
+class Claim(StrEnum):
+    """What a request with an idempotency key has found."""
+
+    FIRST = "first"
+    """Nobody came with this key: do it, then settle or release."""
+    RUNNING = "running"
+    ANSWERED = "answered"
+    OTHER_BODY = "other_body"
+
+
+class AnswerClaim(Internal):
+    """A request with an idempotency key begins. A claim that is not settled lapses."""
+
+    method: ClassVar[str] = "answer.claim"
+    place: str
+    """Hash of account, operation and key."""
+    fingerprint: str
+    """Hash of the request's body."""
+
+
+class AnswerClaimed(Internal):
+    """What was found; the answer as its gateway sealed it."""
+
+    claim: Claim
+    sealed: str | None = None
+
+
+class AnswerSettle(Internal):
+    """The request was answered. The answer is sealed: it may hold a token or a link."""
+
+    method: ClassVar[str] = "answer.settle"
+    place: str
+    sealed: str
+
+
+class AnswerRelease(Internal):
+    """The request failed: the next with this key is the first again."""
+
+    method: ClassVar[str] = "answer.release"
+    place: str

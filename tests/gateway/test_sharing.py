@@ -1,0 +1,108 @@
+"""What a gateway does with what the others know: closes, refuses, answers again."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from broker.errors import ErrorCode, Unavailable
+from broker.messages.sharing import Revocation
+from gateway.revocations import KEPT, RevocationList, agent_hash
+from tests.gateway.conftest import API_KEY, World
+
+HEAD = {"Authorization": f"Bearer {API_KEY}"}
+
+
+def revoked(agent_id: str = "7", *, account_id: str = "acc") -> Revocation:
+    now = time.time()
+    return Revocation(
+        account_id=account_id, subject_hash=agent_hash(agent_id), at_s=now, until_s=now + 60
+    )
+
+
+async def test_a_revocation_said_to_another_gateway_closes_here_too(world: World) -> None:
+    agent, other = await world.agent(), await world.agent(token=world.agent_token("8"))
+    world.ledger.notify("revocation.added", revoked("acc.7", account_id="elsewhere"))
+    world.ledger.notify("revocation.added", revoked("acc.7"))
+    assert await agent.closed() == 4401
+    await other.say(type="connection.ping")
+    await other.until("connection.pong")
+    again = await world.widget()
+    await again.greet(token=world.agent_token(), surface="agent_frame")
+    assert await again.closed() == 4401
+
+
+async def test_a_gateway_that_starts_later_refuses_too(world: World) -> None:
+    old = world.agent_token()
+    world.ledger.revocations.append(revoked())
+    port = world.ledger.port
+    await world.ledger.stop()
+    await world.ledger.start(port)
+    await world.ledger.signal.until(lambda: world.ledger.listed)
+    widget = await world.widget()
+    await widget.greet(token=old, surface="agent_frame")
+    assert await widget.closed() == 4401
+
+
+async def test_a_revocation_while_the_ledger_is_away_acts_and_is_said_later(world: World) -> None:
+    agent = await world.agent()
+    world.ledger.faults["revocation.add"] = Unavailable(ErrorCode.LEDGER_AWAY, "Away.")
+    async with world.http() as client:
+        answer = await client.post("/v1/revocations", json={"agent_id": "7"}, headers=HEAD)
+    assert answer.json() == {"connections_closed": 1, "everywhere": False}
+    assert await agent.closed() == 4401
+    world.ledger.faults.clear()
+    port = world.ledger.port
+    await world.ledger.stop()
+    await world.ledger.start(port)
+    await world.ledger.signal.until(lambda: world.ledger.revocations)
+    assert world.ledger.revocations[0].subject_hash == agent_hash("7")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [("/v1/revocations", {"token_id": "t"}, 201), ("/v1/tokens", {"kind": "agent"}, 503)],
+)
+async def test_what_is_harmless_twice_does_not_wait_for_the_ledger(
+    world: World, path: str, body: dict[str, str], status: int
+) -> None:
+    world.ledger.faults["answer.claim"] = Unavailable(ErrorCode.LEDGER_AWAY, "Away.")
+    if status == 503:
+        body = {**body, "agent_id": "7", "name": "Alex"}
+    async with world.http() as client:
+        answer = await client.post(path, json=body, headers={**HEAD, "Idempotency-Key": "k"})
+    assert answer.status_code == status
+
+
+async def test_what_is_kept_of_an_answer_is_sealed(world: World) -> None:
+    body = {"kind": "agent", "agent_id": "7", "name": "Alex"}
+    async with world.http() as client:
+        head = {**HEAD, "Idempotency-Key": "k"}
+        first = await client.post("/v1/tokens", json=body, headers=head)
+        again = await client.post("/v1/tokens", json=body, headers=head)
+    assert first.json() == again.json()
+    ((_, sealed),) = world.ledger.answers.values()
+    assert sealed is not None
+    assert first.json()["token"] not in sealed
+    assert "Alex" not in sealed
+
+
+async def test_a_failure_is_not_remembered(world: World) -> None:
+    body = {"kind": "consumer", "engagement": {"account_id": "acc"}}
+    async with world.http() as client:
+        head = {**HEAD, "Idempotency-Key": "k"}
+        for _ in range(2):
+            answer = await client.post("/v1/tokens", json=body, headers=head)
+            assert answer.status_code == 400
+    assert world.ledger.answers == {}
+
+
+def test_the_list_is_bounded_and_says_what_is_new() -> None:
+    held = RevocationList(lambda: 1_000.0, 60)
+    first = held.make("acc", "s")
+    assert held.add(first)
+    assert not held.add(first)
+    for number in range(KEPT):
+        held.add(held.make("acc", str(number)))
+    assert held.add(first)

@@ -1,0 +1,82 @@
+"""What gateways know together: who lost access, which requests were answered already."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from actors.ledger.sharing import CLAIM_MS, KEPT_MS
+from broker.messages import cluster, sharing
+from broker.messages.sharing import Claim
+from tests.ledger.conftest import Town
+from tests.ledger.fakes import ACCOUNT, FakeGateway, until
+
+CLAIM = sharing.AnswerClaim(place="place", fingerprint="body")
+
+
+def revocation(town: Town, subject: str, *, lasts_s: float = 60) -> sharing.Revocation:
+    now_s = town.clock.ms / 1000
+    return sharing.Revocation(
+        account_id=ACCOUNT, subject_hash=subject, at_s=now_s, until_s=now_s + lasts_s
+    )
+
+
+async def listed(gateway: FakeGateway) -> list[sharing.Revocation]:
+    found = await gateway.link.call(sharing.RevocationList(), sharing.Revocations)
+    return sorted(found.revocations, key=lambda each: each.subject_hash)
+
+
+async def test_a_revocation_reaches_every_gateway_and_those_that_come_later(town: Town) -> None:
+    here, there = await town.gateway(), await town.gateway()
+    made = revocation(town, "a")
+    await here.link.call(made, cluster.Done)
+    for gateway in (here, there):
+        await until(partial(gateway.told, "revocation.added", sharing.Revocation), "the notice")
+        assert gateway.told("revocation.added", sharing.Revocation) == [made]
+    await town.ledger.close()
+    await town.new_ledger()
+    assert await listed(await town.gateway()) == [made]
+
+
+async def test_a_later_revocation_counts_and_an_earlier_one_said_again_does_not(
+    town: Town,
+) -> None:
+    gateway = await town.gateway()
+    first = revocation(town, "a", lasts_s=10)
+    town.clock.ms += 1_000
+    second = revocation(town, "a", lasts_s=10)
+    for each in (first, second, first):
+        await gateway.link.call(each, cluster.Done)
+    assert await listed(gateway) == [second]
+    town.clock.ms += 10_001
+    assert await listed(gateway) == []
+    await gateway.link.call(revocation(town, "b"), cluster.Done)
+    assert [each.subject_hash for each in await listed(gateway)] == ["b"]
+
+
+async def claim(gateway: FakeGateway, ask: sharing.AnswerClaim = CLAIM) -> sharing.AnswerClaimed:
+    return await gateway.link.call(ask, sharing.AnswerClaimed)
+
+
+async def test_one_of_two_gateways_does_it_and_the_other_gets_the_answer(town: Town) -> None:
+    here, there = await town.gateway(), await town.gateway()
+    assert (await claim(here)).claim is Claim.FIRST
+    assert (await claim(there)).claim is Claim.RUNNING
+    other = CLAIM.model_copy(update={"fingerprint": "another"})
+    assert (await claim(there, other)).claim is Claim.OTHER_BODY
+    await here.link.call(sharing.AnswerSettle(place="place", sealed="sealed"), cluster.Done)
+    again = await claim(there)
+    assert (again.claim, again.sealed) == (Claim.ANSWERED, "sealed")
+    # A failure that is said late does not take the answer back.
+    await here.link.call(sharing.AnswerRelease(place="place"), cluster.Done)
+    assert (await claim(there)).claim is Claim.ANSWERED
+    town.clock.ms += KEPT_MS + 1
+    assert (await claim(there)).claim is Claim.FIRST
+
+
+async def test_a_failed_or_forgotten_request_leaves_its_key_to_the_next(town: Town) -> None:
+    gateway = await town.gateway()
+    assert (await claim(gateway)).claim is Claim.FIRST
+    await gateway.link.call(sharing.AnswerRelease(place="place"), cluster.Done)
+    assert (await claim(gateway)).claim is Claim.FIRST
+    town.clock.ms += CLAIM_MS + 1
+    assert (await claim(gateway)).claim is Claim.FIRST
