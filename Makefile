@@ -11,7 +11,7 @@ help:
 	@echo "make soak      run the long tests"
 
 demo: .venv/demo.installed
-	@exec .venv/bin/switchboard demo
+	@exec .venv/bin/switchboard demo $(ARGS)
 
 test: .venv/all.installed
 	@.ci/require-parts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from types import TracebackType
 import httpx
 import psutil
 
+ROOT = Path(__file__).resolve().parents[1]
 START_S = 90.0
 STOP_S = 30.0
 
@@ -24,6 +26,8 @@ class Deployment:
     """`switchboard demo` with a data folder of its own. Use it as a context manager.
 
     Leaving it stops the command by SIGINT, as Ctrl-C does, and checks that it ended well.
+    `by_make` starts it by the command of the README, so that make and everything below it get the
+    signal, as in a terminal.
     """
 
     def __init__(
@@ -33,24 +37,25 @@ class Deployment:
         standbys: int = 2,
         policy: dict[str, object] | None = None,
         webhook: str | None = None,
+        by_make: bool = False,
     ) -> None:
         self.data = data
-        self._command = [
-            str(Path(sys.executable).with_name("switchboard")),
-            "demo",
-            "--gateway-port",
-            "0",
-            "--host-port",
-            "0",
-            "--data-dir",
-            str(data),
-            "--standbys",
-            str(standbys),
+        options = [
+            *("--gateway-port", "0"),
+            *("--host-port", "0"),
+            *("--data-dir", str(data)),
+            *("--standbys", str(standbys)),
         ]
         for name, value in (policy or {}).items():
-            self._command += ["--policy", f"{name}={json.dumps(value)}"]
+            options += ["--policy", f"{name}={json.dumps(value)}"]
         if webhook is not None:
-            self._command += ["--webhook", webhook]
+            options += ["--webhook", webhook]
+        self._by_make = by_make
+        self._command = (
+            ["make", "--no-print-directory", "demo", f"ARGS={shlex.join(options)}"]
+            if by_make
+            else [str(Path(sys.executable).with_name("switchboard")), "demo", *options]
+        )
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[str] = []
@@ -69,6 +74,7 @@ class Deployment:
         self._found.clear()
         self._process = subprocess.Popen(
             self._command,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -145,10 +151,19 @@ class Deployment:
         """Stop it as Ctrl-C does; returns its status. Harmless when it does not run."""
         if self._process is None:
             return 0
+        started: list[psutil.Process] = []
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            if self._by_make:
+                started = psutil.Process(self.pid).children(recursive=True)
+                os.killpg(self.pid, signal.SIGINT)
+            else:
+                self._process.send_signal(signal.SIGINT)
         try:
             status = self._process.wait(STOP_S)
+            if self._by_make:
+                # make ends itself by the signal; the demo's own end is what counts.
+                _, left = psutil.wait_procs(started, STOP_S)
+                status = 0 if status == -signal.SIGINT and not left else 1
         except subprocess.TimeoutExpired:
             self.kill()
             status = -1
