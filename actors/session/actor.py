@@ -17,6 +17,7 @@ from actors.session.connection import Connection
 from actors.session.live import LiveSession, new_id
 from actors.session.person import Person
 from actors.session.requests import Requests, join_staff
+from actors.session.trunks import Trunks
 from broker.commands import JoinGuest
 from broker.errors import (
     Conflict,
@@ -54,6 +55,8 @@ APPEND_TIMEOUT_S = 5.0
 FLUSH_TIMEOUT_S = 10.0
 LAST_WORDS_S = 1.0
 EARLY_LIMIT = 256
+WATCH_BEATS = 10
+"""How often within `lonely_s` the actor looks whether it is cut off."""
 
 
 class SessionActor:
@@ -80,8 +83,7 @@ class SessionActor:
         self._requests: Requests | None = None
         self._committed = False
         self._early: list[tuple[ListenedEnd, TrunkHello]] = []
-        self._trunks: set[ListenedEnd] = set()
-        self._trunks_gone = asyncio.Event()
+        self._trunks = Trunks(WATCH_BEATS)
         self._listener = Listener(config.trunk_key, self._on_hello)
         self._link = LedgerLink(
             resolve_ledger,
@@ -91,6 +93,7 @@ class SessionActor:
             on_call=self._on_call,
             on_notice=self._on_notice,
         )
+        self._committing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._port = 0
@@ -165,12 +168,18 @@ class SessionActor:
         if (
             session is not None
             and (session.session_id, session.epoch) == (committed.session_id, committed.epoch)
-            and not self._committed
+            and self._committing is None
         ):
-            self._ending = asyncio.create_task(self._commit(session), name="session-commit")
+            self._committing = asyncio.create_task(self._commit(session), name="session-commit")
 
     async def _commit(self, session: LiveSession) -> None:
-        await session.commit()
+        try:
+            await session.commit()
+        except Exception:
+            # Without its relay it is no session: another standby, perhaps on another node, is.
+            _LOG.exception("session not opened", extra={"session": session.session_id})
+            self._over(fenced=True)
+            return
         self._committed = True
         early, self._early = self._early, []
         for trunk, hello in early:
@@ -196,10 +205,13 @@ class SessionActor:
         return session
 
     def _over(self, *, fenced: bool) -> None:
-        if self._ending is None or self._ending.done():
+        if self._ending is None:
             self._ending = asyncio.create_task(self._finish(fenced), name="session-finish")
 
     async def _finish(self, fenced: bool) -> None:
+        if self._committing is not None:
+            self._committing.cancel()
+            await asyncio.gather(self._committing, return_exceptions=True)
         session = self._session
         if session is not None:
             if not fenced and not await session.flush(FLUSH_TIMEOUT_S):
@@ -211,11 +223,15 @@ class SessionActor:
         self._on_over()
 
     async def _watch_loneliness(self) -> None:
-        """Fall silent when cut off: a successor may hold the session, and nobody could tell us."""
+        """Fall silent when cut off: a successor may hold the session, and nobody could tell us.
+
+        A trunk counts as long as its gateway is heard.
+        """
         loop = asyncio.get_running_loop()
         seen_at = loop.time()
         while True:
-            await asyncio.sleep(self._config.lonely_s / 10)
+            await asyncio.sleep(self._config.lonely_s / WATCH_BEATS)
+            self._trunks.beat()
             if self._session is None or self._trunks or self._link.is_up:
                 seen_at = loop.time()
             elif loop.time() - seen_at >= self._config.lonely_s:
@@ -227,7 +243,7 @@ class SessionActor:
         """Let the trunks write what they were given; a slow one does not hold the others."""
         try:
             async with asyncio.timeout(LAST_WORDS_S):
-                await self._trunks_gone.wait()
+                await self._trunks.gone()
         except TimeoutError:
             _LOG.info("trunks cut unsent", extra={"count": len(self._trunks)})
 
@@ -257,7 +273,7 @@ class SessionActor:
     def _attach(self, trunk: ListenedEnd, hello: TrunkHello) -> None:
         session = self._require_session(hello)
         if hello.backend:
-            self._attach_backend(session, trunk)
+            self._attach_backend(session, trunk, hello.gateway_id)
             return
         connection = Connection(hello.connection_id, trunk, hello.surface, hello.visible)
 
@@ -266,8 +282,7 @@ class SessionActor:
                 return
             trunk.on_frame = lambda end, kind, data: self._on_frame(person, connection, kind, data)
             trunk.on_lost = lambda end: self._on_trunk_lost(trunk, person, connection)
-            self._trunks.add(trunk)
-            self._trunks_gone.clear()
+            self._trunks.add(trunk, hello.gateway_id)
             trunk.accept(
                 TrunkReady(participant_id=person.participant_id, epoch=session.epoch).to_bytes()
             )
@@ -282,12 +297,11 @@ class SessionActor:
         else:
             self._join_guest(session, hello, ready)
 
-    def _attach_backend(self, session: LiveSession, trunk: ListenedEnd) -> None:
+    def _attach_backend(self, session: LiveSession, trunk: ListenedEnd, gateway_id: str) -> None:
         """Take the backend's calls; nobody joins, and the roster does not show it."""
         trunk.on_call = BackendCalls(session).on_call
-        trunk.on_lost = lambda end: self._forget_trunk(trunk)
-        self._trunks.add(trunk)
-        self._trunks_gone.clear()
+        trunk.on_lost = lambda end: self._trunks.discard(trunk)
+        self._trunks.add(trunk, gateway_id)
         trunk.accept(TrunkReady(participant_id=BACKEND, epoch=session.epoch).to_bytes())
 
     def _require_session(self, hello: TrunkHello) -> LiveSession:
@@ -409,11 +423,6 @@ class SessionActor:
             self._requests.handle(person, connection, data)
 
     def _on_trunk_lost(self, trunk: ListenedEnd, person: Person, connection: Connection) -> None:
-        self._forget_trunk(trunk)
+        self._trunks.discard(trunk)
         if self._session is not None:
             self._session.disconnect(person, connection)
-
-    def _forget_trunk(self, trunk: ListenedEnd) -> None:
-        self._trunks.discard(trunk)
-        if not self._trunks:
-            self._trunks_gone.set()

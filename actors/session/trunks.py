@@ -1,0 +1,62 @@
+"""The trunks of one session actor, and whether the gateways behind them are alive."""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors.link import ListenedEnd
+
+
+class Trunks:
+    """The accepted trunks by gateway.
+
+    A gateway pings one trunk for all that it has here, so it is heard when any of them is. Counted
+    in beats, not in seconds: an actor that was itself held up must first read what has come
+    meanwhile. A gateway that left `silent_beats` in a row without a sign has its trunks cut: its
+    node may be gone without a last packet, and nobody else would ever say so.
+    """
+
+    def __init__(self, silent_beats: int) -> None:
+        self._silent_beats = silent_beats
+        self._gateways: dict[str, dict[ListenedEnd, None]] = {}
+        self._heard: dict[str, tuple[int, int]] = {}
+        self._of: dict[ListenedEnd, str] = {}
+        self._gone = asyncio.Event()
+        self._gone.set()
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def add(self, trunk: ListenedEnd, gateway_id: str) -> None:
+        """Begin to listen to a trunk."""
+        self._of[trunk] = gateway_id
+        self._gateways.setdefault(gateway_id, {})[trunk] = None
+        self._gone.clear()
+
+    def discard(self, trunk: ListenedEnd) -> None:
+        """Forget a trunk that is lost; harmless when unknown."""
+        gateway_id = self._of.pop(trunk, None)
+        if gateway_id is None:
+            return
+        of_gateway = self._gateways[gateway_id]
+        del of_gateway[trunk]
+        if not of_gateway:
+            del self._gateways[gateway_id]
+            self._heard.pop(gateway_id, None)
+        if not self._of:
+            self._gone.set()
+
+    def beat(self) -> None:
+        """Look once at every gateway, and cut the trunks of those that are silent."""
+        for gateway_id, trunks in list(self._gateways.items()):
+            heard = sum(trunk.heard for trunk in trunks)
+            before, silent = self._heard.get(gateway_id, (-1, 0))
+            silent = silent + 1 if heard == before else 0
+            self._heard[gateway_id] = (heard, silent)
+            if silent >= self._silent_beats:
+                for trunk in list(trunks):
+                    trunk.link.abort()
+
+    async def gone(self) -> None:
+        """Wait until no trunk is left."""
+        await self._gone.wait()

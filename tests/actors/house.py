@@ -1,0 +1,151 @@
+"""A whole session actor between a scripted ledger and trunks that the test dials, over loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from actors.link import DialledEnd, End, ListenedEnd, call, dial
+from actors.listener import Listener
+from actors.relay import RelayConfig
+from actors.session.actor import SessionActor
+from actors.session.config import SessionConfig
+from broker.link import Reply
+from broker.messages.cluster import (
+    Done,
+    Enlisted,
+    Internal,
+    JournalAppend,
+    JournalEntry,
+    Journalled,
+    SessionAssign,
+    SessionCommitted,
+    SessionMember,
+    TrunkHello,
+    read,
+)
+from broker.words import Mode, Surface
+from tests.actors.stage import AGENT, IDS, KEY
+
+PATIENCE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
+WAIT_S = 10.0 * PATIENCE
+SESSION = "s-1"
+
+
+class _Term(Internal):
+    term: int = 1
+
+
+class ScriptedLedger:
+    """Enlists the one actor that comes, and keeps what it appends."""
+
+    def __init__(self) -> None:
+        self.entries: list[JournalEntry] = []
+        self.member: SessionMember | None = None
+        self.enlisted = asyncio.Event()
+        self.appended = asyncio.Event()
+        self._listener = Listener(KEY, self._on_hello)
+        self._end: ListenedEnd | None = None
+        self._address = ("", 0)
+
+    async def start(self) -> None:
+        """Listen on the port it had before, or on a new one."""
+        self._address = ("127.0.0.1", await self._listener.start("127.0.0.1", self._address[1]))
+
+    async def stop(self) -> None:
+        self.enlisted.clear()
+        await self._listener.close()
+
+    async def resolve(self) -> tuple[str, int]:
+        return self._address
+
+    async def assign(self) -> None:
+        """Give the actor its session, and say that it is durable."""
+        assert self._end is not None
+        ask = SessionAssign(
+            session_id=SESSION,
+            epoch=1,
+            account_id="acc",
+            engagement_key="eng",
+            ids=IDS,
+            mode=Mode.VIDEO,
+            owner=AGENT,
+            policy={},
+        )
+        first = await call(self._end, ask, Journalled, timeout_s=WAIT_S)
+        self.entries += first.entries
+        committed = SessionCommitted(session_id=SESSION, epoch=1)
+        self._end.notify("session.committed", committed.to_bytes())
+
+    def _on_hello(self, end: ListenedEnd, hello: bytes) -> None:
+        self._end = end
+        end.on_call = self._on_call
+        end.on_notice = lambda *_: None
+        end.accept(_Term().to_bytes())
+
+    def _on_call(self, end: End, method: str, payload: bytes, reply: Reply) -> None:
+        match method:
+            case SessionMember.method:
+                self.member = read(SessionMember, payload)
+                reply.done(Enlisted(term=1, keep=True).to_bytes())
+                self.enlisted.set()
+            case JournalAppend.method:
+                self.entries += read(JournalAppend, payload).entries
+                reply.done(Done().to_bytes())
+                self.appended.set()
+
+
+class House:
+    """The actor, its ledger, and whether it is over."""
+
+    def __init__(self, *, lonely_s: float, relay: RelayConfig | None) -> None:
+        self.ledger = ScriptedLedger()
+        self.over = asyncio.Event()
+        self.now_ms = 1_000_000
+        self.actor = SessionActor(
+            SessionConfig(node="n", trunk_key=KEY, lonely_s=lonely_s, relay=relay or RelayConfig()),
+            self.ledger.resolve,
+            now_ms=lambda: self.now_ms,
+            on_over=self.over.set,
+        )
+
+    async def trunk(self, connection_id: str = "c1", gateway_id: str = "g1") -> DialledEnd:
+        """Dial the agent's trunk as a gateway would."""
+        member = self.ledger.member
+        assert member is not None
+        hello = TrunkHello(
+            session_id=SESSION,
+            epoch=1,
+            connection_id=connection_id,
+            gateway_id=gateway_id,
+            principal=AGENT,
+            surface=Surface.AGENT_FRAME,
+            visible=True,
+        )
+
+        def prepare(end: DialledEnd) -> None:
+            end.on_frame = lambda *_: None
+
+        end, _ = await dial(
+            member.host, member.port, KEY, hello.to_bytes(), timeout_s=WAIT_S, prepare=prepare
+        )
+        return end
+
+
+@asynccontextmanager
+async def house(
+    *, lonely_s: float = 60.0, relay: RelayConfig | None = None
+) -> AsyncIterator[House]:
+    """Start ledger and actor; the actor is enlisted."""
+    made = House(lonely_s=lonely_s, relay=relay)
+    await made.ledger.start()
+    try:
+        await made.actor.start()
+        async with asyncio.timeout(WAIT_S):
+            await made.ledger.enlisted.wait()
+        yield made
+    finally:
+        await made.actor.close()
+        await made.ledger.stop()

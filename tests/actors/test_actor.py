@@ -1,0 +1,65 @@
+"""What becomes of a session actor that cannot serve, is cut off, or ends while nobody listens."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from actors.relay import RelayConfig
+from tests.actors.house import WAIT_S, House, house
+
+
+async def until(what: str, holds: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(WAIT_S):
+            await holds.wait()
+    except TimeoutError:
+        raise AssertionError(f"not in time: {what}") from None
+
+
+async def lost(made: House, connection_id: str, gateway_id: str) -> asyncio.Event:
+    """Dial a trunk that never says a word again; the event says that it was cut."""
+    gone = asyncio.Event()
+    trunk = await made.trunk(connection_id, gateway_id)
+    trunk.on_lost = lambda _: gone.set()
+    return gone
+
+
+async def test_an_actor_without_a_free_media_port_gives_its_session_up() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        async with house(relay=RelayConfig(ports=range(port, port + 1))) as made:
+            await made.ledger.assign()
+            await until("the actor gave up", made.over)
+
+
+async def test_a_silent_gateway_loses_its_trunks_and_its_people_are_expected_back() -> None:
+    async with house(lonely_s=0.5) as made:
+        await made.ledger.assign()
+        gone = await lost(made, "c1", "g1")
+        await until("the silent trunk was cut", gone)
+        await until("the loss was journalled", made.ledger.appended)
+        assert made.ledger.entries[-1].type == "participant.reconnecting"
+        assert not made.over.is_set()
+
+
+async def test_a_gateway_is_heard_on_any_of_its_trunks() -> None:
+    async with house(lonely_s=0.5) as made:
+        await made.ledger.assign()
+        quiet, silent = await lost(made, "c1", "g1"), await lost(made, "c2", "g2")
+        speaking = await made.trunk("c3", "g1")
+        async with asyncio.timeout(WAIT_S):
+            while not silent.is_set():
+                speaking.ping()
+                await asyncio.sleep(0.01)
+        assert not quiet.is_set()
+        speaking.close()
+
+
+async def test_an_actor_without_ledger_and_with_silent_trunks_only_is_over() -> None:
+    async with house(lonely_s=0.5) as made:
+        await made.ledger.assign()
+        await made.trunk()
+        await made.ledger.stop()
+        await until("the actor fell silent", made.over)
