@@ -52,7 +52,9 @@ from broker.words import Attendance, Role, SessionPhase, Way
 
 _LOG = logging.getLogger(__name__)
 APPEND_TIMEOUT_S = 5.0
-FLUSH_TIMEOUT_S = 10.0
+UNSAVED_S = 120.0
+"""How long an actor whose session has ended waits for the ledger. One that leaves earlier leaves a
+session that looks live, and a standby would take it over and ring again."""
 LAST_WORDS_S = 1.0
 EARLY_LIMIT = 256
 WATCH_BEATS = 10
@@ -214,7 +216,8 @@ class SessionActor:
             await asyncio.gather(self._committing, return_exceptions=True)
         session = self._session
         if session is not None:
-            if not fenced and not await session.flush(FLUSH_TIMEOUT_S):
+            await session.media.close()
+            if not fenced and not await session.flush(UNSAVED_S):
                 _LOG.error("session ended unsaved", extra={"session": session.session_id})
             await session.close()
         if self._trunks and not fenced:

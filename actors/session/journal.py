@@ -112,13 +112,13 @@ class Journal:
             self._reader.on_durable(seq)
 
     async def flush(self, timeout_s: float) -> bool:
-        """Wait until all is durable; False when it is not in time."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
+        """Wait until all is durable; False when it is not in time, or never will be: fenced."""
+        idle = asyncio.ensure_future(self._idle.wait())
+        await asyncio.wait(
+            (idle, self._task), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        idle.cancel()
+        return self._idle.is_set()
 
     async def close(self) -> None:
         """Stop appending."""

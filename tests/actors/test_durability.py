@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from broker.errors import Conflict, ErrorCode
 from broker.words import Surface
-from tests.actors.stage import FakeLedger, Stage
+from tests.actors.stage import WAIT_S, FakeLedger, Stage
 
 
 @pytest.fixture
@@ -90,6 +91,17 @@ async def test_a_fenced_actor_says_nothing_more(stage: Stage) -> None:
     await stage.settle()
     assert len(agent.heard) + len(consumer.heard) == before
     assert stage.over == [stage.session]
+
+
+async def test_a_fenced_journal_is_not_waited_for(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    stage.ledger.reachable = False
+    stage.ask(stage.agent, agent, "session.end")
+    stage.ledger.failure = Conflict(ErrorCode.STALE_EPOCH, "Another tenure holds it.")
+    stage.ledger.reachable = True
+    async with asyncio.timeout(WAIT_S):
+        assert not await stage.session.flush(3600)
+    assert "session.ended" not in stage.ledger.types()
 
 
 async def test_another_actor_continues_with_the_same_people(stage: Stage) -> None:
