@@ -29,7 +29,8 @@ export class SlotTurn {
       this.#next = null;
       return;
     }
-    this.#next = { participant, from, since: now };
+    const since = this.#next?.participant === participant ? this.#next.since : now;
+    this.#next = { participant, from, since };
     if (this.shown === null) this.shown = participant;
   }
 
@@ -65,7 +66,8 @@ export class SlotTurn {
     this.#next ??= { participant: this.shown, from: null, since: now };
   }
 
-  get waiting() {
-    return this.#next !== null;
+  /** Whether somebody else comes here, so that time alone may change the name. */
+  get turning() {
+    return this.#next !== null && this.#next.participant !== this.shown;
   }
 }

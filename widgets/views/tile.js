@@ -22,6 +22,7 @@ export class Tile {
   #turn = new SlotTurn();
   #onTurn;
   #frames = 0;
+  #timer = 0;
   root;
 
   /**
@@ -63,15 +64,16 @@ export class Tile {
 
   /** @param {SeatAssignment|undefined} seat */
   assign(seat) {
-    const before = this.#turn.shown;
     const now = performance.now();
     this.#turn.assign(seat?.participant_id ?? null, seat?.video_timestamp ?? null, now);
-    if (this.#turn.waiting && this.#turn.shown === before && before !== null) {
+    if (!this.#turn.turning || this.#timer) return;
+    this.#timer = Number(
       setTimeout(() => {
+        this.#timer = 0;
         this.#turn.tick(performance.now());
         this.#onTurn();
-      }, 720);
-    }
+      }, 720),
+    );
   }
 
   /**

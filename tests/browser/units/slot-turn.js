@@ -47,6 +47,22 @@ export const tests = {
     turn.onFrame(5_100);
     same(turn.picture, true);
   },
+  'time changes nothing for somebody who has no picture yet'() {
+    const turn = new SlotTurn();
+    turn.assign('maya', null, 0);
+    turn.assign('maya', null, 5_000);
+    same([...view(turn), turn.turning], ['maya', false, false]);
+  },
+  'being told again does not put the turn off'() {
+    const turn = new SlotTurn();
+    turn.assign('maya', null, 0);
+    turn.onFrame(1);
+    turn.assign('noa', 5_000, 100);
+    turn.assign('noa', 5_000, 700);
+    same(turn.turning, true);
+    turn.tick(800);
+    same([...view(turn), turn.turning], ['noa', false, false]);
+  },
   'an unbound slot is blank at once'() {
     const turn = new SlotTurn();
     turn.assign('maya', null, 0);
@@ -61,7 +77,7 @@ export const tests = {
     turn.assign('maya', 10, 0);
     turn.onFrame(11);
     turn.assign('maya', 10, 20);
-    same([...view(turn), turn.waiting], ['maya', true, false]);
+    same([...view(turn), turn.turning], ['maya', true, false]);
   },
   'after the camera was off a new frame is waited for'() {
     const turn = new SlotTurn();
