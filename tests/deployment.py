@@ -17,9 +17,11 @@ from types import TracebackType
 import httpx
 import psutil
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[1]
-START_S = 90.0
-STOP_S = 30.0
+START_S = 90.0 * PATIENCE
+STOP_S = 30.0 * PATIENCE
 
 
 class Deployment:

@@ -16,14 +16,23 @@ def _source() -> str:
     return (files("axe_playwright_python") / "axe.min.js").read_text()
 
 
-async def violations(page: Page | Frame) -> list[str]:
-    """Every breach of WCAG 2.2 AA that axe finds, in a line each."""
+async def prepare(page: Page | Frame) -> None:
+    """Bring axe into a page; it stays until the page goes."""
     await page.evaluate(_source())
-    found: dict[str, Any] = await page.evaluate(
-        "(tags) => axe.run(document, { runOnly: { type: 'tag', values: tags } })", RULES
+
+
+async def violations(page: Page | Frame) -> list[str]:
+    """Every breach of WCAG 2.2 AA that axe finds, in a line each; `prepare` comes first."""
+    found: list[dict[str, Any]] = await page.evaluate(
+        """async (tags) => {
+          const runOnly = { type: 'tag', values: tags };
+          const { violations } = await axe.run(document, { runOnly, resultTypes: ['violations'] });
+          return violations;
+        }""",
+        RULES,
     )
     return [
         f"{each['id']}: {node['html'][:120]} ({node.get('failureSummary', '')[:300]})"
-        for each in found["violations"]
+        for each in found
         for node in each["nodes"]
     ]

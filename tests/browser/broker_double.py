@@ -41,7 +41,8 @@ from gateway.accounts import Account, AgentLogin
 from gateway.assets import Assets, assets_router
 from gateway.pages import pages_router
 from gateway.settings import Settings
-from tests.browser.demo import ROOT, SCALE, free_ports
+from tests.browser.demo import ROOT, free_ports
+from tests.patience import PATIENCE
 
 
 @contextmanager
@@ -79,12 +80,12 @@ class BrokerDouble:
         self.page = page
         self.heard: list[dict[str, Any]] = []
         """What the page sent."""
+        self.deaf = False
+        """Whether a hello stays without answer, as when the network is gone."""
         self._role = role
         self._in_session = in_session
         self._sockets: list[WebSocketRoute] = []
         self._greeted = asyncio.Event()
-        self.deaf = False
-        """Whether a hello stays without answer, as when the network is gone."""
 
     async def attach(self) -> None:
         """Stand between the page and where the broker would be."""
@@ -93,11 +94,22 @@ class BrokerDouble:
         for path in ("**/demo/agent-token", "**/v1/waiting", "**/v1/guest"):
             await self.page.route(path, _json({"token": "t", "expires_in_s": 60}))
 
+    def begin(self, role: Role, *, in_session: bool) -> None:
+        """Forget everything: another widget is about to say hello."""
+        self.heard.clear()
+        self.deaf = False
+        self._role = role
+        self._in_session = in_session
+        self._sockets.clear()
+        self._greeted.clear()
+
     def _accept(self, socket: WebSocketRoute) -> None:
         self._sockets.append(socket)
         socket.on_message(lambda text: self._hear(socket, text))
 
     def _hear(self, socket: WebSocketRoute, text: str | bytes) -> None:
+        if socket not in self._sockets:
+            return
         message = json.loads(text)
         self.heard.append(message)
         if message["type"] == "connection.hello" and not self.deaf:
@@ -112,26 +124,33 @@ class BrokerDouble:
             self._greeted.set()
 
     async def tell(self, *messages: Part) -> None:
-        """Send facts to the page, once it has said hello."""
-        async with asyncio.timeout(10 * SCALE):
+        """Send facts to the page, once it has said hello, and wait until it shows them."""
+        async with asyncio.timeout(10 * PATIENCE):
             await self._greeted.wait()
         for message in messages:
             self._sockets[-1].send(encode(message).decode())
-        await self.page.wait_for_timeout(60)
+        await painted(self.page)
 
     async def drop(self, code: int) -> None:
-        """Close the connection."""
+        """Close the connection, and wait until the page shows it."""
         await self._sockets[-1].close(code=code, reason="")
-        await self.page.wait_for_timeout(60)
+        await painted(self.page)
 
     async def until_heard(self, kind: str) -> dict[str, Any]:
         """Wait for a message of this type from the page."""
-        async with asyncio.timeout(10 * SCALE):
+        async with asyncio.timeout(10 * PATIENCE):
             while True:
                 for message in self.heard:
                     if message["type"] == kind:
                         return message
                 await asyncio.sleep(0.02)
+
+
+async def painted(page: Page) -> None:
+    """Wait until everything that is under way in the page stands on the screen."""
+    await page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
 
 
 def _json(body: dict[str, Any]) -> Any:

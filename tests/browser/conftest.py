@@ -3,38 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
-from playwright.async_api import Playwright, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Playwright, async_playwright
 
 from benchmarks.browser import launch
-from tests.browser.demo import Demo, DemoProcess, People
+from tests.browser.broker_double import serve_pages
+from tests.browser.demo import People
+from tests.deployment import Deployment
+from tests.patience import PATIENCE
+
+HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let every browser test run on the loop that the shared browser lives on."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.fixture(scope="package")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The whole demo, as `make demo` starts it, on ports of its own."""
-    process = DemoProcess(tmp_path_factory.mktemp("demo"))
-    try:
-        process.wait_ready()
-        yield process.demo
-    finally:
-        process.stop()
+    with Deployment(tmp_path_factory.mktemp("demo")) as running:
+        yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
+def pages() -> Iterator[str]:
+    """The origin of the gateway's pages with nothing behind them."""
+    with serve_pages() as origin:
+        yield origin
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def playwright() -> AsyncIterator[Playwright]:
     async with async_playwright() as running:
         yield running
 
 
-@pytest.fixture
-async def people(demo: Demo, playwright: Playwright) -> AsyncIterator[People]:
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
+    """Chromium with fake devices that nobody needs to allow."""
+    running = await launch(playwright)
+    yield running
+    await running.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def people(demo: Deployment, browser: Browser) -> AsyncIterator[People]:
     """Agent and consumer with fake devices; fails a test whose pages threw."""
-    browser = await launch(playwright)
     context = await browser.new_context(viewport={"width": 1400, "height": 820})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(15_000 * PATIENCE)
     people = People(demo, context)
     yield people
-    await browser.close()
+    await context.close()
     assert people.problems == []

@@ -1,24 +1,19 @@
-"""The running demo, the browser, and the people in it, for the browser tests."""
+"""The people of a browser test, and what they see and hear."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.async_api import BrowserContext, Frame, Page
 
+from tests.deployment import Deployment
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 SCREENS = ROOT / "artifacts" / "screens"
-SCALE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
 COUNTS = """async () => {
   const { client } = document.querySelector(
     'switchboard-agent, switchboard-engagement, switchboard-guest');
@@ -45,66 +40,10 @@ def free_ports(number: int) -> list[int]:
     return ports
 
 
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """Where the demo runs."""
-
-    gateway: str
-    host: str
-
-
-class DemoProcess:
-    """The demo's process; `stop()` ends it and everything it started."""
-
-    def __init__(self, folder: Path) -> None:
-        gateway_port, host_port = free_ports(2)
-        self.demo = Demo(f"http://127.0.0.1:{gateway_port}", f"http://127.0.0.1:{host_port}")
-        self._log = (folder / "demo.log").open("wb")
-        self._log_path = folder / "demo.log"
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "tests.browser.serve_demo"),
-                *(str(gateway_port), str(host_port), str(folder / "data")),
-            ],
-            cwd=ROOT,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def wait_ready(self, limit_s: float = 90) -> None:
-        """Wait until the gateway says it is ready."""
-        until = time.monotonic() + limit_s * SCALE
-        while time.monotonic() < until:
-            if self._process.poll() is not None:
-                break
-            try:
-                with urllib.request.urlopen(f"{self.demo.gateway}/readyz", timeout=2):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        raise RuntimeError(f"The demo did not start:\n{self._log_path.read_text()[-4000:]}")
-
-    def stop(self) -> None:
-        """Interrupt it as a person would; then make sure nothing of its session stays."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self._log.close()
-
-
 class People:
     """The demo page with both sides, in one tab; guests come in tabs of their own."""
 
-    def __init__(self, demo: Demo, context: BrowserContext) -> None:
+    def __init__(self, demo: Deployment, context: BrowserContext) -> None:
         self.demo = demo
         self.context = context
         self.problems: list[str] = []
@@ -126,7 +65,7 @@ class People:
     async def frame(self, path: str, page: Page | None = None) -> Frame:
         """The frame of the gateway's page at this path."""
         page = page or self.page
-        for _ in range(int(300 * SCALE)):
+        for _ in range(int(300 * PATIENCE)):
             for frame in page.frames:
                 if frame.url.startswith(self.demo.gateway + path):
                     return frame
@@ -158,7 +97,7 @@ async def until_counts(
     frame: Frame | Page, *, frames: float = 0, energy: float = 0, limit_s: float = 20
 ) -> dict[str, float]:
     """Wait until at least so much more was decoded and heard."""
-    end = time.monotonic() + limit_s * SCALE
+    end = time.monotonic() + limit_s * PATIENCE
     start = now = await counts(frame)
     while time.monotonic() < end:
         now = await counts(frame)

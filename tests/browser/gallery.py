@@ -31,6 +31,7 @@ from tests.browser.broker_double import BrokerDouble, invitation, person, reach,
 from tests.browser.catalogues import catalogue
 
 AGENT = "/agent?accountId=demo&rtSessionId=c1&agentId=7&agentName=Alex&visitorName=Maya%20Cohen"
+NOWHERE = "/agent?accountId=demo"
 ENGAGEMENT = "/engagement?surface=launcher&accountId=demo&conversationId=c1"
 JOIN = "/join#0123456789abcdef"
 LINK = GuestInvitationView(
@@ -47,17 +48,29 @@ class Scene:
     path: str
     role: Role
     play: Play
+    view: str = "session"
+    """Which of the widget's views it shows in the end."""
     in_session: bool = True
 
 
 async def _nothing(double: BrokerDouble, page: Page) -> None:
-    await page.wait_for_timeout(150)
+    """Say nothing: the page as it opens."""
+
+
+async def _patience_ends(double: BrokerDouble, page: Page) -> None:
+    """Let the time pass that a host's script may take."""
+    await page.evaluate(
+        """() => {
+          const real = performance.now;
+          performance.now = () => real.call(performance) + 60_000;
+          setTimeout(() => { performance.now = real; }, 200);
+        }"""
+    )
 
 
 def _say(*messages: object) -> Play:
     async def play(double: BrokerDouble, page: Page) -> None:
         await double.tell(*messages)  # type: ignore[arg-type]
-        await page.wait_for_timeout(250)
 
     return play
 
@@ -68,7 +81,6 @@ def _press(key: str, *messages: object) -> Play:
         language = await page.evaluate("document.documentElement.lang")
         button = catalogue(language)[key]
         await page.get_by_role("button", name=button, exact=True).click()
-        await page.wait_for_timeout(350)
 
     return play
 
@@ -76,10 +88,8 @@ def _press(key: str, *messages: object) -> Play:
 def _drop(code: int, *messages: object) -> Play:
     async def play(double: BrokerDouble, page: Page) -> None:
         await double.tell(*messages)  # type: ignore[arg-type]
-        await page.wait_for_timeout(200)
         double.deaf = True
         await double.drop(code)
-        await page.wait_for_timeout(250)
 
     return play
 
@@ -93,14 +103,15 @@ def _people(number: int) -> list:  # type: ignore[type-arg]
 
 
 def _idle(of: Reach) -> Scene:
-    return Scene(f"idle-{of}", AGENT, Role.AGENT, _say(reach(of)), in_session=False)
+    return Scene(f"idle-{of}", AGENT, Role.AGENT, _say(reach(of)), "idle", in_session=False)
 
 
 PAIR = snapshot(0, _people(2))
 LOBBY = [*_people(2), person(2, attendance=Attendance.LOBBY)]
 SUPPORT = [*_people(3), person(4, Role.AGENT)]
 AGENT_SCENES = (
-    Scene("no-workspace", "/agent?accountId=demo", Role.AGENT, _nothing),
+    Scene("waits-for-workspace", NOWHERE, Role.AGENT, _nothing, "connecting"),
+    Scene("no-workspace", NOWHERE, Role.AGENT, _patience_ends, "absent"),
     _idle(Reach.REACHABLE),
     _idle(Reach.HIDDEN),
     _idle(Reach.ABSENT),
@@ -155,24 +166,26 @@ AGENT_SCENES = (
         ),
     ),
     Scene("reconnecting", AGENT, Role.AGENT, _drop(1012, PAIR)),
-    Scene("replaced", AGENT, Role.AGENT, _drop(4409, PAIR)),
+    Scene("replaced", AGENT, Role.AGENT, _drop(4409, PAIR), "closed"),
     Scene(
         "over",
         AGENT,
         Role.AGENT,
         _say(PAIR, SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_CONSUMER)),
+        "over",
     ),
 )
 
 INVITED = snapshot(1, [], attendance="invited", ringing=invitation())
 CONSUMER_SCENES = (
-    Scene("quiet", ENGAGEMENT, Role.CONSUMER, _nothing, in_session=False),
-    Scene("incoming", ENGAGEMENT, Role.CONSUMER, _say(INVITED)),
+    Scene("quiet", ENGAGEMENT, Role.CONSUMER, _nothing, "quiet", in_session=False),
+    Scene("incoming", ENGAGEMENT, Role.CONSUMER, _say(INVITED), "incoming"),
     Scene(
         "incoming-voice",
         ENGAGEMENT,
         Role.CONSUMER,
         _say(snapshot(1, [], attendance="invited", ringing=invitation(mode=Mode.VOICE))),
+        "incoming",
     ),
     Scene(
         "incoming-long-name",
@@ -186,8 +199,9 @@ CONSUMER_SCENES = (
                 ringing=invitation(from_name="Maximiliane von Hohenlohe-Schillingsfürst"),
             )
         ),
+        "incoming",
     ),
-    Scene("check", ENGAGEMENT, Role.CONSUMER, _press("check_first", INVITED)),
+    Scene("check", ENGAGEMENT, Role.CONSUMER, _press("check_first", INVITED), "incoming"),
     Scene("talking", ENGAGEMENT, Role.CONSUMER, _say(snapshot(1, _people(2)))),
     Scene("more", ENGAGEMENT, Role.CONSUMER, _press("more", snapshot(1, _people(3)))),
     Scene(
@@ -208,6 +222,7 @@ CONSUMER_SCENES = (
             InvitationChanged(seq=2, invitation=invitation(InvitationState.CANCELLED)),
             SessionLeft(seq=3, reason=LeaveReason.LEFT),
         ),
+        "over",
     ),
     Scene(
         "over",
@@ -217,6 +232,7 @@ CONSUMER_SCENES = (
             snapshot(1, _people(2)),
             SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_AGENT),
         ),
+        "over",
     ),
 )
 
@@ -230,18 +246,16 @@ async def _join(double: BrokerDouble, page: Page) -> None:
 async def _lobby(double: BrokerDouble, page: Page) -> None:
     await _join(double, page)
     await double.tell(snapshot(2, LOBBY, attendance="lobby"))
-    await page.wait_for_timeout(200)
 
 
 async def _three(double: BrokerDouble, page: Page) -> None:
     await _join(double, page)
     await double.tell(snapshot(2, _people(3)))
-    await page.wait_for_timeout(300)
 
 
 GUEST_SCENES = (
-    Scene("no-code", "/join", Role.GUEST, _nothing),
-    Scene("join", JOIN, Role.GUEST, _nothing),
-    Scene("lobby", JOIN, Role.GUEST, _lobby),
+    Scene("no-code", "/join", Role.GUEST, _nothing, "none"),
+    Scene("join", JOIN, Role.GUEST, _nothing, "join"),
+    Scene("lobby", JOIN, Role.GUEST, _lobby, "lobby"),
     Scene("three", JOIN, Role.GUEST, _three),
 )

@@ -3,13 +3,10 @@ still works one way."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-from playwright.async_api import Browser, Playwright, expect
+from playwright.async_api import expect
 
-from benchmarks.browser import launch
-from tests.browser.demo import Demo, People, counts, shoot, until_counts
+from tests.browser.demo import People, counts, shoot, until_counts
 
 REFUSE = """(error) => {
   navigator.mediaDevices.getUserMedia = async (wish) => {
@@ -23,29 +20,12 @@ ONLY_CAMERA = """(error) => {
     return real(wish);
   };
 }"""
-
 NOT_LAID_OUT = "ResizeObserver.prototype.observe = () => {};"
 """A page behind another window gets no layout, so that its observers stay silent."""
 
 
-@pytest.fixture
-async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
-    browser = await launch(playwright)
-    yield browser
-    await browser.close()
-
-
-async def arrive(demo: Demo, browser: Browser, choices: str = "", script: str = "") -> People:
-    context = await browser.new_context(viewport={"width": 1400, "height": 820})
-    context.set_default_timeout(15_000)
-    await context.add_init_script(script)
-    people = People(demo, context)
-    await people.open(choices)
-    return people
-
-
-async def test_a_consumer_without_a_camera_sees_and_is_heard(demo: Demo, browser: Browser) -> None:
-    people = await arrive(demo, browser)
+async def test_a_consumer_without_a_camera_sees_and_is_heard(people: People) -> None:
+    await people.open()
     consumer = await people.ring()
     await consumer.evaluate(ONLY_CAMERA, "NotFoundError")
     await consumer.get_by_role("button", name="Accept with video").click()
@@ -56,8 +36,8 @@ async def test_a_consumer_without_a_camera_sees_and_is_heard(demo: Demo, browser
     await shoot(people.page, "no-camera")
 
 
-async def test_a_consumer_who_refuses_still_sees_and_hears(demo: Demo, browser: Browser) -> None:
-    people = await arrive(demo, browser)
+async def test_a_consumer_who_refuses_still_sees_and_hears(people: People) -> None:
+    await people.open()
     consumer = await people.ring()
     await consumer.evaluate(REFUSE, "NotAllowedError")
     await consumer.get_by_role("button", name="Accept with video").click()
@@ -75,9 +55,9 @@ async def test_a_consumer_who_refuses_still_sees_and_hears(demo: Demo, browser: 
     ],
 )
 async def test_an_agent_without_devices_is_told_why(
-    demo: Demo, browser: Browser, error: str, sentence: str
+    people: People, error: str, sentence: str
 ) -> None:
-    people = await arrive(demo, browser)
+    await people.open()
     await people.agent.evaluate(REFUSE, error)
     consumer = await people.talk()
     await expect(people.agent.get_by_text(sentence)).to_be_visible()
@@ -86,9 +66,10 @@ async def test_an_agent_without_devices_is_told_why(
 
 
 async def test_frames_without_allow_offer_an_own_window_on_the_agents_side(
-    demo: Demo, browser: Browser
+    people: People,
 ) -> None:
-    people = await arrive(demo, browser, "allow=0", NOT_LAID_OUT)
+    await people.context.add_init_script(NOT_LAID_OUT)
+    await people.open("allow=0")
     await expect(people.agent.get_by_text("does not let it use camera")).to_be_visible()
     await shoot(people.page, "blocked-1-agent")
     async with people.context.expect_page() as opening:
@@ -103,9 +84,9 @@ async def test_frames_without_allow_offer_an_own_window_on_the_agents_side(
 
 
 async def test_the_engagement_window_without_allow_rings_and_moves_to_an_own_window(
-    demo: Demo, browser: Browser
+    people: People,
 ) -> None:
-    people = await arrive(demo, browser, "allow=0&launcher=0&window=open&conversation=w1")
+    await people.open("allow=0&launcher=0&window=open&conversation=w1")
     window = await people.frame("/window")
     # The agent's own frame is blocked as well: voice and picture come from the other side only.
     await people.agent.get_by_role("button", name="Start video").click()

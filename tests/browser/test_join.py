@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from playwright.async_api import Browser
 
-import pytest
-from playwright.async_api import Browser, Playwright
-
-from benchmarks.browser import launch
 from benchmarks.joining import Direct, Joined, Widgets
 from benchmarks.process import Child
-from tests.browser.demo import Demo
-
-
-@pytest.fixture
-async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
-    browser = await launch(playwright)
-    yield browser
-    await browser.close()
+from tests.deployment import Deployment
 
 
 def seen(joined: Joined) -> None:
@@ -27,7 +16,7 @@ def seen(joined: Joined) -> None:
 
 
 async def test_the_widgets_are_timed_from_accept_to_the_first_picture(
-    demo: Demo, browser: Browser
+    demo: Deployment, browser: Browser
 ) -> None:
     seen(await Widgets(demo.gateway).call(browser))
 

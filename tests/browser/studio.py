@@ -1,0 +1,112 @@
+"""Where scenes are played: one page for each kind, in which widgets follow one another.
+
+Loading a page costs more than everything a scene does. A scene therefore gets a new widget in the
+page that is there, with another address and empty storage; modules and axe-core stay.
+"""
+
+from __future__ import annotations
+
+from playwright.async_api import Browser, Page
+
+from tests.browser.accessibility import prepare, violations
+from tests.browser.broker_double import BrokerDouble, painted
+from tests.browser.demo import shoot
+from tests.browser.gallery import Scene
+
+TAKE_AWAY = """() => {
+  const widget = document.querySelector('main').firstElementChild;
+  window.widgetName = widget.localName;
+  widget.remove();
+  sessionStorage.clear();
+  localStorage.clear();
+}"""
+PUT = """(address) => {
+  history.replaceState(null, '', address);
+  document.querySelector('main').append(document.createElement(window.widgetName));
+}"""
+SETTLED = """() => document.fonts.status === 'loaded' &&
+  [...document.querySelectorAll('.self video, .mirror video')]
+    .every((video) => !video.srcObject || !video.checkVisibility() || video.readyState >= 2)
+"""
+OVERFLOW = """() => [...document.querySelectorAll('button, p, h1, h2, input, select, .tile-label')]
+  .filter((node) => node.checkVisibility() && node.getClientRects().length)
+  .filter((node) => {
+    const box = node.getBoundingClientRect();
+    return box.left < -0.5 || box.right > innerWidth + 0.5 ||
+      (node.matches('button:not(.round)') && node.scrollWidth > node.clientWidth + 1);
+  })
+  .map((node) => node.outerHTML.slice(0, 100))"""
+
+
+class _Set:
+    """One page, the double behind it, and what went wrong in it since the scene began."""
+
+    def __init__(self, page: Page, double: BrokerDouble) -> None:
+        self.page = page
+        self.double = double
+        self.problems: list[str] = []
+        page.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
+
+
+class Studio:
+    """Plays scenes. `close()` closes its pages."""
+
+    def __init__(self, browser: Browser, origin: str) -> None:
+        self._browser = browser
+        self._origin = origin
+        self._sets: dict[tuple[str, str], _Set] = {}
+
+    async def show(
+        self,
+        scene: Scene,
+        looks: list[tuple[tuple[int, int], str]],
+        name: str,
+        language: str = "en",
+    ) -> None:
+        """Play a scene, photograph it in every size and colour scheme, say what is wrong with it.
+
+        Raises:
+            AssertionError: a script failed, something overflows, or axe finds a violation.
+        """
+        stage = await self._set(scene, looks[0], language)
+        page, problems = stage.page, stage.problems
+        await scene.play(stage.double, page)
+        await page.wait_for_selector(f"main > [data-view={scene.view}]")
+        for size, scheme in looks:
+            await page.set_viewport_size({"width": size[0], "height": size[1]})
+            await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            await page.wait_for_function(SETTLED)
+            await painted(page)
+            await shoot(page, f"{name}-{scene.name}-{size[0]}-{scheme}")
+            problems += [f"{scheme} overflow: {each}" for each in await page.evaluate(OVERFLOW)]
+            problems += [f"{scheme} axe {each}" for each in await violations(page)]
+        assert problems == [], "\n".join(problems)
+
+    async def close(self) -> None:
+        for stage in self._sets.values():
+            await stage.page.context.close()
+        self._sets.clear()
+
+    async def _set(self, scene: Scene, look: tuple[tuple[int, int], str], language: str) -> _Set:
+        """The page for this scene with a widget that has just been put into it."""
+        path, hash_mark, fragment = scene.path.partition("#")
+        address = f"{path}{'&' if '?' in path else '?'}lang={language}{hash_mark}{fragment}"
+        kind = path.partition("?")[0], language
+        stage = self._sets.get(kind)
+        if stage is None:
+            context = await self._browser.new_context(reduced_motion="reduce")
+            page = await context.new_page()
+            stage = _Set(page, BrokerDouble(page, scene.role, in_session=scene.in_session))
+            self._sets[kind] = stage
+            await stage.double.attach()
+            await page.goto(self._origin + address)
+            await page.wait_for_selector("main > [data-view]")
+            await prepare(page)
+        stage.problems.clear()
+        (width, height), scheme = look
+        await stage.page.set_viewport_size({"width": width, "height": height})
+        await stage.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        await stage.page.evaluate(TAKE_AWAY)
+        stage.double.begin(scene.role, in_session=scene.in_session)
+        await stage.page.evaluate(PUT, address)
+        return stage
