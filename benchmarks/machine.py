@@ -10,6 +10,7 @@ import importlib.metadata
 import platform
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,19 +73,36 @@ def _processor() -> str:
 
 @dataclass(slots=True)
 class Foreign:
-    """Watches how much of the machine others use between `begin` and `end`."""
+    """Watches how much of the machine others use between `begin` and `share`."""
 
     began: float = 0.0
     busy: float = 0.0
+    own: float = 0.0
 
     def begin(self) -> None:
         self.began = time.monotonic()
         self.busy = _busy_seconds()
+        self.own = _own_seconds()
 
-    def share(self, own_seconds: float) -> float:
+    def share(self) -> float:
         """Return the processors that others kept busy, on average; 0.25 is a quarter of one."""
         elapsed = time.monotonic() - self.began
-        return max(0.0, (_busy_seconds() - self.busy - own_seconds) / elapsed)
+        busy = _busy_seconds() - self.busy
+        return max(0.0, (busy - (_own_seconds() - self.own)) / elapsed)
+
+
+def _own_seconds() -> float:
+    """Return what this process and its descendants have used, those that ended included.
+
+    Who ended is in the time of the parent that waited for them, so processes may come and go
+    meanwhile: session actors, pages of a browser.
+    """
+    me = psutil.Process()
+    total = 0.0
+    for process in (me, *me.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:4])
+    return total
 
 
 def _busy_seconds() -> float:

@@ -51,7 +51,6 @@ class Bench:
         self._stack = stack
         self.processors = Processors.divided()
         self.sides: list[Side] = []
-        self._own = psutil.Process()
 
     @classmethod
     @asynccontextmanager
@@ -103,10 +102,8 @@ class Bench:
 
     async def round(self, side: Side, number: int, plan: Plan) -> Measurement:
         """Run one round of one side."""
-        everything = Sampler.of([*self._own_family(), self._own])
         servers = Sampler.of(side.server_processes())
         foreign = machine.Foreign()
-        everything.begin()
         foreign.begin()
         servers.begin()
         answer = await side.load.ask(
@@ -120,7 +117,6 @@ class Bench:
             plan.seconds + plan.warm_up + 30,
         )
         seconds, usage = servers.end()
-        own = everything.processor_seconds()
         histograms = cast(dict[str, dict[str, int]], answer["histograms"])
         return Measurement(
             side=side.name,
@@ -130,12 +126,9 @@ class Bench:
             sent=cast(int, answer["sent"]),
             missing=cast(int, answer["missing"]),
             seconds=seconds,
-            foreign_share=foreign.share(own),
+            foreign_share=foreign.share(),
             usage=usage,
         )
-
-    def _own_family(self) -> list[psutil.Process]:
-        return self._own.children(recursive=True)
 
 
 def noise_of(measurements: Sequence[Measurement]) -> list[str]:

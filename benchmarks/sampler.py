@@ -64,16 +64,6 @@ class Sampler:
             except psutil.NoSuchProcess:
                 continue
 
-    def processor_seconds(self) -> float:
-        """Return the processor time all of them used since `begin`."""
-        used = 0.0
-        for process in self.processes:
-            try:
-                used += processor_seconds(process) - self._before.get(process.pid, 0.0)
-            except psutil.NoSuchProcess:
-                continue
-        return used
-
     def end(self) -> tuple[float, list[Usage]]:
         """Return the seconds since `begin` and what each process used in them."""
         seconds = time.monotonic() - self._began

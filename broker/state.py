@@ -129,6 +129,16 @@ class SessionState:
         """Everybody who takes part, in the order they joined."""
         return (person for person in self.participants.values() if person.inside)
 
+    def may_answer(self, participant_id: str) -> bool:
+        """Whether this is the consumer whom an open invitation is for, not inside yet."""
+        person = self.participants.get(participant_id)
+        return (
+            self.invitation is not None
+            and self.invitation.open
+            and participant_id == self.consumer_id
+            and not (person is not None and person.inside)
+        )
+
     def count_inside(self) -> int:
         """How many places of the session's limit are taken; who is hidden takes none."""
         return sum(1 for person in self.inside() if not person.hidden)

@@ -71,10 +71,14 @@ def facts_of(publication: Publication, now: float) -> list[LayerFacts]:
 
 
 def needed_rids(publication: Publication, now: float) -> tuple[str, ...]:
-    """Return the layers somebody is to see; the lowest is among them while anyone subscribes."""
+    """Return the layers somebody is to see, and always the lowest.
+
+    Whoever comes next begins with it: turned off, it would cost them a message to the publisher
+    and an encoder's start before their first picture.
+    """
     facts = facts_of(publication, now)
     watching = [slot for slot in publication.subscribers if slot.enabled]
-    if not facts or not watching:
+    if not facts:
         return ()
     wanted = {facts[0].rid}
     wanted.update(slot.wanted_rid for slot in watching if slot.wanted_rid is not None)

@@ -73,7 +73,7 @@ class Person:
         return publication is not None and publication.open and bool(publication.layers)
 
     def can_be_seated(self) -> bool:
-        if self.current is None or not self.current.live:
+        if self.current is None or not self.current.live or not self.rights.takes_part:
             return False
         return any(
             self.publication(source) is not None
@@ -92,7 +92,7 @@ class Person:
     def measured(self, now: float) -> Measured | None:
         """The worst of what the current transport shows; None before it is connected."""
         transport = self.current
-        if transport is None or not transport.live:
+        if transport is None or not transport.live or not self.rights.takes_part:
             return None
         heard = transport.ice.last_heard()
         slots = [slot for slot in transport.all_slots() if slot.layer is not None]

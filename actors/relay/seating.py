@@ -75,7 +75,8 @@ class Seating:
         seated = [p for p in self._people.values() if p.can_be_seated()]
         sharing = [p for p in self._people.values() if p.shows_screen()]
         for transport in list(self._transports.values()):
-            if not transport.live:
+            subscriber = self._people.get(transport.participant_id)
+            if not transport.live or subscriber is None or not subscriber.rights.takes_part:
                 continue
             own = transport.participant_id
             here = [p for p in seated if p.is_for(own)]
@@ -139,8 +140,10 @@ class Seating:
 
     def _is_wanted(self, transport: Transport, slot: Slot) -> bool:
         person = self._people.get(transport.participant_id)
-        if person is None or not slot.video:
-            return person is not None
+        if person is None or not person.rights.takes_part:
+            return False
+        if not slot.video:
+            return True
         return person.rights.receive_video and (
             person.view.get((slot.kind, slot.index), (0, 0)) is not None
         )

@@ -31,6 +31,9 @@ class MediaRights:
     """False for a voice-only participant: no video is forwarded to them."""
     audience: frozenset[str] | None = None
     """Who may see and hear this participant; `None`: everybody. Nobody else is told of them."""
+    takes_part: bool = True
+    """False before an invitation is answered: the connection may stand, but nothing passes either
+    way, and nobody is told of it."""
 
     def may_send(self, source: PublishSource) -> bool:
         match source:

@@ -93,7 +93,9 @@ def _audience(ways: set[Way], state: SessionState) -> frozenset[str] | None:
     return None
 
 
-NO_RIGHTS = MediaRights(send_audio=False, send_video=False, send_screen=False, receive_video=False)
+NO_RIGHTS = MediaRights(
+    send_audio=False, send_video=False, send_screen=False, receive_video=False, takes_part=False
+)
 
 
 class Tell(Protocol):
@@ -139,9 +141,9 @@ class SessionMedia:
         """Bring the relay to what the state allows. Cheap when nothing changed."""
         for participant_id, known in list(self._known.items()):
             rights = rights_of(participant_id, decided, durable)
-            if rights is None and (
-                (person := decided.participants.get(participant_id)) is None or not person.inside
-            ):
+            person = decided.participants.get(participant_id)
+            inside = person is not None and person.inside
+            if rights is None and not inside and not decided.may_answer(participant_id):
                 self._relay.remove(participant_id)
                 del self._known[participant_id]
                 self._seats.pop(participant_id, None)
@@ -168,6 +170,13 @@ class SessionMedia:
     def report(self, participant_id: str, report: MediaReport) -> None:
         """Note what a widget measured; the last report of each participant is kept."""
         self.reports[participant_id] = report
+
+    def close_others(self, participant_id: str, transport_id: str) -> None:
+        """Close every transport of somebody but this one."""
+        for transport in list(self._relay.transports.values()):
+            if transport.participant_id == participant_id:
+                if transport.transport_id != transport_id:
+                    self._relay.close_transport(transport.transport_id)
 
     def close_transport(self, transport_id: str) -> None:
         """Close one transport of somebody."""

@@ -161,7 +161,11 @@ class Requests:
             raise Conflict(ErrorCode.STALE_EPOCH, "The session has moved; use its new epoch.")
         participant = session.decided.participants.get(person.participant_id)
         if participant is None or not participant.inside:
-            raise Conflict(ErrorCode.NOT_IN_SESSION, "You are not in this session.")
+            if not session.decided.may_answer(person.participant_id):
+                raise Conflict(ErrorCode.NOT_IN_SESSION, "You are not in this session.")
+            # It rings: the connection may stand before the answer, without any right. One is
+            # enough: of several surfaces that ring the newest has it.
+            session.media.close_others(person.participant_id, offer.transport_id)
         sdp = session.media.answer(
             person.participant_id, offer, session.rights(person.participant_id)
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-import psutil
 from playwright.async_api import Browser, async_playwright
 
 from benchmarks import machine
@@ -68,11 +67,8 @@ async def measured(
 ) -> Measurement:
     """Make one round's calls of one side."""
     histograms = {name: Histogram() for name in ("first picture", "agent's", "connected")}
-    own = psutil.Process()
-    everything = Sampler.of([own, *own.children(recursive=True)])
     used = Sampler.of(process for server in servers for process in server.family())
     foreign = machine.Foreign()
-    everything.begin()
     foreign.begin()
     used.begin()
     for _ in range(calls):
@@ -90,7 +86,7 @@ async def measured(
         sent=calls,
         missing=0,
         seconds=seconds,
-        foreign_share=foreign.share(everything.processor_seconds()),
+        foreign_share=foreign.share(),
         usage=usage,
     )
 

@@ -7,7 +7,7 @@ import itertools
 from actors.relay import MediaRights, PublishSource, TransportState
 from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
 
-from .client import Dialect
+from .client import EVERYTHING, Dialect
 from .conftest import Call
 from .recording import until
 
@@ -165,6 +165,35 @@ async def test_voice_only_receives_no_video(call: Call) -> None:
     ada.send_audio()
     await until(lambda: ben.heard_on(audio))
     assert not ben.heard_on(video)
+
+
+async def test_before_an_answer_the_connection_stands_and_nothing_passes(call: Call) -> None:
+    ada = await call.join("ada")
+    waits = MediaRights(
+        send_audio=False,
+        send_video=False,
+        send_screen=False,
+        receive_video=False,
+        takes_part=False,
+    )
+    ben = await call.join("ben", rights=waits)
+    intake = {name: call.relay.transports[f"{name}-1"].intake for name in ("ada", "ben")}
+    for client in (ada, ben):
+        client.send_frame(key=True, parts=(b"early",))
+        client.send_audio(b"early")
+    await until(lambda: all(each.packets >= 2 for each in intake.values()))
+    assert not any(call.listener.occupants(name) for name in ("ada", "ben"))
+    requests = len(ada.key_frame_requests)
+
+    call.relay.set_rights("ben", EVERYTHING)
+    await until(lambda: len(ada.key_frame_requests) > requests)
+    for client in (ada, ben):
+        client.send_frame(key=True, parts=(b"answered",))
+        client.send_audio(b"answered")
+    for client in (ada, ben):
+        for mid in client.seat(0):
+            await until(lambda c=client, m=mid: c.heard_on(m))  # type: ignore[misc]
+            assert [h.content for h in client.heard_on(mid)] == [b"answered"]
 
 
 async def test_a_hidden_seat_is_paused_and_comes_back_with_a_key_frame(call: Call) -> None:

@@ -105,7 +105,7 @@ async def test_layers_nobody_needs_are_turned_off_but_never_the_lowest(
     call.relay.set_view("ben", {0: (640, 360)}, {})
     await until(lambda: told[-1] == ("ada", PublishSource.CAMERA, ("q", "h")))
     call.relay.set_view("ben", {0: None}, {})
-    await until(lambda: told[-1] == ("ada", PublishSource.CAMERA, ()))
+    await until(lambda: told[-1] == ("ada", PublishSource.CAMERA, ("q",)))
 
 
 async def test_a_fourth_layer_is_not_accepted(call: Call) -> None:

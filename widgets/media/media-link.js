@@ -30,6 +30,10 @@ export class MediaLink {
   #offered = null;
   #reports = 0;
   #patience = 0;
+  /** Whether this person takes part: only then do tracks go out and states matter to people. */
+  #joined = false;
+  /** Whether a connection ahead of the answer was tried; one try is enough. */
+  #tried = false;
   /** @type {SessionState|null} */
   #session = null;
 
@@ -42,31 +46,50 @@ export class MediaLink {
     this.#onChange = onChange;
   }
 
-  /** Build the connection and its offer while the person still decides. @param {SessionState} session */
+  /**
+   * Connect while the person still decides, so that the answer needs no handshake any more. No
+   * track is sent, and the relay lets nothing pass either way before the invitation is accepted.
+   *
+   * @param {SessionState} session
+   */
   prepare(session) {
     this.#session = session;
-    void this.#build(session)?.prepare();
+    if (this.#tried) return;
+    const peer = this.#build(session);
+    if (!peer) return;
+    this.#tried = true;
+    this.#offered = peer;
+    void this.#exchange(peer);
   }
 
   /** Offer once for each peer connection; harmless when already done. @param {SessionState} session */
   negotiate(session) {
     this.#session = session;
+    this.#joined = true;
     const peer = this.#build(session);
-    if (!peer || peer === this.#offered) return;
-    this.#offered = peer;
-    this.#setState(this.state === 'idle' ? 'connecting' : 'reconnecting');
-    void this.#exchange(peer);
+    if (!peer) return;
+    void peer.setTracks(this.#tracks);
+    const begun = peer === this.#offered;
+    if (!begun) {
+      this.#offered = peer;
+      void this.#exchange(peer);
+    }
+    if (begun && peer.connected) this.#setState('connected');
+    else if (this.state === 'idle') this.#setState('connecting');
+    else if (!begun) this.#setState('reconnecting');
   }
 
   /** @param {import('./local-media.js').LocalMedia['tracks']} tracks */
   async setTracks(tracks) {
     this.#tracks = tracks;
-    await this.peer?.setTracks(tracks);
+    if (this.#joined) await this.peer?.setTracks(tracks);
   }
 
   close() {
     this.#drop();
     this.#session = null;
+    this.#joined = false;
+    this.#tried = false;
     this.state = 'idle';
   }
 
@@ -77,7 +100,6 @@ export class MediaLink {
     this.#drop();
     const peer = new Peer(session.media, session.epoch, (state) => this.#onState(peer, state));
     this.peer = peer;
-    void peer.setTracks(this.#tracks);
     return peer;
   }
 
@@ -93,6 +115,10 @@ export class MediaLink {
       this.#onChange();
     } catch (error) {
       if (peer !== this.peer) return;
+      if (!this.#joined) {
+        this.#drop();
+        return;
+      }
       const { retryable, code } = /** @type {Partial<Refusal>} */ (error);
       if (retryable || code === 'stale_epoch') this.#rebuildIn(RETRY_MS);
       else this.#setState('failed');
@@ -105,6 +131,10 @@ export class MediaLink {
    */
   #onState(peer, state) {
     if (peer !== this.peer) return;
+    if (!this.#joined) {
+      if (state === 'failed' || state === 'disconnected') this.#drop();
+      return;
+    }
     if (state === 'connected') {
       clearTimeout(this.#patience);
       this.#setState('connected');
@@ -136,6 +166,7 @@ export class MediaLink {
     clearInterval(this.#reports);
     this.#reports = Number(
       setInterval(async () => {
+        if (!this.#joined) return;
         const slots = await reporter.measure(peer);
         if (peer === this.peer && slots.length > 0) {
           this.#channel.tell({ type: 'media.report', slots });

@@ -63,6 +63,10 @@ export class Peer {
     };
   }
 
+  get connected() {
+    return this.connection.connectionState === 'connected';
+  }
+
   /** Make the offer ahead of its use. */
   prepare() {
     this.#offer ??= this.#makeOffer();

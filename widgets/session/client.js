@@ -303,6 +303,8 @@ export class SessionClient extends EventTarget {
    * @param {string} state
    */
   #onTransport(id, state) {
+    // While it rings each surface may be connected ahead of the answer: none of them counts yet.
+    if (this.session?.attendance === 'invited') return;
     if (id === this.peer?.id) {
       if (state !== 'closed' || !this.#otherTransport) return;
       this.state = moved(this.state, 'elsewhere');
