@@ -54,6 +54,11 @@ class Buffer:
         self.length: Any = ffi.new("int *")
         self.view = memoryview(ffi.buffer(self.cdata)).cast("B")
 
+    @property
+    def address(self) -> int:
+        """Where the memory lies, for system calls that fill it."""
+        return int(ffi.cast("uintptr_t", self.cdata))
+
 
 class Srtp:
     """One direction of one transport's SRTP.

@@ -1,0 +1,124 @@
+"""Media as a load beside which other scenarios run: sessions that forward audio and video."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from benchmarks.histogram import Histogram
+from benchmarks.process import Child
+from benchmarks.rounds import Bench
+
+PROFILE = "SRTP_AEAD_AES_128_GCM"
+ASK_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class MediaReport:
+    """What a media load counted between `begin` (or `mark`) and `end`."""
+
+    seconds: float
+    sent: int
+    """RTP packets that publishers sent: what came in at the server."""
+    packets: int
+    """RTP packets that subscribers received, without repairs."""
+    repaired: int
+    lost: int
+    """Sequence numbers that a subscriber never saw."""
+    wrong: int
+    """Packets that were not the ones their numbers promised."""
+    undecryptable: int
+    key_requests: int
+    delays: Histogram
+    """From a publisher's send to the arrival in the subscriber's kernel."""
+    lateness: Histogram
+    """How late the load itself sent the first packet of each frame."""
+
+    @classmethod
+    def from_json(cls, answer: Mapping[str, object]) -> MediaReport:
+        numbers = {
+            name: cast(int, answer[name])
+            for name in (
+                "sent",
+                "packets",
+                "repaired",
+                "lost",
+                "wrong",
+                "undecryptable",
+                "key_requests",
+            )
+        }
+        return cls(
+            seconds=cast(float, answer["seconds"]),
+            **numbers,
+            delays=Histogram.from_json(cast(dict[str, int], answer["delays"])),
+            lateness=Histogram.from_json(cast(dict[str, int], answer["lateness"])),
+        )
+
+
+class MediaLoad:
+    """Sessions full of media in a process of its own. Ended with the bench that started it.
+
+    Usage: `load = await MediaLoad.open(bench, subject.origin, sessions=10, size=4)`, then
+    `async with load.flowing(): ...`; or `begin`, `mark` and `end` by hand.
+    """
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.ports = frozenset(cast(list[int], child.ready["ports"]))
+        """UDP ports of the server that the load sends to."""
+        self.profiles = cast(list[str], child.ready["profiles"])
+        """SRTP profiles in use: one, the one that was asked for."""
+
+    @classmethod
+    async def open(
+        cls,
+        bench: Bench,
+        address: str,
+        *,
+        sessions: int,
+        size: int,
+        kind: str = "switchboard",
+        bitrate: float = 800_000,
+        profile: str = PROFILE,
+    ) -> MediaLoad:
+        """Connect everybody; nothing is sent yet. `bitrate` is each camera's, in bits per second.
+
+        Raises:
+            ChildFailed: they could not connect.
+        """
+        child = await Child.module(
+            f"media of {kind}",
+            "benchmarks.media.load",
+            kind,
+            address,
+            json.dumps(
+                {"sessions": sessions, "size": size, "bitrate": bitrate, "profile": profile}
+            ),
+            on=bench.processors.load,
+        )
+        return cls(bench.owned(child))
+
+    async def begin(self) -> None:
+        """Let everybody send and receive."""
+        await self.child.ask({"do": "begin"}, ASK_SECONDS)
+
+    async def mark(self) -> None:
+        """Count from here."""
+        await self.child.ask({"do": "mark"}, ASK_SECONDS)
+
+    async def end(self) -> MediaReport:
+        """Fall silent, and say what was counted; connections stay."""
+        return MediaReport.from_json(await self.child.ask({"do": "end"}, ASK_SECONDS))
+
+    @asynccontextmanager
+    async def flowing(self) -> AsyncIterator[None]:
+        """Keep media flowing within the context; what was counted is thrown away."""
+        await self.begin()
+        try:
+            yield
+        finally:
+            await self.end()
