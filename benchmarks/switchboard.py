@@ -33,6 +33,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
     from gateway.app import create_app
     from gateway.demo import demo_accounts, prepare_data
     from gateway.ledger_client import LedgerClient
+    from gateway.secret_file import read_secret
     from gateway.serve import gateway_server
     from gateway.settings import DemoHost, Limits, Settings
 
@@ -42,7 +43,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
     origin = f"http://127.0.0.1:{sock.getsockname()[1]}"
     settings = Settings(
         origin=origin,
-        secret=compose.read_secret(data / "secret"),
+        secret=read_secret(data / "secret"),
         accounts=demo_accounts(data, "http://127.0.0.1:1"),
         gateway_id=secrets.token_urlsafe(9),
         demo=DemoHost(origin=origin),

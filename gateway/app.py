@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.routing import WebSocketRoute
 
 from gateway import problems
+from gateway.account_view import account_router
 from gateway.api_keys import ApiKeys
 from gateway.assets import Assets, assets_router
 from gateway.body_limit import BodyLimit
@@ -23,6 +24,7 @@ from gateway.directory import Directory
 from gateway.idempotency import Idempotency
 from gateway.live_api import live_router
 from gateway.metrics import Metrics
+from gateway.operator_api import operator_router
 from gateway.origins import HostCheck
 from gateway.pages import pages_router
 from gateway.revocations import RevocationList
@@ -94,6 +96,8 @@ def create_app(
     app.include_router(server_router(room, idempotency))
     app.include_router(live_router(room, idempotency))
     app.include_router(upkeep_router(room, idempotency))
+    app.include_router(account_router())
+    app.include_router(operator_router(room, idempotency))
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> JSONResponse:

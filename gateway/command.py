@@ -170,6 +170,28 @@ def api_key(
     typer.echo(f'hash = "{hash_key(key)}"')
 
 
+@app.command("operator-token")
+def operator_token(
+    secret_file: Annotated[Path, typer.Option(help="The deployment's secret file.")],
+    name: Annotated[str, typer.Option(help="Who will use it; it stands in the token.")],
+    hours: Annotated[float, typer.Option(min=0.01, max=24, help="How long it holds.")] = 8.0,
+) -> None:
+    """Mint a token for /v1/operator. Whoever can read the secret can."""
+    import secrets
+    import time
+
+    from gateway.operators import operator_token as mint
+    from gateway.secret_file import read_secret
+    from gateway.tokens import Tokens
+
+    try:
+        secret = read_secret(secret_file)
+    except (OSError, ValueError) as error:
+        fail(str(error), BAD_SETTING)
+    tokens = Tokens(secret, time.time, secrets.token_bytes, resume_s=0)
+    typer.echo(mint(tokens, name, round(hours * 3_600)))
+
+
 operation.register(app)
 upkeep_command.register(app)
 

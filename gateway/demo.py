@@ -24,6 +24,7 @@ from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app
 from gateway.demo_hosts import NOTE, create_demo_hosts
 from gateway.ledger_client import LedgerClient
+from gateway.secret_file import read_secret
 from gateway.serve import EdgeServer, bind, gateway_server
 from gateway.settings import BadSettings, DemoHost, DemoSettings, Limits, Settings
 
@@ -57,7 +58,7 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
         host_at = f"http://{demo.bind}:{host_socket.getsockname()[1]}"
         settings = Settings(
             origin=gateway_at,
-            secret=compose.read_secret(data / "secret"),
+            secret=read_secret(data / "secret"),
             accounts=demo_accounts(
                 data,
                 host_at,

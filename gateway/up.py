@@ -30,6 +30,7 @@ from gateway.app import create_app
 from gateway.deployment import NODE, Deployment
 from gateway.ledger_client import LedgerClient
 from gateway.level import Level
+from gateway.secret_file import read_secret
 from gateway.serve import EdgeServer, bind
 from gateway.settings import BadSettings, Settings
 
@@ -91,7 +92,7 @@ def gateway_settings(deployment: Deployment) -> Settings:
     """
     try:
         accounts = load_accounts(deployment.accounts_file)
-        secret = compose.read_secret(deployment.secret_file)
+        secret = read_secret(deployment.secret_file)
         compose.webhook_endpoints(accounts)
     except (BadAccounts, OSError, ValueError) as error:
         raise BadSettings(str(error)) from error

@@ -26,7 +26,7 @@ from gateway.compose.options import (
     SESSION_PREFIX,
 )
 from gateway.compose.ray_runtime import count_nodes, join_ray, private_ray, stop_ray
-from gateway.compose.settings import ClusterSettings, read_secret
+from gateway.compose.settings import ClusterSettings
 
 __all__ = [
     "ACTOR_START_S",
@@ -45,7 +45,6 @@ __all__ = [
     "join_ray",
     "node_name",
     "private_ray",
-    "read_secret",
     "running_level",
     "start_cluster",
     "stop_cluster",

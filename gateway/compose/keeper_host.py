@@ -15,7 +15,8 @@ from gateway.accounts import Account
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_name, steady_clock
-from gateway.compose.settings import ClusterSettings, read_secret
+from gateway.compose.settings import ClusterSettings
+from gateway.secret_file import read_secret
 
 if TYPE_CHECKING:
     from actors.keeper import Endpoint, Keeper

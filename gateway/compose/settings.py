@@ -7,6 +7,7 @@ from pathlib import Path
 
 from broker.keys import KeyPurpose, derive_key
 from gateway.compose.node import on_this_node
+from gateway.secret_file import read_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,3 @@ class ClusterSettings:
     def key(self, purpose: KeyPurpose) -> bytes:
         """Derive a key from the deployment's secret."""
         return derive_key(read_secret(Path(self.secret_file)), purpose)
-
-
-def read_secret(path: Path) -> bytes:
-    """Read the deployment's secret: at least 32 bytes, in a file nobody else may read.
-
-    Raises:
-        ValueError: too short, or readable by others; the sentence says what to do.
-    """
-    if path.stat().st_mode & 0o077:
-        raise ValueError(f"Others can read {path}; run `chmod 600` on it.")
-    secret = path.read_bytes().strip()
-    if len(secret) < 32:
-        raise ValueError(f"The secret in {path} is shorter than 32 bytes.")
-    return secret

@@ -300,7 +300,9 @@ class FakeLedger(Listening):
                 return found
             case "record.list":
                 query = read(RecordQuery, payload)
-                mine = [r for r in self.records.values() if r.account_id == query.account_id]
+                mine = [
+                    r for r in self.records.values() if query.account_id in (None, r.account_id)
+                ]
                 return RecordPage(records=mine[: query.limit])
             case "record.get":
                 get = read(RecordGet, payload)

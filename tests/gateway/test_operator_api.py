@@ -1,0 +1,92 @@
+"""Operators: a token of their own audience, and views that name nobody who takes part."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from broker.messages import upkeep
+from gateway.command import app
+from gateway.operators import operator_token
+from gateway.tokens import Audience, Tokens
+from tests.gateway.conftest import API_KEY, World
+from tests.gateway.test_server_api import RECORD
+
+PLACES = ("accounts", "ends", "dead-letters")
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_nothing_but_an_operators_token_opens_it(world: World, place: str) -> None:
+    async with world.http() as client:
+        for token in (API_KEY, world.agent_token(), world.waiting_token(), "x"):
+            answer = await client.get(
+                f"/v1/operator/{place}", headers={"Authorization": f"Bearer {token}"}
+            )
+            assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+        answer = await client.get(f"/v1/operator/{place}")
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_missing")
+
+
+async def test_an_operators_token_opens_nothing_else(world: World) -> None:
+    token = operator_token(world.tokens, "Sam", 600)
+    async with world.http() as client:
+        answer = await client.get("/v1/sessions", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+    widget = await world.widget()
+    await widget.greet(token=token, surface="agent_frame")
+    assert await widget.closed() == 4401
+
+
+async def test_an_operator_sees_what_goes_wrong_and_nobody(world: World) -> None:
+    letter = upkeep.DeadLetter(
+        account_id="acc",
+        endpoint_id="crm",
+        session_id="s-1",
+        seq=3,
+        type="session.ended",
+        dead_ms=1,
+        why="status 500",
+    )
+    world.ledger.records["s-1"] = RECORD
+    world.ledger.others["outbox.dead"] = lambda payload: upkeep.DeadLetterPage(letters=[letter])
+    world.ledger.others["outbox.redeliver"] = lambda payload: upkeep.Redelivered(count=1)
+    head = {"Authorization": f"Bearer {operator_token(world.tokens, 'Sam', 600)}"}
+    async with world.http() as client:
+        ends = await client.get("/v1/operator/ends", headers=head)
+        letters = await client.get("/v1/operator/dead-letters", headers=head)
+        sent = await client.post(
+            "/v1/operator/redeliveries", json={"endpoint_id": "crm"}, headers=head
+        )
+        accounts = await client.get("/v1/operator/accounts", headers=head)
+    assert ends.json()["ends"][0]["end_reason"] == RECORD.end_reason
+    assert "Alex" not in ends.text
+    assert letters.json()["dead_letters"][0]["account_id"] == "acc"
+    assert (sent.status_code, sent.json()) == (201, {"count": 1})
+    assert [each["account_id"] for each in accounts.json()["accounts"]] == ["acc", "other"]
+    assert "hash" not in accounts.text
+
+
+async def test_a_backend_sees_its_own_account_without_hashes(world: World) -> None:
+    async with world.http() as client:
+        answer = await client.get("/v1/account", headers={"Authorization": f"Bearer {API_KEY}"})
+    assert (answer.json()["account_id"], answer.json()["api_key_ids"]) == ("acc", ["k1"])
+    assert "hash" not in answer.text
+
+
+def test_whoever_can_read_the_secret_can_mint_one(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("0" * 64)
+    arguments = ["operator-token", "--secret-file", str(path), "--name", "Sam", "--hours", "1"]
+    path.chmod(0o644)
+    refused = CliRunner().invoke(app, arguments)
+    assert (refused.exit_code, "chmod 600" in refused.output) == (2, True)
+    path.chmod(0o600)
+    token = CliRunner().invoke(app, arguments).output.strip()
+    tokens = Tokens(b"0" * 64, time.time, secrets.token_bytes, resume_s=1)
+    proof = tokens.read(token, Audience.OPERATOR)
+    assert proof.principal.name == "Sam"
+    assert proof.expires_at - time.time() <= 3_600
