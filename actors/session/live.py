@@ -192,9 +192,9 @@ class LiveSession:
         self.media.apply(self.decided, self.durable)
         if away:
             journal.release(seq)
-        else:
-            self._run_due(self._replies)
-            self._run_due(self._after)
+        # What made no event has nothing to wait for but what was decided before it.
+        self._run_due(self._replies)
+        self._run_due(self._after)
         self._schedule()
         return decision
 

@@ -83,6 +83,22 @@ async def test_while_the_ledger_is_away_ending_acts_at_once_and_is_journalled_la
     assert stage.ledger.types()[-1] == "session.ended"
 
 
+async def test_while_the_ledger_is_away_what_makes_no_event_is_answered(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    stage.ledger.reachable = False
+    person = stage.consumer()
+    asked = stage.ask(
+        stage.agent,
+        agent,
+        "participant.mute",
+        participant_id=person.participant_id,
+        sources=["camera"],
+    )
+    assert agent.last("request.done")["reply_to"] == asked
+    window = stage.connect(person, Surface.WINDOW)
+    assert window.last("session.snapshot")["attendance"] == "present"
+
+
 async def test_a_fenced_actor_says_nothing_more(stage: Stage) -> None:
     agent, consumer = await stage.talking()
     stage.ledger.failure = Conflict(ErrorCode.STALE_EPOCH, "Another tenure holds it.")
