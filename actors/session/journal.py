@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
 
 from broker.errors import Conflict, SwitchboardError
@@ -15,6 +16,8 @@ from broker.messages.cluster import JournalAppend, JournalEntry, Subject
 _LOG = logging.getLogger(__name__)
 _RETRY_S = (0.02, 0.1, 0.25, 0.5, 1.0)
 _STALLED_S = 1.0
+BATCH_ENTRIES = 512
+"""Entries of one append: with all subjects far below the frame that a link takes."""
 
 
 class JournalStore(Protocol):
@@ -57,7 +60,8 @@ class Journal:
     """Ordered, at-least-once appends of one session's tenure.
 
     The pending entries are bounded by the core: while the ledger is away only what ends things is
-    accepted. Closed by its session; `close` drops nothing that was appended.
+    accepted. Of what is known about a person only the newest waits. Closed by its session; `close`
+    drops nothing that was appended.
     """
 
     def __init__(
@@ -73,7 +77,8 @@ class Journal:
         self._seq = first_seq - 1
         self._store = store
         self._reader = reader
-        self._pending: deque[tuple[JournalEntry | None, Subject | None]] = deque()
+        self._entries: deque[JournalEntry] = deque()
+        self._subjects: dict[str, Subject] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -94,10 +99,10 @@ class Journal:
     def add(self, events: Sequence[AnyEvent], subjects: Sequence[Subject] = ()) -> int:
         """Queue events (and what is known beside them); return the last sequence number."""
         for subject in subjects:
-            self._pending.append((None, subject))
+            self._subjects[subject.participant_id] = subject
         for event in events:
             self._seq += 1
-            self._pending.append((to_entry(self._seq, event), None))
+            self._entries.append(to_entry(self._seq, event))
         if self._pending:
             if self._oldest_at is None:
                 self._oldest_at = asyncio.get_running_loop().time()
@@ -125,6 +130,10 @@ class Journal:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
+    @property
+    def _pending(self) -> bool:
+        return bool(self._entries or self._subjects)
+
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
@@ -136,13 +145,10 @@ class Journal:
             self._idle.set()
 
     async def _append_batch(self) -> bool:
-        batch = list(self._pending)
-        entries = [entry for entry, _ in batch if entry is not None]
+        entries = list(islice(self._entries, BATCH_ENTRIES))
+        subjects = list(self._subjects.values())
         append = JournalAppend(
-            session_id=self._session_id,
-            epoch=self._epoch,
-            entries=entries,
-            subjects=[subject for _, subject in batch if subject is not None],
+            session_id=self._session_id, epoch=self._epoch, entries=entries, subjects=subjects
         )
         attempt = 0
         while True:
@@ -160,8 +166,11 @@ class Journal:
                 )
                 await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
                 attempt += 1
-        for _ in batch:
-            self._pending.popleft()
+        for _ in entries:
+            self._entries.popleft()
+        for subject in subjects:
+            if self._subjects[subject.participant_id] is subject:
+                del self._subjects[subject.participant_id]
         self._oldest_at = asyncio.get_running_loop().time() if self._pending else None
         if entries:
             self.release(entries[-1].seq)

@@ -45,6 +45,7 @@ class FakeLedger:
     def __init__(self) -> None:
         self.entries: list[JournalEntry] = []
         self.subjects: dict[str, Subject] = {}
+        self.appends: list[JournalAppend] = []
         self.open = asyncio.Event()
         self.open.set()
         self.reachable = True
@@ -56,6 +57,7 @@ class FakeLedger:
         await self.open.wait()
         if self.failure is not None:
             raise self.failure
+        self.appends.append(append)
         known = {entry.seq for entry in self.entries}
         self.entries += [entry for entry in append.entries if entry.seq not in known]
         self.subjects |= {subject.participant_id: subject for subject in append.subjects}

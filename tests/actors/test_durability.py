@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -107,6 +108,21 @@ async def test_a_fenced_actor_says_nothing_more(stage: Stage) -> None:
     await stage.settle()
     assert len(agent.heard) + len(consumer.heard) == before
     assert stage.over == [stage.session]
+
+
+async def test_what_piles_up_while_the_ledger_is_away_is_bounded(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    stage.ledger.reachable = False
+    stage.ledger.appends.clear()
+    for number in range(1_000):
+        engagement = {"account_id": "acc", "rt_session_id": "eng", "visitor_name": f"n{number}"}
+        message = json.dumps({"type": "engagement.update", "engagement": engagement})
+        stage.requests.handle(stage.agent, agent.connection, message.encode())
+    stage.ledger.reachable = True
+    await stage.settle()
+    owner = stage.ledger.subjects[stage.agent.participant_id]
+    assert owner.body["engagement"]["visitor_name"] == "n999"
+    assert [len(append.subjects) for append in stage.ledger.appends] == [1]
 
 
 async def test_a_fenced_journal_is_not_waited_for(stage: Stage) -> None:
