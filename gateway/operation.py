@@ -1,4 +1,4 @@
-"""The commands of who operates a deployment: `up`, `down`, `doctor`, `top`.
+"""The commands of who operates a deployment: `up`, `down`, `drain`, `doctor`, `top`.
 
 As in `gateway.command`, nothing heavy is imported at the top.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from broker.messages.cluster import NodeState
     from gateway.doctor import Finding
 
 FAILED = 1
@@ -68,7 +69,7 @@ PassFile = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (up, down, doctor, top):
+    for command in (up, down, nodes, drain, undrain, doctor, top):
         app.command()(command)
 
 
@@ -188,6 +189,69 @@ def down(
     typer.echo(f"{gateway}; {ended.actors} actors were ended.")
 
 
+def nodes(address: Address = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the nodes of an existing Ray, and how many sessions each has."""
+    from gateway.deployment import default_data_dir
+
+    with one_sentence():
+        from gateway.drain import run_nodes
+
+        found = run_nodes(data_dir or default_data_dir(), address)
+    if as_json:
+        typer.echo(json.dumps([{"address": at, **asdict_of(state)} for at, state in found]))
+        return
+    print_nodes(found)
+
+
+def drain(
+    node: Annotated[str, typer.Argument(help="A node's address, host name or id.")],
+    deadline: Annotated[
+        str, typer.Option(help="How long sessions are moved away, such as 60s or 10m.")
+    ] = "60s",
+    address: Address = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move a node's sessions to others, and give it no new ones until `undrain`.
+
+    Nobody is cut off: what is left at the deadline stays. Fails if anything is left.
+    """
+    from gateway.deployment import default_data_dir
+
+    with one_sentence():
+        from gateway.drain import read_seconds, run_drain
+
+        state = run_drain(
+            data_dir or default_data_dir(),
+            address,
+            node,
+            read_seconds(deadline),
+            show=not as_json,
+        )
+    if as_json:
+        typer.echo(json.dumps(asdict_of(state)))
+    else:
+        left = "nothing is left" if state.drain == "drained" else f"{state.live} sessions are left"
+        typer.echo(f"{state.moved} sessions were moved away; {left} on {state.node}.")
+    raise typer.Exit(0 if state.drain == "drained" else FAILED)
+
+
+def undrain(
+    node: Annotated[str, typer.Argument(help="A node's address, host name or id.")],
+    address: Address = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a node have sessions again; ends a drain that is at work."""
+    from gateway.deployment import default_data_dir
+
+    with one_sentence():
+        from gateway.drain import run_undrain
+
+        name = run_undrain(data_dir or default_data_dir(), address, node)
+    typer.echo(json.dumps({"node": name}) if as_json else f"{name} may have sessions again.")
+
+
 def doctor(
     bind: Annotated[str, typer.Option(help="Address the gateway listens on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port the gateway listens on.")] = 8787,
@@ -252,6 +316,24 @@ def top(
         rows = look_at_all(gateways)
     typer.echo(json.dumps([asdict(each) for each in rows], indent=2))
     raise typer.Exit(0 if all(each.up for each in rows) else FAILED)
+
+
+def asdict_of(state: NodeState) -> dict[str, object]:
+    """A node's state for JSON."""
+    return state.model_dump()
+
+
+def print_nodes(found: Sequence[tuple[str, NodeState]]) -> None:
+    """Print nodes as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("node", "address", "label", "drain", "sessions", "standbys")
+    for at, state in found:
+        table.add_row(
+            state.node, at, state.label, state.drain, str(state.live), str(state.standbys)
+        )
+    Console().print(table)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

@@ -109,6 +109,18 @@ class Ledger:
         """Say how many standbys wait, and how much they are wanted."""
         return self._sessions.level()
 
+    def nodes(self) -> cluster.NodeList:
+        """Say how the nodes stand."""
+        return self._sessions.drains.list()
+
+    async def drain(self, ask: cluster.NodeDrain) -> cluster.NodeState:
+        """Move a node's sessions away. Raises NotFound (`unknown_node`)."""
+        return await self._sessions.drains.drain(ask)
+
+    async def undrain(self, ask: cluster.NodeUndrain) -> cluster.Done:
+        """Let a node have sessions again."""
+        return await self._sessions.drains.undrain(ask)
+
     @property
     def transactions(self) -> int:
         """Write transactions committed so far."""
@@ -125,6 +137,7 @@ class Ledger:
             await self._database.take_term(self._now_ms())
             self._writer.start()
             await self._sessions.load()
+            await self._sessions.drains.load()
             bound = await self._listener.start(host, port)
         except BaseException:
             await self.close()
@@ -268,6 +281,9 @@ class Ledger:
         async def locate(_: Member, ask: cluster.SessionLocate) -> cluster.Internal:
             return await sessions.locate(ask.session_id)
 
+        async def nodes(_: Member, ask: cluster.NodeQuery) -> cluster.Internal:
+            return self.nodes()
+
         async def guest(_: Member, ask: cluster.GuestLocate) -> cluster.Internal:
             return await sessions.guest(ask.code_hash)
 
@@ -283,6 +299,9 @@ class Ledger:
                 _method(_EDGE, cluster.SessionLocate, locate),
                 _method(_EDGE, cluster.SessionTakeover, _plain(sessions.takeover)),
                 _method(_EDGE, cluster.GuestLocate, guest),
+                _method(_EDGE, cluster.NodeDrain, _plain(self.drain)),
+                _method(_EDGE, cluster.NodeUndrain, _plain(self.undrain)),
+                _method(_EDGE, cluster.NodeQuery, nodes),
                 _method(_EDGE, cluster.RecordQuery, _plain(records.page)),
                 _method(_EDGE, cluster.RecordGet, _plain(records.get)),
                 _method(_KEEPER, keeping.Reconcile, reconcile),

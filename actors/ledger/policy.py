@@ -29,6 +29,18 @@ class LedgerPolicy:
     """How long an actor that can be reached may take to bring back its ledger link."""
     settle_s: float = 5.0
     """How long locate and takeover wait for a session to have a home again."""
+    yield_s: float = 2.0
+    """How long a holder may take to make durable what it decided before a move."""
+    linger_s: float = 2.0
+    """How long the old holder goes on forwarding media after a move."""
+    moves_at_once: int = 4
+    """Sessions of one drained node that are moved side by side."""
+    move_wait_s: float = 5.0
+    """How long one move waits for a standby before it is tried anew."""
+    drain_pause_s: float = 0.2
+    """Pause of a drain that could move nothing."""
+    journal_limit_bytes: int = 64 * 1024 * 1024
+    """A journal above this cannot be handed to a standby."""
     takeover_limit: int = 3
     takeover_window_ms: int = 300_000
     lost_after_ms: int = 60_000

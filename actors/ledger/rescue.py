@@ -16,16 +16,26 @@ from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Key
 from actors.ledger.probe import Verdict, probe
 from actors.ledger.rows import Ending, Grant, Settle, load_journal
-from actors.ledger.standbys import RESCUE, Actor, Standbys
+from actors.ledger.standbys import MOVE, RESCUE, Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
 from actors.link import call
 from broker.errors import SwitchboardError
-from broker.messages.cluster import Journalled, SessionCommitted, SessionContinue
+from broker.messages.cluster import (
+    Done,
+    JournalEntry,
+    Journalled,
+    SessionCommitted,
+    SessionContinue,
+    SessionKeep,
+    SessionPast,
+    SessionYield,
+)
 from broker.trunk import MAX_FRAME_BYTES
 from broker.words import EndReason, SessionPhase
 
-_FRAME_MARGIN = 256
+_PART_BYTES = MAX_FRAME_BYTES // 4
+"""A standby gets a longer journal in parts of about this size, or of one entry."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +46,8 @@ class Rescue:
     An attempt first asks the old holder for a sign of life: refused means dead, silent means
     fenced; one that can be reached has `return_s` to bring back its link. Each attempt costs a
     standby and an epoch, and `takeover_limit` within the window end the session: an event whose
-    replay kills standbys must not eat the pool.
+    replay kills standbys must not eat the pool. A move, whose holder lives and agrees, costs no
+    part of that limit.
     """
 
     def __init__(
@@ -73,6 +84,24 @@ class Rescue:
             await asyncio.wait({task}, timeout=self._policy.settle_s)
         return live.rescue is None and live.holder is not None and not live.ended
 
+    async def move(self, live: Live, *, timeout_s: float) -> bool:
+        """Continue a session on another standby while its holder lives; say whether it moved.
+
+        Raises:
+            Unavailable: `no_capacity`: no standby came within `timeout_s`.
+        """
+        holder = live.holder
+        if holder is None or live.rescue is not None:
+            return False
+        standby = await self._standbys.take(MOVE, live.created_ms, timeout_s=timeout_s)
+        if live.holder is not holder or live.rescue is not None or live.ended:
+            self._standbys.add(standby)
+            return False
+        live.rescue = self._chores.start(self._move(live, holder, standby))
+        if live.rescue is not None:
+            await asyncio.wait({live.rescue})
+        return live.holder is standby
+
     async def end(self, live: Live, reason: EndReason) -> None:
         """End a session in its record, because no actor can."""
         await self._writer.do(Ending(live.session_id, reason, self._now_ms()))
@@ -96,19 +125,8 @@ class Rescue:
 
     async def _run(self, live: Live) -> None:
         try:
-            if await self._still_held(live):
-                return
-            while not live.ended and live.holder is None:
-                if self._exhausted(live):
-                    await self.end(live, EndReason.TAKEOVER_EXHAUSTED)
-                    return
-                standby = await self._standbys.take(
-                    RESCUE, live.created_ms, timeout_s=self._policy.lost_after_ms / 1000
-                )
-                if live.ended or live.holder is not None:
-                    self._standbys.add(standby)
-                    return
-                await self._continue(live, standby)
+            if not await self._still_held(live):
+                await self._find_home(live)
         except (SwitchboardError, sa.exc.SQLAlchemyError, OSError) as error:
             # Homeless still; whoever asks next, or the reconciler, begins anew.
             _log.warning(
@@ -117,6 +135,61 @@ class Rescue:
             )
         finally:
             live.rescue = None
+
+    async def _find_home(self, live: Live) -> None:
+        while not live.ended and live.holder is None:
+            if self._exhausted(live):
+                await self.end(live, EndReason.TAKEOVER_EXHAUSTED)
+                return
+            standby = await self._standbys.take(
+                RESCUE, live.created_ms, timeout_s=self._policy.lost_after_ms / 1000
+            )
+            if live.ended or live.holder is not None:
+                self._standbys.add(standby)
+                return
+            await self._continue(live, standby)
+
+    async def _move(self, live: Live, holder: Actor, standby: Actor) -> None:
+        epoch = live.epoch
+        try:
+            if not await self._yields(live, holder):
+                self._standbys.add(standby)
+                return
+            await self._continue(live, standby, polite=True)
+        except (SwitchboardError, sa.exc.SQLAlchemyError, OSError) as error:
+            _log.warning(
+                "A move was given up.",
+                extra={"session_id": live.session_id, "why": repr(error)},
+            )
+        finally:
+            live.rescue = None
+            if live.epoch == epoch:
+                keep = SessionKeep(session_id=live.session_id, epoch=epoch)
+                holder.end.notify("session.keep", keep.to_bytes())
+            elif not live.ended:
+                # Its epoch is over, whether or not the standby came to hold the session.
+                if live.holder is holder:
+                    live.unsettle(self._now_ms())
+                self._chores.start(self._part_from(holder))
+            if live.holder is None:
+                self.begin(live)
+
+    async def _yields(self, live: Live, holder: Actor) -> bool:
+        ask = SessionYield(session_id=live.session_id, epoch=live.epoch)
+        try:
+            await call(holder.end, ask, Done, timeout_s=self._policy.yield_s)
+        except (SwitchboardError, ValueError) as error:
+            _log.info(
+                "A holder did not yield.",
+                extra={"session_id": live.session_id, "why": repr(error)},
+            )
+            return False
+        return not live.ended
+
+    async def _part_from(self, holder: Actor) -> None:
+        """Stop the old holder once the widgets had time to build their new connections."""
+        await asyncio.sleep(self._policy.linger_s)
+        stop(self._chores, holder)
 
     async def _still_held(self, live: Live) -> bool:
         holder = live.holder
@@ -149,7 +222,7 @@ class Rescue:
             live.granted_ms.popleft()
         return len(live.granted_ms) >= self._policy.takeover_limit
 
-    async def _continue(self, live: Live, standby: Actor) -> None:
+    async def _continue(self, live: Live, standby: Actor, *, polite: bool = False) -> None:
         """Try one standby; one that fails is stopped, because nobody knows what it holds.
 
         Raises:
@@ -160,13 +233,14 @@ class Rescue:
         # journal is read, so none of it can be missing from what the standby gets.
         standby.session_id = live.session_id
         try:
-            await self._grant(live, standby)
+            await self._grant(live, standby, polite=polite)
             async with self._database.read() as connection:
                 entries, subjects = await load_journal(connection, live.session_id)
         except BaseException:
             standby.session_id = None
             self._standbys.add(standby)
             raise
+        parts = split(entries, _PART_BYTES)
         ask = SessionContinue(
             session_id=live.session_id,
             epoch=live.epoch,
@@ -174,16 +248,19 @@ class Rescue:
             engagement_key=live.engagement_key,
             ids=live.ids,
             policy=dict(self._policy.session),
-            entries=entries,
+            entries=parts[-1],
             subjects=subjects,
         )
-        if len(ask.to_bytes()) > MAX_FRAME_BYTES - _FRAME_MARGIN:
-            # No standby could read it; trying them one by one would only eat the pool.
+        if sum(map(_size, entries)) > self._policy.journal_limit_bytes:
+            # No standby could keep it; trying them one by one would only eat the pool.
             standby.session_id = None
             self._standbys.add(standby)
             await self.end(live, EndReason.TAKEOVER_EXHAUSTED)
             return
         try:
+            for part in parts[:-1]:
+                past = SessionPast(session_id=live.session_id, epoch=live.epoch, entries=part)
+                await call(standby.end, past, Done, timeout_s=self._policy.continue_s)
             first = await call(standby.end, ask, Journalled, timeout_s=self._policy.continue_s)
         except BaseException as error:
             stop(self._chores, standby)
@@ -203,14 +280,15 @@ class Rescue:
             raise
         self._on_settled(live, standby, phase)
 
-    async def _grant(self, live: Live, standby: Actor) -> None:
+    async def _grant(self, live: Live, standby: Actor, *, polite: bool) -> None:
         now_ms = self._now_ms()
         live.granting = True
         try:
             live.epoch = await self._writer.do(
-                Grant(live.session_id, live.epoch, standby.member, now_ms)
+                Grant(live.session_id, live.epoch, standby.member, now_ms, polite)
             )
-            live.granted_ms.append(now_ms)
+            if not polite:
+                live.granted_ms.append(now_ms)
             live.member_id = None
         finally:
             live.granting = False
@@ -230,3 +308,21 @@ class Rescue:
         assert location is not None
         self._audience.relocated(location)
         self._on_live_changed(live.key)
+
+
+def split(entries: list[JournalEntry], part_bytes: int) -> list[list[JournalEntry]]:
+    """Cut a journal into parts of at most `part_bytes`, or of one entry; at least one part."""
+    parts: list[list[JournalEntry]] = [[]]
+    filled = 0
+    for entry in entries:
+        size = _size(entry)
+        if parts[-1] and filled + size > part_bytes:
+            parts.append([])
+            filled = 0
+        parts[-1].append(entry)
+        filled += size
+    return parts
+
+
+def _size(entry: JournalEntry) -> int:
+    return len(entry.to_bytes())

@@ -73,6 +73,7 @@ class Grant:
     """The epoch that ends. A grant whose commit was not confirmed may have gone beyond it."""
     member: SessionMember
     now_ms: int
+    polite: bool = False
 
     async def __call__(self, connection: AsyncConnection) -> int:
         """Raises NotFound, Gone when there is nothing to grant."""
@@ -94,7 +95,9 @@ class Grant:
                 port=None,
             )
         )
-        await _note_tenure(connection, self.session_id, epoch + 1, self.member, self.now_ms)
+        await _note_tenure(
+            connection, self.session_id, epoch + 1, self.member, self.now_ms, polite=self.polite
+        )
         return int(epoch) + 1
 
 
@@ -187,6 +190,7 @@ async def load_live(
     grants = await connection.execute(
         sa.select(tenures.c.session_id, tenures.c.granted_ms)
         .where(tenures.c.epoch > 1)
+        .where(sa.not_(tenures.c.polite))
         .where(tenures.c.granted_ms >= since_ms)
         .order_by(tenures.c.granted_ms)
     )
@@ -242,7 +246,13 @@ def session_ended() -> Gone:
 
 
 async def _note_tenure(
-    connection: AsyncConnection, session_id: str, epoch: int, member: SessionMember, now_ms: int
+    connection: AsyncConnection,
+    session_id: str,
+    epoch: int,
+    member: SessionMember,
+    now_ms: int,
+    *,
+    polite: bool = False,
 ) -> None:
     await connection.execute(
         sa.insert(tenures).values(
@@ -251,6 +261,7 @@ async def _note_tenure(
             member_id=member.member_id,
             node=member.node,
             granted_ms=now_ms,
+            polite=polite,
         )
     )
 

@@ -102,6 +102,8 @@ tenures = sa.Table(
     sa.Column("member_id", _ID, nullable=False),
     sa.Column("node", sa.String(255), nullable=False),
     sa.Column("granted_ms", sa.BigInteger, nullable=False),
+    # Moved while its holder lived: does not count against the session's takeovers.
+    sa.Column("polite", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 guest_links = sa.Table(
@@ -193,6 +195,15 @@ answers = sa.Table(
 """Requests with an idempotency key, for a day."""
 sa.Index("answers_oldest", answers.c.begun_ms)
 
+cordons = sa.Table(
+    "cordons",
+    metadata,
+    sa.Column("node", sa.String(255), primary_key=True),
+    sa.Column("since_ms", sa.BigInteger, nullable=False),
+    sa.Column("deadline_ms", sa.BigInteger, nullable=False),
+)
+"""The nodes that get no session, and until when theirs are moved away."""
+
 _FIRST = (
     terms,
     sessions,
@@ -224,11 +235,22 @@ def _add_sharing(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=(revocations, answers))
 
 
+def _add_cordons(connection: sa.Connection) -> None:
+    """Drains, and the tenures they caused."""
+    columns = {column["name"] for column in sa.inspect(connection).get_columns("tenures")}
+    if "polite" not in columns:
+        connection.execute(
+            sa.text("ALTER TABLE tenures ADD COLUMN polite BOOLEAN DEFAULT FALSE NOT NULL")
+        )
+    metadata.create_all(connection, tables=(cordons,))
+
+
 # The first step makes its tables as they are now, so a later step looks before it alters.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_first,
     _add_keeping,
     _add_sharing,
+    _add_cordons,
 )
 """Step n leads from version n to n + 1; a released step is never changed."""
 

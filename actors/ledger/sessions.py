@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from actors.chores import Chores
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
+from actors.ledger.drains import Drains
 from actors.ledger.journal import Append
 from actors.ledger.live import Directory, Live
 from actors.ledger.policy import LedgerPolicy
@@ -60,7 +61,9 @@ class Sessions:
         self._actors: dict[str, Actor] = {}
         self._by_end: dict[End, Actor] = {}
         self.directory = Directory()
-        self.standbys = Standbys(policy.queue_limit, audience.level_changed)
+        self.standbys = Standbys(
+            policy.queue_limit, audience.level_changed, lambda actor: stop(chores, actor)
+        )
         self.rescue = Rescue(
             database,
             writer,
@@ -71,6 +74,17 @@ class Sessions:
             policy,
             now_ms,
             presence.on_live_changed,
+        )
+        self.drains = Drains(
+            database,
+            writer,
+            self.directory,
+            self.standbys,
+            self.rescue,
+            chores,
+            policy,
+            now_ms,
+            self._actors.values,
         )
 
     async def load(self) -> None:

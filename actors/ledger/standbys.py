@@ -12,7 +12,8 @@ from broker.errors import ErrorCode, Unavailable
 from broker.messages.cluster import SessionMember
 
 RESCUE = 0
-OPENING = 1
+MOVE = 1
+OPENING = 2
 
 
 @dataclass(eq=False, slots=True)
@@ -27,13 +28,21 @@ class Actor:
 class Standbys:
     """Gives each standby away once, by comparing and setting in one step of the loop.
 
-    Those who wait are served by urgency, then age: rescues before openings, the oldest session
-    first. At most `limit` openings wait.
+    Those who wait are served by urgency, then age: rescues before moves before openings, the
+    oldest session first. At most `limit` openings wait. A standby on a node in `cordoned` is
+    `dismissed` instead of being kept.
     """
 
-    def __init__(self, limit: int, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        limit: int,
+        on_change: Callable[[], None] = lambda: None,
+        dismiss: Callable[[Actor], None] = lambda actor: None,
+    ) -> None:
         self._limit = limit
         self._on_change = on_change
+        self._dismiss = dismiss
+        self.cordoned: set[str] = set()
         self._idle: dict[str, Actor] = {}
         self._queue: list[tuple[int, int, int, asyncio.Future[Actor]]] = []
         self._order = 0
@@ -50,6 +59,9 @@ class Standbys:
         """Take in a standby: the most urgent one who waits gets it."""
         if actor.end.link.closed:
             return
+        if actor.member.node in self.cordoned:
+            self._dismiss(actor)
+            return
         while self._queue:
             future = heapq.heappop(self._queue)[3]
             if not future.done():
@@ -57,6 +69,19 @@ class Standbys:
                 break
         else:
             self._idle[actor.member.member_id] = actor
+        self._on_change()
+
+    def cordon(self, node: str) -> None:
+        """Keep no standby on this node any more."""
+        self.cordoned.add(node)
+        for actor in [each for each in self._idle.values() if each.member.node == node]:
+            del self._idle[actor.member.member_id]
+            self._dismiss(actor)
+        self._on_change()
+
+    def uncordon(self, node: str) -> None:
+        """Let the node have standbys again."""
+        self.cordoned.discard(node)
         self._on_change()
 
     def discard(self, actor: Actor) -> None:
@@ -76,7 +101,7 @@ class Standbys:
             if not actor.end.link.closed:
                 self._on_change()
                 return actor
-        if urgency != RESCUE and self.queued >= self._limit:
+        if urgency == OPENING and self.queued >= self._limit:
             raise _no_capacity()
         future: asyncio.Future[Actor] = asyncio.get_running_loop().create_future()
         self._order += 1

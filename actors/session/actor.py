@@ -28,18 +28,23 @@ from broker.errors import (
     Malformed,
     NotFound,
     SwitchboardError,
+    Unavailable,
 )
 from broker.messages.cluster import (
     Done,
     Enlisted,
     JournalAppend,
+    JournalEntry,
     Journalled,
     LinkHello,
     Principal,
     SessionAssign,
     SessionCommitted,
     SessionContinue,
+    SessionKeep,
     SessionMember,
+    SessionPast,
+    SessionYield,
     TrunkHello,
     TrunkReady,
     read,
@@ -56,6 +61,8 @@ UNSAVED_S = 120.0
 """How long an actor whose session has ended waits for the ledger. One that leaves earlier leaves a
 session that looks live, and a standby would take it over and ring again."""
 LAST_WORDS_S = 1.0
+FREEZE_TIMEOUT_S = 1.5
+"""Below the ledger's own `yield_s`, so that it hears the refusal."""
 EARLY_LIMIT = 256
 WATCH_BEATS = 10
 """How often within `lonely_s` the actor looks whether it is cut off."""
@@ -84,6 +91,7 @@ class SessionActor:
         self._session: LiveSession | None = None
         self._requests: Requests | None = None
         self._committed = False
+        self._past: list[JournalEntry] = []
         self._early: list[tuple[ListenedEnd, TrunkHello]] = []
         self._trunks = Trunks(WATCH_BEATS)
         self._listener = Listener(config.trunk_key, self._on_hello)
@@ -155,14 +163,34 @@ class SessionActor:
             case SessionContinue.method:
                 given = read(SessionContinue, payload)
                 session = self._become(given)
-                return session.resume(given)
+                past, self._past = self._past, []
+                return session.resume(given.model_copy(update={"entries": [*past, *given.entries]}))
+            case SessionPast.method:
+                self._past += read(SessionPast, payload).entries
+                return Done()
+            case SessionYield.method:
+                await self._yield(read(SessionYield, payload))
+                return Done()
             case "session.stop":
                 self._over(fenced=True)
                 return Done()
             case _:
                 raise Malformed(ErrorCode.MALFORMED, "The ledger asked for something unknown.")
 
+    async def _yield(self, ask: SessionYield) -> None:
+        session = self._session
+        if session is None or (session.session_id, session.epoch) != (ask.session_id, ask.epoch):
+            raise Conflict(ErrorCode.STALE_EPOCH, "This actor does not hold that.")
+        if not self._committed or not await session.freeze(FREEZE_TIMEOUT_S):
+            session.thaw()
+            raise Unavailable(ErrorCode.SESSION_AWAY, "What was decided is not durable yet.")
+
     def _on_notice(self, method: str, payload: bytes) -> None:
+        if method == "session.keep":
+            keep = read(SessionKeep, payload)
+            if self._session is not None and self._session.epoch == keep.epoch:
+                self._session.thaw()
+            return
         if method != "session.committed":
             return
         committed = read(SessionCommitted, payload)
@@ -313,6 +341,8 @@ class SessionActor:
             raise NotFound(ErrorCode.UNKNOWN_SESSION, "That session is not here.")
         if session.decided.phase is SessionPhase.ENDED:
             raise Gone(ErrorCode.SESSION_ENDED, "This session has ended.")
+        if session.frozen:
+            raise Unavailable(ErrorCode.SESSION_AWAY, "The session is moving.")
         if session.epoch != hello.epoch:
             raise Conflict(ErrorCode.STALE_EPOCH, "The session has moved.")
         if hello.principal.account_id != session.account_id:

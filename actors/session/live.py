@@ -88,6 +88,8 @@ class LiveSession:
         self._roster_due = False
         self._first_entries: list[JournalEntry] = []
         self._over = False
+        self.frozen = False
+        """Another actor is about to continue the session."""
 
     # Beginning of a tenure.
 
@@ -304,6 +306,8 @@ class LiveSession:
         if person.connections.get(connection.connection_id) is not connection or self._over:
             return
         del person.connections[connection.connection_id]
+        if self.frozen:
+            return
         if connection.ringing:
             self._narrator.invitation_changed(to_consumer=False)
         if not person.connections:
@@ -338,6 +342,26 @@ class LiveSession:
         if self._journal is not None:
             await self._journal.close()
         await self.media.close()
+
+    async def freeze(self, timeout_s: float) -> bool:
+        """Decide nothing more, and make durable what was decided; media go on.
+
+        The session is about to be continued elsewhere; `thaw` takes it back.
+        """
+        self.frozen = True
+        self._schedule()
+        return await self.flush(timeout_s)
+
+    def thaw(self) -> None:
+        """Go on deciding: nobody took the session. Harmless when not frozen."""
+        if not self.frozen or self._over:
+            return
+        self.frozen = False
+        for participant in tuple(self.decided.participants.values()):
+            person = self.people[participant.participant_id]
+            if participant.attendance is Attendance.PRESENT and not person.connections:
+                self.do(Detach(participant.participant_id), widens=False)
+        self._schedule()
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until every event is durable; False when it is not in time."""
@@ -374,6 +398,8 @@ class LiveSession:
     def _require_journal(self) -> Journal:
         if self._journal is None or self._over:
             raise Unavailable(ErrorCode.SESSION_AWAY, "The session is not here (yet).")
+        if self.frozen:
+            raise Unavailable(ErrorCode.SESSION_AWAY, "The session is moving.")
         return self._journal
 
     def _schedule(self) -> None:
@@ -381,7 +407,7 @@ class LiveSession:
             self._timer.cancel()
             self._timer = None
         deadline_ms = next_deadline(self.decided)
-        if deadline_ms is not None and not self._over:
+        if deadline_ms is not None and not self._over and not self.frozen:
             delay_s = max(0.0, (deadline_ms - self.now_ms()) / 1000)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_deadline)
 

@@ -84,6 +84,8 @@ class SessionMember(Internal):
     session_id: str | None = None
     """What it holds already, when the link is not the first."""
     epoch: int = 0
+    label: str = ""
+    """What kind of place its node is: openings may ask for one."""
 
 
 class Enlisted(Internal):
@@ -406,6 +408,37 @@ class SessionContinue(Internal):
     subjects: list[Subject]
 
 
+class SessionPast(Internal):
+    """Ledger to standby: the next part of a journal too long for one frame.
+
+    The parts come in order and before `session.continue`, which holds the last one.
+    """
+
+    method: ClassVar[str] = "session.past"
+    session_id: str
+    epoch: int
+    entries: list[JournalEntry]
+
+
+class SessionYield(Internal):
+    """Ledger to holder: another actor is about to continue the session.
+
+    The holder decides nothing from now on, makes durable what it decided, answers, and goes on
+    forwarding media until it is stopped, or told to keep the session.
+    """
+
+    method: ClassVar[str] = "session.yield"
+    session_id: str
+    epoch: int
+
+
+class SessionKeep(Internal):
+    """Notice ledger to holder, `session.keep`: nobody else continued it; go on."""
+
+    session_id: str
+    epoch: int
+
+
 class Journalled(Internal):
     """A standby's answer to assign or continue: the first events, for the ledger to commit."""
 
@@ -450,6 +483,55 @@ class PoolLevel(Internal):
     live: int
     queued: int
     members: list[str] = []
+
+
+class NodeDrain(Internal):
+    """Give no new session to a node, and move those it has, until the deadline.
+
+    Said again it sets a new deadline. Raises unknown_node (NotFound).
+    """
+
+    method: ClassVar[str] = "node.drain"
+    node: str
+    deadline_s: float = Field(ge=0, le=86_400)
+    known: bool = False
+    """The caller made sure that there is such a node, even if it has no session actor yet."""
+
+
+class NodeUndrain(Internal):
+    """Let a node have sessions again. What was moved stays where it is."""
+
+    method: ClassVar[str] = "node.undrain"
+    node: str
+
+
+class NodeQuery(Internal):
+    """How do the nodes stand?"""
+
+    method: ClassVar[str] = "node.list"
+
+
+class NodeState(Internal):
+    """One node that has session actors, or is being drained."""
+
+    node: str
+    label: str = ""
+    drain: Literal["no", "moving", "drained", "late"] = "no"
+    """`late`: the deadline passed with sessions left; they stay where they are."""
+    deadline_ms: int | None = None
+    standbys: int = 0
+    live: int = 0
+    """Sessions that are held there."""
+    members: int = 0
+    """Session actors there, those on their way out included."""
+    moved: int = 0
+    """Sessions moved away by the present drain, since this ledger took its term."""
+
+
+class NodeList(Internal):
+    """Every node the ledger knows, by name."""
+
+    nodes: list[NodeState]
 
 
 class RecordQuery(Internal):

@@ -7,6 +7,7 @@ the deployment's secret from a file only its owner can read.
 
 from gateway.compose.cluster import (
     Cluster,
+    ask_ledger,
     end_cluster,
     find_actors,
     running_level,
@@ -25,7 +26,14 @@ from gateway.compose.options import (
     POOL_NAME,
     SESSION_PREFIX,
 )
-from gateway.compose.ray_runtime import count_nodes, join_ray, private_ray, stop_ray
+from gateway.compose.ray_runtime import (
+    RayNode,
+    count_nodes,
+    join_ray,
+    list_nodes,
+    private_ray,
+    stop_ray,
+)
 from gateway.compose.settings import ClusterSettings
 
 __all__ = [
@@ -38,11 +46,14 @@ __all__ = [
     "SESSION_PREFIX",
     "Cluster",
     "ClusterSettings",
+    "RayNode",
     "ask_database",
+    "ask_ledger",
     "count_nodes",
     "end_cluster",
     "find_actors",
     "join_ray",
+    "list_nodes",
     "node_name",
     "private_ray",
     "running_level",

@@ -7,13 +7,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 import ray.util
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from broker.errors import SwitchboardError
 from broker.messages.cluster import PoolLevel
 from gateway.compose.address import LedgerAddress
 from gateway.compose.keeper_host import KeeperHost
@@ -32,6 +33,10 @@ from gateway.compose.options import (
 from gateway.compose.pool_host import PoolHost
 from gateway.compose.settings import ClusterSettings
 from gateway.settings import BadSettings
+
+ASK_S = 10.0
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,6 +99,35 @@ def find_actors() -> list[str]:
     """Name the deployment's actors on the Ray that this process has joined."""
     named: list[Any] = ray.util.list_named_actors(all_namespaces=True)
     return sorted(each["name"] for each in named if each["namespace"] == NAMESPACE)
+
+
+async def _running_ledger() -> Any:
+    """Find the ledger's actor on the Ray that was joined.
+
+    Raises:
+        BadSettings: there is none, or Ray does not answer.
+    """
+    try:
+        async with asyncio.timeout(LOOK_UP_S):
+            return await asyncio.to_thread(ray.get_actor, LEDGER_NAME, NAMESPACE)
+    except (TimeoutError, ValueError, RayError) as error:
+        raise BadSettings("No deployment runs on this Ray, or its ledger is away.") from error
+
+
+async def ask_ledger(question: Callable[[Any], Awaitable[T]]) -> T:
+    """Ask the ledger's actor on the Ray that was joined; `question` gets its handle.
+
+    Raises:
+        BadSettings: there is none, it does not answer, or it refuses, in one sentence.
+    """
+    ledger = await _running_ledger()
+    try:
+        async with asyncio.timeout(ASK_S):
+            return await question(ledger)
+    except SwitchboardError as error:
+        raise BadSettings(error.message) from error
+    except (TimeoutError, RayError) as error:
+        raise BadSettings("The ledger does not answer; try again in a moment.") from error
 
 
 async def running_level() -> PoolLevel | None:

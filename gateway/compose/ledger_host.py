@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from broker.keys import KeyPurpose
-from broker.messages.cluster import PoolLevel
+from broker.messages.cluster import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
 from gateway.compose.node import steady_clock
 from gateway.compose.settings import ClusterSettings
 
@@ -55,6 +55,22 @@ class LedgerHost:
         if self._ledger is None:
             return PoolLevel(standbys=0, live=0, queued=0)
         return self._ledger.level()
+
+    async def nodes(self) -> NodeList:
+        """How the nodes stand."""
+        return NodeList(nodes=[]) if self._ledger is None else self._ledger.nodes()
+
+    async def drain(self, ask: NodeDrain) -> NodeState:
+        """Move a node's sessions away. Raises NotFound, Unavailable."""
+        await self.address()
+        assert self._ledger is not None
+        return await self._ledger.drain(ask)
+
+    async def undrain(self, ask: NodeUndrain) -> None:
+        """Let a node have sessions again. Raises Unavailable."""
+        await self.address()
+        assert self._ledger is not None
+        await self._ledger.undrain(ask)
 
     async def stop(self) -> None:
         """Close the database in order."""

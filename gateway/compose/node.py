@@ -10,10 +10,12 @@ import ray.util
 
 from gateway.deployment import NODE
 
+NAME_DIGITS = 12
+
 
 def node_name() -> str:
     """How this machine's Ray node is called in the ledger."""
-    return str(ray.get_runtime_context().get_node_id())[:12]
+    return str(ray.get_runtime_context().get_node_id())[:NAME_DIGITS]
 
 
 def on_this_node(address: str) -> str:

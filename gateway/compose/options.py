@@ -11,6 +11,8 @@ KEEPER_NAME = "keeper"
 SESSION_PREFIX = "session-"
 """A session actor's name goes on with chance: it is how `down` finds those that are detached."""
 MEDIA_SLOT = "media_slot"
+LABEL = "switchboard"
+"""The Ray node label whose value says what kind of place a node is."""
 ACTOR_START_S = 60.0
 LOOK_UP_S = 3.0
 LEDGER_OPTIONS = {

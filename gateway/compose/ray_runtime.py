@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
-from gateway.compose.options import MEDIA_SLOT, NAMESPACE
+from gateway.compose.node import NAME_DIGITS
+from gateway.compose.options import LABEL, MEDIA_SLOT, NAMESPACE
 from gateway.settings import BadSettings
 
 
@@ -31,9 +34,40 @@ def join_ray(address: str) -> None:
         raise BadSettings(f"The Ray at {address} cannot be joined: {first}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class RayNode:
+    """A node of the Ray that this process has joined."""
+
+    name: str
+    """What the ledger calls it: the first 12 digits of Ray's node id."""
+    node_id: str
+    address: str
+    hostname: str
+    label: str
+    """The value of the node's Ray label `switchboard`; empty without one."""
+    media_slots: int
+
+
+def list_nodes() -> list[RayNode]:
+    """Name the nodes that are alive."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [
+        RayNode(
+            name=str(node["NodeID"])[:NAME_DIGITS],
+            node_id=str(node["NodeID"]),
+            address=str(node["NodeManagerAddress"]),
+            hostname=str(node["NodeManagerHostname"]),
+            label=str(node.get("Labels", {}).get(LABEL, "")),
+            media_slots=int(node["Resources"].get(MEDIA_SLOT, 0)),
+        )
+        for node in nodes
+        if node["Alive"]
+    ]
+
+
 def count_nodes() -> int:
     """How many nodes of the Ray that this process has joined are alive."""
-    return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
+    return len(list_nodes())
 
 
 def private_ray(folder: Path, media_slots: int) -> None:

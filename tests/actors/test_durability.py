@@ -158,3 +158,31 @@ async def test_another_actor_continues_with_the_same_people(stage: Stage) -> Non
         assert seqs == list(range(1, len(seqs) + 1))
     finally:
         await successor.close()
+
+
+async def test_a_frozen_session_saves_what_it_decided_and_decides_nothing_more(
+    stage: Stage,
+) -> None:
+    agent, consumer = await stage.talking()
+    stage.ledger.open.clear()
+    stage.ask(stage.agent, agent, "guest.invite")
+    freezing = asyncio.ensure_future(stage.session.freeze(5.0))
+    await stage.settle()
+    assert not freezing.done(), "it waits for the ledger"
+    stage.ledger.open.set()
+    assert await freezing
+    assert agent.types()[-1] != "request.refused"
+    assert "guest.invited" in stage.ledger.types()
+    saved = list(stage.ledger.types())
+    stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
+    refusal = consumer.last("request.refused")
+    assert (refusal["code"], refusal["retryable"]) == ("session_away", True)
+    stage.disconnect(stage.consumer(), consumer)
+    await stage.settle()
+    assert stage.ledger.types() == saved, "who goes over to the successor has not left"
+    stage.session.thaw()
+    await stage.settle()
+    assert stage.ledger.types()[len(saved) :] == ["participant.reconnecting"]
+    stage.ask(stage.agent, agent, "media.mode", mode="voice")
+    await stage.settle()
+    assert agent.types()[-1] != "request.refused"

@@ -39,8 +39,10 @@ class Town:
         self.ledgers.append(ledger)
         return ledger
 
-    async def actor(self, *, kills: bool = False) -> FakeActor:
-        actor = FakeActor(self.home, kills=kills)
+    async def actor(
+        self, *, kills: bool = False, node: str = "node-1", label: str = ""
+    ) -> FakeActor:
+        actor = FakeActor(self.home, kills=kills, node=node, label=label)
         self.stack.push_async_callback(actor.die)
         return await actor.start()
 

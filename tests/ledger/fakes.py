@@ -11,6 +11,7 @@ from actors.ledger import Ledger, LedgerPolicy
 from actors.ledger_link import LedgerLink, LinkTiming
 from actors.link import DialledEnd, dial
 from actors.listener import Listener
+from broker.errors import ErrorCode, Unavailable
 from broker.messages import cluster
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role, Surface
@@ -19,7 +20,15 @@ KEY = b"k" * 32
 HOST = "127.0.0.1"
 TIMING = LinkTiming(backoff_first_s=0.01, backoff_last_s=0.05)
 POLICY = LedgerPolicy(
-    capacity_wait_s=0.3, probe_s=0.3, return_s=0.3, settle_s=3.0, level_s=0.005, assign_s=1.0
+    capacity_wait_s=0.3,
+    probe_s=0.3,
+    return_s=0.3,
+    settle_s=3.0,
+    level_s=0.005,
+    assign_s=1.0,
+    linger_s=0.02,
+    drain_pause_s=0.01,
+    move_wait_s=0.1,
 )
 ACCOUNT = "acme"
 
@@ -73,7 +82,11 @@ def entry(seq: int, type_: str = "test.noted", **body: object) -> cluster.Journa
 class FakeActor:
     """A session actor: keeps what it was given, answers as it was told."""
 
-    def __init__(self, home: Home, *, kills: bool = False) -> None:
+    def __init__(
+        self, home: Home, *, kills: bool = False, node: str = "node-1", label: str = ""
+    ) -> None:
+        self.node = node
+        self.label = label
         self.member_id = f"actor-{next(_numbers)}"
         self.session_id: str | None = None
         self.epoch = 0
@@ -81,6 +94,10 @@ class FakeActor:
         self.kept: list[bool] = []
         self.committed: list[cluster.SessionCommitted] = []
         self.continued: list[cluster.SessionContinue] = []
+        self.past: list[cluster.JournalEntry] = []
+        self.yields = True
+        self.yielded: list[int] = []
+        self.told_to_keep = 0
         self.stopped = False
         self.kills = kills
         """Die when asked to continue a session, as a poisonous journal would make it."""
@@ -91,7 +108,7 @@ class FakeActor:
         self.link = LedgerLink(
             home,
             KEY,
-            cluster.LinkHello(kind="session", member_id=self.member_id, node="node-1"),
+            cluster.LinkHello(kind="session", member_id=self.member_id, node=node),
             enlist=self._enlist,
             on_call=self._on_call,
             on_notice=self._on_notice,
@@ -123,7 +140,8 @@ class FakeActor:
         enlisted = await link.call(
             cluster.SessionMember(
                 member_id=self.member_id,
-                node="node-1",
+                node=self.node,
+                label=self.label,
                 host=HOST,
                 port=self.port,
                 session_id=self.session_id,
@@ -152,8 +170,18 @@ class FakeActor:
                     await self._listener.close()
                     self.link.drop()
                 self.session_id, self.epoch = ask.session_id, ask.epoch
-                self.last_seq = ask.entries[-1].seq
+                self.past += ask.entries
+                self.last_seq = self.past[-1].seq
                 return cluster.Journalled(entries=[], subjects=[])
+            case "session.past":
+                self.past += cluster.read(cluster.SessionPast, payload).entries
+                return cluster.Done()
+            case "session.yield":
+                ask_yield = cluster.read(cluster.SessionYield, payload)
+                if not self.yields:
+                    raise Unavailable(ErrorCode.SESSION_AWAY, "Not now.")
+                self.yielded.append(ask_yield.epoch)
+                return cluster.Done()
             case "session.stop":
                 self.stopped = True
                 return cluster.Done()
@@ -161,6 +189,9 @@ class FakeActor:
                 raise AssertionError(method)
 
     def _on_notice(self, method: str, payload: bytes) -> None:
+        if method == "session.keep":
+            self.told_to_keep += 1
+            return
         assert method == "session.committed"
         self.committed.append(cluster.read(cluster.SessionCommitted, payload))
 
@@ -207,6 +238,18 @@ class FakeGateway:
             cluster.Location,
             timeout=8.0,
         )
+
+    async def drain(self, node: str, deadline_s: float = 30.0) -> cluster.NodeState:
+        return await self.link.call(
+            cluster.NodeDrain(node=node, deadline_s=deadline_s), cluster.NodeState
+        )
+
+    async def undrain(self, node: str) -> None:
+        await self.link.call(cluster.NodeUndrain(node=node), cluster.Done)
+
+    async def nodes(self) -> dict[str, cluster.NodeState]:
+        found = await self.link.call(cluster.NodeQuery(), cluster.NodeList)
+        return {one.node: one for one in found.nodes}
 
     async def record(self, session_id: str) -> cluster.SessionRecord:
         return await self.link.call(cluster.RecordGet(session_id=session_id), cluster.SessionRecord)

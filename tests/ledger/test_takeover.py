@@ -102,7 +102,20 @@ async def test_a_poisonous_journal_costs_three_standbys_and_then_the_session(tow
     assert (await gateway.open()).port == spare.port
 
 
-async def test_a_journal_too_long_to_be_handed_over_ends_the_session(town: Town) -> None:
+async def test_a_journal_longer_than_a_frame_is_handed_over_in_parts(town: Town) -> None:
+    actor, gateway, session_id = await in_session(town)
+    standby = await town.actor()
+    for seq in range(3, 9):
+        await actor.append(entry(seq, word="x" * 900_000))
+    await actor.die()
+    assert (await gateway.takeover(session_id, 1)).port == standby.port
+    assert [one.seq for one in standby.past] == list(range(1, 9))
+    assert [one.seq for one in standby.continued[0].entries] == [8]
+
+
+async def test_a_journal_too_long_to_be_kept_ends_the_session(bare_town: Town) -> None:
+    town = bare_town
+    await town.new_ledger(replace(POLICY, journal_limit_bytes=4_000_000))
     actor, gateway, session_id = await in_session(town)
     standby = await town.actor()
     for seq in range(3, 8):

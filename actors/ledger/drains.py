@@ -1,0 +1,187 @@
+"""Drains: nodes that get no session, and whose sessions are moved away until a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from actors.chores import Chores
+from actors.ledger.database import Database
+from actors.ledger.live import Directory, Live
+from actors.ledger.policy import LedgerPolicy
+from actors.ledger.rescue import Rescue
+from actors.ledger.schema import cordons
+from actors.ledger.standbys import Actor, Standbys
+from actors.ledger.writer import Writer
+from broker.errors import ErrorCode, NotFound, SwitchboardError
+from broker.messages.cluster import Done, NodeDrain, NodeList, NodeState, NodeUndrain
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Drain:
+    """One node's drain, from `drain` to `undrain`."""
+
+    node: str
+    deadline_ms: int
+    moved: int = 0
+    work: asyncio.Task[None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cordon:
+    """The drain as it is written down."""
+
+    node: str
+    since_ms: int
+    deadline_ms: int
+
+    async def __call__(self, connection: AsyncConnection) -> None:
+        """Replace what stands there."""
+        await connection.execute(sa.delete(cordons).where(cordons.c.node == self.node))
+        await connection.execute(
+            sa.insert(cordons).values(
+                node=self.node, since_ms=self.since_ms, deadline_ms=self.deadline_ms
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Uncordon:
+    """The end of a drain."""
+
+    node: str
+
+    async def __call__(self, connection: AsyncConnection) -> None:
+        """Does nothing where there is none."""
+        await connection.execute(sa.delete(cordons).where(cordons.c.node == self.node))
+
+
+class Drains:
+    """The drains there are. They outlive the ledger: the next one goes on with them.
+
+    A drain moves at most `moves_at_once` sessions at a time, until its deadline: what is left
+    then stays where it is. The node stays cordoned until `undrain`. The ledger's chores own the
+    work.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        directory: Directory,
+        standbys: Standbys,
+        rescue: Rescue,
+        chores: Chores,
+        policy: LedgerPolicy,
+        now_ms: Callable[[], int],
+        actors: Callable[[], Iterable[Actor]],
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._directory = directory
+        self._standbys = standbys
+        self._rescue = rescue
+        self._chores = chores
+        self._policy = policy
+        self._now_ms = now_ms
+        self._actors = actors
+        self._drains: dict[str, Drain] = {}
+
+    async def load(self) -> None:
+        """Read the drains of the ledger before this one."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(sa.select(cordons))).all()
+        for row in rows:
+            self._begin(row.node, row.deadline_ms)
+
+    async def drain(self, ask: NodeDrain) -> NodeState:
+        """Begin, or set a new deadline.
+
+        Raises:
+            NotFound: `unknown_node`: nobody is known to be there.
+        """
+        here = any(actor.member.node == ask.node for actor in self._actors())
+        if not (here or ask.known or ask.node in self._drains):
+            raise NotFound(ErrorCode.UNKNOWN_NODE, "There is no such node.")
+        now_ms = self._now_ms()
+        deadline_ms = now_ms + round(ask.deadline_s * 1000)
+        await self._writer.do(Cordon(ask.node, now_ms, deadline_ms))
+        self._begin(ask.node, deadline_ms)
+        _log.warning("A node is being drained.", extra={"node": ask.node})
+        return self.state(ask.node)
+
+    async def undrain(self, ask: NodeUndrain) -> Done:
+        """End the drain; harmless where there is none."""
+        await self._writer.do(Uncordon(ask.node))
+        drain = self._drains.pop(ask.node, None)
+        if drain is not None:
+            if drain.work is not None:
+                drain.work.cancel()
+            self._standbys.uncordon(ask.node)
+            _log.warning("A node is no longer drained.", extra={"node": ask.node})
+        return Done()
+
+    def list(self) -> NodeList:
+        """Say how every node stands."""
+        names = {actor.member.node for actor in self._actors()} | set(self._drains)
+        return NodeList(nodes=[self.state(name) for name in sorted(names)])
+
+    def state(self, node: str) -> NodeState:
+        """Say how one node stands."""
+        here = [actor for actor in self._actors() if actor.member.node == node]
+        drain = self._drains.get(node)
+        standing = NodeState(
+            node=node,
+            label=here[0].member.label if here else "",
+            standbys=sum(actor.session_id is None for actor in here),
+            live=sum(self._held_at(node, live) for live in self._directory),
+            members=len(here),
+        )
+        if drain is None:
+            return standing
+        word = "drained" if not here else "moving" if drain.work is not None else "late"
+        return standing.model_copy(
+            update={"drain": word, "deadline_ms": drain.deadline_ms, "moved": drain.moved}
+        )
+
+    def _begin(self, node: str, deadline_ms: int) -> None:
+        drain = self._drains.setdefault(node, Drain(node, deadline_ms))
+        drain.deadline_ms = deadline_ms
+        self._standbys.cordon(node)
+        if drain.work is None:
+            drain.work = self._chores.start(self._run(drain))
+
+    async def _run(self, drain: Drain) -> None:
+        try:
+            # To the deadline, whatever is there now: actors come back after a lost link.
+            while self._now_ms() < drain.deadline_ms:
+                there = [live for live in self._directory if self._held_at(drain.node, live)]
+                batch = there[: self._policy.moves_at_once]
+                moved = await asyncio.gather(*(self._move(drain, live) for live in batch))
+                drain.moved += sum(moved)
+                if not any(moved):
+                    await asyncio.sleep(self._policy.drain_pause_s)
+        finally:
+            drain.work = None
+
+    async def _move(self, drain: Drain, live: Live) -> bool:
+        left_s = max(0.0, (drain.deadline_ms - self._now_ms()) / 1000)
+        try:
+            return await self._rescue.move(live, timeout_s=min(left_s, self._policy.move_wait_s))
+        except SwitchboardError as error:
+            _log.info(
+                "A session was not moved.",
+                extra={"session_id": live.session_id, "code": str(error.code)},
+            )
+            return False
+
+    @staticmethod
+    def _held_at(node: str, live: Live) -> bool:
+        return live.holder is not None and live.holder.member.node == node

@@ -1,0 +1,146 @@
+"""Nodes that are drained: no new session, and those there are moved while their holders live."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from broker.errors import Conflict, NotFound, Unavailable
+from broker.messages import cluster
+from tests.ledger.conftest import Town
+from tests.ledger.fakes import POLICY, FakeActor, FakeGateway, entry, until
+
+
+async def on_two_nodes(town: Town) -> tuple[FakeActor, FakeGateway, str]:
+    """Return an actor on node-1 that holds a session, a gateway, and the session's id."""
+    actor, gateway = await town.actor(), await town.gateway()
+    session_id = (await gateway.open()).session_id
+    await actor.append(entry(2, word="kept"))
+    return actor, gateway, session_id
+
+
+def standing(town: Town) -> cluster.NodeState:
+    return town.ledger.nodes().nodes[0]
+
+
+async def test_a_drain_moves_sessions_and_lets_no_standby_stay(town: Town) -> None:
+    actor, gateway, session_id = await on_two_nodes(town)
+    idle, elsewhere = await town.actor(), await town.actor(node="node-2")
+    state = await gateway.drain("node-1")
+    assert (state.drain, state.members) == ("moving", 2)
+    await until(lambda: bool(gateway.told("session.relocated", cluster.SessionRelocated)), "news")
+    moved = gateway.told("session.relocated", cluster.SessionRelocated)[0].location
+    assert (moved.session_id, moved.epoch, moved.port) == (session_id, 2, elsewhere.port)
+    assert actor.yielded == [1], "it was asked before its epoch ended"
+    assert [one.seq for one in elsewhere.past] == [1, 2]
+    await until(lambda: actor.stopped and idle.stopped, "both actors of the node told to go")
+    with pytest.raises(Conflict):
+        await actor.append(entry(3, word="too late"))
+    await elsewhere.append(entry(3))
+    for gone in (actor, idle):
+        await gone.die()
+    await until(lambda: town.ledger.level().members == [elsewhere.member_id], "their end")
+    nodes = await gateway.nodes()
+    assert (nodes["node-1"].drain, nodes["node-1"].moved, nodes["node-1"].live) == ("drained", 1, 0)
+    assert (nodes["node-2"].drain, nodes["node-2"].live) == ("no", 1)
+    assert (await town.actor()).kept == [True]
+    assert town.ledger.level().standbys == 0, "a drained node gets no standby"
+
+
+async def test_a_drain_waits_for_room_elsewhere_and_undrain_ends_it(town: Town) -> None:
+    actor, gateway, _ = await on_two_nodes(town)
+    await gateway.drain("node-1")
+    await until(lambda: town.ledger.level().queued == 1, "the move in the queue")
+    await gateway.undrain("node-1")
+    await gateway.undrain("node-1")
+    await until(lambda: town.ledger.level().queued == 0, "the move given up")
+    await actor.append(entry(3))
+    assert (await gateway.nodes())["node-1"].drain == "no"
+    await town.actor()
+    await until(lambda: town.ledger.level().standbys == 1, "a standby again")
+    assert (await gateway.open("eng-2")).epoch == 1
+
+
+async def test_a_drain_is_over_at_its_deadline_and_cuts_nobody_off(town: Town) -> None:
+    actor, gateway, _ = await on_two_nodes(town)
+    await gateway.drain("node-1", deadline_s=5.0)
+    town.clock.ms += 5_000
+    await until(lambda: standing(town).drain == "late", "the end of the drain")
+    assert (standing(town).live, standing(town).moved) == (1, 0)
+    await actor.append(entry(3))
+    assert not actor.stopped
+    elsewhere = await town.actor(node="node-2")
+    await gateway.drain("node-1", deadline_s=5.0)
+    await until(lambda: bool(elsewhere.continued), "the move under a new deadline")
+
+
+async def test_a_holder_that_does_not_yield_keeps_its_session_until_it_does(town: Town) -> None:
+    actor, gateway, session_id = await on_two_nodes(town)
+    elsewhere = await town.actor(node="node-2")
+    actor.yields = False
+    await gateway.drain("node-1")
+    await until(lambda: actor.told_to_keep >= 2, "two tries")
+    assert elsewhere.continued == []
+    await actor.append(entry(3))
+    actor.yields = True
+    await until(lambda: bool(elsewhere.committed), "the move")
+    assert [one.seq for one in (await gateway.record(session_id)).events] == [1, 2, 3]
+
+
+async def test_a_standby_that_fails_a_move_does_not_cost_the_session(town: Town) -> None:
+    actor, gateway, session_id = await on_two_nodes(town)
+    bad, good = await town.actor(node="node-2", kills=True), await town.actor(node="node-2")
+    await gateway.drain("node-1")
+    await until(lambda: bool(good.committed), "the second standby")
+    assert bad.continued
+    place = await gateway.takeover(session_id, 1)
+    assert (place.epoch, place.port) == (3, good.port)
+    await until(lambda: actor.stopped, "the old holder's end")
+
+
+async def test_moves_do_not_use_up_a_sessions_takeovers(town: Town) -> None:
+    _, gateway, session_id = await on_two_nodes(town)
+    for epoch in range(2, 8):
+        there, here = f"node-{epoch % 2 + 1}", f"node-{(epoch + 1) % 2 + 1}"
+        standby = await town.actor(node=here)
+        await gateway.drain(there)
+        await until(lambda: bool(standby.committed), f"move {epoch}")  # noqa: B023
+        await gateway.undrain(there)
+        assert (await gateway.takeover(session_id, epoch - 1)).epoch == epoch
+    standby = await town.actor()
+    await town.new_ledger()
+    place = await gateway.takeover(session_id, 6)
+    assert place.epoch >= 7, "nor does a new ledger count them"
+
+
+async def test_a_drain_outlives_its_ledger(bare_town: Town) -> None:
+    town = bare_town
+    first = await town.new_ledger()
+    actor, gateway, _ = await on_two_nodes(town)
+    await gateway.drain("node-1")
+    await first.close()
+    await town.new_ledger()
+    await until(lambda: len(actor.kept) == 2, "the second enlisting")
+    elsewhere = await town.actor(node="node-2")
+    await until(lambda: bool(elsewhere.committed), "the move by the second ledger")
+    assert (await gateway.nodes())["node-1"].drain in ("moving", "drained")
+
+
+async def test_an_unknown_node_is_refused(town: Town) -> None:
+    gateway = await town.gateway()
+    with pytest.raises(NotFound):
+        await gateway.drain("node-9")
+    ask = cluster.NodeDrain(node="node-9", deadline_s=1.0, known=True)
+    await gateway.link.call(ask, cluster.NodeState)
+    assert (await gateway.nodes())["node-9"].drain == "drained"
+
+
+async def test_an_opening_finds_no_capacity_where_every_node_is_drained(bare_town: Town) -> None:
+    town = bare_town
+    await town.new_ledger(replace(POLICY, capacity_wait_s=0.05))
+    await town.actor()
+    gateway = await town.gateway()
+    await gateway.drain("node-1")
+    with pytest.raises(Unavailable):
+        await gateway.open()
