@@ -23,7 +23,7 @@ from broker.errors import (
     Unauthenticated,
     Unavailable,
 )
-from broker.trunk import Frame
+from broker.trunk import Frame, fits
 
 MAX_PENDING = 20_000
 _CLASSES: dict[str, type[SwitchboardError]] = {
@@ -117,8 +117,14 @@ class Calls(Generic[P]):
             )
             return promise
         self._next = (self._next + 1) & 0xFFFFFFFF
+        body = encode_call(self._next, method, payload)
+        if not fits(body):
+            promise.set_exception(
+                Internal(ErrorCode.INTERNAL, f"The call {method} is larger than a frame.")
+            )
+            return promise
         self._pending[self._next] = promise
-        if not self._send(Frame.CALL, encode_call(self._next, method, payload)):
+        if not self._send(Frame.CALL, body):
             del self._pending[self._next]
             promise.set_exception(Unavailable(ErrorCode.LEDGER_AWAY, "The link is closed."))
         return promise

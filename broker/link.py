@@ -24,8 +24,8 @@ from broker.calls import (
     encode_notice,
     encode_result,
 )
-from broker.errors import ErrorCode, SwitchboardError, Unauthenticated, Unavailable
-from broker.trunk import Frame, FrameLink, open_hello, sealed_hello
+from broker.errors import ErrorCode, Internal, SwitchboardError, Unauthenticated, Unavailable
+from broker.trunk import Frame, FrameLink, fits, open_hello, sealed_hello
 
 P = TypeVar("P", bound=Promise)
 
@@ -38,8 +38,12 @@ class Reply:
     call_id: int
 
     def done(self, payload: bytes) -> None:
-        """Answer with a result."""
-        self.link.send(Frame.RESULT, encode_result(self.call_id, payload))
+        """Answer with a result; one that no frame holds becomes a fault, and the link goes on."""
+        body = encode_result(self.call_id, payload)
+        if fits(body):
+            self.link.send(Frame.RESULT, body)
+        else:
+            self.fault(Internal(ErrorCode.INTERNAL, "The answer is larger than a frame."))
 
     def fault(self, error: SwitchboardError) -> None:
         """Answer with an error of the tree."""

@@ -47,6 +47,11 @@ def encode_frame(kind: Frame, body: bytes = b"") -> bytes:
     return (len(body) + 1).to_bytes(_HEADER_BYTES, "big") + bytes((kind,)) + body
 
 
+def fits(body: bytes) -> bool:
+    """Whether the far end takes a frame with this body; it cuts the link for a larger one."""
+    return len(body) < MAX_FRAME_BYTES
+
+
 class FrameDecoder:
     """Bytes in, frames out; holds at most one incomplete frame."""
 

@@ -20,7 +20,15 @@ from broker.errors import (
     Unavailable,
 )
 from broker.link import DiallingEnd, LinkEnd, ListeningEnd, Reply
-from broker.trunk import Frame, FrameDecoder, FrameLink, encode_frame, open_hello, sealed_hello
+from broker.trunk import (
+    MAX_FRAME_BYTES,
+    Frame,
+    FrameDecoder,
+    FrameLink,
+    encode_frame,
+    open_hello,
+    sealed_hello,
+)
 
 KEY = b"k" * 32
 
@@ -193,3 +201,15 @@ def test_errors_cross_a_link_unchanged(error: SwitchboardError) -> None:
 )
 def test_an_error_of_a_newer_release_becomes_internal(data: bytes) -> None:
     assert isinstance(decode_error(data), Internal)
+
+
+def test_a_call_or_an_answer_too_large_for_a_frame_costs_itself_only() -> None:
+    pair = joined()
+    pair.listener.on_call = lambda end, method, payload, reply: reply.done(b"x" * MAX_FRAME_BYTES)
+    answered = pair.dialler.call("read", b"")
+    asked = pair.dialler.call("write", b"x" * MAX_FRAME_BYTES)
+    pair.carry()
+    for promise in (answered, asked):
+        assert isinstance(promise.error, Internal)
+    assert not pair.dialler.link.closed
+    assert not pair.listener.link.closed
