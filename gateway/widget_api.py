@@ -25,7 +25,7 @@ from gateway.tokens import Audience, hash_secret
 class Body(BaseModel):
     """Base of request bodies: closed to unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class WaitingRequest(Body):

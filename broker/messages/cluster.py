@@ -28,7 +28,7 @@ from broker.words import (
 class Internal(BaseModel):
     """Base of what stays inside the cluster."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     def to_bytes(self) -> bytes:
         return self.model_dump_json().encode()

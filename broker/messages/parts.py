@@ -37,7 +37,7 @@ SeatIndex = Annotated[int, Field(ge=0, le=63)]
 class Part(BaseModel):
     """Base of everything on the wire: frozen, and closed to unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class EngagementIds(Part):
