@@ -113,6 +113,8 @@ def _engine(url: sa.URL, *, connections: int) -> AsyncEngine:
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=url.get_backend_name() == "postgresql",
+        # Errors of statements are logged, and their parameters are people's names and ids.
+        hide_parameters=True,
     )
 
 

@@ -191,8 +191,10 @@ async def test_a_grant_fences_what_the_old_epoch_still_sends(
 async def test_one_member_holds_one_live_session(writer: Writer) -> None:
     await create(writer, "s")
     first = cluster.Journalled(entries=[], subjects=[])
-    with pytest.raises(sa.exc.IntegrityError):
+    with pytest.raises(sa.exc.IntegrityError) as refused:
         await writer.do(NewSession("t", opening("eng-t"), first, member("m-s"), 5))
+    # The error is logged: what was to be written, names and ids, is not in it.
+    assert "eng-t" not in str(refused.value)
 
 
 async def test_a_closed_writer_refuses(writer: Writer) -> None:
