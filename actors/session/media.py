@@ -178,9 +178,11 @@ class SessionMedia:
                 if transport.transport_id != transport_id:
                     self._relay.close_transport(transport.transport_id)
 
-    def close_transport(self, transport_id: str) -> None:
-        """Close one transport of somebody."""
-        self._relay.close_transport(transport_id)
+    def close_transport(self, participant_id: str, transport_id: str) -> None:
+        """Close one transport of somebody; another's is left alone."""
+        transport = self._relay.transports.get(transport_id)
+        if transport is not None and transport.participant_id == participant_id:
+            self._relay.close_transport(transport_id)
 
     def seats_of(self, participant_id: str) -> list[SeatAssignment]:
         """Who sits where in somebody's widget, for a snapshot."""

@@ -122,7 +122,7 @@ class Requests:
             case MediaView():
                 self._session.media.view(person.participant_id, message)
             case MediaClose():
-                self._session.media.close_transport(message.transport_id)
+                self._session.media.close_transport(person.participant_id, message.transport_id)
             case MediaReport():
                 self._session.media.report(person.participant_id, message)
             case SurfaceUpdate():

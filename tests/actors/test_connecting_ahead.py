@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -91,4 +92,14 @@ async def test_a_closed_invitation_connects_nobody(stage: Stage) -> None:
     stage.ask(stage.agent, agent, "invitation.cancel")
     await stage.settle()
     assert offer(stage, consumer)["code"] == "not_in_session"
+    assert transports(stage) == []
+
+
+async def test_nobody_closes_anothers_connection(stage: Stage) -> None:
+    agent, consumer = await stage.ringing()
+    transport = offer(stage, consumer)["transport_id"]
+    close = json.dumps({"type": "media.close", "transport_id": transport}).encode()
+    stage.requests.handle(stage.agent, agent.connection, close)
+    assert transports(stage) == [transport]
+    stage.requests.handle(stage.consumer(), consumer.connection, close)
     assert transports(stage) == []
