@@ -85,6 +85,8 @@ class LiveSession:
         self._replies: deque[tuple[int, Callable[[], None]]] = deque()
         self._after: deque[tuple[int, Callable[[], None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._expected: dict[str, asyncio.TimerHandle] = {}
+        """Who waits in the lobby and has no connection just now."""
         self._roster_due = False
         self._first_entries: list[JournalEntry] = []
         self._over = False
@@ -142,6 +144,9 @@ class LiveSession:
         self.durable = self.decided
         self._undurable.clear()
         await self.media.open()
+        for participant in self.decided.participants.values():
+            if participant.attendance is Attendance.LOBBY:
+                self._expect_back(participant.participant_id)
         self._schedule()
 
     def _first(self, events: Sequence[AnyEvent], subjects: list[Subject]) -> Journalled:
@@ -262,6 +267,8 @@ class LiveSession:
     def connect(self, person: Person, connection: Connection, last_seq: int | None) -> None:
         """A connection is up: end a grace time, ring, and show what it missed."""
         person.connections[connection.connection_id] = connection
+        if (expected := self._expected.pop(person.participant_id, None)) is not None:
+            expected.cancel()
         participant = self.decided.participants.get(person.participant_id)
 
         def show() -> None:
@@ -310,7 +317,12 @@ class LiveSession:
             return
         if connection.ringing:
             self._narrator.invitation_changed(to_consumer=False)
-        if not person.connections:
+        participant = self.decided.participants.get(person.participant_id)
+        if person.connections or self.decided.phase is SessionPhase.ENDED:
+            return
+        if participant is not None and participant.attendance is Attendance.LOBBY:
+            self._expect_back(person.participant_id)
+        else:
             self.do(Detach(person.participant_id), widens=False)
 
     def show_snapshot(self, person: Person, *, only: Connection | None = None) -> None:
@@ -339,6 +351,9 @@ class LiveSession:
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
+        for expected in self._expected.values():
+            expected.cancel()
+        self._expected.clear()
         if self._journal is not None:
             await self._journal.close()
         await self.media.close()
@@ -415,6 +430,17 @@ class LiveSession:
         self._timer = None
         if not self._over:
             self.do(Tick(), widens=False)
+
+    def _expect_back(self, participant_id: str) -> None:
+        """Keep a place in the lobby for the grace time: a reload must not use up a guest link."""
+        self._expected[participant_id] = asyncio.get_running_loop().call_later(
+            self.decided.policy.reconnect_grace_ms / 1000, self._on_not_back, participant_id
+        )
+
+    def _on_not_back(self, participant_id: str) -> None:
+        self._expected.pop(participant_id, None)
+        if not self._over and self.decided.phase is SessionPhase.OPEN:
+            self.do(Detach(participant_id), widens=False)
 
     def _finish(self) -> None:
         if not self._over:

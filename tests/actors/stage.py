@@ -46,6 +46,7 @@ class FakeLedger:
         self.entries: list[JournalEntry] = []
         self.subjects: dict[str, Subject] = {}
         self.appends: list[JournalAppend] = []
+        self.grew = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
         self.reachable = True
@@ -60,6 +61,7 @@ class FakeLedger:
         self.appends.append(append)
         known = {entry.seq for entry in self.entries}
         self.entries += [entry for entry in append.entries if entry.seq not in known]
+        self.grew.set()
         self.subjects |= {subject.participant_id: subject for subject in append.subjects}
 
     def types(self) -> list[str]:

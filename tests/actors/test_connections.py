@@ -9,6 +9,7 @@ import pytest
 from actors.session.connection import UNSENT_LIMIT_BYTES
 from broker.words import Surface
 from tests.actors.stage import Stage
+from tests.actors.test_outsiders import lobby_guest
 
 
 @pytest.fixture
@@ -131,3 +132,27 @@ async def test_malformed_messages_are_answered_and_then_closed(stage: Stage) -> 
     assert consumer.last("request.refused")["code"] == "malformed"
     assert consumer.transport.closes[0]["code"] == 4400
     assert agent.transport.closes == []
+
+
+async def test_a_guest_who_reloads_in_the_lobby_keeps_the_place(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    guest, trunk = await lobby_guest(stage)
+    stage.disconnect(guest, trunk)
+    await stage.settle()
+    assert "participant.left" not in stage.ledger.types()
+    back = stage.connect(guest, Surface.GUEST_PAGE)
+    await stage.settle()
+    assert back.last("session.snapshot")["attendance"] == "lobby"
+    stage.ask(stage.agent, agent, "participant.admit", participant_id=guest.participant_id)
+    await stage.settle()
+    assert back.last("session.snapshot")["attendance"] == "present"
+
+
+async def test_a_connection_lost_while_the_end_is_saved_is_no_mistake(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    stage.ledger.open.clear()
+    stage.ask(stage.agent, agent, "session.end")
+    stage.disconnect(stage.consumer(), consumer)
+    stage.ledger.open.set()
+    await stage.settle()
+    assert agent.last("session.ended")["reason"] == "ended_by_agent"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from broker.messages.cluster import Subject
+from broker.policy import Policy
 from broker.words import Surface
-from tests.actors.stage import CLAIM, Stage
+from tests.actors.stage import CLAIM, WAIT_S, Stage
+from tests.actors.test_outsiders import lobby_guest
 
 
 @asynccontextmanager
@@ -67,3 +70,19 @@ async def test_a_session_with_an_erased_person_is_taken_over() -> None:
         successor.ask(person, back, "session.end")
         await successor.settle()
         assert agent.last("session.ended")["reason"] == "ended_by_consumer"
+
+
+async def test_who_waited_in_the_lobby_and_does_not_come_back_is_out() -> None:
+    stage = Stage()
+    await stage.talking()
+    await lobby_guest(stage)
+    successor = Stage(Policy(reconnect_grace_ms=1), epoch=2)
+    await stage.close()
+    stage.ledger.grew.clear()
+    await successor.take_over(stage.ledger)
+    try:
+        async with asyncio.timeout(WAIT_S):
+            await stage.ledger.grew.wait()
+        assert "participant.left" in stage.ledger.types()
+    finally:
+        await successor.close()
