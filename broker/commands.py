@@ -115,6 +115,8 @@ class InviteGuest:
     code_hash: str
     uses: int
     expires_in_ms: int
+    admitted: bool = False
+    """Made for somebody an agent has looked at, who then waits in no lobby."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,14 @@ class RevokeGuest:
     """Withdraw a guest link."""
 
     by: str
+    guest_invitation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeclineGuest:
+    """Whom a guest link was made for does not want to come."""
+
+    participant_id: str
     guest_invitation_id: str
 
 
@@ -165,6 +175,22 @@ class Mute:
     by: str
     participant_id: str
     sources: tuple[PublishSource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SayText:
+    """Say something in writing to everybody in the session; it is not kept."""
+
+    participant_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskForScreen:
+    """Ask somebody to show their screen."""
+
+    by: str
+    participant_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +243,14 @@ Command = (
     | FailInvitation
     | InviteGuest
     | RevokeGuest
+    | DeclineGuest
     | Admit
     | RefuseEntry
     | Remove
     | Grant
     | Mute
+    | SayText
+    | AskForScreen
     | SetMode
     | HandOver
     | Leave

@@ -13,9 +13,11 @@ from broker import decide_invitation, decide_people, decide_staff
 from broker.commands import (
     AcceptInvitation,
     Admit,
+    AskForScreen,
     Attach,
     CancelInvitation,
     Command,
+    DeclineGuest,
     DeclineInvitation,
     Detach,
     End,
@@ -31,20 +33,21 @@ from broker.commands import (
     Remove,
     RevokeGuest,
     Ring,
+    SayText,
     SendInvitation,
     SetMode,
     Start,
     Tick,
 )
 from broker.deadlines import due_event
-from broker.errors import Conflict, ErrorCode
+from broker.errors import Conflict, ErrorCode, Forbidden
 from broker.events import (
     AnyEvent,
     InvitationCancelled,
     SessionEnded,
 )
 from broker.evolve import replay
-from broker.rights import BACKEND, require_capability, require_open
+from broker.rights import BACKEND, require_capability, require_inside, require_open
 from broker.state import SessionState
 from broker.words import (
     Capability,
@@ -64,7 +67,23 @@ class Muted:
     sources: tuple[PublishSource, ...]
 
 
-Signal = Muted
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Somebody said something in writing; not journalled, and kept nowhere."""
+
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenAsked:
+    """Somebody is asked to show their screen; not journalled."""
+
+    participant_id: str
+    by: str
+
+
+Signal = Muted | Said | ScreenAsked
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +113,12 @@ def decide(state: SessionState, command: Command, now_ms: int) -> Decision:
         case Mute():
             require_open(state)
             return _mute(state, command)
+        case SayText():
+            require_open(state)
+            return _say(state, command)
+        case AskForScreen():
+            require_open(state)
+            return _ask_for_screen(state, command)
         case _:
             require_open(state)
             return _with_rules(state, _events(state, command, now_ms), now_ms)
@@ -113,6 +138,7 @@ def _events(
     | FailInvitation
     | InviteGuest
     | RevokeGuest
+    | DeclineGuest
     | Admit
     | RefuseEntry
     | Remove
@@ -139,6 +165,8 @@ def _events(
             return decide_invitation.invite_guest(state, command, now_ms)
         case RevokeGuest():
             return decide_invitation.revoke_guest(state, command, now_ms)
+        case DeclineGuest():
+            return decide_invitation.decline_guest(state, command, now_ms)
         case JoinGuest():
             return decide_invitation.join_guest(state, command, now_ms)
         case JoinStaff():
@@ -215,6 +243,20 @@ def _mute(state: SessionState, command: Mute) -> Decision:
             Muted(participant_id=command.participant_id, by=command.by, sources=command.sources),
         )
     )
+
+
+def _say(state: SessionState, command: SayText) -> Decision:
+    if require_inside(state, command.participant_id).hidden:
+        raise Forbidden(ErrorCode.NOT_PERMITTED, "Whoever listens unseen writes nothing.")
+    return Decision(signals=(Said(by=command.participant_id, text=command.text),))
+
+
+def _ask_for_screen(state: SessionState, command: AskForScreen) -> Decision:
+    require_capability(state, command.by, Capability.MODERATE)
+    person = decide_people.require_target(state, command.participant_id)
+    if Capability.SEND_SCREEN not in person.capabilities:
+        raise Conflict(ErrorCode.NOT_PERMITTED, "That person may not share a screen.")
+    return Decision(signals=(ScreenAsked(command.participant_id, command.by),))
 
 
 _END_REASONS = {

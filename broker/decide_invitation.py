@@ -5,6 +5,7 @@ from __future__ import annotations
 from broker.commands import (
     AcceptInvitation,
     CancelInvitation,
+    DeclineGuest,
     DeclineInvitation,
     FailInvitation,
     InviteGuest,
@@ -139,6 +140,8 @@ def fail(state: SessionState, command: FailInvitation, now_ms: int) -> Events:
 def invite_guest(state: SessionState, command: InviteGuest, now_ms: int) -> Events:
     """Make a guest link; links past their time no longer count."""
     require_capability(state, command.by, Capability.INVITE)
+    if command.admitted:
+        require_capability(state, command.by, Capability.ADMIT)
     alive = [link for link in state.guest_links.values() if link.expires_ms > now_ms]
     if len(alive) >= state.policy.guest_links_limit:
         raise TooFast(
@@ -153,6 +156,7 @@ def invite_guest(state: SessionState, command: InviteGuest, now_ms: int) -> Even
             uses=command.uses,
             expires_ms=now_ms + command.expires_in_ms,
             by=command.by,
+            admitted=command.admitted,
         ),
     )
 
@@ -166,12 +170,25 @@ def revoke_guest(state: SessionState, command: RevokeGuest, now_ms: int) -> Even
     )
 
 
+def decline_guest(state: SessionState, command: DeclineGuest, now_ms: int) -> Events:
+    """Close the link of somebody who was let in and does not come."""
+    if not _require_link(state, command.guest_invitation_id).admitted:
+        raise Forbidden(ErrorCode.NOT_PERMITTED, "This link is not only yours.")
+    return (
+        GuestRevoked(
+            at_ms=now_ms,
+            guest_invitation_id=command.guest_invitation_id,
+            by=command.participant_id,
+        ),
+    )
+
+
 def join_guest(state: SessionState, command: JoinGuest, now_ms: int) -> Events:
     """Use a guest link: into the lobby, or straight in where policy says so."""
     link = _require_link(state, command.guest_invitation_id)
     if link.expires_ms <= now_ms:
         raise Gone(ErrorCode.LINK_USED, "This link has expired.")
-    lobby = state.policy.guest_lobby
+    lobby = state.policy.guest_lobby and not link.admitted
     if lobby:
         require_lobby(state)
     else:

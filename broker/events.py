@@ -203,11 +203,12 @@ class GuestInvited(Event):
     uses: int
     expires_ms: int
     by: str
+    admitted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestRevoked(Event):
-    """A guest link was withdrawn."""
+    """A guest link was withdrawn, or declined by whom it was for."""
 
     type = "guest.revoked"
     guest_invitation_id: str

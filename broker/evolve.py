@@ -127,6 +127,7 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
                 uses_left=event.uses,
                 expires_ms=event.expires_ms,
                 by=event.by,
+                admitted=event.admitted,
             )
             return replace(
                 state, guest_links=_put(state.guest_links, event.guest_invitation_id, link)

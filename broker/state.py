@@ -96,6 +96,8 @@ class GuestLink:
     uses_left: int
     expires_ms: int
     by: str
+    admitted: bool = False
+    """For one person an agent has looked at: the hash is that of their claim secret."""
 
 
 @dataclass(frozen=True, slots=True)

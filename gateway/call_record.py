@@ -49,6 +49,8 @@ class CallRecord(BaseModel):
     """How long invitations rang, added up."""
     in_call_ms: int
     """From the consumer's first acceptance to the end of the session."""
+    rating: int | None
+    """Stars the consumer gave, 1 to 5."""
     invitations: list[str]
     """The outcome of each invitation, in order; `open` while it is not answered."""
     attended: list[Attended]
@@ -81,6 +83,8 @@ def summarise(record: SessionRecord) -> CallRecord:
     people = {each.participant_id: each.body for each in record.subjects}
     attended = _attended(record.events, record.ended_ms)
     agent = next((each for each in attended if each.role is Role.AGENT), None)
+    consumer = next((each for each in attended if each.role is Role.CONSUMER), None)
+    given = people.get(consumer.participant_id, {}).get("rating") if consumer else None
     return CallRecord(
         session_id=record.session_id,
         account_id=record.account_id,
@@ -96,6 +100,7 @@ def summarise(record: SessionRecord) -> CallRecord:
         end_reason=record.end_reason,
         ringing_ms=rang_ms,
         in_call_ms=in_call,
+        rating=given["stars"] if given else None,
         invitations=list(outcomes.values()),
         attended=attended,
     )
@@ -126,7 +131,12 @@ def _attended(events: Iterable[JournalEntry], ended_ms: int | None) -> list[Atte
     found: dict[str, Attended] = {}
     for event in events:
         participant_id = str(event.body.get("participant_id", ""))
-        if event.type == "participant.joined" and participant_id not in found:
+        if event.type == "participant.joined" and participant_id in found:
+            # Staff may leave and come back: what counts is the last time they left.
+            found[participant_id] = found[participant_id].model_copy(
+                update={"left_ms": None, "left_reason": None}
+            )
+        elif event.type == "participant.joined":
             found[participant_id] = Attended(
                 participant_id=participant_id,
                 role=Role(event.body["role"]),

@@ -361,10 +361,10 @@ class Connection:
         else:
             self.on_offered(state.live)
 
-    def on_offered(self, location: Location) -> None:
+    def on_offered(self, location: Location, *, again: bool = False) -> None:
         """A session exists for this connection's engagement."""
         if self.stage in UNATTACHED or self.stage is Stage.GREETING:
-            self._steward.offer(location)
+            self._steward.offer(location, again=again)
 
     def on_turned_away(self) -> None:
         """The live session does not know this agent: say how they could come in."""

@@ -14,6 +14,7 @@ from broker.messages.cluster import (
     RecordGet,
     RecordPage,
     RecordQuery,
+    RecordRate,
     SessionAttach,
     SessionOpen,
     SessionRecord,
@@ -81,6 +82,10 @@ class Directory(Protocol):
 
     async def ask(self, request: Call, reply: type[Reply], *, timeout_s: float = 3.0) -> Reply:
         """Make a call about what is kept. Raises what the call's model says."""
+        ...
+
+    async def rate(self, rating: RecordRate) -> None:
+        """Keep what somebody says of an ended session. Raises unknown_session, already_live."""
         ...
 
 

@@ -28,6 +28,7 @@ from broker.messages.cluster import (
     RecordGet,
     RecordPage,
     RecordQuery,
+    RecordRate,
     SessionAttach,
     SessionLocate,
     SessionOpen,
@@ -169,6 +170,9 @@ class LedgerClient:
 
     async def ask(self, request: Call, reply: type[Reply], *, timeout_s: float = 3.0) -> Reply:
         return await self._ask(request.method, request, reply, timeout_s=timeout_s)
+
+    async def rate(self, rating: RecordRate) -> None:
+        await self.do(rating.method, rating)
 
     async def do(self, method: str, request: Internal, *, timeout_s: float | None = None) -> None:
         """Make a call whose reply says only that it is done."""

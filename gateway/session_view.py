@@ -23,6 +23,10 @@ class ParticipantView(BaseModel):
     visitor_id: str | None = None
     engagement: dict[str, Any] | None = None
     """The SDK ids this person's widget told."""
+    decline_reason: str | None = None
+    """What the consumer said on declining last."""
+    rating: dict[str, Any] | None = None
+    """`stars` (1 to 5), `comment` and `at_ms`: what this person said of the session afterwards."""
 
 
 class EventView(BaseModel):

@@ -110,8 +110,10 @@ class Steward:
         self.wake()
         return True
 
-    def offer(self, location: Location) -> None:
-        """A session exists for this connection."""
+    def offer(self, location: Location, *, again: bool = False) -> None:
+        """A session exists for this connection; `again`: also if it was turned away before."""
+        if again:
+            self._refused_session = None
         if location.session_id == self._refused_session:
             self._client.on_turned_away()
         else:

@@ -104,7 +104,7 @@ class Switchroom:
     def on_attach(self, attach: SessionAttach) -> None:
         connection = self._connections.get(attach.connection_id)
         if connection is not None:
-            connection.on_offered(attach.location)
+            connection.on_offered(attach.location, again=attach.again)
 
     def on_relocated(self, location: Location) -> None:
         for connection in list(self._connections.values()):

@@ -6,11 +6,11 @@ import asyncio
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from broker.errors import ErrorCode, Forbidden, NotFound, TooFast
 from broker.ids import normal_id
-from broker.messages.cluster import Principal
+from broker.messages.cluster import Principal, RecordRate
 from broker.messages.parts import EngagementIds, Id, Name
 from broker.words import Role
 from gateway.accounts import Account, AgentLogin, ConsumerProof
@@ -48,6 +48,21 @@ class DemoAgentRequest(Body):
     agent_id: Id
     name: Name
     role: Literal["agent", "supervisor"] = "agent"
+
+
+class RatingRequest(Body):
+    """How somebody found the session that has just ended."""
+
+    resume: Annotated[str, StringConstraints(max_length=8192)]
+    """The resume token of the session: it says which, and who rates."""
+    stars: Annotated[int, Field(ge=1, le=5)]
+    comment: Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)] | None = None
+
+
+class RatingAnswer(BaseModel):
+    """The rating stands beside the record."""
+
+    stars: int
 
 
 class TokenAnswer(BaseModel):
@@ -139,6 +154,24 @@ def widget_router(room: Switchroom) -> APIRouter:
             expires_in_s=settings.guest_token_s,
             session_expires_in_s=settings.session_s,
         )
+
+    @router.post("/v1/ratings", operation_id="rateSession")
+    async def rate(request: Request, body: RatingRequest) -> RatingAnswer:
+        """Keep a consumer's or guest's rating of an ended session; a later one takes its place."""
+        hold_back(request, guessing)
+        resume = tokens.open(body.resume)
+        principal = resume.principal
+        if principal.role not in (Role.CONSUMER, Role.GUEST) or not principal.participant_id:
+            raise Forbidden(ErrorCode.NOT_PERMITTED, "Only consumers and guests rate.")
+        await room.directory.rate(
+            RecordRate(
+                session_id=resume.session_id,
+                participant_id=principal.participant_id,
+                stars=body.stars,
+                comment=body.comment or None,
+            )
+        )
+        return RatingAnswer(stars=body.stars)
 
     @router.get("/v1/widget-config", operation_id="getWidgetConfig")
     async def widget_config(request: Request, account_id: str) -> WidgetConfig:

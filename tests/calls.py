@@ -32,7 +32,7 @@ class Call:
         for widget in self.widgets:
             await widget.close()
 
-    async def agent(self, **options: str) -> Widget:
+    async def agent(self, **options: Any) -> Widget:
         return self.keep(await agent_widget(self.origin, self.key, **options))
 
     async def consumer(self, **options: Any) -> Widget:

@@ -122,13 +122,26 @@ def plain_http(origin: str) -> httpx.AsyncClient:
 
 
 async def agent_widget(
-    origin: str, key: str, *, agent_id: str = "7", account_id: str = "demo", **hello: Any
+    origin: str,
+    key: str,
+    *,
+    agent_id: str = "7",
+    account_id: str = "demo",
+    role: str = "agent",
+    engagement: dict[str, Any] | None = None,
+    **hello: Any,
 ) -> Widget:
-    """An agent's frame, greeted."""
+    """An agent's or a supervisor's frame, greeted."""
+    ids = {"account_id": account_id, "rt_session_id": key, "agent_id": agent_id}
     async with plain_http(origin) as http:
         answer = await http.post(
             "/demo/agent-token",
-            json={"account_id": account_id, "agent_id": agent_id, "name": f"Agent {agent_id}"},
+            json={
+                "account_id": account_id,
+                "agent_id": agent_id,
+                "name": f"Agent {agent_id}",
+                "role": role,
+            },
         )
         token = answer.raise_for_status().json()["token"]
     widget = await Widget.dial(origin)
@@ -137,7 +150,7 @@ async def agent_widget(
         revision=1,
         token=token,
         surface="agent_frame",
-        engagement={"account_id": account_id, "rt_session_id": key, "agent_id": agent_id},
+        engagement={**ids, **(engagement or {})},
         **hello,
     )
     return widget

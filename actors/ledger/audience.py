@@ -30,11 +30,12 @@ class Audience:
         self.keepers: set[End] = set()
         self._grown: asyncio.TimerHandle | None = None
 
-    def attach(self, gateway: End, connection_id: str, location: Location) -> None:
+    def attach(
+        self, gateway: End, connection_id: str, location: Location, *, again: bool = False
+    ) -> None:
         """Have a gateway dial a session for a waiting connection."""
-        _notify(
-            gateway, "session.attach", SessionAttach(connection_id=connection_id, location=location)
-        )
+        attach = SessionAttach(connection_id=connection_id, location=location, again=again)
+        _notify(gateway, "session.attach", attach)
 
     def reach_changed(self, gateway: End, state: PresenceState) -> None:
         """Tell a watching connection's gateway how reachable the consumer is now."""

@@ -18,6 +18,7 @@ from actors.ledger.journal import Append
 from actors.ledger.outbox import Outbox
 from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Presence
+from actors.ledger.ratings import Ratings
 from actors.ledger.records import Records
 from actors.ledger.sessions import Sessions
 from actors.ledger.sharing import Sharing
@@ -94,6 +95,7 @@ class Ledger:
         self._outbox = Outbox(self._database, self._writer, now_ms)
         self._sharing = Sharing(self._database, self._writer, self._audience, now_ms)
         self._erasing = Erasing(self._database, self._writer, now_ms)
+        self._ratings = Ratings(self._writer, now_ms)
         self._listener = Listener(key, self._on_hello)
         self._members: dict[End, Member] = {}
         self._methods = self._make_methods()
@@ -291,6 +293,7 @@ class Ledger:
             (
                 _method(_ACTOR, cluster.SessionMember, enlist),
                 _method(_ACTOR, cluster.JournalAppend, append),
+                _method(_ACTOR, cluster.SessionRing, _plain(sessions.ring)),
                 _method(_EDGE, cluster.PresencePut, put),
                 _method(_EDGE, cluster.PresenceDrop, drop),
                 _method(_EDGE, cluster.PresenceWatch, watch),
@@ -304,6 +307,7 @@ class Ledger:
                 _method(_EDGE, cluster.NodeQuery, nodes),
                 _method(_EDGE, cluster.RecordQuery, _plain(records.page)),
                 _method(_EDGE, cluster.RecordGet, _plain(records.get)),
+                _method(_EDGE, cluster.RecordRate, _plain(self._ratings.rate)),
                 _method(_KEEPER, keeping.Reconcile, reconcile),
                 _method(_KEEPER, keeping.OutboxTake, _plain(outbox.take)),
                 _method(_KEEPER, keeping.OutboxSettle, _plain(outbox.settle)),

@@ -224,6 +224,17 @@ class Sessions:
             guest_invitation_id=row.guest_invitation_id,
         )
 
+    async def ring(self, ask: cluster.SessionRing) -> cluster.Done:
+        """Have the waiting connections of a claim dial the session again. Raises NotFound, Gone."""
+        live = await self._live(ask.session_id)
+        location = live.location()
+        if location is not None:
+            for waiting in self._presence.waiting((live.account_id, live.engagement_key)):
+                if waiting.put.claim_hash == ask.claim_hash:
+                    connection_id = waiting.put.connection_id
+                    self._audience.attach(waiting.gateway, connection_id, location, again=True)
+        return cluster.Done()
+
     async def append(self, append: Append) -> cluster.Done:
         """Make events durable. Raises what `Tail.admit` raises, and `unknown_session`."""
         appended = await self._writer.append(append)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from pydantic import ValidationError
 
+from actors.chores import Chores
 from actors.ledger_link import LedgerLink
 from actors.link import ListenedEnd
 from actors.listener import Listener
@@ -44,6 +45,7 @@ from broker.messages.cluster import (
     SessionKeep,
     SessionMember,
     SessionPast,
+    SessionRing,
     SessionYield,
     TrunkHello,
     TrunkReady,
@@ -93,6 +95,7 @@ class SessionActor:
         self._committed = False
         self._past: list[JournalEntry] = []
         self._early: list[tuple[ListenedEnd, TrunkHello]] = []
+        self._chores = Chores(limit=64)
         self._trunks = Trunks(WATCH_BEATS)
         self._listener = Listener(config.trunk_key, self._on_hello)
         self._link = LedgerLink(
@@ -127,6 +130,7 @@ class SessionActor:
         await self._listener.close()
         if self._session is not None:
             await self._session.close()
+        await self._chores.close()
         await self._link.close()
 
     # Ledger side.
@@ -139,6 +143,18 @@ class SessionActor:
     async def append(self, append: JournalAppend) -> None:
         """Make entries durable (see `JournalStore`)."""
         await self._link.call(append, Done, timeout=APPEND_TIMEOUT_S)
+
+    def _ring_waiting(self, session_id: str, claim_hash: str) -> None:
+        self._chores.start(
+            self._say_ring(SessionRing(session_id=session_id, claim_hash=claim_hash))
+        )
+
+    async def _say_ring(self, ring: SessionRing) -> None:
+        try:
+            await self._link.call(ring, Done, timeout=APPEND_TIMEOUT_S)
+        except (SwitchboardError, TimeoutError) as error:
+            # Whoever was let in rings on coming again; the agent sees the open link.
+            _LOG.warning("not rung", extra={"session": ring.session_id, "error": str(error)})
 
     async def _enlist(self, link: LedgerLink) -> None:
         session = self._session
@@ -228,6 +244,7 @@ class SessionActor:
             config=self._config,
             store=self,
             now_ms=self._now_ms,
+            ring_waiting=lambda claim_hash: self._ring_waiting(given.session_id, claim_hash),
             on_over=lambda session: self._over(fenced=session.durable.phase != SessionPhase.ENDED),
         )
         self._session = session
@@ -391,21 +408,33 @@ class SessionActor:
         state = session.decided
         if principal.claim_hash is None:
             raise Forbidden(ErrorCode.CONSUMER_CONFLICT, "This connection has no claim.")
-        if state.consumer_claim is not None and state.consumer_claim != principal.claim_hash:
+        person = session.person_of_claim(principal.claim_hash)
+        stranger = state.consumer_claim not in (None, principal.claim_hash)
+        if stranger and not self._was_admitted(session, person, principal):
+            session.conflicts.noticed(hello, new_id())
             raise Forbidden(
                 ErrorCode.CONSUMER_CONFLICT, "Another person is invited on this conversation."
             )
-        person = session.person_of_claim(principal.claim_hash)
         if person is None:
             # The consumer's own page proves no name; what the agent's side calls them serves.
-            name = principal.name or session.ids.visitor_name or ""
+            said = session.ids if not stranger else hello.engagement
+            name = principal.name or (said.visitor_name if said else None) or ""
             person = Person(
-                participant_id=state.consumer_id or new_id(),
+                participant_id=new_id() if stranger else state.consumer_id or new_id(),
                 principal=principal.model_copy(update={"name": name}),
                 engagement=hello.engagement,
             )
             session.people[person.participant_id] = person
         return person
+
+    def _was_admitted(
+        self, session: LiveSession, person: Person | None, principal: Principal
+    ) -> bool:
+        """Whether an agent let this claimant in, who is on the way or in the session."""
+        if session.conflicts.link_of(principal.claim_hash) is not None:
+            return True
+        known = session.decided.participants.get(person.participant_id) if person else None
+        return known is not None and known.inside
 
     def _join_staff(
         self,

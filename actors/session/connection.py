@@ -31,6 +31,8 @@ class Connection:
         """Whether this surface shows the open invitation."""
         self.current = False
         """Whether it has been brought up to date; what is told before that is part of it."""
+        self.trouble: str | None = None
+        """What this surface said stands between the person and taking part."""
         self.answered = False
         """Whether the invitation was answered on this surface."""
         self._trunk = trunk

@@ -17,6 +17,7 @@ from typing import Any
 
 from actors.relay import MediaRights
 from actors.session.config import SessionConfig
+from actors.session.conflicts import Conflicts
 from actors.session.connection import Connection
 from actors.session.journal import Journal, JournalStore, to_entry
 from actors.session.media import SessionMedia, limits, rights_of
@@ -36,7 +37,7 @@ from broker.messages.cluster import (
     SessionContinue,
     Subject,
 )
-from broker.messages.facts import ParticipantMuted, SessionSnapshot
+from broker.messages.facts import SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
 from broker.policy import Policy
 from broker.state import STAFF, SessionState
@@ -65,6 +66,7 @@ class LiveSession:
         store: JournalStore,
         now_ms: Callable[[], int],
         on_over: Callable[[LiveSession], None],
+        ring_waiting: Callable[[str], None] = lambda claim_hash: None,
     ) -> None:
         self.session_id = session_id
         self.epoch = epoch
@@ -77,6 +79,9 @@ class LiveSession:
         self.durable = self.decided
         self.people: dict[str, Person] = {}
         self.media = SessionMedia(config.relay, epoch, self.tell)
+        self.conflicts = Conflicts(self)
+        self.ring_waiting = ring_waiting
+        """Has whoever waits with this claim come once more."""
         self._narrator = Narrator(self)
         self._store = store
         self._on_over = on_over
@@ -192,10 +197,7 @@ class LiveSession:
         if then is not None:
             self._after.append((seq, then))
         for signal in decision.signals:
-            body = encode_body(
-                ParticipantMuted(seq=0, by_participant_id=signal.by, sources=list(signal.sources))
-            )
-            self.people[signal.participant_id].tell(body)
+            self._narrator.signal(signal)
         self.media.apply(self.decided, self.durable)
         if away:
             journal.release(seq)
@@ -287,6 +289,11 @@ class LiveSession:
 
     def ring(self, person: Person, connection: Connection) -> None:
         """Let one surface of the consumer ring, if an invitation is open for this person."""
+        if self.conflicts.link_of(person.principal.claim_hash) is not None:
+            if not connection.ringing:
+                connection.ringing = connection.current = True
+                self.show_snapshot(person, only=connection)
+            return
         invitation = self.decided.invitation
         inside = self.decided.participants.get(person.participant_id)
         if invitation is None or not invitation.open or (inside is not None and inside.inside):
@@ -489,4 +496,5 @@ def rebuilt_person(
             verified=participant is not None and participant.verified,
         ),
         engagement=None if engagement is None else EngagementIds.model_validate(engagement),
+        decline_reason=known.get("decline_reason"),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from actors.session import views
 from actors.session.person import Person, encode_body
+from broker.decide import Muted, Said, ScreenAsked, Signal
 from broker.events import (
     AnyEvent,
     CapabilitiesChanged,
@@ -33,10 +34,13 @@ from broker.messages.facts import (
     GuestsChanged,
     InvitationChanged,
     InvitationElsewhere,
+    ParticipantMuted,
     RightsChanged,
     RosterChanged,
+    ScreenRequested,
     SessionLeft,
     SessionSnapshot,
+    TextSaid,
 )
 from broker.messages.facts import SessionEnded as SessionEndedFact
 from broker.messages.parts import MediaLimits, SeatAssignment
@@ -62,18 +66,29 @@ class Narrator:
     def tell(self, event: AnyEvent, before: SessionState, after: SessionState) -> None:
         """Tell what one event, now durable, made of the session."""
         match event:
-            case SessionStarted() | GuestInvited() | GuestRevoked():
-                if not isinstance(event, SessionStarted):
-                    self.guests()
+            case SessionStarted():
+                pass
+            case GuestInvited():
+                self.guests()
+            case GuestRevoked():
+                self.guests()
+                link = before.guest_links.get(event.guest_invitation_id)
+                if link is not None:
+                    self._session.conflicts.on_link_closed(link)
             case InvitationSent():
                 self.invitation_changed()
                 self._ring_everywhere()
-            case InvitationRinging() | InvitationFailed():
-                self.invitation_changed(to_consumer=isinstance(event, InvitationFailed))
+            case InvitationRinging():
+                self.invitation_changed(to_consumer=False)
             case InvitationAccepted():
                 self.invitation_changed()
                 self._answered(event)
-            case InvitationDeclined() | InvitationExpired() | InvitationCancelled():
+            case (
+                InvitationDeclined()
+                | InvitationExpired()
+                | InvitationCancelled()
+                | InvitationFailed()
+            ):
                 self.invitation_changed()
                 self._stop_ringing()
             case ParticipantJoined():
@@ -93,6 +108,20 @@ class Narrator:
                 self._ended(event, before)
             case _:
                 assert_never(event)
+
+    def signal(self, signal: Signal) -> None:
+        """Tell what nobody journals."""
+        match signal:
+            case Muted(participant_id, by, sources):
+                muted = ParticipantMuted(seq=0, by_participant_id=by, sources=list(sources))
+                self._session.tell(participant_id, muted)
+            case Said(by, text):
+                self._session.tell(None, TextSaid(seq=0, participant_id=by, text=text))
+            case ScreenAsked(participant_id, by):
+                asked = ScreenRequested(seq=0, by_participant_id=by)
+                self._session.tell(participant_id, asked)
+            case _:
+                assert_never(signal)
 
     def roster(self) -> None:
         """Send the roster to everybody who takes part; encoded once for staff, once for others."""
@@ -167,7 +196,10 @@ class Narrator:
             capabilities=views.capabilities_of(participant) if participant and inside else [],
             roster=(views.roster(state, session.people, staff=role in STAFF) if inside else []),
             invitation=(
-                views.invitation_view(state, session.people, now_ms) if concerned else None
+                session.conflicts.invitation(person)
+                or views.invitation_view(state, session.people, now_ms)
+                if concerned
+                else None
             ),
             guest_invitations=(
                 views.guest_views(state, now_ms)
@@ -177,6 +209,13 @@ class Narrator:
             seats=seats,
             media=media,
             started_ms_ago=max(0, now_ms - state.started_ms),
+            conflicts=(
+                session.conflicts.views()
+                if participant is not None
+                and inside
+                and Capability.ADMIT in participant.capabilities
+                else []
+            ),
         )
 
     def _sees(self, consumer: Person) -> bool:
@@ -215,8 +254,20 @@ class Narrator:
         elif event.role in STAFF and not event.lobby:
             # Somebody who waited in the lobby and then took over; who is new has no connection.
             self._session.show_snapshot(self._session.people[event.participant_id])
+        elif event.role is Role.GUEST and not event.lobby:
+            self._came_in_at_once(self._session.people[event.participant_id])
         if event.guest_invitation_id is not None:
             self.guests()
+
+    def _came_in_at_once(self, guest: Person) -> None:
+        """Whoever was let in as another consumer answered on one surface; the others stop."""
+        link_id = self._session.durable.participants[guest.participant_id].guest_invitation_id
+        body = encode_body(InvitationElsewhere(seq=0, invitation_id=link_id or ""))
+        for connection in tuple(guest.connections.values()):
+            if connection.ringing and not connection.answered:
+                guest.tell(body, only=connection)
+            connection.ringing = False
+        self._session.show_snapshot(guest)
 
     def _rights(self, participant_id: str) -> None:
         participant = self._session.durable.participants[participant_id]

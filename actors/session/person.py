@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from actors.session.connection import Connection
+from broker.errors import ErrorCode, TooFast
 from broker.ids import same_agent
 from broker.messages.cluster import Principal, Subject
 from broker.messages.parts import EngagementIds, Part
@@ -14,6 +15,9 @@ from broker.words import PublishSource, Surface
 REPLAY_MESSAGES = 128
 REPLAY_BYTES = 512 * 1024
 REMEMBERED_REPLIES = 64
+PACE_COUNT = 10
+PACE_MS = 10_000
+"""At most so many texts and wishes in so many milliseconds."""
 
 
 def encode_body(message: Part) -> bytes:
@@ -39,9 +43,12 @@ class Person:
     )
     trouble: str | None = None
     """What the consumer's surface said stands between the person and the camera."""
+    decline_reason: str | None = None
+    """Why the consumer declined last, in their words; stands in the subject only."""
     seq: int = 0
     _sent: deque[tuple[int, bytes]] = field(default_factory=deque)
     _sent_bytes: int = 0
+    _asked_ms: deque[int] = field(default_factory=lambda: deque(maxlen=PACE_COUNT))
     _replies: OrderedDict[str, bytes | None] = field(default_factory=OrderedDict)
 
     @property
@@ -73,6 +80,7 @@ class Person:
             "picture": principal.picture,
             "agent_id": principal.agent_id,
             "visitor_id": principal.visitor_id,
+            "decline_reason": self.decline_reason,
         }
         if self.engagement is not None:
             known["engagement"] = self.engagement.model_dump(mode="json", exclude_none=True)
@@ -120,6 +128,12 @@ class Person:
         if last_seq > self.seq or not self._sent or self._sent[0][0] > last_seq + 1:
             return None
         return [message for seq, message in self._sent if seq > last_seq]
+
+    def require_pace(self, now_ms: int) -> None:
+        """Note that the person says or asks something that others see. Raises TooFast."""
+        if len(self._asked_ms) == PACE_COUNT and now_ms - self._asked_ms[0] < PACE_MS:
+            raise TooFast(ErrorCode.RATE_LIMITED, "That is too fast; wait a little.")
+        self._asked_ms.append(now_ms)
 
     def remembered_reply(self, request_id: str) -> tuple[bool, bytes | None]:
         """Whether a request was seen before, and its reply when there is one already."""

@@ -14,19 +14,24 @@ from actors.session.person import Person, encode_body
 from broker.commands import (
     AcceptInvitation,
     Admit,
+    AskForScreen,
     CancelInvitation,
     Command,
+    DeclineGuest,
     DeclineInvitation,
     End,
+    FailInvitation,
     Grant,
     HandOver,
     InviteGuest,
+    JoinGuest,
     JoinStaff,
     Leave,
     Mute,
     RefuseEntry,
     Remove,
     RevokeGuest,
+    SayText,
     SendInvitation,
     SetMode,
 )
@@ -34,6 +39,8 @@ from broker.errors import Conflict, ErrorCode, Internal, Malformed, SwitchboardE
 from broker.messages import decode_client_message
 from broker.messages.client import (
     ClientMessage,
+    ConflictAdmit,
+    ConflictDismiss,
     ConnectionHello,
     ConnectionPing,
     EngagementUpdate,
@@ -55,12 +62,14 @@ from broker.messages.client import (
     ParticipantMute,
     ParticipantRefuse,
     ParticipantRemove,
+    ScreenRequest,
     SessionEnd,
     SessionHandOver,
     SessionJoin,
     SessionLeave,
     SessionStart,
     SurfaceUpdate,
+    TextSend,
 )
 from broker.messages.facts import (
     GuestInvited,
@@ -80,9 +89,14 @@ _REDUCING = (
     CancelInvitation,
     Remove,
     RevokeGuest,
+    DeclineGuest,
     Mute,
     RefuseEntry,
+    SayText,
+    AskForScreen,
 )
+_FATAL = frozenset({"no_webrtc"})
+"""Troubles with which nobody can take part from a surface."""
 
 
 class Requests:
@@ -130,15 +144,25 @@ class Requests:
                 if connection.ringing:
                     self._session.visibility_changed()
             case InvitationTrouble():
-                person.trouble = message.trouble
-                self._session.visibility_changed()
+                self._note_trouble(person, connection, message.trouble)
             case EngagementUpdate():
                 self._session.engagement_changed(person, message.engagement)
             case GuestInvite():
                 self._invite_guest(person, connection, message)
+            case ConflictAdmit():
+                self._admit(person, connection, message)
+            case ConflictDismiss():
+                self._session.conflicts.dismiss(person.participant_id, message.conflict_id)
+                self._answer(person, connection, message.id, RequestDone(reply_to=message.id))()
+            case InvitationAccept() | InvitationDecline() if self._was_let_in(person):
+                self._answer_admission(person, connection, message)
             case ConnectionHello() | ConnectionPing() | SessionStart():
                 raise Conflict(ErrorCode.ALREADY_LIVE, "You are in a session already.")
             case _:
+                if isinstance(message, TextSend | ScreenRequest):
+                    person.require_pace(self._session.now_ms())
+                elif isinstance(message, InvitationDecline):
+                    person.decline_reason = message.reason
                 self._command(person, connection, message.id, _command(person, connection, message))
 
     def _command(
@@ -152,8 +176,55 @@ class Requests:
         self._session.do(
             command,
             widens=not reducing,
+            # Why somebody declined stands beside the journal.
+            subjects=[person.subject()] if isinstance(command, DeclineInvitation) else (),
             reply=self._answer(person, connection, request_id, RequestDone(reply_to=request_id)),
         )
+
+    def _note_trouble(self, person: Person, connection: Connection, trouble: str) -> None:
+        """Show what stands in the way; where nothing that rings could answer, it has failed."""
+        session = self._session
+        person.trouble = connection.trouble = trouble
+        ringing = [each for each in person.connections.values() if each.ringing]
+        is_consumer = person.participant_id == session.decided.consumer_id
+        if is_consumer and ringing and all(each.trouble in _FATAL for each in ringing):
+            session.do(FailInvitation(trouble), widens=False)
+        else:
+            session.visibility_changed()
+
+    def _admit(self, person: Person, connection: Connection, message: ConflictAdmit) -> None:
+        session = self._session
+        claim, invite = session.conflicts.admission(
+            person.participant_id, message.conflict_id, new_id()
+        )
+
+        def ring() -> None:
+            session.conflicts.admitted(claim)
+            session.ring_waiting(claim)
+
+        session.do(
+            invite,
+            reply=self._answer(person, connection, message.id, RequestDone(reply_to=message.id)),
+            then=ring,
+        )
+
+    def _was_let_in(self, person: Person) -> bool:
+        return self._session.conflicts.link_of(person.principal.claim_hash) is not None
+
+    def _answer_admission(
+        self,
+        person: Person,
+        connection: Connection,
+        message: InvitationAccept | InvitationDecline,
+    ) -> None:
+        """Take the answer of somebody who was let in beside the consumer."""
+        link_id = message.invitation_id
+        if isinstance(message, InvitationDecline):
+            command: Command = self._session.conflicts.decline(person, link_id)
+        else:
+            command = JoinGuest(person.participant_id, link_id, message.mode)
+            connection.answered = True
+        self._command(person, connection, message.id, command)
 
     def _offer(self, person: Person, connection: Connection, offer: MediaOffer) -> None:
         session = self._session
@@ -278,6 +349,8 @@ def _command(
     | ParticipantRemove
     | ParticipantGrant
     | ParticipantMute
+    | TextSend
+    | ScreenRequest
     | MediaMode,
 ) -> Command:
     me = person.participant_id
@@ -316,6 +389,10 @@ def _command(
             return Grant(me, message.participant_id, frozenset(message.capabilities))
         case ParticipantMute():
             return Mute(me, message.participant_id, tuple(message.sources))
+        case TextSend():
+            return SayText(me, message.text)
+        case ScreenRequest():
+            return AskForScreen(me, message.participant_id)
         case MediaMode():
             return SetMode(me, message.mode)
         case _:

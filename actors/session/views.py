@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actors.session.person import Person
+from broker.ids import normal_id
 from broker.messages.parts import GuestInvitationView, InvitationView, RosterEntry
 from broker.state import STAFF, Participant, SessionState
-from broker.words import Attendance, Capability, PublishSource
+from broker.words import Attendance, Capability, InvitationState, PublishSource, Role
 
 
 def capabilities_of(participant: Participant) -> list[Capability]:
@@ -21,7 +22,7 @@ def roster(state: SessionState, people: Mapping[str, Person], *, staff: bool) ->
     Only the staff sees who listens unseen, and which of their colleagues wait.
     """
     return [
-        roster_entry(state, participant, people.get(participant.participant_id), staff=staff)
+        roster_entry(state, participant, people, staff=staff)
         for participant in state.participants.values()
         if participant.attendance is not Attendance.LEFT and (staff or _is_public(participant))
     ]
@@ -32,10 +33,29 @@ def _is_public(participant: Participant) -> bool:
     return not (participant.hidden or waits)
 
 
+def _visitor_differs(agent: Person | None, person: Person | None) -> bool:
+    """Whether the agent's host and this consumer's window name different visitors.
+
+    Only in chat are both known to mean the same kind of id (`sdk-reference` §3.2).
+    """
+    if agent is None or person is None or person.principal.role is not Role.CONSUMER:
+        return False
+    ours, theirs = agent.engagement, person.engagement
+    if ours is None or theirs is None or not ours.channel == theirs.channel == "chat":
+        return False
+    known = (normal_id(ours.visitor_id), normal_id(theirs.visitor_id))
+    return None not in known and known[0] != known[1]
+
+
 def roster_entry(
-    state: SessionState, participant: Participant, person: Person | None, *, staff: bool
+    state: SessionState,
+    participant: Participant,
+    people: Mapping[str, Person],
+    *,
+    staff: bool,
 ) -> RosterEntry:
     """One participant as others see them."""
+    person = people.get(participant.participant_id)
     principal = None if person is None else person.principal
     published = {} if person is None else person.published
     may = participant.capabilities
@@ -58,6 +78,7 @@ def roster_entry(
         and Capability.SEND_SCREEN in may
         and published.get(PublishSource.SCREEN, False),
         way=participant.way if staff and participant.role in STAFF else None,
+        visitor_differs=staff and _visitor_differs(people.get(state.owner_id), person),
     )
 
 
@@ -78,7 +99,10 @@ def invitation_view(
     visible = consumer is not None and any(
         connection.ringing and connection.visible for connection in consumer.connections.values()
     )
-    trouble = consumer.trouble if consumer is not None else None
+    said = None
+    if consumer is not None:
+        declined = invitation.state is InvitationState.DECLINED
+        said = consumer.decline_reason if declined else consumer.trouble
     return InvitationView(
         invitation_id=invitation.invitation_id,
         state=invitation.state,
@@ -88,7 +112,7 @@ def invitation_view(
         surfaces=ringing,
         visible=visible,
         expires_in_ms=max(0, invitation.expires_ms - now_ms) if invitation.open else 0,
-        reason=invitation.why or trouble,
+        reason=invitation.why or said,
         monitoring=state.policy.silent_monitoring,
     )
 

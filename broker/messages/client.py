@@ -20,6 +20,7 @@ from broker.messages.parts import (
     SeatMids,
     SeatView,
     SlotReport,
+    Text,
 )
 from broker.words import Capability, Mode, PublishSource, Surface, Way
 
@@ -136,6 +137,38 @@ class InvitationTrouble(Part):
     trouble: Annotated[
         str, StringConstraints(pattern="^(camera_blocked|no_camera|no_webrtc|insecure)$")
     ]
+
+
+class ConflictAdmit(Part):
+    """Let somebody who says they are the consumer ring and come in, beside who is known."""
+
+    type: Literal["conflict.admit"] = "conflict.admit"
+    id: RequestId
+    conflict_id: Id
+
+
+class ConflictDismiss(Part):
+    """Keep somebody who says they are the consumer out, and do not ask again."""
+
+    type: Literal["conflict.dismiss"] = "conflict.dismiss"
+    id: RequestId
+    conflict_id: Id
+
+
+class TextSend(Part):
+    """Say something in writing to everybody in the session; it is stored nowhere."""
+
+    type: Literal["text.send"] = "text.send"
+    id: RequestId
+    text: Text
+
+
+class ScreenRequest(Part):
+    """Moderator: ask somebody to share their screen; they decide."""
+
+    type: Literal["screen.request"] = "screen.request"
+    id: RequestId
+    participant_id: Id
 
 
 class GuestInvite(Part):
@@ -274,6 +307,10 @@ ClientMessage = Annotated[
     | InvitationAccept
     | InvitationDecline
     | InvitationTrouble
+    | ConflictAdmit
+    | ConflictDismiss
+    | TextSend
+    | ScreenRequest
     | GuestInvite
     | GuestRevoke
     | ParticipantAdmit

@@ -463,11 +463,21 @@ class JournalAppend(Internal):
     subjects: list[Subject] = []
 
 
+class SessionRing(Internal):
+    """Actor to ledger: whoever waits with this claim was turned away before and is welcome now."""
+
+    method: ClassVar[str] = "session.ring"
+    session_id: str
+    claim_hash: str
+
+
 class SessionAttach(Internal):
     """Notice ledger to gateway, `session.attach`: dial this session for that waiting connection."""
 
     connection_id: str
     location: Location
+    again: bool = False
+    """Also when the session turned this connection away before."""
 
 
 class SessionRelocated(Internal):
@@ -551,6 +561,16 @@ class RecordGet(Internal):
     method: ClassVar[str] = "record.get"
     session_id: str
     account_id: str | None = None
+
+
+class RecordRate(Internal):
+    """A participant rates a session that has ended. Raises unknown_session, already_live."""
+
+    method: ClassVar[str] = "record.rate"
+    session_id: str
+    participant_id: str
+    stars: int
+    comment: str | None = None
 
 
 class SessionRecord(Internal):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from broker.errors import ErrorCode
 from broker.messages.parts import (
+    ConflictView,
     GuestInvitationView,
     InvitationView,
     MediaLimits,
@@ -90,6 +91,8 @@ class SessionSnapshot(Part):
     seats: list[SeatAssignment]
     media: MediaLimits
     started_ms_ago: int
+    conflicts: list[ConflictView] = Field(default_factory=list)
+    """Who else says they are the consumer, for those who may admit."""
 
 
 class ResumeRenewed(Part):
@@ -130,6 +133,31 @@ class RightsChanged(Part):
     seq: int
     mode: Mode
     capabilities: list[Capability]
+
+
+class ConflictsChanged(Part):
+    """Those who may admit: who else says they are the consumer; the whole list."""
+
+    type: Literal["conflicts.changed"] = "conflicts.changed"
+    seq: int
+    conflicts: list[ConflictView]
+
+
+class TextSaid(Part):
+    """Somebody said something in writing. Not part of a snapshot: who comes later missed it."""
+
+    type: Literal["text.said"] = "text.said"
+    seq: int
+    participant_id: str
+    text: str
+
+
+class ScreenRequested(Part):
+    """Somebody would like this participant to share their screen."""
+
+    type: Literal["screen.requested"] = "screen.requested"
+    seq: int
+    by_participant_id: str
 
 
 class GuestInvited(Part):
@@ -256,6 +284,9 @@ BrokerMessage = Annotated[
     | InvitationElsewhere
     | RosterChanged
     | RightsChanged
+    | ConflictsChanged
+    | TextSaid
+    | ScreenRequested
     | GuestInvited
     | GuestsChanged
     | ParticipantMuted

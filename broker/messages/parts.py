@@ -29,6 +29,7 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whites
 Mid = Annotated[str, StringConstraints(min_length=1, max_length=16)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80, strip_whitespace=True)]
 Reason = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000, strip_whitespace=True)]
 Sdp = Annotated[str, StringConstraints(min_length=1, max_length=MAX_MESSAGE_BYTES)]
 Size = Annotated[int, Field(ge=0, le=16_384)]
 SeatIndex = Annotated[int, Field(ge=0, le=63)]
@@ -141,6 +142,8 @@ class RosterEntry(Part):
     screen: bool
     way: Way | None = None
     """How a member of the staff is in the session; told to the staff only."""
+    visitor_differs: bool = False
+    """The two SDKs name different visitors, which warns the staff and stops nobody."""
 
 
 class InvitationView(Part):
@@ -160,6 +163,24 @@ class InvitationView(Part):
     reason: str | None = None
     monitoring: bool = False
     """Whether a supervisor may listen unseen; the Accept screen must say so."""
+
+
+class Difference(Part):
+    """One thing in which somebody who says they are the consumer differs from who is known."""
+
+    what: str
+    """`visitor_id`, `participant_visitor_id`, `visitor_name`, `channel` or `surface`."""
+    known: str | None
+    claimed: str | None
+
+
+class ConflictView(Part):
+    """Somebody stands at the engagement without the known consumer's secret."""
+
+    conflict_id: str
+    surface: Surface
+    differences: list[Difference]
+    """Empty when they say the same and only the secret differs, as on another device."""
 
 
 class GuestInvitationView(Part):

@@ -20,7 +20,13 @@ EVERYTHING = [
     for vector in json.loads(VECTORS.read_text())
     # What an invited consumer may do, and everybody may.
     if vector["message"]["type"]
-    not in ("invitation.accept", "invitation.decline", "session.leave", "engagement.update")
+    not in (
+        "invitation.accept",
+        "invitation.decline",
+        "invitation.trouble",
+        "session.leave",
+        "engagement.update",
+    )
 ]
 
 

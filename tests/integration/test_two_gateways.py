@@ -7,105 +7,12 @@ number of actors can be counted exactly.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from actors.ledger import Ledger
-from actors.session.actor import SessionActor
-from actors.session.config import SessionConfig
-from broker.keys import KeyPurpose, derive_key
-from broker.messages.cluster import LinkHello
-from gateway.accounts import Account, AgentLogin
-from gateway.app import create_app
-from gateway.ledger_client import LedgerClient
-from gateway.serve import bind, gateway_server
-from gateway.settings import DemoHost, Limits, Settings
+from tests.house import WAIT_S, hang_up, house
 from tests.widget import Widget, agent_widget, consumer_widget
-
-SECRET = b"s" * 32
-WAIT_S = 20.0
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-class House:
-    """One ledger, its standbys, and as many gateways as are opened."""
-
-    def __init__(self, stack: AsyncExitStack) -> None:
-        self.stack = stack
-        self.key = derive_key(SECRET, KeyPurpose.TRUNK)
-        self.address = ("", 0)
-        self.over = asyncio.Event()
-        """Set when a session actor has ended."""
-        self.ledger: Ledger | None = None
-
-    async def resolve(self) -> tuple[str, int]:
-        return self.address
-
-    async def standby(self) -> SessionActor:
-        actor = SessionActor(
-            SessionConfig(node="n", trunk_key=self.key, lonely_s=1.0),
-            self.resolve,
-            now_ms=now_ms,
-            on_over=self.over.set,
-        )
-        await actor.start()
-        self.stack.push_async_callback(actor.close)
-        return actor
-
-    async def gateway(self, name: str) -> str:
-        """Start a gateway; returns its origin."""
-        listening = bind("127.0.0.1", 0)
-        origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        settings = Settings(
-            origin=origin,
-            secret=SECRET,
-            accounts={"demo": Account(account_id="demo", agent_login=AgentLogin.DEMO)},
-            gateway_id=name,
-            demo=DemoHost(origin="http://127.0.0.1:1"),
-            limits=Limits(requests_per_minute=1e6, request_burst=100_000, silent_s=300.0),
-        )
-        directory = LedgerClient(
-            self.resolve, self.key, LinkHello(kind="gateway", member_id=name, node="n")
-        )
-        app = create_app(settings, directory)
-        directory.listen(app.state.switchroom)
-        server = gateway_server(settings, app, [listening])
-        for work in (directory.run(), server.run()):
-            self.stack.push_async_callback(end, asyncio.create_task(work))
-        async with asyncio.timeout(WAIT_S):
-            await server.started.wait()
-        self.stack.push_async_callback(server.stop)
-        return origin
-
-
-async def end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def house(folder: Path, standbys: int) -> AsyncIterator[House]:
-    async with AsyncExitStack() as stack:
-        made = House(stack)
-        ledger = Ledger(f"sqlite+aiosqlite:///{folder / 'l.sqlite3'}", made.key, now_ms=now_ms)
-        made.address = ("127.0.0.1", await ledger.start("127.0.0.1", 0))
-        made.ledger = ledger
-        stack.push_async_callback(ledger.close)
-        for _ in range(standbys):
-            await made.standby()
-        yield made
-
-
-async def hang_up(*widgets: Widget) -> None:
-    for widget in widgets:
-        await widget.close()
 
 
 @pytest.mark.parametrize("channel", ["chat", "messaging"])

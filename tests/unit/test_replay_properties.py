@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from broker.commands import (
     AcceptInvitation,
     Admit,
+    AskForScreen,
     Attach,
     CancelInvitation,
     Command,
+    DeclineGuest,
     DeclineInvitation,
     Detach,
     End,
@@ -26,6 +28,7 @@ from broker.commands import (
     Remove,
     RevokeGuest,
     Ring,
+    SayText,
     SendInvitation,
     SetMode,
     Tick,
@@ -64,9 +67,14 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(AcceptInvitation, people, invitations, modes, surfaces),
     st.builds(DeclineInvitation, people, invitations),
     st.builds(FailInvitation, st.just("no_webrtc")),
-    st.builds(InviteGuest, people, links, st.just("h"), st.integers(1, 2), st.just(60_000)),
+    st.builds(
+        InviteGuest, people, links, st.just("h"), st.integers(1, 2), st.just(60_000), st.booleans()
+    ),
     st.builds(RevokeGuest, people, links),
     st.builds(JoinGuest, people, links),
+    st.builds(DeclineGuest, people, links),
+    st.builds(SayText, people, st.just("hello")),
+    st.builds(AskForScreen, people, people),
     st.builds(
         JoinStaff,
         people,

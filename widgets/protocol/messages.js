@@ -200,6 +200,22 @@ export const Way = Object.freeze({
 /** @typedef {typeof Way[keyof typeof Way]} Way */
 
 /**
+ * Let somebody who says they are the consumer ring and come in, beside who is known.
+ * @typedef {object} ConflictAdmit
+ * @property {"conflict.admit"} type
+ * @property {string} id 1 to 64 characters
+ * @property {string} conflict_id 1 to 128 characters
+ */
+
+/**
+ * Keep somebody who says they are the consumer out, and do not ask again.
+ * @typedef {object} ConflictDismiss
+ * @property {"conflict.dismiss"} type
+ * @property {string} id 1 to 64 characters
+ * @property {string} conflict_id 1 to 128 characters
+ */
+
+/**
  * First message of every connection, due within 10 s. Proves who speaks, says where it is.
  * @typedef {object} ConnectionHello
  * @property {"connection.hello"} type
@@ -405,6 +421,14 @@ export const Way = Object.freeze({
  */
 
 /**
+ * Moderator: ask somebody to share their screen; they decide.
+ * @typedef {object} ScreenRequest
+ * @property {"screen.request"} type
+ * @property {string} id 1 to 64 characters
+ * @property {string} participant_id 1 to 128 characters
+ */
+
+/**
  * One seat of an offer: the receive-only sections for one person's audio and video.
  * @typedef {object} SeatMids
  * @property {string} audio_mid 1 to 16 characters
@@ -481,6 +505,30 @@ export const Way = Object.freeze({
  */
 
 /**
+ * Say something in writing to everybody in the session; it is stored nowhere.
+ * @typedef {object} TextSend
+ * @property {"text.send"} type
+ * @property {string} id 1 to 64 characters
+ * @property {string} text 1 to 1,000 characters
+ */
+
+/**
+ * Somebody stands at the engagement without the known consumer's secret.
+ * @typedef {object} ConflictView
+ * @property {string} conflict_id
+ * @property {Surface} surface
+ * @property {Array<Difference>} differences Empty when they say the same and only the secret differs, as on another device
+ */
+
+/**
+ * Those who may admit: who else says they are the consumer; the whole list.
+ * @typedef {object} ConflictsChanged
+ * @property {"conflicts.changed"} type
+ * @property {number} seq
+ * @property {Array<ConflictView>} conflicts
+ */
+
+/**
  * Answer to `connection.ping`.
  * @typedef {object} ConnectionPong
  * @property {"connection.pong"} type
@@ -495,6 +543,14 @@ export const Way = Object.freeze({
  * @property {string} connection_id
  * @property {Role} role
  * @property {boolean} in_session Whether a `session.snapshot` follows at once
+ */
+
+/**
+ * One thing in which somebody who says they are the consumer differs from who is known.
+ * @typedef {object} Difference
+ * @property {string} what `visitor_id`, `participant_visitor_id`, `visitor_name`, `channel` or `surface`
+ * @property {string | null} known
+ * @property {string | null} claimed
  */
 
 /**
@@ -712,6 +768,15 @@ export const Way = Object.freeze({
  * @property {boolean} camera
  * @property {boolean} screen
  * @property {Way | null} way How a member of the staff is in the session; told to the staff only
+ * @property {boolean} visitor_differs The two SDKs name different visitors, which warns the staff and stops nobody
+ */
+
+/**
+ * Somebody would like this participant to share their screen.
+ * @typedef {object} ScreenRequested
+ * @property {"screen.requested"} type
+ * @property {number} seq
+ * @property {string} by_participant_id
  */
 
 /**
@@ -766,6 +831,16 @@ export const Way = Object.freeze({
  * @property {Array<SeatAssignment>} seats
  * @property {MediaLimits} media
  * @property {number} started_ms_ago
+ * @property {Array<ConflictView>} conflicts Who else says they are the consumer, for those who may admit
+ */
+
+/**
+ * Somebody said something in writing. Not part of a snapshot: who comes later missed it.
+ * @typedef {object} TextSaid
+ * @property {"text.said"} type
+ * @property {number} seq
+ * @property {string} participant_id
+ * @property {string} text
  */
 
 /**
@@ -777,10 +852,10 @@ export const Way = Object.freeze({
 
 /**
  * Widget to broker.
- * @typedef {ConnectionHello | ConnectionPing | SurfaceUpdate | EngagementUpdate | SessionStart | SessionJoin | SessionLeave | SessionEnd | SessionHandOver | InvitationSend | InvitationCancel | InvitationAccept | InvitationDecline | InvitationTrouble | GuestInvite | GuestRevoke | ParticipantAdmit | ParticipantRefuse | ParticipantRemove | ParticipantGrant | ParticipantMute | MediaOffer | MediaPublish | MediaMode | MediaView | MediaReport | MediaClose} ClientMessage
+ * @typedef {ConnectionHello | ConnectionPing | SurfaceUpdate | EngagementUpdate | SessionStart | SessionJoin | SessionLeave | SessionEnd | SessionHandOver | InvitationSend | InvitationCancel | InvitationAccept | InvitationDecline | InvitationTrouble | ConflictAdmit | ConflictDismiss | TextSend | ScreenRequest | GuestInvite | GuestRevoke | ParticipantAdmit | ParticipantRefuse | ParticipantRemove | ParticipantGrant | ParticipantMute | MediaOffer | MediaPublish | MediaMode | MediaView | MediaReport | MediaClose} ClientMessage
  */
 
 /**
  * Broker to widget.
- * @typedef {ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionMoved | SessionLeft | SessionEnded} BrokerMessage
+ * @typedef {ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionMoved | SessionLeft | SessionEnded} BrokerMessage
  */
