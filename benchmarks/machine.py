@@ -6,6 +6,7 @@ the load itself sent late, and rounds that disagree about a ratio.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import platform
 import subprocess
@@ -19,6 +20,8 @@ import psutil
 PACKAGES = ("ray", "fastapi", "uvicorn", "uvloop", "websockets", "aiortc", "pydantic", "orjson")
 MAX_FOREIGN_SHARE = 0.25
 """Of one processor, taken by processes that are no part of the run."""
+CALM_SECONDS = 10.0
+CALM_LOOK_SECONDS = 0.3
 MAX_LATENESS_MS = 2.0
 """p99 of how late the load may send."""
 MAX_SPREAD = 0.35
@@ -89,6 +92,16 @@ class Foreign:
         elapsed = time.monotonic() - self.began
         busy = _busy_seconds() - self.busy
         return max(0.0, (busy - (_own_seconds() - self.own)) / elapsed)
+
+
+async def calm() -> None:
+    """Wait until others leave the machine alone for a moment, at most `CALM_SECONDS`."""
+    foreign = Foreign()
+    for _ in range(round(CALM_SECONDS / CALM_LOOK_SECONDS)):
+        foreign.begin()
+        await asyncio.sleep(CALM_LOOK_SECONDS)
+        if foreign.share() < MAX_FOREIGN_SHARE:
+            return
 
 
 def _own_seconds() -> float:

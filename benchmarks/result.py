@@ -16,6 +16,7 @@ from benchmarks.machine import MAX_SPREAD
 from benchmarks.sampler import Usage
 
 FORMAT = 1
+MEASURED_AGAIN = "rounds that others disturbed and that were measured again"
 
 
 @dataclass(slots=True)

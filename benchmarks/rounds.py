@@ -6,7 +6,7 @@ All servers stand ready the whole time; only one side is loaded at any moment.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -16,6 +16,7 @@ import psutil
 from benchmarks import machine
 from benchmarks.histogram import Histogram
 from benchmarks.process import Child, Processors
+from benchmarks.quiet import rounds_of
 from benchmarks.result import Measurement
 from benchmarks.sampler import Sampler
 
@@ -51,6 +52,8 @@ class Bench:
         self._stack = stack
         self.processors = Processors.divided()
         self.sides: list[Side] = []
+        self.again = 0
+        """Rounds measured in vain, because others used the machine meanwhile."""
 
     @classmethod
     @asynccontextmanager
@@ -91,13 +94,15 @@ class Bench:
         on_round: Callable[[], None],
         sides: Iterable[Side] | None = None,
     ) -> list[Measurement]:
-        """Run all rounds of all sides and return what each measured."""
+        """Run all rounds of all sides and return what each measured.
+
+        Rounds that others disturbed are measured again and counted in `again`.
+        """
         turn = list(self.sides if sides is None else sides)
-        measured: list[Measurement] = []
-        for number in range(plan.rounds):
-            for side in turn if number % 2 == 0 else reversed(turn):
-                measured.append(await self.round(side, number, plan))
-                on_round()
+        measured, again = await rounds_of(
+            turn, lambda side, number: self.round(side, number, plan), plan.rounds, on_round
+        )
+        self.again += again
         return measured
 
     async def round(self, side: Side, number: int, plan: Plan) -> Measurement:
@@ -129,30 +134,3 @@ class Bench:
             foreign_share=foreign.share(),
             usage=usage,
         )
-
-
-def noise_of(measurements: Sequence[Measurement]) -> list[str]:
-    """Name what made the machine or the load unfit to tell anything."""
-    noise: list[str] = []
-    worst = max(measurements, key=lambda m: m.foreign_share, default=None)
-    if worst is not None and worst.foreign_share > machine.MAX_FOREIGN_SHARE:
-        noise.append(
-            f"other processes kept {worst.foreign_share:.2f} processors busy in round "
-            f"{worst.round + 1} of {worst.side}"
-        )
-    for measurement in measurements:
-        if measurement.lateness.count == 0:
-            continue
-        late = measurement.lateness.percentile(99)
-        if late > machine.MAX_LATENESS_MS:
-            noise.append(
-                f"the load sent late in round {measurement.round + 1} of {measurement.side}: "
-                f"p99 {late:.1f} ms"
-            )
-    for measurement in measurements:
-        if measurement.missing:
-            noise.append(
-                f"{measurement.missing} of {measurement.sent} answers never came in round "
-                f"{measurement.round + 1} of {measurement.side}"
-            )
-    return noise

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.result import ScenarioResult, compared, percentile_of
-from benchmarks.rounds import Bench, Plan, Side, noise_of
+from benchmarks.quiet import noise_of
+from benchmarks.result import MEASURED_AGAIN, ScenarioResult, compared, percentile_of
+from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import DEFAULT_PEOPLE, Subject
 
@@ -77,6 +78,7 @@ class Fanout:
                 result.measurements += await bench.run(plan, step, sides)
                 for side in sides:
                     await side.load.close()
+        result.facts[MEASURED_AGAIN] = bench.again
         result.noise = noise_of(result.measurements)
         for sessions, size in points:
             result.judge(

@@ -11,8 +11,16 @@ from benchmarks.browser import launch
 from benchmarks.histogram import Histogram
 from benchmarks.joining import Direct, Pair, Widgets
 from benchmarks.process import Child
-from benchmarks.result import Measurement, ScenarioResult, absolute, compared, percentile_of
-from benchmarks.rounds import Bench, noise_of
+from benchmarks.quiet import noise_of, rounds_of
+from benchmarks.result import (
+    MEASURED_AGAIN,
+    Measurement,
+    ScenarioResult,
+    absolute,
+    compared,
+    percentile_of,
+)
+from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
 from benchmarks.scenario import Progress, counted, parameters
 from benchmarks.subject import Subject
@@ -50,13 +58,12 @@ class Join:
             for pair, _ in sides:
                 await pair.call(browser)
             step = counted(progress, "round", options.rounds * len(sides), 0.2, 0.95)
-            for number in range(options.rounds):
-                for pair, servers in sides if number % 2 == 0 else reversed(sides):
-                    await subject.until_standing(STANDBYS)
-                    result.measurements.append(
-                        await measured(pair, servers, browser, number, options.calls, subject)
-                    )
-                    step()
+
+            async def round_of(side: tuple[Pair, list[Child]], number: int) -> Measurement:
+                return await measured(*side, browser, number, options.calls, subject)
+
+            result.measurements, again = await rounds_of(sides, round_of, options.rounds, step)
+        result.facts[MEASURED_AGAIN] = again
         result.noise = noise_of(result.measurements)
         judge(result)
         return result

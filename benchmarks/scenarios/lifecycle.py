@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from benchmarks.quiet import noise_of
 from benchmarks.result import ScenarioResult, absolute
-from benchmarks.rounds import Bench, Plan, noise_of
+from benchmarks.rounds import Bench, Plan
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import Subject
 

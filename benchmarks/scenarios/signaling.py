@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.result import ScenarioResult, compared, percentile_of
-from benchmarks.rounds import Bench, Plan, noise_of
+from benchmarks.quiet import noise_of
+from benchmarks.result import MEASURED_AGAIN, ScenarioResult, compared, percentile_of
+from benchmarks.rounds import Bench, Plan
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import Subject
 
@@ -66,6 +67,7 @@ class Signaling:
             step = counted(progress, "round", options.rounds * len(bench.sides), 0.2, 0.95)
             plan = Plan(options.rounds, options.seconds, options.warm_up, options.rate)
             result.measurements = await bench.run(plan, step)
+            result.facts[MEASURED_AGAIN] = bench.again
             progress("ending what was started", 0.95)
         judge(result)
         return result

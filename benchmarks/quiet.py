@@ -1,0 +1,79 @@
+"""Rounds on a machine that others use as well: one they disturbed is measured again.
+
+Only signs that do not depend on the result decide: processor time that others took, and how late
+the load itself sent. All sides of a round go together, since ratios are taken within it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from benchmarks import machine
+from benchmarks.result import Measurement
+
+MOST_ATTEMPTS = 3
+"""For each round that was asked for; whatever is still disturbed then is named as noise."""
+
+Side = TypeVar("Side")
+
+
+async def rounds_of(
+    sides: Sequence[Side],
+    measure: Callable[[Side, int], Awaitable[Measurement]],
+    rounds: int,
+    on_measured: Callable[[], None],
+    calm: Callable[[], Awaitable[None]] = machine.calm,
+) -> tuple[list[Measurement], int]:
+    """Let the sides take turns, A B and then B A, until there are enough quiet rounds.
+
+    Returns what counts, and how many rounds were measured in vain. When too few were quiet, the
+    disturbed ones that came last fill up, and `noise_of` names them.
+    """
+    quiet: list[list[Measurement]] = []
+    disturbed: list[list[Measurement]] = []
+    while len(quiet) < rounds and len(quiet) + len(disturbed) < MOST_ATTEMPTS * rounds:
+        attempt = len(quiet) + len(disturbed)
+        measured: list[Measurement] = []
+        for side in sides if attempt % 2 == 0 else reversed(sides):
+            await calm()
+            measured.append(await measure(side, attempt))
+            if disturbance(measured[-1]) is not None and attempt < (MOST_ATTEMPTS - 1) * rounds:
+                break
+        if len(measured) == len(sides) and not any(map(disturbance, measured)):
+            quiet.append(measured)
+            for _ in sides:
+                on_measured()
+        else:
+            disturbed.append(measured)
+    # The last attempts are never cut short, so there is enough to fill up with.
+    whole = [measured for measured in disturbed if len(measured) == len(sides)]
+    missing = rounds - len(quiet)
+    kept = quiet + (whole[-missing:] if missing > 0 else [])
+    for number, measured in enumerate(kept):
+        for measurement in measured:
+            measurement.round = number
+    return [measurement for measured in kept for measurement in measured], len(disturbed)
+
+
+def disturbance(measurement: Measurement) -> str | None:
+    """Say what kept a round from meaning anything; `None` when nothing did."""
+    where = f"in round {measurement.round + 1} of {measurement.side}"
+    if measurement.foreign_share > machine.MAX_FOREIGN_SHARE:
+        return f"other processes kept {measurement.foreign_share:.2f} processors busy {where}"
+    if measurement.lateness.count:
+        late = measurement.lateness.percentile(99)
+        if late > machine.MAX_LATENESS_MS:
+            return f"the load sent late {where}: p99 {late:.1f} ms"
+    return None
+
+
+def noise_of(measurements: Sequence[Measurement]) -> list[str]:
+    """Name what made the machine or the load unfit to tell anything."""
+    noise = [name for m in measurements if (name := disturbance(m)) is not None]
+    noise += [
+        f"{m.missing} of {m.sent} answers never came in round {m.round + 1} of {m.side}"
+        for m in measurements
+        if m.missing
+    ]
+    return noise

@@ -1,0 +1,63 @@
+"""Rounds that others disturbed are measured again, and named when there is nothing better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from benchmarks.histogram import Histogram
+from benchmarks.quiet import MOST_ATTEMPTS, noise_of, rounds_of
+from benchmarks.result import Measurement
+
+
+def measured(side: str, number: int, foreign: float, late_ms: float = 0.1) -> Measurement:
+    lateness = Histogram()
+    lateness.record(late_ms / 1e3)
+    return Measurement(side, number, {}, lateness, 1, 0, foreign_share=foreign)
+
+
+class Machine:
+    """Others take these shares of a processor in turn, then the last one for ever."""
+
+    def __init__(self, shares: Iterable[float]) -> None:
+        self._shares: Iterator[float] = iter(shares)
+        self._last = 0.0
+        self.order: list[str] = []
+
+    async def measure(self, side: str, number: int) -> Measurement:
+        self.order.append(side)
+        self._last = next(self._shares, self._last)
+        return measured(side, number, self._last)
+
+    async def calm(self) -> None:
+        pass
+
+    async def rounds(self, count: int) -> tuple[list[Measurement], int]:
+        return await rounds_of("AB", self.measure, count, lambda: None, self.calm)
+
+
+async def test_sides_take_turns_in_both_orders() -> None:
+    machine = Machine([0.0])
+    kept, again = await machine.rounds(2)
+    assert machine.order == ["A", "B", "B", "A"]
+    assert again == 0
+    assert noise_of(kept) == []
+
+
+async def test_a_disturbed_round_is_measured_again_with_all_its_sides() -> None:
+    machine = Machine([0.0, 0.9, 0.0])
+    kept, again = await machine.rounds(2)
+    assert again == 1
+    assert noise_of(kept) == []
+    assert sorted((m.side, m.round) for m in kept) == [("A", 0), ("A", 1), ("B", 0), ("B", 1)]
+
+
+async def test_a_machine_that_never_rests_is_named_as_noise() -> None:
+    machine = Machine([0.9])
+    kept, again = await machine.rounds(2)
+    assert again == MOST_ATTEMPTS * 2
+    assert sorted((m.side, m.round) for m in kept) == [("A", 0), ("A", 1), ("B", 0), ("B", 1)]
+    assert len(noise_of(kept)) == 4
+
+
+def test_a_late_load_is_noise() -> None:
+    assert "sent late" in noise_of([measured("A", 0, 0.0, late_ms=5.0)])[0]
