@@ -18,7 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from actors.ledger.schema import guest_links, journal, sessions, subjects
 from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
 from broker.messages.cluster import JournalEntry, Subject
-from broker.words import EndReason, Mode, SessionPhase
+from broker.words import EndReason, Mode, Role, SessionPhase
+
+WINDOW_SIDE = ("window_session_id", "conversation_id", "participant_visitor_id", "visitor_id")
+"""Ids of the engagement that the agent's side need not know (`EngagementIds`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ async def append_all(
     entries: list[dict[str, Any]] = []
     links: list[tuple[str, JournalEntry]] = []
     people: dict[tuple[str, str], str] = {}
+    told: dict[tuple[str, str], dict[str, str]] = {}
     moved: set[str] = set()
     for append in appends:
         tail = tails.get(append.session_id)
@@ -151,7 +155,10 @@ async def append_all(
             entries.append(_journal_row(append, entry))
             links.append((append.session_id, entry))
         for subject in append.subjects:
-            people[append.session_id, subject.participant_id] = dump(subject.body)
+            key = append.session_id, subject.participant_id
+            people[key] = dump(subject.body)
+            if ids := _window_side(subject):
+                told[key] = ids
     if entries:
         await connection.execute(sa.insert(journal), entries)
         await connection.execute(
@@ -159,6 +166,8 @@ async def append_all(
         )
     if people:
         await _put_subjects(connection, people)
+    for key, ids in told.items():
+        await _fill_ids(connection, *key, ids)
     await _follow_links(connection, links)
     return outcomes
 
@@ -225,6 +234,37 @@ async def _put_subjects(connection: AsyncConnection, people: dict[tuple[str, str
             for (session_id, participant_id), body in people.items()
         ],
     )
+
+
+def _window_side(subject: Subject) -> dict[str, str]:
+    """What the consumer's host SDK said of the engagement, to be found in the session's row."""
+    engagement = subject.body.get("engagement")
+    if subject.body.get("role") != str(Role.CONSUMER) or not isinstance(engagement, dict):
+        return {}
+    return {name: engagement[name] for name in WINDOW_SIDE if engagement.get(name)}
+
+
+async def _fill_ids(
+    connection: AsyncConnection, session_id: str, participant_id: str, told: dict[str, str]
+) -> None:
+    """Add to the session's ids what is not known yet; an erased person adds nothing."""
+    row = (
+        await connection.execute(
+            sa.select(sessions.c.ids)
+            .join(subjects, subjects.c.session_id == sessions.c.session_id)
+            .where(sessions.c.session_id == session_id)
+            .where(subjects.c.participant_id == participant_id)
+            .where(subjects.c.erased_ms.is_(None))
+        )
+    ).one_or_none()
+    if row is None:
+        return
+    known = json.loads(row.ids)
+    filled = told | known
+    if filled != known:
+        await connection.execute(
+            sa.update(sessions).where(sessions.c.session_id == session_id).values(ids=dump(filled))
+        )
 
 
 async def _follow_links(

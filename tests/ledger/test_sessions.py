@@ -26,6 +26,27 @@ async def test_an_opening_makes_a_session_on_a_standby(town: Town) -> None:
     assert record.ids.rt_session_id == "eng-1"
 
 
+async def test_the_consumers_widget_adds_its_ids_to_the_sessions(town: Town) -> None:
+    actor, gateway = await town.actor(), await town.gateway()
+    session_id = (await gateway.open()).session_id
+
+    async def tell(participant_id: str, role: str, **ids: str) -> None:
+        body = {"role": role, "engagement": {"account_id": ACCOUNT, **ids}}
+        subject = cluster.Subject(participant_id=participant_id, body=body)
+        await actor.link.call(
+            cluster.JournalAppend(session_id=session_id, epoch=1, entries=[], subjects=[subject]),
+            cluster.Done,
+        )
+
+    await tell("g", "guest", window_session_id="of nobody")
+    await tell("c", "consumer", window_session_id="w-1", conversation_id="c-1")
+    # What is known stays: a second surface may say less, or something else.
+    await tell("c", "consumer", window_session_id="w-2", participant_visitor_id="v-1")
+    ids = (await gateway.record(session_id)).ids
+    assert (ids.window_session_id, ids.conversation_id) == ("w-1", "c-1")
+    assert ids.participant_visitor_id == "v-1"
+
+
 async def test_an_engagement_has_one_live_session(town: Town) -> None:
     await town.actor()
     await town.actor()
