@@ -131,10 +131,15 @@ def sessions(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List recorded sessions, newest first, or show one."""
+    from gateway.session_print import print_session, print_sessions
+
     with http(gateway, require_key(api_key)) as client:
         if session_id is not None:
             record = body_of(client.get(f"/v1/sessions/{session_id}"))
-            typer.echo(json.dumps(record, indent=2))
+            if as_json:
+                typer.echo(json.dumps(record, indent=2))
+            else:
+                print_session(record)
             return
         records = body_of(client.get("/v1/sessions", params={"limit": limit}))["sessions"]
     if as_json:
@@ -261,31 +266,6 @@ def demo_key() -> str | None:
         return Path(base, "switchboard", "demo", "api-key").read_text().strip()
     except OSError:
         return None
-
-
-def print_sessions(records: list[dict[str, Any]]) -> None:
-    """Print records as a table."""
-    from datetime import datetime
-
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("session", "started", "lasted", "phase", "ended", "agent side", "window side")
-    for record in records:
-        started = datetime.fromtimestamp(record["created_ms"] / 1000).astimezone()
-        ended = record.get("ended_ms")
-        lasted = "" if ended is None else f"{(ended - record['created_ms']) / 1000:.0f} s"
-        ids = record["ids"]
-        table.add_row(
-            record["session_id"],
-            started.strftime("%Y-%m-%d %H:%M:%S"),
-            lasted,
-            record["phase"],
-            record.get("end_reason") or "",
-            ids.get("rt_session_id") or "",
-            ids.get("window_session_id") or ids.get("conversation_id") or "",
-        )
-    Console().print(table if records else "No session has been recorded yet.")
 
 
 def metric(text: str, name: str) -> float:

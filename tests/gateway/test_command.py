@@ -110,6 +110,30 @@ def test_sessions_are_a_table_or_json() -> None:
         assert json.loads(RUNNER.invoke(app, [*arguments, "--json"]).output) == [RECORD]
 
 
+def test_one_session_is_its_people_and_its_time_line() -> None:
+    detail = {
+        **RECORD,
+        "participants": [
+            {"participant_id": "p-agent-1", "role": "agent", "name": "Alex", "agent_id": "7"}
+        ],
+        "events": [
+            {
+                "at_ms": 1_800_000_001_500,
+                "type": "participant.joined",
+                "body": {"participant_id": "p-agent-1", "mode": "voice", "lobby": False},
+            }
+        ],
+    }
+    with serving("/v1/sessions/s-1", detail) as gateway:
+        arguments = ["sessions", "s-1", "--gateway", gateway, "--api-key", "k"]
+        said = RUNNER.invoke(app, arguments, env={"COLUMNS": "120"}).output
+        assert json.loads(RUNNER.invoke(app, [*arguments, "--json"]).output) == detail
+    [line] = [line for line in said.splitlines() if "participant.joined" in line]
+    assert all(word in line for word in ("1.500 s", "Alex", "mode voice"))
+    assert "lobby" not in said
+    assert all(word in said for word in ("s-1", "60 s", "rt", "win", "agent", "7"))
+
+
 def test_what_the_gateway_refuses_is_said_in_its_words() -> None:
     with serving("/v1/sessions", {"detail": "The API key does not hold."}, 401) as gateway:
         result = RUNNER.invoke(app, ["sessions", "--gateway", gateway, "--api-key", "k"])
