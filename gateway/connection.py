@@ -401,6 +401,7 @@ class Connection:
         stays = end.to_waiting and self.standing is not None
         if stays:
             self._state = None
+            self._held.clear()
             self._rest()
         if end.last is not None:
             self.put(end.last.encode())
@@ -429,7 +430,9 @@ class Connection:
         self.put(encode(ResumeRenewed(resume=sealed)))
         trunk.open()
         held, self._held = self._held, []
-        self._held.extend(data for data in held if not trunk.send(data))
+        if trunk is self._trunk:
+            # What was said to this session is not said to another one.
+            self._held.extend(data for data in held if not trunk.send(data))
 
     # Ends.
 

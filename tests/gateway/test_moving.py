@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import replace
 
 from broker.errors import ErrorCode, Forbidden, Gone, Unavailable
+from broker.link import ListeningEnd
 from broker.messages.cluster import Location, SessionTakeover
 from gateway.settings import Settings
-from tests.gateway.conftest import WINDOW, Widget, World
-from tests.gateway.fakes import FakeSession
+from tests.gateway.conftest import KEY, WINDOW, Widget, World
+from tests.gateway.fakes import FakeSession, Future
 
 
 async def attached(world: World) -> tuple[Widget, FakeSession]:
@@ -78,6 +79,43 @@ async def test_what_a_widget_says_during_a_move_reaches_the_new_actor(world: Wor
     caller = await successor.caller()
     await successor.signal.until(lambda: caller.messages)
     assert caller.messages[0]["id"] == "5"
+
+
+class BriefSession(FakeSession):
+    """Sends everybody back to waiting as soon as it has taken them."""
+
+    def on_hello(self, end: ListeningEnd[Future], hello: bytes) -> None:
+        super().on_hello(end, hello)
+        for caller in self.callers.values():
+            caller.close(1000, "left", to_waiting=True)
+
+
+async def test_what_was_said_to_one_session_never_reaches_another(world: World) -> None:
+    widget, session = await attached(world)
+    granted = asyncio.Event()
+    successor = BriefSession(KEY, "s-1", epoch=2)
+    world.sessions.append(successor)
+    await successor.start()
+
+    async def takeover(request: SessionTakeover) -> Location:
+        await granted.wait()
+        return successor.location
+
+    world.ledger.on_takeover = takeover
+    world.ledger.live.clear()
+    await session.stop()
+    await world.ledger.signal.until(lambda: world.ledger.takeovers)
+    await widget.say(type="session.end", id="late")
+    await widget.say(type="connection.ping")
+    await widget.until("connection.pong")
+    granted.set()
+    await successor.signal.until(lambda: successor.seen)
+    other = await world.session("s-2")
+    world.ledger.attach(other)
+    caller = await other.caller()
+    await widget.say(type="media.mode", id="next", mode="voice")
+    await other.signal.until(lambda: caller.messages)
+    assert caller.messages[0]["id"] == "next"
 
 
 async def test_a_relocation_notice_moves_without_waiting_for_a_break(world: World) -> None:
