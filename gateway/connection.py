@@ -184,6 +184,9 @@ class Connection:
                     resumed_location(greeting.resume), hello.last_seq
                 )
             except (Gone, NotFound):
+                if self.stage is Stage.CLOSED:
+                    # Closed meanwhile and forgotten; whoever registers now is never forgotten.
+                    return
                 if hello.token is None:
                     raise
                 # The session is over; the ordinary token says what the widget may wait for.

@@ -197,6 +197,31 @@ async def test_resuming_an_ended_session_falls_back_to_the_other_token(world: Wo
     assert (welcome["type"], welcome["in_session"]) == ("connection.welcome", False)
 
 
+async def test_a_connection_closed_in_its_greeting_leaves_no_presence(world: World) -> None:
+    widget, session = await attached(world)
+    resume = next(m["resume"] for m in widget.got if m["type"] == "resume.renewed")
+    await widget.socket.close()
+    await world.ledger.signal.until(lambda: not world.ledger.puts)
+    granted = asyncio.Event()
+
+    async def takeover(request: SessionTakeover) -> Location:
+        await granted.wait()
+        raise Gone(ErrorCode.SESSION_ENDED, "It has ended.")
+
+    world.ledger.on_takeover = takeover
+    world.ledger.live.clear()
+    await session.stop()
+    again = await world.widget()
+    await again.greet(resume=resume, token=world.waiting_token(), engagement=WINDOW)
+    await world.ledger.signal.until(lambda: world.ledger.takeovers)
+    (connection,) = world.room.connections
+    connection.close(1001, "The gateway is stopping.")
+    granted.set()
+    assert await again.closed() == 1001
+    await world.consumer()
+    assert connection.connection_id not in world.ledger.puts
+
+
 async def test_a_successor_that_refuses_closes_with_its_reason(world: World) -> None:
     widget, session = await attached(world)
     successor = await world.session(epoch=2)
