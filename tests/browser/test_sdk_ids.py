@@ -1,0 +1,115 @@
+"""What the two host SDKs say of an engagement stands on the wire and in the record, field by field.
+
+Paths of the agent side: `lpTag.agentSDK`'s public model; of the window side: the events of
+`lpTag.LPWidgetSDK`. Both come from the host simulators, as the SDKs document them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import WebSocket, expect
+
+from tests.browser.demo import People
+from tests.deployment import Deployment
+
+TOLD = ("connection.hello", "engagement.update")
+
+
+class Engagements:
+    """The last engagement that each kind of surface told."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, dict[str, Any]] = {}
+
+    def listen(self, socket: WebSocket) -> None:
+        surface = ""
+
+        def sent(payload: str | bytes) -> None:
+            nonlocal surface
+            message = json.loads(payload)
+            surface = message.get("surface", surface)
+            if message["type"] in TOLD and message.get("engagement"):
+                self.last[surface] = message["engagement"]
+
+        socket.on("framesent", sent)
+
+
+def recorded(demo: Deployment, engagement_key: str) -> dict[str, Any]:
+    """The record of the one session of an engagement, by the server API."""
+    headers = {"Authorization": f"Bearer {demo.api_key}"}
+    with httpx.Client(base_url=demo.gateway, headers=headers, trust_env=False) as api:
+        listed = api.get("/v1/sessions", params={"limit": 200}).raise_for_status().json()
+        [found] = [s for s in listed["sessions"] if s["engagement_key"] == engagement_key]
+        record: dict[str, Any] = api.get(f"/v1/sessions/{found['session_id']}").json()
+        return record
+
+
+@pytest.mark.parametrize(
+    ("channel", "conversation", "window_session"),
+    [("chat", "H71", "H71"), ("messaging", "5512", "lp-session-5512")],
+)
+async def test_both_sides_ids_are_told_and_recorded(
+    people: People, demo: Deployment, channel: str, conversation: str, window_session: str
+) -> None:
+    engagements = Engagements()
+    people.context.on("page", lambda page: page.on("websocket", engagements.listen))
+    await people.open(
+        f"channel={channel}&conversation={conversation}&window=open&launcher=0"
+        "&agent=777&agentName=Robin&visitor=V9&visitorName=Ada+Byron&spectate=1"
+    )
+    # A spectator is told so and starts nothing; then the conversation becomes the agent's own.
+    await expect(people.agent.get_by_text("You are watching this conversation")).to_be_visible()
+    await expect(people.agent.get_by_role("button", name="Start video")).to_be_hidden()
+    assert engagements.last["agent_frame"]["chatting_agent_id"] == "999999"
+    assert engagements.last["agent_frame"]["spectating"] is True
+    workspace = next(frame for frame in people.page.frames if "/workspace.html" in frame.url)
+    await workspace.evaluate(
+        "simulator.set({'chatInfo.spectatedEngagement': false, 'chattingAgentInfo.agentId': 777})"
+    )
+    window = await people.frame("/window")
+    await people.agent.get_by_role("button", name="Start video").click()
+    await window.get_by_role("button", name="Decline").click()
+    await expect(people.agent.get_by_text("declined")).to_be_visible()
+
+    agent = engagements.last["agent_frame"]
+    assert agent == {
+        "account_id": demo_account(demo),
+        "rt_session_id": conversation,
+        "agent_id": "777",
+        "chatting_agent_id": "777",
+        "visitor_id": "V9",
+        "visitor_name": "Ada Byron",
+        "channel": channel,
+        "spectating": False,
+    }
+    assert engagements.last["window"] == {
+        "account_id": demo_account(demo),
+        "window_session_id": window_session,
+        "conversation_id": conversation,
+        "chatting_agent_id": "777",
+        "visitor_id": "V9",
+        "participant_visitor_id": "consumer-V9",
+        "visitor_name": "Ada Byron",
+        "channel": channel,
+        "is_pop_out": False,
+    }
+    record = recorded(demo, conversation)
+    ids = record["ids"]
+    assert (ids["rt_session_id"], ids["window_session_id"], ids["conversation_id"]) == (
+        conversation,
+        window_session,
+        conversation,
+    )
+    people_of = {p["role"]: p for p in record["participants"]}
+    assert people_of["agent"]["agent_id"] == "777"
+    assert people_of["consumer"]["visitor_id"] == "V9"
+
+
+def demo_account(demo: Deployment) -> str:
+    config = httpx.get(f"{demo.host}/demo-config.json", trust_env=False).json()
+    account: str = config["account_id"]
+    return account
