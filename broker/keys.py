@@ -19,6 +19,8 @@ class KeyPurpose(StrEnum):
     GUEST_TOKEN = "token/guest"
     OPERATOR_TOKEN = "token/operator"
     ANSWERS = "answers"
+    LOGIN = "login"
+    DEVICE = "device"
 
 
 def derive_key(secret: bytes, purpose: KeyPurpose) -> bytes:

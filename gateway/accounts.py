@@ -53,6 +53,19 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class LivePersonApp:
+    """The application that is installed in the LivePerson account, for agents' login."""
+
+    client_id: str
+    client_secret_file: Path
+    sentinel: str | None = None
+    """Origin of LivePerson's authorisation service; `None`: found by its domain service."""
+    agent_id_claim: str = "sub"
+    """Which claim of the id_token is the SDK's `agentInfo.agentId`: see your own account."""
+    name_claim: str = "name"
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """What one LivePerson account of this deployment may do, and where its pages live."""
 
@@ -66,6 +79,11 @@ class Account:
     allowed_origins: tuple[str, ...] = ()
     """Wrapper pages of this account that may open a widget WebSocket."""
     api_keys: tuple[ApiKey, ...] = ()
+    supervisors: tuple[str, ...] = ()
+    """Agent ids that log in by LivePerson as supervisors."""
+    liveperson: LivePersonApp | None = None
+    device_idle_hours: int = 12
+    """With `enrolment`: a device that was not used for this long must be enrolled again."""
     silent_monitoring: bool = False
     """Whether supervisors may listen unseen; the Accept screen then says so."""
     webhooks: tuple[Webhook, ...] = ()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.accounts import Account, AgentLogin, ApiKey, ConsumerProof, Webhook
+from gateway.accounts import Account, AgentLogin, ApiKey, ConsumerProof, LivePersonApp, Webhook
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ENDPOINT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -85,7 +85,13 @@ class _Reader:
             self._webhook(f"{where}.webhooks", item)
             for item in _tables(f"{where}.webhooks", values.get("webhooks", []))
         )
+        values["supervisors"] = _names(f"{where}.supervisors", values.get("supervisors", []))
+        if "liveperson" in values:
+            values["liveperson"] = self._liveperson(f"{where}.liveperson", values["liveperson"])
         _check_days(f"{where}.retention_days", values.get("retention_days"))
+        idle = values.get("device_idle_hours", 12)
+        if not isinstance(idle, int) or isinstance(idle, bool) or not 1 <= idle <= 24 * 90:
+            raise BadAccounts(f"{where}.device_idle_hours is a whole number of hours, 1 to 2160.")
         account = Account(account_id=account_id, **values)
         self._check_login(where, account)
         return account
@@ -93,12 +99,25 @@ class _Reader:
     def _check_login(self, where: str, account: Account) -> None:
         if account.agent_login is AgentLogin.TOKEN_URL and not account.token_url:
             raise BadAccounts(f'{where}: agent_login = "token_url" needs token_url.')
-        if account.agent_login in (AgentLogin.ENROLMENT, AgentLogin.LIVEPERSON):
-            raise BadAccounts(f"{where}: {account.agent_login} is not served yet; use token_url.")
+        if account.agent_login is AgentLogin.LIVEPERSON and account.liveperson is None:
+            raise BadAccounts(f'{where}: agent_login = "liveperson" needs [{where}.liveperson].')
         if account.consumer_proof is ConsumerProof.LINK:
             raise BadAccounts(f"{where}: consumer_proof link is not served yet; use ids or token.")
         if account.agent_login is AgentLogin.DEMO and not self._demo:
             raise BadAccounts(f'{where}: agent_login = "demo" exists in demo mode only.')
+
+    def _liveperson(self, where: str, table: Any) -> LivePersonApp:
+        _refuse_unknown(where, table, LivePersonApp)
+        values = {name: str(value) for name, value in table.items()}
+        if not values.get("client_id") or not values.get("client_secret_file"):
+            raise BadAccounts(f"{where} needs client_id and client_secret_file.")
+        sentinel = values.get("sentinel")
+        if sentinel is not None and (
+            not _may_be_called(sentinel, plain=self._demo) or urlsplit(sentinel).path
+        ):
+            raise BadAccounts(f"{where}.sentinel must be https://HOST.")
+        secret = self._folder / values.pop("client_secret_file")
+        return LivePersonApp(client_secret_file=secret, **values)
 
     def _webhook(self, where: str, item: dict[str, Any]) -> Webhook:
         if set(item) != {"endpoint_id", "url", "secret_file"}:
@@ -126,6 +145,12 @@ def _may_be_called(url: str, *, plain: bool = False) -> bool:
         return parts.scheme in schemes and bool(parts.hostname) and "@" not in parts.netloc
     except ValueError:
         return False
+
+
+def _names(where: str, listed: object) -> tuple[str, ...]:
+    if not isinstance(listed, list) or not all(isinstance(item, str) and item for item in listed):
+        raise BadAccounts(f"{where} must be a list of texts.")
+    return tuple(listed)
 
 
 def _origins(where: str, listed: object) -> tuple[str, ...]:

@@ -20,10 +20,15 @@ from gateway.api_keys import ApiKeys
 from gateway.assets import Assets, assets_router
 from gateway.body_limit import BodyLimit
 from gateway.connect import Connect
+from gateway.device_api import device_router
 from gateway.directory import Directory
 from gateway.idempotency import Idempotency
 from gateway.live_api import live_router
+from gateway.liveperson import LivePersonLogin
+from gateway.login_api import LoginSocket, login_router
+from gateway.login_flows import LoginFlows
 from gateway.metrics import Metrics
+from gateway.node_api import node_router
 from gateway.operator_api import operator_router
 from gateway.origins import HostCheck
 from gateway.pages import pages_router
@@ -60,7 +65,9 @@ def create_app(
         settings.secret, clock, entropy, resume_s=settings.session_s, revocations=revocations
     )
     idempotency = Idempotency(directory, settings.secret)
-    room = Switchroom(settings, directory, tokens, metrics, revocations)
+    logins = LoginFlows(settings.secret, clock, directory)
+    room = Switchroom(settings, directory, tokens, metrics, revocations, logins)
+    liveperson = LivePersonLogin(f"{settings.origin}/login/callback", clock)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -71,6 +78,7 @@ def create_app(
             loops.cancel()
             with suppress(asyncio.CancelledError):
                 await loops
+            await liveperson.close()
 
     app = FastAPI(
         title="Switchboard",
@@ -91,13 +99,17 @@ def create_app(
     served = assets or Assets.read(settings.widgets)
     app.include_router(pages_router(settings, served))
     app.include_router(assets_router(served))
+    app.router.routes.append(WebSocketRoute("/v1/login", LoginSocket(room, logins).serve))
     app.include_router(widget_router(room))
+    app.include_router(device_router(room, idempotency, clock))
+    app.include_router(login_router(room, logins, liveperson))
     app.include_router(token_router(room, idempotency))
     app.include_router(server_router(room, idempotency))
     app.include_router(live_router(room, idempotency))
     app.include_router(upkeep_router(room, idempotency))
     app.include_router(account_router())
     app.include_router(operator_router(room, idempotency))
+    app.include_router(node_router(room, idempotency))
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> JSONResponse:

@@ -19,7 +19,7 @@ from broker.messages.cluster import (
     SessionOpen,
     SessionRecord,
 )
-from broker.messages.sharing import Revocation
+from broker.messages.sharing import LoginHand, Revocation
 
 Reply = TypeVar("Reply", bound=Internal)
 
@@ -102,6 +102,10 @@ class Listener(Protocol):
 
     def on_relocated(self, location: Location) -> None:
         """Another actor holds this session."""
+        ...
+
+    def on_handed(self, hand: LoginHand) -> None:
+        """Somebody has logged in for a frame that may wait at this gateway."""
         ...
 
     def on_revoked(self, revocation: Revocation) -> None:

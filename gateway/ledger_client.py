@@ -37,7 +37,7 @@ from broker.messages.cluster import (
     SessionTakeover,
     read,
 )
-from broker.messages.sharing import Revocation, RevocationList, Revocations
+from broker.messages.sharing import LoginHand, Revocation, RevocationList, Revocations
 from gateway.dial import End, dial
 from gateway.directory import Call, Listener
 from gateway.settings import Limits
@@ -270,6 +270,8 @@ class LedgerClient:
                     listener.on_attach(read(SessionAttach, payload))
                 case "session.relocated":
                     listener.on_relocated(read(SessionRelocated, payload).location)
+                case "login.handed":
+                    listener.on_handed(read(LoginHand, payload))
                 case "revocation.added":
                     listener.on_revoked(read(Revocation, payload))
                 case _:

@@ -13,15 +13,13 @@ from broker.messages.cluster import RecordQuery
 from broker.words import EndReason, SessionPhase
 from gateway.account_view import AccountView, view_account
 from gateway.idempotency import Idempotency, IdempotencyKey
-from gateway.operators import Operator
+from gateway.operators import OPERATOR_ACCOUNT, Operator
 from gateway.problems import PROBLEMS
 from gateway.server_api import Cursor, Limit
 from gateway.switchroom import Switchroom
 from gateway.upkeep_api import DeadLetterView, RedeliveryRequest, RedeliveryStarted
 
 logger = logging.getLogger(__name__)
-OPERATOR = "operator"
-"""Stands for an account in the keys of repeated requests; operations of theirs have own names."""
 
 
 class AccountDeadLetter(DeadLetterView):
@@ -115,7 +113,7 @@ def operator_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
             return RedeliveryStarted(count=done.count)
 
         return await idempotency.once(
-            OPERATOR, "redeliverAny", idempotency_key, body, do, RedeliveryStarted
+            OPERATOR_ACCOUNT, "redeliverAny", idempotency_key, body, do, RedeliveryStarted
         )
 
     return router

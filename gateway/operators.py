@@ -18,6 +18,8 @@ _BEARER = HTTPBearer(
     description="A token of `switchboard operator-token`.",
 )
 LONGEST_S = 24 * 3_600
+OPERATOR_ACCOUNT = "operator"
+"""Stands for an account in the keys of repeated requests; the operations are named apart."""
 
 
 def operator_token(tokens: Tokens, name: str, life_s: int) -> str:

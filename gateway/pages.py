@@ -102,6 +102,10 @@ def pages_router(settings: Settings, assets: Assets) -> APIRouter:
     async def join(request: Request) -> Response:
         return page(request, "join", None, framed=False)
 
+    @router.get("/login")
+    async def login(request: Request) -> Response:
+        return page(request, "login", None, framed=False)
+
     @router.get("/launcher.js")
     async def launcher(request: Request) -> Response:
         body = assets.get("launcher/launcher.js").body

@@ -7,8 +7,8 @@ from pathlib import Path
 from broker.keys import MIN_SECRET_BYTES
 
 
-def read_secret(path: Path) -> bytes:
-    """Read a secret of at least 32 bytes from a file nobody else may read.
+def read_secret(path: Path, *, least: int = MIN_SECRET_BYTES) -> bytes:
+    """Read a secret of at least `least` bytes from a file nobody else may read.
 
     Raises:
         OSError: it cannot be read.
@@ -17,6 +17,6 @@ def read_secret(path: Path) -> bytes:
     if path.stat().st_mode & 0o077:
         raise ValueError(f"Others can read {path}; run `chmod 600` on it.")
     secret = path.read_bytes().strip()
-    if len(secret) < MIN_SECRET_BYTES:
-        raise ValueError(f"The secret in {path} is shorter than {MIN_SECRET_BYTES} bytes.")
+    if len(secret) < least:
+        raise ValueError(f"The secret in {path} is shorter than {least} bytes.")
     return secret

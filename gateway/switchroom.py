@@ -8,9 +8,10 @@ import logging
 from broker.errors import ErrorCode, SwitchboardError, TooFast, Unauthenticated
 from broker.keys import KeyPurpose, derive_key
 from broker.messages.cluster import Location, PresenceState, SessionAttach
-from broker.messages.sharing import Revocation
+from broker.messages.sharing import LoginHand, Revocation
 from gateway.connection import Connection
 from gateway.directory import Directory
+from gateway.login_flows import LoginFlows
 from gateway.metrics import Metrics
 from gateway.refusals import CloseCode
 from gateway.revocations import RevocationList, agent_hash, token_hash
@@ -38,12 +39,14 @@ class Switchroom:
         tokens: Tokens,
         metrics: Metrics,
         revocations: RevocationList,
+        logins: LoginFlows,
     ) -> None:
         self.settings = settings
         self.directory = directory
         self.tokens = tokens
         self.metrics = metrics
         self.revocations = revocations
+        self.logins = logins
         self.trunk_key = derive_key(settings.secret, KeyPurpose.TRUNK)
         self.pulse = Pulse(settings.limits.trunk_ping_s, settings.limits.trunk_silent_s)
         self.stopping = False
@@ -109,6 +112,9 @@ class Switchroom:
     def on_relocated(self, location: Location) -> None:
         for connection in list(self._connections.values()):
             connection.on_relocated(location)
+
+    def on_handed(self, hand: LoginHand) -> None:
+        self.logins.on_handed(hand)
 
     def on_revoked(self, revocation: Revocation) -> None:
         if self.revocations.add(revocation):

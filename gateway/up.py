@@ -94,6 +94,9 @@ def gateway_settings(deployment: Deployment) -> Settings:
         accounts = load_accounts(deployment.accounts_file)
         secret = read_secret(deployment.secret_file)
         compose.webhook_endpoints(accounts)
+        for account in accounts.values():
+            if account.liveperson is not None:
+                read_secret(account.liveperson.client_secret_file, least=1)
     except (BadAccounts, OSError, ValueError) as error:
         raise BadSettings(str(error)) from error
     return Settings(

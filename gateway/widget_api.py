@@ -18,6 +18,7 @@ from gateway.greeting import waiting_keys
 from gateway.limits import AddressLimits
 from gateway.origins import address_of
 from gateway.problems import PROBLEMS
+from gateway.settings import Settings
 from gateway.switchroom import Switchroom
 from gateway.tokens import Audience, hash_secret
 
@@ -87,6 +88,14 @@ class WidgetConfig(BaseModel):
     consumer_proof: ConsumerProof
 
 
+def account_of(settings: Settings, account_id: str) -> Account:
+    """Return an account that is served here. Raises NotFound."""
+    account = settings.accounts.get(normal_id(account_id) or "")
+    if account is None:
+        raise NotFound(ErrorCode.UNKNOWN_ACCOUNT, "This account is not served here.")
+    return account
+
+
 def widget_router(room: Switchroom) -> APIRouter:
     """Serve waiting, guest and demo tokens, and the widgets' configuration."""
     router = APIRouter(tags=["widgets"], responses=PROBLEMS)
@@ -101,18 +110,12 @@ def widget_router(room: Switchroom) -> APIRouter:
         if not bucket.take(address_of(request.scope), asyncio.get_running_loop().time()):
             raise TooFast(ErrorCode.RATE_LIMITED, "Too many requests; wait a little.")
 
-    def account_of(account_id: str) -> Account:
-        account = settings.accounts.get(normal_id(account_id) or "")
-        if account is None:
-            raise NotFound(ErrorCode.UNKNOWN_ACCOUNT, "This account is not served here.")
-        return account
-
     @router.post("/v1/waiting", operation_id="createWaitingToken")
     async def waiting(request: Request, body: WaitingRequest) -> TokenAnswer:
         """Mint a token with the right to be rung. Says nothing about the engagement."""
         hold_back(request, asking)
         ids = body.engagement
-        account = account_of(ids.account_id)
+        account = account_of(settings, ids.account_id)
         if account.consumer_proof is ConsumerProof.TOKEN:
             raise Forbidden(
                 ErrorCode.NOT_PERMITTED, "Consumers of this account come with the brand's token."
@@ -177,7 +180,7 @@ def widget_router(room: Switchroom) -> APIRouter:
     async def widget_config(request: Request, account_id: str) -> WidgetConfig:
         """Tell a widget page how its account's people prove who they are."""
         hold_back(request, asking)
-        account = account_of(account_id)
+        account = account_of(settings, account_id)
         return WidgetConfig(
             account_id=account.account_id,
             agent_login=account.agent_login,
@@ -191,7 +194,7 @@ def widget_router(room: Switchroom) -> APIRouter:
         async def demo_agent_token(request: Request, body: DemoAgentRequest) -> TokenAnswer:
             """Mint an agent token for anybody: loopback and demo mode only."""
             hold_back(request, asking)
-            account = account_of(body.account_id)
+            account = account_of(settings, body.account_id)
             if account.agent_login is not AgentLogin.DEMO:
                 raise Forbidden(ErrorCode.NOT_PERMITTED, "This account has a login of its own.")
             principal = Principal(

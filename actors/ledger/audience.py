@@ -15,7 +15,7 @@ from broker.messages.cluster import (
     SessionAttach,
     SessionRelocated,
 )
-from broker.messages.sharing import Revocation
+from broker.messages.sharing import LoginHand, Revocation
 
 
 class Audience:
@@ -50,6 +50,11 @@ class Audience:
         """Tell every gateway who has lost access."""
         for gateway in self.gateways:
             _notify(gateway, "revocation.added", revocation)
+
+    def login_handed(self, hand: LoginHand) -> None:
+        """Pass a login on: one gateway has the frame that waits."""
+        for gateway in self.gateways:
+            _notify(gateway, "login.handed", hand)
 
     def level_changed(self) -> None:
         """Tell the pools soon, and once for many changes."""

@@ -19,6 +19,8 @@ from actors.ledger.journal import dump, insert_for
 from actors.ledger.schema import (
     dead_letters,
     deliveries,
+    devices,
+    enrolments,
     erasures,
     guest_links,
     journal,
@@ -28,6 +30,7 @@ from actors.ledger.schema import (
 )
 from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, Malformed
+from broker.ids import normal_agent_id
 from broker.messages import upkeep
 from broker.words import Role, SessionPhase
 
@@ -54,6 +57,8 @@ class Erasing:
         found = await self._find(ask)
         now_ms = self._now_ms()
         await self._writer.do(lambda connection: _erase(connection, found, now_ms))
+        if ask.agent_id is not None:
+            await self._forget_devices(ask.account_id, ask.agent_id)
         await self._database.scrub()
         return upkeep.Erasures(
             erased=[
@@ -109,6 +114,17 @@ class Erasing:
             return len(old)
 
         return keeping.Expired(count=await self._writer.do(job))
+
+    async def _forget_devices(self, account_id: str, agent_id: str) -> None:
+        """Forget by what an agent could log in: it names them."""
+        names = {agent_id, normal_agent_id(agent_id) or agent_id}
+
+        async def job(connection: AsyncConnection) -> None:
+            for table in (enrolments, devices):
+                mine = sa.and_(table.c.account_id == account_id, table.c.agent_id.in_(names))
+                await connection.execute(sa.delete(table).where(mine))
+
+        await self._writer.do(job)
 
     async def _find(self, ask: upkeep.PersonErase) -> list[tuple[str, str]]:
         """Name the participants that are this person."""

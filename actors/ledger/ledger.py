@@ -13,6 +13,7 @@ from actors.chores import Chores
 from actors.ledger import keeping
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
+from actors.ledger.devices import DeviceBook
 from actors.ledger.erasure import Erasing
 from actors.ledger.journal import Append
 from actors.ledger.outbox import Outbox
@@ -27,7 +28,7 @@ from actors.link import End, ListenedEnd, answer
 from actors.listener import Listener
 from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unavailable
 from broker.link import Reply
-from broker.messages import cluster, sharing, upkeep
+from broker.messages import cluster, devices, sharing, upkeep
 
 M = TypeVar("M", bound=cluster.Internal)
 _Handler = Callable[["Member", bytes], Awaitable[cluster.Internal]]
@@ -94,6 +95,7 @@ class Ledger:
         self._records = Records(self._database)
         self._outbox = Outbox(self._database, self._writer, now_ms)
         self._sharing = Sharing(self._database, self._writer, self._audience, now_ms)
+        self._devices = DeviceBook(self._database, self._writer, now_ms)
         self._erasing = Erasing(self._database, self._writer, now_ms)
         self._ratings = Ratings(self._writer, now_ms)
         self._listener = Listener(key, self._on_hello)
@@ -247,6 +249,7 @@ class Ledger:
         presence, sessions, records = self._presence, self._sessions, self._records
 
         outbox, erasing, shared = self._outbox, self._erasing, self._sharing
+        book = self._devices
 
         async def reconcile(_: Member, ask: keeping.Reconcile) -> cluster.Internal:
             return keeping.Reconciled(ended=await sessions.end_lost())
@@ -265,6 +268,10 @@ class Ledger:
             done = await outbox.redeliver(ask)
             self._audience.journal_grew()
             return done
+
+        async def hand(_: Member, ask: sharing.LoginHand) -> cluster.Internal:
+            self._audience.login_handed(ask)
+            return cluster.Done()
 
         async def put(member: Member, ask: cluster.PresencePut) -> cluster.Internal:
             return presence.put(member.end, ask)
@@ -314,9 +321,16 @@ class Ledger:
                 _method(_KEEPER, keeping.OutboxSkip, _plain(outbox.skip)),
                 _method(_EDGE, sharing.Revocation, _plain(shared.revoke)),
                 _method(_EDGE, sharing.RevocationList, _plain(shared.revoked)),
+                _method(_EDGE, sharing.LoginHand, hand),
                 _method(_EDGE, sharing.AnswerClaim, _plain(shared.claim)),
                 _method(_EDGE, sharing.AnswerSettle, _plain(shared.settle)),
                 _method(_EDGE, sharing.AnswerRelease, _plain(shared.release)),
+                _method(_EDGE, devices.EnrolmentMake, _plain(book.make)),
+                _method(_EDGE, devices.EnrolmentUse, _plain(book.use)),
+                _method(_EDGE, devices.DeviceGet, _plain(book.get)),
+                _method(_EDGE, devices.DeviceUse, _plain(book.seen)),
+                _method(_EDGE, devices.DeviceList, _plain(book.list)),
+                _method(_EDGE, devices.DeviceForget, _plain(book.forget)),
                 _method(_EDGE, upkeep.DeadLetters, _plain(outbox.dead)),
                 _method(_EDGE, upkeep.Redeliver, redeliver),
                 _method(_EDGE, upkeep.PersonErase, _plain(erasing.erase)),

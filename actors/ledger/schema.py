@@ -204,6 +204,37 @@ cordons = sa.Table(
 )
 """The nodes that get no session, and until when theirs are moved away."""
 
+
+enrolments = sa.Table(
+    "enrolments",
+    metadata,
+    sa.Column("enrolment_id", _ID, primary_key=True),
+    sa.Column("account_id", _ID, nullable=False),
+    sa.Column("agent_id", _ID, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("secret_hash", sa.String(64), nullable=False),
+    sa.Column("expires_ms", sa.BigInteger, nullable=False),
+    sa.Column("tries_left", sa.Integer, nullable=False),
+)
+"""Codes by which an agent's device may be enrolled: one for each agent, gone once used."""
+
+devices = sa.Table(
+    "devices",
+    metadata,
+    sa.Column("device_id", _ID, primary_key=True),
+    sa.Column("account_id", _ID, nullable=False),
+    sa.Column("agent_id", _ID, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("public_key", sa.Text, nullable=False),
+    sa.Column("enrolled_ms", sa.BigInteger, nullable=False),
+    # When the newest challenge it answered was made: an older answer is a replay.
+    sa.Column("seen_ms", sa.BigInteger, nullable=False),
+)
+"""Agents' enrolled devices. The private key never leaves the browser that made it."""
+sa.Index("devices_of_account", devices.c.account_id, devices.c.enrolled_ms)
+
 _FIRST = (
     terms,
     sessions,
@@ -245,12 +276,18 @@ def _add_cordons(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=(cordons,))
 
 
+def _add_devices(connection: sa.Connection) -> None:
+    """Agents' enrolled devices."""
+    metadata.create_all(connection, tables=(enrolments, devices))
+
+
 # The first step makes its tables as they are now, so a later step looks before it alters.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_first,
     _add_keeping,
     _add_sharing,
     _add_cordons,
+    _add_devices,
 )
 """Step n leads from version n to n + 1; a released step is never changed."""
 

@@ -40,6 +40,18 @@ class Revocations(Internal):
     revocations: list[Revocation]
 
 
+class LoginHand(Internal):
+    """A token for a frame that waits for its login at another gateway.
+
+    Method `login.hand`, answered by `Done`; then notice `login.handed` to every gateway. Nothing of
+    it is kept.
+    """
+
+    method: ClassVar[str] = "login.hand"
+    flow_id: str
+    sealed: str
+
+
 class Claim(StrEnum):
     """What a request with an idempotency key has found."""
 

@@ -34,7 +34,7 @@ from broker.messages.cluster import (
     TrunkReady,
     read,
 )
-from broker.messages.sharing import AnswerClaimed, Claim, Revocation, Revocations
+from broker.messages.sharing import AnswerClaimed, Claim, LoginHand, Revocation, Revocations
 from broker.trunk import Frame
 from broker.words import Reach
 
@@ -310,6 +310,9 @@ class FakeLedger(Listening):
                 if record is None or record.account_id != get.account_id:
                     raise NotFound(ErrorCode.UNKNOWN_SESSION, "There is no such session.")
                 return record
+            case "login.hand":
+                self.notify("login.handed", read(LoginHand, payload))
+                return Done()
             case "revocation.add":
                 self.revocations.append(read(Revocation, payload))
                 self.notify("revocation.added", self.revocations[-1])

@@ -19,7 +19,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from broker.messages import upkeep
-from broker.messages.cluster import Location, SessionOpen
+from broker.messages.cluster import Done, Location, NodeList, NodeState, SessionOpen
+from broker.messages.devices import Device, Devices
+from broker.words import Role
 from gateway.openapi import describe
 from gateway.operators import operator_token
 from tests.gateway.conftest import API_KEY, World
@@ -32,6 +34,16 @@ CHECKS = [
     response_schema_conformance,
 ]
 SCALE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
+DEVICE = Device(
+    device_id="d",
+    account_id="acc",
+    agent_id="7",
+    name="Alex",
+    role=Role.AGENT,
+    public_key="k",
+    enrolled_ms=1,
+    seen_ms=1,
+)
 EXAMPLES = 12
 """Of each operation: the description is small, and CI runs this every time."""
 
@@ -47,6 +59,15 @@ def furnish(world: World) -> None:
         "outbox.redeliver": lambda payload: upkeep.Redelivered(count=1),
         "person.erase": lambda payload: gone,
         "person.erasures": lambda payload: gone,
+        "node.list": lambda payload: NodeList(nodes=[NodeState(node="n-1")]),
+        "node.drain": lambda payload: NodeState(node="n-1", drain="moving"),
+        "node.undrain": lambda payload: Done(),
+        "enrolment.make": lambda payload: Done(),
+        "enrolment.use": lambda payload: DEVICE,
+        "device.get": lambda payload: DEVICE,
+        "device.use": lambda payload: DEVICE,
+        "device.list": lambda payload: Devices(devices=[DEVICE]),
+        "device.forget": lambda payload: DEVICE,
     }
 
     async def opened(request: SessionOpen) -> Location:

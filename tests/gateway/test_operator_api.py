@@ -10,13 +10,22 @@ import pytest
 from typer.testing import CliRunner
 
 from broker.messages import upkeep
+from broker.messages.cluster import (
+    Done,
+    Internal,
+    NodeDrain,
+    NodeList,
+    NodeState,
+    NodeUndrain,
+    read,
+)
 from gateway.command import app
 from gateway.operators import operator_token
 from gateway.tokens import Audience, Tokens
 from tests.gateway.conftest import API_KEY, World
 from tests.gateway.test_server_api import RECORD
 
-PLACES = ("accounts", "ends", "dead-letters")
+PLACES = ("accounts", "ends", "dead-letters", "nodes")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -68,6 +77,34 @@ async def test_an_operator_sees_what_goes_wrong_and_nobody(world: World) -> None
     assert (sent.status_code, sent.json()) == (201, {"count": 1})
     assert [each["account_id"] for each in accounts.json()["accounts"]] == ["acc", "other"]
     assert "hash" not in accounts.text
+
+
+async def test_an_operator_drains_a_node_and_takes_it_back(world: World) -> None:
+    asked: list[Internal] = []
+
+    def drain(payload: bytes) -> Internal:
+        asked.append(read(NodeDrain, payload))
+        return NodeState(node="n-1", drain="moving")
+
+    def undrain(payload: bytes) -> Internal:
+        asked.append(read(NodeUndrain, payload))
+        return Done()
+
+    nodes = NodeList(nodes=[NodeState(node="n-1", standbys=2, live=3), NodeState(node="n-2")])
+    world.ledger.others |= {
+        "node.list": lambda payload: nodes,
+        "node.drain": drain,
+        "node.undrain": undrain,
+    }
+    head = {"Authorization": f"Bearer {operator_token(world.tokens, 'Sam', 600)}"}
+    async with world.http() as client:
+        listed = (await client.get("/v1/operator/nodes", headers=head)).json()
+        place = "/v1/operator/nodes/n-1"
+        drained = await client.post(f"{place}/drain", json={"deadline_s": 60}, headers=head)
+        back = await client.post(f"{place}/undrain", headers=head)
+    assert (listed["standbys"], listed["live"], len(listed["nodes"])) == (2, 3, 2)
+    assert (drained.status_code, drained.json()["drain"], back.status_code) == (200, "moving", 204)
+    assert asked == [NodeDrain(node="n-1", deadline_s=60), NodeUndrain(node="n-1")]
 
 
 async def test_a_backend_sees_its_own_account_without_hashes(world: World) -> None:

@@ -57,6 +57,7 @@ def test_the_example_can_be_loaded() -> None:
 
 
 HOOK = {"endpoint_id": "crm", "url": "https://crm.example.com/x", "secret_file": "hook.secret"}
+APP = {"client_id": "app", "client_secret_file": "liveperson.secret"}
 BASE = {"agent_login": "token_url", "token_url": "https://crm.example.com/token"}
 
 
@@ -70,8 +71,12 @@ BASE = {"agent_login": "token_url", "token_url": "https://crm.example.com/token"
         ({"accounts": {"a": {"agent_login": "magic"}}}, "magic"),
         ({"accounts": {"a": {"agent_login": "demo"}}}, "demo mode only"),
         ({"accounts": {"a": {"agent_login": "token_url"}}}, "needs token_url"),
-        ({"accounts": {"a": {"agent_login": "liveperson"}}}, "not served yet"),
-        ({"accounts": {"a": {"agent_login": "enrolment"}}}, "not served yet"),
+        ({"accounts": {"a": {"agent_login": "liveperson"}}}, "needs .accounts.a.liveperson"),
+        ({"accounts": {"a": {**BASE, "liveperson": {"client_id": "x"}}}}, "client_secret_file"),
+        ({"accounts": {"a": {**BASE, "liveperson": {**APP, "sentinel": "http://x"}}}}, "https"),
+        ({"accounts": {"a": {**BASE, "liveperson": {**APP, "tenant": "x"}}}}, "unknown field"),
+        ({"accounts": {"a": {**BASE, "supervisors": "7"}}}, "list of texts"),
+        ({"accounts": {"a": {**BASE, "device_idle_hours": 0}}}, "whole number of hours"),
         ({"accounts": {"a": {**BASE, "consumer_proof": "link"}}}, "not served yet"),
         ({"accounts": {"a": {**BASE, "frame_ancestors": "x"}}}, "list of origins"),
         ({"accounts": {"a": {**BASE, "frame_ancestors": ["x; script-src *"]}}}, "no origin"),

@@ -1,0 +1,90 @@
+"""Agents' enrolled devices: made by a code, proved by a key, forgotten by revocation.
+
+Internal to the cluster, like `broker.messages.cluster`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from broker.messages.cluster import Internal
+from broker.words import Role
+
+
+class EnrolmentMake(Internal):
+    """Let an agent enrol one device. The agent's code before, if it was not used, holds no more."""
+
+    method: ClassVar[str] = "enrolment.make"
+    enrolment_id: str
+    account_id: str
+    agent_id: str
+    name: str
+    role: Role
+    secret_hash: str
+    expires_ms: int
+    tries: int
+
+
+class EnrolmentUse(Internal):
+    """A device shows a code. Raises unknown_entry, whatever is wrong with it."""
+
+    method: ClassVar[str] = "enrolment.use"
+    enrolment_id: str
+    secret_hash: str
+    device_id: str
+    public_key: str
+
+
+class DeviceGet(Internal):
+    """Whose device is it? Raises unknown_entry: none, revoked, or idle for too long."""
+
+    method: ClassVar[str] = "device.get"
+    device_id: str
+    idle_ms: int
+
+
+class DeviceUse(Internal):
+    """The device answered a challenge that was made at this time.
+
+    Raises unknown_entry: as `device.get`; or it has answered this or a later one before.
+    """
+
+    method: ClassVar[str] = "device.use"
+    device_id: str
+    idle_ms: int
+    at_ms: int
+
+
+class DeviceList(Internal):
+    """List an account's devices, newest first."""
+
+    method: ClassVar[str] = "device.list"
+    account_id: str
+
+
+class DeviceForget(Internal):
+    """A device holds no more. Raises unknown_entry."""
+
+    method: ClassVar[str] = "device.forget"
+    account_id: str
+    device_id: str
+
+
+class Device(Internal):
+    """One enrolled device."""
+
+    device_id: str
+    account_id: str
+    agent_id: str
+    name: str
+    role: Role
+    public_key: str
+    """SubjectPublicKeyInfo, base64."""
+    enrolled_ms: int
+    seen_ms: int
+
+
+class Devices(Internal):
+    """An account's devices."""
+
+    devices: list[Device]

@@ -1,0 +1,190 @@
+"""Where agents log in: the frame's WebSocket, and the top-level page it opens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Cookie, Query, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, StringConstraints
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from broker.errors import ErrorCode, Forbidden, SwitchboardError, TooFast
+from broker.messages import SUBPROTOCOL
+from broker.messages.cluster import Principal
+from broker.words import Role
+from gateway.accounts import Account, AgentLogin
+from gateway.limits import AddressLimits
+from gateway.liveperson import LivePersonLogin
+from gateway.login_flows import FLOW_S, Flow, LoginFlows, same_state, state_of
+from gateway.origins import address_of, allowed_origins, origin_allowed
+from gateway.problems import PROBLEMS
+from gateway.refusals import CloseCode, close_code_of, problem
+from gateway.switchroom import Switchroom
+from gateway.tokens import Audience
+from gateway.widget_api import Body, account_of
+
+logger = logging.getLogger(__name__)
+COOKIE = "switchboard_login"
+
+Sealed = Annotated[str, StringConstraints(min_length=1, max_length=1_024)]
+
+
+class FlowRequest(Body):
+    """A login, as its page's address holds it."""
+
+    flow: Sealed
+
+
+class FlowView(BaseModel):
+    """What the page shows: compare the code with the one in the workspace."""
+
+    account_id: str
+    code: str
+
+
+class LoginPlace(BaseModel):
+    """Where the page goes next."""
+
+    url: str
+
+
+def login_router(room: Switchroom, flows: LoginFlows, liveperson: LivePersonLogin) -> APIRouter:
+    """Serve the login page's requests and LivePerson's answer."""
+    router = APIRouter(tags=["widgets"], responses=PROBLEMS)
+    settings = room.settings
+
+    @router.get("/v1/login/flow", operation_id="getLogin")
+    async def get_login(flow: Annotated[Sealed, Query()]) -> FlowView:
+        """Tell the login page which code the agent's frame shows."""
+        found = flows.open(flow)
+        return FlowView(account_id=found.account_id, code=found.code)
+
+    @router.post("/v1/login/continue", operation_id="continueLogin")
+    async def continue_login(body: FlowRequest, response: Response) -> LoginPlace:
+        """Tie the login to this browser, and say where LivePerson asks for it."""
+        found = flows.open(body.flow)
+        account = account_of(settings, found.account_id)
+        url = await liveperson.authorize_url(account, state_of(body.flow))
+        response.set_cookie(
+            COOKIE,
+            body.flow,
+            max_age=FLOW_S,
+            path="/login",
+            secure=settings.origin.startswith("https:"),
+            httponly=True,
+            samesite="lax",
+        )
+        return LoginPlace(url=url)
+
+    @router.get("/login/callback", include_in_schema=False)
+    async def callback(
+        state: str = "",
+        code: str = "",
+        sealed: Annotated[str, Cookie(alias=COOKIE)] = "",
+    ) -> Response:
+        """Take LivePerson's answer, and hand a token to the frame that waits."""
+        if not code or not sealed or not same_state(sealed, state):
+            return _back("refused")
+        try:
+            flow = flows.open(sealed)
+            account = account_of(settings, flow.account_id)
+            token = await _token_of(account, code)
+            await flows.hand(flow, token)
+        except SwitchboardError as error:
+            room.metrics.refusals.labels(code=str(error.code)).inc()
+            return _back("away" if error.retryable else "refused")
+        return _back("done")
+
+    async def _token_of(account: Account, code: str) -> str:
+        who = await liveperson.exchange(account, code)
+        role = Role.SUPERVISOR if who.agent_id in account.supervisors else Role.AGENT
+        principal = Principal(
+            role=role,
+            account_id=account.account_id,
+            agent_id=who.agent_id,
+            name=who.name,
+            verified=True,
+        )
+        return room.tokens.mint(Audience.AGENT, principal, settings.agent_token_s)
+
+    return router
+
+
+def _back(how: str) -> Response:
+    """Show the outcome on the login page; the code leaves the address bar, the cookie goes."""
+    answer = RedirectResponse(f"/login#{how}", status_code=303)
+    answer.delete_cookie(COOKIE, path="/login")
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    return answer
+
+
+class LoginSocket:
+    """The ASGI endpoint of `/v1/login`: a frame waits here for its token.
+
+    The gateway says `login.code` (`code`, `url`), later `login.done` (`token`, `expires_in_s`) or
+    `login.refused` (a problem), and closes. The frame says nothing.
+    """
+
+    def __init__(self, room: Switchroom, flows: LoginFlows) -> None:
+        self._room = room
+        self._flows = flows
+        self._origins = allowed_origins(room.settings)
+        limits = room.settings.limits
+        self._asking = AddressLimits(
+            limits.requests_per_minute, limits.request_burst, keys=limits.addresses
+        )
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Serve one frame until it has its token or is gone."""
+        offered = SUBPROTOCOL in socket.scope.get("subprotocols", ())
+        await socket.accept(SUBPROTOCOL if offered else None)
+        try:
+            flow, sealed = self._begin(socket)
+        except SwitchboardError as error:
+            await socket.send_json({**problem(error), "type": "login.refused"})
+            await socket.close(int(close_code_of(error)))
+            return
+        url = f"{self._room.settings.origin}/login?flow={quote(sealed)}"
+        try:
+            await socket.send_json({"type": "login.code", "code": flow.code, "url": url})
+            await self._serve(socket, flow)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._flows.forget(flow)
+
+    def _begin(self, socket: WebSocket) -> tuple[Flow, str]:
+        room = self._room
+        if not origin_allowed(socket.headers.get("origin"), self._origins):
+            raise Forbidden(ErrorCode.ORIGIN_REFUSED, "This page's origin may not connect.")
+        now = asyncio.get_running_loop().time()
+        if room.stopping or not self._asking.take(address_of(dict(socket.scope)), now):
+            raise TooFast(ErrorCode.RATE_LIMITED, "Too many logins; wait a little.")
+        account = account_of(room.settings, socket.query_params.get("account_id", ""))
+        if account.agent_login is not AgentLogin.LIVEPERSON:
+            raise Forbidden(ErrorCode.NOT_PERMITTED, "This account has another login.")
+        return self._flows.begin(account.account_id)
+
+    async def _serve(self, socket: WebSocket, flow: Flow) -> None:
+        """Wait for the token or for the frame to go, whichever is first."""
+        waiting = asyncio.ensure_future(self._flows.wait(flow))
+        gone = asyncio.ensure_future(socket.receive())
+        try:
+            await asyncio.wait((waiting, gone), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done() and waiting.exception() is None:
+                life_s = self._room.settings.agent_token_s
+                done = {"type": "login.done", "token": waiting.result(), "expires_in_s": life_s}
+                await socket.send_json(done)
+            await socket.close(int(CloseCode.NORMAL))
+        except RuntimeError:
+            # The frame closed while we did.
+            return
+        finally:
+            for task in (waiting, gone):
+                task.cancel()
+            await asyncio.gather(waiting, gone, return_exceptions=True)

@@ -1,0 +1,116 @@
+"""Logins under way: a frame waits on its WebSocket, a top-level page proves who sits there.
+
+Frames lose cookies, so the login happens in a page of its own. A one-time code, shown by both,
+tells the agent that it is their own frame that will be logged in; the page's cookie ties
+LivePerson's answer to the browser that was shown the code. The two may be at different gateways.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+
+from cryptography.fernet import Fernet, InvalidToken
+from pydantic import ValidationError
+
+from broker.errors import ErrorCode, NotFound, TooFast
+from broker.keys import KeyPurpose, derive_key
+from broker.messages.cluster import Done, Internal
+from broker.messages.sharing import LoginHand
+from gateway.directory import Directory
+
+FLOW_S = 600
+MOST_WAITING = 2_000
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+"""Without those that are mistaken for one another."""
+
+
+class Flow(Internal):
+    """One login under way, sealed into the address of its page."""
+
+    flow_id: str
+    account_id: str
+    code: str
+
+
+class LoginFlows:
+    """The frames that wait at this gateway, and the way to those that wait at others."""
+
+    def __init__(self, secret: bytes, clock: Callable[[], float], directory: Directory) -> None:
+        self._seal = Fernet(base64.urlsafe_b64encode(derive_key(secret, KeyPurpose.LOGIN)))
+        self._clock = clock
+        self._directory = directory
+        self._waiting: dict[str, asyncio.Future[str]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many frames wait at this gateway."""
+        return len(self._waiting)
+
+    def begin(self, account_id: str) -> tuple[Flow, str]:
+        """Begin a login; returns it, and as its page's address holds it. Raises TooFast."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise TooFast(ErrorCode.RATE_LIMITED, "Too many logins are under way.")
+        code = "".join(secrets.choice(_LETTERS) for _ in range(6))
+        flow = Flow(flow_id=secrets.token_urlsafe(12), account_id=account_id, code=code)
+        sealed = self._seal.encrypt_at_time(flow.to_bytes(), int(self._clock())).decode("ascii")
+        self._waiting[flow.flow_id] = asyncio.get_running_loop().create_future()
+        return flow, sealed
+
+    async def wait(self, flow: Flow) -> str:
+        """Wait for the token. Raises TimeoutError."""
+        try:
+            async with asyncio.timeout(FLOW_S):
+                return await self._waiting[flow.flow_id]
+        finally:
+            self.forget(flow)
+
+    def forget(self, flow: Flow) -> None:
+        """Nobody waits any more; harmless when nobody did."""
+        self._waiting.pop(flow.flow_id, None)
+
+    def open(self, sealed: str) -> Flow:
+        """Read what a page's address or cookie holds. Raises NotFound: not ours, or too old."""
+        try:
+            data = self._seal.decrypt_at_time(sealed.encode("ascii"), FLOW_S, int(self._clock()))
+            return Flow.model_validate_json(data)
+        except (InvalidToken, UnicodeEncodeError, ValidationError):
+            raise NotFound(
+                ErrorCode.UNKNOWN_ENTRY, "This login is not under way; begin again."
+            ) from None
+
+    async def hand(self, flow: Flow, token: str) -> None:
+        """Give the token to the frame that waits, here or at another gateway."""
+        if self._give(flow.flow_id, token):
+            return
+        sealed = self._seal.encrypt(token.encode()).decode("ascii")
+        await self._directory.ask(LoginHand(flow_id=flow.flow_id, sealed=sealed), Done)
+
+    def on_handed(self, hand: LoginHand) -> None:
+        """A token came from another gateway."""
+        if hand.flow_id in self._waiting:
+            try:
+                self._give(hand.flow_id, self._seal.decrypt(hand.sealed.encode()).decode())
+            except InvalidToken:
+                return
+
+    def _give(self, flow_id: str, token: str) -> bool:
+        waiting = self._waiting.get(flow_id)
+        if waiting is None or waiting.done():
+            return False
+        waiting.set_result(token)
+        return True
+
+
+def state_of(sealed: str) -> str:
+    """What LivePerson carries through a login: worth nothing without the page's cookie."""
+    return hashlib.sha256(sealed.encode()).hexdigest()[:32]
+
+
+def same_state(sealed: str, state: str) -> bool:
+    """Whether LivePerson's answer belongs to the login of this browser."""
+    return hmac.compare_digest(state_of(sealed).encode(), state.encode())
