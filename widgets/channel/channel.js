@@ -45,6 +45,8 @@ export class SignallingChannel {
   #idPrefix = randomText(4);
   #nextId = 1;
   #attempt = 0;
+  /** Counts the attempts: one whose hello was still being prepared when a newer began is off. */
+  #opening = 0;
   #lastHeard = 0;
   /** Requests made while not connected, in order; beyond the bound they are refused at once. */
   /** @type {string[]} */
@@ -125,15 +127,17 @@ export class SignallingChannel {
   async #open() {
     /** @type {Record<string, unknown>} */
     let fields;
+    const turn = ++this.#opening;
     try {
       fields = await this.#options.greet(this.#lastSeq);
     } catch (error) {
+      if (turn !== this.#opening) return;
       const why = error instanceof Refusal ? error : new Refusal('timeout', String(error), true);
       if (why.retryable) this.#later(1006, why);
       else this.#giveUp(4401, why);
       return;
     }
-    if (this.#link.status === 'closed') return;
+    if (turn !== this.#opening) return;
     const socket = new WebSocket(this.#options.url, SUBPROTOCOL);
     this.#socket = socket;
     this.#refusal = null;
@@ -242,6 +246,7 @@ export class SignallingChannel {
   }
 
   #stop() {
+    this.#opening += 1;
     clearInterval(this.#beat);
     clearTimeout(this.#retryTimer);
     globalThis.removeEventListener?.('online', this.#wake);

@@ -104,6 +104,25 @@ export const tests = {
     same(statuses, ['connecting', 'open', 'reconnecting', 'open']);
     made.close();
   },
+  async 'the network coming back while a hello is prepared opens one connection'() {
+    const waiting = [];
+    const { made, wire } = await channel({
+      greet: async () => {
+        if (Wire.made.length > 0) await new Promise((resolve) => waiting.push(resolve));
+        return { token: 't' };
+      },
+    });
+    wire.welcome();
+    wire.close(1006);
+    await until(() => waiting.length === 1);
+    globalThis.dispatchEvent(new Event('online'));
+    await until(() => waiting.length === 2);
+    waiting.forEach((resolve) => resolve());
+    await until(() => Wire.made[1]?.sent.length);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    same(Wire.made.length, 2);
+    made.close();
+  },
   async 'being replaced is not retried'() {
     const { made, wire, statuses } = await channel();
     wire.welcome();
