@@ -96,6 +96,9 @@ class Keeper:
                 await work()
             except SwitchboardError as error:
                 _log.info("The ledger could not be asked.", extra={"why": str(error)})
+            except Exception:
+                # A reply that cannot be read, of another release: the next one may be.
+                _log.exception("A chore of the keeper broke.")
             await asyncio.sleep(period_s)
 
     async def _reconcile(self) -> None:

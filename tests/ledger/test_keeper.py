@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -262,3 +263,22 @@ async def test_only_the_keeper_may_keep(town: Town) -> None:
     gateway = await town.gateway()
     with pytest.raises(SwitchboardError, match="may not"):
         await gateway.link.call(keeping.Reconcile(), keeping.Reconciled)
+
+
+async def test_a_chore_that_breaks_is_done_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    replies: list[bytes] = []
+
+    class Unreadable(keeping.Reconciled):
+        @classmethod
+        def model_validate_json(cls, json_data: Any, **_: Any) -> Any:
+            replies.append(json_data)
+            if len(replies) == 1:
+                raise ValueError("made for this test")
+            return keeping.Reconciled(ended=[])
+
+    monkeypatch.setattr(keeping, "Reconciled", Unreadable)
+    await run_keeper(town)
+    await until(lambda: len(replies) > 1, "the reconciler asked again")
+    assert "A chore of the keeper broke." in caplog.messages
