@@ -246,6 +246,8 @@ AnyEvent = (
     | GuestRevoked
     | SessionEnded
 )
+KEPT_BACK = frozenset({"claim_hash", "code_hash"})
+"""Fields that say nothing to anybody outside: neither records nor webhooks show them."""
 EVENTS: dict[str, type[AnyEvent]] = {cls.type: cls for cls in get_args(AnyEvent)}
 
 

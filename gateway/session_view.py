@@ -6,11 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from broker.events import KEPT_BACK
 from broker.messages.cluster import JournalEntry, SessionRecord, Subject
 from broker.messages.parts import EngagementIds
 from broker.words import EndReason, Mode, Role, SessionPhase
-
-_KEPT_BACK = frozenset({"claim_hash", "code_hash"})
 
 
 class ParticipantView(BaseModel):
@@ -91,7 +90,7 @@ def view_detail(record: SessionRecord) -> SessionDetail:
 
 def view_event(entry: JournalEntry) -> EventView:
     """Show an event without the hashes of secrets."""
-    body = {name: value for name, value in entry.body.items() if name not in _KEPT_BACK}
+    body = {name: value for name, value in entry.body.items() if name not in KEPT_BACK}
     return EventView(
         seq=entry.seq, at_ms=entry.at_ms, type=entry.type, version=entry.version, body=body
     )

@@ -15,6 +15,7 @@ import httpx
 from actors.keeper.signature import HEADER, sign
 from actors.keeper.target import Resolver, TargetRefused, resolve, system_resolver
 from actors.ledger.keeping import Parcel
+from broker.events import KEPT_BACK
 from broker.messages.cluster import JournalEntry
 
 _log = logging.getLogger(__name__)
@@ -149,7 +150,10 @@ class Deliverer:
 
 
 def event_json(endpoint: Endpoint, parcel: Parcel, entry: JournalEntry) -> bytes:
-    """Write one event as its receiver gets it. `id` is the same each time it is sent."""
+    """Write one event as its receiver gets it, without the hashes of secrets.
+
+    `id` is the same each time it is sent.
+    """
     return json.dumps(
         {
             "id": f"{parcel.session_id}:{entry.seq}",
@@ -160,7 +164,7 @@ def event_json(endpoint: Endpoint, parcel: Parcel, entry: JournalEntry) -> bytes
             "session_id": parcel.session_id,
             "engagement_key": parcel.engagement_key,
             "seq": entry.seq,
-            "body": entry.body,
+            "body": {name: value for name, value in entry.body.items() if name not in KEPT_BACK},
         },
         separators=(",", ":"),
         ensure_ascii=False,

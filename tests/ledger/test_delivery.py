@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import ssl
 from pathlib import Path
 
 import pytest
 
-from actors.keeper.delivery import Deliverer, DeliveryPolicy, Endpoint
+from actors.keeper.delivery import Deliverer, DeliveryPolicy, Endpoint, event_json
 from actors.keeper.signature import sign, verify
 from actors.keeper.target import TargetRefused, may_reach, resolve
 from actors.ledger.keeping import Parcel
@@ -27,6 +28,17 @@ def test_a_signature_holds_for_its_body_its_secret_and_its_time() -> None:
     assert not verify(SECRET, value.replace("t=1000", "t=1200"), b"{}", now_s=1_200)
     for broken in ("", "t=1", "v1=ab", "t=x,v1=ab"):
         assert not verify(SECRET, broken, b"{}", now_s=1_000)
+
+
+def test_an_event_shows_no_hash_of_a_secret() -> None:
+    endpoint = Endpoint("e", "a", "https://example.com/", SECRET)
+    made = entry(2, "guest.invited", guest_invitation_id="g", code_hash="secret", uses=1)
+    parcel = Parcel(
+        session_id="s", engagement_key="k", entries=[made], attempts=0, failing_for_ms=0
+    )
+    body = json.loads(event_json(endpoint, parcel, made))["body"]
+    assert "code_hash" not in body
+    assert body["guest_invitation_id"] == "g"
 
 
 def test_a_short_secret_is_refused() -> None:
