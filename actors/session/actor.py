@@ -169,6 +169,9 @@ class SessionActor:
         enlisted = await link.call(member, Enlisted, timeout=APPEND_TIMEOUT_S)
         if not enlisted.keep:
             self._over(fenced=True)
+        elif session is not None:
+            # A move that was under way when the link broke is nobody's any more.
+            session.thaw()
 
     async def _on_call(self, method: str, payload: bytes) -> Journalled | Done:
         match method:

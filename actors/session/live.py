@@ -380,9 +380,15 @@ class LiveSession:
             return
         self.frozen = False
         for participant in tuple(self.decided.participants.values()):
-            person = self.people[participant.participant_id]
-            if participant.attendance is Attendance.PRESENT and not person.connections:
-                self.do(Detach(participant.participant_id), widens=False)
+            participant_id = participant.participant_id
+            if self.people[participant_id].connections:
+                continue
+            if participant.attendance is Attendance.PRESENT:
+                self.do(Detach(participant_id), widens=False)
+            elif (
+                participant.attendance is Attendance.LOBBY and participant_id not in self._expected
+            ):
+                self._expect_back(participant_id)
         self._schedule()
 
     async def flush(self, timeout_s: float) -> bool:
@@ -446,7 +452,8 @@ class LiveSession:
 
     def _on_not_back(self, participant_id: str) -> None:
         self._expected.pop(participant_id, None)
-        if not self._over and self.decided.phase is SessionPhase.OPEN:
+        # A frozen session decides nothing; `thaw` looks again.
+        if not self._over and not self.frozen and self.decided.phase is SessionPhase.OPEN:
             self.do(Detach(participant_id), widens=False)
 
     def _finish(self) -> None:

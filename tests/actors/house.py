@@ -23,6 +23,7 @@ from broker.messages.cluster import (
     SessionAssign,
     SessionCommitted,
     SessionMember,
+    SessionYield,
     TrunkHello,
     read,
 )
@@ -78,6 +79,11 @@ class ScriptedLedger:
         self.entries += first.entries
         committed = SessionCommitted(session_id=SESSION, epoch=1)
         self._end.notify("session.committed", committed.to_bytes())
+
+    async def move(self) -> None:
+        """Ask the actor to yield its session, as at the beginning of a move."""
+        assert self._end is not None
+        await call(self._end, SessionYield(session_id=SESSION, epoch=1), Done, timeout_s=WAIT_S)
 
     def _on_hello(self, end: ListenedEnd, hello: bytes) -> None:
         self._end = end

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
+
+import pytest
 
 from actors.relay import RelayConfig
+from broker.errors import Unavailable
 from tests.actors.house import WAIT_S, House, house
 
 
@@ -63,3 +67,21 @@ async def test_an_actor_without_ledger_and_with_silent_trunks_only_is_over() -> 
         await made.trunk()
         await made.ledger.stop()
         await until("the actor fell silent", made.over)
+
+
+async def test_a_move_that_its_ledger_did_not_survive_is_off() -> None:
+    async with house() as made:
+        await made.ledger.assign()
+        (await made.trunk()).close()
+        await made.ledger.move()
+        with pytest.raises(Unavailable):
+            await made.trunk()
+        await made.ledger.stop()
+        await made.ledger.start()
+        await until("the actor enlisted with the next ledger", made.ledger.enlisted)
+        trunk = None
+        async with asyncio.timeout(WAIT_S):
+            while trunk is None:
+                with suppress(Unavailable):
+                    trunk = await made.trunk()
+        trunk.close()
