@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
+MOST_PARTICIPANTS = 250
+"""A change is told to everybody with everybody's state: this many are as far as that was measured
+(`docs/performance.md`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -45,8 +49,8 @@ class Policy:
                 raise ValueError(f"Policy {field.name} must be of type {expected.__name__}.")
             if expected is int and value < 1:
                 raise ValueError(f"Policy {field.name} must be at least 1.")
-        if self.participant_limit > 64:
-            raise ValueError("Policy participant_limit must be at most 64.")
+        if self.participant_limit > MOST_PARTICIPANTS:
+            raise ValueError(f"Policy participant_limit must be at most {MOST_PARTICIPANTS}.")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> Policy:

@@ -25,7 +25,7 @@ class RelayConfig:
     max_section_lines: int = 400
     max_section_payload_types: int = 128
     max_section_ssrcs: int = 32
-    max_transports: int = 128
+    max_transports: int = 500
     """Live transports of one session, handovers included."""
     max_addresses: int = 8
     """Validated addresses of one transport."""

@@ -31,6 +31,9 @@ from broker.state import STAFF, SessionState
 from broker.words import Capability, Mode, PublishSource, Way
 
 CREDENTIAL_LIFE_S = 6 * 3600
+MOST_SEATS = 24
+"""Of one widget: with what it sends and the screens its offer stays below the relay's 64 sections.
+In a larger session the seats go to those who speak."""
 QUALITY_WORDS = {"loss_down": "loss", "loss_up": "loss", "delay": "delay", "silent": "delay"}
 """The relay's reasons in the words that widgets have sentences for."""
 
@@ -46,7 +49,7 @@ def limits(config: SessionConfig, state: SessionState, now_ms: int) -> MediaLimi
             IceServer(urls=list(config.ice_servers), username=username, credential=credential)
         )
     return MediaLimits(
-        seats=state.policy.participant_limit - 1,
+        seats=min(state.policy.participant_limit - 1, MOST_SEATS),
         screens=state.policy.screen_limit,
         ice_servers=servers,
         relay_only=config.relay_only,

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.relay import Relay, RelayConfig
+from actors.session.media import MOST_SEATS
+from broker.policy import Policy
 from broker.words import Surface
 from tests.actors.stage import Message, Stage, Trunk
 from tests.relay.client import CraftedClient
@@ -47,6 +49,22 @@ def transports(stage: Stage) -> list[str]:
     found = stage.session.media.snapshot()["transports"]
     assert isinstance(found, list)
     return [transport["transport_id"] for transport in found]
+
+
+@pytest.mark.parametrize(("people", "seats"), [(8, 7), (250, MOST_SEATS)])
+async def test_a_large_session_has_no_more_seats_than_an_offer_may_hold(
+    people: int, seats: int
+) -> None:
+    stage = Stage(Policy(participant_limit=people))
+    try:
+        agent = await stage.begin()
+        await stage.settle()
+        media = agent.last("session.snapshot")["media"]
+        assert media["seats"] == seats
+        offered = 3 + 2 * media["seats"] + media["screens"]
+        assert offered <= RelayConfig().max_offer_sections
+    finally:
+        await stage.close()
 
 
 async def test_an_offer_is_answered_while_it_rings(stage: Stage) -> None:

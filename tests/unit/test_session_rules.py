@@ -225,7 +225,13 @@ def test_a_removed_consumer_can_be_invited_again() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"participant_limit": 0}, {"invitation_ms": "2"}, {"nonsense": 1}, {"guest_lobby": 1}],
+    [
+        {"participant_limit": 0},
+        {"participant_limit": 251},
+        {"invitation_ms": "2"},
+        {"nonsense": 1},
+        {"guest_lobby": 1},
+    ],
 )
 def test_a_bad_policy_is_refused_in_a_sentence(values: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"\.$"):
