@@ -12,7 +12,9 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -35,6 +37,15 @@ class Processors:
         if len(mine) < 2:
             return cls(frozenset(), frozenset())
         return cls(frozenset(mine[:-1]), frozenset(mine[-1:]))
+
+
+def pin(process: psutil.Process, processors: frozenset[int]) -> None:
+    """Bind every thread of a process; who has ended meanwhile, or may not be bound, is left."""
+    if not processors:
+        return
+    with suppress(OSError):
+        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), processors)
 
 
 class ChildFailed(RuntimeError):

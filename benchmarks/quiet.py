@@ -23,22 +23,25 @@ async def rounds_of(
     measure: Callable[[Side, int], Awaitable[Measurement]],
     rounds: int,
     on_measured: Callable[[], None],
+    *,
     calm: Callable[[], Awaitable[None]] = machine.calm,
+    attempts: int = MOST_ATTEMPTS,
 ) -> tuple[list[Measurement], int]:
     """Let the sides take turns, A B and then B A, until there are enough quiet rounds.
 
     Returns what counts, and how many rounds were measured in vain. When too few were quiet, the
-    disturbed ones that came last fill up, and `noise_of` names them.
+    disturbed ones that came last fill up, and `noise_of` names them. One attempt waits for nothing.
     """
     quiet: list[list[Measurement]] = []
     disturbed: list[list[Measurement]] = []
-    while len(quiet) < rounds and len(quiet) + len(disturbed) < MOST_ATTEMPTS * rounds:
+    while len(quiet) < rounds and len(quiet) + len(disturbed) < attempts * rounds:
         attempt = len(quiet) + len(disturbed)
         measured: list[Measurement] = []
         for side in sides if attempt % 2 == 0 else reversed(sides):
-            await calm()
+            if attempts > 1:
+                await calm()
             measured.append(await measure(side, attempt))
-            if disturbance(measured[-1]) is not None and attempt < (MOST_ATTEMPTS - 1) * rounds:
+            if disturbance(measured[-1]) is not None and attempt < (attempts - 1) * rounds:
                 break
         if len(measured) == len(sides) and not any(map(disturbance, measured)):
             quiet.append(measured)

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,7 +21,7 @@ import psutil
 from benchmarks import machine
 from benchmarks.histogram import Histogram
 from benchmarks.process import Child, Processors
-from benchmarks.quiet import rounds_of
+from benchmarks.quiet import MOST_ATTEMPTS, rounds_of
 from benchmarks.result import Measurement
 from benchmarks.sampler import Sampler
 
@@ -29,6 +34,8 @@ class Plan:
     seconds: float
     warm_up: float
     rate: float
+    once: bool = False
+    """Whether disturbed rounds stay as they are."""
     even: bool = False
     """Whether messages are sent at even pauses instead of at random moments."""
 
@@ -36,10 +43,18 @@ class Plan:
 class Side:
     """A server under a load. Owned by the stack that made it."""
 
-    def __init__(self, name: str, load: Child, servers: list[Child]) -> None:
+    def __init__(
+        self,
+        name: str,
+        load: Child,
+        servers: list[Child],
+        beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    ) -> None:
         self.name = name
         self.load = load
         self.servers = servers
+        self.beside = beside
+        """What goes on while this side is measured."""
 
     def server_processes(self) -> list[psutil.Process]:
         return [process for server in self.servers for process in server.family()]
@@ -100,13 +115,21 @@ class Bench:
         """
         turn = list(self.sides if sides is None else sides)
         measured, again = await rounds_of(
-            turn, lambda side, number: self.round(side, number, plan), plan.rounds, on_round
+            turn,
+            lambda side, number: self.round(side, number, plan),
+            plan.rounds,
+            on_round,
+            attempts=1 if plan.once else MOST_ATTEMPTS,
         )
         self.again += again
         return measured
 
     async def round(self, side: Side, number: int, plan: Plan) -> Measurement:
         """Run one round of one side."""
+        async with side.beside():
+            return await self._measured(side, number, plan)
+
+    async def _measured(self, side: Side, number: int, plan: Plan) -> Measurement:
         servers = Sampler.of(side.server_processes())
         foreign = machine.Foreign()
         foreign.begin()

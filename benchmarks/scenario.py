@@ -57,4 +57,7 @@ def add_round_options(
     parser.add_argument("--rounds", type=int, default=rounds, help="rounds of each side")
     parser.add_argument("--seconds", type=float, default=seconds, help="measured per round")
     parser.add_argument("--warm-up", type=float, default=1.0, help="seconds not counted")
+    parser.add_argument(
+        "--once", action="store_true", help="measure no round again, however disturbed"
+    )
     parser.add_argument("--rate", type=float, default=rate, help="messages a second, all together")

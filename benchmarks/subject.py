@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from benchmarks.process import Child
+from benchmarks.process import Child, Processors, pin
 from benchmarks.rounds import Bench
 
 STANDING = "ray::SessionHost.live"
@@ -26,6 +26,7 @@ class Subject:
 
     origin: str
     servers: list[Child]
+    processors: Processors
 
     @classmethod
     async def open(
@@ -36,17 +37,16 @@ class Subject:
         `people` is how many its sessions may hold.
         """
         if target is not None:
-            return cls(target.rstrip("/"), [])
+            return cls(target.rstrip("/"), [], bench.processors)
         child = bench.owned(
             await Child.module(
                 "switchboard",
                 "benchmarks.switchboard",
                 str(standbys),
                 str(people),
-                on=bench.processors.servers,
             )
         )
-        subject = cls(str(child.ready["origin"]), [child])
+        subject = cls(str(child.ready["origin"]), [child], bench.processors)
         await subject.until_standing(standbys)
         return subject
 
@@ -62,13 +62,22 @@ class Subject:
     async def until_standing(self, count: int) -> None:
         """Wait until this many session actors stand, so that no start disturbs what is measured.
 
+        They may start on all processors, and keep to the servers' afterwards.
+
         Raises:
             TimeoutError: they do not come.
         """
         if not self.servers:
             return
+        self._pin(self.processors.servers | self.processors.load)
         for _ in range(round((30 + START_SECONDS * count) / LOOK_SECONDS)):
             if len(await asyncio.to_thread(self.actors)) >= count:
+                self._pin(self.processors.servers)
                 return
             await asyncio.sleep(LOOK_SECONDS)
         raise TimeoutError(f"{count} session actors did not start.")
+
+    def _pin(self, processors: frozenset[int]) -> None:
+        for server in self.servers:
+            for process in server.family():
+                pin(process, processors)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import AsyncIterator, Mapping
+import statistics
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
 from benchmarks.histogram import Histogram
 from benchmarks.process import Child
+from benchmarks.result import Measurement
 from benchmarks.rounds import Bench
 
 PROFILE = "SRTP_AEAD_AES_128_GCM"
 ASK_SECONDS = 20.0
+SIZE = 4
+HALF_A_CORE = 1_600_000.0
+"""About what ten sessions of four need to keep half a processor busy; the report has the share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,25 @@ class MediaReport:
             delays=Histogram.from_json(cast(dict[str, int], answer["delays"])),
             lateness=Histogram.from_json(cast(dict[str, int], answer["lateness"])),
         )
+
+
+def add_media_options(parser: argparse.ArgumentParser) -> None:
+    """Let a scenario be measured beside media as well."""
+    parser.add_argument(
+        "--media", type=int, default=0, help="also beside this many sessions of four with media"
+    )
+    parser.add_argument(
+        "--media-bitrate", type=float, default=HALF_A_CORE, help="of each camera, bits a second"
+    )
+
+
+def media_share(measurements: Iterable[Measurement], beside: str, idle: str) -> float:
+    """Return the processors that the media took: what the servers used more than when idle."""
+    shares: dict[str, list[float]] = {beside: [], idle: []}
+    for measurement in measurements:
+        if measurement.side in shares:
+            shares[measurement.side].append(measurement.processor_share)
+    return statistics.median(shares[beside]) - statistics.median(shares[idle])
 
 
 class MediaLoad:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, media_share
 from benchmarks.quiet import noise_of
 from benchmarks.result import MEASURED_AGAIN, ScenarioResult, compared, percentile_of
 from benchmarks.rounds import Bench, Plan, Side
@@ -11,6 +12,7 @@ from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import DEFAULT_PEOPLE, Subject
 
 STANDBYS = 2
+BESIDE = "switchboard beside media"
 ROSTER_ENTRY_BYTES = 330
 """About what one person's entry takes in `roster.changed`, so that the peer sends as much."""
 
@@ -30,6 +32,7 @@ class Fanout:
             "--sessions", type=int, default=0, help="instead: this many sessions of four at once"
         )
         parser.add_argument("--target", help="origin of a gateway that is up already")
+        add_media_options(parser)
 
     def short(self) -> list[str]:
         return ["--rounds", "2", "--seconds", "2", "--sizes", "4,16"]
@@ -50,7 +53,18 @@ class Fanout:
             )
             room = await bench.server("room", "benchmarks.peers.room")
             room_at = f"http://127.0.0.1:{room.ready['port']}"
-            step = counted(progress, "round", options.rounds * 2 * len(points), 0.1, 0.95)
+            beside: MediaLoad | None = None
+            if options.media:
+                progress("connecting sessions with media", 0.05)
+                beside = await MediaLoad.open(
+                    bench,
+                    subject.origin,
+                    sessions=options.media,
+                    size=SIZE,
+                    bitrate=options.media_bitrate,
+                )
+            sides_each = 2 + bool(options.media)
+            step = counted(progress, "round", options.rounds * sides_each * len(points), 0.1, 0.95)
             for sessions, size in points:
                 sides: list[Side] = [
                     await bench.side(
@@ -71,12 +85,19 @@ class Fanout:
                         payload=ROSTER_ENTRY_BYTES * size,
                     ),
                 ]
-                await subject.until_standing(STANDBYS + sessions)
+                if beside is not None:
+                    name = side_name(BESIDE, sessions, size)
+                    sides.append(Side(name, sides[0].load, sides[0].servers, beside.flowing))
+                await subject.until_standing(STANDBYS + sessions + options.media)
                 plan = Plan(
-                    options.rounds, options.seconds, options.warm_up, options.rate * sessions
+                    options.rounds,
+                    options.seconds,
+                    options.warm_up,
+                    options.rate * sessions,
+                    options.once,
                 )
                 result.measurements += await bench.run(plan, step, sides)
-                for side in sides:
+                for side in sides[:2]:
                     await side.load.close()
         result.facts[MEASURED_AGAIN] = bench.again
         result.noise = noise_of(result.measurements)
@@ -91,7 +112,27 @@ class Fanout:
                     2.0,
                 )
             )
+            if options.media:
+                judge_beside(result, sessions, size)
         return result
+
+
+def judge_beside(result: ScenarioResult, sessions: int, size: int) -> None:
+    """Compare a point beside media with the same point without."""
+    idle = side_name("switchboard", sessions, size)
+    beside = side_name(BESIDE, sessions, size)
+    share = media_share(result.measurements, beside, idle)
+    result.facts[f"processors that the media took, {sessions}x{size}"] = round(share, 2)
+    result.judge(
+        compared(
+            f"last of {size} in {sessions} session(s), p99, beside media over idle",
+            result.measurements,
+            beside,
+            idle,
+            percentile_of("last", 99.0),
+            3.0,
+        )
+    )
 
 
 def side_name(who: str, sessions: int, size: int) -> str:

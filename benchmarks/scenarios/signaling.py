@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, media_share
 from benchmarks.quiet import noise_of
 from benchmarks.result import MEASURED_AGAIN, ScenarioResult, compared, percentile_of
-from benchmarks.rounds import Bench, Plan
+from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import Subject
 
 STANDBYS = 2
+BESIDE = "switchboard beside media"
 
 
 class Signaling:
@@ -25,6 +27,7 @@ class Signaling:
         parser.add_argument("--size", type=int, default=2, help="participants of each session")
         parser.add_argument("--target", help="origin of a gateway that is up already")
         parser.add_argument("--without-naive", action="store_true", help="leave Ray calls out")
+        add_media_options(parser)
 
     def short(self) -> list[str]:
         return ["--rounds", "3", "--seconds", "3"]
@@ -38,7 +41,7 @@ class Signaling:
             echo = await bench.server("echo", "benchmarks.floors.echo", str(hop.ready["port"]))
             progress("starting Switchboard", 0.05)
             subject = await Subject.open(bench, options.target, standbys=STANDBYS)
-            await bench.side(
+            switchboard = await bench.side(
                 "switchboard",
                 "request",
                 subject.origin,
@@ -46,7 +49,19 @@ class Signaling:
                 sessions=options.sessions,
                 size=options.size,
             )
-            await subject.until_standing(STANDBYS + options.sessions)
+            if options.media:
+                progress("connecting sessions with media", 0.1)
+                media = await MediaLoad.open(
+                    bench,
+                    subject.origin,
+                    sessions=options.media,
+                    size=SIZE,
+                    bitrate=options.media_bitrate,
+                )
+                bench.sides.append(
+                    Side(BESIDE, switchboard.load, switchboard.servers, media.flowing)
+                )
+            await subject.until_standing(STANDBYS + options.sessions + options.media)
             await bench.side(
                 "floor",
                 "echo",
@@ -65,7 +80,9 @@ class Signaling:
                     connections=connections,
                 )
             step = counted(progress, "round", options.rounds * len(bench.sides), 0.2, 0.95)
-            plan = Plan(options.rounds, options.seconds, options.warm_up, options.rate)
+            plan = Plan(
+                options.rounds, options.seconds, options.warm_up, options.rate, options.once
+            )
             result.measurements = await bench.run(plan, step)
             result.facts[MEASURED_AGAIN] = bench.again
             progress("ending what was started", 0.95)
@@ -85,6 +102,20 @@ def judge(result: ScenarioResult) -> None:
                 "floor",
                 percentile_of("reply", percent),
                 limit,
+            )
+        )
+    if BESIDE in result.sides():
+        result.facts["processors that the media took"] = round(
+            media_share(result.measurements, BESIDE, "switchboard"), 2
+        )
+        result.judge(
+            compared(
+                "signalling p99 beside media over idle",
+                result.measurements,
+                BESIDE,
+                "switchboard",
+                percentile_of("reply", 99.0),
+                3.0,
             )
         )
     if "naive" in result.sides():

@@ -15,7 +15,7 @@ MOST = 6.0
 
 
 async def test_signalling_stays_near_the_floor() -> None:
-    arguments = ["--rounds", "4", "--seconds", "1", "--warm-up", "0.5", "--rate", "100"]
+    arguments = ["--rounds", "4", "--seconds", "1", "--warm-up", "0.5", "--rate", "100", "--once"]
     options = parser().parse_args(["signaling", *arguments, "--sessions", "1", "--without-naive"])
     result = await Signaling().run(options, lambda what, share: None)
     assert [m.missing for m in result.measurements] == [0] * 8

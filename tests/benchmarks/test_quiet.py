@@ -32,7 +32,7 @@ class Machine:
         pass
 
     async def rounds(self, count: int) -> tuple[list[Measurement], int]:
-        return await rounds_of("AB", self.measure, count, lambda: None, self.calm)
+        return await rounds_of("AB", self.measure, count, lambda: None, calm=self.calm)
 
 
 async def test_sides_take_turns_in_both_orders() -> None:
