@@ -66,6 +66,12 @@ class FrameDecoder:
             Malformed: an unknown kind, or a frame above the limit. The stream is lost then.
         """
         buffer = self._buffer
+        if not buffer and len(data) > _HEADER_BYTES:
+            kind = _KINDS.get(data[_HEADER_BYTES])
+            length = int.from_bytes(data[:_HEADER_BYTES], "big")
+            if kind is not None and length == len(data) - _HEADER_BYTES and length <= self._limit:
+                # The usual case: one frame, whole, and nothing else.
+                return [(kind, data[_HEADER_BYTES + 1 :])]
         buffer += data
         frames: list[tuple[Frame, bytes]] = []
         start = 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from actors.session import views
 from actors.session.person import Person, encode_body
+from actors.session.roster import RosterWriter
 from broker.decide import Muted, Said, ScreenAsked, Signal
 from broker.events import (
     AnyEvent,
@@ -36,7 +37,6 @@ from broker.messages.facts import (
     InvitationElsewhere,
     ParticipantMuted,
     RightsChanged,
-    RosterChanged,
     ScreenRequested,
     SessionLeft,
     SessionSnapshot,
@@ -60,6 +60,7 @@ class Narrator:
 
     def __init__(self, session: LiveSession) -> None:
         self._session = session
+        self._rosters = RosterWriter()
         self._public_roster = b""
         """What those outside the staff were told last: what is hidden from them moves nothing."""
 
@@ -127,11 +128,7 @@ class Narrator:
         """Send the roster to everybody who takes part; encoded once for staff, once for others."""
         session = self._session
         whole, public = (
-            encode_body(
-                RosterChanged(
-                    seq=0, roster=views.roster(session.durable, session.people, staff=staff)
-                )
-            )
+            self._rosters.body(session.durable, session.people, staff=staff)
             for staff in (True, False)
         )
         news = public != self._public_roster

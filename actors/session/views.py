@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from actors.session.person import Person
 from broker.ids import normal_id
@@ -17,15 +17,18 @@ def capabilities_of(participant: Participant) -> list[Capability]:
 
 
 def roster(state: SessionState, people: Mapping[str, Person], *, staff: bool) -> list[RosterEntry]:
-    """Everybody who takes part or waits in the lobby, in the order they joined.
-
-    Only the staff sees who listens unseen, and which of their colleagues wait.
-    """
+    """Everybody who takes part or waits in the lobby, in the order they joined."""
     return [
         roster_entry(state, participant, people, staff=staff)
-        for participant in state.participants.values()
-        if participant.attendance is not Attendance.LEFT and (staff or _is_public(participant))
+        for participant in listed(state, staff=staff)
     ]
+
+
+def listed(state: SessionState, *, staff: bool) -> Iterator[Participant]:
+    """Who stands in the roster; only the staff sees who listens unseen, and which of them wait."""
+    for participant in state.participants.values():
+        if participant.attendance is not Attendance.LEFT and (staff or _is_public(participant)):
+            yield participant
 
 
 def _is_public(participant: Participant) -> bool:
