@@ -45,8 +45,8 @@ class Connection:
         if link.unsent_bytes > UNSENT_LIMIT_BYTES:
             self.close(CLOSE_TOO_SLOW, "too_slow")
             return
-        if self._latest is not None and link.writable:
-            self._on_drained(self._trunk)
+        # A roster that waits goes first: what comes later must not be overtaken by it.
+        self._on_drained(self._trunk)
         link.send(Frame.MESSAGE, message)
 
     def send_latest(self, message: bytes) -> None:

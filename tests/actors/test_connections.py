@@ -115,6 +115,19 @@ async def test_a_slow_connection_gets_only_the_newest_roster(stage: Stage) -> No
     assert agent.heard[-1]["roster"][1]["camera"] is True
 
 
+async def test_a_roster_that_waited_overtakes_nothing(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    agent.end.link.pause_writing()
+    stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
+    await stage.settle()
+    stage.ask(stage.agent, agent, "guest.invite")
+    await stage.settle()
+    agent.end.link.resume_writing()
+    seqs = [message["seq"] for message in agent.heard]
+    assert seqs == sorted(seqs)
+    assert agent.last("roster.changed")["roster"][1]["mode"] == "voice"
+
+
 async def test_a_stuck_connection_is_closed_and_nobody_else_notices(stage: Stage) -> None:
     agent, consumer = await stage.talking()
     agent.transport.unsent = UNSENT_LIMIT_BYTES + 1
