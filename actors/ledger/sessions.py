@@ -73,7 +73,7 @@ class Sessions:
             chores,
             policy,
             now_ms,
-            presence.on_live_changed,
+            self._live_changed,
         )
         self.drains = Drains(
             database,
@@ -175,9 +175,7 @@ class Sessions:
         assert location is not None
         self._audience.journal_grew()
         if not live.ended:
-            for waiting in self._presence.waiting(key):
-                self._audience.attach(waiting.gateway, waiting.put.connection_id, location)
-            self._presence.on_live_changed(key)
+            self._live_changed(key)
             self._audience.level_changed()
         return location
 
@@ -340,6 +338,17 @@ class Sessions:
         if live.ended:
             raise session_ended()
         raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being taken over.")
+
+    def _live_changed(self, key: Key) -> None:
+        """Tell who waits at an engagement where its session is now, and who watches that it is.
+
+        After a move, too: a gateway that could not reach the actor before has given its offer up.
+        """
+        location = self.located(key)
+        if location is not None:
+            for waiting in self._presence.waiting(key):
+                self._audience.attach(waiting.gateway, waiting.put.connection_id, location)
+        self._presence.on_live_changed(key)
 
     def _note(self, actor: Actor) -> None:
         self._actors[actor.member.member_id] = actor

@@ -39,6 +39,16 @@ async def test_a_dead_actor_is_replaced_without_being_asked(town: Town) -> None:
     assert [one.seq for one in (await gateway.record(session_id)).events] == [1, 2, 3]
 
 
+async def test_who_waits_is_told_where_the_session_went(town: Town) -> None:
+    actor, gateway, _ = await in_session(town)
+    await gateway.put("c1")
+    await town.actor()
+    await actor.die()
+    await until(lambda: bool(gateway.told("session.attach", cluster.SessionAttach)), "the offer")
+    (attach,) = gateway.told("session.attach", cluster.SessionAttach)
+    assert (attach.connection_id, attach.location.epoch) == ("c1", 2)
+
+
 async def test_takeover_is_idempotent_for_an_observed_epoch(town: Town) -> None:
     actor, gateway, session_id = await in_session(town)
     standby, spare = await town.actor(), await town.actor()
