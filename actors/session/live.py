@@ -44,6 +44,7 @@ from broker.state import STAFF, SessionState
 from broker.words import Attendance, Role, SessionPhase
 
 _LOG = logging.getLogger(__name__)
+RING_AGAIN_S = 0.5
 
 
 class LiveSession:
@@ -92,6 +93,8 @@ class LiveSession:
         self._timer: asyncio.TimerHandle | None = None
         self._expected: dict[str, asyncio.TimerHandle] = {}
         """Who waits in the lobby and has no connection just now."""
+        self._unrung: dict[str, asyncio.TimerHandle] = {}
+        """Connections that could not ring while the ledger was away, by their ids."""
         self._roster_due = False
         self._first_entries: list[JournalEntry] = []
         self._over = False
@@ -312,6 +315,9 @@ class LiveSession:
                 subjects=[person.subject()],
                 then=show,
             )
+        except Unavailable:
+            # It rings as soon as it can be saved that it does.
+            self._ring_later(person, connection)
         except SwitchboardError as refusal:
             _LOG.info("ring refused", extra={"session": self.session_id, "code": refusal.code})
 
@@ -358,9 +364,10 @@ class LiveSession:
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
-        for expected in self._expected.values():
-            expected.cancel()
-        self._expected.clear()
+        for waiting in (self._expected, self._unrung):
+            for handle in waiting.values():
+                handle.cancel()
+            waiting.clear()
         if self._journal is not None:
             await self._journal.close()
         await self.media.close()
@@ -443,6 +450,17 @@ class LiveSession:
         self._timer = None
         if not self._over:
             self.do(Tick(), widens=False)
+
+    def _ring_later(self, person: Person, connection: Connection) -> None:
+        def again() -> None:
+            del self._unrung[connection.connection_id]
+            if person.connections.get(connection.connection_id) is connection and not self._over:
+                self.ring(person, connection)
+
+        if connection.connection_id not in self._unrung:
+            self._unrung[connection.connection_id] = asyncio.get_running_loop().call_later(
+                RING_AGAIN_S, again
+            )
 
     def _expect_back(self, participant_id: str) -> None:
         """Keep a place in the lobby for the grace time: a reload must not use up a guest link."""

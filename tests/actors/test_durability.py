@@ -57,6 +57,25 @@ async def test_an_acceptance_is_told_once_it_is_durable_and_in_order(stage: Stag
     assert [m["seq"] for m in consumer.heard] == list(range(1, len(consumer.heard) + 1))
 
 
+async def test_a_surface_that_came_while_the_ledger_was_away_rings_when_it_is_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.session.live.RING_AGAIN_S", 0.01)
+    await stage.begin()
+    stage.ledger.reachable = False
+    consumer = stage.connect(stage.consumer(), Surface.LAUNCHER)
+    gone = stage.connect(stage.consumer(), Surface.WINDOW)
+    stage.disconnect(stage.consumer(), gone)
+    assert consumer.heard == []
+    stage.ledger.grew.clear()
+    stage.ledger.reachable = True
+    async with asyncio.timeout(WAIT_S):
+        await stage.ledger.grew.wait()
+    await stage.settle()
+    assert consumer.last("session.snapshot")["invitation"]["state"] == "ringing"
+    assert gone.heard == []
+
+
 async def test_while_the_ledger_is_away_nothing_widens(stage: Stage) -> None:
     agent, consumer = await stage.ringing()
     stage.ledger.reachable = False
