@@ -332,6 +332,12 @@ class Layer:
         ticks = (timestamp - self.report_timestamp + 0x80000000 & 0xFFFFFFFF) - 0x80000000
         return self.report_ntp + ticks / self.codec.clock_rate
 
+    def captured_at(self, timestamp: int) -> float | None:
+        """Return when this was captured, on the relay's clock, by its sender reports."""
+        moment = self.moment_of(timestamp)
+        offset = self.publication.transport.clock_offset
+        return moment + offset if moment is not None and offset is not None else None
+
     def timestamp_of(self, moment: float) -> int | None:
         """Return this layer's RTP time stamp for a wall-clock time of the publisher."""
         if self.report_ntp is None:

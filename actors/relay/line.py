@@ -36,6 +36,7 @@ class Line:
         "next_sequence",
         "offset",
         "picture_offset",
+        "promised",
         "sent",
         "start_timestamp",
         "started",
@@ -64,6 +65,8 @@ class Line:
         self.last_level = 0
         self.picture_offset = 0
         self.level_offset = 0
+        self.promised: int | None = None
+        """The time stamp that a message named for the next feed; it begins no earlier."""
         self._steps: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_STEPS)
 
     def timestamp_at(self, now: float) -> int:
@@ -72,6 +75,16 @@ class Line:
         if self.sent and not ahead(stamp, self.last_timestamp):
             stamp = self.last_timestamp + 1 & 0xFFFFFFFF
         return stamp
+
+    def tell(self, now: float, stamp: int) -> None:
+        """Note what a sender report says of `now`; whoever feeds next goes on by that clock."""
+        self.started = now
+        self.start_timestamp = stamp
+
+    def promise(self, now: float) -> int:
+        """Choose the time stamp from which the next feed shall hold, and keep to it."""
+        self.promised = self.timestamp_at(now)
+        return self.promised
 
     def advance(self, stamp: int) -> None:
         """Note a time stamp that was sent; the line only moves forward."""
@@ -83,6 +96,7 @@ class Line:
         self, sequence: int, timestamp: int, stamp: int, picture: int = 0, level: int = 0
     ) -> None:
         """Let the packet (`sequence`, `timestamp`, VP8 counters) continue the line at `stamp`."""
+        self.promised = None
         self.offset = self.next_sequence - sequence
         self.first = self.step = sequence
         self.highest = sequence - 1

@@ -123,8 +123,8 @@ class Seating:
                     kind,
                     index,
                     occupant,
-                    slots[0].line.timestamp_at(now) if kind is SeatKind.SEAT else None,
-                    slots[-1].line.timestamp_at(now),
+                    slots[0].line.promise(now) if kind is SeatKind.SEAT else None,
+                    slots[-1].line.promise(now),
                     transport.transport_id,
                 )
             )

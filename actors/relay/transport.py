@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_CLOCK_SETTLES = 2.0
+"""Seconds in which a publisher's clock may still jump to a better reading."""
+_CLOCK_STEP = 0.002
+"""Seconds by which a later report may improve it."""
+
 _LEGAL: dict[TransportState, frozenset[TransportState]] = {
     TransportState.CONNECTING: frozenset({TransportState.CONNECTED, TransportState.CLOSED}),
     TransportState.CONNECTED: frozenset({TransportState.RECONNECTING, TransportState.CLOSED}),
@@ -87,6 +92,7 @@ class Transport:
         """Who sits where, as it was told to the subscriber."""
         self.clock_offset: float | None = None
         """Relay clock less the publisher's wall clock, one for all of its tracks."""
+        self._clock_since = 0.0
         self.intake = Intake(self)
         self.reports_due = 0.0
         self.feedback_due = 0.0
@@ -240,11 +246,17 @@ class Transport:
     def clock_reported(self, ntp: float, now: float) -> None:
         """Tie the publisher's wall clock to the relay's, once for all of its tracks.
 
-        The smallest offset is kept: it belongs to the report that travelled fastest.
+        The smallest offset is kept: it belongs to the report that travelled fastest. After the
+        first seconds it is approached in small steps, because a jump would put sound and picture
+        apart in every browser that fits a line through its reports.
         """
         offset = now - ntp
-        if self.clock_offset is None or offset < self.clock_offset:
+        if self.clock_offset is None:
             self.clock_offset = offset
+            self._clock_since = now
+        elif offset < self.clock_offset:
+            settled = now - self._clock_since > _CLOCK_SETTLES
+            self.clock_offset = max(offset, self.clock_offset - _CLOCK_STEP) if settled else offset
         elif offset - self.clock_offset > 1.0:
             # The publisher's clock was set; no queue is a second long.
             self.clock_offset = offset

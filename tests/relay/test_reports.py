@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import time
 
 from aiortc.rtp import RtcpRrPacket, RtcpSdesPacket, RtcpSrPacket
 
-from actors.relay import PublishSource, RelayConfig
+from actors.relay import PublishSource, RelayConfig, SeatKind
 from actors.relay.rtcp import (
     Report,
     SenderInfo,
@@ -17,8 +19,9 @@ from actors.relay.rtcp import (
 )
 
 from .client import CraftedClient
-from .conftest import StartCall
+from .conftest import Call, StartCall
 from .recording import until
+from .virtual_time import run_in_virtual_time
 
 
 def sender_reports(client: CraftedClient, ssrc: int) -> list[RtcpSrPacket]:
@@ -144,3 +147,82 @@ async def test_the_publishers_packets_are_acknowledged_transport_wide(
     for _ in range(10):
         ada.send_audio()
     await until(lambda: any(data[:2] in (b"\x8f\xcd", b"\xaf\xcd") for data in ada.raw_feedback))
+
+
+async def clocks_of_a_seat() -> list[float]:
+    """Let two people with unlike delays sit in one seat by turns; return its clock's readings."""
+    loop = asyncio.get_running_loop()
+    call = Call(RelayConfig(report_interval=0.1), clock=loop.time)
+    await call.relay.open()
+    people = {name: await call.join(name) for name in ("ada", "ben")}
+    delays = {"ada": (0.02, 0.04), "ben": (0.06, 0.19)}
+    sources = (PublishSource.MICROPHONE, PublishSource.CAMERA)
+
+    wanted: dict[int, float] = {}
+    for client in people.values():
+        client.on_key_frame_request = lambda ssrc: wanted.update({ssrc: loop.time()})
+
+    async def publish(name: str, source: PublishSource, delay: float) -> None:
+        client = people[name]
+        track = client.track(source)
+        origin, began = track.timestamp, loop.time()
+        step = 0.02 if source is PublishSource.MICROPHONE else 1 / 30
+        for index in itertools.count():
+            await asyncio.sleep(max(0.0, began + index * step + delay - loop.time()))
+            track.timestamp = origin + round(index * step * track.clock_rate) & 0xFFFFFFFF
+            if source is PublishSource.MICROPHONE:
+                client.send_audio(level=10)
+            else:
+                # An encoder makes a key frame of what it captures after the request.
+                key = began + index * step >= wanted.get(track.ssrc, began)
+                if key:
+                    wanted[track.ssrc] = float("inf")
+                client.send_frame(key=key)
+            if index % 10 == 0:
+                captured = SenderInfo(
+                    track.ssrc,
+                    ntp_of(began + index * step),
+                    origin + round(index * step * track.clock_rate) & 0xFFFFFFFF,
+                    1,
+                    1,
+                )
+                client.send_rtcp(sender_report(captured))
+
+    tasks = []
+    for name in people:
+        tasks += [
+            asyncio.create_task(publish(name, s, d))
+            for s, d in zip(sources, delays[name], strict=True)
+        ]
+    # Whoever comes finds people whose clocks are known.
+    await asyncio.sleep(0.6)
+    cy = await call.join("cy", publish=(), seats=1)
+    for turn in range(6):
+        for name in people:
+            speaks = name == ("ada", "ben")[turn % 2]
+            call.relay.set_published(name, {PublishSource.MICROPHONE: speaks})
+        await asyncio.sleep(1.5)
+        assert call.listener.occupants("cy")[SeatKind.SEAT, 0] == ("ada", "ben")[turn % 2]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    readings = []
+    for mid, rate in zip(cy.seat(0), (48000, 90000), strict=True):
+        packets = cy.heard_on(mid)
+        assert len(packets) > 200
+        first = sender_reports(cy, cy.slots[mid][0])[0].sender_info
+        for report_ in sender_reports(cy, cy.slots[mid][0]):
+            info = report_.sender_info
+            ticks = (info.rtp_timestamp - first.rtp_timestamp) & 0xFFFFFFFF
+            passed = seconds_of(info.ntp_timestamp) - seconds_of(first.ntp_timestamp)
+            readings.append(ticks / rate - passed)
+        stamps = [h.packet.timestamp for h in packets]
+        assert all((b - a) & 0xFFFFFFFF < 0x80000000 for a, b in itertools.pairwise(stamps))
+    await call.close()
+    return readings
+
+
+def test_a_seats_clock_does_not_bend_when_somebody_else_sits_down() -> None:
+    """Browsers fit a line through a slot's reports; a step in it would be a step in lip sync."""
+    readings = run_in_virtual_time(clocks_of_a_seat())
+    assert max(map(abs, readings)) < 0.005, readings
