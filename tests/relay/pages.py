@@ -18,6 +18,9 @@ from actors.relay import MediaRights, OfferLayout, PublishSource, Relay
 EVERYTHING = MediaRights(send_audio=True, send_video=True, send_screen=True)
 
 
+ROOT = Path(__file__).parents[2]
+
+
 class Joined(TypedDict):
     sdp: str
     publish: dict[str, str]
@@ -43,11 +46,11 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def page_url() -> Iterator[str]:
-    handler = functools.partial(_Quiet, directory=str(Path(__file__).parent))
+    handler = functools.partial(_Quiet, directory=str(ROOT))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://localhost:{server.server_address[1]}/call.html"
+    yield f"http://localhost:{server.server_address[1]}/tests/relay/call.html"
     server.shutdown()
     thread.join()
     server.server_close()

@@ -1,0 +1,68 @@
+// What the switching test adds to call.html: a camera of one colour, and a watchful viewer.
+import { SlotTurn } from '/widgets/media/slot-turn.js';
+
+/** Replace the camera by a plane of one colour that moves a little, the microphone by a tone. */
+window.impersonate = (colour, frequency) => {
+  const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 180 });
+  const context = canvas.getContext('2d');
+  let step = 0;
+  setInterval(() => {
+    step += 1;
+    context.fillStyle = colour;
+    context.fillRect(0, 0, 320, 180);
+    context.fillStyle = 'white';
+    context.fillRect((step * 4) % 320, 0, 4, 20);
+  }, 33);
+  const audio = new AudioContext();
+  const tone = new OscillatorNode(audio, { frequency });
+  const sink = audio.createMediaStreamDestination();
+  tone.connect(new GainNode(audio, { gain: 0.3 })).connect(sink);
+  tone.start();
+  navigator.mediaDevices.getUserMedia = async () =>
+    new MediaStream([...canvas.captureStream(30).getTracks(), ...sink.stream.getTracks()]);
+};
+
+/** Watch the first seat: compare each frame's colour with whose name the widget's own rule shows. */
+window.watch = (colours) => {
+  const turn = new SlotTurn();
+  const video = document.querySelector('video');
+  const sample = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+  const seen = { wrong: [], frames: [], shown: [] };
+  const told = [];
+  const nearest = () => {
+    sample.drawImage(video, 160, 90, 1, 1, 0, 0, 1, 1);
+    const [red, green, blue] = sample.getImageData(0, 0, 1, 1).data;
+    const far = ([r, g, b]) => Math.abs(r - red) + Math.abs(g - green) + Math.abs(b - blue);
+    const [name, colour] = Object.entries(colours).sort((a, b) => far(a[1]) - far(b[1]))[0];
+    return far(colour) < 120 ? name : null;
+  };
+  const onFrame = (_, frame) => {
+    turn.onFrame(frame.rtpTimestamp ?? null);
+    const name = nearest();
+    if (name !== null) seen.frames.push([frame.rtpTimestamp, name]);
+    if (name !== null && turn.picture && turn.shown !== name) {
+      seen.wrong.push({ shown: turn.shown, name, timestamp: frame.rtpTimestamp, told: told.length });
+    }
+    if (seen.shown.at(-1) !== turn.shown) seen.shown.push(turn.shown);
+    video.requestVideoFrameCallback(onFrame);
+  };
+  video.requestVideoFrameCallback(onFrame);
+  setInterval(() => turn.tick(performance.now()), 100);
+  window.assign = (seat) => {
+    told.push(seat);
+    turn.assign(seat.participant, seat.from, performance.now());
+  };
+  window.seen = () => ({ ...seen, now: turn.picture ? turn.shown : null });
+};
+
+/** How far apart a seat's sound and picture are played, in ms, and what froze. */
+window.sync = async (audioMid, videoMid) => {
+  const found = {};
+  for (const report of (await window.pc.getStats()).values()) {
+    if (report.type === 'inbound-rtp') found[report.mid] = report;
+  }
+  const [audio, video] = [found[audioMid], found[videoMid]];
+  const apart = audio?.estimatedPlayoutTimestamp && video?.estimatedPlayoutTimestamp
+    ? video.estimatedPlayoutTimestamp - audio.estimatedPlayoutTimestamp : null;
+  return { apart, freezes: video?.freezeCount ?? 0, frozen: video?.totalFreezesDuration ?? 0 };
+};
