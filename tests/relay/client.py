@@ -379,6 +379,12 @@ class CraftedClient(asyncio.DatagramProtocol):
         port: int = self._transport.get_extra_info("sockname")[1]
         return port
 
+    @property
+    def fileno(self) -> int:
+        assert self._transport is not None
+        number: int = self._transport.get_extra_info("socket").fileno()
+        return number
+
     def start_dtls(self) -> None:
         self._dtls = Dtls(
             self._identity.context, {"sha-256": self._remote_fingerprint}, server=False

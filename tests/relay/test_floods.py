@@ -1,0 +1,163 @@
+"""Floods of four kinds against a relay of its own process: quiet, flooded, quiet again.
+
+The quick form floods with 5,000 packets a second; under `make soak` it is the whole 20,000 for
+ten seconds, and the delay that the flood adds is judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from actors.relay import PublishSource, Relay
+
+from .client import CraftedClient
+from .flooding import RemoteRelay, flooded, unlike_sources
+from .recording import until
+
+KINDS = ("unknown name", "bad proof", "spoofed RTP", "bad tags")
+
+
+@dataclass
+class Stretch:
+    """What became of the call's packets in one stretch of time."""
+
+    sent: int
+    lost: int
+    p99: float
+
+
+class Duo:
+    """A call of two through a relay in another process."""
+
+    def __init__(self) -> None:
+        self.relay = RemoteRelay()
+        relay = cast(Relay, self.relay)
+        self.ada = CraftedClient(relay, "ada")
+        self.ben = CraftedClient(relay, "ben")
+
+    async def open(self) -> None:
+        for client in (self.ada, self.ben):
+            await client.connect()
+        self.ada.send_frame(key=True)
+
+    async def talk(self, seconds: float) -> Stretch:
+        """Send 50 voice packets and 300 of video a second; return how they came out."""
+        loop = asyncio.get_running_loop()
+        left: dict[bytes, float] = {}
+        before = len(self.ben.heard)
+        due = began = loop.time()
+        number = 0
+        while loop.time() - began < seconds:
+            for _ in range(10):
+                name = os.urandom(8)
+                left[name] = loop.time()
+                self.ada.send_frame(parts=(name + bytes(900),))
+            for _ in range(2):
+                # The zero tells it from a VP8 descriptor.
+                name = bytes(1) + os.urandom(7)
+                left[name] = loop.time()
+                self.ada.send_audio(name + bytes(70))
+            number += 12
+            due += 1 / 30
+            await asyncio.sleep(max(0.0, due - loop.time()))
+        with suppress(AssertionError):
+            await until(lambda: len(self.ben.heard) - before >= number, within=3)
+        delays = []
+        for heard in self.ben.heard[before:]:
+            at = left.pop(heard.content[:8], None)
+            if at is not None:
+                delays.append(heard.at - at)
+        delays.sort()
+        return Stretch(number, number - len(delays), delays[int(len(delays) * 0.99) - 1])
+
+    def drops(self) -> dict[str, int]:
+        """All of the relay's counters of what it threw away."""
+        snapshot = cast(Any, self.relay.snapshot())
+        counted: dict[str, int] = dict(snapshot["drops"])
+        for transport in snapshot["transports"]:
+            for name, count in transport["drops"].items():
+                counted[name] = counted.get(name, 0) + count
+        return counted
+
+    def close(self) -> None:
+        for client in (self.ada, self.ben):
+            client.vanish()
+        self.relay.close()
+
+
+@pytest.fixture
+async def duo() -> AsyncIterator[Duo]:
+    duo = Duo()
+    await duo.open()
+    yield duo
+    duo.close()
+
+
+def ammunition(duo: Duo, kind: str) -> tuple[list[socket.socket], list[bytes], str]:
+    """Return sockets, packets, and the counter that must show them."""
+    check = duo.ada.check(password="z" * 32)
+    stray = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
+    if kind == "unknown name":
+        name = duo.ada.remote_ufrag.encode()
+        return stray, [check.replace(name, os.urandom(4).hex().encode() + b"wxyz")], "strangers"
+    if kind == "bad proof":
+        return stray, [check], ""
+    rtp = bytearray(duo.ada.rtp(duo.ada.track(PublishSource.CAMERA), bytes(900)))
+    if kind == "spoofed RTP":
+        stray[0].close()
+        return unlike_sources(64), [bytes(rtp)], "strangers"
+    stray[0].close()
+    own = socket.socket(fileno=os.dup(duo.ada.fileno))
+    return [own], [bytes(rtp)], "unauthentic"
+
+
+async def rounds(
+    duo: Duo, kind: str, rate: int, seconds: float
+) -> tuple[Stretch, Stretch, Stretch]:
+    sockets, packets, counter = ammunition(duo, kind)
+    try:
+        first = await duo.talk(seconds)
+        before = duo.drops()
+        with flooded(sockets, packets, duo.relay.port, rate):
+            flood = await duo.talk(seconds)
+        after = duo.drops()
+        last = await duo.talk(seconds)
+    finally:
+        for one in sockets:
+            one.close()
+    if counter:
+        # The flood did arrive.
+        assert after[counter] - before[counter] > rate * seconds / 4, (before, after)
+    assert after["mistakes"] == 0
+    return first, flood, last
+
+
+async def test_a_flood_of_any_kind_loses_no_packet_of_the_call(duo: Duo) -> None:
+    await duo.talk(0.3)
+    memory = duo.relay.unique_memory()
+    for kind in KINDS:
+        stretches = await rounds(duo, kind, 5_000, 0.3)
+        # What the kernel dropped on a machine that stood still was not the relay's to lose.
+        kernel = duo.drops()["kernel"]
+        assert sum(s.lost for s in stretches) <= kernel, (kind, stretches)
+    assert duo.relay.unique_memory() - memory < 5_000_000
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", KINDS)
+async def test_twenty_thousand_a_second_for_ten_seconds(duo: Duo, kind: str) -> None:
+    await duo.talk(2)
+    memory = duo.relay.unique_memory()
+    first, flood, last = await rounds(duo, kind, 20_000, 10)
+    print(kind, first, flood, last, duo.drops())
+    assert first.lost == flood.lost == last.lost == 0
+    assert flood.p99 <= 2 * max(first.p99, last.p99)
+    assert duo.relay.unique_memory() - memory < 5_000_000
