@@ -1,5 +1,5 @@
 # The words people and CI both use.
-.PHONY: help demo test check bench generate soak
+.PHONY: help demo test check bench fuzz generate soak
 PY := .venv/bin/python
 
 help:
@@ -7,6 +7,7 @@ help:
 	@echo "make test      run every test but the long ones"
 	@echo "make check     format, lint, types, import direction, drift of generated files"
 	@echo "make bench     run a short set of benchmarks and write one report"
+	@echo "make fuzz      fuzz what reads the network for a minute"
 	@echo "make generate  write what is derived from the wire"
 	@echo "make soak      run the long tests"
 
@@ -28,6 +29,10 @@ check: .venv/all.installed
 	@$(PY) -m pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 	@$(PY) -m gateway.generate --check
 	@.ci/javascript/run
+
+fuzz: .venv/all.installed
+	@mkdir -p artifacts
+	@nice -n 19 $(PY) -m tests.fuzz -max_total_time=60 -artifact_prefix=artifacts/
 
 bench: .venv/all.installed
 	@mkdir -p artifacts

@@ -1,13 +1,9 @@
-"""An atheris target: bytes into everything of the relay that reads the network.
+"""What a fuzzer calls: bytes into everything of the relay that reads the network.
 
-Run it for a minute with `python -m tests.fuzz.relay_packets -max_total_time=60`. It needs atheris,
-which is not a dependency; the same readers are tried by hypothesis in `tests/relay`.
+`python -m tests.fuzz` drives it with coverage as the guide, `test_relay_packets` with hypothesis.
 """
 
 from __future__ import annotations
-
-import importlib
-import sys
 
 from actors.relay import OfferLayout, RelayConfig, stun
 from actors.relay.h264 import starts_key_frame
@@ -49,13 +45,3 @@ def read(data: bytes) -> None:
         plan_sections(parse_offer(data.decode("latin-1"), _CONFIG), _LAYOUT)
     except Malformed:
         return
-
-
-def main() -> None:
-    atheris = importlib.import_module("atheris")
-    atheris.Setup(sys.argv, read)
-    atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    main()
