@@ -403,7 +403,8 @@ class SessionActor:
             and participant.attendance is Attendance.LEFT
             and participant.role is not Role.CONSUMER
         ):
-            raise Conflict(ErrorCode.NOT_IN_SESSION, "You have left this session.")
+            # Gone, so that who comes back by a resume token starts anew by the other token.
+            raise Gone(ErrorCode.NOT_IN_SESSION, "You have left this session.")
 
     def _find_consumer(
         self, session: LiveSession, principal: Principal, hello: TrunkHello

@@ -20,14 +20,16 @@ from broker.messages.cluster import (
     JournalAppend,
     JournalEntry,
     Journalled,
+    Principal,
     SessionAssign,
     SessionCommitted,
     SessionMember,
     SessionYield,
     TrunkHello,
+    TrunkReady,
     read,
 )
-from broker.words import Mode, Surface
+from broker.words import Mode, Surface, Way
 from tests.actors.stage import AGENT, IDS, KEY
 
 PATIENCE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
@@ -119,6 +121,16 @@ class House:
 
     async def trunk(self, connection_id: str = "c1", gateway_id: str = "g1") -> DialledEnd:
         """Dial the agent's trunk as a gateway would."""
+        return (await self.dial(AGENT, connection_id, gateway_id))[0]
+
+    async def dial(
+        self,
+        principal: Principal,
+        connection_id: str = "c1",
+        gateway_id: str = "g1",
+        way: Way | None = None,
+    ) -> tuple[DialledEnd, TrunkReady]:
+        """Dial a trunk and return it with what the actor answered."""
         member = self.ledger.member
         assert member is not None
         hello = TrunkHello(
@@ -126,18 +138,19 @@ class House:
             epoch=1,
             connection_id=connection_id,
             gateway_id=gateway_id,
-            principal=AGENT,
+            principal=principal,
             surface=Surface.AGENT_FRAME,
             visible=True,
+            way=way,
         )
 
         def prepare(end: DialledEnd) -> None:
             end.on_frame = lambda *_: None
 
-        end, _ = await dial(
+        end, ready = await dial(
             member.host, member.port, KEY, hello.to_bytes(), timeout_s=WAIT_S, prepare=prepare
         )
-        return end
+        return end, read(TrunkReady, ready)
 
 
 @asynccontextmanager

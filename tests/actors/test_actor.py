@@ -9,8 +9,11 @@ from contextlib import suppress
 import pytest
 
 from actors.relay import RelayConfig
-from broker.errors import Unavailable
+from broker.errors import ErrorCode, Gone, Unavailable
+from broker.trunk import Frame
+from broker.words import Way
 from tests.actors.house import WAIT_S, House, house
+from tests.actors.stage import AGENT
 
 
 async def until(what: str, holds: asyncio.Event) -> None:
@@ -85,3 +88,18 @@ async def test_a_move_that_its_ledger_did_not_survive_is_off() -> None:
                 with suppress(Unavailable):
                     trunk = await made.trunk()
         trunk.close()
+
+
+async def test_who_has_left_and_comes_back_with_a_resume_token_is_told_that_it_is_over() -> None:
+    other = AGENT.model_copy(update={"agent_id": "8"})
+    async with house() as made:
+        await made.ledger.assign()
+        await made.trunk("c1")
+        trunk, ready = await made.dial(other, "c2", way=Way.CONSULT)
+        gone = asyncio.Event()
+        trunk.on_lost = lambda _: gone.set()
+        trunk.link.send(Frame.MESSAGE, b'{"type":"session.leave","id":"1"}')
+        await until("the second agent left", gone)
+        with pytest.raises(Gone) as refused:
+            await made.dial(other.model_copy(update={"participant_id": ready.participant_id}), "c3")
+        assert refused.value.code is ErrorCode.NOT_IN_SESSION
