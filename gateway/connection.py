@@ -429,6 +429,7 @@ class Connection:
         self._ways = []
         self._trunk = trunk
         self._room.pulse.watch(trunk)
+        self.standing.came_into(trunk.location.session_id, ready)
         sealed = self._room.tokens.seal(self.standing.resume_pass(trunk.location, ready))
         self.put(encode(ResumeRenewed(resume=sealed)))
         trunk.open()

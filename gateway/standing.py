@@ -30,6 +30,8 @@ class Standing:
         self.hello: ConnectionHello = greeting.hello
         self.ids: EngagementIds | None = greeting.hello.engagement
         self.visible = greeting.hello.visible
+        self._guest_of: tuple[str, str] | None = None
+        """Guests: the session they are in, and who they are there."""
 
     @property
     def is_rung(self) -> bool:
@@ -127,13 +129,24 @@ class Standing:
             epoch=location.epoch,
             connection_id=self.connection_id,
             gateway_id=gateway_id,
-            principal=self.principal,
+            principal=self._principal_in(location.session_id),
             surface=self.hello.surface,
             visible=self.visible,
             last_seq=last_seq,
             engagement=self.ids,
             way=way,
         )
+
+    def came_into(self, session_id: str, ready: TrunkReady) -> None:
+        """Note who this is in a session. A guest is known by nothing else: their link is used up,
+        and after a takeover they must not come as somebody new."""
+        if self.principal.role is Role.GUEST:
+            self._guest_of = session_id, ready.participant_id
+
+    def _principal_in(self, session_id: str) -> Principal:
+        if self._guest_of is None or self._guest_of[0] != session_id:
+            return self.principal
+        return self.principal.model_copy(update={"participant_id": self._guest_of[1]})
 
     def resume_pass(self, location: Location, ready: TrunkReady) -> ResumePass:
         """Build what the widget may come back with."""

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from broker.errors import ErrorCode, Forbidden, Gone, Unavailable
 from broker.link import ListeningEnd
-from broker.messages.cluster import Location, SessionTakeover
+from broker.messages.cluster import Location, Principal, SessionTakeover
+from broker.words import Role
 from gateway.settings import Settings
+from gateway.tokens import Audience
 from tests.gateway.conftest import KEY, WINDOW, Widget, World
 from tests.gateway.fakes import FakeSession, Future
 
@@ -44,6 +46,23 @@ async def test_a_ping_is_answered_by_the_gateway_alone(world: World) -> None:
     await world.ledger.signal.until(
         lambda: [put.visible for put in world.ledger.puts.values()] == [False]
     )
+
+
+async def test_a_guest_is_the_same_guest_at_the_new_actor(world: World) -> None:
+    session = await world.session()
+    world.ledger.places["s-1"] = session.location
+    guest = Principal(role=Role.GUEST, account_id="acc", guest_invitation_id="g-1", name="Gwen")
+    widget = await world.widget()
+    token = world.tokens.mint(Audience.GUEST, guest, 600, session_id="s-1")
+    await widget.greet(token=token, surface="guest_page")
+    await widget.until("session.snapshot")
+    successor = await world.session(epoch=2)
+    world.ledger.places["s-1"] = successor.location
+    await session.stop()
+    await widget.until("session.moved")
+    (hello,) = successor.seen
+    assert session.seen[0].principal.participant_id is None
+    assert (hello.principal.participant_id, hello.principal.name) == ("p-1", "Gwen")
 
 
 async def test_a_dead_actor_is_replaced_and_the_widget_is_told(world: World) -> None:
