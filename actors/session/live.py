@@ -27,7 +27,13 @@ from broker.commands import Attach, Command, Detach, Ring, Start, Tick
 from broker.deadlines import next_deadline
 from broker.decide import Decision, decide
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
-from broker.events import AnyEvent, read_event
+from broker.events import (
+    AnyEvent,
+    GuestInvited,
+    InvitationRinging,
+    ParticipantJoined,
+    read_event,
+)
 from broker.evolve import evolve, replay
 from broker.messages.cluster import (
     JournalEntry,
@@ -40,7 +46,7 @@ from broker.messages.cluster import (
 from broker.messages.facts import SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
 from broker.policy import Policy
-from broker.state import STAFF, SessionState
+from broker.state import STAFF, Participant, SessionState
 from broker.words import Attendance, Role, SessionPhase
 
 _LOG = logging.getLogger(__name__)
@@ -129,9 +135,15 @@ class LiveSession:
         self.durable = self.decided
         known = {subject.participant_id: subject.body for subject in given.subjects}
         # Whom the journal names was somebody, also once nothing more is known of them.
-        for participant_id in {**known, **self.decided.participants, **self._bound_consumer()}:
-            body = known.get(participant_id, {})
-            person = rebuilt_person(participant_id, body, self.decided, self.account_id)
+        claims = claims_of(past)
+        for participant_id in {**known, **self.decided.participants, **claims}:
+            person = rebuilt_person(
+                participant_id,
+                known.get(participant_id, {}),
+                self.decided.participants.get(participant_id),
+                claims.get(participant_id),
+                self.account_id,
+            )
             if person is not None:
                 self.people[participant_id] = person
         now_ms = self.now_ms()
@@ -427,9 +439,6 @@ class LiveSession:
         except Exception:
             _LOG.exception("consequence failed", extra={"session": self.session_id})
 
-    def _bound_consumer(self) -> dict[str, None]:
-        return {} if self.decided.consumer_id is None else {self.decided.consumer_id: None}
-
     def _require_journal(self) -> Journal:
         if self._journal is None or self._over:
             raise Unavailable(ErrorCode.SESSION_AWAY, "The session is not here (yet).")
@@ -489,21 +498,40 @@ def new_id() -> str:
     return secrets.token_urlsafe(12)
 
 
-def rebuilt_person(
-    participant_id: str, known: Mapping[str, Any], state: SessionState, account_id: str
-) -> Person | None:
-    """Rebuild somebody from the journal and from what stands beside it.
+def claims_of(events: Sequence[AnyEvent]) -> dict[str, str]:
+    """By participant: the hash of the secret by which a consumer's surfaces are known."""
+    claims: dict[str, str] = {}
+    admitted: dict[str | None, str] = {}
+    for event in events:
+        match event:
+            case InvitationRinging(claim_hash=str(claim)):
+                claims.setdefault(event.participant_id, claim)
+            case GuestInvited(admitted=True):
+                admitted[event.guest_invitation_id] = event.code_hash
+            case ParticipantJoined() if event.guest_invitation_id in admitted:
+                claims[event.participant_id] = admitted[event.guest_invitation_id]
+            case _:
+                pass
+    return claims
 
-    An erased person is known by the journal alone: role and claim, no name. `None`: erased before
-    the journal said anything of them.
+
+def rebuilt_person(
+    participant_id: str,
+    known: Mapping[str, Any],
+    participant: Participant | None,
+    claim_hash: str | None,
+    account_id: str,
+) -> Person | None:
+    """Rebuild somebody from what stands beside the journal, or without that from the journal.
+
+    `None`: erased before the journal said anything of them.
     """
-    participant = state.participants.get(participant_id)
-    if participant is not None:
-        role = participant.role
-    elif participant_id == state.consumer_id:
+    if claim_hash is not None:
         role = Role.CONSUMER
     elif "role" in known:
         role = Role(known["role"])
+    elif participant is not None:
+        role = participant.role
     else:
         return None
     engagement = known.get("engagement")
@@ -514,12 +542,11 @@ def rebuilt_person(
             account_id=account_id,
             agent_id=known.get("agent_id"),
             visitor_id=known.get("visitor_id"),
-            claim_hash=state.consumer_claim if participant_id == state.consumer_id else None,
+            claim_hash=claim_hash,
             name=known.get("name", ""),
             picture=known.get("picture"),
             participant_id=participant_id,
             verified=participant is not None and participant.verified,
         ),
         engagement=None if engagement is None else EngagementIds.model_validate(engagement),
-        decline_reason=known.get("decline_reason"),
     )

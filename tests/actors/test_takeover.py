@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from actors.session.person import Person
+from broker.commands import InviteGuest, JoinGuest
 from broker.messages.cluster import Subject
 from broker.policy import Policy
-from broker.words import Surface
-from tests.actors.stage import CLAIM, WAIT_S, Stage
+from broker.words import Role, Surface
+from tests.actors.stage import CLAIM, CONSUMER, STRANGER, WAIT_S, Stage
 from tests.actors.test_outsiders import lobby_guest
 
 
@@ -86,3 +88,18 @@ async def test_who_waited_in_the_lobby_and_does_not_come_back_is_out() -> None:
         assert "participant.left" in stage.ledger.types()
     finally:
         await successor.close()
+
+
+async def test_whoever_was_let_in_beside_the_consumer_is_known_by_their_own_claim() -> None:
+    stage = Stage()
+    await stage.talking()
+    other = Person("p-other", CONSUMER.model_copy(update={"claim_hash": STRANGER}))
+    stage.session.people[other.participant_id] = other
+    agent_id = stage.agent.participant_id
+    stage.session.do(InviteGuest(agent_id, "g", STRANGER, 1, 60_000, admitted=True))
+    stage.session.do(JoinGuest(other.participant_id, "g"))
+    await stage.settle()
+    async with succeeding(stage) as successor:
+        person = successor.session.person_of_claim(STRANGER)
+        assert person is not None
+        assert (person.participant_id, person.principal.role) == ("p-other", Role.CONSUMER)
