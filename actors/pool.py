@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from actors.arrivals import Arrivals, standbys_for
 from actors.chores import Chores
 from actors.ledger_link import LedgerLink, LinkTiming
+from actors.placement import Place, largest_load, plan
 from broker.messages import cluster
 
 _log = logging.getLogger(__name__)
@@ -23,9 +26,11 @@ class PoolPolicy:
     """How many standbys there should be, and how hard to try."""
 
     target: int = 4
-    """Standbys to keep ready."""
-    reserve: int = 0
-    """Standbys kept beside those, for the takeover of a node's sessions."""
+    """Standbys to keep ready when nobody comes."""
+    target_limit: int = 64
+    """Standbys to keep ready at most, however many come."""
+    reserve_limit: int = 16
+    """Standbys kept beside those, for the sessions of the fullest node: its number, at most."""
     starting_limit: int = 2
     """Starts at work at once; one costs about a CPU second."""
     start_s: float = 60.0
@@ -39,22 +44,30 @@ class PoolPolicy:
 
 
 class Pool:
-    """Keeps `target + reserve` standbys, and one more for each opening that waits.
+    """Keeps as many standbys as arrivals and a node's death need, and one for each who waits.
 
-    `start_standby` starts one and returns when it was started, not when it has a link. The pool
-    owns its link and the starts at work; `close()` ends both and leaves the standbys alone.
+    `start_standby` starts one on a node (`None`: on any) and returns when it was started, not when
+    it has a link. `places` names the nodes that can have some, as known now; without any the
+    starts go where they will. The pool owns its link and the starts at work; `close()` ends both
+    and leaves the standbys alone.
     """
 
     def __init__(
         self,
-        start_standby: Callable[[], Awaitable[None]],
+        start_standby: Callable[[str | None], Awaitable[None]],
         resolve: Callable[[], Awaitable[tuple[str, int]]],
         key: bytes,
         hello: cluster.LinkHello,
         *,
         policy: PoolPolicy | None = None,
         timing: LinkTiming | None = None,
+        places: Callable[[], Sequence[Place]] = tuple,
     ) -> None:
+        self._places = places
+        self._arrivals = Arrivals()
+        self._start_takes_s = 1.5
+        # Nodes of the starts at work, and of those that came back and have no link yet.
+        self._under_way: Counter[str] = Counter()
         self._start_standby = start_standby
         self._policy = policy or PoolPolicy()
         self._link = LedgerLink(
@@ -65,7 +78,7 @@ class Pool:
         # Every member there ever was, in order: one that comes back with the ledger is no arrival.
         self._seen: dict[str, None] = {}
         self._starting = 0
-        self._arriving: list[asyncio.TimerHandle] = []
+        self._arriving: list[tuple[asyncio.TimerHandle, str | None]] = []
         self._early = 0
         self._failures = 0
         self._pause: asyncio.TimerHandle | None = None
@@ -90,7 +103,7 @@ class Pool:
         self._closed = True
         if self._pause is not None:
             self._pause.cancel()
-        for timer in self._arriving:
+        for timer, _ in self._arriving:
             timer.cancel()
         self._arriving.clear()
         await self._link.close()
@@ -99,6 +112,10 @@ class Pool:
     def set_target(self, target: int) -> None:
         """Change how many standbys to keep. Those above it stay until they are used."""
         self._policy = replace(self._policy, target=target)
+        self._fill()
+
+    def refill(self) -> None:
+        """Look again at what is missing: the places have changed."""
         self._fill()
 
     def _on_notice(self, method: str, payload: bytes) -> None:
@@ -110,13 +127,16 @@ class Pool:
                 continue
             self._seen[member] = None
             if self._arriving:
-                self._arriving.pop(0).cancel()
+                timer, node = self._arriving.pop(0)
+                timer.cancel()
+                self._forget(node)
             elif self._early < self._starting:
                 # Its link was up before its start returned.
                 self._early += 1
         while len(self._seen) > max(2 * self._policy.members_limit, len(level.members)):
             del self._seen[next(iter(self._seen))]
         self._level = level
+        self._arrivals.observe(level.taken, asyncio.get_running_loop().time())
         self._fill()
 
     def _on_down(self) -> None:
@@ -128,19 +148,45 @@ class Pool:
         if level is None or self._closed or self._pause is not None:
             return
         coming = self._starting - self._early + len(self._arriving)
-        wanted = policy.target + policy.reserve + level.queued - level.standbys - coming
         room = policy.members_limit - len(level.members) - coming
-        free = policy.starting_limit - self._starting
-        for _ in range(min(wanted, room, free)):
+        free = min(room, policy.starting_limit - self._starting)
+        for node in self._wanted(level, coming, free):
             self._starting += 1
-            self._chores.start(self._start())
+            if node is not None:
+                self._under_way[node] += 1
+            self._chores.start(self._start(node))
 
-    async def _start(self) -> None:
+    def _wanted(self, level: cluster.PoolLevel, coming: int, limit: int) -> list[str | None]:
+        """Name where to start how many now: at most `limit`."""
+        policy = self._policy
+        target = standbys_for(
+            self._arrivals.per_s,
+            self._start_takes_s,
+            floor=policy.target,
+            ceiling=max(policy.target, policy.target_limit),
+        )
+        known = {state.node: state for state in level.nodes}
+        nodes = [_filled(each, known.get(each.node), self._under_way) for each in self._places()]
+        if not nodes:
+            return [None] * min(limit, max(0, target + level.queued - level.standbys - coming))
+        reserve = min(policy.reserve_limit, largest_load(nodes))
+        # A ledger of the release before this one does not say what is wanted.
+        queued = level.queued_for or {"": level.queued}
+        return list(plan(nodes, target=target, reserve=reserve, queued=queued, limit=limit))
+
+    def _forget(self, node: str | None) -> None:
+        if node is not None:
+            self._under_way[node] -= 1
+
+    async def _start(self, node: str | None) -> None:
         started = False
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         try:
             async with asyncio.timeout(self._policy.start_s):
-                await self._start_standby()
+                await self._start_standby(node)
             started = True
+            self._start_takes_s += (loop.time() - begun - self._start_takes_s) / 8
         except Exception as error:
             # Whatever the starter raises, the pool goes on: it is what refills a cluster that
             # comes back.
@@ -151,17 +197,19 @@ class Pool:
             self._failures = 0
             if self._early:
                 self._early -= 1
+                self._forget(node)
             else:
-                loop = asyncio.get_running_loop()
-                self._arriving.append(loop.call_later(self._policy.arrival_s, self._on_late))
+                timer = loop.call_later(self._policy.arrival_s, self._on_late)
+                self._arriving.append((timer, node))
         else:
+            self._forget(node)
             self._early = min(self._early, self._starting)
             self._back_off()
         self._fill()
 
     def _on_late(self) -> None:
         if self._arriving:
-            self._arriving.pop(0)
+            self._forget(self._arriving.pop(0)[1])
         _log.warning("A started standby did not come.")
         self._fill()
 
@@ -177,3 +225,17 @@ class Pool:
     def _on_pause_over(self) -> None:
         self._pause = None
         self._fill()
+
+
+def _filled(place: Place, state: cluster.NodeState | None, under_way: Counter[str]) -> Place:
+    """Add what the ledger and the pool know of a node."""
+    coming = under_way[place.node]
+    if state is None:
+        return replace(place, used=coming, standbys=coming)
+    return replace(
+        place,
+        used=state.members + coming,
+        standbys=state.standbys + coming,
+        live=state.live,
+        cordoned=state.drain != "no",
+    )

@@ -90,6 +90,9 @@ class Account:
     retention_days: int | None = None
     """Records of sessions that ended longer ago are deleted; `None`: they are kept."""
 
+    label: str = ""
+    """Only nodes with this Ray label `switchboard` have its sessions; empty: any node."""
+
     def find_key(self, presented: str) -> ApiKey | None:
         """Return the key that was presented, compared in constant time."""
         digest = hash_key(presented)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from gateway.accounts import Account, AgentLogin, ApiKey, ConsumerProof, LivePersonApp, Webhook
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_LABEL = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 _ENDPOINT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 LONGEST_RETENTION_DAYS = 36_500
 
@@ -92,6 +93,9 @@ class _Reader:
         idle = values.get("device_idle_hours", 12)
         if not isinstance(idle, int) or isinstance(idle, bool) or not 1 <= idle <= 24 * 90:
             raise BadAccounts(f"{where}.device_idle_hours is a whole number of hours, 1 to 2160.")
+        label = values.get("label", "")
+        if not (isinstance(label, str) and _LABEL.fullmatch(label)):
+            raise BadAccounts(f"{where}.label has at most 63 letters, digits, dots or dashes.")
         account = Account(account_id=account_id, **values)
         self._check_login(where, account)
         return account

@@ -132,6 +132,11 @@ class Settings:
                         f"not on {origin}."
                     )
 
+    def label_of(self, account_id: str) -> str:
+        """Which kind of node may have an account's sessions; empty: any."""
+        account = self.accounts.get(account_id)
+        return "" if account is None else account.label
+
     def monitors(self, account_id: str) -> bool:
         """Whether an account lets supervisors listen unseen."""
         account = self.accounts.get(account_id)

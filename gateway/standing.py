@@ -93,7 +93,7 @@ class Standing:
             case _:
                 return []
 
-    def opening(self, mode: Mode, *, monitoring: bool) -> SessionOpen:
+    def opening(self, mode: Mode, *, monitoring: bool, label: str = "") -> SessionOpen:
         """Build the call that gives this agent's engagement a session.
 
         Raises:
@@ -114,6 +114,7 @@ class Standing:
             mode=mode,
             owner=self.principal,
             monitoring=monitoring,
+            label=label,
         )
 
     def trunk_hello(

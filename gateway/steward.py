@@ -233,7 +233,9 @@ class Steward:
         try:
             location = await self._directory.open_session(
                 standing.opening(
-                    message.mode, monitoring=self._settings.monitors(standing.principal.account_id)
+                    message.mode,
+                    monitoring=self._settings.monitors(standing.principal.account_id),
+                    label=self._settings.label_of(standing.principal.account_id),
                 )
             )
         except SwitchboardError as error:

@@ -128,20 +128,28 @@ class Drains:
             _log.warning("A node is no longer drained.", extra={"node": ask.node})
         return Done()
 
-    def list(self) -> NodeList:
+    def all(self) -> NodeList:
         """Say how every node stands."""
-        names = {actor.member.node for actor in self._actors()} | set(self._drains)
-        return NodeList(nodes=[self.state(name) for name in sorted(names)])
+        here: dict[str, list[Actor]] = {name: [] for name in self._drains}
+        for actor in self._actors():
+            here.setdefault(actor.member.node, []).append(actor)
+        loads = self._directory.loads()
+        return NodeList(
+            nodes=[self._state(node, here[node], loads.get(node, 0)) for node in sorted(here)]
+        )
 
     def state(self, node: str) -> NodeState:
         """Say how one node stands."""
         here = [actor for actor in self._actors() if actor.member.node == node]
+        return self._state(node, here, self._directory.loads().get(node, 0))
+
+    def _state(self, node: str, here: list[Actor], live: int) -> NodeState:
         drain = self._drains.get(node)
         standing = NodeState(
             node=node,
             label=here[0].member.label if here else "",
             standbys=sum(actor.session_id is None for actor in here),
-            live=sum(self._held_at(node, live) for live in self._directory),
+            live=live,
             members=len(here),
         )
         if drain is None:

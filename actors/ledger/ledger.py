@@ -115,7 +115,7 @@ class Ledger:
 
     def nodes(self) -> cluster.NodeList:
         """Say how the nodes stand."""
-        return self._sessions.drains.list()
+        return self._sessions.drains.all()
 
     async def drain(self, ask: cluster.NodeDrain) -> cluster.NodeState:
         """Move a node's sessions away. Raises NotFound (`unknown_node`)."""

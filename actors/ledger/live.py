@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -29,6 +29,8 @@ class Live:
     """Whose tenure the present epoch is."""
     host: str | None
     port: int | None
+    label: str = ""
+    """Which kind of node may have it; empty: any."""
     holder: Actor | None = None
     """The holder, while its link is up."""
     homeless_ms: int | None = None
@@ -98,6 +100,12 @@ class Directory:
     def knew(self, session_id: str) -> bool:
         """Whether it is here or was lately: a slow read of the database may show it as live."""
         return session_id in self._by_id or session_id in self._removed
+
+    def loads(self) -> dict[str, int]:
+        """Count the sessions that are held, by node."""
+        return Counter(
+            live.holder.member.node for live in self._by_id.values() if live.holder is not None
+        )
 
     def add(self, live: Live) -> None:
         self._by_id[live.session_id] = live

@@ -93,7 +93,9 @@ class Rescue:
         holder = live.holder
         if holder is None or live.rescue is not None:
             return False
-        standby = await self._standbys.take(MOVE, live.created_ms, timeout_s=timeout_s)
+        standby = await self._standbys.take(
+            MOVE, live.created_ms, timeout_s=timeout_s, label=live.label
+        )
         if live.holder is not holder or live.rescue is not None or live.ended:
             self._standbys.add(standby)
             return False
@@ -142,7 +144,10 @@ class Rescue:
                 await self.end(live, EndReason.TAKEOVER_EXHAUSTED)
                 return
             standby = await self._standbys.take(
-                RESCUE, live.created_ms, timeout_s=self._policy.lost_after_ms / 1000
+                RESCUE,
+                live.created_ms,
+                timeout_s=self._policy.lost_after_ms / 1000,
+                label=live.label,
             )
             if live.ended or live.holder is not None:
                 self._standbys.add(standby)

@@ -52,6 +52,7 @@ class NewSession:
                 epoch_base=0,
                 last_seq=0,
                 created_ms=self.now_ms,
+                label=ask.label,
                 member_id=self.member.member_id,
                 host=self.member.host,
                 port=self.member.port,
@@ -183,6 +184,7 @@ async def load_live(
             member_id=row.member_id,
             host=row.host,
             port=row.port,
+            label=row.label,
         )
         for row in rows
         if not known(row.session_id)

@@ -50,6 +50,8 @@ sessions = sa.Table(
     sa.Column("member_id", _ID),
     sa.Column("host", sa.String(255)),
     sa.Column("port", sa.Integer),
+    # Which kind of node may have it; empty: any.
+    sa.Column("label", _ID, nullable=False, server_default=""),
     # Every webhook endpoint of the account has got the events up to here.
     sa.Column("delivered_seq", sa.Integer, nullable=False, server_default="0"),
 )
@@ -281,6 +283,15 @@ def _add_devices(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=(enrolments, devices))
 
 
+def _add_labels(connection: sa.Connection) -> None:
+    """Sessions that may be on some nodes only."""
+    columns = {column["name"] for column in sa.inspect(connection).get_columns("sessions")}
+    if "label" not in columns:
+        connection.execute(
+            sa.text("ALTER TABLE sessions ADD COLUMN label VARCHAR(128) DEFAULT '' NOT NULL")
+        )
+
+
 # The first step makes its tables as they are now, so a later step looks before it alters.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_first,
@@ -288,6 +299,7 @@ MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _add_sharing,
     _add_cordons,
     _add_devices,
+    _add_labels,
 )
 """Step n leads from version n to n + 1; a released step is never changed."""
 

@@ -62,7 +62,10 @@ class Sessions:
         self._by_end: dict[End, Actor] = {}
         self.directory = Directory()
         self.standbys = Standbys(
-            policy.queue_limit, audience.level_changed, lambda actor: stop(chores, actor)
+            policy.queue_limit,
+            audience.level_changed,
+            lambda actor: stop(chores, actor),
+            self.directory.loads,
         )
         self.rescue = Rescue(
             database,
@@ -106,6 +109,9 @@ class Sessions:
             live=len(self.directory),
             queued=self.standbys.queued,
             members=list(self._actors),
+            nodes=self.drains.all().nodes,
+            queued_for=self.standbys.queued_for(),
+            taken=self.standbys.taken,
         )
 
     def located(self, key: Key) -> cluster.Location | None:
@@ -276,6 +282,7 @@ class Sessions:
             member_id=None,
             host=None,
             port=None,
+            label=ask.label,
         )
         live.settle(standby)
         if phase is SessionPhase.ENDED:
@@ -294,7 +301,7 @@ class Sessions:
         """Find a standby that takes the session. One that fails is stopped, the next is asked."""
         for _ in range(3):
             standby = await self.standbys.take(
-                OPENING, now_ms, timeout_s=self._policy.capacity_wait_s
+                OPENING, now_ms, timeout_s=self._policy.capacity_wait_s, label=ask.label
             )
             session_id = secrets.token_urlsafe(16)
             standby.session_id = session_id

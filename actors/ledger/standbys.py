@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from actors.link import End
@@ -25,12 +25,22 @@ class Actor:
     session_id: str | None = None
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class _Waiting:
+    urgency: int
+    since_ms: int
+    order: int
+    label: str
+    future: asyncio.Future[Actor]
+
+
 class Standbys:
     """Gives each standby away once, by comparing and setting in one step of the loop.
 
     Those who wait are served by urgency, then age: rescues before moves before openings, the
-    oldest session first. At most `limit` openings wait. A standby on a node in `cordoned` is
-    `dismissed` instead of being kept.
+    oldest session first. At most `limit` openings wait. Of several idle ones the one on the node
+    with the fewest sessions (`loads`) is given, so that the death of a node costs few. A standby
+    on a node in `cordoned` is `dismissed` instead of being kept.
     """
 
     def __init__(
@@ -38,13 +48,17 @@ class Standbys:
         limit: int,
         on_change: Callable[[], None] = lambda: None,
         dismiss: Callable[[Actor], None] = lambda actor: None,
+        loads: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._limit = limit
         self._on_change = on_change
         self._dismiss = dismiss
+        self._loads = loads
+        self.taken = 0
+        """Standbys given away so far."""
         self.cordoned: set[str] = set()
         self._idle: dict[str, Actor] = {}
-        self._queue: list[tuple[int, int, int, asyncio.Future[Actor]]] = []
+        self._queue: list[_Waiting] = []
         self._order = 0
 
     def __len__(self) -> int:
@@ -53,7 +67,11 @@ class Standbys:
     @property
     def queued(self) -> int:
         """How many wait for a standby."""
-        return sum(not entry[3].done() for entry in self._queue)
+        return sum(not entry.future.done() for entry in self._queue)
+
+    def queued_for(self) -> dict[str, int]:
+        """How many wait, by the label they want."""
+        return dict(Counter(one.label for one in self._queue if not one.future.done()))
 
     def add(self, actor: Actor) -> None:
         """Take in a standby: the most urgent one who waits gets it."""
@@ -62,13 +80,14 @@ class Standbys:
         if actor.member.node in self.cordoned:
             self._dismiss(actor)
             return
-        while self._queue:
-            future = heapq.heappop(self._queue)[3]
-            if not future.done():
-                future.set_result(actor)
-                break
-        else:
+        fit = (one for one in sorted(self._queue) if one.label in ("", actor.member.label))
+        first = next((one for one in fit if not one.future.done()), None)
+        if first is None:
             self._idle[actor.member.member_id] = actor
+        else:
+            self._queue.remove(first)
+            self.taken += 1
+            first.future.set_result(actor)
         self._on_change()
 
     def cordon(self, node: str) -> None:
@@ -90,22 +109,25 @@ class Standbys:
             del self._idle[actor.member.member_id]
             self._on_change()
 
-    async def take(self, urgency: int, since_ms: int, *, timeout_s: float) -> Actor:
-        """Get a standby that nobody else gets.
+    async def take(
+        self, urgency: int, since_ms: int, *, timeout_s: float, label: str = ""
+    ) -> Actor:
+        """Get a standby that nobody else gets, on a node with this label if one is given.
 
         Raises:
             Unavailable: `no_capacity`: none came in time, or too many wait already.
         """
-        while self._idle:
-            actor = self._idle.pop(next(iter(self._idle)))
-            if not actor.end.link.closed:
-                self._on_change()
-                return actor
+        actor = self._pick(label)
+        if actor is not None:
+            del self._idle[actor.member.member_id]
+            self.taken += 1
+            self._on_change()
+            return actor
         if urgency == OPENING and self.queued >= self._limit:
             raise _no_capacity()
         future: asyncio.Future[Actor] = asyncio.get_running_loop().create_future()
         self._order += 1
-        heapq.heappush(self._queue, (urgency, since_ms, self._order, future))
+        self._queue.append(_Waiting(urgency, since_ms, self._order, label, future))
         self._on_change()
         try:
             async with asyncio.timeout(timeout_s):
@@ -121,11 +143,21 @@ class Standbys:
         finally:
             self._give_up(future)
 
+    def _pick(self, label: str) -> Actor | None:
+        fit = [
+            actor
+            for actor in self._idle.values()
+            if not actor.end.link.closed and label in ("", actor.member.label)
+        ]
+        if len({actor.member.node for actor in fit}) <= 1:
+            return next(iter(fit), None)
+        loads = self._loads()
+        return min(fit, key=lambda actor: loads.get(actor.member.node, 0))
+
     def _give_up(self, future: asyncio.Future[Actor]) -> None:
         if not future.done():
             future.cancel()
-            self._queue = [entry for entry in self._queue if entry[3] is not future]
-            heapq.heapify(self._queue)
+            self._queue = [entry for entry in self._queue if entry.future is not future]
             self._on_change()
 
 

@@ -165,6 +165,7 @@ class SessionActor:
             port=self._port,
             session_id=None if session is None else session.session_id,
             epoch=0 if session is None else session.epoch,
+            label=self._config.label,
         )
         enlisted = await link.call(member, Enlisted, timeout=APPEND_TIMEOUT_S)
         if not enlisted.keep:

@@ -15,6 +15,8 @@ class SessionConfig:
     """The node's name, as the ledger and operators know it."""
     trunk_key: bytes = field(repr=False)
     """Key that proves gateways and the ledger (`broker.keys`)."""
+    label: str = ""
+    """What kind of place the node is."""
     trunk_host: str = "127.0.0.1"
     """Address on which the actor listens for trunks, and which gateways dial."""
     public_url: str = "http://127.0.0.1:8787"

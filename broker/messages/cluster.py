@@ -332,6 +332,8 @@ class SessionOpen(Internal):
     owner: Principal
     monitoring: bool = False
     """Whether the account lets supervisors listen unseen; the deployment's policy may, too."""
+    label: str = ""
+    """Only a node with this label may have the session, now and after a takeover; empty: any."""
 
 
 class SessionLocate(Internal):
@@ -486,15 +488,6 @@ class SessionRelocated(Internal):
     location: Location
 
 
-class PoolLevel(Internal):
-    """Notice ledger to pool, `pool.level`: how many standbys wait, and how much they are wanted."""
-
-    standbys: int
-    live: int
-    queued: int
-    members: list[str] = []
-
-
 class NodeDrain(Internal):
     """Give no new session to a node, and move those it has, until the deadline.
 
@@ -542,6 +535,20 @@ class NodeList(Internal):
     """Every node the ledger knows, by name."""
 
     nodes: list[NodeState]
+
+
+class PoolLevel(Internal):
+    """Notice ledger to pool, `pool.level`: how many standbys wait, and how much they are wanted."""
+
+    standbys: int
+    live: int
+    queued: int
+    members: list[str] = []
+    nodes: list[NodeState] = []
+    queued_for: dict[str, int] = {}
+    """Who waits, by the label asked for; empty for those who take any."""
+    taken: int = 0
+    """Standbys given away since this ledger took its term."""
 
 
 class RecordQuery(Internal):

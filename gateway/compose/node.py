@@ -8,6 +8,7 @@ from collections.abc import Callable
 import ray
 import ray.util
 
+from gateway.compose.options import LABEL
 from gateway.deployment import NODE
 
 NAME_DIGITS = 12
@@ -16,6 +17,11 @@ NAME_DIGITS = 12
 def node_name() -> str:
     """How this machine's Ray node is called in the ledger."""
     return str(ray.get_runtime_context().get_node_id())[:NAME_DIGITS]
+
+
+def node_label() -> str:
+    """The value of this node's Ray label `switchboard`; empty without one."""
+    return str(ray.get_runtime_context().get_node_labels().get(LABEL, ""))
 
 
 def on_this_node(address: str) -> str:

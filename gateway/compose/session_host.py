@@ -10,7 +10,7 @@ import ray.actor
 
 from broker.keys import KeyPurpose
 from gateway.compose.address import LedgerAddress
-from gateway.compose.node import node_name, steady_clock
+from gateway.compose.node import node_label, node_name, steady_clock
 from gateway.compose.settings import ClusterSettings
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class SessionHost:
         self._actor = SessionActor(
             SessionConfig(
                 node=node_name(),
+                label=node_label(),
                 trunk_key=settings.key(KeyPurpose.TRUNK),
                 trunk_host=settings.inside_address,
                 public_url=settings.public_url,

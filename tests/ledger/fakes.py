@@ -104,6 +104,7 @@ class FakeActor:
         self.silent = False
         self.assigning: Callable[[], Awaitable[None]] | None = None
         self.port = 0
+        self._dead = False
         self._listener = Listener(KEY, lambda end, hello: None)
         self.link = LedgerLink(
             home,
@@ -117,12 +118,17 @@ class FakeActor:
 
     async def start(self) -> FakeActor:
         self.port = await self._listener.start(HOST, 0)
+        if self._dead:
+            # A pool that refills while a test ends: its actor died before it listened.
+            await self._listener.close()
+            raise Unavailable(ErrorCode.SHUTTING_DOWN, "The test is over.")
         await self.link.start()
         await self.link.wait_up(5.0)
         return self
 
     async def die(self) -> None:
         """Vanish as a killed process does: the port first, then the link."""
+        self._dead = True
         await self._listener.close()
         await self.link.close()
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from actors.placement import Place
 from actors.pool import Pool, PoolPolicy
+from broker.errors import Unavailable
 from broker.messages import cluster
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import KEY, TIMING, entry, until
+from tests.ledger.fakes import KEY, TIMING, entry, opening, until
 
 HELLO = cluster.LinkHello(kind="pool", member_id="pool", node="n")
 
@@ -22,6 +25,8 @@ class Starter:
 
     def __init__(self, town: Town) -> None:
         self.town = town
+        self.places: dict[str, Place] = {}
+        self.nodes: list[str | None] = []
         self.started = 0
         self.at_once = 0
         self.most_at_once = 0
@@ -30,8 +35,9 @@ class Starter:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def __call__(self) -> None:
+    async def __call__(self, node: str | None) -> None:
         self.started += 1
+        self.nodes.append(node)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -39,7 +45,10 @@ class Starter:
             if self.failing:
                 raise RuntimeError("No process to be had.")
             if self.coming:
-                await self.town.actor()
+                place = self.places.get(node or "")
+                await self.town.actor(
+                    node=node or "node-1", label="" if place is None else place.label
+                )
         finally:
             self.at_once -= 1
 
@@ -60,7 +69,15 @@ async def run_pool(
     arrival_s: float = 5.0,
 ) -> Pool:
     policy = PoolPolicy(target=target, backoff_first_s=backoff_first_s, arrival_s=arrival_s)
-    pool = Pool(starter, town.home, KEY, HELLO, policy=policy, timing=TIMING)
+    pool = Pool(
+        starter,
+        town.home,
+        KEY,
+        HELLO,
+        policy=policy,
+        timing=TIMING,
+        places=lambda: list(starter.places.values()),
+    )
     town.stack.push_async_callback(pool.close)
     await pool.start()
     return pool
@@ -159,3 +176,66 @@ async def test_two_hundred_openings_on_a_pool_of_ten_all_get_an_answer(town: Tow
     )
     codes = [str(getattr(one, "code", "session")) for one in outcomes]
     assert {code: codes.count(code) for code in codes} == {"session": 10, "no_capacity": 190}
+
+
+def spread(starter: Starter, **slots: int) -> None:
+    """Give the starter nodes; their label is their name's first part."""
+    for name, count in slots.items():
+        starter.places[name] = Place(name, name.split("_")[0], count)
+
+
+async def test_standbys_are_spread_over_nodes_and_labels(town: Town) -> None:
+    starter = Starter(town)
+    spread(starter, eu_1=1, eu_2=8, us_1=8)
+    await run_pool(town, starter, target=6)
+    await until(lambda: standbys(town) == 6, "six standbys")
+    assert Counter(starter.nodes) == {"eu_1": 1, "eu_2": 2, "us_1": 3}
+
+
+async def test_an_opening_gets_its_label_or_no_capacity(town: Town) -> None:
+    starter, gateway = Starter(town), await town.gateway()
+    spread(starter, eu_1=1, us_1=8)
+    await run_pool(town, starter, target=0)
+
+    async def opened(key: str, label: str) -> str:
+        ask = opening(key).model_copy(update={"label": label})
+        try:
+            place = await gateway.link.call(ask, cluster.Location)
+        except Unavailable as refusal:
+            return str(refusal.code)
+        held = next(live for live in town.ledger._sessions.directory if live.port == place.port)
+        assert held.holder is not None
+        return held.holder.member.node
+
+    assert await opened("eng-1", "eu") == "eu_1"
+    assert await opened("eng-2", "eu") == "no_capacity", "its only node is full"
+    assert await opened("eng-3", "us") == "us_1"
+    assert await opened("eng-4", "") == "us_1"
+    assert "eu_1" not in starter.nodes[1:]
+
+
+async def test_a_drained_node_gets_no_standby_and_the_others_get_its_sessions(town: Town) -> None:
+    starter, gateway = Starter(town), await town.gateway()
+    spread(starter, a_1=8, b_1=8)
+    await run_pool(town, starter, target=2)
+    await until(lambda: standbys(town) == 2, "a standby on each node")
+    await asyncio.gather(*(gateway.open(f"eng-{number}") for number in range(2)))
+    await until(lambda: standbys(town) >= 2, "the refill")
+    await gateway.drain("a_1")
+    await until(
+        lambda: town.ledger._sessions.directory.loads().get("b_1") == 2, "both on the other node"
+    )
+    settled = len(starter.nodes)
+    await until(lambda: standbys(town) >= 2, "the refill elsewhere")
+    assert "a_1" not in starter.nodes[settled:]
+
+
+async def test_a_reserve_is_kept_for_the_fullest_node(town: Town) -> None:
+    starter, gateway = Starter(town), await town.gateway()
+    spread(starter, a_1=8, b_1=8)
+    await run_pool(town, starter, target=1)
+    for number in range(4):
+        await gateway.open(f"eng-{number}")
+    fullest = max(town.ledger._sessions.directory.loads().values())
+    await until(lambda: standbys(town) >= 1 + fullest, "target and reserve")
+    assert fullest == 2, "openings are spread"

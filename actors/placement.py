@@ -1,0 +1,93 @@
+"""Where the next session actors are started: pure, so that it can be tried a million times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node as placement sees it."""
+
+    node: str
+    label: str
+    slots: int
+    """Session actors that may be there."""
+    used: int = 0
+    """Session actors that are there or on their way, live ones included."""
+    standbys: int = 0
+    """Those without a session, and those on their way."""
+    live: int = 0
+    cordoned: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether one more may be started there."""
+        return not self.cordoned and self.used < self.slots
+
+
+def choose(places: Sequence[Place], label: str = "") -> Place | None:
+    """Return the open place with the largest share of free slots; an empty label takes any.
+
+    Spreading makes the death of a node cost the fewest sessions.
+    """
+    fit = [place for place in places if place.is_open and label in ("", place.label)]
+    return min(fit, key=lambda place: (place.used / place.slots, place.node), default=None)
+
+
+def largest_load(places: Sequence[Place]) -> int:
+    """How many sessions lose their actor at once in the worst death of one node.
+
+    Zero where there is no other node: no reserve could help there.
+    """
+    return max((place.live for place in places), default=0) if len(places) > 1 else 0
+
+
+def plan(
+    places: Sequence[Place],
+    *,
+    target: int,
+    reserve: int,
+    queued: Mapping[str, int],
+    limit: int,
+) -> list[str]:
+    """Name the nodes on which to start a standby now, the most urgent first.
+
+    `target` standbys are spread evenly over the labels of nodes that are not cordoned, `reserve`
+    more go anywhere, and one more for each opening that waits (`queued`, by label). At most
+    `limit` starts; a node appears once for each.
+    """
+    now = {place.node: place for place in places}
+    starts: list[str] = []
+
+    def standing(label: str) -> int:
+        return sum(
+            place.standbys
+            for place in now.values()
+            if not place.cordoned and label in ("", place.label)
+        )
+
+    def waiting() -> int:
+        # Who waits for a label that is full gets nothing from a start elsewhere.
+        return sum(min(n, standing(label)) if label else n for label, n in queued.items())
+
+    def start(label: str, count: int) -> None:
+        for _ in range(count):
+            place = choose(list(now.values()), label) if len(starts) < limit else None
+            if place is None:
+                return
+            starts.append(place.node)
+            now[place.node] = replace(place, used=place.used + 1, standbys=place.standbys + 1)
+
+    labels = sorted({place.label for place in places if not place.cordoned})
+    each = math.ceil(target / len(labels)) if labels else 0
+    for label in labels:
+        if label:
+            start(label, queued.get(label, 0) - standing(label))
+    start("", waiting() - standing(""))
+    for label in labels:
+        start(label, each + queued.get(label, 0) - standing(label))
+    start("", target + reserve + waiting() - standing(""))
+    return starts

@@ -1,0 +1,121 @@
+"""The pure placement: what it may never do, whatever the nodes are like."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.arrivals import Arrivals, standbys_for
+from actors.placement import Place, choose, largest_load, plan
+
+LABELS = ("", "eu", "us")
+
+
+@st.composite
+def places(draw: st.DrawFn) -> list[Place]:
+    found = []
+    for number in range(draw(st.integers(0, 5))):
+        slots = draw(st.integers(1, 8))
+        live = draw(st.integers(0, slots))
+        standbys = draw(st.integers(0, slots - live))
+        found.append(
+            Place(
+                node=f"node-{number}",
+                label=draw(st.sampled_from(LABELS)),
+                slots=slots,
+                used=live + standbys,
+                standbys=standbys,
+                live=live,
+                cordoned=draw(st.booleans()),
+            )
+        )
+    return found
+
+
+QUEUES = st.dictionaries(st.sampled_from(LABELS), st.integers(0, 6))
+
+
+@given(places(), st.integers(0, 10), st.integers(0, 5), QUEUES, st.integers(0, 20))
+def test_a_plan_fits_the_nodes_and_starts_no_more_than_is_wanted(
+    nodes: list[Place], target: int, reserve: int, queued: dict[str, int], limit: int
+) -> None:
+    starts = plan(nodes, target=target, reserve=reserve, queued=queued, limit=limit)
+    assert len(starts) <= limit
+    by_name = {place.node: place for place in nodes}
+    for name, count in Counter(starts).items():
+        assert not by_name[name].cordoned
+        assert by_name[name].used + count <= by_name[name].slots
+    labels = {place.label for place in nodes if not place.cordoned}
+    # Rounding up for each label may add one each; nothing else goes beyond what is wanted.
+    assert len(starts) <= target + reserve + sum(queued.values()) + len(labels)
+
+
+@given(places(), st.integers(0, 10), QUEUES)
+def test_what_is_wanted_is_started_wherever_there_is_room(
+    nodes: list[Place], target: int, queued: dict[str, int]
+) -> None:
+    starts = plan(nodes, target=target, reserve=0, queued=queued, limit=1_000)
+    open_slots = sum(place.slots - place.used for place in nodes if not place.cordoned)
+    standing = sum(place.standbys for place in nodes if not place.cordoned)
+    wanted = max(0, target + queued.get("", 0) - standing)
+    assert len(starts) >= min(wanted, open_slots)
+    by_name = {place.node: place for place in nodes}
+    for label in LABELS[1:]:
+        here = [place for place in nodes if place.label == label and not place.cordoned]
+        started = sum(by_name[name].label == label for name in starts)
+        room = sum(place.slots - place.used for place in here)
+        short = queued.get(label, 0) - sum(place.standbys for place in here)
+        assert started >= min(room, short)
+
+
+@given(places(), st.sampled_from(LABELS))
+def test_the_emptiest_open_place_of_the_label_is_chosen(nodes: list[Place], label: str) -> None:
+    chosen = choose(nodes, label)
+    fit = [place for place in nodes if place.is_open and label in ("", place.label)]
+    if chosen is None:
+        assert fit == []
+    else:
+        assert chosen in fit
+        assert all(chosen.used / chosen.slots <= place.used / place.slots for place in fit)
+
+
+def test_three_nodes_two_labels_one_full() -> None:
+    nodes = [
+        Place("a", "eu", slots=4, used=4, live=4),
+        Place("b", "eu", slots=4, used=1, live=1),
+        Place("c", "us", slots=4),
+    ]
+    starts = plan(nodes, target=4, reserve=0, queued={"eu": 1}, limit=10)
+    assert Counter(starts) == {"b": 3, "c": 2}
+    assert largest_load(nodes) == 4
+    assert largest_load(nodes[:1]) == 0, "with one node a reserve helps nobody"
+
+
+def test_a_full_label_leaves_its_openings_waiting_and_nobody_elsewhere_pays() -> None:
+    nodes = [Place("a", "eu", slots=2, used=2, live=2), Place("c", "us", slots=4)]
+    assert plan(nodes, target=0, reserve=0, queued={"eu": 3}, limit=10) == []
+
+
+@given(st.floats(0, 1_000), st.floats(0, 60), st.integers(0, 50), st.integers(0, 500))
+def test_the_size_stays_within_its_bounds(
+    per_s: float, start_s: float, floor: int, ceiling: int
+) -> None:
+    size = standbys_for(per_s, start_s, floor=floor, ceiling=ceiling)
+    assert min(floor, ceiling) <= size <= max(floor, ceiling)
+    assert size <= ceiling
+    assert size <= standbys_for(per_s + 1, start_s, floor=floor, ceiling=ceiling)
+
+
+def test_steady_arrivals_are_learnt_and_forgotten() -> None:
+    arrivals = Arrivals(memory_s=60.0)
+    for second in range(600):
+        arrivals.observe(2 * second, float(second))
+    assert abs(arrivals.per_s - 2.0) < 0.05
+    assert standbys_for(arrivals.per_s, 1.5, floor=2, ceiling=100) == 7
+    arrivals.observe(0, 600.0)
+    assert abs(arrivals.per_s - 2.0) < 0.05, "a new ledger's total proves nothing"
+    for second in range(601, 1_200):
+        arrivals.observe(0, float(second))
+    assert arrivals.per_s < 0.01
