@@ -19,8 +19,9 @@ import pytest
 from actors.relay import PublishSource, Relay
 
 from .client import CraftedClient
-from .flooding import RemoteRelay, flooded, unlike_sources
+from .flooding import flooded, unlike_sources
 from .recording import until
+from .remote import RemoteRelay
 
 KINDS = ("unknown name", "bad proof", "spoofed RTP", "bad tags")
 
