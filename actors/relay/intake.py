@@ -324,6 +324,7 @@ class Intake:
             if slot is None:
                 continue
             slot.fraction_lost = report.fraction_lost
+            slot.jitter = report.jitter
             if slot.video and slot.layer is not None:
                 self.transport.estimate.reported_loss(report.fraction_lost / 256, now)
             if report.last_sender_report:

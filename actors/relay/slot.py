@@ -26,6 +26,7 @@ _MOST_EARLY = 0.3
 """Seconds that a voice waits for what was captured after its seat was told of."""
 _MOST_DELAY = 1.0
 """Seconds between capture and arrival that are believed."""
+_MEASURE_INTERVAL = 1.0
 _PICTURE = struct.Struct("!HB")
 
 
@@ -37,7 +38,10 @@ class Slot:
     """
 
     __slots__ = (
+        "_measured",
+        "_octets_before",
         "_payload_type",
+        "bitrate",
         "cname",
         "codec",
         "codecs",
@@ -45,6 +49,7 @@ class Slot:
         "fraction_lost",
         "header",
         "index",
+        "jitter",
         "kind",
         "late",
         "layer",
@@ -103,7 +108,13 @@ class Slot:
         self.repairs = Repairs(self)
         self.fraction_lost = 0
         """Of the subscriber's last report about this slot, in 256ths."""
+        self.jitter = 0
+        """Of that report, in clock ticks."""
         self.round_trip: float | None = None
+        self.bitrate = 0.0
+        """Sent lately, in bits per second of payload."""
+        self._measured = 0.0
+        self._octets_before = 0
         self.codec: Codec | None = None
         """What the present layer is sent as."""
         self.header = Header.plain()
@@ -326,6 +337,14 @@ class Slot:
         self._payload_type = codec.redundant_payload_type
         self.forward(sequence, timestamp, marker, payload, None, audio_level, now)
         self._payload_type = plain
+
+    def measure(self, now: float) -> None:
+        """Update the bit rate; call it a few times a second."""
+        elapsed = now - self._measured
+        if elapsed >= _MEASURE_INTERVAL:
+            self.bitrate = 8 * (self.octets - self._octets_before) / elapsed
+            self._octets_before = self.octets
+            self._measured = now
 
     def skip(self, sequence: int) -> None:
         self.line.skip(sequence)

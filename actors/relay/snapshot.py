@@ -34,6 +34,8 @@ def snapshot_of(relay: Relay, now: float) -> Snapshot:
 
 def _transport(transport: Transport, now: float) -> Json:
     heard = transport.ice.last_heard()
+    slots = [slot for slot in transport.all_slots() if slot.layer is not None]
+    trips = [slot.round_trip for slot in slots if slot.round_trip is not None]
     return {
         "transport_id": transport.transport_id,
         "participant_id": transport.participant_id,
@@ -43,6 +45,11 @@ def _transport(transport: Transport, now: float) -> Json:
         "silence_seconds": round(now - heard, 3) if heard is not None else None,
         "estimate": round(transport.estimate.bitrate),
         "estimate_loss": round(transport.estimate.loss, 3),
+        "bitrate_in": round(sum(layer.bitrate for layer in transport.intake.layers.values())),
+        "bitrate_out": round(sum(slot.bitrate for slot in slots)),
+        "loss_in": round(max((la.loss for la in transport.intake.layers.values()), default=0.0), 3),
+        "loss_out": round(max((s.fraction_lost for s in slots), default=0) / 256, 3),
+        "round_trip_ms": round(max(trips) * 1000, 1) if trips else None,
         "packets_received": transport.intake.packets,
         "octets_received": transport.intake.octets,
         "packets_sent": transport.outlet.packets_sent,
@@ -94,6 +101,8 @@ def _slot(slot: Slot) -> Json:
         "late": slot.late,
         "repairs_sent": slot.repairs.sent,
         "repairs_refused": slot.repairs.refused,
+        "bitrate": round(slot.bitrate),
         "loss": round(slot.fraction_lost / 256, 3),
+        "jitter_ms": round(1000 * slot.jitter / slot.line.clock_rate, 2),
         "round_trip_ms": round(slot.round_trip * 1000, 1) if slot.round_trip else None,
     }

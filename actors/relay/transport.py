@@ -281,6 +281,8 @@ class Transport:
                 layer.repeat_key_request(now)
                 layer.ask_again(now)
                 layer.measure(now)
+        for slot in self.slots_by_ssrc.values():
+            slot.measure(now)
         self.outlet.share_repairs()
         self._probing.tick(self.all_slots(), starved=self.starved, now=now)
         if now >= self.feedback_due:

@@ -192,8 +192,13 @@ class SessionMedia:
         return list(self._seats.get(participant_id, {}).values())
 
     def snapshot(self) -> dict[str, object]:
-        """The relay's own picture, for support and metrics."""
-        return dict(self._relay.snapshot())
+        """The relay's own picture with what the widgets measured, for support and metrics."""
+        snapshot: dict[str, object] = dict(self._relay.snapshot())
+        snapshot["reports"] = {
+            participant_id: [slot.model_dump() for slot in report.slots]
+            for participant_id, report in self.reports.items()
+        }
+        return snapshot
 
     def transport_changed(
         self, participant_id: str, transport_id: str, state: TransportState

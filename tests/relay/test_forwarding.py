@@ -196,6 +196,37 @@ async def test_before_an_answer_the_connection_stands_and_nothing_passes(call: C
             assert [h.content for h in client.heard_on(mid)] == [b"answered"]
 
 
+async def test_voice_only_saves_the_bandwidth_both_ways(call: Call) -> None:
+    """Measured at the sockets: what a voice costs is a small part of what a picture costs."""
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    ben.send_frame(key=True)
+    ada.send_frame(key=True)
+
+    async def octets_to_ben() -> int:
+        outlet = call.relay.transports["ben-1"].outlet
+        before, sent = outlet.octets_sent, len(ben.heard_on(ben.seat(0)[0]))
+        for _ in range(30):
+            ada.send_frame(parts=(bytes(1000),) * 3)
+            ada.send_audio(bytes(80))
+            ada.send_audio(bytes(80))
+        await until(lambda: len(ben.heard_on(ben.seat(0)[0])) == sent + 60)
+        return outlet.octets_sent - before
+
+    await until(lambda: ben.heard_on(ben.seat(0)[1]))
+    with_picture = await octets_to_ben()
+    voice = MediaRights(send_audio=True, send_video=False, send_screen=False, receive_video=False)
+    call.relay.set_rights("ben", voice)
+    voice_only = await octets_to_ben()
+    assert voice_only < with_picture / 8
+    # And Ben's own camera goes nowhere, whatever his widget sends.
+    seen = len(ada.heard_on(ada.seat(0)[1]))
+    ben.send_frame(key=True)
+    ben.send_audio(b"last")
+    await until(lambda: ada.heard_on(ada.seat(0)[0]))
+    assert len(ada.heard_on(ada.seat(0)[1])) == seen
+
+
 async def test_a_hidden_seat_is_paused_and_comes_back_with_a_key_frame(call: Call) -> None:
     ada = await call.join("ada")
     ben = await call.join("ben")
