@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -57,11 +58,12 @@ def limits(config: SessionConfig, state: SessionState, now_ms: int) -> MediaLimi
 
 
 def turn_credentials(secret: bytes, now_ms: int) -> tuple[str, str]:
-    """Ephemeral TURN credentials: user name is the expiry, password its HMAC-SHA1.
+    """Ephemeral TURN credentials: the expiry and a name, and the HMAC-SHA1 of both.
 
+    Every widget has a name of its own, because coturn's quotas count by it.
     Source: draft-uberti-behave-turn-rest; coturn's `use-auth-secret`.
     """
-    username = str(now_ms // 1000 + CREDENTIAL_LIFE_S)
+    username = f"{now_ms // 1000 + CREDENTIAL_LIFE_S}:{secrets.token_hex(6)}"
     digest = hmac.digest(secret, username.encode(), hashlib.sha1)
     return username, base64.b64encode(digest).decode()
 
