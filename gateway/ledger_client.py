@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
@@ -48,6 +48,8 @@ PING_S = 1.0
 SILENT_PINGS = 3
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 1.0
+SAID_AT_ONCE = 500
+"""Presence said again on a new link, not yet answered: the ledger refuses what is too much."""
 MOST_UNSAID = 1_000
 """Revocations kept while the ledger is away; the oldest is forgotten first."""
 
@@ -230,18 +232,40 @@ class LedgerClient:
                 heard = end.heard
 
     def _say_again(self, end: End) -> None:
-        for put in self._puts.values():
-            end.call(put.method, put.to_bytes()).add_done_callback(self._on_said_again)
-        for watch in self._watches.values():
-            end.call(watch.method, watch.to_bytes()).add_done_callback(self._on_said_again)
+        presence = self._presence()
+        for _ in range(SAID_AT_ONCE):
+            self._say_next(end, presence)
         for key, revocation in list(self._unsaid.items()):
             said = end.call(revocation.method, revocation.to_bytes())
             said.add_done_callback(partial(self._on_revocation_said, key))
         asked = RevocationList()
         end.call(asked.method, asked.to_bytes()).add_done_callback(self._on_revocations)
 
-    def _on_said_again(self, reply: asyncio.Future[bytes]) -> None:
-        if not reply.cancelled() and reply.exception() is None and self._listener is not None:
+    def _presence(self) -> Iterator[PresencePut | PresenceWatch]:
+        """Give what was put and is watched, each as it is by the time it is asked for."""
+        for connection_id in list(self._puts):
+            if (put := self._puts.get(connection_id)) is not None:
+                yield put
+        for connection_id in list(self._watches):
+            if (watch := self._watches.get(connection_id)) is not None:
+                yield watch
+
+    def _say_next(self, end: End, presence: Iterator[PresencePut | PresenceWatch]) -> None:
+        said = next(presence, None)
+        if said is not None:
+            reply = end.call(said.method, said.to_bytes())
+            reply.add_done_callback(partial(self._on_said_again, end, presence))
+
+    def _on_said_again(
+        self,
+        end: End,
+        presence: Iterator[PresencePut | PresenceWatch],
+        reply: asyncio.Future[bytes],
+    ) -> None:
+        if reply.cancelled() or end.link.closed:
+            return
+        self._say_next(end, presence)
+        if reply.exception() is None and self._listener is not None:
             self._listener.on_presence(read(PresenceState, reply.result()))
 
     def _on_revocation_said(self, key: tuple[str, str], reply: asyncio.Future[bytes]) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from broker.errors import Conflict, ErrorCode, Unavailable
-from broker.messages.cluster import Location, SessionOpen
-from tests.gateway.conftest import ENGAGEMENT, WINDOW, World
+import pytest
+
+from broker.errors import Conflict, ErrorCode, TooFast, Unavailable
+from broker.link import Reply
+from broker.messages.cluster import LinkHello, Location, PresencePut, SessionOpen
+from broker.words import Surface
+from gateway import ledger_client
+from tests.gateway.conftest import ENGAGEMENT, KEY, WINDOW, World
+from tests.gateway.fakes import End, FakeLedger, running
 
 
 async def test_a_waiting_widget_is_registered_and_attached_when_a_session_opens(
@@ -123,6 +129,46 @@ async def test_presence_is_said_again_after_the_ledger_came_back(world: World) -
     await world.ledger.signal.until(
         lambda: len(world.ledger.puts) == 1 and len(world.ledger.watches) == 1
     )
+
+
+class NarrowLedger(FakeLedger):
+    """Refuses what comes while too much is at work, as the ledger does."""
+
+    def _on_call(self, end: End, method: str, payload: bytes, reply: Reply) -> None:
+        if len(self._tasks) > ledger_client.SAID_AT_ONCE + 2:
+            reply.fault(TooFast(ErrorCode.RATE_LIMITED, "Too many calls are at work."))
+        else:
+            super()._on_call(end, method, payload, reply)
+
+
+async def test_everybody_is_said_again_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_client, "SAID_AT_ONCE", 4)
+    ledger = NarrowLedger(KEY)
+
+    async def resolve() -> tuple[str, int]:
+        return "127.0.0.1", ledger.port
+
+    hello = LinkHello(kind="gateway", member_id="g", node="n")
+    client = ledger_client.LedgerClient(resolve, KEY, hello)
+    await ledger.start()
+    async with running(client.run()):
+        await client.wait_ready()
+        for number in range(40):
+            await client.put_presence(
+                PresencePut(
+                    connection_id=f"c{number}",
+                    account_id="acc",
+                    keys=[f"eng-{number}"],
+                    surface=Surface.LAUNCHER,
+                    visible=True,
+                )
+            )
+        port = ledger.port
+        await ledger.stop()
+        assert not ledger.puts
+        await ledger.start(port)
+        await ledger.signal.until(lambda: len(ledger.puts) == 40)
+    await ledger.stop()
 
 
 async def test_a_widget_waits_even_while_the_ledger_is_away(world: World) -> None:
