@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 from aiortc.rtp import RtcpSrPacket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.relay import Grade, PublishSource, SeatKind
+from actors.relay import Grade, MediaRights, PublishSource, SeatKind
 from actors.relay.quality import Measured, QualityWatch, judge
 from actors.relay.rtcp import Report, ntp_of, receiver_report
 from actors.relay.seating import arrange
@@ -254,3 +255,22 @@ def test_the_snapshot_is_json_and_says_how_every_line_is() -> None:
         "sends_failed": 0,
         "strangers": 0,
     }
+
+
+async def test_a_whisper_reaches_its_audience_and_nobody_else_is_told_of_it(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    rights = MediaRights(True, False, False, False, frozenset({"ada"}))
+    boss = await call.join("boss", rights=rights)
+    for _ in range(60):
+        boss.send_audio(level=20)
+    await until(lambda: len(ada.heard) == 60)
+    assert ben.heard == []
+    # Not even a seat, and never the speaker.
+    seated = [(to, seat.participant_id) for to, seat in call.listener.seats]
+    assert ("ada", "boss") in seated
+    assert ("ben", "boss") not in seated
+    assert call.listener.speakers == []
+    call.relay.set_rights("boss", replace(rights, audience=None))
+    boss.send_audio(level=20)
+    await until(lambda: len(ben.heard) == 1)
