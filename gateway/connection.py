@@ -438,6 +438,14 @@ class Connection:
             # What was said to this session is not said to another one.
             self._held.extend(data for data in held if not trunk.send(data))
 
+    def sent_home(self, last: bytes) -> None:
+        """The session that was looked for is over: say so, and stand where one stood before it."""
+        if self.stage is Stage.MOVING:
+            self._state = None
+            self._held.clear()
+            self._rest()
+            self.put(last)
+
     # Ends.
 
     def put(self, data: bytes) -> None:

@@ -7,18 +7,19 @@ import logging
 from functools import partial
 from typing import Protocol
 
-from broker.errors import SwitchboardError, TooFast, Unavailable
+from broker.errors import ErrorCode, Gone, SwitchboardError, TooFast, Unavailable
 from broker.messages import encode
 from broker.messages.client import SessionJoin, SessionStart
 from broker.messages.cluster import (
     Location,
     PresencePut,
     PresenceState,
+    RecordGet,
     TrunkClose,
     TrunkReady,
 )
-from broker.messages.facts import RequestDone, SessionMoved
-from broker.words import Way
+from broker.messages.facts import RequestDone, SessionEnded, SessionLeft, SessionMoved
+from broker.words import EndReason, LeaveReason, Role, Way
 from gateway.attachment import attach
 from gateway.directory import Directory
 from gateway.metrics import Metrics
@@ -45,6 +46,7 @@ class Client(Protocol):
     def put(self, data: bytes) -> None: ...
     def fail(self, error: Exception) -> None: ...
     def attached(self, trunk: Trunk, ready: TrunkReady) -> None: ...
+    def sent_home(self, last: bytes) -> None: ...
     def on_presence(self, state: PresenceState) -> None: ...
     def on_trunk_message(self, data: bytes) -> None: ...
     def on_trunk_close(self, trunk: Trunk, end: TrunkClose) -> None: ...
@@ -220,12 +222,41 @@ class Steward:
         began = self._loop.time()
         # The place that was just left is not tried again before the ledger has named it.
         is_dead = location.epoch == self._left_epoch
-        trunk, ready = await self.dial(location, None, is_dead=is_dead)
+        try:
+            trunk, ready = await self.dial(location, None, is_dead=is_dead)
+        except Gone as gone:
+            await self._go_home(location, gone)
+            return
         self._metrics.moves.inc()
         self._metrics.last_move_seconds.set(self._loop.time() - began)
         if ready.epoch != self._left_epoch:
             self._client.put(encode(SessionMoved(epoch=ready.epoch)))
         self._client.attached(trunk, ready)
+
+    async def _go_home(self, location: Location, gone: Gone) -> None:
+        """The session ended while it was looked for, or this person's time in it did.
+
+        A guest has nowhere to go. The others stay connected, to be rung or to start anew.
+
+        Raises:
+            Gone: a guest.
+        """
+        standing = self._client.standing
+        assert standing is not None
+        if standing.principal.role is Role.GUEST:
+            raise gone
+        self._left_session = location.session_id
+        self._registers = True
+        if gone.code is ErrorCode.NOT_IN_SESSION:
+            self._client.sent_home(encode(SessionLeft(seq=0, reason=LeaveReason.GRACE_OVER)))
+            return
+        asked = RecordGet(session_id=location.session_id, account_id=location.account_id)
+        try:
+            reason = (await self._directory.get_record(asked)).end_reason
+        except SwitchboardError:
+            reason = None
+        ended = SessionEnded(seq=0, session_id=location.session_id, reason=reason or EndReason.LOST)
+        self._client.sent_home(encode(ended))
 
     async def _open(self, message: SessionStart) -> None:
         standing = self._client.standing

@@ -24,6 +24,17 @@ async def attached(world: World) -> tuple[Widget, FakeSession]:
     return widget, session
 
 
+async def guest_of(world: World, session: FakeSession) -> Widget:
+    """A guest's widget in a session."""
+    world.ledger.places[session.session_id] = session.location
+    guest = Principal(role=Role.GUEST, account_id="acc", guest_invitation_id="g-1", name="Gwen")
+    widget = await world.widget()
+    token = world.tokens.mint(Audience.GUEST, guest, 600, session_id=session.session_id)
+    await widget.greet(token=token, surface="guest_page")
+    await widget.until("session.snapshot")
+    return widget
+
+
 async def test_messages_pass_both_ways_as_they_are(world: World) -> None:
     widget, session = await attached(world)
     caller = await session.caller()
@@ -50,12 +61,7 @@ async def test_a_ping_is_answered_by_the_gateway_alone(world: World) -> None:
 
 async def test_a_guest_is_the_same_guest_at_the_new_actor(world: World) -> None:
     session = await world.session()
-    world.ledger.places["s-1"] = session.location
-    guest = Principal(role=Role.GUEST, account_id="acc", guest_invitation_id="g-1", name="Gwen")
-    widget = await world.widget()
-    token = world.tokens.mint(Audience.GUEST, guest, 600, session_id="s-1")
-    await widget.greet(token=token, surface="guest_page")
-    await widget.until("session.snapshot")
+    widget = await guest_of(world, session)
     successor = await world.session(epoch=2)
     world.ledger.places["s-1"] = successor.location
     await session.stop()
@@ -154,10 +160,30 @@ async def test_an_actor_that_lives_is_dialled_again_at_its_epoch(world: World) -
     assert [hello.epoch for hello in session.seen] == [1, 1]
 
 
-async def test_a_session_that_ended_meanwhile_closes_with_4410(world: World) -> None:
+async def test_after_a_session_that_ended_meanwhile_the_next_one_rings(world: World) -> None:
     widget, session = await attached(world)
     world.ledger.faults["session.takeover"] = Gone(ErrorCode.SESSION_ENDED, "It has ended.")
+    world.ledger.live.clear()
     await session.stop()
+    ended = await widget.until("session.ended")
+    assert (ended["session_id"], ended["reason"]) == ("s-1", "lost")
+    world.ledger.attach(await world.session("s-2"))
+    assert (await widget.until("session.snapshot"))["session_id"] == "s-2"
+
+
+async def test_whose_grace_was_over_meanwhile_has_left(world: World) -> None:
+    widget, session = await attached(world)
+    successor = await world.session(epoch=2)
+    successor.refusal = Gone(ErrorCode.NOT_IN_SESSION, "You have left this session.")
+    world.ledger.places["s-1"] = successor.location
+    await session.stop()
+    assert (await widget.until("session.left"))["reason"] == "grace_over"
+
+
+async def test_a_guest_of_a_session_that_ended_meanwhile_is_closed_with_4410(world: World) -> None:
+    widget = await guest_of(world, await world.session())
+    world.ledger.faults["session.takeover"] = Gone(ErrorCode.SESSION_ENDED, "It has ended.")
+    await world.sessions[0].stop()
     assert await widget.closed() == 4410
     assert widget.got[-1]["code"] == "session_ended"
 
