@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import http.server
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypedDict
 
@@ -14,6 +16,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from actors.relay import MediaRights, OfferLayout, PublishSource, Relay
+from tests.patience import PATIENCE
 
 EVERYTHING = MediaRights(send_audio=True, send_video=True, send_screen=True)
 
@@ -44,8 +47,9 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture(scope="module")
-def page_url() -> Iterator[str]:
+@contextmanager
+def served() -> Iterator[str]:
+    """Serve the repository on loopback; yields the address of the call's page."""
     handler = functools.partial(_Quiet, directory=str(ROOT))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
@@ -56,11 +60,18 @@ def page_url() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+@pytest.fixture(scope="module")
+def page_url() -> Iterator[str]:
+    with served() as url:
+        yield url
+
+
+@asynccontextmanager
+async def chromium(program: str = "/usr/bin/chromium") -> AsyncIterator[Browser]:
+    """Start a Chromium with fake devices."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
+            executable_path=program,
             args=[
                 "--no-sandbox",
                 "--use-fake-device-for-media-stream",
@@ -71,6 +82,12 @@ async def browser() -> AsyncIterator[Browser]:
         )
         yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as started:
+        yield started
 
 
 async def join(
@@ -85,13 +102,17 @@ async def join(
     """Let a page offer, and give it the relay's answer."""
     arguments = ", ".join(json.dumps(a) for a in (seats, layers, configuration or {}))
     joined: Joined = await page.evaluate(f"window.join({arguments})")
+    await page.evaluate("window.accept", answer_to(relay, name, joined))
+
+
+def answer_to(relay: Relay, name: str, joined: Joined) -> str:
+    """Let the relay answer what a page offered."""
     layout = OfferLayout(
         publish={mid: PublishSource(source) for mid, source in joined["publish"].items()},
         seats=tuple((pair[0], pair[1]) for pair in joined["seats"]),
         screens=tuple(joined["screens"]),
     )
-    answer = relay.answer(name, f"{name}-1", joined["sdp"], layout, EVERYTHING)
-    await page.evaluate("window.accept", answer)
+    return relay.answer(name, f"{name}-1", joined["sdp"], layout, EVERYTHING)
 
 
 async def received(page: Page) -> dict[str, Received]:
@@ -102,10 +123,17 @@ async def received(page: Page) -> dict[str, Received]:
 
 async def until_growing(page: Page, people: int) -> dict[str, Received]:
     """Wait until so many people's frames are decoded, and their voices heard, more and more."""
-    first = await received(page)
+    return await until_growing_by(lambda: received(page), people)
+
+
+async def until_growing_by(
+    read: Callable[[], Awaitable[dict[str, Received]]], people: int
+) -> dict[str, Received]:
+    """Wait as `until_growing` does, for whatever can be read."""
+    first = await read()
     found = first
-    for _ in range(400):
-        found = await received(page)
+    for _ in range(int(400 * PATIENCE)):
+        found = await read()
         seen = heard = 0
         for mid, stream in found.items():
             before = first.get(mid)
@@ -113,5 +141,5 @@ async def until_growing(page: Page, people: int) -> dict[str, Received]:
             heard += stream["energy"] > (before["energy"] if before else 0)
         if seen >= people and heard >= people:
             return found
-        await page.wait_for_timeout(50)
+        await asyncio.sleep(0.05)
     raise AssertionError(f"only {found}")

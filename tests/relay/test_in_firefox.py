@@ -1,0 +1,83 @@
+"""Firefox ESR and Chromium in one call: offers, SSRCs, layers and nominations of another make."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page
+
+from actors.relay import PublishSource, Relay, RelayConfig
+from tests.patience import PATIENCE
+
+from .firefox import ADDRESS, Firefox, inside, namespace
+from .pages import Received, answer_to, chromium, join, received, served, until_growing_by
+from .recording import RecordingListener, until
+
+pytestmark = pytest.mark.browser
+
+
+async def until_shown(page: Page, height: int) -> None:
+    """Wait until some picture that a page decodes has this height."""
+    for _ in range(int(300 * PATIENCE)):
+        found = await received(page)
+        if any(stream["height"] == height for stream in found.values()):
+            return
+        await page.wait_for_timeout(50)
+    raise AssertionError(f"{height} is not shown: {found}")
+
+
+async def test_three_people_with_two_makes_of_browser(tmp_path: Path) -> None:
+    listener = RecordingListener()
+    relay = Relay(RelayConfig(bind=(ADDRESS,)), listener)
+    program = tmp_path / "chromium"
+    with namespace() as name, inside(name), served() as url:
+        program.write_text(f'#!/bin/sh\nexec ip netns exec {name} /usr/bin/chromium "$@"\n')
+        program.chmod(0o755)
+        await relay.open()
+        firefox = Firefox(name, tmp_path / "profile")
+
+        async def seen_by_firefox() -> dict[str, Received]:
+            found: dict[str, Received] = await firefox.evaluate("window.received()")
+            return found
+
+        try:
+            await firefox.open(url)
+            joined = await firefox.evaluate("window.join(2, true)")
+            answer = json.dumps(answer_to(relay, "fox", joined))
+            await firefox.evaluate(f"window.accept({answer})")
+            async with chromium(str(program)) as browser:
+                pages = {}
+                for person in ("ada", "ben"):
+                    pages[person] = await browser.new_page()
+                    await pages[person].goto(url)
+                    await join(relay, pages[person], person, seats=2)
+                for page in pages.values():
+                    await until_growing_by(lambda page=page: received(page), people=2)  # type: ignore[misc]
+                await until_growing_by(seen_by_firefox, people=2)
+                assert set(listener.occupants("fox").values()) >= {"ada", "ben"}
+
+                # Firefox signals its SSRCs, and its layers are told apart by them all the same.
+                camera = next(
+                    publication
+                    for publication in relay.transports["fox-1"].publications.values()
+                    if publication.source is PublishSource.CAMERA
+                )
+                await until(lambda: len(camera.layers) == 3, within=20 * PATIENCE)
+                seat = next(
+                    index
+                    for (kind, index), who in listener.occupants("ada").items()
+                    if kind == "seat" and who == "fox"
+                )
+                await until(lambda: camera.layers["q"].height, within=20 * PATIENCE)
+                for rid in ("q", "h", "q"):
+                    layer = camera.layers[rid]
+                    height = layer.height or 2 * camera.layers["q"].height
+                    relay.set_view("ada", {seat: (height * 16 // 9, height)}, {})
+                    await until(lambda layer=layer: layer.height, within=20 * PATIENCE)  # type: ignore[misc]
+                    await until_shown(pages["ada"], layer.height)
+            assert relay.mistakes == 0
+        finally:
+            await firefox.close()
+            await relay.close()
