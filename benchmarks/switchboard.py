@@ -52,6 +52,10 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
             request_burst=round(PER_ADDRESS),
             guest_tries_per_minute=PER_ADDRESS,
             guest_try_burst=round(PER_ADDRESS),
+            engagement_tries_per_minute=PER_ADDRESS,
+            engagement_try_burst=round(PER_ADDRESS),
+            account_requests_per_minute=PER_ADDRESS,
+            account_request_burst=round(PER_ADDRESS),
         ),
     )
     cluster = compose.ClusterSettings(

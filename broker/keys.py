@@ -21,6 +21,7 @@ class KeyPurpose(StrEnum):
     ANSWERS = "answers"
     LOGIN = "login"
     DEVICE = "device"
+    CONSUMER_LINK = "consumer-link"
 
 
 def derive_key(secret: bytes, purpose: KeyPurpose) -> bytes:

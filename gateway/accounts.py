@@ -66,6 +66,17 @@ class LivePersonApp:
 
 
 @dataclass(frozen=True, slots=True)
+class OidcProvider:
+    """The brand's own login, whose `id_token` proves a consumer."""
+
+    issuer: str
+    audience: str
+    jwks_url: str
+    visitor_claim: str = "sub"
+    name_claim: str = "name"
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """What one LivePerson account of this deployment may do, and where its pages live."""
 
@@ -79,6 +90,8 @@ class Account:
     allowed_origins: tuple[str, ...] = ()
     """Wrapper pages of this account that may open a widget WebSocket."""
     api_keys: tuple[ApiKey, ...] = ()
+    oidc: OidcProvider | None = None
+    """With `consumer_proof = "token"`: consumers may come with this login's id_token."""
     supervisors: tuple[str, ...] = ()
     """Agent ids that log in by LivePerson as supervisors."""
     liveperson: LivePersonApp | None = None

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.accounts import Account, AgentLogin, ApiKey, ConsumerProof, LivePersonApp, Webhook
+from gateway.accounts import (
+    Account,
+    AgentLogin,
+    ApiKey,
+    ConsumerProof,
+    LivePersonApp,
+    OidcProvider,
+    Webhook,
+)
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _LABEL = re.compile(r"[A-Za-z0-9_.-]{0,63}")
@@ -89,6 +97,8 @@ class _Reader:
         values["supervisors"] = _names(f"{where}.supervisors", values.get("supervisors", []))
         if "liveperson" in values:
             values["liveperson"] = self._liveperson(f"{where}.liveperson", values["liveperson"])
+        if "oidc" in values:
+            values["oidc"] = self._oidc(f"{where}.oidc", values["oidc"])
         _check_days(f"{where}.retention_days", values.get("retention_days"))
         idle = values.get("device_idle_hours", 12)
         if not isinstance(idle, int) or isinstance(idle, bool) or not 1 <= idle <= 24 * 90:
@@ -105,8 +115,6 @@ class _Reader:
             raise BadAccounts(f'{where}: agent_login = "token_url" needs token_url.')
         if account.agent_login is AgentLogin.LIVEPERSON and account.liveperson is None:
             raise BadAccounts(f'{where}: agent_login = "liveperson" needs [{where}.liveperson].')
-        if account.consumer_proof is ConsumerProof.LINK:
-            raise BadAccounts(f"{where}: consumer_proof link is not served yet; use ids or token.")
         if account.agent_login is AgentLogin.DEMO and not self._demo:
             raise BadAccounts(f'{where}: agent_login = "demo" exists in demo mode only.')
 
@@ -122,6 +130,15 @@ class _Reader:
             raise BadAccounts(f"{where}.sentinel must be https://HOST.")
         secret = self._folder / values.pop("client_secret_file")
         return LivePersonApp(client_secret_file=secret, **values)
+
+    def _oidc(self, where: str, table: Any) -> OidcProvider:
+        _refuse_unknown(where, table, OidcProvider)
+        values = {name: str(value) for name, value in table.items()}
+        if not all(values.get(name) for name in ("issuer", "audience", "jwks_url")):
+            raise BadAccounts(f"{where} needs issuer, audience and jwks_url.")
+        if not _may_be_called(values["jwks_url"], plain=self._demo):
+            raise BadAccounts(f"{where}.jwks_url must be https://HOST/….")
+        return OidcProvider(**values)
 
     def _webhook(self, where: str, item: dict[str, Any]) -> Webhook:
         if set(item) != {"endpoint_id", "url", "secret_file"}:

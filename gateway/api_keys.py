@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from broker.errors import ErrorCode, Unauthenticated
+from broker.errors import ErrorCode, TooFast, Unauthenticated
 from gateway.accounts import Account, key_id_of
+from gateway.limits import AddressLimits
 
 _BEARER = HTTPBearer(
     auto_error=False,
@@ -49,7 +51,11 @@ async def calling_account(
     if given is None:
         raise Unauthenticated(ErrorCode.TOKEN_MISSING, "No API key was given.")
     keys: ApiKeys = request.app.state.api_keys
-    return keys.account_of(given.credentials)
+    account = keys.account_of(given.credentials)
+    limits: AddressLimits = request.app.state.account_limits
+    if not limits.take(account.account_id, asyncio.get_running_loop().time()):
+        raise TooFast(ErrorCode.RATE_LIMITED, "Too many requests of this account; wait a little.")
+    return account
 
 
 Caller = Annotated[Account, Depends(calling_account)]

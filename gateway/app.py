@@ -20,15 +20,18 @@ from gateway.api_keys import ApiKeys
 from gateway.assets import Assets, assets_router
 from gateway.body_limit import BodyLimit
 from gateway.connect import Connect
+from gateway.consumer_links import ConsumerLinks
 from gateway.device_api import device_router
 from gateway.directory import Directory
 from gateway.idempotency import Idempotency
+from gateway.limits import AddressLimits
 from gateway.live_api import live_router
 from gateway.liveperson import LivePersonLogin
 from gateway.login_api import LoginSocket, login_router
 from gateway.login_flows import LoginFlows
 from gateway.metrics import Metrics
 from gateway.node_api import node_router
+from gateway.oidc import Oidc
 from gateway.operator_api import operator_router
 from gateway.origins import HostCheck
 from gateway.pages import pages_router
@@ -67,6 +70,7 @@ def create_app(
     idempotency = Idempotency(directory, settings.secret)
     logins = LoginFlows(settings.secret, clock, directory)
     room = Switchroom(settings, directory, tokens, metrics, revocations, logins)
+    oidc = Oidc(clock)
     liveperson = LivePersonLogin(f"{settings.origin}/login/callback", clock)
 
     @asynccontextmanager
@@ -79,6 +83,7 @@ def create_app(
             with suppress(asyncio.CancelledError):
                 await loops
             await liveperson.close()
+            await oidc.close()
 
     app = FastAPI(
         title="Switchboard",
@@ -91,6 +96,10 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.switchroom = room
+    limits = settings.limits
+    app.state.account_limits = AddressLimits(
+        limits.account_requests_per_minute, limits.account_request_burst
+    )
     app.state.api_keys = ApiKeys(settings.accounts.values())
     problems.install(app, metrics)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
@@ -100,7 +109,7 @@ def create_app(
     app.include_router(pages_router(settings, served))
     app.include_router(assets_router(served))
     app.router.routes.append(WebSocketRoute("/v1/login", LoginSocket(room, logins).serve))
-    app.include_router(widget_router(room))
+    app.include_router(widget_router(room, ConsumerLinks(settings.secret, clock, directory), oidc))
     app.include_router(device_router(room, idempotency, clock))
     app.include_router(login_router(room, logins, liveperson))
     app.include_router(token_router(room, idempotency))

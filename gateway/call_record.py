@@ -39,6 +39,8 @@ class CallRecord(BaseModel):
     rt_session_id: str | None
     window_session_id: str | None
     conversation_id: str | None
+    reference: str | None
+    """The brand's own name for the session."""
     agent_id: str | None
     visitor_id: str | None
     mode: Mode
@@ -92,6 +94,7 @@ def summarise(record: SessionRecord) -> CallRecord:
         rt_session_id=record.ids.rt_session_id,
         window_session_id=record.ids.window_session_id,
         conversation_id=record.ids.conversation_id,
+        reference=record.reference,
         agent_id=None if agent is None else people.get(agent.participant_id, {}).get("agent_id"),
         visitor_id=record.ids.visitor_id,
         mode=record.mode,

@@ -33,7 +33,12 @@ ACCOUNT = "demo"
 ACCOUNTS_FILE = "accounts.toml"
 MEDIA_SLOTS = 128
 DEMO_LIMITS = Limits(
-    requests_per_minute=60_000, request_burst=10_000, guest_tries_per_minute=60, guest_try_burst=60
+    requests_per_minute=60_000,
+    request_burst=10_000,
+    guest_tries_per_minute=60,
+    guest_try_burst=60,
+    engagement_tries_per_minute=60_000,
+    engagement_try_burst=10_000,
 )
 """On loopback all callers have one address, which is not to be held back as one."""
 

@@ -7,7 +7,7 @@ import logging
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Cookie, Query, Response
+from fastapi import APIRouter, Cookie, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, StringConstraints
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -64,8 +64,11 @@ def login_router(room: Switchroom, flows: LoginFlows, liveperson: LivePersonLogi
         return FlowView(account_id=found.account_id, code=found.code)
 
     @router.post("/v1/login/continue", operation_id="continueLogin")
-    async def continue_login(body: FlowRequest, response: Response) -> LoginPlace:
+    async def continue_login(request: Request, body: FlowRequest, response: Response) -> LoginPlace:
         """Tie the login to this browser, and say where LivePerson asks for it."""
+        # A page elsewhere could submit a form here, and so give a browser the cookie unseen.
+        if request.headers.get("origin", settings.origin) != settings.origin:
+            raise Forbidden(ErrorCode.ORIGIN_REFUSED, "This page's origin may not do that.")
         found = flows.open(body.flow)
         account = account_of(settings, found.account_id)
         url = await liveperson.authorize_url(account, state_of(body.flow))

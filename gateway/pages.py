@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from gateway.accounts import Account
+from gateway.accounts import Account, AgentLogin
 from gateway.assets import Assets
 from gateway.settings import Settings
 
@@ -38,8 +38,20 @@ def frame_ancestors(settings: Settings, account_id: str | None) -> tuple[str, ..
     return tuple(known)
 
 
+def token_origins(settings: Settings, account_id: str | None) -> tuple[str, ...]:
+    """Return where the agents of an account, or of any, get their tokens from their brand."""
+    one = settings.accounts.get(account_id or "")
+    accounts: Iterable[Account] = settings.accounts.values() if one is None else (one,)
+    found = (each.token_url for each in accounts if each.agent_login is AgentLogin.TOKEN_URL)
+    return tuple(dict.fromkeys(_origin_of(url) for url in found if url))
+
+
 def content_security_policy(
-    settings: Settings, ancestors: Iterable[str] | None, *, sdk: str | None
+    settings: Settings,
+    ancestors: Iterable[str] | None,
+    *,
+    sdk: str | None,
+    connect: Iterable[str] = (),
 ) -> str:
     """Build the policy of a page; `ancestors` of `None` leaves framing out of it."""
     script = "script-src 'self'" if sdk is None else f"script-src 'self' {_origin_of(sdk)}"
@@ -47,7 +59,7 @@ def content_security_policy(
         "default-src 'none'",
         script,
         "style-src 'self'",
-        f"connect-src 'self' {settings.own_websocket}",
+        " ".join(("connect-src 'self'", settings.own_websocket, *connect)),
         "img-src 'self' https: data:",
         "media-src 'self' blob: mediastream:",
         "font-src 'self'",
@@ -64,7 +76,9 @@ def pages_router(settings: Settings, assets: Assets) -> APIRouter:
     """Serve `/agent`, `/window`, `/engagement`, `/join` and `/launcher.js`."""
     router = APIRouter(include_in_schema=False)
 
-    def page(request: Request, name: str, sdk: str | None, *, framed: bool) -> Response:
+    def page(
+        request: Request, name: str, sdk: str | None, *, framed: bool, agents: bool = False
+    ) -> Response:
         text = assets.get(f"pages/{name}.html").body.decode()
         text = text.replace("{{assets}}", assets.prefix).replace("{{sdk_script}}", sdk or "")
         headers = {
@@ -77,18 +91,21 @@ def pages_router(settings: Settings, assets: Assets) -> APIRouter:
         query = request.query_params
         account_id = query.get("accountId") or query.get("account_id")
         ancestors = frame_ancestors(settings, account_id) if framed else ("'none'",)
+        connect = token_origins(settings, account_id) if agents else ()
         if ancestors:
             headers["Content-Security-Policy"] = content_security_policy(
-                settings, ancestors, sdk=sdk
+                settings, ancestors, sdk=sdk, connect=connect
             )
         else:
-            headers["Content-Security-Policy"] = content_security_policy(settings, None, sdk=sdk)
+            headers["Content-Security-Policy"] = content_security_policy(
+                settings, None, sdk=sdk, connect=connect
+            )
             headers["Content-Security-Policy-Report-Only"] = "frame-ancestors 'self'"
         return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
     @router.get("/agent")
     async def agent(request: Request) -> Response:
-        return page(request, "agent", settings.agent_sdk, framed=True)
+        return page(request, "agent", settings.agent_sdk, framed=True, agents=True)
 
     @router.get("/window")
     async def window(request: Request) -> Response:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from broker.errors import ErrorCode, Malformed
 from broker.ids import normal_id
-from broker.messages.cluster import Principal, RecordGet, RecordQuery, SessionOpen, SessionRecord
+from broker.messages.cluster import (
+    Done,
+    Principal,
+    RecordGet,
+    RecordQuery,
+    SessionOpen,
+    SessionRecord,
+)
 from broker.messages.parts import EngagementIds, Id, Name
+from broker.messages.upkeep import SessionAnnotate
 from broker.words import Mode, Role, SessionPhase
 from gateway.api_keys import Caller
 from gateway.call_record import CallRecord, summarise, write_csv, write_json_lines
@@ -32,6 +41,9 @@ from gateway.widget_api import Body
 
 Cursor = Annotated[
     str | None, Query(max_length=256, description="From the page before; absent for the first.")
+]
+Reference = Annotated[
+    str | None, Query(max_length=128, description="Only those of this reference of the brand.")
 ]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 
@@ -58,6 +70,31 @@ class SessionRequest(Body):
     """`rt_session_id` is the engagement; the account is the caller's."""
     owner: OwnerRequest
     mode: Mode = Mode.VIDEO
+
+
+METADATA_BYTES = 8 * 1024
+Metadata = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=64)],
+        Annotated[str, Field(max_length=4_096)],
+    ],
+    Field(max_length=64),
+]
+
+
+class AnnotationRequest(Body):
+    """What the brand keeps with a session, in place of what it kept before."""
+
+    reference: Id | None = None
+    """The brand's own name for the session; sessions and records can be found by it."""
+    metadata: Metadata = Field(default_factory=dict)
+    """At most 8 KiB as JSON. Gone when a person of the session is erased."""
+
+    @model_validator(mode="after")
+    def _check_size(self) -> AnnotationRequest:
+        if len(json.dumps(self.metadata, ensure_ascii=False).encode()) > METADATA_BYTES:
+            raise ValueError(f"metadata has more than {METADATA_BYTES} bytes")
+        return self
 
 
 class SessionStarted(BaseModel):
@@ -87,6 +124,7 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
         account: Caller,
         phase: SessionPhase | None = None,
         engagement_key: Annotated[str | None, Query(max_length=128)] = None,
+        reference: Reference = None,
         cursor: Cursor = None,
         limit: Limit = 50,
     ) -> SessionPage:
@@ -96,6 +134,7 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
                 account_id=account.account_id,
                 phase=phase,
                 engagement_key=engagement_key,
+                reference=reference,
                 cursor=cursor,
                 limit=limit,
             )
@@ -145,6 +184,22 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
         """Get one session: its ids, its people, every event with its time, how it ended."""
         return view_detail(await record_of(session_id, account.account_id))
 
+    @router.put(
+        "/sessions/{session_id}/annotation",
+        operation_id="annotateSession",
+        tags=["sessions"],
+        status_code=204,
+    )
+    async def annotate(session_id: Id, account: Caller, body: AnnotationRequest) -> None:
+        """Keep a reference and metadata of your own with a session, live or ended."""
+        asked = SessionAnnotate(
+            session_id=session_id,
+            account_id=account.account_id,
+            reference=body.reference,
+            metadata=body.metadata,
+        )
+        await directory.ask(asked, Done)
+
     @router.get(
         "/sessions/{session_id}/events", operation_id="listSessionEvents", tags=["sessions"]
     )
@@ -173,13 +228,16 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
     )
     async def list_records(
         account: Caller,
+        reference: Reference = None,
         cursor: Cursor = None,
         limit: Limit = 50,
         form: Annotated[RecordFormat, Query(alias="format")] = RecordFormat.JSON,
     ) -> Response:
         """List call records, as JSON, JSON Lines or CSV; the next cursor is also in `Link`."""
         page = await directory.list_records(
-            RecordQuery(account_id=account.account_id, cursor=cursor, limit=limit)
+            RecordQuery(
+                account_id=account.account_id, reference=reference, cursor=cursor, limit=limit
+            )
         )
         records = await asyncio.gather(
             *(record_of(each.session_id, account.account_id) for each in page.records)

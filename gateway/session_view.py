@@ -51,6 +51,10 @@ class SessionView(BaseModel):
     created_ms: int
     ended_ms: int | None
     end_reason: EndReason | None
+    reference: str | None
+    """The brand's own name for it."""
+    metadata: dict[str, str]
+    """What the brand keeps with it."""
 
 
 class SessionDetail(SessionView):
@@ -114,4 +118,6 @@ def _common(record: SessionRecord) -> dict[str, Any]:
         "created_ms": record.created_ms,
         "ended_ms": record.ended_ms,
         "end_reason": record.end_reason,
+        "reference": record.reference,
+        "metadata": record.metadata,
     }

@@ -63,6 +63,14 @@ class Limits:
     """Guest codes one address may try."""
     guest_try_burst: int = 10
     """The same, at once."""
+    engagement_tries_per_minute: float = 60.0
+    """Waiting tokens for one engagement, from whatever addresses."""
+    engagement_try_burst: int = 30
+    """The same, at once."""
+    account_requests_per_minute: float = 1_200.0
+    """Requests of one account's backend, whatever its API keys."""
+    account_request_burst: int = 300
+    """The same, at once."""
     addresses: int = 50_000
     """Addresses whose rates are remembered; the longest unseen is forgotten first."""
     stop_bound_s: float = 5.0
@@ -110,6 +118,8 @@ class Settings:
     agent_token_s: int = 3_600
     """Longest life of an agent token."""
     waiting_token_s: int = 900
+    link_token_s: int = 3_600
+    """Life of a waiting token that a one-time link was exchanged for."""
     guest_token_s: int = 600
     """How long a guest may take from the name page into the session."""
     session_s: int = 4 * 3_600 + 600

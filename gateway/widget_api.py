@@ -14,8 +14,10 @@ from broker.messages.cluster import Principal, RecordRate
 from broker.messages.parts import EngagementIds, Id, Name
 from broker.words import Role
 from gateway.accounts import Account, AgentLogin, ConsumerProof
+from gateway.consumer_links import LINK_S, ConsumerLinks
 from gateway.greeting import waiting_keys
 from gateway.limits import AddressLimits
+from gateway.oidc import Identified, Oidc
 from gateway.origins import address_of
 from gateway.problems import PROBLEMS
 from gateway.settings import Settings
@@ -33,6 +35,25 @@ class WaitingRequest(Body):
     """A consumer's widget wants to be rung."""
 
     engagement: EngagementIds
+    code: Annotated[str, StringConstraints(min_length=1, max_length=1_024)] | None = None
+    """From the link that the agent sent into the conversation: proves this consumer, once."""
+    id_token: Annotated[str, StringConstraints(min_length=1, max_length=8_192)] | None = None
+    """From the brand's own login, where the account names one."""
+
+
+class ConsumerLinkRequest(Body):
+    """An agent wants a link for the consumer of their engagement."""
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=8_192)]
+    """The agent's own."""
+    engagement_key: Id
+
+
+class ConsumerLink(BaseModel):
+    """The address to send into the conversation, and nowhere else."""
+
+    url: str
+    expires_in_s: int
 
 
 class GuestRequest(Body):
@@ -96,7 +117,7 @@ def account_of(settings: Settings, account_id: str) -> Account:
     return account
 
 
-def widget_router(room: Switchroom) -> APIRouter:
+def widget_router(room: Switchroom, links: ConsumerLinks, oidc: Oidc) -> APIRouter:
     """Serve waiting, guest and demo tokens, and the widgets' configuration."""
     router = APIRouter(tags=["widgets"], responses=PROBLEMS)
     settings, tokens = room.settings, room.tokens
@@ -105,6 +126,15 @@ def widget_router(room: Switchroom) -> APIRouter:
     guessing = AddressLimits(
         limits.guest_tries_per_minute, limits.guest_try_burst, keys=limits.addresses
     )
+
+    by_engagement = AddressLimits(
+        limits.engagement_tries_per_minute, limits.engagement_try_burst, keys=limits.addresses
+    )
+
+    def hold_back_engagement(account_id: str, keys: tuple[str, ...]) -> None:
+        now = asyncio.get_running_loop().time()
+        if not all(by_engagement.take(f"{account_id}:{key}", now) for key in keys):
+            raise TooFast(ErrorCode.RATE_LIMITED, "Too many requests; wait a little.")
 
     def hold_back(request: Request, bucket: AddressLimits) -> None:
         if not bucket.take(address_of(request.scope), asyncio.get_running_loop().time()):
@@ -116,19 +146,48 @@ def widget_router(room: Switchroom) -> APIRouter:
         hold_back(request, asking)
         ids = body.engagement
         account = account_of(settings, ids.account_id)
-        if account.consumer_proof is ConsumerProof.TOKEN:
-            raise Forbidden(
-                ErrorCode.NOT_PERMITTED, "Consumers of this account come with the brand's token."
-            )
+        hold_back_engagement(account.account_id, waiting_keys(ids))
+        if body.code is not None:
+            hold_back(request, guessing)
+            key = await links.take(body.code, account.account_id, waiting_keys(ids))
+            who = Identified(normal_id(ids.visitor_id) or "", "")
+            return mint(account, ids, (key,), settings.link_token_s, who)
+        if body.id_token is not None:
+            who = await oidc.read(account, body.id_token)
+            return mint(account, ids, waiting_keys(ids), settings.waiting_token_s, who)
+        match account.consumer_proof:
+            case ConsumerProof.IDS:
+                return mint(account, ids, waiting_keys(ids), settings.waiting_token_s)
+            case ConsumerProof.LINK:
+                why = "Consumers of this account come by the link that their agent sends."
+            case ConsumerProof.TOKEN:
+                why = "Consumers of this account come with the brand's token."
+        raise Forbidden(ErrorCode.NOT_PERMITTED, why)
+
+    def mint(
+        account: Account,
+        ids: EngagementIds,
+        keys: tuple[str, ...],
+        life_s: int,
+        who: Identified | None = None,
+    ) -> TokenAnswer:
         principal = Principal(
             role=Role.CONSUMER,
             account_id=account.account_id,
-            visitor_id=normal_id(ids.visitor_id),
+            visitor_id=normal_id(ids.visitor_id) if who is None else who.visitor_id or None,
+            name="" if who is None else who.name,
+            verified=who is not None,
         )
-        token = tokens.mint(
-            Audience.WAITING, principal, settings.waiting_token_s, keys=waiting_keys(ids)
-        )
-        return TokenAnswer(token=token, expires_in_s=settings.waiting_token_s)
+        token = tokens.mint(Audience.WAITING, principal, life_s, keys=keys)
+        return TokenAnswer(token=token, expires_in_s=life_s)
+
+    @router.post("/v1/consumer-links", operation_id="createConsumerLink", status_code=201)
+    async def consumer_link(request: Request, body: ConsumerLinkRequest) -> ConsumerLink:
+        """Make the one-time link by which an agent's consumer proves to be in the conversation."""
+        hold_back(request, asking)
+        who = tokens.read(body.token, Audience.AGENT).principal
+        url = links.make(settings.origin, who.account_id, normal_id(body.engagement_key) or "")
+        return ConsumerLink(url=url, expires_in_s=LINK_S)
 
     @router.post("/v1/guest", operation_id="createGuestToken")
     async def guest(request: Request, body: GuestRequest) -> GuestAnswer:

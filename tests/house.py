@@ -71,7 +71,12 @@ class House:
             },
             gateway_id=name,
             demo=DemoHost(origin="http://127.0.0.1:1"),
-            limits=Limits(requests_per_minute=1e6, request_burst=100_000, silent_s=300.0),
+            limits=Limits(
+                requests_per_minute=1e6,
+                request_burst=100_000,
+                engagement_try_burst=100_000,
+                silent_s=300.0,
+            ),
         )
         directory = LedgerClient(
             self.resolve, self.key, LinkHello(kind="gateway", member_id=name, node="n")

@@ -24,6 +24,7 @@ from actors.ledger.schema import (
     erasures,
     guest_links,
     journal,
+    notes,
     sessions,
     subjects,
     tenures,
@@ -36,7 +37,16 @@ from broker.words import Role, SessionPhase
 
 _VISITOR_FIELDS = frozenset({"visitor_id", "participant_visitor_id", "visitor_name"})
 _AGENT_FIELDS = frozenset({"agent_id", "chatting_agent_id"})
-_OF_RECORDS = (journal, subjects, tenures, guest_links, deliveries, dead_letters, erasures)
+_OF_RECORDS = (
+    notes,
+    journal,
+    subjects,
+    tenures,
+    guest_links,
+    deliveries,
+    dead_letters,
+    erasures,
+)
 
 
 class Erasing:
@@ -192,6 +202,10 @@ async def _erase(connection: AsyncConnection, found: list[tuple[str, str]], now_
             else _VISITOR_FIELDS
         )
         await _blank(connection, session_id, fields)
+        # Nobody but the brand knows whom its metadata name.
+        await connection.execute(
+            sa.update(notes).where(notes.c.session_id == session_id).values(metadata="{}")
+        )
         await connection.execute(
             insert_for(connection, erasures)
             .values(

@@ -92,7 +92,7 @@ class Ledger:
             self._policy,
             now_ms,
         )
-        self._records = Records(self._database)
+        self._records = Records(self._database, self._writer)
         self._outbox = Outbox(self._database, self._writer, now_ms)
         self._sharing = Sharing(self._database, self._writer, self._audience, now_ms)
         self._devices = DeviceBook(self._database, self._writer, now_ms)
@@ -331,6 +331,7 @@ class Ledger:
                 _method(_EDGE, devices.DeviceUse, _plain(book.seen)),
                 _method(_EDGE, devices.DeviceList, _plain(book.list)),
                 _method(_EDGE, devices.DeviceForget, _plain(book.forget)),
+                _method(_EDGE, upkeep.SessionAnnotate, _plain(records.annotate)),
                 _method(_EDGE, upkeep.DeadLetters, _plain(outbox.dead)),
                 _method(_EDGE, upkeep.Redeliver, redeliver),
                 _method(_EDGE, upkeep.PersonErase, _plain(erasing.erase)),

@@ -8,34 +8,63 @@ import json
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.ledger.database import Database
+from actors.ledger.journal import dump, insert_for
 from actors.ledger.rows import load_journal, unknown_session
-from actors.ledger.schema import sessions
+from actors.ledger.schema import notes, sessions
+from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, Malformed
-from broker.messages.cluster import RecordGet, RecordPage, RecordQuery, SessionRecord
+from broker.messages.cluster import Done, RecordGet, RecordPage, RecordQuery, SessionRecord
+from broker.messages.upkeep import SessionAnnotate
 
 MAX_PAGE = 200
+_ANNOTATED = sa.select(sessions, notes.c.reference, notes.c.metadata).select_from(
+    sessions.outerjoin(notes, notes.c.session_id == sessions.c.session_id)
+)
 
 
 class Records:
-    """The reading side of the ledger's tables; never waits for the writer."""
+    """The reading side of the ledger's tables, and what brands keep beside their sessions.
 
-    def __init__(self, database: Database) -> None:
+    Reading never waits for the writer.
+    """
+
+    def __init__(self, database: Database, writer: Writer) -> None:
         self._database = database
+        self._writer = writer
+
+    async def annotate(self, ask: SessionAnnotate) -> Done:
+        """Keep a brand's reference and metadata. Raises NotFound: also another account's."""
+        mine = sa.and_(
+            sessions.c.session_id == ask.session_id, sessions.c.account_id == ask.account_id
+        )
+        values = {"reference": ask.reference, "metadata": dump(ask.metadata)}
+
+        async def job(connection: AsyncConnection) -> None:
+            if await connection.scalar(sa.select(sessions.c.session_id).where(mine)) is None:
+                raise unknown_session()
+            insert = insert_for(connection, notes).values(session_id=ask.session_id, **values)
+            await connection.execute(
+                insert.on_conflict_do_update(index_elements=["session_id"], set_=values)
+            )
+
+        await self._writer.do(job)
+        return Done()
 
     async def page(self, query: RecordQuery) -> RecordPage:
         """Return records without events, newest first. Raises Malformed: the cursor is not ours."""
         limit = max(1, min(query.limit, MAX_PAGE))
-        found = sa.select(sessions).order_by(
-            sessions.c.created_ms.desc(), sessions.c.session_id.desc()
-        )
+        found = _ANNOTATED.order_by(sessions.c.created_ms.desc(), sessions.c.session_id.desc())
         if query.account_id is not None:
             found = found.where(sessions.c.account_id == query.account_id)
         if query.phase is not None:
             found = found.where(sessions.c.phase == str(query.phase))
         if query.engagement_key is not None:
             found = found.where(sessions.c.engagement_key == query.engagement_key)
+        if query.reference is not None:
+            found = found.where(notes.c.reference == query.reference)
         if query.cursor is not None:
             created_ms, session_id = _read_cursor(query.cursor)
             found = found.where(
@@ -58,7 +87,7 @@ class Records:
         Raises:
             NotFound: `unknown_session`, also when it is another account's.
         """
-        found = sa.select(sessions).where(sessions.c.session_id == query.session_id)
+        found = _ANNOTATED.where(sessions.c.session_id == query.session_id)
         if query.account_id is not None:
             found = found.where(sessions.c.account_id == query.account_id)
         async with self._database.read() as connection:
@@ -81,6 +110,8 @@ def _record(row: Any) -> SessionRecord:
         created_ms=row.created_ms,
         ended_ms=row.ended_ms,
         end_reason=row.end_reason,
+        reference=row.reference,
+        metadata=json.loads(row.metadata or "{}"),
     )
 
 

@@ -237,6 +237,16 @@ devices = sa.Table(
 """Agents' enrolled devices. The private key never leaves the browser that made it."""
 sa.Index("devices_of_account", devices.c.account_id, devices.c.enrolled_ms)
 
+notes = sa.Table(
+    "notes",
+    metadata,
+    sa.Column("session_id", _ID, primary_key=True),
+    sa.Column("reference", _ID),
+    sa.Column("metadata", sa.Text, nullable=False),
+)
+"""What a brand keeps with a session of its own. Nobody but the brand knows what it means."""
+sa.Index("notes_by_reference", notes.c.reference)
+
 _FIRST = (
     terms,
     sessions,
@@ -292,6 +302,11 @@ def _add_labels(connection: sa.Connection) -> None:
         )
 
 
+def _add_notes(connection: sa.Connection) -> None:
+    """The brand's own reference and metadata."""
+    metadata.create_all(connection, tables=(notes,))
+
+
 # The first step makes its tables as they are now, so a later step looks before it alters.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_first,
@@ -299,6 +314,7 @@ MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _add_sharing,
     _add_cordons,
     _add_devices,
+    _add_notes,
     _add_labels,
 )
 """Step n leads from version n to n + 1; a released step is never changed."""

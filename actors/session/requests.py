@@ -77,7 +77,7 @@ from broker.messages.facts import (
     RequestDone,
     RequestRefused,
 )
-from broker.words import PublishSource, Way
+from broker.words import PublishSource, Role, Way
 
 _LOG = logging.getLogger(__name__)
 MALFORMED_LIMIT = 20
@@ -184,6 +184,8 @@ class Requests:
     def _note_trouble(self, person: Person, connection: Connection, trouble: str) -> None:
         """Show what stands in the way; where nothing that rings could answer, it has failed."""
         session = self._session
+        if person.principal.role is not Role.CONSUMER:
+            return
         person.trouble = connection.trouble = trouble
         ringing = [each for each in person.connections.values() if each.ringing]
         is_consumer = person.participant_id == session.decided.consumer_id

@@ -558,6 +558,7 @@ class RecordQuery(Internal):
     account_id: str | None = None
     phase: SessionPhase | None = None
     engagement_key: str | None = None
+    reference: str | None = None
     cursor: str | None = None
     limit: int = 50
 
@@ -595,6 +596,10 @@ class SessionRecord(Internal):
     end_reason: EndReason | None = None
     events: list[JournalEntry] = []
     subjects: list[Subject] = []
+    reference: str | None = None
+    """The brand's own name for it."""
+    metadata: dict[str, str] = {}
+    """What the brand keeps with it; gone when a person of the session is erased."""
 
 
 class RecordPage(Internal):

@@ -89,3 +89,16 @@ class Erasures(Internal):
     """The participants that were erased."""
 
     erased: list[Erasure]
+
+
+class SessionAnnotate(Internal):
+    """Keep the brand's own reference and metadata with a session, in place of those before.
+
+    Answered by `Done`. Raises unknown_session.
+    """
+
+    method: ClassVar[str] = "session.annotate"
+    session_id: str
+    account_id: str
+    reference: str | None = None
+    metadata: dict[str, str]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import Counter
+from collections.abc import MutableMapping
 from dataclasses import replace
+from typing import Any
 
 from broker.errors import ErrorCode, Forbidden
+from gateway.accounts import ApiKey, hash_key
 from gateway.settings import Settings
-from tests.gateway.conftest import WINDOW, World
+from tests.gateway.conftest import API_KEY, WINDOW, World
 
 
 async def test_an_outsider_who_knows_every_id_is_not_attached_and_sees_nothing(
@@ -55,6 +60,98 @@ async def test_a_resume_token_passes_for_no_other_kind(world: World) -> None:
         widget = await world.widget()
         await widget.greet(token=token, surface="guest_page")
         assert await widget.closed() == 4401
+
+
+async def post(world: World, address: str, body: dict[str, Any]) -> int:
+    """Ask for a waiting token straight through ASGI, from an address; returns the status."""
+    sent: list[MutableMapping[str, Any]] = []
+    content = json.dumps(body).encode()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": "/v1/waiting",
+        "raw_path": b"/v1/waiting",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+        "client": (address, 1),
+        "server": ("gateway.test", 80),
+        "scheme": "http",
+        "state": {},
+    }
+    await world.app(scope, receive, send)
+    return int(sent[0]["status"])
+
+
+async def test_ten_thousand_waiting_look_ups_are_held_back_and_tell_nothing(world: World) -> None:
+    """From one address the address is held back; from ten thousand, the engagement."""
+    limits = world.settings.limits
+    session = await world.session()
+    world.ledger.live["eng-1"] = session.location
+    body = {"engagement": WINDOW}
+    one = Counter([await post(world, "192.0.2.1", body) for _ in range(5_000)])
+    assert set(one) == {200, 429}
+    assert one[200] <= limits.engagement_try_burst + 60
+    elsewhere = {"engagement": {**WINDOW, "window_session_id": "eng-2"}}
+    many = Counter(
+        [
+            await post(world, f"198.51.{number // 250}.{number % 250}", elsewhere)
+            for number in range(5_000)
+        ]
+    )
+    assert set(many) == {200, 429}
+    assert many[200] <= limits.engagement_try_burst + 60
+    # Another engagement is not held back by these, and a live one looks like any other.
+    other = {"engagement": {**WINDOW, "window_session_id": "eng-3"}}
+    assert await post(world, "203.0.113.9", other) == 200
+
+
+async def test_a_backend_that_asks_too_fast_is_held_back_alone(settings: Settings) -> None:
+    limits = replace(settings.limits, account_request_burst=5)
+    key = f"swk_k2_{'t' * 40}"
+    other = replace(settings.accounts["other"], api_keys=(ApiKey("k2", hash_key(key)),))
+    accounts = {**settings.accounts, "other": other}
+    world = World(replace(settings, limits=limits, accounts=accounts))
+    await world.start()
+    try:
+        async with world.http() as client:
+            answers = [
+                await client.get("/v1/account", headers={"Authorization": f"Bearer {API_KEY}"})
+                for _ in range(8)
+            ]
+            neighbour = await client.get("/v1/account", headers={"Authorization": f"Bearer {key}"})
+        assert [each.status_code for each in answers] == [200] * 5 + [429] * 3
+        assert "retry-after" in answers[-1].headers
+        assert neighbour.status_code == 200
+    finally:
+        await world.stop()
+
+
+async def test_a_replayed_token_takes_nothing_from_its_owner(world: World) -> None:
+    """A stolen waiting token is another claim; a resume token said twice is one participant."""
+    session = await world.session()
+    world.ledger.live["eng-1"] = session.location
+    token = world.waiting_token()
+    owner = await world.consumer(token=token)
+    resume = (await owner.until("resume.renewed"))["resume"]
+    session.refusal = Forbidden(ErrorCode.CONSUMER_CONFLICT, "Another person is invited.")
+    thief = await world.widget()
+    welcome = await thief.hello(token=token, engagement=WINDOW, claim_secret="t" * 20)
+    assert (welcome["type"], welcome["in_session"]) == ("connection.welcome", False)
+    assert session.seen[-1].principal.claim_hash != session.seen[0].principal.claim_hash
+    session.refusal = None
+    again = await world.widget()
+    await again.greet(resume=resume, claim_secret="t" * 20)
+    await again.until("session.snapshot")
+    participants = {each.principal.participant_id for each in session.seen if each.principal}
+    assert len(participants - {None}) == 1
 
 
 async def test_a_flood_on_one_socket_waits_in_that_socket(settings: Settings) -> None:

@@ -62,6 +62,7 @@ def furnish(world: World) -> None:
         "node.list": lambda payload: NodeList(nodes=[NodeState(node="n-1")]),
         "node.drain": lambda payload: NodeState(node="n-1", drain="moving"),
         "node.undrain": lambda payload: Done(),
+        "session.annotate": lambda payload: Done(),
         "enrolment.make": lambda payload: Done(),
         "enrolment.use": lambda payload: DEVICE,
         "device.get": lambda payload: DEVICE,

@@ -12,6 +12,7 @@ import pytest
 from broker.messages.cluster import GuestLocated, JournalEntry, SessionRecord
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role, SessionPhase
+from gateway.accounts import Account
 from gateway.app import create_app
 from gateway.assets import Assets
 from gateway.demo_hosts import create_demo_hosts
@@ -271,3 +272,25 @@ async def test_the_demo_hosts_serve_the_simulator(settings: Settings) -> None:
 def test_hosts_are_the_demos_only(settings: Settings) -> None:
     with pytest.raises(BadSettings):
         create_demo_hosts(settings)
+
+
+async def test_the_agents_page_may_ask_the_brand_for_a_token_and_no_other_page(
+    settings: Settings,
+) -> None:
+    brand = Account("brand", token_url="https://crm.example.com/switchboard-token")
+    world = World(replace(settings, accounts={**settings.accounts, "brand": brand}))
+    await world.start()
+    try:
+        async with world.http() as client:
+            policies = {
+                name: (await client.get(f"/{name}?accountId={account}")).headers[
+                    "content-security-policy"
+                ]
+                for name, account in (("agent", "brand"), ("window", "brand"))
+            }
+            other = (await client.get("/agent?accountId=acc")).headers["content-security-policy"]
+    finally:
+        await world.stop()
+    assert "https://crm.example.com" in policies["agent"]
+    assert "/switchboard-token" not in policies["agent"]
+    assert "https://crm.example.com" not in policies["window"] + other

@@ -190,6 +190,25 @@ async def test_a_browser_that_was_not_shown_the_code_logs_nobody_in(
     assert sentinel.exchanged == []
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ({"Origin": "https://evil.example", "Content-Type": "application/json"}, 403),
+        ({"Origin": "null", "Content-Type": "application/json"}, 403),
+        ({"Content-Type": "text/plain"}, 400),
+    ],
+)
+async def test_a_page_elsewhere_gives_no_browser_the_cookie(
+    world: World, head: dict[str, str], status: int
+) -> None:
+    """A form of type text/plain can say what looks like JSON, and its answer may set cookies."""
+    login = await begin(world)
+    async with await login.page() as page:
+        body = json.dumps({"flow": login.flow}).encode()
+        answer = await page.post("/v1/login/continue", content=body, headers=head)
+        assert (answer.status_code, dict(page.cookies)) == (status, {})
+
+
 async def test_a_code_works_once(world: World) -> None:
     login = await begin(world)
     async with await login.page() as page:

@@ -18,8 +18,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from broker.errors import Conflict, ErrorCode
-from broker.messages.cluster import JournalEntry, Location, SessionOpen, SessionRecord, Subject
+from broker.messages.cluster import (
+    Done,
+    JournalEntry,
+    Location,
+    SessionOpen,
+    SessionRecord,
+    Subject,
+    read,
+)
 from broker.messages.parts import EngagementIds
+from broker.messages.upkeep import SessionAnnotate
 from broker.words import EndReason, Mode, SessionPhase
 from gateway.accounts import ConsumerProof
 from gateway.call_record import summarise, write_csv
@@ -198,6 +207,32 @@ async def test_a_session_is_shown_without_hashes(api: httpx.AsyncClient, world: 
     ]
     assert shown["participants"][0]["name"] == "=Alex"
     assert shown["participants"][1]["name"] is None
+
+
+async def test_a_brand_keeps_its_own_words_with_a_session(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    asked: list[SessionAnnotate] = []
+
+    def annotate(payload: bytes) -> Done:
+        asked.append(read(SessionAnnotate, payload))
+        return Done()
+
+    world.ledger.others["session.annotate"] = annotate
+    place = "/v1/sessions/s-1/annotation"
+    body = {"reference": "case-4711", "metadata": {"queue": "loans"}}
+    assert (await api.put(place, json=body)).status_code == 204
+    assert (asked[0].account_id, asked[0].reference) == ("acc", "case-4711")
+    for metadata in (
+        {"a": "x" * 4_000, "b": "x" * 4_000, "c": "x" * 300},
+        {"a": "x" * 4_097},
+        {str(number): "" for number in range(65)},
+        {"a": 1},
+    ):
+        refused = await api.put(place, json={"metadata": metadata})
+        assert (refused.status_code, refused.json()["code"]) == (400, "malformed")
+    fits = {"metadata": {"a": "é" * 2_000, "b": "é" * 2_000}}
+    assert (await api.put(place, json=fits)).status_code == 204
 
 
 async def test_events_come_in_pages(api: httpx.AsyncClient, world: World) -> None:

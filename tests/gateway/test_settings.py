@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway import accounts
-from gateway.accounts import AgentLogin, hash_key
+from gateway.accounts import (
+    Account,
+    AgentLogin,
+    ApiKey,
+    LivePersonApp,
+    OidcProvider,
+    Webhook,
+    hash_key,
+)
 from gateway.accounts_file import BadAccounts, load_accounts, read_accounts
 from gateway.settings import BadSettings, DemoHost, DemoSettings, Settings
 
@@ -51,13 +61,27 @@ def test_secrets_do_not_stand_in_a_settings_text() -> None:
 
 
 def test_the_example_can_be_loaded() -> None:
-    (account,) = load_accounts(EXAMPLE).values()
-    assert account.agent_login is AgentLogin.TOKEN_URL
-    assert account.frame_ancestors[0] == "https://*.liveperson.net"
+    by_token, by_login, by_code = load_accounts(EXAMPLE).values()
+    assert by_token.frame_ancestors[0] == "https://*.liveperson.net"
+    assert [each.agent_login for each in (by_token, by_login, by_code)] == [
+        AgentLogin.TOKEN_URL,
+        AgentLogin.LIVEPERSON,
+        AgentLogin.ENROLMENT,
+    ]
+    assert by_login.liveperson is not None
+    assert by_login.liveperson.agent_id_claim == "sub"
+
+
+@pytest.mark.parametrize("model", [Account, ApiKey, Webhook, LivePersonApp, OidcProvider])
+def test_the_example_shows_every_field(model: type[Any]) -> None:
+    shown = set(re.findall(r"^(\w+) =|^\[+accounts\.\d+\.(\w+)", EXAMPLE.read_text(), re.M))
+    names = {name for pair in shown for name in pair if name}
+    assert {each.name for each in fields(model)} - {"account_id"} <= names
 
 
 HOOK = {"endpoint_id": "crm", "url": "https://crm.example.com/x", "secret_file": "hook.secret"}
 APP = {"client_id": "app", "client_secret_file": "liveperson.secret"}
+OIDC = {"issuer": "x", "audience": "y", "jwks_url": "https://z"}
 BASE = {"agent_login": "token_url", "token_url": "https://crm.example.com/token"}
 
 
@@ -75,9 +99,14 @@ BASE = {"agent_login": "token_url", "token_url": "https://crm.example.com/token"
         ({"accounts": {"a": {**BASE, "liveperson": {"client_id": "x"}}}}, "client_secret_file"),
         ({"accounts": {"a": {**BASE, "liveperson": {**APP, "sentinel": "http://x"}}}}, "https"),
         ({"accounts": {"a": {**BASE, "liveperson": {**APP, "tenant": "x"}}}}, "unknown field"),
+        ({"accounts": {"a": {**BASE, "oidc": {"issuer": "x"}}}}, "audience and jwks_url"),
+        (
+            {"accounts": {"a": {**BASE, "oidc": {**OIDC, "jwks_url": "http://x"}}}},
+            "jwks_url must be https",
+        ),
         ({"accounts": {"a": {**BASE, "supervisors": "7"}}}, "list of texts"),
         ({"accounts": {"a": {**BASE, "device_idle_hours": 0}}}, "whole number of hours"),
-        ({"accounts": {"a": {**BASE, "consumer_proof": "link"}}}, "not served yet"),
+        ({"accounts": {"a": {**BASE, "consumer_proof": "trust"}}}, "trust"),
         ({"accounts": {"a": {**BASE, "frame_ancestors": "x"}}}, "list of origins"),
         ({"accounts": {"a": {**BASE, "frame_ancestors": ["x; script-src *"]}}}, "no origin"),
         ({"accounts": {"a": {**BASE, "api_keys": [{"key_id": "k"}]}}}, "key_id and hash"),

@@ -123,6 +123,30 @@ async def test_an_erased_consumer_is_in_no_table_and_no_file(town: Town) -> None
     assert again.erased == []
 
 
+async def test_a_brands_metadata_go_with_the_person_and_its_reference_stays(town: Town) -> None:
+    actor, gateway, link = await a_record(town, ended=True)
+    assert actor.session_id is not None
+    note = upkeep.SessionAnnotate(
+        session_id=actor.session_id,
+        account_id=ACCOUNT,
+        reference="case-4711",
+        metadata={"caller": NAME},
+    )
+    await link.call(note, cluster.Done)
+    with pytest.raises(SwitchboardError, match="no such session"):
+        await link.call(note.model_copy(update={"account_id": "other"}), cluster.Done)
+    query = cluster.RecordQuery(account_id=ACCOUNT, reference="case-4711")
+    found = await gateway.link.call(query, cluster.RecordPage)
+    assert [each.metadata for each in found.records] == [{"caller": NAME}]
+    none = cluster.RecordQuery(account_id=ACCOUNT, reference="case-1")
+    assert (await gateway.link.call(none, cluster.RecordPage)).records == []
+    ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
+    await link.call(ask, upkeep.Erasures, timeout=20)
+    record = await gateway.record(actor.session_id)
+    assert (record.reference, record.metadata) == ("case-4711", {})
+    assert NAME not in await everything(town)
+
+
 async def test_an_erased_agent_leaves_the_consumer(town: Town) -> None:
     _, _, link = await a_record(town, ended=True)
     ask = upkeep.PersonErase(account_id=ACCOUNT, agent_id=AGENT)

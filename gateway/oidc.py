@@ -1,0 +1,118 @@
+"""A brand's own login for its consumers: an OpenID Connect `id_token`, checked against its keys.
+
+Core 1.0 §3.1.3.7: issuer, audience, signature by a fixed algorithm, expiry. `nonce` is between the
+brand's page and its provider, and not ours to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import jwt
+
+from broker.errors import ErrorCode, Unauthenticated, Unavailable
+from broker.ids import normal_id
+from gateway.accounts import Account, OidcProvider
+
+logger = logging.getLogger(__name__)
+ALGORITHMS = ("RS256", "PS256", "ES256")
+CALL_S = 5.0
+KEYS_KEPT_S = 600.0
+KEYS_PAUSE_S = 10.0
+"""A token with an unknown key has the keys fetched anew, this often at most."""
+LEEWAY_S = 60
+MAX_ANSWER_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A consumer whom the brand has logged in."""
+
+    visitor_id: str
+    name: str
+
+
+class Oidc:
+    """Reads id_tokens. `clock` gives Unix time in seconds; `close()` ends its connections."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._client = httpx.AsyncClient(timeout=CALL_S, follow_redirects=False, trust_env=False)
+        self._keys: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._fetching = asyncio.Lock()
+
+    async def close(self) -> None:
+        """End the kept connections; harmless when closed."""
+        await self._client.aclose()
+
+    async def read(self, account: Account, token: str) -> Identified:
+        """Check an id_token of the account's provider.
+
+        Raises:
+            Unauthenticated: it does not hold; the sentence does not say why.
+            Unavailable: the provider's keys cannot be had.
+        """
+        provider = account.oidc
+        if provider is None:
+            raise _refused()
+        try:
+            head = jwt.get_unverified_header(token)
+            key = await self._key(provider, str(head.get("kid", "")))
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=list(ALGORITHMS),
+                audience=provider.audience,
+                issuer=provider.issuer,
+                # Our clock is an argument; PyJWT reads the system's.
+                options={
+                    "require": ["exp", "aud", "iss"],
+                    "verify_exp": False,
+                    "verify_iat": False,
+                },
+            )
+            expires_at = float(claims["exp"])
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            logger.info("id_token refused", extra={"why": type(error).__name__})
+            raise _refused() from None
+        visitor_id = claims.get(provider.visitor_claim)
+        if expires_at + LEEWAY_S <= self._clock() or not isinstance(visitor_id, str):
+            raise _refused()
+        name = claims.get(provider.name_claim)
+        return Identified(normal_id(visitor_id) or "", name[:80] if isinstance(name, str) else "")
+
+    async def _key(self, provider: OidcProvider, kid: str) -> Any:
+        """Find a key of the provider by its id. Raises Unauthenticated, Unavailable."""
+        async with self._fetching:
+            now = asyncio.get_running_loop().time()
+            fetched_at, keys = self._keys.get(provider.jwks_url, (float("-inf"), {}))
+            is_old = now - fetched_at > KEYS_KEPT_S
+            if is_old or (kid not in keys and now - fetched_at > KEYS_PAUSE_S):
+                keys = await self._fetch(provider.jwks_url)
+                self._keys[provider.jwks_url] = (now, keys)
+        if kid not in keys:
+            raise _refused()
+        return keys[kid]
+
+    async def _fetch(self, url: str) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(CALL_S):
+                answer = await self._client.get(url)
+            if answer.status_code != 200 or len(answer.content) > MAX_ANSWER_BYTES:
+                raise ValueError("No keys came.")
+            found = jwt.PyJWKSet.from_dict(answer.json())
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, jwt.PyJWTError, ValueError) as error:
+            logger.warning("keys not fetched", extra={"why": type(error).__name__})
+            raise Unavailable(
+                ErrorCode.SESSION_AWAY, "The brand's login cannot be checked at the moment."
+            ) from None
+        return {each.key_id or "": each.key for each in found.keys if each.key_type != "oct"}
+
+
+def _refused() -> Unauthenticated:
+    return Unauthenticated(ErrorCode.TOKEN_INVALID, "The id_token does not hold; log in again.")

@@ -1,0 +1,110 @@
+"""Somebody inside who goes too far: every privileged word of a guest, floods of invitations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from actors.session.person import Person
+from broker.commands import Admit, InviteGuest, JoinGuest
+from broker.messages.cluster import Principal
+from broker.words import Role, Surface
+from tests.actors.stage import Stage, Trunk
+
+VECTORS = json.loads(
+    (Path(__file__).parent.parent / "contract" / "vectors" / "client-valid.json").read_text()
+)
+OWN = {
+    "connection.hello",
+    "connection.ping",
+    "engagement.update",
+    "media.close",
+    "media.mode",
+    "media.offer",
+    "media.publish",
+    "media.report",
+    "media.view",
+    "session.leave",
+    "surface.update",
+    "text.send",
+}
+"""What a guest may say: about themselves only. Every other message is privileged."""
+PRIVILEGED = sorted({v["message"]["type"] for v in VECTORS} - OWN)
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    yield made
+    await made.close()
+
+
+async def admitted_guest(stage: Stage) -> tuple[Person, Trunk]:
+    by = stage.agent.participant_id
+    stage.session.do(InviteGuest(by, "g", "h", 1, 60_000))
+    guest = Person("p-guest", Principal(role=Role.GUEST, account_id="acc", name="Gwen"))
+    stage.session.people[guest.participant_id] = guest
+    stage.session.do(JoinGuest(guest.participant_id, "g"))
+    stage.session.do(Admit(by, guest.participant_id))
+    trunk = stage.connect(guest, Surface.GUEST_PAGE)
+    await stage.settle()
+    return guest, trunk
+
+
+def aimed(stage: Stage, message: dict[str, object], number: int) -> bytes:
+    """Fill a vector with ids that exist, so that nothing but rights can refuse it."""
+    real = {
+        "id": f"m{number}",
+        "participant_id": stage.consumer().participant_id,
+        "guest_invitation_id": "g",
+    }
+    return json.dumps({name: real.get(name, value) for name, value in message.items()}).encode()
+
+
+@pytest.mark.parametrize("kind", PRIVILEGED)
+async def test_a_guest_does_nothing_that_is_privileged(stage: Stage, kind: str) -> None:
+    agent, _ = await stage.talking()
+    guest, trunk = await admitted_guest(stage)
+    journal, heard = list(stage.ledger.entries), len(agent.heard)
+    vectors = [v["message"] for v in VECTORS if v["message"]["type"] == kind]
+    for number, message in enumerate(vectors):
+        stage.requests.handle(guest, trunk.connection, aimed(stage, message, number))
+        await stage.settle()
+    refused = [each for each in trunk.heard if each["type"] == "request.refused"]
+    # What carries no id is not answered, and has no effect either.
+    assert len(refused) == sum("id" in each for each in vectors)
+    assert {each["code"] for each in refused}.isdisjoint({"internal", "malformed"})
+    assert stage.ledger.entries == journal
+    assert len(agent.heard) == heard
+
+
+async def test_ten_thousand_invitations_change_nothing_and_stop_nobody(stage: Stage) -> None:
+    agent, _ = await stage.ringing()
+    journal = len(stage.ledger.entries)
+    agent.heard.clear()
+    for number in range(10_000):
+        message = {"type": "invitation.send", "id": str(number), "mode": "video"}
+        stage.requests.handle(stage.agent, agent.connection, json.dumps(message).encode())
+    await stage.settle()
+    assert len(stage.ledger.entries) == journal
+    assert {each.get("code") for each in agent.heard} == {"invitation_open"}
+    stage.requests.handle(
+        stage.agent, agent.connection, b'{"type": "invitation.cancel", "id": "last"}'
+    )
+    await stage.settle()
+    assert stage.ledger.types()[-1] == "invitation.cancelled"
+
+
+async def test_no_more_guest_links_are_open_than_the_policy_says(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    for number in range(50):
+        message = {"type": "guest.invite", "id": str(number), "uses": 1, "expires_in_s": 600}
+        stage.requests.handle(stage.agent, agent.connection, json.dumps(message).encode())
+    await stage.settle()
+    assert len(stage.session.decided.guest_links) == 5
+    assert agent.types().count("guest.invited") == 5
+    codes = [each["code"] for each in agent.heard if each["type"] == "request.refused"]
+    assert codes == ["too_many_links"] * 45

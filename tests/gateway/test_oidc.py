@@ -1,0 +1,138 @@
+"""A brand's id_token proves a consumer: its issuer, audience, signature and expiry are checked."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from fastapi import FastAPI, Response
+
+from gateway.accounts import ConsumerProof, OidcProvider
+from gateway.serve import EdgeServer, bind
+from gateway.settings import Settings
+from gateway.tokens import Audience
+from tests.gateway.conftest import WINDOW, World
+from tests.gateway.fakes import running
+
+
+class Provider:
+    """A brand's login: one key at a time, and whatever claims a test wants."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.asked = 0
+        self.rotate("one")
+
+    def rotate(self, kid: str) -> None:
+        self.kid = kid
+        self.key = ec.generate_private_key(ec.SECP256R1())
+
+    def token(self, *, key: Any = None, algorithm: str = "ES256", **changes: Any) -> str:
+        claims = {
+            "iss": "https://login.brand.example",
+            "aud": "video",
+            "sub": "customer-1",
+            "name": "Kim",
+            "exp": int(time.time()) + 300,
+        } | changes
+        kept = {name: value for name, value in claims.items() if value is not None}
+        signing: Any = None if algorithm == "none" else key or self.key
+        return jwt.encode(kept, signing, algorithm, headers={"kid": self.kid})
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.get("/keys")
+        async def keys() -> Response:
+            self.asked += 1
+            jwk = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key()))
+            body = {"keys": [{**jwk, "kid": self.kid, "use": "sig", "alg": "ES256"}]}
+            return Response(json.dumps(body), self.status, media_type="application/json")
+
+        return app
+
+
+@pytest.fixture
+async def provider(settings: Settings) -> AsyncIterator[tuple[Provider, World]]:
+    provider = Provider()
+    listening = bind("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    server = EdgeServer(provider.app(), [listening])
+    oidc = OidcProvider("https://login.brand.example", "video", f"http://127.0.0.1:{port}/keys")
+    account = replace(settings.accounts["acc"], consumer_proof=ConsumerProof.TOKEN, oidc=oidc)
+    world = World(replace(settings, accounts={**settings.accounts, "acc": account}))
+    async with running(server.run()):
+        await server.started.wait()
+        await world.start()
+        try:
+            yield provider, world
+        finally:
+            await world.stop()
+
+
+async def ask(world: World, token: str, account_id: str = "acc") -> httpx.Response:
+    body = {"engagement": {**WINDOW, "account_id": account_id}, "id_token": token}
+    async with world.http() as client:
+        return await client.post("/v1/waiting", json=body)
+
+
+async def test_a_logged_in_consumer_is_verified_and_named(
+    provider: tuple[Provider, World],
+) -> None:
+    brand, world = provider
+    for _ in range(2):
+        answer = await ask(world, brand.token())
+    who = world.tokens.read(answer.json()["token"], Audience.WAITING)
+    assert (who.principal.name, who.principal.visitor_id) == ("Kim", "customer-1")
+    assert (who.principal.verified, who.keys) == (True, ("eng-1",))
+    assert brand.asked == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "https://evil.example"},
+        {"aud": "shop"},
+        {"exp": 1_000_000_000},
+        {"exp": None},
+        {"sub": None},
+        {"key": ec.generate_private_key(ec.SECP256R1())},
+        {"key": "a shared secret of thirty-two bytes", "algorithm": "HS256"},
+        {"algorithm": "none"},
+    ],
+)
+async def test_what_does_not_hold_proves_nobody(
+    provider: tuple[Provider, World], changes: dict[str, Any]
+) -> None:
+    brand, world = provider
+    answer = await ask(world, brand.token(**changes))
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+    refused = await ask(world, brand.token(), account_id="other")
+    assert refused.status_code == 401
+
+
+async def test_a_new_key_of_the_brand_is_found_and_the_old_one_forgotten(
+    provider: tuple[Provider, World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brand, world = provider
+    old = brand.token()
+    assert (await ask(world, old)).status_code == 200
+    brand.rotate("two")
+    assert (await ask(world, brand.token())).status_code == 401
+    monkeypatch.setattr("gateway.oidc.KEYS_PAUSE_S", 0.0)
+    assert (await ask(world, brand.token())).status_code == 200
+    assert (await ask(world, old)).status_code == 401
+
+
+async def test_a_login_that_is_away_is_told_apart(provider: tuple[Provider, World]) -> None:
+    brand, world = provider
+    brand.status = 500
+    answer = await ask(world, brand.token())
+    assert (answer.status_code, answer.json()["retryable"]) == (503, True)
