@@ -198,11 +198,13 @@ def test_the_work_grows_with_the_bytes_and_not_faster() -> None:
     def best(sdp: str) -> float:
         times = []
         for _ in range(5):
-            start = time.perf_counter()
+            # The processor's own time: waiting for it is the machine's doing.
+            start = time.process_time()
             with pytest.raises(Malformed):
                 parse_offer(sdp, CONFIG)
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
         return min(times)
 
-    half, whole = worst_offer(64)[:60_000], worst_offer(64)[:120_000]
-    assert best(whole) < 4 * best(half)
+    part, whole = worst_offer(64)[:15_000], worst_offer(64)[:120_000]
+    # Eight times the bytes: in proportion 8, with the square 64.
+    assert best(whole) < 24 * best(part)
