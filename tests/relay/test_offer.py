@@ -208,3 +208,30 @@ def test_the_work_grows_with_the_bytes_and_not_faster() -> None:
     part, whole = worst_offer(64)[:15_000], worst_offer(64)[:120_000]
     # Eight times the bytes: in proportion 8, with the square 64.
     assert best(whole) < 24 * best(part)
+
+
+async def test_the_worst_accepted_offer_is_answered_within_fifty_milliseconds() -> None:
+    """As many sections, SSRCs and bytes as are accepted; in processor time, the best of five."""
+    relay = Relay(CONFIG, RecordingListener())
+    await relay.open()
+    sources = (PublishSource.MICROPHONE, PublishSource.CAMERA, PublishSource.SCREEN)
+    times = []
+    for turn in range(5):
+        client = CraftedClient(relay, f"ada-{turn}", publish=sources, seats=30, screens=1)
+        offer = client.offer()
+        sections = offer.split("m=")
+        assert len(sections) - 1 == CONFIG.max_offer_sections
+        spare = (CONFIG.max_offer_bytes - len(offer)) // CONFIG.max_offer_sections
+        ssrcs = [f"a=ssrc:{number} cname:x\r\n" for number in range(100000, 100030)]
+        for index in range(1, len(sections)):
+            more = "".join(ssrcs if "a=sendonly" in sections[index] else ())
+            while len(more) < spare - 40:
+                more += f"a=rtcp-fb:* f{len(more)}\r\n"
+            sections[index] += more
+        worst = "m=".join(sections)
+        assert 0.9 * CONFIG.max_offer_bytes < len(worst) <= CONFIG.max_offer_bytes
+        start = time.thread_time()
+        relay.answer(f"ada-{turn}", f"ada-{turn}", worst, client.layout, client.rights)
+        times.append(time.thread_time() - start)
+    await relay.close()
+    assert min(times) < 0.05, times

@@ -1,0 +1,132 @@
+"""The times that the design names, with the shipped configuration, on a clock of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from actors.relay import TransportState
+from actors.relay.rtcp import Report, receiver_report
+
+from .camera import RIDS, Camera
+from .client import CraftedClient, Downlink
+from .conftest import Call
+from .recording import until
+from .virtual_time import run_in_virtual_time
+
+
+@asynccontextmanager
+async def duo() -> AsyncIterator[tuple[Call, CraftedClient, CraftedClient]]:
+    call = Call(clock=asyncio.get_running_loop().time)
+    await call.relay.open()
+    try:
+        yield call, await call.join("ada"), await call.join("ben")
+    finally:
+        await call.close()
+
+
+async def silence() -> None:
+    loop = asyncio.get_running_loop()
+    async with duo() as (call, ada, ben):
+        ada.vanish()
+        fell = loop.time()
+        await until(lambda: call.listener.state_of("ada-1") is TransportState.RECONNECTING, 20)
+        assert 8 <= loop.time() - fell < 8.5
+        # A place is kept for who may come back.
+        assert "ada" in call.listener.occupants("ben").values()
+        sent = call.relay.transports["ada-1"].outlet
+        await until(lambda: call.listener.state_of("ada-1") is TransportState.CLOSED, 40)
+        assert 30 <= loop.time() - fell < 30.5
+        before = sent.packets_sent
+        ben.send_audio()
+        ben.send_frame(key=True)
+        await asyncio.sleep(1)
+        assert sent.packets_sent == before
+        assert set(call.listener.occupants("ben").values()) == {None}
+
+
+def test_eight_seconds_of_silence_reconnect_and_thirty_close() -> None:
+    run_in_virtual_time(silence())
+
+
+async def move(*, nominates: bool) -> float:
+    """Let Ben's port change in mid-call; return how long he heard nothing."""
+    loop = asyncio.get_running_loop()
+    async with duo() as (_, ada, ben):
+        audio, _ = ben.seat(0)
+        moved = 0.0
+        for step in range(200):
+            ada.send_audio()
+            await asyncio.sleep(0.02)
+            if step == 50:
+                ben.nominates = nominates
+                await ben.rebind()
+                ben.resume_checking()
+                moved = loop.time()
+        times = [heard.at for heard in ben.heard_on(audio)]
+        assert any(at > moved for at in times)
+        return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+
+def test_a_client_that_moves_goes_on_within_a_second() -> None:
+    assert run_in_virtual_time(move(nominates=True)) < 1.0
+
+
+def test_a_client_that_moves_without_nominating_goes_on_soon_after_a_second() -> None:
+    """The old address is silent for a second before the relay looks for the voice elsewhere."""
+    assert 0.9 < run_in_virtual_time(move(nominates=False)) < 1.5
+
+
+async def probed(size: tuple[int, int]) -> tuple[float, int]:
+    """Show three layers on a line for one and a half; return sent rate ÷ estimate, and probes."""
+    loop = asyncio.get_running_loop()
+    call = Call(clock=loop.time)
+    await call.relay.open()
+    ada = await call.join("ada", rids=RIDS)
+    ben = await call.join("ben")
+    camera = Camera(ada, parts={"q": 1, "h": 2, "f": 6}, octets=1000, interval=1 / 30)
+    ben.acknowledge()
+    call.relay.set_view("ben", {0: size}, {})
+    ben.downlink = Downlink(700_000, loss=0, delay=0.02)
+    await asyncio.sleep(10)
+    outlet = call.relay.transports["ben-1"].outlet
+    _, video = ben.seat(0)
+    repairs = len(ben.heard_on(video, repaired=True))
+    shares = []
+    for _ in range(40):
+        before, now = outlet.octets_sent, loop.time()
+        await asyncio.sleep(0.25)
+        rate = 8 * (outlet.octets_sent - before) / (loop.time() - now)
+        shares.append(rate / outlet.estimate.bitrate)
+    repairs = len(ben.heard_on(video, repaired=True)) - repairs
+    await camera.stop()
+    await call.close()
+    return sorted(shares)[len(shares) * 9 // 10], repairs
+
+
+def test_probing_sends_little_more_than_the_estimate_and_only_for_a_higher_layer() -> None:
+    share, probes = run_in_virtual_time(probed((1280, 720)))
+    assert probes > 50
+    # A packet more may fall into a quarter of a second.
+    assert share < 1.25
+    _, probes = run_in_virtual_time(probed((320, 180)))
+    assert probes == 0
+
+
+async def without_feedback() -> None:
+    """Ben's browser knows no transport-wide numbers: REMB counts, and then loss in reports."""
+    async with duo() as (call, ada, ben):
+        ada.send_frame(key=True)
+        await asyncio.sleep(0.1)
+        ssrc, _ = ben.slots[ben.seat(0)[1]]
+        estimate = call.relay.transports["ben-1"].estimate
+        before = estimate.bitrate
+        ben.send_rtcp(receiver_report(1, [Report(ssrc, 64, 1, 1, 0, 0, 0)]))
+        await asyncio.sleep(0.1)
+        assert estimate.bitrate < before
+
+
+def test_without_transport_feedback_reported_loss_counts() -> None:
+    run_in_virtual_time(without_feedback())
