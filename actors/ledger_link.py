@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from actors.chores import Chores
-from actors.link import CallHandler, DialledEnd, End, M, Request, answer, call, dial
+from actors.link import CallHandler, DialledEnd, End, M, Request, Tls, answer, call, dial
 from broker.errors import ErrorCode, Malformed, Unavailable
 from broker.link import Reply
 from broker.messages import cluster
@@ -50,7 +50,9 @@ class LedgerLink:
         on_notice: Callable[[str, bytes], None] | None = None,
         on_down: Callable[[], None] | None = None,
         timing: LinkTiming | None = None,
+        tls: Tls | None = None,
     ) -> None:
+        self._tls = tls
         self._resolve = resolve
         self._key = key
         self._hello = hello
@@ -172,6 +174,7 @@ class LedgerLink:
             self._key,
             self._hello.to_bytes(),
             timeout_s=self._timing.handshake_s,
+            tls=self._tls,
             prepare=self._prepare,
         )
         self._end = end

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, Protocol, TypeVar, cast
 
@@ -22,6 +23,17 @@ M = TypeVar("M", bound=cluster.Internal)
 CallHandler = Callable[[str, bytes], Awaitable[cluster.Internal]]
 """Answers a call of the far end: method and payload in, the reply's model out."""
 _log = logging.getLogger(__name__)
+
+
+SERVER_NAME = "switchboard"
+"""What a TLS handshake asks for; the certificate itself is pinned."""
+
+
+class Tls(Protocol):
+    """Says which links are encrypted, and how; the composition root knows."""
+
+    def listening(self, host: str) -> ssl.SSLContext | None: ...
+    def dialling(self, host: str) -> ssl.SSLContext | None: ...
 
 
 class Request(Protocol):
@@ -73,6 +85,7 @@ async def dial(
     hello: bytes,
     *,
     timeout_s: float = 2.0,
+    tls: Tls | None = None,
     prepare: Callable[[DialledEnd], None] | None = None,
 ) -> tuple[DialledEnd, bytes]:
     """Connect, prove the key and return the link and the READY body.
@@ -91,7 +104,14 @@ async def dial(
     made = False
     try:
         async with asyncio.timeout(timeout_s):
-            await loop.create_connection(lambda: cast(asyncio.Protocol, end.link), host, port)
+            context = None if tls is None else tls.dialling(host)
+            await loop.create_connection(
+                lambda: cast(asyncio.Protocol, end.link),
+                host,
+                port,
+                ssl=context,
+                server_hostname=SERVER_NAME if context is not None else None,
+            )
             made = True
             return end, await end.ready
     except BaseException as error:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
-from actors.link import Future, ListenedEnd, promise
+from actors.link import Future, ListenedEnd, Tls, promise
 from broker.link import ListeningEnd
 from broker.trunk import NONCE_BYTES
 
@@ -34,7 +34,9 @@ class Listener:
         handshake_s: float = 2.0,
         max_unproven: int = 256,
         max_links: int = 50_000,
+        tls: Tls | None = None,
     ) -> None:
+        self._tls = tls
         self._key = key
         self._on_hello = on_hello
         self._handshake_s = handshake_s
@@ -47,7 +49,15 @@ class Listener:
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which the system chooses for 0."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._make, host, port, backlog=1024)
+        context = None if self._tls is None else self._tls.listening(host)
+        self._server = await loop.create_server(
+            self._make,
+            host,
+            port,
+            backlog=1024,
+            ssl=context,
+            ssl_handshake_timeout=self._handshake_s if context is not None else None,
+        )
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -70,8 +80,13 @@ class Listener:
             self._key, secrets.token_bytes(NONCE_BYTES), self._greet, promise, self._forget
         )
         loop = asyncio.get_running_loop()
-        self._unproven[end] = loop.call_later(self._handshake_s, end.link.abort)
+        self._unproven[end] = loop.call_later(self._handshake_s, self._expire, end)
         return cast(asyncio.Protocol, end.link)
+
+    def _expire(self, end: ListenedEnd) -> None:
+        # A link whose TLS handshake failed was never made, and is never lost either.
+        self._unproven.pop(end, None)
+        end.link.abort()
 
     def _greet(self, end: ListenedEnd, hello: bytes) -> None:
         timer = self._unproven.pop(end, None)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from actors.arrivals import Arrivals, standbys_for
 from actors.chores import Chores
 from actors.ledger_link import LedgerLink, LinkTiming
+from actors.link import Tls
 from actors.placement import Place, largest_load, plan
 from broker.messages import cluster
 
@@ -62,6 +63,7 @@ class Pool:
         policy: PoolPolicy | None = None,
         timing: LinkTiming | None = None,
         places: Callable[[], Sequence[Place]] = tuple,
+        tls: Tls | None = None,
     ) -> None:
         self._places = places
         self._arrivals = Arrivals()
@@ -71,7 +73,13 @@ class Pool:
         self._start_standby = start_standby
         self._policy = policy or PoolPolicy()
         self._link = LedgerLink(
-            resolve, key, hello, on_notice=self._on_notice, on_down=self._on_down, timing=timing
+            resolve,
+            key,
+            hello,
+            on_notice=self._on_notice,
+            on_down=self._on_down,
+            timing=timing,
+            tls=tls,
         )
         self._chores = Chores()
         self._level: cluster.PoolLevel | None = None

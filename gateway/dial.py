@@ -8,6 +8,7 @@ from typing import TypeAlias, cast
 
 from broker.errors import ErrorCode, Unavailable
 from broker.link import DiallingEnd
+from gateway.trunk_tls import SERVER_NAME, trunk_tls
 
 End: TypeAlias = DiallingEnd["asyncio.Future[bytes]"]
 
@@ -36,7 +37,14 @@ async def dial(
     try:
         async with asyncio.timeout(timeout_s):
             # A FrameLink has the methods of asyncio.Protocol without importing asyncio.
-            await loop.create_connection(lambda: cast("asyncio.Protocol", end.link), host, port)
+            context = trunk_tls(key).dialling(host)
+            await loop.create_connection(
+                lambda: cast("asyncio.Protocol", end.link),
+                host,
+                port,
+                ssl=context,
+                server_hostname=SERVER_NAME if context is not None else None,
+            )
             return end, await end.ready
     except TimeoutError:
         raise Unavailable(ErrorCode.SESSION_AWAY, "The far end did not answer in time.") from None

@@ -11,6 +11,7 @@ from actors.keeper.delivery import Deliverer, DeliveryPolicy, Endpoint
 from actors.keeper.target import Resolver, system_resolver
 from actors.ledger import keeping
 from actors.ledger_link import LedgerLink, LinkTiming
+from actors.link import Tls
 from broker.errors import SwitchboardError
 from broker.messages.cluster import Done, LinkHello
 
@@ -51,6 +52,7 @@ class Keeper:
         policy: KeeperPolicy | None = None,
         resolver: Resolver = system_resolver,
         timing: LinkTiming | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self._policy = policy or KeeperPolicy()
         self._now_ms = now_ms
@@ -60,7 +62,9 @@ class Keeper:
             self._of_account.setdefault(endpoint.account_id, []).append(endpoint.endpoint_id)
         self._deliverer = Deliverer(self._policy.delivery, now_ms, resolver=resolver)
         self._grew = {endpoint.endpoint_id: asyncio.Event() for endpoint in self._endpoints}
-        self._link = LedgerLink(resolve, key, hello, on_notice=self._on_notice, timing=timing)
+        self._link = LedgerLink(
+            resolve, key, hello, on_notice=self._on_notice, timing=timing, tls=tls
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

@@ -24,7 +24,7 @@ from actors.ledger.records import Records
 from actors.ledger.sessions import Sessions
 from actors.ledger.sharing import Sharing
 from actors.ledger.writer import Writer
-from actors.link import End, ListenedEnd, answer
+from actors.link import End, ListenedEnd, Tls, answer
 from actors.listener import Listener
 from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unavailable
 from broker.link import Reply
@@ -66,6 +66,7 @@ class Ledger:
         *,
         now_ms: Callable[[], int],
         policy: LedgerPolicy | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self._policy = policy or LedgerPolicy()
         self._now_ms = now_ms
@@ -91,6 +92,7 @@ class Ledger:
             self._chores,
             self._policy,
             now_ms,
+            tls,
         )
         self._records = Records(self._database, self._writer)
         self._outbox = Outbox(self._database, self._writer, now_ms)
@@ -98,7 +100,7 @@ class Ledger:
         self._devices = DeviceBook(self._database, self._writer, now_ms)
         self._erasing = Erasing(self._database, self._writer, now_ms)
         self._ratings = Ratings(self._writer, now_ms)
-        self._listener = Listener(key, self._on_hello)
+        self._listener = Listener(key, self._on_hello, tls=tls)
         self._members: dict[End, Member] = {}
         self._methods = self._make_methods()
         self._heartbeat: asyncio.Task[None] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from enum import StrEnum
 
-from actors.link import End
+from actors.link import SERVER_NAME, End, Tls
 from broker.trunk import Frame
 
 _STEP_S = 0.02
@@ -22,9 +22,11 @@ class Verdict(StrEnum):
     SILENT = "silent"
 
 
-async def probe(host: str, port: int, end: End | None, *, timeout_s: float) -> Verdict:
+async def probe(
+    host: str, port: int, end: End | None, *, timeout_s: float, tls: Tls | None = None
+) -> Verdict:
     """Ask an actor for a sign of life, on both ways at once."""
-    greeting = asyncio.ensure_future(_greets(host, port, timeout_s))
+    greeting = asyncio.ensure_future(_greets(host, port, timeout_s, tls))
     pong = asyncio.ensure_future(_answers(end, timeout_s))
     try:
         verdict = await greeting
@@ -37,12 +39,16 @@ async def probe(host: str, port: int, end: End | None, *, timeout_s: float) -> V
         await asyncio.gather(greeting, pong, return_exceptions=True)
 
 
-async def _greets(host: str, port: int, timeout_s: float) -> Verdict:
+async def _greets(host: str, port: int, timeout_s: float, tls: Tls | None) -> Verdict:
     """Connect as a gateway would; a live actor speaks first."""
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(timeout_s):
-            reader, writer = await asyncio.open_connection(host, port)
+            context = None if tls is None else tls.dialling(host)
+            name = None if context is None else SERVER_NAME
+            reader, writer = await asyncio.open_connection(
+                host, port, ssl=context, server_hostname=name
+            )
             head = await reader.readexactly(5)
             return Verdict.ALIVE if head[4] == Frame.CHALLENGE else Verdict.SILENT
     except ConnectionRefusedError:

@@ -19,7 +19,7 @@ from actors.ledger.rows import Ending, Grant, Settle, load_journal
 from actors.ledger.standbys import MOVE, RESCUE, Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
-from actors.link import call
+from actors.link import Tls, call
 from broker.errors import SwitchboardError
 from broker.messages.cluster import (
     Done,
@@ -61,7 +61,9 @@ class Rescue:
         policy: LedgerPolicy,
         now_ms: Callable[[], int],
         on_live_changed: Callable[[Key], None],
+        tls: Tls | None = None,
     ) -> None:
+        self._tls = tls
         self._database = database
         self._writer = writer
         self._directory = directory
@@ -205,6 +207,7 @@ class Rescue:
             live.port,
             None if holder is None else holder.end,
             timeout_s=self._policy.probe_s,
+            tls=self._tls,
         )
         if verdict is Verdict.ALIVE and live.holder is None:
             try:

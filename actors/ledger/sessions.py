@@ -27,7 +27,7 @@ from actors.ledger.schema import guest_links
 from actors.ledger.standbys import OPENING, Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
-from actors.link import End, call
+from actors.link import End, Tls, call
 from broker.errors import ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
 from broker.messages import cluster
 from broker.words import EndReason, SessionPhase
@@ -49,6 +49,7 @@ class Sessions:
         chores: Chores,
         policy: LedgerPolicy,
         now_ms: Callable[[], int],
+        tls: Tls | None = None,
     ) -> None:
         self._database = database
         self._writer = writer
@@ -77,6 +78,7 @@ class Sessions:
             policy,
             now_ms,
             self._live_changed,
+            tls,
         )
         self.drains = Drains(
             database,

@@ -97,7 +97,7 @@ class SessionActor:
         self._early: list[tuple[ListenedEnd, TrunkHello]] = []
         self._chores = Chores(limit=64)
         self._trunks = Trunks(WATCH_BEATS)
-        self._listener = Listener(config.trunk_key, self._on_hello)
+        self._listener = Listener(config.trunk_key, self._on_hello, tls=config.tls)
         self._link = LedgerLink(
             resolve_ledger,
             config.trunk_key,
@@ -105,6 +105,7 @@ class SessionActor:
             enlist=self._enlist,
             on_call=self._on_call,
             on_notice=self._on_notice,
+            tls=config.tls,
         )
         self._committing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None

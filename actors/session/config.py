@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from actors.link import Tls
 from actors.relay import RelayConfig
 
 
@@ -15,6 +16,8 @@ class SessionConfig:
     """The node's name, as the ledger and operators know it."""
     trunk_key: bytes = field(repr=False)
     """Key that proves gateways and the ledger (`broker.keys`)."""
+    tls: Tls | None = field(default=None, repr=False)
+    """Encrypts trunks and the ledger link beyond the machine."""
     label: str = ""
     """What kind of place the node is."""
     trunk_host: str = "127.0.0.1"

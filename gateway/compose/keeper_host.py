@@ -17,6 +17,7 @@ from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_name, steady_clock
 from gateway.compose.settings import ClusterSettings
 from gateway.secret_file import read_secret
+from gateway.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
     from actors.keeper import Endpoint, Keeper
@@ -81,6 +82,7 @@ class KeeperHost:
             settings.key(KeyPurpose.TRUNK),
             LinkHello(kind="keeper", member_id=secrets.token_urlsafe(12), node=node_name()),
             now_ms=steady_clock(),
+            tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
             endpoints=webhook_endpoints(accounts),
             policy=KeeperPolicy(
                 delivery=DeliveryPolicy(loopback_allowed=settings.demo),

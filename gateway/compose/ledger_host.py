@@ -11,6 +11,7 @@ from broker.keys import KeyPurpose
 from broker.messages.cluster import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
 from gateway.compose.node import steady_clock
 from gateway.compose.settings import ClusterSettings
+from gateway.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
     from actors.ledger import Ledger
@@ -40,6 +41,7 @@ class LedgerHost:
                     settings.key(KeyPurpose.TRUNK),
                     now_ms=steady_clock(),
                     policy=LedgerPolicy(session=dict(settings.policy)),
+                    tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
                 )
                 host = settings.inside_address
                 self._address = (host, await self._ledger.start(host, 0))

@@ -19,6 +19,7 @@ from gateway.compose.options import ACTOR_START_S, LOOK_UP_S, SESSION_OPTIONS, S
 from gateway.compose.ray_runtime import RayNode, list_nodes
 from gateway.compose.session_host import SessionHost
 from gateway.compose.settings import ClusterSettings
+from gateway.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
     from actors.placement import Place
@@ -61,6 +62,7 @@ class PoolHost:
             LinkHello(kind="pool", member_id=secrets.token_urlsafe(12), node=node_name()),
             policy=PoolPolicy(target=self._settings.standbys),
             places=self._places,
+            tls=trunk_tls(self._settings.key(KeyPurpose.TRUNK)),
         )
         self._nodes = [each for each in list_nodes() if each.media_slots > 0]
         await self._pool.start()

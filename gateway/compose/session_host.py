@@ -12,6 +12,7 @@ from broker.keys import KeyPurpose
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_label, node_name, steady_clock
 from gateway.compose.settings import ClusterSettings
+from gateway.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
     from actors.session.actor import SessionActor
@@ -37,6 +38,7 @@ class SessionHost:
                 node=node_name(),
                 label=node_label(),
                 trunk_key=settings.key(KeyPurpose.TRUNK),
+                tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
                 trunk_host=settings.inside_address,
                 public_url=settings.public_url,
                 ice_servers=settings.ice_servers,

@@ -1,0 +1,152 @@
+"""Links beyond the machine are encrypted under the deployment's secret; those on it are plain."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+
+from actors.ledger.probe import Verdict, probe
+from actors.link import ListenedEnd, dial
+from actors.listener import Listener
+from broker.errors import Unavailable
+from gateway.dial import dial as gateway_dial
+from gateway.trunk_tls import TrunkTls, is_loopback
+from tests.ledger.fakes import KEY, until
+
+HOST = "127.0.0.1"
+
+
+class Everywhere(TrunkTls):
+    """Encrypts on loopback as well, so that a test needs no second machine."""
+
+    def listening(self, host: str) -> ssl.SSLContext:
+        return self.server
+
+    def dialling(self, host: str) -> ssl.SSLContext:
+        return self.client
+
+
+class Tap:
+    """Passes one connection on to a port, and keeps what came by."""
+
+    def __init__(self) -> None:
+        self.seen = bytearray()
+        self.port = 0
+        self.passed = asyncio.Event()
+
+    async def start(self, port: int) -> None:
+        async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                while data := await reader.read(65536):
+                    self.seen += data
+                    writer.write(data)
+            writer.close()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            far_reader, far_writer = await asyncio.open_connection(HOST, port)
+            await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
+            self.passed.set()
+
+        self._server = await asyncio.start_server(serve, HOST, 0)
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        async with asyncio.timeout(5.0):
+            await self.passed.wait()
+        self._server.close()
+        await self._server.wait_closed()
+
+
+def accepted(end: ListenedEnd, hello: bytes) -> None:
+    end.accept(b"ready for " + hello)
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[tuple[Listener, int]]:
+    made = Listener(KEY, accepted, handshake_s=0.3, max_unproven=4, tls=Everywhere(KEY))
+    yield made, await made.start(HOST, 0)
+    await made.close()
+
+
+def test_the_same_key_makes_the_same_certificate_and_another_key_another() -> None:
+    assert TrunkTls(KEY).certificate == TrunkTls(KEY).certificate
+    assert TrunkTls(KEY).certificate != TrunkTls(b"x" * 32).certificate
+
+
+@pytest.mark.parametrize(
+    ("host", "plain"),
+    [("127.0.0.1", True), ("127.3.2.1", True), ("::1", True), ("10.0.0.2", False), ("db", False)],
+)
+def test_only_loopback_is_plain(host: str, plain: bool) -> None:
+    tls = TrunkTls(KEY)
+    assert is_loopback(host) is plain
+    assert (tls.listening(host) is None) is plain
+    assert (tls.dialling(host) is None) is plain
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+async def test_nothing_readable_passes_between_two_nodes(encrypted: bool) -> None:
+    tls = Everywhere(KEY) if encrypted else None
+    listener, tap = Listener(KEY, accepted, tls=tls), Tap()
+    await tap.start(await listener.start(HOST, 0))
+    try:
+        end, ready = await dial(HOST, tap.port, KEY, b"who speaks", tls=tls)
+        assert ready == b"ready for who speaks"
+        assert (b"who speaks" in tap.seen) is not encrypted
+        end.link.abort()
+        await until(lambda: end.link.closed, "the end of the link")
+    finally:
+        await listener.close()
+        await tap.close()
+
+
+async def test_who_knows_another_secret_gets_no_hello_through(
+    listener: tuple[Listener, int],
+) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError, Unavailable)):
+        await dial(HOST, listener[1], KEY, b"hello", tls=Everywhere(b"x" * 32))
+
+
+async def test_a_plain_dialler_and_a_stranger_without_certificate_are_refused(
+    listener: tuple[Listener, int],
+) -> None:
+    with pytest.raises((OSError, Unavailable)):
+        await dial(HOST, listener[1], KEY, b"hello")
+    stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    stranger.check_hostname = False
+    stranger.verify_mode = ssl.CERT_NONE
+    reader, writer = await asyncio.open_connection(HOST, listener[1], ssl=stranger)
+    # TLS 1.3 refuses the missing certificate with the first read.
+    with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+        await reader.readexactly(1)
+    writer.transport.abort()
+    await asyncio.sleep(0)
+
+
+async def test_handshakes_that_fail_do_not_use_up_the_listener(
+    listener: tuple[Listener, int],
+) -> None:
+    for _ in range(12):
+        _, writer = await asyncio.open_connection(HOST, listener[1])
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        writer.close()
+    await until(lambda: not listener[0]._unproven, "the strangers forgotten")
+    _, ready = await dial(HOST, listener[1], KEY, b"late", tls=Everywhere(KEY))
+    assert ready == b"ready for late"
+
+
+async def test_the_ledgers_probe_and_the_gateways_dial_speak_it(
+    listener: tuple[Listener, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = Everywhere(KEY)
+    assert await probe(HOST, listener[1], None, timeout_s=5.0, tls=tls) is Verdict.ALIVE
+    monkeypatch.setattr("gateway.dial.trunk_tls", Everywhere)
+    end, ready = await gateway_dial(
+        HOST, listener[1], KEY, b"gateway", timeout_s=5.0, prepare=lambda end: None
+    )
+    assert ready == b"ready for gateway"
+    end.link.abort()
