@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page
 
-from actors.relay import Relay, RelayConfig, TransportState
+from actors.relay import OfferLayout, PublishSource, Relay, RelayConfig, TransportState
+from tests.patience import PATIENCE
 
-from .pages import browser, join, page_url, received, until_growing
+from .client import CraftedClient
+from .pages import EVERYTHING, browser, join, page_url, received, until_growing
 from .recording import RecordingListener, until
 
 pytestmark = pytest.mark.browser
@@ -77,4 +79,72 @@ async def test_simulcast_is_switched_by_the_displayed_size(
         await ben.screenshot(path=str(tmp_path / "simulcast.png"))
         assert relay.mistakes == 0
     finally:
+        await relay.close()
+
+
+OFFER_OF_THE_WIDGET = """async () => {
+  const { Peer } = await import('/widgets/media/peer.js');
+  const limits = { seats: 1, screens: 1, ice_servers: [], relay_only: false };
+  window.peer = new Peer(limits, 1, () => {});
+  const media = await navigator.mediaDevices.getUserMedia({
+    audio: true, video: { width: 1280, height: 720 },
+  });
+  await window.peer.setTracks({
+    microphone: media.getAudioTracks()[0], camera: media.getVideoTracks()[0], screen: null,
+  });
+  return window.peer.offer();
+}"""
+SENT_BY_LAYER = """async () => {
+  const sent = {};
+  for (const report of (await window.peer.connection.getStats()).values()) {
+    if (report.type === 'outbound-rtp' && report.rid) sent[report.rid] = report.framesSent ?? 0;
+  }
+  return sent;
+}"""
+
+
+async def test_layers_nobody_needs_cost_the_sender_nothing(browser: Browser, page_url: str) -> None:
+    """The widget's own peer connection, told by the relay which layers are needed."""
+    listener = RecordingListener()
+    relay = Relay(RelayConfig(), listener)
+    await relay.open()
+    ben = CraftedClient(relay, "ben")
+    page = await browser.new_page()
+    await page.goto(page_url)
+
+    async def frames() -> dict[str, int]:
+        found: dict[str, int] = await page.evaluate(SENT_BY_LAYER)
+        return found
+
+    async def until_only(needed: set[str]) -> None:
+        """Bring what was told to the widget, and wait until it sends these layers and no other."""
+        before = await frames()
+        for _ in range(int(60 * PATIENCE)):
+            rids = list(listener.layers[-1][2]) if listener.layers else ["l", "m", "h"]
+            await page.evaluate("rids => window.peer.setLayers('camera', rids)", rids)
+            await page.wait_for_timeout(500)
+            after = await frames()
+            if {rid for rid in after if after[rid] - before.get(rid, 0) >= 3} == needed:
+                return
+            before = after
+        raise AssertionError(f"{before} {after} {listener.layers}")
+
+    try:
+        offer = await page.evaluate(OFFER_OF_THE_WIDGET)
+        layout = OfferLayout(
+            publish={each["mid"]: PublishSource(each["source"]) for each in offer["publish"]},
+            seats=tuple((seat["audio_mid"], seat["video_mid"]) for seat in offer["seats"]),
+            screens=tuple(offer["screens"]),
+        )
+        answer = relay.answer("ada", "ada-1", offer["sdp"], layout, EVERYTHING)
+        await page.evaluate("sdp => window.peer.answer(sdp)", answer)
+        await ben.connect()
+        ben.acknowledge()
+        relay.set_view("ben", {0: (320, 180)}, {})
+        await until_only({"l"})
+        relay.set_view("ben", {0: (640, 360)}, {})
+        await until_only({"l", "m"})
+        assert relay.mistakes == 0
+    finally:
+        ben.vanish()
         await relay.close()
