@@ -4,21 +4,6 @@ import { PendingRequests } from './pending.js';
 import { Refusal } from './refusal.js';
 import { randomText } from './resume-memory.js';
 
-/** @typedef {import('../protocol/messages.js').BrokerMessage} BrokerMessage */
-/** @typedef {import('../protocol/messages.js').ClientMessage} ClientMessage */
-/** @typedef {'idle'|'connecting'|'open'|'reconnecting'|'closed'} LinkStatus */
-/** @typedef {{status: LinkStatus, code: number, refusal: Refusal|null}} Link */
-
-/**
- * @typedef {object} ChannelOptions
- * @property {string} url Address of the WebSocket.
- * @property {(lastSeq: number) => Promise<Record<string, unknown>>} greet
- *   The fields of the hello; a rejection with a `Refusal` that is not retryable closes the channel.
- * @property {(message: BrokerMessage) => void} onMessage Every message but pongs, in order.
- * @property {(link: Link) => void} onLink
- * @property {(code: number, refusal: Refusal|null) => boolean|undefined} [mayRetry] Overrules the close codes.
- */
-
 const PING_MS = 10_000;
 const SILENCE_MS = 25_000;
 const HELLO_MS = 10_000;
@@ -158,10 +143,7 @@ export class SignallingChannel {
     };
   }
 
-  /**
-   * @param {BrokerMessage} message
-   * @param {ReturnType<typeof setTimeout>} late
-   */
+  /** @param {BrokerMessage} message @param {ReturnType<typeof setTimeout>} late */
   #receive(message, late) {
     if (message.type === 'connection.pong') return;
     if (message.type === 'session.moved') this.#lastSeq = 0;
@@ -217,10 +199,7 @@ export class SignallingChannel {
     else this.#giveUp(code, refusal);
   }
 
-  /**
-   * @param {number} code
-   * @param {Refusal|null} refusal
-   */
+  /** @param {number} code @param {Refusal|null} refusal */
   #later(code, refusal) {
     this.#setLink('reconnecting', code, refusal);
     clearTimeout(this.#retryTimer);
@@ -236,10 +215,7 @@ export class SignallingChannel {
     void this.#open();
   }
 
-  /**
-   * @param {number} code
-   * @param {Refusal|null} refusal
-   */
+  /** @param {number} code @param {Refusal|null} refusal */
   #giveUp(code, refusal) {
     this.#stop();
     this.#setLink('closed', code, refusal);
@@ -255,11 +231,7 @@ export class SignallingChannel {
     this.#latest.clear();
   }
 
-  /**
-   * @param {LinkStatus} status
-   * @param {number} [code]
-   * @param {Refusal|null} [refusal]
-   */
+  /** @param {LinkStatus} status @param {number} [code] @param {Refusal|null} [refusal] */
   #setLink(status, code = 0, refusal = null) {
     this.#link = { status, code, refusal };
     this.#options.onLink(this.#link);

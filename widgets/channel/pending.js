@@ -1,8 +1,5 @@
 import { Refusal } from './refusal.js';
 
-/** @typedef {import('../protocol/messages.js').BrokerMessage} BrokerMessage */
-/** @typedef {{resolve: (reply: any) => void, reject: (why: Refusal) => void, timer: number}} Waiter */
-
 /** Requests that await their reply: at most `limit`, each with a time limit. */
 export class PendingRequests {
   /** @type {Map<string, Waiter>} */
@@ -32,10 +29,7 @@ export class PendingRequests {
     });
   }
 
-  /**
-   * @param {BrokerMessage} message
-   * @returns {boolean} Whether somebody waited for it.
-   */
+  /** @param {BrokerMessage} message @returns {boolean} Whether somebody waited for it. */
   settle(message) {
     const id = 'reply_to' in message ? message.reply_to : null;
     const waiter = id ? this.#waiters.get(id) : undefined;

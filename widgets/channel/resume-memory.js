@@ -13,10 +13,7 @@ export class ResumeMemory {
     this.#prefix = `switchboard.${prefix}.`;
   }
 
-  /**
-   * @param {string} name
-   * @returns {string|null}
-   */
+  /** @param {string} name @returns {string|null} */
   get(name) {
     try {
       const kept = sessionStorage.getItem(this.#prefix + name);
@@ -27,10 +24,7 @@ export class ResumeMemory {
     return this.#memory.get(name) ?? null;
   }
 
-  /**
-   * @param {string} name
-   * @param {string|null} value Null forgets.
-   */
+  /** @param {string} name @param {string|null} value Null forgets. */
   set(name, value) {
     if (value === null) this.#memory.delete(name);
     else this.#memory.set(name, value);
@@ -63,10 +57,7 @@ export function claimSecret(key, given) {
   return made;
 }
 
-/**
- * @param {number} bytes
- * @returns {string} Hexadecimal, from the browser's generator.
- */
+/** @param {number} bytes @returns {string} Hexadecimal, from the browser's generator. */
 export function randomText(bytes) {
   const values = crypto.getRandomValues(new Uint8Array(bytes));
   return Array.from(values, (value) => value.toString(16).padStart(2, '0')).join('');

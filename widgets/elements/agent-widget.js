@@ -12,8 +12,6 @@ import { SessionView } from '../views/session-view.js';
 import { errorSentence } from '../views/trouble-sentence.js';
 import { elsewhere, message, overWords, Widget } from './widget.js';
 
-/** @typedef {import('../hosts/engagement-ids.js').EngagementIds} EngagementIds */
-
 /**
  * The agent's widget in the Agent Workspace: one button that rings the consumer, then the session.
  * The frame may reload, and the workspace may put another conversation into it, at any time.
@@ -140,10 +138,7 @@ export class AgentWidget extends Widget {
     }
   }
 
-  /**
-   * @param {SessionClient} client
-   * @param {string} name
-   */
+  /** @param {SessionClient} client @param {string} name */
   #renderSession(client, name) {
     const view = this.present('session', () => {
       /** @type {(asked: Promise<unknown>) => void} */

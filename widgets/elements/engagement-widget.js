@@ -12,8 +12,6 @@ import { Incoming } from '../views/incoming.js';
 import { SessionView } from '../views/session-view.js';
 import { elsewhere, message, overWords, Widget } from './widget.js';
 
-/** @typedef {import('../hosts/engagement-ids.js').EngagementIds} EngagementIds */
-
 const BLINK_MS = 1_000;
 const CHIME_MS = 3_000;
 

@@ -2,8 +2,6 @@ import { say } from '../catalogues/words.js';
 import { wordButton } from '../views/buttons.js';
 import { el } from '../views/dom.js';
 
-/** @typedef {{root: HTMLElement, update?: () => void, onClosed?: () => void}} View */
-
 /**
  * What the three widgets have in common: one view at a time in the page itself, a focus that is
  * never lost when views change, a title that says what goes on.
@@ -65,11 +63,7 @@ export function message({ title, help = '', busy = false }, ...actions) {
   };
 }
 
-/**
- * The person takes part on another surface.
- *
- * @param {import('../session/client.js').SessionClient} client
- */
+/** The person takes part on another surface. @param {SessionClient} client */
 export function elsewhere(client) {
   const here = wordButton(say('bring_back'), () => client.takeHere(), { kind: 'primary' });
   return message({ title: say('over_elsewhere'), help: say('over_elsewhere_help') }, here.root);
@@ -78,7 +72,7 @@ export function elsewhere(client) {
 /**
  * Why it is over, in words.
  *
- * @param {NonNullable<import('../session/state.js').WidgetState['over']>} over
+ * @param {NonNullable<WidgetState['over']>} over
  * @param {(ms: number) => string} clock
  * @returns {{title: string, help: string}}
  */

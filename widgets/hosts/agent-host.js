@@ -1,7 +1,5 @@
 import { engagementIds, idsFromQuery, sdkWhenThere } from './engagement-ids.js';
 
-/** @typedef {import('./engagement-ids.js').EngagementIds} EngagementIds */
-
 const PATHS = [
   'chatInfo.rtSessionId',
   'chatInfo.accountId',

@@ -1,14 +1,4 @@
-/**
- * What is known of the engagement, as the wire wants it. Ids are trimmed strings; agent ids come
- * as number, string, `account.agent` or `account:agent` and are compared by their last part.
- *
- * @typedef {{account_id: string} & Record<string, string|boolean>} EngagementIds
- */
-
-/**
- * @param {unknown} value
- * @returns {string} Empty when there is none.
- */
+/** @param {unknown} value @returns {string} Empty when there is none. */
 export function idText(value) {
   if (typeof value !== 'string' && typeof value !== 'number') return '';
   return String(value).trim().slice(0, 128);

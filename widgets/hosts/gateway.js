@@ -17,18 +17,12 @@ export async function post(path, body) {
   );
 }
 
-/**
- * @param {string} path
- * @returns {Promise<any>}
- */
+/** @param {string} path @returns {Promise<any>} */
 export async function get(path) {
   return answerOf(await reach(path, {}));
 }
 
-/**
- * @param {string} path
- * @param {RequestInit} options
- */
+/** @param {string} path @param {RequestInit} options */
 async function reach(path, options) {
   try {
     return await fetch(path, { ...options, cache: 'no-store', referrerPolicy: 'no-referrer' });

@@ -57,7 +57,7 @@ export function receiveHandOver(query) {
 /**
  * Ids as a page's address says them; the other way round than `idsFromQuery`.
  *
- * @param {import('./engagement-ids.js').EngagementIds} ids
+ * @param {EngagementIds} ids
  * @returns {Record<string, string>}
  */
 export function idsToQuery(ids) {

@@ -1,7 +1,5 @@
 import { engagementIds, idsFromQuery, sdkWhenThere } from './engagement-ids.js';
 
-/** @typedef {import('./engagement-ids.js').EngagementIds} EngagementIds */
-
 /**
  * The engagement window as the widget sees it: `lpTag.LPWidgetSDK`, or the page's own address
  * where the launcher or an own window framed it. It emits `change`.
@@ -89,10 +87,7 @@ export class WindowHost extends EventTarget {
     return this.#sdk?.getQuery?.(key) || undefined;
   }
 
-  /**
-   * @param {string} name
-   * @param {any} event
-   */
+  /** @param {string} name @param {any} event */
   #onEvent(name, event) {
     this.#data[name] = event?.data ?? event;
     const { uiWidget, uiWindow } = this.#data;

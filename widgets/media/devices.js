@@ -1,9 +1,5 @@
 import { troubleBeforehand, troubleOf } from './trouble.js';
 
-/** @typedef {import('./trouble.js').Trouble} Trouble */
-/** @typedef {'microphone'|'camera'} DeviceSource */
-/** @typedef {{track: MediaStreamTrack|null, trouble: Trouble|null}} Opened */
-
 const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audiooutput' };
 
 /**
@@ -59,9 +55,7 @@ export async function openDevice(source, extra = {}) {
   }
 }
 
-/**
- * @returns {Promise<Opened>} `trouble` is null when the person merely closed the chooser.
- */
+/** @returns {Promise<Opened>} `trouble` is null when the person merely closed the chooser. */
 export async function openScreen() {
   if (!navigator.mediaDevices?.getDisplayMedia) return { track: null, trouble: 'no_webrtc' };
   const asked = performance.now();
@@ -79,19 +73,13 @@ export async function openScreen() {
   }
 }
 
-/**
- * @param {DeviceSource|'speaker'} source
- * @returns {Promise<MediaDeviceInfo[]>}
- */
+/** @param {DeviceSource|'speaker'} source @returns {Promise<MediaDeviceInfo[]>} */
 export async function listDevices(source) {
   const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
   return all.filter((device) => device.kind === KINDS[source] && device.deviceId !== '');
 }
 
-/**
- * @param {DeviceSource|'speaker'} source
- * @returns {string} The id chosen last, or empty.
- */
+/** @param {DeviceSource|'speaker'} source @returns {string} The id chosen last, or empty. */
 export function rememberedDevice(source) {
   try {
     return localStorage.getItem(`switchboard.device.${source}`) ?? '';
@@ -100,10 +88,7 @@ export function rememberedDevice(source) {
   }
 }
 
-/**
- * @param {DeviceSource|'speaker'} source
- * @param {string} deviceId
- */
+/** @param {DeviceSource|'speaker'} source @param {string} deviceId */
 export function rememberDevice(source, deviceId) {
   try {
     localStorage.setItem(`switchboard.device.${source}`, deviceId);

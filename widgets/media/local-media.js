@@ -1,10 +1,5 @@
 import { openDevice, openDevices, openScreen, rememberDevice } from './devices.js';
 
-/** @typedef {import('./trouble.js').Trouble} Trouble */
-/** @typedef {import('./devices.js').DeviceSource} DeviceSource */
-/** @typedef {'microphone'|'camera'|'screen'} Source */
-/** @typedef {Record<Source, boolean>} Publishing */
-
 /**
  * This person's microphone, camera and screen: opened once, kept from the preview through the
  * whole session and across peer connections. `stop()` gives the devices back.
@@ -103,10 +98,7 @@ export class LocalMedia {
     this.#onChange();
   }
 
-  /**
-   * @param {DeviceSource} source
-   * @param {string} deviceId
-   */
+  /** @param {DeviceSource} source @param {string} deviceId */
   async choose(source, deviceId) {
     rememberDevice(source, deviceId);
     const wanted = source === 'microphone' || this.tracks.camera !== null;
@@ -140,10 +132,7 @@ export class LocalMedia {
     this.#onChange();
   }
 
-  /**
-   * @param {DeviceSource} source
-   * @param {MediaTrackConstraints} [extra]
-   */
+  /** @param {DeviceSource} source @param {MediaTrackConstraints} [extra] */
   async #reopen(source, extra) {
     const generation = this.#generation;
     const { track, trouble } = await openDevice(source, extra);
@@ -156,10 +145,7 @@ export class LocalMedia {
     this.#adopt(source, track);
   }
 
-  /**
-   * @param {Source} source
-   * @param {MediaStreamTrack|null} track
-   */
+  /** @param {Source} source @param {MediaStreamTrack|null} track */
   #adopt(source, track) {
     if (!track) return;
     this.tracks[source] = track;

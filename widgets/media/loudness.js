@@ -52,11 +52,7 @@ export class Loudness {
   }
 }
 
-/**
- * @param {AudioContext} context
- * @param {number} pitch
- * @param {number} delay
- */
+/** @param {AudioContext} context @param {number} pitch @param {number} delay */
 function note(context, pitch, delay) {
   const start = context.currentTime + delay;
   const oscillator = context.createOscillator();

@@ -1,11 +1,6 @@
 import { Peer } from './peer.js';
 import { Reporter } from './report.js';
 
-/** @typedef {import('../channel/channel.js').SignallingChannel} SignallingChannel */
-/** @typedef {import('../channel/refusal.js').Refusal} Refusal */
-/** @typedef {import('../session/state.js').SessionState} SessionState */
-/** @typedef {import('./peer.js').PeerState} PeerState */
-
 const REPORT_MS = 5_000;
 /** ICE may come back by itself; after this the widget builds a new connection. */
 const PATIENCE_MS = 4_000;
@@ -24,7 +19,7 @@ export class MediaLink {
   state = 'idle';
   #channel;
   #onChange;
-  /** @type {import('./local-media.js').LocalMedia['tracks']} */
+  /** @type {LocalMedia['tracks']} */
   #tracks = { microphone: null, camera: null, screen: null };
   /** The peer whose offer is under way or answered. @type {Peer|null} */
   #offered = null;
@@ -37,10 +32,7 @@ export class MediaLink {
   /** @type {SessionState|null} */
   #session = null;
 
-  /**
-   * @param {SignallingChannel} channel
-   * @param {() => void} onChange
-   */
+  /** @param {SignallingChannel} channel @param {() => void} onChange */
   constructor(channel, onChange) {
     this.#channel = channel;
     this.#onChange = onChange;
@@ -79,7 +71,7 @@ export class MediaLink {
     else if (!begun) this.#setState('reconnecting');
   }
 
-  /** @param {import('./local-media.js').LocalMedia['tracks']} tracks */
+  /** @param {LocalMedia['tracks']} tracks */
   async setTracks(tracks) {
     this.#tracks = tracks;
     if (this.#joined) await this.peer?.setTracks(tracks);
@@ -125,10 +117,7 @@ export class MediaLink {
     }
   }
 
-  /**
-   * @param {Peer} peer
-   * @param {PeerState} state
-   */
+  /** @param {Peer} peer @param {PeerState} state */
   #onState(peer, state) {
     if (peer !== this.peer) return;
     if (!this.#joined) {

@@ -1,10 +1,6 @@
 import { randomText } from '../channel/resume-memory.js';
 import { addSections } from './sections.js';
 
-/** @typedef {import('../protocol/messages.js').MediaLimits} MediaLimits */
-/** @typedef {import('./local-media.js').Source} Source */
-/** @typedef {'new'|'connecting'|'connected'|'disconnected'|'failed'|'closed'} PeerState */
-
 const SOURCES = /** @type {Source[]} */ (['microphone', 'camera', 'screen']);
 
 /**
@@ -73,11 +69,7 @@ export class Peer {
     return this.#offer;
   }
 
-  /**
-   * The fields of `media.offer`.
-   *
-   * @returns {Promise<Record<string, unknown>>}
-   */
+  /** The fields of `media.offer`. @returns {Promise<Record<string, unknown>>} */
   async offer() {
     const { sdp } = await this.prepare();
     const { send, seats, screens } = this.#sections;

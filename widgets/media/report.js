@@ -1,18 +1,3 @@
-/** @typedef {import('./peer.js').Peer} Peer */
-
-/**
- * What getStats counted for one slot, since the connection began.
- *
- * @typedef {object} Count
- * @property {number} frames_decoded
- * @property {number} freezes
- * @property {number} freeze_seconds
- * @property {number} concealed_samples
- * @property {number} silent_concealed_samples
- * @property {number} total_samples
- * @property {number} packets_lost
- */
-
 const ZERO = Object.freeze({
   frames_decoded: 0,
   freezes: 0,
@@ -55,10 +40,7 @@ export class Reporter {
   }
 }
 
-/**
- * @param {any[]} entries
- * @returns {Count}
- */
+/** @param {any[]} entries @returns {Count} */
 function total(entries) {
   /** @param {string} name */
   const sum = (name) => entries.reduce((all, entry) => all + (entry[name] ?? 0), 0);
@@ -73,11 +55,7 @@ function total(entries) {
   };
 }
 
-/**
- * @param {Count} now
- * @param {Count} before
- * @returns {Count}
- */
+/** @param {Count} now @param {Count} before @returns {Count} */
 function since(now, before) {
   const fresh = { ...now };
   for (const name of /** @type {(keyof Count)[]} */ (Object.keys(ZERO))) {

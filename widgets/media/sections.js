@@ -1,15 +1,3 @@
-/** @typedef {import('./local-media.js').Source} Source */
-
-/**
- * The sections of the one offer, in the order of the contract: what is sent, then the seats, then
- * the screen slots. All stand in the first offer, so nothing is ever renegotiated.
- *
- * @typedef {object} Sections
- * @property {Record<Source, RTCRtpTransceiver>} send
- * @property {{audio: RTCRtpTransceiver, video: RTCRtpTransceiver}[]} seats
- * @property {RTCRtpTransceiver[]} screens
- */
-
 /** @type {RTCRtpEncodingParameters[]} */
 const CAMERA_LAYERS = [
   { rid: 'l', scaleResolutionDownBy: 4, maxBitrate: 150_000 },

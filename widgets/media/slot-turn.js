@@ -48,10 +48,7 @@ export class SlotTurn {
     this.#next = null;
   }
 
-  /**
-   * @param {number} now
-   * @param {number} [patienceMs]
-   */
+  /** @param {number} now @param {number} [patienceMs] */
   tick(now, patienceMs = 700) {
     const next = this.#next;
     if (!next || next.participant === this.shown || now - next.since < patienceMs) return;

@@ -1,14 +1,4 @@
-/**
- * What can stand between a person and their camera or microphone.
- *
- * @typedef {'refused'|'blocked_by_frame'|'no_device'|'busy'|'insecure'|'no_webrtc'|'failed'} Trouble
- */
-
-/**
- * Trouble that is certain before anything is asked of the browser.
- *
- * @returns {Trouble|null}
- */
+/** Trouble that is certain before anything is asked of the browser. @returns {Trouble|null} */
 export function troubleBeforehand() {
   if (typeof RTCPeerConnection !== 'function') return 'no_webrtc';
   if (!globalThis.isSecureContext) return 'insecure';

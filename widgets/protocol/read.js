@@ -7,7 +7,6 @@
 
 import { BROKER_SHAPES, CLIENT_SHAPES } from "./shapes.js";
 
-/** @typedef {import("./messages.js").BrokerMessage} BrokerMessage */
 
 /**
  * What a value must be: one of a set of words, a named part, one of several shapes, or a JSON type

@@ -7,21 +7,6 @@ import { moved, reduce } from './reduce.js';
 import { may } from './select.js';
 import { INITIAL } from './state.js';
 
-/** @typedef {import('../protocol/messages.js').BrokerMessage} BrokerMessage */
-/** @typedef {import('../channel/channel.js').Link} Link */
-/** @typedef {import('../channel/resume-memory.js').ResumeMemory} ResumeMemory */
-/** @typedef {import('../media/trouble.js').Trouble} Trouble */
-/** @typedef {'video'|'voice'} Mode */
-
-/**
- * @typedef {object} ClientOptions
- * @property {string} surface
- * @property {() => Promise<Record<string, unknown>>} introduce
- *   What a hello carries beside its resume token: token, engagement, claim secret, name.
- * @property {ResumeMemory} memory
- * @property {string} [url] Address of the WebSocket; the page's own gateway by default.
- */
-
 const FOR_GOOD = new Set([4401, 4404, 4410]);
 
 /**
@@ -169,18 +154,12 @@ export class SessionClient extends EventTarget {
     return this.#ask({ type: 'guest.revoke', guest_invitation_id: id });
   }
 
-  /**
-   * @param {'admit'|'refuse'|'remove'} verb
-   * @param {string} participantId
-   */
+  /** @param {'admit'|'refuse'|'remove'} verb @param {string} participantId */
   moderate(verb, participantId) {
     return this.#ask({ type: `participant.${verb}`, participant_id: participantId });
   }
 
-  /**
-   * @param {string} participantId
-   * @param {('microphone'|'camera'|'screen')[]} sources
-   */
+  /** @param {string} participantId @param {('microphone'|'camera'|'screen')[]} sources */
   mute(participantId, sources) {
     return this.#ask({ type: 'participant.mute', participant_id: participantId, sources });
   }
@@ -363,12 +342,12 @@ export class SessionClient extends EventTarget {
   }
 }
 
-/** @param {import('./state.js').SessionState} session */
+/** @param {SessionState} session */
 function keepable({ attendance }) {
   return attendance === 'present' || attendance === 'reconnecting' || attendance === 'lobby';
 }
 
-/** @param {import('./state.js').WidgetState} state */
+/** @param {WidgetState} state */
 function forbidden({ session }) {
   if (!session) return [];
   const rights = { microphone: 'send_audio', camera: 'send_video', screen: 'send_screen' };

@@ -1,7 +1,3 @@
-/** @typedef {import('../protocol/messages.js').BrokerMessage} BrokerMessage */
-/** @typedef {import('./state.js').WidgetState} WidgetState */
-/** @typedef {import('./state.js').SessionState} SessionState */
-
 /**
  * The widget's state after one more message. Pure; unknown messages change nothing, a repeated
  * message changes nothing more.
@@ -55,11 +51,7 @@ export function moved(state, attendance) {
   return state.session ? { ...state, session: standing(state.session, attendance) } : state;
 }
 
-/**
- * @param {SessionState} session
- * @param {string} attendance
- * @returns {SessionState}
- */
+/** @param {SessionState} session @param {string} attendance @returns {SessionState} */
 function standing(session, attendance) {
   return session.attendance === attendance ? session : { ...session, attendance };
 }
@@ -142,11 +134,11 @@ function fromSnapshot(before, message, now) {
 
 /**
  * @param {SessionState['seats']} seats
- * @param {readonly import('./state.js').SeatAssignment[]} changes
+ * @param {readonly SeatAssignment[]} changes
  * @returns {SessionState['seats']}
  */
 function seated(seats, changes) {
-  /** @type {Record<string, import('./state.js').SeatAssignment>} */
+  /** @type {Record<string, SeatAssignment>} */
   const next = { ...seats };
   for (const change of changes) next[`${change.kind}:${change.index}`] = change;
   return next;

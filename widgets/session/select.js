@@ -1,11 +1,4 @@
-/** @typedef {import('./state.js').SessionState} SessionState */
-/** @typedef {import('./state.js').RosterEntry} RosterEntry */
-
-/**
- * @param {SessionState} session
- * @param {string|null} participantId
- * @returns {RosterEntry|null}
- */
+/** @param {SessionState} session @param {string|null} participantId @returns {RosterEntry|null} */
 export function entryOf(session, participantId) {
   return session.roster.find((entry) => entry.participant_id === participantId) ?? null;
 }
@@ -15,11 +8,7 @@ export function ownEntry(session) {
   return entryOf(session, session.participantId);
 }
 
-/**
- * Everybody else who is here or on the way back.
- *
- * @param {SessionState} session
- */
+/** Everybody else who is here or on the way back. @param {SessionState} session */
 export function others(session) {
   return session.roster.filter(
     (entry) =>
@@ -33,10 +22,7 @@ export function inLobby(session) {
   return session.roster.filter((entry) => entry.attendance === 'lobby');
 }
 
-/**
- * @param {SessionState} session
- * @param {string} capability
- */
+/** @param {SessionState} session @param {string} capability */
 export function may(session, capability) {
   return session.capabilities.includes(capability);
 }
@@ -47,11 +33,7 @@ export function invitationIsOpen(session) {
   return state === 'sent' || state === 'ringing';
 }
 
-/**
- * Up to two letters that stand for a person without a picture.
- *
- * @param {string} name
- */
+/** Up to two letters that stand for a person without a picture. @param {string} name */
 export function initials(name) {
   const words = name.trim().split(/\s+/u).filter(Boolean);
   const first = [...(words[0] ?? '')][0] ?? '';
@@ -59,10 +41,7 @@ export function initials(name) {
   return (first + last).toLocaleUpperCase();
 }
 
-/**
- * @param {number} ms
- * @returns {string} `m:ss` or `h:mm:ss`.
- */
+/** @param {number} ms @returns {string} `m:ss` or `h:mm:ss`. */
 export function clock(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const parts = [Math.floor(seconds / 60) % 60, seconds % 60];

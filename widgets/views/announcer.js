@@ -1,8 +1,6 @@
 import { say } from '../catalogues/words.js';
 import { el } from './dom.js';
 
-/** @typedef {import('../session/state.js').WidgetState} WidgetState */
-
 /** Says aloud (to screen readers) and shows for a moment what just happened. */
 export class Announcer {
   /** @type {Map<string, string>|null} */

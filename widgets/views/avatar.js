@@ -17,10 +17,7 @@ export class Avatar {
     });
   }
 
-  /**
-   * @param {string} name
-   * @param {string|null|undefined} picture Only https pictures are shown.
-   */
+  /** @param {string} name @param {string|null|undefined} picture Only https pictures are shown. */
   update(name, picture) {
     setText(this.#letters, initials(name) || '·');
     this.root.dataset.hue = String([...name].reduce((sum, c) => sum + c.charCodeAt(0), 0) % 6);

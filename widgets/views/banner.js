@@ -4,8 +4,6 @@ import { el, setAttr, setText, show } from './dom.js';
 import { icon } from './icons.js';
 import { troubleSentence } from './trouble-sentence.js';
 
-/** @typedef {import('../session/client.js').SessionClient} SessionClient */
-
 /** One line over the stage: what is wrong now, what still works, and the way out. */
 export class Banner {
   #client;
@@ -15,10 +13,7 @@ export class Banner {
   #root = el('div', { class: 'banner', role: 'status', hidden: true }, icon('warning'), this.#words);
   root = this.#root;
 
-  /**
-   * @param {SessionClient} client
-   * @param {(() => void)|null} ownWindow
-   */
+  /** @param {SessionClient} client @param {(() => void)|null} ownWindow */
   constructor(client, ownWindow) {
     this.#client = client;
     this.#way = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'small' });

@@ -2,13 +2,6 @@ import { el, setAttr, setText } from './dom.js';
 import { icon, setIcon } from './icons.js';
 
 /**
- * @typedef {object} IconButton
- * @property {HTMLButtonElement} root
- * @property {(name: string, iconName?: string, pressed?: boolean|null) => void} set
- *   Name it anew; `pressed` null takes the state away.
- */
-
-/**
  * A round button with a sign; its name is what is read out and shown on hover.
  *
  * @param {string} name

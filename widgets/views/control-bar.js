@@ -4,17 +4,6 @@ import { may, ownEntry } from '../session/select.js';
 import { iconButton } from './buttons.js';
 import { el, setAttr, show } from './dom.js';
 
-/** @typedef {import('../session/client.js').SessionClient} SessionClient */
-/** @typedef {import('../session/state.js').SessionState} SessionState */
-
-/**
- * @typedef {object} ControlActions
- * @property {() => void} people
- * @property {() => void} more
- * @property {() => void} end
- * @property {(asked: Promise<unknown>) => void} attempt
- */
-
 /** What one reaches for during a session; end stands always at the same place. */
 export class ControlBar {
   #client;
@@ -26,10 +15,7 @@ export class ControlBar {
   #badge = el('span', { class: 'badge', hidden: true });
   root;
 
-  /**
-   * @param {SessionClient} client
-   * @param {ControlActions} actions
-   */
+  /** @param {SessionClient} client @param {ControlActions} actions */
   constructor(client, actions) {
     this.#client = client;
     const { media } = client;

@@ -6,8 +6,6 @@ import { el, setText, show } from './dom.js';
 import { Panel } from './panel.js';
 import { troubleSentence } from './trouble-sentence.js';
 
-/** @typedef {import('../media/local-media.js').LocalMedia} LocalMedia */
-
 /** See and hear oneself, and choose devices: before a session and during it. */
 export class DeviceCheck {
   #media;

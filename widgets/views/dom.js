@@ -32,19 +32,12 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/**
- * @param {HTMLElement} node
- * @param {boolean} shown
- */
+/** @param {HTMLElement} node @param {boolean} shown */
 export function show(node, shown) {
   if (node.hidden === shown) node.hidden = !shown;
 }
 
-/**
- * @param {Element} node
- * @param {string} name
- * @param {string|null} value Null takes it away.
- */
+/** @param {Element} node @param {string} name @param {string|null} value Null takes it away. */
 export function setAttr(node, name, value) {
   if (value === null) node.removeAttribute(name);
   else if (node.getAttribute(name) !== value) node.setAttribute(name, value);

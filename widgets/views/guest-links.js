@@ -3,10 +3,6 @@ import { clock } from '../session/select.js';
 import { iconButton, wordButton } from './buttons.js';
 import { el, keyed, setText, show } from './dom.js';
 
-/** @typedef {import('../session/client.js').SessionClient} SessionClient */
-/** @typedef {import('../session/state.js').SessionState} SessionState */
-/** @typedef {import('../session/state.js').GuestInvitationView} GuestInvitationView */
-
 /** Making, handing out and withdrawing links for further people. */
 export class GuestLinks {
   #client;
@@ -111,10 +107,7 @@ class LinkRow {
   #id = '';
   root;
 
-  /**
-   * @param {SessionClient} client
-   * @param {(asked: Promise<unknown>) => void} attempt
-   */
+  /** @param {SessionClient} client @param {(asked: Promise<unknown>) => void} attempt */
   constructor(client, attempt) {
     const withdraw = iconButton(
       say('withdraw'),

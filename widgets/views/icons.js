@@ -42,10 +42,7 @@ export function icon(name) {
   return svg;
 }
 
-/**
- * @param {SVGSVGElement} svg
- * @param {string} name
- */
+/** @param {SVGSVGElement} svg @param {string} name */
 export function setIcon(svg, name) {
   if (svg.dataset.icon === name) return;
   svg.dataset.icon = name;

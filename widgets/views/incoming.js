@@ -6,8 +6,6 @@ import { DeviceCheck } from './device-check.js';
 import { el, setText, show } from './dom.js';
 import { errorSentence } from './trouble-sentence.js';
 
-/** @typedef {import('../session/client.js').SessionClient} SessionClient */
-
 /** It rings: who invites, and three answers. Nothing is opened before one of them. */
 export class Incoming {
   #client;
@@ -26,10 +24,7 @@ export class Incoming {
   #canOpen;
   root;
 
-  /**
-   * @param {SessionClient} client
-   * @param {(() => void)|null} ownWindow
-   */
+  /** @param {SessionClient} client @param {(() => void)|null} ownWindow */
   constructor(client, ownWindow) {
     this.#client = client;
     /** @param {'video'|'voice'} mode */

@@ -4,18 +4,13 @@ import { DeviceCheck } from './device-check.js';
 import { el, setText } from './dom.js';
 import { knows } from '../catalogues/words.js';
 
-/** @typedef {import('../media/local-media.js').LocalMedia} LocalMedia */
-
 /** A guest says who they are, looks at themselves if they like, and joins. */
 export class JoinForm {
   #devices;
   #error = el('p', { class: 'fine trouble', role: 'alert' });
   root;
 
-  /**
-   * @param {LocalMedia|null} media
-   * @param {(name: string) => Promise<void>} join
-   */
+  /** @param {LocalMedia|null} media @param {(name: string) => Promise<void>} join */
   constructor(media, join) {
     this.#devices = media ? new DeviceCheck(media) : null;
     const name = el('input', {

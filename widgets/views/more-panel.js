@@ -4,18 +4,6 @@ import { wordButton } from './buttons.js';
 import { el, show } from './dom.js';
 import { Panel } from './panel.js';
 
-/** @typedef {import('../session/client.js').SessionClient} SessionClient */
-/** @typedef {import('../session/state.js').SessionState} SessionState */
-/** @typedef {import('./stage.js').Stage} Stage */
-
-/**
- * @typedef {object} MoreActions
- * @property {(asked: Promise<unknown>) => void} attempt
- * @property {() => void} devices
- * @property {(() => void)|null} ownWindow
- * @property {() => void} layoutChanged
- */
-
 const LAYOUTS = ['auto', 'grid', 'speaker'];
 
 /** What one needs now and then. */
@@ -30,11 +18,7 @@ export class MorePanel {
   #stage;
   root = this.#panel.root;
 
-  /**
-   * @param {SessionClient} client
-   * @param {Stage} stage
-   * @param {MoreActions} actions
-   */
+  /** @param {SessionClient} client @param {Stage} stage @param {MoreActions} actions */
   constructor(client, stage, actions) {
     this.#client = client;
     this.#stage = stage;

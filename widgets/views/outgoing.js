@@ -4,8 +4,6 @@ import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
 
-/** @typedef {import('../session/client.js').SessionClient} SessionClient */
-
 /** The agent's view of the invitation: what the consumer sees at this moment, in words. */
 export class Outgoing {
   #client;
@@ -18,10 +16,7 @@ export class Outgoing {
   #timer = 0;
   root;
 
-  /**
-   * @param {SessionClient} client
-   * @param {(asked: Promise<unknown>) => void} attempt
-   */
+  /** @param {SessionClient} client @param {(asked: Promise<unknown>) => void} attempt */
   constructor(client, attempt) {
     this.#client = client;
     this.#cancel = wordButton(say('cancel'), () => attempt(client.cancelInvitation()), {});
@@ -79,7 +74,7 @@ export class Outgoing {
 }
 
 /**
- * @param {import('../session/state.js').InvitationView} invitation
+ * @param {InvitationView} invitation
  * @param {string} name
  * @returns {{title: string, help: string}}
  */

@@ -6,11 +6,6 @@ import { el, keyed, setText, show } from './dom.js';
 import { GuestLinks } from './guest-links.js';
 import { Panel } from './panel.js';
 
-/** @typedef {import('../session/client.js').SessionClient} SessionClient */
-/** @typedef {import('../session/state.js').SessionState} SessionState */
-/** @typedef {import('../session/state.js').RosterEntry} RosterEntry */
-/** @typedef {(asked: Promise<unknown>) => void} Attempt */
-
 /** Who is in the session, who waits, and what one may do about each. */
 export class PeoplePanel {
   #client;
@@ -79,10 +74,7 @@ class PersonRow {
   );
   #buttons;
 
-  /**
-   * @param {SessionClient} client
-   * @param {Attempt} attempt
-   */
+  /** @param {SessionClient} client @param {Attempt} attempt */
   constructor(client, attempt) {
     this.#client = client;
     this.#attempt = attempt;
@@ -99,10 +91,7 @@ class PersonRow {
     this.#actions.append(...Object.values(this.#buttons).map((button) => button.root));
   }
 
-  /**
-   * @param {RosterEntry} entry
-   * @param {SessionState} session
-   */
+  /** @param {RosterEntry} entry @param {SessionState} session */
   update(entry, session) {
     this.#id = entry.participant_id;
     const self = entry.participant_id === session.participantId;
@@ -133,10 +122,7 @@ class PersonRow {
   }
 }
 
-/**
- * @param {RosterEntry} entry
- * @param {boolean} lobby
- */
+/** @param {RosterEntry} entry @param {boolean} lobby */
 function noteOf(entry, lobby) {
   if (lobby) return say('in_lobby');
   const words = [say(`role_${entry.role}`)];

@@ -10,15 +10,6 @@ import { PeoplePanel } from './people.js';
 import { Stage } from './stage.js';
 import { errorSentence } from './trouble-sentence.js';
 
-/** @typedef {import('../session/client.js').SessionClient} SessionClient */
-
-/**
- * @typedef {object} SessionViewOptions
- * @property {((text: string) => Promise<boolean>)|null} [write] Puts a line into the conversation.
- * @property {(() => void)|null} [ownWindow] Opens the session in a window of its own.
- * @property {HTMLElement} [over] Something that lies over the stage, such as the invitation.
- */
-
 /** The screen of somebody who takes part; the same for agent, consumer and guest. */
 export class SessionView {
   #client;
@@ -38,10 +29,7 @@ export class SessionView {
   #over;
   root;
 
-  /**
-   * @param {SessionClient} client
-   * @param {SessionViewOptions} [options]
-   */
+  /** @param {SessionClient} client @param {SessionViewOptions} [options] */
   constructor(client, { write = null, ownWindow = null, over } = {}) {
     this.#client = client;
     this.#over = over;

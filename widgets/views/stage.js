@@ -4,9 +4,6 @@ import { el, setAttr, show } from './dom.js';
 import { wordButton } from './buttons.js';
 import { Tile } from './tile.js';
 
-/** @typedef {import('../session/client.js').SessionClient} SessionClient */
-/** @typedef {import('../session/state.js').SessionState} SessionState */
-
 const NOT_SELF = Object.freeze({ mirror: false, hasPicture: null });
 
 /** Everybody's pictures, laid out: one to one, grid, speaker with a strip, shared screen. */
@@ -20,7 +17,7 @@ export class Stage {
   #seats = [];
   /** @type {Tile[]} */
   #screens = [];
-  /** @type {import('../media/peer.js').Peer|null} */
+  /** @type {Peer|null} */
   #peer = null;
   #sound = wordButton(say('sound_blocked'), () => this.#play(), { kind: 'primary', icon: 'speaker' });
   #speaker = '';
@@ -81,7 +78,7 @@ export class Stage {
     if (media.mirror && this.#self.video.paused) void this.#self.video.play().catch(() => {});
   }
 
-  /** @param {import('../media/peer.js').Peer|null} peer */
+  /** @param {Peer|null} peer */
   #adopt(peer) {
     if (peer === this.#peer) return;
     this.#peer = peer;
@@ -104,11 +101,7 @@ export class Stage {
     this.#play();
   }
 
-  /**
-   * @param {'seat'|'screen'} kind
-   * @param {number} index
-   * @param {() => void} update
-   */
+  /** @param {'seat'|'screen'} kind @param {number} index @param {() => void} update */
   #newTile(kind, index, update) {
     const tile = new Tile(kind, index, update);
     tile.root.hidden = true;

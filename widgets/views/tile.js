@@ -4,10 +4,6 @@ import { Avatar } from './avatar.js';
 import { el, setAttr, setText, show } from './dom.js';
 import { icon } from './icons.js';
 
-/** @typedef {import('../session/state.js').SessionState} SessionState */
-/** @typedef {import('../session/state.js').RosterEntry} RosterEntry */
-/** @typedef {import('../session/state.js').SeatAssignment} SeatAssignment */
-
 /** The picture of one person: a seat of the peer connection, a screen, or the mirror. */
 export class Tile {
   /** @type {HTMLVideoElement} */
@@ -51,10 +47,7 @@ export class Tile {
     return this.#turn.shown;
   }
 
-  /**
-   * @param {MediaStream|null} video
-   * @param {MediaStream|null} audio
-   */
+  /** @param {MediaStream|null} video @param {MediaStream|null} audio */
   setStreams(video, audio) {
     if (this.video.srcObject === video) return;
     this.video.srcObject = video;
@@ -100,11 +93,7 @@ export class Tile {
     this.#showQuality(session.quality[entry.participant_id]);
   }
 
-  /**
-   * @param {RosterEntry} entry
-   * @param {boolean} sends
-   * @param {boolean} picture
-   */
+  /** @param {RosterEntry} entry @param {boolean} sends @param {boolean} picture */
   #showNote(entry, sends, picture) {
     let note = '';
     if (this.kind === 'self') note = '';

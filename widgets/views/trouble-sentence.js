@@ -1,7 +1,5 @@
 import { knows, say } from '../catalogues/words.js';
 
-/** @typedef {import('../media/local-media.js').LocalMedia} LocalMedia */
-
 /**
  * What is wrong with this person's devices, in one sentence; empty when nothing is.
  *
@@ -18,10 +16,7 @@ export function troubleSentence({ microphone, camera }) {
   return first(`trouble_${what}_${source}`, `trouble_${what}`);
 }
 
-/**
- * @param {unknown} error A refusal of the broker.
- * @returns {string}
- */
+/** @param {unknown} error A refusal of the broker. @returns {string} */
 export function errorSentence(error) {
   const code = /** @type {{code?: string}} */ (error)?.code ?? 'other';
   return first(`error_${code}`, 'error_other');

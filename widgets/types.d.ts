@@ -1,0 +1,177 @@
+/**
+ * The names that the widgets' JSDoc uses, known in every module. The type checker reads this file;
+ * no browser does, so that types cost nobody a download.
+ */
+
+type BrokerMessage = import('./protocol/messages.js').BrokerMessage;
+type ClientMessage = import('./protocol/messages.js').ClientMessage;
+type RosterEntry = import('./protocol/messages.js').RosterEntry;
+type SeatAssignment = import('./protocol/messages.js').SeatAssignment;
+type GuestInvitationView = import('./protocol/messages.js').GuestInvitationView;
+type InvitationView = import('./protocol/messages.js').InvitationView;
+type MediaLimits = import('./protocol/messages.js').MediaLimits;
+type ReachView = import('./protocol/messages.js').ReachView;
+type Mode = import('./protocol/messages.js').Mode;
+
+type SignallingChannel = import('./channel/channel.js').SignallingChannel;
+type Refusal = import('./channel/refusal.js').Refusal;
+type ResumeMemory = import('./channel/resume-memory.js').ResumeMemory;
+type SessionClient = import('./session/client.js').SessionClient;
+type LocalMedia = import('./media/local-media.js').LocalMedia;
+type Peer = import('./media/peer.js').Peer;
+type Stage = import('./views/stage.js').Stage;
+
+/**
+ * What is known of the engagement, as the wire wants it. Ids are trimmed strings; agent ids come
+ * as number, string, `account.agent` or `account:agent` and are compared by their last part.
+ */
+type EngagementIds = { account_id: string } & Record<string, string | boolean>;
+
+type LinkStatus = 'idle' | 'connecting' | 'open' | 'reconnecting' | 'closed';
+type Link = { status: LinkStatus; code: number; refusal: Refusal | null };
+
+interface ChannelOptions {
+  /** Address of the WebSocket. */
+  url: string;
+  /** The fields of the hello; a rejection with a `Refusal` that is not retryable closes the channel. */
+  greet: (lastSeq: number) => Promise<Record<string, unknown>>;
+  /** Every message but pongs, in order. */
+  onMessage: (message: BrokerMessage) => void;
+  onLink: (link: Link) => void;
+  /** Overrules the close codes. */
+  mayRetry?: (code: number, refusal: Refusal | null) => boolean | undefined;
+}
+
+interface ClientOptions {
+  surface: string;
+  /** What a hello carries beside its resume token: token, engagement, claim secret, name. */
+  introduce: () => Promise<Record<string, unknown>>;
+  memory: ResumeMemory;
+  /** Address of the WebSocket; the page's own gateway by default. */
+  url?: string;
+}
+
+/** The session as this participant sees it. Times are on the widget's clock, in milliseconds. */
+interface SessionState {
+  id: string;
+  epoch: number;
+  participantId: string;
+  role: string;
+  mode: string;
+  /**
+   * `invited`, `lobby`, `present`, `reconnecting`, or `elsewhere`: the person takes part on
+   * another surface.
+   */
+  attendance: string;
+  capabilities: readonly string[];
+  roster: readonly RosterEntry[];
+  invitation: InvitationView | null;
+  /** When the invitation expires. */
+  invitationUntil: number;
+  guestInvitations: readonly GuestInvitationView[];
+  /** By `seat:0`, `screen:0`, … */
+  seats: Readonly<Record<string, SeatAssignment>>;
+  media: MediaLimits;
+  startedAt: number;
+  speaker: string | null;
+  quality: Readonly<Record<string, { grade: string; reason: string | null }>>;
+  /** How the relay sees this widget's transport; empty until it says. */
+  transport: string;
+}
+
+/** Everything the broker has told this widget, as a value. */
+interface WidgetState {
+  role: string | null;
+  reach: ReachView | null;
+  session: SessionState | null;
+  /** Sealed; what brings a reloaded frame back into the session. */
+  resume: string | null;
+  /** Why the last session is over for this widget. */
+  over: Over | null;
+  /** The last time a moderator stopped something here. */
+  muted: { by: string; sources: readonly string[]; count: number } | null;
+}
+
+interface Over {
+  reason: string;
+  for: 'session' | 'me' | 'invitation';
+  elapsedMs: number;
+  fromName: string;
+}
+
+/** What can stand between a person and their camera or microphone. */
+type Trouble =
+  | 'refused'
+  | 'blocked_by_frame'
+  | 'no_device'
+  | 'busy'
+  | 'insecure'
+  | 'no_webrtc'
+  | 'failed';
+type DeviceSource = 'microphone' | 'camera';
+type Source = DeviceSource | 'screen';
+type Opened = { track: MediaStreamTrack | null; trouble: Trouble | null };
+/** What is really being sent. */
+type Publishing = Record<Source, boolean>;
+type PeerState = RTCPeerConnectionState;
+
+/**
+ * The sections of the one offer, in the order of the contract: what is sent, then the seats, then
+ * the screen slots. All stand in the first offer, so nothing is ever renegotiated.
+ */
+interface Sections {
+  send: Record<Source, RTCRtpTransceiver>;
+  seats: { audio: RTCRtpTransceiver; video: RTCRtpTransceiver }[];
+  screens: RTCRtpTransceiver[];
+}
+
+/** What getStats counted for one slot, since the connection began. */
+interface Count {
+  frames_decoded: number;
+  freezes: number;
+  freeze_seconds: number;
+  concealed_samples: number;
+  silent_concealed_samples: number;
+  total_samples: number;
+  packets_lost: number;
+}
+
+type Waiter = { resolve: (reply: any) => void; reject: (why: Refusal) => void; timer: number };
+
+interface View {
+  root: HTMLElement;
+  update?: () => void;
+  onClosed?: () => void;
+}
+
+/** Shows why a request failed, wherever its sender shows such things. */
+type Attempt = (asked: Promise<unknown>) => void;
+
+interface IconButton {
+  root: HTMLButtonElement;
+  /** Name it anew; `pressed` null takes the state away. */
+  set: (name: string, iconName?: string, pressed?: boolean | null) => void;
+}
+
+interface ControlActions {
+  people: () => void;
+  more: () => void;
+  end: () => void;
+  attempt: Attempt;
+}
+
+interface MoreActions {
+  attempt: Attempt;
+  devices: () => void;
+  ownWindow: (() => void) | null;
+  layoutChanged: () => void;
+}
+
+interface SessionViewOptions {
+  /** Puts a line into the conversation. */
+  write?: ((text: string) => Promise<boolean>) | null;
+  /** Opens the session in a window of its own. */
+  ownWindow?: (() => void) | null;
+  /** Something that lies over the stage, such as the invitation. */
+  over?: HTMLElement;
+}
