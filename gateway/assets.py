@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from broker.errors import ErrorCode, NotFound
@@ -38,6 +39,22 @@ class Asset:
 
     body: bytes
     media_type: str
+    packed: bytes | None = field(init=False, repr=False)
+    """The same by gzip, compressed once; `None` where that does not make it smaller."""
+
+    def __post_init__(self) -> None:
+        packed = gzip.compress(self.body, mtime=0)
+        smaller = len(packed) < len(self.body)
+        object.__setattr__(self, "packed", packed if smaller else None)
+
+    def respond(self, request: Request, headers: dict[str, str]) -> Response:
+        """Answer with the file, compressed for who can unpack it."""
+        headers = {**headers, "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+        body = self.body
+        if self.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+            body = self.packed
+            headers["Content-Encoding"] = "gzip"
+        return Response(body, media_type=self.media_type, headers=headers)
 
 
 class Assets:
@@ -72,6 +89,12 @@ class Assets:
         """Where the files of this revision are served."""
         return f"/assets/{self.revision}"
 
+    def names(self, folder: str, *, exactly: int) -> frozenset[str]:
+        """Return the stems in a folder that have this many characters."""
+        inside = (path.removeprefix(folder) for path in self._files if path.startswith(folder))
+        stems = (path.partition(".")[0] for path in inside)
+        return frozenset(stem for stem in stems if len(stem) == exactly)
+
     def get(self, path: str) -> Asset:
         """Return one file.
 
@@ -89,17 +112,14 @@ def assets_router(assets: Assets) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/assets/{revision}/{path:path}")
-    async def asset(revision: str, path: str) -> Response:
+    async def asset(request: Request, revision: str, path: str) -> Response:
         if revision != assets.revision:
             # An older page asks another gateway of a rolling upgrade, or reloads.
             raise NotFound(ErrorCode.MALFORMED, "This revision is not served here.")
-        found = assets.get(path)
-        return Response(
-            found.body,
-            media_type=found.media_type,
-            headers={
+        return assets.get(path).respond(
+            request,
+            {
                 "Cache-Control": "public, max-age=31536000, immutable",
-                "X-Content-Type-Options": "nosniff",
                 "Cross-Origin-Resource-Policy": "cross-origin",
                 # Fonts and modules may be asked for by a frame without an origin (sandboxed).
                 "Access-Control-Allow-Origin": "*",

@@ -75,14 +75,21 @@ def content_security_policy(
 def pages_router(settings: Settings, assets: Assets) -> APIRouter:
     """Serve `/agent`, `/window`, `/engagement`, `/join` and `/launcher.js`."""
     router = APIRouter(include_in_schema=False)
+    languages = assets.names("catalogues/", exactly=2)
 
     def page(
         request: Request, name: str, sdk: str | None, *, framed: bool, agents: bool = False
     ) -> Response:
         text = assets.get(f"pages/{name}.html").body.decode()
-        text = text.replace("{{assets}}", assets.prefix).replace("{{sdk_script}}", sdk or "")
+        for place, value in (
+            ("{{assets}}", assets.prefix),
+            ("{{sdk_script}}", sdk or ""),
+            ("{{language}}", language_of(request, languages)),
+        ):
+            text = text.replace(place, value)
         headers = {
             "Cache-Control": "no-store",
+            "Vary": "Accept-Language",
             "Referrer-Policy": "no-referrer",
             "Permissions-Policy": PERMISSIONS,
             "X-Content-Type-Options": "nosniff",
@@ -125,19 +132,32 @@ def pages_router(settings: Settings, assets: Assets) -> APIRouter:
 
     @router.get("/launcher.js")
     async def launcher(request: Request) -> Response:
-        body = assets.get("launcher/launcher.js").body
-        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        script = assets.get("launcher/launcher.js")
+        tag = f'"{hashlib.sha256(script.body).hexdigest()[:16]}"'
         headers = {
             "Cache-Control": "public, max-age=60",
             "ETag": tag,
-            "X-Content-Type-Options": "nosniff",
             "Cross-Origin-Resource-Policy": "cross-origin",
         }
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
-        return Response(body, media_type="text/javascript; charset=utf-8", headers=headers)
+        return script.respond(request, headers)
 
     return router
+
+
+def language_of(request: Request, languages: frozenset[str]) -> str:
+    """Return the language a page will speak, so that its catalogue comes along with its modules.
+
+    The widget decides by itself and alike; a wrong guess here costs one request.
+    """
+    wished = [request.query_params.get("lang") or ""]
+    if not wished[0]:
+        ranges = request.headers.get("accept-language", "").split(",")
+        wished = [each.partition(";")[0] for each in ranges[:8]]
+    primary = (each.strip().lower().partition("-")[0] for each in wished)
+    old = {"iw": "he"}
+    return next((tag for each in primary if (tag := old.get(each, each)) in languages), "en")
 
 
 def _origin_of(url: str) -> str:

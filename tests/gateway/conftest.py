@@ -55,11 +55,16 @@ def widgets(tmp_path: Path) -> Path:
         pages.joinpath(f"{name}.html").write_text(
             '<!doctype html><script src="{{sdk_script}}"></script>'
             f'<script type="module" src="{{{{assets}}}}/entry/{name}.js"></script>'
+            '<link rel="modulepreload" href="{{assets}}/catalogues/{{language}}.js" />'
         )
     folder = tmp_path / "widgets"
     folder.joinpath("entry").mkdir()
     folder.joinpath("entry", "agent.js").write_text("export {};\n")
     folder.joinpath("entry", "notes.txt").write_text("not served")
+    folder.joinpath("catalogues").mkdir()
+    for language in ("en", "he", "words"):
+        body = "export default {" + "many: 'words', " * 50 + "};"
+        folder.joinpath("catalogues", f"{language}.js").write_text(body)
     folder.joinpath("launcher").mkdir()
     folder.joinpath("launcher", "launcher.js").write_text("(() => {})();\n")
     folder.joinpath("simulator").mkdir()

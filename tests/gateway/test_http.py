@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,39 @@ async def test_assets_are_kept_for_ever_under_their_revision(
         "/assets/0000000000000000/entry/agent.js",
     ):
         assert (await client.get(path)).status_code == 404
+
+
+async def test_assets_are_sent_compressed_to_who_can_unpack_them(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    path = f"{Assets.read(world.settings.widgets).prefix}/catalogues/en.js"
+    packed = await client.get(path, headers={"Accept-Encoding": "gzip"})
+    plain = await client.get(path, headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert packed.text == plain.text
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "header", "language"),
+    [
+        ({}, "he-IL,he;q=0.9,en;q=0.5", "he"),
+        ({}, "iw", "he"),
+        ({}, "xx, en", "en"),
+        ({}, "words", "en"),
+        ({"lang": "he"}, "en", "he"),
+        ({"lang": '"><script>'}, "he", "en"),
+        ({}, "", "en"),
+    ],
+)
+async def test_a_page_brings_the_catalogue_of_its_readers_language_and_no_other(
+    client: httpx.AsyncClient, asked: dict[str, str], header: str, language: str
+) -> None:
+    answer = await client.get("/join", params=asked, headers={"Accept-Language": header})
+    assert re.findall(r"catalogues/(\w+)\.js", answer.text) == [language]
+    assert answer.headers["vary"] == "Accept-Language"
 
 
 def test_another_content_is_another_revision(widgets: Path) -> None:

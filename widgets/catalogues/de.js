@@ -60,7 +60,6 @@ export default {
   accept: 'Annehmen',
   decline: 'Ablehnen',
   check_first: 'Kamera und Mikrofon prüfen',
-  accepting: 'Sie treten bei…',
   ring_title: '{name} ruft an',
   consent: 'Kamera und Mikrofon bleiben aus, bis Sie annehmen.',
 
@@ -103,14 +102,11 @@ export default {
   layout_grid: 'Raster',
   layout_speaker: 'Wer spricht',
   devices: 'Kamera und Mikrofon',
-  minimise: 'Verkleinern',
-  restore: 'Zeigen',
   controls: 'Bedienung',
   stage: 'Wer da ist',
 
   muted: 'Mikrofon aus',
   sharing: '{name} teilt den Bildschirm',
-  you_share: 'Sie teilen Ihren Bildschirm',
   is_back_soon: 'Verbindet sich neu…',
   waiting_picture: 'Das Bild kommt…',
   alone: 'Sie sind allein hier',
@@ -175,10 +171,8 @@ export default {
   camera: 'Kamera',
   microphone: 'Mikrofon',
   speaker: 'Lautsprecher',
-  default_device: 'Standard',
   speak_now: 'Sagen Sie etwas: Der Balken sollte sich bewegen.',
   test_sound: 'Ton abspielen',
-  preview: 'Ihr Bild',
   camera_is_off: 'Die Kamera ist aus',
   done: 'Fertig',
 

@@ -60,7 +60,6 @@ export default {
   accept: 'Accept',
   decline: 'Decline',
   check_first: 'Check camera and microphone',
-  accepting: 'Joining…',
   ring_title: '{name} is calling',
   consent: 'Your camera and microphone stay off until you accept.',
 
@@ -103,14 +102,11 @@ export default {
   layout_grid: 'Grid',
   layout_speaker: 'Speaker',
   devices: 'Camera and microphone',
-  minimise: 'Minimise',
-  restore: 'Show',
   controls: 'Session controls',
   stage: 'Who is here',
 
   muted: 'Microphone off',
   sharing: '{name} shares the screen',
-  you_share: 'You are sharing your screen',
   is_back_soon: 'Reconnecting…',
   waiting_picture: 'Picture is coming…',
   alone: 'You are alone here',
@@ -175,10 +171,8 @@ export default {
   camera: 'Camera',
   microphone: 'Microphone',
   speaker: 'Speaker',
-  default_device: 'Default',
   speak_now: 'Say something: the bar should move.',
   test_sound: 'Play a sound',
-  preview: 'Your picture',
   camera_is_off: 'Camera is off',
   done: 'Done',
 

@@ -60,7 +60,6 @@ export default {
   accept: 'לקבל',
   decline: 'לדחות',
   check_first: 'בדיקת מצלמה ומיקרופון',
-  accepting: 'מצטרף…',
   ring_title: 'שיחה מ{name}',
   consent: 'המצלמה והמיקרופון כבויים עד שתקבלו.',
 
@@ -103,14 +102,11 @@ export default {
   layout_grid: 'רשת',
   layout_speaker: 'הדובר',
   devices: 'מצלמה ומיקרופון',
-  minimise: 'מזעור',
-  restore: 'הצגה',
   controls: 'פקדי השיחה',
   stage: 'מי כאן',
 
   muted: 'המיקרופון כבוי',
   sharing: 'המסך של {name}',
-  you_share: 'המסך שלכם משותף',
   is_back_soon: 'מתחבר מחדש…',
   waiting_picture: 'התמונה בדרך…',
   alone: 'אתם לבד כאן',
@@ -175,10 +171,8 @@ export default {
   camera: 'מצלמה',
   microphone: 'מיקרופון',
   speaker: 'רמקול',
-  default_device: 'ברירת מחדל',
   speak_now: 'אמרו משהו: הפס אמור לזוז.',
   test_sound: 'השמעת צליל',
-  preview: 'התמונה שלכם',
   camera_is_off: 'המצלמה כבויה',
   done: 'סיום',
 

@@ -1,7 +1,6 @@
 /**
  * How long to wait before the next attempt: the first at once, then doubling with full jitter,
  * so that the widgets of a lost gateway do not come back in one moment.
- *
  * @param {number} attempt Attempts already made since the last success.
  * @param {number} random A number in [0, 1).
  * @param {number} [capMs] The longest wait.

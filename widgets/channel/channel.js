@@ -13,10 +13,8 @@ const MAX_QUEUED = 32;
 const retryable = new Set(RETRYABLE_CLOSE_CODES);
 
 /**
- * One widget's connection to the broker. Knows no user interface and no meaning: it says hello,
- * matches replies, counts `seq`, keeps the heartbeat and comes back after a loss.
- *
- * The owner closes it with `close()`; that rejects every request in flight.
+ * One widget's connection to the broker: says hello, matches replies, counts `seq`, keeps the
+ * heartbeat, comes back after a loss. `close()` rejects every request in flight.
  */
 export class SignallingChannel {
   #options;
@@ -63,10 +61,8 @@ export class SignallingChannel {
 
   /**
    * Send a request and wait for its reply.
-   *
    * @param {Record<string, unknown> & {type: string}} message Without `id`.
-   * @param {number} [timeoutMs]
-   * @returns {Promise<any>}
+   * @param {number} [timeoutMs] @returns {Promise<any>}
    */
   request(message, timeoutMs = REQUEST_MS) {
     if (this.#link.status === 'closed') {
@@ -87,7 +83,6 @@ export class SignallingChannel {
 
   /**
    * Send a message that has no reply. While not connected only the latest of its type is kept.
-   *
    * @param {Record<string, unknown> & {type: string}} message
    */
   tell(message) {

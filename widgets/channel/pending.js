@@ -12,8 +12,7 @@ export class PendingRequests {
   }
 
   /**
-   * @param {string} id
-   * @param {number} timeoutMs
+   * @param {string} id @param {number} timeoutMs
    * @returns {Promise<any>} The reply; rejects with a `Refusal`.
    */
   add(id, timeoutMs) {

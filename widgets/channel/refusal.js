@@ -2,8 +2,7 @@
 export class Refusal extends Error {
   /**
    * @param {string} code An error code of the protocol, or `connection_lost`, `timeout`, `busy`.
-   * @param {string} message
-   * @param {boolean} retryable
+   * @param {string} message @param {boolean} retryable
    */
   constructor(code, message, retryable) {
     super(message);

@@ -1,7 +1,6 @@
 /**
- * What lets a reloaded frame come back: kept for this tab only, under a key that tells surfaces
- * and engagements apart. Storage may be refused (third-party rules) or vanish; then memory serves
- * until the page goes.
+ * What lets a reloaded frame come back, for this tab only. Storage may be refused (third-party
+ * rules) or vanish; then memory serves until the page goes.
  */
 export class ResumeMemory {
   /** @type {Map<string, string>} */
@@ -39,10 +38,8 @@ export class ResumeMemory {
 
 /**
  * A consumer's own secret: the same secret is the same consumer on another surface.
- *
  * @param {string} key Account and conversation.
  * @param {string} [given] The secret of the surface that opened this one.
- * @returns {string}
  */
 export function claimSecret(key, given) {
   const name = `switchboard.claim.${key}`;

@@ -2,9 +2,9 @@ import { say } from '../catalogues/words.js';
 import { claimSecret, ResumeMemory } from '../channel/resume-memory.js';
 import { FrameHost } from '../hosts/frame-host.js';
 import { post } from '../hosts/gateway.js';
-import { idsToQuery, openOwnWindow, receiveHandOver } from '../hosts/own-window.js';
+import { idsToQuery } from '../hosts/engagement-ids.js';
+import { openOwnWindow, receiveHandOver } from '../hosts/own-window.js';
 import { WindowHost } from '../hosts/window-host.js';
-import { Loudness } from '../media/loudness.js';
 import { SessionClient } from '../session/client.js';
 import { clock } from '../session/select.js';
 import { wordButton } from '../views/buttons.js';
@@ -16,9 +16,8 @@ const BLINK_MS = 1_000;
 const CHIME_MS = 3_000;
 
 /**
- * The consumer's widget. LivePerson's engagement window frames it (`surface` window), or our
- * launcher does, or it has a window of its own. It waits to be rung and opens nothing until the
- * person says so.
+ * The consumer's widget, in LivePerson's window, our launcher or a window of its own. It waits to
+ * be rung and opens nothing until the person says so.
  */
 export class EngagementWidget extends Widget {
   /** @type {SessionClient|null} */
@@ -32,7 +31,6 @@ export class EngagementWidget extends Widget {
   #ids = '';
   #blink = 0;
   #chime = 0;
-  #sound = new Loudness(() => {});
   #see = () => this.#onVisible();
 
   connectedCallback() {
@@ -164,7 +162,8 @@ export class EngagementWidget extends Widget {
     );
     // Without a gesture of the person no browser lets a page sound.
     const chime = () => {
-      if (navigator.userActivation?.hasBeenActive) void this.#sound.chime();
+      if (!navigator.userActivation?.hasBeenActive) return;
+      void import('../media/chime.js').then((sound) => sound.chime());
     };
     chime();
     this.#chime = Number(setInterval(chime, CHIME_MS));

@@ -45,10 +45,8 @@ export class Widget extends HTMLElement {
 
 /**
  * A quiet screen with a sentence or two.
- *
  * @param {{title: string, help?: string, busy?: boolean}} words
- * @param {...(HTMLElement|null)} actions
- * @returns {View}
+ * @param {...(HTMLElement|null)} actions @returns {View}
  */
 export function message({ title, help = '', busy = false }, ...actions) {
   return {
@@ -71,9 +69,7 @@ export function elsewhere(client) {
 
 /**
  * Why it is over, in words.
- *
- * @param {NonNullable<WidgetState['over']>} over
- * @param {(ms: number) => string} clock
+ * @param {NonNullable<WidgetState['over']>} over @param {(ms: number) => string} clock
  * @returns {{title: string, help: string}}
  */
 export function overWords(over, clock) {

@@ -1,6 +1,5 @@
 /**
  * The look a host asked for: `theme` (`light` or `dark`) in the page's address.
- *
  * @param {URLSearchParams} query
  */
 export function applyTheme(query) {

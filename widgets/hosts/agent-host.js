@@ -90,9 +90,7 @@ export class AgentHost extends EventTarget {
   /**
    * Put a line into the agent's input box. Chat wants HTML, messaging plain text: a line that
    * needs no escaping serves both.
-   *
-   * @param {string} text
-   * @returns {Promise<boolean>} Whether the workspace took it.
+   * @param {string} text @returns {Promise<boolean>} Whether the workspace took it.
    */
   write(text) {
     if (!this.#sdk) return Promise.resolve(false);

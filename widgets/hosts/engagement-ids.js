@@ -26,25 +26,28 @@ export function engagementIds(fields) {
   return ids.account_id ? /** @type {EngagementIds} */ (ids) : null;
 }
 
-/**
- * Ids that a page was given in its own address: how the launcher, an own window and a plain page
- * without LivePerson say them.
- *
- * @param {URLSearchParams} query
- */
+const IN_ADDRESS = Object.entries({
+  account_id: 'accountId',
+  rt_session_id: 'rtSessionId',
+  window_session_id: 'sessionId',
+  conversation_id: 'conversationId',
+  agent_id: 'agentId',
+  chatting_agent_id: 'chattingAgentId',
+  visitor_id: 'visitorId',
+  participant_visitor_id: 'participantVisitorId',
+  visitor_name: 'visitorName',
+  channel: 'channel',
+});
+
+/** Ids that a page was given in its address. @param {URLSearchParams} query */
 export function idsFromQuery(query) {
-  return engagementIds({
-    account_id: query.get('accountId'),
-    rt_session_id: query.get('rtSessionId'),
-    window_session_id: query.get('sessionId'),
-    conversation_id: query.get('conversationId'),
-    agent_id: query.get('agentId'),
-    chatting_agent_id: query.get('chattingAgentId'),
-    visitor_id: query.get('visitorId'),
-    participant_visitor_id: query.get('participantVisitorId'),
-    visitor_name: query.get('visitorName'),
-    channel: query.get('channel'),
-  });
+  return engagementIds(Object.fromEntries(IN_ADDRESS.map(([id, name]) => [id, query.get(name)])));
+}
+
+/** @param {EngagementIds} ids @returns {Record<string, string>} As `idsFromQuery` reads them. */
+export function idsToQuery(ids) {
+  const known = IN_ADDRESS.filter(([id]) => ids[id]);
+  return Object.fromEntries(known.map(([id, name]) => [name, String(ids[id])]));
 }
 
 /**

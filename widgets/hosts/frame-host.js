@@ -1,6 +1,6 @@
 /**
- * The launcher as the framed widget sees it. The launcher says its origin in the frame's address;
- * only that origin is listened to and spoken to, and only surfaces are spoken of, no persons.
+ * The launcher as the framed widget sees it; its origin stands in the frame's address. Only that
+ * origin is listened to and spoken to, and nothing is said of persons.
  */
 export class FrameHost extends EventTarget {
   /** Whether the person has not put the frame away; the launcher opens by itself when it rings. */

@@ -2,10 +2,7 @@ import { Refusal } from '../channel/refusal.js';
 
 /**
  * The few plain requests a widget makes of its gateway.
- *
- * @param {string} path
- * @param {Record<string, unknown>} body
- * @returns {Promise<any>}
+ * @param {string} path @param {Record<string, unknown>} body @returns {Promise<any>}
  */
 export async function post(path, body) {
   return answerOf(

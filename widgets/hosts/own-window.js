@@ -1,7 +1,6 @@
 /**
- * A window of its own: the way out where the page around a frame keeps camera and microphone
- * from it. The new window is of the same origin but has storage of its own, so it asks the frame
- * that opened it for what proves that both are the same person.
+ * A window of its own: the way out where the page around a frame keeps the devices from it. It has
+ * storage of its own, so it asks its opener for what proves that both are the same person.
  */
 
 const ASK = 'switchboard.hand-over.ask';
@@ -10,9 +9,7 @@ const PATIENCE_MS = 3_000;
 
 /**
  * Must be called from a click.
- *
- * @param {string} path
- * @param {Record<string, string>} query
+ * @param {string} path @param {Record<string, string>} query
  * @param {Record<string, string>} secrets Never part of an address.
  * @returns {boolean} Whether the browser opened it.
  */
@@ -32,9 +29,7 @@ export function openOwnWindow(path, query, secrets) {
 
 /**
  * What the opening frame gave this window; empty when nobody did.
- *
- * @param {URLSearchParams} query
- * @returns {Promise<Record<string, string>>}
+ * @param {URLSearchParams} query @returns {Promise<Record<string, string>>}
  */
 export function receiveHandOver(query) {
   const opener = /** @type {Window|null} */ (window.opener);
@@ -52,30 +47,4 @@ export function receiveHandOver(query) {
     window.addEventListener('message', onMessage);
     opener.postMessage({ type: ASK }, location.origin);
   });
-}
-
-/**
- * Ids as a page's address says them; the other way round than `idsFromQuery`.
- *
- * @param {EngagementIds} ids
- * @returns {Record<string, string>}
- */
-export function idsToQuery(ids) {
-  const names = {
-    account_id: 'accountId',
-    rt_session_id: 'rtSessionId',
-    window_session_id: 'sessionId',
-    conversation_id: 'conversationId',
-    agent_id: 'agentId',
-    chatting_agent_id: 'chattingAgentId',
-    visitor_id: 'visitorId',
-    participant_visitor_id: 'participantVisitorId',
-    visitor_name: 'visitorName',
-    channel: 'channel',
-  };
-  return Object.fromEntries(
-    Object.entries(names)
-      .filter(([id]) => ids[id])
-      .map(([id, name]) => [name, String(ids[id])]),
-  );
 }

@@ -5,9 +5,7 @@ const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audioo
 /**
  * Open microphone and, when wanted, camera. One question to the person when both are free; when
  * that fails each is tried alone, so that a missing camera never costs the voice.
- *
- * @param {boolean} withCamera
- * @returns {Promise<{microphone: Opened, camera: Opened}>}
+ * @param {boolean} withCamera @returns {Promise<{microphone: Opened, camera: Opened}>}
  */
 export async function openDevices(withCamera) {
   /** @type {Opened} */
@@ -36,9 +34,7 @@ export async function openDevices(withCamera) {
 }
 
 /**
- * @param {DeviceSource} source
- * @param {MediaTrackConstraints} [extra]
- * @returns {Promise<Opened>}
+ * @param {DeviceSource} source @param {MediaTrackConstraints} [extra] @returns {Promise<Opened>}
  */
 export async function openDevice(source, extra = {}) {
   const beforehand = troubleBeforehand();

@@ -42,9 +42,7 @@ export class LocalMedia {
 
   /**
    * Open the devices once; later calls add the camera if it is wanted and missing.
-   *
-   * @param {boolean} withCamera
-   * @returns {Promise<void>}
+   * @param {boolean} withCamera @returns {Promise<void>}
    */
   async open(withCamera) {
     if (this.#opened) {
@@ -165,9 +163,7 @@ export class LocalMedia {
 
   /**
    * The device was unplugged, or the screen's own stop button pressed.
-   *
-   * @param {Source} source
-   * @param {MediaStreamTrack} track
+   * @param {Source} source @param {MediaStreamTrack} track
    */
   async #onEnded(source, track) {
     if (this.tracks[source] !== track) return;

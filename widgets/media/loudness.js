@@ -1,4 +1,4 @@
-/** Measures how loud a microphone is, for a meter, and plays the sounds the widgets make. */
+/** Measures how loud a microphone is, for a meter. */
 export class Loudness {
   #onLevel;
   /** @type {AudioContext|null} */
@@ -34,15 +34,6 @@ export class Loudness {
     measure();
   }
 
-  /** Two soft notes, to test the speaker or to ring once. */
-  async chime() {
-    const context = new AudioContext();
-    await context.resume();
-    const ended = [660, 880].map((pitch, index) => note(context, pitch, index * 0.18));
-    await Promise.all(ended);
-    await context.close();
-  }
-
   stop() {
     cancelAnimationFrame(this.#frame);
     void this.#context?.close();
@@ -50,21 +41,4 @@ export class Loudness {
     this.#track = null;
     this.#onLevel(0);
   }
-}
-
-/** @param {AudioContext} context @param {number} pitch @param {number} delay */
-function note(context, pitch, delay) {
-  const start = context.currentTime + delay;
-  const oscillator = context.createOscillator();
-  const gain = context.createGain();
-  oscillator.frequency.value = pitch;
-  gain.gain.setValueAtTime(0, start);
-  gain.gain.linearRampToValueAtTime(0.16, start + 0.02);
-  gain.gain.exponentialRampToValueAtTime(0.001, start + 0.5);
-  oscillator.connect(gain).connect(context.destination);
-  oscillator.start(start);
-  oscillator.stop(start + 0.55);
-  return new Promise((resolve) => {
-    oscillator.onended = resolve;
-  });
 }

@@ -1,5 +1,4 @@
 import { Peer } from './peer.js';
-import { Reporter } from './report.js';
 
 const REPORT_MS = 5_000;
 /** ICE may come back by itself; after this the widget builds a new connection. */
@@ -7,10 +6,8 @@ const PATIENCE_MS = 4_000;
 const RETRY_MS = 1_000;
 
 /**
- * Keeps one peer connection in line with the session: builds it, negotiates it, replaces it when
- * the session moved or the path broke, and reports what it measures.
- *
- * Owned by `SessionClient`; `close()` closes the peer connection.
+ * Keeps one peer connection in line with the session: builds, negotiates, replaces it, and reports
+ * what it measures. Owned by `SessionClient`; `close()` closes the peer connection.
  */
 export class MediaLink {
   /** @type {Peer|null} */
@@ -41,7 +38,6 @@ export class MediaLink {
   /**
    * Connect while the person still decides, so that the answer needs no handshake any more. No
    * track is sent, and the relay lets nothing pass either way before the invitation is accepted.
-   *
    * @param {SessionState} session
    */
   prepare(session) {
@@ -103,7 +99,7 @@ export class MediaLink {
       const reply = await this.#channel.request({ type: 'media.offer', ...offer });
       if (peer !== this.peer) return;
       await peer.answer(reply.sdp);
-      this.#startReports(peer);
+      void this.#startReports(peer);
       this.#onChange();
     } catch (error) {
       if (peer !== this.peer) return;
@@ -150,7 +146,9 @@ export class MediaLink {
   }
 
   /** @param {Peer} peer */
-  #startReports(peer) {
+  async #startReports(peer) {
+    const { Reporter } = await import('./report.js');
+    if (peer !== this.peer) return;
     const reporter = new Reporter();
     clearInterval(this.#reports);
     this.#reports = Number(

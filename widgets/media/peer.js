@@ -4,10 +4,8 @@ import { addSections } from './sections.js';
 const SOURCES = /** @type {Source[]} */ (['microphone', 'camera', 'screen']);
 
 /**
- * One RTCPeerConnection to the relay. It can be built and its offer made before the person has
- * answered or any device is open: tracks come and go by `replaceTrack`, which negotiates nothing.
- *
- * The owner closes it with `close()`; tracks stay with `LocalMedia`.
+ * One RTCPeerConnection to the relay. Its offer is made before any device is open: tracks come and
+ * go by `replaceTrack`, which negotiates nothing. `close()` leaves the tracks with `LocalMedia`.
  */
 export class Peer {
   id = randomText(12);
@@ -15,7 +13,6 @@ export class Peer {
    * What each seat and screen slot receives, for players apart: a player that has both waits with
    * the sound for a first picture, which a person without a camera never sends. Lip sync is kept
    * by the receivers, whose tracks share a stream in the answer.
-   *
    * @type {{audio: MediaStream, video: MediaStream}[]}
    */
   seats;
@@ -32,9 +29,7 @@ export class Peer {
   #onState;
 
   /**
-   * @param {MediaLimits} limits
-   * @param {number} epoch
-   * @param {(state: PeerState) => void} onState
+   * @param {MediaLimits} limits @param {number} epoch @param {(state: PeerState) => void} onState
    */
   constructor(limits, epoch, onState) {
     this.epoch = epoch;
@@ -91,7 +86,6 @@ export class Peer {
 
   /**
    * Send these tracks from now on; null sends nothing.
-   *
    * @param {Record<Source, MediaStreamTrack|null>} tracks
    */
   async setTracks(tracks) {
@@ -105,9 +99,7 @@ export class Peer {
 
   /**
    * Turn encodings nobody needs off, and back on.
-   *
-   * @param {string} source
-   * @param {readonly string[]} rids
+   * @param {string} source @param {readonly string[]} rids
    */
   async setLayers(source, rids) {
     const sender = this.#sections.send[/** @type {Source} */ (source)]?.sender;

@@ -8,8 +8,7 @@ const CAMERA_LAYERS = [
 const SCREEN_LAYERS = [{ scaleResolutionDownBy: 1, maxBitrate: 2_500_000, maxFramerate: 15 }];
 
 /**
- * @param {RTCPeerConnection} connection
- * @param {{seats: number, screens: number}} limits
+ * @param {RTCPeerConnection} connection @param {{seats: number, screens: number}} limits
  * @returns {Sections}
  */
 export function addSections(connection, limits) {
@@ -45,10 +44,7 @@ export function addSections(connection, limits) {
 /**
  * Offer only what the relay forwards: Opus, VP8, H.264 constrained baseline, and repair. It keeps
  * an offer of many sections small.
- *
- * @param {RTCRtpTransceiver} transceiver
- * @param {'audio'|'video'} kind
- * @param {boolean} receives
+ * @param {RTCRtpTransceiver} transceiver @param {'audio'|'video'} kind @param {boolean} receives
  */
 function preferCodecs(transceiver, kind, receives) {
   if (!transceiver.setCodecPreferences) return;

@@ -1,7 +1,6 @@
 /**
- * Who is shown in one slot. The relay says from which frame on a slot carries somebody else; until
- * that frame has been seen the picture still shows the person before, so the name may not change,
- * and when it takes too long the picture goes before the name changes. Nobody is ever shown under
+ * Who is shown in one slot. The relay says from which frame on it carries somebody else: the name
+ * changes at that frame; when it stays out the picture goes first. Nobody is ever shown under
  * another's name. Pure: time and frames come in as arguments.
  */
 export class SlotTurn {
@@ -36,7 +35,6 @@ export class SlotTurn {
 
   /**
    * A frame is on the screen.
-   *
    * @param {number|null} timestamp Its RTP timestamp; null where the browser does not say.
    */
   onFrame(timestamp) {

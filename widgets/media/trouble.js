@@ -9,7 +9,6 @@ export function troubleBeforehand() {
 
 /**
  * Whether the page that frames this one lets it use a feature. Browsers that cannot say: true.
- *
  * @param {'camera'|'microphone'|'display-capture'|'fullscreen'} feature
  */
 export function frameAllows(feature) {
@@ -54,9 +53,7 @@ function cannotSay() {
 
 /**
  * The word the agent's side is told, for a trouble of the consumer.
- *
- * @param {Trouble} trouble
- * @returns {'camera_blocked'|'no_camera'|'no_webrtc'|'insecure'}
+ * @param {Trouble} trouble @returns {'camera_blocked'|'no_camera'|'no_webrtc'|'insecure'}
  */
 export function troubleWord(trouble) {
   if (trouble === 'no_webrtc' || trouble === 'insecure') return trouble;

@@ -10,11 +10,9 @@ import { INITIAL } from './state.js';
 const FOR_GOOD = new Set([4401, 4404, 4410]);
 
 /**
- * One widget's part in a session: what the broker said (`state`), how the connection stands
- * (`link`), this person's devices (`media`) and what one may do about it (the methods). It emits
- * `change` once for everything that happened in one turn of the event loop.
- *
- * Owned by a widget element, which calls `connect()` and `close()`.
+ * One widget's part in a session: what the broker said (`state`), the connection (`link`), the
+ * devices (`media`), and what one may do (the methods). Emits `change` once for everything of one
+ * turn of the event loop. Owned by a widget element, which calls `connect()` and `close()`.
  */
 export class SessionClient extends EventTarget {
   state = INITIAL;
@@ -89,7 +87,6 @@ export class SessionClient extends EventTarget {
   /**
    * Take part. The offer travels right behind the answer to the invitation, before any device is
    * open: the tracks join when they are ready.
-   *
    * @param {Mode} mode
    */
   async accept(mode) {
@@ -277,9 +274,7 @@ export class SessionClient extends EventTarget {
   /**
    * The relay closes this widget's transport when another surface of the person has taken over:
    * then this one stands back and does not fight for it.
-   *
-   * @param {string} id
-   * @param {string} state
+   * @param {string} id @param {string} state
    */
   #onTransport(id, state) {
     // While it rings each surface may be connected ahead of the answer: none of them counts yet.

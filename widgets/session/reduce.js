@@ -1,9 +1,7 @@
 /**
  * The widget's state after one more message. Pure; unknown messages change nothing, a repeated
  * message changes nothing more.
- *
- * @param {WidgetState} state
- * @param {BrokerMessage} message
+ * @param {WidgetState} state @param {BrokerMessage} message
  * @param {number} now The widget's clock in milliseconds.
  * @returns {WidgetState}
  */
@@ -42,10 +40,7 @@ export function reduce(state, message, now) {
 /**
  * The person goes on with this session on another surface (`elsewhere`), or brings it here
  * (`present`).
- *
- * @param {WidgetState} state
- * @param {'elsewhere'|'present'} attendance
- * @returns {WidgetState}
+ * @param {WidgetState} state @param {'elsewhere'|'present'} attendance @returns {WidgetState}
  */
 export function moved(state, attendance) {
   return state.session ? { ...state, session: standing(state.session, attendance) } : state;
@@ -57,9 +52,7 @@ function standing(session, attendance) {
 }
 
 /**
- * @param {SessionState} session
- * @param {BrokerMessage} message
- * @param {number} now
+ * @param {SessionState} session @param {BrokerMessage} message @param {number} now
  * @returns {SessionState}
  */
 function inSession(session, message, now) {
@@ -105,8 +98,7 @@ function inSession(session, message, now) {
 
 /**
  * @param {SessionState|null} before
- * @param {Extract<BrokerMessage, {type: 'session.snapshot'}>} message
- * @param {number} now
+ * @param {Extract<BrokerMessage, {type: 'session.snapshot'}>} message @param {number} now
  * @returns {SessionState}
  */
 function fromSnapshot(before, message, now) {
@@ -133,8 +125,7 @@ function fromSnapshot(before, message, now) {
 }
 
 /**
- * @param {SessionState['seats']} seats
- * @param {readonly SeatAssignment[]} changes
+ * @param {SessionState['seats']} seats @param {readonly SeatAssignment[]} changes
  * @returns {SessionState['seats']}
  */
 function seated(seats, changes) {
@@ -145,11 +136,8 @@ function seated(seats, changes) {
 }
 
 /**
- * @param {WidgetState} state
- * @param {string} reason
- * @param {'session'|'me'} what
- * @param {number} now
- * @returns {WidgetState}
+ * @param {WidgetState} state @param {string} reason @param {'session'|'me'} what
+ * @param {number} now @returns {WidgetState}
  */
 function over(state, reason, what, now) {
   const session = state.session;

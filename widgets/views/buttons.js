@@ -3,10 +3,7 @@ import { icon, setIcon } from './icons.js';
 
 /**
  * A round button with a sign; its name is what is read out and shown on hover.
- *
- * @param {string} name
- * @param {string} iconName
- * @param {() => void} onClick
+ * @param {string} name @param {string} iconName @param {() => void} onClick
  * @param {string} [kind] `danger`, `quiet` or nothing.
  * @returns {IconButton}
  */
@@ -31,10 +28,7 @@ export function iconButton(name, iconName, onClick, kind = '') {
 
 /**
  * A button with words, and a sign before them if wanted.
- *
- * @param {string} name
- * @param {() => void} onClick
- * @param {{kind?: string, icon?: string}} [look]
+ * @param {string} name @param {() => void} onClick @param {{kind?: string, icon?: string}} [look]
  */
 export function wordButton(name, onClick, look = {}) {
   const words = el('span', { text: name });

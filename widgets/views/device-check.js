@@ -1,5 +1,6 @@
 import { say } from '../catalogues/words.js';
 import { listDevices, rememberDevice, rememberedDevice } from '../media/devices.js';
+import { chime } from '../media/chime.js';
 import { Loudness } from '../media/loudness.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
@@ -27,7 +28,7 @@ export class DeviceCheck {
   constructor(media) {
     this.#media = media;
     this.#mirror.muted = true;
-    const sound = wordButton(say('test_sound'), () => void this.#loudness.chime(), {
+    const sound = wordButton(say('test_sound'), () => void chime(), {
       kind: 'small',
       icon: 'speaker',
     });

@@ -24,9 +24,7 @@ export function el(tag, props = {}, ...children) {
 
 /**
  * Write only what changed: live regions and screen readers notice every write.
- *
- * @param {Element} node
- * @param {string} text
+ * @param {Element} node @param {string} text
  */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;

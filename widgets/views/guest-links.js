@@ -19,8 +19,7 @@ export class GuestLinks {
   root;
 
   /**
-   * @param {SessionClient} client
-   * @param {(asked: Promise<unknown>) => void} attempt
+   * @param {SessionClient} client @param {(asked: Promise<unknown>) => void} attempt
    * @param {((text: string) => Promise<boolean>)|null} write
    */
   constructor(client, attempt, write) {

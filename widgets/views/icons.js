@@ -30,8 +30,7 @@ const PATHS = {
 const SVG = 'http://www.w3.org/2000/svg';
 
 /**
- * @param {string} name
- * @returns {SVGSVGElement} Decoration: the control that holds it has the name.
+ * @param {string} name @returns {SVGSVGElement} Decoration: the control that holds it has the name.
  */
 export function icon(name) {
   const svg = document.createElementNS(SVG, 'svg');

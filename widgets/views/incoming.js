@@ -2,8 +2,8 @@ import { say } from '../catalogues/words.js';
 import { troubleBeforehand, frameAllows } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
-import { DeviceCheck } from './device-check.js';
 import { el, setText, show } from './dom.js';
+import { deviceCheckLater } from './later.js';
 import { errorSentence } from './trouble-sentence.js';
 
 /** It rings: who invites, and three answers. Nothing is opened before one of them. */
@@ -34,8 +34,8 @@ export class Incoming {
     this.#decline = wordButton(say('decline'), () => void this.#answer(client.decline()), { kind: 'wide stop' });
     this.#video.root.dataset.focus = '';
     this.#own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
-    this.#devices = new DeviceCheck(client.media);
-    this.#check = wordButton(say('check_first'), () => this.#devices.show(), { kind: 'plain' });
+    this.#devices = deviceCheckLater(client.media, () => this.update());
+    this.#check = wordButton(say('check_first'), () => void this.#checkDevices(), { kind: 'plain' });
     this.#canOpen = ownWindow !== null;
     this.root = el(
       'div',
@@ -82,11 +82,19 @@ export class Incoming {
       this.#client.reportTrouble(trouble);
     }
     show(this.#check.root, trouble === null);
-    this.#devices.update();
+    this.#devices.panel?.update();
   }
 
   onClosed() {
     this.#devices.close();
+  }
+
+  async #checkDevices() {
+    try {
+      (await this.#devices.ready()).show();
+    } catch (error) {
+      setText(this.#error, errorSentence(error));
+    }
   }
 
   /** @param {Promise<unknown>} asked */

@@ -1,7 +1,7 @@
 import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
-import { DeviceCheck } from './device-check.js';
 import { el, setText } from './dom.js';
+import { deviceCheckLater } from './later.js';
 import { knows } from '../catalogues/words.js';
 
 /** A guest says who they are, looks at themselves if they like, and joins. */
@@ -12,7 +12,7 @@ export class JoinForm {
 
   /** @param {LocalMedia|null} media @param {(name: string) => Promise<void>} join */
   constructor(media, join) {
-    this.#devices = media ? new DeviceCheck(media) : null;
+    this.#devices = media ? deviceCheckLater(media, () => {}) : null;
     const name = el('input', {
       type: 'text',
       id: 'name',
@@ -36,7 +36,7 @@ export class JoinForm {
         button.set(say('join'));
       }
     };
-    const check = wordButton(say('check_first'), () => this.#devices?.show(), { kind: 'plain' });
+    const check = wordButton(say('check_first'), () => void this.#checkDevices(), { kind: 'plain' });
     this.root = el(
       'div',
       { class: 'message join', 'data-screen': 'join' },
@@ -56,7 +56,15 @@ export class JoinForm {
   }
 
   update() {
-    this.#devices?.update();
+    this.#devices?.panel?.update();
+  }
+
+  async #checkDevices() {
+    try {
+      (await this.#devices?.ready())?.show();
+    } catch (error) {
+      setText(this.#error, sentence(error));
+    }
   }
 
   onClosed() {

@@ -74,9 +74,7 @@ export class Outgoing {
 }
 
 /**
- * @param {InvitationView} invitation
- * @param {string} name
- * @returns {{title: string, help: string}}
+ * @param {InvitationView} invitation @param {string} name @returns {{title: string, help: string}}
  */
 function words({ state, surfaces, visible, reason }, name) {
   if (state !== 'sent' && state !== 'ringing') {

@@ -18,8 +18,7 @@ export class PeoplePanel {
   root = this.#panel.root;
 
   /**
-   * @param {SessionClient} client
-   * @param {Attempt} attempt
+   * @param {SessionClient} client @param {Attempt} attempt
    * @param {((text: string) => Promise<boolean>)|null} write Puts a line into the conversation.
    */
   constructor(client, attempt, write) {

@@ -3,10 +3,8 @@ import { may, others } from '../session/select.js';
 import { Announcer } from './announcer.js';
 import { Banner } from './banner.js';
 import { ControlBar } from './control-bar.js';
-import { DeviceCheck } from './device-check.js';
 import { el, show } from './dom.js';
-import { MorePanel } from './more-panel.js';
-import { PeoplePanel } from './people.js';
+import { deviceCheckLater, Later } from './later.js';
 import { Stage } from './stage.js';
 import { errorSentence } from './trouble-sentence.js';
 
@@ -38,18 +36,25 @@ export class SessionView {
       asked.catch((error) => this.#announcer.tell(errorSentence(error)));
     };
     this.#stage = new Stage(client);
-    this.#people = new PeoplePanel(client, attempt, write);
-    this.#devices = new DeviceCheck(client.media);
-    this.#more = new MorePanel(client, this.#stage, {
-      attempt,
-      ownWindow,
-      devices: () => this.#devices.show(),
-      layoutChanged: () => this.update(),
-    });
+    const update = () => this.update();
+    this.#people = new Later(async () => {
+      const { PeoplePanel } = await import('./people.js');
+      return new PeoplePanel(client, attempt, write);
+    }, update);
+    this.#devices = deviceCheckLater(client.media, update);
+    this.#more = new Later(async () => {
+      const { MorePanel } = await import('./more-panel.js');
+      return new MorePanel(client, this.#stage, {
+        attempt,
+        ownWindow,
+        devices: () => attempt(this.#devices.ready().then((panel) => panel.show())),
+        layoutChanged: update,
+      });
+    }, update);
     this.#bar = new ControlBar(client, {
       attempt,
-      people: () => this.#only(this.#people),
-      more: () => this.#only(this.#more),
+      people: () => attempt(this.#only(this.#people, this.#more)),
+      more: () => attempt(this.#only(this.#more, this.#people)),
       end: () => attempt(this.#end()),
     });
     this.#banner = new Banner(client, ownWindow);
@@ -72,10 +77,10 @@ export class SessionView {
     if (!session) return;
     this.#stage.update(session);
     this.#bar.update(session);
-    this.#people.update(session);
-    this.#more.update(session);
+    this.#people.panel?.update(session);
+    this.#more.panel?.update(session);
     this.#banner.update();
-    this.#devices.update();
+    this.#devices.panel?.update();
     const covered = this.#over !== undefined && !this.#over.hidden;
     show(this.#alone, others(session).length === 0 && !covered);
   }
@@ -92,10 +97,13 @@ export class SessionView {
     return all ? this.#client.end() : this.#client.leave();
   }
 
-  /** @param {PeoplePanel|MorePanel} panel */
-  #only(panel) {
-    if (panel === this.#people) this.#more.close();
-    else this.#people.close();
-    panel.toggle();
+  /**
+   * Open or close one of two panels; the other closes.
+   * @param {Later<{root: HTMLElement, toggle: () => void, close: () => void}>} wanted
+   * @param {Later<{root: HTMLElement, close: () => void}>} other
+   */
+  async #only(wanted, other) {
+    other.panel?.close();
+    (await wanted.ready()).toggle();
   }
 }

@@ -22,8 +22,7 @@ export class Tile {
   root;
 
   /**
-   * @param {'seat'|'screen'|'self'} kind
-   * @param {number} index
+   * @param {'seat'|'screen'|'self'} kind @param {number} index
    * @param {() => void} onTurn The person shown has changed.
    */
   constructor(kind, index, onTurn) {
@@ -70,8 +69,7 @@ export class Tile {
   }
 
   /**
-   * @param {RosterEntry|null} entry
-   * @param {SessionState} session
+   * @param {RosterEntry|null} entry @param {SessionState} session
    * @param {{mirror: boolean, hasPicture: boolean|null}} self For the mirror: what is sent.
    */
   update(entry, session, self) {

@@ -2,9 +2,7 @@ import { knows, say } from '../catalogues/words.js';
 
 /**
  * What is wrong with this person's devices, in one sentence; empty when nothing is.
- *
  * @param {LocalMedia['troubles']} troubles
- * @returns {string}
  */
 export function troubleSentence({ microphone, camera }) {
   if (!microphone && !camera) return '';

@@ -1,0 +1,85 @@
+"""What a page costs: everything a browser fetches before a session works, and what comes later.
+
+Nothing is built, so the files in the repository are what is sent; each is compressed by itself.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+WIDGETS = Path(__file__).resolve().parents[2] / "widgets"
+PAGES = {"agent": "agent", "engagement": "engagement", "window": "engagement", "join": "guest"}
+"""Pages and the modules they enter by."""
+KB = 1024
+RAW, TOGETHER, PACKED, LATER = 150 * KB, 45 * KB, 55 * KB, 26 * KB
+"""As stored, by gzip as one, by gzip file by file (what is sent), and what comes when wanted."""
+IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?['"](\.[^'"]+)['"];""", re.MULTILINE)
+LAZY = re.compile(r"""\bimport\(['"](\.[^'"]+)['"]\)""")
+
+
+def reachable(start: list[Path], *patterns: re.Pattern[str]) -> set[Path]:
+    """Follow imports from these modules."""
+    found: set[Path] = set()
+    todo = list(start)
+    while todo:
+        path = todo.pop().resolve()
+        if path in found:
+            continue
+        found.add(path)
+        text = path.read_text()
+        todo += [path.parent / name for pattern in patterns for name in pattern.findall(text)]
+    return found
+
+
+def files_of(page: str) -> set[Path]:
+    """The page's styles, its modules and the largest catalogue."""
+    text = (WIDGETS / "pages" / f"{page}.html").read_text()
+    linked = re.findall(r'(?:rel="stylesheet" href|type="module" src)="{{assets}}/([^"]+)"', text)
+    catalogues = (WIDGETS / "catalogues").glob("??.js")
+    start = [WIDGETS / name for name in linked]
+    assert WIDGETS / "entry" / f"{PAGES[page]}.js" in start
+    return {
+        max(catalogues, key=lambda path: path.stat().st_size),
+        *reachable(start, IMPORT),
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_stays_small(page: str) -> None:
+    bodies = [path.read_bytes() for path in files_of(page)]
+    raw, packed = sum(map(len, bodies)), sum(len(gzip.compress(body)) for body in bodies)
+    together = len(gzip.compress(b"".join(bodies)))
+    assert raw <= RAW, f"{page}: {raw:,} bytes"
+    assert together <= TOGETHER, f"{page}: {together:,} bytes compressed as one"
+    assert packed <= PACKED, f"{page}: {packed:,} bytes compressed"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_comes_later_stays_small(page: str) -> None:
+    at_once = files_of(page)
+    later = reachable(list(at_once), IMPORT, LAZY) - at_once
+    size = sum(path.stat().st_size for path in later)
+    assert size <= LATER, f"{page}: {size:,} bytes in {sorted(path.name for path in later)}"
+
+
+def test_the_launcher_is_one_small_file() -> None:
+    body = (WIDGETS / "launcher" / "launcher.js").read_bytes()
+    assert not IMPORT.search(body.decode())
+    assert len(body) <= 9_000
+    assert len(gzip.compress(body)) <= 3_500
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_names_ahead_what_it_will_load(page: str) -> None:
+    """Else the browser finds modules one import after the other."""
+    text = (WIDGETS / "pages" / f"{page}.html").read_text()
+    named = set(re.findall(r'rel="modulepreload" href="{{assets}}/([^"]+)"', text))
+    modules = {path for path in files_of(page) if path.suffix == ".js"}
+    wanted = {path.relative_to(WIDGETS).as_posix() for path in modules}
+    wanted = {name for name in wanted if not name.startswith(("entry/a", "entry/e", "entry/g"))}
+    wanted = {re.sub(r"catalogues/..\.js", "catalogues/{{language}}.js", name) for name in wanted}
+    assert named == wanted
