@@ -36,7 +36,6 @@ from broker.events import (
 )
 from broker.evolve import evolve, replay
 from broker.messages.cluster import (
-    JournalEntry,
     Journalled,
     Principal,
     SessionAssign,
@@ -101,8 +100,9 @@ class LiveSession:
         """Who waits in the lobby and has no connection just now."""
         self._unrung: dict[str, asyncio.TimerHandle] = {}
         """Connections that could not ring while the ledger was away, by their ids."""
+        self._widened_seq = 0
+        """The last event that exposed somebody more than before."""
         self._roster_due = False
-        self._first_entries: list[JournalEntry] = []
         self._over = False
         self.frozen = False
         """Another actor is about to continue the session."""
@@ -214,7 +214,11 @@ class LiveSession:
         for signal in decision.signals:
             self._narrator.signal(signal)
         self.media.apply(self.decided, self.durable)
-        if away:
+        if widens and decision.events:
+            self._widened_seq = seq
+        if away and self._widened_seq <= journal.durable_seq:
+            # Before an acceptance that is not durable nothing goes out, or it would go out too;
+            # what reduces exposure holds in the relay all the same.
             journal.release(seq)
         # What made no event has nothing to wait for but what was decided before it.
         self._run_due(self._replies)

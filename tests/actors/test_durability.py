@@ -119,6 +119,31 @@ async def test_while_the_ledger_is_away_what_makes_no_event_is_answered(stage: S
     assert window.last("session.snapshot")["attendance"] == "present"
 
 
+async def test_what_ends_a_call_does_not_let_an_unsaved_acceptance_out(stage: Stage) -> None:
+    agent, consumer = await stage.ringing()
+    stage.ledger.open.clear()
+    invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
+    stage.ask(
+        stage.consumer(), consumer, "invitation.accept", invitation_id=invitation, mode="video"
+    )
+    await stage.settle()
+    stage.ledger.reachable = False
+    heard = len(agent.heard)
+    stage.ask(stage.consumer(), consumer, "session.leave")
+    assert agent.heard[heard:] == []
+    assert consumer.types()[-1] == "session.snapshot"
+    assert stage.session.rights(stage.consumer().participant_id) is None
+    stage.ledger.reachable = True
+    stage.ledger.open.set()
+    await stage.settle()
+    assert stage.ledger.types()[-3:] == [
+        "invitation.accepted",
+        "participant.joined",
+        "participant.left",
+    ]
+    assert consumer.types()[-1] == "session.left"
+
+
 async def test_a_fenced_actor_says_nothing_more(stage: Stage) -> None:
     agent, consumer = await stage.talking()
     stage.ledger.failure = Conflict(ErrorCode.STALE_EPOCH, "Another tenure holds it.")
