@@ -95,11 +95,14 @@ class Drains:
         self._drains: dict[str, Drain] = {}
 
     async def load(self) -> None:
-        """Read the drains of the ledger before this one."""
+        """Read the drains of the ledger before this one; those of nodes long gone are dropped."""
         async with self._database.read() as connection:
             rows = (await connection.execute(sa.select(cordons))).all()
         for row in rows:
-            self._begin(row.node, row.deadline_ms)
+            if row.deadline_ms + self._policy.cordon_kept_ms < self._now_ms():
+                await self._writer.do(Uncordon(row.node))
+            else:
+                self._begin(row.node, row.deadline_ms)
 
     async def drain(self, ask: NodeDrain) -> NodeState:
         """Begin, or set a new deadline.

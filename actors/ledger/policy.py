@@ -39,6 +39,8 @@ class LedgerPolicy:
     """How long one move waits for a standby before it is tried anew."""
     drain_pause_s: float = 0.2
     """Pause of a drain that could move nothing."""
+    cordon_kept_ms: int = 30 * 86_400_000
+    """A drain whose deadline passed that long ago is forgotten: a node's name never comes back."""
     journal_limit_bytes: int = 64 * 1024 * 1024
     """A journal above this cannot be handed to a standby."""
     takeover_limit: int = 3

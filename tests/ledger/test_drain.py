@@ -127,6 +127,15 @@ async def test_a_drain_outlives_its_ledger(bare_town: Town) -> None:
     assert (await gateway.nodes())["node-1"].drain in ("moving", "drained")
 
 
+async def test_a_drain_of_long_ago_is_forgotten_by_the_next_ledger(town: Town) -> None:
+    _, gateway, _ = await on_two_nodes(town)
+    await gateway.drain("node-1", deadline_s=1.0)
+    town.clock.ms += POLICY.cordon_kept_ms + 2_000
+    await town.ledger.close()
+    await town.new_ledger()
+    assert town.ledger.nodes().nodes == []
+
+
 async def test_an_unknown_node_is_refused(town: Town) -> None:
     gateway = await town.gateway()
     with pytest.raises(NotFound):

@@ -18,6 +18,7 @@ import yaml  # type: ignore[import-untyped]
 
 from gateway import probe
 from gateway.command import app
+from gateway.drain import GRACE_S, read_seconds
 from tests.operations.cluster import free_port, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,6 +92,24 @@ def test_manifests_and_units_give_up_only_options_that_it_takes() -> None:
     given |= set(re.findall(r"--[\w-]+", started))
     assert len(given) > 8
     assert given - known == set()
+
+
+def test_a_node_is_drained_before_it_stops_and_given_the_time() -> None:
+    template = RAY_CLUSTER["spec"]["workerGroupSpecs"][0]["template"]["spec"]
+    (worker,) = (each for each in template["containers"] if each["name"] == "ray-worker")
+    hook = worker["lifecycle"]["preStop"]["exec"]["command"][-1]
+    assert any(each["name"] == "POD_IP" for each in worker["env"])
+    unit = (DEPLOY / "systemd" / "switchboard-ray-node.service").read_text()
+    (stop,) = re.findall(r"^ExecStop=((?:.*\\\n)*.*)$", unit, re.MULTILINE)
+    (allowed,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    for command, limit_s in (
+        (hook, template["terminationGracePeriodSeconds"]),
+        (stop, int(allowed)),
+    ):
+        assert "switchboard drain" in command
+        assert set(re.findall(r"--[\w-]+", command)) - options_of("drain") == set()
+        (deadline,) = re.findall(r"--deadline (\S+)", command)
+        assert read_seconds(deadline) + GRACE_S < limit_s
 
 
 @pytest.mark.parametrize("path", sorted(DEPLOY.rglob("*")), ids=lambda path: path.name)
