@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -46,7 +46,7 @@ from broker.messages.facts import SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
 from broker.policy import Policy
 from broker.state import STAFF, Participant, SessionState
-from broker.words import Attendance, Role, SessionPhase
+from broker.words import Attendance, PublishSource, Role, SessionPhase
 
 _LOG = logging.getLogger(__name__)
 RING_AGAIN_S = 0.5
@@ -256,6 +256,19 @@ class LiveSession:
         if not self._roster_due:
             self._roster_due = True
             asyncio.get_running_loop().call_soon(self._flush_roster)
+
+    def publish(self, person: Person, sources: dict[PublishSource, bool]) -> None:
+        """Forward what somebody says they send, and nothing else."""
+        if sources != person.published:
+            person.published = sources
+            self.media.publish(person.participant_id, sources)
+            self.roster_changed()
+
+    def silence(self, participant_id: str, sources: Iterable[PublishSource]) -> None:
+        """Stop forwarding these here, whatever the widget does, until its person goes on."""
+        person = self.people.get(participant_id)
+        if person is not None:
+            self.publish(person, person.published | dict.fromkeys(sources, False))
 
     def visibility_changed(self) -> None:
         """Tell the staff how the invitation is shown now."""

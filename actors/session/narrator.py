@@ -114,6 +114,7 @@ class Narrator:
         """Tell what nobody journals."""
         match signal:
             case Muted(participant_id, by, sources):
+                self._session.silence(participant_id, sources)
                 muted = ParticipantMuted(seq=0, by_participant_id=by, sources=list(sources))
                 self._session.tell(participant_id, muted)
             case Said(by, text):

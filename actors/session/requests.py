@@ -257,10 +257,7 @@ class Requests:
             PublishSource.CAMERA: message.camera,
             PublishSource.SCREEN: message.screen,
         }
-        if sources != person.published:
-            person.published = sources
-            self._session.media.publish(person.participant_id, sources)
-            self._session.roster_changed()
+        self._session.publish(person, sources)
         if message.id is not None:
             self._answer(person, connection, message.id, RequestDone(reply_to=message.id))()
 

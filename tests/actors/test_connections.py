@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.session.connection import UNSENT_LIMIT_BYTES
-from broker.words import Surface
+from broker.words import PublishSource, Surface
 from tests.actors.stage import Stage
 from tests.actors.test_outsiders import lobby_guest
 
@@ -169,3 +169,33 @@ async def test_a_connection_lost_while_the_end_is_saved_is_no_mistake(stage: Sta
     stage.ledger.open.set()
     await stage.settle()
     assert agent.last("session.ended")["reason"] == "ended_by_agent"
+
+
+async def test_a_mute_by_the_agent_stops_the_forwarding_until_the_person_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, consumer = await stage.talking()
+    person = stage.consumer()
+    forwarded: list[dict[PublishSource, bool]] = []
+    monkeypatch.setattr(
+        stage.session.media, "publish", lambda _, sources: forwarded.append(sources)
+    )
+    sending = {"microphone": True, "camera": True, "screen": False}
+    stage.ask(person, consumer, "media.publish", **sending)
+    muted = {"participant_id": person.participant_id, "sources": ["camera"]}
+    stage.ask(stage.agent, agent, "participant.mute", **muted)
+    await stage.settle()
+    assert consumer.last("participant.muted")["sources"] == ["camera"]
+    assert forwarded[-1] == {
+        PublishSource.MICROPHONE: True,
+        PublishSource.CAMERA: False,
+        PublishSource.SCREEN: False,
+    }
+    [seen] = [
+        entry
+        for entry in agent.last("roster.changed")["roster"]
+        if entry["participant_id"] == person.participant_id
+    ]
+    assert (seen["microphone"], seen["camera"]) == (True, False)
+    stage.ask(person, consumer, "media.publish", **sending)
+    assert forwarded[-1][PublishSource.CAMERA] is True
