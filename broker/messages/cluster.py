@@ -249,6 +249,8 @@ class PresentParticipant(Internal):
     microphone: bool
     camera: bool
     screen: bool
+    way: Way | None = None
+    """How a member of the staff is in the session: `monitor` and `whisper` are hidden."""
 
 
 class SessionCommandDone(Internal):

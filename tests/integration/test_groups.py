@@ -151,6 +151,13 @@ async def test_a_supervisor_listens_whispers_and_joins(scene: Scene) -> None:
     await boss.request("session.join", way="whisper")
     await consumer.request("media.publish", microphone=True, camera=True, screen=False)
     assert snapshot["participant_id"] not in str(consumer.heard)
+    async with plain_http(scene.here) as http:
+        answer = await http.get(
+            f"/v1/sessions/{snapshot['session_id']}/participants",
+            headers={"Authorization": f"Bearer {API_KEY}"},
+        )
+    ways = [each["way"] for each in answer.raise_for_status().json()["participants"]]
+    assert ways == ["join", None, "whisper"]
     await boss.request("session.join", way="join")
     assert [entry["way"] for entry in await until_roster(consumer, 3)] == [None, None, None]
     assert snapshot["invitation"]["monitoring"] is True
