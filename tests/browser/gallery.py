@@ -201,6 +201,13 @@ CONSUMER_SCENES = (
         ),
         "incoming",
     ),
+    Scene(
+        "incoming-monitored",
+        ENGAGEMENT,
+        Role.CONSUMER,
+        _say(snapshot(1, [], attendance="invited", ringing=invitation(monitoring=True))),
+        "incoming",
+    ),
     Scene("check", ENGAGEMENT, Role.CONSUMER, _press("check_first", INVITED), "incoming"),
     Scene("talking", ENGAGEMENT, Role.CONSUMER, _say(snapshot(1, _people(2)))),
     Scene("more", ENGAGEMENT, Role.CONSUMER, _press("more", snapshot(1, _people(3)))),

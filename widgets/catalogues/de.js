@@ -62,6 +62,7 @@ export default {
   check_first: 'Kamera und Mikrofon prüfen',
   ring_title: '{name} ruft an',
   consent: 'Kamera und Mikrofon bleiben aus, bis Sie annehmen.',
+  monitored: 'Eine Aufsicht kann mithören.',
 
   quiet_title: 'Video mit unserem Team',
   quiet_help: 'Wenn wir Sie einladen, klingelt es hier.',

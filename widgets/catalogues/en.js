@@ -62,6 +62,7 @@ export default {
   check_first: 'Check camera and microphone',
   ring_title: '{name} is calling',
   consent: 'Your camera and microphone stay off until you accept.',
+  monitored: 'A supervisor may listen in.',
 
   quiet_title: 'Video with our team',
   quiet_help: 'When an agent invites you, it rings here.',

@@ -62,6 +62,7 @@ export default {
   check_first: 'Comprobar cámara y micrófono',
   ring_title: '{name} te llama',
   consent: 'Tu cámara y tu micrófono permanecen apagados hasta que aceptes.',
+  monitored: 'Es posible que escuche un supervisor.',
 
   quiet_title: 'Vídeo con nuestro equipo',
   quiet_help: 'Cuando un agente te invite, sonará aquí.',

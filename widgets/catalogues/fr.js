@@ -62,6 +62,7 @@ export default {
   check_first: 'Vérifier caméra et micro',
   ring_title: '{name} vous appelle',
   consent: 'Votre caméra et votre micro restent éteints jusqu’à votre accord.',
+  monitored: 'Un superviseur peut écouter.',
 
   quiet_title: 'La vidéo avec notre équipe',
   quiet_help: 'Quand un conseiller vous invite, ça sonne ici.',

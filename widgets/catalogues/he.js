@@ -62,6 +62,7 @@ export default {
   check_first: 'בדיקת מצלמה ומיקרופון',
   ring_title: 'שיחה מ{name}',
   consent: 'המצלמה והמיקרופון כבויים עד שתקבלו.',
+  monitored: 'ייתכן שמנהל יאזין לשיחה.',
 
   quiet_title: 'וידאו עם הצוות שלנו',
   quiet_help: 'כשנציג יזמין אתכם, יצלצל כאן.',

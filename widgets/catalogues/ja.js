@@ -62,6 +62,7 @@ export default {
   check_first: 'カメラとマイクを確認',
   ring_title: '{name}さんから着信',
   consent: '応答するまで、カメラとマイクはオフのままです。',
+  monitored: '管理者が聞くことがあります。',
 
   quiet_title: '担当者とビデオで話す',
   quiet_help: '担当者が招待すると、ここに着信します。',

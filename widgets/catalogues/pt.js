@@ -62,6 +62,7 @@ export default {
   check_first: 'Verificar câmera e microfone',
   ring_title: '{name} está chamando',
   consent: 'Sua câmera e seu microfone ficam desligados até você aceitar.',
+  monitored: 'Um supervisor pode estar a ouvir.',
 
   quiet_title: 'Vídeo com nossa equipe',
   quiet_help: 'Quando um atendente convidar você, vai tocar aqui.',

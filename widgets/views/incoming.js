@@ -13,6 +13,7 @@ export class Incoming {
   #name = el('h1', {});
   #wish = el('p', { class: 'lead' });
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
+  #monitored = el('p', { class: 'fine', text: say('monitored') });
   #error = el('p', { class: 'fine trouble', role: 'alert' });
   #video;
   #voice;
@@ -57,6 +58,7 @@ export class Incoming {
         this.#decline.root,
         this.#error,
         el('p', { class: 'fine', text: say('consent') }),
+        this.#monitored,
         this.#check.root,
       ),
       this.#devices.root,
@@ -82,6 +84,7 @@ export class Incoming {
       this.#client.reportTrouble(trouble);
     }
     show(this.#check.root, trouble === null);
+    show(this.#monitored, invitation.monitoring === true);
     this.#devices.panel?.update();
   }
 
