@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,8 @@ from enum import StrEnum
 from broker.errors import ErrorCode, Malformed
 
 from .offer import OfferedCodec, OfferedSection
+
+_PROFILE = re.compile("42[0-9a-f]{4}")
 
 
 class CodecName(StrEnum):
@@ -84,8 +87,7 @@ def _acceptable(codec: OfferedCodec, name: CodecName) -> bool:
             return (
                 codec.clock_rate == 90000
                 and codec.parameters.get("packetization-mode") == "1"
-                and len(profile) == 6
-                and profile.startswith("42")
+                and _PROFILE.fullmatch(profile) is not None
                 and bool(int(profile[2:4], 16) & 0x40)
             )
 

@@ -8,7 +8,7 @@ says when a queue grows, transport feedback says what was lost. It only rises wh
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _KEPT = 4096
 _MASK = _KEPT - 1
@@ -111,6 +111,17 @@ class Estimate:
         self._numbered[place] = number
         self._sent_at[place] = now
         self._sent_size[place] = octets
+
+    def sent_together(self, last: int, sizes: Sequence[int], now: float) -> None:
+        """Note packets that leave at once, under the numbers up to `last`."""
+        sent_at, sent_size, numbered = self._sent_at, self._sent_size, self._numbered
+        number = last - len(sizes)
+        for octets in sizes:
+            number += 1
+            place = number & _MASK
+            numbered[place] = number & 0xFFFF
+            sent_at[place] = now
+            sent_size[place] = octets
 
     def feedback(self, arrivals: Iterable[tuple[int, float | None]], now: float) -> None:
         """Take one feedback message: (number, arrival or None), in order."""
@@ -264,9 +275,14 @@ class Estimate:
 def _slope(points: Iterable[tuple[float, float]]) -> float:
     """Least squares: seconds of delay gained per second."""
     pairs = list(points)
-    mean_x = sum(x for x, _ in pairs) / len(pairs)
-    mean_y = sum(y for _, y in pairs) / len(pairs)
-    spread = sum((x - mean_x) ** 2 for x, _ in pairs)
-    if spread <= 0:
-        return 0.0
-    return sum((x - mean_x) * (y - mean_y) for x, y in pairs) / spread
+    count = len(pairs)
+    origin, _ = pairs[0]
+    sum_x = sum_y = sum_xx = sum_xy = 0.0
+    for moment, y in pairs:
+        x = moment - origin
+        sum_x += x
+        sum_y += y
+        sum_xx += x * x
+        sum_xy += x * y
+    spread = count * sum_xx - sum_x * sum_x
+    return (count * sum_xy - sum_x * sum_y) / spread if spread > 0 else 0.0

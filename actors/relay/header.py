@@ -58,6 +58,7 @@ class Header:
     def write(
         self,
         view: memoryview,
+        start: int,
         second: int,
         sequence: int,
         timestamp: int,
@@ -65,7 +66,7 @@ class Header:
         number: int,
         level: int,
     ) -> None:
-        """Write the first `size` bytes; `number` is the transport-wide one, if it has a place.
+        """Write `size` bytes from `start` on; `number` is the transport-wide one, if any.
 
         `Slot.forward` writes the usual form itself.
         """
@@ -73,10 +74,10 @@ class Header:
         if elements == 2:
             suffix = self.suffixes[level]
             self.pack_into(
-                view, 0, 0x90, second, sequence, timestamp, ssrc, self.bare, number, suffix
+                view, start, 0x90, second, sequence, timestamp, ssrc, self.bare, number, suffix
             )
         elif elements:
             suffix = self.suffixes[level]
-            self.pack_into(view, 0, 0x90, second, sequence, timestamp, ssrc, self.bare, suffix)
+            self.pack_into(view, start, 0x90, second, sequence, timestamp, ssrc, self.bare, suffix)
         else:
-            self.pack_into(view, 0, 0x80, second, sequence, timestamp, ssrc)
+            self.pack_into(view, start, 0x80, second, sequence, timestamp, ssrc)

@@ -51,7 +51,8 @@ class Address:
         "confirmed",
         "endpoint",
         "heard",
-        "sendto",
+        "key",
+        "name",
         "socket",
         "transport",
     )
@@ -61,7 +62,10 @@ class Address:
     ) -> None:
         self.transport = transport
         self.socket = socket
-        self.sendto = socket.sendto
+        self.key = socket.key_of(endpoint)
+        """What `Socket.peers` knows this address by."""
+        self.name = socket.name_of(endpoint)
+        """The same for sendmmsg; None where that is not used."""
         self.endpoint = endpoint
         self.heard = now
         """When something authenticated last came from here."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .codec import Codec, CodecName
 from .h264 import starts_key_frame
+from .kept import Frame, Kept
 from .missing import Missing
 from .redundancy import Redundant, stand_ins
 from .rtcp import Report, SenderInfo, seconds_of
@@ -22,19 +23,11 @@ _HISTORY_SECONDS = 1.0
 _INACTIVE = 0.7
 """Seconds without a picture after which a layer counts as turned off."""
 _MEASURE_INTERVAL = 0.5
+_MOST_HELD = 40
+"""Packets of one frame that leave together."""
+_SILENT = 127
 _MOST_AUDIO_LOSS = 51
 """A fifth, in 256ths."""
-
-
-class Kept(NamedTuple):
-    """A packet kept for retransmission: decrypted, once per layer whatever the audience."""
-
-    sequence: int
-    timestamp: int
-    marker: int
-    payload: bytes
-    vp8: Vp8 | None
-    at: float
 
 
 class Layer:
@@ -46,6 +39,7 @@ class Layer:
 
     __slots__ = (
         "_expected_before",
+        "_frame",
         "_listeners_lost",
         "_measured",
         "_octets_before",
@@ -89,6 +83,8 @@ class Layer:
         """Slots this layer feeds."""
         self.waiting: list[Slot] = []
         """Slots that begin with its next key frame, or with its next packet if it is audio."""
+        self._frame: list[Kept] = []
+        """Packets of the present frame that wait for its last."""
         self.base = -1
         self.highest = -1
         self.received = 0
@@ -191,6 +187,7 @@ class Layer:
     ) -> None:
         if start >= end:
             # A padding probe: counted above, never forwarded, no hole left.
+            self.pass_on(now)
             for slot in self.slots:
                 slot.skip(sequence)
             return
@@ -204,32 +201,51 @@ class Layer:
             begins = vp8.key
         elif name is CodecName.H264:
             begins = starts_key_frame(data, start, end)
-        if begins and name is not CodecName.OPUS:
-            self.keys_seen += 1
-            if vp8 is not None:
-                self.height = frame_height(data, start, end, vp8) or self.height
-            self.key_wanted = False
-        if begins and not self.publication.open:
-            self.publication.transport.owner.ready_to_take_over(self.publication, now)
-        if not self.publication.open:
+        publication = self.publication
+        if begins:
+            if name is not CodecName.OPUS:
+                self.keys_seen += 1
+                if vp8 is not None:
+                    self.height = frame_height(data, start, end, vp8) or self.height
+                self.key_wanted = False
+            if not publication.open:
+                publication.transport.owner.ready_to_take_over(publication, now)
+        if not publication.open:
             return
         if self.waiting and begins and sequence == self.highest:
+            self.pass_on(now)
             for slot in list(self.waiting):
                 slot.switch(self, sequence, timestamp, vp8, now)
         if name is CodecName.OPUS:
-            self.publication.loudness.heard(audio_level, now)
-        payload = data[start:end]
-        if redundant is not None:
-            self._pass_redundant(
-                data, redundant, sequence, timestamp, marker, payload, audio_level, now
-            )
+            publication.loudness.heard(audio_level, now)
+            if redundant is not None:
+                self._pass_redundant(
+                    data, redundant, sequence, timestamp, marker, data[start:end], audio_level, now
+                )
+                return
+            one = Frame((Kept(sequence, timestamp, marker, bytes(data[start:end]), None, now),))
+            for slot in self.slots:
+                slot.forward(one, audio_level, now)
             return
-        for slot in self.slots:
-            slot.forward(sequence, timestamp, marker, payload, vp8, audio_level, now)
-        if self.history and self.slots:
-            self.history[sequence & _HISTORY_MASK] = Kept(
-                sequence, timestamp, marker, bytes(payload), vp8, now
-            )
+        if not self.slots:
+            return
+        kept = Kept(sequence, timestamp, marker, bytes(data[start:end]), vp8, now)
+        self.history[sequence & _HISTORY_MASK] = kept
+        frame = self._frame
+        if not frame:
+            publication.transport.outlet.departures.held.append(self)
+        frame.append(kept)
+        if marker or len(frame) >= _MOST_HELD:
+            self.pass_on(now)
+
+    def pass_on(self, now: float) -> None:
+        """Forward what is held of the present frame: it is complete, or nothing more has come."""
+        if self._frame:
+            frame = Frame(self._frame)
+            self._frame = []
+            if self.publication.open:
+                for slot in self.slots:
+                    slot.forward(frame, _SILENT, now)
 
     def _pass_redundant(
         self,
@@ -252,9 +268,11 @@ class Layer:
             for earlier, stamp, block in stand_ins(redundant, sequence, timestamp):
                 if earlier > slot.line.highest:
                     frame = data[block.start : block.end]
-                    slot.forward(earlier, stamp, 0, frame, None, audio_level, now)
+                    one = Kept(earlier, stamp, 0, bytes(frame), None, now)
+                    slot.forward(Frame((one,)), audio_level, now)
             frame = data[redundant.primary.start : redundant.primary.end]
-            slot.forward(sequence, timestamp, marker, frame, None, audio_level, now)
+            one = Kept(sequence, timestamp, marker, bytes(frame), None, now)
+            slot.forward(Frame((one,)), audio_level, now)
 
     def kept(self, sequence: int, now: float) -> Kept | None:
         """Return a packet of the last second, for a subscriber that missed it."""

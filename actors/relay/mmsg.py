@@ -23,6 +23,12 @@ LENGTH_STEP: Final = 16
 LENGTH_FIRST: Final = 14
 _CMSG_HEADER = 16
 _TIMESPEC = struct.Struct("@qq")
+_SOL_UDP, _UDP_SEGMENT = 17, 103
+_SEGMENT = struct.Struct("=QiiH")
+_SEGMENT_SPACE = 24
+_MESSAGE = struct.Struct("=QI4xQQQQi4x")
+_MESSAGE_BYTES = 64
+_IOV_BYTES = 16
 
 _ffi = FFI()
 _ffi.cdef(
@@ -101,3 +107,80 @@ class Received:
             self._controls, index * CONTROL_BYTES + _CMSG_HEADER
         )
         return float(seconds + nanoseconds * 1e-9)
+
+
+class Name:
+    """A socket address as the kernel reads it; kept alive by whoever sends there."""
+
+    __slots__ = ("_memory", "address", "size")
+
+    def __init__(self, packed: bytes) -> None:
+        self._memory: Any = _ffi.new("unsigned char[]", packed)
+        self.address = int(_ffi.cast("uintptr_t", self._memory))
+        self.size = len(packed)
+
+
+class Outgoing:
+    """Messages to be sent in one call, each of one datagram or of several of one size.
+
+    Datagrams lie in cells of `DATAGRAM_BYTES`. Several in one message are cut apart by the kernel
+    (UDP segmentation offload, UDP_SEGMENT in udp(7)): all as long as the first, the last may be
+    shorter.
+    """
+
+    __slots__ = (
+        "_control_address",
+        "_controls",
+        "_headers",
+        "_iov_address",
+        "_keep",
+        "_raw",
+        "count",
+        "lengths",
+        "most",
+    )
+
+    def __init__(self, address: int, cells: int, most: int) -> None:
+        """Send from `cells` cells at `address`; `most` messages at once."""
+        iov = _ffi.new("struct iovec[]", cells)
+        for index in range(cells):
+            iov[index].iov_base = _ffi.cast("void *", address + index * DATAGRAM_BYTES)
+        self._headers: Any = _ffi.new("struct mmsghdr[]", most)
+        controls = _ffi.new("unsigned char[]", most * CONTROL_BYTES)
+        self._keep = (iov, controls)
+        self._iov_address = int(_ffi.cast("uintptr_t", iov))
+        self._control_address = int(_ffi.cast("uintptr_t", controls))
+        self._controls = memoryview(_ffi.buffer(controls)).cast("B")
+        self._raw = memoryview(_ffi.buffer(self._headers)).cast("B")
+        self.lengths = memoryview(_ffi.buffer(iov)).cast("B").cast("Q")
+        """`lengths[2 * cell + 1]` is the length of the datagram in that cell."""
+        self.count = 0
+        self.most = most
+
+    def add(self, name: Name, cell: int, datagrams: int, segment: int) -> None:
+        """Append a message of so many cells from `cell` on, each of `segment` bytes."""
+        place = self.count
+        self.count = place + 1
+        control = 0
+        if datagrams > 1:
+            _SEGMENT.pack_into(
+                self._controls, place * CONTROL_BYTES, 18, _SOL_UDP, _UDP_SEGMENT, segment
+            )
+            control = _SEGMENT_SPACE
+        _MESSAGE.pack_into(
+            self._raw,
+            place * _MESSAGE_BYTES,
+            name.address,
+            name.size,
+            self._iov_address + cell * _IOV_BYTES,
+            datagrams,
+            self._control_address + place * CONTROL_BYTES if control else 0,
+            control,
+            0,
+        )
+
+    def send(self, descriptor: int, first: int) -> int:
+        """Send the messages from `first` on; returns how many went, or the error as -errno."""
+        headers = self._headers + first if first else self._headers
+        sent: int = _libc.sendmmsg(descriptor, headers, self.count - first, MSG_DONTWAIT)
+        return sent if sent > 0 else -int(_ffi.errno)

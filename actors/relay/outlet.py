@@ -1,17 +1,19 @@
 """What one peer is sent: its path, its keys, its transport-wide numbers.
 
-The counterpart of `Intake`. A packet is written into the outbox, protected there and sent, all in
-one call; nothing is queued.
+The counterpart of `Intake`. Forwarded packets leave with the departures of the wake-up that brought
+them; repairs, probes and RTCP are written into the outbox, protected there and sent at once.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 from .allowance import ByteBudget
+from .departures import Departures
 from .estimate import Estimate
-from .ice import IceLite
+from .ice import Address, IceLite
 from .pylibsrtp_private import Buffer, Srtp
 from .rtcp import negative_acknowledgement, picture_loss, receiver_report
 
@@ -33,8 +35,10 @@ class Outlet:
     __slots__ = (
         "_outbound",
         "_repairs",
+        "departures",
         "estimate",
         "feedback_ssrc",
+        "handle",
         "ice",
         "octets_sent",
         "outbox",
@@ -45,9 +49,14 @@ class Outlet:
         "transport_sequence",
     )
 
-    def __init__(self, ice: IceLite, outbox: Buffer) -> None:
+    def __init__(self, ice: IceLite, departures: Departures) -> None:
         self.ice = ice
-        self.outbox = outbox
+        self.departures = departures
+        """Where slots put the packets of the present wake-up."""
+        self.outbox = Buffer()
+        """For what is sent by itself: repairs, probes, RTCP."""
+        self.handle: Any = None
+        """libsrtp's, for packets in the departures' cells; None before there are keys."""
         self.estimate = Estimate(_FIRST_ESTIMATE)
         """What this peer can receive."""
         self.transport_sequence = secrets.randbelow(1 << 15)
@@ -65,12 +74,20 @@ class Outlet:
     def keyed(self, outbound: Srtp) -> None:
         """Take the keys the handshake gave."""
         self._outbound = outbound
+        self.handle = outbound.handle
         self.protect = outbound.protector(self.outbox)
 
     def close(self) -> None:
         """Forget the keys: nothing is sent any more."""
         self._outbound = None
+        self.handle = None
         self.protect = _unkeyed
+
+    def left(self, path: Address, sizes: list[int]) -> None:
+        """Let packets go that were written into the next cells; they are sent soon."""
+        self.packets_sent += len(sizes)
+        self.octets_sent += sum(sizes)
+        self.departures.add(path, sizes)
 
     def send_rtp(self, size: int, now: float, *, counted: bool) -> None:
         """Protect and send the packet in the outbox; `Slot.forward` has its own.

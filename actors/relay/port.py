@@ -16,13 +16,15 @@ from typing import TypeAlias
 
 from broker.errors import ErrorCode, Unavailable
 
+from . import mmsg
 from .ice import Address
 from .pylibsrtp_private import BUFFER_BYTES, Buffer
 
 Endpoint: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """A remote address as the socket module gives it for IPv4 or IPv6."""
 
-Receive: TypeAlias = "Callable[[Socket, Endpoint, int], None]"
+Key: TypeAlias = bytes | Endpoint
+"""What a remote address is known by: as the kernel writes it where recvmmsg is used."""
 
 _SO_MEMINFO = 55
 """Linux: nine 32-bit counters of a socket, the last one is datagrams dropped."""
@@ -31,7 +33,10 @@ _SO_MEMINFO = 55
 class Socket:
     """One bound address. `peers` says whose validated address a datagram came from."""
 
-    def __init__(self, host: str, port: int, buffer_bytes: int) -> None:
+    def __init__(
+        self, host: str, port: int, buffer_bytes: int, *, batched: bool = mmsg.available
+    ) -> None:
+        """Bind; `batched` false keeps to one datagram per call, as everywhere but on Linux."""
         self.host = host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -46,31 +51,35 @@ class Socket:
             self._socket.close()
             raise
         self.port: int = self._socket.getsockname()[1]
-        self.peers: dict[Endpoint, Address] = {}
-        self.sendto = self._socket.sendto
+        self.peers: dict[Key, Address] = {}
+        self.batched = batched
+        self.name_bytes = 28 if family == socket.AF_INET6 else 16
         self.dropped_sends = 0
         """Datagrams the kernel would not take at once."""
         self.failed_sends = 0
         """Datagrams that could not be sent at all: unreachable, not permitted, too long."""
 
-    def read_into(self, buffer: Buffer, drain: int, receive: Receive) -> None:
-        """Hand up to `drain` waiting datagrams to `receive`."""
-        receive_from = self._socket.recvfrom_into
-        view = buffer.view
-        for _ in range(drain):
+    def receive_into(self, buffer: Buffer) -> tuple[int, Endpoint] | None:
+        """Take one datagram: (size, sender); None when none waits."""
+        while True:
             try:
-                size, endpoint = receive_from(view, BUFFER_BYTES)
+                return self._socket.recvfrom_into(buffer.view, BUFFER_BYTES)
             except BlockingIOError:
-                return
+                return None
             except OSError:
                 # An ICMP error about something sent earlier; the next read goes on.
                 continue
-            receive(self, endpoint, size)
+
+    def key_of(self, endpoint: Endpoint) -> Key:
+        return pack_name(endpoint) if self.batched else endpoint
+
+    def name_of(self, endpoint: Endpoint) -> mmsg.Name | None:
+        return mmsg.Name(pack_name(endpoint)) if self.batched else None
 
     def send(self, data: bytes | memoryview, endpoint: Endpoint) -> bool:
         """Send one datagram now or not at all."""
         try:
-            self.sendto(data, endpoint)
+            self._socket.sendto(data, endpoint)
         except OSError as error:
             self.failed(error)
             return False
@@ -136,13 +145,11 @@ class Port:
     def number(self) -> int:
         return self.sockets[0].port
 
-    def start(
-        self, loop: asyncio.AbstractEventLoop, buffer: Buffer, drain: int, receive: Receive
-    ) -> None:
-        """Read from now on."""
+    def start(self, loop: asyncio.AbstractEventLoop, wake: Callable[[Socket], None]) -> None:
+        """Call `wake` from now on whenever a socket has something to read."""
         self._loop = loop
         for bound in self.sockets:
-            loop.add_reader(bound.fileno(), bound.read_into, buffer, drain, receive)
+            loop.add_reader(bound.fileno(), wake, bound)
 
     def close(self) -> None:
         """Stop reading and give the port back; a second close does nothing."""
@@ -151,6 +158,30 @@ class Port:
                 self._loop.remove_reader(bound.fileno())
             bound.close()
         self.sockets.clear()
+
+
+def pack_name(endpoint: Endpoint) -> bytes:
+    """Write an address as the kernel does (ip(7), ipv6(7))."""
+    host, port = endpoint[0], endpoint[1]
+    if len(endpoint) == 2:
+        return struct.pack("=H", socket.AF_INET) + struct.pack(
+            "!H4s8x", port, socket.inet_pton(socket.AF_INET, host)
+        )
+    return (
+        struct.pack("=H", socket.AF_INET6)
+        + struct.pack("!HI", port, 0)
+        + socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+        + struct.pack("=I", endpoint[3])
+    )
+
+
+def unpack_name(name: bytes) -> Endpoint:
+    """Read an address as the kernel writes it."""
+    port = name[2] << 8 | name[3]
+    if len(name) == 16:
+        return socket.inet_ntop(socket.AF_INET, name[4:8]), port
+    host = socket.inet_ntop(socket.AF_INET6, name[8:24])
+    return host, port, 0, int(struct.unpack_from("=I", name, 24)[0])
 
 
 def _without_wildcards(hosts: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ BUFFER_BYTES: Final = 2048
 
 _TRAILER_BYTES = 16 + 128
 _MOST_TO_PROTECT = BUFFER_BYTES - _TRAILER_BYTES
-_protect = lib.srtp_protect
+srtp_protect: Any = lib.srtp_protect
+"""libsrtp's own: takes a handle, a pointer and a length; for the loop in `Slot.forward`."""
 _unprotect = lib.srtp_unprotect
 _protect_rtcp = lib.srtp_protect_rtcp
 _unprotect_rtcp = lib.srtp_unprotect_rtcp
@@ -60,6 +61,24 @@ class Buffer:
         return int(ffi.cast("uintptr_t", self.cdata))
 
 
+class Cells:
+    """Many packet buffers in one piece of memory, for packets that leave together.
+
+    Cell `i` begins at byte `i * BUFFER_BYTES` of `view`; `pointers[i]` is what libsrtp takes.
+    """
+
+    __slots__ = ("address", "count", "length", "pointers", "view")
+
+    def __init__(self, count: int) -> None:
+        memory = ffi.new("unsigned char[]", count * BUFFER_BYTES)
+        self.count = count
+        self.length: Any = ffi.new("int *")
+        self.view = memoryview(ffi.buffer(memory)).cast("B")
+        # The first pointer owns the memory, the others are only valid as long as it lives.
+        self.pointers: list[Any] = [memory, *(memory + i * BUFFER_BYTES for i in range(1, count))]
+        self.address = int(ffi.cast("uintptr_t", memory))
+
+
 class Srtp:
     """One direction of one transport's SRTP.
 
@@ -67,7 +86,7 @@ class Srtp:
     with AES-GCM a repeat with other bytes would give the key away (RFC 7714 §8.1).
     """
 
-    __slots__ = ("_handle", "_session")
+    __slots__ = ("_session", "handle")
 
     def __init__(self, profile: bytes, key: bytes, *, inbound: bool) -> None:
         number, _, _ = PROFILES[profile]
@@ -78,7 +97,7 @@ class Srtp:
         )
         policy.window_size = 1024
         self._session = Session(policy)
-        self._handle: Any = self._session._srtp[0]
+        self.handle: Any = self._session._srtp[0]
 
     def protect(self, buffer: Buffer, size: int) -> int:
         """Encrypt the RTP packet of `size` bytes in place; return its new size, 0 on failure."""
@@ -86,7 +105,7 @@ class Srtp:
             return 0
         length = buffer.length
         length[0] = size
-        if _protect(self._handle, buffer.cdata, length):
+        if srtp_protect(self.handle, buffer.cdata, length):
             return 0
         result: int = length[0]
         return result
@@ -96,11 +115,11 @@ class Srtp:
 
         It returns 0 on failure.
         """
-        handle, cdata, length = self._handle, buffer.cdata, buffer.length
+        handle, cdata, length = self.handle, buffer.cdata, buffer.length
 
         def protect(size: int) -> int:
             length[0] = size
-            if size > _MOST_TO_PROTECT or _protect(handle, cdata, length):
+            if size > _MOST_TO_PROTECT or srtp_protect(handle, cdata, length):
                 return 0
             result: int = length[0]
             return result
@@ -111,7 +130,7 @@ class Srtp:
         """Check and decrypt an RTP packet in place; return its new size, 0 on failure."""
         length = buffer.length
         length[0] = size
-        if _unprotect(self._handle, buffer.cdata, length):
+        if _unprotect(self.handle, buffer.cdata, length):
             return 0
         result: int = length[0]
         return result
@@ -121,7 +140,7 @@ class Srtp:
         if size > BUFFER_BYTES - _TRAILER_BYTES:
             return 0
         buffer.length[0] = size
-        if _protect_rtcp(self._handle, buffer.cdata, buffer.length):
+        if _protect_rtcp(self.handle, buffer.cdata, buffer.length):
             return 0
         result: int = buffer.length[0]
         return result
@@ -129,7 +148,7 @@ class Srtp:
     def unprotect_rtcp(self, buffer: Buffer, size: int) -> int:
         """Check and decrypt a compound RTCP packet in place; return its size, 0 on failure."""
         buffer.length[0] = size
-        if _unprotect_rtcp(self._handle, buffer.cdata, buffer.length):
+        if _unprotect_rtcp(self.handle, buffer.cdata, buffer.length):
             return 0
         result: int = buffer.length[0]
         return result

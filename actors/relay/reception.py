@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
-from . import stun
+from . import mmsg, stun
+from .departures import Departures
 from .ice import Credentials
-from .port import Endpoint, Socket
+from .mmsg import LENGTH_FIRST, LENGTH_STEP
+from .port import Key, Socket, unpack_name
 from .pylibsrtp_private import Buffer
-from .rtp import is_rtcp
 from .transport import Transport
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,13 @@ Name: TypeAlias = tuple[Transport, Credentials]
 class Reception:
     """Takes every datagram that comes in, and knows the names strangers may call."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.inbox = Buffer()
+    def __init__(self, clock: Callable[[], float], departures: Departures, drain: int) -> None:
+        """Take up to `drain` datagrams per wake-up; what they cause leaves at its end."""
+        self._departures = departures
+        self._inbox = [Buffer() for _ in range(drain)]
+        self._received = (
+            mmsg.Received([buffer.address for buffer in self._inbox]) if mmsg.available else None
+        )
         self.dropped_strangers = 0
         """Datagrams from addresses that were not validated, and names nobody has."""
         self.mistakes = 0
@@ -31,44 +37,71 @@ class Reception:
         """Local ufrag → whose it is, for every generation of credentials that is valid."""
         self._clock = clock
 
-    def received(self, socket: Socket, endpoint: Endpoint, size: int) -> None:
-        """Take one datagram from the inbox; a mistake of ours costs this datagram only."""
+    def wake(self, socket: Socket) -> None:
+        """Take what waits, a bounded number, and send on what comes of it.
+
+        Nothing is read to the end: while one packet per wake-up is usual, the read that finds
+        nothing would cost as much as the one that finds it.
+        """
+        now = self._clock()
+        received = self._received
+        if received is None or not socket.batched:
+            for buffer in self._inbox:
+                found = socket.receive_into(buffer)
+                if found is None:
+                    break
+                self._handle(socket, found[1], buffer, found[0], now)
+        else:
+            lengths, size = received.lengths, socket.name_bytes
+            for index in range(received.receive(socket.fileno())):
+                self._handle(
+                    socket,
+                    received.name(index, size),
+                    self._inbox[index],
+                    lengths[LENGTH_STEP * index + LENGTH_FIRST],
+                    now,
+                )
         try:
-            self._dispatch(socket, endpoint, size)
+            self._departures.depart(now)
+        except Exception:
+            self.mistakes += 1
+            log.exception("what had come in could not be passed on")
+
+    def _handle(self, socket: Socket, key: Key, inbox: Buffer, size: int, now: float) -> None:
+        """Take one datagram; a mistake of ours costs this datagram only."""
+        try:
+            self._dispatch(socket, key, inbox, size, now)
         except Exception:
             self.mistakes += 1
             log.exception("a datagram could not be handled")
 
-    def _dispatch(self, socket: Socket, endpoint: Endpoint, size: int) -> None:
-        address = socket.peers.get(endpoint)
-        inbox = self.inbox
+    def _dispatch(self, socket: Socket, key: Key, inbox: Buffer, size: int, now: float) -> None:
+        address = socket.peers.get(key)
         view = inbox.view
         first = view[0] if size else 255
         if address is None:
             if first < 2:
-                self._stun(bytes(view[:size]), socket, endpoint)
+                self._stun(bytes(view[:size]), socket, key, now)
             else:
                 self.dropped_strangers += 1
             return
-        now = self._clock()
         transport = address.transport
         if 127 < first < 192 and size > 1:
             intake = transport.intake
-            if is_rtcp(view):
+            if 192 <= view[1] <= 223:
                 authentic = intake.receive_rtcp(inbox, size, now)
             else:
                 authentic = intake.receive_rtp(inbox, size, now)
             if authentic:
                 address.heard = now
         elif first < 2:
-            self._stun(bytes(view[:size]), socket, endpoint)
+            self._stun(bytes(view[:size]), socket, key, now)
         elif 19 < first < 64:
             transport.dtls_received(bytes(view[:size]), address, now)
 
-    def _stun(self, data: bytes, socket: Socket, endpoint: Endpoint) -> None:
-        now = self._clock()
+    def _stun(self, data: bytes, socket: Socket, key: Key, now: float) -> None:
         if stun.is_response(data):
-            address = socket.peers.get(endpoint)
+            address = socket.peers.get(key)
             if address is not None:
                 address.transport.binding_response(data, address, now)
             return
@@ -78,6 +111,7 @@ class Reception:
             self.dropped_strangers += 1
             return
         transport, credentials = found
+        endpoint = unpack_name(key) if isinstance(key, bytes) else key
         transport.binding_request(data, credentials, socket, endpoint, now)
 
     def know(self, transport: Transport, credentials: Credentials) -> None:

@@ -16,6 +16,7 @@ from broker.errors import Conflict, ErrorCode, TooFast
 
 from .answer import AnswerTransport, write_answer
 from .config import RelayConfig
+from .departures import Departures
 from .ice import Credentials
 from .identity import Identity
 from .layer import Layer
@@ -26,7 +27,6 @@ from .person import Person
 from .port import Port, Socket
 from .publication import Publication
 from .pulse import Pulse
-from .pylibsrtp_private import Buffer
 from .reception import Reception
 from .seating import Seating
 from .snapshot import Snapshot, snapshot_of
@@ -55,7 +55,8 @@ class Relay:
         self.epoch = time.time() - clock()
         self._listener = listener
         self._clock = clock
-        self._reception = Reception(clock)
+        self._departures = Departures()
+        self._reception = Reception(clock, self._departures, config.drain)
         self._seating = Seating(self.people, self.transports, self._seats_changed)
         self._pulse = Pulse(
             self.people,
@@ -66,7 +67,6 @@ class Relay:
             self._take_over_late,
             self._seating.spoken,
         )
-        self._outbox = Buffer()
         self._port: Port | None = None
         self._identity: Identity | None = None
 
@@ -84,8 +84,7 @@ class Relay:
         self._identity = Identity()
         self._port = Port(config.bind, config.ports, config.receive_buffer_bytes)
         loop = asyncio.get_running_loop()
-        reception = self._reception
-        self._port.start(loop, reception.inbox, config.drain, reception.received)
+        self._port.start(loop, self._reception.wake)
         self._pulse.start(loop)
 
     async def close(self) -> None:
@@ -199,7 +198,7 @@ class Relay:
             self,
             self.config,
             self._identity,
-            self._outbox,
+            self._departures,
             participant_id=participant_id,
             transport_id=transport_id,
             credentials=credentials,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .rtp import unwrap
 
 if TYPE_CHECKING:
-    from .layer import Kept
+    from .kept import Kept
     from .slot import Slot
 
 _SILENT = 127
@@ -91,6 +91,7 @@ class Repairs:
         view = outlet.outbox.view
         header.write(
             view,
+            0,
             kept.marker | payload_type,
             self._sequence & 0xFFFF,
             kept.timestamp + line.timestamp_offset & 0xFFFFFFFF,

@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 
 from . import stun
+from .departures import Departures
 from .dtls import Dtls, DtlsState
 from .ice import Address, Credentials, IceLite
 from .intake import Intake
@@ -14,7 +15,7 @@ from .listener import SeatKind, TransportState
 from .outlet import Outlet
 from .probing import Probing
 from .publication import Publication
-from .pylibsrtp_private import Buffer, Srtp
+from .pylibsrtp_private import Srtp
 from .rtcp import receiver_report, sender_report, source_description
 from .slot import Slot
 
@@ -63,7 +64,7 @@ class Transport:
         owner: TransportOwner,
         config: RelayConfig,
         identity: Identity,
-        outbox: Buffer,
+        departures: Departures,
         *,
         participant_id: str,
         transport_id: str,
@@ -79,7 +80,7 @@ class Transport:
         self.created = now
         self.fingerprints = fingerprints
         self.ice = IceLite(credentials, config.max_addresses, config.integrity_failures_per_second)
-        self.outlet = Outlet(self.ice, outbox)
+        self.outlet = Outlet(self.ice, departures)
         self.estimate = self.outlet.estimate
         self.session_id = secrets.randbits(62)
         self.session_version = 1
@@ -135,7 +136,7 @@ class Transport:
         for publication in self.publications.values():
             publication.close(now)
         for address in self.ice.addresses:
-            address.socket.peers.pop(address.endpoint, None)
+            address.socket.peers.pop(address.key, None)
         self.ice.addresses.clear()
         self.ice.selected = None
         self.outlet.close()
@@ -179,7 +180,7 @@ class Transport:
             ice.nominate(address, now)
 
     def _hear(self, socket: Socket, endpoint: Endpoint, now: float) -> Address | None:
-        holder = socket.peers.get(endpoint)
+        holder = socket.peers.get(socket.key_of(endpoint))
         if holder is not None and now - holder.heard < self.config.silence_before_reconnecting:
             # Somebody's living address cannot be taken over by a forged source.
             return None
@@ -190,8 +191,8 @@ class Transport:
         address = Address(self, socket, endpoint, now)
         gone = self.ice.add(address)
         if gone is not None:
-            gone.socket.peers.pop(gone.endpoint, None)
-        socket.peers[endpoint] = address
+            gone.socket.peers.pop(gone.key, None)
+        socket.peers[address.key] = address
         return address
 
     def binding_response(self, data: bytes, address: Address, now: float) -> None:

@@ -23,6 +23,11 @@ class Vp8(NamedTuple):
     size: int
     """Bytes of the descriptor."""
 
+    @property
+    def usual(self) -> bool:
+        """Whether a 15-bit picture id and TL0PICIDX stand side by side, as browsers write them."""
+        return self.picture_bits == 15 and self.level_position == self.picture_position + 2
+
 
 def parse_vp8(data: memoryview, start: int, end: int) -> Vp8 | None:
     """Read the descriptor in `data[start:end]`; None when it does not fit."""

@@ -150,7 +150,7 @@ async def test_an_address_of_somebody_living_cannot_be_taken(call: Call) -> None
     await echo(ada)
     assert len(call.relay.transports["ben-1"].ice.addresses) == 1
     held = call.relay.transports["ada-1"].ice.addresses[0]
-    assert held.socket.peers[held.endpoint].transport is call.relay.transports["ada-1"]
+    assert held.socket.peers[held.key].transport is call.relay.transports["ada-1"]
 
 
 async def test_at_most_eight_addresses_are_heard(call: Call) -> None:

@@ -1,0 +1,143 @@
+"""What leaves together: one message for a frame, and single packets where that is refused."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from actors.relay import mmsg
+from actors.relay.departures import CELLS, Departures
+from actors.relay.ice import Address
+from actors.relay.kept import Frame, Kept
+from actors.relay.port import Socket, pack_name, unpack_name
+from actors.relay.pylibsrtp_private import BUFFER_BYTES
+from actors.relay.transport import Transport
+from actors.relay.vp8 import Vp8
+
+from .conftest import Call
+from .recording import until
+
+
+class Line:
+    """A relay's socket and a subscriber's, with the path between them."""
+
+    def __init__(self, host: str) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.relay = Socket(host, 0, 1 << 20)
+        self.subscriber = socket.socket(family, socket.SOCK_DGRAM)
+        self.subscriber.bind((host, 0))
+        self.subscriber.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+        self.subscriber.settimeout(5)
+        transport: Transport = None  # type: ignore[assignment]
+        self.path = Address(transport, self.relay, self.subscriber.getsockname(), 0.0)
+
+    def write(self, departures: Departures, sizes: list[int]) -> list[bytes]:
+        """Put packets of these sizes into the next cells and let them go."""
+        cell = departures.room_for(len(sizes))
+        packets = [bytes([65 + index]) * size for index, size in enumerate(sizes)]
+        for index, packet in enumerate(packets):
+            start = (cell + index) * BUFFER_BYTES
+            departures.cells.view[start : start + len(packet)] = packet
+        departures.add(self.path, sizes)
+        return packets
+
+    def received(self, count: int) -> list[bytes]:
+        return [self.subscriber.recv(BUFFER_BYTES) for _ in range(count)]
+
+    def close(self) -> None:
+        self.relay.close()
+        self.subscriber.close()
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def line(request: pytest.FixtureRequest) -> Iterator[Line]:
+    made = Line(request.param)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [[100], [1000, 1000, 1000], [1000, 1000, 300], [900, 901, 901], [900, 300, 900], [7] * 60],
+)
+@pytest.mark.parametrize("batched", [mmsg.available, False])
+def test_packets_arrive_as_they_were_written(line: Line, sizes: list[int], batched: bool) -> None:
+    departures = Departures(batched=batched)
+    packets = line.write(departures, sizes)
+    departures.depart(0.0)
+    assert line.received(len(sizes)) == packets
+
+
+def test_more_packets_than_cells_are_sent_in_between(line: Line) -> None:
+    departures = Departures()
+    for _ in range(CELLS):
+        line.write(departures, [50, 50])
+    departures.depart(0.0)
+    assert len(line.received(2 * CELLS)) == 2 * CELLS
+
+
+def test_a_refusal_to_cut_is_remembered_and_costs_no_packet(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = mmsg.Outgoing.send
+    refused: list[int] = []
+
+    def refuse_to_cut(outgoing: mmsg.Outgoing, descriptor: int, first: int) -> int:
+        if not refused:
+            refused.append(first)
+            return -errno.EIO
+        return send(outgoing, descriptor, first)
+
+    monkeypatch.setattr(mmsg.Outgoing, "send", refuse_to_cut)
+    departures = Departures()
+    for _ in range(2):
+        packets = line.write(departures, [500, 500, 400])
+        departures.depart(0.0)
+        assert line.received(3) == packets
+    assert refused == [0]
+    assert not departures.cuts
+
+
+@pytest.mark.parametrize(
+    "endpoint", [("192.0.2.7", 4000), ("2001:db8::7", 4000, 0, 0), ("fe80::1", 5, 0, 3)]
+)
+def test_names_are_read_as_they_are_written(
+    endpoint: tuple[str, int] | tuple[str, int, int, int],
+) -> None:
+    assert unpack_name(pack_name(endpoint)) == endpoint
+
+
+def packet(sequence: int, octets: int, picture: int = 7, timestamp: int = 90) -> Kept:
+    vp8 = Vp8(True, False, 2, 15, picture, 4, 1, 5)
+    return Kept(sequence, timestamp, 0, bytes(octets), vp8, 0.0)
+
+
+def test_packets_of_a_frame_are_made_as_long_as_the_longest() -> None:
+    frame = Frame([packet(1, 900), packet(2, 900), packet(3, 901)])
+    assert (frame.plain, frame.length, frame.octets) == (True, 901, 2701)
+
+
+@pytest.mark.parametrize(
+    "second", [packet(3, 900), packet(2, 900, picture=8), packet(2, 900, timestamp=91)]
+)
+def test_what_is_not_one_frame_is_not_plain(second: Kept) -> None:
+    assert not Frame([packet(1, 900), second]).plain
+
+
+def test_very_different_packets_are_not_padded() -> None:
+    assert Frame([packet(1, 900), packet(2, 300)]).length == 0
+
+
+async def test_a_padded_frame_is_what_the_publisher_sent(call: Call) -> None:
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    parts = [b"a" * 700, b"b" * 700, b"c" * 701]
+    ada.send_frame(key=True, parts=parts)
+    await until(lambda: len(ben.heard_on(video)) == 3)
+    heard = ben.heard_on(video)
+    assert [h.content for h in heard] == parts
+    assert [h.packet.marker for h in heard] == [0, 0, 1]
+    assert len({h.picture for h in heard}) == 1
