@@ -21,6 +21,7 @@ from benchmarks.scenarios.capacity import Capacity
 from benchmarks.scenarios.fanout import Fanout
 from benchmarks.scenarios.join import Join
 from benchmarks.scenarios.lifecycle import Lifecycle
+from benchmarks.scenarios.media import Media
 from benchmarks.scenarios.memory import Memory
 from benchmarks.scenarios.signaling import Signaling
 from benchmarks.scenarios.storm import Storm
@@ -30,6 +31,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Fanout(),
     Lifecycle(),
     Join(),
+    Media(),
     Memory(),
     Storm(),
     Capacity(),

@@ -16,8 +16,10 @@ from typing import Protocol
 import uvloop
 
 from benchmarks.load import step_forward
+from benchmarks.media.loop import Loop
 from benchmarks.media.party import Media
 from benchmarks.media.pump import Pump, Report
+from benchmarks.media.rooms import Rooms
 from benchmarks.media.sessions import Sessions
 from benchmarks.serving import say_ready
 
@@ -38,6 +40,10 @@ def joined(kind: str, address: str, profile: str, bitrate: float) -> Joined:
     match kind:
         case "switchboard":
             return Sessions(address, profile=profile, bitrate=bitrate)
+        case "loop":
+            return Loop(address, profile=profile, bitrate=bitrate)
+        case "janus":
+            return Rooms(address, profile=profile, bitrate=bitrate)
     raise ValueError(f"There is no server {kind}.")
 
 

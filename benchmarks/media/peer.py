@@ -60,7 +60,7 @@ class Peer:
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind(("0.0.0.0", 0))
 
     async def connect(self, remote: Remote) -> None:
         """Check, shake hands, take the keys.

@@ -1,0 +1,296 @@
+"""What forwarding one packet costs, beside Janus under the same packets.
+
+Cost is the server process's time on a processor, as the scheduler counts it, less what it takes
+when everybody is connected and silent, over the packets that came out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import statistics
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from benchmarks import machine
+from benchmarks.media.beside import PROFILE, MediaLoad, MediaReport
+from benchmarks.process import Child
+from benchmarks.quiet import noise_of
+from benchmarks.result import Measurement, ScenarioResult, absolute, compared, percentile_of
+from benchmarks.rounds import Bench
+from benchmarks.sampler import Sampler
+from benchmarks.scenario import Progress, add_round_options, counted, parameters
+from benchmarks.subject import Subject
+
+IDLE_SECONDS = 3.0
+BUSY_SHARE = 0.8
+"""Below this share of a processor nothing may be lost."""
+
+
+@dataclass(slots=True)
+class Side:
+    """One server with one size of session, connected and silent."""
+
+    name: str
+    server: psutil.Process
+    load: MediaLoad
+    idle: float = 0.0
+    """Processors it keeps busy in silence."""
+    rounds: list[Round] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Round:
+    """What one round of one side showed."""
+
+    number: int
+    report: MediaReport
+    busy: float
+    """Processors, idle included."""
+    kernel_drops: int
+    measurement: Measurement
+
+    @property
+    def sent_rate(self) -> float:
+        return self.report.sent / self.report.seconds
+
+    @property
+    def forwarded_rate(self) -> float:
+        return self.report.packets / self.report.seconds
+
+
+class Media:
+    """Switchboard's relay in a real session actor, and Janus's videoroom."""
+
+    name = "media"
+    summary = "processor time and delay of a forwarded packet, beside Janus"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        add_round_options(parser, rounds=5, seconds=5.0, rate=0.0)
+        parser.add_argument("--participants", default="4,6", help="sizes of the session")
+        parser.add_argument(
+            "--loaded", default="16", help="a size that keeps the relay busy for half a core"
+        )
+        parser.add_argument("--bitrate", type=float, default=800_000, help="of each camera")
+        parser.add_argument("--peer", choices=("janus", "none"), default="none")
+
+    def short(self) -> list[str]:
+        return ["--rounds", "2", "--seconds", "2", "--participants", "4", "--loaded", ""]
+
+    async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
+        result = ScenarioResult(self.name, self.summary, parameters(options))
+        sizes = [int(n) for n in f"{options.participants},{options.loaded}".split(",") if n]
+        sides: list[Side] = []
+        async with Bench.open() as bench:
+            progress("starting the servers", 0.0)
+            subject = await Subject.open(bench, None, standbys=len(sizes))
+            janus = None
+            if options.peer == "janus":
+                janus = await bench.server("janus", "benchmarks.peers.janus")
+            for size in sizes:
+                progress(f"connecting {size} participants", 0.05)
+                sides.append(await switchboard(bench, subject, size, options.bitrate))
+                if janus is not None:
+                    sides.append(await beside_janus(bench, janus, size, options.bitrate))
+                sides.append(await bare_loop(bench, size, options.bitrate))
+            # New standbys have taken the places of those in use; their start must not disturb.
+            await subject.until_standing(2 * len(sizes))
+            for side in sides:
+                progress(f"listening to the silence of {side.name}", 0.15)
+                side.idle = await idle_share(side)
+            step = counted(progress, "round", options.rounds * len(sides), 0.2, 0.98)
+            for number in range(options.rounds):
+                for side in sides if number % 2 == 0 else reversed(sides):
+                    side.rounds.append(await measure(side, number, options))
+                    step()
+        judge(result, sides, [int(n) for n in options.participants.split(",")])
+        return result
+
+
+async def switchboard(bench: Bench, subject: Subject, size: int, bitrate: float) -> Side:
+    load = await MediaLoad.open(bench, subject.origin, sessions=1, size=size, bitrate=bitrate)
+    holder = await asyncio.to_thread(holder_of, load.ports, subject.actors())
+    return Side(f"switchboard {size}", holder, load)
+
+
+async def beside_janus(bench: Bench, janus: Child, size: int, bitrate: float) -> Side:
+    load = await MediaLoad.open(
+        bench, str(janus.ready["address"]), sessions=1, size=size, bitrate=bitrate, kind="janus"
+    )
+    return Side(f"janus {size}", psutil.Process(int(str(janus.ready["pid"]))), load)
+
+
+async def bare_loop(bench: Bench, size: int, bitrate: float) -> Side:
+    """Start the floor: what shows the limit where the target is missed."""
+    floor = await bench.server(
+        "loop", "benchmarks.floors.forward", str(size), secrets.token_hex(8), PROFILE
+    )
+    load = await MediaLoad.open(
+        bench, str(floor.ready["address"]), sessions=1, size=size, bitrate=bitrate, kind="loop"
+    )
+    return Side(f"bare loop {size}", psutil.Process(floor.pid), load)
+
+
+def holder_of(ports: frozenset[int], processes: Iterable[psutil.Process]) -> psutil.Process:
+    """Return the process that has one of these UDP ports.
+
+    Raises:
+        LookupError: none of them has.
+    """
+    for process in processes:
+        with suppress(psutil.Error):
+            if any(c.laddr.port in ports for c in process.net_connections("udp")):
+                return process
+    raise LookupError("No session actor has the port of the session's answer.")
+
+
+async def idle_share(side: Side) -> float:
+    sampler = Sampler.of([side.server])
+    sampler.begin()
+    await asyncio.sleep(IDLE_SECONDS)
+    seconds, usage = sampler.end()
+    return sum(u.processor_seconds for u in usage) / seconds
+
+
+async def measure(side: Side, number: int, options: argparse.Namespace) -> Round:
+    """Run one round of one side."""
+    await side.load.begin()
+    await asyncio.sleep(options.warm_up)
+    server = Sampler.of([side.server])
+    foreign = machine.Foreign()
+    drops = dropped(side.load.ports)
+    await side.load.mark()
+    foreign.begin()
+    server.begin()
+    await asyncio.sleep(options.seconds)
+    seconds, usage = server.end()
+    share = foreign.share()
+    report = await side.load.end()
+    busy = sum(u.processor_seconds for u in usage) / seconds
+    measurement = Measurement(
+        side=side.name,
+        round=number,
+        histograms={"delay": report.delays},
+        lateness=report.lateness,
+        sent=report.sent,
+        missing=0,
+        seconds=seconds,
+        foreign_share=share,
+        usage=usage,
+    )
+    return Round(number, report, busy, dropped(side.load.ports) - drops, measurement)
+
+
+def dropped(ports: frozenset[int]) -> int:
+    """Count the datagrams that the kernel threw away at these local ports."""
+    total = 0
+    for table in ("/proc/net/udp", "/proc/net/udp6"):
+        with suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                words = line.split()
+                if int(words[1].rpartition(":")[2], 16) in ports:
+                    total += int(words[-1])
+    return total
+
+
+def cost(side: Side, one: Round) -> float:
+    """Return microseconds of processor time for each packet that came out."""
+    return 1e6 * (one.busy - side.idle) / one.forwarded_rate
+
+
+def in_and_out(sides: Sequence[Side]) -> dict[str, float] | None:
+    """Divide cost into what a packet that comes in takes, and one that goes out.
+
+    From two sizes of session: busy = in * rate in + out * rate out.
+    """
+    if len(sides) < 2:
+        return None
+    rows = [
+        (
+            statistics.median(one.sent_rate for one in side.rounds),
+            statistics.median(one.forwarded_rate for one in side.rounds),
+            statistics.median(one.busy - side.idle for one in side.rounds),
+        )
+        for side in sides[:2]
+    ]
+    (in_a, out_a, busy_a), (in_b, out_b, busy_b) = rows
+    determinant = in_a * out_b - in_b * out_a
+    if determinant == 0:
+        return None
+    return {
+        "in_us": 1e6 * (busy_a * out_b - busy_b * out_a) / determinant,
+        "out_us": 1e6 * (in_a * busy_b - in_b * busy_a) / determinant,
+    }
+
+
+def described(side: Side) -> dict[str, object]:
+    """Say what a side showed, as it stands among the facts."""
+    return {
+        "srtp_profile": side.load.profiles,
+        "idle_share": round(side.idle, 5),
+        "busy_share": [round(one.busy, 4) for one in side.rounds],
+        "cost_us": [round(cost(side, one), 2) for one in side.rounds],
+        "packets_in_per_second": [round(one.sent_rate) for one in side.rounds],
+        "packets_out_per_second": [round(one.forwarded_rate) for one in side.rounds],
+        "lost": [one.report.lost for one in side.rounds],
+        "dropped_by_the_kernel": [one.kernel_drops for one in side.rounds],
+        "wrong": [one.report.wrong for one in side.rounds],
+        "repaired": [one.report.repaired for one in side.rounds],
+        "delay_ms": [
+            {p: round(one.report.delays.percentile(float(p)), 3) for p in ("50", "99")}
+            for one in side.rounds
+        ],
+    }
+
+
+def judge(result: ScenarioResult, sides: Sequence[Side], compared_sizes: Sequence[int]) -> None:
+    """Compare what was measured with what design asks for."""
+    result.measurements = [one.measurement for side in sides for one in side.rounds]
+    result.noise = noise_of(result.measurements)
+    result.facts = {side.name: described(side) for side in sides}
+    ours = [side for side in sides if side.name.startswith("switchboard")]
+    theirs = [side for side in sides if side.name.startswith("janus")]
+    for kind, same in (("switchboard", ours), ("janus", theirs)):
+        divided = in_and_out(same)
+        if divided is not None:
+            result.facts[f"{kind}, in and out"] = {k: round(v, 2) for k, v in divided.items()}
+    for own, other in zip(ours, theirs, strict=False):
+        compare(result, own, other, judged=int(own.name.split()[1]) in compared_sizes)
+    calm = [one for side in ours for one in side.rounds if one.busy < BUSY_SHARE]
+    if calm:
+        lost = sum(one.report.lost + one.kernel_drops for one in calm)
+        result.judge(absolute("packets lost below 80 % of a core", lost, 0, unit="packets"))
+
+
+def compare(result: ScenarioResult, own: Side, other: Side, *, judged: bool) -> None:
+    """Hold our side against the peer's, round by round."""
+    costs = {
+        (side.name, one.number): cost(side, one) for side in (own, other) for one in side.rounds
+    }
+    size = own.name.split()[1]
+    target = compared(
+        f"processor time of a forwarded packet, {size} participants",
+        result.measurements,
+        own.name,
+        other.name,
+        lambda m: costs[m.side, m.round],
+        1 / 3,
+        unit="us",
+    )
+    if not judged:
+        result.facts[f"cost over the peer's, {size} participants"] = round(target.ratio or 0, 3)
+        return
+    result.judge(target)
+    p99 = percentile_of("delay", 99.0)
+    added = statistics.median(
+        p99(a.measurement) - p99(b.measurement)
+        for a, b in zip(own.rounds, other.rounds, strict=True)
+    )
+    result.judge(
+        absolute(f"delay p99 beyond the peer's, {size} participants", added, 1.0, unit="ms")
+    )
