@@ -48,6 +48,10 @@ def namespace() -> Iterator[str]:
     def ip(*words: str) -> None:
         subprocess.run(["ip", *words], check=True, timeout=10)
 
+    for left in Path("/run/netns").glob("switchboard-*"):
+        # A run that was killed could not tidy up.
+        if not Path("/proc", left.name.partition("-")[2]).exists():
+            ip("netns", "delete", left.name)
     ip("netns", "add", name)
     try:
         ip("-n", name, "link", "set", "lo", "up")
