@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,8 +87,11 @@ class Widgets:
 
     name = "switchboard"
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, settled: Callable[[], Awaitable[None]]) -> None:
         self._origin = origin
+        self._settled = settled
+        """Waits until the pool has replaced the session's actor: a start takes a second of a
+        processor, which has nothing to do with joining."""
 
     async def call(self, browser: Browser) -> Joined:
         engagement = f"join-{secrets.token_hex(8)}"
@@ -103,6 +107,7 @@ class Widgets:
             assert await consumer.evaluate(CAMERA_OPEN, "switchboard-engagement")
             assert await agent.evaluate(CAMERA_OPEN, "switchboard-agent")
             await until(agent, MEDIA_CONNECTED)
+            await self._settled()
             await consumer.wait_for_timeout(SETTLE_MS)
             await accept.click()
             joined = await Joined.read(agent, consumer)

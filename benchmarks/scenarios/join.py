@@ -51,7 +51,10 @@ class Join:
             subject = await Subject.open(bench, options.target, standbys=STANDBYS)
             browser = await launch(playwright)
             sides: list[tuple[Pair, list[Child]]] = [
-                (Widgets(subject.origin), subject.servers),
+                (
+                    Widgets(subject.origin, lambda: subject.until_standing(STANDBYS + 1)),
+                    subject.servers,
+                ),
                 (Direct(f"http://127.0.0.1:{floor.ready['port']}"), [floor]),
             ]
             progress("a first call of each", 0.1)
