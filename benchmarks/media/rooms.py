@@ -39,8 +39,9 @@ class Rooms:
         self._socket.on_text = self._on_text
         self._session = (await self._ask({"janus": "create"}))["data"]["id"]
         self._alive = asyncio.create_task(self._keep_alive())
-        for number in range(sessions):
-            await self._fill(1 + number, size)
+        for _ in range(sessions):
+            # Several loads may fill rooms of one Janus.
+            await self._fill(1 + secrets.randbelow(1 << 30), size)
 
     async def _fill(self, room: int, size: int) -> None:
         handles = [await self._attach() for _ in range(size)]
