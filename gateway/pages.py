@@ -73,7 +73,7 @@ def content_security_policy(
 
 
 def pages_router(settings: Settings, assets: Assets) -> APIRouter:
-    """Serve `/agent`, `/window`, `/engagement`, `/join` and `/launcher.js`."""
+    """Serve `/agent`, `/window`, `/engagement`, `/join`, `/console` and `/launcher.js`."""
     router = APIRouter(include_in_schema=False)
     languages = assets.names("catalogues/", exactly=2)
 
@@ -129,6 +129,10 @@ def pages_router(settings: Settings, assets: Assets) -> APIRouter:
     @router.get("/login")
     async def login(request: Request) -> Response:
         return page(request, "login", None, framed=False)
+
+    @router.get("/console")
+    async def console(request: Request) -> Response:
+        return page(request, "console", None, framed=False)
 
     @router.get("/launcher.js")
     async def launcher(request: Request) -> Response:

@@ -1,0 +1,113 @@
+import { wordButton } from '../views/buttons.js';
+import { el, keyed, setText, show } from '../views/dom.js';
+
+/** @typedef {import('./sections.js').Section} Section */
+/** @typedef {import('./sections.js').Row} Row */
+/** @typedef {import('./sections.js').Deed} Deed */
+
+/** One list of the API as a table. */
+export class SectionView {
+  #section;
+  #act;
+  #summary = el('span', { class: 'summary' });
+  #problem = el('p', { class: 'trouble', role: 'status', hidden: true });
+  #empty;
+  #body = el('tbody', {});
+  #table;
+  /** @type {Map<string, RowView>} */
+  #rows = new Map();
+  root;
+
+  /** @param {Section} section @param {(deed: Deed) => Promise<void>} act */
+  constructor(section, act) {
+    this.#section = section;
+    this.#act = act;
+    this.#empty = el('p', { class: 'fine', text: section.empty, hidden: true });
+    const heads = section.columns.map(([name]) => el('th', { scope: 'col', text: name }));
+    heads.push(el('th', { scope: 'col' }, el('span', { class: 'unseen', text: 'What to do' })));
+    this.#table = el('table', {}, el('thead', {}, el('tr', {}, ...heads)), this.#body);
+    const scroll = el(
+      'div',
+      { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': section.title },
+      this.#table,
+    );
+    this.root = el(
+      'section',
+      { 'data-section': section.path.split('?')[0] },
+      el('h2', {}, section.title, ' ', this.#summary),
+      this.#problem,
+      this.#empty,
+      scroll,
+    );
+  }
+
+  /** @param {any} answer */
+  update(answer) {
+    const rows = this.#section.rows(answer);
+    setText(this.#summary, this.#section.summary(answer));
+    show(this.#problem, false);
+    show(this.#empty, rows.length === 0);
+    show(/** @type {HTMLElement} */ (this.#table.parentElement), rows.length > 0);
+    keyed(
+      this.#body,
+      this.#rows,
+      rows,
+      this.#section.keyOf,
+      () => new RowView(this.#section, this.#act),
+      (view, row) => view.update(row),
+    );
+  }
+
+  /** What was shown stays, and is said to be old. @param {string} words */
+  fail(words) {
+    setText(this.#problem, words);
+    show(this.#problem, true);
+  }
+}
+
+class RowView {
+  #section;
+  #act;
+  #cells;
+  #last = el('td', { class: 'deeds' });
+  #deeds = '';
+  root;
+
+  /** @param {Section} section @param {(deed: Deed) => Promise<void>} act */
+  constructor(section, act) {
+    this.#section = section;
+    this.#act = act;
+    this.#cells = section.columns.map((_, index) =>
+      index === 0 ? el('th', { scope: 'row' }) : el('td', {}),
+    );
+    this.root = el('tr', {}, ...this.#cells, this.#last);
+  }
+
+  /** @param {Row} row */
+  update(row) {
+    this.#section.columns.forEach(([, read], index) => {
+      const cell = this.#cells[index];
+      if (cell) setText(cell, read(row));
+    });
+    const deeds = this.#section.deeds(row);
+    const names = deeds.map(({ name }) => name).join();
+    if (names === this.#deeds) return;
+    this.#deeds = names;
+    this.#last.replaceChildren(...deeds.map((deed) => this.#button(deed)));
+  }
+
+  /** Asks once more before it acts; leaving it takes the question back. @param {Deed} deed */
+  #button(deed) {
+    let asked = false;
+    const button = wordButton(deed.name, () => {
+      if (asked) void this.#act(deed);
+      asked = !asked;
+      button.set(asked ? deed.certain : deed.name);
+    }, { kind: 'small' });
+    button.root.addEventListener('blur', () => {
+      asked = false;
+      button.set(deed.name);
+    });
+    return button.root;
+  }
+}

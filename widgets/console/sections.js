@@ -1,0 +1,130 @@
+/**
+ * What the console shows: one entry for each list of the operators' API.
+ *
+ * @typedef {Record<string, any>} Row
+ * @typedef {{name: string, certain: string, path: string, body: Record<string, unknown>}} Deed
+ * @typedef {object} Section
+ * @property {string} title
+ * @property {string} path
+ * @property {(answer: any) => Row[]} rows
+ * @property {(answer: any) => string} summary
+ * @property {(row: Row) => string} keyOf
+ * @property {[string, (row: Row) => string][]} columns
+ * @property {(row: Row) => Deed[]} deeds What may be done about a row.
+ * @property {string} empty
+ */
+
+const DRAIN = { no: 'in use', moving: 'draining', drained: 'drained', late: 'past its deadline' };
+const DRAIN_S = 300;
+
+/** @type {Section[]} */
+export const SECTIONS = [
+  {
+    title: 'Nodes',
+    path: 'nodes',
+    rows: (answer) => answer.nodes,
+    summary: ({ live, standbys }) => `${count(live, 'live session')}, ${count(standbys, 'standby')}`,
+    keyOf: (row) => row.node,
+    columns: [
+      ['Node', (row) => (row.label ? `${row.node} (${row.label})` : row.node)],
+      ['State', stateOf],
+      ['Live sessions', (row) => String(row.live)],
+      ['Standbys', (row) => String(row.standbys)],
+      ['Session actors', (row) => String(row.members)],
+      ['Moved away', (row) => String(row.moved)],
+    ],
+    deeds: (row) => [row.drain === 'no' ? drain(row) : undrain(row)],
+    empty: 'The ledger knows no node yet.',
+  },
+  {
+    title: 'Recent ends',
+    path: 'ends?limit=50',
+    rows: (answer) => answer.ends,
+    summary: ({ ends }) => `the last ${ends.length}`,
+    keyOf: (row) => row.session_id,
+    columns: [
+      ['Session', (row) => row.session_id],
+      ['Account', (row) => row.account_id],
+      ['Ended', (row) => at(row.ended_ms)],
+      ['Lasted', (row) => (row.ended_ms ? lasted(row.ended_ms - row.created_ms) : '')],
+      ['Reason', (row) => String(row.end_reason ?? '').replaceAll('_', ' ')],
+      ['Takeovers', (row) => String(row.epoch - 1)],
+    ],
+    deeds: () => [],
+    empty: 'No session has ended yet.',
+  },
+  {
+    title: 'Dead letters',
+    path: 'dead-letters?limit=100',
+    rows: (answer) => answer.dead_letters,
+    summary: (answer) => count(answer.dead_letters.length, 'event'),
+    keyOf: (row) => `${row.endpoint_id} ${row.session_id} ${row.seq}`,
+    columns: [
+      ['Account', (row) => row.account_id],
+      ['Endpoint', (row) => row.endpoint_id],
+      ['Event', (row) => row.type],
+      ['Session', (row) => row.session_id],
+      ['Given up', (row) => at(row.dead_ms)],
+      ['Why', (row) => row.why],
+    ],
+    deeds: (row) => (row.again ? [] : [redeliver(row)]),
+    empty: 'Every event has reached its endpoint.',
+  },
+  {
+    title: 'Accounts',
+    path: 'accounts',
+    rows: (answer) => answer.accounts,
+    summary: (answer) => count(answer.accounts.length, 'account'),
+    keyOf: (row) => row.account_id,
+    columns: [
+      ['Account', (row) => row.account_id],
+      ['Agents log in by', (row) => String(row.agent_login ?? '').replaceAll('_', ' ')],
+    ],
+    deeds: () => [],
+    empty: 'This gateway serves no account.',
+  },
+];
+
+/** @param {Row} row @returns {Deed} */
+function drain({ node }) {
+  return {
+    name: 'Drain',
+    certain: 'Drain within 5 minutes?',
+    path: `nodes/${encodeURIComponent(node)}/drain`,
+    body: { deadline_s: DRAIN_S },
+  };
+}
+
+/** @param {Row} row @returns {Deed} */
+function undrain({ node }) {
+  const path = `nodes/${encodeURIComponent(node)}/undrain`;
+  return { name: 'Use again', certain: 'Let sessions come again?', path, body: {} };
+}
+
+/** @param {Row} row @returns {Deed} */
+function redeliver({ endpoint_id, session_id, seq }) {
+  const body = { endpoint_id, session_id, seq };
+  return { name: 'Send again', certain: 'Send it once more?', path: 'redeliveries', body };
+}
+
+/** @param {Row} row */
+function stateOf({ drain: state, deadline_ms: deadline }) {
+  const words = DRAIN[/** @type {keyof typeof DRAIN} */ (state)] ?? state;
+  return state === 'moving' && deadline ? `${words} until ${at(deadline)}` : words;
+}
+
+/** @param {number} number @param {string} what */
+function count(number, what) {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
+/** @param {number|null} ms Unix time. */
+function at(ms) {
+  return ms ? new Date(ms).toLocaleString() : '';
+}
+
+/** @param {number} ms */
+function lasted(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
