@@ -6,9 +6,12 @@
  * | `conversation` | text | what both sides meet by |
  * | `channel` | `chat`, `messaging` | which kind of conversation |
  * | `numeric` | `1` | ids of the window side come as numbers where they can |
+ * | `ids` | `equal`, `different` | whether the window calls the conversation as the agent's side does |
  * | `late` | ms | the window side learns its ids later |
  * | `allow` | `0` | LivePerson's frames carry no `allow` attribute |
  * | `sdk` | `blocked`, `late:MS` | the host's script does not come, or comes late |
+ * | `storage` | `blocked` | no storage and no cookie in the frames that load an SDK |
+ * | `net` | `slow:MS` | what these frames send takes so much longer |
  * | `missing` | `error` | an empty path of the agent's model is an error, not null |
  * | `spectate` | `1` | the agent watches somebody else's conversation |
  * | `window` | `open` | the engagement window starts open |
@@ -20,6 +23,7 @@
  * @property {string} account
  * @property {string} conversation
  * @property {string} windowSession What the window side calls `sessionId`.
+ * @property {string} windowConversation What it calls `conversationId`.
  * @property {'chat'|'messaging'} channel
  * @property {string} agentId
  * @property {string} agentName
@@ -39,8 +43,7 @@ export async function readScene() {
     gateway: config.gateway,
     account: config.account_id,
     conversation,
-    // In chat both sides share the session id; in messaging the window has one of its own.
-    windowSession: channel === 'chat' ? conversation : `lp-session-${conversation}`,
+    ...windowIds(channel, conversation, query.get('ids')),
     channel,
     agentId: query.get('agent') ?? config.agent_id,
     agentName: query.get('agentName') ?? config.agent_name,
@@ -52,6 +55,22 @@ export async function readScene() {
 }
 
 /**
+ * In chat both sides share the session id, in messaging the conversation id; what the window's
+ * other id holds is not documented.
+ *
+ * @param {'chat'|'messaging'} channel
+ * @param {string} conversation
+ * @param {string|null} ids
+ */
+function windowIds(channel, conversation, ids) {
+  const equal = ids === 'equal' || (ids !== 'different' && channel === 'chat');
+  const other = equal ? conversation : `lp-other-${conversation}`;
+  return channel === 'chat'
+    ? { windowSession: conversation, windowConversation: other }
+    : { windowSession: other, windowConversation: conversation };
+}
+
+/**
  * The address of a framed widget, with what LivePerson's host adds to it.
  *
  * @param {Scene} scene
@@ -60,7 +79,7 @@ export async function readScene() {
  */
 export function widgetAddress(scene, path, more = {}) {
   const query = new URLSearchParams({ accountId: scene.account, ...more });
-  for (const name of ['lang', 'theme', 'sdk']) {
+  for (const name of ['lang', 'theme', 'sdk', 'storage', 'net']) {
     const value = scene.query.get(name);
     if (value) query.set(name, value);
   }

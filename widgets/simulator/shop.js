@@ -101,7 +101,7 @@ function showCounter() {
 /** Walk the conversation to where people talk. */
 async function converse() {
   const late = Number(scene.query.get('late') ?? 0);
-  const known = scene.channel === 'chat' ? scene.windowSession : scene.conversation;
+  const known = scene.windowConversation;
   const id = numeric && /^\d+$/u.test(known) ? Number(known) : known;
   for (const state of STATES[scene.channel]) {
     const started = state !== 'preConversation';

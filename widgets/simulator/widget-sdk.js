@@ -7,6 +7,10 @@
   const query = new URLSearchParams(location.search);
   const host = query.get('lpHost') ?? '';
   const choice = query.get('sdk') ?? '';
+  const source = /** @type {HTMLScriptElement} */ (document.currentScript).src;
+  if (query.has('storage') || query.has('net')) {
+    void import(new URL('hardships.js', source).href).then(({ befall }) => befall(query));
+  }
   if (choice === 'blocked' || !host) return;
 
   const page = /** @type {any} */ (window);

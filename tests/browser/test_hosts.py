@@ -1,0 +1,42 @@
+"""The situations that hosts may bring about, each named by the demo's address."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Frame, expect
+
+from tests.browser.demo import People, until_counts
+
+SITUATIONS = [
+    "channel=chat&ids=different",
+    "channel=messaging&ids=equal",
+    "numeric=1&late=300&sdk=late:500&storage=blocked&net=slow:150",
+]
+
+
+async def accept_in_window(people: People) -> Frame:
+    window = await people.frame("/window")
+    await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
+    await people.agent.get_by_role("button", name="Start video").click()
+    await window.get_by_role("button", name="Accept with video").click()
+    await window.get_by_role("toolbar").wait_for()
+    return window
+
+
+@pytest.mark.parametrize("choices", SITUATIONS)
+async def test_the_engagement_window_and_the_agent_meet(people: People, choices: str) -> None:
+    await people.open(f"launcher=0&window=open&{choices}")
+    window = await accept_in_window(people)
+    await until_counts(window, frames=5)
+    await until_counts(people.agent, frames=5)
+    if "storage=blocked" in choices:
+        blocked = "() => { try { return !localStorage; } catch (error) { return error.name; } }"
+        assert await window.evaluate(blocked) == "SecurityError"
+
+
+async def test_an_agents_script_that_is_blocked_is_said(people: People) -> None:
+    await people.open("sdk=blocked")
+    await expect(
+        people.agent.get_by_text("This page belongs in the Agent Workspace")
+    ).to_be_visible()
+    await expect(people.agent.get_by_role("button", name="Try again")).to_be_visible()

@@ -1,0 +1,38 @@
+/**
+ * What a browser or a line may do to a framed widget, played inside its page: the simulated SDKs
+ * load this, so it reaches the pages that load an SDK (agent, window), not the launcher's frame.
+ *
+ * @param {URLSearchParams} query `storage=blocked`: no storage and no cookie, as where third-party
+ *   ones are refused. `net=slow:MS`: everything the widget sends or asks for takes so much longer.
+ */
+export function befall(query) {
+  if (query.get('storage') === 'blocked') blockStorage();
+  const slow = /^slow:(\d+)$/u.exec(query.get('net') ?? '');
+  if (slow) slowDown(Number(slow[1]));
+}
+
+function blockStorage() {
+  const refuse = {
+    configurable: true,
+    get() {
+      throw new DOMException('Storage is refused in this frame.', 'SecurityError');
+    },
+  };
+  Object.defineProperty(window, 'localStorage', refuse);
+  Object.defineProperty(window, 'sessionStorage', refuse);
+  Object.defineProperty(document, 'cookie', { configurable: true, get: () => '', set() {} });
+}
+
+/** @param {number} ms */
+function slowDown(ms) {
+  const { fetch: ask } = window;
+  const { send } = WebSocket.prototype;
+  window.fetch = async (...args) => {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return ask(...args);
+  };
+  // Equal waits keep the order.
+  WebSocket.prototype.send = /** @this {WebSocket} @param {any} data */ function later(data) {
+    setTimeout(() => this.readyState === WebSocket.OPEN && send.call(this, data), ms);
+  };
+}
