@@ -198,3 +198,34 @@ async def test_the_whole_session_by_keyboard_alone(people: People) -> None:
     await people.page.keyboard.press("ArrowRight")
     await people.page.keyboard.press("Enter")
     await expect(people.agent.get_by_text("The consumer ended it.")).to_be_visible()
+
+
+SCREEN = """() => {
+  navigator.mediaDevices.getDisplayMedia = async () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 });
+    const pen = canvas.getContext('2d');
+    setInterval(() => {
+      pen.fillStyle = `hsl(${Date.now() / 10 % 360} 80% 50%)`;
+      pen.fillRect(0, 0, 1280, 720);
+    }, 100);
+    return canvas.captureStream(10);
+  };
+}"""
+
+
+async def test_a_shared_screen_is_seen_large_and_a_picture_may_float(people: People) -> None:
+    await people.open()
+    consumer = await people.talk()
+    await until_counts(consumer, frames=5)
+    await people.agent.evaluate(SCREEN)
+    await people.agent.get_by_role("button", name="Share screen").click()
+    await consumer.wait_for_selector(".stage[data-layout=screen] .tile.screen[data-picture=yes]")
+    width = "document.querySelector('.tile.screen video').videoWidth"
+    await consumer.wait_for_function(f"{width} >= 320")
+    await shoot(people.page, "screen-shared")
+    await people.agent.get_by_role("button", name="Stop sharing").click()
+    await consumer.wait_for_selector(".stage:not([data-layout=screen])")
+
+    await consumer.get_by_role("button", name="More", exact=True).click()
+    await consumer.get_by_role("button", name="Picture in picture").click()
+    await consumer.wait_for_function("document.pictureInPictureElement?.localName === 'video'")

@@ -1,0 +1,69 @@
+"""What the pages' headers forbid does not happen: no inline script, no string that becomes script,
+nothing fetched from anywhere but the gateway and the host's own SDK."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser
+
+from broker.words import Role
+from tests.browser.broker_double import BrokerDouble, painted, person, snapshot
+from tests.browser.gallery import AGENT, ENGAGEMENT, JOIN
+
+PAGES = {
+    "agent": (AGENT, Role.AGENT),
+    "engagement": (ENGAGEMENT, Role.CONSUMER),
+    "window": ("/window?accountId=demo&conversationId=c1", Role.CONSUMER),
+    "join": (JOIN, Role.GUEST),
+    "console": ("/console", None),
+}
+WATCH = """document.addEventListener('securitypolicyviolation', (event) => {
+  (window.violations ??= []).push(`${event.effectiveDirective} ${event.blockedURI}`);
+});"""
+ATTEMPTS = """async () => {
+  const tries = {
+    eval: () => (0, eval)('1'),
+    function: () => new Function('return 1')(),
+    markup: () => { document.createElement('div').innerHTML = '<b>x</b>'; },
+    inline: () => new Promise((done, failed) => {
+      const script = document.createElement('script');
+      script.textContent = 'window.ran = true';
+      document.head.append(script);
+      setTimeout(() => (window.ran ? done() : failed(new Error('blocked'))), 0);
+    }),
+  };
+  const worked = [];
+  for (const [name, attempt] of Object.entries(tries)) {
+    try { await attempt(); worked.push(name); } catch { /* as it should */ }
+  }
+  return worked;
+}"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_a_page_keeps_to_its_policy(browser: Browser, pages: str, name: str) -> None:
+    address, role = PAGES[name]
+    context = await browser.new_context()
+    page = await context.new_page()
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
+    await page.add_init_script(WATCH)
+    if role is not None:
+        double = BrokerDouble(page, role)
+        await double.attach()
+    await page.goto(pages + address)
+    await page.wait_for_selector("main > [data-view], main form")
+    if name in {"agent", "engagement"}:
+        await double.tell(snapshot(0 if name == "agent" else 1, [person(0), person(1), person(2)]))
+        await page.wait_for_selector("[data-view=session]")
+        for panel in ("People", "More"):
+            await page.get_by_role("button", name=panel, exact=True).click()
+            await page.get_by_role("dialog", name=panel).wait_for()
+    await painted(page)
+    assert await page.evaluate("window.violations ?? []") == []
+    assert asked == {urlsplit(pages).netloc}
+    assert await page.evaluate(ATTEMPTS) == []
+    assert await page.evaluate("window.violations.length") >= 3
+    await context.close()
