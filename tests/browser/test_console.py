@@ -116,7 +116,8 @@ async def test_a_node_is_drained_after_a_second_click_only(
     await log_in(page)
     await page.get_by_role("button", name="Drain").click()
     assert operators.posts == []
-    await page.get_by_role("button", name="Drain within 5 minutes?").click()
+    async with page.expect_response("**/nodes/n1/drain"):
+        await page.get_by_role("button", name="Drain within 5 minutes?").click()
     await expect(page.get_by_role("button", name="Drain", exact=True)).to_be_visible()
     assert operators.posts == [("nodes/n1/drain", {"deadline_s": 300})]
 
@@ -124,7 +125,8 @@ async def test_a_node_is_drained_after_a_second_click_only(
 async def test_a_dead_letter_is_sent_again(page: Page, operators: Operators) -> None:
     await log_in(page)
     await page.get_by_role("button", name="Send again").click()
-    await page.get_by_role("button", name="Send it once more?").click()
+    async with page.expect_response("**/redeliveries"):
+        await page.get_by_role("button", name="Send it once more?").click()
     await expect(page.get_by_role("button", name="Send again")).to_be_visible()
     body = {"endpoint_id": "crm", "session_id": "s-1", "seq": 4}
     assert operators.posts == [("redeliveries", body)]
