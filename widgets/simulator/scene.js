@@ -64,10 +64,15 @@ export async function readScene() {
  */
 function windowIds(channel, conversation, ids) {
   const equal = ids === 'equal' || (ids !== 'different' && channel === 'chat');
-  const other = equal ? conversation : `lp-other-${conversation}`;
   return channel === 'chat'
-    ? { windowSession: conversation, windowConversation: other }
-    : { windowSession: other, windowConversation: conversation };
+    ? {
+        windowSession: conversation,
+        windowConversation: equal ? conversation : `lp-conversation-${conversation}`,
+      }
+    : {
+        windowSession: equal ? conversation : `lp-session-${conversation}`,
+        windowConversation: conversation,
+      };
 }
 
 /**
