@@ -57,13 +57,13 @@ async def test_ringing_blinks_notifies_and_sounds_after_a_gesture(
     double = await show(page, pages, ENGAGEMENT, Role.CONSUMER)
     await page.mouse.click(5, 5)
     await double.tell(INVITED)
-    await page.wait_for_function("document.title === 'Alex Berger is calling'")
-    await page.wait_for_function("document.title === 'Video'")
-    await page.wait_for_function("document.title === 'Alex Berger is calling'")
-    await page.wait_for_function("window.sounded > 0")
+    await page.wait_for_function("() => document.title === 'Alex Berger is calling'")
+    await page.wait_for_function("() => document.title === 'Video'")
+    await page.wait_for_function("() => document.title === 'Alex Berger is calling'")
+    await page.wait_for_function("() => window.sounded > 0")
     assert await page.evaluate("window.notified") == [["Alex Berger is calling", "switchboard"]]
     await double.tell(snapshot(1, [person(0), person(1)]))
-    await page.wait_for_function("document.title === '● Video'")
+    await page.wait_for_function("() => document.title === '● Video'")
 
 
 async def test_nothing_sounds_without_a_gesture(context: BrowserContext, pages: str) -> None:
@@ -71,8 +71,8 @@ async def test_nothing_sounds_without_a_gesture(context: BrowserContext, pages: 
     await page.add_init_script(WATCH_RING)
     double = await show(page, pages, ENGAGEMENT, Role.CONSUMER)
     await double.tell(INVITED)
-    await page.wait_for_function("window.notified.length === 1")
-    await page.wait_for_function("document.title === 'Video'")
+    await page.wait_for_function("() => window.notified.length === 1")
+    await page.wait_for_function("() => document.title === 'Video'")
     assert await page.evaluate("window.sounded") == 0
 
 
@@ -96,11 +96,11 @@ async def test_a_camera_that_is_pulled_out_is_replaced_or_said(
     page = await context.new_page()
     double = await show(page, pages, AGENT, Role.AGENT)
     await double.tell(TALKING)
-    await page.wait_for_function(OWN_TRACK)
+    await page.wait_for_function(f"() => {OWN_TRACK}")
     unplug = f"""() => {{ const track = {OWN_TRACK}; window.before = track.id;
       track.stop(); track.dispatchEvent(new Event('ended')); }}"""
     await page.evaluate(unplug)
-    await page.wait_for_function(f"{OWN_TRACK} && {OWN_TRACK}.id !== window.before")
+    await page.wait_for_function(f"() => {OWN_TRACK} && {OWN_TRACK}.id !== window.before")
     await page.evaluate(
         """() => { navigator.mediaDevices.getUserMedia = async () => {
           throw new DOMException('gone', 'NotFoundError'); }; }"""
@@ -117,7 +117,7 @@ async def test_a_phone_switches_to_the_camera_at_its_back(browser: Browser, page
     page = await context.new_page()
     double = await show(page, pages, AGENT, Role.AGENT)
     await double.tell(TALKING)
-    await page.wait_for_function(OWN_TRACK)
+    await page.wait_for_function(f"() => {OWN_TRACK}")
     await page.evaluate(
         """() => { const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
           window.wished = [];
@@ -126,7 +126,7 @@ async def test_a_phone_switches_to_the_camera_at_its_back(browser: Browser, page
     )
     await page.get_by_role("button", name="More", exact=True).click()
     await page.get_by_role("button", name="Switch camera").click()
-    await page.wait_for_function("window.wished.length === 1")
+    await page.wait_for_function("() => window.wished.length === 1")
     assert await page.evaluate("window.wished") == ["environment"]
     await context.close()
 
@@ -139,10 +139,10 @@ async def test_full_screen_comes_and_goes_by_the_same_button(
     await double.tell(TALKING)
     await page.get_by_role("button", name="More", exact=True).click()
     await page.get_by_role("button", name="Full screen").click()
-    await page.wait_for_function("document.fullscreenElement === document.documentElement")
+    await page.wait_for_function("() => document.fullscreenElement === document.documentElement")
     await page.get_by_role("button", name="More", exact=True).click()
     await page.get_by_role("button", name="Full screen").click()
-    await page.wait_for_function("document.fullscreenElement === null")
+    await page.wait_for_function("() => document.fullscreenElement === null")
 
 
 async def test_reduced_motion_stops_what_moves_by_itself(browser: Browser, pages: str) -> None:
@@ -158,7 +158,7 @@ async def test_reduced_motion_stops_what_moves_by_itself(browser: Browser, pages
     moved = await browser.new_page()
     double = await show(moved, pages, ENGAGEMENT, Role.CONSUMER)
     await double.tell(INVITED)
-    await moved.wait_for_function(f"({moving})() > 0")
+    await moved.wait_for_function(f"() => ({moving})() > 0")
     await moved.context.close()
 
 

@@ -74,7 +74,9 @@ def operators() -> Operators:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser, pages: str, operators: Operators) -> AsyncIterator[Page]:
-    context = await browser.new_context(viewport={"width": 1200, "height": 900})
+    context = await browser.new_context(
+        viewport={"width": 1200, "height": 900}, reduced_motion="reduce"
+    )
     page = await context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))

@@ -36,7 +36,6 @@ async def test_the_engagement_window_and_the_agent_meet(people: People, choices:
 
 async def test_an_agents_script_that_is_blocked_is_said(people: People) -> None:
     await people.open("sdk=blocked")
-    await expect(
-        people.agent.get_by_text("This page belongs in the Agent Workspace")
-    ).to_be_visible()
+    said = people.agent.get_by_text("This page belongs in the Agent Workspace")
+    await said.wait_for()
     await expect(people.agent.get_by_role("button", name="Try again")).to_be_visible()

@@ -221,11 +221,13 @@ async def test_a_shared_screen_is_seen_large_and_a_picture_may_float(people: Peo
     await people.agent.get_by_role("button", name="Share screen").click()
     await consumer.wait_for_selector(".stage[data-layout=screen] .tile.screen[data-picture=yes]")
     width = "document.querySelector('.tile.screen video').videoWidth"
-    await consumer.wait_for_function(f"{width} >= 320")
+    await consumer.wait_for_function(f"() => {width} >= 320")
     await shoot(people.page, "screen-shared")
     await people.agent.get_by_role("button", name="Stop sharing").click()
     await consumer.wait_for_selector(".stage:not([data-layout=screen])")
 
     await consumer.get_by_role("button", name="More", exact=True).click()
     await consumer.get_by_role("button", name="Picture in picture").click()
-    await consumer.wait_for_function("document.pictureInPictureElement?.localName === 'video'")
+    await consumer.wait_for_function(
+        "() => document.pictureInPictureElement?.localName === 'video'"
+    )
