@@ -107,9 +107,6 @@ async def test_it_shows_what_the_api_offers_and_says_what_it_does_not(page: Page
     await page.emulate_media(color_scheme="dark")
     assert await violations(page) == []
     await shoot(page, "console-dark")
-    await page.set_viewport_size({"width": 390, "height": 844})
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
-    await shoot(page, "console-phone")
 
 
 async def test_a_node_is_drained_after_a_second_click_only(
