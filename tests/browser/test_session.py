@@ -133,7 +133,8 @@ async def test_reloading_the_agents_frame_comes_back_into_the_same_session(
     session = await people.agent.evaluate(
         "document.querySelector('switchboard-agent').client.session.id"
     )
-    await people.agent.evaluate("location.reload()")
+    async with people.page.expect_event("framenavigated", lambda frame: frame == people.agent):
+        await people.agent.evaluate("location.reload()")
     await people.agent.get_by_role("toolbar").wait_for()
     await until_counts(people.agent, frames=10, energy=0.0001)
     await until_counts(consumer, frames=10, energy=0.0001)
