@@ -91,9 +91,14 @@ def private_ray(folder: Path, media_slots: int) -> None:
             _temp_dir=str(folder),
             _node_ip_address="127.0.0.1",
         )
-    except (OSError, RuntimeError, ValueError, ConnectionError, RayError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise BadSettings(f"Ray did not start: {first}") from error
+    except Exception as error:
+        # Ray raises plain `Exception` when its processes do not come up within 30 s.
+        ray.shutdown()
+        first = " ".join(str(error).split(". ", 1)[0].split()).rstrip(".")
+        raise BadSettings(
+            f"Ray did not start ({first}); if this machine is short of memory or very busy, free "
+            "some and start again."
+        ) from error
 
 
 def stop_ray() -> None:

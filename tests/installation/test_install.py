@@ -63,7 +63,7 @@ def test_an_unreachable_package_index_is_named_with_what_to_do(clone: Path) -> N
     # Port 9 of loopback: nothing listens, and nothing leaves this machine.
     nowhere = "http://127.0.0.1:9/simple"
     status, lines = make_demo(
-        clone, PIP_INDEX_URL=nowhere, PIP_CONFIG_FILE=os.devnull, PIP_RETRIES="0"
+        clone, PIP_INDEX_URL=nowhere, PIP_CONFIG_FILE=os.devnull, PIP_RETRIES="1"
     )
     assert status != 0
     assert lines[-1].startswith("The packages could not be fetched because the package index")

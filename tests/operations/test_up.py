@@ -139,3 +139,18 @@ def test_sqlite_is_refused_beyond_one_node(tmp_path: Path, monkeypatch: pytest.M
         refuse_many_nodes(far)
         with pytest.raises(BadSettings, match="2 nodes and SQLite serves one"):
             refuse_many_nodes(Deployment(operator.gateway, accounts, secret))
+
+
+def test_a_ray_that_does_not_come_up_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_slow(**options: object) -> None:
+        raise Exception("The current node timed out during startup. This could happen because")
+
+    monkeypatch.setattr("ray.init", too_slow)
+    with pytest.raises(BadSettings) as refused:
+        compose.private_ray(tmp_path, 1)
+    assert str(refused.value) == (
+        "Ray did not start (The current node timed out during startup); if this machine is short "
+        "of memory or very busy, free some and start again."
+    )
