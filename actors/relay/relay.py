@@ -7,7 +7,6 @@ A packet's journey: `Port` → `Reception` (source check) → `Intake` (unprotec
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -359,9 +358,3 @@ class Relay:
             call()
         except Exception:
             log.exception("a relay listener failed")
-
-
-def freeze_garbage() -> None:
-    """Keep what exists after start out of later collections, which would delay packets."""
-    gc.collect()
-    gc.freeze()
