@@ -18,6 +18,7 @@ from benchmarks.report import print_changes, print_result
 from benchmarks.result import FORMAT, ScenarioResult
 from benchmarks.scenario import Scenario
 from benchmarks.scenarios.capacity import Capacity
+from benchmarks.scenarios.failover import Failover
 from benchmarks.scenarios.fanout import Fanout
 from benchmarks.scenarios.join import Join
 from benchmarks.scenarios.lifecycle import Lifecycle
@@ -31,6 +32,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Fanout(),
     Lifecycle(),
     Join(),
+    Failover(),
     Media(),
     Memory(),
     Storm(),

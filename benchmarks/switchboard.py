@@ -77,7 +77,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
     tasks = [asyncio.create_task(directory.run()), asyncio.create_task(gateway.run())]
     try:
         await gateway.started.wait()
-        say_ready(origin=origin)
+        say_ready(origin=origin, api_key_file=str(data / "api-key"))
         await until_told()
     finally:
         await gateway.stop()
