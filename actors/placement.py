@@ -45,6 +45,11 @@ def largest_load(places: Sequence[Place]) -> int:
     return max((place.live for place in places), default=0) if len(places) > 1 else 0
 
 
+def succeeds(place: Place, lost: Place) -> bool:
+    """Whether a standby on `place` may have a session of `lost`, of whatever label it is."""
+    return place.node != lost.node and place.label == lost.label and not place.cordoned
+
+
 def plan(
     places: Sequence[Place],
     *,
@@ -56,8 +61,9 @@ def plan(
     """Name the nodes on which to start a standby now, the most urgent first.
 
     `target` standbys are spread evenly over the labels of nodes that are not cordoned, `reserve`
-    more go anywhere, and one more for each opening that waits (`queued`, by label). At most
-    `limit` starts; a node appears once for each.
+    more go anywhere, and one more for each opening that waits (`queued`, by label). Each node's
+    sessions, up to `reserve`, find standbys beside that node under its label: those on it would
+    die with it. At most `limit` starts; a node appears once for each.
     """
     now = {place.node: place for place in places}
     starts: list[str] = []
@@ -73,9 +79,13 @@ def plan(
         # Who waits for a label that is full gets nothing from a start elsewhere.
         return sum(min(n, standing(label)) if label else n for label, n in queued.items())
 
-    def start(label: str, count: int) -> None:
+    def start(label: str, count: int, beside: Place | None = None) -> None:
         for _ in range(count):
-            place = choose(list(now.values()), label) if len(starts) < limit else None
+            if len(starts) >= limit:
+                return
+            place = choose(
+                [p for p in now.values() if beside is None or succeeds(p, beside)], label
+            )
             if place is None:
                 return
             starts.append(place.node)
@@ -89,5 +99,8 @@ def plan(
     start("", waiting() - standing(""))
     for label in labels:
         start(label, each + queued.get(label, 0) - standing(label))
+    for lost in places:
+        spare = sum(each.standbys for each in now.values() if succeeds(each, lost))
+        start(lost.label, min(lost.live, reserve) - spare, beside=lost)
     start("", target + reserve + waiting() - standing(""))
     return starts

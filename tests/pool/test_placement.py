@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.arrivals import Arrivals, standbys_for
-from actors.placement import Place, choose, largest_load, plan
+from actors.placement import Place, choose, largest_load, plan, succeeds
 
 LABELS = ("", "eu", "us")
 
@@ -48,8 +48,31 @@ def test_a_plan_fits_the_nodes_and_starts_no_more_than_is_wanted(
         assert not by_name[name].cordoned
         assert by_name[name].used + count <= by_name[name].slots
     labels = {place.label for place in nodes if not place.cordoned}
-    # Rounding up for each label may add one each; nothing else goes beyond what is wanted.
-    assert len(starts) <= target + reserve + sum(queued.values()) + len(labels)
+    # Beyond what is wanted: rounding up may add one for each label, and a reserve on one node of a
+    # label needs another beside it.
+    beyond = len(labels) * (1 + 2 * reserve)
+    assert len(starts) <= target + reserve + sum(queued.values()) + beyond
+
+
+@given(places(), st.integers(0, 10), st.integers(0, 5))
+def test_the_reserve_of_a_node_does_not_die_with_it(
+    nodes: list[Place], target: int, reserve: int
+) -> None:
+    starts = Counter(plan(nodes, target=target, reserve=reserve, queued={}, limit=1_000))
+    for lost in nodes:
+        others = [place for place in nodes if succeeds(place, lost)]
+        spare = sum(place.standbys + starts[place.node] for place in others)
+        room = sum(place.slots - place.used - starts[place.node] for place in others)
+        assert spare >= min(lost.live, reserve) or room == 0
+
+
+def test_an_empty_node_gets_the_reserve_of_its_neighbour() -> None:
+    nodes = [
+        Place("a", "eu", slots=8),
+        Place("b", "eu", slots=8, used=2, standbys=1, live=1),
+        Place("c", "us", slots=8, used=2, standbys=2),
+    ]
+    assert plan(nodes, target=2, reserve=1, queued={}, limit=10) == ["a"]
 
 
 @given(places(), st.integers(0, 10), QUEUES)
