@@ -11,6 +11,8 @@ type GuestInvitationView = import('./protocol/messages.js').GuestInvitationView;
 type InvitationView = import('./protocol/messages.js').InvitationView;
 type MediaLimits = import('./protocol/messages.js').MediaLimits;
 type ReachView = import('./protocol/messages.js').ReachView;
+type ConflictView = import('./protocol/messages.js').ConflictView;
+type Difference = import('./protocol/messages.js').Difference;
 type Mode = import('./protocol/messages.js').Mode;
 
 type SignallingChannel = import('./channel/channel.js').SignallingChannel;
@@ -72,6 +74,12 @@ interface SessionState {
   /** By `seat:0`, `screen:0`, … */
   seats: Readonly<Record<string, SeatAssignment>>;
   media: MediaLimits;
+  /** Who else says they are the consumer. */
+  conflicts: readonly ConflictView[];
+  /** What was said in writing while this widget was there. */
+  lines: readonly Line[];
+  /** Who would like to see this person's screen. */
+  screenAskedBy: string | null;
   startedAt: number;
   speaker: string | null;
   quality: Readonly<Record<string, { grade: string; reason: string | null }>>;
@@ -79,10 +87,15 @@ interface SessionState {
   transport: string;
 }
 
+/** Something said in writing; whoever said it may have left since. */
+type Line = { id: number; by: string; name: string; text: string };
+
 /** Everything the broker has told this widget, as a value. */
 interface WidgetState {
   role: string | null;
   reach: ReachView | null;
+  /** How a member of the staff could come into the live session. */
+  ways: readonly string[];
   session: SessionState | null;
   /** Sealed; what brings a reloaded frame back into the session. */
   resume: string | null;
@@ -97,6 +110,8 @@ interface Over {
   for: 'session' | 'me' | 'invitation';
   elapsedMs: number;
   fromName: string;
+  /** The resume token that the session may be rated with. */
+  rating: string | null;
 }
 
 /** What can stand between a person and their camera or microphone. */
@@ -163,8 +178,17 @@ interface ControlActions {
 interface MoreActions {
   attempt: Attempt;
   devices: () => void;
+  text: () => void;
   ownWindow: (() => void) | null;
   layoutChanged: () => void;
+}
+
+/** A decision that waits for the person, and what each answer does. */
+interface Wish {
+  key: string;
+  text: string;
+  lines?: string[];
+  choices: { say: string; act: () => void; first?: boolean }[];
 }
 
 interface SessionViewOptions {
@@ -172,6 +196,8 @@ interface SessionViewOptions {
   write?: ((text: string) => Promise<boolean>) | null;
   /** Opens the session in a window of its own. */
   ownWindow?: (() => void) | null;
+  /** Whether the agent's host says that the conversation is theirs; null: it says nothing. */
+  chatting?: () => boolean | null;
   /** Something that lies over the stage, such as the invitation. */
   over?: HTMLElement;
 }

@@ -28,7 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The whole demo, as `make demo` starts it, on ports of its own."""
-    with Deployment(tmp_path_factory.mktemp("demo"), by_make=True) as running:
+    folder = tmp_path_factory.mktemp("demo")
+    with Deployment(folder, policy={"silent_monitoring": True}, by_make=True) as running:
         yield running
 
 

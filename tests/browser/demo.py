@@ -72,6 +72,15 @@ class People:
             await asyncio.sleep(0.05)
         raise AssertionError(f"No frame shows {path}: {[frame.url for frame in page.frames]}")
 
+    async def staff(self, who: str) -> tuple[Page, Frame]:
+        """Open the same conversation as a colleague or a supervisor, in a tab of its own."""
+        conversation = await self.page.evaluate(
+            "new URLSearchParams(location.search).get('conversation')"
+        )
+        page = await self.new_page()
+        await page.goto(f"{self.demo.host}/workspace.html?conversation={conversation}&as={who}")
+        return page, await self.frame("/agent", page)
+
     async def ring(self, mode: str = "Start video") -> Frame:
         """Press start; returns the launcher's frame once it shows the invitation."""
         engagement = await self.frame("/engagement")

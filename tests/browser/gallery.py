@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from playwright.async_api import Page
 
 from broker.messages.facts import (
+    ConflictsChanged,
     InvitationChanged,
     MediaQuality,
     MediaSpeaker,
     ParticipantMuted,
+    ResumeRenewed,
     RosterChanged,
+    ScreenRequested,
     SessionEnded,
     SessionLeft,
+    TextSaid,
+    WaysChanged,
 )
-from broker.messages.parts import GuestInvitationView
+from broker.messages.parts import ConflictView, Difference, GuestInvitationView
 from broker.words import (
     Attendance,
     EndReason,
@@ -26,6 +31,8 @@ from broker.words import (
     PublishSource,
     Reach,
     Role,
+    Surface,
+    Way,
 )
 from tests.browser.broker_double import BrokerDouble, invitation, person, reach, snapshot
 from tests.browser.catalogues import catalogue
@@ -85,6 +92,12 @@ def _press(key: str, *messages: object) -> Play:
     return play
 
 
+async def _text(double: BrokerDouble, page: Page) -> None:
+    said = TextSaid(seq=2, participant_id="p1", text="I cannot hear you.")
+    await _press("more", PAIR, said)(double, page)
+    await page.get_by_role("button", name="Text", exact=True).click()
+
+
 def _drop(code: int, *messages: object) -> Play:
     async def play(double: BrokerDouble, page: Page) -> None:
         await double.tell(*messages)  # type: ignore[arg-type]
@@ -109,6 +122,19 @@ def _idle(of: Reach) -> Scene:
 PAIR = snapshot(0, _people(2))
 LOBBY = [*_people(2), person(2, attendance=Attendance.LOBBY)]
 SUPPORT = [*_people(3), person(4, Role.AGENT)]
+CONFLICT = ConflictsChanged(
+    seq=2,
+    conflicts=[
+        ConflictView(
+            conflict_id="x1",
+            surface=Surface.WINDOW,
+            differences=[
+                Difference(what="visitor_id", known="v-104711", claimed="v-104712"),
+                Difference(what="surface", known="launcher", claimed="window"),
+            ],
+        )
+    ],
+)
 AGENT_SCENES = (
     Scene("waits-for-workspace", NOWHERE, Role.AGENT, _nothing, "connecting"),
     Scene("no-workspace", NOWHERE, Role.AGENT, _patience_ends, "absent"),
@@ -165,6 +191,32 @@ AGENT_SCENES = (
             )
         ),
     ),
+    Scene(
+        "ways-in",
+        AGENT,
+        Role.AGENT,
+        _say(reach(Reach.REACHABLE), WaysChanged(ways=[Way.TAKE_OVER, Way.CONSULT])),
+        "idle",
+        in_session=False,
+    ),
+    Scene("knocking", AGENT, Role.AGENT, _say(snapshot(0, [], attendance="lobby")), "lobby"),
+    Scene(
+        "listening",
+        AGENT,
+        Role.SUPERVISOR,
+        _say(
+            snapshot(
+                0,
+                [
+                    person(0, role=Role.SUPERVISOR, owner=False, way=Way.MONITOR),
+                    *(_people(3)[1:]),
+                ],
+                mode=Mode.VOICE,
+            )
+        ),
+    ),
+    Scene("another-consumer", AGENT, Role.AGENT, _say(PAIR, CONFLICT)),
+    Scene("text", AGENT, Role.AGENT, _text),
     Scene("reconnecting", AGENT, Role.AGENT, _drop(1012, PAIR)),
     Scene("replaced", AGENT, Role.AGENT, _drop(4409, PAIR), "closed"),
     Scene(
@@ -208,6 +260,12 @@ CONSUMER_SCENES = (
         _say(snapshot(1, [], attendance="invited", ringing=invitation(monitoring=True))),
         "incoming",
     ),
+    Scene(
+        "screen-asked",
+        ENGAGEMENT,
+        Role.CONSUMER,
+        _say(snapshot(1, _people(2)), ScreenRequested(seq=2, by_participant_id="p0")),
+    ),
     Scene("check", ENGAGEMENT, Role.CONSUMER, _press("check_first", INVITED), "incoming"),
     Scene("talking", ENGAGEMENT, Role.CONSUMER, _say(snapshot(1, _people(2)))),
     Scene("more", ENGAGEMENT, Role.CONSUMER, _press("more", snapshot(1, _people(3)))),
@@ -237,6 +295,7 @@ CONSUMER_SCENES = (
         Role.CONSUMER,
         _say(
             snapshot(1, _people(2)),
+            ResumeRenewed(resume="r"),
             SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_AGENT),
         ),
         "over",

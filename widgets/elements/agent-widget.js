@@ -11,7 +11,7 @@ import { wordButton } from '../views/buttons.js';
 import { Outgoing } from '../views/outgoing.js';
 import { SessionView } from '../views/session-view.js';
 import { errorSentence } from '../views/trouble-sentence.js';
-import { elsewhere, message, overWords, Widget } from './widget.js';
+import { elsewhere, lobby, message, overWords, Widget } from './widget.js';
 
 /**
  * The agent's widget in the Agent Workspace: one button that rings the consumer, then the session.
@@ -93,7 +93,13 @@ export class AgentWidget extends Widget {
     const engagement = /** @type {EngagementIds} */ (this.#host.ids);
     const account_id = engagement.account_id;
     const config = await get(`/v1/widget-config?account_id=${encodeURIComponent(account_id)}`);
-    const agent = { account_id, agent_id: engagement.agent_id, name: this.#host.agentName || say('role_agent') };
+    const agent = {
+      account_id,
+      agent_id: engagement.agent_id,
+      name: this.#host.agentName || say('role_agent'),
+      // Only the demo believes it; elsewhere the token says who is a supervisor.
+      ...(this.#query.get('role') === 'supervisor' ? { role: 'supervisor' } : {}),
+    };
     const path = config.agent_login === 'token_url' ? config.token_url : '/demo/agent-token';
     // A window of its own has no login of its own: the frame's token serves it once.
     const given = this.#query.get('surface') === 'pop_out' ? this.#token : '';
@@ -115,6 +121,8 @@ export class AgentWidget extends Widget {
       this.#renderClosed();
     } else if (state.session?.attendance === 'elsewhere') {
       this.present('elsewhere', () => elsewhere(client));
+    } else if (state.session?.attendance === 'lobby') {
+      this.present('lobby', () => lobby(client));
     } else if (state.session) {
       this.#renderSession(client, name);
     } else if (state.over) {
@@ -131,11 +139,15 @@ export class AgentWidget extends Widget {
                 client.media.stop();
                 throw errorSentence(error);
               }),
+            (way) =>
+              client.join(way).catch((error) => {
+                throw errorSentence(error);
+              }),
             this.#ownWindow(),
           ),
       );
-      const spectating = this.#host.ids?.spectating === true;
-      idle.show({ name, reach: state.reach?.reach ?? null, spectating });
+      const watches = this.#host.ids?.spectating === true || state.role === 'supervisor';
+      idle.show({ name, reach: state.reach?.reach ?? null, watches, ways: state.ways });
     }
   }
 
@@ -144,9 +156,16 @@ export class AgentWidget extends Widget {
     const view = this.present('session', () => {
       /** @type {(asked: Promise<unknown>) => void} */
       const attempt = (asked) => void asked.catch(() => this.#render());
-      const outgoing = new Outgoing(client, attempt);
-      const write = this.#host.canWrite ? (/** @type {string} */ text) => this.#host.write(text) : null;
-      const inner = new SessionView(client, { write, ownWindow: this.#ownWindow(), over: outgoing.root });
+      const host = this.#host;
+      const write = host.canWrite ? (/** @type {string} */ text) => host.write(text) : null;
+      const offer = (/** @type {string} */ url) => host.offerLink(say('offer_text'), url);
+      const outgoing = new Outgoing(client, attempt, host.canWrite ? offer : null);
+      const inner = new SessionView(client, {
+        write,
+        ownWindow: this.#ownWindow(),
+        over: outgoing.root,
+        chatting: () => host.chatting,
+      });
       return { root: inner.root, inner, outgoing, onClosed: () => (inner.onClosed(), outgoing.onClosed()) };
     });
     view.outgoing.update(name);

@@ -9,6 +9,7 @@ import { SessionClient } from '../session/client.js';
 import { clock } from '../session/select.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
+import { ratingOf } from '../views/rating.js';
 import { SessionView } from '../views/session-view.js';
 import { elsewhere, message, overWords, Widget } from './widget.js';
 
@@ -143,6 +144,7 @@ export class EngagementWidget extends Widget {
     this.present('over', () =>
       message(
         overWords(over, clock),
+        ratingOf(over),
         wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root,
       ),
     );

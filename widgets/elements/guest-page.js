@@ -3,10 +3,10 @@ import { ResumeMemory } from '../channel/resume-memory.js';
 import { post } from '../hosts/gateway.js';
 import { SessionClient } from '../session/client.js';
 import { clock } from '../session/select.js';
-import { wordButton } from '../views/buttons.js';
+import { ratingOf } from '../views/rating.js';
 import { JoinForm } from '../views/join-form.js';
 import { SessionView } from '../views/session-view.js';
-import { message, overWords, Widget } from './widget.js';
+import { lobby, message, overWords, Widget } from './widget.js';
 
 /**
  * The page behind a guest link. Looking at it uses nothing up (previews look at links); only
@@ -70,18 +70,13 @@ export class GuestPage extends Widget {
   #render(client) {
     const { session, over } = client.state;
     if (session?.attendance === 'lobby') {
-      this.present('lobby', () =>
-        message(
-          { title: say('lobby_title'), help: say('lobby_help'), busy: true },
-          wordButton(say('leave'), () => void client.leave().catch(() => client.close()), {}).root,
-        ),
-      );
+      this.present('lobby', () => lobby(client));
     } else if (session) {
       this.setTitle(`● ${say('title')}`);
       this.present('session', () => new SessionView(client)).update();
     } else if (over) {
       this.setTitle('');
-      this.present('over', () => message(overWords(over, clock)));
+      this.present('over', () => message(overWords(over, clock), ratingOf(over)));
     } else if (client.link.status === 'closed') {
       this.present('closed', () => message({ title: say('join_used'), help: say('join_used_help') }));
     } else if (client.link.status === 'open') {

@@ -68,6 +68,19 @@ export function elsewhere(client) {
 }
 
 /**
+ * Somebody inside has to let the person in.
+ *
+ * @param {SessionClient} client
+ */
+export function lobby(client) {
+  const go = () => void client.leave().catch(() => client.close());
+  return message(
+    { title: say('lobby_title'), help: say('lobby_help'), busy: true },
+    wordButton(say('leave'), go, {}).root,
+  );
+}
+
+/**
  * Why it is over, in words.
  * @param {NonNullable<WidgetState['over']>} over @param {(ms: number) => string} clock
  * @returns {{title: string, help: string}}

@@ -83,6 +83,13 @@ export class AgentHost extends EventTarget {
     return typeof name === 'string' && name ? name : (this.#query.get('agentName') ?? '');
   }
 
+  /** Whether the workspace says that the conversation is this agent's; null: it says nothing. */
+  get chatting() {
+    const { ids } = this;
+    if (!ids?.agent_id || !ids.chatting_agent_id) return null;
+    return ids.agent_id === ids.chatting_agent_id && ids.spectating !== true;
+  }
+
   get canWrite() {
     return this.#sdk !== null;
   }
@@ -97,6 +104,34 @@ export class AgentHost extends EventTarget {
     return new Promise((resolve) => {
       const name = this.#sdk.cmdNames?.write ?? 'Write ChatLine';
       this.#sdk.command(name, { text }, (/** @type {unknown} */ error) => resolve(!error));
+    });
+  }
+
+  /**
+   * Offer a link in the conversation: in messaging as a card with a button, elsewhere, or where
+   * cards are refused, as a line in the agent's input box.
+   *
+   * @param {string} text
+   * @param {string} url
+   * @returns {Promise<boolean>} Whether the workspace took it.
+   */
+  async offerLink(text, url) {
+    if (this.values['chatInfo.isMessaging'] === true && (await this.#sendCard(text, url))) return true;
+    return this.write(`${text} ${url}`);
+  }
+
+  /**
+   * @param {string} text
+   * @param {string} url
+   * @returns {Promise<boolean>}
+   */
+  #sendCard(text, url) {
+    const link = { type: 'link', uri: url, name: text };
+    const button = { type: 'button', title: text, tooltip: text, click: { actions: [link] } };
+    const json = { type: 'vertical', elements: [button] };
+    return new Promise((resolve) => {
+      const name = this.#sdk.cmdNames?.writeSC ?? 'Write StructuredContent';
+      this.#sdk.command(name, { json }, (/** @type {unknown} */ error) => resolve(!error));
     });
   }
 

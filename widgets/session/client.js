@@ -166,6 +166,38 @@ export class SessionClient extends EventTarget {
     return this.#ask({ type: 'session.hand_over', participant_id: participantId });
   }
 
+  /** Come into the live session, or go on in another way. @param {string} way */
+  join(way) {
+    return this.#ask({ type: 'session.join', way });
+  }
+
+  /**
+   * Let in, or keep out, somebody else who says they are the consumer.
+   *
+   * @param {'admit'|'dismiss'} verb
+   * @param {string} id
+   */
+  judge(verb, id) {
+    return this.#ask({ type: `conflict.${verb}`, conflict_id: id });
+  }
+
+  /** @param {string} text */
+  sendText(text) {
+    return this.#ask({ type: 'text.send', text });
+  }
+
+  /** @param {string} participantId */
+  askForScreen(participantId) {
+    return this.#ask({ type: 'screen.request', participant_id: participantId });
+  }
+
+  /** Answer a wish for one's screen; must be called from a click. @param {boolean} share */
+  async answerScreen(share) {
+    if (this.session) this.state = { ...this.state, session: { ...this.session, screenAskedBy: null } };
+    if (share) await this.media.setScreen(true);
+    this.#changed();
+  }
+
   /** @param {Record<string, unknown>} engagement */
   updateEngagement(engagement) {
     this.#channel.tell({ type: 'engagement.update', engagement });
@@ -293,7 +325,10 @@ export class SessionClient extends EventTarget {
   #settle() {
     const session = this.session;
     if (session?.attendance === 'present' || session?.attendance === 'reconnecting') {
-      void this.media.open(session.mode === 'video' && may(session, 'send_video'));
+      // Whoever only listens has nothing to send: no device is opened.
+      if (may(session, 'send_audio') || may(session, 'send_video')) {
+        void this.media.open(session.mode === 'video' && may(session, 'send_video'));
+      }
       this.#mediaLink.negotiate(session);
       this.#publish();
     } else if (session?.attendance === 'invited') {

@@ -14,10 +14,12 @@ export function reduce(state, message, now) {
     }
     case 'reach.changed':
       return { ...state, reach: message.consumer };
+    case 'ways.changed':
+      return { ...state, ways: message.ways };
     case 'resume.renewed':
       return { ...state, resume: message.resume };
     case 'session.snapshot':
-      return { ...state, session: fromSnapshot(state.session, message, now), over: null };
+      return { ...state, session: fromSnapshot(state.session, message, now), over: null, ways: [] };
     case 'session.left':
       return over(state, message.reason, 'me', now);
     case 'session.ended':
@@ -82,6 +84,12 @@ function inSession(session, message, now) {
     case 'media.transport':
       if (message.epoch < session.epoch) return session;
       return { ...session, transport: message.state };
+    case 'conflicts.changed':
+      return { ...session, conflicts: message.conflicts };
+    case 'text.said':
+      return { ...session, lines: withLine(session, message.participant_id, message.text) };
+    case 'screen.requested':
+      return { ...session, screenAskedBy: message.by_participant_id };
     case 'media.speaker':
       return { ...session, speaker: message.participant_id };
     case 'media.quality': {
@@ -116,12 +124,26 @@ function fromSnapshot(before, message, now) {
     invitationUntil: now + (message.invitation?.expires_in_ms ?? 0),
     guestInvitations: message.guest_invitations,
     seats: seated({}, message.seats),
+    conflicts: message.conflicts ?? [],
+    lines: same ? before.lines : [],
+    screenAskedBy: same ? before.screenAskedBy : null,
     media: message.media,
     startedAt: now - message.started_ms_ago,
     speaker: same ? before.speaker : null,
     quality: same ? before.quality : {},
     transport: same && before.epoch === message.epoch ? before.transport : '',
   };
+}
+
+/**
+ * The latest hundred lines; each keeps the name of who wrote it, who may have left since.
+ *
+ * @param {SessionState} session @param {string} by @param {string} text
+ */
+function withLine({ lines, roster }, by, text) {
+  const name = roster.find((entry) => entry.participant_id === by)?.name ?? '';
+  const id = (lines.at(-1)?.id ?? 0) + 1;
+  return [...lines.slice(-99), { id, by, name, text }];
 }
 
 /**
@@ -153,6 +175,7 @@ function over(state, reason, what, now) {
       for: ringing ? 'invitation' : what,
       elapsedMs: now - session.startedAt,
       fromName: session.invitation?.from_name ?? '',
+      rating: !ringing && what === 'session' ? state.resume : null,
     },
   };
 }

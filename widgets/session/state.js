@@ -2,6 +2,7 @@
 export const INITIAL = Object.freeze({
   role: null,
   reach: null,
+  ways: [],
   session: null,
   resume: null,
   over: null,

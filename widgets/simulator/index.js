@@ -14,6 +14,9 @@ for (const name of ['workspace', 'shop']) {
   frame.allow = features.map((feature) => `${feature} 'self' ${config.gateway}`).join('; ');
   frame.src = `/${name}.html?${query}`;
 }
+for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll('[data-as]'))) {
+  link.href = `/workspace.html?${new URLSearchParams([...query, ['as', link.dataset.as ?? '']])}`;
+}
 const form = /** @type {HTMLFormElement} */ (document.getElementById('choices'));
 for (const field of form.querySelectorAll('select')) field.value = query.get(field.name) ?? field.value;
 form.addEventListener('submit', (event) => {

@@ -13,6 +13,7 @@
  * | `storage` | `blocked` | no storage and no cookie in the frames that load an SDK |
  * | `net` | `slow:MS` | what these frames send takes so much longer |
  * | `missing` | `error` | an empty path of the agent's model is an error, not null |
+ * | `as` | `colleague`, `supervisor` | who sits at this workspace, instead of the conversation's agent |
  * | `spectate` | `1` | the agent watches somebody else's conversation |
  * | `window` | `open` | the engagement window starts open |
  * | `launcher` | `0` | the shop has no launcher |
@@ -27,16 +28,24 @@
  * @property {'chat'|'messaging'} channel
  * @property {string} agentId
  * @property {string} agentName
+ * @property {string} chatting The agent whose conversation it is when the page opens.
+ * @property {string} role What the demo's login is asked for: `agent` or `supervisor`.
  * @property {string} visitor
  * @property {string} visitorName
  * @property {URLSearchParams} query
  * @property {string} note
  */
 
+const STAFF = new Map([
+  ['colleague', { id: '77', name: 'Dana' }],
+  ['supervisor', { id: '78', name: 'Robin' }],
+]);
+
 /** @returns {Promise<Scene>} */
 export async function readScene() {
   const query = new URLSearchParams(location.search);
   const config = await (await fetch('/demo-config.json', { cache: 'no-store' })).json();
+  const other = STAFF.get(query.get('as') ?? '');
   const conversation = query.get('conversation') ?? 'demo-1';
   const channel = query.get('channel') === 'chat' ? 'chat' : 'messaging';
   return {
@@ -45,8 +54,10 @@ export async function readScene() {
     conversation,
     ...windowIds(channel, conversation, query.get('ids')),
     channel,
-    agentId: query.get('agent') ?? config.agent_id,
-    agentName: query.get('agentName') ?? config.agent_name,
+    agentId: query.get('agent') ?? other?.id ?? config.agent_id,
+    agentName: query.get('agentName') ?? other?.name ?? config.agent_name,
+    chatting: other ? config.agent_id : (query.get('agent') ?? config.agent_id),
+    role: query.get('as') === 'supervisor' ? 'supervisor' : 'agent',
     visitor: query.get('visitor') ?? `v-${conversation}`,
     visitorName: query.get('visitorName') ?? 'Maya Cohen',
     query,

@@ -5,7 +5,10 @@ const scene = await readScene();
 const frame = /** @type {HTMLIFrameElement} */ (document.getElementById('widget'));
 const input = /** @type {HTMLTextAreaElement} */ (document.getElementById('input'));
 const lines = /** @type {HTMLElement} */ (document.getElementById('lines'));
-const spectated = scene.query.get('spectate') === '1';
+const spectated = scene.query.get('spectate') === '1' || scene.chatting !== scene.agentId;
+/** All workspaces in which this conversation is open. */
+const channel = new BroadcastChannel(`conversation-${scene.conversation}`);
+const take = /** @type {HTMLButtonElement} */ (document.getElementById('take'));
 
 /** @type {Record<string, unknown>} */
 const model = {
@@ -18,7 +21,7 @@ const model = {
   'agentInfo.agentId': numeric(scene.agentId),
   'agentInfo.agentName': scene.agentName,
   'agentInfo.agentNickname': scene.agentName,
-  'chattingAgentInfo.agentId': spectated ? 999_999 : numeric(scene.agentId),
+  'chattingAgentInfo.agentId': scene.chatting === scene.agentId && spectated ? 999_999 : numeric(scene.chatting),
   'chattingAgentInfo.agentName': spectated ? 'Somebody else' : scene.agentName,
   'visitorInfo.visitorId': scene.visitor,
   'visitorInfo.visitorName': scene.visitorName,
@@ -91,8 +94,26 @@ function set(changes) {
 
 function load() {
   initialised = false;
-  frame.src = widgetAddress(scene, '/agent');
+  frame.src = widgetAddress(scene, '/agent', { role: scene.role });
 }
+
+/** The conversation is this agent's from now on. @param {{id: string, name: string}} agent */
+function transferTo({ id, name }) {
+  set({
+    'chattingAgentInfo.agentId': numeric(id),
+    'chattingAgentInfo.agentName': name,
+    'chatInfo.spectatedEngagement': id !== scene.agentId,
+  });
+  take.hidden = id === scene.agentId || scene.role === 'supervisor';
+}
+
+channel.addEventListener('message', ({ data }) => transferTo(data));
+take.hidden = !spectated || scene.role === 'supervisor';
+take.addEventListener('click', () => {
+  const me = { id: scene.agentId, name: scene.agentName };
+  channel.postMessage(me);
+  transferTo(me);
+});
 
 /** @param {string} text @param {string} by */
 function say(text, by) {

@@ -10,7 +10,11 @@ export class AgentIdle {
   #title = el('h1', {});
   #dot = el('span', { class: 'dot', 'aria-hidden': 'true' });
   #reach = el('span', {});
+  #line = el('p', { class: 'reach', role: 'status' }, this.#dot, this.#reach);
   #help = el('p', { class: 'fine' });
+  #ways = el('div', { class: 'actions', hidden: true });
+  #shownWays = '';
+  #join;
   #error = el('p', { class: 'fine trouble', role: 'alert' });
   #video;
   #voice;
@@ -18,9 +22,11 @@ export class AgentIdle {
 
   /**
    * @param {(mode: 'video'|'voice') => Promise<unknown>} start Rejects with a sentence.
+   * @param {(way: string) => Promise<unknown>} join Rejects with a sentence.
    * @param {(() => void)|null} ownWindow
    */
-  constructor(start, ownWindow) {
+  constructor(start, join, ownWindow) {
+    this.#join = join;
     const own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
     const blocked = el('p', { class: 'fine trouble', text: say('trouble_blocked_by_frame') });
     const needed = ownWindow !== null && !(frameAllows('camera') && frameAllows('microphone'));
@@ -29,12 +35,7 @@ export class AgentIdle {
     /** @param {'video'|'voice'} mode */
     const run = async (mode) => {
       this.#busy(true);
-      setText(this.#error, '');
-      try {
-        await start(mode);
-      } catch (error) {
-        setText(this.#error, String(error));
-      }
+      await this.#attempt(start(mode));
       this.#busy(false);
     };
     this.#video = wordButton(say('start_video'), () => void run('video'), { kind: 'primary wide', icon: 'camera' });
@@ -45,24 +46,61 @@ export class AgentIdle {
       { class: 'message idle', 'data-screen': 'idle' },
       this.#avatar.root,
       this.#title,
-      el('p', { class: 'reach', role: 'status' }, this.#dot, this.#reach),
+      this.#line,
       this.#help,
       blocked,
       el('div', { class: 'actions' }, own.root, this.#video.root, this.#voice.root),
+      this.#ways,
       this.#error,
     );
   }
 
-  /** @param {{name: string, reach: string|null, spectating: boolean}} situation */
-  show({ name, reach, spectating }) {
+  /**
+   * @param {{name: string, reach: string|null, watches: boolean, ways: readonly string[]}} situation
+   *   `watches`: this person looks at somebody else's conversation, and starts nothing.
+   */
+  show({ name, reach, watches, ways }) {
+    const live = ways.length > 0;
+    show(this.#line, !live);
     this.#avatar.update(name || '·', null);
-    setText(this.#title, say('idle_title', { name: name || say('your_visitor') }));
+    const who = name || say('your_visitor');
+    setText(this.#title, say(live ? 'ways_title' : 'idle_title', { name: who }));
+    this.#showWays(ways);
     setText(this.#reach, reach ? say(`reach_${reach}`) : say('connecting'));
     setAttr(this.#dot, 'data-reach', reach ?? 'unknown');
-    const help = spectating ? say('spectating') : reach === 'absent' ? say('reach_absent_help') : '';
-    setText(this.#help, help);
-    show(this.#video.root, !spectating);
-    show(this.#voice.root, !spectating);
+    const alone = watches ? say('spectating') : reach === 'absent' ? say('reach_absent_help') : '';
+    setText(this.#help, live ? say('ways_help') : alone);
+    show(this.#video.root, !watches && !live);
+    show(this.#voice.root, !watches && !live);
+  }
+
+  /** @param {readonly string[]} ways */
+  #showWays(ways) {
+    show(this.#ways, ways.length > 0);
+    if (ways.join() === this.#shownWays) return;
+    this.#shownWays = ways.join();
+    const buttons = ways.map((way, index) => {
+      const go = async () => {
+        button.root.disabled = true;
+        await this.#attempt(this.#join(way));
+        button.root.disabled = false;
+      };
+      const button = wordButton(say(`way_${way}`), () => void go(), {
+        kind: index === 0 ? 'primary wide' : 'wide',
+      });
+      return button.root;
+    });
+    this.#ways.replaceChildren(...buttons);
+  }
+
+  /** @param {Promise<unknown>} asked */
+  async #attempt(asked) {
+    setText(this.#error, '');
+    try {
+      await asked;
+    } catch (error) {
+      setText(this.#error, String(error));
+    }
   }
 
   /** @param {boolean} busy */

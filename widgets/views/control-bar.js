@@ -55,7 +55,7 @@ export class ControlBar {
     this.#screen.set(say(screen ? 'screen_on' : 'screen_off'), 'screen');
     setAttr(this.#screen.root, 'data-active', screen ? '' : null);
     this.#microphone.root.disabled = !may(session, 'send_audio');
-    this.#camera.root.disabled = !may(session, 'send_video') && session.mode === 'video';
+    this.#camera.root.disabled = !may(session, 'send_video');
     const canShare = 'getDisplayMedia' in (navigator.mediaDevices ?? {});
     show(
       this.#screen.root,

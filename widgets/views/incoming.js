@@ -14,6 +14,7 @@ export class Incoming {
   #wish = el('p', { class: 'lead' });
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
   #monitored = el('p', { class: 'fine', text: say('monitored') });
+  #reason = el('input', { type: 'text', maxlength: '200', 'aria-label': say('decline_reason') });
   #error = el('p', { class: 'fine trouble', role: 'alert' });
   #video;
   #voice;
@@ -32,7 +33,7 @@ export class Incoming {
     const accept = (mode) => void this.#answer(client.accept(mode));
     this.#video = wordButton(say('accept_video'), () => accept('video'), { kind: 'go wide', icon: 'camera' });
     this.#voice = wordButton(say('accept_voice'), () => accept('voice'), { kind: 'wide', icon: 'phone' });
-    this.#decline = wordButton(say('decline'), () => void this.#answer(client.decline()), { kind: 'wide stop' });
+    this.#decline = wordButton(say('decline'), () => void this.#answer(client.decline(this.#reason.value.trim())), { kind: 'wide stop' });
     this.#video.root.dataset.focus = '';
     this.#own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
     this.#devices = deviceCheckLater(client.media, () => this.update());
@@ -56,6 +57,12 @@ export class Incoming {
         this.#voice.root,
         this.#own.root,
         this.#decline.root,
+        el(
+          'details',
+          { class: 'fine' },
+          el('summary', { text: say('decline_reason') }),
+          el('label', { class: 'field' }, this.#reason),
+        ),
         this.#error,
         el('p', { class: 'fine', text: say('consent') }),
         this.#monitored,

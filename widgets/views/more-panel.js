@@ -39,6 +39,7 @@ export class MorePanel {
     });
     const full = item('full_screen', 'full', () => void toggleFullScreen());
     const picture = item('picture_in_picture', 'picture', () => void pictureInPicture(stage));
+    const text = item('text', 'send', actions.text);
     const devices = item('devices', 'settings', actions.devices);
     const own = item('own_window', 'window', () => actions.ownWindow?.());
     this.#leave = item('leave_session', 'leave', () => actions.attempt(client.leave()));
@@ -51,7 +52,7 @@ export class MorePanel {
       el(
         'div',
         { class: 'items' },
-        ...[this.#voice, this.#swap, this.#layout, full, picture, devices, own, this.#leave, this.#end].map(
+        ...[this.#voice, this.#swap, this.#layout, full, picture, text, devices, own, this.#leave, this.#end].map(
           (button) => button.root,
         ),
       ),

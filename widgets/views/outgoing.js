@@ -1,4 +1,4 @@
-import { say } from '../catalogues/words.js';
+import { knows, say } from '../catalogues/words.js';
 import { clock, invitationIsOpen } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
@@ -13,11 +13,29 @@ export class Outgoing {
   #until = el('p', { class: 'fine' });
   #cancel;
   #again;
+  #offer;
+  #canOffer;
+  #name = '';
   #timer = 0;
   root;
 
-  /** @param {SessionClient} client @param {(asked: Promise<unknown>) => void} attempt */
-  constructor(client, attempt) {
+  /**
+   * @param {SessionClient} client
+   * @param {(asked: Promise<unknown>) => void} attempt
+   * @param {((url: string) => Promise<boolean>)|null} offer Puts a join link into the conversation.
+   */
+  constructor(client, attempt, offer = null) {
+    this.#canOffer = offer !== null;
+    this.#offer = wordButton(
+      say('offer_link'),
+      () =>
+        attempt(
+          client.inviteGuest(this.#name).then(async ({ url }) => {
+            if (await offer?.(url)) this.#offer.set(say('offer_done'));
+          }),
+        ),
+      { icon: 'link' },
+    );
     this.#client = client;
     this.#cancel = wordButton(say('cancel'), () => attempt(client.cancelInvitation()), {});
     this.#again = wordButton(
@@ -32,7 +50,7 @@ export class Outgoing {
       this.#title,
       this.#help,
       this.#until,
-      el('div', { class: 'actions' }, this.#again.root, this.#cancel.root),
+      el('div', { class: 'actions' }, this.#again.root, this.#cancel.root, this.#offer.root),
     );
   }
 
@@ -50,6 +68,7 @@ export class Outgoing {
       this.#timer = 0;
       return;
     }
+    this.#name = name;
     this.#avatar.update(name, null);
     this.root.dataset.state = invitation.state;
     const { title, help } = words(invitation, name || say('your_visitor'));
@@ -59,6 +78,7 @@ export class Outgoing {
     show(this.#cancel.root, open);
     show(this.#again.root, !open);
     show(this.#until, open);
+    show(this.#offer.root, this.#canOffer && open && invitation.surfaces.length === 0);
     this.#tick();
     if (!this.#timer) this.#timer = Number(setInterval(() => this.#tick(), 1_000));
   }
@@ -78,7 +98,10 @@ export class Outgoing {
  */
 function words({ state, surfaces, visible, reason }, name) {
   if (state !== 'sent' && state !== 'ringing') {
-    return { title: say(`ring_${state}`, { name }), help: '' };
+    // The consumer's own words, or the stable code of what stood in the way.
+    const known = state === 'failed' && reason !== null && knows(`ring_${reason}`);
+    const why = known ? say(`ring_${reason}`, { name }) : reason && state === 'declined' ? `“${reason}”` : '';
+    return { title: say(`ring_${state}`, { name }), help: why };
   }
   if (reason && ['camera_blocked', 'no_camera', 'no_webrtc', 'insecure'].includes(reason)) {
     return { title: say(`ring_${reason}`, { name }), help: '' };

@@ -84,6 +84,7 @@ class PersonRow {
       refuse: wordButton(say('refuse'), run(() => client.moderate('refuse', this.#id)), { kind: 'small' }),
       mute: iconButton(say('mute_person'), 'microphone_off', run(() => client.mute(this.#id, ['microphone'])), 'quiet small'),
       stop: iconButton(say('stop_video'), 'camera_off', run(() => client.mute(this.#id, ['camera'])), 'quiet small'),
+      ask: iconButton(say('ask_screen'), 'screen', run(() => client.askForScreen(this.#id)), 'quiet small'),
       own: iconButton(say('hand_over'), 'crown', run(() => client.handOver(this.#id)), 'quiet small'),
       remove: iconButton(say('remove'), 'leave', run(() => client.moderate('remove', this.#id)), 'quiet small'),
     };
@@ -100,10 +101,13 @@ class PersonRow {
     setText(this.#name, self ? `${name} (${say('you')})` : name);
     setText(this.#note, noteOf(entry, lobby));
     const moderate = may(session, 'moderate') && !self;
-    const { admit, refuse, mute, stop, own, remove } = this.#buttons;
+    const { admit, refuse, mute, stop, ask, own, remove } = this.#buttons;
+    const hidden = entry.way === 'monitor' || entry.way === 'whisper';
+    const act = !lobby && moderate && !hidden;
     for (const [button, action] of /** @type {const} */ ([
       [mute, 'mute_person'],
       [stop, 'stop_video'],
+      [ask, 'ask_screen'],
       [own, 'hand_over'],
       [remove, 'remove'],
     ])) {
@@ -111,9 +115,11 @@ class PersonRow {
     }
     show(admit.root, lobby && may(session, 'admit'));
     show(refuse.root, lobby && may(session, 'admit'));
-    show(mute.root, !lobby && moderate && entry.microphone);
-    show(stop.root, !lobby && moderate && entry.camera);
-    show(remove.root, !lobby && moderate && entry.role !== 'consumer');
+    show(mute.root, act && entry.microphone);
+    show(stop.root, act && entry.camera);
+    const guest = entry.role === 'consumer' || entry.role === 'guest';
+    show(ask.root, act && guest && !entry.screen && entry.capabilities.includes('send_screen'));
+    show(remove.root, act && entry.role !== 'consumer');
     const owner = session.roster.some(
       (one) => one.participant_id === session.participantId && one.owner,
     );
@@ -126,6 +132,8 @@ function noteOf(entry, lobby) {
   if (lobby) return say('in_lobby');
   const words = [say(`role_${entry.role}`)];
   if (entry.owner) words.push(say('owner'));
+  if (entry.way === 'monitor' || entry.way === 'whisper') words.push(say(`is_${entry.way}`));
+  if (entry.visitor_differs) words.push(say('visitor_differs'));
   if (entry.role === 'consumer' && !entry.verified) words.push(say('not_verified'));
   if (entry.attendance === 'reconnecting') words.push(say('is_back_soon'));
   return words.join(' · ');

@@ -5,6 +5,7 @@ import { Banner } from './banner.js';
 import { ControlBar } from './control-bar.js';
 import { el, show } from './dom.js';
 import { deviceCheckLater, Later } from './later.js';
+import { Notices } from './notices.js';
 import { Stage } from './stage.js';
 import { errorSentence } from './trouble-sentence.js';
 
@@ -17,6 +18,8 @@ export class SessionView {
   #more;
   #banner;
   #devices;
+  #text;
+  #notices;
   #announcer = new Announcer();
   #alone = el(
     'div',
@@ -28,7 +31,7 @@ export class SessionView {
   root;
 
   /** @param {SessionClient} client @param {SessionViewOptions} [options] */
-  constructor(client, { write = null, ownWindow = null, over } = {}) {
+  constructor(client, { write = null, ownWindow = null, over, chatting } = {}) {
     this.#client = client;
     this.#over = over;
     /** @param {Promise<unknown>} asked */
@@ -42,12 +45,18 @@ export class SessionView {
       return new PeoplePanel(client, attempt, write);
     }, update);
     this.#devices = deviceCheckLater(client.media, update);
+    this.#text = new Later(async () => {
+      const { TextPanel } = await import('./text-panel.js');
+      return new TextPanel(client, attempt);
+    }, update);
+    this.#notices = new Notices(client, attempt, chatting);
     this.#more = new Later(async () => {
       const { MorePanel } = await import('./more-panel.js');
       return new MorePanel(client, this.#stage, {
         attempt,
         ownWindow,
         devices: () => attempt(this.#devices.ready().then((panel) => panel.show())),
+        text: () => attempt(this.#text.ready().then((panel) => panel.toggle())),
         layoutChanged: update,
       });
     }, update);
@@ -61,12 +70,13 @@ export class SessionView {
     this.root = el(
       'div',
       { class: 'session', 'data-screen': 'session' },
-      this.#banner.root,
+      el('div', {}, this.#banner.root, this.#notices.root),
       el('div', { class: 'stage-box' }, this.#stage.root, this.#alone, over ?? null),
       this.#announcer.root,
       this.#bar.root,
       this.#people.root,
       this.#more.root,
+      this.#text.root,
       this.#devices.root,
     );
   }
@@ -79,6 +89,9 @@ export class SessionView {
     this.#bar.update(session);
     this.#people.panel?.update(session);
     this.#more.panel?.update(session);
+    this.#notices.update(session);
+    const news = this.#text.panel?.update(session);
+    if (news) this.#announcer.tell(news);
     this.#banner.update();
     this.#devices.panel?.update();
     const covered = this.#over !== undefined && !this.#over.hidden;
@@ -88,6 +101,7 @@ export class SessionView {
   onClosed() {
     this.#people.close();
     this.#more.close();
+    this.#text.close();
     this.#devices.close();
   }
 

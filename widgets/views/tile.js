@@ -76,7 +76,9 @@ export class Tile {
     show(this.root, entry !== null);
     if (!entry) return;
     const name = entry.name || say(`role_${entry.role}`);
-    const sends = this.kind === 'screen' ? entry.screen : entry.camera;
+    // With voice only no picture is on its way, whatever the others send.
+    const sees = session.mode !== 'voice' || this.kind === 'self';
+    const sends = sees && (this.kind === 'screen' ? entry.screen : entry.camera);
     if (this.kind === 'seat' && !sends) this.#turn.conceal(performance.now());
     const picture = self.hasPicture ?? (sends && this.#turn.picture);
     setAttr(this.root, 'data-picture', picture ? 'yes' : 'no');

@@ -140,6 +140,28 @@ export const tests = {
     same(state.resume, 'sealed');
     same(play([{ type: 'session.left', seq: 2, reason: 'left' }], state).resume, null);
   },
+  'ways in stand until there is a session or they close'() {
+    const ways = { type: 'ways.changed', ways: ['take_over', 'consult'] };
+    same(play([ways]).ways, ['take_over', 'consult']);
+    same(play([ways, { type: 'ways.changed', ways: [] }]).ways, []);
+    same(play([ways, snapshot()]).ways, []);
+  },
+  'what was said keeps the name of who has left, and only the latest hundred'() {
+    const said = (seq) => ({ type: 'text.said', seq, participant_id: 'agent', text: `${seq}` });
+    const gone = { type: 'roster.changed', seq: 3, roster: [entry('me', 'consumer')] };
+    const { lines } = play([snapshot(), said(2), gone]).session;
+    same(lines, [{ id: 1, by: 'agent', name: 'agent', text: '2' }]);
+    const many = play([snapshot(), ...Array.from({ length: 120 }, (_, at) => said(at))]).session.lines;
+    same([many.length, many.at(-1).id, many[0].text], [100, 120, '20']);
+  },
+  'a session that has ended can be rated by its resume token, an invitation cannot'() {
+    const renewed = { type: 'resume.renewed', resume: 'sealed' };
+    const ended = { type: 'session.ended', seq: 2, session_id: 's1', reason: 'ended_by_agent' };
+    same(play([renewed, snapshot(), ended]).over.rating, 'sealed');
+    same(play([renewed, snapshot({ attendance: 'invited', invitation: invitation() }), ended]).over.rating, null);
+    const left = { type: 'session.left', seq: 2, reason: 'transferred' };
+    same(play([renewed, snapshot(), left]).over, { ...play([snapshot(), left]).over, rating: null });
+  },
   'being muted twice is told twice'() {
     const muted = { type: 'participant.muted', seq: 2, by_participant_id: 'agent', sources: ['microphone'] };
     same(play([snapshot(), muted, muted]).muted.count, 2);

@@ -1,0 +1,140 @@
+"""More than agent and consumer, in real pages: colleagues, a supervisor, a second consumer."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.async_api import Browser, expect
+
+from tests.browser.demo import People, counts, shoot, until_counts
+
+
+async def test_a_colleague_is_let_in_put_in_charge_and_the_first_agent_leaves(
+    people: People,
+) -> None:
+    await people.open()
+    consumer = await people.talk()
+    page, colleague = await people.staff("colleague")
+    await expect(
+        colleague.get_by_role("heading", name="Maya Cohen is talking with a colleague")
+    ).to_be_visible()
+    await expect(colleague.get_by_role("button", name="Start video")).to_be_hidden()
+    await shoot(page, "consult-1-ways")
+    await colleague.get_by_role("button", name="Ask to join").click()
+    await expect(colleague.get_by_text("Almost there")).to_be_visible()
+
+    await people.agent.get_by_role("button", name=re.compile("1 waiting")).click()
+    await people.agent.get_by_role("button", name="Let in", exact=True).click()
+    await until_counts(colleague, frames=10, energy=0.0001)
+    await shoot(people.page, "consult-2-three")
+    await people.agent.get_by_role("button", name="Put in charge: Dana").click()
+    await expect(
+        colleague.locator(".person").filter(has_text="Dana").filter(has_text="In charge")
+    ).not_to_have_count(0)
+    await people.page.keyboard.press("Escape")
+    await people.agent.get_by_role("button", name="More").click()
+    await people.agent.get_by_role("button", name="Leave; the others stay").click()
+    await expect(people.agent.get_by_text("You have left")).to_be_visible()
+    await until_counts(consumer, frames=10, energy=0.0001)
+
+    await consumer.get_by_role("button", name="More").click()
+    await consumer.get_by_role("button", name="Text", exact=True).click()
+    await consumer.get_by_label("Message").fill("Thank you, both of you")
+    await consumer.get_by_role("button", name="Send").click()
+    await expect(colleague.get_by_text("Maya Cohen: Thank you, both of you")).to_be_visible()
+
+    await colleague.get_by_role("button", name="End", exact=True).click()
+    await consumer.get_by_role("radio", name="4 of 5").check(force=True)
+    await shoot(people.page, "consult-3-rating")
+    await consumer.get_by_role("button", name="Send").click()
+    await expect(consumer.get_by_text("Thank you!")).to_be_visible()
+
+
+async def test_the_agent_of_a_transferred_conversation_takes_over(people: People) -> None:
+    # Chat, where both sides have one session id, which comes as a number.
+    await people.open("channel=chat&numeric=1")
+    consumer = await people.talk()
+    page, colleague = await people.staff("colleague")
+    await colleague.get_by_role("button", name="Ask to join").wait_for()
+    await page.get_by_role("button", name="Take the conversation").click()
+    await expect(people.agent.get_by_text("The conversation was transferred")).to_be_visible()
+    await shoot(people.page, "transfer-1-before")
+    await until_counts(people.agent, frames=5)
+    await colleague.get_by_role("button", name="Take over").click()
+    await expect(people.agent.get_by_text("A colleague has taken over")).to_be_visible()
+    await until_counts(colleague, frames=10, energy=0.0001)
+    await until_counts(consumer, frames=10, energy=0.0001)
+    await shoot(page, "transfer-2-after")
+
+
+async def test_a_supervisor_listens_unseen_then_joins(people: People) -> None:
+    await people.open()
+    consumer = await people.ring()
+    await expect(consumer.get_by_text("A supervisor may listen in.")).to_be_visible()
+    await consumer.get_by_role("button", name="Accept with video").click()
+    await until_counts(people.agent, frames=5)
+    page, boss = await people.staff("supervisor")
+    await boss.get_by_role("button", name="Only listen").click()
+    await expect(boss.get_by_text("You are listening")).to_be_visible()
+    await until_counts(boss, energy=0.001)
+    assert (await counts(boss))["frames"] == 0
+    assert (await counts(boss))["sent"] == 0
+    await expect(consumer.locator(".tile.seat:visible")).to_have_count(1)
+    await shoot(page, "supervisor-1-listens")
+
+    await boss.get_by_role("button", name="Join, seen by everybody").click()
+    await expect(consumer.locator(".tile.seat:visible")).to_have_count(2)
+    await until_counts(boss, frames=10)
+    await shoot(people.page, "supervisor-2-joined")
+
+
+async def test_a_second_consumer_is_asked_about_and_the_first_stays(
+    people: People, browser: Browser
+) -> None:
+    await people.open()
+    consumer = await people.talk()
+    conversation = await people.page.evaluate(
+        "new URLSearchParams(location.search).get('conversation')"
+    )
+    # Another browser: storage of its own, hence another secret.
+    elsewhere = await browser.new_context()
+    try:
+        page = await elsewhere.new_page()
+        await page.goto(f"{people.demo.host}/shop.html?conversation={conversation}&visitor=v-2")
+        await expect(
+            people.agent.get_by_text("Somebody else says they are Maya Cohen")
+        ).to_be_visible()
+        await shoot(people.page, "conflict-1-asked")
+        await people.agent.get_by_role("button", name="Let in", exact=True).click()
+        other = await people.frame("/engagement", page)
+        await other.get_by_role("button", name="Accept with voice only").click()
+        await until_counts(other, energy=0.001)
+        await expect(people.agent.locator(".tile.seat:visible")).to_have_count(2)
+        await until_counts(consumer, frames=5, energy=0.0001)
+        await shoot(people.page, "conflict-2-beside")
+    finally:
+        await elsewhere.close()
+
+
+async def test_what_one_surface_answers_the_other_does_not(people: People) -> None:
+    await people.open("window=open")
+    window = await people.frame("/window")
+    launcher = await people.ring()
+    await window.get_by_role("button", name="Accept with video").wait_for()
+    await launcher.get_by_role("button", name="Accept with video").click()
+    await expect(window.get_by_text("Open in another window")).to_be_visible()
+    await until_counts(launcher, frames=5)
+    await expect(people.agent.locator(".tile.seat:visible")).to_have_count(1)
+
+
+async def test_another_conversation_in_the_same_frame_waits_until_the_call_is_over(
+    people: People,
+) -> None:
+    await people.open()
+    await people.talk()
+    workspace = next(frame for frame in people.page.frames if "/workspace.html" in frame.url)
+    await workspace.evaluate("simulator.set({ 'chatInfo.rtSessionId': 'another one' })")
+    await until_counts(people.agent, frames=10)
+    await people.agent.get_by_role("button", name="End", exact=True).click()
+    # The other conversation's consumer is nowhere: the frame stands at that engagement now.
+    await expect(people.agent.get_by_text("Not on the page at the moment")).to_be_visible()

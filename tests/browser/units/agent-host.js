@@ -1,0 +1,65 @@
+import { AgentHost } from '../../../widgets/hosts/agent-host.js';
+import { same } from './check.js';
+
+/** A workspace that knows these values, and takes or refuses commands by name. */
+async function host(values, refused = []) {
+  const commands = [];
+  globalThis.lpTag = {
+    agentSDK: {
+      cmdNames: { write: 'Write ChatLine', writeSC: 'Write StructuredContent' },
+      init() {},
+      bind(path, callback, done) {
+        if (path in values) callback({ key: path, newValue: values[path] });
+        done();
+      },
+      command(name, data, done) {
+        commands.push([name, data]);
+        done(refused.includes(name) ? new Error('no') : undefined);
+      },
+    },
+  };
+  const made = new AgentHost(new URLSearchParams());
+  await made.start();
+  return { host: made, commands };
+}
+
+const CONVERSATION = { 'chatInfo.accountId': 'acc', 'chatInfo.rtSessionId': 'c-1' };
+
+export const tests = {
+  'agent ids are one agent, however they are spelled': async () => {
+    for (const chatting of [7, '7', ' 7 ', 'acc.7', 'acc:7']) {
+      const { host: one } = await host({
+        ...CONVERSATION,
+        'agentInfo.agentId': 7,
+        'chattingAgentInfo.agentId': chatting,
+      });
+      same([one.ids.agent_id, one.ids.chatting_agent_id, one.chatting], ['7', '7', true]);
+    }
+  },
+  'whoever watches is not the agent of the conversation': async () => {
+    const ids = { ...CONVERSATION, 'agentInfo.agentId': 7, 'chattingAgentInfo.agentId': 7 };
+    same((await host({ ...ids, 'chatInfo.spectatedEngagement': true })).host.chatting, false);
+    same((await host({ ...ids, 'chattingAgentInfo.agentId': 8 })).host.chatting, false);
+    same((await host(CONVERSATION)).host.chatting, null);
+  },
+  'a session id that is a number becomes a string': async () => {
+    const { host: one } = await host({ ...CONVERSATION, 'chatInfo.rtSessionId': 4711 });
+    same(one.ids.rt_session_id, '4711');
+  },
+  'in messaging a link is offered as a card': async () => {
+    const { host: one, commands } = await host({ ...CONVERSATION, 'chatInfo.isMessaging': true });
+    same(await one.offerLink('Join us', 'https://x/join#1'), true);
+    const [[name, { json }]] = commands;
+    same([name, commands.length], ['Write StructuredContent', 1]);
+    same(json.elements[0].click.actions[0], { type: 'link', uri: 'https://x/join#1', name: 'Join us' });
+  },
+  'in chat, or where cards are refused, as a line': async () => {
+    const line = ['Write ChatLine', { text: 'Join us https://x/join#1' }];
+    const chat = await host({ ...CONVERSATION, 'chatInfo.isMessaging': false });
+    await chat.host.offerLink('Join us', 'https://x/join#1');
+    same(chat.commands, [line]);
+    const refusing = await host({ ...CONVERSATION, 'chatInfo.isMessaging': true }, ['Write StructuredContent']);
+    same(await refusing.host.offerLink('Join us', 'https://x/join#1'), true);
+    same(refusing.commands[1], line);
+  },
+};

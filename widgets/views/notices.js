@@ -1,0 +1,146 @@
+import { say } from '../catalogues/words.js';
+import { entryOf, ownEntry } from '../session/select.js';
+import { wordButton } from './buttons.js';
+import { el, keyed, setText } from './dom.js';
+
+/** What waits for a decision of this person, one strip for each: under the banner, over the stage. */
+export class Notices {
+  #client;
+  #attempt;
+  #chatting;
+  /** @type {Map<string, Notice>} */
+  #views = new Map();
+  /** Whose warning was read. @type {Set<string>} */
+  #read = new Set();
+  root = el('div', { class: 'notices', role: 'status' });
+
+  /**
+   * @param {SessionClient} client @param {Attempt} attempt
+   * @param {() => boolean|null} [chatting] What the agent's host says: is the conversation theirs?
+   */
+  constructor(client, attempt, chatting = () => null) {
+    this.#client = client;
+    this.#attempt = attempt;
+    this.#chatting = chatting;
+  }
+
+  /** @param {SessionState} session */
+  update(session) {
+    keyed(
+      this.root,
+      this.#views,
+      [
+        ...this.#mine(session),
+        ...this.#warnings(session),
+        ...this.#wishes(session),
+        ...this.#conflicts(session),
+      ],
+      (item) => item.key,
+      (item) => new Notice(item),
+      (notice, item) => notice.update(item),
+    );
+  }
+
+  /** How this member of the staff stands. @param {SessionState} session @returns {Wish[]} */
+  #mine(session) {
+    const own = ownEntry(session);
+    const way = own?.way;
+    if (way === 'monitor' || way === 'whisper') {
+      const other = way === 'monitor' ? 'whisper' : 'monitor';
+      return [{ key: way, text: say(`now_${way}`), choices: [this.#go(other), this.#go('join')] }];
+    }
+    const chatting = this.#chatting();
+    if (chatting === null || own?.role !== 'agent') return [];
+    if (own.owner && !chatting) return [{ key: 'away', text: say('transferred_away'), choices: [] }];
+    if (own.owner || !chatting) return [];
+    return [{ key: 'here', text: say('transferred_here'), choices: [this.#go('take_over')] }];
+  }
+
+  /** The host SDKs do not agree on who the consumer is. @param {SessionState} session @returns {Wish[]} */
+  #warnings(session) {
+    return session.roster
+      .filter((one) => one.visitor_differs && !this.#read.has(one.participant_id))
+      .map(({ participant_id: id, name, role }) => ({
+        key: `visitor-${id}`,
+        text: `${name || say(`role_${role}`)}: ${say('visitor_differs')}`,
+        choices: [{ say: say('dismiss'), act: () => this.#dismiss(id) }],
+      }));
+  }
+
+  /** @param {string} id */
+  #dismiss(id) {
+    this.#read.add(id);
+    if (this.#client.session) this.update(this.#client.session);
+  }
+
+  /** @param {SessionState} session @returns {Wish[]} */
+  #wishes(session) {
+    const by = session.screenAskedBy;
+    if (by === null) return [];
+    const name = entryOf(session, by)?.name || say('an_agent');
+    const answer = (/** @type {boolean} */ share) => () => void this.#client.answerScreen(share);
+    return [
+      {
+        key: 'screen',
+        text: say('screen_asked', { name }),
+        choices: [
+          { say: say('screen_off'), act: answer(true), first: true },
+          { say: say('dismiss'), act: answer(false) },
+        ],
+      },
+    ];
+  }
+
+  /** @param {SessionState} session @returns {Wish[]} */
+  #conflicts(session) {
+    const consumer = session.roster.find(({ role }) => role === 'consumer');
+    const text = say('conflict', { name: consumer?.name || say('your_visitor') });
+    return session.conflicts.map(({ conflict_id: id, differences }) => ({
+      key: id,
+      text,
+      lines: differences.length ? differences.map(difference) : [say('conflict_same')],
+      choices: [
+        { say: say('let_in'), act: () => this.#attempt(this.#client.judge('admit', id)), first: true },
+        { say: say('refuse'), act: () => this.#attempt(this.#client.judge('dismiss', id)) },
+      ],
+    }));
+  }
+
+  /** @param {string} way @returns {Wish['choices'][number]} */
+  #go(way) {
+    const act = () => this.#attempt(this.#client.join(way));
+    return { say: say(`way_${way}`), act, first: way === 'take_over' };
+  }
+}
+
+/** One strip. What it asks never changes; what it says may. */
+class Notice {
+  #text = el('p', { class: 'strong' });
+  #lines = el('ul', {});
+  root;
+
+  /** @param {Wish} wish */
+  constructor({ choices }) {
+    const buttons = choices.map(({ say: name, act, first }) =>
+      wordButton(name, act, { kind: first ? 'primary small' : 'small' }),
+    );
+    this.root = el(
+      'div',
+      { class: 'notice' },
+      el('div', { class: 'notice-words' }, this.#text, this.#lines),
+      el('div', { class: 'row' }, ...buttons.map((button) => button.root)),
+    );
+  }
+
+  /** @param {Wish} wish */
+  update({ text, lines = [] }) {
+    setText(this.#text, text);
+    if (this.#lines.childElementCount === lines.length) return;
+    this.#lines.replaceChildren(...lines.map((line) => el('li', { text: line })));
+  }
+}
+
+/** @param {Difference} difference */
+function difference({ what, known, claimed }) {
+  return `${say(`differs_${what}`)}: ${claimed ?? '–'} ≠ ${known ?? '–'}`;
+}

@@ -1,0 +1,56 @@
+import { say } from '../catalogues/words.js';
+import { post } from '../hosts/gateway.js';
+import { wordButton } from './buttons.js';
+import { el } from './dom.js';
+import { errorSentence } from './trouble-sentence.js';
+
+const STARS = [1, 2, 3, 4, 5];
+
+/**
+ * How the person found the session, if they like; null where there is nothing to rate.
+ *
+ * @param {Over} over
+ * @returns {HTMLElement|null}
+ */
+export function ratingOf({ rating }) {
+  if (rating === null) return null;
+  let stars = 0;
+  const said = el('p', { class: 'fine', role: 'status' });
+  const comment = el('input', { type: 'text', maxlength: '500' });
+  const label = el('label', { class: 'field' }, el('span', { text: say('rate_comment') }), comment);
+  const send = wordButton(say('send'), () => {}, { kind: 'small' });
+  send.root.type = 'submit';
+  send.root.disabled = true;
+  const choose = (/** @type {number} */ count) => {
+    stars = count;
+    send.root.disabled = false;
+  };
+  const choices = STARS.map((count) =>
+    el(
+      'label',
+      {},
+      el('input', { type: 'radio', name: 'stars', value: count, 'aria-label': say('rate_stars', { count }), on: { change: () => choose(count) } }),
+      el('span', { text: '★', 'aria-hidden': 'true' }),
+    ),
+  );
+  const submit = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    send.root.disabled = true;
+    try {
+      await post('/v1/ratings', { resume: rating, stars, comment: comment.value });
+      form.replaceChildren(said);
+      said.textContent = say('rate_thanks');
+    } catch (error) {
+      said.textContent = errorSentence(error);
+      send.root.disabled = false;
+    }
+  };
+  const form = el(
+    'form',
+    { class: 'rating', on: { submit } },
+    el('fieldset', {}, el('legend', { text: say('rate_title') }), ...choices),
+    el('div', { class: 'row' }, label, send.root),
+    said,
+  );
+  return form;
+}

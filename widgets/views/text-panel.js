@@ -1,0 +1,62 @@
+import { say } from '../catalogues/words.js';
+import { wordButton } from './buttons.js';
+import { el, keyed } from './dom.js';
+import { Panel } from './panel.js';
+
+/** Writing to everybody in the session, for those who have no other channel. Nothing is kept. */
+export class TextPanel {
+  #panel = new Panel(say('text'));
+  #list = el('ul', { class: 'texts', 'aria-live': 'polite' });
+  /** @type {Map<string, {root: HTMLElement}>} */
+  #rows = new Map();
+  #seen = 0;
+  root = this.#panel.root;
+
+  /** @param {SessionClient} client @param {Attempt} attempt */
+  constructor(client, attempt) {
+    const field = el('input', { type: 'text', maxlength: '1000', autocomplete: 'off' });
+    const label = el('label', { class: 'field' }, el('span', { text: say('text_field') }), field);
+    const send = wordButton(say('send'), () => {}, { kind: 'primary small' });
+    send.root.type = 'submit';
+    const submit = (/** @type {Event} */ event) => {
+      event.preventDefault();
+      const text = field.value.trim();
+      if (text) attempt(client.sendText(text).then(() => (field.value = '')));
+    };
+    this.#panel.body.append(
+      el('p', { class: 'fine', text: say('text_help') }),
+      this.#list,
+      el('form', { class: 'row', on: { submit } }, label, send.root),
+    );
+  }
+
+  toggle() {
+    this.#panel.toggle();
+  }
+
+  close() {
+    this.#panel.close();
+  }
+
+  /**
+   * @param {SessionState} session
+   * @returns {string} What somebody wrote just now, when the panel does not show it.
+   */
+  update({ lines, participantId }) {
+    keyed(this.#list, this.#rows, lines, (line) => String(line.id), (line) => new Row(line), () => {});
+    const last = lines.at(-1);
+    if (!last || last.id === this.#seen) return '';
+    this.#seen = last.id;
+    if (this.#panel.open) this.#list.lastElementChild?.scrollIntoView({ block: 'nearest' });
+    return this.#panel.open || last.by === participantId ? '' : `${last.name}: ${last.text}`;
+  }
+}
+
+class Row {
+  root;
+
+  /** @param {Line} line */
+  constructor({ name, text }) {
+    this.root = el('li', {}, el('b', { text: name || say('somebody') }), el('span', { text }));
+  }
+}
