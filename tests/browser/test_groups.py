@@ -8,6 +8,14 @@ from playwright.async_api import Browser, expect
 
 from tests.browser.demo import People, counts, shoot, until_counts
 
+SEES = """async (people) => {
+  const { client } = document.querySelector('switchboard-engagement');
+  const stats = [...(await client.peer.connection.getStats()).values()];
+  const seen = stats.filter((one) => one.type === 'inbound-rtp' && one.framesDecoded > 5);
+  return seen.length >= people;
+}"""
+"""Whether the consumer has decoded pictures of so many people."""
+
 
 async def test_a_colleague_is_let_in_put_in_charge_and_the_first_agent_leaves(
     people: People,
@@ -85,6 +93,7 @@ async def test_a_supervisor_listens_unseen_then_joins(people: People) -> None:
     await boss.get_by_role("button", name="Join, seen by everybody").click()
     await expect(consumer.locator(".tile.seat:visible")).to_have_count(2)
     await until_counts(boss, frames=10)
+    await consumer.wait_for_function(SEES, arg=2)
     await shoot(people.page, "supervisor-2-joined")
 
 
