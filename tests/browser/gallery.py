@@ -93,9 +93,9 @@ def _press(key: str, *messages: object) -> Play:
 
 
 async def _text(double: BrokerDouble, page: Page) -> None:
+    await _press("more", PAIR)(double, page)
     said = TextSaid(seq=2, participant_id="p1", text="I cannot hear you.")
-    await _press("more", PAIR, said)(double, page)
-    await page.get_by_role("button", name="Text", exact=True).click()
+    await _press("text", said)(double, page)
 
 
 def _drop(code: int, *messages: object) -> Play:
