@@ -39,7 +39,8 @@ async def test_a_colleague_is_let_in_put_in_charge_and_the_first_agent_leaves(
     await expect(
         colleague.locator(".person").filter(has_text="Dana").filter(has_text="In charge")
     ).not_to_have_count(0)
-    await people.page.keyboard.press("Escape")
+    panel = people.agent.get_by_role("dialog", name="People")
+    await panel.get_by_role("button", name="Close").click()
     await people.agent.get_by_role("button", name="More").click()
     await people.agent.get_by_role("button", name="Leave; the others stay").click()
     await expect(people.agent.get_by_text("You have left")).to_be_visible()
