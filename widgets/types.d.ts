@@ -20,6 +20,7 @@ type Refusal = import('./channel/refusal.js').Refusal;
 type ResumeMemory = import('./channel/resume-memory.js').ResumeMemory;
 type SessionClient = import('./session/client.js').SessionClient;
 type LocalMedia = import('./media/local-media.js').LocalMedia;
+type AgentHost = import('./hosts/agent-host.js').AgentHost;
 type Peer = import('./media/peer.js').Peer;
 type Stage = import('./views/stage.js').Stage;
 

@@ -15,8 +15,15 @@ LANGUAGES = re.findall(
 
 
 def catalogue(language: str) -> dict[str, str]:
-    """The sentences of one language by key."""
-    text = (CATALOGUES / f"{language}.js").read_text()
+    """All sentences of one language by key."""
+    first, later = part(language), part(f"later/{language}")
+    assert not first.keys() & later.keys(), "a key stands in both parts"
+    return first | later
+
+
+def part(name: str) -> dict[str, str]:
+    """The sentences of one file."""
+    text = (CATALOGUES / f"{name}.js").read_text()
     rows = re.findall(r"^  (\w+): '(.*)',$", text, re.MULTILINE)
     assert len(rows) == len(dict(rows)), "a key stands twice"
     assert len(rows) == len(re.findall(r"^  \w+:", text, re.MULTILINE)), "a row reads otherwise"

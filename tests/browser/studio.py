@@ -25,6 +25,8 @@ PUT = """(address) => {
   document.querySelector('main').append(document.createElement(window.widgetName));
 }"""
 SETTLED = """() => document.fonts.status === 'loaded' &&
+  !document.querySelector('[aria-busy]') &&
+  [...document.querySelectorAll('link[rel=stylesheet]')].every(({ sheet }) => sheet) &&
   [...document.querySelectorAll('.self video, .mirror video')]
     .every((video) => !video.srcObject || !video.checkVisibility() || video.readyState >= 2)
 """

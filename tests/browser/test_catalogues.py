@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.catalogues import CATALOGUES, LANGUAGES, WIDGETS, catalogue
+from tests.browser.catalogues import CATALOGUES, LANGUAGES, WIDGETS, catalogue, part
+from tests.contract.test_size import PAGES, files_of
 
 
 def places(sentence: str) -> list[str]:
@@ -17,7 +18,9 @@ def places(sentence: str) -> list[str]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_says_everything(language: str) -> None:
     english, other = catalogue("en"), catalogue(language)
-    assert list(other) == list(english), "the same keys in the same order"
+    for name in ("{}", "later/{}"):
+        keys = [list(part(name.format(each))) for each in ("en", language)]
+        assert keys[0] == keys[1], "the same keys in the same order"
     for key, sentence in other.items():
         assert sentence.strip(), key
         assert places(sentence) == places(english[key]), key
@@ -25,7 +28,8 @@ def test_every_language_says_everything(language: str) -> None:
 
 def test_every_catalogue_is_offered() -> None:
     files = {path.stem for path in CATALOGUES.glob("*.js")} - {"words"}
-    assert files == set(LANGUAGES)
+    later = {path.stem for path in CATALOGUES.glob("later/*.js")}
+    assert files == later == set(LANGUAGES)
 
 
 def test_what_the_widgets_say_is_in_the_catalogue() -> None:
@@ -38,3 +42,17 @@ def test_what_the_widgets_say_is_in_the_catalogue() -> None:
             if said not in english:
                 unknown.append((file, said))
     assert unknown == []
+
+
+def test_what_comes_at_once_says_nothing_of_what_comes_later() -> None:
+    """`agent-idle.js` alone knows how to wait: it names a sentence once its part is there."""
+    later = part("later/en")
+    early = {
+        (path.name, said)
+        for page in PAGES
+        for path in files_of(page)
+        if path.suffix == ".js" and path.parent != CATALOGUES
+        for said in re.findall(r"\bsay\([^()]*?'(\w+)'", path.read_text())
+        if said in later
+    }
+    assert early == {("agent-idle.js", "ways_title"), ("agent-idle.js", "ways_help")}

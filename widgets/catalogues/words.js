@@ -4,6 +4,7 @@ const RIGHT_TO_LEFT = new Set(['he', 'ar', 'fa']);
 
 /** @type {Record<string, string>} */
 let catalogue = {};
+let language = 'en';
 
 /**
  * Load the catalogue of the first wished language there is one for, and mark the document.
@@ -11,11 +12,20 @@ let catalogue = {};
  * @returns {Promise<void>}
  */
 export async function loadLanguage(wished) {
-  const language = wished.map(primary).find((one) => LANGUAGES.includes(one)) ?? 'en';
+  language = wished.map(primary).find((one) => LANGUAGES.includes(one)) ?? 'en';
   const loaded = await import(`./${language}.js`);
   catalogue = loaded.default;
   document.documentElement.lang = language;
   document.documentElement.dir = RIGHT_TO_LEFT.has(language) ? 'rtl' : 'ltr';
+}
+
+/**
+ * Load the sentences of what is seldom wanted; from then on `say` knows them too.
+ * @returns {Promise<void>} Rejects when they cannot be had.
+ */
+export async function loadMore() {
+  const loaded = await import(`./later/${language}.js`);
+  catalogue = { ...catalogue, ...loaded.default };
 }
 
 /**
@@ -34,6 +44,6 @@ export function knows(key) {
 
 /** @param {string} tag */
 function primary(tag) {
-  const language = tag.toLowerCase().split('-')[0] ?? '';
-  return language === 'iw' ? 'he' : language;
+  const first = tag.toLowerCase().split('-')[0] ?? '';
+  return first === 'iw' ? 'he' : first;
 }

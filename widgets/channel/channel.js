@@ -2,7 +2,7 @@ import { PROTOCOL_REVISION, RETRYABLE_CLOSE_CODES, SUBPROTOCOL } from '../protoc
 import { retryDelay } from './backoff.js';
 import { PendingRequests } from './pending.js';
 import { Refusal } from './refusal.js';
-import { randomText } from './resume-memory.js';
+import { randomText } from './random-text.js';
 
 const PING_MS = 10_000;
 const SILENCE_MS = 25_000;

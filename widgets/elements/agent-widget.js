@@ -5,7 +5,6 @@ import { AgentHost } from '../hosts/agent-host.js';
 import { idsToQuery } from '../hosts/engagement-ids.js';
 import { openOwnWindow, receiveHandOver } from '../hosts/own-window.js';
 import { SessionClient } from '../session/client.js';
-import { clock } from '../session/select.js';
 import { AgentIdle } from '../views/agent-idle.js';
 import { wordButton } from '../views/buttons.js';
 import { Outgoing } from '../views/outgoing.js';
@@ -158,8 +157,7 @@ export class AgentWidget extends Widget {
       const attempt = (asked) => void asked.catch(() => this.#render());
       const host = this.#host;
       const write = host.canWrite ? (/** @type {string} */ text) => host.write(text) : null;
-      const offer = (/** @type {string} */ url) => host.offerLink(say('offer_text'), url);
-      const outgoing = new Outgoing(client, attempt, host.canWrite ? offer : null);
+      const outgoing = new Outgoing(client, attempt, host.canWrite ? host : null);
       const inner = new SessionView(client, {
         write,
         ownWindow: this.#ownWindow(),
@@ -189,7 +187,7 @@ export class AgentWidget extends Widget {
     if (!over) return;
     this.present('over', () =>
       message(
-        overWords(over, clock),
+        overWords(over),
         wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root,
       ),
     );

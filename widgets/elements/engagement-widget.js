@@ -1,17 +1,17 @@
 import { say } from '../catalogues/words.js';
-import { claimSecret, ResumeMemory } from '../channel/resume-memory.js';
+import { claimSecret } from '../channel/claim-secret.js';
+import { ResumeMemory } from '../channel/resume-memory.js';
 import { FrameHost } from '../hosts/frame-host.js';
 import { post } from '../hosts/gateway.js';
 import { idsToQuery } from '../hosts/engagement-ids.js';
 import { openOwnWindow, receiveHandOver } from '../hosts/own-window.js';
 import { WindowHost } from '../hosts/window-host.js';
 import { SessionClient } from '../session/client.js';
-import { clock } from '../session/select.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
-import { ratingOf } from '../views/rating.js';
 import { SessionView } from '../views/session-view.js';
-import { elsewhere, message, overWords, Widget } from './widget.js';
+import { overScreen } from './over-screen.js';
+import { elsewhere, message, Widget } from './widget.js';
 
 const BLINK_MS = 1_000;
 const CHIME_MS = 3_000;
@@ -142,9 +142,8 @@ export class EngagementWidget extends Widget {
     this.setTitle('');
     this.#frame.show('over');
     this.present('over', () =>
-      message(
-        overWords(over, clock),
-        ratingOf(over),
+      overScreen(
+        over,
         wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root,
       ),
     );

@@ -2,11 +2,10 @@ import { say } from '../catalogues/words.js';
 import { ResumeMemory } from '../channel/resume-memory.js';
 import { post } from '../hosts/gateway.js';
 import { SessionClient } from '../session/client.js';
-import { clock } from '../session/select.js';
-import { ratingOf } from '../views/rating.js';
 import { JoinForm } from '../views/join-form.js';
 import { SessionView } from '../views/session-view.js';
-import { lobby, message, overWords, Widget } from './widget.js';
+import { overScreen } from './over-screen.js';
+import { lobby, message, Widget } from './widget.js';
 
 /**
  * The page behind a guest link. Looking at it uses nothing up (previews look at links); only
@@ -76,7 +75,7 @@ export class GuestPage extends Widget {
       this.present('session', () => new SessionView(client)).update();
     } else if (over) {
       this.setTitle('');
-      this.present('over', () => message(overWords(over, clock), ratingOf(over)));
+      this.present('over', () => overScreen(over));
     } else if (client.link.status === 'closed') {
       this.present('closed', () => message({ title: say('join_used'), help: say('join_used_help') }));
     } else if (client.link.status === 'open') {

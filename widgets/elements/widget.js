@@ -1,4 +1,5 @@
 import { say } from '../catalogues/words.js';
+import { clock } from '../session/select.js';
 import { wordButton } from '../views/buttons.js';
 import { el } from '../views/dom.js';
 
@@ -82,10 +83,10 @@ export function lobby(client) {
 
 /**
  * Why it is over, in words.
- * @param {NonNullable<WidgetState['over']>} over @param {(ms: number) => string} clock
+ * @param {Over} over
  * @returns {{title: string, help: string}}
  */
-export function overWords(over, clock) {
+export function overWords(over) {
   if (over.for === 'invitation') {
     const help = over.reason === 'declined' ? say('over_declined_help') : '';
     return { title: say(`over_${over.reason}`), help };

@@ -100,38 +100,19 @@ export class AgentHost extends EventTarget {
    * @param {string} text @returns {Promise<boolean>} Whether the workspace took it.
    */
   write(text) {
-    if (!this.#sdk) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const name = this.#sdk.cmdNames?.write ?? 'Write ChatLine';
-      this.#sdk.command(name, { text }, (/** @type {unknown} */ error) => resolve(!error));
-    });
+    return this.command('write', 'Write ChatLine', { text });
   }
 
   /**
-   * Offer a link in the conversation: in messaging as a card with a button, elsewhere, or where
-   * cards are refused, as a line in the agent's input box.
-   *
-   * @param {string} text
-   * @param {string} url
+   * @param {string} key Of the SDK's command names. @param {string} name Where it has none.
+   * @param {object} data
    * @returns {Promise<boolean>} Whether the workspace took it.
    */
-  async offerLink(text, url) {
-    if (this.values['chatInfo.isMessaging'] === true && (await this.#sendCard(text, url))) return true;
-    return this.write(`${text} ${url}`);
-  }
-
-  /**
-   * @param {string} text
-   * @param {string} url
-   * @returns {Promise<boolean>}
-   */
-  #sendCard(text, url) {
-    const link = { type: 'link', uri: url, name: text };
-    const button = { type: 'button', title: text, tooltip: text, click: { actions: [link] } };
-    const json = { type: 'vertical', elements: [button] };
+  async command(key, name, data) {
+    if (!this.#sdk) return false;
     return new Promise((resolve) => {
-      const name = this.#sdk.cmdNames?.writeSC ?? 'Write StructuredContent';
-      this.#sdk.command(name, { json }, (/** @type {unknown} */ error) => resolve(!error));
+      const done = (/** @type {unknown} */ error) => resolve(!error);
+      this.#sdk.command(this.#sdk.cmdNames?.[key] ?? name, data, done);
     });
   }
 

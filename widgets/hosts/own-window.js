@@ -3,9 +3,8 @@
  * storage of its own, so it asks its opener for what proves that both are the same person.
  */
 
-const ASK = 'switchboard.hand-over.ask';
-const GIVE = 'switchboard.hand-over.give';
-const PATIENCE_MS = 3_000;
+export const ASK = 'switchboard.hand-over.ask';
+export const GIVE = 'switchboard.hand-over.give';
 
 /**
  * Must be called from a click.
@@ -31,20 +30,14 @@ export function openOwnWindow(path, query, secrets) {
  * What the opening frame gave this window; empty when nobody did.
  * @param {URLSearchParams} query @returns {Promise<Record<string, string>>}
  */
-export function receiveHandOver(query) {
+export async function receiveHandOver(query) {
   const opener = /** @type {Window|null} */ (window.opener);
-  if (!query.has('handOver') || !opener) return Promise.resolve({});
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve({}), PATIENCE_MS);
-    /** @param {MessageEvent} event */
-    const onMessage = (event) => {
-      if (event.origin !== location.origin || event.source !== opener) return;
-      if (event.data?.type !== GIVE) return;
-      clearTimeout(timer);
-      window.removeEventListener('message', onMessage);
-      resolve(event.data.secrets);
-    };
-    window.addEventListener('message', onMessage);
-    opener.postMessage({ type: ASK }, location.origin);
-  });
+  if (!query.has('handOver') || !opener) return {};
+  try {
+    const { askOpener } = await import('./hand-over.js');
+    return await askOpener(opener);
+  } catch {
+    // Without its module this window is one that nobody gave anything.
+    return {};
+  }
 }

@@ -1,7 +1,5 @@
 import { troubleBeforehand, troubleOf } from './trouble.js';
 
-const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audiooutput' };
-
 /**
  * Open microphone and, when wanted, camera. One question to the person when both are free; when
  * that fails each is tried alone, so that a missing camera never costs the voice.
@@ -67,12 +65,6 @@ export async function openScreen() {
     const trouble = troubleOf(error, 'display-capture', performance.now() - asked);
     return { track: null, trouble: trouble === 'refused' ? null : trouble };
   }
-}
-
-/** @param {DeviceSource|'speaker'} source @returns {Promise<MediaDeviceInfo[]>} */
-export async function listDevices(source) {
-  const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-  return all.filter((device) => device.kind === KINDS[source] && device.deviceId !== '');
 }
 
 /** @param {DeviceSource|'speaker'} source @returns {string} The id chosen last, or empty. */

@@ -1,4 +1,4 @@
-import { randomText } from '../channel/resume-memory.js';
+import { randomText } from '../channel/random-text.js';
 import { addSections } from './sections.js';
 
 const SOURCES = /** @type {Source[]} */ (['microphone', 'camera', 'screen']);

@@ -72,16 +72,16 @@ export class SessionClient extends EventTarget {
   /** @param {Mode} mode */
   start(mode) {
     void this.media.open(mode === 'video');
-    return this.#ask({ type: 'session.start', mode });
+    return this.ask({ type: 'session.start', mode });
   }
 
   /** @param {Mode} mode */
   invite(mode) {
-    return this.#ask({ type: 'invitation.send', mode });
+    return this.ask({ type: 'invitation.send', mode });
   }
 
   cancelInvitation() {
-    return this.#ask({ type: 'invitation.cancel' });
+    return this.ask({ type: 'invitation.cancel' });
   }
 
   /**
@@ -93,7 +93,7 @@ export class SessionClient extends EventTarget {
     const session = this.session;
     if (!session?.invitation) throw new Refusal('no_invitation', 'Nobody is inviting.', false);
     const opened = this.media.open(mode === 'video');
-    const accepted = this.#ask({
+    const accepted = this.ask({
       type: 'invitation.accept',
       invitation_id: session.invitation.invitation_id,
       mode,
@@ -112,7 +112,7 @@ export class SessionClient extends EventTarget {
   decline(reason) {
     const invitation = this.session?.invitation;
     if (!invitation) return Promise.resolve(null);
-    return this.#ask({
+    return this.ask({
       type: 'invitation.decline',
       invitation_id: invitation.invitation_id,
       ...(reason ? { reason } : {}),
@@ -124,71 +124,31 @@ export class SessionClient extends EventTarget {
     this.#channel.tell({ type: 'invitation.trouble', trouble: troubleWord(trouble) });
   }
 
+  /**
+   * Ask the broker for something; what is seldom asked is in `requests.js`.
+   * @param {Record<string, unknown> & {type: string}} message
+   */
+  ask(message) {
+    return this.#channel.request(message);
+  }
+
   leave() {
-    return this.#ask({ type: 'session.leave' });
+    return this.ask({ type: 'session.leave' });
   }
 
   end() {
-    return this.#ask({ type: 'session.end' });
+    return this.ask({ type: 'session.end' });
   }
 
   /** @param {Mode} mode */
   async setMode(mode) {
-    await this.#ask({ type: 'media.mode', mode });
+    await this.ask({ type: 'media.mode', mode });
     await this.media.setCamera(mode === 'video');
-  }
-
-  /**
-   * @param {string} name May be empty.
-   * @returns {Promise<{url: string, guest_invitation_id: string}>}
-   */
-  inviteGuest(name) {
-    return this.#ask({ type: 'guest.invite', ...(name ? { name } : {}) });
-  }
-
-  /** @param {string} id */
-  revokeGuest(id) {
-    return this.#ask({ type: 'guest.revoke', guest_invitation_id: id });
-  }
-
-  /** @param {'admit'|'refuse'|'remove'} verb @param {string} participantId */
-  moderate(verb, participantId) {
-    return this.#ask({ type: `participant.${verb}`, participant_id: participantId });
-  }
-
-  /** @param {string} participantId @param {('microphone'|'camera'|'screen')[]} sources */
-  mute(participantId, sources) {
-    return this.#ask({ type: 'participant.mute', participant_id: participantId, sources });
-  }
-
-  /** @param {string} participantId */
-  handOver(participantId) {
-    return this.#ask({ type: 'session.hand_over', participant_id: participantId });
   }
 
   /** Come into the live session, or go on in another way. @param {string} way */
   join(way) {
-    return this.#ask({ type: 'session.join', way });
-  }
-
-  /**
-   * Let in, or keep out, somebody else who says they are the consumer.
-   *
-   * @param {'admit'|'dismiss'} verb
-   * @param {string} id
-   */
-  judge(verb, id) {
-    return this.#ask({ type: `conflict.${verb}`, conflict_id: id });
-  }
-
-  /** @param {string} text */
-  sendText(text) {
-    return this.#ask({ type: 'text.send', text });
-  }
-
-  /** @param {string} participantId */
-  askForScreen(participantId) {
-    return this.#ask({ type: 'screen.request', participant_id: participantId });
+    return this.ask({ type: 'session.join', way });
   }
 
   /** Answer a wish for one's screen; must be called from a click. @param {boolean} share */
@@ -227,11 +187,6 @@ export class SessionClient extends EventTarget {
   dismiss() {
     this.state = { ...this.state, over: null };
     this.#changed();
-  }
-
-  /** @param {Record<string, unknown> & {type: string}} message */
-  #ask(message) {
-    return this.#channel.request(message);
   }
 
   /** @param {number} lastSeq */

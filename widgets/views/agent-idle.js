@@ -3,6 +3,13 @@ import { frameAllows } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, setAttr, setText, show } from './dom.js';
+import { Later } from './later.js';
+import { errorSentence } from './trouble-sentence.js';
+
+/**
+ * @typedef {{name: string, reach: string|null, watches: boolean, ways: readonly string[]}} Situation
+ *   `watches`: this person looks at somebody else's conversation, and starts nothing.
+ */
 
 /** The agent before a session: who could be rung, and one button. */
 export class AgentIdle {
@@ -12,9 +19,9 @@ export class AgentIdle {
   #reach = el('span', {});
   #line = el('p', { class: 'reach', role: 'status' }, this.#dot, this.#reach);
   #help = el('p', { class: 'fine' });
-  #ways = el('div', { class: 'actions', hidden: true });
-  #shownWays = '';
-  #join;
+  #ways;
+  /** @type {Situation|null} */
+  #situation = null;
   #error = el('p', { class: 'fine trouble', role: 'alert' });
   #video;
   #voice;
@@ -26,7 +33,11 @@ export class AgentIdle {
    * @param {(() => void)|null} ownWindow
    */
   constructor(start, join, ownWindow) {
-    this.#join = join;
+    this.#ways = new Later(
+      () => import('./ways.js'),
+      ({ Ways }) => new Ways((way) => this.#attempt(join(way))),
+      () => this.#onWays(),
+    );
     const own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
     const blocked = el('p', { class: 'fine trouble', text: say('trouble_blocked_by_frame') });
     const needed = ownWindow !== null && !(frameAllows('camera') && frameAllows('microphone'));
@@ -50,47 +61,41 @@ export class AgentIdle {
       this.#help,
       blocked,
       el('div', { class: 'actions' }, own.root, this.#video.root, this.#voice.root),
-      this.#ways,
+      this.#ways.root,
       this.#error,
     );
   }
 
-  /**
-   * @param {{name: string, reach: string|null, watches: boolean, ways: readonly string[]}} situation
-   *   `watches`: this person looks at somebody else's conversation, and starts nothing.
-   */
-  show({ name, reach, watches, ways }) {
+  /** @param {Situation} situation */
+  show(situation) {
+    const { name, reach, watches, ways } = situation;
+    this.#situation = situation;
     const live = ways.length > 0;
+    if (live) this.#ways.hasten((error) => setText(this.#error, errorSentence(error)));
+    const { panel } = this.#ways;
+    panel?.update(ways);
     show(this.#line, !live);
     this.#avatar.update(name || '·', null);
     const who = name || say('your_visitor');
-    setText(this.#title, say(live ? 'ways_title' : 'idle_title', { name: who }));
-    this.#showWays(ways);
+    const title = panel ? say('ways_title', { name: who }) : say('connecting');
+    setText(this.#title, live ? title : say('idle_title', { name: who }));
+    show(this.#ways.root, live);
     setText(this.#reach, reach ? say(`reach_${reach}`) : say('connecting'));
     setAttr(this.#dot, 'data-reach', reach ?? 'unknown');
     const alone = watches ? say('spectating') : reach === 'absent' ? say('reach_absent_help') : '';
-    setText(this.#help, live ? say('ways_help') : alone);
+    setText(this.#help, live ? (panel ? say('ways_help') : '') : alone);
     show(this.#video.root, !watches && !live);
     show(this.#voice.root, !watches && !live);
   }
 
-  /** @param {readonly string[]} ways */
-  #showWays(ways) {
-    show(this.#ways, ways.length > 0);
-    if (ways.join() === this.#shownWays) return;
-    this.#shownWays = ways.join();
-    const buttons = ways.map((way, index) => {
-      const go = async () => {
-        button.root.disabled = true;
-        await this.#attempt(this.#join(way));
-        button.root.disabled = false;
-      };
-      const button = wordButton(say(`way_${way}`), () => void go(), {
-        kind: index === 0 ? 'primary wide' : 'wide',
-      });
-      return button.root;
-    });
-    this.#ways.replaceChildren(...buttons);
+  onClosed() {
+    this.#ways.close();
+  }
+
+  #onWays() {
+    if (!this.#situation?.ways.length) return;
+    setText(this.#error, '');
+    this.show(this.#situation);
   }
 
   /** @param {Promise<unknown>} asked */

@@ -1,5 +1,6 @@
 import { say } from '../catalogues/words.js';
-import { listDevices, rememberDevice, rememberedDevice } from '../media/devices.js';
+import { listDevices } from '../media/device-list.js';
+import { rememberDevice, rememberedDevice } from '../media/devices.js';
 import { chime } from '../media/chime.js';
 import { Loudness } from '../media/loudness.js';
 import { wordButton } from './buttons.js';

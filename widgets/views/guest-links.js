@@ -1,4 +1,5 @@
 import { say } from '../catalogues/words.js';
+import { inviteGuest, revokeGuest } from '../session/requests.js';
 import { clock } from '../session/select.js';
 import { iconButton, wordButton } from './buttons.js';
 import { el, keyed, setText, show } from './dom.js';
@@ -77,7 +78,7 @@ export class GuestLinks {
   #make(event) {
     event.preventDefault();
     this.#attempt(
-      this.#client.inviteGuest(this.#name.value.trim()).then(({ url }) => {
+      inviteGuest(this.#client, this.#name.value.trim()).then(({ url }) => {
         this.#url.value = url;
         this.#name.value = '';
         this.#copy.set(say('copy'));
@@ -111,7 +112,7 @@ class LinkRow {
     const withdraw = iconButton(
       say('withdraw'),
       'close',
-      () => attempt(client.revokeGuest(this.#id)),
+      () => attempt(revokeGuest(client, this.#id)),
       'quiet small',
     );
     this.root = el('li', { class: 'person' }, this.#words, withdraw.root);

@@ -1,46 +1,79 @@
+import { loadMore } from '../catalogues/words.js';
 import { el } from './dom.js';
+import { addIcons } from './icons.js';
 
 const REST_MS = 3_000;
+const LONGEST_REST_MS = 60_000;
 
 /**
- * A panel that is seldom wanted: its module comes when asked for, or once the page has shown what
- * matters; later the gateway may serve another revision.
+ * A part of a screen that is seldom wanted. Its module, the sentences and the styles come when
+ * asked for, or once the page has shown what matters: later the gateway may serve another revision.
  *
- * @template {{root: HTMLElement, close: () => void}} P
+ * @template {{root: HTMLElement, close?: () => void}} P
+ * @template [M=any]
  */
 export class Later {
   /** @type {P|null} */
   panel = null;
   root = el('div', { class: 'later' });
   #load;
+  #make;
   #onReady;
   /** @type {Promise<P>|null} */
   #coming = null;
-  #timer;
+  #timer = 0;
+  #hastened = false;
+  #closed = false;
 
-  /** @param {() => Promise<P>} load @param {() => void} onReady */
-  constructor(load, onReady) {
+  /** @param {() => Promise<M>} load @param {(module: M) => P} make @param {() => void} onReady */
+  constructor(load, make, onReady) {
     this.#load = load;
+    this.#make = make;
     this.#onReady = onReady;
-    this.#timer = setTimeout(() => void this.ready().catch(() => {}), REST_MS);
+    this.#bring(REST_MS);
   }
 
-  /** The panel; rejects when its module cannot be had. */
+  /** The panel; rejects when it cannot be had, and may be asked again. */
   ready() {
-    this.#coming ??= this.#make();
+    this.#coming ??= this.#fetch();
     return this.#coming;
+  }
+
+  /**
+   * Something happened that only this panel shows: bring it now.
+   * @param {(error: unknown) => void} onFailed Told once; it is tried again without being asked.
+   */
+  hasten(onFailed) {
+    if (this.#hastened || this.panel) return;
+    this.#hastened = true;
+    this.root.setAttribute('aria-busy', 'true');
+    this.ready().catch(onFailed);
   }
 
   /** Close the panel, and fetch nothing more by itself. */
   close() {
+    this.#closed = true;
     clearTimeout(this.#timer);
-    this.panel?.close();
+    this.panel?.close?.();
   }
 
-  async #make() {
+  /** Fetch it unasked; what failed is tried again, ever more seldom. @param {number} rest */
+  #bring(rest) {
+    this.#timer = Number(
+      setTimeout(() => {
+        this.ready().catch(() => {
+          if (!this.#closed) this.#bring(Math.min(2 * rest, LONGEST_REST_MS));
+        });
+      }, rest),
+    );
+  }
+
+  async #fetch() {
     try {
-      const panel = await this.#load();
+      const [module] = await Promise.all([this.#load(), loadMore(), loadIcons(), loadStyles()]);
+      const panel = this.#make(module);
       this.panel = panel;
+      this.root.removeAttribute('aria-busy');
       this.root.append(panel.root);
       this.#onReady();
       return panel;
@@ -51,10 +84,39 @@ export class Later {
   }
 }
 
+async function loadIcons() {
+  const { MORE_ICONS } = await import('./more-icons.js');
+  addIcons(MORE_ICONS);
+}
+
+/** @type {Promise<unknown>|null} */
+let styles = null;
+
+/** The styles of all such parts and of a stage with more than two people, once. */
+export function loadStyles() {
+  styles ??= new Promise((resolve, reject) => {
+    const href = new URL('../styles/later.css', import.meta.url).href;
+    const failed = () => {
+      styles = null;
+      link.remove();
+      reject(new Error('The styles did not come.'));
+    };
+    const link = el('link', { rel: 'stylesheet', href, on: { load: resolve, error: failed } });
+    document.head.append(link);
+  });
+  return styles;
+}
+
+/** Have the module at hand: at the end of a session the gateway may be out of reach. */
+export function fetchRating() {
+  return import('./rating.js');
+}
+
 /** @param {LocalMedia} media @param {() => void} onReady */
 export function deviceCheckLater(media, onReady) {
-  return new Later(async () => {
-    const { DeviceCheck } = await import('./device-check.js');
-    return new DeviceCheck(media);
-  }, onReady);
+  return new Later(
+    () => import('./device-check.js'),
+    ({ DeviceCheck }) => new DeviceCheck(media),
+    onReady,
+  );
 }

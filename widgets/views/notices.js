@@ -1,4 +1,5 @@
 import { say } from '../catalogues/words.js';
+import { judge } from '../session/requests.js';
 import { entryOf, ownEntry } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText } from './dom.js';
@@ -12,7 +13,7 @@ export class Notices {
   #views = new Map();
   /** Whose warning was read. @type {Set<string>} */
   #read = new Set();
-  root = el('div', { class: 'notices', role: 'status' });
+  root = el('div', {});
 
   /**
    * @param {SessionClient} client @param {Attempt} attempt
@@ -100,8 +101,8 @@ export class Notices {
       text,
       lines: differences.length ? differences.map(difference) : [say('conflict_same')],
       choices: [
-        { say: say('let_in'), act: () => this.#attempt(this.#client.judge('admit', id)), first: true },
-        { say: say('refuse'), act: () => this.#attempt(this.#client.judge('dismiss', id)) },
+        { say: say('let_in'), act: () => this.#attempt(judge(this.#client, 'admit', id)), first: true },
+        { say: say('refuse'), act: () => this.#attempt(judge(this.#client, 'dismiss', id)) },
       ],
     }));
   }

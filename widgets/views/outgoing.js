@@ -3,6 +3,7 @@ import { clock, invitationIsOpen } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
+import { Later } from './later.js';
 
 /** The agent's view of the invitation: what the consumer sees at this moment, in words. */
 export class Outgoing {
@@ -14,7 +15,6 @@ export class Outgoing {
   #cancel;
   #again;
   #offer;
-  #canOffer;
   #name = '';
   #timer = 0;
   root;
@@ -22,20 +22,16 @@ export class Outgoing {
   /**
    * @param {SessionClient} client
    * @param {(asked: Promise<unknown>) => void} attempt
-   * @param {((url: string) => Promise<boolean>)|null} offer Puts a join link into the conversation.
+   * @param {AgentHost|null} host Where a join link can be put into the conversation.
    */
-  constructor(client, attempt, offer = null) {
-    this.#canOffer = offer !== null;
-    this.#offer = wordButton(
-      say('offer_link'),
-      () =>
-        attempt(
-          client.inviteGuest(this.#name).then(async ({ url }) => {
-            if (await offer?.(url)) this.#offer.set(say('offer_done'));
-          }),
-        ),
-      { icon: 'link' },
-    );
+  constructor(client, attempt, host = null) {
+    this.#offer =
+      host &&
+      new Later(
+        () => import('./join-offer.js'),
+        ({ JoinOffer }) => new JoinOffer(client, host, attempt, () => this.#name),
+        () => {},
+      );
     this.#client = client;
     this.#cancel = wordButton(say('cancel'), () => attempt(client.cancelInvitation()), {});
     this.#again = wordButton(
@@ -50,7 +46,7 @@ export class Outgoing {
       this.#title,
       this.#help,
       this.#until,
-      el('div', { class: 'actions' }, this.#again.root, this.#cancel.root, this.#offer.root),
+      el('div', { class: 'actions' }, this.#again.root, this.#cancel.root, this.#offer?.root),
     );
   }
 
@@ -78,12 +74,18 @@ export class Outgoing {
     show(this.#cancel.root, open);
     show(this.#again.root, !open);
     show(this.#until, open);
-    show(this.#offer.root, this.#canOffer && open && invitation.surfaces.length === 0);
+    if (this.#offer) {
+      const unreached = open && invitation.surfaces.length === 0;
+      // Should it not come, it is tried again: the invitation goes on without it.
+      if (unreached) this.#offer.hasten(() => {});
+      show(this.#offer.root, unreached);
+    }
     this.#tick();
     if (!this.#timer) this.#timer = Number(setInterval(() => this.#tick(), 1_000));
   }
 
   onClosed() {
+    this.#offer?.close();
     clearInterval(this.#timer);
   }
 

@@ -1,4 +1,5 @@
 import { say } from '../catalogues/words.js';
+import { askForScreen, handOver, moderate, mute } from '../session/requests.js';
 import { may } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { iconButton, wordButton } from './buttons.js';
@@ -80,13 +81,13 @@ class PersonRow {
     /** @param {() => Promise<unknown>} action */
     const run = (action) => () => this.#attempt(action());
     this.#buttons = {
-      admit: wordButton(say('let_in'), run(() => client.moderate('admit', this.#id)), { kind: 'primary small' }),
-      refuse: wordButton(say('refuse'), run(() => client.moderate('refuse', this.#id)), { kind: 'small' }),
-      mute: iconButton(say('mute_person'), 'microphone_off', run(() => client.mute(this.#id, ['microphone'])), 'quiet small'),
-      stop: iconButton(say('stop_video'), 'camera_off', run(() => client.mute(this.#id, ['camera'])), 'quiet small'),
-      ask: iconButton(say('ask_screen'), 'screen', run(() => client.askForScreen(this.#id)), 'quiet small'),
-      own: iconButton(say('hand_over'), 'crown', run(() => client.handOver(this.#id)), 'quiet small'),
-      remove: iconButton(say('remove'), 'leave', run(() => client.moderate('remove', this.#id)), 'quiet small'),
+      admit: wordButton(say('let_in'), run(() => moderate(client, 'admit', this.#id)), { kind: 'primary small' }),
+      refuse: wordButton(say('refuse'), run(() => moderate(client, 'refuse', this.#id)), { kind: 'small' }),
+      mute: iconButton(say('mute_person'), 'microphone_off', run(() => mute(client, this.#id, ['microphone'])), 'quiet small'),
+      stop: iconButton(say('stop_video'), 'camera_off', run(() => mute(client, this.#id, ['camera'])), 'quiet small'),
+      ask: iconButton(say('ask_screen'), 'screen', run(() => askForScreen(client, this.#id)), 'quiet small'),
+      own: iconButton(say('hand_over'), 'crown', run(() => handOver(client, this.#id)), 'quiet small'),
+      remove: iconButton(say('remove'), 'leave', run(() => moderate(client, 'remove', this.#id)), 'quiet small'),
     };
     this.#actions.append(...Object.values(this.#buttons).map((button) => button.root));
   }

@@ -7,13 +7,10 @@ import { errorSentence } from './trouble-sentence.js';
 const STARS = [1, 2, 3, 4, 5];
 
 /**
- * How the person found the session, if they like; null where there is nothing to rate.
- *
- * @param {Over} over
- * @returns {HTMLElement|null}
+ * How the person found the session, if they like.
+ * @param {string} resume Who rates, sealed.
  */
-export function ratingOf({ rating }) {
-  if (rating === null) return null;
+export function ratingForm(resume) {
   let stars = 0;
   const said = el('p', { class: 'fine', role: 'status' });
   const comment = el('input', { type: 'text', maxlength: '500' });
@@ -37,7 +34,7 @@ export function ratingOf({ rating }) {
     event.preventDefault();
     send.root.disabled = true;
     try {
-      await post('/v1/ratings', { resume: rating, stars, comment: comment.value });
+      await post('/v1/ratings', { resume, stars, comment: comment.value });
       form.replaceChildren(said);
       said.textContent = say('rate_thanks');
     } catch (error) {

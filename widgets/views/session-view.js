@@ -1,11 +1,10 @@
 import { say } from '../catalogues/words.js';
-import { may, others } from '../session/select.js';
+import { may, others, ownEntry } from '../session/select.js';
 import { Announcer } from './announcer.js';
 import { Banner } from './banner.js';
 import { ControlBar } from './control-bar.js';
 import { el, show } from './dom.js';
-import { deviceCheckLater, Later } from './later.js';
-import { Notices } from './notices.js';
+import { deviceCheckLater, fetchRating, Later } from './later.js';
 import { Stage } from './stage.js';
 import { errorSentence } from './trouble-sentence.js';
 
@@ -28,6 +27,8 @@ export class SessionView {
     el('p', { text: say('alone_help') }),
   );
   #over;
+  /** @param {unknown} error */
+  #failed = (error) => this.#announcer.tell(errorSentence(error));
   root;
 
   /** @param {SessionClient} client @param {SessionViewOptions} [options] */
@@ -35,31 +36,42 @@ export class SessionView {
     this.#client = client;
     this.#over = over;
     /** @param {Promise<unknown>} asked */
-    const attempt = (asked) => {
-      asked.catch((error) => this.#announcer.tell(errorSentence(error)));
-    };
+    const attempt = (asked) => void asked.catch(this.#failed);
     this.#stage = new Stage(client);
+    const guest = client.state.role === 'consumer' || client.state.role === 'guest';
     const update = () => this.update();
-    this.#people = new Later(async () => {
-      const { PeoplePanel } = await import('./people.js');
-      return new PeoplePanel(client, attempt, write);
-    }, update);
+    this.#people = new Later(
+      () => import('./people.js'),
+      ({ PeoplePanel }) => new PeoplePanel(client, attempt, write),
+      update,
+    );
     this.#devices = deviceCheckLater(client.media, update);
-    this.#text = new Later(async () => {
-      const { TextPanel } = await import('./text-panel.js');
-      return new TextPanel(client, attempt);
-    }, update);
-    this.#notices = new Notices(client, attempt, chatting);
-    this.#more = new Later(async () => {
-      const { MorePanel } = await import('./more-panel.js');
-      return new MorePanel(client, this.#stage, {
-        attempt,
-        ownWindow,
-        devices: () => attempt(this.#devices.ready().then((panel) => panel.show())),
-        text: () => attempt(this.#text.ready().then((panel) => panel.toggle())),
-        layoutChanged: update,
-      });
-    }, update);
+    this.#text = new Later(
+      () => import('./text-panel.js'),
+      ({ TextPanel }) => new TextPanel(client, attempt),
+      update,
+    );
+    this.#notices = new Later(
+      async () => {
+        // What is asked at the end comes along: the gateway may be out of reach by then.
+        const [module] = await Promise.all([import('./notices.js'), guest && fetchRating()]);
+        return module;
+      },
+      ({ Notices }) => new Notices(client, attempt, chatting),
+      update,
+    );
+    const actions = {
+      attempt,
+      ownWindow,
+      devices: () => attempt(this.#devices.ready().then((panel) => panel.show())),
+      text: () => attempt(this.#text.ready().then((panel) => panel.toggle())),
+      layoutChanged: update,
+    };
+    this.#more = new Later(
+      () => import('./more-panel.js'),
+      ({ MorePanel }) => new MorePanel(client, this.#stage, actions),
+      update,
+    );
     this.#bar = new ControlBar(client, {
       attempt,
       people: () => attempt(this.#only(this.#people, this.#more)),
@@ -70,7 +82,7 @@ export class SessionView {
     this.root = el(
       'div',
       { class: 'session', 'data-screen': 'session' },
-      el('div', {}, this.#banner.root, this.#notices.root),
+      el('div', {}, this.#banner.root, el('div', { role: 'status' }, this.#notices.root)),
       el(
         'div',
         { class: 'stage-box' },
@@ -95,7 +107,9 @@ export class SessionView {
     this.#bar.update(session);
     this.#people.panel?.update(session);
     this.#more.panel?.update(session);
-    this.#notices.update(session);
+    if (asksSomething(session)) this.#notices.hasten(this.#failed);
+    this.#notices.panel?.update(session);
+    if (session.lines.length > 0) this.#text.hasten(this.#failed);
     const news = this.#text.panel?.update(session);
     if (news) this.#announcer.tell(news);
     this.#banner.update();
@@ -108,6 +122,7 @@ export class SessionView {
     this.#people.close();
     this.#more.close();
     this.#text.close();
+    this.#notices.close();
     this.#devices.close();
   }
 
@@ -126,4 +141,14 @@ export class SessionView {
     other.panel?.close();
     (await wanted.ready()).toggle();
   }
+}
+
+/** Whether there is something that only the notices show. @param {SessionState} session */
+function asksSomething(session) {
+  return (
+    session.conflicts.length > 0 ||
+    session.screenAskedBy !== null ||
+    session.roster.some((entry) => entry.visitor_differs) ||
+    ['monitor', 'whisper'].includes(ownEntry(session)?.way ?? '')
+  );
 }

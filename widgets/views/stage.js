@@ -2,6 +2,7 @@ import { say } from '../catalogues/words.js';
 import { entryOf, others, ownEntry } from '../session/select.js';
 import { el, setAttr, show } from './dom.js';
 import { wordButton } from './buttons.js';
+import { loadStyles } from './later.js';
 import { Tile } from './tile.js';
 
 const NOT_SELF = Object.freeze({ mirror: false, hasPicture: null });
@@ -130,6 +131,8 @@ export class Stage {
     if (screen) arrangement = 'screen';
     else if (people > 1 && this.layout === 'speaker') arrangement = 'speaker';
     else if (people === 1 && this.layout === 'grid') arrangement = 'grid';
+    // Without them the tiles still stand in a plain grid.
+    if (arrangement !== 'one') void loadStyles().catch(() => {});
     setAttr(this.root, 'data-layout', arrangement);
     setAttr(this.root, 'data-people', String(people));
     const spoke = session.speaker;

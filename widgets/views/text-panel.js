@@ -1,4 +1,5 @@
 import { say } from '../catalogues/words.js';
+import { sendText } from '../session/requests.js';
 import { wordButton } from './buttons.js';
 import { el, keyed } from './dom.js';
 import { Panel } from './panel.js';
@@ -21,7 +22,7 @@ export class TextPanel {
     const submit = (/** @type {Event} */ event) => {
       event.preventDefault();
       const text = field.value.trim();
-      if (text) attempt(client.sendText(text).then(() => (field.value = '')));
+      if (text) attempt(sendText(client, text).then(() => (field.value = '')));
     };
     this.#panel.body.append(
       el('p', { class: 'fine', text: say('text_help') }),

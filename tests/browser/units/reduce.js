@@ -105,6 +105,7 @@ export const tests = {
         for: 'invitation',
         elapsedMs: 5_000,
         fromName: 'Alex',
+        rating: null,
       });
     }
   },

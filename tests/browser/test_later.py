@@ -1,0 +1,56 @@
+"""What comes later may not come: the page says so once, and gets it when it can."""
+
+from __future__ import annotations
+
+from playwright.async_api import Browser, expect
+
+from broker.words import Role
+from tests.browser.broker_double import BrokerDouble
+from tests.browser.gallery import AGENT, CONFLICT, PAIR
+from tests.patience import PATIENCE
+
+SENTENCE = "That did not work. Please try again."
+
+
+async def test_a_part_that_cannot_be_had_is_excused_and_tried_again(
+    browser: Browser, pages: str
+) -> None:
+    page = await browser.new_page()
+    page.set_default_timeout(15_000 * PATIENCE)
+    double = BrokerDouble(page, Role.AGENT)
+    await double.attach()
+    for missing in ("**/styles/later.css", "**/views/people.js", "**/catalogues/later/*.js"):
+        await page.route(missing, lambda route: route.abort())
+    await page.goto(f"{pages}{AGENT}&lang=en")
+    await double.tell(PAIR)
+    button = page.get_by_role("button", name="People")
+    await button.click()
+    await expect(page.get_by_text(SENTENCE)).to_be_visible()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+
+    await page.unroute("**/styles/later.css")
+    await page.unroute("**/views/people.js")
+    await page.unroute("**/catalogues/later/*.js")
+    await button.click()
+    panel = page.get_by_role("dialog", name="People")
+    await expect(panel).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(button).to_be_focused()
+    await page.close()
+
+
+async def test_what_asks_for_a_decision_comes_by_itself_once_it_can(
+    browser: Browser, pages: str
+) -> None:
+    page = await browser.new_page()
+    page.set_default_timeout(15_000 * PATIENCE)
+    double = BrokerDouble(page, Role.AGENT)
+    await double.attach()
+    await page.route("**/views/notices.js", lambda route: route.abort())
+    await page.goto(f"{pages}{AGENT}&lang=en")
+    await double.tell(PAIR, CONFLICT)
+    await expect(page.get_by_text(SENTENCE)).to_be_visible()
+    await page.unroute("**/views/notices.js")
+    asked = page.get_by_text("Somebody else says they are Maya Cohen")
+    await expect(asked).to_be_visible(timeout=15_000 * PATIENCE)
+    await page.close()

@@ -1,0 +1,23 @@
+import { fetchRating, Later } from '../views/later.js';
+import { message, overWords } from './widget.js';
+
+/**
+ * It is over: why, how it was if the guest likes to say, and what to do next.
+ * @param {Over} over @param {...HTMLElement} actions @returns {View}
+ */
+export function overScreen(over, ...actions) {
+  const rating = over.rating === null ? null : ratingLater(over.rating);
+  const screen = message(overWords(over), rating?.root ?? null, ...actions);
+  return { ...screen, onClosed: () => rating?.close() };
+}
+
+/**
+ * How the person found the session, if they like.
+ * @param {string} resume Who rates, sealed.
+ */
+function ratingLater(resume) {
+  const rating = new Later(fetchRating, ({ ratingForm }) => ({ root: ratingForm(resume) }), () => {});
+  // A page that cannot ask says nothing of it.
+  rating.hasten(() => {});
+  return rating;
+}

@@ -1,0 +1,53 @@
+/**
+ * What a widget asks of the broker now and then, mostly about other people. Each promise rejects
+ * with the broker's refusal.
+ */
+
+/**
+ * @param {SessionClient} client @param {string} name May be empty.
+ * @returns {Promise<{url: string, guest_invitation_id: string}>}
+ */
+export function inviteGuest(client, name) {
+  return client.ask({ type: 'guest.invite', ...(name ? { name } : {}) });
+}
+
+/** @param {SessionClient} client @param {string} id */
+export function revokeGuest(client, id) {
+  return client.ask({ type: 'guest.revoke', guest_invitation_id: id });
+}
+
+/** @param {SessionClient} client @param {'admit'|'refuse'|'remove'} verb @param {string} id */
+export function moderate(client, verb, id) {
+  return client.ask({ type: `participant.${verb}`, participant_id: id });
+}
+
+/**
+ * @param {SessionClient} client @param {string} id
+ * @param {('microphone'|'camera'|'screen')[]} sources
+ */
+export function mute(client, id, sources) {
+  return client.ask({ type: 'participant.mute', participant_id: id, sources });
+}
+
+/** @param {SessionClient} client @param {string} id */
+export function handOver(client, id) {
+  return client.ask({ type: 'session.hand_over', participant_id: id });
+}
+
+/** @param {SessionClient} client @param {string} id */
+export function askForScreen(client, id) {
+  return client.ask({ type: 'screen.request', participant_id: id });
+}
+
+/**
+ * Let in, or keep out, somebody else who says they are the consumer.
+ * @param {SessionClient} client @param {'admit'|'dismiss'} verb @param {string} id
+ */
+export function judge(client, verb, id) {
+  return client.ask({ type: `conflict.${verb}`, conflict_id: id });
+}
+
+/** @param {SessionClient} client @param {string} text */
+export function sendText(client, text) {
+  return client.ask({ type: 'text.send', text });
+}

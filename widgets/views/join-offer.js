@@ -1,0 +1,22 @@
+import { say } from '../catalogues/words.js';
+import { offerLink } from '../hosts/join-link.js';
+import { inviteGuest } from '../session/requests.js';
+import { wordButton } from './buttons.js';
+
+/** A way in for a consumer whom no surface reaches: a join link in the conversation. */
+export class JoinOffer {
+  root;
+
+  /**
+   * @param {SessionClient} client @param {AgentHost} host @param {Attempt} attempt
+   * @param {() => string} nameOf The consumer's name; may be empty.
+   */
+  constructor(client, host, attempt, nameOf) {
+    const offer = async () => {
+      const { url } = await inviteGuest(client, nameOf());
+      if (await offerLink(host, say('offer_text'), url)) button.set(say('offer_done'));
+    };
+    const button = wordButton(say('offer_link'), () => attempt(offer()), { icon: 'link' });
+    this.root = button.root;
+  }
+}
