@@ -146,11 +146,11 @@ async def test_reloading_the_agents_frame_comes_back_into_the_same_session(
 
 async def test_navigating_on_the_shop_comes_back_into_the_same_session(people: People) -> None:
     await people.open()
-    await people.talk()
+    before = await people.talk()
     await until_counts(people.agent, frames=5)
     shop = next(frame for frame in people.page.frames if "/shop.html" in frame.url)
-    await shop.evaluate("location.reload()")
-    await people.page.wait_for_timeout(500)
+    async with people.page.expect_event("framedetached", lambda frame: frame == before):
+        await shop.evaluate("location.reload()")
     consumer = await people.frame("/engagement")
     await consumer.get_by_role("toolbar").wait_for()
     await until_counts(consumer, frames=10)
