@@ -47,8 +47,11 @@ interface ChannelOptions {
 
 interface ClientOptions {
   surface: string;
-  /** What a hello carries beside its resume token: token, engagement, claim secret, name. */
-  introduce: () => Promise<Record<string, unknown>>;
+  /**
+   * What a hello carries beside its resume token: token, engagement, claim secret, name. Beside
+   * one it may reject, and should rather than ask the person: the session goes on without.
+   */
+  introduce: (resuming: boolean) => Promise<Record<string, unknown>>;
   memory: ResumeMemory;
   /** Address of the WebSocket; the page's own gateway by default. */
   url?: string;

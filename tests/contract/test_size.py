@@ -19,6 +19,8 @@ PAGES = {"agent": "agent", "engagement": "engagement", "window": "engagement", "
 KB = 1024
 RAW, TOGETHER, PACKED, EVERYTHING = 150 * KB, 45 * KB, 55 * KB, 200 * KB
 """As stored, by gzip as one, by gzip file by file (what is sent); with what comes later."""
+PROOF, PROOF_SIZE = WIDGETS / "elements" / "agent-proof.js", 16 * KB
+"""What comes only where an account wants more of its agents than a request for a token."""
 IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?['"](\.[^'"]+)['"];""", re.MULTILINE)
 LAZY = re.compile(r"""\bimport\(['"](\.[^'"]+)['"]\)""")
 
@@ -52,9 +54,14 @@ def largest(folder: str) -> Path:
 
 
 def all_files_of(page: str) -> set[Path]:
-    """What the page may ever fetch, in the largest language."""
+    """What the page may fetch at any account, in the largest language."""
     extra = {largest("catalogues/later"), WIDGETS / "styles" / "later.css"}
-    return reachable(list(files_of(page)), IMPORT, LAZY) | extra
+    return (reachable(list(files_of(page)), IMPORT, LAZY) - proof_files()) | extra
+
+
+def proof_files() -> set[Path]:
+    """What an agent's login needs beside the page."""
+    return reachable([PROOF], IMPORT) - files_of("agent")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -71,6 +78,13 @@ def test_a_page_stays_small(page: str) -> None:
 def test_a_page_stays_small_with_what_comes_later(page: str) -> None:
     size = sum(path.stat().st_size for path in all_files_of(page))
     assert size <= EVERYTHING, f"{page}: {size:,} bytes"
+
+
+def test_what_an_agents_login_needs_stays_small() -> None:
+    files = proof_files()
+    assert PROOF in files
+    size = sum(path.stat().st_size for path in files)
+    assert size <= PROOF_SIZE, f"{size:,} bytes"
 
 
 def test_what_comes_by_import_is_known() -> None:

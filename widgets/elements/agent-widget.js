@@ -25,6 +25,8 @@ export class AgentWidget extends Widget {
   #key = '';
   /** The agent's token, for a window of its own. */
   #token = '';
+  /** Where a proof takes more than a request. @type {import('./agent-proof.js').AgentProof|null} */
+  #proof = null;
   #wake = () => this.client?.setVisible(document.visibilityState === 'visible');
 
   connectedCallback() {
@@ -41,6 +43,7 @@ export class AgentWidget extends Widget {
 
   disconnectedCallback() {
     document.removeEventListener('visibilitychange', this.#wake);
+    this.#proof?.close();
     this.client?.close();
     this.client = null;
   }
@@ -66,12 +69,14 @@ export class AgentWidget extends Widget {
   }
 
   #connect() {
+    this.#proof?.close();
+    this.#proof = null;
     this.client?.close();
     const surface = this.#query.get('surface') === 'pop_out' ? 'pop_out' : 'agent_frame';
     const client = new SessionClient({
       surface,
       memory: new ResumeMemory(`${surface}.${this.#key}`),
-      introduce: () => this.#introduce(),
+      introduce: (resuming) => this.#introduce(!resuming),
     });
     client.visible = document.visibilityState === 'visible';
     client.addEventListener('change', () => {
@@ -88,7 +93,8 @@ export class AgentWidget extends Widget {
     return ids !== null && `${ids.account_id}.${ids.rt_session_id}` !== this.#key;
   }
 
-  async #introduce() {
+  /** @param {boolean} ask */
+  async #introduce(ask) {
     const engagement = /** @type {EngagementIds} */ (this.#host.ids);
     const account_id = engagement.account_id;
     const config = await get(`/v1/widget-config?account_id=${encodeURIComponent(account_id)}`);
@@ -100,9 +106,14 @@ export class AgentWidget extends Widget {
       ...(this.#query.get('role') === 'supervisor' ? { role: 'supervisor' } : {}),
     };
     const path = config.agent_login === 'token_url' ? config.token_url : '/demo/agent-token';
+    const request = async () => String((await post(path, agent)).token);
+    if (!/demo|token_url/u.test(config.agent_login) || config.consumer_proof === 'link') {
+      const { AgentProof } = await import('./agent-proof.js');
+      this.#proof ??= new AgentProof(config, request, this.#host, () => this.#render());
+    }
     // A window of its own has no login of its own: the frame's token serves it once.
     const given = this.#query.get('surface') === 'pop_out' ? this.#token : '';
-    const token = given || String((await post(path, agent)).token);
+    const token = given || (await (this.#proof ? this.#proof.token(ask) : request()));
     this.#token = given ? '' : token;
     return { token, engagement };
   }
@@ -126,6 +137,8 @@ export class AgentWidget extends Widget {
       this.#renderSession(client, name);
     } else if (state.over) {
       this.#renderOver(client);
+    } else if (this.#proof?.view) {
+      this.#proof.show(this);
     } else if (state.role === null) {
       this.present('connecting', () => message({ title: say('connecting'), busy: true }));
     } else {
@@ -147,6 +160,7 @@ export class AgentWidget extends Widget {
       );
       const watches = this.#host.ids?.spectating === true || state.role === 'supervisor';
       idle.show({ name, reach: state.reach?.reach ?? null, watches, ways: state.ways });
+      this.#proof?.offer(idle.root, watches, state);
     }
   }
 
@@ -209,6 +223,7 @@ export class AgentWidget extends Widget {
   #renderClosed() {
     const { link } = /** @type {SessionClient} */ (this.client);
     const replaced = link.code === 4409;
+    if (link.code === 4401) this.#proof?.forget();
     const back = wordButton(say(replaced ? 'bring_back' : 'try_again'), () => this.#connect(), {
       kind: 'primary',
     });

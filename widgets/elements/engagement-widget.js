@@ -2,7 +2,7 @@ import { say } from '../catalogues/words.js';
 import { claimSecret } from '../channel/claim-secret.js';
 import { ResumeMemory } from '../channel/resume-memory.js';
 import { FrameHost } from '../hosts/frame-host.js';
-import { post } from '../hosts/gateway.js';
+import { ConsumerProof } from '../hosts/consumer-proof.js';
 import { idsToQuery } from '../hosts/engagement-ids.js';
 import { openOwnWindow, receiveHandOver } from '../hosts/own-window.js';
 import { WindowHost } from '../hosts/window-host.js';
@@ -80,13 +80,13 @@ export class EngagementWidget extends Widget {
     // Made once: where storage is refused, another call would make another consumer.
     const claim = claimSecret(this.#key, this.#claim || undefined);
     this.#claim = claim;
+    const proof = new ConsumerProof(this.#key);
     const client = new SessionClient({
       surface: this.#surface,
       memory: new ResumeMemory(`${this.#surface}.${this.#key}`),
       introduce: async () => {
         const engagement = /** @type {EngagementIds} */ (this.#host.ids);
-        const { token } = await post('/v1/waiting', { engagement });
-        return { token, engagement, claim_secret: claim };
+        return { token: await proof.token(engagement), engagement, claim_secret: claim };
       },
     });
     client.addEventListener('change', () => {
@@ -116,6 +116,8 @@ export class EngagementWidget extends Widget {
       this.#frame.show('session');
     } else if (over) {
       this.#renderOver(client);
+    } else if (client.link.status === 'closed' && location.hash) {
+      this.present('used', () => message({ title: say('join_used'), help: say('join_used_help') }));
     } else {
       this.present('quiet', () => message({ title: say('quiet_title'), help: say('quiet_help') }));
       this.setTitle('');

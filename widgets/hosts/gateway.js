@@ -8,6 +8,8 @@ export async function post(path, body) {
   return answerOf(
     await reach(path, {
       method: 'POST',
+      // A brand knows its agents by their cookies.
+      credentials: 'include',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
     }),

@@ -195,9 +195,9 @@ export class SessionClient extends EventTarget {
     const resume = this.state.resume ?? memory.get('resume');
     this.#resumed = resume !== null;
     const place = { surface, visible: this.visible };
-    if (resume === null) return { ...place, ...(await introduce()) };
+    if (resume === null) return { ...place, ...(await introduce(false)) };
     // The ordinary token goes along: it decides when the session is over by now.
-    const self = await introduce().catch(() => ({}));
+    const self = await introduce(true).catch(() => ({}));
     return { ...place, ...self, resume, last_seq: this.session ? lastSeq : 0 };
   }
 

@@ -1,0 +1,154 @@
+import { loadMore } from '../catalogues/words.js';
+import { Refusal } from '../channel/refusal.js';
+import { deviceToken, enrolDevice } from '../hosts/device-key.js';
+import { post } from '../hosts/gateway.js';
+import { KeptToken } from '../hosts/kept-token.js';
+import { loggedIn } from '../hosts/login-wait.js';
+import { EnrolView, LoginView } from '../views/agent-login.js';
+import { ConsumerLink } from '../views/consumer-link.js';
+import { show } from '../views/dom.js';
+import { Later, loadStyles } from '../views/later.js';
+
+/** @typedef {import('./widget.js').Widget} Widget */
+
+/**
+ * What an account wants of its agents beyond a request for a token: a login on a page of its own,
+ * a code that enrols this browser, a link for the consumer. A token that took a click is kept for
+ * the tab, as every conversation has a frame of its own.
+ */
+export class AgentProof {
+  /** What the agent is asked at the moment. @type {LoginView|EnrolView|null} */
+  view = null;
+  #config;
+  #request;
+  #host;
+  #onChange;
+  #kept;
+  /** @type {Later<ConsumerLink>|null} */
+  #link = null;
+  /** One question at a time, whoever waits for the answer. @type {Promise<string>|null} */
+  #asking = null;
+  /** Ends what is being asked. @type {AbortController|null} */
+  #ending = null;
+
+  /**
+   * @param {{account_id: string, agent_login: string, consumer_proof: string}} config The account's.
+   * @param {() => Promise<string>} request Get a token where it takes a request only.
+   * @param {AgentHost} host
+   * @param {() => void} onChange There is another view.
+   */
+  constructor(config, request, host, onChange) {
+    this.#config = config;
+    this.#request = request;
+    this.#host = host;
+    this.#onChange = onChange;
+    this.#kept = new KeptToken(`agent.${config.account_id}`);
+  }
+
+  /**
+   * The agent's token.
+   * @param {boolean} ask Whether the agent may be asked; if not, it rejects where they had to be.
+   * @returns {Promise<string>} Rejects with a `Refusal`.
+   */
+  async token(ask) {
+    const { agent_login, account_id } = this.#config;
+    if (agent_login === 'demo' || agent_login === 'token_url') return this.#request();
+    const kept = this.#kept.get();
+    if (kept) return kept;
+    const known = agent_login === 'enrolment' ? await deviceToken(account_id) : null;
+    if (known) return this.#kept.keep(known);
+    if (!ask) throw new Refusal('token_invalid', 'The agent has to log in.', false);
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = null;
+      this.#show(null);
+    });
+    return this.#asking;
+  }
+
+  /** Show what the agent is asked. @param {Widget} widget */
+  show(widget) {
+    const { view } = this;
+    if (view) widget.present(view.name, () => view);
+  }
+
+  /** The token was refused. */
+  forget() {
+    this.#kept.forget();
+  }
+
+  /** The widget goes, or looks at another conversation; nobody is asked any more. */
+  close() {
+    this.#ending?.abort();
+    this.#link?.close();
+  }
+
+  /**
+   * Offer the link to an agent whose consumer has to prove themselves by one, and has not.
+   * @param {HTMLElement} place The agent's screen.
+   * @param {boolean} watches The person looks at somebody else's conversation.
+   * @param {WidgetState} state
+   */
+  offer(place, watches, state) {
+    if (this.#config.consumer_proof !== 'link') return;
+    if (!this.#link) {
+      this.#link = new Later(
+        async () => ({ ConsumerLink }),
+        () => new ConsumerLink((sentence) => this.#sendLink(sentence)),
+        () => {},
+      );
+      this.#link.hasten(() => {});
+    }
+    const { root } = this.#link;
+    if (root.parentElement !== place) place.append(root);
+    show(root, state.reach?.reach === 'absent' && !watches && state.ways.length === 0);
+  }
+
+  /** @param {(url: string) => string} sentence @returns {Promise<boolean>} Whether it was written. */
+  async #sendLink(sentence) {
+    const engagement_key = String(this.#host.ids?.rt_session_id ?? '');
+    const token = await this.token(true);
+    const { url } = await post('/v1/consumer-links', { token, engagement_key });
+    return this.#host.write(sentence(url));
+  }
+
+  async #ask() {
+    const ending = new AbortController();
+    this.#ending = ending;
+    try {
+      await Promise.all([loadMore(), loadStyles()]);
+      const own = this.#config.agent_login === 'enrolment' ? this.#enrolled() : this.#loggedIn(ending.signal);
+      return await Promise.race([own, this.#kept.arrival(ending.signal)]);
+    } finally {
+      ending.abort();
+    }
+  }
+
+  /** @param {AbortSignal} signal */
+  async #loggedIn(signal) {
+    const view = new LoginView();
+    const onCode = (/** @type {string} */ code, /** @type {string} */ url) => {
+      view.show(code, url);
+      this.#show(view);
+    };
+    return this.#kept.keep(await loggedIn(this.#config.account_id, onCode, signal));
+  }
+
+  async #enrolled() {
+    await new Promise((resolve) => {
+      const enrol = async (/** @type {string} */ code) => {
+        await enrolDevice(this.#config.account_id, code);
+        resolve(null);
+      };
+      this.#show(new EnrolView(enrol));
+    });
+    const made = await deviceToken(this.#config.account_id);
+    if (!made) throw new Refusal('token_invalid', 'The browser was not enrolled.', false);
+    return this.#kept.keep(made);
+  }
+
+  /** @param {LoginView|EnrolView|null} view */
+  #show(view) {
+    this.view = view;
+    this.#onChange();
+  }
+}

@@ -1,0 +1,44 @@
+import { say } from '../catalogues/words.js';
+import { get, post } from '../hosts/gateway.js';
+import { screen, showCode } from '../views/agent-login.js';
+import { wordButton } from '../views/buttons.js';
+import { el } from '../views/dom.js';
+import { Widget } from './widget.js';
+
+/** The page on which an agent logs in by LivePerson, opened by the frame that waits. */
+export class LoginPage extends Widget {
+  connectedCallback() {
+    const outcome = location.hash.slice(1);
+    const flow = new URLSearchParams(location.search).get('flow') ?? '';
+    // Neither belongs into the history of a shared machine.
+    history.replaceState(null, '', location.pathname);
+    if (outcome) this.#say(outcome === 'done' ? 'login_done' : 'login_refused');
+    else void this.#ask(flow).catch(() => this.#say('login_refused'));
+  }
+
+  /** @param {string} flow */
+  async #ask(flow) {
+    const { code } = await get(`/v1/login/flow?flow=${encodeURIComponent(flow)}`);
+    const proceed = wordButton(
+      say('login_continue'),
+      () => {
+        proceed.root.disabled = true;
+        post('/v1/login/continue', { flow }).then(
+          ({ url }) => location.assign(url),
+          () => this.#say('login_refused'),
+        );
+      },
+      { kind: 'primary wide' },
+    );
+    const shown = el('p', { class: 'code' });
+    showCode(shown, code);
+    this.present('login', () => ({
+      root: screen('login', say('login_compare'), say('login_compare_help'), shown, proceed.root),
+    }));
+  }
+
+  /** @param {string} outcome */
+  #say(outcome) {
+    this.present(outcome, () => ({ root: screen(outcome, say(outcome), say(`${outcome}_help`)) }));
+  }
+}

@@ -1,0 +1,88 @@
+import { post } from './gateway.js';
+
+/** @typedef {{device_id: string, keys: CryptoKeyPair}} Device */
+
+const SKEW_MS = 1_000;
+const STORE = 'devices';
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
+const SIGNING = { name: 'ECDSA', hash: 'SHA-256' };
+
+/**
+ * Prove this device for an account; null when it is not enrolled (any more).
+ *
+ * @param {string} account_id
+ * @returns {Promise<{token: string, expires_in_s: number}|null>}
+ */
+export async function deviceToken(account_id) {
+  const device = /** @type {Device|undefined} */ (await keep('readonly', (s) => s.get(account_id)));
+  if (!device) return null;
+  // A challenge older than the last one used does not hold: frames that open together take turns.
+  return navigator.locks.request(`switchboard.device.${account_id}`, async () => {
+    const first = await proved(device);
+    if (first) return first;
+    // Clocks differ a little from gateway to gateway, and then it does not hold either.
+    await new Promise((resolve) => setTimeout(resolve, SKEW_MS));
+    return proved(device);
+  });
+}
+
+/** @param {Device} device @returns {Promise<{token: string, expires_in_s: number}|null>} */
+async function proved(device) {
+  const { challenge } = await post('/v1/device-challenge', { device_id: device.device_id });
+  const signed = await crypto.subtle.sign(
+    SIGNING,
+    device.keys.privateKey,
+    new TextEncoder().encode(challenge),
+  );
+  try {
+    return await post('/v1/device-token', { challenge, signature: base64(signed) });
+  } catch (error) {
+    if (/** @type {{code?: string}} */ (error)?.code !== 'unknown_entry') throw error;
+    return null;
+  }
+}
+
+/**
+ * Make a key that cannot be taken out of this browser, and enrol it by an agent's code.
+ *
+ * @param {string} account_id
+ * @param {string} code
+ */
+export async function enrolDevice(account_id, code) {
+  const keys = /** @type {CryptoKeyPair} */ (
+    await crypto.subtle.generateKey(ALGORITHM, false, ['sign', 'verify'])
+  );
+  const public_key = base64(await crypto.subtle.exportKey('spki', keys.publicKey));
+  const { device_id } = await post('/v1/enrol', { code, public_key });
+  await keep('readwrite', (store) => store.put({ device_id, keys }, account_id));
+}
+
+/**
+ * @param {IDBTransactionMode} mode
+ * @param {(store: IDBObjectStore) => IDBRequest} act
+ * @returns {Promise<unknown>}
+ */
+async function keep(mode, act) {
+  const opening = indexedDB.open('switchboard', 1);
+  opening.onupgradeneeded = () => void opening.result.createObjectStore(STORE);
+  const database = /** @type {IDBDatabase} */ (await settled(opening));
+  try {
+    return await settled(act(database.transaction(STORE, mode).objectStore(STORE)));
+  } finally {
+    database.close();
+  }
+}
+
+/**
+ * @param {IDBRequest} request
+ * @returns {Promise<unknown>}
+ */
+function settled(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('The browser keeps nothing here.'));
+  });
+}
+
+/** @param {ArrayBuffer} data */
+const base64 = (data) => btoa(String.fromCharCode(...new Uint8Array(data)));

@@ -1,0 +1,49 @@
+import { ResumeMemory } from '../channel/resume-memory.js';
+
+/** A kept token is asked for anew this long before it ends. */
+const EARLY_MS = 60_000;
+
+/** Where storage is refused, memory serves all of the page. @type {Map<string, ResumeMemory>} */
+const memories = new Map();
+
+/** A token that took a person's click: kept for this tab, and known to its other frames. */
+export class KeptToken {
+  #memory;
+
+  /** @param {string} name For example `agent.1234`. */
+  constructor(name) {
+    this.#memory = memories.get(name) ?? new ResumeMemory(name);
+    memories.set(name, this.#memory);
+  }
+
+  /** @returns {string} Empty when there is none that lasts. */
+  get() {
+    const [until, token] = (this.#memory.get('token') ?? '').split(' ');
+    return Number(until) > Date.now() && token ? token : '';
+  }
+
+  /** @param {{token: string, expires_in_s: number}} answer @returns {string} The token. */
+  keep({ token, expires_in_s }) {
+    this.#memory.set('token', `${Date.now() + expires_in_s * 1000 - EARLY_MS} ${token}`);
+    return token;
+  }
+
+  forget() {
+    this.#memory.set('token', null);
+  }
+
+  /**
+   * Wait until another frame of this tab keeps one.
+   * @param {AbortSignal} signal Ends the wait: then this never settles.
+   * @returns {Promise<string>}
+   */
+  arrival(signal) {
+    return new Promise((resolve) => {
+      const look = () => {
+        const token = this.get();
+        if (token) resolve(token);
+      };
+      addEventListener('storage', look, { signal });
+    });
+  }
+}

@@ -1,0 +1,100 @@
+import { knows, say } from '../catalogues/words.js';
+import { wordButton } from './buttons.js';
+import { el, setAttr, setText } from './dom.js';
+
+/** The frame waits while its agent logs in on a page of its own, which shows the same code. */
+export class LoginView {
+  #code = el('p', { class: 'code' });
+  #url = '';
+  name = 'login';
+  root;
+
+  constructor() {
+    const open = () => void window.open(this.#url, '_blank', 'noopener');
+    const button = wordButton(say('login_open'), open, { kind: 'primary wide' }).root;
+    button.dataset.focus = '';
+    this.root = screen('login', say('login_title'), say('login_help'), this.#code, button);
+  }
+
+  /** @param {string} code @param {string} url */
+  show(code, url) {
+    this.#url = url;
+    showCode(this.#code, code);
+  }
+}
+
+/** An agent enters the code they were given, once for this browser. */
+export class EnrolView {
+  #enrol;
+  #trouble = el('p', { class: 'fine trouble', role: 'alert' });
+  #code = el('input', {
+    type: 'text',
+    id: 'code',
+    required: true,
+    autocomplete: 'off',
+    spellcheck: 'false',
+    'data-focus': true,
+  });
+  #button = wordButton(say('enrol_send'), () => {}, { kind: 'primary wide' }).root;
+  name = 'enrol';
+  root;
+
+  /** @param {(code: string) => Promise<void>} enrol */
+  constructor(enrol) {
+    this.#enrol = enrol;
+    this.#button.type = 'submit';
+    const submit = (/** @type {Event} */ event) => {
+      event.preventDefault();
+      void this.#submit();
+    };
+    this.root = screen(
+      'enrol',
+      say('enrol_title'),
+      say('enrol_help'),
+      el(
+        'form',
+        { class: 'actions', on: { submit } },
+        el('label', { class: 'field', for: 'code' }, el('span', { text: say('enrol_code') }), this.#code),
+        this.#button,
+        this.#trouble,
+      ),
+    );
+  }
+
+  async #submit() {
+    this.#button.disabled = true;
+    setText(this.#trouble, '');
+    try {
+      await this.#enrol(this.#code.value.trim());
+    } catch (error) {
+      const why = /** @type {{code?: string}} */ (error)?.code ?? '';
+      const known = why === 'unknown_entry' ? 'enrol_wrong' : `error_${why}`;
+      setText(this.#trouble, say(knows(known) ? known : 'error_other'));
+      this.#button.disabled = false;
+    }
+  }
+}
+
+/** Show a code for eyes and, letter by letter, for a screen reader. @param {HTMLElement} place @param {string} code */
+export function showCode(place, code) {
+  setText(place, code);
+  setAttr(place, 'role', 'img');
+  setAttr(place, 'aria-label', say('login_code', { code: [...code].join(' ') }));
+}
+
+/**
+ * @param {string} name
+ * @param {string} title
+ * @param {string} help
+ * @param {...HTMLElement} parts
+ */
+export function screen(name, title, help, ...parts) {
+  return el(
+    'div',
+    { class: 'message', 'data-screen': name },
+    el('div', { class: 'mark', 'aria-hidden': 'true' }),
+    el('h1', { text: title }),
+    el('p', { text: help }),
+    ...parts,
+  );
+}
