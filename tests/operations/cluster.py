@@ -19,9 +19,11 @@ from pathlib import Path
 
 import psutil
 
+from tests.patience import PATIENCE
+
 PROGRAMS = Path(sys.executable).parent
-START_S = 90.0
-WAIT_S = 60.0
+START_S = 90.0 * PATIENCE
+WAIT_S = 60.0 * PATIENCE
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNTS = """
 [accounts.12345678]
@@ -129,9 +131,14 @@ class Process:
 
 
 class RayCluster:
-    """One node of a Ray with token authentication, on loopback. Use as a context manager."""
+    """A Ray with token authentication, of one node at first. A context manager.
 
-    def __init__(self) -> None:
+    It keeps to loopback, which Ray allows a single node only: one that gets `many` listens on the
+    machine's own address.
+    """
+
+    def __init__(self, *, label: str = "", slots: int = 16, many: bool = False) -> None:
+        self._head = label, slots
         # Short: Ray puts sockets below it, whose paths may have 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="sb-ops-"))
         token = self.folder / "token"
@@ -146,19 +153,43 @@ class RayCluster:
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "PYTHONPATH": str(ROOT),
         }
+        self._nodes_environment = {
+            **self.environment,
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": str(int(many)),
+            "RAY_raylet_start_wait_time_s": str(round(START_S)),
+        }
         self.address = f"127.0.0.1:{free_port()}"
         self._nodes: list[Process] = []
 
     def __enter__(self) -> RayCluster:
-        self._add("--head", f"--port={self.address.split(':')[1]}", f"--temp-dir={self.folder}")
+        self._add(
+            *("--head", f"--port={self.address.split(':')[1]}", f"--temp-dir={self.folder}"),
+            label=self._head[0],
+            slots=self._head[1],
+        )
         return self
+
+    def add(self, *, label: str = "", slots: int = 16) -> Process:
+        """Start a further node; returns its command, whose death is the node's."""
+        return self._add(f"--address={self.address}", label=label, slots=slots)
 
     def __exit__(self, *_: object) -> None:
         for node in reversed(self._nodes):
             node.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _add(self, *words: str) -> None:
+    def processes(self, title: str) -> list[psutil.Process]:
+        """Every process below a node whose command line holds `title`."""
+        found = []
+        for node in self._nodes:
+            with suppress(psutil.Error):
+                for process in psutil.Process(node.pid).children(recursive=True):
+                    with suppress(psutil.Error):
+                        if title in " ".join(process.cmdline()):
+                            found.append(process)
+        return found
+
+    def _add(self, *words: str, label: str, slots: int) -> Process:
         node = Process(
             [
                 str(PROGRAMS / "ray"),
@@ -168,14 +199,16 @@ class RayCluster:
                 "--node-ip-address=127.0.0.1",
                 "--num-cpus=2",
                 "--object-store-memory=80000000",
-                '--resources={"media_slot": 16}',
+                f'--resources={{"media_slot": {slots}}}',
+                *([f"--labels=switchboard={label}"] if label else []),
                 "--disable-usage-stats",
                 *(["--include-dashboard=false"] if "--head" in words else []),
             ],
-            self.environment,
+            self._nodes_environment,
         )
         self._nodes.append(node)
         node.wait_for("Ray runtime started.")
+        return node
 
 
 class Operator:
