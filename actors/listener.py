@@ -69,6 +69,8 @@ class Listener:
         for end in [*self._unproven, *self._proven]:
             end.link.abort()
         await server.wait_closed()
+        # An aborted transport closes its socket in the loop's next round.
+        await asyncio.sleep(0)
 
     def _make(self) -> asyncio.Protocol:
         if (

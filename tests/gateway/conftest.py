@@ -90,7 +90,7 @@ def settings(widgets: Path) -> Settings:
             ),
             "other": Account("other", frame_ancestors=("https://other.example.com",)),
         },
-        limits=Limits(call_timeout_s=1.0, takeover_bound_s=3.0),
+        limits=Limits(call_timeout_s=3.0, takeover_bound_s=6.0),
     )
 
 
