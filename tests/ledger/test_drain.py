@@ -39,6 +39,8 @@ async def test_a_drain_moves_sessions_and_lets_no_standby_stay(town: Town) -> No
     with pytest.raises((Conflict, Unavailable)):
         await actor.append(entry(3, word="too late"))
     await elsewhere.append(entry(3))
+    words = [event.body.get("word") for event in (await gateway.record(session_id)).events]
+    assert (len(words), "too late" in words) == (3, False)
     for gone in (actor, idle):
         await gone.die()
     await until(lambda: town.ledger.level().members == [elsewhere.member_id], "their end")
