@@ -25,7 +25,7 @@ from benchmarks.result import Measurement, ScenarioResult, absolute, compared, p
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
-from benchmarks.subject import Subject
+from benchmarks.subject import DEFAULT_PEOPLE, Subject
 
 IDLE_SECONDS = 3.0
 BUSY_SHARE = 0.8
@@ -88,7 +88,9 @@ class Media:
         sides: list[Side] = []
         async with Bench.open() as bench:
             progress("starting the servers", 0.0)
-            subject = await Subject.open(bench, None, standbys=len(sizes))
+            subject = await Subject.open(
+                bench, None, standbys=len(sizes), people=max(DEFAULT_PEOPLE, *sizes)
+            )
             janus = None
             if options.peer == "janus":
                 janus = await bench.server("janus", "benchmarks.peers.janus")
