@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+from .regression import Regression
+
 _KEPT = 4096
 _MASK = _KEPT - 1
 _BURST = 0.005
@@ -44,6 +46,21 @@ LEAST = 50_000
 MOST = 20_000_000
 
 
+class _Group:
+    """Packets sent within one burst: when its first and last were sent, its last arrival."""
+
+    __slots__ = ("arrival", "first", "octets", "sent")
+
+    def __init__(self) -> None:
+        self.first = self.sent = self.arrival = -1e9
+        self.octets = 0
+
+    def begin(self, sent: float, arrival: float) -> None:
+        self.first = self.sent = sent
+        self.arrival = arrival
+        self.octets = 0
+
+
 class Estimate:
     """The estimate for one transport, in bits per second."""
 
@@ -60,8 +77,8 @@ class Estimate:
         "_last_rise",
         "_lost",
         "_numbered",
+        "_octets",
         "_queue",
-        "_queued",
         "_received",
         "_seen",
         "_sent_at",
@@ -85,21 +102,22 @@ class Estimate:
         self._sent_at = [0.0] * _KEPT
         self._sent_size = [0] * _KEPT
         self._numbered = [-1] * _KEPT
-        self._group: tuple[float, float] | None = None
-        self._queued: tuple[float, float] | None = None
+        self._group = _Group()
         self._delay_before = 0.0
         self._queue = 0.0
         self._base = self._base_before = float("inf")
         self._base_since = 0.0
         self._growing_since: float | None = None
-        self._delays: deque[tuple[float, float]] = deque(maxlen=_WINDOW)
+        self._delays = Regression(_WINDOW)
         self._smoothed = 0.0
         self._total = 0.0
         self._seen = 0
         self._threshold = _THRESHOLD
         self._threshold_at = 0.0
         self._trend_before = 0.0
-        self._received: deque[tuple[float, int]] = deque(maxlen=_KEPT)
+        self._received: deque[tuple[float, int]] = deque()
+        """Arrival and octets of each group within the window, and their sum."""
+        self._octets = 0
         self._lost: deque[tuple[float, int, int]] = deque(maxlen=256)
         self._last_feedback: float | None = None
         self._last_rise = 0.0
@@ -124,21 +142,35 @@ class Estimate:
             sent_size[place] = octets
 
     def feedback(self, arrivals: Iterable[tuple[int, float | None]], now: float) -> None:
-        """Take one feedback message: (number, arrival or None), in order."""
+        """Take one feedback message: (number, arrival or None), in order.
+
+        Packets are grouped by when they were sent; each finished group's delay is looked at. Nearly
+        all packets only join a group, so that is written out here.
+        """
+        numbered, sent_at, sent_size = self._numbered, self._sent_at, self._sent_size
+        group = self._group
         lost = received = 0
         for number, arrival in arrivals:
             place = number & _MASK
-            if self._numbered[place] != number:
+            if numbered[place] != number:
                 # Reported before, or never sent.
                 continue
             if arrival is None:
                 # May still be reported as late; it counts as lost for now.
                 lost += 1
                 continue
-            self._numbered[place] = -1
+            numbered[place] = -1
             received += 1
-            self._received.append((arrival, self._sent_size[place]))
-            self._arrived(self._sent_at[place], arrival, now)
+            sent = sent_at[place]
+            if sent - group.first > _BURST:
+                if group.octets:
+                    self._finished(group, now)
+                group.begin(sent, arrival)
+            elif sent > group.sent:
+                group.sent = sent
+            if arrival > group.arrival:
+                group.arrival = arrival
+            group.octets += sent_size[place]
         self._last_feedback = now
         if received:
             self._measure_rate()
@@ -148,11 +180,13 @@ class Estimate:
         self._adjust(now)
 
     def _measure_rate(self) -> None:
-        latest = self._received[-1][0]
-        while self._received and latest - self._received[0][0] > _RATE_WINDOW:
-            self._received.popleft()
-        octets = sum(size for _, size in self._received)
-        self.received_rate = 8 * octets / _RATE_WINDOW
+        received = self._received
+        if not received:
+            return
+        latest = received[-1][0]
+        while latest - received[0][0] > _RATE_WINDOW or len(received) > _KEPT:
+            self._octets -= received.popleft()[1]
+        self.received_rate = 8 * self._octets / _RATE_WINDOW
 
     def _measure_loss(self, now: float) -> None:
         while self._lost and now - self._lost[0][0] > 1.0:
@@ -161,28 +195,17 @@ class Estimate:
         total = lost + sum(entry[2] for entry in self._lost)
         self.loss = lost / total if total >= 20 else 0.0
 
-    def _arrived(self, sent: float, arrival: float, now: float) -> None:
-        """Group packets by when they were sent, and look at each finished group's delay."""
-        if self._group is None:
-            self._group = (sent, arrival)
-            self._queued = (sent, arrival)
-            return
-        first_sent, _ = self._group
-        if sent - first_sent <= _BURST:
-            if self._queued is not None:
-                self._queued = (max(sent, self._queued[0]), max(arrival, self._queued[1]))
-            return
-        finished = self._queued
-        self._group = (sent, arrival)
-        assert finished is not None
-        delay = finished[1] - finished[0]
+    def _finished(self, group: _Group, now: float) -> None:
+        """Take what a whole group shows: what arrived, and how its delay differs from the last."""
+        self._received.append((group.arrival, group.octets))
+        self._octets += group.octets
+        # One-way delay up to a constant: its growth is what counts.
+        delay = group.arrival - group.sent
         if self._seen:
-            # One-way delay of the finished group, up to a constant: its growth is what counts.
-            self._note_growth(delay - self._delay_before, finished[1], now)
+            self._note_growth(delay - self._delay_before, group.arrival, now)
         self._delay_before = delay
-        self._queue = self._standing_queue(delay, finished[1])
+        self._queue = self._standing_queue(delay, group.arrival)
         self._seen += 1
-        self._queued = (sent, arrival)
 
     def _standing_queue(self, delay: float, arrival: float) -> float:
         """Return by how much a delay exceeds the least of the last ten to twenty seconds."""
@@ -195,10 +218,10 @@ class Estimate:
     def _note_growth(self, growth: float, arrival: float, now: float) -> None:
         self._total += growth
         self._smoothed = 0.9 * self._smoothed + 0.1 * self._total
-        self._delays.append((arrival, self._smoothed))
+        self._delays.add(arrival, self._smoothed)
         if len(self._delays) < _WINDOW // 2:
             return
-        trend = min(self._seen, 60) * _slope(self._delays) * _GAIN
+        trend = min(self._seen, 60) * self._delays.slope() * _GAIN
         rising = trend > self._trend_before
         if trend <= self._threshold:
             self._growing_since = None
@@ -270,19 +293,3 @@ class Estimate:
 
     def _set(self, bitrate: float) -> None:
         self.bitrate = min(MOST, max(LEAST, bitrate))
-
-
-def _slope(points: Iterable[tuple[float, float]]) -> float:
-    """Least squares: seconds of delay gained per second."""
-    pairs = list(points)
-    count = len(pairs)
-    origin, _ = pairs[0]
-    sum_x = sum_y = sum_xx = sum_xy = 0.0
-    for moment, y in pairs:
-        x = moment - origin
-        sum_x += x
-        sum_y += y
-        sum_xx += x * x
-        sum_xy += x * y
-    spread = count * sum_xx - sum_x * sum_x
-    return (count * sum_xy - sum_x * sum_y) / spread if spread > 0 else 0.0
