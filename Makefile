@@ -28,6 +28,7 @@ check: .venv/all.installed
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 	@$(PY) -m gateway.generate --check
+	@$(PY) -m actors.relay.declarations --check
 	@.ci/javascript/run
 
 fuzz: .venv/all.installed
@@ -40,6 +41,7 @@ bench: .venv/all.installed
 
 generate: .venv/all.installed
 	@$(PY) -m gateway.generate
+	@$(PY) -m actors.relay.declarations
 
 .venv/%.installed: pyproject.toml constraints.txt
 	@.ci/install $*

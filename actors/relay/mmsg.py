@@ -1,7 +1,7 @@
 """Many datagrams in one system call: Linux's recvmmsg and sendmmsg, through cffi.
 
 Where they are missing `available` is false and nothing else here may be used. cffi comes with
-pylibsrtp; no compiled code of our own. Layouts as in <sys/socket.h> of 64-bit Linux.
+pylibsrtp; no compiled code of our own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from cffi import FFI
+from ._libc import ffi as _ffi
 
 DATAGRAM_BYTES: Final = 2048
 """Room for one datagram; the longest packet accepted is far shorter."""
@@ -30,19 +30,6 @@ _MESSAGE = struct.Struct("=QI4xQQQQi4x")
 _MESSAGE_BYTES = 64
 _IOV_BYTES = 16
 
-_ffi = FFI()
-_ffi.cdef(
-    """
-    struct iovec { void *iov_base; size_t iov_len; };
-    struct msghdr {
-        void *msg_name; unsigned int msg_namelen; struct iovec *msg_iov; size_t msg_iovlen;
-        void *msg_control; size_t msg_controllen; int msg_flags;
-    };
-    struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
-    int recvmmsg(int, struct mmsghdr *, unsigned int, int, void *);
-    int sendmmsg(int, struct mmsghdr *, unsigned int, int);
-    """
-)
 _libc: Any = _ffi.dlopen(None) if sys.platform == "linux" and sys.maxsize > 1 << 32 else None
 
 
@@ -63,7 +50,17 @@ class Received:
     array, because this is asked for every packet.
     """
 
-    __slots__ = ("_controls", "_fresh", "_headers", "_keep", "_names", "_raw", "count", "lengths")
+    __slots__ = (
+        "_controls",
+        "_fresh",
+        "_headers",
+        "_keep",
+        "_names",
+        "_raw",
+        "_used",
+        "count",
+        "lengths",
+    )
 
     def __init__(self, addresses: Sequence[int]) -> None:
         """Receive into memory of `DATAGRAM_BYTES` at each address; its owner keeps it alive."""
@@ -88,13 +85,18 @@ class Received:
         self._raw = memoryview(_ffi.buffer(self._headers)).cast("B")
         self._fresh = bytes(self._raw)
         """The kernel writes lengths over what it was given; this is what it was given."""
+        self._used = 0
+        """Headers that the last call wrote over."""
         self.lengths = self._raw.cast("I")
 
     def receive(self, descriptor: int) -> int:
         """Take what waits on a socket; returns how many datagrams, 0 when none does."""
-        self._raw[:] = self._fresh
+        # Only what the last call wrote over: one datagram is usual, each header a cache line.
+        used = self._used * _MESSAGE_BYTES
+        self._raw[:used] = self._fresh[:used]
         got: int = _libc.recvmmsg(descriptor, self._headers, self.count, MSG_DONTWAIT, _ffi.NULL)
-        return max(0, got)
+        self._used = got = max(0, got)
+        return got
 
     def name(self, index: int, size: int) -> bytes:
         """Return the first `size` bytes of the sender's socket address."""
