@@ -57,6 +57,7 @@ def start(state: SessionState, command: Start, now_ms: int) -> Events:
             mode=command.mode,
             owner_id=command.owner_id,
             monitoring=state.policy.silent_monitoring,
+            policy=state.policy.to_mapping(),
         ),
         joined(
             state, command.owner_id, Role.AGENT, command.mode, now_ms, verified=command.verified

@@ -23,6 +23,7 @@ from broker.events import (
     InvitationFailed,
     InvitationRinging,
     InvitationSent,
+    LaterEvent,
     ModeChanged,
     OwnerChanged,
     ParticipantAdmitted,
@@ -30,6 +31,7 @@ from broker.events import (
     ParticipantLeft,
     ParticipantReconnecting,
     ParticipantReturned,
+    PastEvent,
     SessionEnded,
     SessionStarted,
     WayChanged,
@@ -47,15 +49,17 @@ from broker.words import Attendance, InvitationState, Role, SessionPhase
 V = TypeVar("V")
 
 
-def replay(state: SessionState, events: Iterable[AnyEvent]) -> SessionState:
+def replay(state: SessionState, events: Iterable[PastEvent]) -> SessionState:
     """Apply events in order."""
     for event in events:
         state = evolve(state, event)
     return state
 
 
-def evolve(state: SessionState, event: AnyEvent) -> SessionState:
-    """Return the state after one event."""
+def evolve(state: SessionState, event: PastEvent) -> SessionState:
+    """Return the state after one event; one of a later release is counted and changes nothing."""
+    if isinstance(event, LaterEvent):
+        return replace(state, event_count=state.event_count + 1)
     after = _apply(state, event)
     return replace(_count_absences(after, event.at_ms), event_count=state.event_count + 1)
 
@@ -73,7 +77,9 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
                 owner_id=event.owner_id,
                 started_ms=event.at_ms,
                 # What was promised at the start holds for later tenures, whatever their settings.
-                policy=replace(state.policy, silent_monitoring=event.monitoring),
+                policy=replace(
+                    state.policy.with_known(event.policy or {}), silent_monitoring=event.monitoring
+                ),
             )
         case ParticipantJoined():
             return _joined(state, event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 MOST_PARTICIPANTS = 250
 """A change is told to everybody with everybody's state: this many are as far as that was measured
@@ -64,6 +64,19 @@ class Policy:
         if unknown:
             raise ValueError(f"Policy has no value named {unknown[0]!r}.")
         return cls(**values)  # type: ignore[arg-type]  # __post_init__ checks each type
+
+    def with_known(self, values: Mapping[str, object]) -> Policy:
+        """Return this policy with those of `values` that this release knows and can keep.
+
+        For what another part of the cluster says, which may be of the next release: never raises.
+        """
+        policy = self
+        for name in {field.name for field in fields(self)} & values.keys():
+            try:
+                policy = replace(policy, **{name: values[name]})  # type: ignore[arg-type]
+            except ValueError:
+                continue
+        return policy
 
     def to_mapping(self) -> dict[str, object]:
         """Return every value by name, as `from_mapping` reads it."""

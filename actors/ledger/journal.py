@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from actors.ledger.schema import guest_links, journal, sessions, subjects
 from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
 from broker.messages.cluster import JournalEntry, Subject
-from broker.words import EndReason, Mode, Role, SessionPhase
+from broker.words import Role, SessionPhase
 
 WINDOW_SIDE = ("window_session_id", "conversation_id", "participant_visitor_id", "visitor_id")
 """Ids of the engagement that the agent's side need not know (`EngagementIds`)."""
@@ -50,9 +50,10 @@ class Tail:
     epoch_base: int
     last_seq: int
     phase: SessionPhase
-    mode: Mode
+    mode: str
+    """Like `end_reason` a word as the actor wrote it, which may be of a later release."""
     ended_ms: int | None = None
-    end_reason: EndReason | None = None
+    end_reason: str | None = None
 
     def admit(self, append: Append) -> list[JournalEntry]:
         """Return the entries that are new, having moved the tail behind them.
@@ -90,21 +91,27 @@ class Tail:
         match entry.type:
             case "session.started":
                 self.phase = SessionPhase.OPEN
-                self.mode = Mode(entry.body.get("mode", self.mode))
+                self.mode = _fit(entry.body.get("mode", self.mode), sessions.c.mode)
             case "session.ended":
                 self.phase = SessionPhase.ENDED
                 self.ended_ms = entry.at_ms
-                self.end_reason = EndReason(entry.body["reason"])
+                self.end_reason = _fit(entry.body["reason"], sessions.c.end_reason)
 
     def columns(self) -> dict[str, Any]:
         """Return what the session's row says of it."""
         return {
             "last_seq": self.last_seq,
             "phase": str(self.phase),
-            "mode": str(self.mode),
+            "mode": self.mode,
             "ended_ms": self.ended_ms,
-            "end_reason": None if self.end_reason is None else str(self.end_reason),
+            "end_reason": self.end_reason,
         }
+
+
+def _fit(word: object, column: sa.Column[Any]) -> str:
+    """Cut a word of a later release to its column; of this release all fit."""
+    assert isinstance(column.type, sa.String)
+    return str(word)[: column.type.length]
 
 
 _TAILS = sa.select(
@@ -194,9 +201,9 @@ def _tail(row: Any) -> Tail:
         epoch_base=row.epoch_base,
         last_seq=row.last_seq,
         phase=SessionPhase(row.phase),
-        mode=Mode(row.mode),
+        mode=row.mode,
         ended_ms=row.ended_ms,
-        end_reason=None if row.end_reason is None else EndReason(row.end_reason),
+        end_reason=row.end_reason,
     )
 
 

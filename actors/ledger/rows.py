@@ -15,7 +15,7 @@ from actors.ledger.schema import journal, sessions, subjects, tenures
 from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError
 from broker.events import SessionEnded, event_body
 from broker.messages.cluster import JournalEntry, Journalled, SessionMember, SessionOpen, Subject
-from broker.messages.parts import EngagementIds
+from broker.messages.tolerance import read_ids
 from broker.words import EndReason, SessionPhase
 
 
@@ -178,7 +178,7 @@ async def load_live(
             session_id=row.session_id,
             account_id=row.account_id,
             engagement_key=row.engagement_key,
-            ids=EngagementIds.model_validate_json(row.ids),
+            ids=read_ids(json.loads(row.ids)),
             created_ms=row.created_ms,
             epoch=row.epoch,
             member_id=row.member_id,

@@ -1,7 +1,9 @@
 """The ledger's tables, and how an older database becomes the present one.
 
 JSON stands as text: the ledger reads it whole or not at all, and both databases then agree.
-Migrations only go forward; a database newer than this code is refused.
+Migrations only go forward. While nodes are upgraded one by one, a ledger of the release before may
+have to go on with a database that the next one has migrated; `schema_floor` says whether it can. So
+a migration adds, with defaults; one that takes away raises `OLDEST_READER`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,13 @@ _ID = sa.String(128)
 schema_version = sa.Table(
     "schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True)
 )
+
+schema_floor = sa.Table(
+    "schema_floor",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+)
+"""One row: a release that knows this schema version can work with the database."""
 
 terms = sa.Table(
     "terms",
@@ -307,6 +316,11 @@ def _add_notes(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=(notes,))
 
 
+def _add_floor(connection: sa.Connection) -> None:
+    """Which releases can work with the database."""
+    metadata.create_all(connection, tables=(schema_floor,))
+
+
 # The first step makes its tables as they are now, so a later step looks before it alters.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_first,
@@ -316,15 +330,20 @@ MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _add_devices,
     _add_notes,
     _add_labels,
+    _add_floor,
 )
 """Step n leads from version n to n + 1; a released step is never changed."""
+OLDEST_READER = 8
+"""A release that knows this many steps can work with what all of them made."""
 
 
 def migrate(connection: sa.Connection) -> int:
     """Bring the database to the present version, inside the caller's transaction.
 
+    Returns the version it has: a later one than this release knows, if that lets it work with it.
+
     Raises:
-        RuntimeError: the database is newer than this release.
+        RuntimeError: the database is newer than this release can work with.
     """
     if connection.dialect.name == "postgresql":
         # Two ledgers that start at once take turns; the number is arbitrary, and ours.
@@ -332,10 +351,17 @@ def migrate(connection: sa.Connection) -> int:
     schema_version.create(connection, checkfirst=True)
     present = connection.scalar(sa.select(sa.func.max(schema_version.c.version))) or 0
     if present > len(MIGRATIONS):
+        if sa.inspect(connection).has_table("schema_floor"):
+            floor = connection.scalar(sa.select(sa.func.max(schema_floor.c.version)))
+            if floor is not None and floor <= len(MIGRATIONS):
+                return int(present)
         raise RuntimeError(
             f"The database has schema version {present}; this release knows {len(MIGRATIONS)}."
         )
     for version, step in enumerate(MIGRATIONS[present:], start=present + 1):
         step(connection)
         connection.execute(sa.insert(schema_version).values(version=version))
+    if present < len(MIGRATIONS):
+        connection.execute(sa.delete(schema_floor))
+        connection.execute(sa.insert(schema_floor).values(version=OLDEST_READER))
     return len(MIGRATIONS)

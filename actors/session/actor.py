@@ -245,7 +245,7 @@ class SessionActor:
             given.account_id,
             given.engagement_key,
             given.ids,
-            Policy.from_mapping(given.policy),
+            Policy().with_known(given.policy),
             config=self._config,
             store=self,
             now_ms=self._now_ms,

@@ -22,7 +22,7 @@ from actors.session.connection import Connection
 from actors.session.journal import Journal, JournalStore, to_entry
 from actors.session.media import SessionMedia, limits, rights_of
 from actors.session.narrator import Narrator
-from actors.session.person import Person, encode_body
+from actors.session.person import SUBJECT, Person, encode_body
 from broker.commands import Attach, Command, Detach, Ring, Start, Tick
 from broker.deadlines import next_deadline
 from broker.decide import Decision, decide
@@ -32,7 +32,7 @@ from broker.events import (
     GuestInvited,
     InvitationRinging,
     ParticipantJoined,
-    read_event,
+    PastEvent,
 )
 from broker.evolve import evolve, replay
 from broker.messages.cluster import (
@@ -44,6 +44,8 @@ from broker.messages.cluster import (
 )
 from broker.messages.facts import SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
+from broker.messages.tolerance import beyond, read_ids
+from broker.past import LEAST, known_word, read_event, retrace
 from broker.policy import Policy
 from broker.state import STAFF, Participant, SessionState
 from broker.words import Attendance, PublishSource, Role, SessionPhase
@@ -131,7 +133,7 @@ class LiveSession:
     def resume(self, given: SessionContinue) -> Journalled:
         """Become a session that another actor held: replay, then everybody is expected back."""
         past = [read_event(e.type, e.version, e.at_ms, e.body) for e in given.entries]
-        self.decided = replay(self.decided, past)
+        self.decided = retrace(self.decided, past)
         self.durable = self.decided
         known = {subject.participant_id: subject.body for subject in given.subjects}
         # Whom the journal names was somebody, also once nothing more is known of them.
@@ -515,7 +517,7 @@ def new_id() -> str:
     return secrets.token_urlsafe(12)
 
 
-def claims_of(events: Sequence[AnyEvent]) -> dict[str, str]:
+def claims_of(events: Sequence[PastEvent]) -> dict[str, str]:
     """By participant: the hash of the secret by which a consumer's surfaces are known."""
     claims: dict[str, str] = {}
     admitted: dict[str | None, str] = {}
@@ -546,12 +548,13 @@ def rebuilt_person(
     if claim_hash is not None:
         role = Role.CONSUMER
     elif "role" in known:
-        role = Role(known["role"])
+        role = Role(known_word(Role, known["role"]) or LEAST[Role])
     elif participant is not None:
         role = participant.role
     else:
         return None
-    engagement = known.get("engagement")
+    told = known.get("engagement")
+    ids = None if told is None else read_ids(told)
     return Person(
         participant_id=participant_id,
         principal=Principal(
@@ -565,5 +568,16 @@ def rebuilt_person(
             participant_id=participant_id,
             verified=participant is not None and participant.verified,
         ),
-        engagement=None if engagement is None else EngagementIds.model_validate(engagement),
+        engagement=ids,
+        decline_reason=known.get("decline_reason"),
+        later=later_of(known),
+        later_ids={} if ids is None else beyond(told or {}, ids),
     )
+
+
+def later_of(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a later release knows of a person: an actor of this one must not lose it."""
+    later = {name: value for name, value in known.items() if name not in SUBJECT}
+    if "role" in known and known_word(Role, known["role"]) is None:
+        later["role"] = known["role"]
+    return later

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from actors.session.connection import Connection
 from broker.errors import ErrorCode, TooFast
@@ -12,6 +14,10 @@ from broker.messages.cluster import Principal, Subject
 from broker.messages.parts import EngagementIds, Part
 from broker.words import PublishSource, Surface
 
+SUBJECT = frozenset(
+    {"role", "name", "picture", "agent_id", "visitor_id", "decline_reason", "engagement"}
+)
+"""What this release says of a person beside the journal (`Person.subject`)."""
 REPLAY_MESSAGES = 128
 REPLAY_BYTES = 512 * 1024
 REMEMBERED_REPLIES = 64
@@ -45,6 +51,10 @@ class Person:
     """What the consumer's surface said stands between the person and the camera."""
     decline_reason: str | None = None
     """Why the consumer declined last, in their words; stands in the subject only."""
+    later: Mapping[str, Any] = field(default_factory=dict)
+    """What an actor of a later release knew of the person, to be handed on as it is."""
+    later_ids: Mapping[str, Any] = field(default_factory=dict)
+    """The same of the engagement."""
     seq: int = 0
     _sent: deque[tuple[int, bytes]] = field(default_factory=deque)
     _sent_bytes: int = 0
@@ -83,11 +93,10 @@ class Person:
             "decline_reason": self.decline_reason,
         }
         if self.engagement is not None:
-            known["engagement"] = self.engagement.model_dump(mode="json", exclude_none=True)
-        return Subject(
-            participant_id=self.participant_id,
-            body={key: value for key, value in known.items() if value not in (None, "")},
-        )
+            ids = self.engagement.model_dump(mode="json", exclude_none=True)
+            known["engagement"] = {**self.later_ids, **ids}
+        said = {key: value for key, value in known.items() if value not in (None, "")}
+        return Subject(participant_id=self.participant_id, body={**said, **self.later})
 
     def tell(self, body: bytes, *, only: Connection | None = None) -> None:
         """Send an encoded message to all of the person's connections, or to one of them."""

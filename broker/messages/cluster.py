@@ -1,7 +1,8 @@
 """What gateways, session actors, pool and ledger say to one another over trunks and links.
 
 Never seen by a widget. Every call is a request model, a reply model and a method name; notices
-are models sent one way. Versions N and N-1 read each other: readers here ignore unknown fields.
+are models sent one way. Versions N and N-1 read each other: readers here ignore unknown fields, and
+`broker.messages.tolerance` reads the widgets' parts that travel along.
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from broker.messages.parts import EngagementIds
+from broker.messages.tolerance import AnyEndReason, AnyMode, Ids
 from broker.words import (
     Attendance,
     Capability,
-    EndReason,
     Mode,
     PublishSource,
     Reach,
@@ -107,7 +107,7 @@ class TrunkHello(Internal):
     visible: bool
     last_seq: int | None = None
     """What a returning connection has seen; `None`: send a snapshot."""
-    engagement: EngagementIds | None = None
+    engagement: Ids | None = None
     way: Way | None = None
     """A further member of the staff comes in by this way; `None`: only whoever is known."""
     backend: bool = False
@@ -329,7 +329,7 @@ class SessionOpen(Internal):
     method: ClassVar[str] = "session.open"
     account_id: str
     engagement_key: str
-    ids: EngagementIds
+    ids: Ids
     mode: Mode
     owner: Principal
     monitoring: bool = False
@@ -392,7 +392,7 @@ class SessionAssign(Internal):
     epoch: int
     account_id: str
     engagement_key: str
-    ids: EngagementIds
+    ids: Ids
     mode: Mode
     owner: Principal
     policy: dict[str, Any]
@@ -406,7 +406,7 @@ class SessionContinue(Internal):
     epoch: int
     account_id: str
     engagement_key: str
-    ids: EngagementIds
+    ids: Ids
     policy: dict[str, Any]
     entries: list[JournalEntry]
     subjects: list[Subject]
@@ -589,13 +589,14 @@ class SessionRecord(Internal):
     session_id: str
     account_id: str
     engagement_key: str
-    ids: EngagementIds
+    ids: Ids
     epoch: int
     phase: SessionPhase
-    mode: Mode
+    mode: AnyMode
     created_ms: int
     ended_ms: int | None = None
-    end_reason: EndReason | None = None
+    end_reason: AnyEndReason = None
+    """`None` also for a reason that only a later release knows."""
     events: list[JournalEntry] = []
     subjects: list[Subject] = []
     reference: str | None = None

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from actors.session.person import Person
 from broker.commands import InviteGuest, JoinGuest
-from broker.messages.cluster import Subject
+from broker.messages.cluster import JournalEntry, Subject
 from broker.policy import Policy
 from broker.words import Role, Surface
 from tests.actors.stage import CLAIM, CONSUMER, STRANGER, WAIT_S, Stage
@@ -75,10 +75,10 @@ async def test_a_session_with_an_erased_person_is_taken_over() -> None:
 
 
 async def test_who_waited_in_the_lobby_and_does_not_come_back_is_out() -> None:
-    stage = Stage()
+    stage = Stage(Policy(reconnect_grace_ms=1))
     await stage.talking()
     await lobby_guest(stage)
-    successor = Stage(Policy(reconnect_grace_ms=1), epoch=2)
+    successor = Stage(epoch=2)
     await stage.close()
     stage.ledger.grew.clear()
     await successor.take_over(stage.ledger)
@@ -103,3 +103,52 @@ async def test_whoever_was_let_in_beside_the_consumer_is_known_by_their_own_clai
         person = successor.session.person_of_claim(STRANGER)
         assert person is not None
         assert (person.participant_id, person.principal.role) == ("p-other", Role.CONSUMER)
+
+
+async def test_the_policy_of_the_start_holds_whatever_later_tenures_are_given() -> None:
+    promised = Policy(participant_limit=3, guest_lobby=False, invitation_ms=7_000)
+    stage = Stage(promised)
+    await stage.talking()
+    async with succeeding(stage) as successor:
+        assert successor.session.decided.policy == promised
+        # An actor of a release that did not journal it: what the ledger says holds.
+        first = stage.ledger.entries[0]
+        before = {name: value for name, value in first.body.items() if name != "policy"}
+        stage.ledger.entries[0] = first.model_copy(update={"body": before})
+    async with succeeding(stage) as successor:
+        assert successor.session.decided.policy == Policy()
+
+
+async def test_a_session_of_the_next_release_is_taken_over_and_handed_back_whole() -> None:
+    stage = Stage()
+    await stage.talking()
+    ledger, participant_id = stage.ledger, stage.consumer().participant_id
+    known = ledger.subjects[participant_id].body
+    told = {"account_id": "acc", "window_session_id": "w", "channel": "pigeon", "mood": "calm"}
+    later = {**known, "pronouns": "they", "engagement": told}
+    ledger.subjects[participant_id] = Subject(participant_id=participant_id, body=later)
+    count = len(ledger.entries)
+    ledger.entries.append(
+        JournalEntry(
+            seq=count + 1,
+            at_ms=1_000_001,
+            type="participant.blessed",
+            version=1,
+            body={"participant_id": participant_id},
+        )
+    )
+    async with succeeding(stage) as successor:
+        person = successor.session.people[participant_id]
+        assert person.engagement is not None
+        assert person.engagement.window_session_id == "w"
+        successor.connect(person, Surface.WINDOW)
+        successor.session.engagement_changed(
+            person, person.engagement.model_copy(update={"conversation_id": "c"})
+        )
+        await successor.settle()
+        assert [each.seq for each in ledger.entries] == list(range(1, len(ledger.entries) + 1))
+        assert len(ledger.entries) > count + 2
+        written = ledger.subjects[participant_id].body
+        assert written.keys() == later.keys()
+        assert written["pronouns"] == "they"
+        assert written["engagement"].items() >= {**told, "conversation_id": "c"}.items()

@@ -156,7 +156,7 @@ async def test_a_refused_append_harms_no_other_one(database: Database, writer: W
         writer.append(Append("s", 2, [entry(3)])),
         writer.append(Append("none", 1, [entry(1)])),
         writer.append(Append("s", 1, [entry(4)])),
-        writer.append(Append("t", 1, [entry(2, "session.ended", reason="no such reason")])),
+        writer.append(Append("t", 1, [entry(2, "session.ended")])),
         writer.append(Append("s", 1, [entry(3)])),
         return_exceptions=True,
     )

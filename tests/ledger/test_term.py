@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from actors.ledger.database import Database
-from actors.ledger.schema import MIGRATIONS, schema_version
+from actors.ledger.schema import MIGRATIONS, schema_floor, schema_version
 from broker.errors import ErrorCode, SwitchboardError
 from broker.messages import cluster
 from tests.ledger import postgres
@@ -56,11 +56,14 @@ async def test_the_older_ledger_takes_no_new_links(bare_town: Town) -> None:
     await late.link.close()
 
 
-async def test_a_database_from_the_future_is_refused(bare_town: Town) -> None:
+async def test_a_database_that_only_later_releases_can_work_with_is_refused(
+    bare_town: Town,
+) -> None:
     database = Database(bare_town.url)
     await database.take_term(1)
     async with database.write() as connection:
         await connection.execute(sa.insert(schema_version).values(version=len(MIGRATIONS) + 1))
+        await connection.execute(sa.update(schema_floor).values(version=len(MIGRATIONS) + 1))
     await database.close()
     with pytest.raises(RuntimeError, match="schema version"):
         await bare_town.new_ledger()

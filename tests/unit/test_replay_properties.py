@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,8 +39,15 @@ from broker.commands import (
 )
 from broker.deadlines import next_deadline
 from broker.errors import SwitchboardError
-from broker.events import event_body, read_event
+from broker.events import (
+    LaterEvent,
+    ParticipantJoined,
+    ParticipantReturned,
+    PastEvent,
+    event_body,
+)
 from broker.evolve import replay
+from broker.past import read_event, retrace
 from broker.policy import Policy
 from broker.state import STAFF, SessionState
 from broker.words import (
@@ -130,3 +141,59 @@ def test_any_sequence_keeps_the_invariants(steps: list[tuple[Command, int]]) -> 
     assert (
         replay(SessionState(policy=policy), [read_event(*entry) for entry in stored]) == case.state
     )
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=steps, data=st.data())
+def test_what_a_later_release_wrote_between_changes_no_replay(
+    steps: list[tuple[Command, int]], data: st.DataObject
+) -> None:
+    case = Case()
+    case.do(START)
+    for command, pause_ms in steps:
+        case.now_ms += pause_ms
+        with suppress(SwitchboardError):
+            case.do(command)
+    journal: list[PastEvent] = []
+    later = 0
+    for event in case.events:
+        version, body = event.version, event_body(event)
+        if data.draw(st.booleans()):
+            version, body = version + 1, {**body, "something_new": [1]}
+        journal.append(read_event(event.type, version, event.at_ms, body))
+        for _ in range(data.draw(st.integers(0, 2))):
+            journal.append(read_event("something.happened", 1, event.at_ms + 1, {}))
+            later += 1
+    after = retrace(SessionState(policy=Policy()), journal)
+    assert after.event_count == len(case.events) + later
+    assert replace(after, event_count=len(case.events)) == case.state
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps=steps, data=st.data())
+def test_a_journal_that_cannot_be_followed_is_replayed_as_far_as_it_is_understood(
+    steps: list[tuple[Command, int]], data: st.DataObject
+) -> None:
+    """Some of the events are of types that this release does not know: any subset of them."""
+    case = Case()
+    case.do(START)
+    for command, pause_ms in steps:
+        case.now_ms += pause_ms
+        with suppress(SwitchboardError):
+            case.do(command)
+    journal: list[PastEvent] = [
+        LaterEvent(type="something.happened", at_ms=event.at_ms)
+        if index and data.draw(st.booleans())
+        else event
+        for index, event in enumerate(case.events)
+    ]
+    after = retrace(SessionState(policy=Policy()), journal)
+    assert after.event_count == len(case.events), "what is appended next has the right number"
+    known = {event.participant_id for event in journal if isinstance(event, ParticipantJoined)}
+    assert set(after.participants) == known, "nobody comes in by an event that was passed over"
+
+
+def test_a_broken_journal_of_this_release_is_not_glossed_over() -> None:
+    broken = [ParticipantReturned(at_ms=1, participant_id="nobody")]
+    with pytest.raises(KeyError):
+        retrace(SessionState(policy=Policy()), broken)

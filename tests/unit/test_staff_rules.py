@@ -19,8 +19,9 @@ from broker.commands import (
     Tick,
 )
 from broker.errors import Conflict, ErrorCode, Forbidden, NotFound, SwitchboardError, TooFast
-from broker.events import ParticipantLeft, event_body, read_event
+from broker.events import ParticipantLeft, event_body
 from broker.evolve import replay
+from broker.past import read_event
 from broker.policy import Policy
 from broker.state import SessionState
 from broker.words import (
