@@ -130,10 +130,14 @@ class Pool:
         if method != "pool.level":
             return
         level = cluster.read(cluster.PoolLevel, payload)
+        reused = frozenset(level.reused)
         for member in level.members:
             if member in self._seen:
                 continue
             self._seen[member] = None
+            if member in reused:
+                # Its process was there before; no start of ours has come.
+                continue
             if self._arriving:
                 timer, node = self._arriving.pop(0)
                 timer.cancel()

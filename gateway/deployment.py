@@ -17,6 +17,10 @@ NODE = "node"
 _DATABASES = ("sqlite", "postgresql")
 
 
+MOST_REUSE = 20
+"""A process does not grow old: what its libraries leak or leave in pieces ends with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """What one deployment is, as its operator says it.
@@ -39,6 +43,8 @@ class Deployment:
     """A file of PostgreSQL's `.pgpass` form, at the same path on every node."""
     data_dir: Path | None = None
     standbys: int = 4
+    reuse: int = 20
+    """How many further sessions of its account a session actor's process may hold; 0: none."""
     media_bind: tuple[str, ...] = ()
     """Local addresses for media; empty: loopback on a private Ray, otherwise each node's own."""
     advertise: tuple[str, ...] = ()
@@ -60,6 +66,8 @@ class Deployment:
         self._check_media()
         if self.standbys < 1:
             raise BadSettings("A deployment needs at least one standby; give --standbys 1 or more.")
+        if not 0 <= self.reuse <= MOST_REUSE:
+            raise BadSettings(f"--reuse goes from 0 (never) to {MOST_REUSE}, not {self.reuse}.")
         for path, what in (
             (self.accounts_file, "accounts file"),
             (self.secret_file, "secret file"),

@@ -64,6 +64,11 @@ class Level(Collector):
         for name, text, value in (
             ("switchboard_sessions_live", "Sessions that have not ended.", level.live),
             ("switchboard_standbys", "Session actors ready for a session.", level.standbys),
+            (
+                "switchboard_standbys_reusable",
+                "Session actors ready for another session of the account they had.",
+                sum(node.reusable for node in level.nodes),
+            ),
             ("switchboard_openings_waiting", "Starts that wait for a standby.", level.queued),
         ):
             yield GaugeMetricFamily(name, text, value=float(value))

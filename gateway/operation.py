@@ -88,6 +88,10 @@ def up(
     database_passfile: PassFile = None,
     data_dir: DataDir = None,
     standbys: Annotated[int, typer.Option(help="Session actors kept ready.")] = 4,
+    reuse: Annotated[
+        int,
+        typer.Option(help="Further sessions of one account in one process; 0: a process each."),
+    ] = 20,
     media_bind: MediaBind = None,
     advertise: Annotated[
         list[str] | None,
@@ -142,6 +146,7 @@ def up(
             database_passfile=database_passfile,
             data_dir=data_dir,
             standbys=standbys,
+            reuse=reuse,
             media_bind=tuple(media_bind or ()),
             advertise=tuple(advertise or ()),
             media_ports=read_ports(media_ports),
@@ -328,11 +333,10 @@ def print_nodes(found: Sequence[tuple[str, NodeState]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("node", "address", "label", "drain", "sessions", "standbys")
+    table = Table("node", "address", "label", "drain", "sessions", "standbys", "reusable")
     for at, state in found:
-        table.add_row(
-            state.node, at, state.label, state.drain, str(state.live), str(state.standbys)
-        )
+        counts = (str(each) for each in (state.live, state.standbys, state.reusable))
+        table.add_row(state.node, at, state.label, state.drain, *counts)
     Console().print(table)
 
 

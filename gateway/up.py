@@ -121,6 +121,7 @@ def cluster_settings(deployment: Deployment) -> compose.ClusterSettings:
         database_url=deployment.database_url,
         public_url=deployment.origin,
         standbys=deployment.standbys,
+        reuse=deployment.reuse,
         bind=deployment.media_bind or ((LOOPBACK,) if alone else (NODE,)),
         advertise=deployment.advertise,
         media_ports=deployment.media_ports,

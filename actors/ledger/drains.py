@@ -151,7 +151,8 @@ class Drains:
         standing = NodeState(
             node=node,
             label=here[0].member.label if here else "",
-            standbys=sum(actor.session_id is None for actor in here),
+            standbys=sum(actor.waits for actor in here),
+            reusable=sum(actor.waits_again for actor in here),
             live=live,
             members=len(here),
         )

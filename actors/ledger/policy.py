@@ -23,6 +23,8 @@ class LedgerPolicy:
     """How long `session.open` waits for a standby before `no_capacity`."""
     queue_limit: int = 500
     """Further openings get `no_capacity` at once."""
+    reused_limit: int = 16
+    """Standbys kept for their account beside those that take any; further ones end."""
     probe_s: float = 1.0
     """How long an actor may take to greet the ledger's probe of its trunk port."""
     return_s: float = 2.0

@@ -96,7 +96,11 @@ class Rescue:
         if holder is None or live.rescue is not None:
             return False
         standby = await self._standbys.take(
-            MOVE, live.created_ms, timeout_s=timeout_s, label=live.label
+            MOVE,
+            live.created_ms,
+            timeout_s=timeout_s,
+            account_id=live.account_id,
+            label=live.label,
         )
         if live.holder is not holder or live.rescue is not None or live.ended:
             self._standbys.add(standby)
@@ -149,6 +153,7 @@ class Rescue:
                 RESCUE,
                 live.created_ms,
                 timeout_s=self._policy.lost_after_ms / 1000,
+                account_id=live.account_id,
                 label=live.label,
             )
             if live.ended or live.holder is not None:

@@ -64,6 +64,7 @@ class Sessions:
         self.directory = Directory()
         self.standbys = Standbys(
             policy.queue_limit,
+            policy.reused_limit,
             audience.level_changed,
             lambda actor: stop(chores, actor),
             self.directory.loads,
@@ -114,6 +115,9 @@ class Sessions:
             nodes=self.drains.all().nodes,
             queued_for=self.standbys.queued_for(),
             taken=self.standbys.taken,
+            reused=[
+                name for name, each in self._actors.items() if each.member.account_id is not None
+            ],
         )
 
     def located(self, key: Key) -> cluster.Location | None:
@@ -303,7 +307,11 @@ class Sessions:
         """Find a standby that takes the session. One that fails is stopped, the next is asked."""
         for _ in range(3):
             standby = await self.standbys.take(
-                OPENING, now_ms, timeout_s=self._policy.capacity_wait_s, label=ask.label
+                OPENING,
+                now_ms,
+                timeout_s=self._policy.capacity_wait_s,
+                account_id=ask.account_id,
+                label=ask.label,
             )
             session_id = secrets.token_urlsafe(16)
             standby.session_id = session_id

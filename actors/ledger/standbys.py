@@ -24,6 +24,21 @@ class Actor:
     end: End
     session_id: str | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether it holds nothing, and never did: it takes a session of any account."""
+        return self.session_id is None and self.member.account_id is None
+
+    @property
+    def waits_again(self) -> bool:
+        """Whether it holds nothing, in a process that has held a session of its account."""
+        return self.session_id is None and self.member.account_id is not None
+
+    def suits(self, label: str, account_id: str) -> bool:
+        """Whether it may take a session of this account that wants this label."""
+        member = self.member
+        return label in ("", member.label) and member.account_id in (None, account_id)
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class _Waiting:
@@ -31,6 +46,7 @@ class _Waiting:
     since_ms: int
     order: int
     label: str
+    account_id: str
     future: asyncio.Future[Actor]
 
 
@@ -38,31 +54,35 @@ class Standbys:
     """Gives each standby away once, by comparing and setting in one step of the loop.
 
     Those who wait are served by urgency, then age: rescues before moves before openings, the
-    oldest session first. At most `limit` openings wait. Of several idle ones the one on the node
-    with the fewest sessions (`loads`) is given, so that the death of a node costs few. A standby
-    on a node in `cordoned` is `dismissed` instead of being kept.
+    oldest session first. At most `limit` openings wait. One that has held a session of the account
+    is given before one that has held none; of several the one on the node with the fewest sessions
+    (`loads`), so that the death of a node costs few. A standby on a node in `cordoned` is
+    `dismissed` instead of being kept, and so is one above `reused_limit` that has held a session.
     """
 
     def __init__(
         self,
         limit: int,
+        reused_limit: int,
         on_change: Callable[[], None] = lambda: None,
         dismiss: Callable[[Actor], None] = lambda actor: None,
         loads: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._limit = limit
+        self._reused_limit = reused_limit
         self._on_change = on_change
         self._dismiss = dismiss
         self._loads = loads
         self.taken = 0
-        """Standbys given away so far."""
+        """Standbys of any account given away so far: those that must be replaced."""
         self.cordoned: set[str] = set()
         self._idle: dict[str, Actor] = {}
         self._queue: list[_Waiting] = []
         self._order = 0
 
     def __len__(self) -> int:
-        return len(self._idle)
+        """Count those that take a session of any account."""
+        return sum(actor.member.account_id is None for actor in self._idle.values())
 
     @property
     def queued(self) -> int:
@@ -80,14 +100,16 @@ class Standbys:
         if actor.member.node in self.cordoned:
             self._dismiss(actor)
             return
-        fit = (one for one in sorted(self._queue) if one.label in ("", actor.member.label))
+        fit = (one for one in sorted(self._queue) if actor.suits(one.label, one.account_id))
         first = next((one for one in fit if not one.future.done()), None)
-        if first is None:
-            self._idle[actor.member.member_id] = actor
-        else:
+        if first is not None:
             self._queue.remove(first)
-            self.taken += 1
+            self._count(actor)
             first.future.set_result(actor)
+        elif actor.waits_again and len(self._idle) - len(self) >= self._reused_limit:
+            self._dismiss(actor)
+        else:
+            self._idle[actor.member.member_id] = actor
         self._on_change()
 
     def cordon(self, node: str) -> None:
@@ -110,24 +132,27 @@ class Standbys:
             self._on_change()
 
     async def take(
-        self, urgency: int, since_ms: int, *, timeout_s: float, label: str = ""
+        self, urgency: int, since_ms: int, *, timeout_s: float, account_id: str, label: str = ""
     ) -> Actor:
         """Get a standby that nobody else gets, on a node with this label if one is given.
+
+        While this one waits, one that only another account could use makes room for a new one.
 
         Raises:
             Unavailable: `no_capacity`: none came in time, or too many wait already.
         """
-        actor = self._pick(label)
+        actor = self._pick(label, account_id)
         if actor is not None:
             del self._idle[actor.member.member_id]
-            self.taken += 1
+            self._count(actor)
             self._on_change()
             return actor
         if urgency == OPENING and self.queued >= self._limit:
             raise _no_capacity()
         future: asyncio.Future[Actor] = asyncio.get_running_loop().create_future()
         self._order += 1
-        self._queue.append(_Waiting(urgency, since_ms, self._order, label, future))
+        self._queue.append(_Waiting(urgency, since_ms, self._order, label, account_id, future))
+        self._make_room()
         self._on_change()
         try:
             async with asyncio.timeout(timeout_s):
@@ -143,16 +168,28 @@ class Standbys:
         finally:
             self._give_up(future)
 
-    def _pick(self, label: str) -> Actor | None:
+    def _pick(self, label: str, account_id: str) -> Actor | None:
         fit = [
             actor
             for actor in self._idle.values()
-            if not actor.end.link.closed and label in ("", actor.member.label)
+            if not actor.end.link.closed and actor.suits(label, account_id)
         ]
+        fit = [actor for actor in fit if actor.waits_again] or fit
         if len({actor.member.node for actor in fit}) <= 1:
             return next(iter(fit), None)
         loads = self._loads()
         return min(fit, key=lambda actor: loads.get(actor.member.node, 0))
+
+    def _count(self, actor: Actor) -> None:
+        if actor.member.account_id is None:
+            self.taken += 1
+
+    def _make_room(self) -> None:
+        """Dismiss the one that has waited longest for its account: its place may be what lacks."""
+        oldest = next((each for each in self._idle.values() if each.waits_again), None)
+        if oldest is not None:
+            del self._idle[oldest.member.member_id]
+            self._dismiss(oldest)
 
     def _give_up(self, future: asyncio.Future[Actor]) -> None:
         if not future.done():

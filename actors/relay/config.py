@@ -19,6 +19,9 @@ class RelayConfig:
     """Addresses to put into answers; empty means those that were bound."""
     ports: range = range(0, 1)
     """Ports to try in order; `range(0, 1)` lets the kernel choose."""
+    left_port: int = 0
+    """A port given back just now: taken again only when no other is free, because packets for who
+    had it may still be under way. The search begins behind it."""
 
     max_offer_bytes: int = 128 * 1024
     max_offer_sections: int = 64

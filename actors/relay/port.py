@@ -111,8 +111,12 @@ class Socket:
 class Port:
     """All sockets of a relay; opened and closed by it."""
 
-    def __init__(self, hosts: tuple[str, ...], ports: range, buffer_bytes: int) -> None:
+    def __init__(
+        self, hosts: tuple[str, ...], ports: range, buffer_bytes: int, *, left: int = 0
+    ) -> None:
         """Bind every host to the first port number that is free on all of them.
+
+        The search begins behind `left`, a port of the range given back just now.
 
         Raises:
             Unavailable: `no_capacity` when no number of the range is free.
@@ -120,7 +124,8 @@ class Port:
         self.sockets: list[Socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         expanded = _without_wildcards(hosts)
-        for number in ports:
+        begin = ports.index(left) + 1 if left in ports else 0
+        for number in (*ports[begin:], *ports[:begin]):
             if self._bind(expanded, number, buffer_bytes):
                 return
         raise Unavailable(ErrorCode.NO_CAPACITY, "No media port of the configured range is free.")

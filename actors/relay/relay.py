@@ -81,7 +81,9 @@ class Relay:
             return
         config = self.config
         self._identity = Identity()
-        self._port = Port(config.bind, config.ports, config.receive_buffer_bytes)
+        self._port = Port(
+            config.bind, config.ports, config.receive_buffer_bytes, left=config.left_port
+        )
         loop = asyncio.get_running_loop()
         self._port.start(loop, self._reception.wake)
         self._pulse.start(loop)

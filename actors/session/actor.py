@@ -71,7 +71,7 @@ WATCH_BEATS = 10
 
 
 class SessionActor:
-    """Hosts at most one session at a time.
+    """Hosts one session.
 
     Closed by whoever hosts it (`close`), or over by itself: `on_over` is called once when its
     session has ended and everything of it is durable or fenced. It closes its trunks, its session
@@ -111,6 +111,21 @@ class SessionActor:
         self._ending: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._port = 0
+        self._media_port = 0
+        self._clean = False
+
+    @property
+    def reusable_for(self) -> str | None:
+        """The account whose next session this process may hold.
+
+        `None` when it held no session, or one that did not end as it should.
+        """
+        return self._session.account_id if self._clean and self._session is not None else None
+
+    @property
+    def media_port(self) -> int:
+        """The UDP port its session had, 0 if there was none."""
+        return self._media_port
 
     @property
     def member_id(self) -> str:
@@ -167,6 +182,7 @@ class SessionActor:
             session_id=None if session is None else session.session_id,
             epoch=0 if session is None else session.epoch,
             label=self._config.label,
+            account_id=self._config.account_id,
         )
         enlisted = await link.call(member, Enlisted, timeout=APPEND_TIMEOUT_S)
         if not enlisted.keep:
@@ -231,6 +247,7 @@ class SessionActor:
             _LOG.exception("session not opened", extra={"session": session.session_id})
             self._over(fenced=True)
             return
+        self._media_port = session.media.port
         self._committed = True
         early, self._early = self._early, []
         for trunk, hello in early:
@@ -239,6 +256,8 @@ class SessionActor:
     def _become(self, given: SessionAssign | SessionContinue) -> LiveSession:
         if self._session is not None:
             raise Conflict(ErrorCode.ALREADY_LIVE, "This actor holds a session already.")
+        if self._config.account_id not in (None, given.account_id):
+            raise Conflict(ErrorCode.ALREADY_LIVE, "This actor is another account's.")
         session = LiveSession(
             given.session_id,
             given.epoch,
@@ -267,8 +286,10 @@ class SessionActor:
         session = self._session
         if session is not None:
             await session.media.close()
-            if not fenced and not await session.flush(UNSAVED_S):
+            saved = await session.flush(UNSAVED_S) if not fenced else False
+            if not fenced and not saved:
                 _LOG.error("session ended unsaved", extra={"session": session.session_id})
+            self._clean = saved and self._committed
             await session.close()
         if self._trunks and not fenced:
             await self._last_words()

@@ -31,5 +31,7 @@ class SessionConfig:
     """Shared secret of the TURN servers (REST scheme); `None`: no credentials."""
     relay_only: bool = False
     """Tell widgets to use TURN only."""
+    account_id: str | None = None
+    """The only account whose sessions it takes, because its process has held one of them."""
     lonely_s: float = 10.0
     """With neither trunk nor ledger for this long the actor stops forwarding and ends."""

@@ -127,6 +127,11 @@ class SessionMedia:
         """Bind the session's port."""
         await self._relay.open()
 
+    @property
+    def port(self) -> int:
+        """The UDP port of its relay, 0 before `open`."""
+        return self._relay.port if self._relay.sockets else 0
+
     async def close(self) -> None:
         """Close every transport and the port; harmless when closed."""
         await self._relay.close()

@@ -86,6 +86,8 @@ class SessionMember(Internal):
     epoch: int = 0
     label: str = ""
     """What kind of place its node is: openings may ask for one."""
+    account_id: str | None = None
+    """Takes sessions of this account only, because its process has held one of them."""
 
 
 class Enlisted(Internal):
@@ -525,6 +527,9 @@ class NodeState(Internal):
     """`late`: the deadline passed with sessions left; they stay where they are."""
     deadline_ms: int | None = None
     standbys: int = 0
+    """Those that take a session of any account."""
+    reusable: int = 0
+    """Those that have held a session and take another of the same account."""
     live: int = 0
     """Sessions that are held there."""
     members: int = 0
@@ -543,6 +548,7 @@ class PoolLevel(Internal):
     """Notice ledger to pool, `pool.level`: how many standbys wait, and how much they are wanted."""
 
     standbys: int
+    """Those that take a session of any account."""
     live: int
     queued: int
     members: list[str] = []
@@ -550,7 +556,9 @@ class PoolLevel(Internal):
     queued_for: dict[str, int] = {}
     """Who waits, by the label asked for; empty for those who take any."""
     taken: int = 0
-    """Standbys given away since this ledger took its term."""
+    """Standbys of any account given away since this ledger took its term."""
+    reused: list[str] = []
+    """Members of processes that have held a session before: nobody started these."""
 
 
 class RecordQuery(Internal):

@@ -1,10 +1,10 @@
-"""A session actor in a Ray actor."""
+"""Session actors in a Ray actor."""
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import gc
+import logging
 from typing import TYPE_CHECKING
 
 import ray.actor
@@ -16,14 +16,19 @@ from gateway.compose.settings import ClusterSettings
 from gateway.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
-    from actors.session.actor import SessionActor
+    from actors.session.succession import Succession
+
+
+_LOG = logging.getLogger(__name__)
 
 
 def settle_memory() -> None:
     """Give back what starting took, and keep the collector from looking at what stays.
 
-    A standby's imports leave about a megabyte of free pieces that glibc would keep.
+    A standby's imports leave about a megabyte of free pieces that glibc would keep. What an earlier
+    session left in cycles is frozen no longer than to here.
     """
+    gc.unfreeze()
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
@@ -32,21 +37,22 @@ def settle_memory() -> None:
 
 
 class SessionHost:
-    """One session actor in a Ray actor: a standby, then a session, then gone."""
+    """A standby, then a session, perhaps more of the same account, then gone."""
 
     def __init__(self, settings: ClusterSettings) -> None:
         self._settings = settings
-        self._actor: SessionActor | None = None
-        self._over = asyncio.Event()
+        self._succession: Succession | None = None
 
     async def start(self) -> str:
         """Enlist as a standby; returns the member id."""
         from actors.relay import RelayConfig
         from actors.session.actor import SessionActor
         from actors.session.config import SessionConfig
+        from actors.session.succession import Succession
 
         settings = self._settings
-        self._actor = SessionActor(
+        now_ms = steady_clock()
+        self._succession = Succession(
             SessionConfig(
                 node=node_name(),
                 label=node_label(),
@@ -63,17 +69,19 @@ class SessionHost:
                     ports=range(*settings.media_ports),
                 ),
             ),
-            LedgerAddress(),
-            now_ms=steady_clock(),
-            on_over=self._over.set,
+            lambda config, on_over: SessionActor(
+                config, LedgerAddress(), now_ms=now_ms, on_over=on_over
+            ),
+            reuse_limit=settings.reuse,
+            settle=settle_memory,
         )
-        await self._actor.start()
-        settle_memory()
-        return self._actor.member_id
+        return await self._succession.start()
 
     async def live(self) -> None:
-        """Wait for the end of the session, then end the process."""
-        await self._over.wait()
-        if self._actor is not None:
-            await self._actor.close()
+        """Wait for the end of the last session, then end the process."""
+        try:
+            if self._succession is not None:
+                await self._succession.run()
+        except Exception:
+            _LOG.exception("no session actor any more")
         ray.actor.exit_actor()  # type: ignore[no-untyped-call]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from broker.keys import KeyPurpose, derive_key
@@ -34,6 +34,17 @@ class ClusterSettings:
     ice_servers: tuple[str, ...] = ()
     turn_secret_file: str | None = None
     relay_only: bool = False
+    reuse: int = 20
+    """How many further sessions of its account a session actor's process may hold; 0: none."""
+
+    def __getstate__(self) -> list[object]:
+        return [getattr(self, each.name) for each in fields(self)]
+
+    def __setstate__(self, state: list[object]) -> None:
+        """Take what another release wrote: fields are added at the end, with defaults."""
+        for place, each in enumerate(fields(self)):
+            value = state[place] if place < len(state) else each.default
+            object.__setattr__(self, each.name, value)
 
     @property
     def media_addresses(self) -> tuple[str, ...]:

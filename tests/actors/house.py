@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from actors.ledger.stop import SessionStop
 from actors.link import DialledEnd, End, ListenedEnd, call, dial
 from actors.listener import Listener
 from actors.relay import RelayConfig
@@ -64,13 +65,13 @@ class ScriptedLedger:
     async def resolve(self) -> tuple[str, int]:
         return self._address
 
-    async def assign(self) -> None:
+    async def assign(self, session_id: str = SESSION, account_id: str = "acc") -> None:
         """Give the actor its session, and say that it is durable."""
         assert self._end is not None
         ask = SessionAssign(
-            session_id=SESSION,
+            session_id=session_id,
             epoch=1,
-            account_id="acc",
+            account_id=account_id,
             engagement_key="eng",
             ids=IDS,
             mode=Mode.VIDEO,
@@ -79,8 +80,13 @@ class ScriptedLedger:
         )
         first = await call(self._end, ask, Journalled, timeout_s=WAIT_S)
         self.entries += first.entries
-        committed = SessionCommitted(session_id=SESSION, epoch=1)
+        committed = SessionCommitted(session_id=session_id, epoch=1)
         self._end.notify("session.committed", committed.to_bytes())
+
+    async def stop_session(self) -> None:
+        """Tell the actor that its session is another's."""
+        assert self._end is not None
+        await call(self._end, SessionStop(session_id=SESSION), Done, timeout_s=WAIT_S)
 
     async def move(self) -> None:
         """Ask the actor to yield its session, as at the beginning of a move."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
+import psutil
 import pytest
 
 from tests.calls import Call
-from tests.widget import Refused, Widget, consumer_widget, guest_widget
+from tests.widget import WAIT_S, Refused, Widget, consumer_widget, guest_widget
 
 
 async def finish(agent: Widget) -> None:
@@ -75,6 +78,35 @@ async def test_after_an_end_a_new_session_starts_on_the_same_sockets(call: Call)
     second = await consumer.expect("session.snapshot", after=mark)
     assert second["session_id"] != first
     await finish(agent)
+
+
+def listening(process: psutil.Process) -> set[int]:
+    found = process.net_connections("tcp")
+    return {each.laddr.port for each in found if each.status == psutil.CONN_LISTEN}
+
+
+async def test_a_process_whose_session_has_ended_holds_another(call: Call) -> None:
+    others = await asyncio.to_thread(call.deployment.holders)
+    agent, consumer = await call.talking()
+    held: set[int] = set()
+    again = False
+    for _ in range(3):
+        holders = await asyncio.to_thread(call.deployment.holders)
+        (holder,) = (each for each in holders if each not in others)
+        again = again or holder.pid in held
+        held.add(holder.pid)
+        old = await asyncio.to_thread(listening, holder)
+        await finish(agent)
+        await consumer.expect("session.ended")
+        async with asyncio.timeout(WAIT_S):
+            # It listens anew before it enlists; then it is taken before one that has held none.
+            while not await asyncio.to_thread(listening, holder) - old:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        mark = len(consumer.heard)
+        await agent.request("session.start", mode="video")
+        await consumer.expect("session.snapshot", after=mark)
+    await finish(agent)
+    assert again
 
 
 async def test_a_guest_waits_in_the_lobby_until_admitted(call: Call) -> None:

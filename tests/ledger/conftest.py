@@ -40,9 +40,14 @@ class Town:
         return ledger
 
     async def actor(
-        self, *, kills: bool = False, node: str = "node-1", label: str = ""
+        self,
+        *,
+        kills: bool = False,
+        node: str = "node-1",
+        label: str = "",
+        account_id: str | None = None,
     ) -> FakeActor:
-        actor = FakeActor(self.home, kills=kills, node=node, label=label)
+        actor = FakeActor(self.home, kills=kills, node=node, label=label, account_id=account_id)
         self.stack.push_async_callback(actor.die)
         return await actor.start()
 

@@ -83,8 +83,16 @@ class FakeActor:
     """A session actor: keeps what it was given, answers as it was told."""
 
     def __init__(
-        self, home: Home, *, kills: bool = False, node: str = "node-1", label: str = ""
+        self,
+        home: Home,
+        *,
+        kills: bool = False,
+        node: str = "node-1",
+        label: str = "",
+        account_id: str | None = None,
     ) -> None:
+        self.account_id = account_id
+        """Set where its process has held a session of this account."""
         self.node = node
         self.label = label
         self.member_id = f"actor-{next(_numbers)}"
@@ -152,6 +160,7 @@ class FakeActor:
                 port=self.port,
                 session_id=self.session_id,
                 epoch=self.epoch,
+                account_id=self.account_id,
             ),
             cluster.Enlisted,
         )
@@ -223,8 +232,8 @@ class FakeGateway:
     def told(self, method: str, model: type[M]) -> list[M]:
         return [cluster.read(model, payload) for name, payload in self.notices if name == method]
 
-    async def open(self, key: str = "eng-1") -> cluster.Location:
-        return await self.link.call(opening(key), cluster.Location)
+    async def open(self, key: str = "eng-1", account_id: str = ACCOUNT) -> cluster.Location:
+        return await self.link.call(opening(key, account_id), cluster.Location)
 
     async def put(
         self,
@@ -261,13 +270,13 @@ class FakeGateway:
         return await self.link.call(cluster.RecordGet(session_id=session_id), cluster.SessionRecord)
 
 
-def opening(key: str = "eng-1") -> cluster.SessionOpen:
+def opening(key: str = "eng-1", account_id: str = ACCOUNT) -> cluster.SessionOpen:
     return cluster.SessionOpen(
-        account_id=ACCOUNT,
+        account_id=account_id,
         engagement_key=key,
-        ids=EngagementIds(account_id=ACCOUNT, rt_session_id=key),
+        ids=EngagementIds(account_id=account_id, rt_session_id=key),
         mode=Mode.VIDEO,
-        owner=cluster.Principal(role=Role.AGENT, account_id=ACCOUNT, agent_id="7"),
+        owner=cluster.Principal(role=Role.AGENT, account_id=account_id, agent_id="7"),
     )
 
 

@@ -15,7 +15,7 @@ from actors.pool import Pool, PoolPolicy
 from broker.errors import Unavailable
 from broker.messages import cluster
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import KEY, TIMING, entry, opening, until
+from tests.ledger.fakes import ACCOUNT, KEY, TIMING, entry, opening, until
 
 HELLO = cluster.LinkHello(kind="pool", member_id="pool", node="n")
 
@@ -239,3 +239,19 @@ async def test_a_reserve_is_kept_for_the_fullest_node(town: Town) -> None:
     fullest = max(town.ledger._sessions.directory.loads().values())
     await until(lambda: standbys(town) >= 1 + fullest, "target and reserve")
     assert fullest == 2, "openings are spread"
+
+
+async def test_a_process_that_stands_by_again_is_no_start_that_came(town: Town) -> None:
+    starter, gateway = Starter(town), await town.gateway()
+    pool = await run_pool(town, starter, target=1)
+    await until(lambda: standbys(town) == 1, "the standby")
+    starter.gate.clear()
+    await gateway.open("one")
+    await until(lambda: pool.starting == 1, "the refill under way")
+    for _ in range(2):
+        await town.actor(account_id=ACCOUNT)
+    await until(lambda: len(town.ledger.level().reused) == 2, "two that are back")
+    await until(lambda: pool.level is not None and len(pool.level.reused) == 2, "the pool's word")
+    starter.gate.set()
+    await until(lambda: standbys(town) == 1, "the refill")
+    assert starter.started == 2

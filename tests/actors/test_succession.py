@@ -1,0 +1,240 @@
+"""A process that has held a session holds another of its account; nothing of the first is left."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, suppress
+
+import pytest
+
+from actors.link import DialledEnd, dial
+from actors.relay import Relay, RelayConfig
+from actors.session.actor import SessionActor
+from actors.session.config import SessionConfig
+from actors.session.succession import Succession
+from broker.errors import Conflict, ErrorCode, NotFound
+from broker.messages.cluster import SessionMember, TrunkHello, TrunkReady, read
+from broker.trunk import Frame
+from broker.words import PublishSource, Surface
+from tests.actors.house import SESSION, WAIT_S, ScriptedLedger
+from tests.actors.stage import AGENT, KEY
+from tests.relay.client import CraftedClient
+
+SECOND = "s-2"
+
+
+async def until(what: str, holds: Callable[[], object]) -> None:
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while not holds():  # noqa: ASYNC110 - any condition, not only events
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"not in time: {what}") from None
+
+
+class Process:
+    """What a session actor's process runs, and the ledger it enlists with."""
+
+    def __init__(self, reuse_limit: int, ports: range = range(0, 1)) -> None:
+        self.ledger = ScriptedLedger()
+        self.actors: list[SessionActor] = []
+        self.settled = 0
+        self.succession = Succession(
+            SessionConfig(node="n", trunk_key=KEY, relay=RelayConfig(ports=ports)),
+            self._make,
+            reuse_limit=reuse_limit,
+            settle=self._settle,
+        )
+        self.running: asyncio.Task[None] | None = None
+
+    def _make(self, config: SessionConfig, on_over: Callable[[], None]) -> SessionActor:
+        actor = SessionActor(config, self.ledger.resolve, now_ms=lambda: 1_000_000, on_over=on_over)
+        self.actors.append(actor)
+        return actor
+
+    def _settle(self) -> None:
+        self.settled += 1
+
+    async def start(self) -> None:
+        await self.ledger.start()
+        await self.succession.start()
+        self.running = asyncio.create_task(self.succession.run())
+        await until("the standby enlisted", self.ledger.enlisted.is_set)
+
+    async def close(self) -> None:
+        if self.running is not None:
+            self.running.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.running
+        await self.ledger.stop()
+
+    @property
+    def member(self) -> SessionMember:
+        assert self.ledger.member is not None
+        return self.ledger.member
+
+    async def again(self) -> None:
+        """Wait until it is a standby once more."""
+        await until("it enlisted again", self.ledger.enlisted.is_set)
+
+    async def end(self, trunk: DialledEnd) -> None:
+        """End the session as an agent does."""
+        self.ledger.enlisted.clear()
+        trunk.link.send(Frame.MESSAGE, b'{"type":"session.end","id":"1"}')
+
+
+async def reach(member: SessionMember, session_id: str) -> tuple[DialledEnd, TrunkReady]:
+    """Dial the agent's trunk."""
+    hello = TrunkHello(
+        session_id=session_id,
+        epoch=1,
+        connection_id="c1",
+        gateway_id="g1",
+        principal=AGENT,
+        surface=Surface.AGENT_FRAME,
+        visible=True,
+    )
+
+    def prepare(end: DialledEnd) -> None:
+        end.on_frame = lambda *_: None
+
+    end, ready = await dial(
+        member.host, member.port, KEY, hello.to_bytes(), timeout_s=WAIT_S, prepare=prepare
+    )
+    return end, read(TrunkReady, ready)
+
+
+def relay_of(actor: SessionActor) -> Relay:
+    session = actor._session
+    assert session is not None
+    return session.media._relay
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+async def process(stack: AsyncExitStack, reuse_limit: int = 20, **options: range) -> Process:
+    made = Process(reuse_limit, **options)
+    stack.push_async_callback(made.close)
+    await made.start()
+    return made
+
+
+async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncExitStack) -> None:
+    made = await process(stack)
+    first, before = made.member, len(asyncio.all_tasks())
+    assert first.account_id is None
+    await made.ledger.assign()
+    trunk, ready = await reach(first, SESSION)
+    relay = relay_of(made.actors[0])
+    client = CraftedClient(relay, ready.participant_id, publish=[PublishSource.MICROPHONE])
+    stack.callback(client.close)
+    await client.connect()
+    client.stop_checking()
+    old_check, old_port, old_answer = client.check(), relay.port, client.answer
+    relics: list[weakref.ref[object]] = [
+        weakref.ref(each) for each in (made.actors[0], relay, made.actors[0]._session)
+    ]
+
+    await made.end(trunk)
+    await made.again()
+    made.actors.pop(0)
+    del relay
+    client.relay = Relay(RelayConfig(), client)  # type: ignore[arg-type]  # the client's own hold
+    await until("the old trunk was cut", lambda: trunk.link.closed)
+    gc.collect()
+    assert [relic() for relic in relics] == [None, None, None]
+    assert len(asyncio.all_tasks()) == before
+    assert made.settled == 2
+
+    second = made.member
+    assert second.account_id == "acc"
+    assert (second.member_id, second.port) != (first.member_id, first.port)
+    await made.ledger.assign(SECOND)
+    await until("its port is bound", lambda: made.actors[0].media_port)
+    fresh = relay_of(made.actors[0])
+    assert fresh.port != old_port
+    with pytest.raises(ConnectionRefusedError):
+        await reach(first, SESSION)
+    with pytest.raises(NotFound) as refused:
+        await reach(second, SESSION)
+    assert refused.value.code is ErrorCode.UNKNOWN_SESSION
+
+    # Late packets of the first: a check with its name and password, and something like RTP.
+    answered = client.checks_answered
+    client.relay = fresh
+    for late in (old_check, b"\x80\x6f" + bytes(40)):
+        client.send_raw(late)
+    await until("both were dropped", lambda: fresh.dropped_strangers == 2)
+    assert client.checks_answered == answered
+    assert not fresh.transports
+
+    trunk, ready = await reach(second, SECOND)
+    other = CraftedClient(fresh, ready.participant_id, publish=[PublishSource.MICROPHONE])
+    stack.callback(other.close)
+    await other.connect()
+    for name in ("a=ice-ufrag", "a=ice-pwd", "a=fingerprint"):
+        assert line(other.answer, name) != line(old_answer, name)
+    trunk.close()
+
+
+def line(answer: str, name: str) -> str:
+    return next(each for each in answer.splitlines() if each.startswith(name))
+
+
+async def test_another_account_never_gets_the_process(stack: AsyncExitStack) -> None:
+    made = await process(stack)
+    await made.ledger.assign()
+    trunk, _ = await reach(made.member, SESSION)
+    await made.end(trunk)
+    await made.again()
+    with pytest.raises(Conflict) as refused:
+        await made.ledger.assign(SECOND, "other")
+    assert refused.value.code is ErrorCode.ALREADY_LIVE
+
+
+@pytest.mark.parametrize("limit", [0, 2])
+async def test_a_process_is_reused_so_often_and_then_ends(
+    stack: AsyncExitStack, limit: int
+) -> None:
+    made = await process(stack, limit)
+    for number in range(limit + 1):
+        session_id = f"s-{number}"
+        await made.ledger.assign(session_id)
+        trunk, _ = await reach(made.member, session_id)
+        await made.end(trunk)
+        if number < limit:
+            await made.again()
+    assert made.running is not None
+    async with asyncio.timeout(WAIT_S):
+        await made.running
+    assert len(made.actors) == limit + 1
+
+
+async def test_a_process_whose_session_was_taken_from_it_ends(stack: AsyncExitStack) -> None:
+    made = await process(stack)
+    await made.ledger.assign()
+    await made.ledger.stop_session()
+    assert made.running is not None
+    async with asyncio.timeout(WAIT_S):
+        await made.running
+    assert len(made.actors) == 1
+
+
+async def test_a_port_of_the_range_rests_before_it_is_taken_again(stack: AsyncExitStack) -> None:
+    made = await process(stack, ports=range(41_000, 41_400))
+    ports = []
+    for number in range(2):
+        session_id = f"s-{number}"
+        await made.ledger.assign(session_id)
+        trunk, _ = await reach(made.member, session_id)
+        ports.append(made.actors[-1].media_port)
+        await made.end(trunk)
+        await made.again()
+    assert ports[1] > ports[0]
