@@ -50,14 +50,22 @@ class Listener:
         """Listen; returns the port, which the system chooses for 0."""
         loop = asyncio.get_running_loop()
         context = None if self._tls is None else self._tls.listening(host)
-        self._server = await loop.create_server(
-            self._make,
-            host,
-            port,
-            backlog=1024,
-            ssl=context,
-            ssl_handshake_timeout=self._handshake_s if context is not None else None,
+        making = asyncio.ensure_future(
+            loop.create_server(
+                self._make,
+                host,
+                port,
+                backlog=1024,
+                ssl=context,
+                ssl_handshake_timeout=self._handshake_s if context is not None else None,
+            )
         )
+        try:
+            self._server = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            # asyncio's own call, cancelled after it bound, would leave the port open.
+            (await making).close()
+            raise
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:

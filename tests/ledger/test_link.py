@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from actors.chores import Chores
@@ -279,3 +280,19 @@ def test_ends_are_told_apart() -> None:
     one, two = (DialledEnd(KEY, b"", loop.create_future) for _ in range(2))
     assert len({one, two}) == 2
     loop.close()
+
+
+async def test_a_start_that_is_cancelled_leaves_no_port_open() -> None:
+    def ports() -> int:
+        return len(psutil.Process().net_connections("tcp"))
+
+    before = ports()
+    for steps in range(8):
+        listener = Listener(KEY, lambda end, hello: None)
+        starting = asyncio.create_task(listener.start(HOST, 0))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await listener.close()
+        assert ports() == before, f"cancelled after {steps} steps of the loop"
