@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from actors.arrivals import Arrivals, standbys_for
+from actors.avoided import Avoided
 from actors.chores import Chores
 from actors.ledger_link import LedgerLink, LinkTiming
 from actors.link import Tls
@@ -36,12 +37,22 @@ class PoolPolicy:
     """Starts at work at once; one costs about a CPU second."""
     start_s: float = 60.0
     """A start that takes longer has failed."""
+    overdue_s: float = 5.0
+    """A start that takes longer, and three times what starts take, is tried elsewhere, too."""
     arrival_s: float = 15.0
     """A standby that was started and has no link to the ledger after this long is not coming."""
     members_limit: int = 10_000
     """No starts above this many session actors, live ones included."""
     backoff_first_s: float = 0.5
     backoff_last_s: float = 30.0
+
+
+@dataclass(eq=False, slots=True)
+class _Start:
+    """One start at work."""
+
+    node: str | None
+    overdue: bool = False
 
 
 class Pool:
@@ -88,8 +99,12 @@ class Pool:
         self._starting = 0
         self._arriving: list[tuple[asyncio.TimerHandle, str | None]] = []
         self._early = 0
+        # Starts that hang: at most `starting_limit` on each node, which is avoided meanwhile.
+        self._overdue = 0
         self._failures = 0
         self._pause: asyncio.TimerHandle | None = None
+        self._avoided = Avoided(self._policy.backoff_first_s, self._policy.backoff_last_s)
+        self._pauses: dict[str, asyncio.TimerHandle] = {}
         self._closed = False
 
     @property
@@ -111,6 +126,8 @@ class Pool:
         self._closed = True
         if self._pause is not None:
             self._pause.cancel()
+        for pause in self._pauses.values():
+            pause.cancel()
         for timer, _ in self._arriving:
             timer.cancel()
         self._arriving.clear()
@@ -161,12 +178,12 @@ class Pool:
             return
         coming = self._starting - self._early + len(self._arriving)
         room = policy.members_limit - len(level.members) - coming
-        free = min(room, policy.starting_limit - self._starting)
+        free = min(room, policy.starting_limit - self._starting + self._overdue)
         for node in self._wanted(level, coming, free):
             self._starting += 1
             if node is not None:
                 self._under_way[node] += 1
-            self._chores.start(self._start(node))
+            self._chores.start(self._start(_Start(node)))
 
     def _wanted(self, level: cluster.PoolLevel, coming: int, limit: int) -> list[str | None]:
         """Name where to start how many now: at most `limit`."""
@@ -179,6 +196,7 @@ class Pool:
         )
         known = {state.node: state for state in level.nodes}
         nodes = [_filled(each, known.get(each.node), self._under_way) for each in self._places()]
+        nodes = self._avoided.cordon(nodes, asyncio.get_running_loop().time())
         if not nodes:
             return [None] * min(limit, max(0, target + level.queued - level.standbys - coming))
         reserve = min(policy.reserve_limit, largest_load(nodes))
@@ -190,10 +208,12 @@ class Pool:
         if node is not None:
             self._under_way[node] -= 1
 
-    async def _start(self, node: str | None) -> None:
-        started = False
+    async def _start(self, start: _Start) -> None:
+        node, started = start.node, False
         loop = asyncio.get_running_loop()
         begun = loop.time()
+        patience_s = max(self._policy.overdue_s, 3 * self._start_takes_s)
+        watch = loop.call_later(patience_s, self._on_overdue, start)
         try:
             async with asyncio.timeout(self._policy.start_s):
                 await self._start_standby(node)
@@ -205,8 +225,12 @@ class Pool:
             _log.warning("A standby could not be started.", extra={"why": repr(error)})
         finally:
             self._starting -= 1
+            watch.cancel()
+            self._on_overdue_over(start)
         if started:
             self._failures = 0
+            if node is not None:
+                self._avoided.succeed(node)
             if self._early:
                 self._early -= 1
                 self._forget(node)
@@ -216,12 +240,49 @@ class Pool:
         else:
             self._forget(node)
             self._early = min(self._early, self._starting)
-            self._back_off()
+            if node is None:
+                self._back_off()
+            else:
+                self._avoid(node)
+        self._fill()
+
+    def _on_overdue(self, start: _Start) -> None:
+        """Try elsewhere, too; the start goes on, because the machine may only be slow."""
+        if start.node is None or self._closed:
+            return
+        _log.warning("A start hangs; its node is avoided.", extra={"node": start.node})
+        start.overdue = True
+        self._overdue += 1
+        self._forget(start.node)
+        self._avoided.hang(start.node)
+        self._fill()
+
+    def _on_overdue_over(self, start: _Start) -> None:
+        if start.overdue and start.node is not None:
+            self._overdue -= 1
+            self._under_way[start.node] += 1
+            self._avoided.end_hang(start.node)
+
+    def _avoid(self, node: str) -> None:
+        """Start nothing there for a while; the other nodes need not wait."""
+        if self._closed:
+            return
+        loop = asyncio.get_running_loop()
+        pause_s = self._avoided.fail(node, loop.time())
+        if (pause := self._pauses.pop(node, None)) is not None:
+            pause.cancel()
+        self._pauses[node] = loop.call_later(pause_s, self._on_node_pause_over, node)
+
+    def _on_node_pause_over(self, node: str) -> None:
+        del self._pauses[node]
         self._fill()
 
     def _on_late(self) -> None:
         if self._arriving:
-            self._forget(self._arriving.pop(0)[1])
+            _, node = self._arriving.pop(0)
+            self._forget(node)
+            if node is not None:
+                self._avoid(node)
         _log.warning("A started standby did not come.")
         self._fill()
 

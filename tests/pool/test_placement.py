@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.arrivals import Arrivals, standbys_for
+from actors.avoided import Avoided
 from actors.placement import Place, choose, largest_load, plan, succeeds
 
 LABELS = ("", "eu", "us")
@@ -142,3 +143,24 @@ def test_steady_arrivals_are_learnt_and_forgotten() -> None:
     for second in range(601, 1_200):
         arrivals.observe(0, float(second))
     assert arrivals.per_s < 0.01
+
+
+def test_a_node_is_avoided_for_longer_each_time_and_forgiven_at_once() -> None:
+    avoided = Avoided(first_s=1.0, last_s=3.0)
+    nodes = [Place("a", "", 4), Place("b", "", 4)]
+
+    def open_at(now: float) -> list[str]:
+        return [place.node for place in avoided.cordon(nodes, now) if not place.cordoned]
+
+    assert [avoided.fail("a", 10.0) for _ in range(3)] == [1.0, 2.0, 3.0]
+    assert (open_at(12.9), open_at(13.0)) == (["b"], ["a", "b"])
+    avoided.succeed("a")
+    assert avoided.fail("a", 20.0) == 1.0
+    avoided.hang("b")
+    assert open_at(20.5) == []
+    avoided.end_hang("b")
+    assert open_at(20.5) == ["b"]
+    nodes.pop(0)
+    assert open_at(20.5) == ["b"]
+    nodes.append(Place("a", "", 4))
+    assert avoided.fail("a", 30.0) == 1.0, "a node that was gone meanwhile is a new one"

@@ -31,6 +31,10 @@ class Starter:
         self.at_once = 0
         self.most_at_once = 0
         self.failing = False
+        self.dead: set[str] = set()
+        """Nodes on which a start fails."""
+        self.hanging: set[str] = set()
+        """Nodes on which a start never returns."""
         self.coming = True
         self.gate = asyncio.Event()
         self.gate.set()
@@ -42,7 +46,9 @@ class Starter:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await self.gate.wait()
-            if self.failing:
+            if node in self.hanging:
+                await asyncio.Event().wait()
+            if self.failing or node in self.dead:
                 raise RuntimeError("No process to be had.")
             if self.coming:
                 place = self.places.get(node or "")
@@ -67,8 +73,14 @@ async def run_pool(
     target: int = 3,
     backoff_first_s: float = 0.01,
     arrival_s: float = 5.0,
+    overdue_s: float = 5.0,
 ) -> Pool:
-    policy = PoolPolicy(target=target, backoff_first_s=backoff_first_s, arrival_s=arrival_s)
+    policy = PoolPolicy(
+        target=target,
+        backoff_first_s=backoff_first_s,
+        arrival_s=arrival_s,
+        overdue_s=overdue_s,
+    )
     pool = Pool(
         starter,
         town.home,
@@ -255,3 +267,41 @@ async def test_a_process_that_stands_by_again_is_no_start_that_came(town: Town) 
     starter.gate.set()
     await until(lambda: standbys(town) == 1, "the refill")
     assert starter.started == 2
+
+
+async def test_a_failed_start_is_tried_elsewhere_and_its_node_is_avoided(town: Town) -> None:
+    starter = Starter(town)
+    spread(starter, a_1=8, a_2=8)
+    starter.dead = {"a_1"}  # Ray has not declared it dead yet
+    await run_pool(town, starter, target=4, backoff_first_s=60.0)
+    await until(lambda: standbys(town) == 4, "four standbys on the other node")
+    assert Counter(starter.nodes)["a_1"] <= 2, "tried once for each start at work, then avoided"
+
+
+async def test_a_node_that_failed_is_tried_again_later(town: Town) -> None:
+    starter = Starter(town)
+    spread(starter, a_1=8)
+    starter.dead = {"a_1"}
+    await run_pool(town, starter, target=1)
+    await until(lambda: len(starter.nodes) >= 3, "more tries")
+    starter.dead = set()
+    await until(lambda: standbys(town) == 1, "a standby on it")
+
+
+async def test_a_start_that_hangs_holds_up_neither_the_others_nor_their_number(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starter = Starter(town)
+    spread(starter, a_1=8, a_2=8, a_3=8)
+    starter.hanging = {"a_1", "a_2"}
+    pool = await run_pool(town, starter, target=4, overdue_s=0.02)
+    monkeypatch.setattr(pool, "_start_takes_s", 0.0)
+    await until(lambda: standbys(town) == 4, "four standbys on the node that lives")
+    tried = Counter(starter.nodes)
+    assert tried["a_1"] <= 2
+    assert tried["a_2"] <= 2
+    starter.hanging = set()
+    starter.places.pop("a_1")
+    starter.places.pop("a_2")
+    pool.set_target(6)
+    await until(lambda: standbys(town) == 6, "two more")
