@@ -8,6 +8,7 @@ pylibsrtp, STUN from aioice.
 
 from .config import RelayConfig
 from .listener import Grade, RelayListener, SeatKind, SeatUpdate, TransportState
+from .rehearsal import rehearse
 from .relay import Relay
 from .terms import MediaRights, OfferLayout, PublishSource
 
@@ -22,4 +23,5 @@ __all__ = [
     "SeatKind",
     "SeatUpdate",
     "TransportState",
+    "rehearse",
 ]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from actors.relay import rehearse
 from actors.session.actor import SessionActor
 from actors.session.config import SessionConfig
 
@@ -45,7 +46,8 @@ class Succession:
         self._actor: SessionActor | None = None
 
     async def start(self) -> str:
-        """Enlist the first as a standby; returns its member id."""
+        """Rehearse, and enlist the first as a standby; returns its member id."""
+        await rehearse(self._config.relay)
         return await self._begin(self._config)
 
     async def run(self) -> None:
