@@ -12,7 +12,6 @@ import platform
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -74,24 +73,31 @@ def _processor() -> str:
     return platform.processor()
 
 
-@dataclass(slots=True)
 class Foreign:
-    """Watches how much of the machine others use between `begin` and `share`."""
+    """Watches how much of the machine others use between `begin` and `share`.
 
-    began: float = 0.0
-    busy: float = 0.0
-    own: float = 0.0
+    Others' processes are counted, not ours subtracted from the whole: what one of ours has used is
+    gone from the books when it dies and nobody waits for it, as Ray's raylet does not. What others'
+    children used stands with their parents. Time that the host gave to somebody else counts too.
+    """
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._stolen = 0.0
+        self._used: dict[tuple[int, float], float] = {}
 
     def begin(self) -> None:
-        self.began = time.monotonic()
-        self.busy = _busy_seconds()
-        self.own = _own_seconds()
+        self._began = time.monotonic()
+        self._stolen = _stolen_seconds()
+        self._used = others_seconds()
 
     def share(self) -> float:
         """Return the processors that others kept busy, on average; 0.25 is a quarter of one."""
-        elapsed = time.monotonic() - self.began
-        busy = _busy_seconds() - self.busy
-        return max(0.0, (busy - (_own_seconds() - self.own)) / elapsed)
+        elapsed = time.monotonic() - self._began
+        taken = _stolen_seconds() - self._stolen
+        for process, used in others_seconds().items():
+            taken += used - self._used.get(process, 0.0)
+        return max(0.0, taken / elapsed)
 
 
 async def calm() -> None:
@@ -104,21 +110,18 @@ async def calm() -> None:
             return
 
 
-def _own_seconds() -> float:
-    """Return what this process and its descendants have used, those that ended included.
-
-    Who ended is in the time of the parent that waited for them, so processes may come and go
-    meanwhile: session actors, pages of a browser.
-    """
+def others_seconds() -> dict[tuple[int, float], float]:
+    """Return what each process outside this one's family has used, reaped children included."""
     me = psutil.Process()
-    total = 0.0
-    for process in (me, *me.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):
-            total += sum(process.cpu_times()[:4])
-    return total
+    family = {me.pid, *(child.pid for child in me.children(recursive=True))}
+    found: dict[tuple[int, float], float] = {}
+    for process in psutil.process_iter():
+        if process.pid not in family:
+            with suppress(psutil.Error):
+                found[process.pid, process.create_time()] = sum(process.cpu_times()[:4])
+    return found
 
 
-def _busy_seconds() -> float:
-    """Return the machine's busy time: everything but idle and waiting, with what was stolen."""
-    times = psutil.cpu_times()
-    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
+def _stolen_seconds() -> float:
+    """Return the time in which the host ran somebody else though we had work."""
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
