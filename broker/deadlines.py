@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from broker.events import (
     AnyEvent,
+    GuestExpired,
     InvitationExpired,
     ParticipantLeft,
     SessionEnded,
@@ -36,6 +37,11 @@ def _deadlines(state: SessionState, at_ms: int) -> Iterator[Deadline]:
         yield (
             invitation.expires_ms,
             InvitationExpired(at_ms=at_ms, invitation_id=invitation.invitation_id),
+        )
+    for link in state.guest_links.values():
+        yield (
+            link.expires_ms,
+            GuestExpired(at_ms=at_ms, guest_invitation_id=link.guest_invitation_id),
         )
     for person in state.participants.values():
         if person.attendance is Attendance.RECONNECTING:

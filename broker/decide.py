@@ -263,5 +263,5 @@ _END_REASONS = {
     Role.AGENT: EndReason.ENDED_BY_AGENT,
     Role.CONSUMER: EndReason.ENDED_BY_CONSUMER,
     Role.SUPERVISOR: EndReason.ENDED_BY_SUPERVISOR,
-    Role.GUEST: EndReason.ENDED_BY_AGENT,
+    Role.GUEST: EndReason.ENDED_BY_GUEST,
 }

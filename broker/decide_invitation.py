@@ -210,7 +210,7 @@ def join_guest(state: SessionState, command: JoinGuest, now_ms: int) -> Events:
 def _require_link(state: SessionState, guest_invitation_id: str) -> GuestLink:
     link = state.guest_links.get(guest_invitation_id)
     if link is None:
-        raise NotFound(ErrorCode.UNKNOWN_INVITATION, "This link is used up or was withdrawn.")
+        raise NotFound(ErrorCode.UNKNOWN_INVITATION, "This link is used up, expired or withdrawn.")
     return link
 
 

@@ -219,6 +219,14 @@ class GuestRevoked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuestExpired(Event):
+    """A guest link's time is over; who came by it stays."""
+
+    type = "guest.expired"
+    guest_invitation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded(Event):
     """The session is over; nothing follows."""
 
@@ -247,6 +255,7 @@ AnyEvent = (
     | InvitationFailed
     | GuestInvited
     | GuestRevoked
+    | GuestExpired
     | SessionEnded
 )
 

@@ -14,6 +14,7 @@ from typing import TypeVar, assert_never
 from broker.events import (
     AnyEvent,
     CapabilitiesChanged,
+    GuestExpired,
     GuestInvited,
     GuestRevoked,
     InvitationAccepted,
@@ -138,7 +139,7 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
             return replace(
                 state, guest_links=_put(state.guest_links, event.guest_invitation_id, link)
             )
-        case GuestRevoked():
+        case GuestRevoked() | GuestExpired():
             return replace(state, guest_links=_drop(state.guest_links, event.guest_invitation_id))
         case SessionEnded():
             return _ended(state, event)

@@ -93,6 +93,7 @@ class EndReason(StrEnum):
     ENDED_BY_AGENT = "ended_by_agent"
     ENDED_BY_CONSUMER = "ended_by_consumer"
     ENDED_BY_SUPERVISOR = "ended_by_supervisor"
+    ENDED_BY_GUEST = "ended_by_guest"
     ENDED_BY_BACKEND = "ended_by_backend"
     NOBODY_LEFT = "nobody_left"
     AGENT_ABSENT = "agent_absent"

@@ -24,7 +24,7 @@ from broker.messages.cluster import (
     SessionCommand,
     SessionCommandDone,
 )
-from broker.messages.parts import Id
+from broker.messages.parts import Id, Name
 from broker.words import Capability, Mode, PublishSource
 from gateway.api_keys import Caller
 from gateway.backend import command_session
@@ -47,8 +47,9 @@ class InvitationMade(BaseModel):
 
 
 class GuestLinkRequest(Body):
-    """How often and how long a guest link may be used."""
+    """For whom a guest link is, how often and how long it may be used."""
 
+    name: Name | None = None
     uses: Annotated[int, Field(ge=1, le=8)] = 1
     expires_in_s: Annotated[int, Field(ge=60, le=86_400)] = 3_600
 
@@ -145,7 +146,9 @@ def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
         idempotency_key: IdempotencyKey = None,
     ) -> GuestLinkMade:
         """Make a guest link. Answers `too_many_links` (429) at the policy's limit."""
-        deed = DeedInviteGuest(uses=body.uses, expires_in_s=body.expires_in_s)
+        deed = DeedInviteGuest(
+            uses=body.uses, expires_in_s=body.expires_in_s, name=body.name
+        )
         done = await once(account, "inviteGuest", idempotency_key, session_id, deed)
         return GuestLinkMade.model_validate(done.model_dump())
 

@@ -13,7 +13,7 @@ from broker.words import EndReason, Mode, Role, SessionPhase
 
 
 class ParticipantView(BaseModel):
-    """Who took part, as far as it is known and has not been erased."""
+    """Who took part or was invited by name, as far as it is known and has not been erased."""
 
     participant_id: str
     role: Role | None = None

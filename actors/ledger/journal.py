@@ -296,7 +296,7 @@ async def _follow_links(
                     )
                     .on_conflict_do_nothing()
                 )
-            case "guest.revoked":
+            case "guest.revoked" | "guest.expired":
                 await connection.execute(sa.update(guest_links).where(of_link).values(uses_left=0))
             case "participant.joined":
                 await connection.execute(

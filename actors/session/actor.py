@@ -12,6 +12,7 @@ from actors.chores import Chores
 from actors.ledger_link import LedgerLink
 from actors.link import ListenedEnd
 from actors.listener import Listener
+from actors.session import guests
 from actors.session.backend import BackendCalls
 from actors.session.config import SessionConfig
 from actors.session.connection import Connection
@@ -495,7 +496,8 @@ class SessionActor:
         principal = hello.principal
         if principal.guest_invitation_id is None:
             raise Forbidden(ErrorCode.NOT_PERMITTED, "A guest needs a link.")
-        person = Person(participant_id=new_id(), principal=principal)
+        person = guests.guest_of(session, principal, new_id())
+        named = session.people.get(person.participant_id)
         session.people[person.participant_id] = person
         try:
             session.do(
@@ -504,7 +506,10 @@ class SessionActor:
                 then=lambda: ready(person),
             )
         except SwitchboardError:
-            del session.people[person.participant_id]
+            if named is None:
+                del session.people[person.participant_id]
+            else:
+                session.people[person.participant_id] = named
             raise
 
     def _on_frame(self, person: Person, connection: Connection, kind: Frame, data: bytes) -> None:

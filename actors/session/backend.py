@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import secrets
 from functools import partial
 from typing import assert_never
 
 from pydantic import ValidationError
 
 from actors.link import Future
-from actors.session import views
+from actors.session import guests, views
 from actors.session.live import LiveSession, new_id
 from broker.commands import (
     Admit,
@@ -19,7 +17,6 @@ from broker.commands import (
     Command,
     End,
     Grant,
-    InviteGuest,
     Mute,
     RefuseEntry,
     Remove,
@@ -102,20 +99,16 @@ class BackendCalls:
                 assert_never(asked.deed)
 
     def _invite_guest(self, deed: DeedInviteGuest, reply: Reply) -> None:
-        code = secrets.token_urlsafe(18)
-        invite = InviteGuest(
-            by=BACKEND,
-            guest_invitation_id=new_id(),
-            code_hash=hashlib.sha256(code.encode()).hexdigest(),
-            uses=deed.uses,
-            expires_in_ms=deed.expires_in_s * 1000,
+        session = self._session
+        link = guests.new_link(
+            new_id(), BACKEND, deed.uses, deed.expires_in_s, session.config.public_url
         )
         done = SessionCommandDone(
-            guest_invitation_id=invite.guest_invitation_id,
-            url=f"{self._session.config.public_url}/join#{code}",
-            expires_in_ms=invite.expires_in_ms,
+            guest_invitation_id=link.command.guest_invitation_id,
+            url=link.url,
+            expires_in_ms=link.command.expires_in_ms,
         )
-        self._command(invite, reply, widens=True, done=done)
+        guests.invite(session, link, deed.name, partial(reply.done, done.to_bytes()))
 
     def _command(
         self,

@@ -128,7 +128,7 @@ class Conflicts:
         return DeclineGuest(person.participant_id, invitation_id)
 
     def on_link_closed(self, link: GuestLink) -> None:
-        """An admission was withdrawn or declined: its person goes back to waiting."""
+        """An admission was withdrawn, declined or forgotten: its person goes back to waiting."""
         person = self._session.person_of_claim(link.code_hash) if link.admitted else None
         inside = {each.participant_id for each in self._session.durable.inside()}
         if person is not None and person.participant_id not in inside:

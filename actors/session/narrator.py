@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from actors.session import views
+from actors.session import guests, views
 from actors.session.person import Person, encode_body
 from actors.session.roster import RosterWriter
 from broker.decide import Muted, Said, ScreenAsked, Signal
 from broker.events import (
     AnyEvent,
     CapabilitiesChanged,
+    GuestExpired,
     GuestInvited,
     GuestRevoked,
     InvitationAccepted,
@@ -71,11 +72,12 @@ class Narrator:
                 pass
             case GuestInvited():
                 self.guests()
-            case GuestRevoked():
+            case GuestRevoked() | GuestExpired():
                 self.guests()
                 link = before.guest_links.get(event.guest_invitation_id)
                 if link is not None:
                     self._session.conflicts.on_link_closed(link)
+                guests.forget(self._session, event.guest_invitation_id)
             case InvitationSent():
                 self.invitation_changed()
                 self._ring_everywhere()
@@ -158,7 +160,10 @@ class Narrator:
         session = self._session
         body = encode_body(
             GuestsChanged(
-                seq=0, guest_invitations=views.guest_views(session.durable, session.now_ms())
+                seq=0,
+                guest_invitations=views.guest_views(
+                    session.durable, session.people, session.now_ms()
+                ),
             )
         )
         for participant in session.durable.inside():
@@ -200,7 +205,7 @@ class Narrator:
                 else None
             ),
             guest_invitations=(
-                views.guest_views(state, now_ms)
+                views.guest_views(state, session.people, now_ms)
                 if participant is not None and Capability.INVITE in participant.capabilities
                 else []
             ),

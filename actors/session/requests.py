@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import secrets
 from collections.abc import Callable
 from typing import assert_never
 
+from actors.session import guests
 from actors.session.connection import Connection
 from actors.session.live import LiveSession, new_id
 from actors.session.person import Person, encode_body
@@ -23,7 +22,6 @@ from broker.commands import (
     FailInvitation,
     Grant,
     HandOver,
-    InviteGuest,
     JoinGuest,
     JoinStaff,
     Leave,
@@ -262,25 +260,23 @@ class Requests:
             self._answer(person, connection, message.id, RequestDone(reply_to=message.id))()
 
     def _invite_guest(self, person: Person, connection: Connection, message: GuestInvite) -> None:
-        code = secrets.token_urlsafe(18)
-        guest_invitation_id = new_id()
+        session = self._session
+        link = guests.new_link(
+            new_id(),
+            person.participant_id,
+            message.uses,
+            message.expires_in_s,
+            session.config.public_url,
+        )
         reply = GuestInvited(
             reply_to=message.id,
             seq=0,
-            guest_invitation_id=guest_invitation_id,
-            url=f"{self._session.config.public_url}/join#{code}",
-            expires_in_ms=message.expires_in_s * 1000,
+            guest_invitation_id=link.command.guest_invitation_id,
+            url=link.url,
+            expires_in_ms=link.command.expires_in_ms,
         )
-        self._session.do(
-            InviteGuest(
-                by=person.participant_id,
-                guest_invitation_id=guest_invitation_id,
-                code_hash=hashlib.sha256(code.encode()).hexdigest(),
-                uses=message.uses,
-                expires_in_ms=message.expires_in_s * 1000,
-            ),
-            reply=self._answer(person, connection, message.id, reply),
-        )
+        answer = self._answer(person, connection, message.id, reply)
+        guests.invite(session, link, message.name, answer)
 
     def _answer(
         self,

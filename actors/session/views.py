@@ -120,12 +120,15 @@ def invitation_view(
     )
 
 
-def guest_views(state: SessionState, now_ms: int) -> list[GuestInvitationView]:
-    """The guest links that can still be used."""
+def guest_views(
+    state: SessionState, people: Mapping[str, Person], now_ms: int
+) -> list[GuestInvitationView]:
+    """The guest links that can still be used, and for whom they were made."""
+    named = {link_id: people[link_id].principal.name for link_id in state.guest_links.keys() & people}
     return [
         GuestInvitationView(
             guest_invitation_id=link.guest_invitation_id,
-            name=None,
+            name=named.get(link.guest_invitation_id),
             uses_left=link.uses_left,
             expires_in_ms=link.expires_ms - now_ms,
         )

@@ -177,6 +177,7 @@ class GuestInvite(Part):
     type: Literal["guest.invite"] = "guest.invite"
     id: RequestId
     name: Name | None = None
+    """For whom: who comes by a link for one use is called this, whatever they say."""
     uses: Annotated[int, Field(ge=1, le=8)] = 1
     expires_in_s: Annotated[int, Field(ge=60, le=86_400)] = 3_600
 

@@ -148,6 +148,8 @@ class DeedInviteGuest(Internal):
     deed: Literal["invite_guest"] = "invite_guest"
     uses: int
     expires_in_s: int
+    name: str | None = None
+    """For whom it is made; kept beside the journal."""
 
 
 class DeedRevokeGuest(Internal):

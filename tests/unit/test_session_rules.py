@@ -22,7 +22,8 @@ from broker.commands import (
     Tick,
 )
 from broker.deadlines import next_deadline
-from broker.errors import Conflict, ErrorCode, Forbidden, SwitchboardError, TooFast
+from broker.errors import Conflict, ErrorCode, Forbidden, Gone, SwitchboardError, TooFast
+from broker.events import GuestExpired, SessionEnded
 from broker.policy import Policy
 from broker.words import (
     Attendance,
@@ -188,7 +189,31 @@ def test_guest_links_are_limited_and_expire() -> None:
     case.do(InviteGuest(AGENT, "g-more", "hm", 1, 60_000))
     with pytest.raises(SwitchboardError) as refusal:
         case.do(JoinGuest(GUEST, "g-1"))
+    assert refusal.value.code is ErrorCode.UNKNOWN_INVITATION
+
+
+def test_a_link_whose_time_is_over_is_let_go_and_journalled_once() -> None:
+    case = talking()
+    case.do(InviteGuest(AGENT, "g-1", "h1", 1, 60_000))
+    case.do(InviteGuest(AGENT, "g-2", "h2", 1, 90_000))
+    case.now_ms += 59_999
+    assert case.do(Tick()) == []
+    assert next_deadline(case.state) == case.now_ms + 1
+    case.now_ms += 1
+    with pytest.raises(Gone) as refusal:
+        case.do(JoinGuest(GUEST, "g-1"))
     assert refusal.value.code is ErrorCode.LINK_USED
+    [expired] = case.do(Tick())
+    assert expired == GuestExpired(at_ms=case.now_ms, guest_invitation_id="g-1")
+    assert list(case.state.guest_links) == ["g-2"]
+    assert case.do(Tick()) == []
+
+
+def test_who_ends_a_session_is_who_the_record_names() -> None:
+    case = with_guest()
+    case.do(Grant(AGENT, GUEST, frozenset({Capability.END_FOR_ALL})))
+    [ended] = case.do(End(GUEST))
+    assert ended == SessionEnded(at_ms=case.now_ms, reason=EndReason.ENDED_BY_GUEST, by=GUEST)
 
 
 def test_a_link_counts_down_and_is_gone() -> None:

@@ -154,6 +154,7 @@ export default {
   ended_by_agent: 'Die Beratung hat es beendet.',
   ended_by_consumer: 'Der Kunde hat es beendet.',
   ended_by_supervisor: 'Die Leitung hat es beendet.',
+  ended_by_guest: 'Ein Gast hat es beendet.',
   ended_by_backend: 'Der Dienst hat es beendet.',
   nobody_left: 'Es war niemand mehr da.',
   agent_absent: 'Die Beratung war zu lange weg.',

@@ -154,6 +154,7 @@ export default {
   ended_by_agent: 'The agent ended it.',
   ended_by_consumer: 'The consumer ended it.',
   ended_by_supervisor: 'A supervisor ended it.',
+  ended_by_guest: 'A guest ended it.',
   ended_by_backend: 'It was ended by the service.',
   nobody_left: 'Nobody was left.',
   agent_absent: 'The agent was away for too long.',

@@ -154,6 +154,7 @@ export default {
   ended_by_agent: 'La terminó el agente.',
   ended_by_consumer: 'La terminó el cliente.',
   ended_by_supervisor: 'La terminó un supervisor.',
+  ended_by_guest: 'La terminó un invitado.',
   ended_by_backend: 'La terminó el servicio.',
   nobody_left: 'No quedaba nadie.',
   agent_absent: 'El agente estuvo fuera demasiado tiempo.',

@@ -154,6 +154,7 @@ export default {
   ended_by_agent: 'Le conseiller y a mis fin.',
   ended_by_consumer: 'Le client y a mis fin.',
   ended_by_supervisor: 'Un superviseur y a mis fin.',
+  ended_by_guest: 'Un invité y a mis fin.',
   ended_by_backend: 'Le service y a mis fin.',
   nobody_left: 'Il ne restait personne.',
   agent_absent: 'Le conseiller a été absent trop longtemps.',

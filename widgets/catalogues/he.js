@@ -154,6 +154,7 @@ export default {
   ended_by_agent: 'הנציג סיים אותה.',
   ended_by_consumer: 'הלקוח סיים אותה.',
   ended_by_supervisor: 'מנהל סיים אותה.',
+  ended_by_guest: 'אורח סיים אותה.',
   ended_by_backend: 'השירות סיים אותה.',
   nobody_left: 'לא נשאר אף אחד.',
   agent_absent: 'הנציג נעדר זמן רב מדי.',

@@ -154,6 +154,7 @@ export default {
   ended_by_agent: '担当者が終了しました。',
   ended_by_consumer: 'お客様が終了しました。',
   ended_by_supervisor: 'スーパーバイザーが終了しました。',
+  ended_by_guest: 'ゲストが終了しました。',
   ended_by_backend: 'サービスが終了しました。',
   nobody_left: '誰もいなくなりました。',
   agent_absent: '担当者の離席が長すぎました。',

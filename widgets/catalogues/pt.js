@@ -154,6 +154,7 @@ export default {
   ended_by_agent: 'O atendente a encerrou.',
   ended_by_consumer: 'O cliente a encerrou.',
   ended_by_supervisor: 'Um supervisor a encerrou.',
+  ended_by_guest: 'Um convidado a encerrou.',
   ended_by_backend: 'O serviço a encerrou.',
   nobody_left: 'Não restou ninguém.',
   agent_absent: 'O atendente ficou fora tempo demais.',

@@ -228,10 +228,9 @@ export class AgentWidget extends Widget {
       kind: 'primary',
     });
     const why = link.refusal?.message || String(link.code);
+    const what = replaced ? 'replaced' : 'not_connected';
     this.present('closed', () =>
-      replaced
-        ? message({ title: say('replaced'), help: say('replaced_help') }, back.root)
-        : message({ title: say('not_connected'), help: say('not_connected_help', { why }) }, back.root),
+      message({ title: say(what), help: say(`${what}_help`, { why }) }, back.root),
     );
   }
 }

@@ -18,7 +18,7 @@ export type Attendance = "lobby" | "present" | "reconnecting" | "left";
 export type Capability = "send_audio" | "send_video" | "send_screen" | "invite" | "admit" | "moderate" | "end_for_all";
 
 /** Why a session ended. */
-export type EndReason = "ended_by_agent" | "ended_by_consumer" | "ended_by_supervisor" | "ended_by_backend" | "nobody_left" | "agent_absent" | "agent_and_consumer_absent" | "invitation_lapsed" | "too_long" | "takeover_exhausted" | "lost";
+export type EndReason = "ended_by_agent" | "ended_by_consumer" | "ended_by_supervisor" | "ended_by_guest" | "ended_by_backend" | "nobody_left" | "agent_absent" | "agent_and_consumer_absent" | "invitation_lapsed" | "too_long" | "takeover_exhausted" | "lost";
 
 /** The life of the invitation from agent to consumer. */
 export type InvitationState = "sent" | "ringing" | "accepted" | "declined" | "expired" | "cancelled" | "failed";
@@ -128,7 +128,7 @@ export interface GuestInvite {
   type: "guest.invite";
   /** 1 to 64 characters */
   id: string;
-  /** 1 to 80 characters */
+  /** For whom: who comes by a link for one use is called this, whatever they say. 1 to 80 characters */
   name?: string | null;
   /** 1 to 8 */
   uses?: number;
