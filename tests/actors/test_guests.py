@@ -8,11 +8,11 @@ import pytest
 
 from actors.session import guests
 from actors.session.person import Person
-from broker.commands import JoinGuest
+from broker.commands import InviteGuest, JoinGuest
 from broker.messages.cluster import Principal
 from broker.policy import Policy
 from broker.words import Role, Surface
-from tests.actors.stage import FakeLedger, Stage, Trunk
+from tests.actors.stage import CONSUMER, STRANGER, FakeLedger, Stage, Trunk
 
 
 @pytest.fixture
@@ -31,9 +31,7 @@ async def link(stage: Stage, agent: Trunk, **fields: object) -> str:
 
 async def come(stage: Stage, link_id: str, said: str, new_id: str = "p-new") -> Person:
     """Come in by a link, as the actor lets guests in, saying who one is."""
-    principal = Principal(
-        role=Role.GUEST, account_id="acc", name=said, guest_invitation_id=link_id
-    )
+    principal = Principal(role=Role.GUEST, account_id="acc", name=said, guest_invitation_id=link_id)
     person = guests.guest_of(stage.session, principal, new_id)
     stage.session.people[person.participant_id] = person
     stage.session.do(JoinGuest(person.participant_id, link_id), subjects=[person.subject()])
@@ -85,6 +83,24 @@ async def test_a_name_in_an_open_invitation_survives_a_takeover(stage: Stage) ->
     person = await come(successor, link_id, "Kim")
     assert person.principal.name == "Dr Weber"
     await successor.close()
+
+
+async def test_who_was_let_in_and_never_answered_stops_ringing(stage: Stage) -> None:
+    await stage.talking()
+    life_ms = stage.session.decided.policy.invitation_ms
+    admit = InviteGuest(stage.agent.participant_id, "g", STRANGER, 1, life_ms, admitted=True)
+    stage.session.do(admit)
+    await stage.settle()
+    other = Person("p-other", CONSUMER.model_copy(update={"claim_hash": STRANGER}))
+    stage.session.people[other.participant_id] = other
+    trunk = stage.connect(other, Surface.WINDOW)
+    await stage.settle()
+    assert trunk.types() == ["session.snapshot"]
+    stage.now_ms += life_ms
+    stage.session._on_deadline()
+    await stage.settle()
+    assert trunk.types()[1:] == ["session.left"]
+    assert trunk.transport.closes[0]["to_waiting"]
 
 
 async def test_a_link_whose_time_is_over_is_let_go_and_those_who_invite_are_told(
