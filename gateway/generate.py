@@ -36,12 +36,17 @@ CLOSE_CODES: tuple[tuple[int, str, str, bool], ...] = (
     (1012, "RESTARTING", "The gateway restarts.", True),
     (4400, "MALFORMED", "A message was not what the protocol says.", False),
     (4401, "UNAUTHENTICATED", "No proof, or one that does not hold: get a new token.", False),
-    (4403, "FORBIDDEN", "The caller is known and may not do this.", False),
+    (4403, "FORBIDDEN", "The caller is known and may not do this, or not as things stand.", False),
     (4404, "UNKNOWN", "Nothing here by that id.", False),
-    (4409, "REPLACED", "Another connection of the same participant took over.", False),
+    (
+        4409,
+        "REPLACED",
+        "Another connection of the same participant took over; nothing else.",
+        False,
+    ),
     (4410, "ENDED", "The session has ended.", False),
     (4429, "TOO_FAST_OR_SLOW", "Too fast, or too slow to take what is sent.", True),
-    (4503, "UNAVAILABLE", "A part of the broker is away or full.", True),
+    (4503, "UNAVAILABLE", "A part of the broker is away or full, or the session has moved.", True),
 )
 """Code, name, meaning, and whether the widget connects again by itself."""
 

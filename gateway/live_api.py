@@ -146,9 +146,7 @@ def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
         idempotency_key: IdempotencyKey = None,
     ) -> GuestLinkMade:
         """Make a guest link. Answers `too_many_links` (429) at the policy's limit."""
-        deed = DeedInviteGuest(
-            uses=body.uses, expires_in_s=body.expires_in_s, name=body.name
-        )
+        deed = DeedInviteGuest(uses=body.uses, expires_in_s=body.expires_in_s, name=body.name)
         done = await once(account, "inviteGuest", idempotency_key, session_id, deed)
         return GuestLinkMade.model_validate(done.model_dump())
 

@@ -1,6 +1,7 @@
 """What a refusal looks like from outside: HTTP status, WebSocket close code, problem details.
 
-The one table that maps classes of `broker.errors` to numbers. Close codes 44xx mirror HTTP.
+The one table that maps classes of `broker.errors` to numbers. Close codes 44xx mirror HTTP, except
+that 4409 says one thing only: another connection took over.
 """
 
 from __future__ import annotations
@@ -47,12 +48,19 @@ REFUSALS: dict[type[SwitchboardError], tuple[HTTPStatus, CloseCode]] = {
     Unauthenticated: (HTTPStatus.UNAUTHORIZED, CloseCode.UNAUTHENTICATED),
     Forbidden: (HTTPStatus.FORBIDDEN, CloseCode.FORBIDDEN),
     NotFound: (HTTPStatus.NOT_FOUND, CloseCode.UNKNOWN),
-    Conflict: (HTTPStatus.CONFLICT, CloseCode.REPLACED),
+    Conflict: (HTTPStatus.CONFLICT, CloseCode.FORBIDDEN),
     Gone: (HTTPStatus.GONE, CloseCode.ENDED),
     TooFast: (HTTPStatus.TOO_MANY_REQUESTS, CloseCode.TOO_FAST_OR_SLOW),
     Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, CloseCode.UNAVAILABLE),
     Internal: (HTTPStatus.INTERNAL_SERVER_ERROR, CloseCode.INTERNAL),
 }
+
+OTHER_CLOSES = {
+    ErrorCode.REPLACED: CloseCode.REPLACED,
+    # The session is somewhere else by now: whoever connects again finds it.
+    ErrorCode.STALE_EPOCH: CloseCode.UNAVAILABLE,
+}
+"""Codes that end a connection otherwise than their class: widgets act on the close code alone."""
 
 RETRYABLE_CLOSES = frozenset({1001, 1006, 1011, 1012, 4429, 4503})
 """After these a widget reconnects by itself; after every other it does not."""
@@ -65,7 +73,7 @@ def status_of(error: SwitchboardError) -> HTTPStatus:
 
 def close_code_of(error: SwitchboardError) -> CloseCode:
     """Return the close code of an error."""
-    return REFUSALS[_class_of(error)][1]
+    return OTHER_CLOSES.get(error.code, REFUSALS[_class_of(error)][1])
 
 
 def problem(error: SwitchboardError) -> dict[str, Any]:

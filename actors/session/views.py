@@ -124,7 +124,9 @@ def guest_views(
     state: SessionState, people: Mapping[str, Person], now_ms: int
 ) -> list[GuestInvitationView]:
     """The guest links that can still be used, and for whom they were made."""
-    named = {link_id: people[link_id].principal.name for link_id in state.guest_links.keys() & people}
+    named = {
+        link_id: people[link_id].principal.name for link_id in state.guest_links.keys() & people
+    }
     return [
         GuestInvitationView(
             guest_invitation_id=link.guest_invitation_id,
