@@ -21,9 +21,9 @@ SUBJECT = frozenset(
 REPLAY_MESSAGES = 128
 REPLAY_BYTES = 512 * 1024
 REMEMBERED_REPLIES = 64
-PACE_COUNT = 10
+PACE_COUNT = 20
 PACE_MS = 10_000
-"""At most so many texts and wishes in so many milliseconds."""
+"""At most so many requests that are journalled or shown to others, in so many milliseconds."""
 
 
 def encode_body(message: Part) -> bytes:
@@ -139,7 +139,7 @@ class Person:
         return [message for seq, message in self._sent if seq > last_seq]
 
     def require_pace(self, now_ms: int) -> None:
-        """Note that the person says or asks something that others see. Raises TooFast."""
+        """Note a request that is journalled or shown to others. Raises TooFast."""
         if len(self._asked_ms) == PACE_COUNT and now_ms - self._asked_ms[0] < PACE_MS:
             raise TooFast(ErrorCode.RATE_LIMITED, "That is too fast; wait a little.")
         self._asked_ms.append(now_ms)

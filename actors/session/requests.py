@@ -93,6 +93,9 @@ _REDUCING = (
     SayText,
     AskForScreen,
 )
+"""What may be done while the ledger is away."""
+_SHOWN = (Mute, SayText, AskForScreen)
+"""Of these, what others see each time, though it leads to no event."""
 _FATAL = frozenset({"no_webrtc"})
 """Troubles with which nobody can take part from a surface."""
 
@@ -138,8 +141,10 @@ class Requests:
             case MediaReport():
                 self._session.media.report(person.participant_id, message)
             case SurfaceUpdate():
+                changed = connection.visible != message.visible
                 connection.visible = message.visible
-                if connection.ringing:
+                if connection.ringing and changed:
+                    person.require_pace(self._session.now_ms())
                     self._session.visibility_changed()
             case InvitationTrouble():
                 self._note_trouble(person, connection, message.trouble)
@@ -157,9 +162,7 @@ class Requests:
             case ConnectionHello() | ConnectionPing() | SessionStart():
                 raise Conflict(ErrorCode.ALREADY_LIVE, "You are in a session already.")
             case _:
-                if isinstance(message, TextSend | ScreenRequest):
-                    person.require_pace(self._session.now_ms())
-                elif isinstance(message, InvitationDecline):
+                if isinstance(message, InvitationDecline):
                     person.decline_reason = message.reason
                 self._command(person, connection, message.id, _command(person, connection, message))
 
@@ -171,6 +174,9 @@ class Requests:
         reducing = isinstance(command, _REDUCING) or (
             isinstance(command, SetMode) and command.mode == "voice"
         )
+        # What reduces needs no pace: it undoes something that had one, or can be done once.
+        if not reducing or isinstance(command, _SHOWN):
+            person.require_pace(self._session.now_ms())
         self._session.do(
             command,
             widens=not reducing,
@@ -184,6 +190,7 @@ class Requests:
         session = self._session
         if person.principal.role is not Role.CONSUMER:
             return
+        person.require_pace(session.now_ms())
         person.trouble = connection.trouble = trouble
         ringing = [each for each in person.connections.values() if each.ringing]
         is_consumer = person.participant_id == session.decided.consumer_id
@@ -194,6 +201,7 @@ class Requests:
 
     def _admit(self, person: Person, connection: Connection, message: ConflictAdmit) -> None:
         session = self._session
+        person.require_pace(session.now_ms())
         claim, invite = session.conflicts.admission(
             person.participant_id, message.conflict_id, new_id()
         )
@@ -261,6 +269,7 @@ class Requests:
 
     def _invite_guest(self, person: Person, connection: Connection, message: GuestInvite) -> None:
         session = self._session
+        person.require_pace(session.now_ms())
         link = guests.new_link(
             new_id(),
             person.participant_id,

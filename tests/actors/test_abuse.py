@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from actors.session.person import Person
+from actors.session.person import PACE_COUNT, PACE_MS, Person
 from broker.commands import Admit, InviteGuest, JoinGuest
 from broker.messages.cluster import Principal
 from broker.words import Role, Surface
@@ -90,7 +91,8 @@ async def test_ten_thousand_invitations_change_nothing_and_stop_nobody(stage: St
         stage.requests.handle(stage.agent, agent.connection, json.dumps(message).encode())
     await stage.settle()
     assert len(stage.ledger.entries) == journal
-    assert {each.get("code") for each in agent.heard} == {"invitation_open"}
+    codes = [each["code"] for each in agent.heard]
+    assert codes == ["invitation_open"] * PACE_COUNT + ["rate_limited"] * (10_000 - PACE_COUNT)
     stage.requests.handle(
         stage.agent, agent.connection, b'{"type": "invitation.cancel", "id": "last"}'
     )
@@ -100,11 +102,76 @@ async def test_ten_thousand_invitations_change_nothing_and_stop_nobody(stage: St
 
 async def test_no_more_guest_links_are_open_than_the_policy_says(stage: Stage) -> None:
     agent, _ = await stage.talking()
-    for number in range(50):
+    for number in range(PACE_COUNT):
         message = {"type": "guest.invite", "id": str(number), "uses": 1, "expires_in_s": 600}
         stage.requests.handle(stage.agent, agent.connection, json.dumps(message).encode())
     await stage.settle()
     assert len(stage.session.decided.guest_links) == 5
     assert agent.types().count("guest.invited") == 5
     codes = [each["code"] for each in agent.heard if each["type"] == "request.refused"]
-    assert codes == ["too_many_links"] * 45
+    assert codes == ["too_many_links"] * (PACE_COUNT - 5)
+
+
+FLOODS: dict[str, dict[str, Any]] = {
+    "mode": {"type": "media.mode"},
+    "mute": {"type": "participant.mute", "sources": ["camera"]},
+    "rights": {"type": "participant.grant"},
+    "text": {"type": "text.send", "text": "again"},
+    "wish": {"type": "screen.request"},
+    "links": {"type": "guest.invite", "uses": 1, "expires_in_s": 600},
+}
+"""What makes events, or is shown to others each time."""
+
+
+def flooding(kind: str, number: int, agent: str, consumer: str) -> bytes:
+    """The message of a flood: each differs from the one before, so that each would count."""
+    message = FLOODS[kind] | {"id": str(number)}
+    match kind:
+        case "mode":
+            message["mode"] = ("voice", "video")[number % 2]
+        case "mute" | "wish":
+            message["participant_id"] = consumer
+        case "rights":
+            message["participant_id"] = consumer
+            message["capabilities"] = [[], ["send_audio"]][number % 2]
+    return json.dumps(message).encode()
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+async def test_a_flood_of_one_participant_fills_no_journal_and_disturbs_nobody(
+    stage: Stage, kind: str
+) -> None:
+    agent, consumer = await stage.talking()
+    stage.now_ms += PACE_MS
+    known = stage.agent.participant_id, stage.consumer().participant_id
+    journal, heard = len(stage.ledger.entries), len(consumer.heard)
+    for number in range(500):
+        message = flooding(kind, number, *known)
+        stage.requests.handle(stage.agent, agent.connection, message)
+    await stage.settle()
+    assert len(stage.ledger.entries) - journal <= 2 * PACE_COUNT + 1
+    assert len(consumer.heard) - heard <= 3 * PACE_COUNT
+    refused = [each for each in agent.heard if each["type"] == "request.refused"]
+    assert refused[-1]["code"] == "rate_limited"
+    assert refused[-1]["retryable"]
+    assert agent.transport.closes == []
+
+    # The others go on, and so does whoever flooded: out at once, and as before after a while.
+    stage.ask(stage.consumer(), consumer, "text.send", text="still here")
+    assert agent.last("text.said")["text"] == "still here"
+    stage.now_ms += PACE_MS
+    stage.ask(stage.agent, agent, "text.send", text="sorry")
+    assert consumer.last("text.said")["text"] == "sorry"
+    stage.ask(stage.agent, agent, "session.end")
+    await stage.settle()
+    assert consumer.last("session.ended")["reason"] == "ended_by_agent"
+
+
+async def test_whoever_flooded_may_leave_at_once(stage: Stage) -> None:
+    _, consumer = await stage.talking()
+    for number in range(500):
+        message = flooding("mode", number, "", "")
+        stage.requests.handle(stage.consumer(), consumer.connection, message)
+    stage.ask(stage.consumer(), consumer, "session.leave")
+    await stage.settle()
+    assert stage.ledger.types()[-1] == "participant.left"
