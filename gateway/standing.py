@@ -26,6 +26,7 @@ class Standing:
     def __init__(self, connection_id: str, greeting: Greeting) -> None:
         self.connection_id = connection_id
         self.greeting = greeting
+        self.widget_id = (greeting.resume and greeting.resume.widget_id) or connection_id
         self.principal: Principal = greeting.principal
         self.hello: ConnectionHello = greeting.hello
         self.ids: EngagementIds | None = greeting.hello.engagement
@@ -136,6 +137,7 @@ class Standing:
             last_seq=last_seq,
             engagement=self.ids,
             way=way,
+            widget_id=self.widget_id,
         )
 
     def came_into(self, session_id: str, ready: TrunkReady) -> None:
@@ -161,6 +163,7 @@ class Standing:
             principal=principal,
             token_id=self.greeting.token_id,
             bound_keys=self.greeting.bound_keys,
+            widget_id=self.widget_id,
         )
 
 

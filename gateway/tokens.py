@@ -87,6 +87,8 @@ class ResumePass(Internal):
     """Identified consumers: the only engagement keys they may stand at."""
     token_id: str | None = None
     """The token it all began with, so that revoking that one ends this one too."""
+    widget_id: str | None = None
+    """The widget's first connection, by which the session knows it again."""
 
 
 class Tokens:

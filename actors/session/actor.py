@@ -350,7 +350,9 @@ class SessionActor:
         if hello.backend:
             self._attach_backend(session, trunk, hello.gateway_id)
             return
-        connection = Connection(hello.connection_id, trunk, hello.surface, hello.visible)
+        connection = Connection(
+            hello.connection_id, trunk, hello.surface, hello.visible, hello.widget_id
+        )
 
         def ready(person: Person) -> None:
             if trunk.link.closed:

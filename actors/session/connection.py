@@ -20,9 +20,16 @@ class Connection:
     """
 
     def __init__(
-        self, connection_id: str, trunk: ListenedEnd, surface: Surface, visible: bool
+        self,
+        connection_id: str,
+        trunk: ListenedEnd,
+        surface: Surface,
+        visible: bool,
+        widget_id: str | None = None,
     ) -> None:
         self.connection_id = connection_id
+        self.widget_id = widget_id or connection_id
+        """The widget behind it, which keeps its id when it comes back."""
         self.surface = surface
         self.visible = visible
         self.malformed = 0
@@ -31,6 +38,8 @@ class Connection:
         """Whether this surface shows the open invitation."""
         self.current = False
         """Whether it has been brought up to date; what is told before that is part of it."""
+        self.catching_up = False
+        """Whether it waits for what it missed: nothing may overtake that."""
         self.trouble: str | None = None
         """What this surface said stands between the person and taking part."""
         self.answered = False

@@ -42,16 +42,18 @@ from broker.messages.cluster import (
     SessionContinue,
     Subject,
 )
-from broker.messages.facts import SessionSnapshot
+from broker.messages.facts import SessionLeft, SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
 from broker.messages.tolerance import beyond, read_ids
 from broker.past import LEAST, known_word, read_event, retrace
 from broker.policy import Policy
 from broker.state import STAFF, Participant, SessionState
-from broker.words import Attendance, PublishSource, Role, SessionPhase
+from broker.words import Attendance, LeaveReason, PublishSource, Role, SessionPhase
 
 _LOG = logging.getLogger(__name__)
 RING_AGAIN_S = 0.5
+RANG_LIMIT = 16
+"""Widgets of one person that rang and are away, which are remembered."""
 
 
 class LiveSession:
@@ -307,18 +309,29 @@ class LiveSession:
             expected.cancel()
         participant = self.decided.participants.get(person.participant_id)
 
+        widget_id, told = connection.widget_id, person.told
+        person.rang.discard(widget_id)
+        seq = told.seq
+
         def show() -> None:
-            connection.current = True
-            missed = person.missed_since(last_seq) if last_seq else None
+            connection.current, connection.catching_up = True, False
+            missed = told.missed_since(last_seq, widget_id) if last_seq else None
+            for message in told.alone_since(seq, widget_id) if missed is None else missed:
+                connection.send(message)
             if missed is None:
                 self.show_snapshot(person, only=connection)
-            else:
-                for message in missed:
-                    connection.send(message)
 
         if participant is not None and participant.attendance is not Attendance.LEFT:
+            connection.catching_up = True
             self.do(Attach(person.participant_id), widens=False, then=show)
         elif person.principal.role is Role.CONSUMER:
+            # That it rings no more is among what it missed; it rings anew if it may.
+            missed = told.missed_since(last_seq, widget_id) if last_seq else []
+            for message in missed or ():
+                connection.send(message)
+            if missed is None:
+                left = SessionLeft(seq=0, reason=LeaveReason.LEFT)
+                person.tell(encode_body(left), only=connection)
             self.ring(person, connection)
 
     def ring(self, person: Person, connection: Connection) -> None:
@@ -360,6 +373,8 @@ class LiveSession:
         if self.frozen:
             return
         if connection.ringing:
+            if len(person.rang) < RANG_LIMIT:
+                person.rang.add(connection.widget_id)
             self._narrator.invitation_changed(to_consumer=False)
         participant = self.decided.participants.get(person.participant_id)
         if person.connections or self.decided.phase is SessionPhase.ENDED:

@@ -224,7 +224,8 @@ class Narrator:
     def _sees(self, consumer: Person) -> bool:
         participant = self._session.durable.participants.get(consumer.participant_id)
         inside = participant is not None and participant.inside
-        return inside or any(connection.ringing for connection in consumer.connections.values())
+        rings = any(connection.ringing for connection in consumer.connections.values())
+        return inside or rings or bool(consumer.rang)
 
     def _ring_everywhere(self) -> None:
         for person in tuple(self._session.people.values()):
@@ -233,22 +234,14 @@ class Narrator:
                     self._session.ring(person, connection)
 
     def _answered(self, event: InvitationAccepted) -> None:
-        consumer = self._session.people[event.participant_id]
         body = encode_body(InvitationElsewhere(seq=0, invitation_id=event.invitation_id))
-        for connection in tuple(consumer.connections.values()):
-            if connection.ringing and not connection.answered:
-                consumer.tell(body, only=connection)
-            connection.ringing = False
+        self._session.people[event.participant_id].tell_rung(body, also_who_answered=False)
 
     def _stop_ringing(self) -> None:
         consumer = self._session.people.get(self._session.durable.consumer_id or "")
-        if consumer is None:
-            return
-        body = encode_body(SessionLeft(seq=0, reason=LeaveReason.LEFT))
-        for connection in tuple(consumer.connections.values()):
-            if connection.ringing:
-                connection.ringing = False
-                consumer.tell(body, only=connection)
+        if consumer is not None:
+            body = encode_body(SessionLeft(seq=0, reason=LeaveReason.LEFT))
+            consumer.tell_rung(body, also_who_answered=True)
 
     def _joined(self, event: ParticipantJoined) -> None:
         self._session.roster_changed()
@@ -266,10 +259,7 @@ class Narrator:
         """Whoever was let in as another consumer answered on one surface; the others stop."""
         link_id = self._session.durable.participants[guest.participant_id].guest_invitation_id
         body = encode_body(InvitationElsewhere(seq=0, invitation_id=link_id or ""))
-        for connection in tuple(guest.connections.values()):
-            if connection.ringing and not connection.answered:
-                guest.tell(body, only=connection)
-            connection.ringing = False
+        guest.tell_rung(body, also_who_answered=False)
         self._session.show_snapshot(guest)
 
     def _rights(self, participant_id: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.session.connection import Connection
+from actors.session.told import Told
 from broker.errors import ErrorCode, TooFast
 from broker.ids import same_agent
 from broker.messages.cluster import Principal, Subject
@@ -18,8 +19,6 @@ SUBJECT = frozenset(
     {"role", "name", "picture", "agent_id", "visitor_id", "decline_reason", "engagement"}
 )
 """What this release says of a person beside the journal (`Person.subject`)."""
-REPLAY_MESSAGES = 128
-REPLAY_BYTES = 512 * 1024
 REMEMBERED_REPLIES = 64
 PACE_COUNT = 20
 PACE_MS = 10_000
@@ -29,11 +28,6 @@ PACE_MS = 10_000
 def encode_body(message: Part) -> bytes:
     """Encode a message of the broker without its `seq`; each participant's is spliced in."""
     return message.model_dump_json(exclude={"seq"}).encode()
-
-
-def with_seq(seq: int, body: bytes) -> bytes:
-    """Put `seq` in front of the other fields of an encoded message."""
-    return b'{"seq":%d,%b' % (seq, body[1:])
 
 
 @dataclass(slots=True)
@@ -55,9 +49,9 @@ class Person:
     """What an actor of a later release knew of the person, to be handed on as it is."""
     later_ids: Mapping[str, Any] = field(default_factory=dict)
     """The same of the engagement."""
-    seq: int = 0
-    _sent: deque[tuple[int, bytes]] = field(default_factory=deque)
-    _sent_bytes: int = 0
+    told: Told = field(default_factory=Told)
+    rang: set[str] = field(default_factory=set)
+    """Widgets that showed the open invitation and have no connection just now."""
     _asked_ms: deque[int] = field(default_factory=lambda: deque(maxlen=PACE_COUNT))
     _replies: OrderedDict[str, bytes | None] = field(default_factory=OrderedDict)
 
@@ -100,12 +94,13 @@ class Person:
 
     def tell(self, body: bytes, *, only: Connection | None = None) -> None:
         """Send an encoded message to all of the person's connections, or to one of them."""
-        self.seq += 1
-        message = with_seq(self.seq, body)
-        self._remember(message)
         if only is not None:
-            only.send(message)
+            message = self.told.add(body, only.widget_id)
+            # What comes back is told what it missed first, and this as the last of it.
+            if not only.catching_up:
+                only.send(message)
             return
+        message = self.told.add(body)
         for connection in tuple(self.connections.values()):
             if connection.current:
                 connection.send(message)
@@ -114,29 +109,17 @@ class Person:
         """End all connections, each with this as its last message."""
         last: bytes | None = None
         if body is not None:
-            self.seq += 1
-            last = with_seq(self.seq, body)
-            self._remember(last)
+            last = self.told.add(body)
         for connection in tuple(self.connections.values()):
             connection.close(code, reason, to_waiting=to_waiting, last=last)
         self.connections.clear()
 
     def tell_roster(self, body: bytes) -> None:
         """Send a roster; a connection that is slow gets only the newest once it can take it."""
-        self.seq += 1
-        message = with_seq(self.seq, body)
-        self._remember(message)
+        message = self.told.add(body)
         for connection in tuple(self.connections.values()):
             if connection.current:
                 connection.send_latest(message)
-
-    def missed_since(self, last_seq: int) -> list[bytes] | None:
-        """Return the messages after `last_seq`, or `None` when a snapshot is needed instead."""
-        if last_seq == self.seq:
-            return []
-        if last_seq > self.seq or not self._sent or self._sent[0][0] > last_seq + 1:
-            return None
-        return [message for seq, message in self._sent if seq > last_seq]
 
     def require_pace(self, now_ms: int) -> None:
         """Note a request that is journalled or shown to others. Raises TooFast."""
@@ -159,8 +142,12 @@ class Person:
         if request_id in self._replies:
             self._replies[request_id] = body
 
-    def _remember(self, message: bytes) -> None:
-        self._sent.append((self.seq, message))
-        self._sent_bytes += len(message)
-        while len(self._sent) > REPLAY_MESSAGES or self._sent_bytes > REPLAY_BYTES:
-            self._sent_bytes -= len(self._sent.popleft()[1])
+    def tell_rung(self, body: bytes, *, also_who_answered: bool) -> None:
+        """Tell each widget that rang that it does no more, also those that are away."""
+        for connection in tuple(self.connections.values()):
+            if connection.ringing and (also_who_answered or not connection.answered):
+                self.tell(body, only=connection)
+            connection.ringing = False
+        for widget_id in sorted(self.rang):
+            self.told.add(body, widget_id)
+        self.rang.clear()

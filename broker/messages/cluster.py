@@ -115,6 +115,8 @@ class TrunkHello(Internal):
     backend: bool = False
     """The account's backend asks something: calls only, nobody joins. Only the principal's account
     counts then; it names no agent, so that an older actor finds nobody and refuses."""
+    widget_id: str | None = None
+    """The widget behind the connection: the id of its first one, also when it has come back."""
 
 
 class TrunkReady(Internal):

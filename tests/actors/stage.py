@@ -105,11 +105,13 @@ class Trunk:
 
     _ids = itertools.count(1)
 
-    def __init__(self, surface: Surface, visible: bool = True) -> None:
+    def __init__(
+        self, surface: Surface, visible: bool = True, widget_id: str | None = None
+    ) -> None:
         self.transport = FakeTransport()
         self.end: ListenedEnd = ListeningEnd(KEY, b"n" * 32, lambda end, hello: None, promise)
         self.end.link.connection_made(self.transport)
-        self.connection = Connection(f"c{next(self._ids)}", self.end, surface, visible)
+        self.connection = Connection(f"c{next(self._ids)}", self.end, surface, visible, widget_id)
 
     @property
     def heard(self) -> list[Message]:
@@ -202,8 +204,16 @@ class Stage:
             self.session.people[person.participant_id] = person
         return person
 
-    def connect(self, person: Person, surface: Surface, *, last_seq: int | None = None) -> Trunk:
-        trunk = Trunk(surface)
+    def connect(
+        self,
+        person: Person,
+        surface: Surface,
+        *,
+        last_seq: int | None = None,
+        widget_id: str | None = None,
+    ) -> Trunk:
+        """A widget comes, or comes back: then `widget_id` is that of its first connection."""
+        trunk = Trunk(surface, widget_id=widget_id)
         self.session.connect(person, trunk.connection, last_seq)
         return trunk
 

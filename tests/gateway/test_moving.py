@@ -214,6 +214,9 @@ async def test_resuming_needs_no_ledger(world: World) -> None:
     hello = session.seen[-1]
     assert hello.last_seq == 9
     assert hello.principal.participant_id == "p-1"
+    first = session.seen[0]
+    assert (hello.widget_id, first.widget_id) == (first.connection_id, first.connection_id)
+    assert hello.connection_id != first.connection_id
     await world.ledger.start()
 
 
