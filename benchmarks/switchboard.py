@@ -22,6 +22,8 @@ from benchmarks.serving import listening_socket, say_ready, until_told
 from gateway.ray_environment import private_folder
 
 PER_ADDRESS = 1e6
+MEDIA_SLOTS = 512
+"""Session actors that there may be, as for `switchboard up`; a slot costs nothing."""
 
 
 async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> None:
@@ -38,7 +40,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
     from gateway.settings import DemoHost, Limits, Settings
 
     prepare_data(data)
-    await asyncio.to_thread(compose.private_ray, ray_folder, standbys + 8)
+    await asyncio.to_thread(compose.private_ray, ray_folder, MEDIA_SLOTS)
     sock = listening_socket()
     origin = f"http://127.0.0.1:{sock.getsockname()[1]}"
     settings = Settings(
