@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import orjson
 import uvloop
@@ -26,6 +26,7 @@ from benchmarks.loads.everyone import Everyone, Room
 from benchmarks.loads.lifecycle import Lifecycle
 from benchmarks.loads.request import Request
 from benchmarks.loads.storm import Storm
+from benchmarks.loads.videoroom import Videoroom
 from benchmarks.serving import say_ready
 
 SETTLE_SECONDS = 5.0
@@ -63,6 +64,15 @@ class Load(Protocol):
         ...
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """A load that counts more than latencies."""
+
+    def counts(self) -> dict[str, int]:
+        """Return what the round counted."""
+        ...
+
+
 def load_of(kind: str, address: str, options: dict[str, int]) -> Load:
     match kind:
         case "echo":
@@ -77,6 +87,8 @@ def load_of(kind: str, address: str, options: dict[str, int]) -> Load:
             return Storm(address)
         case "room":
             return Room(address, **options)
+        case "videoroom":
+            return Videoroom(address, **options)
     raise ValueError(f"There is no load {kind}.")
 
 
@@ -100,6 +112,7 @@ async def round_of(load: Load, plan: dict[str, float]) -> dict[str, object]:
     return {
         "sent": sent,
         "missing": load.missing(),
+        "counts": load.counts() if isinstance(load, Counting) else {},
         "lateness": arrivals.lateness.to_json(),
         "histograms": {name: h.to_json() for name, h in load.histograms().items()},
     }

@@ -29,8 +29,10 @@ Message = dict[str, object]
 class Refused(RuntimeError):
     """The broker refused what a participant of the load asked for."""
 
-    def __init__(self, sentence: str, *, retryable: bool = False) -> None:
+    def __init__(self, sentence: str, *, code: str = "", retryable: bool = False) -> None:
         super().__init__(sentence)
+        self.code = code
+        """The broker's word for why; empty when it had none."""
         self.retryable = retryable
 
 
@@ -59,7 +61,10 @@ class Edge:
                 await asyncio.sleep(0.5)
                 continue
             if answer.status_code >= 400:
-                raise Refused(f"{path}: {answer.status_code} {answer.text[:200]}")
+                raise Refused(
+                    f"{path}: {answer.status_code} {answer.text[:200]}",
+                    code=str(answer.status_code),
+                )
             return str(answer.json()["token"])
 
 
@@ -111,11 +116,13 @@ class Participant:
         async with asyncio.timeout(ANSWER_SECONDS):
             await asyncio.wait((reply, self._socket.closed), return_when=asyncio.FIRST_COMPLETED)
         if not reply.done():
-            raise Refused(f"{message['type']}: closed with {self._socket.closed.result()}")
+            code = self._socket.closed.result()
+            raise Refused(f"{message['type']}: closed with {code}", code=str(code))
         answer = reply.result()
         if answer["type"] == "request.refused":
             raise Refused(
                 f"{message['type']}: {answer['code']}: {answer['message']}",
+                code=str(answer["code"]),
                 retryable=bool(answer["retryable"]),
             )
         return answer

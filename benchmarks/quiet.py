@@ -79,4 +79,10 @@ def noise_of(measurements: Sequence[Measurement]) -> list[str]:
         for m in measurements
         if m.missing
     ]
+    noise += [
+        f"{count} of {m.sent} were {what} in round {m.round + 1} of {m.side}"
+        for m in measurements
+        for what, count in m.counts.items()
+        if what.startswith("refused")
+    ]
     return noise
