@@ -102,5 +102,7 @@ async def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main())
+    except FileNotFoundError as error:
+        say_ready(error=str(error))
     except KeyboardInterrupt:
         sys.exit(0)

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import statistics
+from collections.abc import Iterable
 
 from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, media_share
+from benchmarks.process import Child
 from benchmarks.quiet import noise_of
-from benchmarks.result import MEASURED_AGAIN, ScenarioResult, compared, percentile_of
+from benchmarks.result import (
+    MEASURED_AGAIN,
+    Line,
+    Measurement,
+    ScenarioResult,
+    compared,
+    percentile_of,
+)
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import DEFAULT_PEOPLE, Subject
@@ -32,6 +42,12 @@ class Fanout:
             "--sessions", type=int, default=0, help="instead: this many sessions of four at once"
         )
         parser.add_argument("--target", help="origin of a gateway that is up already")
+        parser.add_argument(
+            "--peer",
+            choices=("janus", "none"),
+            default="none",
+            help="also against Janus, installed",
+        )
         add_media_options(parser)
 
     def short(self) -> list[str]:
@@ -44,6 +60,11 @@ class Fanout:
         else:
             points = [(1, int(size)) for size in options.sizes.split(",")]
         async with Bench.open() as bench:
+            janus: Child | None = None
+            if options.peer == "janus":
+                # First, so that one who has no Janus learns it at once.
+                progress("starting Janus", 0.0)
+                janus = await bench.server("janus", "benchmarks.peers.janus")
             progress("starting Switchboard and the room", 0.0)
             subject = await Subject.open(
                 bench,
@@ -63,7 +84,7 @@ class Fanout:
                     size=SIZE,
                     bitrate=options.media_bitrate,
                 )
-            sides_each = 2 + bool(options.media)
+            sides_each = 2 + bool(options.media) + (janus is not None)
             step = counted(progress, "round", options.rounds * sides_each * len(points), 0.1, 0.95)
             for sessions, size in points:
                 sides: list[Side] = [
@@ -85,6 +106,18 @@ class Fanout:
                         payload=ROSTER_ENTRY_BYTES * size,
                     ),
                 ]
+                if janus is not None:
+                    sides.append(
+                        await bench.side(
+                            side_name("janus", sessions, size),
+                            "videoroom",
+                            str(janus.ready["address"]),
+                            [janus],
+                            sessions=sessions,
+                            size=size,
+                        )
+                    )
+                loads = [side.load for side in sides]
                 if beside is not None:
                     name = side_name(BESIDE, sessions, size)
                     sides.append(Side(name, sides[0].load, sides[0].servers, beside.flowing))
@@ -97,8 +130,8 @@ class Fanout:
                     options.once,
                 )
                 result.measurements += await bench.run(plan, step, sides)
-                for side in sides[:2]:
-                    await side.load.close()
+                for load in loads:
+                    await load.close()
         result.facts[MEASURED_AGAIN] = bench.again
         result.noise = noise_of(result.measurements)
         for sessions, size in points:
@@ -114,7 +147,48 @@ class Fanout:
             )
             if options.media:
                 judge_beside(result, sessions, size)
+        result.lines = costs(result.measurements)
+        if options.peer == "janus" and not result.noise:
+            for sessions, size in points:
+                tell_of_janus(result, sessions, size)
         return result
+
+
+def costs(measurements: Iterable[Measurement]) -> list[Line]:
+    """Return for each kind of server the processor time of one event, against its receivers."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for measured in measurements:
+        who, _, point = measured.side.rpartition(" ")
+        spent = measured.processor_share * measured.seconds
+        if spent and measured.sent:
+            sizes = found.setdefault(who, {})
+            sizes.setdefault(int(point.split("x")[1]), []).append(1e3 * spent / measured.sent)
+    return [
+        Line(
+            "people who are told",
+            "processor time of one event, ms",
+            who,
+            [(size, statistics.median(spent)) for size, spent in sizes.items()],
+        )
+        for who, sizes in found.items()
+    ]
+
+
+def tell_of_janus(result: ScenarioResult, sessions: int, size: int) -> None:
+    """Say how we compare with Janus; no target names it, and it sends less."""
+    beside = compared(
+        "",
+        result.measurements,
+        side_name("switchboard", sessions, size),
+        side_name("janus", sessions, size),
+        percentile_of("last", 99.0),
+        0.0,
+    )
+    assert beside.ratio is not None
+    assert beside.spread is not None
+    result.facts[f"last of {size} in {sessions} session(s), p99 over Janus's"] = (
+        f"{beside.ratio:.2f} ({beside.spread[0]:.2f} to {beside.spread[1]:.2f})"
+    )
 
 
 def judge_beside(result: ScenarioResult, sessions: int, size: int) -> None:
