@@ -6,18 +6,22 @@ import argparse
 import asyncio
 import json
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import machine
 from benchmarks.compare import changes, load
+from benchmarks.process import ChildFailed
 from benchmarks.report import print_changes, print_result
 from benchmarks.result import FORMAT, ScenarioResult
 from benchmarks.scenario import Scenario
 from benchmarks.scenarios.capacity import Capacity
+from benchmarks.scenarios.crowd import Crowd
 from benchmarks.scenarios.failover import Failover
 from benchmarks.scenarios.fanout import Fanout
 from benchmarks.scenarios.join import Join
@@ -25,6 +29,7 @@ from benchmarks.scenarios.lifecycle import Lifecycle
 from benchmarks.scenarios.media import Media
 from benchmarks.scenarios.memory import Memory
 from benchmarks.scenarios.signaling import Signaling
+from benchmarks.scenarios.soak import Soak
 from benchmarks.scenarios.storm import Storm
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -36,8 +41,12 @@ SCENARIOS: tuple[Scenario, ...] = (
     Media(),
     Memory(),
     Storm(),
+    Soak(),
+    Crowd(),
     Capacity(),
 )
+FAILED = 1
+"""Exit status when something that was to be measured, or to be compared with, did not start."""
 NOISY = 3
 """Exit status of a run that could not tell. A missed target is a finding and no failure."""
 
@@ -81,7 +90,11 @@ def main(arguments: list[str]) -> int:
             plans = [(s, parser().parse_args([s.name, *s.short()])) for s in SCENARIOS]
         case name:
             plans = [(s, options) for s in SCENARIOS if s.name == name]
-    results = [run(console, scenario, chosen) for scenario, chosen in plans]
+    try:
+        results = [run(console, scenario, chosen) for scenario, chosen in plans]
+    except ChildFailed as failure:
+        console.print(f"[bold]Nothing was measured:[/bold] {escape(str(failure))}")
+        return FAILED
     for result in results:
         print_result(console, result)
     whole = document(results)
@@ -117,18 +130,12 @@ def run(console: Console, scenario: Scenario, options: argparse.Namespace) -> Sc
 
 def document(results: list[ScenarioResult]) -> dict[str, object]:
     """Gather a run as it is written to the JSON file."""
-    scenarios = [result.to_json() for result in results]
     return {
         "format": FORMAT,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
         "machine": machine.description(),
         "noise": [noise for result in results for noise in result.noise],
-        "targets": [
-            target
-            for result, scenario in zip(results, scenarios, strict=True)
-            if not result.noise
-            for target in scenario["targets"]  # type: ignore[attr-defined]
-        ],
-        "scenarios": scenarios,
+        "targets": [asdict(target) for result in results for target in result.judged()],
+        "scenarios": [result.to_json() for result in results],
     }

@@ -13,25 +13,37 @@ from benchmarks.result import ScenarioResult, Target
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
+.wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #8884; text-align: left; }
-.met { color: #18794e; } .missed { color: #c62a2f; font-weight: 600; }
-.noise { border-left: 4px solid #c62a2f; padding-left: 1rem; }
-svg { background: #fff; max-width: 100%; height: auto; margin: .5rem 0; }
-pre { overflow-x: auto; font-size: 12px; }
+td.number { text-align: right; }
+td + td { white-space: nowrap; }
+.met { color: light-dark(#18794e, #4cc38a); }
+.missed { color: light-dark(#c62a2f, #ff8080); font-weight: 600; }
+.noise { border-left: 4px solid light-dark(#c62a2f, #ff8080); padding-left: 1rem; }
+svg { max-width: 100%; height: auto; margin: .5rem 0; display: block; }
+pre, code { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }
 """
+FEWEST = 10
+"""Latencies, below which a plot of their distribution shows nothing."""
 
 
 def page(results: list[ScenarioResult], document: dict[str, object]) -> str:
     """Write the page of a run."""
     parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Switchboard benchmarks</title>",
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        "<meta name=viewport content='width=device-width'><title>Switchboard benchmarks</title>",
         f"<style>{STYLE}</style><h1>Switchboard benchmarks</h1>",
         f"<p><code>{html.escape(str(document['command']))}</code>, {document['at']}</p>",
-        "<h2>Conclusions</h2><ul>",
-        *(f"<li>{sentence}</li>" for result in results for sentence in conclusions(result)),
-        "</ul>",
+        "<nav>",
+        *(f"<a href='#{result.name}'>{result.name}</a>" for result in results),
+        "</nav><h2>Conclusions</h2>",
     ]
+    for result in results:
+        parts.append(f"<p><b>{result.name}</b>: {summed_up(result)}</p><ul>")
+        parts += [f"<li>{sentence}</li>" for sentence in conclusions(result)]
+        parts.append("</ul>")
     for result in results:
         parts += section(result)
     machine = html.escape(json.dumps(document["machine"], indent=1))
@@ -39,70 +51,103 @@ def page(results: list[ScenarioResult], document: dict[str, object]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def conclusions(result: ScenarioResult) -> Iterator[str]:
-    """Say in plain words what a scenario found."""
+def summed_up(result: ScenarioResult) -> str:
+    """Say in one line how a scenario ended."""
+    judged = result.judged()
+    met = sum(target.met for target in judged)
     if result.noise:
-        yield (
-            f"{result.name}: the machine was too noisy to compare anything "
-            f"({len(result.noise)} signs, the first: {html.escape(result.noise[0])})."
-        )
-        return
-    for target in result.targets:
+        first = html.escape(result.noise[0])
+        signs = "one sign" if len(result.noise) == 1 else f"{len(result.noise)} signs"
+        rest = f" What no noise can move: {met} of {len(judged)} targets met." if judged else ""
+        return f"the machine was too noisy to compare speeds ({signs}; the first: {first}).{rest}"
+    if not judged:
+        return "measured; there is no target to hold it against."
+    if met == len(judged):
+        return "the target is met." if met == 1 else f"all {met} targets are met."
+    return f"{met} of {len(judged)} targets are met."
+
+
+def conclusions(result: ScenarioResult) -> Iterator[str]:
+    """Say in plain words what a scenario found, what is missed first."""
+    for target in sorted(result.judged(), key=lambda target: target.met):
         yield sentence_of(target)
 
 
 def sentence_of(target: Target) -> str:
     """Put one target into a sentence."""
     outcome = "<span class=met>met</span>" if target.met else "<span class=missed>missed</span>"
-    wanted = f"wanted {target.direction} {target.target:g}"
+    wanted = f"wanted {target.direction} {number(target.target)}"
     name = html.escape(target.name)
+    value = f"{number(target.value)} {target.unit}".strip()
     if target.ratio is None:
-        return f"{name}: {target.value:.2f} {target.unit}, {wanted}: {outcome}."
+        return f"{name}: {value}, {wanted}: {outcome}."
     spread = ""
     if target.spread is not None:
-        spread = f" (half of the rounds between {target.spread[0]:.2f} and {target.spread[1]:.2f})"
+        low, high = map(number, target.spread)
+        spread = f" (in half of the rounds between {low} and {high})"
+    reference = html.escape(target.reference)
     return (
-        f"{name}: {target.ratio:.2f}{spread}, {wanted}: {outcome}. "
-        f"{target.value:.2f} {target.unit} beside {target.reference_value or 0:.2f} "
-        f"of {html.escape(target.reference)}."
+        f"{name}: {value}, where {reference} has {number(target.reference_value or 0)}; "
+        f"the ratio is {number(target.ratio)}{spread}, {wanted}: {outcome}."
     )
+
+
+def number(value: float) -> str:
+    """Write a number with three digits that mean something, and no more."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def section(result: ScenarioResult) -> Iterator[str]:
     """Write one scenario's part of the page."""
-    yield f"<h2 id={result.name}>{result.name}</h2><p>{html.escape(result.summary)}</p>"
+    yield f"<h2 id='{result.name}'>{result.name}</h2><p>{html.escape(result.summary)}</p>"
     if result.noise:
         items = "".join(f"<li>{html.escape(noise)}</li>" for noise in result.noise)
         yield f"<div class=noise>Too noisy to tell:<ul>{items}</ul></div>"
-    elif result.targets:
-        yield "<table><tr><th>target<th>value<th>reference<th>ratio (quartiles)<th>wanted<th></tr>"
-        for target in result.targets:
+    if result.judged():
+        yield "<div class=wide><table><tr><th>target<th>value<th>reference<th>ratio (quartiles)"
+        yield "<th>wanted<th></tr>"
+        for target in result.judged():
             *cells, outcome = map(html.escape, row_of(target))
             yield "<tr>" + "".join(f"<td>{c}" for c in cells) + f"<td class={outcome}>{outcome}"
-        yield "</table>"
+        yield "</table></div>"
+    for over in dict.fromkeys(line.over for line in result.lines):
+        yield plots.lines(result, over)
+    if result.steps and result.measurements:
+        yield plots.steps(result)
     yield from latencies(result)
     for histogram in dict.fromkeys(n for m in result.measurements for n in m.histograms):
-        if any(result.pooled(side, histogram).count for side in result.sides()):
+        if any(result.pooled(side, histogram).count >= FEWEST for side in result.sides()):
             yield plots.distribution(result, histogram)
             yield plots.over_size(result, histogram) or ""
-            yield plots.rounds(result, histogram) or ""
-    for name, fact in result.facts.items():
-        if isinstance(fact, dict):
-            yield plots.bars(name, {str(k): float(v) for k, v in fact.items()}, "")
-        else:
-            yield f"<p>{html.escape(name)}: {html.escape(str(fact))}</p>"
+            if not result.lines:
+                yield plots.rounds(result, histogram) or ""
+    yield from facts(result)
     shown = html.escape(json.dumps(result.parameters))
     yield f"<p>Parameters: <code>{shown}</code></p>"
+
+
+def facts(result: ScenarioResult) -> Iterator[str]:
+    """Write the facts: those of several numbers as bars, of several lists as a table."""
+    for name, fact in result.facts.items():
+        title = html.escape(name)
+        if not isinstance(fact, dict):
+            yield f"<p>{title}: {html.escape(str(fact))}</p>"
+        elif all(isinstance(value, int | float) for value in fact.values()):
+            yield plots.bars(name, {str(k): float(v) for k, v in fact.items()}, "")
+        else:
+            rows = "".join(
+                f"<tr><th>{html.escape(str(key))}<td>{html.escape(json.dumps(value))}"
+                for key, value in fact.items()
+            )
+            yield f"<details><summary>{title}</summary><table>{rows}</table></details>"
 
 
 def latencies(result: ScenarioResult) -> Iterator[str]:
     """Write the table of percentiles, with processors and memory of each side's servers."""
     if not result.measurements:
         return
-    yield (
-        "<table><tr><th>side<th>what<th>count<th>p50 ms<th>p90<th>p99<th>p99.9<th>max"
-        "<th>processors<th>memory MB</tr>"
-    )
+    yield "<div class=wide><table><tr><th>side<th>what<th>count"
+    yield "<th>p50 ms<th>p90<th>p99<th>p99.9<th>max<th>processors<th>memory MB</tr>"
     for side in result.sides():
         mine = [m for m in result.measurements if m.side == side]
         share = sum(m.processor_share for m in mine) / len(mine)
@@ -110,9 +155,9 @@ def latencies(result: ScenarioResult) -> Iterator[str]:
         for name in dict.fromkeys(n for m in mine for n in m.histograms):
             summary = result.pooled(side, name).summary()
             if summary["count"]:
-                cells = "".join(f"<td>{v:.2f}" for k, v in summary.items() if k != "count")
-                yield (
-                    f"<tr><td>{html.escape(side)}<td>{html.escape(name)}<td>{summary['count']:.0f}"
-                    f"{cells}<td>{share:.2f}<td>{memory:.0f}"
-                )
-    yield "</table>"
+                cells = [f"{summary['count']:.0f}"]
+                cells += [f"{v:.2f}" for k, v in summary.items() if k != "count"]
+                cells += [f"{share:.2f}", f"{memory:.0f}"]
+                yield f"<tr><td>{html.escape(side)}<td>{html.escape(name)}"
+                yield "".join(f"<td class=number>{cell}" for cell in cells)
+    yield "</table></div>"

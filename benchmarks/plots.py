@@ -1,33 +1,76 @@
-"""Plots as SVG text, so that a page needs no other file."""
+"""Plots as SVG text, so that a page needs no other file.
+
+Texts and axes take the colour of the page's text, so that one file suits light and dark screens.
+"""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from benchmarks.result import ScenarioResult
+from benchmarks.result import Line, ScenarioResult
+
+INK = "#010203"
+"""Stands for the page's own colour until the plot is written."""
+WIDTH = 6.4
+HEIGHT = 3.4
+PANEL_HEIGHT = 1.5
 
 mpl.use("Agg")
-mpl.rcParams.update({"svg.fonttype": "none", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3})
+mpl.rcParams.update(
+    {
+        "svg.fonttype": "none",
+        "font.family": "sans-serif",
+        "font.size": 9,
+        "axes.grid": True,
+        "grid.alpha": 0.3,
+        "legend.framealpha": 0.0,
+        "lines.markersize": 4,
+        **dict.fromkeys(
+            ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
+        ),
+        # Seven hues that can be told apart on white and on black, also by the colour-blind.
+        "axes.prop_cycle": cycler(
+            color=["#0a84c6", "#d9730d", "#2a9d6f", "#c2499a", "#8a7cf0", "#b08a00", "#808080"]
+        ),
+    }
+)
 POINT = re.compile(r"(.+) (\d+)x(\d+)$")
 
 
-def drawn(draw: Callable[[Axes], None]) -> str:
+def drawn(draw: Callable[[Axes], None], *, height: float = HEIGHT) -> str:
     """Draw one plot and return it as an `svg` element."""
-    figure, axes = pyplot.subplots(figsize=(6.4, 3.4), layout="constrained")
+    return panels([draw], height)
+
+
+def panels(draws: Sequence[Callable[[Axes], None]], height: float) -> str:
+    """Draw panels of one height below each other, over one horizontal axis."""
+    figure, axes = pyplot.subplots(
+        len(draws),
+        figsize=(WIDTH, height * len(draws)),
+        layout="constrained",
+        sharex=True,
+        squeeze=False,
+    )
     try:
-        draw(axes)
+        for draw, each in zip(draws, axes[:, 0], strict=True):
+            draw(each)
         text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(
+            text, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
     finally:
         pyplot.close(figure)
     svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+    return svg[svg.index("<svg") :].replace(INK, "currentColor")
 
 
 def distribution(result: ScenarioResult, histogram: str) -> str:
@@ -48,9 +91,11 @@ def distribution(result: ScenarioResult, histogram: str) -> str:
             )
         axes.set(xscale="log", yscale="log", xlabel="ms", ylabel="share that took longer")
         axes.set_title(f"{result.name}: {histogram}")
-        for share in (0.5, 0.01, 0.001):
+        plain(axes.xaxis)
+        for share, name in ((0.5, "p50"), (0.01, "p99"), (0.001, "p99.9")):
             axes.axhline(share, color="grey", linewidth=0.5, linestyle=":")
-        axes.legend()
+            axes.annotate(name, (1, share), xycoords=("axes fraction", "data"), fontsize=7)
+        named(axes)
 
     return drawn(draw)
 
@@ -80,17 +125,17 @@ def over_size(result: ScenarioResult, histogram: str) -> str | None:
                 color=line.get_color(),
                 label=f"{who} p50",
             )
-        axes.set(
-            xlabel="people in the session", ylabel="ms until the last one has it", ylim=(0, None)
-        )
-        axes.legend()
+        axes.set(xlabel="people in the session", ylabel="ms", ylim=(0, None))
+        axes.set_title(f"{result.name}: {histogram}, against the size of the session")
+        named(axes)
 
     return drawn(draw)
 
 
 def rounds(result: ScenarioResult, histogram: str) -> str | None:
     """Draw each round's median, to show whether the machine drifted."""
-    if len({m.round for m in result.measurements}) < 2:
+    numbers = sorted({m.round for m in result.measurements})
+    if len(numbers) < 2:
         return None
 
     def draw(axes: Axes) -> None:
@@ -104,18 +149,100 @@ def rounds(result: ScenarioResult, histogram: str) -> str | None:
                 [r for r, _ in sorted(points)], [v for _, v in sorted(points)], "o-", label=side
             )
         axes.set(xlabel="round", ylabel="p50, ms", yscale="log")
-        axes.legend()
+        axes.set_xticks([number + 1 for number in numbers])
+        plain(axes.yaxis)
+        axes.set_title(f"{result.name}: {histogram}, round by round")
+        named(axes)
 
     return drawn(draw)
+
+
+def lines(result: ScenarioResult, over: str) -> str:
+    """Draw a result's lines over one quantity, a panel for each kind of value."""
+    mine = [line for line in result.lines if line.over == over]
+    grouped: dict[str, list[Line]] = {}
+    for line in mine:
+        grouped.setdefault(line.panel, []).append(line)
+
+    def panel(name: str, group: list[Line], *, last: bool) -> Callable[[Axes], None]:
+        def draw(axes: Axes) -> None:
+            for line in group:
+                few = len(line.points) < 40
+                points = sorted(line.points)
+                axes.plot(
+                    [x for x, _ in points],
+                    [y for _, y in points],
+                    "o-" if few else "-",
+                    linewidth=1.2,
+                    label=line.name,
+                )
+            axes.set_title(name, fontsize=9, loc="left")
+            axes.set_ylim(0, None)
+            if last:
+                axes.set_xlabel(over)
+            if len(group) > 1:
+                named(axes, beside=True)
+
+        return draw
+
+    names = list(grouped)
+    return panels(
+        [panel(name, grouped[name], last=name == names[-1]) for name in names],
+        HEIGHT if len(names) == 1 else PANEL_HEIGHT,
+    )
+
+
+def steps(result: ScenarioResult) -> str:
+    """Draw a time line of what follows one moment: each step's median, middle half and whole."""
+    found = {
+        name: pooled
+        for name in result.steps
+        if (pooled := result.pooled(result.sides()[0], name)).count
+    }
+
+    def draw(axes: Axes) -> None:
+        for row, each in enumerate(found.values()):
+            low, high = each.percentile(0.0), each.percentile(100.0)
+            middle = each.percentile(50.0)
+            axes.plot([low, high], [row, row], color="C0", linewidth=1)
+            axes.plot(
+                [each.percentile(25.0), each.percentile(75.0)], [row, row], color="C0", linewidth=6
+            )
+            axes.plot([middle], [row], "o", color="C1")
+            axes.annotate(f"{middle:.0f}", (high, row), (6, -3), textcoords="offset points")
+        axes.set_yticks(range(len(found)), list(found))
+        axes.set(xlabel="ms since then: median, middle half, all", xlim=(0, None))
+        axes.margins(x=0.1)
+        axes.invert_yaxis()
+        axes.set_title(f"{result.name}: time line")
+
+    return drawn(draw, height=1.2 + 0.35 * len(found))
 
 
 def bars(title: str, values: dict[str, float], unit: str) -> str:
     """Draw one bar for each value."""
 
     def draw(axes: Axes) -> None:
-        shown = axes.barh(list(values), list(values.values()))
+        shown = axes.barh(list(values), list(values.values()), height=0.6)
         axes.bar_label(shown, fmt="%.1f", padding=3)
         axes.set(xlabel=unit, title=title)
+        axes.margins(x=0.12)
         axes.invert_yaxis()
 
-    return drawn(draw)
+    return drawn(draw, height=1.0 + 0.35 * len(values))
+
+
+def named(axes: Axes, *, beside: bool = False) -> None:
+    """Name the lines, beside the plot where there are many, so that no name hides a line."""
+    handles, names = axes.get_legend_handles_labels()
+    if beside or len(names) > 3:
+        axes.legend(handles, names, loc="upper left", bbox_to_anchor=(1.06, 1.0), fontsize=8)
+    elif names:
+        axes.legend(handles, names, fontsize=8)
+
+
+def plain(axis: Axis) -> None:
+    """Write the numbers of a logarithmic axis as people write them, and few enough to be read."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())

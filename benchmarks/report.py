@@ -12,7 +12,7 @@ from benchmarks.result import ScenarioResult, Target
 
 
 def print_result(console: Console, result: ScenarioResult) -> None:
-    """Show what a scenario found; of a noisy run the noise and no ratio."""
+    """Show what a scenario found; of a noisy run the noise, and no target that noise can move."""
     console.rule(result.name)
     latencies(console, result)
     for name, fact in result.facts.items():
@@ -21,11 +21,10 @@ def print_result(console: Console, result: ScenarioResult) -> None:
         console.print("[bold]Too noisy to tell:[/bold]")
         for noise in result.noise:
             console.print(f"  {noise}")
-        return
     table = Table("target", "value", "reference", "ratio (quartiles)", "wanted", "")
-    for target in result.targets:
+    for target in result.judged():
         table.add_row(*row_of(target))
-    if result.targets:
+    if table.row_count:
         console.print(table)
 
 

@@ -1,7 +1,8 @@
 """What a run found, as it stands in the JSON file.
 
 Ratios are taken within one round, between neighbours in time; a target's ratio is the median over
-the rounds, and its spread the quartiles. A noisy run has measurements and noise, but no targets.
+the rounds, and its spread the quartiles. A noisy run has measurements and noise, and of its targets
+only those that no noise can move.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Measurement:
     foreign_share: float = 0.0
     """Processors that others kept busy meanwhile."""
     usage: list[Usage] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    """What the load counted beside latencies."""
 
     @property
     def processor_share(self) -> float:
@@ -49,6 +52,7 @@ class Measurement:
             "round": self.round,
             "sent": self.sent,
             "missing": self.missing,
+            "counts": self.counts,
             "seconds": round(self.seconds, 3),
             "foreign_share": round(self.foreign_share, 3),
             "processor_share": round(self.processor_share, 4),
@@ -61,6 +65,11 @@ class Measurement:
                     "name": u.name,
                     "processor_ms": round(u.processor_seconds * 1e3, 2),
                     "memory_mb": round(u.memory_bytes / 2**20, 1),
+                    **(
+                        {"descriptors": u.descriptors, "threads": u.threads}
+                        if u.descriptors is not None
+                        else {}
+                    ),
                 }
                 for u in self.usage
             ],
@@ -82,6 +91,20 @@ class Target:
     met: bool
     spread: tuple[float, float] | None = None
     """The quartiles of the ratio over the rounds."""
+    robust: bool = False
+    """Whether it holds whatever else the machine did: a count, a size. Noise hides it not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One quantity over another: over the time of a run, over load, over the size of a session."""
+
+    over: str
+    """What is on the horizontal axis, with its unit; one plot for each."""
+    panel: str
+    """What is on the vertical axis, with its unit; lines of one panel are drawn together."""
+    name: str
+    points: list[tuple[float, float]]
 
 
 @dataclass(slots=True)
@@ -96,6 +119,13 @@ class ScenarioResult:
     noise: list[str] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
     """What is neither a latency nor a target."""
+    lines: list[Line] = field(default_factory=list)
+    steps: tuple[str, ...] = ()
+    """Histograms that follow one another from one moment, in order: a time line."""
+
+    def judged(self) -> list[Target]:
+        """Return the targets that mean something: of a noisy run only the robust ones."""
+        return [target for target in self.targets if target.robust or not self.noise]
 
     def judge(self, target: Target) -> None:
         """Add a target, or the noise that keeps it from meaning anything."""
@@ -126,7 +156,8 @@ class ScenarioResult:
             "parameters": self.parameters,
             "noise": self.noise,
             "facts": self.facts,
-            "targets": [asdict(target) for target in self.targets],
+            "targets": [asdict(target) for target in self.judged()],
+            "lines": [asdict(line) for line in self.lines],
             "measurements": [measurement.to_json() for measurement in self.measurements],
         }
 
@@ -189,6 +220,7 @@ def absolute(
     *,
     unit: str,
     direction: Literal["at most", "at least"] = "at most",
+    robust: bool = False,
 ) -> Target:
     """Hold a value against a number."""
     return Target(
@@ -201,6 +233,7 @@ def absolute(
         target=target,
         direction=direction,
         met=value <= target if direction == "at most" else value >= target,
+        robust=robust,
     )
 
 

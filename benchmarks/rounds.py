@@ -132,18 +132,16 @@ class Bench:
     async def _measured(self, side: Side, number: int, plan: Plan) -> Measurement:
         servers = Sampler.of(side.server_processes())
         foreign = machine.Foreign()
+        question = {
+            "rate": plan.rate,
+            "seconds": plan.seconds,
+            "warm_up": plan.warm_up,
+            "seed": number,
+            "even": plan.even,
+        }
         foreign.begin()
         servers.begin()
-        answer = await side.load.ask(
-            {
-                "rate": plan.rate,
-                "seconds": plan.seconds,
-                "warm_up": plan.warm_up,
-                "seed": number,
-                "even": plan.even,
-            },
-            plan.seconds + plan.warm_up + 30,
-        )
+        answer = await side.load.ask(question, plan.seconds + plan.warm_up + 30)
         seconds, usage = servers.end()
         histograms = cast(dict[str, dict[str, int]], answer["histograms"])
         return Measurement(
@@ -155,5 +153,6 @@ class Bench:
             missing=cast(int, answer["missing"]),
             seconds=seconds,
             foreign_share=foreign.share(),
+            counts=cast(dict[str, int], answer.get("counts", {})),
             usage=usage,
         )

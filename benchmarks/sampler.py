@@ -14,6 +14,9 @@ from pathlib import Path
 
 import psutil
 
+SESSION_ACTOR = "SessionHost"
+"""What Ray's title of a session actor's process contains."""
+
 
 def processor_seconds(process: psutil.Process) -> float:
     """Return the processor time a process has used, all threads together."""
@@ -41,6 +44,13 @@ class Usage:
     name: str
     processor_seconds: float
     memory_bytes: int
+    descriptors: int | None = None
+    """Counted by a census, not in a round; the threads likewise."""
+    threads: int | None = None
+
+    @property
+    def is_session_actor(self) -> bool:
+        return SESSION_ACTOR in self.name
 
 
 @dataclass(slots=True)

@@ -69,13 +69,20 @@ class Subject:
         """
         if not self.servers:
             return
-        self._pin(self.processors.servers | self.processors.load)
+        self.unbind()
         for _ in range(round((30 + START_SECONDS * count) / LOOK_SECONDS)):
             if len(await asyncio.to_thread(self.actors)) >= count:
                 self._pin(self.processors.servers)
                 return
             await asyncio.sleep(LOOK_SECONDS)
         raise TimeoutError(f"{count} session actors did not start.")
+
+    def unbind(self) -> None:
+        """Let the servers use every processor until `until_standing` binds them again.
+
+        For the time in which many sessions are set up.
+        """
+        self._pin(self.processors.servers | self.processors.load)
 
     def _pin(self, processors: frozenset[int]) -> None:
         for server in self.servers:

@@ -21,7 +21,7 @@ from benchmarks import machine
 from benchmarks.media.beside import PROFILE, MediaLoad, MediaReport
 from benchmarks.process import Child
 from benchmarks.quiet import noise_of
-from benchmarks.result import Measurement, ScenarioResult, absolute, compared, percentile_of
+from benchmarks.result import Line, Measurement, ScenarioResult, absolute, compared, percentile_of
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
@@ -230,6 +230,20 @@ def in_and_out(sides: Sequence[Side]) -> dict[str, float] | None:
     }
 
 
+def against_load(sides: Sequence[Side]) -> list[Line]:
+    """Return for each kind of server what a packet costs, against how many it forwards."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for side in sides:
+        kind = side.name.rpartition(" ")[0]
+        rate = statistics.median(one.forwarded_rate for one in side.rounds)
+        spent = statistics.median(cost(side, one) for one in side.rounds)
+        found.setdefault(kind, []).append((rate, spent))
+    return [
+        Line("packets forwarded a second", "processor time of each, us", kind, points)
+        for kind, points in found.items()
+    ]
+
+
 def described(side: Side) -> dict[str, object]:
     """Say what a side showed, as it stands among the facts."""
     return {
@@ -255,6 +269,7 @@ def judge(result: ScenarioResult, sides: Sequence[Side], compared_sizes: Sequenc
     result.measurements = [one.measurement for side in sides for one in side.rounds]
     result.noise = noise_of(result.measurements)
     result.facts = {side.name: described(side) for side in sides}
+    result.lines = against_load(sides)
     ours = [side for side in sides if side.name.startswith("switchboard")]
     theirs = [side for side in sides if side.name.startswith("janus")]
     for kind, same in (("switchboard", ours), ("janus", theirs)):

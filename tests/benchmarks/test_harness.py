@@ -11,9 +11,7 @@ import pytest
 from benchmarks.arrivals import Arrivals
 from benchmarks.command import SCENARIOS, main, parser
 from benchmarks.histogram import Histogram
-from benchmarks.page import page
 from benchmarks.process import Child, ChildFailed
-from benchmarks.result import Measurement, ScenarioResult, absolute
 from benchmarks.scenario import Scenario
 from benchmarks.websocket import connect
 
@@ -109,21 +107,3 @@ def test_without_a_name_the_scenarios_are_listed(capsys: pytest.CaptureFixture[s
     assert main([]) == 0
     listed = capsys.readouterr().out
     assert all(scenario.name in listed for scenario in SCENARIOS)
-
-
-def test_the_page_needs_no_other_file() -> None:
-    made = Histogram()
-    for number in range(100):
-        made.record(number / 1e4)
-    result = ScenarioResult("signaling", "a <summary>", {"rate": 1})
-    result.measurements = [
-        Measurement("switchboard", number, {"reply": made}, Histogram(), 100, 0)
-        for number in range(2)
-    ]
-    result.judge(absolute("p99 & more", 1.0, 2.0, unit="ms"))
-    text = page([result], {"command": "x", "at": "now", "machine": {}})
-    assert "<svg" in text
-    assert "p99 &amp; more" in text
-    assert "a &lt;summary&gt;" in text
-    for outside in ("src=", "<link", "<script", "@import"):
-        assert outside not in text

@@ -1,0 +1,113 @@
+"""The page shows what a result has, needs nothing else, and says what it means."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from benchmarks.histogram import Histogram
+from benchmarks.page import page, summed_up
+from benchmarks.plots import INK
+from benchmarks.result import Line, Measurement, ScenarioResult, absolute
+
+DOCUMENT: dict[str, object] = {"command": "x", "at": "now", "machine": {}}
+
+
+def measurement(side: str, number: int = 0, histogram: str = "reply") -> Measurement:
+    made = Histogram()
+    for each in range(100):
+        made.record(each / 1e4)
+    return Measurement(side, number, {histogram: made}, Histogram(), 100, 0)
+
+
+def result_of(*measurements: Measurement) -> ScenarioResult:
+    result = ScenarioResult("signaling", "a <summary>", {"rate": 1})
+    result.measurements = list(measurements)
+    return result
+
+
+def plots_in(text: str) -> int:
+    return text.count("<svg")
+
+
+def test_it_needs_no_other_file() -> None:
+    result = result_of(measurement("switchboard", 0), measurement("switchboard", 1))
+    result.judge(absolute("p99 & more", 1.0, 2.0, unit="ms"))
+    text = page([result], DOCUMENT)
+    assert plots_in(text) == 2, "the distribution, and the rounds"
+    assert "p99 &amp; more" in text
+    assert "a &lt;summary&gt;" in text
+    for outside in ("src=", "<link", "<script", "@import"):
+        assert outside not in text
+
+
+def test_plots_take_the_colour_of_the_page() -> None:
+    text = page([result_of(measurement("switchboard"))], DOCUMENT)
+    assert INK not in text
+    assert "currentColor" in text
+    assert "light-dark(" in text
+
+
+def test_fan_out_is_drawn_against_the_size() -> None:
+    result = result_of(*(measurement(f"{who} 1x{n}") for n in (4, 50) for who in ("room", "us")))
+    assert "people in the session" in page([result], DOCUMENT)
+
+
+def test_lines_are_drawn_in_panels_a_plot_for_each_axis() -> None:
+    result = result_of()
+    result.lines = [
+        Line("minutes", "memory, MB", "gateway", [(0.0, 1.0), (1.0, 2.0)]),
+        Line("minutes", "memory, MB", "ledger", [(0.0, 1.0), (1.0, 2.0)]),
+        Line("minutes", "threads", "gateway", [(0.0, 1.0), (1.0, 2.0)]),
+        Line("packets a second", "cost, us", "relay", [(100.0, 30.0), (200.0, 20.0)]),
+    ]
+    text = page([result], DOCUMENT)
+    assert plots_in(text) == 2
+    for name in ("memory, MB", "threads", "ledger", "minutes", "packets a second", "cost, us"):
+        assert f">{name}<" in text, name
+
+
+def test_steps_are_drawn_as_a_time_line() -> None:
+    result = result_of(measurement("switchboard", histogram="told"))
+    result.steps = ("told", "never measured")
+    text = page([result], DOCUMENT)
+    assert ">signaling: time line<" in text
+    assert "never measured" not in text
+
+
+def test_facts_of_any_shape_are_shown() -> None:
+    result = result_of()
+    result.facts = {"plain": 3, "bars": {"a": 1.0, "b": 2}, "lists": {"cost_us": [1.5, 2.5]}}
+    text = page([result], DOCUMENT)
+    assert "plain: 3" in text
+    assert ">bars<" in text
+    assert "[1.5, 2.5]" in text
+
+
+def test_nothing_has_two_elements_of_one_name_to_cut_by() -> None:
+    """Plots are in one document: a clip path of one must not cut another."""
+    result = result_of(measurement("a"), measurement("b", 1))
+    names = re.findall(r'<clipPath id="([^"]+)"', page([result], DOCUMENT))
+    assert len(names) == len(set(names)) > 1
+
+
+@pytest.mark.parametrize(
+    ("values", "noise", "robust", "said"),
+    [
+        ([], [], False, "no target"),
+        ([1.0], [], False, "the target is met"),
+        ([1.0, 2.0], [], False, "all 2 targets are met"),
+        ([1.0, 9.0], [], False, "1 of 2 targets are met"),
+        ([1.0], ["others"], False, "too noisy to compare speeds (one sign; the first: others)"),
+        ([1.0], ["others"], True, "no noise can move: 1 of 1 targets met"),
+    ],
+)
+def test_the_outcome_is_said_in_one_line(
+    values: list[float], noise: list[str], robust: bool, said: str
+) -> None:
+    result = result_of()
+    result.noise = noise
+    for value in values:
+        result.judge(absolute("p99", value, 5.0, unit="ms", robust=robust))
+    assert said in summed_up(result)
