@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
+from gateway.websocket_protocol import text_frame
 from tests.gateway.conftest import World
 
 
@@ -23,6 +26,12 @@ def test_the_protocol_class_still_has_what_the_pipe_uses() -> None:
     assert callable(ServerProtocol.send_text)
     assert callable(ServerProtocol.data_to_send)
     assert OPEN.name == "OPEN"
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 300_000])
+def test_our_frame_is_the_librarys(length: int) -> None:
+    data = b"x" * length
+    assert text_frame(data) == Frame(Opcode.TEXT, data).serialize(mask=False)
 
 
 async def test_what_a_widget_sends_arrives_in_order_whichever_way_it_takes(
