@@ -90,6 +90,29 @@ class ParticipantLeft(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QualityMeasured(Event):
+    """How somebody's connection was: before they are out, or before another actor goes on.
+
+    Times are milliseconds since they came in, or since the last of these. They spent `fair_ms` and
+    `poor_ms` for the reasons that follow; what a transport did not stand for is nowhere.
+    """
+
+    type = "participant.quality"
+    participant_id: str
+    good_ms: int
+    fair_ms: int
+    poor_ms: int
+    loss_down_ms: int = 0
+    """Packets did not reach them."""
+    loss_up_ms: int = 0
+    """Their packets did not reach us."""
+    delay_ms: int = 0
+    """The round trip was long."""
+    silent_ms: int = 0
+    """Nothing came from them at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CapabilitiesChanged(Event):
     """What somebody may do from now on."""
 
@@ -242,6 +265,7 @@ AnyEvent = (
     | ParticipantReconnecting
     | ParticipantReturned
     | ParticipantLeft
+    | QualityMeasured
     | CapabilitiesChanged
     | WayChanged
     | ModeChanged

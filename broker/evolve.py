@@ -33,6 +33,7 @@ from broker.events import (
     ParticipantReconnecting,
     ParticipantReturned,
     PastEvent,
+    QualityMeasured,
     SessionEnded,
     SessionStarted,
     WayChanged,
@@ -90,6 +91,8 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
             return _attend(state, event.participant_id, Attendance.RECONNECTING, event.at_ms)
         case ParticipantLeft():
             return _attend(state, event.participant_id, Attendance.LEFT, event.at_ms)
+        case QualityMeasured():
+            return state
         case CapabilitiesChanged():
             return _person(state, event.participant_id, capabilities=frozenset(event.capabilities))
         case WayChanged():

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from broker.messages.cluster import JournalEntry, SessionRecord
 from broker.words import EndReason, Mode, Role
+from gateway.quality import Quality, qualities
 
 _OUTCOMES = {
     "invitation.accepted": "accepted",
@@ -28,6 +29,8 @@ class Attended(BaseModel):
     joined_ms: int
     left_ms: int | None
     left_reason: str | None
+    quality: Quality | None = None
+    """How the person's connection was; `None`: it never stood, or its actor was killed."""
 
 
 class CallRecord(BaseModel):
@@ -83,7 +86,11 @@ def summarise(record: SessionRecord) -> CallRecord:
     if accepted_ms is not None and record.ended_ms is not None:
         in_call = max(0, record.ended_ms - accepted_ms)
     people = {each.participant_id: each.body for each in record.subjects}
-    attended = _attended(record.events, record.ended_ms)
+    measured = qualities(record.events)
+    attended = [
+        each.model_copy(update={"quality": measured.get(each.participant_id)})
+        for each in _attended(record.events, record.ended_ms)
+    ]
     agent = next((each for each in attended if each.role is Role.AGENT), None)
     consumer = next((each for each in attended if each.role is Role.CONSUMER), None)
     given = people.get(consumer.participant_id, {}).get("rating") if consumer else None

@@ -11,6 +11,13 @@ from rich.text import Text
 
 _OPAQUE = 8
 """Characters of an opaque id that tell two of one session apart."""
+_SPOILS = {
+    "loss_down": "loss to them",
+    "loss_up": "loss from them",
+    "delay": "delay",
+    "silent": "silence",
+}
+"""What makes a connection less than good, by the names of `gateway.quality.Quality`."""
 
 
 def print_sessions(records: list[dict[str, Any]]) -> None:
@@ -53,10 +60,11 @@ def print_session(record: dict[str, Any]) -> None:
             facts.add_row(Text(name, style="dim"), Text(str(value)))
     console.print(facts)
     names = {each["participant_id"]: _person(each) for each in record["participants"]}
-    people = Table("participant", "role", "name", "agent id", "visitor id")
+    people = Table("participant", "role", "name", "agent id", "visitor id", "connection")
     for each in record["participants"]:
         row = [each.get(key) or "" for key in ("role", "name", "agent_id", "visitor_id")]
-        people.add_row(each["participant_id"][:_OPAQUE], *map(Text, row))
+        quality = _quality(each.get("quality"))
+        people.add_row(each["participant_id"][:_OPAQUE], *map(Text, [*row, quality]))
     console.print(people)
     line = Table("after", "event", "who", "what")
     for event in record["events"]:
@@ -69,6 +77,21 @@ def print_session(record: dict[str, Any]) -> None:
 
 def _person(participant: dict[str, Any]) -> str:
     return str(participant.get("name") or participant.get("role") or participant["participant_id"])
+
+
+def _quality(quality: dict[str, Any] | None) -> str:
+    """How much of the time the connection was good, and what spoiled it longest."""
+    if not quality:
+        return ""
+    spoiled = {name: quality[f"{name}_ms"] for name in _SPOILS}
+    bad_ms = quality["fair_ms"] + quality["poor_ms"]
+    total_ms = quality["good_ms"] + bad_ms
+    # Rounded down: a connection that was not good throughout is not called so.
+    said = f"{100 * quality['good_ms'] // max(1, total_ms)} % good"
+    if not bad_ms:
+        return said
+    longest = max(spoiled, key=lambda name: spoiled[name])
+    return f"{said}, {spoiled[longest] / 1000:.0f} s {_SPOILS[longest]}"
 
 
 def _what(body: dict[str, Any]) -> Text:

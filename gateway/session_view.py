@@ -10,6 +10,7 @@ from broker.events import KEPT_BACK
 from broker.messages.cluster import JournalEntry, SessionRecord, Subject
 from broker.messages.parts import EngagementIds
 from broker.words import EndReason, Mode, Role, SessionPhase
+from gateway.quality import Quality, qualities
 
 
 class ParticipantView(BaseModel):
@@ -26,6 +27,8 @@ class ParticipantView(BaseModel):
     """What the consumer said on declining last."""
     rating: dict[str, Any] | None = None
     """`stars` (1 to 5), `comment` and `at_ms`: what this person said of the session afterwards."""
+    quality: Quality | None = None
+    """How their connection was, once they are out."""
 
 
 class EventView(BaseModel):
@@ -85,9 +88,12 @@ def view_session(record: SessionRecord) -> SessionView:
 
 def view_detail(record: SessionRecord) -> SessionDetail:
     """Show a record in full."""
+    measured = qualities(record.events)
     return SessionDetail(
         **_common(record),
-        participants=[view_participant(each) for each in record.subjects],
+        participants=[
+            view_participant(each, measured.get(each.participant_id)) for each in record.subjects
+        ],
         events=[view_event(each) for each in record.events],
     )
 
@@ -100,10 +106,10 @@ def view_event(entry: JournalEntry) -> EventView:
     )
 
 
-def view_participant(subject: Subject) -> ParticipantView:
+def view_participant(subject: Subject, quality: Quality | None) -> ParticipantView:
     """Show what is known of a person."""
     known = {name: subject.body.get(name) for name in ParticipantView.model_fields}
-    known["participant_id"] = subject.participant_id
+    known |= {"participant_id": subject.participant_id, "quality": quality}
     return ParticipantView.model_validate(known)
 
 

@@ -88,7 +88,7 @@ class LiveSession:
         self.decided = SessionState(policy=policy)
         self.durable = self.decided
         self.people: dict[str, Person] = {}
-        self.media = SessionMedia(config.relay, epoch, self.tell)
+        self.media = SessionMedia(config.relay, epoch, self.tell, now_ms)
         self.conflicts = Conflicts(self)
         self.ring_waiting = ring_waiting
         """Has whoever waits with this claim come once more."""
@@ -207,18 +207,18 @@ class LiveSession:
                 ErrorCode.LEDGER_AWAY, "That cannot be saved just now. Try again in a moment."
             )
         decision = decide(self.decided, command, self.now_ms())
+        events = self.media.quality.woven(self.decided, decision.events)
         if reply is not None:
-            first = self.decided.event_count + bool(decision.events)
+            woven = len(events) - len(decision.events)
+            first = self.decided.event_count + woven + bool(decision.events)
             self._replies.append((first, reply))
-        self.decided = replay(self.decided, decision.events)
-        self._undurable.extend(decision.events)
-        seq = journal.add(decision.events, subjects)
+        seq = self._journalled(journal, events, subjects)
         if then is not None:
             self._after.append((seq, then))
         for signal in decision.signals:
             self._narrator.signal(signal)
         self.media.apply(self.decided, self.durable)
-        if widens and decision.events:
+        if widens and events:
             self._widened_seq = seq
         if away and self._widened_seq <= journal.durable_seq:
             # Before an acceptance that is not durable nothing goes out, or it would go out too;
@@ -229,6 +229,14 @@ class LiveSession:
         self._run_due(self._after)
         self._schedule()
         return decision
+
+    def _journalled(
+        self, journal: Journal, events: Sequence[AnyEvent], subjects: Sequence[Subject] = ()
+    ) -> int:
+        """Take events in; returns the number of the last."""
+        self.decided = replay(self.decided, events)
+        self._undurable.extend(events)
+        return journal.add(events, subjects)
 
     def after_durable(self, callback: Callable[[], None]) -> None:
         """Run something once everything decided so far is durable: at once, when it is."""
@@ -423,6 +431,10 @@ class LiveSession:
 
         The session is about to be continued elsewhere; `thaw` takes it back.
         """
+        if self._journal is not None and not self.frozen:
+            # Whoever continues the session counts anew.
+            inside = (each.participant_id for each in self.decided.inside())
+            self._journalled(self._journal, self.media.quality.measured(inside))
         self.frozen = True
         self._schedule()
         return await self.flush(timeout_s)

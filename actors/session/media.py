@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from actors.relay import (
@@ -19,6 +19,7 @@ from actors.relay import (
     TransportState,
 )
 from actors.session.config import SessionConfig
+from actors.session.quality import QualityLog
 from broker.messages.client import MediaOffer, MediaReport, MediaView
 from broker.messages.facts import (
     MediaLayers,
@@ -114,7 +115,9 @@ class Tell(Protocol):
 class SessionMedia:
     """The relay of one session, and what it tells widgets. Closed by the session."""
 
-    def __init__(self, config: RelayConfig, epoch: int, tell: Tell) -> None:
+    def __init__(
+        self, config: RelayConfig, epoch: int, tell: Tell, now_ms: Callable[[], int]
+    ) -> None:
         self._epoch = epoch
         self._tell = tell
         self._seats: dict[str, dict[tuple[str, int], SeatAssignment]] = {}
@@ -122,6 +125,7 @@ class SessionMedia:
         self._relay = Relay(config, self)
         self.reports: dict[str, MediaReport] = {}
         """What each participant's widget measured last."""
+        self.quality = QualityLog(now_ms)
 
     async def open(self) -> None:
         """Bind the session's port."""
@@ -210,6 +214,7 @@ class SessionMedia:
     def transport_changed(
         self, participant_id: str, transport_id: str, state: TransportState
     ) -> None:
+        self.quality.transport_changed(participant_id, transport_id, state)
         self._tell(
             participant_id,
             MediaTransport(seq=0, epoch=self._epoch, transport_id=transport_id, state=str(state)),
@@ -240,6 +245,7 @@ class SessionMedia:
         self._tell(participant_id, MediaLayers(seq=0, source=source, rids=list(rids)))
 
     def quality_changed(self, participant_id: str, grade: Grade, reason: str) -> None:
+        self.quality.graded(participant_id, grade, reason)
         self._tell(
             None,
             MediaQuality(

@@ -28,6 +28,7 @@ from broker.events import (
     ParticipantLeft,
     ParticipantReconnecting,
     ParticipantReturned,
+    QualityMeasured,
     SessionEnded,
     SessionStarted,
     WayChanged,
@@ -68,7 +69,7 @@ class Narrator:
     def tell(self, event: AnyEvent, before: SessionState, after: SessionState) -> None:
         """Tell what one event, now durable, made of the session."""
         match event:
-            case SessionStarted():
+            case SessionStarted() | QualityMeasured():
                 pass
             case GuestInvited():
                 self.guests()

@@ -114,7 +114,21 @@ def test_one_session_is_its_people_and_its_time_line() -> None:
     detail = {
         **RECORD,
         "participants": [
-            {"participant_id": "p-agent-1", "role": "agent", "name": "Alex", "agent_id": "7"}
+            {
+                "participant_id": "p-agent-1",
+                "role": "agent",
+                "name": "Alex",
+                "agent_id": "7",
+                "quality": {
+                    "good_ms": 57_000,
+                    "fair_ms": 1_000,
+                    "poor_ms": 2_000,
+                    "loss_down_ms": 0,
+                    "loss_up_ms": 2_000,
+                    "delay_ms": 1_000,
+                    "silent_ms": 0,
+                },
+            }
         ],
         "events": [
             {
@@ -128,6 +142,7 @@ def test_one_session_is_its_people_and_its_time_line() -> None:
         arguments = ["sessions", "s-1", "--gateway", gateway, "--api-key", "k"]
         said = RUNNER.invoke(app, arguments, env={"COLUMNS": "120"}).output
         assert json.loads(RUNNER.invoke(app, [*arguments, "--json"]).output) == detail
+    assert "95 % good, 2 s loss from them" in said
     [line] = [line for line in said.splitlines() if "participant.joined" in line]
     assert all(word in line for word in ("1.500 s", "Alex", "mode voice"))
     assert "lobby" not in said

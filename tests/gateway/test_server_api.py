@@ -260,6 +260,33 @@ def test_a_call_record_adds_up() -> None:
     ]
 
 
+async def test_quality_stands_with_each_person_in_session_and_record(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    def measured(seq: int, **spent: object) -> JournalEntry:
+        return entry(seq, "participant.quality", participant_id="p2", **spent)
+
+    quality = [
+        measured(10, good_ms=600, fair_ms=0, poor_ms=300, loss_up_ms=300),
+        measured(11, good_ms=100, fair_ms=50, poor_ms=0, delay_ms=50, of_a_later_release="x"),
+    ]
+    world.ledger.records["s-1"] = RECORD.model_copy(update={"events": [*RECORD.events, *quality]})
+    spent = {
+        "good_ms": 700,
+        "fair_ms": 50,
+        "poor_ms": 300,
+        "loss_down_ms": 0,
+        "loss_up_ms": 300,
+        "delay_ms": 50,
+        "silent_ms": 0,
+    }
+    detail = (await api.get("/v1/sessions/s-1")).json()
+    assert [each["quality"] for each in detail["participants"]] == [None, spent]
+    assert detail["events"][-1]["body"]["fair_ms"] == 50
+    [record] = (await api.get("/v1/records")).json()["records"]
+    assert [each["quality"] for each in record["attended"]] == [None, spent]
+
+
 def test_a_spreadsheet_runs_no_formula() -> None:
     record = summarise(RECORD).model_copy(update={"visitor_id": "=HYPERLINK(1)"})
     (row,) = csv.DictReader(io.StringIO(write_csv([record])))

@@ -1,0 +1,127 @@
+"""Quality in the record: how a connection was and how long, once, before its person is out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from actors.relay import Grade, TransportState
+from tests.actors.stage import Stage
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    yield made
+    await made.close()
+
+
+def connected(stage: Stage, participant_id: str, transport: str = "t") -> None:
+    stage.session.media.transport_changed(participant_id, transport, TransportState.CONNECTED)
+
+
+def closed(stage: Stage, participant_id: str, transport: str = "t") -> None:
+    stage.session.media.transport_changed(participant_id, transport, TransportState.CLOSED)
+
+
+def graded(stage: Stage, participant_id: str, grade: Grade, reason: str) -> None:
+    stage.session.media.quality_changed(participant_id, grade, reason)
+
+
+def measured(stage: Stage) -> list[dict[str, Any]]:
+    """The bodies of quality in the journal, without what is zero."""
+    return [
+        {name: value for name, value in entry.body.items() if value != 0}
+        for entry in stage.ledger.entries
+        if entry.type == "participant.quality"
+    ]
+
+
+async def test_grades_are_added_up_and_stand_before_the_end(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    owner, consumer = stage.agent.participant_id, stage.consumer().participant_id
+    connected(stage, owner)
+    connected(stage, consumer)
+    stage.now_ms += 10_000
+    graded(stage, consumer, Grade.POOR, "loss_up")
+    stage.now_ms += 3_000
+    graded(stage, consumer, Grade.FAIR, "delay")
+    stage.now_ms += 2_000
+    graded(stage, consumer, Grade.GOOD, "")
+    stage.now_ms += 5_000
+    stage.ask(stage.agent, agent, "session.end")
+    await stage.settle()
+    assert measured(stage) == [
+        {"participant_id": owner, "good_ms": 20_000},
+        {
+            "participant_id": consumer,
+            "good_ms": 15_000,
+            "fair_ms": 2_000,
+            "poor_ms": 3_000,
+            "loss_up_ms": 3_000,
+            "delay_ms": 2_000,
+        },
+    ]
+    assert stage.ledger.types()[-3:] == [
+        "participant.quality",
+        "participant.quality",
+        "session.ended",
+    ]
+
+
+async def test_who_leaves_is_measured_once_and_who_had_no_media_not_at_all(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    person = stage.consumer().participant_id
+    connected(stage, person)
+    for number in range(500):
+        stage.now_ms += 10
+        graded(stage, person, (Grade.FAIR, Grade.POOR)[number % 2], "loss_down")
+    stage.ask(stage.consumer(), consumer, "session.leave")
+    await stage.settle()
+    # What the relay says when it lets the transport go is nothing new.
+    closed(stage, person)
+    stage.ask(stage.agent, agent, "session.end")
+    await stage.settle()
+    [body] = measured(stage)
+    assert body["participant_id"] == person
+    assert body["fair_ms"] + body["poor_ms"] == body["loss_down_ms"] == 4_990
+    types = stage.ledger.types()
+    assert types[types.index("participant.quality") + 1] == "participant.left"
+
+
+async def test_only_the_time_in_the_session_with_a_transport_counts(stage: Stage) -> None:
+    agent, consumer = await stage.ringing()
+    person = stage.consumer().participant_id
+    connected(stage, person)
+    stage.now_ms += 30_000
+    invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
+    stage.ask(
+        stage.consumer(), consumer, "invitation.accept", invitation_id=invitation, mode="video"
+    )
+    await stage.settle()
+    stage.now_ms += 1_000
+    connected(stage, person, "next")
+    closed(stage, person)
+    stage.now_ms += 1_000
+    closed(stage, person, "next")
+    stage.now_ms += 60_000
+    connected(stage, person, "third")
+    stage.now_ms += 1_000
+    stage.ask(stage.agent, agent, "session.end")
+    await stage.settle()
+    assert measured(stage) == [{"participant_id": person, "good_ms": 3_000}]
+
+
+async def test_an_actor_that_hands_a_session_on_says_what_it_measured(stage: Stage) -> None:
+    await stage.talking()
+    person = stage.consumer().participant_id
+    connected(stage, person)
+    stage.now_ms += 7_000
+    assert await stage.session.freeze(5.0)
+    assert measured(stage) == [{"participant_id": person, "good_ms": 7_000}]
+    stage.session.thaw()
+    stage.now_ms += 2_000
+    await stage.session.freeze(5.0)
+    assert [body["good_ms"] for body in measured(stage)] == [7_000, 2_000]
