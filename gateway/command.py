@@ -182,6 +182,26 @@ def operator_token(
     hours: Annotated[float, typer.Option(min=0.01, max=24, help="How long it holds.")] = 8.0,
 ) -> None:
     """Mint a token for /v1/operator. Whoever can read the secret can."""
+    typer.echo(minted(secret_file, name, round(hours * 3_600)))
+
+
+@app.command("operator-revoke")
+def operator_revoke(
+    secret_file: Annotated[Path, typer.Option(help="The deployment's secret file.")],
+    name: Annotated[str, typer.Option(help="Whose tokens hold no more, as they were minted.")],
+    gateway: Annotated[
+        str, typer.Option("--gateway", envvar="SWITCHBOARD_GATEWAY", help="Address of a gateway.")
+    ] = upkeep_command.HERE,
+) -> None:
+    """End every token that was minted for an operator until now, at every gateway."""
+    with http(gateway, minted(secret_file, "operator-revoke", 60)) as client:
+        done = body_of(client.post("/v1/operator/revocations", json={"name": name}))
+    if not done["everywhere"]:
+        typer.echo("The ledger is away: the other gateways learn it when it is back.", err=True)
+
+
+def minted(secret_file: Path, name: str, life_s: int) -> str:
+    """Mint an operator's token by the deployment's secret."""
     import secrets
     import time
 
@@ -194,7 +214,7 @@ def operator_token(
     except (OSError, ValueError) as error:
         fail(str(error), BAD_SETTING)
     tokens = Tokens(secret, time.time, secrets.token_bytes, resume_s=0)
-    typer.echo(mint(tokens, name, round(hours * 3_600)))
+    return mint(tokens, name, life_s)
 
 
 operation.register(app)

@@ -8,16 +8,20 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from broker.errors import ErrorCode, Malformed
 from broker.messages import upkeep
 from broker.messages.cluster import RecordQuery
+from broker.messages.parts import Id, Name
 from broker.words import EndReason, SessionPhase
 from gateway.account_view import AccountView, view_account
 from gateway.idempotency import Idempotency, IdempotencyKey
-from gateway.operators import OPERATOR_ACCOUNT, Operator
+from gateway.operators import OPERATOR_ACCOUNT, REVOKED_S, Operator
 from gateway.problems import PROBLEMS
+from gateway.revocations import NO_ACCOUNT, operator_hash, token_hash
 from gateway.server_api import Cursor, Limit
 from gateway.switchroom import Switchroom
 from gateway.upkeep_api import DeadLetterView, RedeliveryRequest, RedeliveryStarted
+from gateway.widget_api import Body
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +60,23 @@ class AccountList(BaseModel):
     """The accounts that this gateway serves."""
 
     accounts: list[AccountView]
+
+
+class OperatorRevocation(Body):
+    """Whose tokens hold no more; exactly one of the two."""
+
+    name: Name | None = None
+    """Everything minted for this operator until now."""
+    token_id: Id | None = None
+    """The `jti` of one token, as the log names it."""
+
+
+class OperatorRevoked(BaseModel):
+    """What the revocation did."""
+
+    everywhere: bool = Field(
+        description="Whether the other gateways know; if not, they will once the ledger is back."
+    )
 
 
 def operator_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
@@ -114,6 +135,31 @@ def operator_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
 
         return await idempotency.once(
             OPERATOR_ACCOUNT, "redeliverAny", idempotency_key, body, do, RedeliveryStarted
+        )
+
+    @router.post("/revocations", operation_id="revokeOperator", status_code=201)
+    async def revoke(
+        operator: Operator, body: OperatorRevocation, idempotency_key: IdempotencyKey = None
+    ) -> OperatorRevoked:
+        """End every token of an operator, or one token, at every gateway."""
+        if (body.name is None) == (body.token_id is None):
+            raise Malformed(ErrorCode.MALFORMED, "Give name or token_id.")
+
+        async def end() -> OperatorRevoked:
+            named = operator_hash(body.name) if body.name else token_hash(body.token_id or "")
+            revocation = room.revocations.make(NO_ACCOUNT, named, kept_s=REVOKED_S)
+            room.revocations.add(revocation)
+            _note(operator, "revoke")
+            return OperatorRevoked(everywhere=await directory.revoke(revocation))
+
+        return await idempotency.once(
+            OPERATOR_ACCOUNT,
+            "revokeOperator",
+            idempotency_key,
+            body,
+            end,
+            OperatorRevoked,
+            harmless=True,
         )
 
     return router

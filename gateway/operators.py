@@ -10,7 +10,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from broker.errors import ErrorCode, Unauthenticated
 from broker.messages.cluster import Principal
 from broker.words import Role
-from gateway.tokens import Audience, Proof, Tokens
+from gateway.revocations import NO_ACCOUNT
+from gateway.tokens import LEEWAY_S, Audience, Proof, Tokens
 
 _BEARER = HTTPBearer(
     auto_error=False,
@@ -18,13 +19,15 @@ _BEARER = HTTPBearer(
     description="A token of `switchboard operator-token`.",
 )
 LONGEST_S = 24 * 3_600
+REVOKED_S = LONGEST_S + LEEWAY_S
+"""As long as that no token outlives its revocation."""
 OPERATOR_ACCOUNT = "operator"
 """Stands for an account in the keys of repeated requests; the operations are named apart."""
 
 
 def operator_token(tokens: Tokens, name: str, life_s: int) -> str:
     """Mint an operator's token. `name` stands in the log beside what is done with it."""
-    who = Principal(role=Role.SUPERVISOR, account_id="", name=name, verified=True)
+    who = Principal(role=Role.SUPERVISOR, account_id=NO_ACCOUNT, name=name, verified=True)
     return tokens.mint(Audience.OPERATOR, who, min(life_s, LONGEST_S))
 
 

@@ -11,6 +11,8 @@ from broker.messages.cluster import Principal
 from broker.messages.sharing import Revocation
 
 KEPT = 10_000
+NO_ACCOUNT = ""
+"""Where operators belong: none of the accounts can revoke them."""
 
 
 def agent_hash(agent_id: str) -> str:
@@ -23,8 +25,13 @@ def token_hash(token_id: str) -> str:
     return _hash("token", token_id)
 
 
+def operator_hash(name: str) -> str:
+    """Name everything that was given to an operator in a revocation."""
+    return _hash("operator", name)
+
+
 class RevocationList:
-    """Agents and tokens that hold no more, until their last token would have ended anyway.
+    """People and tokens that hold no more, until their last token would have ended anyway.
 
     Bounded: the oldest entry is forgotten first. `clock` gives Unix time in seconds.
     """
@@ -34,14 +41,19 @@ class RevocationList:
         self._kept_s = kept_s
         self._held: OrderedDict[tuple[str, str], Revocation] = OrderedDict()
 
-    def make(self, account_id: str, subject_hash: str) -> Revocation:
-        """Withdraw, from now on, everything that was given until now."""
+    def make(
+        self, account_id: str, subject_hash: str, *, kept_s: float | None = None
+    ) -> Revocation:
+        """Withdraw, from now on, everything that was given until now.
+
+        `kept_s` is the longest life of what is withdrawn, where the list's own is not.
+        """
         now = self._clock()
         return Revocation(
             account_id=account_id,
             subject_hash=subject_hash,
             at_s=now,
-            until_s=now + self._kept_s,
+            until_s=now + (self._kept_s if kept_s is None else kept_s),
         )
 
     def add(self, revocation: Revocation) -> bool:
@@ -65,9 +77,13 @@ class RevocationList:
         account_id = principal.account_id
         if token_id is not None and (account_id, token_hash(token_id)) in self._held:
             return True
-        if principal.agent_id is None:
+        if principal.agent_id is not None:
+            whose = agent_hash(principal.agent_id)
+        elif account_id == NO_ACCOUNT:
+            whose = operator_hash(principal.name)
+        else:
             return False
-        revocation = self._held.get((account_id, agent_hash(principal.agent_id)))
+        revocation = self._held.get((account_id, whose))
         return revocation is not None and issued_at <= revocation.at_s
 
 

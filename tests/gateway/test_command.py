@@ -84,9 +84,12 @@ def serving(path: str, body: object, status: int = 200) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             self.send_response(status if self.path.startswith(path) else 404)
             self.end_headers()
             self.wfile.write(json.dumps(body).encode())
+
+        do_POST = do_GET
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -19,10 +19,13 @@ from broker.messages.cluster import (
     NodeUndrain,
     read,
 )
+from broker.messages.sharing import Revocation
 from gateway.command import app
-from gateway.operators import operator_token
-from gateway.tokens import Audience, Tokens
+from gateway.operators import LONGEST_S, operator_token
+from gateway.revocations import agent_hash, operator_hash
+from gateway.tokens import LEEWAY_S, Audience, Tokens
 from tests.gateway.conftest import API_KEY, World
+from tests.gateway.test_command import serving
 from tests.gateway.test_server_api import RECORD
 
 PLACES = ("accounts", "ends", "dead-letters", "nodes")
@@ -79,6 +82,50 @@ async def test_an_operator_sees_what_goes_wrong_and_nobody(world: World) -> None
     assert "hash" not in accounts.text
 
 
+@pytest.mark.parametrize("by", ["name", "token_id"])
+async def test_an_operators_tokens_can_be_revoked_at_every_gateway(world: World, by: str) -> None:
+    theirs = operator_token(world.tokens, "Sam", 600)
+    proof = world.tokens.read(theirs, Audience.OPERATOR)
+    mine = {"Authorization": f"Bearer {operator_token(world.tokens, 'Alex', 600)}"}
+    body = {"name": "Sam"} if by == "name" else {"token_id": proof.token_id}
+    async with world.http() as client:
+        done = await client.post("/v1/operator/revocations", json=body, headers=mine)
+        assert (done.status_code, done.json()) == (201, {"everywhere": True})
+        head = {"Authorization": f"Bearer {theirs}"}
+        answer = await client.get("/v1/operator/ends", headers=head)
+        assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+        assert (await client.get("/v1/operator/ends", headers=mine)).status_code == 200
+        for wrong in ({}, {"name": "Sam", "token_id": "t"}):
+            refused = await client.post("/v1/operator/revocations", json=wrong, headers=mine)
+            assert refused.status_code == 400
+    [said] = world.ledger.revocations
+    assert said.account_id == ""
+    assert said.until_s >= proof.expires_at + LEEWAY_S
+    assert said.until_s - said.at_s == LONGEST_S + LEEWAY_S
+
+
+async def test_another_gateways_word_revokes_an_operator_and_an_accounts_does_not(
+    world: World,
+) -> None:
+    token = operator_token(world.tokens, "Sam", 600)
+    proof = world.tokens.read(token, Audience.OPERATOR)
+    theirs = {"Authorization": f"Bearer {token}"}
+    async with world.http() as client:
+        for body in ({"agent_id": "Sam"}, {"token_id": proof.token_id}):
+            head = {"Authorization": f"Bearer {API_KEY}"}
+            await client.post("/v1/revocations", json=body, headers=head)
+        assert (await client.get("/v1/operator/ends", headers=theirs)).status_code == 200
+    agent = await world.agent()
+    for account_id, named in (("", operator_hash("Sam")), ("acc", agent_hash("7"))):
+        now = time.time()
+        said = Revocation(account_id=account_id, subject_hash=named, at_s=now, until_s=now + 60)
+        world.ledger.notify("revocation.added", said)
+    # What was said before that has arrived, too.
+    assert await agent.closed() == 4401
+    async with world.http() as client:
+        assert (await client.get("/v1/operator/ends", headers=theirs)).status_code == 401
+
+
 async def test_an_operator_drains_a_node_and_takes_it_back(world: World) -> None:
     asked: list[Internal] = []
 
@@ -112,6 +159,19 @@ async def test_a_backend_sees_its_own_account_without_hashes(world: World) -> No
         answer = await client.get("/v1/account", headers={"Authorization": f"Bearer {API_KEY}"})
     assert (answer.json()["account_id"], answer.json()["api_key_ids"]) == ("acc", ["k1"])
     assert "hash" not in answer.text
+
+
+def test_whoever_can_read_the_secret_can_revoke_one(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("0" * 64)
+    path.chmod(0o600)
+    arguments = ["operator-revoke", "--secret-file", str(path), "--name", "Sam"]
+    with serving("/v1/operator/revocations", {"everywhere": True}) as gateway:
+        done = CliRunner().invoke(app, [*arguments, "--gateway", gateway])
+    assert done.exit_code == 0, done.output
+    with serving("/v1/operator/revocations", {"everywhere": False}) as gateway:
+        done = CliRunner().invoke(app, [*arguments, "--gateway", gateway])
+    assert "ledger is away" in done.output
 
 
 def test_whoever_can_read_the_secret_can_mint_one(tmp_path: Path) -> None:
