@@ -11,7 +11,9 @@ import importlib.metadata
 import platform
 import subprocess
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -73,30 +75,62 @@ def _processor() -> str:
     return platform.processor()
 
 
+Who = tuple[int, float]
+"""A process's number, and when it began: a number is used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Processor seconds of one process since it began."""
+
+    itself: float
+    with_waited_for: float
+    """With its descendants that ended and were waited for."""
+
+
 class Foreign:
     """Watches how much of the machine others use between `begin` and `share`.
 
     Others' processes are counted, not ours subtracted from the whole: what one of ours has used is
-    gone from the books when it dies and nobody waits for it, as Ray's raylet does not. What others'
-    children used stands with their parents. Time that the host gave to somebody else counts too.
+    gone from the books when it dies and nobody waits for it, as Ray's raylet does not. Time that
+    the host gave to somebody else counts too.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        others: Callable[[], Mapping[Who, Used]] | None = None,
+        stolen: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._others = others or others_used
+        self._stolen = stolen or _stolen_seconds
+        self._clock = clock
         self._began = 0.0
-        self._stolen = 0.0
-        self._used: dict[tuple[int, float], float] = {}
+        self._stolen_before = 0.0
+        self._before: Mapping[Who, Used] = {}
 
     def begin(self) -> None:
-        self._began = time.monotonic()
-        self._stolen = _stolen_seconds()
-        self._used = others_seconds()
+        self._began = self._clock()
+        self._stolen_before = self._stolen()
+        self._before = self._others()
 
     def share(self) -> float:
-        """Return the processors that others kept busy, on average; 0.25 is a quarter of one."""
-        elapsed = time.monotonic() - self._began
-        taken = _stolen_seconds() - self._stolen
-        for process, used in others_seconds().items():
-            taken += used - self._used.get(process, 0.0)
+        """Return the processors that others kept busy, on average; 0.25 is a quarter of one.
+
+        Their processes end as well. The time of one that was waited for is all in its parent's
+        then, also what it had used before; that of one that was not is lost. So there are two
+        sums, each with what the other lacks and neither with anything twice; the larger counts.
+        """
+        elapsed = self._clock() - self._began
+        now = self._others()
+        living = sum(
+            used.itself - self._before[who].itself if who in self._before else used.itself
+            for who, used in now.items()
+        )
+        with_waited_for = sum(used.with_waited_for for used in now.values()) - sum(
+            used.with_waited_for for used in self._before.values()
+        )
+        taken = max(living, with_waited_for) + self._stolen() - self._stolen_before
         return max(0.0, taken / elapsed)
 
 
@@ -110,15 +144,16 @@ async def calm() -> None:
             return
 
 
-def others_seconds() -> dict[tuple[int, float], float]:
-    """Return what each process outside this one's family has used, reaped children included."""
+def others_used() -> dict[Who, Used]:
+    """Return what each process outside this one's family has used."""
     me = psutil.Process()
     family = {me.pid, *(child.pid for child in me.children(recursive=True))}
-    found: dict[tuple[int, float], float] = {}
+    found: dict[Who, Used] = {}
     for process in psutil.process_iter():
         if process.pid not in family:
             with suppress(psutil.Error):
-                found[process.pid, process.create_time()] = sum(process.cpu_times()[:4])
+                times = process.cpu_times()
+                found[process.pid, process.create_time()] = Used(sum(times[:2]), sum(times[:4]))
     return found
 
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 
-import psutil
-
-from benchmarks import machine as of_machine
 from benchmarks.histogram import Histogram
 from benchmarks.quiet import MOST_ATTEMPTS, noise_of, rounds_of
 from benchmarks.result import Measurement
@@ -66,30 +61,3 @@ async def test_a_machine_that_never_rests_is_named_as_noise() -> None:
 
 def test_a_late_load_is_noise() -> None:
     assert "sent late" in noise_of([measured("A", 0, 0.0, late_ms=5.0)])[0]
-
-
-ORPHAN = """
-import subprocess, sys
-made = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=0)
-print(made.pid, flush=True)
-"""
-
-
-def test_others_are_whoever_is_not_of_the_run_and_who_dies_is_nobodys_noise() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
-    ) as own:
-        before = {pid for pid, _ in of_machine.others_seconds()}
-        assert own.pid not in before
-        own.kill()
-        own.wait()
-    with subprocess.Popen(
-        [sys.executable, "-c", ORPHAN], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as parent:
-        assert parent.stdout is not None
-        orphan = int(parent.stdout.readline())
-        parent.wait()
-        others = {pid: used for (pid, _), used in of_machine.others_seconds().items()}
-        assert orphan in others, "its parent is gone: it belongs to nobody here"
-        assert all(used >= 0 for used in others.values())
-    psutil.Process(orphan).wait(timeout=30)
