@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
+from textwrap import shorten
 
 import matplotlib as mpl
 from cycler import cycler
@@ -223,7 +224,7 @@ def bars(title: str, values: dict[str, float], unit: str) -> str:
     """Draw one bar for each value."""
 
     def draw(axes: Axes) -> None:
-        shown = axes.barh(list(values), list(values.values()), height=0.6)
+        shown = axes.barh([shorten(name, 40) for name in values], list(values.values()), height=0.6)
         axes.bar_label(shown, fmt="%.1f", padding=3)
         axes.set(xlabel=unit, title=title)
         axes.margins(x=0.12)

@@ -8,7 +8,7 @@ that share them, so the sum over processes is what they really take.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,12 +101,16 @@ def proportional(process: psutil.Process) -> int:
 
 
 def title(process: psutil.Process) -> str:
-    """Name a process for people: its module or program, without paths."""
+    """Name a process for people."""
     words = process.cmdline()
-    if not words:
-        return process.name()
+    return named(words) if words else process.name()
+
+
+def named(words: Sequence[str]) -> str:
+    """Name a command line: its module or program, without paths and options."""
     if "-m" in words[:-1]:
         return words[words.index("-m") + 1]
     if words[0].startswith("ray::"):
         return words[0]
-    return " ".join(Path(word).name for word in words[:3])
+    said = [Path(word).name for word in words[:3] if not word.startswith("-")]
+    return " ".join(said[:2])

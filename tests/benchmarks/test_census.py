@@ -1,0 +1,41 @@
+"""Server processes are named so that people know them, and counted as they are."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from benchmarks.census import Census
+from benchmarks.sampler import named
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["/venv/bin/python", "-m", "benchmarks.switchboard", "3"], "benchmarks.switchboard"),
+        (["ray::SessionHost.live"], "ray::SessionHost.live"),
+        (["/ray/gcs_server", "--log_dir=/tmp/x/logs", "--config_list=eyJhdX"], "gcs_server"),
+        (["/bin/python", "-u", "/ray/dashboard/monitor.py"], "python monitor.py"),
+        (
+            ["/bin/python", "/ray/default_worker.py", "--node-ip-address=::1"],
+            "python default_worker.py",
+        ),
+    ],
+)
+def test_a_process_has_the_name_of_what_it_runs(words: list[str], name: str) -> None:
+    assert named(words) == name
+
+
+def test_a_census_counts_who_is_there_and_time_since_the_last() -> None:
+    me = psutil.Process()
+    there = [me]
+    census = Census(lambda: there)
+    (first,) = census.take()
+    assert first.pid == me.pid
+    assert first.memory_bytes > 1_000_000
+    assert first.descriptors == me.num_fds()
+    assert first.threads == me.num_threads()
+    (second,) = census.take()
+    assert second.processor_seconds < first.processor_seconds
+    there.clear()
+    assert census.take() == []
