@@ -52,11 +52,14 @@ async def rounds_of(
     # The last attempts are never cut short, so there is enough to fill up with.
     whole = [measured for measured in disturbed if len(measured) == len(sides)]
     missing = rounds - len(quiet)
-    kept = quiet + (whole[-missing:] if missing > 0 else [])
+    filling = whole[-missing:] if missing > 0 else []
+    kept = quiet + filling
     for number, measured in enumerate(kept):
         for measurement in measured:
             measurement.round = number
-    return [measurement for measured in kept for measurement in measured], len(disturbed)
+    return [measurement for measured in kept for measurement in measured], (
+        len(disturbed) - len(filling)
+    )
 
 
 def disturbance(measurement: Measurement) -> str | None:

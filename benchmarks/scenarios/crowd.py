@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.census import Census
-from benchmarks.quiet import disturbance
-from benchmarks.result import ScenarioResult, absolute
+from benchmarks.quiet import MOST_ATTEMPTS, disturbance, rounds_of
+from benchmarks.result import MEASURED_AGAIN, Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.sampler import Usage
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
@@ -79,18 +79,33 @@ class Crowd:
             beside = Side(BESIDE, held.load, held.servers)
             step = counted(progress, "round", 2 * options.rounds, 0.5, 0.98)
             asking = Plan(options.rounds, options.seconds, options.warm_up, options.rate)
-            for number in range(options.rounds):
-                for idle in (True, False) if number % 2 == 0 else (False, True):
-                    await subject.until_standing(options.sessions + options.standbys)
-                    if idle:
-                        result.measurements.append(await bench.round(held, number, asking))
-                    else:
-                        result.measurements += await asyncio.gather(
-                            bench.round(beside, number, asking),
-                            bench.round(starting, number, replace(asking, rate=options.starts)),
-                        )
-                    censuses.append(await asyncio.to_thread(census.take))
-                    step()
+            pairs: list[tuple[Measurement, Measurement]] = []
+
+            async def measure(side: Side, number: int) -> Measurement:
+                await subject.until_standing(options.sessions + options.standbys)
+                if side is beside:
+                    answers, starts = await asyncio.gather(
+                        bench.round(beside, number, asking),
+                        bench.round(starting, number, replace(asking, rate=options.starts)),
+                    )
+                    pairs.append((answers, starts))
+                else:
+                    answers = await bench.round(side, number, asking)
+                censuses.append(await asyncio.to_thread(census.take))
+                return answers
+
+            result.measurements, again = await rounds_of(
+                (held, beside),
+                measure,
+                options.rounds,
+                step,
+                attempts=1 if options.once else MOST_ATTEMPTS,
+            )
+        for answers, starts in pairs:
+            if any(answers is kept for kept in result.measurements):
+                starts.round = answers.round
+                result.measurements.append(starts)
+        result.facts[MEASURED_AGAIN] = again
         weigh(result, censuses)
         judge(result, options.starts)
         return result
