@@ -1,7 +1,7 @@
 """Write what is derived from the wire: `widgets/protocol`, and tables of the document.
 
 `python -m gateway.generate` writes, `--check` only compares and fails on drift. The sources are
-the two unions of `broker.messages`, their docstrings, and the words of `broker.words`.
+the unions of `broker.messages`, their docstrings, and the words of `broker.words`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from broker import messages, words
 from broker.errors import ErrorCode
-from broker.messages import BrokerMessage, ClientMessage, client, facts, parts
+from broker.messages import BrokerMessage, ClientMessage, LoginMessage, client, facts, login, parts
 
 ROOT = Path(__file__).resolve().parent.parent
 MESSAGES_JS = ROOT / "widgets" / "protocol" / "messages.js"
@@ -79,6 +79,7 @@ class Schema(Node):
 
 CLIENT = Schema.model_validate(TypeAdapter(ClientMessage).json_schema())
 BROKER = Schema.model_validate(TypeAdapter(BrokerMessage).json_schema())
+LOGIN = Schema.model_validate(TypeAdapter(LoginMessage).json_schema())
 _SCALARS = {"integer": "number", "number": "number", "boolean": "boolean", "string": "string"}
 
 
@@ -127,7 +128,7 @@ def bounds(node: Node) -> str:
 def field_docs() -> dict[tuple[str, str], str]:
     """Collect the string beneath each field of the wire's classes, by class and field."""
     docs: dict[tuple[str, str], str] = {}
-    for module in (parts, client, facts):
+    for module in (parts, client, facts, login):
         for cls in ast.parse(inspect.getsource(module)).body:
             if not isinstance(cls, ast.ClassDef):
                 continue
@@ -146,7 +147,7 @@ DOCS = field_docs()
 
 def class_doc(name: str) -> str:
     """Return the docstring of a part, message or word."""
-    for module in (client, facts, parts, words):
+    for module in (client, facts, login, parts, words):
         cls = getattr(module, name, None)
         if cls is not None:
             return " ".join((inspect.getdoc(cls) or "").split())
@@ -159,7 +160,7 @@ def structures() -> Iterator[tuple[str, Node, bool]]:
     The broker writes every field it knows, so what it sends has no missing ones.
     """
     seen: set[str] = set()
-    for schema, may_miss in ((CLIENT, True), (BROKER, False)):
+    for schema, may_miss in ((CLIENT, True), (BROKER, False), (LOGIN, False)):
         for name, node in schema.defs.items():
             if node.properties and name not in seen:
                 seen.add(name)
@@ -232,6 +233,7 @@ def messages_types() -> str:
     for name, doc, members in (
         ("ClientMessage", "Widget to broker.", client.CLIENT_MESSAGES),
         ("BrokerMessage", "Broker to widget.", facts.BROKER_MESSAGES),
+        ("LoginMessage", "Gateway to a frame that logs in.", login.LOGIN_MESSAGES),
     ):
         blocks.append(choice(name, doc, (member.__name__ for member in members)))
     return "\n\n".join(blocks) + "\n"
@@ -264,6 +266,7 @@ def shapes_js() -> str:
     for name, schema, unions in (
         ("CLIENT_SHAPES", CLIENT, client_classes()),
         ("BROKER_SHAPES", BROKER, broker_classes()),
+        ("LOGIN_SHAPES", LOGIN, login.LOGIN_MESSAGES),
     ):
         shapes: dict[str, object] = {}
         for part, node in schema.defs.items():
@@ -304,6 +307,7 @@ def tables() -> dict[str, str]:
     """Return the generated blocks of the protocol document by name."""
     client_names = {cls.__name__ for cls in client.CLIENT_MESSAGES}
     broker_names = {cls.__name__ for cls in facts.BROKER_MESSAGES}
+    login_names = [cls.__name__ for cls in login.LOGIN_MESSAGES]
     by_name = {name: node for name, node, _ in structures()}
     codes = ["| Code | Name | Meaning | Connect again |", "| --- | --- | --- | --- |"]
     codes += [
@@ -315,10 +319,11 @@ def tables() -> dict[str, str]:
     return {
         "client": "\n\n".join(table(c.__name__, by_name[c.__name__]) for c in client_classes()),
         "broker": "\n\n".join(table(c.__name__, by_name[c.__name__]) for c in broker_classes()),
+        "login": "\n\n".join(table(name, by_name[name]) for name in login_names),
         "parts": "\n\n".join(
             table(name, node)
             for name, node in by_name.items()
-            if name not in client_names | broker_names
+            if name not in client_names | broker_names | set(login_names)
         ),
         "close codes": "\n".join(codes),
         "error codes": " ".join(f"`{code.value}`" for code in ErrorCode),

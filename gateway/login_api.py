@@ -13,8 +13,10 @@ from pydantic import BaseModel, StringConstraints
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from broker.errors import ErrorCode, Forbidden, SwitchboardError, TooFast
-from broker.messages import SUBPROTOCOL
+from broker.messages import SUBPROTOCOL, encode
 from broker.messages.cluster import Principal
+from broker.messages.login import LoginCode, LoginDone, LoginRefused
+from broker.messages.parts import Part
 from broker.words import Role
 from gateway.accounts import Account, AgentLogin
 from gateway.limits import AddressLimits
@@ -22,7 +24,7 @@ from gateway.liveperson import LivePersonLogin
 from gateway.login_flows import FLOW_S, Flow, LoginFlows, same_state, state_of
 from gateway.origins import address_of, allowed_origins, origin_allowed
 from gateway.problems import PROBLEMS
-from gateway.refusals import CloseCode, close_code_of, problem
+from gateway.refusals import CloseCode, close_code_of
 from gateway.switchroom import Switchroom
 from gateway.tokens import Audience
 from gateway.widget_api import Body, account_of
@@ -117,6 +119,10 @@ def login_router(room: Switchroom, flows: LoginFlows, liveperson: LivePersonLogi
     return router
 
 
+async def _say(socket: WebSocket, message: Part) -> None:
+    await socket.send_text(encode(message).decode())
+
+
 def _back(how: str) -> Response:
     """Show the outcome on the login page; the code leaves the address bar, the cookie goes."""
     answer = RedirectResponse(f"/login#{how}", status_code=303)
@@ -129,8 +135,7 @@ def _back(how: str) -> Response:
 class LoginSocket:
     """The ASGI endpoint of `/v1/login`: a frame waits here for its token.
 
-    The gateway says `login.code` (`code`, `url`), later `login.done` (`token`, `expires_in_s`) or
-    `login.refused` (a problem), and closes. The frame says nothing.
+    The gateway says what `broker.messages.login` defines, and closes. The frame says nothing.
     """
 
     def __init__(self, room: Switchroom, flows: LoginFlows) -> None:
@@ -149,12 +154,13 @@ class LoginSocket:
         try:
             flow, sealed = self._begin(socket)
         except SwitchboardError as error:
-            await socket.send_json({**problem(error), "type": "login.refused"})
+            refusal = LoginRefused(code=error.code, detail=error.message, retryable=error.retryable)
+            await _say(socket, refusal)
             await socket.close(int(close_code_of(error)))
             return
         url = f"{self._room.settings.origin}/login?flow={quote(sealed)}"
         try:
-            await socket.send_json({"type": "login.code", "code": flow.code, "url": url})
+            await _say(socket, LoginCode(code=flow.code, url=url))
             await self._serve(socket, flow)
         except WebSocketDisconnect:
             pass
@@ -181,8 +187,7 @@ class LoginSocket:
             await asyncio.wait((waiting, gone), return_when=asyncio.FIRST_COMPLETED)
             if waiting.done() and waiting.exception() is None:
                 life_s = self._room.settings.agent_token_s
-                done = {"type": "login.done", "token": waiting.result(), "expires_in_s": life_s}
-                await socket.send_json(done)
+                await _say(socket, LoginDone(token=waiting.result(), expires_in_s=life_s))
             await socket.close(int(CloseCode.NORMAL))
         except RuntimeError:
             # The frame closed while we did.

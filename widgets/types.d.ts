@@ -4,6 +4,7 @@
  */
 
 type BrokerMessage = import('./protocol/messages.js').BrokerMessage;
+type LoginMessage = import('./protocol/messages.js').LoginMessage;
 type ClientMessage = import('./protocol/messages.js').ClientMessage;
 type RosterEntry = import('./protocol/messages.js').RosterEntry;
 type SeatAssignment = import('./protocol/messages.js').SeatAssignment;

@@ -1,6 +1,6 @@
 /** Reads every vector with the widgets' own reader; prints what went otherwise than it should. */
 import { readFileSync } from "node:fs";
-import { clientMisfit, readBrokerMessage } from "../../widgets/protocol/read.js";
+import { clientMisfit, readBrokerMessage, readLoginMessage } from "../../widgets/protocol/read.js";
 
 let read = 0;
 const problems = [];
@@ -11,9 +11,9 @@ function vectors(name) {
   return rows;
 }
 
-function outcome(message) {
+function outcome(message, reader = readBrokerMessage) {
   try {
-    return readBrokerMessage(JSON.stringify(message)) === null ? "ignored" : "read";
+    return reader(JSON.stringify(message)) === null ? "ignored" : "read";
   } catch (error) {
     return error instanceof TypeError ? "refused" : `broke: ${error}`;
   }
@@ -33,6 +33,12 @@ for (const { name, message } of vectors("broker-invalid")) {
 }
 for (const { name, message, read: known } of vectors("broker-later")) {
   expect(name, known ? "read" : "ignored", outcome(message));
+}
+for (const { name, message } of vectors("login-valid")) {
+  expect(name, "read", outcome(message, readLoginMessage));
+}
+for (const { name, message } of vectors("login-invalid")) {
+  expect(name, "refused", outcome(message, readLoginMessage));
 }
 for (const problem of problems) console.error(problem);
 console.log(`${read} vectors read`);

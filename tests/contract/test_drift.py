@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.messages import BROKER_MESSAGES, CLIENT_MESSAGES
+from broker.messages import BROKER_MESSAGES, CLIENT_MESSAGES, LOGIN_MESSAGES
 from gateway import generate
 from gateway.refusals import RETRYABLE_CLOSES, CloseCode
 
@@ -18,7 +18,7 @@ def test_generated_files_are_up_to_date() -> None:
 
 def test_every_message_stands_in_the_document() -> None:
     text = generate.PROTOCOL_MD.read_text(encoding="utf-8")
-    for cls in (*CLIENT_MESSAGES, *BROKER_MESSAGES):
+    for cls in (*CLIENT_MESSAGES, *BROKER_MESSAGES, *LOGIN_MESSAGES):
         assert f"### `{cls.model_fields['type'].default}`" in text
 
 

@@ -16,13 +16,16 @@ from broker.errors import Malformed
 from broker.messages import (
     BROKER_MESSAGES,
     CLIENT_MESSAGES,
+    LOGIN_MESSAGES,
     BrokerMessage,
+    LoginMessage,
     decode_client_message,
     encode,
 )
 
 HERE = Path(__file__).parent
 BROKER: TypeAdapter[BrokerMessage] = TypeAdapter(BrokerMessage)
+LOGIN: TypeAdapter[LoginMessage] = TypeAdapter(LoginMessage)
 
 
 class Vector(BaseModel):
@@ -87,6 +90,17 @@ def test_what_the_broker_writes_is_the_vector_to_the_letter(vector: Vector) -> N
     assert json.loads(encode(BROKER.validate_json(vector.text()))) == vector.message
 
 
+@pytest.mark.parametrize("vector", vectors("login-valid"), ids=title)
+def test_what_a_frame_that_logs_in_is_told_is_the_vector_to_the_letter(vector: Vector) -> None:
+    assert json.loads(encode(LOGIN.validate_json(vector.text()))) == vector.message
+
+
+@pytest.mark.parametrize("vector", vectors("login-invalid"), ids=title)
+def test_a_frame_that_logs_in_is_never_told_the_rest(vector: Vector) -> None:
+    with pytest.raises(ValidationError):
+        LOGIN.validate_json(vector.text())
+
+
 @pytest.mark.parametrize("name", ["broker-invalid", "broker-later"])
 def test_the_broker_never_writes_the_rest(name: str) -> None:
     for vector in vectors(name):
@@ -95,7 +109,12 @@ def test_the_broker_never_writes_the_rest(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "union"), [("client-valid", CLIENT_MESSAGES), ("broker-valid", BROKER_MESSAGES)]
+    ("name", "union"),
+    [
+        ("client-valid", CLIENT_MESSAGES),
+        ("broker-valid", BROKER_MESSAGES),
+        ("login-valid", LOGIN_MESSAGES),
+    ],
 )
 def test_every_message_has_a_vector(name: str, union: tuple[type[BaseModel], ...]) -> None:
     shown = {v.message["type"] for v in vectors(name) if isinstance(v.message, dict)}

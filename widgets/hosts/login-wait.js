@@ -16,10 +16,10 @@ export function loggedIn(account_id, onCode, signal) {
   signal.addEventListener('abort', () => socket.close());
   return new Promise((resolve, reject) => {
     socket.onmessage = ({ data }) => {
-      const message = JSON.parse(data);
+      const message = /** @type {LoginMessage} */ (JSON.parse(data));
       if (message.type === 'login.code') onCode(message.code, message.url);
       else if (message.type === 'login.done') resolve(message);
-      else reject(new Refusal(message.code, message.detail ?? '', message.retryable === true));
+      else reject(new Refusal(message.code, message.detail, message.retryable));
     };
     socket.onclose = () => reject(new Refusal('connection_lost', 'The login was left.', true));
   });

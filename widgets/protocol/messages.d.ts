@@ -730,8 +730,37 @@ export interface WaysChanged {
   ways: Array<Way>;
 }
 
+/** A login began: open the page, and show the code, which the page will show too. */
+export interface LoginCode {
+  type: "login.code";
+  /** Six letters and digits; the agent compares them */
+  code: string;
+  /** The page to open, good for ten minutes */
+  url: string;
+}
+
+/** The page said who this is; the gateway closes with 1000. */
+export interface LoginDone {
+  type: "login.done";
+  /** An agent token (JWT), for the hello */
+  token: string;
+  expires_in_s: number;
+}
+
+/** There is no login here; the gateway closes with the code of the refusal. */
+export interface LoginRefused {
+  type: "login.refused";
+  code: ErrorCode;
+  /** One sentence for people */
+  detail: string;
+  retryable: boolean;
+}
+
 /** Widget to broker. */
 export type ClientMessage = ConnectionHello | ConnectionPing | SurfaceUpdate | EngagementUpdate | SessionStart | SessionJoin | SessionLeave | SessionEnd | SessionHandOver | InvitationSend | InvitationCancel | InvitationAccept | InvitationDecline | InvitationTrouble | ConflictAdmit | ConflictDismiss | TextSend | ScreenRequest | GuestInvite | GuestRevoke | ParticipantAdmit | ParticipantRefuse | ParticipantRemove | ParticipantGrant | ParticipantMute | MediaOffer | MediaPublish | MediaMode | MediaView | MediaReport | MediaClose;
 
 /** Broker to widget. */
 export type BrokerMessage = ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionMoved | SessionLeft | SessionEnded;
+
+/** Gateway to a frame that logs in. */
+export type LoginMessage = LoginCode | LoginDone | LoginRefused;

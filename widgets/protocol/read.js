@@ -5,7 +5,7 @@
  * insists on those it does. The broker is never older than its widgets: it refuses both.
  */
 
-import { BROKER_SHAPES, CLIENT_SHAPES } from "./shapes.js";
+import { BROKER_SHAPES, CLIENT_SHAPES, LOGIN_SHAPES } from "./shapes.js";
 
 
 /**
@@ -37,13 +37,16 @@ import { BROKER_SHAPES, CLIENT_SHAPES } from "./shapes.js";
  * @throws {TypeError} when it is not JSON or lacks what its type needs; names the place only
  */
 export function readBrokerMessage(text) {
-  const message = parse(text);
-  const type = typeOf(message);
-  if (type === null) throw new TypeError("message: is no object with a type");
-  if (!Object.hasOwn(BROKER_SHAPES.messages, type)) return null;
-  const problem = misfit(BROKER_SHAPES, message, false);
-  if (problem !== null) throw new TypeError(problem);
-  return /** @type {BrokerMessage} */ (message);
+  return /** @type {BrokerMessage | null} */ (read(BROKER_SHAPES, text));
+}
+
+/**
+ * Read a message of `/v1/login`, as `readBrokerMessage` does.
+ * @param {string} text
+ * @returns {LoginMessage | null}
+ */
+export function readLoginMessage(text) {
+  return /** @type {LoginMessage | null} */ (read(LOGIN_SHAPES, text));
 }
 
 /**
@@ -53,6 +56,21 @@ export function readBrokerMessage(text) {
  */
 export function clientMisfit(message) {
   return misfit(CLIENT_SHAPES, message, true);
+}
+
+/**
+ * @param {Shapes} shapes
+ * @param {string} text
+ * @returns {unknown} `null` for an unknown type
+ */
+function read(shapes, text) {
+  const message = parse(text);
+  const type = typeOf(message);
+  if (type === null) throw new TypeError("message: is no object with a type");
+  if (!Object.hasOwn(shapes.messages, type)) return null;
+  const problem = misfit(shapes, message, false);
+  if (problem !== null) throw new TypeError(problem);
+  return message;
 }
 
 /**
