@@ -370,6 +370,7 @@ class SessionActor:
             return
         person = self._find_person(session, hello)
         if person is not None:
+            session.require_pace_of_return(person)
             ready(person)
         else:
             self._join_guest(session, hello, ready)

@@ -310,6 +310,12 @@ class LiveSession:
                     return person
         return None
 
+    def require_pace_of_return(self, person: Person) -> None:
+        """Refuse somebody who goes and comes without end: both are journalled. Raises TooFast."""
+        participant = self.decided.participants.get(person.participant_id)
+        if participant is not None and participant.attendance is Attendance.RECONNECTING:
+            person.require_pace(self.now_ms())
+
     def connect(self, person: Person, connection: Connection, last_seq: int | None) -> None:
         """A connection is up: end a grace time, ring, and show what it missed."""
         person.connections[connection.connection_id] = connection

@@ -9,7 +9,8 @@ from contextlib import suppress
 import pytest
 
 from actors.relay import RelayConfig
-from broker.errors import ErrorCode, Gone, Unavailable
+from actors.session.person import PACE_COUNT, PACE_MS
+from broker.errors import ErrorCode, Gone, TooFast, Unavailable
 from broker.trunk import Frame
 from broker.words import Way
 from tests.actors.house import WAIT_S, House, house
@@ -62,6 +63,26 @@ async def test_a_gateway_is_heard_on_any_of_its_trunks() -> None:
                 await asyncio.sleep(0.01)
         assert not quiet.is_set()
         speaking.close()
+
+
+async def test_who_goes_and_comes_without_end_is_held_back_and_may_come_later() -> None:
+    async with house() as made:
+        await made.ledger.assign()
+        for _ in range(PACE_COUNT + 1):
+            made.ledger.appended.clear()
+            (await made.trunk()).close()
+            await until("the loss was journalled", made.ledger.appended)
+            while made.ledger.entries[-1].type != "participant.reconnecting":
+                made.ledger.appended.clear()
+                await until("the loss was journalled", made.ledger.appended)
+        journal = len(made.ledger.entries)
+        for _ in range(50):
+            with pytest.raises(TooFast) as refusal:
+                await made.trunk()
+            assert refusal.value.code is ErrorCode.RATE_LIMITED
+        assert len(made.ledger.entries) == journal
+        made.now_ms += PACE_MS
+        (await made.trunk()).close()
 
 
 async def test_an_actor_without_ledger_and_with_silent_trunks_only_is_over() -> None:

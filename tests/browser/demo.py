@@ -6,7 +6,9 @@ import asyncio
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
+import httpx
 from playwright.async_api import BrowserContext, Frame, Page
 
 from tests.deployment import Deployment
@@ -120,3 +122,13 @@ async def shoot(page: Page, name: str) -> None:
     """Leave a picture that a person can look at."""
     SCREENS.mkdir(parents=True, exist_ok=True)
     await page.screenshot(path=SCREENS / f"{name}.png")
+
+
+def recorded(demo: Deployment, engagement_key: str) -> dict[str, Any]:
+    """The record of the one session of an engagement, by the server API."""
+    headers = {"Authorization": f"Bearer {demo.api_key}"}
+    with httpx.Client(base_url=demo.gateway, headers=headers, trust_env=False) as api:
+        listed = api.get("/v1/sessions", params={"limit": 200}).raise_for_status().json()
+        [found] = [s for s in listed["sessions"] if s["engagement_key"] == engagement_key]
+        record: dict[str, Any] = api.get(f"/v1/sessions/{found['session_id']}").json()
+        return record

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.async_api import WebSocket, expect
 
-from tests.browser.demo import People
+from tests.browser.demo import People, recorded
 from tests.deployment import Deployment
 
 TOLD = ("connection.hello", "engagement.update")
@@ -36,16 +36,6 @@ class Engagements:
                 self.last[surface] = message["engagement"]
 
         socket.on("framesent", sent)
-
-
-def recorded(demo: Deployment, engagement_key: str) -> dict[str, Any]:
-    """The record of the one session of an engagement, by the server API."""
-    headers = {"Authorization": f"Bearer {demo.api_key}"}
-    with httpx.Client(base_url=demo.gateway, headers=headers, trust_env=False) as api:
-        listed = api.get("/v1/sessions", params={"limit": 200}).raise_for_status().json()
-        [found] = [s for s in listed["sessions"] if s["engagement_key"] == engagement_key]
-        record: dict[str, Any] = api.get(f"/v1/sessions/{found['session_id']}").json()
-        return record
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,16 @@ import re
 
 from playwright.async_api import expect
 
-from tests.browser.demo import People, counts, shoot, until_counts
+from tests.browser.demo import People, counts, recorded, shoot, until_counts
+from tests.deployment import Deployment
+
+GRADES = ("good", "fair", "poor")
 
 
 async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
-    people: People,
+    people: People, demo: Deployment
 ) -> None:
-    await people.open()
+    await people.open("conversation=H72")
     panel = people.page.frame_locator("#shop").locator("iframe[title=Video]")
     await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
     await expect(panel).to_be_hidden()
@@ -38,6 +41,9 @@ async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
     await expect(people.agent.get_by_text("The session has ended")).to_be_visible()
     await expect(consumer.get_by_text("The agent ended it.")).to_be_visible()
     await shoot(people.page, "session-3-over")
+    # The record says of both that media came, for as long as they talked.
+    spent = [each["quality"] for each in recorded(demo, "H72")["participants"]]
+    assert all(sum(each[f"{grade}_ms"] for grade in GRADES) > 2_000 for each in spent), spent
 
     await consumer.get_by_role("button", name="Close").click()
     await expect(panel).to_be_hidden()
