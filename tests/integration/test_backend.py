@@ -38,9 +38,12 @@ async def test_a_guest_uses_the_backends_link_and_is_removed_by_it(
     agent, _ = await call.talking()
     session = f"/v1/sessions/{call.session_id}"
     once = {"Idempotency-Key": "one-guest"}
-    made = await api.post(f"{session}/guests", json={}, headers=once)
+    named = {"name": "Dr Weber"}
+    made = await api.post(f"{session}/guests", json=named, headers=once)
     assert made.status_code == 201
-    assert (await api.post(f"{session}/guests", json={}, headers=once)).json() == made.json()
+    assert (await api.post(f"{session}/guests", json=named, headers=once)).json() == made.json()
+    [view] = (await agent.expect("guests.changed"))["guest_invitations"]
+    assert view["name"] == "Dr Weber"
     guest = call.keep(await guest_widget(call.origin, made.json()["url"]))
     guest_id = (await guest.expect("session.snapshot"))["participant_id"]
     await agent.request("participant.admit", participant_id=guest_id)
@@ -48,6 +51,9 @@ async def test_a_guest_uses_the_backends_link_and_is_removed_by_it(
 
     listed = (await api.get(f"{session}/participants")).json()["participants"]
     assert [one["role"] for one in listed] == ["agent", "consumer", "guest"]
+    assert listed[2]["name"] == "Dr Weber"
+    [known] = [p for p in (await call.record())["participants"] if p["role"] == "guest"]
+    assert (known["name"], known["participant_id"]) == ("Dr Weber", guest_id)
     place = f"{session}/participants/{guest_id}"
     muted = await api.post(f"{place}/mute", json={"sources": ["microphone"]})
     assert muted.status_code == 204
