@@ -15,6 +15,13 @@ SEES = """async (people) => {
   return seen.length >= people;
 }"""
 """Whether the consumer has decoded pictures of so many people."""
+HEARS = """async (people) => {
+  const { client } = document.querySelector('switchboard-agent, switchboard-engagement');
+  const stats = [...(await client.peer.connection.getStats()).values()];
+  const heard = stats.filter((one) => one.kind === 'audio' && one.totalAudioEnergy > 0.001);
+  return heard.filter((one) => one.type === 'inbound-rtp').length >= people;
+}"""
+"""Whether this page has heard a sound of so many people."""
 
 
 async def test_a_colleague_is_let_in_put_in_charge_and_the_first_agent_leaves(
@@ -76,7 +83,7 @@ async def test_the_agent_of_a_transferred_conversation_takes_over(people: People
     await shoot(page, "transfer-2-after")
 
 
-async def test_a_supervisor_listens_unseen_then_joins(people: People) -> None:
+async def test_a_supervisor_listens_unseen_whispers_and_joins(people: People) -> None:
     await people.open()
     consumer = await people.ring()
     await expect(consumer.get_by_text("A supervisor may listen in.")).to_be_visible()
@@ -91,10 +98,18 @@ async def test_a_supervisor_listens_unseen_then_joins(people: People) -> None:
     await expect(consumer.locator(".tile.seat:visible")).to_have_count(1)
     await shoot(page, "supervisor-1-listens")
 
+    await boss.get_by_role("button", name="Whisper to the agent").click()
+    await expect(boss.get_by_text("Only the agents hear you.")).to_be_visible()
+    await people.agent.wait_for_function(HEARS, arg=2)
+    assert await consumer.evaluate(HEARS, 1)
+    assert not await consumer.evaluate(HEARS, 2)
+    await expect(consumer.locator(".tile.seat:visible")).to_have_count(1)
+
     await boss.get_by_role("button", name="Join, seen by everybody").click()
     await expect(consumer.locator(".tile.seat:visible")).to_have_count(2)
     await until_counts(boss, frames=10)
     await consumer.wait_for_function(SEES, arg=2)
+    await consumer.wait_for_function(HEARS, arg=2)
     await shoot(people.page, "supervisor-2-joined")
 
 
