@@ -11,9 +11,8 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from actors.relay import MediaRights
 from actors.session.config import SessionConfig
@@ -22,32 +21,20 @@ from actors.session.connection import Connection
 from actors.session.journal import Journal, JournalStore, to_entry
 from actors.session.media import SessionMedia, limits, rights_of
 from actors.session.narrator import Narrator
-from actors.session.person import SUBJECT, Person, encode_body
+from actors.session.person import Person, encode_body
+from actors.session.rebuilding import rebuilt
 from broker.commands import Attach, Command, Detach, Ring, Start, Tick
 from broker.deadlines import next_deadline
 from broker.decide import Decision, decide
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
-from broker.events import (
-    AnyEvent,
-    GuestInvited,
-    InvitationRinging,
-    ParticipantJoined,
-    PastEvent,
-)
+from broker.events import AnyEvent
 from broker.evolve import evolve, replay
-from broker.messages.cluster import (
-    Journalled,
-    Principal,
-    SessionAssign,
-    SessionContinue,
-    Subject,
-)
+from broker.messages.cluster import Journalled, SessionAssign, SessionContinue, Subject
 from broker.messages.facts import SessionLeft, SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
-from broker.messages.tolerance import beyond, read_ids
-from broker.past import LEAST, known_word, read_event, retrace
+from broker.past import read_event, retrace
 from broker.policy import Policy
-from broker.state import STAFF, Participant, SessionState
+from broker.state import STAFF, SessionState
 from broker.words import Attendance, LeaveReason, PublishSource, Role, SessionPhase
 
 _LOG = logging.getLogger(__name__)
@@ -137,19 +124,8 @@ class LiveSession:
         past = [read_event(e.type, e.version, e.at_ms, e.body) for e in given.entries]
         self.decided = retrace(self.decided, past)
         self.durable = self.decided
-        known = {subject.participant_id: subject.body for subject in given.subjects}
-        # Whom the journal names was somebody, also once nothing more is known of them.
-        claims = claims_of(past)
-        for participant_id in {**known, **self.decided.participants, **claims}:
-            person = rebuilt_person(
-                participant_id,
-                known.get(participant_id, {}),
-                self.decided.participants.get(participant_id),
-                claims.get(participant_id),
-                self.account_id,
-            )
-            if person is not None:
-                self.people[participant_id] = person
+        for person in rebuilt(past, self.decided, given.subjects, self.account_id):
+            self.people[person.participant_id] = person
         now_ms = self.now_ms()
         events: list[AnyEvent] = []
         state = self.decided
@@ -548,69 +524,3 @@ class LiveSession:
 def new_id() -> str:
     """A random opaque id: 96 bits, URL-safe."""
     return secrets.token_urlsafe(12)
-
-
-def claims_of(events: Sequence[PastEvent]) -> dict[str, str]:
-    """By participant: the hash of the secret by which a consumer's surfaces are known."""
-    claims: dict[str, str] = {}
-    admitted: dict[str | None, str] = {}
-    for event in events:
-        match event:
-            case InvitationRinging(claim_hash=str(claim)):
-                claims.setdefault(event.participant_id, claim)
-            case GuestInvited(admitted=True):
-                admitted[event.guest_invitation_id] = event.code_hash
-            case ParticipantJoined() if event.guest_invitation_id in admitted:
-                claims[event.participant_id] = admitted[event.guest_invitation_id]
-            case _:
-                pass
-    return claims
-
-
-def rebuilt_person(
-    participant_id: str,
-    known: Mapping[str, Any],
-    participant: Participant | None,
-    claim_hash: str | None,
-    account_id: str,
-) -> Person | None:
-    """Rebuild somebody from what stands beside the journal, or without that from the journal.
-
-    `None`: erased before the journal said anything of them.
-    """
-    if claim_hash is not None:
-        role = Role.CONSUMER
-    elif "role" in known:
-        role = Role(known_word(Role, known["role"]) or LEAST[Role])
-    elif participant is not None:
-        role = participant.role
-    else:
-        return None
-    told = known.get("engagement")
-    ids = None if told is None else read_ids(told)
-    return Person(
-        participant_id=participant_id,
-        principal=Principal(
-            role=role,
-            account_id=account_id,
-            agent_id=known.get("agent_id"),
-            visitor_id=known.get("visitor_id"),
-            claim_hash=claim_hash,
-            name=known.get("name", ""),
-            picture=known.get("picture"),
-            participant_id=participant_id,
-            verified=participant is not None and participant.verified,
-        ),
-        engagement=ids,
-        decline_reason=known.get("decline_reason"),
-        later=later_of(known),
-        later_ids={} if ids is None else beyond(told or {}, ids),
-    )
-
-
-def later_of(known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a later release knows of a person: an actor of this one must not lose it."""
-    later = {name: value for name, value in known.items() if name not in SUBJECT}
-    if "role" in known and known_word(Role, known["role"]) is None:
-        later["role"] = known["role"]
-    return later
