@@ -83,13 +83,14 @@ class Journal:
         self._idle = asyncio.Event()
         self._idle.set()
         self._oldest_at: float | None = None
+        self._failing = False
         self._task = asyncio.create_task(self._run(), name="session-journal")
         self.durable_seq = self._seq
 
     @property
     def available(self) -> bool:
         """Whether what widens exposure may be decided: the ledger answers."""
-        if not self._store.reachable:
+        if not self._store.reachable or self._failing:
             return False
         stalled = self._oldest_at is not None and (
             asyncio.get_running_loop().time() - self._oldest_at > _STALLED_S
@@ -160,12 +161,14 @@ class Journal:
                 self._reader.on_fenced()
                 return False
             except (SwitchboardError, TimeoutError) as error:
+                self._failing = True
                 _LOG.warning(
                     "journal append failed",
                     extra={"session": self._session_id, "error": str(error), "attempt": attempt},
                 )
                 await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
                 attempt += 1
+        self._failing = False
         for _ in entries:
             self._entries.popleft()
         for subject in subjects:

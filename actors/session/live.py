@@ -41,6 +41,8 @@ _LOG = logging.getLogger(__name__)
 RING_AGAIN_S = 0.5
 RANG_LIMIT = 16
 """Widgets of one person that rang and are away, which are remembered."""
+LOOK_S = 0.25
+"""How long after a command it is looked whether the ledger takes events at all."""
 
 
 class LiveSession:
@@ -87,6 +89,7 @@ class LiveSession:
         self._replies: deque[tuple[int, Callable[[], None]]] = deque()
         self._after: deque[tuple[int, Callable[[], None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
         self._expected: dict[str, asyncio.TimerHandle] = {}
         """Who waits in the lobby and has no connection just now."""
         self._unrung: dict[str, asyncio.TimerHandle] = {}
@@ -200,6 +203,7 @@ class LiveSession:
             # Before an acceptance that is not durable nothing goes out, or it would go out too;
             # what reduces exposure holds in the relay all the same.
             journal.release(seq)
+        self._watch_journal()
         # What made no event has nothing to wait for but what was decided before it.
         self._run_due(self._replies)
         self._run_due(self._after)
@@ -398,8 +402,9 @@ class LiveSession:
     async def close(self) -> None:
         """End the tenure: timers, journal, media; harmless when closed."""
         self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._stalled):
+            if timer is not None:
+                timer.cancel()
         for waiting in (self._expected, self._unrung):
             for handle in waiting.values():
                 handle.cancel()
@@ -473,6 +478,25 @@ class LiveSession:
         if self.frozen:
             raise Unavailable(ErrorCode.SESSION_AWAY, "The session is moving.")
         return self._journal
+
+    def _watch_journal(self) -> None:
+        """See to it that what reduces exposure is told soon, also when it turns out only later that
+        it cannot be saved now."""
+        journal = self._journal
+        if journal is None or self._stalled is not None or self._over:
+            return
+        if journal.durable_seq < self.decided.event_count:
+            loop = asyncio.get_running_loop()
+            self._stalled = loop.call_later(LOOK_S, self._on_undurable)
+
+    def _on_undurable(self) -> None:
+        self._stalled = None
+        journal = self._journal
+        if journal is None or self._over:
+            return
+        if not journal.available and self._widened_seq <= journal.durable_seq:
+            journal.release(self.decided.event_count)
+        self._watch_journal()
 
     def _schedule(self) -> None:
         if self._timer is not None:

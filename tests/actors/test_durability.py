@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.errors import Conflict, ErrorCode
+from broker.errors import Conflict, ErrorCode, Unavailable
 from broker.words import Surface
-from tests.actors.stage import WAIT_S, FakeLedger, Stage
+from tests.actors.stage import WAIT_S, FakeLedger, Stage, Trunk
+from tests.ledger.fakes import until
 
 
 @pytest.fixture
@@ -230,3 +231,27 @@ async def test_a_frozen_session_saves_what_it_decided_and_decides_nothing_more(
     stage.ask(stage.agent, agent, "media.mode", mode="voice")
     await stage.settle()
     assert agent.types()[-1] != "request.refused"
+
+
+@pytest.mark.parametrize("way", ["refuses", "stalls"])
+async def test_what_ends_a_call_is_told_though_only_then_the_ledger_turns_out_to_be_away(
+    stage: Stage, way: str
+) -> None:
+    agent, consumer = await stage.talking()
+    if way == "refuses":
+        stage.ledger.failure = Unavailable(ErrorCode.LEDGER_AWAY, "The database is away.")
+    else:
+        stage.ledger.open.clear()
+    request_id = stage.ask(stage.consumer(), consumer, "session.leave")
+    await until(lambda: answered(consumer, request_id), "the answer")
+    roster = agent.last("roster.changed")["roster"]
+    assert [entry["role"] for entry in roster] == ["agent"]
+    assert "participant.left" not in stage.ledger.types()
+    stage.ledger.failure = None
+    stage.ledger.open.set()
+    await until(lambda: "participant.left" in stage.ledger.types(), "the event")
+    assert stage.ledger.types().count("participant.left") == 1
+
+
+def answered(widget: Trunk, request_id: str) -> bool:
+    return any(message.get("reply_to") == request_id for message in widget.heard)
