@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from gateway.account_view import account_router
 from gateway.api_keys import ApiKeys
 from gateway.assets import Assets, assets_router
 from gateway.body_limit import BodyLimit
+from gateway.clock import steady_seconds
 from gateway.connect import Connect
 from gateway.consumer_links import ConsumerLinks
 from gateway.device_api import device_router
@@ -52,7 +52,7 @@ def create_app(
     settings: Settings,
     directory: Directory,
     *,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     assets: Assets | None = None,
 ) -> FastAPI:
@@ -62,6 +62,7 @@ def create_app(
     switchroom before it stops the app, and its owner runs the directory. The switchroom is at
     `app.state.switchroom` and is the `Listener` to give to the directory.
     """
+    clock = clock or steady_seconds()
     metrics = Metrics()
     revocations = RevocationList(clock, settings.session_s)
     tokens = Tokens(

@@ -11,7 +11,6 @@ import base64
 import binascii
 import hashlib
 import secrets
-import time
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -128,7 +127,7 @@ class _Asked(Internal):
 
 
 def device_router(
-    room: Switchroom, idempotency: Idempotency, clock: Callable[[], float] = time.time
+    room: Switchroom, idempotency: Idempotency, clock: Callable[[], float]
 ) -> APIRouter:
     """Serve codes and devices to backends, and enrolment to agents' widgets."""
     router = APIRouter(prefix="/v1", responses=PROBLEMS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from broker.keys import KeyPurpose, derive_key
 from broker.messages.cluster import LinkHello
 from gateway.accounts import Account, AgentLogin, ApiKey, hash_key
 from gateway.app import create_app
+from gateway.clock import steady_clock
 from gateway.ledger_client import LedgerClient
 from gateway.serve import bind, gateway_server
 from gateway.settings import DemoHost, Limits, Settings
@@ -25,15 +25,13 @@ API_KEY = "swk_house_" + "k" * 32
 WAIT_S = 20.0
 
 
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class House:
     """One ledger, its standbys, and as many gateways as are opened."""
 
-    def __init__(self, stack: AsyncExitStack) -> None:
+    def __init__(self, stack: AsyncExitStack, *, lonely_s: float = 1.0) -> None:
         self.stack = stack
+        self.now_ms = steady_clock()
+        self.lonely_s = lonely_s
         self.key = derive_key(SECRET, KeyPurpose.TRUNK)
         self.address = ("", 0)
         self.over = asyncio.Event()
@@ -45,20 +43,18 @@ class House:
 
     async def standby(self) -> SessionActor:
         actor = SessionActor(
-            SessionConfig(node="n", trunk_key=self.key, lonely_s=1.0),
+            SessionConfig(node="n", trunk_key=self.key, lonely_s=self.lonely_s),
             self.resolve,
-            now_ms=now_ms,
+            now_ms=self.now_ms,
             on_over=self.over.set,
         )
         await actor.start()
         self.stack.push_async_callback(actor.close)
         return actor
 
-    async def gateway(self, name: str) -> str:
-        """Start a gateway; returns its origin."""
-        listening = bind("127.0.0.1", 0)
-        origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        settings = Settings(
+    def settings(self, origin: str, name: str) -> Settings:
+        """What a gateway of this house is told."""
+        return Settings(
             origin=origin,
             secret=SECRET,
             accounts={
@@ -76,8 +72,15 @@ class House:
                 request_burst=100_000,
                 engagement_try_burst=100_000,
                 silent_s=300.0,
+                messages_per_s=1e6,
             ),
         )
+
+    async def gateway(self, name: str) -> str:
+        """Start a gateway; returns its origin."""
+        listening = bind("127.0.0.1", 0)
+        origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        settings = self.settings(origin, name)
         directory = LedgerClient(
             self.resolve, self.key, LinkHello(kind="gateway", member_id=name, node="n")
         )
@@ -101,7 +104,7 @@ async def end(task: asyncio.Task[None]) -> None:
 async def house(folder: Path, standbys: int) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         made = House(stack)
-        ledger = Ledger(f"sqlite+aiosqlite:///{folder / 'l.sqlite3'}", made.key, now_ms=now_ms)
+        ledger = Ledger(f"sqlite+aiosqlite:///{folder / 'l.sqlite3'}", made.key, now_ms=made.now_ms)
         made.address = ("127.0.0.1", await ledger.start("127.0.0.1", 0))
         made.ledger = ledger
         stack.push_async_callback(ledger.close)

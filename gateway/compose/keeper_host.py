@@ -13,8 +13,9 @@ from broker.keys import KeyPurpose
 from broker.messages.cluster import LinkHello
 from gateway.accounts import Account
 from gateway.accounts_file import BadAccounts, load_accounts
+from gateway.clock import steady_clock
 from gateway.compose.address import LedgerAddress
-from gateway.compose.node import node_name, steady_clock
+from gateway.compose.node import node_name
 from gateway.compose.settings import ClusterSettings
 from gateway.secret_file import read_secret
 from gateway.trunk_tls import trunk_tls

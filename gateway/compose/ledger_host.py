@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from broker.keys import KeyPurpose
 from broker.messages.cluster import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
-from gateway.compose.node import steady_clock
+from gateway.clock import steady_clock
 from gateway.compose.settings import ClusterSettings
 from gateway.trunk_tls import trunk_tls
 

@@ -1,9 +1,6 @@
-"""What an actor learns from the node it is on: its name, its addresses, the time."""
+"""What an actor learns from the node it is on: its name, its label, its addresses."""
 
 from __future__ import annotations
-
-import time
-from collections.abc import Callable
 
 import ray
 import ray.util
@@ -28,9 +25,3 @@ def on_this_node(address: str) -> str:
     if address != NODE:
         return address
     return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
-
-
-def steady_clock() -> Callable[[], int]:
-    """Return a clock of wall milliseconds that does not step when the machine's clock does."""
-    start_ms = time.time_ns() // 1_000_000 - time.monotonic_ns() // 1_000_000
-    return lambda: start_ms + time.monotonic_ns() // 1_000_000

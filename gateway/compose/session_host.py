@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import ray.actor
 
 from broker.keys import KeyPurpose
+from gateway.clock import steady_clock
 from gateway.compose.address import LedgerAddress
-from gateway.compose.node import node_label, node_name, steady_clock
+from gateway.compose.node import node_label, node_name
 from gateway.compose.settings import ClusterSettings
 from gateway.trunk_tls import trunk_tls
 
