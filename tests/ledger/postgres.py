@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -47,23 +48,57 @@ def installed() -> Path:
     return binaries
 
 
-@contextmanager
-def server() -> Iterator[str]:
-    """Run a server; give the URL of its first database, without the database's name."""
-    binaries = installed()
-    # PostgreSQL refuses to run as root; the package brought a user for it.
-    user = "postgres" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="switchboard-postgres-"))
-    if user is not None:
-        shutil.chown(folder, user)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+class Server:
+    """A server that can be crashed and frozen. `close` ends it and removes its folder."""
 
-    def run(program: str, *arguments: str) -> None:
+    def __init__(self) -> None:
+        self._binaries = installed()
+        # PostgreSQL refuses to run as root; the package brought a user for it.
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self._folder = Path(tempfile.mkdtemp(prefix="switchboard-postgres-"))
+        if self._user is not None:
+            shutil.chown(self._folder, self._user)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self._port = probe.getsockname()[1]
+        self.url = f"postgresql://ledger@127.0.0.1:{self._port}"
+        """Without the database's name."""
+        self._running = False
+
+    def start(self) -> None:
+        """Start it, on a new folder the first time; what was committed before is there."""
+        if not (self._folder / "data").exists():
+            self._run("initdb", "--auth=trust", "--username=ledger", "--no-sync", "--encoding=UTF8")
+        options = (
+            f"-F -p {self._port} -k {self._folder} -c listen_addresses=127.0.0.1"
+            " -c max_connections=40"
+        )
+        self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+        self._running = True
+
+    def crash(self) -> None:
+        """End it at once, as a power cut does: connections are cut, nothing is written."""
+        if self._running:
+            self._run("pg_ctl", "-m", "immediate", "-w", "stop")
+            self._running = False
+
+    def processes(self) -> list[psutil.Process]:
+        """The server and all its workers, to be stopped by a signal."""
+        first = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        server = psutil.Process(first)
+        return [server, *server.children(recursive=True)]
+
+    def close(self) -> None:
+        """End it and remove its folder."""
+        try:
+            self.crash()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [binaries / program, "-D", folder / "data", *arguments],
-            user=user,
-            cwd=folder,
+            [self._binaries / program, "-D", self._folder / "data", *arguments],
+            user=self._user,
+            cwd=self._folder,
             check=True,
             timeout=_START_S,
             stdin=subprocess.DEVNULL,
@@ -71,16 +106,16 @@ def server() -> Iterator[str]:
             stderr=subprocess.DEVNULL,
         )
 
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Run a server; give the URL of its first database, without the database's name."""
+    running = Server()
     try:
-        run("initdb", "--auth=trust", "--username=ledger", "--no-sync", "--encoding=UTF8")
-        options = f"-F -p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=40"
-        run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-        try:
-            yield f"postgresql://ledger@127.0.0.1:{port}"
-        finally:
-            run("pg_ctl", "-m", "immediate", "-w", "stop")
+        running.start()
+        yield running.url
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        running.close()
 
 
 async def execute(url: str, statement: str) -> None:

@@ -1,0 +1,69 @@
+"""A TCP proxy on loopback that can hold what passes, in both directions, or cut it."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class FaultProxy:
+    """Passes bytes on to a port. Closed by who started it; `close` cuts what passes."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._links: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self) -> FaultProxy:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    def hold(self) -> None:
+        """Let nothing through: as a network that swallows everything. Links stay up."""
+        self._passing.clear()
+
+    def release(self) -> None:
+        """Let everything through, also what was held."""
+        self._passing.set()
+
+    async def close(self) -> None:
+        """Cut everything and listen no more; harmless when closed."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        for link in self._links:
+            link.cancel()
+        await asyncio.gather(*self._links, return_exceptions=True)
+        await server.wait_closed()
+
+    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link = asyncio.get_running_loop().create_task(self._link(reader, writer))
+        self._links.add(link)
+        link.add_done_callback(self._links.discard)
+
+    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        out: asyncio.StreamWriter | None = None
+        try:
+            await self._passing.wait()
+            back, out = await asyncio.open_connection("127.0.0.1", self._target)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pump(reader, out))
+                both.create_task(self._pump(back, writer))
+        except* ConnectionError:
+            pass
+        finally:
+            for each in (writer, out):
+                if each is not None:
+                    each.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            await self._passing.wait()
+            writer.write(data)
+            await writer.drain()
+        # Half of it is over: so is the other half.
+        raise ConnectionResetError

@@ -1,0 +1,134 @@
+"""Parts of a deployment as processes of their own, without Ray, to be killed, stopped and misled.
+
+`python -m tests.chaos.serve FOLDER` imports once and forks a part for each line it reads, such as
+`actor one`. A part writes its address into `FOLDER/NAME`. Where the ledger is stands in
+`FOLDER/ledger`; by how many seconds the clocks of NAME are wrong in `FOLDER/NAME.step`, which is
+looked at with every question for the time. `FOLDER/NAME.detours` leads a gateway's dialling from
+ports to others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+# Before anything else is imported: whoever keeps `time.time` keeps the stepped one.
+_true_ns = time.time_ns
+_step_file: Path | None = None
+
+
+def _stepped_ns() -> int:
+    try:
+        step_s = int(_step_file.read_text()) if _step_file is not None else 0
+    except (FileNotFoundError, ValueError):
+        step_s = 0
+    return _true_ns() + step_s * 1_000_000_000
+
+
+time.time_ns = _stepped_ns
+time.time = lambda: _stepped_ns() / 1e9
+
+from actors.ledger import Ledger, LedgerPolicy  # noqa: E402
+from gateway.settings import Settings  # noqa: E402
+from tests.house import House  # noqa: E402
+
+LONELY_S = 10.0
+TAKEOVER_BOUND_S = 1.5
+
+
+class Member(House):
+    """A house whose ledger is another process."""
+
+    def __init__(self, stack: AsyncExitStack, folder: Path) -> None:
+        super().__init__(stack, lonely_s=LONELY_S)
+        self._folder = folder
+
+    def settings(self, origin: str, name: str) -> Settings:
+        told = super().settings(origin, name)
+        limits = replace(told.limits, takeover_bound_s=TAKEOVER_BOUND_S, dial_timeout_s=0.5)
+        return replace(told, limits=limits)
+
+    async def resolve(self) -> tuple[str, int]:
+        return "127.0.0.1", int((self._folder / "ledger").read_text())
+
+
+def detoured(detours_file: Path, connect: Callable[..., Any]) -> Callable[..., Any]:
+    """Dial through a proxy where one is set for a port."""
+
+    def dial(factory: Any, host: str, port: int, **options: Any) -> Any:
+        try:
+            detours = json.loads(detours_file.read_text())
+        except FileNotFoundError:
+            detours = {}
+        return connect(factory, host, detours.get(str(port), port), **options)
+
+    return dial
+
+
+def announce(folder: Path, name: str, address: object) -> None:
+    """Write an address so that nobody reads half of it."""
+    part = folder / f"{name}.part"
+    part.write_text(str(address))
+    part.rename(folder / name)
+
+
+async def run(folder: Path, part: str, name: str) -> None:
+    """Be one part until killed; an actor ends with its session."""
+    async with AsyncExitStack() as stack:
+        member = Member(stack, folder)
+        match part:
+            case "ledger":
+                ledger = Ledger(
+                    (folder / "database").read_text(),
+                    member.key,
+                    now_ms=member.now_ms,
+                    policy=LedgerPolicy(capacity_wait_s=5.0),
+                )
+                announce(folder, name, await ledger.start("127.0.0.1", 0))
+                await ledger.stopped.wait()
+            case "actor":
+                actor = await member.standby()
+                announce(folder, name, actor.member_id)
+                await member.over.wait()
+            case "gateway":
+                loop: Any = asyncio.get_running_loop()
+                detours = folder / f"{name}.detours"
+                loop.create_connection = detoured(detours, loop.create_connection)
+                announce(folder, name, await member.gateway(name))
+                await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Fork a part for each line."""
+    global _step_file
+    folder = Path(sys.argv[1])
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        part, name = line.split()
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _step_file = folder / f"{name}.step"
+            with (folder / f"{name}.log").open("w") as log:
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+            asyncio.run(run(folder, part, name))
+            os._exit(0)
+        sys.stdout.write(f"{child}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""A deployment of real processes without Ray, whose parts can be killed, stopped and misled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from actors.ledger_link import LedgerLink, LinkTiming
+from broker.keys import KeyPurpose, derive_key
+from broker.messages.cluster import (
+    LinkHello,
+    RecordGet,
+    RecordPage,
+    RecordQuery,
+    SessionRecord,
+)
+from broker.words import SessionPhase
+from tests.house import SECRET
+from tests.patience import PATIENCE
+from tests.widget import Refused, Widget, agent_widget, consumer_widget
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 30.0 * PATIENCE
+
+
+async def until(what: str, condition: Callable[[], object]) -> None:
+    """Wait for a condition of other processes, and say what did not come."""
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while not condition():  # noqa: ASYNC110 - other processes have no event here
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"not in time: {what}") from None
+
+
+@dataclass
+class Part:
+    """One process."""
+
+    name: str
+    process: psutil.Process
+    address: str = ""
+
+    @property
+    def alive(self) -> bool:
+        return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+
+    def kill(self) -> None:
+        """End it as `kill -9` does; harmless when it is gone."""
+        with suppress(psutil.NoSuchProcess):
+            self.process.kill()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        found = self.process.net_connections("tcp")
+        return next(one.laddr.port for one in found if one.status == psutil.CONN_LISTEN)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is a session actor with a session: one with a media port."""
+        try:
+            return bool(self.process.net_connections("udp"))
+        except psutil.NoSuchProcess:
+            return False
+
+    async def shed(self, descriptors: int) -> None:
+        """Wait until it has at most so many descriptors."""
+        what = f"{self.name} has at most {descriptors} descriptors"
+        await until(what, lambda: self.weight()[0] <= descriptors)
+
+    def weight(self) -> tuple[int, int]:
+        """Descriptors, and bytes of its own memory."""
+        return self.process.num_fds(), self.process.memory_info().rss
+
+
+class Street:
+    """One ledger's deployment. `close` kills every process that is left."""
+
+    def __init__(self, folder: Path, database: str) -> None:
+        self.folder = folder
+        (folder / "database").write_text(database)
+        self._key = derive_key(SECRET, KeyPurpose.TRUNK)
+        self.parts: dict[str, Part] = {}
+        self._numbers = 0
+        self._maker = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.serve", str(folder)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._ask()
+
+    async def ledger(self) -> Part:
+        """Start the ledger, or the next one."""
+        with suppress(FileNotFoundError):
+            (self.folder / "ledger").unlink()
+        return await self._start("ledger", "ledger")
+
+    async def actors(self, count: int) -> None:
+        """Start standbys until there are `count` without a session."""
+        idle = [part for part in self.of("actor") if not part.holds]
+        await asyncio.gather(
+            *(self._start("actor", self._name("actor")) for _ in range(count - len(idle)))
+        )
+
+    async def gateway(self, name: str) -> str:
+        """Start a gateway, or use the one of this name; returns its origin."""
+        part = self.parts.get(name)
+        if part is None or not part.alive:
+            (self.folder / name).unlink(missing_ok=True)
+            part = await self._start("gateway", name)
+        return part.address
+
+    def of(self, kind: str) -> list[Part]:
+        """The living processes of a kind."""
+        return [part for name, part in self.parts.items() if name.startswith(kind) and part.alive]
+
+    def holder(self) -> Part:
+        """The one actor that holds a session."""
+        found = [part for part in self.of("actor") if part.holds]
+        assert len(found) == 1, f"{len(found)} actors hold a session"
+        return found[0]
+
+    def step_clock(self, name: str, seconds: int) -> None:
+        """Set the wall clock that a process sees, running or still to be started."""
+        (self.folder / f"{name}.step").write_text(str(seconds))
+
+    def detour(self, gateway: str, ports: dict[int, int]) -> None:
+        """Lead what a gateway dials to other ports from now on."""
+        (self.folder / f"{gateway}.detours").write_text(json.dumps(ports))
+
+    @asynccontextmanager
+    async def link(self) -> AsyncIterator[LedgerLink]:
+        """A link to the ledger of one's own."""
+
+        async def resolve() -> tuple[str, int]:
+            return "127.0.0.1", int((self.folder / "ledger").read_text())
+
+        hello = LinkHello(kind="gateway", member_id=f"test-{uuid.uuid4()}", node="n")
+        timing = LinkTiming(backoff_first_s=0.02, backoff_last_s=0.1)
+        link = LedgerLink(resolve, self._key, hello, timing=timing)
+        await link.start()
+        try:
+            yield link
+        finally:
+            await link.close()
+
+    async def record(self, session_id: str) -> SessionRecord:
+        """One record; its events are numbered without a hole."""
+        async with self.link() as link:
+            record = await link.call(
+                RecordGet(session_id=session_id), SessionRecord, timeout=WAIT_S
+            )
+        assert [one.seq for one in record.events] == list(range(1, len(record.events) + 1))
+        return record
+
+    async def live(self) -> list[str]:
+        """Sessions that have not ended, by the record."""
+        async with self.link() as link:
+            page = await link.call(RecordQuery(phase=SessionPhase.OPEN), RecordPage, timeout=WAIT_S)
+        return [one.session_id for one in page.records]
+
+    async def check_quiet(self) -> None:
+        """Nobody talks any more: no session is live, and no actor holds one."""
+        await until("no actor holds a session", lambda: not any(p.holds for p in self.of("actor")))
+        # An actor closes its media port before its last event is durable.
+        left: list[str] = []
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while left := await self.live():  # noqa: ASYNC110 - another process's record
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"ghost sessions: {left}") from None
+
+    def close(self) -> None:
+        for part in self.parts.values():
+            part.kill()
+        assert self._maker.stdin is not None
+        assert self._maker.stdout is not None
+        self._maker.stdin.close()
+        self._maker.wait(WAIT_S)
+        self._maker.stdout.close()
+
+    def _name(self, kind: str) -> str:
+        self._numbers += 1
+        return f"{kind}-{self._numbers}"
+
+    def _ask(self, line: str = "") -> str:
+        assert self._maker.stdin is not None
+        assert self._maker.stdout is not None
+        if line:
+            self._maker.stdin.write(line + "\n")
+            self._maker.stdin.flush()
+        return self._maker.stdout.readline().strip()
+
+    async def _start(self, kind: str, name: str) -> Part:
+        pid = int(await asyncio.to_thread(self._ask, f"{kind} {name}"))
+        part = self.parts[name] = Part(name, psutil.Process(pid))
+        place = self.folder / name
+        await until(f"{name} came up", lambda: place.exists() or not part.alive)
+        assert part.alive, (self.folder / f"{name}.log").read_text()
+        part.address = place.read_text()
+        return part
+
+
+class Talk:
+    """An agent and a consumer in a session, each at a gateway of their own."""
+
+    def __init__(self, agent: Widget, consumer: Widget, session_id: str) -> None:
+        self.agent = agent
+        self.consumer = consumer
+        self.session_id = session_id
+
+    @classmethod
+    async def begin(cls, agent_at: str, consumer_at: str) -> Talk:
+        key = f"engagement-{uuid.uuid4()}"
+        consumer = await consumer_widget(consumer_at, key)
+        agent = await agent_widget(agent_at, key)
+        await asking(agent, "session.start", mode="video")
+        snapshot = await consumer.expect("session.snapshot")
+        await asking(
+            consumer,
+            "invitation.accept",
+            invitation_id=snapshot["invitation"]["invitation_id"],
+            mode="video",
+        )
+        await agent.expect("roster.changed")
+        return cls(agent, consumer, snapshot["session_id"])
+
+    async def end(self) -> None:
+        """End the session and hang up."""
+        await asking(self.agent, "session.end")
+        await self.consumer.expect("session.ended")
+        await self.close()
+
+    async def close(self) -> None:
+        for widget in (self.agent, self.consumer):
+            await widget.close()
+
+
+async def asking(widget: Widget, type_: str, **fields: object) -> dict[str, object]:
+    """Repeat a request while it is refused as retryable."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return await widget.request(type_, **fields)
+        except Refused as refusal:
+            if not refusal.retryable or time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.05)
+
+
+async def resumed(widget: Widget, origin: str) -> Widget:
+    """Come back with the resume token of a lost connection, through any gateway."""
+    resume = [m["resume"] for m in widget.heard if m["type"] == "resume.renewed"][-1]
+    last_seq = max(m.get("seq") or 0 for m in widget.heard)
+    await widget.close()
+    again = await Widget.dial(origin)
+    agent = next(m for m in widget.heard if m["type"] == "connection.welcome")["role"] == "agent"
+    await again.request(
+        "connection.hello",
+        revision=1,
+        resume=resume,
+        last_seq=last_seq,
+        surface="agent_frame" if agent else "launcher",
+        visible=True,
+    )
+    return again
+
+
+def signalled(processes: list[psutil.Process], what: signal.Signals) -> None:
+    """Send a signal to each that is still there."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(what)

@@ -1,0 +1,289 @@
+"""Faults of processes, lines, clocks and the database in mid-call, on real processes without Ray.
+
+After each test nobody holds a session, and descriptors are back where they were. What takes
+seconds and is tried by other means in CI is soak.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+
+import pytest
+
+from broker.words import EndReason
+from tests.chaos.proxy import FaultProxy
+from tests.chaos.street import WAIT_S, Street, Talk, asking, resumed, signalled, until
+from tests.ledger import postgres
+from tests.widget import Refused, agent_widget
+
+STANDBYS = 4
+GATEWAYS = ("gateway-1", "gateway-2")
+POOLED = 5
+"""Connections to the database that a ledger may open at any time, and keep."""
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[postgres.Server]:
+    server = postgres.Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def running(
+    database: postgres.Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Street]:
+    street = Street(tmp_path_factory.mktemp("street"), f"{database.url}/postgres")
+    try:
+        yield street
+    finally:
+        street.close()
+
+
+async def complete(street: Street) -> dict[str, int]:
+    """Start what is missing; returns the descriptors of ledger and gateways."""
+    if not street.of("ledger"):
+        await street.ledger()
+    await street.actors(STANDBYS)
+    for name in GATEWAYS:
+        await street.gateway(name)
+    return {name: street.parts[name].weight()[0] for name in ("ledger", *GATEWAYS)}
+
+
+@pytest.fixture
+async def street(running: Street) -> AsyncIterator[Street]:
+    before = await complete(running)
+    pids = {name: running.parts[name].process.pid for name in before}
+    yield running
+    await running.check_quiet()
+    await complete(running)
+    for name, descriptors in before.items():
+        part = running.parts[name]
+        if part.process.pid == pids[name]:
+            await part.shed(descriptors + (POOLED if name == "ledger" else 0))
+
+
+def origin(street: Street, name: str) -> str:
+    return street.parts[name].address
+
+
+async def talk(street: Street) -> Talk:
+    """The agent at the first gateway, the consumer at the second."""
+    return await Talk.begin(*(origin(street, name) for name in GATEWAYS))
+
+
+def check_once(types: list[str]) -> None:
+    """One session, two people, whatever happened meanwhile."""
+    counts = Counter(types)
+    assert counts["session.started"] == counts["session.ended"] == 1
+    assert counts["participant.joined"] == 2
+
+
+async def test_a_killed_gateway_costs_nobody_the_call(street: Street) -> None:
+    one, two = (origin(street, name) for name in GATEWAYS)
+    call = await Talk.begin(one, one)
+    holder = street.holder()
+    street.parts[GATEWAYS[0]].kill()
+    lost = call.agent, call.consumer
+    assert {await widget.expect_close() for widget in lost} == {1006}
+    call.agent = await resumed(lost[0], two)
+    await asking(call.agent, "guest.invite")
+    missed = len(call.agent.heard)
+    call.consumer = await resumed(lost[1], two)
+    await call.agent.expect("roster.changed", after=missed)
+    for before, widget in zip(lost, (call.agent, call.consumer), strict=True):
+        numbers = [m["seq"] for m in [*before.heard, *widget.heard] if m.get("seq")]
+        assert numbers == sorted(set(numbers)), "what was missed came once, and in order"
+    assert street.holder().process.pid == holder.process.pid
+    await call.end()
+    record = await street.record(call.session_id)
+    assert record.epoch == 1
+    check_once([one.type for one in record.events])
+
+
+@pytest.mark.soak
+async def test_a_gateway_cut_off_from_an_actor_hands_its_people_to_another(street: Street) -> None:
+    proxies = {part.port: await FaultProxy(part.port).start() for part in street.of("actor")}
+    street.detour(GATEWAYS[0], {port: proxy.port for port, proxy in proxies.items()})
+    try:
+        call = await talk(street)
+        for proxy in proxies.values():
+            proxy.hold()
+        marked = len(call.consumer.heard)
+        assert await call.agent.expect_close(WAIT_S) == 4503, "to be tried elsewhere"
+        call.agent = await resumed(call.agent, origin(street, GATEWAYS[1]))
+        await asking(call.agent, "guest.invite")
+        for proxy in proxies.values():
+            proxy.release()
+        await asking(call.agent, "media.publish", microphone=True, camera=True, screen=False)
+        await call.consumer.expect("roster.changed", after=marked)
+        assert "session.moved" not in call.consumer.types()
+        await call.end()
+    finally:
+        street.detour(GATEWAYS[0], {})
+        for proxy in proxies.values():
+            await proxy.close()
+    record = await street.record(call.session_id)
+    assert record.epoch == 1, "the actor lived: nobody took the session from it"
+    check_once([one.type for one in record.events])
+
+
+@pytest.mark.soak
+async def test_an_actor_that_stood_still_never_speaks_again(street: Street) -> None:
+    call = await talk(street)
+    old = street.holder()
+    marks = len(call.agent.heard), len(call.consumer.heard)
+    old.process.suspend()
+    try:
+        for widget, mark in zip((call.agent, call.consumer), marks, strict=True):
+            assert (await widget.expect("session.snapshot", after=mark))["epoch"] == 2
+    finally:
+        old.process.resume()
+    await until("the old actor is gone", lambda: not old.alive)
+    await asking(call.agent, "guest.invite")
+    for widget, mark in zip((call.agent, call.consumer), marks, strict=True):
+        assert {m["epoch"] for m in widget.heard[mark:] if "epoch" in m} == {2}
+    street.holder()
+    await call.end()
+    check_once([one.type for one in (await street.record(call.session_id)).events])
+
+
+@pytest.mark.parametrize("way", ["crashed", pytest.param("frozen", marks=pytest.mark.soak)])
+async def test_a_call_outlives_its_database(
+    street: Street, database: postgres.Server, way: str
+) -> None:
+    call, other = await talk(street), await talk(street)
+    await asking(other.agent, "guest.invite")
+    if way == "crashed":
+        await asyncio.to_thread(database.crash)
+        frozen = []
+    else:
+        frozen = database.processes()
+        signalled(frozen, signal.SIGSTOP)
+    try:
+        # What reduces exposure acts at once, whenever it is said, and the others are told.
+        marked = len(call.agent.heard)
+        await call.consumer.request("media.mode", mode="voice")
+        told = await call.agent.expect("roster.changed", after=marked)
+        assert [one["mode"] for one in told["roster"]] == ["video", "voice"]
+        # What widens it is refused, to be tried again.
+        with pytest.raises(Refused) as refusal:
+            await call.consumer.request("media.mode", mode="video")
+        assert (refusal.value.code, refusal.value.retryable) == ("ledger_away", True)
+        await other.agent.request("session.end")
+        await other.consumer.expect("session.ended")
+    finally:
+        if way == "crashed":
+            await asyncio.to_thread(database.start)
+        else:
+            signalled(frozen, signal.SIGCONT)
+    await asking(call.consumer, "media.mode", mode="video")
+    await call.end()
+    await other.close()
+    await street.check_quiet()
+    events = (await street.record(call.session_id)).events
+    check_once([one.type for one in events])
+    changes = [one.body["mode"] for one in events if one.type == "participant.mode_changed"]
+    assert changes == ["voice", "video"], "each acknowledged event is there, and once"
+    events = (await street.record(other.session_id)).events
+    check_once([one.type for one in events])
+    assert [one.type for one in events].count("guest.invited") == 1
+
+
+@pytest.mark.soak
+async def test_a_widget_that_does_not_read_is_cut_off_and_nobody_else_notices(
+    street: Street,
+) -> None:
+    call, other = await talk(street), await talk(street)
+    gateway, actor = street.parts[GATEWAYS[1]], street.of("actor")
+    before = {part.name: part.weight()[1] for part in [gateway, *actor]}
+    slow = call.consumer
+    slow._socket.transport.pause_reading()
+    answered = 0
+    with suppress(Exception):  # whatever the library says of a connection that was cut
+        for _ in range(100_000):
+            await slow.send("participant.mute", participant_id="nobody", sources=["microphone"])
+            answered += 1
+            if answered % 2_000 == 0:
+                await other.agent.request("media.mode", mode="voice")
+                await other.consumer.request("media.mode", mode="voice")
+    slow._socket.transport.resume_reading()
+    assert await slow.expect_close() in (4429, 1006), f"after {answered} requests"
+    grown = {part.name: part.weight()[1] - before[part.name] for part in [gateway, *actor]}
+    assert max(grown.values()) < 24 * 1024 * 1024, grown
+    call.consumer = await resumed(slow, origin(street, GATEWAYS[0]))
+    await asking(call.consumer, "media.mode", mode="voice")
+    await call.end()
+    await other.end()
+
+
+async def test_clocks_that_jump_by_an_hour_end_nothing_and_refuse_nobody(street: Street) -> None:
+    names = ["ledger", *GATEWAYS, *(part.name for part in street.of("actor"))]
+    for step_s in (3_600, -3_600):
+        call = await talk(street)
+        await call.consumer.close()
+        await call.agent.expect("roster.changed", after=len(call.agent.heard) - 1)
+        for index, name in enumerate(names):
+            # Every second one jumps, so that they disagree, too.
+            street.step_clock(name, step_s if index % 2 == 0 else 0)
+        try:
+            call.consumer = await resumed(call.consumer, origin(street, GATEWAYS[1]))
+            late = await agent_widget(origin(street, GATEWAYS[1]), "another engagement")
+            await late.close()
+            await asking(call.agent, "guest.invite")
+            assert await street.live() == [call.session_id]
+            await call.end()
+        finally:
+            for name in names:
+                street.step_clock(name, 0)
+        record = await street.record(call.session_id)
+        types = [one.type for one in record.events]
+        check_once(types)
+        assert types.count("participant.returned") == 1
+        assert "participant.left" not in types
+        assert record.end_reason is EndReason.ENDED_BY_AGENT
+        times = [one.at_ms for one in record.events]
+        assert max(times) - min(times) < 600_000, "no event is dated an hour off"
+
+
+async def test_an_event_that_cannot_be_replayed_costs_three_standbys(
+    street: Street, database: postgres.Server
+) -> None:
+    call = await talk(street)
+    holder = street.holder()
+    last = len((await street.record(call.session_id)).events)
+    holder.process.suspend()
+    url = f"{database.url}/postgres"
+    await postgres.execute(
+        url,
+        "INSERT INTO journal (session_id, seq, epoch, at_ms, type, version, body) VALUES"
+        f" ('{call.session_id}', {last + 1}, 1, 1, 'participant.returned', 1,"
+        """ '{"participant_id": "nobody"}')""",
+    )
+    await postgres.execute(
+        url, f"UPDATE sessions SET last_seq = {last + 1} WHERE session_id = '{call.session_id}'"
+    )
+    idle = [part for part in street.of("actor") if part is not holder]
+    assert len(idle) == STANDBYS - 1
+    await street.actors(STANDBYS)
+    holder.kill()
+    for widget in (call.agent, call.consumer):
+        assert (await widget.expect("session.ended"))["reason"] == "takeover_exhausted"
+    await until("three standbys are used up", lambda: len(street.of("actor")) == STANDBYS - 3)
+    record = await street.record(call.session_id)
+    assert record.end_reason is EndReason.TAKEOVER_EXHAUSTED
+    assert len(record.events) == last + 2, "the journal is kept"
+    await street.actors(STANDBYS)
+    mark = len(call.consumer.heard)
+    await asking(call.agent, "session.start", mode="video")
+    snapshot: dict[str, object] = await call.consumer.expect("session.snapshot", after=mark)
+    assert snapshot["session_id"] != call.session_id
+    await asking(call.agent, "session.end")
+    await call.close()
