@@ -59,9 +59,14 @@ class CallRecord(BaseModel):
     invitations: list[str]
     """The outcome of each invitation, in order; `open` while it is not answered."""
     attended: list[Attended]
+    poor_ms: int = 0
+    """How long the poorest connection was poor."""
 
 
-COLUMNS = tuple(name for name in CallRecord.model_fields if name not in {"invitations", "attended"})
+COLUMNS = tuple(
+    name for name in CallRecord.model_fields if name not in {"invitations", "attended", "poor_ms"}
+)
+"""What CSV begins with; later columns come behind those that were there."""
 
 
 def summarise(record: SessionRecord) -> CallRecord:
@@ -113,6 +118,7 @@ def summarise(record: SessionRecord) -> CallRecord:
         rating=given["stars"] if given else None,
         invitations=list(outcomes.values()),
         attended=attended,
+        poor_ms=max((each.poor_ms for each in measured.values()), default=0),
     )
 
 
@@ -123,11 +129,11 @@ def write_csv(records: Iterable[CallRecord]) -> str:
     """
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow([*COLUMNS, "invitations", "participants"])
+    writer.writerow([*COLUMNS, "invitations", "participants", "poor_ms"])
     for record in records:
         values = record.model_dump(mode="json")
         row = [values[name] for name in COLUMNS]
-        row += [" ".join(record.invitations), len(record.attended)]
+        row += [" ".join(record.invitations), len(record.attended), record.poor_ms]
         writer.writerow([_harmless(value) for value in row])
     return out.getvalue()
 

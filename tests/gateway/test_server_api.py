@@ -285,6 +285,8 @@ async def test_quality_stands_with_each_person_in_session_and_record(
     assert detail["events"][-1]["body"]["fair_ms"] == 50
     [record] = (await api.get("/v1/records")).json()["records"]
     assert [each["quality"] for each in record["attended"]] == [None, spent]
+    (row,) = csv.DictReader(io.StringIO((await api.get("/v1/records?format=csv")).text))
+    assert (row["poor_ms"], record["poor_ms"], list(row)[-1]) == ("300", 300, "poor_ms")
 
 
 def test_a_spreadsheet_runs_no_formula() -> None:

@@ -169,6 +169,13 @@ async def test_guest_links_follow_the_journal(town: Town) -> None:
     )
     with pytest.raises(Gone):
         await find("h2")
+    await actor.append(
+        entry(7, "guest.invited", guest_invitation_id="g4", code_hash="h4", uses=1),
+        entry(8, "guest.expired", guest_invitation_id="g4"),
+    )
+    with pytest.raises(Gone) as expired:
+        await find("h4")
+    assert expired.value.code is ErrorCode.LINK_USED
     with pytest.raises(NotFound):
         await find("h3")
 
