@@ -119,8 +119,7 @@ def section(result: ScenarioResult) -> Iterator[str]:
         if any(result.pooled(side, histogram).count >= FEWEST for side in result.sides()):
             yield plots.distribution(result, histogram)
             yield plots.over_size(result, histogram) or ""
-            if not result.lines:
-                yield plots.rounds(result, histogram) or ""
+            yield plots.rounds(result, histogram) or ""
     yield from facts(result)
     shown = html.escape(json.dumps(result.parameters))
     yield f"<p>Parameters: <code>{shown}</code></p>"

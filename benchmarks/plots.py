@@ -45,6 +45,9 @@ mpl.rcParams.update(
     }
 )
 POINT = re.compile(r"(.+) (\d+)x(\d+)$")
+STYLES = ("-", "--", ":", "-.")
+MOST_ROUNDS = 30
+"""Rounds above which their medians are no longer drawn one by one."""
 
 
 def drawn(draw: Callable[[Axes], None], *, height: float = HEIGHT) -> str:
@@ -77,11 +80,14 @@ def panels(draws: Sequence[Callable[[Axes], None]], height: float) -> str:
 def distribution(result: ScenarioResult, histogram: str) -> str:
     """Draw which share of messages took longer than a time, both on logarithmic scales."""
 
+    looks = looks_of(result.sides())
+
     def draw(axes: Axes) -> None:
         for side in result.sides():
             pooled = result.pooled(side, histogram)
             if not pooled.count:
                 continue
+            color, style = looks[side]
             points = [(ms, 1 - share) for ms, share in pooled.curve()]
             least = 0.5 / pooled.count
             axes.step(
@@ -89,6 +95,8 @@ def distribution(result: ScenarioResult, histogram: str) -> str:
                 [max(rest, least) for _, rest in points],
                 where="post",
                 label=side,
+                color=color,
+                linestyle=style,
             )
         axes.set(xscale="log", yscale="log", xlabel="ms", ylabel="share that took longer")
         axes.set_title(f"{result.name}: {histogram}")
@@ -126,7 +134,8 @@ def over_size(result: ScenarioResult, histogram: str) -> str | None:
                 color=line.get_color(),
                 label=f"{who} p50",
             )
-        axes.set(xlabel="people in the session", ylabel="ms", ylim=(0, None))
+        axes.set(xlabel="people in the session", ylabel="ms", yscale="log")
+        plain(axes.yaxis)
         axes.set_title(f"{result.name}: {histogram}, against the size of the session")
         named(axes)
 
@@ -136,8 +145,9 @@ def over_size(result: ScenarioResult, histogram: str) -> str | None:
 def rounds(result: ScenarioResult, histogram: str) -> str | None:
     """Draw each round's median, to show whether the machine drifted."""
     numbers = sorted({m.round for m in result.measurements})
-    if len(numbers) < 2:
+    if not 2 <= len(numbers) <= MOST_ROUNDS:
         return None
+    looks = looks_of(result.sides())
 
     def draw(axes: Axes) -> None:
         for side in result.sides():
@@ -146,8 +156,14 @@ def rounds(result: ScenarioResult, histogram: str) -> str | None:
                 for m in result.measurements
                 if m.side == side and histogram in m.histograms and m.histograms[histogram].count
             ]
+            color, style = looks[side]
             axes.plot(
-                [r for r, _ in sorted(points)], [v for _, v in sorted(points)], "o-", label=side
+                [r for r, _ in sorted(points)],
+                [v for _, v in sorted(points)],
+                marker="o",
+                color=color,
+                linestyle=style,
+                label=side,
             )
         axes.set(xlabel="round", ylabel="p50, ms", yscale="log")
         axes.set_xticks([number + 1 for number in numbers])
@@ -231,6 +247,19 @@ def bars(title: str, values: dict[str, float], unit: str) -> str:
         axes.invert_yaxis()
 
     return drawn(draw, height=1.0 + 0.35 * len(values))
+
+
+def looks_of(sides: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Give each side a colour and a line: who is measured has a colour, its size a line."""
+    found: dict[str, tuple[str, str]] = {}
+    colors: dict[str, str] = {}
+    styles: dict[str, str] = {}
+    for side in sides:
+        match = POINT.match(side)
+        who, size = (match[1], side[len(match[1]) :]) if match else (side, "")
+        color = colors.setdefault(who, f"C{len(colors)}")
+        found[side] = color, styles.setdefault(size, STYLES[len(styles) % len(STYLES)])
+    return found
 
 
 def named(axes: Axes, *, beside: bool = False) -> None:

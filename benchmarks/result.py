@@ -42,6 +42,13 @@ class Measurement:
         """Processors that the side's servers kept busy, all together."""
         return sum(u.processor_seconds for u in self.usage) / max(self.seconds, 1e-9)
 
+    def cost_ms(self, silence: float = 0.0) -> float:
+        """Return the servers' processor time for each message, beyond what silence takes.
+
+        `silence` is in processors.
+        """
+        return 1e3 * (self.processor_share - silence) * self.seconds / max(self.sent, 1)
+
     @property
     def memory_mb(self) -> float:
         return sum(u.memory_bytes for u in self.usage) / 2**20

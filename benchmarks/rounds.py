@@ -5,6 +5,7 @@ All servers stand ready the whole time; only one side is loaded at any moment.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import (
@@ -24,6 +25,8 @@ from benchmarks.process import Child, Processors
 from benchmarks.quiet import MOST_ATTEMPTS, rounds_of
 from benchmarks.result import Measurement
 from benchmarks.sampler import Sampler
+
+SILENT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Bench:
         self.sides: list[Side] = []
         self.again = 0
         """Rounds measured in vain, because others used the machine meanwhile."""
+        self.elsewhere = False
+        """Whether the subject was up already: who is it, and who are others, is then not known."""
 
     @classmethod
     @asynccontextmanager
@@ -124,6 +129,21 @@ class Bench:
         self.again += again
         return measured
 
+    async def silence(self, sides: Iterable[Side]) -> dict[str, float]:
+        """Return the processors that each side's servers keep busy when nobody asks them anything.
+
+        A cost without this is what the load costs; Ray alone takes a twentieth of a processor.
+        """
+        samplers = {side.name: Sampler.of(side.server_processes()) for side in sides}
+        for sampler in samplers.values():
+            sampler.begin()
+        await asyncio.sleep(SILENT_SECONDS)
+        found: dict[str, float] = {}
+        for name, sampler in samplers.items():
+            seconds, usage = sampler.end()
+            found[name] = sum(each.processor_seconds for each in usage) / seconds
+        return found
+
     async def round(self, side: Side, number: int, plan: Plan) -> Measurement:
         """Run one round of one side."""
         async with side.beside():
@@ -152,7 +172,7 @@ class Bench:
             sent=cast(int, answer["sent"]),
             missing=cast(int, answer["missing"]),
             seconds=seconds,
-            foreign_share=foreign.share(),
+            foreign_share=0.0 if self.elsewhere else foreign.share(),
             counts=cast(dict[str, int], answer.get("counts", {})),
             usage=usage,
         )

@@ -37,6 +37,7 @@ class Subject:
         `people` is how many its sessions may hold.
         """
         if target is not None:
+            bench.elsewhere = True
             return cls(target.rstrip("/"), [], bench.processors)
         child = bench.owned(
             await Child.module(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, media_share
 from benchmarks.process import Child
@@ -74,6 +74,7 @@ class Fanout:
             )
             room = await bench.server("room", "benchmarks.peers.room")
             room_at = f"http://127.0.0.1:{room.ready['port']}"
+            silence: dict[str, float] = {}
             beside: MediaLoad | None = None
             if options.media:
                 progress("connecting sessions with media", 0.05)
@@ -129,6 +130,7 @@ class Fanout:
                     options.rate * sessions,
                     options.once,
                 )
+                silence |= await bench.silence(sides)
                 result.measurements += await bench.run(plan, step, sides)
                 for load in loads:
                     await load.close()
@@ -147,30 +149,28 @@ class Fanout:
             )
             if options.media:
                 judge_beside(result, sessions, size)
-        result.lines = costs(result.measurements)
+        result.lines = costs(result.measurements, silence)
         if options.peer == "janus" and not result.noise:
             for sessions, size in points:
                 tell_of_janus(result, sessions, size)
         return result
 
 
-def costs(measurements: Iterable[Measurement]) -> list[Line]:
+def costs(measurements: Iterable[Measurement], silence: Mapping[str, float]) -> list[Line]:
     """Return for each kind of server the processor time of one event, against its receivers."""
-    found: dict[str, dict[int, list[float]]] = {}
+    spent: dict[str, list[float]] = {}
     for measured in measurements:
-        who, _, point = measured.side.rpartition(" ")
-        spent = measured.processor_share * measured.seconds
-        if spent and measured.sent:
-            sizes = found.setdefault(who, {})
-            sizes.setdefault(int(point.split("x")[1]), []).append(1e3 * spent / measured.sent)
+        # Beside media most of the time is theirs.
+        if measured.usage and not measured.side.startswith(BESIDE):
+            spent.setdefault(measured.side, []).append(measured.cost_ms(silence[measured.side]))
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for side, values in spent.items():
+        who, _, point = side.rpartition(" ")
+        size = float(point.split("x")[1])
+        lines.setdefault(who, []).append((size, statistics.median(values)))
     return [
-        Line(
-            "people who are told",
-            "processor time of one event, ms",
-            who,
-            [(size, statistics.median(spent)) for size, spent in sizes.items()],
-        )
-        for who, sizes in found.items()
+        Line("people who are told", "processor time of one event, ms", who, points)
+        for who, points in lines.items()
     ]
 
 

@@ -96,7 +96,7 @@ async def measured(
         sent=calls,
         missing=0,
         seconds=seconds,
-        foreign_share=foreign.share(),
+        foreign_share=0.0 if not subject.servers else foreign.share(),
         usage=usage,
     )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 
 from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, media_share
-from benchmarks.quiet import noise_of
-from benchmarks.result import MEASURED_AGAIN, ScenarioResult, compared, percentile_of
+from benchmarks.quiet import disturbance, noise_of
+from benchmarks.result import MEASURED_AGAIN, Line, ScenarioResult, compared, percentile_of
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import Subject
@@ -27,6 +29,9 @@ class Signaling:
         parser.add_argument("--size", type=int, default=2, help="participants of each session")
         parser.add_argument("--target", help="origin of a gateway that is up already")
         parser.add_argument("--without-naive", action="store_true", help="leave Ray calls out")
+        parser.add_argument(
+            "--loads", default="50,200,800", help="requests a second, for the plot of cost"
+        )
         add_media_options(parser)
 
     def short(self) -> list[str]:
@@ -79,15 +84,47 @@ class Signaling:
                     [naive],
                     connections=connections,
                 )
-            step = counted(progress, "round", options.rounds * len(bench.sides), 0.2, 0.95)
+            loads = [float(load) for load in options.loads.split(",") if load]
+            step = counted(progress, "round", options.rounds * len(bench.sides), 0.2, 0.85)
             plan = Plan(
                 options.rounds, options.seconds, options.warm_up, options.rate, options.once
             )
             result.measurements = await bench.run(plan, step)
             result.facts[MEASURED_AGAIN] = bench.again
+            if loads:
+                progress("measuring what a request costs under other loads", 0.85)
+                sides = [side for side in bench.sides if side.name != BESIDE]
+                await against_load(bench, plan, sides, loads, result)
             progress("ending what was started", 0.95)
         judge(result)
         return result
+
+
+async def against_load(
+    bench: Bench, plan: Plan, sides: Sequence[Side], loads: Sequence[float], result: ScenarioResult
+) -> None:
+    """Draw cost and latency against the rate of requests; one round each, nothing is judged.
+
+    A round that was disturbed is left out, and named.
+    """
+    silence = await bench.silence(sides)
+    for side in sides:
+        points: dict[str, list[tuple[float, float]]] = {}
+        for load in loads:
+            one = await bench.round(side, 0, replace(plan, rate=load))
+            reply = one.histograms["reply"]
+            if (why := disturbance(one)) is not None or one.missing or not reply.count:
+                left_out = f"{side.name} at {load:g} requests a second is not drawn"
+                result.facts[left_out] = why or f"{one.missing} answers never came"
+                continue
+            if one.usage:
+                spent = 1e3 * one.cost_ms(silence[side.name])
+                points.setdefault("processor time of each, us", []).append((load, spent))
+            points.setdefault("p50, ms", []).append((load, reply.percentile(50.0)))
+            points.setdefault("p99, ms", []).append((load, reply.percentile(99.0)))
+        result.lines += [
+            Line("requests a second", panel, side.name, line) for panel, line in points.items()
+        ]
 
 
 def judge(result: ScenarioResult) -> None:

@@ -10,13 +10,14 @@ from benchmarks.command import parser
 from benchmarks.result import Measurement, compared, percentile_of
 from benchmarks.scenarios.signaling import Signaling
 
+WITHOUT = ["--sessions", "1", "--without-naive", "--loads", ""]
 MOST = 6.0
 """Times the floor, at p50; the target is 1.5."""
 
 
 async def test_signalling_stays_near_the_floor() -> None:
     arguments = ["--rounds", "4", "--seconds", "1", "--warm-up", "0.5", "--rate", "100", "--once"]
-    options = parser().parse_args(["signaling", *arguments, "--sessions", "1", "--without-naive"])
+    options = parser().parse_args(["signaling", *arguments, *WITHOUT])
     result = await Signaling().run(options, lambda what, share: None)
     assert [m.missing for m in result.measurements] == [0] * 8
     rounds: dict[int, list[Measurement]] = {}

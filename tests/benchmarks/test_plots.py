@@ -1,0 +1,47 @@
+"""What is drawn against what."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.histogram import Histogram
+from benchmarks.plots import looks_of
+from benchmarks.result import Measurement
+from benchmarks.sampler import Usage
+from benchmarks.scenarios.fanout import BESIDE, costs
+
+
+def measured(side: str, processor_s: float) -> Measurement:
+    usage = [Usage(1, "gateway", processor_s, 0)]
+    return Measurement(side, 0, {}, Histogram(), 20, 0, seconds=2.0, usage=usage)
+
+
+def test_a_cost_is_what_goes_beyond_silence() -> None:
+    assert measured("switchboard", 0.3).cost_ms() == pytest.approx(15.0)
+    assert measured("switchboard", 0.3).cost_ms(0.05) == pytest.approx(10.0)
+
+
+def test_the_cost_of_fan_out_is_drawn_against_its_receivers() -> None:
+    sides = ("switchboard 1x4", "switchboard 1x50", "room 1x4", "room 1x50", f"{BESIDE} 1x4")
+    lines = costs(
+        [measured(side, 0.1 * number) for number, side in enumerate(sides, 1)],
+        dict.fromkeys(sides, 0.0),
+    )
+    rounded = {line.name: [(x, round(y, 6)) for x, y in line.points] for line in lines}
+    assert rounded == {
+        "switchboard": [(4.0, 5.0), (50.0, 10.0)],
+        "room": [(4.0, 15.0), (50.0, 20.0)],
+    }
+
+
+def test_a_server_that_is_elsewhere_has_no_cost() -> None:
+    elsewhere = measured("switchboard 1x4", 0.1)
+    elsewhere.usage = []
+    assert costs([elsewhere], {}) == []
+
+
+def test_who_has_a_colour_and_the_size_a_line() -> None:
+    looks = looks_of(["us 1x4", "room 1x4", "us 1x50", "room 1x50"])
+    assert looks["us 1x4"][0] == looks["us 1x50"][0] != looks["room 1x4"][0]
+    assert looks["us 1x4"][1] == looks["room 1x4"][1] != looks["us 1x50"][1]
+    assert len(set(looks.values())) == 4
