@@ -19,6 +19,8 @@ from pathlib import Path
 import psutil
 
 READY_SECONDS = 90.0
+SET_UP_SECONDS = 6.0
+"""More, for each session that a load sets up before it is ready: an actor may have to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,12 @@ class Child:
         on: frozenset[int] = frozenset(),
         environment: Mapping[str, str] | None = None,
         says_ready: bool = True,
+        within: float = READY_SECONDS,
     ) -> Child:
         """Start a program and wait for its ready line.
 
         Raises:
-            ChildFailed: it ended or stayed silent.
+            ChildFailed: it ended or stayed silent for `within` seconds.
         """
 
         def pin() -> None:
@@ -93,7 +96,7 @@ class Child:
         child = cls(process, name)
         if says_ready:
             try:
-                child.ready = await child.read(READY_SECONDS)
+                child.ready = await child.read(within)
                 if "error" in child.ready:
                     raise ChildFailed(f"{name}: {child.ready['error']}")
             except BaseException:
@@ -103,10 +106,16 @@ class Child:
 
     @classmethod
     async def module(
-        cls, name: str, module: str, *arguments: str, on: frozenset[int] = frozenset()
+        cls,
+        name: str,
+        module: str,
+        *arguments: str,
+        on: frozenset[int] = frozenset(),
+        within: float = READY_SECONDS,
     ) -> Child:
         """Start one of our own modules."""
-        return await cls.start(name, [sys.executable, "-m", module, *arguments], on=on)
+        command = [sys.executable, "-m", module, *arguments]
+        return await cls.start(name, command, on=on, within=within)
 
     @property
     def pid(self) -> int:

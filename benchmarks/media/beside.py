@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from benchmarks.histogram import Histogram
-from benchmarks.process import Child
+from benchmarks.process import READY_SECONDS, SET_UP_SECONDS, Child
 from benchmarks.result import Measurement
 from benchmarks.rounds import Bench
 
@@ -124,6 +124,7 @@ class MediaLoad:
                 {"sessions": sessions, "size": size, "bitrate": bitrate, "profile": profile}
             ),
             on=bench.processors.load,
+            within=READY_SECONDS + SET_UP_SECONDS * sessions,
         )
         return cls(bench.owned(child))
 

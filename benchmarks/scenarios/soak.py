@@ -37,7 +37,15 @@ class Soak:
         add("--standbys", type=int, default=3)
 
     def short(self) -> list[str]:
-        return ["--minutes", "0.6", "--interval", "3", "--warm-up", "3", "--stay", "2"]
+        return [
+            "--minutes",
+            "0.6",
+            "--interval",
+            "3",
+            "--warm-up",
+            "3",
+            *("--starts", "0.5", "--stay", "2"),
+        ]
 
     async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
         result = ScenarioResult(self.name, self.summary, parameters(options))

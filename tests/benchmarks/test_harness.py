@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 import time
 
 import pytest
@@ -54,6 +55,12 @@ async def test_a_child_and_its_descendants_end_with_it() -> None:
 async def test_a_child_that_cannot_start_is_named() -> None:
     with pytest.raises(ChildFailed, match="echo"):
         await Child.module("echo", "benchmarks.floors.echo", "no-port")
+
+
+async def test_a_child_that_stays_silent_is_given_the_time_it_was_given() -> None:
+    silent = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with pytest.raises(ChildFailed, match="silent did not answer"):
+        await Child.start("silent", silent, within=0.1)
 
 
 async def test_the_floor_sends_back_what_it_got() -> None:
