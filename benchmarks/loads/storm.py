@@ -26,7 +26,8 @@ class Storm:
         self._failed = 0
 
     async def open(self) -> None:
-        pass
+        # The first is there before the rush, so that a server that is not there is known at once.
+        (await consumer(self._edge, f"storm-{secrets.token_hex(8)}")).close()
 
     def begin(self, measured_from: float) -> None:
         for person in self._there:
