@@ -481,7 +481,7 @@ class SessionActor:
         session.people[person.participant_id] = person
         try:
             session.do(
-                join_staff(person, way),
+                join_staff(person, way, session.engagement_key),
                 subjects=[person.subject()],
                 then=lambda: ready(person),
             )

@@ -10,7 +10,7 @@ from typing import Any
 from actors.session.connection import Connection
 from actors.session.told import Told
 from broker.errors import ErrorCode, TooFast
-from broker.ids import same_agent
+from broker.ids import normal_id, same_agent
 from broker.messages.cluster import Principal, Subject
 from broker.messages.parts import EngagementIds, Part
 from broker.words import PublishSource, Surface
@@ -65,12 +65,12 @@ class Person:
         """Whether any connected surface can be seen."""
         return any(connection.visible for connection in self.connections.values())
 
-    @property
-    def chatting(self) -> bool:
-        """Whether the agent's host says that the conversation is theirs."""
+    def chats_on(self, engagement_key: str) -> bool:
+        """Whether the agent's host says that this conversation is theirs; it may show another."""
         ids = self.engagement
         return (
             ids is not None
+            and normal_id(ids.rt_session_id) == engagement_key
             and not ids.spectating
             and same_agent(ids.chatting_agent_id, self.principal.agent_id)
         )

@@ -159,6 +159,9 @@ class Requests:
                 self._answer(person, connection, message.id, RequestDone(reply_to=message.id))()
             case InvitationAccept() | InvitationDecline() if self._was_let_in(person):
                 self._answer_admission(person, connection, message)
+            case SessionJoin():
+                join = join_staff(person, message.way, self._session.engagement_key)
+                self._command(person, connection, message.id, join)
             case ConnectionHello() | ConnectionPing() | SessionStart():
                 raise Conflict(ErrorCode.ALREADY_LIVE, "You are in a session already.")
             case _:
@@ -324,7 +327,7 @@ class Requests:
                 connection.close(CLOSE_MALFORMED, str(ErrorCode.MALFORMED))
 
 
-def join_staff(person: Person, way: Way) -> JoinStaff:
+def join_staff(person: Person, way: Way, engagement_key: str) -> JoinStaff:
     """The command by which a member of the staff comes in, or goes on in another way."""
     principal = person.principal
     return JoinStaff(
@@ -332,15 +335,14 @@ def join_staff(person: Person, way: Way) -> JoinStaff:
         principal.role,
         verified=principal.verified,
         way=way,
-        chatting=person.chatting,
+        chatting=person.chats_on(engagement_key),
     )
 
 
 def _command(
     person: Person,
     connection: Connection,
-    message: SessionJoin
-    | SessionLeave
+    message: SessionLeave
     | SessionEnd
     | SessionHandOver
     | InvitationSend
@@ -359,8 +361,6 @@ def _command(
 ) -> Command:
     me = person.participant_id
     match message:
-        case SessionJoin():
-            return join_staff(person, message.way)
         case SessionLeave():
             return Leave(me)
         case SessionEnd():

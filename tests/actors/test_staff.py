@@ -34,7 +34,7 @@ async def come(
     principal = Principal(role=role, account_id="acc", agent_id="8", name="Dana", verified=True)
     person = Person(f"p-{role}", principal, engagement=ids)
     stage.session.people[person.participant_id] = person
-    stage.session.do(join_staff(person, way))
+    stage.session.do(join_staff(person, way, stage.session.engagement_key))
     trunk = stage.connect(person, Surface.AGENT_FRAME)
     await stage.settle()
     return person, trunk
@@ -110,14 +110,17 @@ async def test_an_agent_who_helps_takes_over_once_the_conversation_is_theirs(sta
     stage.ask(dana, trunk, "session.join", way="take_over")
     await stage.settle()
     assert trunk.last("request.refused")["code"] == "not_permitted"
-    update = {"account_id": "acc", "rt_session_id": "eng", "chatting_agent_id": "8"}
-    stage.requests.handle(
-        dana,
-        trunk.connection,
-        json.dumps({"type": "engagement.update", "engagement": update}).encode(),
-    )
-    stage.ask(dana, trunk, "session.join", way="take_over")
-    await stage.settle()
+    # Their workspace shows another conversation, which is theirs; then this one is.
+    for key in ("another", "eng"):
+        assert stage.session.durable.owner_id == stage.agent.participant_id
+        update = {"account_id": "acc", "rt_session_id": key, "chatting_agent_id": "8"}
+        stage.requests.handle(
+            dana,
+            trunk.connection,
+            json.dumps({"type": "engagement.update", "engagement": update}).encode(),
+        )
+        stage.ask(dana, trunk, "session.join", way="take_over")
+        await stage.settle()
     assert stage.session.durable.owner_id == dana.participant_id
     assert agent.last("session.left")["reason"] == "transferred"
 
