@@ -16,6 +16,7 @@ from broker.messages.cluster import (
     DeedInvite,
     DeedInviteGuest,
     DeedList,
+    DeedMedia,
     DeedMute,
     DeedRefuseEntry,
     DeedRemove,
@@ -29,6 +30,7 @@ from broker.words import Capability, Mode, PublishSource
 from gateway.api_keys import Caller
 from gateway.backend import command_session
 from gateway.idempotency import Idempotency, IdempotencyKey
+from gateway.media_view import MediaState, media_state
 from gateway.problems import PROBLEMS
 from gateway.switchroom import Switchroom
 from gateway.widget_api import Body
@@ -172,6 +174,13 @@ def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
         asked = SessionCommand(session_id=session_id, deed=DeedList())
         done = await command_session(room, account.account_id, asked)
         return ParticipantList(participants=done.participants)
+
+    @router.get("/media", operation_id="getMedia", tags=["sessions"])
+    async def get_media(session_id: Id, account: Caller) -> MediaState:
+        """Say how the media of a live session flow: transports, layers, loss, quality."""
+        asked = SessionCommand(session_id=session_id, deed=DeedMedia())
+        done = await command_session(room, account.account_id, asked)
+        return media_state(done.media)
 
     @router.post(
         "/participants/{participant_id}/admit",

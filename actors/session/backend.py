@@ -33,6 +33,7 @@ from broker.messages.cluster import (
     DeedInvite,
     DeedInviteGuest,
     DeedList,
+    DeedMedia,
     DeedMute,
     DeedRefuseEntry,
     DeedRemove,
@@ -71,6 +72,9 @@ class BackendCalls:
         match asked.deed:
             case DeedList():
                 reply.done(SessionCommandDone(participants=self._present()).to_bytes())
+            case DeedMedia():
+                done = SessionCommandDone(media=self._session.media.snapshot())
+                reply.done(done.to_bytes())
             case DeedInviteGuest() as deed:
                 self._invite_guest(deed, reply)
             case DeedEnd():

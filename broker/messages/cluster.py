@@ -217,6 +217,12 @@ class DeedList(Internal):
     deed: Literal["list"] = "list"
 
 
+class DeedMedia(Internal):
+    """Say how the media flow; changes nothing."""
+
+    deed: Literal["media"] = "media"
+
+
 Deed = Annotated[
     DeedEnd
     | DeedInvite
@@ -228,7 +234,8 @@ Deed = Annotated[
     | DeedRemove
     | DeedMute
     | DeedGrant
-    | DeedList,
+    | DeedList
+    | DeedMedia,
     Field(discriminator="deed"),
 ]
 
@@ -267,6 +274,8 @@ class SessionCommandDone(Internal):
     url: str | None = None
     expires_in_ms: int | None = None
     participants: list[PresentParticipant] = []
+    media: dict[str, Any] = {}
+    """The relay's snapshot with what the widgets reported."""
 
 
 class Location(Internal):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import Any
 
+import httpx
 from playwright.async_api import expect
 
 from tests.browser.demo import People, counts, recorded, shoot, until_counts
 from tests.deployment import Deployment
+from tests.patience import PATIENCE
 
 GRADES = ("good", "fair", "poor")
 
@@ -36,6 +40,7 @@ async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
         assert other["frames"] - one["frames"] > 15, (before, after)
         assert other["energy"] > one["energy"], (before, after)
     await shoot(people.page, "session-2-talking")
+    await until_support_sees_both(people)
 
     await people.agent.get_by_role("button", name="End", exact=True).click()
     await expect(people.agent.get_by_text("The session has ended")).to_be_visible()
@@ -49,6 +54,31 @@ async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
     await expect(panel).to_be_hidden()
     await people.agent.get_by_role("button", name="Close").click()
     await expect(people.agent.get_by_role("button", name="Start video")).to_be_enabled()
+
+
+async def until_support_sees_both(people: People) -> None:
+    """The server API shows both transports, and what each widget measured on them."""
+    key = {"Authorization": f"Bearer {people.demo.api_key}"}
+    async with httpx.AsyncClient(base_url=people.demo.gateway, headers=key, trust_env=False) as api:
+        session = (await api.get("/v1/sessions", params={"limit": 1})).json()["sessions"][0]
+        seen: dict[str, Any] = {}
+        for _ in range(int(40 * PATIENCE)):
+            answer = await api.get(f"/v1/sessions/{session['session_id']}/media")
+            assert answer.status_code == 200, answer.text
+            seen = answer.json()
+            frames = [
+                sum(slot["frames_decoded"] for slot in slots) for slots in seen["reports"].values()
+            ]
+            if len(frames) == 2 and all(frames):
+                break
+            await asyncio.sleep(0.25)
+        else:
+            raise AssertionError(f"Not both have reported pictures: {seen}")
+    assert [each["state"] for each in seen["transports"]] == ["connected", "connected"]
+    for transport in seen["transports"]:
+        assert transport["bitrate_in"] > 50_000, transport
+        assert transport["bitrate_out"] > 50_000, transport
+    assert {each["quality"] for each in seen["participants"].values()} <= {"good", "fair"}
 
 
 async def test_the_consumer_ends_and_a_second_session_works(people: People) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -31,6 +32,7 @@ class BackendSession(FakeSession):
         self.asked: list[SessionCommand] = []
         self.fault: SwitchboardError | None = None
         self.silent = False
+        self.media: dict[str, Any] = {}
 
     def on_hello(self, end: ListeningEnd[Future], hello: bytes) -> None:
         said = read(TrunkHello, hello)
@@ -47,7 +49,9 @@ class BackendSession(FakeSession):
         elif self.fault is not None:
             reply.fault(self.fault)
         else:
-            done = SessionCommandDone(guest_invitation_id="g", url="u", expires_in_ms=1)
+            done = SessionCommandDone(
+                guest_invitation_id="g", url="u", expires_in_ms=1, media=self.media
+            )
             reply.done(done.to_bytes())
 
 

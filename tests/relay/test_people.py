@@ -16,6 +16,7 @@ from actors.relay.quality import Measured, QualityWatch, judge
 from actors.relay.rtcp import Report, ntp_of, receiver_report
 from actors.relay.seating import arrange
 from actors.relay.speaker import Loudness, SpeakerChoice
+from gateway.media_view import media_state
 
 from .client import CraftedClient
 from .conftest import Call
@@ -248,6 +249,17 @@ def test_the_snapshot_is_json_and_says_how_every_line_is() -> None:
     assert layer["codec"] == "opus"
     assert layer["packets"] == 250
     assert layer["jitter_ms"] < 20
+
+    # The server API shows it as it is.
+    shown = media_state(snapshot).model_dump(mode="json")
+    assert [t["participant_id"] for t in shown["transports"]] == ["ada", "ben"]
+    for view, told in zip(shown["transports"], snapshot["transports"], strict=True):
+        for name, value in view.items():
+            if name not in ("publications", "subscriptions"):
+                assert value == told[name], name
+    assert shown["transports"][1]["subscriptions"][0].items() <= subscription.items()
+    assert shown["transports"][0]["publications"][0]["layers"][0].items() <= layer.items()
+    assert shown["drops"] == snapshot["drops"]
     assert snapshot["drops"] == {
         "kernel": 0,
         "mistakes": 0,
