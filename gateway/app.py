@@ -33,6 +33,7 @@ from gateway.metrics import Metrics
 from gateway.node_api import node_router
 from gateway.oidc import Oidc
 from gateway.operator_api import operator_router
+from gateway.operator_sessions import operator_sessions_router
 from gateway.origins import HostCheck
 from gateway.pages import pages_router
 from gateway.revocations import RevocationList
@@ -120,6 +121,7 @@ def create_app(
     app.include_router(account_router())
     app.include_router(operator_router(room, idempotency))
     app.include_router(node_router(room, idempotency))
+    app.include_router(operator_sessions_router(room, idempotency))
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> JSONResponse:

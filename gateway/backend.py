@@ -22,9 +22,9 @@ from gateway.switchroom import Switchroom
 
 
 async def command_session(
-    room: Switchroom, account_id: str, asked: SessionCommand
+    room: Switchroom, account_id: str | None, asked: SessionCommand
 ) -> SessionCommandDone:
-    """Find the session, ask it, and hang up.
+    """Find the session, ask it, and hang up; without an account (an operator) one of any.
 
     Raises:
         NotFound: no such session of this account.
@@ -35,7 +35,7 @@ async def command_session(
     limits = room.settings.limits
 
     async def try_at(location: Location, last_seq: int | None) -> End:
-        hello = _hello(room.settings.gateway_id, account_id, location)
+        hello = _hello(room.settings.gateway_id, location)
         end, _ = await dial(
             location.host,
             location.port,
@@ -65,25 +65,25 @@ async def command_session(
     return read(SessionCommandDone, answer)
 
 
-async def _locate(room: Switchroom, account_id: str, session_id: str) -> Location:
+async def _locate(room: Switchroom, account_id: str | None, session_id: str) -> Location:
     """Another account's session answers as an unknown one, also when it has ended."""
     try:
         location = await room.directory.locate(session_id)
     except Gone:
         await room.directory.get_record(RecordGet(session_id=session_id, account_id=account_id))
         raise
-    if location.account_id != account_id:
+    if account_id not in (None, location.account_id):
         raise NotFound(ErrorCode.UNKNOWN_SESSION, "There is no such session.")
     return location
 
 
-def _hello(gateway_id: str, account_id: str, location: Location) -> TrunkHello:
+def _hello(gateway_id: str, location: Location) -> TrunkHello:
     return TrunkHello(
         session_id=location.session_id,
         epoch=location.epoch,
         connection_id=secrets.token_urlsafe(12),
         gateway_id=gateway_id,
-        principal=Principal(role=Role.SUPERVISOR, account_id=account_id),
+        principal=Principal(role=Role.SUPERVISOR, account_id=location.account_id),
         surface=Surface.AGENT_FRAME,
         visible=False,
         backend=True,

@@ -13,8 +13,56 @@ from tests.browser.accessibility import prepare, violations
 from tests.browser.demo import shoot
 
 NODE = {"label": "eu-1", "deadline_ms": None, "standbys": 2, "live": 3, "members": 6, "moved": 0}
+LINE = {
+    "connections": 1,
+    "bitrate_in": 812_400,
+    "bitrate_out": 640_000,
+    "loss_in": 0.0,
+    "loss_out": 0.004,
+    "round_trip_ms": 38.4,
+}
+PARTICIPANT = {
+    "attendance": "present",
+    "mode": "video",
+    "owner": False,
+    "way": None,
+    "microphone": True,
+    "camera": True,
+    "screen": False,
+    "quality": "good",
+    "reason": None,
+    "line": LINE,
+}
 ANSWERS: dict[str, dict[str, Any]] = {
     "nodes": {"nodes": [{**NODE, "node": "n1", "drain": "no"}], "standbys": 2, "live": 3},
+    "sessions": {
+        "sessions": [
+            {
+                "session_id": "s-7",
+                "account_id": "acme",
+                "mode": "video",
+                "created_ms": 1_750_000_000_000,
+                "epoch": 1,
+            }
+        ],
+        "cursor": None,
+    },
+    "sessions/s-7": {
+        "session_id": "s-7",
+        "participants": [
+            {**PARTICIPANT, "participant_id": "p-1", "role": "agent", "owner": True},
+            {
+                **PARTICIPANT,
+                "participant_id": "p-2",
+                "role": "consumer",
+                "camera": False,
+                "quality": "poor",
+                "reason": "loss_down",
+                "line": {**LINE, "loss_out": 0.125},
+            },
+        ],
+        "drops": {"kernel": 0, "sends_blocked": 0, "strangers": 4},
+    },
     "ends": {
         "ends": [
             {
@@ -92,7 +140,7 @@ async def log_in(page: Page, token: str = "good") -> None:
     await page.keyboard.press("Enter")
 
 
-async def test_it_shows_what_the_api_offers_and_says_what_it_does_not(page: Page) -> None:
+async def test_it_shows_what_the_api_offers(page: Page) -> None:
     await log_in(page)
     nodes = page.get_by_role("region", name="Nodes")
     await expect(nodes.get_by_role("row").nth(1)).to_contain_text("n1 (eu-1)in use326")
@@ -100,13 +148,37 @@ async def test_it_shows_what_the_api_offers_and_says_what_it_does_not(page: Page
     ends = page.get_by_role("region", name="Recent ends")
     await expect(ends.get_by_role("row").nth(1)).to_contain_text("1 min 35 sended by agent1")
     await expect(page.get_by_text("This gateway serves no account.")).to_be_visible()
-    await expect(page.get_by_text("Not part of the operators' API")).to_be_visible()
     await shoot(page, "console")
     await prepare(page)
     assert await violations(page) == []
     await page.emulate_media(color_scheme="dark")
     assert await violations(page) == []
     await shoot(page, "console-dark")
+
+
+async def test_a_live_session_is_looked_at_and_ended(page: Page, operators: Operators) -> None:
+    await log_in(page)
+    await page.get_by_role("button", name="Look").click()
+    closer = page.get_by_role("region", name="Session s-7")
+    rows = closer.get_by_role("row")
+    await expect(rows.nth(1)).to_contain_text(
+        "agent, in chargepresentvoice, cameragood812 kbit/s640 kbit/s0 %, 0.4 %38 ms"
+    )
+    await expect(rows.nth(2)).to_contain_text("voicepoor: loss down")
+    await expect(rows.nth(2)).to_contain_text("0 %, 13 %")
+    await expect(page.get_by_text("2 people, nothing lost in the relay")).to_be_visible()
+    await prepare(page)
+    assert await violations(page) == []
+    await page.set_viewport_size({"width": 360, "height": 740})
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert await page.evaluate(wide) == 0
+    await shoot(page, "console-session")
+    await page.get_by_role("button", name="End", exact=True).click()
+    async with page.expect_response("**/sessions/s-7/end"):
+        await page.get_by_role("button", name="End it for everybody?").click()
+    assert operators.posts == [("sessions/s-7/end", {})]
+    await page.get_by_role("button", name="Close").click()
+    await expect(closer).to_have_count(0)
 
 
 async def test_a_node_is_drained_after_a_second_click_only(

@@ -24,6 +24,8 @@ from broker.messages.cluster import (
     RecordPage,
     RecordQuery,
     SessionAttach,
+    SessionCommand,
+    SessionCommandDone,
     SessionLocate,
     SessionOpen,
     SessionRecord,
@@ -301,13 +303,15 @@ class FakeLedger(Listening):
             case "record.list":
                 query = read(RecordQuery, payload)
                 mine = [
-                    r for r in self.records.values() if query.account_id in (None, r.account_id)
+                    r
+                    for r in self.records.values()
+                    if query.account_id in (None, r.account_id) and query.phase in (None, r.phase)
                 ]
                 return RecordPage(records=mine[: query.limit])
             case "record.get":
                 get = read(RecordGet, payload)
                 record = self.records.get(get.session_id)
-                if record is None or record.account_id != get.account_id:
+                if record is None or get.account_id not in (None, record.account_id):
                     raise NotFound(ErrorCode.UNKNOWN_SESSION, "There is no such session.")
                 return record
             case "login.hand":
@@ -402,3 +406,31 @@ async def running(task: Awaitable[None]) -> AsyncIterator[None]:
         owned.cancel()
         with suppress(asyncio.CancelledError):
             await owned
+
+
+class BackendSession(FakeSession):
+    """A session actor that takes the backend's calls. Hangs up instead when `silent`."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(key, "s-1")
+        self.asked: list[SessionCommand] = []
+        self.fault: SwitchboardError | None = None
+        self.silent = False
+        self.done = SessionCommandDone(guest_invitation_id="g", url="u", expires_in_ms=1)
+
+    def on_hello(self, end: ListeningEnd[Future], hello: bytes) -> None:
+        said = read(TrunkHello, hello)
+        assert said.backend
+        assert said.principal.agent_id is None
+        self.seen.append(said)
+        end.on_call = self._on_call
+        end.accept(TrunkReady(participant_id="backend", epoch=said.epoch).to_bytes())
+
+    def _on_call(self, end: End, method: str, payload: bytes, reply: Reply) -> None:
+        self.asked.append(read(SessionCommand, payload))
+        if self.silent:
+            end.link.abort()
+        elif self.fault is not None:
+            reply.fault(self.fault)
+        else:
+            reply.done(self.done.to_bytes())

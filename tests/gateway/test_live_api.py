@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
 
-from broker.errors import ErrorCode, Forbidden, Gone, SwitchboardError
-from broker.link import LinkEnd, ListeningEnd, Reply
-from broker.messages.cluster import (
-    SessionCommand,
-    SessionCommandDone,
-    TrunkHello,
-    TrunkReady,
-    read,
-)
+from broker.errors import ErrorCode, Forbidden, Gone
 from tests.gateway.conftest import API_KEY, KEY, World
-from tests.gateway.fakes import FakeSession
-
-Future = asyncio.Future[bytes]
-
-
-class BackendSession(FakeSession):
-    """A session actor that takes the backend's calls. Hangs up instead when `silent`."""
-
-    def __init__(self) -> None:
-        super().__init__(KEY, "s-1")
-        self.asked: list[SessionCommand] = []
-        self.fault: SwitchboardError | None = None
-        self.silent = False
-        self.media: dict[str, Any] = {}
-
-    def on_hello(self, end: ListeningEnd[Future], hello: bytes) -> None:
-        said = read(TrunkHello, hello)
-        assert said.backend
-        assert said.principal.agent_id is None
-        self.seen.append(said)
-        end.on_call = self._on_call
-        end.accept(TrunkReady(participant_id="backend", epoch=said.epoch).to_bytes())
-
-    def _on_call(self, end: LinkEnd[Future], method: str, payload: bytes, reply: Reply) -> None:
-        self.asked.append(read(SessionCommand, payload))
-        if self.silent:
-            end.link.abort()
-        elif self.fault is not None:
-            reply.fault(self.fault)
-        else:
-            done = SessionCommandDone(
-                guest_invitation_id="g", url="u", expires_in_ms=1, media=self.media
-            )
-            reply.done(done.to_bytes())
+from tests.gateway.fakes import BackendSession
 
 
 @pytest.fixture
 async def session(world: World) -> BackendSession:
-    made = BackendSession()
+    made = BackendSession(KEY)
     await made.start()
     world.sessions.append(made)
     world.ledger.attach(made)

@@ -1,22 +1,24 @@
 import { wordButton } from '../views/buttons.js';
 import { el, setText } from '../views/dom.js';
 import { OperatorApi } from './operator-api.js';
-import { SECTIONS } from './sections.js';
+import { SECTIONS, sessionSection } from './sections.js';
 import { SectionView } from './section-view.js';
 
 /** @typedef {import('./sections.js').Deed} Deed */
+/** @typedef {import('./sections.js').Look} Look */
+/** @typedef {import('./sections.js').Section} Section */
 
 const LOOK_MS = 5_000;
-const NOT_OFFERED =
-  'Not part of the operators\' API, and therefore not here: single live sessions with their participants ' +
-  'and quality, and ending one. A brand\'s own API key has them for its account.';
 
 /** The operations console: asks for an operator's token, then shows what the API offers. */
 export class ConsolePage extends HTMLElement {
   /** @type {OperatorApi|null} */
   #api = null;
-  /** @type {SectionView[]} */
-  #views = [];
+  /** @type {{section: Section, view: SectionView}[]} */
+  #shown = [];
+  /** One session, more closely. @type {{section: Section, view: SectionView}|null} */
+  #closer = null;
+  #close = el('div', {});
   #status = el('p', { class: 'fine', role: 'status' });
   #timer = 0;
 
@@ -57,21 +59,29 @@ export class ConsolePage extends HTMLElement {
   /** @param {OperatorApi} api */
   #open(api) {
     this.#api = api;
-    this.#views = SECTIONS.map((section) => new SectionView(section, (deed) => this.#act(deed)));
+    this.#closer = null;
+    this.#close = el('div', {});
+    this.#shown = SECTIONS.map((section) => this.#viewOf(section));
+    const [nodes, sessions, ...rest] = this.#shown.map(({ view }) => view.root);
     const out = wordButton('Forget the token', () => this.#askToken(''), { kind: 'small' });
     this.replaceChildren(
       el('header', {}, el('h1', { text: 'Switchboard operations' }), this.#status, out.root),
-      ...this.#views.map((view) => view.root),
-      el('p', { class: 'fine', text: NOT_OFFERED }),
+      ...[nodes, sessions, this.#close, ...rest].filter((each) => each !== undefined),
     );
     void this.#look();
+  }
+
+  /** @param {Section} section */
+  #viewOf(section) {
+    return { section, view: new SectionView(section, (deed) => this.#act(deed)) };
   }
 
   async #look() {
     const api = this.#api;
     if (!api) return;
     clearTimeout(this.#timer);
-    const looks = SECTIONS.map(({ path }) => api.ask(path));
+    const shown = this.#closer ? [...this.#shown, this.#closer] : this.#shown;
+    const looks = shown.map(({ section }) => api.ask(section.path));
     const found = await Promise.allSettled(looks);
     if (api !== this.#api) return;
     const refused = found.find((one) => one.status === 'rejected' && one.reason.code === 'token');
@@ -80,21 +90,32 @@ export class ConsolePage extends HTMLElement {
       return;
     }
     found.forEach((one, index) => {
-      if (one.status === 'fulfilled') this.#views[index]?.update(one.value);
-      else this.#views[index]?.fail(one.reason.message);
+      if (one.status === 'fulfilled') shown[index]?.view.update(one.value);
+      else shown[index]?.view.fail(one.reason.message);
     });
     setText(this.#status, `Looked at ${new Date().toLocaleTimeString()}, again every 5 seconds.`);
     this.#timer = Number(setTimeout(() => void this.#look(), LOOK_MS));
   }
 
-  /** @param {Deed} deed */
-  async #act({ path, body }) {
+  /** @param {Deed|Look} deed */
+  async #act(deed) {
+    if ('opens' in deed) {
+      this.#closer = this.#viewOf(sessionSection(deed.opens));
+      const shut = wordButton('Close', () => this.#shut(), { kind: 'small' });
+      this.#close.replaceChildren(this.#closer.view.root, shut.root);
+      await this.#look();
+      return;
+    }
     try {
-      await this.#api?.ask(path, body);
+      await this.#api?.ask(deed.path, deed.body);
     } catch (error) {
       setText(this.#status, error instanceof Error ? error.message : String(error));
       return;
     }
     await this.#look();
+  }
+  #shut() {
+    this.#closer = null;
+    this.#close.replaceChildren();
   }
 }

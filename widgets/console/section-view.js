@@ -4,6 +4,7 @@ import { el, keyed, setText, show } from '../views/dom.js';
 /** @typedef {import('./sections.js').Section} Section */
 /** @typedef {import('./sections.js').Row} Row */
 /** @typedef {import('./sections.js').Deed} Deed */
+/** @typedef {import('./sections.js').Look} Look */
 
 /** One list of the API as a table. */
 export class SectionView {
@@ -18,7 +19,7 @@ export class SectionView {
   #rows = new Map();
   root;
 
-  /** @param {Section} section @param {(deed: Deed) => Promise<void>} act */
+  /** @param {Section} section @param {(deed: Deed|Look) => Promise<void>} act */
   constructor(section, act) {
     this.#section = section;
     this.#act = act;
@@ -33,7 +34,7 @@ export class SectionView {
     );
     this.root = el(
       'section',
-      { 'data-section': section.path.split('?')[0] },
+      { 'data-section': section.path.split(/[?/]/)[0] + (section.path.includes('/') ? '-one' : '') },
       el('h2', {}, section.title, ' ', this.#summary),
       this.#problem,
       this.#empty,
@@ -73,7 +74,7 @@ class RowView {
   #deeds = '';
   root;
 
-  /** @param {Section} section @param {(deed: Deed) => Promise<void>} act */
+  /** @param {Section} section @param {(deed: Deed|Look) => Promise<void>} act */
   constructor(section, act) {
     this.#section = section;
     this.#act = act;
@@ -96,8 +97,9 @@ class RowView {
     this.#last.replaceChildren(...deeds.map((deed) => this.#button(deed)));
   }
 
-  /** Asks once more before it acts; leaving it takes the question back. @param {Deed} deed */
+  /** Asks once more before it acts; leaving it takes the question back. @param {Deed|Look} deed */
   #button(deed) {
+    if ('opens' in deed) return wordButton(deed.name, () => void this.#act(deed), { kind: 'small' }).root;
     let asked = false;
     const button = wordButton(deed.name, () => {
       if (asked) void this.#act(deed);

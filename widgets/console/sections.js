@@ -3,6 +3,7 @@
  *
  * @typedef {Record<string, any>} Row
  * @typedef {{name: string, certain: string, path: string, body: Record<string, unknown>}} Deed
+ * @typedef {{name: string, opens: string}} Look Shows one row more closely.
  * @typedef {object} Section
  * @property {string} title
  * @property {string} path
@@ -10,12 +11,14 @@
  * @property {(answer: any) => string} summary
  * @property {(row: Row) => string} keyOf
  * @property {[string, (row: Row) => string][]} columns
- * @property {(row: Row) => Deed[]} deeds What may be done about a row.
+ * @property {(row: Row) => (Deed|Look)[]} deeds What may be done about a row.
  * @property {string} empty
  */
 
 const DRAIN = { no: 'in use', moving: 'draining', drained: 'drained', late: 'past its deadline' };
 const DRAIN_S = 300;
+/** @type {Record<string, string>} */
+const PLURALS = { person: 'people' };
 
 /** @type {Section[]} */
 export const SECTIONS = [
@@ -37,6 +40,22 @@ export const SECTIONS = [
     empty: 'The ledger knows no node yet.',
   },
   {
+    title: 'Live sessions',
+    path: 'sessions?limit=50',
+    rows: (answer) => answer.sessions,
+    summary: ({ sessions, cursor }) => (cursor ? `the newest ${sessions.length}` : String(sessions.length)),
+    keyOf: (row) => row.session_id,
+    columns: [
+      ['Session', (row) => row.session_id],
+      ['Account', (row) => row.account_id],
+      ['Began', (row) => at(row.created_ms)],
+      ['Kind', (row) => String(row.mode ?? '')],
+      ['Takeovers', (row) => String(row.epoch - 1)],
+    ],
+    deeds: (row) => [{ name: 'Look', opens: row.session_id }, end(row)],
+    empty: 'Nobody is talking.',
+  },
+  {
     title: 'Recent ends',
     path: 'ends?limit=50',
     rows: (answer) => answer.ends,
@@ -47,7 +66,7 @@ export const SECTIONS = [
       ['Account', (row) => row.account_id],
       ['Ended', (row) => at(row.ended_ms)],
       ['Lasted', (row) => (row.ended_ms ? lasted(row.ended_ms - row.created_ms) : '')],
-      ['Reason', (row) => String(row.end_reason ?? '').replaceAll('_', ' ')],
+      ['Reason', (row) => words(row.end_reason)],
       ['Takeovers', (row) => String(row.epoch - 1)],
     ],
     deeds: () => [],
@@ -78,12 +97,41 @@ export const SECTIONS = [
     keyOf: (row) => row.account_id,
     columns: [
       ['Account', (row) => row.account_id],
-      ['Agents log in by', (row) => String(row.agent_login ?? '').replaceAll('_', ' ')],
+      ['Agents log in by', (row) => words(row.agent_login)],
     ],
     deeds: () => [],
     empty: 'This gateway serves no account.',
   },
 ];
+
+/** One live session, more closely. @param {string} sessionId @returns {Section} */
+export function sessionSection(sessionId) {
+  return {
+    title: `Session ${sessionId}`,
+    path: `sessions/${encodeURIComponent(sessionId)}`,
+    rows: (answer) => answer.participants,
+    summary: ({ participants, drops }) => `${count(participants.length, 'person')}, ${dropped(drops)}`,
+    keyOf: (row) => row.participant_id,
+    columns: [
+      ['Who', (row) => `${row.role}${row.owner ? ', in charge' : ''}${row.way ? ` (${row.way})` : ''}`],
+      ['Is', (row) => row.attendance],
+      ['Sends', sends],
+      ['Quality', (row) => [row.quality, words(row.reason)].filter(Boolean).join(': ')],
+      ['In', (row) => rate(row.line.bitrate_in)],
+      ['Out', (row) => rate(row.line.bitrate_out)],
+      ['Lost in, out', (row) => `${percent(row.line.loss_in)}, ${percent(row.line.loss_out)}`],
+      ['Round trip', (row) => (row.line.round_trip_ms === null ? '' : `${Math.round(row.line.round_trip_ms)} ms`)],
+    ],
+    deeds: () => [],
+    empty: 'Nobody is in it.',
+  };
+}
+
+/** @param {Row} row @returns {Deed} */
+function end({ session_id: id }) {
+  const path = `sessions/${encodeURIComponent(id)}/end`;
+  return { name: 'End', certain: 'End it for everybody?', path, body: {} };
+}
 
 /** @param {Row} row @returns {Deed} */
 function drain({ node }) {
@@ -108,6 +156,33 @@ function redeliver({ endpoint_id, session_id, seq }) {
 }
 
 /** @param {Row} row */
+function sends({ microphone, camera, screen }) {
+  const parts = [microphone && 'voice', camera && 'camera', screen && 'screen'];
+  return parts.filter(Boolean).join(', ') || 'nothing';
+}
+
+/** @param {Record<string, number>} drops */
+function dropped(drops) {
+  const lost = (drops.kernel ?? 0) + (drops.sends_blocked ?? 0);
+  return lost ? `${count(lost, 'packet')} lost in the relay` : 'nothing lost in the relay';
+}
+
+/** @param {number} bits */
+function rate(bits) {
+  return bits ? `${Math.round(bits / 1000)} kbit/s` : '';
+}
+
+/** @param {number} fraction */
+function percent(fraction) {
+  return `${(100 * fraction).toFixed(fraction && fraction < 0.1 ? 1 : 0)} %`;
+}
+
+/** @param {string|null} stable */
+function words(stable) {
+  return (stable ?? '').replaceAll('_', ' ');
+}
+
+/** @param {Row} row */
 function stateOf({ drain: state, deadline_ms: deadline }) {
   const words = DRAIN[/** @type {keyof typeof DRAIN} */ (state)] ?? state;
   return state === 'moving' && deadline ? `${words} until ${at(deadline)}` : words;
@@ -115,7 +190,7 @@ function stateOf({ drain: state, deadline_ms: deadline }) {
 
 /** @param {number} number @param {string} what */
 function count(number, what) {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
+  return `${number} ${number === 1 ? what : PLURALS[what] ?? `${what}s`}`;
 }
 
 /** @param {number|null} ms Unix time. */
