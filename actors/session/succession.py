@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from actors import memory
 from actors.relay import rehearse
 from actors.session.actor import SessionActor
 from actors.session.config import SessionConfig
@@ -35,7 +36,7 @@ class Succession:
         make: MakeActor,
         *,
         reuse_limit: int,
-        settle: Callable[[], None] = lambda: None,
+        settle: Callable[[], None] = memory.settle,
     ) -> None:
         """Reuse the process at most `reuse_limit` times; `settle` is called at each beginning."""
         self._config = config

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import logging
 from typing import TYPE_CHECKING
 
@@ -21,20 +19,6 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger(__name__)
-
-
-def settle_memory() -> None:
-    """Give back what starting took, and keep the collector from looking at what stays.
-
-    A standby's imports leave about a megabyte of free pieces that glibc would keep. What an earlier
-    session left in cycles is frozen no longer than to here.
-    """
-    gc.unfreeze()
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-    gc.freeze()
 
 
 class SessionHost:
@@ -74,7 +58,6 @@ class SessionHost:
                 config, LedgerAddress(), now_ms=now_ms, on_over=on_over
             ),
             reuse_limit=settings.reuse,
-            settle=settle_memory,
         )
         return await self._succession.start()
 

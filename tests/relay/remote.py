@@ -9,6 +9,7 @@ from typing import cast
 
 import psutil
 
+from actors import memory
 from actors.relay import MediaRights, OfferLayout, Relay, RelayConfig
 
 from .recording import RecordingListener
@@ -25,8 +26,9 @@ async def _serve(pipe: Connection, config: RelayConfig) -> None:
         await relay.close()
         relay = Relay(config, RecordingListener())
         await relay.open()
-        # Whatever is left of the one before has a turn to go.
+        # Whatever is left of the one before has a turn to go, as between two sessions of a process.
         await asyncio.sleep(0)
+        memory.settle()
         pipe.send(relay.port)
 
     def asked() -> None:
