@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import machine
-from benchmarks.compare import changes, load
+from benchmarks.compare import cautions, changes, load
 from benchmarks.process import ChildFailed
 from benchmarks.report import print_changes, print_result
 from benchmarks.result import FORMAT, ScenarioResult
@@ -84,7 +84,8 @@ def main(arguments: list[str]) -> int:
                 console.print(f"  {scenario.name:<12}{scenario.summary}")
             return 0
         case "compare":
-            print_changes(console, changes(load(options.before), load(options.after)))
+            before, after = load(options.before), load(options.after)
+            print_changes(console, changes(before, after), cautions(before, after))
             return 0
         case "short":
             plans = [(s, parser().parse_args([s.name, *s.short()])) for s in SCENARIOS]

@@ -1,22 +1,34 @@
 """What moved between two runs, and whether it is more than their noise.
 
-Of a latency the percentiles of each round are compared: it moved when the medians differ by more
-than a tenth and the quartiles of the rounds do not overlap.
+Of a latency the percentiles of each round are compared. It moved when the medians differ by more
+than a tenth, and when rounds of equal runs would be as far apart in less than one of twenty cases
+(the rank test of Mann and Whitney, which asks nothing of how latencies are spread). What a run
+itself called too noisy to tell is not told here either, but for memory.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from benchmarks.result import quartiles
+from benchmarks.result import DISAGREE
 
 LEAST_CHANGE = 0.10
-FEWEST_ROUNDS = 3
+MOST_CHANCE = 0.05
+FEWEST_ROUNDS = 4
+"""Of each run: three and three are apart by chance in one of ten cases, however far."""
+MOST_EXACT = 200_000
+"""Ways to divide the rounds up to which all are looked at; above, the normal law is near enough."""
+MEMORY = "memory MB"
+FACTS = ("processor", "processors", "system", "python")
+"""Of the machine: where they differ, so may everything."""
 
 
 class SavedMeasurement(BaseModel):
@@ -33,8 +45,14 @@ class SavedScenario(BaseModel):
     """A scenario, as saved."""
 
     name: str
+    parameters: dict[str, object] = {}
     noise: list[str]
     measurements: list[SavedMeasurement]
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether others disturbed it; that its rounds disagree the test sees by itself."""
+        return any(DISAGREE not in sign for sign in self.noise)
 
 
 class SavedRun(BaseModel):
@@ -52,7 +70,13 @@ class Change:
     name: str
     before: float
     after: float
+    chance: float
+    """How probable so large a difference is between equal runs."""
     verdict: str
+
+    @property
+    def moved(self) -> bool:
+        return self.verdict in ("less", "more")
 
     @property
     def ratio(self) -> float:
@@ -66,9 +90,32 @@ def load(path: Path) -> SavedRun:
 def changes(before: SavedRun, after: SavedRun) -> Iterator[Change]:
     """Compare every number that both runs have."""
     earlier = dict(numbers(before))
+    noisy = {one.name for run in (before, after) for one in run.scenarios if one.disturbed}
     for name, values in numbers(after):
         if name in earlier:
-            yield change(name, earlier[name], values)
+            made = change(name, earlier[name], values)
+            if name.split(",")[0] in noisy and not name.endswith(MEMORY):
+                made = replace(made, verdict="too noisy to tell")
+            yield made
+
+
+def cautions(before: SavedRun, after: SavedRun) -> Iterator[str]:
+    """Say what the two runs do not have in common, and what noise they named themselves."""
+    for fact in FACTS:
+        was, now = before.machine.get(fact), after.machine.get(fact)
+        if was != now:
+            yield f"{fact}: {was} before, {now} after"
+    earlier = {scenario.name: scenario for scenario in before.scenarios}
+    for scenario in after.scenarios:
+        if scenario.name not in earlier:
+            continue
+        was = earlier[scenario.name]
+        for which, one in (("before", was), ("after", scenario)):
+            if one.noise:
+                yield f"{one.name}: the run {which} named {len(one.noise)} sign(s) of noise"
+        for name, now in scenario.parameters.items():
+            if name in was.parameters and was.parameters[name] != now:
+                yield f"{scenario.name}: {name} was {was.parameters[name]}, now {now}"
 
 
 def numbers(run: SavedRun) -> Iterator[tuple[str, list[float]]]:
@@ -83,23 +130,50 @@ def numbers(run: SavedRun) -> Iterator[tuple[str, list[float]]]:
                         name = f"{prefix}, {histogram} {percentile} ms"
                         found.setdefault(name, []).append(summary[percentile])
             found.setdefault(f"{prefix}, processors", []).append(measurement.processor_share)
-            found.setdefault(f"{prefix}, memory MB", []).append(measurement.memory_mb)
+            found.setdefault(f"{prefix}, {MEMORY}", []).append(measurement.memory_mb)
     yield from found.items()
 
 
-def change(name: str, before: list[float], after: list[float]) -> Change:
-    """Judge one number."""
+def change(name: str, before: Sequence[float], after: Sequence[float]) -> Change:
+    """Judge one number by its values in the rounds of both runs."""
     was, now = statistics.median(before), statistics.median(after)
+    chance = chance_of(before, after)
     if min(len(before), len(after)) < FEWEST_ROUNDS:
         verdict = "too few rounds to tell"
-    elif was == 0 or abs(now / was - 1) < LEAST_CHANGE:
+    elif was == now or (was and abs(now / was - 1) < LEAST_CHANGE):
         verdict = "the same"
-    elif overlap(quartiles(before), quartiles(after)):
+    elif chance > MOST_CHANCE:
         verdict = "within the noise"
     else:
         verdict = "less" if now < was else "more"
-    return Change(name, was, now, verdict)
+    return Change(name, was, now, chance, verdict)
 
 
-def overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    return one[0] <= other[1] and other[0] <= one[1]
+def chance_of(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return how probable ranks so unequal are when both come from the same source; two-sided.
+
+    Source: Mann and Whitney, Annals of Mathematical Statistics 18 (1947); equal values share ranks.
+    """
+    pooled = ranks([*one, *other])
+    expected = len(one) * (len(pooled) + 1) / 2
+    apart = abs(sum(pooled[: len(one)]) - expected)
+    ways = math.comb(len(pooled), len(one))
+    if ways <= MOST_EXACT:
+        as_far = sum(
+            abs(sum(chosen) - expected) >= apart - 1e-9
+            for chosen in itertools.combinations(pooled, len(one))
+        )
+        return as_far / ways
+    middle = (len(pooled) + 1) / 2
+    spread = sum((rank - middle) ** 2 for rank in pooled)
+    variance = len(one) * len(other) * spread / (len(pooled) * (len(pooled) - 1))
+    if variance == 0:
+        return 1.0
+    # Half a rank less: the sums of ranks come in steps.
+    return 2 * (1 - statistics.NormalDist().cdf(max(0.0, apart - 0.5) / math.sqrt(variance)))
+
+
+def ranks(values: Sequence[float]) -> list[float]:
+    """Return each value's rank from one; equal values have the mean of theirs."""
+    order = sorted(values)
+    return [(bisect_left(order, value) + bisect_right(order, value) + 1) / 2 for value in values]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.compare import Change
@@ -69,15 +70,26 @@ def row_of(target: Target) -> list[str]:
     ]
 
 
-def print_changes(console: Console, changes: Iterable[Change]) -> None:
-    """Show what moved between two runs."""
-    table = Table("number", "before", "after", "ratio", "verdict")
+def print_changes(
+    console: Console, changes: Iterable[Change], cautions: Iterable[str] = ()
+) -> None:
+    """Show what moved between two runs, and what speaks against comparing them."""
+    for caution in cautions:
+        console.print(f"[bold]Beware:[/bold] {escape(caution)}")
+    table = Table("number", "before", "after", "ratio", "chance", "verdict")
+    moved = 0
     for change in changes:
+        moved += change.moved
         table.add_row(
             change.name,
             f"{change.before:.3f}",
             f"{change.after:.3f}",
             f"{change.ratio:.2f}",
-            change.verdict,
+            f"{change.chance:.3f}",
+            f"[bold]{change.verdict}[/bold]" if change.moved else change.verdict,
         )
+    if not table.row_count:
+        console.print("The two runs have no number in common.")
+        return
     console.print(table)
+    console.print(f"{moved} of {table.row_count} numbers moved by more than noise.")

@@ -17,6 +17,8 @@ from benchmarks.machine import MAX_SPREAD
 from benchmarks.sampler import Usage
 
 FORMAT = 1
+DISAGREE = "the rounds disagree"
+"""Noise that the rounds themselves show, whoever made it."""
 MEASURED_AGAIN = "rounds that others disturbed and that were measured again"
 
 
@@ -141,9 +143,7 @@ class ScenarioResult:
             low, high = target.spread
             limit = MAX_SPREAD * (3 if "p99" in target.name else 1)
             if (high - low) / target.ratio > limit:
-                self.noise.append(
-                    f"{target.name}: the rounds disagree, quartiles {low:.2f} and {high:.2f}"
-                )
+                self.noise.append(f"{target.name}: {DISAGREE}, quartiles {low:.2f} and {high:.2f}")
 
     def sides(self) -> list[str]:
         return list(dict.fromkeys(m.side for m in self.measurements))
@@ -210,14 +210,6 @@ def compared(
         met=middle <= target if direction == "at most" else middle >= target,
         spread=(low, high),
     )
-
-
-def quartiles(values: list[float]) -> tuple[float, float]:
-    """Return the lower and the upper quartile; few values have theirs within what was seen."""
-    if len(values) < 2:
-        return values[0], values[0]
-    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, high
 
 
 def absolute(

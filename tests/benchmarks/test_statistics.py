@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.compare import SavedRun, change, changes
 from benchmarks.histogram import Histogram
 from benchmarks.result import Measurement, ScenarioResult, compared, percentile_of
 
@@ -101,29 +100,3 @@ def test_times_faster_is_the_ratio_upside_down() -> None:
     )
     assert target.ratio == pytest.approx(12.0, rel=0.02)
     assert target.met
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "verdict"),
-    [
-        ([1.0, 1.1, 1.0], [1.0, 1.05, 1.0], "the same"),
-        ([1.0, 2.0, 3.0], [1.5, 2.5, 3.5], "within the noise"),
-        ([1.0, 1.1, 1.0], [2.0, 2.1, 2.0], "more"),
-        ([2.0, 2.1, 2.0], [1.0, 1.1, 1.0], "less"),
-        ([1.0], [9.0], "too few rounds to tell"),
-    ],
-)
-def test_compare_tells_a_change_from_noise(
-    before: list[float], after: list[float], verdict: str
-) -> None:
-    assert change("p50", before, after).verdict == verdict
-
-
-def test_compare_reads_what_a_run_writes() -> None:
-    result = ScenarioResult("signaling", "", {})
-    result.measurements = [measurement("switchboard", number, 1.0) for number in range(3)]
-    saved = SavedRun.model_validate_json(
-        json.dumps({"at": "now", "machine": {}, "scenarios": [result.to_json()]})
-    )
-    names = [each.name for each in changes(saved, saved)]
-    assert "signaling, switchboard, reply p99 ms" in names

@@ -1,0 +1,138 @@
+"""Two runs are compared by their rounds: what moved, what is noise, what cannot be told."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+from pathlib import Path
+
+import pytest
+
+from benchmarks.command import main
+from benchmarks.compare import MOST_CHANCE, SavedRun, cautions, chance_of, change, changes, load
+from benchmarks.histogram import Histogram
+from benchmarks.result import Measurement, ScenarioResult
+
+RECORDED = Path(__file__).parent / "recorded"
+"""Runs of `signaling` on one quiet machine: two of the same code, and one whose floor sleeps 2 ms
+with every message; and one run that others disturbed."""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ([1.0, 1.1, 1.0, 1.0], [1.0, 1.05, 1.0, 1.0], "the same"),
+        ([1.0, 2.0, 3.0, 4.0], [1.5, 2.5, 3.5, 4.5], "within the noise"),
+        ([1.0, 1.1, 1.0, 1.2], [2.0, 2.1, 2.0, 1.9], "more"),
+        ([2.0, 2.1, 2.0, 1.9], [1.0, 1.1, 1.0, 1.2], "less"),
+        ([1.0, 1.1, 1.0], [9.0, 9.1, 9.2], "too few rounds to tell"),
+        # One round on each side of the others: three of four apart are not enough.
+        ([1.0, 1.1, 1.0, 5.0], [2.0, 2.1, 2.0, 0.9], "within the noise"),
+        ([0.0] * 5, [0.0] * 5, "the same"),
+        ([0.0] * 5, [1.0] * 5, "more"),
+    ],
+)
+def test_a_change_is_told_from_noise(before: list[float], after: list[float], verdict: str) -> None:
+    assert change("p50", before, after).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "chance"),
+    [
+        # All four above all four: 2 of the 70 ways to divide eight ranks.
+        ([1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0], 2 / 70),
+        ([1.0, 2.0, 3.0, 5.0], [4.0, 6.0, 7.0, 8.0], 4 / 70),
+        ([1.0, 4.0], [2.0, 3.0], 1.0),
+        ([1.0, 1.0], [1.0, 1.0], 1.0),
+    ],
+)
+def test_the_chance_is_the_share_of_ways_that_are_as_far_apart(
+    one: list[float], other: list[float], chance: float
+) -> None:
+    assert chance_of(one, other) == pytest.approx(chance)
+    assert chance_of(other, one) == pytest.approx(chance)
+
+
+def test_many_rounds_are_judged_by_the_normal_law_as_few_are_by_counting() -> None:
+    one, other = [float(n) for n in range(0, 18, 2)], [n + 4.5 for n in range(0, 18, 2)]
+    counted = chance_of(one, other)
+    by_law = chance_of([*one, *one], [*other, *other])
+    assert by_law < counted, "twice as many rounds, as far apart, are less probable"
+    assert chance_of([1.0] * 40, [1.0] * 40) == 1.0
+    alike = random.Random(1)
+    chances = [
+        chance_of([alike.random() for _ in range(15)], [alike.random() for _ in range(15)])
+        for _ in range(400)
+    ]
+    assert sum(chance <= MOST_CHANCE for chance in chances) <= 0.08 * len(chances)
+    assert statistics.median(chances) == pytest.approx(0.5, abs=0.1)
+
+
+def verdicts(before: str, after: str) -> dict[str, str]:
+    found = changes(load(RECORDED / f"{before}.json"), load(RECORDED / f"{after}.json"))
+    return {each.name: each.verdict for each in found}
+
+
+def test_the_same_code_twice_has_not_moved() -> None:
+    found = verdicts("quiet", "quiet-again")
+    assert len(found) == 8
+    assert found["signaling, switchboard, reply p99 ms"] == "within the noise", "6.8 ms and 2.3"
+    assert not {"more", "less"} & set(found.values())
+
+
+def test_what_became_slower_is_named_and_nothing_else() -> None:
+    found = verdicts("quiet", "slower-floor")
+    moved = {name for name, verdict in found.items() if verdict in ("more", "less")}
+    assert "signaling, floor, reply p50 ms" in moved
+    assert all(name.startswith("signaling, floor, ") for name in moved)
+    back = verdicts("slower-floor", "quiet")
+    assert back["signaling, floor, reply p50 ms"] == "less"
+
+
+def test_of_a_run_that_named_noise_only_memory_is_compared() -> None:
+    found = verdicts("quiet", "disturbed")
+    memory = {name for name in found if name.endswith("memory MB")}
+    assert {found[name] for name in memory} == {"the same"}
+    assert {found[name] for name in found.keys() - memory} == {"too noisy to tell"}
+
+
+def test_what_speaks_against_comparing_is_said() -> None:
+    quiet, disturbed = (load(RECORDED / f"{name}.json") for name in ("quiet", "disturbed"))
+    assert list(cautions(quiet, quiet)) == []
+    said = list(cautions(quiet, disturbed))
+    assert any("the run after named" in each for each in said)
+    assert "signaling: rounds was 5, now 4" in said
+    elsewhere = quiet.model_copy(update={"machine": {**quiet.machine, "processors": 64}})
+    assert "processors: 2 before, 64 after" in list(cautions(quiet, elsewhere))
+
+
+def test_the_command_shows_it_all(capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(RECORDED / f"{name}.json") for name in ("quiet", "slower-floor")]
+    assert main(["compare", *paths]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "signaling, floor, reply p50 ms" in shown
+    assert "of 8 numbers moved by more than noise" in shown
+
+
+def test_it_reads_what_a_run_writes() -> None:
+    latency = Histogram()
+    latency.record(0.001)
+    result = ScenarioResult("signaling", "", {})
+    result.measurements = [
+        Measurement("switchboard", number, {"reply": latency}, Histogram(), 1, 0)
+        for number in range(4)
+    ]
+    saved = SavedRun.model_validate_json(
+        json.dumps({"at": "now", "machine": {}, "scenarios": [result.to_json()]})
+    )
+    assert "signaling, switchboard, reply p99 ms" in [each.name for each in changes(saved, saved)]
+
+
+def test_runs_of_different_scenarios_have_nothing_in_common(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.json"
+    empty.write_text(json.dumps({"at": "now", "machine": {}, "scenarios": []}), encoding="utf-8")
+    assert main(["compare", str(RECORDED / "quiet.json"), str(empty)]) == 0
+    assert "no number in common" in capsys.readouterr().out
