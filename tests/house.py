@@ -18,6 +18,7 @@ from gateway.clock import steady_clock
 from gateway.ledger_client import LedgerClient
 from gateway.serve import bind, gateway_server
 from gateway.settings import DemoHost, Limits, Settings
+from gateway.switchroom import Switchroom
 from tests.widget import Widget
 
 SECRET = b"s" * 32
@@ -76,6 +77,9 @@ class House:
             ),
         )
 
+    def made(self, room: Switchroom, directory: LedgerClient) -> None:
+        """Add to a gateway what this house has beside it."""
+
     async def gateway(self, name: str) -> str:
         """Start a gateway; returns its origin."""
         listening = bind("127.0.0.1", 0)
@@ -86,6 +90,7 @@ class House:
         )
         app = create_app(settings, directory)
         directory.listen(app.state.switchroom)
+        self.made(app.state.switchroom, directory)
         server = gateway_server(settings, app, [listening])
         for work in (directory.run(), server.run()):
             self.stack.push_async_callback(end, asyncio.create_task(work))

@@ -1,4 +1,4 @@
-"""A deployment that most chaos tests share; some need that none runs, and start their own."""
+"""The deployments that most chaos tests share: one on Ray, and one of bare processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.calls import Call
+from tests.chaos.street import Street
 from tests.deployment import Deployment
+from tests.ledger import postgres
+
+STANDBYS = 4
+GATEWAYS = ("gateway-1", "gateway-2")
+POOLED = 5
+"""Connections to the database that a ledger may open at any time, and keep."""
 
 
 @pytest.fixture(scope="package")
@@ -36,3 +43,47 @@ async def call(deployment: Deployment) -> AsyncIterator[Call]:
     made = Call(deployment)
     yield made
     await made.close()
+
+
+@pytest.fixture(scope="package")
+def database() -> Iterator[postgres.Server]:
+    server = postgres.Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="package")
+def running(
+    database: postgres.Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Street]:
+    street = Street(tmp_path_factory.mktemp("street"), f"{database.url}/postgres")
+    try:
+        yield street
+    finally:
+        street.close()
+
+
+async def complete(street: Street) -> dict[str, int]:
+    """Start what is missing; returns the descriptors of ledger and gateways."""
+    if not street.of("ledger"):
+        await street.ledger()
+    await street.actors(STANDBYS)
+    for name in GATEWAYS:
+        await street.gateway(name)
+    return {name: street.parts[name].weight()[0] for name in ("ledger", *GATEWAYS)}
+
+
+@pytest.fixture
+async def street(running: Street) -> AsyncIterator[Street]:
+    before = await complete(running)
+    pids = {name: running.parts[name].process.pid for name in before}
+    yield running
+    await running.check_quiet()
+    await complete(running)
+    for name, descriptors in before.items():
+        part = running.parts[name]
+        if part.process.pid == pids[name]:
+            await part.shed(descriptors + (POOLED if name == "ledger" else 0))

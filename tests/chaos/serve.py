@@ -38,7 +38,13 @@ time.time_ns = _stepped_ns
 time.time = lambda: _stepped_ns() / 1e9
 
 from actors.ledger import Ledger, LedgerPolicy  # noqa: E402
+from actors.ledger_link import LedgerLink  # noqa: E402
+from broker.messages.cluster import LinkHello, PoolLevel, read  # noqa: E402
+from gateway import level as gateway_level  # noqa: E402
+from gateway.ledger_client import LedgerClient  # noqa: E402
+from gateway.level import Level  # noqa: E402
 from gateway.settings import Settings  # noqa: E402
+from gateway.switchroom import Switchroom  # noqa: E402
 from tests.house import House  # noqa: E402
 
 LONELY_S = 10.0
@@ -56,6 +62,26 @@ class Member(House):
         told = super().settings(origin, name)
         limits = replace(told.limits, takeover_bound_s=TAKEOVER_BOUND_S, dial_timeout_s=0.5)
         return replace(told, limits=limits)
+
+    def made(self, room: Switchroom, directory: LedgerClient) -> None:
+        """Export the deployment's level as `up` does, heard as a pool hears it."""
+        heard: list[PoolLevel] = []
+
+        async def last() -> PoolLevel | None:
+            return heard[-1] if heard else None
+
+        link = LedgerLink(
+            self.resolve,
+            self.key,
+            LinkHello(kind="pool", member_id=f"{id(room)}", node="n"),
+            on_notice=lambda method, body: heard.append(read(PoolLevel, body)),
+            on_down=heard.clear,
+        )
+        level = Level(last, lambda: room.ready, lambda: directory.ready)
+        level.install(room.metrics.registry)
+        self.tasks = [
+            asyncio.get_running_loop().create_task(work) for work in (link.start(), level.run())
+        ]
 
     async def resolve(self) -> tuple[str, int]:
         return "127.0.0.1", int((self._folder / "ledger").read_text())
@@ -112,6 +138,7 @@ def main() -> None:
     global _step_file
     folder = Path(sys.argv[1])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gateway_level.PERIOD_S = 0.05
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:

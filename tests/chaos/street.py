@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -94,6 +95,7 @@ class Street:
         self._key = derive_key(SECRET, KeyPurpose.TRUNK)
         self.parts: dict[str, Part] = {}
         self._numbers = 0
+        self._asking = threading.Lock()
         self._maker = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.serve", str(folder)],
             cwd=ROOT,
@@ -201,10 +203,11 @@ class Street:
     def _ask(self, line: str = "") -> str:
         assert self._maker.stdin is not None
         assert self._maker.stdout is not None
-        if line:
-            self._maker.stdin.write(line + "\n")
-            self._maker.stdin.flush()
-        return self._maker.stdout.readline().strip()
+        with self._asking:
+            if line:
+                self._maker.stdin.write(line + "\n")
+                self._maker.stdin.flush()
+            return self._maker.stdout.readline().strip()
 
     async def _start(self, kind: str, name: str) -> Part:
         pid = int(await asyncio.to_thread(self._ask, f"{kind} {name}"))
@@ -263,21 +266,25 @@ async def asking(widget: Widget, type_: str, **fields: object) -> dict[str, obje
             await asyncio.sleep(0.05)
 
 
-async def resumed(widget: Widget, origin: str) -> Widget:
+async def resumed(widget: Widget, origin: str, *, page: str | None = None) -> Widget:
     """Come back with the resume token of a lost connection, through any gateway."""
     resume = [m["resume"] for m in widget.heard if m["type"] == "resume.renewed"][-1]
     last_seq = max(m.get("seq") or 0 for m in widget.heard)
     await widget.close()
-    again = await Widget.dial(origin)
+    again = await Widget.dial(origin, page=page)
     agent = next(m for m in widget.heard if m["type"] == "connection.welcome")["role"] == "agent"
-    await again.request(
-        "connection.hello",
-        revision=1,
-        resume=resume,
-        last_seq=last_seq,
-        surface="agent_frame" if agent else "launcher",
-        visible=True,
-    )
+    try:
+        await again.request(
+            "connection.hello",
+            revision=1,
+            resume=resume,
+            last_seq=last_seq,
+            surface="agent_frame" if agent else "launcher",
+            visible=True,
+        )
+    except BaseException:
+        await again.close()
+        raise
     return again
 
 

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from broker.messages.cluster import PoolLevel
 from gateway.level import Level
 from gateway.metrics import Metrics
-from tests.operations.promql import Query
+from tests.operations.promql import Query, Scrape
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -109,7 +109,27 @@ def test_every_alert_has_its_section_in_the_runbook_and_every_section_its_alert(
     assert len({rule["alert"] for rule in rules()}) == len(rules()) == len(linked)
 
 
-@pytest.mark.parametrize("text", ["sum(", "rate(a)", "a b", "a{b=c}", "sum by code (a)", "", "a ?"])
+@pytest.mark.parametrize(
+    "text", ["sum(", "rate(a)", "a b", "a{b=c}", "sum by code (a)", "", "a ?", "a + b * c"]
+)
 def test_what_is_no_query_is_not_read(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Query(text)
+
+
+def test_a_query_yields_what_prometheus_would() -> None:
+    def at(at_s: float, **values: float) -> Scrape:
+        one, two = (frozenset({("code", code), ("job", "s")}) for code in ("a", "b"))
+        return Scrape(at_s, {"n": {one: values["a"], two: values["b"]}, "limit": {one: 10.0}})
+
+    history = [at(0, a=1, b=5), at(15, a=7, b=6), at(30, a=2, b=7)]
+    only_a = frozenset({("code", "a")})
+    for text, expected in {
+        "max(n)": {frozenset(): 7.0},
+        "sum by (code) (increase(n[1m])) > 2": {only_a: 8.0},
+        'n{code="b"} == 0': {},
+        'sum(n{code!="b"}) + 1': {frozenset(): 3.0},
+        "max by (code) (n / limit)": {only_a: 0.2},
+        "sum(rate(n[20s]))": {frozenset(): 3 / 20},
+    }.items():
+        assert Query(text).evaluate(history) == pytest.approx(expected), text

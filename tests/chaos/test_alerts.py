@@ -1,0 +1,181 @@
+"""Each fault moves the metric that its alert watches, and the alert fires; no other one does.
+
+The rules are those of `deploy/`, evaluated on what real gateways export; the time between two
+scrapes is Prometheus' and passes at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import resource
+from collections import defaultdict
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.chaos.conftest import GATEWAYS, STANDBYS
+from tests.chaos.street import Street, asking
+from tests.operations.promql import Query, Scrape, Vector
+from tests.operations.test_metrics import rules
+from tests.widget import Widget, agent_widget, consumer_widget
+
+SCRAPE_S = 15.0
+SURFACES = 11
+"""Connections of one consumer who is rung: each takeover moves them all."""
+
+
+def seconds(text: str) -> float:
+    """Read a duration such as `1m`."""
+    match = re.fullmatch(r"(\d+)([smh])", text)
+    assert match is not None, text
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3_600}[match[2]]
+
+
+class Prometheus:
+    """Scrapes the street's gateways, and knows which alerts fire."""
+
+    def __init__(self, street: Street) -> None:
+        self._street = street
+        self._history: list[Scrape] = []
+        self._since: dict[str, float] = {}
+        self._queries = [
+            (rule["alert"], Query(rule["expr"]), seconds(rule.get("for", "0s"))) for rule in rules()
+        ]
+        self._now_s = 0.0
+        self.firing: set[str] = set()
+
+    async def scrape(self) -> None:
+        """Read every gateway once, a scrape later than the last time."""
+        self._now_s += SCRAPE_S
+        samples: dict[str, Vector] = defaultdict(dict)
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=5.0) as http:
+            for name in GATEWAYS:
+                target = {"job": "switchboard", "instance": name}
+                try:
+                    text = (await http.get(f"{self._street.parts[name].address}/metrics")).text
+                except httpx.TransportError:
+                    samples["up"][frozenset(target.items())] = 0.0
+                    continue
+                samples["up"][frozenset(target.items())] = 1.0
+                for family in text_string_to_metric_families(text):
+                    for one in family.samples:
+                        labels = frozenset({**one.labels, **target}.items())
+                        samples[one.name][labels] = one.value
+        self._history.append(Scrape(self._now_s, samples))
+        self.firing = set()
+        for alert, query, for_s in self._queries:
+            if not query.evaluate(self._history):
+                self._since.pop(alert, None)
+            elif self._now_s - self._since.setdefault(alert, self._now_s) >= for_s:
+                self.firing.add(alert)
+
+    async def watch(self, for_s: float) -> set[str]:
+        """Scrape for so long; return what fires then."""
+        for _ in range(int(for_s / SCRAPE_S) + 1):
+            await self.scrape()
+        return self.firing
+
+    async def until(self, metric: str, value: float) -> None:
+        """Wait until every gateway that answers shows a value."""
+        async with asyncio.timeout(30.0):
+            while set(self._history[-1].samples.get(metric, {}).values()) != {value}:
+                await asyncio.sleep(0.02)
+                await self.scrape()
+
+
+@pytest.fixture
+async def prometheus(street: Street) -> Prometheus:
+    made = Prometheus(street)
+    await made.scrape()
+    await made.until("switchboard_standbys", STANDBYS)
+    assert await made.watch(300.0) == set(), "nothing fires while nothing is wrong"
+    return made
+
+
+async def test_a_gateway_that_is_gone(street: Street, prometheus: Prometheus) -> None:
+    street.parts[GATEWAYS[1]].kill()
+    assert await prometheus.watch(30.0) == {"SwitchboardGatewayDown"}
+    await street.gateway(GATEWAYS[1])
+    assert await prometheus.watch(0.0) == set()
+
+
+async def test_a_ledger_that_is_gone(street: Street, prometheus: Prometheus) -> None:
+    street.parts["ledger"].kill()
+    await prometheus.until("switchboard_gateway_ledger_up", 0.0)
+    assert await prometheus.watch(60.0) == {"SwitchboardLedgerAway", "SwitchboardGatewayNotReady"}
+    await street.ledger()
+    await prometheus.until("switchboard_gateway_ledger_up", 1.0)
+    assert await prometheus.watch(0.0) == set()
+
+
+async def test_standbys_that_are_gone_and_an_agent_who_waits(
+    street: Street, prometheus: Prometheus
+) -> None:
+    for part in street.of("actor"):
+        part.kill()
+    await prometheus.until("switchboard_standbys", 0.0)
+    assert await prometheus.watch(60.0) == {"SwitchboardNoStandbys"}
+    agent = await agent_widget(street.parts[GATEWAYS[0]].address, "who waits")
+    await agent.send("session.start", mode="video")
+    await prometheus.until("switchboard_openings_waiting", 1.0)
+    expected = {"SwitchboardNoStandbys", "SwitchboardOpeningsWaiting"}
+    assert await prometheus.watch(30.0) == expected
+    await street.actors(STANDBYS)
+    await agent.expect("session.snapshot")
+    await asking(agent, "session.end")
+    await agent.close()
+
+
+async def test_actors_that_die_again_and_again(street: Street, prometheus: Prometheus) -> None:
+    at = street.parts[GATEWAYS[0]].address
+    surfaces = [await consumer_widget(at, "who is rung") for _ in range(SURFACES)]
+    agent = await agent_widget(at, "who is rung")
+    await asking(agent, "session.start", mode="video")
+    widgets = [agent, *surfaces]
+    for epoch in (1, 2, 3):
+        await asyncio.gather(*(hears(widget, epoch) for widget in widgets))
+        if epoch < 3:
+            street.holder().kill()
+    assert await prometheus.watch(0.0) == {"SwitchboardSessionsMoving"}
+    await asking(agent, "session.end")
+    for widget in widgets:
+        await widget.close()
+
+
+async def hears(widget: Widget, epoch: int) -> None:
+    await widget.expect("session.snapshot", epoch=epoch)
+
+
+async def test_descriptors_that_run_out(street: Street, prometheus: Prometheus) -> None:
+    gateway = street.parts[GATEWAYS[0]]
+    crowd = [await consumer_widget(gateway.address, f"who waits {n}") for n in range(40)]
+    before = gateway.process.rlimit(resource.RLIMIT_NOFILE)
+    # A few are left, or it could not even be scraped.
+    limit = round(gateway.process.num_fds() / 0.85)
+    gateway.process.rlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
+    try:
+        assert await prometheus.watch(120.0) == {"SwitchboardDescriptors"}
+    finally:
+        gateway.process.rlimit(resource.RLIMIT_NOFILE, before)
+    assert await prometheus.watch(0.0) == set()
+    for widget in crowd:
+        await widget.close()
+
+
+@pytest.mark.soak
+async def test_requests_that_are_refused(street: Street, prometheus: Prometheus) -> None:
+    async def refused(http: httpx.AsyncClient) -> None:
+        assert (await http.get("/v1/sessions")).status_code == 401
+
+    base = street.parts[GATEWAYS[0]].address
+    async with httpx.AsyncClient(base_url=base, trust_env=False, verify=False, timeout=30) as http:
+        # To Prometheus a counter that appears has not grown.
+        await refused(http)
+        await prometheus.scrape()
+        for _ in range(2):
+            for _ in range(32):
+                await asyncio.gather(*(refused(http) for _ in range(50)))
+            await prometheus.watch(150.0)
+    assert await prometheus.watch(0.0) == {"SwitchboardRefusals"}
