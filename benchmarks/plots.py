@@ -6,6 +6,7 @@ Texts and axes take the colour of the page's text, so that one file suits light 
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Sequence
 from textwrap import shorten
@@ -45,6 +46,7 @@ mpl.rcParams.update(
     }
 )
 POINT = re.compile(r"(.+) (\d+)x(\d+)$")
+SIZED = re.compile(r"(.+) ((?:\d+x)?\d+)$")
 STYLES = ("-", "--", ":", "-.")
 MOST_ROUNDS = 30
 """Rounds above which their medians are no longer drawn one by one."""
@@ -228,8 +230,8 @@ def steps(result: ScenarioResult) -> str:
             axes.plot([middle], [row], "o", color="C1")
             axes.annotate(f"{middle:.0f}", (high, row), (6, -3), textcoords="offset points")
         axes.set_yticks(range(len(found)), list(found))
-        axes.set(xlabel="ms since then: median, middle half, all", xlim=(0, None))
-        axes.margins(x=0.1)
+        longest = max(each.percentile(100.0) for each in found.values())
+        axes.set(xlabel="ms since then: median, middle half, all", xlim=(0, 1.15 * longest))
         axes.invert_yaxis()
         axes.set_title(f"{result.name}: time line")
 
@@ -255,8 +257,8 @@ def looks_of(sides: Sequence[str]) -> dict[str, tuple[str, str]]:
     colors: dict[str, str] = {}
     styles: dict[str, str] = {}
     for side in sides:
-        match = POINT.match(side)
-        who, size = (match[1], side[len(match[1]) :]) if match else (side, "")
+        match = SIZED.match(side)
+        who, size = (match[1], match[2]) if match else (side, "")
         color = colors.setdefault(who, f"C{len(colors)}")
         found[side] = color, styles.setdefault(size, STYLES[len(styles) % len(STYLES)])
     return found
@@ -273,6 +275,9 @@ def named(axes: Axes, *, beside: bool = False) -> None:
 
 def plain(axis: Axis) -> None:
     """Write the numbers of a logarithmic axis as people write them, and few enough to be read."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axis.get_view_interval()
+    decades = math.log10(high / low)
+    digits = (1,) if decades > 3 else (1, 2, 5) if decades > 1 else range(1, 10)
+    axis.set_major_locator(LogLocator(subs=[float(digit) for digit in digits]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())

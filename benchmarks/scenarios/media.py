@@ -300,7 +300,8 @@ def compare(result: ScenarioResult, own: Side, other: Side, *, judged: bool) -> 
         unit="us",
     )
     if not judged:
-        result.facts[f"cost over the peer's, {size} participants"] = round(target.ratio or 0, 3)
+        if not result.noise:
+            result.facts[f"cost over the peer's, {size} participants"] = round(target.ratio or 0, 3)
         return
     result.judge(target)
     p99 = percentile_of("delay", 99.0)

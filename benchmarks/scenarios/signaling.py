@@ -111,7 +111,8 @@ async def against_load(
     for side in sides:
         points: dict[str, list[tuple[float, float]]] = {}
         for load in loads:
-            one = await bench.round(side, 0, replace(plan, rate=load))
+            at = replace(plan, rounds=1, rate=load)
+            (one,) = await bench.run(at, lambda: None, [side])
             reply = one.histograms["reply"]
             if (why := disturbance(one)) is not None or one.missing or not reply.count:
                 left_out = f"{side.name} at {load:g} requests a second is not drawn"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from matplotlib import pyplot
 
 from benchmarks.histogram import Histogram
-from benchmarks.plots import looks_of
+from benchmarks.plots import looks_of, plain
 from benchmarks.result import Measurement
 from benchmarks.sampler import Usage
 from benchmarks.scenarios.fanout import BESIDE, costs
@@ -45,3 +46,27 @@ def test_who_has_a_colour_and_the_size_a_line() -> None:
     assert looks["us 1x4"][0] == looks["us 1x50"][0] != looks["room 1x4"][0]
     assert looks["us 1x4"][1] == looks["room 1x4"][1] != looks["us 1x50"][1]
     assert len(set(looks.values())) == 4
+    assert looks_of(["us 4", "us 6"])["us 4"][0] == looks_of(["us 4", "us 6"])["us 6"][0]
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "shown"),
+    [
+        (0.6, 1.4, ["0.6", "0.7", "0.8", "0.9", "1"]),
+        (0.5, 12.0, ["0.5", "1", "2", "5", "10"]),
+        (0.01, 500.0, ["0.01", "0.1", "1", "10", "100"]),
+    ],
+)
+def test_the_numbers_of_a_logarithmic_axis_can_be_read(
+    least: float, most: float, shown: list[str]
+) -> None:
+    figure, axes = pyplot.subplots()
+    try:
+        axes.plot([least, most], [1, 2])
+        axes.set_xscale("log")
+        plain(axes.xaxis)
+        low, high = axes.get_xlim()
+        ticks = [tick for tick in axes.xaxis.get_majorticklocs() if low <= tick <= high]
+        assert [axes.xaxis.get_major_formatter()(tick, 0) for tick in ticks] == shown
+    finally:
+        pyplot.close(figure)
