@@ -21,6 +21,7 @@ from benchmarks.report import print_changes, print_result
 from benchmarks.result import FORMAT, ScenarioResult
 from benchmarks.scenario import Scenario
 from benchmarks.scenarios.capacity import Capacity
+from benchmarks.scenarios.congestion import Congestion
 from benchmarks.scenarios.crowd import Crowd
 from benchmarks.scenarios.failover import Failover
 from benchmarks.scenarios.fanout import Fanout
@@ -39,6 +40,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Join(),
     Failover(),
     Media(),
+    Congestion(),
     Memory(),
     Storm(),
     Soak(),

@@ -165,7 +165,11 @@ class Deployment:
             if self._by_make:
                 # make ends itself by the signal; the demo's own end is what counts.
                 _, left = psutil.wait_procs(started, STOP_S)
-                status = 0 if status == -signal.SIGINT and not left else 1
+                if status == -signal.SIGINT and not left:
+                    status = 0
+                else:
+                    self._lines.append(f"make ended with {status}, and left {left}")
+                    status = 1
         except subprocess.TimeoutExpired:
             self.kill()
             status = -1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 import secrets
 import socket
 import struct
@@ -40,6 +39,7 @@ from actors.relay.rtp import (
     TRANSPORT_CC_URI,
 )
 from actors.relay.transport_feedback import ArrivalLog
+from benchmarks.shaper import Downlink
 
 Address: TypeAlias = tuple[str, int]
 
@@ -115,25 +115,6 @@ class Heard:
         """What the sender put in behind the VP8 descriptor, or the whole audio payload."""
         payload = self.packet.payload
         return payload[6:] if self.picture is not None else payload
-
-
-class Downlink:
-    """A bottleneck in front of one client: rate, 200 ms of queue, delay, seeded random loss."""
-
-    def __init__(self, bitrate: float, *, loss: float, delay: float, seed: int = 1) -> None:
-        self.bitrate = bitrate
-        self.loss = loss
-        self.delay = delay
-        self._free = 0.0
-        self._random = random.Random(seed)
-
-    def arrival(self, octets: int, now: float) -> float | None:
-        """Return when a datagram gets through; None when it is lost."""
-        start = max(now, self._free)
-        if start - now > 0.2 or self._random.random() < self.loss:
-            return None
-        self._free = start + octets * 8 / self.bitrate
-        return self._free + self.delay
 
 
 class CraftedClient(asyncio.DatagramProtocol):

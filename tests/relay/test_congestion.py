@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from actors.relay import PublishSource
+from benchmarks.shaper import Downlink
 
 from .camera import RIDS, Camera
-from .client import CraftedClient, Downlink
+from .client import CraftedClient
 from .conftest import Call
 from .recording import until
 from .virtual_time import run_in_virtual_time

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 
 from actors.relay import TransportState
 from actors.relay.rtcp import Report, receiver_report
+from benchmarks.shaper import Downlink
 
 from .camera import RIDS, Camera
-from .client import CraftedClient, Downlink
+from .client import CraftedClient
 from .conftest import Call
 from .recording import until
 from .virtual_time import run_in_virtual_time
