@@ -21,7 +21,7 @@ from broker.messages import PROTOCOL_REVISION, SUBPROTOCOL
 
 ANSWER_SECONDS = 20.0
 PING_SECONDS = 8.0
-PATIENCE = 20
+PATIENCE = 30
 """How often a retryable refusal is tried again while a call is set up."""
 Message = dict[str, object]
 

@@ -19,8 +19,15 @@ from pathlib import Path
 import psutil
 
 READY_SECONDS = 90.0
-SET_UP_SECONDS = 6.0
-"""More, for each session that a load sets up before it is ready: an actor may have to start."""
+START_SECONDS = 6.0
+"""How long a session actor may take to start, on a machine that is busy with it."""
+INVITE_SECONDS = 1.5
+"""How long one guest may take: inviting and admitting are held to two a second for each agent."""
+
+
+def set_up_seconds(sessions: int, size: int) -> float:
+    """Return how long a load may take until this many sessions of this size stand."""
+    return READY_SECONDS + sessions * START_SECONDS + size * INVITE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

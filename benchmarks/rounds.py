@@ -21,7 +21,7 @@ import psutil
 
 from benchmarks import machine
 from benchmarks.histogram import Histogram
-from benchmarks.process import READY_SECONDS, SET_UP_SECONDS, Child, Processors
+from benchmarks.process import Child, Processors, set_up_seconds
 from benchmarks.quiet import MOST_ATTEMPTS, rounds_of
 from benchmarks.result import Measurement
 from benchmarks.sampler import Sampler
@@ -102,7 +102,7 @@ class Bench:
                 address,
                 json.dumps(options),
                 on=self.processors.load,
-                within=READY_SECONDS + SET_UP_SECONDS * options.get("sessions", 0),
+                within=set_up_seconds(options.get("sessions", 0), options.get("size", 0)),
             )
         )
         side = Side(name, load, list(servers))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from benchmarks.process import Child, Processors, pin
+from benchmarks.process import START_SECONDS, Child, Processors, pin
 from benchmarks.rounds import Bench
 
 STANDING = "ray::SessionHost.live"
@@ -16,8 +16,6 @@ STANDING = "ray::SessionHost.live"
 DEFAULT_PEOPLE = 8
 """The policy's own limit of a session."""
 LOOK_SECONDS = 0.25
-START_SECONDS = 6.0
-"""How long one may take, on a machine that is busy with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from benchmarks.histogram import Histogram
-from benchmarks.process import READY_SECONDS, SET_UP_SECONDS, Child
+from benchmarks.process import Child, set_up_seconds
 from benchmarks.result import Measurement
 from benchmarks.rounds import Bench
 
@@ -124,7 +124,7 @@ class MediaLoad:
                 {"sessions": sessions, "size": size, "bitrate": bitrate, "profile": profile}
             ),
             on=bench.processors.load,
-            within=READY_SECONDS + SET_UP_SECONDS * sessions,
+            within=set_up_seconds(sessions, size),
         )
         return cls(bench.owned(child))
 
