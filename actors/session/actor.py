@@ -12,23 +12,19 @@ from actors.chores import Chores
 from actors.ledger_link import LedgerLink
 from actors.link import ListenedEnd
 from actors.listener import Listener
-from actors.session import guests
+from actors.session.admission import admit, require_session
 from actors.session.backend import BackendCalls
 from actors.session.config import SessionConfig
 from actors.session.connection import Connection
 from actors.session.live import LiveSession, new_id
 from actors.session.person import Person
-from actors.session.requests import Requests, join_staff
+from actors.session.requests import Requests
 from actors.session.trunks import Trunks
-from broker.commands import JoinGuest
 from broker.errors import (
     Conflict,
     ErrorCode,
-    Forbidden,
-    Gone,
     Internal,
     Malformed,
-    NotFound,
     SwitchboardError,
     Unavailable,
 )
@@ -39,7 +35,6 @@ from broker.messages.cluster import (
     JournalEntry,
     Journalled,
     LinkHello,
-    Principal,
     SessionAssign,
     SessionCommitted,
     SessionContinue,
@@ -54,9 +49,8 @@ from broker.messages.cluster import (
 )
 from broker.policy import Policy
 from broker.rights import BACKEND
-from broker.state import STAFF
 from broker.trunk import Frame
-from broker.words import Attendance, Role, SessionPhase, Way
+from broker.words import SessionPhase
 
 _LOG = logging.getLogger(__name__)
 APPEND_TIMEOUT_S = 5.0
@@ -346,7 +340,7 @@ class SessionActor:
             trunk.refuse(Internal(ErrorCode.INTERNAL, "The connection could not be attached."))
 
     def _attach(self, trunk: ListenedEnd, hello: TrunkHello) -> None:
-        session = self._require_session(hello)
+        session = require_session(self._session, hello)
         if hello.backend:
             self._attach_backend(session, trunk, hello.gateway_id)
             return
@@ -365,15 +359,7 @@ class SessionActor:
             )
             session.connect(person, connection, hello.last_seq)
 
-        if hello.way is not None and hello.principal.role in STAFF:
-            self._join_staff(session, hello, hello.way, ready)
-            return
-        person = self._find_person(session, hello)
-        if person is not None:
-            session.require_pace_of_return(person)
-            ready(person)
-        else:
-            self._join_guest(session, hello, ready)
+        admit(session, hello, ready)
 
     def _attach_backend(self, session: LiveSession, trunk: ListenedEnd, gateway_id: str) -> None:
         """Take the backend's calls; nobody joins, and the roster does not show it."""
@@ -381,139 +367,6 @@ class SessionActor:
         trunk.on_lost = lambda end: self._trunks.discard(trunk)
         self._trunks.add(trunk, gateway_id)
         trunk.accept(TrunkReady(participant_id=BACKEND, epoch=session.epoch).to_bytes())
-
-    def _require_session(self, hello: TrunkHello) -> LiveSession:
-        session = self._session
-        if session is None or session.session_id != hello.session_id:
-            raise NotFound(ErrorCode.UNKNOWN_SESSION, "That session is not here.")
-        if session.decided.phase is SessionPhase.ENDED:
-            raise Gone(ErrorCode.SESSION_ENDED, "This session has ended.")
-        if session.frozen:
-            raise Unavailable(ErrorCode.SESSION_AWAY, "The session is moving.")
-        if session.epoch != hello.epoch:
-            raise Conflict(ErrorCode.STALE_EPOCH, "The session has moved.")
-        if hello.principal.account_id != session.account_id:
-            raise Forbidden(ErrorCode.NOT_PERMITTED, "This session belongs to another account.")
-        return session
-
-    def _find_person(self, session: LiveSession, hello: TrunkHello) -> Person | None:
-        """Return who this is; `None` for a guest who is new.
-
-        Raises:
-            Forbidden: not somebody of this session.
-        """
-        principal = hello.principal
-        if principal.participant_id is not None:
-            person = session.people.get(principal.participant_id)
-            if person is None or person.principal.role is not principal.role:
-                raise NotFound(ErrorCode.UNKNOWN_PARTICIPANT, "You are not in this session.")
-            self._require_not_gone(session, person)
-            return person
-        match principal.role:
-            case Role.AGENT | Role.SUPERVISOR:
-                person = session.person_of_agent(principal.agent_id, principal.role)
-                if person is None:
-                    raise Conflict(
-                        ErrorCode.ALREADY_LIVE, "Another agent holds a session on this engagement."
-                    )
-                self._require_not_gone(session, person)
-                return person
-            case Role.CONSUMER:
-                return self._find_consumer(session, principal, hello)
-            case Role.GUEST:
-                return None
-
-    def _require_not_gone(self, session: LiveSession, person: Person) -> None:
-        participant = session.decided.participants.get(person.participant_id)
-        if (
-            participant is not None
-            and participant.attendance is Attendance.LEFT
-            and participant.role is not Role.CONSUMER
-        ):
-            # Gone, so that who comes back by a resume token starts anew by the other token.
-            raise Gone(ErrorCode.NOT_IN_SESSION, "You have left this session.")
-
-    def _find_consumer(
-        self, session: LiveSession, principal: Principal, hello: TrunkHello
-    ) -> Person:
-        state = session.decided
-        if principal.claim_hash is None:
-            raise Forbidden(ErrorCode.CONSUMER_CONFLICT, "This connection has no claim.")
-        person = session.person_of_claim(principal.claim_hash)
-        stranger = state.consumer_claim not in (None, principal.claim_hash)
-        if stranger and not self._was_admitted(session, person, principal):
-            session.conflicts.noticed(hello, new_id())
-            raise Forbidden(
-                ErrorCode.CONSUMER_CONFLICT, "Another person is invited on this conversation."
-            )
-        if person is None:
-            # The consumer's own page proves no name; what the agent's side calls them serves.
-            said = session.ids if not stranger else hello.engagement
-            name = principal.name or (said.visitor_name if said else None) or ""
-            person = Person(
-                participant_id=new_id() if stranger else state.consumer_id or new_id(),
-                principal=principal.model_copy(update={"name": name}),
-                engagement=hello.engagement,
-            )
-            session.people[person.participant_id] = person
-        return person
-
-    def _was_admitted(
-        self, session: LiveSession, person: Person | None, principal: Principal
-    ) -> bool:
-        """Whether an agent let this claimant in, who is on the way or in the session."""
-        if session.conflicts.link_of(principal.claim_hash) is not None:
-            return True
-        known = session.decided.participants.get(person.participant_id) if person else None
-        return known is not None and known.inside
-
-    def _join_staff(
-        self,
-        session: LiveSession,
-        hello: TrunkHello,
-        way: Way,
-        ready: Callable[[Person], None],
-    ) -> None:
-        principal = hello.principal
-        known = session.person_of_agent(principal.agent_id, principal.role)
-        person = known or Person(participant_id=new_id(), principal=principal)
-        person.engagement = hello.engagement
-        session.people[person.participant_id] = person
-        try:
-            session.do(
-                join_staff(person, way, session.engagement_key),
-                subjects=[person.subject()],
-                then=lambda: ready(person),
-            )
-        except SwitchboardError:
-            if known is None:
-                del session.people[person.participant_id]
-            raise
-
-    def _join_guest(
-        self,
-        session: LiveSession,
-        hello: TrunkHello,
-        ready: Callable[[Person], None],
-    ) -> None:
-        principal = hello.principal
-        if principal.guest_invitation_id is None:
-            raise Forbidden(ErrorCode.NOT_PERMITTED, "A guest needs a link.")
-        person = guests.guest_of(session, principal, new_id())
-        named = session.people.get(person.participant_id)
-        session.people[person.participant_id] = person
-        try:
-            session.do(
-                JoinGuest(person.participant_id, principal.guest_invitation_id),
-                subjects=[person.subject()],
-                then=lambda: ready(person),
-            )
-        except SwitchboardError:
-            if named is None:
-                del session.people[person.participant_id]
-            else:
-                session.people[person.participant_id] = named
-            raise
 
     def _on_frame(self, person: Person, connection: Connection, kind: Frame, data: bytes) -> None:
         if kind is Frame.MESSAGE and self._requests is not None:
