@@ -88,6 +88,7 @@ def listening(process: psutil.Process) -> set[int]:
 async def test_a_process_whose_session_has_ended_holds_another(call: Call) -> None:
     others = await asyncio.to_thread(call.deployment.holders)
     agent, consumer = await call.talking()
+    resume = (await consumer.expect("resume.renewed"))["resume"]
     held: set[int] = set()
     again = False
     for _ in range(3):
@@ -105,8 +106,13 @@ async def test_a_process_whose_session_has_ended_holds_another(call: Call) -> No
         mark = len(consumer.heard)
         await agent.request("session.start", mode="video")
         await consumer.expect("session.snapshot", after=mark)
-    await finish(agent)
     assert again
+    # What let somebody into the first session lets nobody into the one its process holds now.
+    late = call.keep(await Widget.dial(call.origin))
+    await late.send("connection.hello", revision=1, resume=resume, surface="launcher")
+    assert await late.expect_close() == 4410
+    assert [message["code"] for message in late.heard] == ["session_ended"]
+    await finish(agent)
 
 
 async def test_a_guest_waits_in_the_lobby_until_admitted(call: Call) -> None:
