@@ -26,7 +26,7 @@ from benchmarks.quiet import MOST_ATTEMPTS, rounds_of
 from benchmarks.result import Measurement
 from benchmarks.sampler import Sampler
 
-SILENT_SECONDS = 2.0
+SILENT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)

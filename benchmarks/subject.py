@@ -58,10 +58,11 @@ class Subject:
                     found.append(process)
         return found
 
-    async def until_standing(self, count: int) -> None:
+    async def until_standing(self, count: int, *, bind: bool = True) -> None:
         """Wait until this many session actors stand, so that no start disturbs what is measured.
 
-        They may start on all processors, and keep to the servers' afterwards.
+        They may start on all processors, and keep to the servers' afterwards unless `bind` is not
+        wanted.
 
         Raises:
             TimeoutError: they do not come.
@@ -71,7 +72,8 @@ class Subject:
         self.unbind()
         for _ in range(round((30 + START_SECONDS * count) / LOOK_SECONDS)):
             if len(await asyncio.to_thread(self.actors)) >= count:
-                self._pin(self.processors.servers)
+                if bind:
+                    self._pin(self.processors.servers)
                 return
             await asyncio.sleep(LOOK_SECONDS)
         raise TimeoutError(f"{count} session actors did not start.")

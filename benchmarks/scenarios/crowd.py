@@ -31,6 +31,9 @@ class Crowd:
 
     What starts is what starts in life: an agent and a consumer. Its rate is due whether or not the
     pool can follow, so a pool that is too slow shows in the rate reached and in refusals.
+
+    Servers use every processor, the load's as well, where it runs before them: of two processors
+    one is not enough, since a hundred idle Ray actors alone keep most of one busy.
     """
 
     name = "crowd"
@@ -82,7 +85,7 @@ class Crowd:
             pairs: list[tuple[Measurement, Measurement]] = []
 
             async def measure(side: Side, number: int) -> Measurement:
-                await subject.until_standing(options.sessions + options.standbys)
+                await subject.until_standing(options.sessions + options.standbys, bind=False)
                 if side is beside:
                     answers, starts = await asyncio.gather(
                         bench.round(beside, number, asking),
