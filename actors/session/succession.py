@@ -38,7 +38,7 @@ class Succession:
         reuse_limit: int,
         settle: Callable[[], None] = memory.settle,
     ) -> None:
-        """Reuse the process at most `reuse_limit` times; `settle` is called at each beginning."""
+        """Reuse the process at most `reuse_limit` times; `settle` is called before each is made."""
         self._config = config
         self._make = make
         self._left = reuse_limit
@@ -72,10 +72,10 @@ class Succession:
         return self._following(actor)
 
     async def _begin(self, config: SessionConfig) -> str:
+        self._settle()
         self._over = asyncio.Event()
         self._actor = actor = self._make(config, self._over.set)
         await actor.start()
-        self._settle()
         return actor.member_id
 
     def _following(self, actor: SessionActor) -> SessionConfig | None:

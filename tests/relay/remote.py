@@ -24,11 +24,12 @@ async def _serve(pipe: Connection, config: RelayConfig) -> None:
     async def fresh() -> None:
         nonlocal relay
         await relay.close()
-        relay = Relay(config, RecordingListener())
-        await relay.open()
-        # Whatever is left of the one before has a turn to go, as between two sessions of a process.
+        del relay
+        # Whatever is left of it has a turn to go, as between two sessions of a process.
         await asyncio.sleep(0)
         memory.settle()
+        relay = Relay(config, RecordingListener())
+        await relay.open()
         pipe.send(relay.port)
 
     def asked() -> None:
