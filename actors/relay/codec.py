@@ -1,4 +1,7 @@
-"""Which codecs of a section the relay accepts, by name and parameters, never by number."""
+"""Which codecs of a section the relay accepts, by name and parameters, never by number.
+
+The numbers are dynamic payload types of the widget's own offer (RFC 3551 §6), one map a section.
+"""
 
 from __future__ import annotations
 

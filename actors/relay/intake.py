@@ -194,6 +194,8 @@ class Intake:
     def _identify(self, view: memoryview, size: int, ssrc: int, payload_type: int) -> Stream | None:
         """Decide what a new SSRC is: signalled SSRCs win, MID and RID otherwise (RFC 8843 §9.2).
 
+        Layers are told apart by RID and repaired RID in header extensions (RFC 8852 §3).
+
         Changes nothing, because the packet is not yet known to be authentic.
         """
         body = body_of(view, size)

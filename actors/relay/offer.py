@@ -1,7 +1,8 @@
 """An SDP offer, read with bounds (RFC 8866, RFC 8843, RFC 8853).
 
 The reader is our own because its input is hostile: size, sections, lines, payload types and SSRCs
-are limited before anything is interpreted, and the work is linear in the bytes.
+are limited before anything is interpreted, and the work is linear in the bytes. Candidates are
+passed over, and the widget need gather none before it offers (RFC 8838): a lite agent is dialled.
 """
 
 from __future__ import annotations
