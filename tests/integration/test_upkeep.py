@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from gateway.command import app
@@ -14,6 +15,7 @@ from tests.calls import Call
 from tests.deployment import Deployment
 from tests.ledger.fakes import until
 from tests.ledger.receiver import Receiver
+from tests.widget import Refused, Widget, guest_widget
 
 RUNNER = CliRunner()
 PERSON = {"visitor_id": "visitor-08154711", "visitor_name": "Wilhelmine Löwenherz"}
@@ -90,6 +92,49 @@ async def test_an_erased_person_is_in_no_file_of_the_deployment(
     listed = RUNNER.invoke(app, ["records", "erased", *given]).output
     assert call.session_id in listed
     assert PERSON["visitor_id"] not in listed
+
+
+async def test_no_log_holds_a_token_a_name_or_what_was_said(
+    call: Call, deployment: Deployment
+) -> None:
+    consumer = await call.consumer(engagement=PERSON)
+    agent = await call.agent(agent_id="94711")
+    await agent.request("session.start", mode="video")
+    invitation = (await consumer.expect("session.snapshot"))["invitation"]["invitation_id"]
+    await consumer.request("invitation.accept", invitation_id=invitation, mode="video")
+    await consumer.request("text.send", text="the word is Quittenbrot")
+    link = await agent.request("guest.invite", name="Ottilie Quendel")
+    guest = call.keep(await guest_widget(call.origin, link["url"], "Ottilie Quendel"))
+    offer = {"transport_id": "t", "epoch": 1, "publish": [], "seats": [], "screens": []}
+    with pytest.raises(Refused):
+        await agent.request("media.offer", sdp="v=0\r\na=ice-pwd:Pimpinelle0815\r\n", **offer)
+    forged = "eyJhbGciOiJIUzI1NiJ9.eyJmb3JnZWQiOiJNZWxpc3NlIn0.c2lnbmF0dXJl"
+    stranger = call.keep(await Widget.dial(call.origin))
+    await stranger.send("connection.hello", revision=1, token=forged, surface="agent_frame")
+    await stranger.expect_close()
+    await agent.request("session.end")
+    await guest.expect_close()
+    secrets = [
+        PERSON["visitor_name"],
+        "Agent 94711",
+        "Ottilie Quendel",
+        "Quittenbrot",
+        "Pimpinelle0815",
+        forged,
+        link["url"].split("#")[1],
+        *(m["resume"] for w in (agent, consumer) for m in w.heard if "resume" in m),
+    ]
+    assert len(secrets) >= 9
+    logs = {path: path.read_bytes() for path in deployment.folder.rglob("*") if path.is_file()}
+    logs[Path("output")] = deployment.output.encode()
+    assert sum(map(len, logs.values())) > 10_000
+    found = [
+        (path.name, secret)
+        for path, content in logs.items()
+        for secret in secrets
+        if secret.encode() in content
+    ]
+    assert found == []
 
 
 async def test_records_are_exported_by_the_command(call: Call, deployment: Deployment) -> None:
