@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel
 
 from broker.messages.cluster import JournalEntry, SessionRecord
+from broker.past import LEAST, known_word
 from broker.words import EndReason, Mode, Role
 from gateway.quality import Quality, qualities
 
@@ -155,7 +156,7 @@ def _attended(events: Iterable[JournalEntry], ended_ms: int | None) -> list[Atte
         elif event.type == "participant.joined":
             found[participant_id] = Attended(
                 participant_id=participant_id,
-                role=Role(event.body["role"]),
+                role=Role(known_word(Role, event.body["role"]) or LEAST[Role]),
                 joined_ms=event.at_ms,
                 left_ms=None,
                 left_reason=None,

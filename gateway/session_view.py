@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from broker.events import KEPT_BACK
 from broker.messages.cluster import JournalEntry, SessionRecord, Subject
 from broker.messages.parts import EngagementIds
+from broker.past import known_word
 from broker.words import EndReason, Mode, Role, SessionPhase
 from gateway.quality import Quality, qualities
 
@@ -109,6 +110,9 @@ def view_event(entry: JournalEntry) -> EventView:
 def view_participant(subject: Subject, quality: Quality | None) -> ParticipantView:
     """Show what is known of a person."""
     known = {name: subject.body.get(name) for name in ParticipantView.model_fields}
+    if known["role"] is not None:
+        # `None` also for a role that only a later release knows.
+        known["role"] = known_word(Role, known["role"])
     known |= {"participant_id": subject.participant_id, "quality": quality}
     return ParticipantView.model_validate(known)
 
