@@ -62,8 +62,9 @@ class Widget:
 
     async def request(self, type_: str, **fields: Any) -> Message:
         """Send and wait for the reply. Raises Refused."""
+        before = len(self.heard)
         request_id = await self.send(type_, **fields)
-        reply = await self.expect(reply_to=request_id)
+        reply = await self.expect(reply_to=request_id, after=before)
         if reply["type"] == "request.refused":
             raise Refused(reply)
         return reply
