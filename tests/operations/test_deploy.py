@@ -75,6 +75,20 @@ def test_the_ray_cluster_fits_kuberay(capsys: pytest.CaptureFixture[str]) -> Non
         jsonschema.Draft202012Validator(schema).validate(misspelt)
 
 
+def test_calls_do_not_wait_behind_everything_else() -> None:
+    """Ray runs workers at niceness 15 unless its environment says otherwise, on every node."""
+    starting = [
+        path
+        for path in DEPLOY.rglob("*")
+        if path.is_file() and "RAY_USAGE_STATS_ENABLED" in path.read_text()
+    ]
+    assert len(starting) == 4
+    for path in starting:
+        text = path.read_text()
+        told = re.findall(r"RAY_worker_niceness(?:=|, value: \")0", text)
+        assert len(told) == text.count("RAY_USAGE_STATS_ENABLED"), path.name
+
+
 def options_of(command: str) -> set[str]:
     """The options that one of our commands takes."""
     group = typer.main.get_command(app)
