@@ -21,6 +21,9 @@ MOST_GROWTH = 1.1
 MOST_SLOWER = 1.5
 MARGINS = {"descriptors": 16.0, "memory, MB": 12.0}
 """Growth that is none: connections that happen to stand, pages that are kept for next time."""
+SHORTEST_SECONDS = 180.0
+"""Of a course that is judged for growth: the pool follows the arrivals of the last minute, so that
+the number of standbys is no leak before each third is as long as that."""
 LEAST_STARTED = 0.95
 """Of the sessions that were due to come and go."""
 
@@ -117,6 +120,12 @@ def judge(result: ScenarioResult, course: Course) -> None:
                 robust=True,
             )
         )
+    seconds = course.intervals[-1].at if course.intervals else 0.0
+    if seconds < SHORTEST_SECONDS:
+        result.facts["growth is not judged"] = (
+            f"{seconds:.0f} s are too short, {SHORTEST_SECONDS:.0f} are needed"
+        )
+        return
     try:
         judge_growth(result, [each.census for each in course.intervals])
         judge_slowness(result, [each.held for each in course.intervals])

@@ -120,12 +120,15 @@ def test_a_few_disturbed_intervals_are_left_out() -> None:
     assert all(met.values())
 
 
-def test_a_short_course_is_not_judged_for_growth() -> None:
+@pytest.mark.parametrize(("stretch", "why"), [(1.0, "too short"), (10.0, "too few")])
+def test_a_short_course_is_not_judged_for_growth(stretch: float, why: str) -> None:
     of = course(leaked_mb=400)
     del of.intervals[9:]
+    for interval in of.intervals:
+        interval.at *= stretch
     result, met = judged(of)
     assert set(met) == {"requests and starts unanswered", "sessions that started, of those due"}
-    assert "too few" in str(result.facts["growth is not judged"])
+    assert why in str(result.facts["growth is not judged"])
 
 
 def test_lines_are_over_minutes_and_say_whose_they_are() -> None:
