@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
 import ray.actor
+import uvloop
 
 from broker.keys import KeyPurpose
 from gateway.clock import steady_clock
@@ -22,50 +24,62 @@ _LOG = logging.getLogger(__name__)
 
 
 class SessionHost:
-    """A standby, then a session, perhaps more of the same account, then gone."""
+    """A standby, then a session, perhaps more of the same account, then gone.
+
+    Its event loop runs within its Ray calls, on the main thread, and the second of them lasts as
+    long as the process: Ray wakes a main thread that executes no call a hundred times a second,
+    which for a hundred actors is most of a processor. No method may be a coroutine, or Ray would
+    run a loop of its own elsewhere.
+    """
 
     def __init__(self, settings: ClusterSettings) -> None:
         self._settings = settings
         self._succession: Succession | None = None
+        self._loop = uvloop.new_event_loop()
+        asyncio.set_event_loop(self._loop)
 
-    async def start(self) -> str:
+    def start(self) -> str:
         """Enlist as a standby; returns the member id."""
-        from actors.relay import RelayConfig
-        from actors.session.actor import SessionActor
-        from actors.session.config import SessionConfig
-        from actors.session.succession import Succession
+        self._succession = succession_of(self._settings)
+        return self._loop.run_until_complete(self._succession.start())
 
-        settings = self._settings
-        now_ms = steady_clock()
-        self._succession = Succession(
-            SessionConfig(
-                node=node_name(),
-                label=node_label(),
-                trunk_key=settings.key(KeyPurpose.TRUNK),
-                tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
-                trunk_host=settings.inside_address,
-                public_url=settings.public_url,
-                ice_servers=settings.ice_servers,
-                turn_secret=settings.turn_secret(),
-                relay_only=settings.relay_only,
-                relay=RelayConfig(
-                    bind=settings.media_addresses,
-                    advertise=settings.advertise,
-                    ports=range(*settings.media_ports),
-                ),
-            ),
-            lambda config, on_over: SessionActor(
-                config, LedgerAddress(), now_ms=now_ms, on_over=on_over
-            ),
-            reuse_limit=settings.reuse,
-        )
-        return await self._succession.start()
-
-    async def live(self) -> None:
+    def live(self) -> None:
         """Wait for the end of the last session, then end the process."""
         try:
             if self._succession is not None:
-                await self._succession.run()
+                self._loop.run_until_complete(self._succession.run())
         except Exception:
             _LOG.exception("no session actor any more")
         ray.actor.exit_actor()  # type: ignore[no-untyped-call]
+
+
+def succession_of(settings: ClusterSettings) -> Succession:
+    """Compose what this process will hold, one session after another."""
+    from actors.relay import RelayConfig
+    from actors.session.actor import SessionActor
+    from actors.session.config import SessionConfig
+    from actors.session.succession import Succession
+
+    now_ms = steady_clock()
+    return Succession(
+        SessionConfig(
+            node=node_name(),
+            label=node_label(),
+            trunk_key=settings.key(KeyPurpose.TRUNK),
+            tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
+            trunk_host=settings.inside_address,
+            public_url=settings.public_url,
+            ice_servers=settings.ice_servers,
+            turn_secret=settings.turn_secret(),
+            relay_only=settings.relay_only,
+            relay=RelayConfig(
+                bind=settings.media_addresses,
+                advertise=settings.advertise,
+                ports=range(*settings.media_ports),
+            ),
+        ),
+        lambda config, on_over: SessionActor(
+            config, LedgerAddress(), now_ms=now_ms, on_over=on_over
+        ),
+        reuse_limit=settings.reuse,
+    )
