@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
+import httpx
 import pytest
 
 from tests.calls import Call
-from tests.chaos.street import Street
+from tests.chaos.street import Street, until
 from tests.deployment import Deployment
 from tests.ledger import postgres
 
@@ -66,6 +68,10 @@ def running(
         street.close()
 
 
+def ready(gateway: str) -> bool:
+    return httpx.get(f"{gateway}/readyz", trust_env=False, timeout=5.0).is_success
+
+
 async def complete(street: Street) -> dict[str, int]:
     """Start what is missing; returns the descriptors of ledger and gateways."""
     if not street.of("ledger"):
@@ -73,6 +79,8 @@ async def complete(street: Street) -> dict[str, int]:
     await street.actors(STANDBYS)
     for name in GATEWAYS:
         await street.gateway(name)
+        # Without its link to the ledger it has a descriptor less than it will have.
+        await until(f"{name} is ready", partial(ready, street.parts[name].address))
     return {name: street.parts[name].weight()[0] for name in ("ledger", *GATEWAYS)}
 
 
