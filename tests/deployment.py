@@ -163,9 +163,9 @@ class Deployment:
         try:
             status = self._process.wait(STOP_S)
             if self._by_make:
-                # make ends itself by the signal; the demo's own end is what counts.
+                # make ends itself by the signal, or well when the demo was quicker than it.
                 _, left = psutil.wait_procs(started, STOP_S)
-                if status == -signal.SIGINT and not left:
+                if status in (0, -signal.SIGINT) and not left:
                     status = 0
                 else:
                     self._lines.append(f"make ended with {status}, and left {left}")
