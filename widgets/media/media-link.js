@@ -1,13 +1,13 @@
 import { Peer } from './peer.js';
 
 const REPORT_MS = 5_000;
-/** ICE may come back by itself; after this the widget builds a new connection. */
+/** ICE may come back by itself; then the widget connects anew. */
 const PATIENCE_MS = 4_000;
 const RETRY_MS = 1_000;
 
 /**
- * Keeps one peer connection in line with the session: builds, negotiates, replaces it, and reports
- * what it measures. Owned by `SessionClient`; `close()` closes the peer connection.
+ * Keeps one peer connection in line with the session and reports what it measures. Owned by
+ * `SessionClient`; `close()` closes it.
  */
 export class MediaLink {
   /** @type {Peer|null} */
@@ -22,7 +22,7 @@ export class MediaLink {
   #offered = null;
   #reports = 0;
   #patience = 0;
-  /** Whether this person takes part: only then do tracks go out and states matter to people. */
+  /** Whether this person takes part: only then do tracks go out and states matter. */
   #joined = false;
   /** Whether a connection ahead of the answer was tried; one try is enough. */
   #tried = false;
@@ -36,8 +36,8 @@ export class MediaLink {
   }
 
   /**
-   * Connect while the person still decides, so that the answer needs no handshake any more. No
-   * track is sent, and the relay lets nothing pass either way before the invitation is accepted.
+   * Connect while the person decides, so that the answer needs no handshake. No track is sent, and
+   * the relay lets nothing pass before it.
    * @param {SessionState} session
    */
   prepare(session) {
@@ -74,7 +74,7 @@ export class MediaLink {
   }
 
   close() {
-    this.#drop();
+    this.drop();
     this.#session = null;
     this.#joined = false;
     this.#tried = false;
@@ -85,7 +85,7 @@ export class MediaLink {
   #build(session) {
     if (typeof RTCPeerConnection !== 'function') return null;
     if (this.peer && this.peer.epoch >= session.epoch) return this.peer;
-    this.#drop();
+    this.drop();
     const peer = new Peer(session.media, session.epoch, (state) => this.#onState(peer, state));
     this.peer = peer;
     return peer;
@@ -104,7 +104,7 @@ export class MediaLink {
     } catch (error) {
       if (peer !== this.peer) return;
       if (!this.#joined) {
-        this.#drop();
+        this.drop();
         return;
       }
       const { retryable, code } = /** @type {Partial<Refusal>} */ (error);
@@ -117,7 +117,7 @@ export class MediaLink {
   #onState(peer, state) {
     if (peer !== this.peer) return;
     if (!this.#joined) {
-      if (state === 'failed' || state === 'disconnected') this.#drop();
+      if (state === 'failed' || state === 'disconnected') this.drop();
       return;
     }
     if (state === 'connected') {
@@ -139,7 +139,7 @@ export class MediaLink {
       setTimeout(() => {
         const session = this.#session;
         if (!session) return;
-        this.#drop();
+        this.drop();
         this.negotiate(session);
       }, ms),
     );
@@ -162,7 +162,7 @@ export class MediaLink {
     );
   }
 
-  #drop() {
+  drop() {
     clearInterval(this.#reports);
     clearTimeout(this.#patience);
     const peer = this.peer;

@@ -264,8 +264,11 @@ export class SessionClient extends EventTarget {
    * @param {string} id @param {string} state
    */
   #onTransport(id, state) {
-    // While it rings each surface may be connected ahead of the answer: none of them counts yet.
-    if (this.session?.attendance === 'invited') return;
+    if (this.session?.attendance === 'invited') {
+      // Of several surfaces that ring one is connected ahead; an answer here connects anew.
+      if (id === this.peer?.id && state === 'closed') this.#mediaLink.drop();
+      return;
+    }
     if (id === this.peer?.id) {
       if (state !== 'closed' || !this.#otherTransport) return;
       this.state = moved(this.state, 'elsewhere');
