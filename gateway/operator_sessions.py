@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from broker.messages.cluster import (
     DeedEnd,
-    DeedList,
     DeedMedia,
     Done,
     PresentParticipant,
@@ -34,7 +33,7 @@ class LiveSessionView(BaseModel):
 
     session_id: str
     account_id: str
-    mode: Mode | None
+    mode: Mode
     created_ms: int
     epoch: int = Field(description="Above 1: it was taken over that often, less one.")
 
@@ -102,16 +101,12 @@ def operator_sessions_router(room: Switchroom, idempotency: Idempotency) -> APIR
     @router.get("/{session_id}", operation_id="getLiveSession")
     async def get_live(session_id: Id, operator: Operator) -> LiveSessionDetail:
         """Say who is in a live session, by role, and how their media flow."""
-        people = await command_session(
-            room, None, SessionCommand(session_id=session_id, deed=DeedList())
-        )
-        media = await command_session(
-            room, None, SessionCommand(session_id=session_id, deed=DeedMedia())
-        )
-        state = media_state(media.media)
+        asked = SessionCommand(session_id=session_id, deed=DeedMedia())
+        done = await command_session(room, None, asked)
+        state = media_state(done.media)
         return LiveSessionDetail(
             session_id=session_id,
-            participants=[_participant(each, state) for each in people.participants],
+            participants=[_participant(each, state) for each in done.participants],
             drops=state.drops,
         )
 

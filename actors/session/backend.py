@@ -73,7 +73,8 @@ class BackendCalls:
             case DeedList():
                 reply.done(SessionCommandDone(participants=self._present()).to_bytes())
             case DeedMedia():
-                done = SessionCommandDone(media=self._session.media.snapshot())
+                media = self._session.media.snapshot()
+                done = SessionCommandDone(participants=self._present(), media=media)
                 reply.done(done.to_bytes())
             case DeedInviteGuest() as deed:
                 self._invite_guest(deed, reply)

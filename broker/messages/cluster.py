@@ -218,7 +218,7 @@ class DeedList(Internal):
 
 
 class DeedMedia(Internal):
-    """Say how the media flow; changes nothing."""
+    """Say who is there and how their media flow; changes nothing."""
 
     deed: Literal["media"] = "media"
 

@@ -104,6 +104,7 @@ async def test_one_session_shows_who_is_there_by_role_and_how_their_media_flow(
 ) -> None:
     answer = await api.get("/v1/operator/sessions/s-1")
     assert "Alex" not in answer.text
+    assert [each.deed.deed for each in session.asked] == ["media"], "one look at one moment"
     agent, consumer = answer.json()["participants"]
     assert (agent["role"], agent["quality"], agent["reason"]) == ("agent", "fair", "loss_down")
     assert agent["line"] == {
