@@ -114,6 +114,7 @@ export class ConsolePage extends HTMLElement {
     }
     await this.#look();
   }
+
   #shut() {
     this.#closer = null;
     this.#close.replaceChildren();
