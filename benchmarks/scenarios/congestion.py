@@ -148,7 +148,7 @@ async def episode(call: CongestedCall, number: int, options: argparse.Namespace)
 
 
 def judge(result: ScenarioResult, episodes: Sequence[Episode]) -> None:
-    """Hold the worst round against what design asks for."""
+    """Hold the worst round against what design asks for; of pictures beside it, the median."""
     worst = {
         "audio concealed on the bad line": (
             max(each.concealed for each in episodes),
