@@ -19,7 +19,14 @@ async def _from_tree(route: Route) -> None:
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("reduce", 17), ("slot-turn", 11), ("channel", 9), ("vectors", 3), ("agent-host", 5)],
+    [
+        ("reduce", 17),
+        ("slot-turn", 11),
+        ("channel", 9),
+        ("vectors", 3),
+        ("agent-host", 5),
+        ("text-panel", 3),
+    ],
 )
 async def test_units(browser: Browser, pages: str, name: str, least: int) -> None:
     page = await browser.new_page()

@@ -4,7 +4,7 @@ import { wordButton } from './buttons.js';
 import { el, keyed } from './dom.js';
 import { Panel } from './panel.js';
 
-/** Writing to everybody in the session, for those who have no other channel. Nothing is kept. */
+/** Writing to everybody in the session. */
 export class TextPanel {
   #panel = new Panel(say('text'));
   #list = el('ul', { class: 'texts', 'aria-live': 'polite' });
@@ -22,7 +22,12 @@ export class TextPanel {
     const submit = (/** @type {Event} */ event) => {
       event.preventDefault();
       const text = field.value.trim();
-      if (text) attempt(sendText(client, text).then(() => (field.value = '')));
+      if (!text) return;
+      field.value = '';
+      attempt(sendText(client, text).catch((error) => {
+        field.value ||= text;
+        throw error;
+      }));
     };
     this.#panel.body.append(
       el('p', { class: 'fine', text: say('text_help') }),
@@ -41,7 +46,7 @@ export class TextPanel {
 
   /**
    * @param {SessionState} session
-   * @returns {string} What somebody wrote just now, when the panel does not show it.
+   * @returns {string} What no open panel shows.
    */
   update({ lines, participantId }) {
     keyed(this.#list, this.#rows, lines, (line) => String(line.id), (line) => new Row(line), () => {});

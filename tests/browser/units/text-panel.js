@@ -1,0 +1,51 @@
+import { loadMore } from '../../../widgets/catalogues/words.js';
+import { TextPanel } from '../../../widgets/views/text-panel.js';
+import { same } from './check.js';
+
+/** A panel whose broker answers when told to. */
+async function panel() {
+  await loadMore();
+  const sent = [];
+  const refusals = [];
+  const client = {
+    ask: ({ text }) => new Promise((resolve, reject) => void sent.push({ text, resolve, reject })),
+  };
+  const { root } = new TextPanel(client, (asked) => asked.catch((error) => refusals.push(error)));
+  const submit = () => root.querySelector('form').dispatchEvent(new Event('submit', { cancelable: true }));
+  return { field: root.querySelector('input'), sent, refusals, submit };
+}
+
+const settled = () => new Promise((resolve) => void setTimeout(resolve));
+
+export const tests = {
+  async 'a line is sent once, however often Enter is pressed'() {
+    const { field, sent, submit } = await panel();
+    field.value = ' hello ';
+    submit();
+    submit();
+    same(
+      sent.map(({ text }) => text),
+      ['hello'],
+    );
+  },
+
+  async 'what is typed while a line is on its way stays'() {
+    const { field, sent, submit } = await panel();
+    field.value = 'first';
+    submit();
+    field.value = 'second';
+    sent[0].resolve();
+    await settled();
+    same(field.value, 'second');
+  },
+
+  async 'a refused line comes back, and the refusal is told'() {
+    const { field, sent, refusals, submit } = await panel();
+    field.value = 'again';
+    submit();
+    same(field.value, '');
+    sent[0].reject('too fast');
+    await settled();
+    same([field.value, refusals], ['again', ['too fast']]);
+  },
+};
