@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from actors.relay import MediaRights
@@ -22,6 +22,7 @@ from actors.session.journal import Journal, JournalStore, to_entry
 from actors.session.media import SessionMedia, limits, rights_of
 from actors.session.narrator import Narrator
 from actors.session.person import Person, encode_body
+from actors.session.publishing import Publishing
 from actors.session.rebuilding import rebuilt
 from broker.commands import Attach, Command, Detach, Ring, Start, Tick
 from broker.deadlines import next_deadline
@@ -35,7 +36,7 @@ from broker.messages.parts import EngagementIds, Part
 from broker.past import read_event, retrace
 from broker.policy import Policy
 from broker.state import STAFF, SessionState
-from broker.words import Attendance, LeaveReason, PublishSource, Role, SessionPhase
+from broker.words import Attendance, LeaveReason, Role, SessionPhase
 
 _LOG = logging.getLogger(__name__)
 RING_AGAIN_S = 0.5
@@ -78,6 +79,7 @@ class LiveSession:
         self.durable = self.decided
         self.people: dict[str, Person] = {}
         self.media = SessionMedia(config.relay, epoch, self.tell, now_ms)
+        self.publishing = Publishing(self.media, self.roster_changed, now_ms)
         self.conflicts = Conflicts(self)
         self.ring_waiting = ring_waiting
         """Has whoever waits with this claim come once more."""
@@ -249,26 +251,14 @@ class LiveSession:
             self._roster_due = True
             asyncio.get_running_loop().call_soon(self._flush_roster)
 
-    def publish(self, person: Person, sources: dict[PublishSource, bool]) -> None:
-        """Forward what somebody says they send, and nothing else."""
-        if sources != person.published:
-            person.published = sources
-            self.media.publish(person.participant_id, sources)
-            self.roster_changed()
-
-    def silence(self, participant_id: str, sources: Iterable[PublishSource]) -> None:
-        """Stop forwarding these here, whatever the widget does, until its person goes on."""
-        person = self.people.get(participant_id)
-        if person is not None:
-            self.publish(person, person.published | dict.fromkeys(sources, False))
-
     def visibility_changed(self) -> None:
         """Tell the staff how the invitation is shown now."""
         self._narrator.invitation_changed(to_consumer=False)
 
     def engagement_changed(self, person: Person, ids: EngagementIds) -> None:
-        """A host SDK told more: keep it beside the journal."""
+        """A host SDK told more: keep it beside the journal. Raises TooFast."""
         if person.engagement != ids:
+            person.require_pace(self.now_ms())
             person.engagement = ids
             self._require_journal().add((), [person.subject()])
 
@@ -409,6 +399,7 @@ class LiveSession:
             for handle in waiting.values():
                 handle.cancel()
             waiting.clear()
+        self.publishing.close()
         if self._journal is not None:
             await self._journal.close()
         await self.media.close()

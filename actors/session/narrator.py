@@ -117,7 +117,8 @@ class Narrator:
         """Tell what nobody journals."""
         match signal:
             case Muted(participant_id, by, sources):
-                self._session.silence(participant_id, sources)
+                if (person := self._session.people.get(participant_id)) is not None:
+                    self._session.publishing.silence(person, sources)
                 muted = ParticipantMuted(seq=0, by_participant_id=by, sources=list(sources))
                 self._session.tell(participant_id, muted)
             case Said(by, text):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from actors.session.connection import Connection
+from actors.session.pace import Pace
 from actors.session.told import Told
 from broker.errors import ErrorCode, TooFast
 from broker.ids import normal_id, same_agent
@@ -23,6 +24,11 @@ REMEMBERED_REPLIES = 64
 PACE_COUNT = 20
 PACE_MS = 10_000
 """At most so many requests that are journalled or shown to others, in so many milliseconds."""
+HOUR_COUNT = 600
+HOUR_MS = 3_600_000
+"""The same for longer: not only the pace is bounded, but what one person adds to a journal."""
+OFFER_COUNT = 20
+"""Offers of a person in `PACE_MS`: each costs the session's process a handshake."""
 
 
 def encode_body(message: Part) -> bytes:
@@ -52,7 +58,8 @@ class Person:
     told: Told = field(default_factory=Told)
     rang: set[str] = field(default_factory=set)
     """Widgets that showed the open invitation and have no connection just now."""
-    _asked_ms: deque[int] = field(default_factory=lambda: deque(maxlen=PACE_COUNT))
+    offers: Pace = field(default_factory=lambda: Pace((OFFER_COUNT, PACE_MS)))
+    _asked: Pace = field(default_factory=lambda: Pace((PACE_COUNT, PACE_MS), (HOUR_COUNT, HOUR_MS)))
     _replies: OrderedDict[str, bytes | None] = field(default_factory=OrderedDict)
 
     @property
@@ -123,9 +130,8 @@ class Person:
 
     def require_pace(self, now_ms: int) -> None:
         """Note a request that is journalled or shown to others. Raises TooFast."""
-        if len(self._asked_ms) == PACE_COUNT and now_ms - self._asked_ms[0] < PACE_MS:
+        if not self._asked.take(now_ms):
             raise TooFast(ErrorCode.RATE_LIMITED, "That is too fast; wait a little.")
-        self._asked_ms.append(now_ms)
 
     def remembered_reply(self, request_id: str) -> tuple[bool, bytes | None]:
         """Whether a request was seen before, and its reply when there is one already."""

@@ -33,7 +33,7 @@ from broker.commands import (
     SendInvitation,
     SetMode,
 )
-from broker.errors import Conflict, ErrorCode, Internal, Malformed, SwitchboardError
+from broker.errors import Conflict, ErrorCode, Internal, Malformed, SwitchboardError, TooFast
 from broker.messages import decode_client_message
 from broker.messages.client import (
     ClientMessage,
@@ -241,6 +241,8 @@ class Requests:
         session = self._session
         if offer.epoch != session.epoch:
             raise Conflict(ErrorCode.STALE_EPOCH, "The session has moved; use its new epoch.")
+        if not person.offers.take(session.now_ms()):
+            raise TooFast(ErrorCode.RATE_LIMITED, "Too many offers; wait a little.")
         participant = session.decided.participants.get(person.participant_id)
         if participant is None or not participant.inside:
             if not session.decided.may_answer(person.participant_id):
@@ -266,7 +268,7 @@ class Requests:
             PublishSource.CAMERA: message.camera,
             PublishSource.SCREEN: message.screen,
         }
-        self._session.publish(person, sources)
+        self._session.publishing.say(person, sources)
         if message.id is not None:
             self._answer(person, connection, message.id, RequestDone(reply_to=message.id))()
 

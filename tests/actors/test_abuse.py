@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actors.session.person import PACE_COUNT, PACE_MS, Person
+from actors.session.person import (
+    HOUR_COUNT,
+    HOUR_MS,
+    OFFER_COUNT,
+    PACE_COUNT,
+    PACE_MS,
+    Person,
+)
+from actors.session.publishing import SWITCH_COUNT, Publishing
 from broker.commands import Admit, InviteGuest, JoinGuest
 from broker.messages.cluster import Principal
-from broker.words import Role, Surface
-from tests.actors.stage import Stage, Trunk
+from broker.words import Mode, PublishSource, Role, Surface
+from tests.actors.stage import WAIT_S, Stage, Trunk
 
 VECTORS = json.loads(
     (Path(__file__).parent.parent / "contract" / "vectors" / "client-valid.json").read_text()
@@ -175,3 +184,102 @@ async def test_whoever_flooded_may_leave_at_once(stage: Stage) -> None:
     stage.ask(stage.consumer(), consumer, "session.leave")
     await stage.settle()
     assert stage.ledger.types()[-1] == "participant.left"
+
+
+SILENT = dict.fromkeys(("microphone", "camera", "screen"), False)
+
+
+async def test_who_turns_a_camera_on_and_off_without_end_disturbs_nobody(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    person = stage.consumer()
+    rosters = agent.types().count("roster.changed")
+    for number in range(500):
+        camera = number % 2 == 0
+        stage.ask(person, consumer, "media.publish", **{**SILENT, "camera": camera})
+        await asyncio.sleep(0)
+    assert agent.types().count("roster.changed") - rosters <= 2 * SWITCH_COUNT
+    assert agent.transport.closes == consumer.transport.closes == []
+    # Nothing is refused: the last word is kept, and here it was to be off.
+    assert consumer.types().count("request.done") >= 500
+    assert not person.published[PublishSource.CAMERA]
+
+
+@pytest.fixture
+async def hasty(stage: Stage) -> Trunk:
+    """A consumer who turned the camera on too often within a moment; it is off, and shown so."""
+    agent, consumer = await stage.talking()
+    stage.session.publishing = Publishing(
+        stage.session.media, stage.session.roster_changed, lambda: stage.now_ms, window=(2, 20)
+    )
+    for number in range(5):
+        sent = {**SILENT, "microphone": True, "camera": number % 2 == 0}
+        stage.ask(stage.consumer(), consumer, "media.publish", **sent)
+    await stage.settle()
+    assert not agent.last("roster.changed")["roster"][1]["camera"]
+    return agent
+
+
+async def until(true: Callable[[], bool], what: str) -> None:
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while not true():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"not seen in time: {what}") from None
+
+
+async def test_the_newest_wish_comes_true_once_the_pace_lets_it(stage: Stage, hasty: Trunk) -> None:
+    stage.now_ms += 20
+    await until(lambda: hasty.last("roster.changed")["roster"][1]["camera"], "the camera is on")
+
+
+async def test_a_wish_that_waits_does_not_outlive_a_mute(stage: Stage, hasty: Trunk) -> None:
+    person, publishing = stage.consumer(), stage.session.publishing
+    publishing.silence(person, [PublishSource.CAMERA])
+    publishing.say(person, {**person.published, PublishSource.SCREEN: True})
+    assert not person.published[PublishSource.SCREEN]
+    stage.now_ms += 20
+    await until(lambda: person.published[PublishSource.SCREEN], "the screen is shown")
+    assert person.published[PublishSource.MICROPHONE]
+    assert not person.published[PublishSource.CAMERA]
+
+
+async def test_what_one_person_puts_into_the_journal_in_an_hour_is_bounded(stage: Stage) -> None:
+    _, consumer = await stage.talking()
+    stage.now_ms += HOUR_MS
+    journal = len(stage.ledger.entries)
+    for number in range(3 * HOUR_COUNT):
+        stage.now_ms += PACE_MS // PACE_COUNT
+        message = flooding("mode", number, "", "")
+        stage.requests.handle(stage.consumer(), consumer.connection, message)
+    await stage.settle()
+    # Each way into video takes one; the way back to voice is always open.
+    assert len(stage.ledger.entries) - journal <= 2 * HOUR_COUNT + 1
+    assert consumer.last("request.refused")["code"] == "rate_limited"
+    stage.now_ms += HOUR_MS
+    stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
+    stage.ask(stage.consumer(), consumer, "media.mode", mode="video")
+    await stage.settle()
+    assert stage.session.decided.participants[stage.consumer().participant_id].mode is Mode.VIDEO
+
+
+async def test_ids_of_the_host_that_change_without_end_are_held_back(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    stage.now_ms += PACE_MS
+    appends = len(stage.ledger.appends)
+    for number in range(500):
+        ids = {"account_id": "acc", "rt_session_id": "eng", "visitor_name": str(number)}
+        message = {"type": "engagement.update", "engagement": ids}
+        stage.requests.handle(stage.agent, agent.connection, json.dumps(message).encode())
+        await stage.settle()
+    assert len(stage.ledger.appends) - appends == PACE_COUNT
+    assert agent.heard[-1]["code"] == "rate_limited"
+
+
+async def test_offers_without_end_are_refused_before_they_cost_anything(stage: Stage) -> None:
+    _, consumer = await stage.talking()
+    for _ in range(3 * OFFER_COUNT):
+        offer = {"transport_id": "t", "epoch": 1, "sdp": "none", "publish": [], "seats": []}
+        stage.ask(stage.consumer(), consumer, "media.offer", **offer, screens=[])
+    codes = [each["code"] for each in consumer.heard if each["type"] == "request.refused"]
+    assert codes == ["offer_invalid"] * OFFER_COUNT + ["rate_limited"] * (2 * OFFER_COUNT)
