@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from broker.errors import ErrorCode, Forbidden, Malformed, SwitchboardError
 from broker.messages import SUBPROTOCOL
 from gateway.connection import Connection
-from gateway.origins import allowed_origins, origin_allowed
+from gateway.origins import address_of, allowed_origins, origin_allowed
 from gateway.refusals import close_code_of, refused
 from gateway.switchroom import Switchroom
 from gateway.websocket_protocol import PIPE
@@ -32,7 +32,8 @@ class Connect:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         room = self._room
-        if room.stopping or room.refusal() is not None:
+        address = address_of(scope)
+        if room.stopping or room.refusal(address) is not None:
             await send({"type": "websocket.close", "code": 1001})
             return
         headers = Headers(scope=scope)
@@ -64,5 +65,5 @@ class Connect:
             scope["extensions"][PIPE],
             asyncio.get_running_loop().time(),
         )
-        room.on_accepted(connection)
+        room.on_accepted(connection, address)
         await connection.run()

@@ -39,6 +39,8 @@ class Limits:
     """Widget connections of one gateway."""
     connections_before_hello: int = 4_000
     """Connections of one gateway that have not proved anything yet."""
+    connections_before_hello_from_one: int = 1_000
+    """The same from one address: a whole office may stand behind one."""
     outgoing_bytes: int = 1024 * 1024
     """Bytes waiting for one widget; above it the connection is stuck and closed with 4429."""
     held_messages: int = 64

@@ -19,6 +19,7 @@ from gateway.settings import Settings
 from gateway.stages import Stage
 from gateway.tokens import Tokens
 from gateway.trunks import Pulse
+from gateway.unproved import Unproved
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,10 @@ class Switchroom:
         self.pulse = Pulse(settings.limits.trunk_ping_s, settings.limits.trunk_silent_s)
         self.stopping = False
         self._connections: dict[str, Connection] = {}
-        self._silent = 0
+        self._unproved = Unproved(
+            settings.limits.connections_before_hello,
+            settings.limits.connections_before_hello_from_one,
+        )
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -68,32 +72,30 @@ class Switchroom:
         """Whether new widgets should be sent here."""
         return not self.stopping and self.directory.ready
 
-    def refusal(self) -> SwitchboardError | None:
-        """Say why no further connection is taken now; `None` when one is."""
-        limits = self.settings.limits
-        if len(self._connections) >= limits.connections:
+    def refusal(self, address: str) -> SwitchboardError | None:
+        """Say why no further connection is taken from there now; `None` when one is."""
+        if len(self._connections) >= self.settings.limits.connections:
             return TooFast(ErrorCode.RATE_LIMITED, "This gateway is full.")
-        if self._silent >= limits.connections_before_hello:
+        if not self._unproved.has_room(address):
             return TooFast(ErrorCode.RATE_LIMITED, "Too many connections say nothing.")
         return None
 
-    def on_accepted(self, connection: Connection) -> None:
+    def on_accepted(self, connection: Connection, address: str) -> None:
         """Take note of an accepted WebSocket."""
         self._connections[connection.connection_id] = connection
-        self._silent += 1
+        self._unproved.add(connection.connection_id, address)
         self._empty.clear()
         self.metrics.connections.inc()
 
     def on_greeted(self, connection: Connection) -> None:
         """Its hello held."""
-        self._silent -= 1
+        self._unproved.discard(connection.connection_id)
 
     def on_closed(self, connection: Connection) -> None:
         """It is gone: forget it, here and in the ledger."""
         if self._connections.pop(connection.connection_id, None) is None:
             return
-        if connection.principal is None:
-            self._silent -= 1
+        self._unproved.discard(connection.connection_id)
         self.directory.forget(connection.connection_id)
         self.metrics.connections.dec()
         if not self._connections:

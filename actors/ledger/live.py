@@ -84,6 +84,7 @@ class Directory:
         self._removed: dict[str, None] = {}
         self._by_id: dict[str, Live] = {}
         self._by_key: dict[Key, Live] = {}
+        self._by_account: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -107,7 +108,13 @@ class Directory:
             live.holder.member.node for live in self._by_id.values() if live.holder is not None
         )
 
+    def count(self, account_id: str) -> int:
+        """Count an account's sessions."""
+        return self._by_account[account_id]
+
     def add(self, live: Live) -> None:
+        if live.session_id not in self._by_id:
+            self._by_account[live.account_id] += 1
         self._by_id[live.session_id] = live
         self._by_key[live.key] = live
 
@@ -117,6 +124,9 @@ class Directory:
         self._removed[live.session_id] = None
         if len(self._removed) > _REMEMBERED:
             del self._removed[next(iter(self._removed))]
-        self._by_id.pop(live.session_id, None)
+        if self._by_id.pop(live.session_id, None) is not None:
+            self._by_account[live.account_id] -= 1
+            if self._by_account[live.account_id] == 0:
+                del self._by_account[live.account_id]
         if self._by_key.get(live.key) is live:
             del self._by_key[live.key]

@@ -21,6 +21,8 @@ class LedgerPolicy:
     """How long a standby may take to replay a journal."""
     capacity_wait_s: float = 5.0
     """How long `session.open` waits for a standby before `no_capacity`."""
+    live_per_account: int = 5_000
+    """Live sessions of one account: its agents name engagements as they like."""
     queue_limit: int = 500
     """Further openings get `no_capacity` at once."""
     reused_limit: int = 16

@@ -28,7 +28,7 @@ from actors.ledger.standbys import OPENING, Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
 from actors.link import End, Tls, call
-from broker.errors import ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
+from broker.errors import ErrorCode, Gone, NotFound, SwitchboardError, TooFast, Unavailable
 from broker.messages import cluster
 from broker.words import EndReason, SessionPhase
 
@@ -173,11 +173,15 @@ class Sessions:
 
         Raises:
             Conflict: `already_live`.
+            TooFast: `rate_limited`: the account has as many live sessions as it may.
             Unavailable: `no_capacity`; `ledger_away`.
         """
         key = (ask.account_id, ask.engagement_key)
         if key in self._opening or self.directory.of(key) is not None:
             raise already_live()
+        opening = sum(account_id == ask.account_id for account_id, _ in self._opening)
+        if opening + self.directory.count(ask.account_id) >= self._policy.live_per_account:
+            raise TooFast(ErrorCode.RATE_LIMITED, "The account has too many live sessions.")
         self._opening.add(key)
         try:
             live = await self._open(ask)

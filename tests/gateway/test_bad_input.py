@@ -12,6 +12,7 @@ from typing import Any
 
 import jwt
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from broker.keys import KeyPurpose, derive_key
 from broker.messages import MAX_MESSAGE_BYTES
@@ -177,6 +178,25 @@ async def test_silence_is_closed_when_the_hello_is_due(settings: Settings) -> No
         assert {await widget.closed() for widget in silent} == {4401}
         assert {widget.got[0]["code"] for widget in silent} == {"hello_timeout"}
         assert len(world.room) == 0
+    finally:
+        await world.stop()
+
+
+async def test_one_address_does_not_take_the_room_of_all_others(settings: Settings) -> None:
+    limits = replace(settings.limits, connections_before_hello_from_one=3)
+    world = World(replace(settings, limits=limits))
+    await world.start()
+    try:
+        silent = [await world.widget() for _ in range(3)]
+        with pytest.raises(InvalidStatus):
+            await world.widget()
+        assert world.room.refusal("192.0.2.7") is None
+        # Who has said who it is counts no more, nor who is gone.
+        await silent[0].hello(token=world.waiting_token(), engagement=WINDOW)
+        next(each for each in world.room.connections if each.principal is None).close(1001, "")
+        assert [await world.widget() for _ in range(2)]
+        with pytest.raises(InvalidStatus):
+            await world.widget()
     finally:
         await world.stop()
 

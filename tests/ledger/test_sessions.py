@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
+from broker.errors import (
+    Conflict,
+    ErrorCode,
+    Gone,
+    NotFound,
+    SwitchboardError,
+    TooFast,
+    Unavailable,
+)
 from broker.messages import cluster
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, entry, until
+from tests.ledger.fakes import ACCOUNT, POLICY, entry, until
 
 
 async def test_an_opening_makes_a_session_on_a_standby(town: Town) -> None:
@@ -56,6 +65,23 @@ async def test_an_engagement_has_one_live_session(town: Town) -> None:
     assert [error.code for error in errors] == [ErrorCode.ALREADY_LIVE]
     with pytest.raises(Conflict):
         await gateway.open()
+
+
+async def test_an_account_has_so_many_live_sessions_and_no_other_is_held_back(
+    bare_town: Town,
+) -> None:
+    await bare_town.new_ledger(replace(POLICY, live_per_account=2))
+    actors = [await bare_town.actor() for _ in range(4)]
+    gateway = await bare_town.gateway()
+    first = await gateway.open("eng-1")
+    await gateway.open("eng-2")
+    with pytest.raises(TooFast) as refused:
+        await gateway.open("eng-3")
+    assert (refused.value.code, refused.value.retryable) == (ErrorCode.RATE_LIMITED, True)
+    await gateway.open("eng-3", "another")
+    holder = next(each for each in actors if each.session_id == first.session_id)
+    await holder.append(entry(2, "session.ended", reason="ended_by_agent"))
+    await gateway.open("eng-3")
 
 
 async def test_a_standby_is_given_away_once(town: Town) -> None:
