@@ -31,7 +31,7 @@ class Attended(BaseModel):
     left_ms: int | None
     left_reason: str | None
     quality: Quality | None = None
-    """How the person's connection was; `None`: it never stood, or its actor was killed."""
+    """How the person's connection was; `None`: it never stood."""
 
 
 class CallRecord(BaseModel):
@@ -92,7 +92,7 @@ def summarise(record: SessionRecord) -> CallRecord:
     if accepted_ms is not None and record.ended_ms is not None:
         in_call = max(0, record.ended_ms - accepted_ms)
     people = {each.participant_id: each.body for each in record.subjects}
-    measured = qualities(record.events)
+    measured = qualities(record)
     attended = [
         each.model_copy(update={"quality": measured.get(each.participant_id)})
         for each in _attended(record.events, record.ended_ms)

@@ -1,12 +1,10 @@
-"""How each participant's connection was, added up from a session's events."""
+"""How each participant's connection was, added up from a session's record."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pydantic import BaseModel
 
-from broker.messages.cluster import JournalEntry
+from broker.messages.cluster import SessionRecord
 
 
 class Quality(BaseModel):
@@ -37,11 +35,26 @@ class Quality(BaseModel):
         return self.model_copy(update=more)
 
 
-def qualities(events: Iterable[JournalEntry]) -> dict[str, Quality]:
-    """Add up the quality of everybody of whom something was measured, by participant."""
+def qualities(record: SessionRecord) -> dict[str, Quality]:
+    """Add up the quality of everybody of whom something was measured, by participant.
+
+    What the session's actor kept beside the journal counts until an event says it: in a live
+    session, and where nobody was left to say it.
+    """
     found: dict[str, Quality] = {}
-    for event in events:
+    said: dict[str, int] = {}
+    for event in record.events:
+        participant_id = str(event.body.get("participant_id", ""))
         if event.type == "participant.quality":
-            participant_id = str(event.body.get("participant_id", ""))
             found[participant_id] = found.get(participant_id, Quality()).plus(event.body)
+        if event.type in ("participant.quality", "participant.left"):
+            said[participant_id] = event.seq
+    for subject in record.subjects:
+        kept = subject.body.get("measured")
+        if not isinstance(kept, dict):
+            continue
+        at_seq = kept.get("at_seq")
+        if isinstance(at_seq, int) and said.get(subject.participant_id, 0) <= at_seq:
+            known = found.get(subject.participant_id, Quality())
+            found[subject.participant_id] = known.plus(kept)
     return found

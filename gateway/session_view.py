@@ -89,7 +89,7 @@ def view_session(record: SessionRecord) -> SessionView:
 
 def view_detail(record: SessionRecord) -> SessionDetail:
     """Show a record in full."""
-    measured = qualities(record.events)
+    measured = qualities(record)
     return SessionDetail(
         **_common(record),
         participants=[

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from actors.relay import MediaRights
+from actors.session.checkpoints import Checkpoints
 from actors.session.config import SessionConfig
 from actors.session.conflicts import Conflicts
 from actors.session.connection import Connection
@@ -83,6 +84,7 @@ class LiveSession:
         self.conflicts = Conflicts(self)
         self.ring_waiting = ring_waiting
         """Has whoever waits with this claim come once more."""
+        self.checkpoints = Checkpoints(self)
         self._narrator = Narrator(self)
         self._store = store
         self._on_over = on_over
@@ -131,6 +133,8 @@ class LiveSession:
         self.durable = self.decided
         for person in rebuilt(past, self.decided, given.subjects, self.account_id):
             self.people[person.participant_id] = person
+            if person.measured is not None:
+                self.media.quality.go_on(person.participant_id, person.measured, past)
         now_ms = self.now_ms()
         events: list[AnyEvent] = []
         state = self.decided
@@ -149,6 +153,7 @@ class LiveSession:
         self.durable = self.decided
         self._undurable.clear()
         await self.media.open()
+        self.checkpoints.begin()
         for participant in self.decided.participants.values():
             if participant.attendance is Attendance.LOBBY:
                 self._expect_back(participant.participant_id)
@@ -256,11 +261,24 @@ class LiveSession:
         self._narrator.invitation_changed(to_consumer=False)
 
     def engagement_changed(self, person: Person, ids: EngagementIds) -> None:
-        """A host SDK told more: keep it beside the journal. Raises TooFast."""
+        """A host SDK told more: keep it beside the journal, what comes too fast a little later."""
         if person.engagement != ids:
-            person.require_pace(self.now_ms())
             person.engagement = ids
-            self._require_journal().add((), [person.subject()])
+            person.unkept = True
+            if person.in_pace(self.now_ms()):
+                self.keep([person])
+
+    @property
+    def saves(self) -> bool:
+        """Whether what is known of people can be kept just now."""
+        journal = self._journal
+        return journal is not None and journal.available and not self.frozen and not self._over
+
+    def keep(self, people: Sequence[Person]) -> None:
+        """Have the ledger keep beside the journal what is known of these."""
+        self._require_journal().add((), [person.subject() for person in people])
+        for person in people:
+            person.unkept = False
 
     # People and connections.
 
@@ -400,6 +418,7 @@ class LiveSession:
                 handle.cancel()
             waiting.clear()
         self.publishing.close()
+        self.checkpoints.close()
         if self._journal is not None:
             await self._journal.close()
         await self.media.close()

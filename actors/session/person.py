@@ -17,7 +17,16 @@ from broker.messages.parts import EngagementIds, Part
 from broker.words import PublishSource, Surface
 
 SUBJECT = frozenset(
-    {"role", "name", "picture", "agent_id", "visitor_id", "decline_reason", "engagement"}
+    {
+        "role",
+        "name",
+        "picture",
+        "agent_id",
+        "visitor_id",
+        "decline_reason",
+        "measured",
+        "engagement",
+    }
 )
 """What this release says of a person beside the journal (`Person.subject`)."""
 REMEMBERED_REPLIES = 64
@@ -51,6 +60,10 @@ class Person:
     """What the consumer's surface said stands between the person and the camera."""
     decline_reason: str | None = None
     """Why the consumer declined last, in their words; stands in the subject only."""
+    measured: Mapping[str, Any] | None = None
+    """How their connection was, as it was written down last (`QualityLog.so_far`)."""
+    unkept: bool = False
+    """Whether something of what the ledger is to keep was not given to it yet."""
     later: Mapping[str, Any] = field(default_factory=dict)
     """What an actor of a later release knew of the person, to be handed on as it is."""
     later_ids: Mapping[str, Any] = field(default_factory=dict)
@@ -92,6 +105,7 @@ class Person:
             "agent_id": principal.agent_id,
             "visitor_id": principal.visitor_id,
             "decline_reason": self.decline_reason,
+            "measured": self.measured,
         }
         if self.engagement is not None:
             ids = self.engagement.model_dump(mode="json", exclude_none=True)
@@ -130,8 +144,12 @@ class Person:
 
     def require_pace(self, now_ms: int) -> None:
         """Note a request that is journalled or shown to others. Raises TooFast."""
-        if not self._asked.take(now_ms):
+        if not self.in_pace(now_ms):
             raise TooFast(ErrorCode.RATE_LIMITED, "That is too fast; wait a little.")
+
+    def in_pace(self, now_ms: int) -> bool:
+        """Note such a request; False when it comes too fast."""
+        return self._asked.take(now_ms)
 
     def remembered_reply(self, request_id: str) -> tuple[bool, bytes | None]:
         """Whether a request was seen before, and its reply when there is one already."""

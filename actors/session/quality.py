@@ -1,19 +1,23 @@
 """How each participant's connection was, and for how long: one event when they are out.
 
 The relay says when a grade changes; here the time between is added up while a transport stands.
+What was counted so far is kept beside the journal (`checkpoints.py`), for whoever continues the
+session of an actor that was killed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from actors.relay import Grade, TransportState
 from broker.events import (
     AnyEvent,
     ParticipantJoined,
     ParticipantLeft,
+    PastEvent,
     QualityMeasured,
     SessionEnded,
 )
@@ -21,6 +25,9 @@ from broker.evolve import evolve
 from broker.state import SessionState
 
 GOOD = (Grade.GOOD, "")
+_AT = "at_seq"
+_COUNTED = frozenset(each.name for each in fields(QualityMeasured)) - {"at_ms", "participant_id"}
+"""What an event of quality counts, in milliseconds."""
 
 
 @dataclass(slots=True)
@@ -30,12 +37,17 @@ class _Course:
     since_ms: int
     judged: tuple[Grade, str] = GOOD
     transports: set[str] = field(default_factory=set)
-    spent_ms: Counter[tuple[Grade, str]] = field(default_factory=Counter)
+    spent_ms: Counter[str] = field(default_factory=Counter)
+    """By the names of the event."""
 
     def settle(self, now_ms: int) -> None:
         """Count up to now."""
         if self.transports:
-            self.spent_ms[self.judged] += max(0, now_ms - self.since_ms)
+            grade, reason = self.judged
+            spent_ms = max(0, now_ms - self.since_ms)
+            self.spent_ms[f"{grade}_ms"] += spent_ms
+            if reason:
+                self.spent_ms[f"{reason}_ms"] += spent_ms
         self.since_ms = now_ms
 
 
@@ -92,29 +104,42 @@ class QualityLog:
         found = []
         for participant_id in participant_ids:
             spent_ms = self._take(participant_id)
-            if spent_ms.total() == 0:
-                continue
-            by_grade: Counter[Grade] = Counter()
-            by_reason: Counter[str] = Counter()
-            for (grade, reason), ms in spent_ms.items():
-                by_grade[grade] += ms
-                by_reason[reason] += ms
-            found.append(
-                QualityMeasured(
-                    at_ms=self._now_ms(),
-                    participant_id=participant_id,
-                    good_ms=by_grade[Grade.GOOD],
-                    fair_ms=by_grade[Grade.FAIR],
-                    poor_ms=by_grade[Grade.POOR],
-                    loss_down_ms=by_reason["loss_down"],
-                    loss_up_ms=by_reason["loss_up"],
-                    delay_ms=by_reason["delay"],
-                    silent_ms=by_reason["silent"],
+            if spent_ms.total() > 0:
+                known = {name: spent_ms[name] for name in _COUNTED}
+                found.append(
+                    QualityMeasured(at_ms=self._now_ms(), participant_id=participant_id, **known)
                 )
-            )
         return found
 
-    def _take(self, participant_id: str) -> Counter[tuple[Grade, str]]:
+    def so_far(self, participant_id: str, at_seq: int) -> dict[str, int] | None:
+        """What was counted since the last event, to stand beside the journal as it is at `at_seq`.
+
+        `None`: nothing.
+        """
+        course = self._courses.get(participant_id)
+        if course is None:
+            return None
+        course.settle(self._now_ms())
+        spent_ms = {name: ms for name, ms in course.spent_ms.items() if ms > 0}
+        return {_AT: at_seq, **spent_ms} if spent_ms else None
+
+    def go_on(
+        self, participant_id: str, so_far: Mapping[str, Any], past: Sequence[PastEvent]
+    ) -> None:
+        """Count on from what an actor before this one wrote down, unless an event came after it."""
+        at_seq = so_far.get(_AT)
+        if not isinstance(at_seq, int) or any(
+            isinstance(event, QualityMeasured | ParticipantLeft)
+            and event.participant_id == participant_id
+            for event in past[at_seq:]
+        ):
+            return
+        course = self._courses.setdefault(participant_id, _Course(self._now_ms()))
+        course.spent_ms.update(
+            {name: ms for name, ms in so_far.items() if name in _COUNTED and isinstance(ms, int)}
+        )
+
+    def _take(self, participant_id: str) -> Counter[str]:
         course = self._courses.get(participant_id)
         if course is None:
             return Counter()

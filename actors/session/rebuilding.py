@@ -88,6 +88,7 @@ def _rebuilt_person(
         ),
         engagement=ids,
         decline_reason=known.get("decline_reason"),
+        measured=known.get("measured"),
         later=_later_of(known),
         later_ids={} if ids is None else beyond(told or {}, ids),
     )

@@ -164,6 +164,7 @@ async def test_what_piles_up_while_the_ledger_is_away_is_bounded(stage: Stage) -
         message = json.dumps({"type": "engagement.update", "engagement": engagement})
         stage.requests.handle(stage.agent, agent.connection, message.encode())
     stage.ledger.reachable = True
+    stage.session.checkpoints.write()
     await stage.settle()
     owner = stage.ledger.subjects[stage.agent.participant_id]
     assert owner.body["engagement"]["visitor_name"] == "n999"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from actors.relay import Grade, TransportState
-from tests.actors.stage import Stage
+from actors.session.checkpoints import KEEP_S
+from broker.words import Surface
+from tests.actors.stage import WAIT_S, Stage
 
 
 @pytest.fixture
@@ -16,6 +19,15 @@ async def stage() -> AsyncIterator[Stage]:
     made = Stage()
     yield made
     await made.close()
+
+
+async def until(what: str, holds: Callable[[], object]) -> None:
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while not holds():  # noqa: ASYNC110 - any condition, not only events
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"not in time: {what}") from None
 
 
 def connected(stage: Stage, participant_id: str, transport: str = "t") -> None:
@@ -125,3 +137,100 @@ async def test_an_actor_that_hands_a_session_on_says_what_it_measured(stage: Sta
     stage.now_ms += 2_000
     await stage.session.freeze(5.0)
     assert [body["good_ms"] for body in measured(stage)] == [7_000, 2_000]
+
+
+async def test_what_a_killed_actor_had_measured_is_counted_on_by_the_next(stage: Stage) -> None:
+    await stage.talking()
+    owner, person = stage.agent.participant_id, stage.consumer().participant_id
+    connected(stage, owner)
+    connected(stage, person)
+    stage.now_ms += 60_000
+    graded(stage, person, Grade.POOR, "loss_up")
+    stage.now_ms += 5_000
+    stage.session.checkpoints.write()
+    await stage.settle()
+    stage.now_ms += 9_000
+    journal = len(stage.ledger.entries)
+
+    second = Stage()
+    second.now_ms = stage.now_ms
+    await second.take_over(stage.ledger)
+    assert len(stage.ledger.appends[-1].subjects) == 2
+    back = second.connect(second.agent, Surface.AGENT_FRAME)
+    second.connect(second.consumer(), Surface.LAUNCHER)
+    # Nothing stands meanwhile, so nothing is counted.
+    second.now_ms += 2_000
+    connected(second, person, "new")
+    second.now_ms += 1_000
+    second.ask(second.agent, back, "session.end")
+    await second.settle()
+    assert journal < len(stage.ledger.entries)
+    assert measured(second) == [
+        {"participant_id": owner, "good_ms": 65_000},
+        {"participant_id": person, "good_ms": 61_000, "poor_ms": 5_000, "loss_up_ms": 5_000},
+    ]
+    await second.close()
+
+
+async def test_what_an_event_has_said_is_not_counted_twice(stage: Stage) -> None:
+    await stage.talking()
+    person = stage.consumer().participant_id
+    connected(stage, person)
+    stage.now_ms += 10_000
+    stage.session.checkpoints.write()
+    stage.now_ms += 1_000
+    # A move in good order says it all; and what is kept of earlier is still there.
+    assert await stage.session.freeze(5.0)
+    assert stage.ledger.subjects[person].body["measured"]["good_ms"] == 10_000
+
+    second = Stage()
+    second.now_ms = stage.now_ms
+    await second.take_over(stage.ledger)
+    connected(second, person)
+    second.now_ms += 3_000
+    second.session.checkpoints.write()
+    await second.settle()
+    third = Stage()
+    third.now_ms = second.now_ms
+    await third.take_over(stage.ledger)
+    back = third.connect(third.agent, Surface.AGENT_FRAME)
+    third.ask(third.agent, back, "session.end")
+    await third.settle()
+    assert [body["good_ms"] for body in measured(third)] == [11_000, 3_000]
+    await second.close()
+    await third.close()
+
+
+async def test_a_connection_costs_two_writes_a_minute_and_a_quiet_one_none(stage: Stage) -> None:
+    await stage.talking()
+    connected(stage, stage.consumer().participant_id)
+    appends = len(stage.ledger.appends)
+    for _ in range(3):
+        stage.now_ms += int(KEEP_S * 1_000)
+        stage.session.checkpoints.write()
+        await stage.settle()
+    closed(stage, stage.consumer().participant_id)
+    for _ in range(3):
+        stage.now_ms += int(KEEP_S * 1_000)
+        stage.session.checkpoints.write()
+        await stage.settle()
+    assert len(stage.ledger.appends) - appends == 3
+    assert not any(append.entries for append in stage.ledger.appends[appends:])
+
+
+async def test_while_the_ledger_is_away_nothing_is_kept_and_nothing_piles_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.session.checkpoints.KEEP_S", 0.001)
+    await stage.talking()
+    stage.session.checkpoints.begin()
+    connected(stage, stage.consumer().participant_id)
+    stage.ledger.reachable = False
+    stage.now_ms += 5_000
+    await asyncio.sleep(0.05)
+    assert stage.consumer().measured is None
+    stage.ledger.reachable = True
+    await until("it is kept", lambda: stage.consumer().measured is not None)
+    await stage.settle()
+    kept = stage.ledger.subjects[stage.consumer().participant_id].body["measured"]
+    assert kept["good_ms"] == 5_000

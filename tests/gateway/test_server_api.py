@@ -289,6 +289,28 @@ async def test_quality_stands_with_each_person_in_session_and_record(
     assert (row["poor_ms"], record["poor_ms"], list(row)[-1]) == ("300", 300, "poor_ms")
 
 
+@pytest.mark.parametrize(("said_at", "good_ms"), [(None, 900), (11, 900 + 100), (12, 100)])
+def test_what_was_kept_beside_the_journal_counts_until_an_event_says_it(
+    said_at: int | None, good_ms: int
+) -> None:
+    said = [] if said_at is None else [said_at]
+    events = [
+        entry(seq, "participant.quality", participant_id="p2", good_ms=100, fair_ms=0, poor_ms=0)
+        for seq in said
+    ]
+    kept = {"at_seq": 11, "good_ms": 900}
+    subjects = [
+        each.model_copy(update={"body": {**each.body, "measured": kept}})
+        if each.participant_id == "p2"
+        else each
+        for each in RECORD.subjects
+    ]
+    record = RECORD.model_copy(update={"events": [*RECORD.events, *events], "subjects": subjects})
+    [_, consumer] = summarise(record).attended
+    assert consumer.quality is not None
+    assert consumer.quality.good_ms == good_ms
+
+
 def test_a_spreadsheet_runs_no_formula() -> None:
     record = summarise(RECORD).model_copy(update={"visitor_id": "=HYPERLINK(1)"})
     (row,) = csv.DictReader(io.StringIO(write_csv([record])))
