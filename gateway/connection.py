@@ -113,6 +113,7 @@ class Connection:
         self._receive = receive
         self._limits = limits = room.settings.limits
         self._bucket = TokenBucket(limits.messages_per_s, limits.message_burst)
+        self._pipe = pipe
         self._outbox = Outbox(pipe, send, max_bytes=limits.outgoing_bytes, on_stuck=self._on_stuck)
         self._steward = Steward(self, room.directory, room.settings, room.metrics, room.trunk_key)
         self._loop = asyncio.get_running_loop()
@@ -128,6 +129,11 @@ class Connection:
     def principal(self) -> Principal | None:
         """Who is connected, once the hello held."""
         return None if self.standing is None else self.standing.principal
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the widget's end still stands, as far as is known."""
+        return self.stage is not Stage.CLOSED and self._pipe.is_open
 
     # The reader.
 
@@ -184,8 +190,8 @@ class Connection:
                     resumed_location(greeting.resume), hello.last_seq
                 )
             except (Gone, NotFound):
-                if self.stage is Stage.CLOSED:
-                    # Closed meanwhile and forgotten; whoever registers now is never forgotten.
+                if not self.is_there:
+                    # Gone meanwhile; whoever registered after they are forgotten never would be.
                     return
                 if hello.token is None:
                     raise

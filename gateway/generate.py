@@ -41,7 +41,7 @@ CLOSE_CODES: tuple[tuple[int, str, str, bool], ...] = (
     (
         4409,
         "REPLACED",
-        "Another connection of the same participant took over; nothing else.",
+        "The same widget is back by a newer connection; nothing else.",
         False,
     ),
     (4410, "ENDED", "The session has ended.", False),

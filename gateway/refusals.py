@@ -1,7 +1,7 @@
 """What a refusal looks like from outside: HTTP status, WebSocket close code, problem details.
 
 The one table that maps classes of `broker.errors` to numbers. Close codes 44xx mirror HTTP, except
-that 4409 says one thing only: another connection took over.
+that 4409 says one thing only: a newer connection took over.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Standing:
     def __init__(self, connection_id: str, greeting: Greeting) -> None:
         self.connection_id = connection_id
         self.greeting = greeting
-        self.widget_id = (greeting.resume and greeting.resume.widget_id) or connection_id
+        self.widget_id = _widget_of(greeting) or connection_id
         self.principal: Principal = greeting.principal
         self.hello: ConnectionHello = greeting.hello
         self.ids: EngagementIds | None = greeting.hello.engagement
@@ -165,6 +165,17 @@ class Standing:
             bound_keys=self.greeting.bound_keys,
             widget_id=self.widget_id,
         )
+
+
+def _widget_of(greeting: Greeting) -> str | None:
+    """Which widget comes back; `None` for a page that is new, though it brings a resume token.
+
+    A page that was reloaded, or that the browser has copied, has seen nothing of the session: it is
+    a widget of its own, and the other one, if it still stands, stays connected.
+    """
+    if greeting.resume is None or not greeting.hello.last_seq:
+        return None
+    return greeting.resume.widget_id
 
 
 def resumed_location(resume: ResumePass) -> Location:

@@ -42,6 +42,12 @@ class WebSocketPipe:
         """Bytes the kernel has not taken yet."""
         return self._protocol.transport.get_write_buffer_size()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether neither side has begun to close."""
+        protocol = self._protocol
+        return protocol.conn.state is OPEN and not protocol.transport.is_closing()
+
     def send_text(self, data: bytes) -> None:
         """Write one text message; ignored once either side has begun to close."""
         protocol = self._protocol

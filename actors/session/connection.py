@@ -9,6 +9,7 @@ from broker.words import Surface
 
 UNSENT_LIMIT_BYTES = 1024 * 1024
 CLOSE_TOO_SLOW = 4429
+CLOSE_REPLACED = 4409
 
 
 class Connection:

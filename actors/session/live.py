@@ -18,7 +18,7 @@ from actors.relay import MediaRights
 from actors.session.checkpoints import Checkpoints
 from actors.session.config import SessionConfig
 from actors.session.conflicts import Conflicts
-from actors.session.connection import Connection
+from actors.session.connection import CLOSE_REPLACED, Connection
 from actors.session.journal import Journal, JournalStore, to_entry
 from actors.session.media import SessionMedia, limits, rights_of
 from actors.session.narrator import Narrator
@@ -305,8 +305,16 @@ class LiveSession:
             person.require_pace(self.now_ms())
 
     def connect(self, person: Person, connection: Connection, last_seq: int | None) -> None:
-        """A connection is up: end a grace time, ring, and show what it missed."""
+        """A connection is up: end a grace time, ring, and show what it missed.
+
+        A widget has one: an older connection of the same widget is closed, as what it is told
+        nobody hears. Its media belong to the person and go on.
+        """
         person.connections[connection.connection_id] = connection
+        for older in person.connections_of(connection.widget_id):
+            if older is not connection:
+                self.disconnect(person, older)
+                older.close(CLOSE_REPLACED, str(ErrorCode.REPLACED))
         if (expected := self._expected.pop(person.participant_id, None)) is not None:
             expected.cancel()
         participant = self.decided.participants.get(person.participant_id)
@@ -375,7 +383,7 @@ class LiveSession:
         if self.frozen:
             return
         if connection.ringing:
-            if len(person.rang) < RANG_LIMIT:
+            if len(person.rang) < RANG_LIMIT and not person.connections_of(connection.widget_id):
                 person.rang.add(connection.widget_id)
             self._narrator.invitation_changed(to_consumer=False)
         participant = self.decided.participants.get(person.participant_id)

@@ -85,6 +85,10 @@ class Person:
         """Whether any connected surface can be seen."""
         return any(connection.visible for connection in self.connections.values())
 
+    def connections_of(self, widget_id: str) -> list[Connection]:
+        """The connections of one widget: a second one while it comes back."""
+        return [each for each in self.connections.values() if each.widget_id == widget_id]
+
     def chats_on(self, engagement_key: str) -> bool:
         """Whether the agent's host says that this conversation is theirs; it may show another."""
         ids = self.engagement

@@ -9,6 +9,7 @@ import pytest
 from actors.session.connection import UNSENT_LIMIT_BYTES
 from broker.words import PublishSource, Surface
 from tests.actors.stage import Stage
+from tests.actors.test_connecting_ahead import offer, transports
 from tests.actors.test_outsiders import lobby_guest
 
 
@@ -199,3 +200,50 @@ async def test_a_mute_by_the_agent_stops_the_forwarding_until_the_person_goes_on
     assert (seen["microphone"], seen["camera"]) == (True, False)
     stage.ask(person, consumer, "media.publish", **sending)
     assert forwarded[-1][PublishSource.CAMERA] is True
+
+
+async def test_a_widget_that_is_back_closes_its_older_connection_and_nothing_else_changes(
+    stage: Stage,
+) -> None:
+    agent, consumer = await stage.talking()
+    stage.ask(stage.agent, agent, "guest.invite", id="before")
+    await stage.settle()
+    seen, types = agent.heard[-1]["seq"], stage.ledger.types()
+    rosters = consumer.types().count("roster.changed")
+    stage.ask(stage.consumer(), consumer, "text.send", text="lost on the way")
+    widget = agent.connection.widget_id
+    back = stage.connect(stage.agent, Surface.AGENT_FRAME, last_seq=seen, widget_id=widget)
+    await stage.settle()
+    assert [(end["code"], end["to_waiting"]) for end in agent.transport.closes] == [(4409, False)]
+    assert list(stage.agent.connections.values()) == [back.connection]
+    # One person, who was never away: nothing in the journal, no roster, what was missed, in order.
+    assert stage.ledger.types() == types
+    assert consumer.types().count("roster.changed") == rosters
+    assert back.types() == ["text.said"]
+    # That the older trunk breaks now means nothing any more.
+    stage.disconnect(stage.agent, agent)
+    await stage.settle()
+    assert stage.ledger.types() == types
+
+
+async def test_other_surfaces_of_a_person_stay_when_one_is_back(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    own = stage.connect(stage.agent, Surface.POP_OUT)
+    await stage.settle()
+    widget = agent.connection.widget_id
+    back = stage.connect(stage.agent, Surface.AGENT_FRAME, last_seq=1, widget_id=widget)
+    await stage.settle()
+    assert own.transport.closes == back.transport.closes == []
+    assert len(stage.agent.connections) == 2
+
+
+async def test_the_media_of_a_widget_that_is_back_go_on(stage: Stage) -> None:
+    _, consumer = await stage.talking()
+    assert offer(stage, consumer)["type"] == "media.answer"
+    standing = transports(stage)
+    widget, seen = consumer.connection.widget_id, consumer.heard[-1]["seq"]
+    back = stage.connect(stage.consumer(), Surface.LAUNCHER, last_seq=seen, widget_id=widget)
+    await stage.settle()
+    assert consumer.transport.closes[-1]["code"] == 4409
+    assert transports(stage) == standing
+    assert "media.transport" not in back.types()

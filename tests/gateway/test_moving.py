@@ -270,6 +270,44 @@ async def test_a_connection_closed_in_its_greeting_leaves_no_presence(world: Wor
     assert connection.connection_id not in world.ledger.puts
 
 
+async def test_a_widget_that_went_while_it_was_greeted_replaces_nobody(world: World) -> None:
+    """It may be back by another connection, of which the session would think it the newer one."""
+    widget, session = await attached(world)
+    resume = next(m["resume"] for m in widget.got if m["type"] == "resume.renewed")
+    successor = await world.session(epoch=2)
+    granted = asyncio.Event()
+
+    async def takeover(request: SessionTakeover) -> Location:
+        await granted.wait()
+        return successor.location
+
+    world.ledger.on_takeover = takeover
+    await session.stop()
+    impatient = await world.widget()
+    await impatient.greet(resume=resume, last_seq=9)
+    await world.ledger.signal.until(lambda: len(world.ledger.takeovers) == 2)
+    await impatient.socket.close()
+    granted.set()
+    assert (await widget.until("session.snapshot"))["epoch"] == 2
+    await widget.say(type="connection.ping")
+    await widget.until("connection.pong")
+    # The closed one is let go by then, and the session has seen one connection.
+    assert len(world.room) == 1
+    assert len(successor.seen) == 1
+
+
+async def test_a_page_that_is_new_is_another_widget_though_it_resumes(world: World) -> None:
+    """A copied or reloaded page: the one that it was copied from keeps its connection."""
+    widget, session = await attached(world)
+    resume = next(m["resume"] for m in widget.got if m["type"] == "resume.renewed")
+    copied = await world.widget()
+    await copied.greet(resume=resume)
+    await copied.until("session.snapshot")
+    first, second = session.seen
+    assert second.principal.participant_id == "p-1"
+    assert first.widget_id != second.widget_id
+
+
 async def test_a_successor_that_refuses_closes_with_its_reason(world: World) -> None:
     widget, session = await attached(world)
     successor = await world.session(epoch=2)

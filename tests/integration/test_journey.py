@@ -162,4 +162,19 @@ async def test_a_lost_connection_comes_back_with_what_it_missed(call: Call) -> N
     missed = await back.expect("roster.changed")
     assert missed["seq"] > last_seq
     assert "session.snapshot" not in back.types()
+
+    # Once more, while the connection still stands: the newer one takes its place at once.
+    resume = (await back.expect("resume.renewed"))["resume"]
+    await agent.request("text.send", text="between")
+    last_seq, told = (await back.expect("text.said"))["seq"], len(agent.heard)
+    newer = call.keep(await Widget.dial(call.origin))
+    await newer.request(
+        "connection.hello", revision=1, resume=resume, last_seq=last_seq, surface="launcher"
+    )
+    assert await back.expect_close() == 4409
+    await agent.request("text.send", text="to the newer one")
+    assert (await newer.expect("text.said"))["text"] == "to the newer one"
+    await newer.request("text.send", text="from it")
+    assert (await agent.expect("text.said", after=told))["text"] == "to the newer one"
+    assert not [each for each in agent.heard[told:] if each["type"] == "roster.changed"]
     await finish(agent)
