@@ -19,12 +19,13 @@ SCREENS = ROOT / "artifacts" / "screens"
 COUNTS = """async () => {
   const { client } = document.querySelector(
     'switchboard-agent, switchboard-engagement, switchboard-guest');
-  const counts = { frames: 0, energy: 0, sent: 0 };
+  const counts = { frames: 0, energy: 0, sent: 0, redundant: 0 };
   if (!client?.peer) return counts;
   for (const entry of (await client.peer.connection.getStats()).values()) {
     if (entry.type === 'inbound-rtp') {
       counts.frames += entry.framesDecoded ?? 0;
       counts.energy += entry.totalAudioEnergy ?? 0;
+      counts.redundant += entry.packetsDiscarded ?? 0; // Repeated frames that were not needed.
     } else if (entry.type === 'outbound-rtp') counts.sent += entry.framesEncoded ?? 0;
   }
   return counts;

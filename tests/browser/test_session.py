@@ -39,6 +39,8 @@ async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
     for one, other in zip(before, after, strict=True):
         assert other["frames"] - one["frames"] > 15, (before, after)
         assert other["energy"] > one["energy"], (before, after)
+        # Each packet of the voice carries the frame before once more (RED).
+        assert other["redundant"] - one["redundant"] > 20, (before, after)
     await shoot(people.page, "session-2-talking")
     await until_support_sees_both(people)
 

@@ -42,30 +42,25 @@ export function addSections(connection, limits) {
 }
 
 /**
- * Offer only what the relay forwards: Opus, VP8, H.264 constrained baseline, and repair. It keeps
- * an offer of many sections small.
+ * Offer only what the relay forwards, the best first; it keeps an offer of many sections small.
+ * A microphone repeats each frame in its next packet (RED, RFC 2198) where the browser can.
  * @param {RTCRtpTransceiver} transceiver @param {'audio'|'video'} kind @param {boolean} receives
  */
 function preferCodecs(transceiver, kind, receives) {
   if (!transceiver.setCodecPreferences) return;
   const side = receives ? RTCRtpReceiver : RTCRtpSender;
   const all = side.getCapabilities(kind)?.codecs ?? [];
-  const wanted = all.filter(({ mimeType, sdpFmtpLine = '' }) => {
-    switch (mimeType.toLowerCase()) {
-      case 'audio/opus':
-      case 'video/vp8':
-      case 'video/rtx':
-        return true;
-      case 'video/h264':
-        return /packetization-mode=1/.test(sdpFmtpLine) && /42e0/i.test(sdpFmtpLine);
-      default:
-        return false;
-    }
-  });
-  const first = wanted.filter(({ mimeType }) => /vp8|opus/i.test(mimeType));
-  const rest = wanted.filter((codec) => !first.includes(codec));
+  const sound = receives ? ['opus', 'red'] : ['red', 'opus'];
+  const wanted = (kind === 'audio' ? sound : ['vp8', 'h264', 'rtx']).flatMap((name) =>
+    all.filter(
+      ({ mimeType, sdpFmtpLine = '' }) =>
+        mimeType.toLowerCase() === `${kind}/${name}` &&
+        // Constrained baseline, in fragments.
+        (name !== 'h264' || /(?=.*packetization-mode=1).*=42e0/i.test(sdpFmtpLine)),
+    ),
+  );
   try {
-    transceiver.setCodecPreferences([...first, ...rest]);
+    transceiver.setCodecPreferences(wanted);
   } catch {
     // Some browsers refuse a list that leaves out a codec of theirs; their own list will do.
   }
