@@ -10,15 +10,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
 from playwright.async_api import Browser, Page
 
 from benchmarks.shaper import Downlink, Shaper
+from benchmarks.widget_pages import LIMIT_SECONDS, fresh_pages, hang_up, ring
 
 SCRIPT = Path(__file__).resolve().parent / "pages" / "congestion.js"
-LIMIT_SECONDS = 30
 SAMPLE_SECONDS = 0.25
 
 
@@ -90,24 +89,13 @@ async def congested(browser: Browser, origin: str, api_key: str) -> AsyncIterato
     engagement = f"congestion-{secrets.token_hex(8)}"
     shapers: dict[tuple[str, int], Shaper] = {}
 
-    def page_of(name: str, **ids: str) -> str:
-        query = {"accountId": "demo", "channel": "chat", "lang": "en", **ids}
-        return f"{origin}/{name}?{urlencode(query)}"
-
     def shaped_port(host: str, port: int) -> int:
         if (host, port) not in shapers:
             shapers[host, port] = Shaper((host, port))
         return shapers[host, port].port
 
     async with AsyncExitStack() as stack:
-        pages: list[Page] = []
-        for _ in range(3):
-            context = await browser.new_context(viewport={"width": 960, "height": 640})
-            stack.push_async_callback(context.close)
-            context.set_default_timeout(LIMIT_SECONDS * 1e3)
-            await context.add_init_script(path=SCRIPT)
-            pages.append(await context.new_page())
-        agent, consumer, guest = pages
+        agent, consumer, guest = await fresh_pages(stack, browser, 3, SCRIPT, width=960, height=640)
         await consumer.expose_function("shapedPort", shaped_port)
         stack.callback(close_all, shapers.values())
         api = await stack.enter_async_context(
@@ -115,17 +103,13 @@ async def congested(browser: Browser, origin: str, api_key: str) -> AsyncIterato
                 base_url=origin, headers={"Authorization": f"Bearer {api_key}"}, timeout=20
             )
         )
-        await consumer.goto(page_of("engagement", sessionId=engagement, surface="launcher"))
-        await agent.goto(page_of("agent", rtSessionId=engagement, agentId="7", agentName="Alex"))
-        await agent.get_by_role("button", name="Start video").click()
-        await consumer.get_by_role("button", name="Accept with video").click()
+        await (await ring(origin, engagement, agent, consumer)).click()
         await _invite_guest(api, guest, engagement)
         for page in (consumer, guest):
             # One encoder is enough for two processors; the agent's picture is what is looked at.
             await page.get_by_role("button", name="Turn camera off").click()
         yield CongestedCall(consumer, guest, list(shapers.values()))
-        await agent.get_by_role("button", name="End", exact=True).click()
-        await consumer.get_by_text("The agent ended it.").wait_for()
+        await hang_up(agent, consumer)
 
 
 def close_all(shapers: Iterable[Shaper]) -> None:

@@ -6,21 +6,20 @@ epoch; both run in one browser, so its clock is the same for both.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlencode
 
 from playwright.async_api import Browser, Page
+
+from benchmarks.widget_pages import fresh_pages, hang_up, ring, until
 
 WATCH = Path(__file__).resolve().parent / "pages" / "watch.js"
 SETTLE_MS = 400
 """Between the last preparation and the click: what was prepared is over."""
-LIMIT_SECONDS = 30
 CAMERA_OPEN = """async (selector) => {
   const { client } = document.querySelector(selector);
   await client.media.open(true);
@@ -63,25 +62,6 @@ class Pair(Protocol):
     async def call(self, browser: Browser) -> Joined: ...
 
 
-async def until(page: Page, condition: str) -> None:
-    """Wait until a JavaScript expression holds, within the limits of the page's own policy."""
-    look = f"async () => {{ while (!({condition})) await new Promise((r) => setTimeout(r, 20)); }}"
-    async with asyncio.timeout(LIMIT_SECONDS):
-        await page.evaluate(look)
-
-
-async def people(stack: AsyncExitStack, browser: Browser) -> tuple[Page, Page]:
-    """Open a fresh page for the agent and one for the consumer, each in a profile of its own."""
-    pages: list[Page] = []
-    for _ in range(2):
-        context = await browser.new_context(viewport={"width": 640, "height": 480})
-        stack.push_async_callback(context.close)
-        context.set_default_timeout(LIMIT_SECONDS * 1e3)
-        await context.add_init_script(path=WATCH)
-        pages.append(await context.new_page())
-    return pages[0], pages[1]
-
-
 class Widgets:
     """The widgets of a gateway, on their own pages."""
 
@@ -96,13 +76,8 @@ class Widgets:
     async def call(self, browser: Browser) -> Joined:
         engagement = f"join-{secrets.token_hex(8)}"
         async with AsyncExitStack() as stack:
-            agent, consumer = await people(stack, browser)
-            await consumer.goto(self._page("engagement", sessionId=engagement, surface="launcher"))
-            await agent.goto(
-                self._page("agent", rtSessionId=engagement, agentId="7", agentName="Alex")
-            )
-            await agent.get_by_role("button", name="Start video").click()
-            accept = consumer.get_by_role("button", name="Accept with video")
+            agent, consumer = await fresh_pages(stack, browser, 2, WATCH)
+            accept = await ring(self._origin, engagement, agent, consumer)
             await accept.wait_for()
             assert await consumer.evaluate(CAMERA_OPEN, "switchboard-engagement")
             assert await agent.evaluate(CAMERA_OPEN, "switchboard-agent")
@@ -111,13 +86,8 @@ class Widgets:
             await consumer.wait_for_timeout(SETTLE_MS)
             await accept.click()
             joined = await Joined.read(agent, consumer)
-            await agent.get_by_role("button", name="End", exact=True).click()
-            await consumer.get_by_text("The agent ended it.").wait_for()
+            await hang_up(agent, consumer)
         return joined
-
-    def _page(self, name: str, **ids: str) -> str:
-        query = {"accountId": "demo", "channel": "chat", "lang": "en", **ids}
-        return f"{self._origin}/{name}?{urlencode(query)}"
 
 
 class Direct:
@@ -131,7 +101,7 @@ class Direct:
     async def call(self, browser: Browser) -> Joined:
         room = secrets.token_hex(8)
         async with AsyncExitStack() as stack:
-            agent, consumer = await people(stack, browser)
+            agent, consumer = await fresh_pages(stack, browser, 2, WATCH)
             await agent.goto(f"{self._origin}/direct?role=agent&room={room}")
             await until(agent, "benchmark.ready")
             await consumer.goto(f"{self._origin}/direct?role=consumer&room={room}")

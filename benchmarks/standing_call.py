@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections import Counter
@@ -11,14 +10,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
 import psutil
 from playwright.async_api import Browser, Page
 
+from benchmarks.widget_pages import fresh_pages, hang_up, ring, until
+
 TIMELINE = Path(__file__).resolve().parent / "pages" / "timeline.js"
-LIMIT_SECONDS = 30
+POLL_MS = 5
 FLOWING_FRAMES = 10
 """Pictures that must come in a row before media count as flowing."""
 STEPS = ("told", "offered", "answered", "connected")
@@ -46,7 +46,7 @@ class StandingCall:
         """Wait until both get one picture after another."""
         for page in self._pages:
             seen = await page.evaluate("benchmark.frames.length")
-            await _until(page, f"benchmark.frames.length >= {seen + FLOWING_FRAMES}")
+            await until(page, f"benchmark.frames.length >= {seen + FLOWING_FRAMES}", POLL_MS)
 
     async def killed(self, holder: psutil.Process) -> list[Recovery]:
         """Kill the session actor by SIGKILL and wait until both have pictures again."""
@@ -55,10 +55,11 @@ class StandingCall:
         holder.kill()
         at_ms = time.time() * 1e3
         for page in self._pages:
-            await _until(
+            await until(
                 page,
                 "benchmark.steps.some(([name, at]) => name === 'connected' "
                 "&& benchmark.frames.some((frame) => frame > at))",
+                POLL_MS,
             )
         return [await self._recovery(page, at_ms) for page in self._pages]
 
@@ -96,26 +97,11 @@ async def standing_call(browser: Browser, origin: str) -> AsyncIterator[Standing
     """Bring an agent and a consumer together in pages of their own, and end the session after."""
     engagement = f"failover-{secrets.token_hex(8)}"
 
-    def page_of(name: str, **ids: str) -> str:
-        query = {"accountId": "demo", "channel": "chat", "lang": "en", **ids}
-        return f"{origin}/{name}?{urlencode(query)}"
-
     async with AsyncExitStack() as stack:
-        pages: list[Page] = []
-        for _ in range(2):
-            context = await browser.new_context(viewport={"width": 640, "height": 480})
-            stack.push_async_callback(context.close)
-            context.set_default_timeout(LIMIT_SECONDS * 1e3)
-            await context.add_init_script(path=TIMELINE)
-            pages.append(await context.new_page())
-        agent, consumer = pages
-        await consumer.goto(page_of("engagement", sessionId=engagement, surface="launcher"))
-        await agent.goto(page_of("agent", rtSessionId=engagement, agentId="7", agentName="Alex"))
-        await agent.get_by_role("button", name="Start video").click()
-        await consumer.get_by_role("button", name="Accept with video").click()
+        agent, consumer = await fresh_pages(stack, browser, 2, TIMELINE)
+        await (await ring(origin, engagement, agent, consumer)).click()
         yield StandingCall(agent, consumer)
-        await agent.get_by_role("button", name="End", exact=True).click()
-        await consumer.get_by_text("The agent ended it.").wait_for()
+        await hang_up(agent, consumer)
 
 
 async def faults_of_newest(origin: str, api_key: str) -> list[str]:
@@ -145,9 +131,3 @@ def faults_of(record: dict[str, Any]) -> list[str]:
         "a participant twice": counts["participant.joined"] == 2,
     }
     return [fault for fault, fine in checks.items() if not fine]
-
-
-async def _until(page: Page, condition: str) -> None:
-    look = f"async () => {{ while (!({condition})) await new Promise((r) => setTimeout(r, 5)); }}"
-    async with asyncio.timeout(LIMIT_SECONDS):
-        await page.evaluate(look)
