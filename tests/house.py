@@ -24,12 +24,14 @@ from tests.widget import Widget
 SECRET = b"s" * 32
 API_KEY = "swk_house_" + "k" * 32
 WAIT_S = 20.0
+LONELY_S = 10.0
+"""What actors have in a cluster: a stall of the machine must not end a standby."""
 
 
 class House:
     """One ledger, its standbys, and as many gateways as are opened."""
 
-    def __init__(self, stack: AsyncExitStack, *, lonely_s: float = 1.0) -> None:
+    def __init__(self, stack: AsyncExitStack, *, lonely_s: float = LONELY_S) -> None:
         self.stack = stack
         self.now_ms = steady_clock()
         self.lonely_s = lonely_s
@@ -106,9 +108,9 @@ async def end(task: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def house(folder: Path, standbys: int) -> AsyncIterator[House]:
+async def house(folder: Path, standbys: int, *, lonely_s: float = LONELY_S) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
-        made = House(stack)
+        made = House(stack, lonely_s=lonely_s)
         ledger = Ledger(f"sqlite+aiosqlite:///{folder / 'l.sqlite3'}", made.key, now_ms=made.now_ms)
         made.address = ("127.0.0.1", await ledger.start("127.0.0.1", 0))
         made.ledger = ledger

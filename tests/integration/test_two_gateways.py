@@ -68,7 +68,7 @@ async def test_two_thousand_waiting_connections_make_no_session(tmp_path: Path) 
 
 
 async def test_an_actor_with_neither_trunk_nor_ledger_falls_silent(tmp_path: Path) -> None:
-    async with house(tmp_path, standbys=1) as running:
+    async with house(tmp_path, standbys=1, lonely_s=1.0) as running:
         origin = await running.gateway("one")
         agent = await agent_widget(origin, "eng")
         await agent.request("session.start", mode="video")
