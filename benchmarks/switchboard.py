@@ -31,8 +31,8 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
     # Ray reads its environment when it is imported, and these import it.
     from broker.keys import KeyPurpose
     from broker.messages.cluster import LinkHello
-    from gateway import compose
     from gateway.app import create_app
+    from gateway.compose import entry as compose
     from gateway.demo import demo_accounts, prepare_data
     from gateway.ledger_client import LedgerClient
     from gateway.secret_file import read_secret
@@ -97,7 +97,7 @@ def main(standbys: int, people: int) -> None:
         except KeyboardInterrupt:
             pass
         finally:
-            from gateway import compose
+            from gateway.compose import entry as compose
 
             compose.stop_ray()
             shutil.rmtree(folder, ignore_errors=True)

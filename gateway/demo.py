@@ -18,10 +18,10 @@ from rich.console import Console
 
 from broker.keys import KeyPurpose
 from broker.messages.cluster import LinkHello
-from gateway import compose
 from gateway.accounts import Account, hash_key
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app
+from gateway.compose import entry as compose
 from gateway.demo_hosts import NOTE, create_demo_hosts
 from gateway.ledger_client import LedgerClient
 from gateway.secret_file import read_secret

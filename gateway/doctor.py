@@ -185,7 +185,7 @@ def check_database(url: str | None) -> Finding:
     if url is None:
         return Finding(name, Grade.OK, "SQLite in the data folder: one node only")
     # Ray's environment does not matter here: nothing is started or joined.
-    from gateway import compose
+    from gateway.compose import entry as compose
 
     try:
         theirs_s, here_s = asyncio.run(compose.ask_database(url)), time.time()

@@ -43,7 +43,7 @@ def run_down(data: Path, address: str | None, *, drop_live: bool) -> Ended:
         )
     if address is None:
         return Ended(stop_gateway(run), 0)
-    from gateway import compose
+    from gateway.compose import entry as compose
 
     compose.join_ray(address)
     try:
@@ -78,7 +78,7 @@ def stop_gateway(run: running.RunFile | None) -> bool:
 
 async def live_sessions() -> int | None:
     """How many sessions are live on the Ray that was joined; `None` when nobody knows."""
-    from gateway import compose
+    from gateway.compose import entry as compose
 
     level = await compose.running_level()
     return None if level is None else level.live

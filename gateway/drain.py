@@ -18,7 +18,7 @@ from gateway import running
 from gateway.settings import BadSettings
 
 if TYPE_CHECKING:
-    from gateway.compose import RayNode
+    from gateway.compose.ray_runtime import RayNode
 
 LOOK_S = 0.3
 GRACE_S = 15.0
@@ -149,7 +149,7 @@ def _joined(data: Path, address: str | None) -> Iterator[ModuleType]:
         raise BadSettings(
             "Give --address of the Ray; a private one has a single node, and nowhere to move to."
         )
-    from gateway import compose
+    from gateway.compose import entry as compose
 
     compose.join_ray(address)
     try:

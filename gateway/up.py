@@ -24,9 +24,10 @@ from rich.console import Console
 
 from broker.keys import KeyPurpose
 from broker.messages.cluster import LinkHello
-from gateway import compose, running
+from gateway import running
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app
+from gateway.compose import entry as compose
 from gateway.deployment import NODE, Deployment
 from gateway.ledger_client import LedgerClient
 from gateway.level import Level

@@ -22,7 +22,7 @@ async def main() -> None:
     with private_folder() as folder:
         import ray
 
-        from gateway import compose
+        from gateway.compose import entry as compose
 
         compose.private_ray(folder, 1)
         try:

@@ -2,63 +2,6 @@
 
 Owns how a deployment is put together: which class lives in which actor, under which name and
 options. Knows no meaning: what a session, a ledger or a widget does stands elsewhere. Actors read
-the deployment's secret from a file only its owner can read.
+the deployment's secret from a file only its owner can read. Commands come in by `entry`; nothing is
+imported here, because every session actor imports this package and pays for what it holds.
 """
-
-from gateway.compose.cluster import (
-    Cluster,
-    ask_ledger,
-    end_cluster,
-    find_actors,
-    running_level,
-    start_cluster,
-    stop_cluster,
-)
-from gateway.compose.database import ask_database
-from gateway.compose.keeper_host import webhook_endpoints
-from gateway.compose.node import node_name
-from gateway.compose.options import (
-    ACTOR_START_S,
-    KEEPER_NAME,
-    LEDGER_NAME,
-    MEDIA_SLOT,
-    NAMESPACE,
-    POOL_NAME,
-    SESSION_PREFIX,
-)
-from gateway.compose.ray_runtime import (
-    RayNode,
-    count_nodes,
-    join_ray,
-    list_nodes,
-    private_ray,
-    stop_ray,
-)
-from gateway.compose.settings import ClusterSettings
-
-__all__ = [
-    "ACTOR_START_S",
-    "KEEPER_NAME",
-    "LEDGER_NAME",
-    "MEDIA_SLOT",
-    "NAMESPACE",
-    "POOL_NAME",
-    "SESSION_PREFIX",
-    "Cluster",
-    "ClusterSettings",
-    "RayNode",
-    "ask_database",
-    "ask_ledger",
-    "count_nodes",
-    "end_cluster",
-    "find_actors",
-    "join_ray",
-    "list_nodes",
-    "node_name",
-    "private_ray",
-    "running_level",
-    "start_cluster",
-    "stop_cluster",
-    "stop_ray",
-    "webhook_endpoints",
-]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.compose import RayNode
+from gateway.compose.ray_runtime import RayNode
 from gateway.drain import find_node, read_seconds
 from gateway.settings import BadSettings
 

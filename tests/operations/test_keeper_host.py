@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import actors.keeper
-from gateway.compose import ClusterSettings, keeper_host
+from gateway.compose import keeper_host
+from gateway.compose.settings import ClusterSettings
 from tests.ledger.fakes import until
 
 ACCOUNT = '[accounts.a]\ntoken_url = "https://x"\n'

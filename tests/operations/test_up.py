@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from broker.messages import SUBPROTOCOL
-from gateway import compose
+from gateway.compose import entry as compose
 from gateway.deployment import Deployment
 from gateway.settings import BadSettings
 from gateway.up import refuse_many_nodes
