@@ -2,6 +2,9 @@
 
 The category is the first folder below `tests/`; `-m browser` runs that folder's. Unit tests are
 pure: in them Ray does not start and sockets do not connect, bind or send.
+
+Run by two workers (`-n 2 --dist loadgroup`), one takes what wants the machine: browsers, clusters,
+floods and clocks, so that there is one of each at a time. The other takes the rest, and ends first.
 """
 
 from __future__ import annotations
@@ -14,6 +17,10 @@ from typing import NoReturn
 import pytest
 
 HERE = Path(__file__).parent
+BESIDE = ("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger")
+"""Categories that run beside others, a worker a category."""
+ALONE = ("chaos", "integration", "operations", "installation", "relay", "benchmarks", "browser")
+"""Categories that run one after the other; a browser keeps both processors busy, so it is last."""
 FORBIDDEN_SOCKET_CALLS = ("bind", "connect", "connect_ex", "sendto")
 
 
@@ -32,9 +39,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         name = category(item.path)
-        if name is None:
-            raise pytest.UsageError(f"{item.path.name} lies in no category: put it in a folder.")
+        if name not in (*BESIDE, *ALONE):
+            raise pytest.UsageError(f"{item.path} lies in no category that conftest.py names.")
         item.add_marker(name)
+        item.add_marker(pytest.mark.xdist_group("alone" if name in ALONE else name))
+    items.sort(key=lambda item: (*BESIDE, *ALONE).index(category(item.path) or ""))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what tests noted (`record_property("note", ...)`): what they could not check here."""
+    for report in terminalreporter.getreports("passed"):
+        for name, note in report.user_properties:
+            if name == "note":
+                terminalreporter.write_line(f"{report.nodeid}: {note}")
 
 
 def refuse(*args: object, **kwargs: object) -> NoReturn:
