@@ -8,7 +8,7 @@ from .codec import Codec, CodecName
 from .h264 import starts_key_frame
 from .kept import Frame, Kept
 from .missing import Missing
-from .redundancy import Redundant, stand_ins
+from .redundancy import Forms, Redundant
 from .rtcp import Report, SenderInfo, seconds_of
 from .rtp import unwrap
 from .vp8 import Vp8, frame_height, parse_vp8
@@ -219,9 +219,9 @@ class Layer:
         if name is CodecName.OPUS:
             publication.loudness.heard(audio_level, now)
             if redundant is not None:
-                self._pass_redundant(
-                    data, redundant, sequence, timestamp, marker, data[start:end], audio_level, now
-                )
+                number = self.codec.payload_type
+                forms = Forms(data, redundant, sequence, timestamp, marker, number, now)
+                self._pass_redundant(forms, audio_level, now)
                 return
             one = Frame((Kept(sequence, timestamp, marker, bytes(data[start:end]), None, now),))
             for slot in self.slots:
@@ -247,32 +247,15 @@ class Layer:
                 for slot in self.slots:
                     slot.forward(frame, _SILENT, now)
 
-    def _pass_redundant(
-        self,
-        data: memoryview,
-        redundant: Redundant,
-        sequence: int,
-        timestamp: int,
-        marker: int,
-        payload: memoryview,
-        audio_level: int,
-        now: float,
-    ) -> None:
+    def _pass_redundant(self, forms: Forms, audio_level: int, now: float) -> None:
         """Pass RED on to those who accept it; unwrap it for the rest (RFC 2198)."""
         for slot in self.slots:
             if slot.accepts_redundancy:
-                slot.forward_redundant(
-                    sequence, timestamp, marker, payload, redundant, audio_level, now
-                )
+                slot.forward_redundant(forms, audio_level, now)
                 continue
-            for earlier, stamp, block in stand_ins(redundant, sequence, timestamp):
-                if earlier > slot.line.highest:
-                    frame = data[block.start : block.end]
-                    one = Kept(earlier, stamp, 0, bytes(frame), None, now)
-                    slot.forward(Frame((one,)), audio_level, now)
-            frame = data[redundant.primary.start : redundant.primary.end]
-            one = Kept(sequence, timestamp, marker, bytes(frame), None, now)
-            slot.forward(Frame((one,)), audio_level, now)
+            for frame in forms.stand_ins(slot.line.highest):
+                slot.forward(frame, audio_level, now)
+            slot.forward(forms.newest(), audio_level, now)
 
     def kept(self, sequence: int, now: float) -> Kept | None:
         """Return a packet of the last second, for a subscriber that missed it."""

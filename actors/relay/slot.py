@@ -13,7 +13,7 @@ from .kept import MOST_PADDING, Frame, Kept
 from .line import Line
 from .listener import SeatKind
 from .pylibsrtp_private import BUFFER_BYTES, srtp_protect
-from .redundancy import Redundant, renumbered
+from .redundancy import Forms
 from .repairs import Repairs
 from .rtcp import SenderInfo, ntp_of
 from .rtp import ahead
@@ -359,29 +359,14 @@ class Slot:
     def accepts_redundancy(self) -> bool:
         return self.codec is not None and self.codec.redundant_payload_type is not None
 
-    def forward_redundant(
-        self,
-        sequence: int,
-        timestamp: int,
-        marker: int,
-        payload: memoryview,
-        redundant: Redundant,
-        audio_level: int,
-        now: float,
-    ) -> None:
+    def forward_redundant(self, forms: Forms, audio_level: int, now: float) -> None:
         """Send a RED packet on as it is, its formats numbered as this receiver numbers them."""
         codec = self.codec
-        if codec is None or codec.redundant_payload_type is None or self.layer is None:
+        if codec is None or codec.redundant_payload_type is None:
             return
-        if codec.payload_type != self.layer.codec.payload_type:
-            start = redundant.headers[0]
-            payload = memoryview(
-                renumbered(bytes(payload), redundant.headers, start, codec.payload_type)
-            )
         plain = self._payload_type
         self._payload_type = codec.redundant_payload_type
-        one = Kept(sequence, timestamp, marker, bytes(payload), None, now)
-        self.forward(Frame((one,)), audio_level, now)
+        self.forward(forms.wrapped(codec.payload_type), audio_level, now)
         self._payload_type = plain
 
     def measure(self, now: float) -> None:

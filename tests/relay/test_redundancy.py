@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.relay import PublishSource
-from actors.relay.redundancy import blocks_of, renumbered, stand_ins
+from actors.relay import PublishSource, redundancy
+from actors.relay.kept import Frame, Kept
+from actors.relay.redundancy import Forms, blocks_of, renumbered, stand_ins
 
 from .client import CraftedClient, Dialect
 from .conftest import Call
@@ -72,6 +75,45 @@ async def test_it_passes_to_who_accepts_it_and_is_unwrapped_for_the_rest(call: C
     assert [(b - a) & 0xFFFFFFFF for a, b in itertools.pairwise(stamps)] == [960] * 3
 
 
+async def test_a_form_is_made_once_however_many_need_it(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bytes] = []
+
+    class Counted(Frame):
+        def __init__(self, packets: Sequence[Kept]) -> None:
+            super().__init__(packets)
+            made.append(packets[0].payload)
+
+    monkeypatch.setattr(redundancy, "Frame", Counted)
+    ada = await call.join("ada", dialect=SPEAKS)
+    accepting = [await call.join(f"same-{n}", dialect=SPEAKS) for n in range(2)]
+    otherwise = [await call.join(f"other-{n}", dialect=NUMBERS_OTHERWISE) for n in range(2)]
+    plain = [await call.join(f"plain-{n}", dialect=PLAIN) for n in range(2)]
+
+    async def heard(by_plain: int, by_others: int) -> None:
+        await until(
+            lambda: (
+                all(len(c.heard_on(c.seat(0)[0])) == by_plain for c in plain)
+                and all(len(c.heard_on(c.seat(0)[0])) == by_others for c in accepting + otherwise)
+            )
+        )
+
+    send(ada, packed([b"first"]))
+    await heard(1, 1)
+    send(ada, packed([b"first", b"second"]))
+    await heard(2, 2)
+    pair = [b"first", b"second"]
+    # Nothing was lost, so the earlier frame is not even unwrapped.
+    assert sorted(made[3:]) == sorted([packed(pair), packed(pair, 109), b"second"])
+    pass_over(ada)
+    made.clear()
+    triple = [b"second", b"third", b"fourth"]
+    send(ada, packed(triple))
+    await heard(4, 3)
+    assert sorted(made) == sorted([packed(triple), packed(triple, 109), *triple])
+
+
 async def test_a_sender_may_stop_using_it_at_any_time(call: Call) -> None:
     ada = await call.join("ada", dialect=SPEAKS)
     ben = await call.join("ben", dialect=SPEAKS)
@@ -116,6 +158,33 @@ def test_what_is_packed_is_found(blocks: list[bytes], step: int) -> None:
         assert numbers == list(range(1001 - len(blocks), 1000))
     changed = renumbered(payload, found.headers, 4, 96)
     assert changed == packed(blocks, 96, step)
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=5),
+    st.integers(-6, 1),
+    st.sampled_from([0, 0x80]),
+)
+def test_each_form_says_the_same_in_its_own_way(
+    blocks: list[bytes], after: int, marker: int
+) -> None:
+    payload = packed(blocks)
+    view = memoryview(b"head" + payload + b"tail")
+    found = blocks_of(view, 4, 4 + len(payload), 111)
+    assert found is not None
+    forms = Forms(view, found, 1000, 0xFFFFFFFF, marker, 111, 7.0)
+    newest = Kept(1000, 0xFFFFFFFF, marker, blocks[-1], None, 7.0)
+    assert forms.wrapped(111).packets == (newest._replace(payload=payload),)
+    assert forms.wrapped(96).packets == (newest._replace(payload=packed(blocks, 96)),)
+    assert forms.newest().packets == (newest,)
+    # Those that a receiver lacks, each in its own place.
+    assert [frame.packets[0] for frame in forms.stand_ins(1000 + after)] == [
+        Kept(1000 - back, 0xFFFFFFFF - 960 * back, 0, block, None, 7.0)
+        for back, block in zip(range(len(blocks) - 1, 0, -1), blocks, strict=False)
+        if back < -after
+    ]
+    assert forms.wrapped(96) is forms.wrapped(96)
+    assert forms.newest() is forms.newest()
 
 
 @given(st.binary(max_size=60))
