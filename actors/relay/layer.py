@@ -135,7 +135,7 @@ class Layer:
             self.base = self.highest = sequence + 0x10000
             sequence = self.base
             self.last_timestamp = timestamp
-            self.last_arrival = now
+            self.last_arrival = self._measured = now
             self.transit = now * self.codec.clock_rate - timestamp
         else:
             sequence = unwrap(sequence, self.highest, 16)

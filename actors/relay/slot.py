@@ -117,7 +117,7 @@ class Slot:
         self.round_trip: float | None = None
         self.bitrate = 0.0
         """Sent lately, in bits per second of payload."""
-        self._measured = 0.0
+        self._measured = now
         self._octets_before = 0
         self.codec: Codec | None = None
         """What the present layer is sent as."""

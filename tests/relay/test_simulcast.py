@@ -76,8 +76,7 @@ async def test_a_low_estimate_shows_a_lower_layer_and_recovery_brings_it_back(
     await until(lambda: layer_shown(ben) == "f")
     transport = call.relay.transports["ben-1"]
     transport.estimate.bitrate = 1_000
-    await until(lambda: layer_shown(ben) == "q")
-    assert transport.starved
+    await until(lambda: transport.starved and layer_shown(ben) == "q")
     transport.estimate.bitrate = 5_000_000
     await until(lambda: layer_shown(ben) == "f")
 
@@ -106,6 +105,19 @@ async def test_layers_nobody_needs_are_turned_off_but_never_the_lowest(
     await until(lambda: told[-1] == ("ada", PublishSource.CAMERA, ("q", "h")))
     call.relay.set_view("ben", {0: None}, {})
     await until(lambda: told[-1] == ("ada", PublishSource.CAMERA, ("q",)))
+
+
+async def test_a_layers_rate_counts_from_its_first_packet(call: Call) -> None:
+    """From the machine's start it would be next to nothing, and the largest layer always fit."""
+    ada = await call.join("ada")
+    intake = call.relay.transports["ada-1"].intake
+    ada.send_frame(key=True, parts=(bytes(1000),))
+    await until(lambda: intake.layers)
+    (layer,) = intake.layers.values()
+    layer.measure(layer.last_arrival + 0.1)
+    assert layer.bitrate == 0, "too early to say"
+    layer.measure(layer.last_arrival + 0.5)
+    assert 16_000 <= layer.bitrate <= 17_000
 
 
 async def test_a_fourth_layer_is_not_accepted(call: Call) -> None:
