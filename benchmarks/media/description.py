@@ -1,14 +1,52 @@
-"""As much SDP as synthetic peers need: write an offer, read the other side's, answer one."""
+"""The offers that synthetic peers make, as a browser would: one bundle, nothing gathered."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
+from actors.relay.rtp import (
+    AUDIO_LEVEL_URI,
+    MID_URI,
+    REPAIRED_RID_URI,
+    RID_URI,
+    TRANSPORT_CC_URI,
+)
 
-OPUS, VP8, RTX = 111, 96, 97
-EXTENSIONS = {AUDIO_LEVEL_URI: 1, TRANSPORT_CC_URI: 3, MID_URI: 4}
+CNAME = "synthetic"
+_VIDEO_FEEDBACK = ("goog-remb", "transport-cc", "ccm fir", "nack", "nack pli")
+_H264 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one peer numbers things; two peers rarely agree."""
+
+    opus: int = 111
+    red: int | None = None
+    """RED (RFC 2198) for Opus; None where the peer does not speak it."""
+    vp8: int = 96
+    vp8_rtx: int = 97
+    h264: int = 102
+    h264_rtx: int = 103
+    extensions: Mapping[str, int] = field(
+        default_factory=lambda: {
+            AUDIO_LEVEL_URI: 1,
+            TRANSPORT_CC_URI: 3,
+            MID_URI: 4,
+            RID_URI: 10,
+            REPAIRED_RID_URI: 11,
+        }
+    )
+    has_vp8: bool = True
+    has_h264: bool = True
+    has_rtx: bool = True
+    signals_ssrcs: bool = True
+    """Whether offers name the SSRCs of what is sent (Firefox does)."""
+
+
+LOAD = Dialect(has_h264=False, extensions={AUDIO_LEVEL_URI: 1, TRANSPORT_CC_URI: 3, MID_URI: 4})
+"""What a load speaks, to every server alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,71 +60,41 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section of an offer: something sent, under these SSRCs, or a place to receive in."""
+    """One section of an offer: something sent, or a place to receive in."""
 
     mid: str
     audio: bool
-    ssrc: int | None = None
-    rtx_ssrc: int | None = None
+    sends: bool = False
+    ssrc: int = 0
+    rtx_ssrc: int = 0
+    """Of what is sent without RIDs."""
+    rids: tuple[str, ...] = ()
+    """The layers of what is sent, where there are several (RFC 8853)."""
 
 
-def offer(own: Credentials, sections: Sequence[Section]) -> str:
-    """Write an offer as a browser would: one bundle, nothing gathered."""
-    lines = [*_session([s.mid for s in sections]), "a=extmap-allow-mixed"]
+def offer(
+    own: Credentials, sections: Sequence[Section], dialect: Dialect = LOAD, version: int = 1
+) -> str:
+    """Write an offer; `version` grows with each of the same peer."""
+    lines = [*session_lines([s.mid for s in sections], version), "a=extmap-allow-mixed"]
     for section in sections:
-        lines += _offered(own, section)
+        lines += _section(own, section, dialect)
     return "\r\n".join(lines) + "\r\n"
 
 
-def _session(mids: Sequence[str]) -> list[str]:
+def session_lines(mids: Sequence[str], version: int = 1) -> list[str]:
+    """Return what a description begins with."""
     return [
         "v=0",
-        "o=- 4611731400430051336 2 IN IP4 127.0.0.1",
+        f"o=- 4611731400430051336 {version} IN IP4 127.0.0.1",
         "s=-",
         "t=0 0",
         "a=group:BUNDLE " + " ".join(mids),
     ]
 
 
-def _offered(own: Credentials, section: Section) -> list[str]:
-    kind, types = ("audio", f"{OPUS}") if section.audio else ("video", f"{VP8} {RTX}")
-    lines = [
-        f"m={kind} 9 UDP/TLS/RTP/SAVPF {types}",
-        "c=IN IP4 0.0.0.0",
-        *_transport(own, "actpass"),
-        f"a=mid:{section.mid}",
-        "a=sendonly" if section.ssrc is not None else "a=recvonly",
-        "a=rtcp-mux",
-        "a=rtcp-rsize",
-    ]
-    lines += [
-        f"a=extmap:{number} {uri}"
-        for uri, number in EXTENSIONS.items()
-        if section.audio or uri != AUDIO_LEVEL_URI
-    ]
-    if section.audio:
-        lines += [
-            f"a=rtpmap:{OPUS} opus/48000/2",
-            f"a=rtcp-fb:{OPUS} transport-cc",
-            f"a=fmtp:{OPUS} minptime=10;useinbandfec=1",
-        ]
-    else:
-        lines.append(f"a=rtpmap:{VP8} VP8/90000")
-        lines += [
-            f"a=rtcp-fb:{VP8} {form}"
-            for form in ("goog-remb", "transport-cc", "ccm fir", "nack", "nack pli")
-        ]
-        lines += [f"a=rtpmap:{RTX} rtx/90000", f"a=fmtp:{RTX} apt={VP8}"]
-    if section.ssrc is not None:
-        lines.append(f"a=msid:load load-{section.mid}")
-        if section.rtx_ssrc is not None:
-            lines.append(f"a=ssrc-group:FID {section.ssrc} {section.rtx_ssrc}")
-            lines.append(f"a=ssrc:{section.rtx_ssrc} cname:load")
-        lines.append(f"a=ssrc:{section.ssrc} cname:load")
-    return lines
-
-
-def _transport(own: Credentials, setup: str) -> list[str]:
+def transport_lines(own: Credentials, setup: str) -> list[str]:
+    """Return what a section says of the transport; `setup` is the role in the handshake."""
     return [
         f"a=ice-ufrag:{own.ufrag}",
         f"a=ice-pwd:{own.password}",
@@ -95,95 +103,68 @@ def _transport(own: Credentials, setup: str) -> list[str]:
     ]
 
 
-@dataclass(slots=True)
-class RemoteSection:
-    """One section of what the other side wrote."""
-
-    kind: str
-    head: str
-    mid: str = ""
-    direction: str = ""
-    ssrcs: list[int] = field(default_factory=list)
-    """In the order of the description; the first is the stream, the second its RTX."""
-    extensions: dict[str, int] = field(default_factory=dict)
-    codec_lines: list[str] = field(default_factory=list)
-
-    @property
-    def rejected(self) -> bool:
-        return self.head.split()[1] == "0"
-
-
-@dataclass(slots=True)
-class Remote:
-    """Where the other side is reached, and what it sends."""
-
-    ufrag: str = ""
-    password: str = ""
-    fingerprint: str = ""
-    setup: str = ""
-    address: tuple[str, int] = ("", 0)
-    sections: list[RemoteSection] = field(default_factory=list)
+def _section(own: Credentials, section: Section, dialect: Dialect) -> list[str]:
+    numbers, codec_lines = _audio(dialect) if section.audio else _video(dialect)
+    return [
+        f"m={'audio' if section.audio else 'video'} 9 UDP/TLS/RTP/SAVPF "
+        + " ".join(map(str, numbers)),
+        "c=IN IP4 0.0.0.0",
+        *transport_lines(own, "actpass"),
+        f"a=mid:{section.mid}",
+        "a=sendonly" if section.sends else "a=recvonly",
+        "a=rtcp-mux",
+        "a=rtcp-rsize",
+        *(
+            f"a=extmap:{number} {uri}"
+            for uri, number in dialect.extensions.items()
+            if section.audio or uri != AUDIO_LEVEL_URI
+        ),
+        *codec_lines,
+        *(_sent(section, dialect) if section.sends else ()),
+    ]
 
 
-def read(sdp: str) -> Remote:
-    """Read an answer or an offer; its first IPv4 host candidate is where media go."""
-    remote = Remote()
-    for line in sdp.splitlines():
-        if line.startswith("m="):
-            remote.sections.append(RemoteSection(line[2:].split()[0], line))
+def _audio(dialect: Dialect) -> tuple[list[int], list[str]]:
+    opus = dialect.opus
+    numbers = [opus]
+    lines = [
+        f"a=rtpmap:{opus} opus/48000/2",
+        f"a=rtcp-fb:{opus} transport-cc",
+        f"a=fmtp:{opus} minptime=10;useinbandfec=1",
+    ]
+    if dialect.red is not None:
+        numbers.append(dialect.red)
+        lines += [f"a=rtpmap:{dialect.red} red/48000/2", f"a=fmtp:{dialect.red} {opus}/{opus}"]
+    return numbers, lines
+
+
+def _video(dialect: Dialect) -> tuple[list[int], list[str]]:
+    numbers: list[int] = []
+    lines: list[str] = []
+    for offered, number, rtx, name, parameters in (
+        (dialect.has_vp8, dialect.vp8, dialect.vp8_rtx, "VP8", ""),
+        (dialect.has_h264, dialect.h264, dialect.h264_rtx, "H264", _H264),
+    ):
+        if not offered:
             continue
-        section = remote.sections[-1] if remote.sections else None
-        name, _, value = line.partition(":")
-        match name:
-            case "a=ice-ufrag":
-                remote.ufrag = value
-            case "a=ice-pwd":
-                remote.password = value
-            case "a=fingerprint" if value.lower().startswith("sha-256"):
-                remote.fingerprint = value.split()[1]
-            case "a=setup":
-                remote.setup = value
-            case "a=candidate" if not remote.address[1]:
-                words = value.split()
-                if words[2].lower() == "udp" and ":" not in words[4]:
-                    remote.address = (words[4], int(words[5]))
-            case _ if section is not None:
-                _read_media_line(section, line, name, value)
-    return remote
+        numbers.append(number)
+        lines.append(f"a=rtpmap:{number} {name}/90000")
+        lines += [f"a=rtcp-fb:{number} {form}" for form in _VIDEO_FEEDBACK]
+        if parameters:
+            lines.append(f"a=fmtp:{number} {parameters}")
+        if dialect.has_rtx:
+            numbers.append(rtx)
+            lines += [f"a=rtpmap:{rtx} rtx/90000", f"a=fmtp:{rtx} apt={number}"]
+    return numbers, lines
 
 
-def _read_media_line(section: RemoteSection, line: str, name: str, value: str) -> None:
-    match name:
-        case "a=mid":
-            section.mid = value
-        case "a=sendonly" | "a=recvonly" | "a=sendrecv" | "a=inactive":
-            section.direction = name[2:]
-        case "a=ssrc-group":
-            section.ssrcs = [int(word) for word in value.split()[1:]]
-        case "a=ssrc":
-            number = int(value.split()[0])
-            if number not in section.ssrcs:
-                section.ssrcs.append(number)
-        case "a=extmap":
-            number_text, uri = value.split()[:2]
-            section.extensions[uri] = int(number_text.partition("/")[0])
-        case "a=rtpmap" | "a=fmtp" | "a=rtcp-fb":
-            section.codec_lines.append(line)
-
-
-def answer(own: Credentials, remote: Remote) -> str:
-    """Accept an offer whole: everything it sends is received, as it numbers it."""
-    lines = _session([s.mid for s in remote.sections])
-    for section in remote.sections:
-        words = section.head[2:].split()
-        lines += [
-            f"m={words[0]} 9 {words[2]} {' '.join(words[3:])}",
-            "c=IN IP4 0.0.0.0",
-            *_transport(own, "active"),
-            f"a=mid:{section.mid}",
-            "a=recvonly",
-            "a=rtcp-mux",
-            *(f"a=extmap:{number} {uri}" for uri, number in section.extensions.items()),
-            *section.codec_lines,
-        ]
-    return "\r\n".join(lines) + "\r\n"
+def _sent(section: Section, dialect: Dialect) -> Iterator[str]:
+    yield f"a=msid:{CNAME} {CNAME}-{section.mid}"
+    if section.rids:
+        yield from (f"a=rid:{rid} send" for rid in section.rids)
+        yield "a=simulcast:send " + ";".join(section.rids)
+    elif dialect.signals_ssrcs:
+        if dialect.has_rtx and not section.audio:
+            yield f"a=ssrc-group:FID {section.ssrc} {section.rtx_ssrc}"
+            yield f"a=ssrc:{section.rtx_ssrc} cname:{CNAME}"
+        yield f"a=ssrc:{section.ssrc} cname:{CNAME}"

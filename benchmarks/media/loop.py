@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from benchmarks.floors.forward import srtp
-from benchmarks.media.description import Remote
+from benchmarks.media.association import Certificate
 from benchmarks.media.party import Media
-from benchmarks.media.peer import Certificate
+from benchmarks.media.remote import Remote
 
 
 class Loop:

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from actors.relay.rtp import TRANSPORT_CC_URI
-from benchmarks.media.description import EXTENSIONS, Section, offer, read
-from benchmarks.media.peer import Certificate, Peer
+from benchmarks.media.association import Certificate
+from benchmarks.media.description import LOAD, Section, offer
+from benchmarks.media.peer import Peer
 from benchmarks.media.pump import Pump
+from benchmarks.media.remote import read
 from benchmarks.media.sink import Sink
 from benchmarks.media.source import Track
 
@@ -43,7 +45,9 @@ class Media:
         for mid, audio in (("0", True), ("1", False)):
             number = len(self.tracks) + 1
             ssrc = 1 + secrets.randbelow(0xFFFFFFFE)
-            self.tracks[number] = Track(peer, number, audio, ssrc, mid, self.bitrate)
+            self.tracks[number] = Track(
+                ssrc=ssrc, mid=mid, peer=peer, number=number, audio=audio, bitrate=self.bitrate
+            )
             tracks.append(self.tracks[number])
         self.publishers.append((peer, tracks))
         return tracks
@@ -59,7 +63,7 @@ class Media:
         self.ports.add(remote.address[1])
         await peer.connect(remote)
         repairs = {s.ssrcs[1] for s in remote.sections if len(s.ssrcs) > 1}
-        self.sink(peer, repairs, EXTENSIONS[TRANSPORT_CC_URI])
+        self.sink(peer, repairs, LOAD.extensions[TRANSPORT_CC_URI])
 
     def sink(self, peer: Peer, repair_ssrcs: set[int], counter_id: int | None) -> None:
         """Look at what comes to a peer."""
@@ -90,4 +94,4 @@ class Media:
 
 def published(track: Track) -> Section:
     """The section of an offer in which this track is sent."""
-    return Section(track.mid, track.audio, track.ssrc, None if track.audio else track.ssrc ^ 1)
+    return Section(track.mid, track.audio, sends=True, ssrc=track.ssrc, rtx_ssrc=track.ssrc ^ 1)

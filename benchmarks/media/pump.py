@@ -223,7 +223,7 @@ class Pump:
         for outgoing in self._outgoing:
             if now >= outgoing.check_due:
                 outgoing.check_due = now + CHECK_SECONDS
-                outgoing.peer.check()
+                outgoing.peer.send_check()
             if self._sending.is_set() and now >= outgoing.report_due:
                 outgoing.report_due = now + REPORT_SECONDS
                 for track in outgoing.tracks:

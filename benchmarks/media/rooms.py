@@ -11,9 +11,10 @@ import secrets
 
 from actors.relay.rtp import TRANSPORT_CC_URI
 from benchmarks.janus_session import JanusSession
-from benchmarks.media.description import answer, offer, read
+from benchmarks.media.association import Certificate
+from benchmarks.media.description import offer
 from benchmarks.media.party import Media, published
-from benchmarks.media.peer import Certificate
+from benchmarks.media.remote import answer, read
 
 
 class Rooms:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import httpx
 
+from benchmarks.media.association import Certificate
 from benchmarks.media.party import Media
-from benchmarks.media.peer import Certificate
 from benchmarks.participant import Call, Edge, Participant, call
 
 

@@ -129,7 +129,7 @@ class Sink:
             buffer = buffers[index]
             first = buffer.view[0] if size > 1 else 255
             if not 127 < first < 192:
-                self.peer.control(bytes(buffer.view[:size]))
+                self.peer.receive(bytes(buffer.view[:size]))
             elif 192 <= buffer.view[1] <= 223:
                 self._rtcp(buffer, size)
             else:

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 
 from actors.relay.pylibsrtp_private import Buffer
 from actors.relay.rtcp import SenderInfo, ntp_of, sender_report, source_description
-from benchmarks.media.description import EXTENSIONS, OPUS, VP8
+from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
+from benchmarks.media.description import CNAME, LOAD
+from benchmarks.media.packet import Numbering, element, write
 from benchmarks.media.peer import Peer
 
 AUDIO_SECONDS = 0.020
@@ -27,41 +29,42 @@ MOST_PAYLOAD = 1170
 MARK = struct.Struct("!IHH")
 """Magic, publisher's track number, RTP sequence: the end of each payload."""
 MAGIC = 0x5B5B5B5B
-_HEADER = struct.Struct("!BBHIIHH")
+_LOUDNESS = 0x80 | 30
+"""A voice, 30 dB below the loudest (RFC 6464)."""
 _FRAME_CELLS = 40
 
 
-@dataclass(slots=True, eq=False)
-class Track:
-    """One RTP stream with its running numbers. `sent_at` holds CLOCK_REALTIME by sequence."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class Track(Numbering):
+    """One RTP stream of a load. `sent_at` holds CLOCK_REALTIME by sequence."""
 
     peer: Peer
     number: int
     audio: bool
-    ssrc: int
-    mid: str
     bitrate: float = 0.0
     """Of the video, payload bits per second."""
-    sequence: int = 0
-    timestamp: int = 0
-    picture: int = 0
-    level: int = 0
-    packets: int = 0
-    octets: int = 0
     frames: int = 0
     key_due: float = 0.0
     key_wanted: bool = True
     sent_at: list[float] = field(default_factory=lambda: [0.0] * 65536)
     _random: random.Random = field(default_factory=random.Random)
-    _elements: bytes = b""
+    _before: bytes = b""
+    """The header extensions before the transport-wide number, and behind it."""
+    _behind: bytes = b""
+    _payload_type: int = LOAD.vp8
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.number)
         self.sequence = self._random.randrange(1 << 15)
         self.timestamp = self._random.randrange(1 << 31)
-        mid = self.mid.encode("ascii")
-        head = bytes([EXTENSIONS["urn:ietf:params:rtp-hdrext:sdes:mid"] << 4 | len(mid) - 1])
-        self._elements = head + mid
+        self.picture = 0
+        numbers = LOAD.extensions
+        # The counter's own head; its two bytes differ from packet to packet.
+        counter = element(numbers[TRANSPORT_CC_URI], bytes(2))[:1]
+        self._before = element(numbers[MID_URI], self.mid.encode("ascii")) + counter
+        if self.audio:
+            self._payload_type = LOAD.opus
+            self._behind = element(numbers[AUDIO_LEVEL_URI], bytes([_LOUDNESS]))
 
     @property
     def interval(self) -> float:
@@ -69,30 +72,14 @@ class Track:
 
     def _write(self, buffer: Buffer, counter: int, payload: bytes, *, marker: bool) -> int:
         """Write one packet and protect it; returns its size."""
-        elements = self._elements + bytes([3 << 4 | 1, counter >> 8 & 0xFF, counter & 0xFF])
-        if self.audio:
-            elements += bytes([1 << 4, 0x80 | 30])
-        elements += bytes(-len(elements) % 4)
         view = buffer.view
-        _HEADER.pack_into(
-            view,
-            0,
-            0x90,
-            marker << 7 | (OPUS if self.audio else VP8),
-            self.sequence,
-            self.timestamp,
-            self.ssrc,
-            0xBEDE,
-            len(elements) // 4,
-        )
-        start = _HEADER.size + len(elements)
-        body = start + len(payload)
+        elements = self._before + (counter & 0xFFFF).to_bytes(2, "big") + self._behind
+        second = marker << 7 | self._payload_type
+        body = write(view, second, self.sequence, self.timestamp, self.ssrc, elements, payload)
         size = body + MARK.size
-        view[_HEADER.size : start] = elements
-        view[start:body] = payload
         MARK.pack_into(view, body, MAGIC, self.number, self.sequence)
         self.packets += 1
-        self.octets += size - start
+        self.octets += len(payload) + MARK.size
         return self.peer.outbound.protect(buffer, size)
 
     def prepare(self, cells: list[Buffer], counter: int, now: float) -> list[tuple[int, int]]:
@@ -114,7 +101,7 @@ class Track:
         octets = round(plain * (KEY_SIZE if key else self._random.uniform(0.85, 1.15)))
         packets = []
         for index, size in enumerate(split(octets)):
-            descriptor = self._descriptor(first=index == 0, key=key)
+            descriptor = self.vp8_head(first=index == 0, key=key)
             filler = _NOISE[: max(0, size - len(descriptor) - MARK.size)]
             last = index == len(split(octets)) - 1
             packets.append(
@@ -132,23 +119,10 @@ class Track:
         self.sequence = sequence + 1 & 0xFFFF
         return sequence, size
 
-    def _descriptor(self, *, first: bool, key: bool) -> bytes:
-        """A VP8 descriptor with picture id and TL0PICIDX (RFC 7741), and a frame's first byte."""
-        return bytes(
-            [
-                0x90 if first else 0x80,
-                0xC0,
-                0x80 | self.picture >> 8,
-                self.picture & 0xFF,
-                self.level,
-                0x00 if key and first else 0x01,
-            ]
-        )
-
     def report(self, now: float) -> bytes:
         """Write this track's sender report for CLOCK_REALTIME `now`."""
         info = SenderInfo(self.ssrc, ntp_of(now), self.timestamp, self.packets, self.octets)
-        return sender_report(info) + source_description(self.ssrc, "load")
+        return sender_report(info) + source_description(self.ssrc, CNAME)
 
 
 def split(octets: int) -> list[int]:

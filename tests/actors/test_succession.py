@@ -170,7 +170,7 @@ async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncEx
     answered = client.checks_answered
     client.relay = fresh
     for late in (old_check, b"\x80\x6f" + bytes(40)):
-        client.send_raw(late)
+        client.send(late)
     await until("both were dropped", lambda: fresh.dropped_strangers == 2)
     assert client.checks_answered == answered
     assert not fresh.transports

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from actors.relay import MediaRights, OfferLayout, PublishSource, Relay, RelayConfig
+from benchmarks.media.association import Certificate
 from benchmarks.media.beside import PROFILE
 from benchmarks.media.party import Media
-from benchmarks.media.peer import Certificate
 from benchmarks.media.source import MOST_PAYLOAD, split
 from tests.relay.recording import RecordingListener, until
 

@@ -10,8 +10,9 @@ from typing import TypeAlias
 import pytest
 
 from actors.relay import MediaRights, PublishSource, Relay, RelayConfig
+from benchmarks.media.description import Dialect
 
-from .client import EVERYTHING, CraftedClient, Dialect
+from .client import EVERYTHING, CraftedClient
 from .recording import RecordingListener
 
 

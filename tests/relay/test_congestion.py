@@ -89,14 +89,14 @@ async def narrow_for_a_while() -> None:
         others = len(cy.heard_on(cy.seat(0)[1]))
 
         ben.downlink = Downlink(500_000, loss=0.05, delay=0.1)
-        began, first = loop.time(), microphone.sent
+        began, first = loop.time(), microphone.packets
         await until(lambda: shown(ben) in ("q", "h"), within=3.0)
         estimates = []
         while loop.time() < began + NARROW:
             await asyncio.sleep(0.1)
             if loop.time() > began + 3:
                 estimates.append(estimate.bitrate)
-        last = microphone.sent
+        last = microphone.packets
         # Random loss of a twentieth does not starve the line, nor is it taken for more than it is.
         assert 300_000 < sum(estimates) / len(estimates) < 500_000
         assert concealed(ben, first, last - 20) <= 0.03
@@ -104,8 +104,8 @@ async def narrow_for_a_while() -> None:
         ben.downlink = None
         await until(lambda: shown(ben) == "f", within=10.0)
         # The other never missed a word, nor saw anything but its own layer.
-        assert concealed(cy, 0, microphone.sent - 20) == 0
-        assert len(cy.heard_on(cy.seat(0)[0])) >= microphone.sent - 1
+        assert concealed(cy, 0, microphone.packets - 20) == 0
+        assert len(cy.heard_on(cy.seat(0)[0])) >= microphone.packets - 1
         assert {h.content[-1:] for h in cy.heard_on(cy.seat(0)[1])[others:]} == {b"f"}
 
 

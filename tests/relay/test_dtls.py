@@ -66,7 +66,7 @@ async def test_of_two_client_hellos_only_the_one_of_the_validated_address_counts
     call.clients.append(racer)
     await racer.open()
     # Mallory overheard the signalling: she knows the fingerprint, but not the password.
-    racer.remote_ufrag, racer._remote_fingerprint = ada.remote_ufrag, ada._remote_fingerprint
+    racer.remote.ufrag, racer.remote.fingerprint = ada.remote.ufrag, ada.remote.fingerprint
     answered: list[bytes] = []
 
     def keep(data: bytes) -> bool:
@@ -78,7 +78,7 @@ async def test_of_two_client_hellos_only_the_one_of_the_validated_address_counts
     for _ in range(20):
         racer.start_dtls()
     await until(lambda: call.relay.dropped_strangers >= before + 20)
-    ada.resume_checking()
+    ada.keep_checking()
     await until(lambda: ada.checks_answered)
     racer.start_dtls()
     ada.start_dtls()

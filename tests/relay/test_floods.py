@@ -107,7 +107,7 @@ def ammunition(duo: Duo, kind: str) -> tuple[list[socket.socket], list[bytes], s
     check = duo.ada.check(password="z" * 32)
     stray = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
     if kind == "unknown name":
-        name = duo.ada.remote_ufrag.encode()
+        name = duo.ada.remote.ufrag.encode()
         return stray, [check.replace(name, os.urandom(4).hex().encode() + b"wxyz")], "strangers"
     if kind == "bad proof":
         return stray, [check], ""

@@ -6,8 +6,9 @@ import itertools
 
 from actors.relay import MediaRights, PublishSource, TransportState
 from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
+from benchmarks.media.description import Dialect
 
-from .client import EVERYTHING, Dialect
+from .client import EVERYTHING
 from .conftest import Call
 from .recording import until
 
@@ -271,7 +272,7 @@ async def test_h264_is_forwarded_from_who_has_no_vp8(call: Call) -> None:
     ada = await call.join("ada", dialect=Dialect(has_vp8=False))
     ben = await call.join("ben", dialect=OTHER_DIALECT)
     track = ada.track(PublishSource.CAMERA)
-    ada.send_raw(ada.rtp(track, b"\x65idr", marker=True))
+    ada.send(ada.rtp(track, b"\x65idr", marker=True))
     _, video = ben.seat(0)
     await until(lambda: ben.heard_on(video))
     packet = ben.heard_on(video)[0].packet

@@ -134,7 +134,7 @@ async def test_an_ssrc_is_taken_once_per_layer_and_further_ones_are_dropped(
     intake = call.relay.transports["ada-1"].intake
     before = intake.drops.unknown_ssrc
     for ssrc in range(5000, 5100):
-        ada.send_raw(ada.rtp(track, b"hijack", ssrc=ssrc))
+        ada.send(ada.rtp(track, b"hijack", ssrc=ssrc))
     await until(lambda: intake.drops.unknown_ssrc == before + 100)
     assert len(intake.layers) == 2
     assert all(h.packet.payload != b"hijack" for h in ben.heard)
@@ -147,7 +147,7 @@ async def test_a_slots_ssrc_belongs_to_its_transport_only(
     call, ada, ben = duo
     mallory = await call.join("mallory")
     stolen = ada.track(PublishSource.MICROPHONE).ssrc
-    mallory.send_raw(mallory.rtp(mallory.track(PublishSource.MICROPHONE), b"as ada", ssrc=stolen))
+    mallory.send(mallory.rtp(mallory.track(PublishSource.MICROPHONE), b"as ada", ssrc=stolen))
     mallory.send_audio(b"as mallory")
     adas, _ = ben.seat(0)
     mallorys, _ = ben.seat(1)
@@ -162,7 +162,7 @@ async def test_an_oversize_packet_is_dropped_at_the_entry(
 ) -> None:
     call, ada, ben = duo
     track = ada.track(PublishSource.MICROPHONE)
-    ada.send_raw(ada.rtp(track, bytes(1290)))
+    ada.send(ada.rtp(track, bytes(1290)))
     track.sequence = track.sequence + 1 & 0xFFFF
     ada.send_audio(b"after")
     audio, _ = ben.seat(0)
@@ -177,9 +177,9 @@ async def test_bad_tags_and_replays_from_a_validated_address_are_counted(
     call, ada, ben = duo
     track = ada.track(PublishSource.MICROPHONE)
     good = ada.rtp(track, b"once")
-    ada.send_raw(good[:-1] + bytes([good[-1] ^ 1]))
+    ada.send(good[:-1] + bytes([good[-1] ^ 1]))
     for _ in range(5):
-        ada.send_raw(good)
+        ada.send(good)
     drops = call.relay.transports["ada-1"].intake.drops
     await until(lambda: drops.unauthentic == 5)
     audio, _ = ben.seat(0)
@@ -197,7 +197,7 @@ async def test_a_flood_from_strangers_loses_no_packet_of_the_call(
     forged = ada.check(password="z" * 32)
     kinds = (forged, forged[:24] + b"?" + forged[25:], b"\x80\x60" + bytes(80), os.urandom(60))
     for index in range(1000):
-        mallory.send_raw(kinds[index % 4])
+        mallory.send(kinds[index % 4])
         if index % 10 == 0:
             count = len(ben.heard_on(audio))
             ada.send_audio(b"%d" % index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from aioice import stun
 
@@ -64,7 +65,7 @@ async def test_only_a_check_with_the_right_proof_is_answered(call: Call) -> None
     without = stun.Message(
         stun.Method.BINDING,
         stun.Class.REQUEST,
-        attributes={"USERNAME": f"{client.remote_ufrag}:{client.ufrag}"},
+        attributes={"USERNAME": f"{client.remote.ufrag}:{client.own.ufrag}"},
     )
     for data in (
         wrong_proof,
@@ -75,7 +76,7 @@ async def test_only_a_check_with_the_right_proof_is_answered(call: Call) -> None
         b"\x00",
     ):
         stranger.send(data, call.relay.port)
-    client.send_raw(right)
+    client.send(right)
     await until(lambda: client.checks_answered == 1)
     assert not stranger.received
     stranger.close()
@@ -134,7 +135,7 @@ async def test_without_a_nomination_the_relay_follows_the_voice_after_silence(
     audio, _ = ben.seat(0)
     ben.nominates = False
     await ben.rebind()
-    ben.resume_checking()
+    ben.keep_checking()
     ice = call.relay.transports["ben-1"].ice
     old = ice.selected
     await until(lambda: ice.selected is not old)
@@ -146,7 +147,7 @@ async def test_an_address_of_somebody_living_cannot_be_taken(call: Call) -> None
     ada = await call.join("ada")
     ben = await call.join("ben")
     # Ben's proof arrives from Ada's address.
-    ada.send_raw(ben.check(nominate=True))
+    ada.send(ben.check(nominate=True))
     await echo(ada)
     assert len(call.relay.transports["ben-1"].ice.addresses) == 1
     held = call.relay.transports["ada-1"].ice.addresses[0]
@@ -198,15 +199,15 @@ async def test_an_ice_restart_keeps_dtls_and_the_call(call: Call) -> None:
     ben = await call.join("ben")
     audio, _ = ben.seat(0)
     old_check = ben.check()
-    old_name = ben.remote_ufrag
+    old_name = ben.remote.ufrag
     ssrcs = dict(ben.slots)
-    ben.ufrag, ben.password = "newufrag", "n" * 32
+    ben.own = replace(ben.own, ufrag="newufrag", password="n" * 32)
     ben.negotiate()
-    assert ben.remote_ufrag != old_name
+    assert ben.remote.ufrag != old_name
     assert ben.slots == ssrcs
     # The old credentials hold until the new ones are used.
     count = call.relay.transports["ben-1"].ice.addresses[0].heard
-    ben.send_raw(old_check)
+    ben.send(old_check)
     await until(lambda: call.relay.transports["ben-1"].ice.addresses[0].heard > count)
     await echo(ben)
     assert call.relay.transports["ben-1"].ice.previous is None
@@ -226,7 +227,7 @@ async def test_silence_is_reconnecting_and_then_closed(start_call: StartCall) ->
     ada = await call.join("ada")
     ada.stop_checking()
     await until(lambda: call.listener.state_of("ada-1") is TransportState.RECONNECTING)
-    ada.resume_checking()
+    ada.keep_checking()
     await until(lambda: call.listener.state_of("ada-1") is TransportState.CONNECTED)
     ada.vanish()
     await until(lambda: call.listener.state_of("ada-1") is TransportState.CLOSED)
@@ -245,11 +246,11 @@ async def test_a_certificate_other_than_the_offers_is_refused(call: Call) -> Non
     call.clients.append(client)
     await client.open()
     offered = client.offer()
-    fingerprint = client._identity.fingerprint
+    fingerprint = client.own.fingerprint
     other = "00" + fingerprint[2:] if not fingerprint.startswith("00") else "11" + fingerprint[2:]
     client.offer = lambda: offered.replace(fingerprint, other)  # type: ignore[method-assign]
     client.negotiate()
-    client._keep_checking()
+    client.keep_checking()
     await until(lambda: client.checks_answered)
     client.start_dtls()
     await until(lambda: call.listener.state_of("mallory-1") is TransportState.CLOSED)

@@ -14,9 +14,10 @@ from actors.relay.codec import CodecName, accepted_codecs
 from actors.relay.negotiation import plan_sections
 from actors.relay.offer import parse_offer
 from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
+from benchmarks.media.description import Dialect
 from broker.errors import ErrorCode, Malformed
 
-from .client import CraftedClient, Dialect
+from .client import CraftedClient
 from .conftest import Call
 from .recording import RecordingListener
 

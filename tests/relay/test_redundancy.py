@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from actors.relay import PublishSource, redundancy
 from actors.relay.kept import Frame, Kept
 from actors.relay.redundancy import Forms, blocks_of, renumbered, stand_ins
+from benchmarks.media.description import Dialect
 
-from .client import CraftedClient, Dialect
+from .client import CraftedClient
 from .conftest import Call
 from .recording import until
 
@@ -36,8 +37,9 @@ def packed(blocks: list[bytes], payload_type: int = 111, step: int = 960) -> byt
 
 def send(client: CraftedClient, payload: bytes) -> None:
     """Send the next packet of the microphone as RED."""
+    assert client.dialect.red is not None
     track = client.track(PublishSource.MICROPHONE)
-    client.send_raw(client.rtp(track, payload, level=30, payload_type=client.dialect.red))
+    client.send(client.rtp(track, payload, level=30, payload_type=client.dialect.red))
     pass_over(client)
 
 

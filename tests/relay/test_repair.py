@@ -9,8 +9,9 @@ from actors.relay.allowance import ByteBudget
 from actors.relay.layer import Layer
 from actors.relay.missing import Missing
 from actors.relay.rtcp import nacked, negative_acknowledgement, parts_of
+from benchmarks.media.description import Dialect
 
-from .client import CraftedClient, Dialect
+from .client import CraftedClient
 from .conftest import Call
 from .recording import until
 
@@ -86,7 +87,7 @@ async def test_a_publisher_is_asked_and_the_repair_fills_the_hole(call: Call) ->
     lost = camera.sequence - 2 & 0xFFFF
     await until(lambda: asked_for(ada) == {lost})
     assert len(ben.heard_on(video)) == 2
-    payload = ada.vp8_payload(camera, b"two", key=False, first=False)
+    payload = camera.vp8_payload(b"two", key=False, first=False)
     ada.resend(camera, lost, stamp, payload)
     await until(lambda: len(ben.heard_on(video)) == 3)
     heard = sorted(ben.heard_on(video), key=lambda h: h.packet.sequence_number)

@@ -64,7 +64,7 @@ async def move(*, nominates: bool) -> float:
             if step == 50:
                 ben.nominates = nominates
                 await ben.rebind()
-                ben.resume_checking()
+                ben.keep_checking()
                 moved = loop.time()
         times = [heard.at for heard in ben.heard_on(audio)]
         assert any(at > moved for at in times)

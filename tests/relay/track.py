@@ -1,0 +1,105 @@
+"""What a crafted client sends, packet by packet, with whatever a test wants to be wrong."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from actors.relay import PublishSource
+from actors.relay.rtp import (
+    AUDIO_LEVEL_URI,
+    MID_URI,
+    REPAIRED_RID_URI,
+    RID_URI,
+    TRANSPORT_CC_URI,
+)
+from benchmarks.media.description import Dialect
+from benchmarks.media.packet import Numbering, element, write
+
+
+class Unusual(TypedDict, total=False):
+    """What a packet may have otherwise than its track says."""
+
+    sequence: int
+    marker: bool
+    level: int
+    """The voice's loudness (RFC 6464); without it there is no such extension."""
+    ssrc: int
+    payload_type: int
+    mid: str
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Track(Numbering):
+    """One thing a client sends, with its running numbers."""
+
+    source: PublishSource
+    dialect: Dialect
+    rid: str = ""
+    rtx_ssrc: int = field(default_factory=lambda: 1 + secrets.randbelow(0xFFFFFFFE))
+    rtx_sequence: int = 0
+
+    @property
+    def audio(self) -> bool:
+        return self.source is PublishSource.MICROPHONE
+
+    @property
+    def payload_type(self) -> int:
+        if self.audio:
+            return self.dialect.opus
+        return self.dialect.vp8 if self.dialect.has_vp8 else self.dialect.h264
+
+    @property
+    def clock_rate(self) -> int:
+        return 48000 if self.audio else 90000
+
+    @property
+    def rtx_payload_type(self) -> int:
+        return self.dialect.vp8_rtx if self.dialect.has_vp8 else self.dialect.h264_rtx
+
+    def packet(self, payload: bytes, counter: int, unusual: Unusual) -> bytes:
+        """Write one packet with every extension the dialect has; nothing moves on.
+
+        `counter` is the transport-wide number.
+        """
+        payload_type = unusual.get("payload_type", self.payload_type)
+        values = {
+            MID_URI: unusual.get("mid", self.mid).encode(),
+            TRANSPORT_CC_URI: counter.to_bytes(2, "big"),
+        }
+        if self.rid:
+            repair = payload_type == self.rtx_payload_type
+            values[REPAIRED_RID_URI if repair else RID_URI] = self.rid.encode()
+        if "level" in unusual:
+            values[AUDIO_LEVEL_URI] = bytes([unusual["level"]])
+        numbers = self.dialect.extensions
+        view = memoryview(bytearray(200 + len(payload)))
+        size = write(
+            view,
+            unusual.get("marker", False) << 7 | payload_type,
+            unusual.get("sequence", self.sequence),
+            self.timestamp,
+            unusual.get("ssrc", self.ssrc),
+            b"".join(element(numbers[u], value) for u, value in values.items() if u in numbers),
+            payload,
+        )
+        return bytes(view[:size])
+
+    def vp8_payload(self, content: bytes, *, key: bool, first: bool) -> bytes:
+        """Return a VP8 descriptor and a frame's first byte, then `content`."""
+        return self.vp8_head(first=first, key=key) + content
+
+    def begin_picture(self) -> None:
+        """Let the next packet be of the next picture."""
+        self.picture = self.picture + 1 & 0x7FFF
+        self.level = self.level + 1 & 0xFF
+
+    def step(self, ticks: int, octets: int) -> int:
+        """Count a packet and move on behind it; returns its sequence number."""
+        sequence = self.sequence
+        self.sequence = sequence + 1 & 0xFFFF
+        self.timestamp = self.timestamp + ticks & 0xFFFFFFFF
+        self.packets += 1
+        self.octets += octets
+        return sequence
