@@ -52,9 +52,19 @@ class Stream(NamedTuple):
 class Drops:
     """Why packets of one transport were thrown away."""
 
-    __slots__ = ("malformed", "oversize", "payload_type", "unauthentic", "unkeyed", "unknown_ssrc")
+    __slots__ = (
+        "excess",
+        "malformed",
+        "oversize",
+        "payload_type",
+        "unauthentic",
+        "unkeyed",
+        "unknown_ssrc",
+    )
 
     def __init__(self) -> None:
+        self.excess = 0
+        """Beyond what one transport may bring in a second."""
         self.unkeyed = 0
         self.malformed = 0
         self.unknown_ssrc = 0
@@ -79,7 +89,11 @@ class Intake:
         self.extensions: dict[str, int] = {}
         self.arrivals = ArrivalLog()
         self.packets = 0
+        """Authentic ones; what nobody has proved to be this peer's uses up no allowance."""
         self.octets = 0
+        self._most_packets = float(transport.config.max_packets_per_second)
+        """Up to which count packets are taken; grows by the clock (`allow`)."""
+        self._allowed_at = transport.created
         self._inbound: Srtp | None = None
         self._counted = 0
         self._level = 0
@@ -103,6 +117,17 @@ class Intake:
         self.repairs.clear()
         self.signalled.clear()
 
+    def allow(self, now: float) -> None:
+        """Let more packets in by the time that has passed, at most a second's at once.
+
+        Whoever has the keys may send valid packets faster than they can be forwarded (ASVS
+        V17.2.5). Counting is by the pulse, so that a packet costs one comparison.
+        """
+        rate = self.transport.config.max_packets_per_second
+        more = self._most_packets + rate * (now - self._allowed_at)
+        self._most_packets = min(more, float(self.packets + rate))
+        self._allowed_at = now
+
     # -- RTP -----------------------------------------------------------------------------------
 
     def receive_rtp(self, buffer: Buffer, size: int, now: float) -> bool:
@@ -111,6 +136,9 @@ class Intake:
         drops = self.drops
         if inbound is None:
             drops.unkeyed += 1
+            return False
+        if self.packets >= self._most_packets:
+            drops.excess += 1
             return False
         view = buffer.view
         if size < 12:
@@ -258,6 +286,9 @@ class Intake:
         inbound = self._inbound
         if inbound is None:
             self.drops.unkeyed += 1
+            return False
+        if self.packets >= self._most_packets:
+            self.drops.excess += 1
             return False
         if size < 8:
             self.drops.malformed += 1

@@ -277,6 +277,7 @@ class Transport:
             return
         quiet = silence > config.silence_before_reconnecting
         self.advance(TransportState.RECONNECTING if quiet else TransportState.CONNECTED, now)
+        self.intake.allow(now)
         for publication in self.publications.values():
             for layer in publication.layers.values():
                 layer.repeat_key_request(now)

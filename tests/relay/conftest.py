@@ -73,8 +73,10 @@ StartCall: TypeAlias = Callable[..., Awaitable[Call]]
 async def start_call() -> AsyncIterator[StartCall]:
     calls: list[Call] = []
 
-    async def start(config: RelayConfig | None = None) -> Call:
-        call = Call(config)
+    async def start(
+        config: RelayConfig | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> Call:
+        call = Call(config, clock=clock)
         calls.append(call)
         await call.relay.open()
         return call

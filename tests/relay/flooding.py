@@ -40,34 +40,38 @@ def flood(sockets: Sequence[socket.socket], packets: Sequence[bytes], port: int,
 
 
 @contextmanager
-def flooded(
-    sockets: Sequence[socket.socket], packets: Sequence[bytes], port: int, rate: int
-) -> Iterator[None]:
-    """Let another process flood a port through these sockets."""
-    numbers = [s.fileno() for s in sockets]
+def running(module: str, arguments: Sequence[str], descriptors: Sequence[int]) -> Iterator[None]:
+    """Run a module in another process that inherits these sockets, from its first line on."""
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "tests.relay.flooding",
-            ",".join(map(str, numbers)),
-            ",".join(p.hex() for p in packets),
-            str(port),
-            str(rate),
-        ],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
-        pass_fds=numbers,
+        pass_fds=descriptors,
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     try:
-        # Its interpreter has started.
         process.stdout.readline()
         yield
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@contextmanager
+def flooded(
+    sockets: Sequence[socket.socket], packets: Sequence[bytes], port: int, rate: int
+) -> Iterator[None]:
+    """Let another process flood a port through these sockets."""
+    numbers = [s.fileno() for s in sockets]
+    arguments = [
+        ",".join(map(str, numbers)),
+        ",".join(packet.hex() for packet in packets),
+        str(port),
+        str(rate),
+    ]
+    with running("tests.relay.flooding", arguments, numbers):
+        yield
 
 
 def unlike_sources(count: int) -> list[socket.socket]:

@@ -16,12 +16,12 @@ from actors.relay.dtls import Dtls, DtlsState
 from actors.relay.h264 import starts_key_frame
 from actors.relay.identity import Identity
 from actors.relay.pylibsrtp_private import Buffer, Srtp
-from actors.relay.rtcp import nacked, parts_of, reports_of, sender_info
+from actors.relay.rtcp import nacked, parts_of, receiver_report, reports_of, sender_info
 from actors.relay.rtp import body_of, extension
 from actors.relay.vp8 import parse_vp8
 
 from .client import CraftedClient
-from .conftest import Call
+from .conftest import Call, StartCall
 from .recording import RecordingListener, until
 
 
@@ -184,6 +184,34 @@ async def test_bad_tags_and_replays_from_a_validated_address_are_counted(
     await until(lambda: drops.unauthentic == 5)
     audio, _ = ben.seat(0)
     assert [h.content for h in ben.heard_on(audio)] == [b"before", b"once"]
+
+
+async def test_what_one_sender_brings_is_bounded_and_counted(start_call: StartCall) -> None:
+    """ASVS V17.2.5: valid packets, but more than a second may have."""
+    moment = 1000.0
+    call = await start_call(RelayConfig(max_packets_per_second=10), clock=lambda: moment)
+    ada = await call.join("ada")
+    await call.join("ben")
+    transport = call.relay.transports["ada-1"]
+    intake, drops = transport.intake, transport.intake.drops
+    forged = ada.rtp(ada.track(PublishSource.MICROPHONE), b"forged")
+    for _ in range(20):
+        ada.send(forged[:-1] + bytes([forged[-1] ^ 1]))
+    await until(lambda: drops.unauthentic == 20)
+    for sent, taken, dropped in ((15, 10, 5), (10, 15, 10), (2, 17, 10)):
+        for _ in range(sent):
+            ada.send_audio()
+        await until(lambda: intake.packets + drops.excess == taken + dropped)  # noqa: B023
+        assert (intake.packets, drops.excess) == (taken, dropped)
+        # Half a second brings half of it back.
+        moment += 0.5
+        transport.tick(moment)
+    for _ in range(10):
+        ada.send_rtcp(receiver_report(1, ()))
+    await until(lambda: intake.packets + drops.excess == 37)
+    assert (intake.packets, drops.excess) == (25, 12)
+    # Another's share is their own.
+    assert call.relay.transports["ben-1"].intake.drops.excess == 0
 
 
 async def test_a_flood_from_strangers_loses_no_packet_of_the_call(
