@@ -21,6 +21,12 @@ def key_content(rid: str) -> bytes:
     return bytes(2) + b"\x9d\x01\x2a" + struct.pack("<HH", height * 16 // 9, height) + rid.encode()
 
 
+def shown(client: CraftedClient) -> str:
+    """Return which layer a client got last in its first seat; empty before the first."""
+    heard = client.heard_on(client.seat(0)[1])
+    return heard[-1].content[-1:].decode() if heard else ""
+
+
 class Camera:
     """Sends three layers until stopped, a key frame whenever one is asked for."""
 

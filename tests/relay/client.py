@@ -43,9 +43,12 @@ class CraftedClient(Wire):
         dialect: Dialect | None = None,
         rights: MediaRights = EVERYTHING,
         host: str = "127.0.0.1",
+        server: str | None = None,
     ) -> None:
+        """Send from `host` to the relay at `server`, which is the same address by default."""
         super().__init__(Certificate(), host)
         self.relay = relay
+        self.server = server or host
         self.participant_id = participant_id
         self.transport_id = transport_id or f"{participant_id}-1"
         self.rights = rights
@@ -123,7 +126,7 @@ class CraftedClient(Wire):
 
     @property
     def destination(self) -> Address:
-        return self.host, self.relay.port
+        return self.server, self.relay.port
 
     # -- receiving -----------------------------------------------------------------------------
 

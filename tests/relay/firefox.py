@@ -6,13 +6,11 @@ Firefox's ICE ignores loopback, so everything lives in a network namespace with 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import itertools
 import json
 import os
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +18,9 @@ from typing import Any
 
 import websockets
 
+from .namespaces import Namespace, namespace
+
 ADDRESS = "10.77.0.1"
-_CLONE_NEWNET = 0x40000000
 _PREFERENCES = {
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
@@ -40,54 +39,23 @@ _PREFERENCES = {
 
 
 @contextmanager
-def namespace() -> Iterator[str]:
-    """Make a network namespace with loopback and one address that is not; needs root."""
-    assert os.geteuid() == 0, "a network namespace needs root"
-    name = f"switchboard-{os.getpid()}"
-
-    def ip(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True, timeout=10)
-
-    for left in Path("/run/netns").glob("switchboard-*"):
-        # A run that was killed could not tidy up.
-        if not Path("/proc", left.name.partition("-")[2]).exists():
-            ip("netns", "delete", left.name)
-    ip("netns", "add", name)
-    try:
-        ip("-n", name, "link", "set", "lo", "up")
-        ip("-n", name, "link", "add", "veth0", "type", "veth", "peer", "name", "veth1")
-        ip("-n", name, "address", "add", f"{ADDRESS}/24", "dev", "veth0")
+def network() -> Iterator[Namespace]:
+    """Make a namespace with an address that is not loopback."""
+    with namespace("firefox") as made:
+        made.ip("link", "add", "veth0", "type", "veth", "peer", "name", "veth1")
+        made.ip("address", "add", f"{ADDRESS}/24", "dev", "veth0")
         for device in ("veth0", "veth1"):
-            ip("-n", name, "link", "set", device, "up")
+            made.ip("link", "set", device, "up")
         # Firefox takes the address that the default route would leave from.
-        ip("-n", name, "route", "add", "default", "dev", "veth0")
-        yield name
-    finally:
-        ip("netns", "delete", name)
-
-
-@contextmanager
-def inside(name: str) -> Iterator[None]:
-    """Make sockets in the namespace from this thread; they stay there."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{name}", os.O_RDONLY)
-    try:
-        for_errors = libc.setns(there, _CLONE_NEWNET)
-        if for_errors:
-            raise OSError(ctypes.get_errno(), "the network namespace cannot be entered")
-        yield
-    finally:
-        libc.setns(own, _CLONE_NEWNET)
-        os.close(own)
-        os.close(there)
+        made.ip("route", "add", "default", "dev", "veth0")
+        yield made
 
 
 class Firefox:
     """One Firefox with one page; closed by whoever opened it."""
 
-    def __init__(self, namespace_: str, profile: Path) -> None:
-        self._namespace = namespace_
+    def __init__(self, where: Namespace, profile: Path) -> None:
+        self._namespace = where
         self._profile = profile
         self._numbers = itertools.count(1)
         self._process: asyncio.subprocess.Process | None = None
@@ -101,11 +69,11 @@ class Firefox:
         self._profile.mkdir()
         lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in _PREFERENCES.items()]
         (self._profile / "user.js").write_text("\n".join(lines))
-        with inside(self._namespace), socket.socket() as probe:
+        with self._namespace.inside(), socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
         self._process = await asyncio.create_subprocess_exec(
-            *("ip", "netns", "exec", self._namespace, program, "--headless", "--no-remote"),
+            *("ip", "netns", "exec", self._namespace.name, program, "--headless", "--no-remote"),
             *("--profile", str(self._profile), "--remote-debugging-port", str(port)),
             env={**os.environ, "HOME": str(self._profile), "MOZ_CRASHREPORTER_DISABLE": "1"},
             stdout=asyncio.subprocess.DEVNULL,
@@ -121,7 +89,7 @@ class Firefox:
 
     async def _connect(self, port: int) -> websockets.ClientConnection:
         for _ in range(600):
-            with inside(self._namespace):
+            with self._namespace.inside():
                 raw = socket.socket()
                 refused = raw.connect_ex(("127.0.0.1", port))
             if refused:

@@ -11,7 +11,7 @@ from playwright.async_api import Page
 from actors.relay import PublishSource, Relay, RelayConfig
 from tests.patience import PATIENCE
 
-from .firefox import ADDRESS, Firefox, inside, namespace
+from .firefox import ADDRESS, Firefox, network
 from .pages import Received, answer_to, chromium, join, received, served, until_growing_by
 from .recording import RecordingListener, until
 
@@ -32,11 +32,11 @@ async def test_three_people_with_two_makes_of_browser(tmp_path: Path) -> None:
     listener = RecordingListener()
     relay = Relay(RelayConfig(bind=(ADDRESS,)), listener)
     program = tmp_path / "chromium"
-    with namespace() as name, inside(name), served() as url:
-        program.write_text(f'#!/bin/sh\nexec ip netns exec {name} /usr/bin/chromium "$@"\n')
+    with network() as made, made.inside(), served() as url:
+        program.write_text(f'#!/bin/sh\nexec ip netns exec {made.name} /usr/bin/chromium "$@"\n')
         program.chmod(0o755)
         await relay.open()
-        firefox = Firefox(name, tmp_path / "profile")
+        firefox = Firefox(made, tmp_path / "profile")
 
         async def seen_by_firefox() -> dict[str, Received]:
             found: dict[str, Received] = await firefox.evaluate("window.received()")

@@ -61,10 +61,11 @@ class Wire(Association, asyncio.DatagramProtocol):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * 1024 * 1024)
         self._transport = transport
 
-    async def rebind(self) -> None:
-        """Move to another port, as a NAT or a network change would make it."""
+    async def rebind(self, host: str | None = None) -> None:
+        """Move to another port, of another address if one is given: a NAT, a change of network."""
         assert self._transport is not None
         self._transport.close()
+        self.host = host or self.host
         await self.open()
 
     @property

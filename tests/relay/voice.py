@@ -1,0 +1,34 @@
+"""A voice made by hand, and how much of it a listener's decoder must make up."""
+
+from __future__ import annotations
+
+import asyncio
+
+from .client import CraftedClient
+
+
+async def talk(client: CraftedClient) -> None:
+    """Send numbered audio, fifty packets a second, as Opus does."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    number = 0
+    while True:
+        client.send_audio(number.to_bytes(4, "big") + bytes(76), level=30)
+        number += 1
+        due += 0.02
+        await asyncio.sleep(max(0.0, due - loop.time()))
+
+
+def concealed(client: CraftedClient, first: int, last: int, patience: float = 0.2) -> float:
+    """Return the share of a voice's packets that a decoder must make up.
+
+    A packet is made up for when it is late by more than `patience` and the next one, whose in-band
+    FEC repeats it (RFC 6716 §2.1.7), is too. That browsers send FEC then is in `test_reports`.
+    """
+    audio, _ = client.seat(0)
+    arrived = {int.from_bytes(h.content[:4], "big"): h.at for h in client.heard_on(audio)}
+    numbers = range(first, last)
+    fastest = min(at - n * 0.02 for n, at in arrived.items() if n in numbers)
+    in_time = {n for n, at in arrived.items() if at - n * 0.02 - fastest <= patience}
+    lost = sum(n not in in_time and n + 1 not in in_time for n in numbers)
+    return lost / len(numbers)
