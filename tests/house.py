@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from actors.ledger import Ledger
 from actors.session.actor import SessionActor
@@ -44,9 +45,13 @@ class House:
     async def resolve(self) -> tuple[str, int]:
         return self.address
 
+    def config(self) -> SessionConfig:
+        """What a session actor of this house is told."""
+        return SessionConfig(node="n", trunk_key=self.key, lonely_s=self.lonely_s)
+
     async def standby(self) -> SessionActor:
         actor = SessionActor(
-            SessionConfig(node="n", trunk_key=self.key, lonely_s=self.lonely_s),
+            self.config(),
             self.resolve,
             now_ms=self.now_ms,
             on_over=self.over.set,
@@ -107,16 +112,26 @@ async def end(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+H = TypeVar("H", bound=House)
+
+
 @asynccontextmanager
 async def house(folder: Path, standbys: int, *, lonely_s: float = LONELY_S) -> AsyncIterator[House]:
+    async with settled(folder, lambda stack: House(stack, lonely_s=lonely_s)) as made:
+        for _ in range(standbys):
+            await made.standby()
+        yield made
+
+
+@asynccontextmanager
+async def settled(folder: Path, build: Callable[[AsyncExitStack], H]) -> AsyncIterator[H]:
+    """A house of some kind with its ledger, and nobody in it yet."""
     async with AsyncExitStack() as stack:
-        made = House(stack, lonely_s=lonely_s)
+        made = build(stack)
         ledger = Ledger(f"sqlite+aiosqlite:///{folder / 'l.sqlite3'}", made.key, now_ms=made.now_ms)
         made.address = ("127.0.0.1", await ledger.start("127.0.0.1", 0))
         made.ledger = ledger
         stack.push_async_callback(ledger.close)
-        for _ in range(standbys):
-            await made.standby()
         yield made
 
 

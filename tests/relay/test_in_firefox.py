@@ -38,15 +38,17 @@ async def test_three_people_with_two_makes_of_browser(tmp_path: Path) -> None:
         await relay.open()
         firefox = Firefox(made, tmp_path / "profile")
 
-        async def seen_by_firefox() -> dict[str, Received]:
-            found: dict[str, Received] = await firefox.evaluate("window.received()")
-            return found
-
         try:
-            await firefox.open(url)
-            joined = await firefox.evaluate("window.join(2, true)")
+            await firefox.start()
+            fox = await firefox.open(url)
+            joined = await fox.evaluate("window.join(2, true)")
             answer = json.dumps(answer_to(relay, "fox", joined))
-            await firefox.evaluate(f"window.accept({answer})")
+            await fox.evaluate(f"window.accept({answer})")
+
+            async def seen_by_firefox() -> dict[str, Received]:
+                found: dict[str, Received] = await fox.evaluate("window.received()")
+                return found
+
             async with chromium(str(program)) as browser:
                 pages = {}
                 for person in ("ada", "ben"):
@@ -78,6 +80,7 @@ async def test_three_people_with_two_makes_of_browser(tmp_path: Path) -> None:
                     await until(lambda layer=layer: layer.height, within=20 * PATIENCE)  # type: ignore[misc]
                     await until_shown(pages["ada"], layer.height)
             assert relay.mistakes == 0
+            assert firefox.problems == []
         finally:
             await firefox.close()
             await relay.close()

@@ -1,0 +1,147 @@
+"""The widgets in Firefox ESR: agent, consumer and guest in one call, each a real page.
+
+Firefox has no media over loopback, so everything lives in a network namespace of its own: ledger,
+session actor, gateway and the simulated hosts in this process, Firefox in another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from actors.relay import RelayConfig
+from actors.session.config import SessionConfig
+from gateway.demo_hosts import create_demo_hosts
+from gateway.serve import EdgeServer, bind
+from gateway.settings import DemoHost, Settings
+from tests.browser.demo import SCREENS
+from tests.house import House, end, settled
+from tests.patience import PATIENCE
+from tests.relay.firefox import ADDRESS, Firefox, FirefoxPage, network
+
+RECEIVED = """(async () => {
+  const { client } = document.querySelector(
+    'switchboard-agent, switchboard-engagement, switchboard-guest');
+  const counts = {};
+  const stats = client?.peer ? await client.peer.connection.getStats() : new Map();
+  for (const one of stats.values()) {
+    if (one.type === 'inbound-rtp') {
+      counts[`${one.kind} ${one.mid}`] =
+        one.kind === 'video' ? one.framesDecoded : one.totalAudioEnergy;
+    }
+  }
+  return counts;
+})()"""
+FACES = """[...document.querySelectorAll('.tile.seat[data-picture=yes] .tile-name')]
+  .filter((name) => name.checkVisibility()).map((name) => name.textContent).sort()"""
+"""Who is shown with a picture: a name changes at a frame that was painted."""
+FRAMES = 20
+
+
+class Fair(House):
+    """A house whose agents and consumers meet in the simulated hosts' pages."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        super().__init__(stack)
+        self._stand = bind("127.0.0.1", 0)
+        self.hosts = f"http://127.0.0.1:{self._stand.getsockname()[1]}"
+        self.origin = ""
+
+    def settings(self, origin: str, name: str) -> Settings:
+        self.origin = origin
+        told = super().settings(origin, name)
+        account = replace(told.accounts["demo"], frame_ancestors=(self.hosts,))
+        return replace(
+            told,
+            accounts={"demo": account},
+            demo=DemoHost(origin=self.hosts, account_id="demo"),
+            agent_sdk=f"{self.hosts}/simulator/agent-sdk.js",
+            window_sdk=f"{self.hosts}/simulator/widget-sdk.js",
+        )
+
+    def config(self) -> SessionConfig:
+        """Guests come by the gateway; media have an address that Firefox uses."""
+        relay = RelayConfig(bind=(ADDRESS,))
+        return replace(super().config(), public_url=self.origin, relay=relay)
+
+    async def begin(self) -> None:
+        """Open a gateway with its hosts, and have one session actor ready."""
+        settings = self.settings(await self.gateway("g"), "g")
+        hosts = EdgeServer(create_demo_hosts(settings), [self._stand])
+        self.stack.push_async_callback(end, asyncio.create_task(hosts.run()))
+        self.stack.push_async_callback(hosts.stop)
+        await hosts.started.wait()
+        await self.standby()
+
+
+@asynccontextmanager
+async def fair_with_firefox(folder: Path) -> AsyncIterator[tuple[Fair, Firefox]]:
+    with network() as made, made.inside():
+        firefox = Firefox(made, folder / "profile")
+        async with settled(folder, Fair) as fair:
+            try:
+                await asyncio.gather(fair.begin(), firefox.start())
+                yield fair, firefox
+            finally:
+                await firefox.close()
+
+
+async def until_received(page: FirefoxPage, people: int) -> None:
+    """Wait until so many people's frames are decoded and their voices heard, more and more."""
+    first = await page.evaluate(RECEIVED)
+    now = first
+    for _ in range(int(300 * PATIENCE)):
+        now = await page.evaluate(RECEIVED)
+        grown = {slot: count - first.get(slot, 0) for slot, count in now.items()}
+        seen = sum(by >= FRAMES for slot, by in grown.items() if slot.startswith("video"))
+        heard = sum(by > 0 for slot, by in grown.items() if slot.startswith("audio"))
+        if seen >= people and heard >= people:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{people} people are not seen and heard: {first} -> {now}")
+
+
+async def test_three_people_talk_on_the_widgets(tmp_path: Path) -> None:
+    async with fair_with_firefox(tmp_path) as (fair, firefox):
+        desk = await firefox.open(f"{fair.hosts}/?conversation=F1&lang=en")
+        agent = await desk.frame("/agent")
+        consumer = await desk.frame("/engagement")
+        await agent.until_says("Can be rung now")
+        await agent.press("Start video")
+        await agent.until_says("sees the invitation")
+        await desk.shoot(SCREENS / "firefox-1-ringing.png")
+        await consumer.press("Accept with video")
+        await until_received(agent, 1)
+        await until_received(consumer, 1)
+
+        await agent.press("People")
+        await agent.press("Make link")
+        await agent.until("a link", "document.querySelector('input.link').value !== ''")
+        guest = await firefox.open(
+            str(await agent.evaluate("document.querySelector('input.link').value"))
+        )
+        await guest.evaluate("document.querySelector('input').focus()")
+        await guest.type("Noa Levi")
+        await guest.press("Join")
+        await guest.until_says("Almost there")
+        await agent.press("Let in")
+        for page in (agent, consumer, guest):
+            await until_received(page, 2)
+        for page, names in (
+            (agent, ["Maya Cohen", "Noa Levi"]),
+            (consumer, ["Alex", "Noa Levi"]),
+            (guest, ["Alex", "Maya Cohen"]),
+        ):
+            await page.until(f"pictures of {names}", f"String({FACES}) === '{','.join(names)}'")
+        await desk.shoot(SCREENS / "firefox-2-three.png")
+        await guest.shoot(SCREENS / "firefox-3-guest.png")
+
+        await agent.press("End")
+        await agent.until_says("The session has ended")
+        for page in (consumer, guest):
+            await page.until_says("The agent ended it.")
+        await desk.shoot(SCREENS / "firefox-4-over.png")
+        assert firefox.problems == []
