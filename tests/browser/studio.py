@@ -39,6 +39,15 @@ OVERFLOW = """() => [...document.querySelectorAll('button, p, h1, h2, input, sel
   })
   .map((node) => node.outerHTML.slice(0, 100))"""
 
+COVERED = """() => [...document.querySelectorAll('[role=toolbar] button')]
+  .filter((button) => button.checkVisibility())
+  .filter((button) => {
+    const { x, y, width, height } = button.getBoundingClientRect();
+    return !button.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+  })
+  .map((button) => button.ariaLabel)"""
+"""What of the bar cannot be pressed: the last of it ends the session."""
+
 
 class _Set:
     """One page, the double behind it, and what went wrong in it since the scene began."""
@@ -68,7 +77,8 @@ class Studio:
         """Play a scene, photograph it in every size and colour scheme, say what is wrong with it.
 
         Raises:
-            AssertionError: a script failed, something overflows, or axe finds a violation.
+            AssertionError: a script failed, something overflows, a button of the bar is covered, or
+                axe finds a violation.
         """
         stage = await self._set(scene, looks[0], language)
         page, problems = stage.page, stage.problems
@@ -81,6 +91,7 @@ class Studio:
             await painted(page)
             await shoot(page, f"{name}-{scene.name}-{size[0]}-{scheme}")
             problems += [f"{scheme} overflow: {each}" for each in await page.evaluate(OVERFLOW)]
+            problems += [f"{scheme} covered: {each}" for each in await page.evaluate(COVERED)]
             problems += [f"{scheme} axe {each}" for each in await violations(page)]
         assert problems == [], "\n".join(problems)
 
@@ -99,6 +110,7 @@ class Studio:
             context = await self._browser.new_context(reduced_motion="reduce")
             page = await context.new_page()
             stage = _Set(page, BrokerDouble(page, scene.role, in_session=scene.in_session))
+            stage.double.config = scene.config
             self._sets[kind] = stage
             await stage.double.attach()
             await page.goto(self._origin + address)
@@ -109,6 +121,6 @@ class Studio:
         await stage.page.set_viewport_size({"width": width, "height": height})
         await stage.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         await stage.page.evaluate(TAKE_AWAY)
-        stage.double.begin(scene.role, in_session=scene.in_session)
+        stage.double.begin(scene.role, in_session=scene.in_session, config=scene.config)
         await stage.page.evaluate(PUT, address)
         return stage
