@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from broker.words import Role
-from tests.browser.broker_double import BrokerDouble
+from tests.browser.broker_double import BrokerDouble, person, snapshot
 from tests.browser.gallery import AGENT, CONFLICT, PAIR
 from tests.patience import PATIENCE
 
 SENTENCE = "That did not work. Please try again."
+REST = """
+const { setTimeout: real } = window;
+window.setTimeout = (call, ms, ...more) =>
+  ms === 3_000 ? (REST_MS ? real(call, REST_MS) : 0) : real(call, ms, ...more);
+"""
+SHORT_REST = REST.replace("REST_MS", "300")
+NO_REST = REST.replace("REST_MS", "0")
+"""Nothing comes by itself any more, only what was asked for."""
 
 
 async def test_a_part_that_cannot_be_had_is_excused_and_tried_again(
@@ -43,6 +52,7 @@ async def test_what_asks_for_a_decision_comes_by_itself_once_it_can(
     browser: Browser, pages: str
 ) -> None:
     page = await browser.new_page()
+    await page.add_init_script(SHORT_REST)
     page.set_default_timeout(15_000 * PATIENCE)
     double = BrokerDouble(page, Role.AGENT)
     await double.attach()
@@ -53,4 +63,24 @@ async def test_what_asks_for_a_decision_comes_by_itself_once_it_can(
     await page.unroute("**/views/notices.js")
     asked = page.get_by_text("Somebody else says they are Maya Cohen")
     await expect(asked).to_be_visible(timeout=15_000 * PATIENCE)
+    await page.close()
+
+
+@pytest.mark.parametrize(
+    ("chatting", "owner", "said"),
+    [
+        (8, True, "The conversation was transferred."),
+        (7, False, "The conversation is yours now."),
+    ],
+)
+async def test_a_transfer_is_said_at_once(
+    browser: Browser, pages: str, chatting: int, owner: bool, said: str
+) -> None:
+    page = await browser.new_page()
+    await page.add_init_script(NO_REST)
+    double = BrokerDouble(page, Role.AGENT)
+    await double.attach()
+    await page.goto(f"{pages}{AGENT}&lang=en&chattingAgentId={chatting}")
+    await double.tell(snapshot(0, [person(0, owner=owner), person(1)]))
+    await expect(page.get_by_text(said)).to_be_visible(timeout=15_000 * PATIENCE)
     await page.close()

@@ -27,6 +27,15 @@ export function may(session, capability) {
   return session.capabilities.includes(capability);
 }
 
+/**
+ * Whether host and session differ on whether this agent has the conversation.
+ * @param {SessionState} session @param {boolean|null} chatting What the host says, if anything.
+ */
+export function transferred(session, chatting) {
+  const own = ownEntry(session);
+  return chatting !== null && own?.role === 'agent' && own.owner !== chatting;
+}
+
 /** @param {SessionState} session */
 export function invitationIsOpen(session) {
   const state = session.invitation?.state;

@@ -1,6 +1,6 @@
 import { say } from '../catalogues/words.js';
 import { judge } from '../session/requests.js';
-import { entryOf, ownEntry } from '../session/select.js';
+import { entryOf, ownEntry, transferred } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText } from './dom.js';
 
@@ -17,9 +17,9 @@ export class Notices {
 
   /**
    * @param {SessionClient} client @param {Attempt} attempt
-   * @param {() => boolean|null} [chatting] What the agent's host says: is the conversation theirs?
+   * @param {() => boolean|null} chatting What the agent's host says: is the conversation theirs?
    */
-  constructor(client, attempt, chatting = () => null) {
+  constructor(client, attempt, chatting) {
     this.#client = client;
     this.#attempt = attempt;
     this.#chatting = chatting;
@@ -44,16 +44,14 @@ export class Notices {
 
   /** How this member of the staff stands. @param {SessionState} session @returns {Wish[]} */
   #mine(session) {
-    const own = ownEntry(session);
-    const way = own?.way;
+    const way = ownEntry(session)?.way;
     if (way === 'monitor' || way === 'whisper') {
       const other = way === 'monitor' ? 'whisper' : 'monitor';
       return [{ key: way, text: say(`now_${way}`), choices: [this.#go(other), this.#go('join')] }];
     }
     const chatting = this.#chatting();
-    if (chatting === null || own?.role !== 'agent') return [];
-    if (own.owner && !chatting) return [{ key: 'away', text: say('transferred_away'), choices: [] }];
-    if (own.owner || !chatting) return [];
+    if (!transferred(session, chatting)) return [];
+    if (!chatting) return [{ key: 'away', text: say('transferred_away'), choices: [] }];
     return [{ key: 'here', text: say('transferred_here'), choices: [this.#go('take_over')] }];
   }
 

@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { may, others, ownEntry } from '../session/select.js';
+import { may, others, ownEntry, transferred } from '../session/select.js';
 import { Announcer } from './announcer.js';
 import { Banner } from './banner.js';
 import { ControlBar } from './control-bar.js';
@@ -27,14 +27,16 @@ export class SessionView {
     el('p', { text: say('alone_help') }),
   );
   #over;
+  #chatting;
   /** @param {unknown} error */
   #failed = (error) => this.#announcer.tell(errorSentence(error));
   root;
 
   /** @param {SessionClient} client @param {SessionViewOptions} [options] */
-  constructor(client, { write = null, ownWindow = null, over, chatting } = {}) {
+  constructor(client, { write = null, ownWindow = null, over, chatting = () => null } = {}) {
     this.#client = client;
     this.#over = over;
+    this.#chatting = chatting;
     /** @param {Promise<unknown>} asked */
     const attempt = (asked) => void asked.catch(this.#failed);
     this.#stage = new Stage(client);
@@ -107,7 +109,7 @@ export class SessionView {
     this.#bar.update(session);
     this.#people.panel?.update(session);
     this.#more.panel?.update(session);
-    if (asksSomething(session)) this.#notices.hasten(this.#failed);
+    if (asksSomething(session, this.#chatting())) this.#notices.hasten(this.#failed);
     this.#notices.panel?.update(session);
     if (session.lines.length > 0) this.#text.hasten(this.#failed);
     const news = this.#text.panel?.update(session);
@@ -143,12 +145,16 @@ export class SessionView {
   }
 }
 
-/** Whether there is something that only the notices show. @param {SessionState} session */
-function asksSomething(session) {
+/**
+ * Whether there is something that only the notices show.
+ * @param {SessionState} session @param {boolean|null} chatting
+ */
+function asksSomething(session, chatting) {
   return (
     session.conflicts.length > 0 ||
     session.screenAskedBy !== null ||
     session.roster.some((entry) => entry.visitor_differs) ||
-    ['monitor', 'whisper'].includes(ownEntry(session)?.way ?? '')
+    ['monitor', 'whisper'].includes(ownEntry(session)?.way ?? '') ||
+    transferred(session, chatting)
   );
 }
