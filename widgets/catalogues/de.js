@@ -112,7 +112,6 @@ export default {
   reconnecting_signal: 'Wird neu verbunden… Sie sehen und hören einander weiter.',
   media_failed: 'Ton und Bild kamen nicht zustande. Vielleicht ist eine Firewall im Weg.',
   sound_blocked: 'Ton einschalten',
-  quality_good: 'Gute Verbindung',
   quality_fair: 'Mäßige Verbindung',
   quality_poor: 'Schlechte Verbindung',
   reason_loss: 'Pakete gehen verloren',

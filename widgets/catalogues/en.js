@@ -112,7 +112,6 @@ export default {
   reconnecting_signal: 'Reconnecting… You still see and hear each other.',
   media_failed: 'Sound and picture could not be connected. A firewall may be in the way.',
   sound_blocked: 'Turn sound on',
-  quality_good: 'Good connection',
   quality_fair: 'Fair connection',
   quality_poor: 'Poor connection',
   reason_loss: 'packets are being lost',

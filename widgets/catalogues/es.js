@@ -112,7 +112,6 @@ export default {
   reconnecting_signal: 'Reconectando… Seguís viéndoos y oyéndoos.',
   media_failed: 'No se pudo conectar el sonido ni la imagen. Puede que lo impida un cortafuegos.',
   sound_blocked: 'Activar el sonido',
-  quality_good: 'Buena conexión',
   quality_fair: 'Conexión regular',
   quality_poor: 'Mala conexión',
   reason_loss: 'se pierden paquetes',

@@ -112,7 +112,6 @@ export default {
   reconnecting_signal: 'Reconnexion… Vous vous voyez et vous entendez toujours.',
   media_failed: 'Le son et l’image n’ont pas pu être connectés. Un pare-feu les bloque peut-être.',
   sound_blocked: 'Activer le son',
-  quality_good: 'Bonne connexion',
   quality_fair: 'Connexion moyenne',
   quality_poor: 'Mauvaise connexion',
   reason_loss: 'des paquets se perdent',

@@ -112,7 +112,6 @@ export default {
   reconnecting_signal: 'מתחבר מחדש… אתם עדיין רואים ושומעים זה את זה.',
   media_failed: 'הקול והתמונה לא התחברו. ייתכן שחומת אש חוסמת.',
   sound_blocked: 'הפעלת הקול',
-  quality_good: 'חיבור טוב',
   quality_fair: 'חיבור בינוני',
   quality_poor: 'חיבור חלש',
   reason_loss: 'מנות הולכות לאיבוד',

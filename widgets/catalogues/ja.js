@@ -112,7 +112,6 @@ export default {
   reconnecting_signal: '再接続中… 映像と音声は続いています。',
   media_failed: '音声と映像を接続できませんでした。ファイアウォールが原因かもしれません。',
   sound_blocked: '音声をオンにする',
-  quality_good: '接続は良好',
   quality_fair: '接続はやや不安定',
   quality_poor: '接続が不安定',
   reason_loss: 'パケットが失われています',

@@ -112,7 +112,6 @@ export default {
   reconnecting_signal: 'Reconectando… Vocês ainda se veem e se ouvem.',
   media_failed: 'Som e imagem não puderam ser conectados. Um firewall pode estar no caminho.',
   sound_blocked: 'Ligar o som',
-  quality_good: 'Conexão boa',
   quality_fair: 'Conexão regular',
   quality_poor: 'Conexão ruim',
   reason_loss: 'pacotes estão se perdendo',

@@ -50,12 +50,3 @@ function cannotSay() {
   const page = /** @type {any} */ (document);
   return !(page.permissionsPolicy ?? page.featurePolicy)?.allowsFeature;
 }
-
-/**
- * The word the agent's side is told, for a trouble of the consumer.
- * @param {Trouble} trouble @returns {'camera_blocked'|'no_camera'|'no_webrtc'|'insecure'}
- */
-export function troubleWord(trouble) {
-  if (trouble === 'no_webrtc' || trouble === 'insecure') return trouble;
-  return trouble === 'no_device' ? 'no_camera' : 'camera_blocked';
-}

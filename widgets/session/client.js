@@ -2,7 +2,6 @@ import { SignallingChannel } from '../channel/channel.js';
 import { Refusal } from '../channel/refusal.js';
 import { LocalMedia } from '../media/local-media.js';
 import { MediaLink } from '../media/media-link.js';
-import { troubleWord } from '../media/trouble.js';
 import { moved, reduce } from './reduce.js';
 import { may } from './select.js';
 import { INITIAL } from './state.js';
@@ -119,17 +118,17 @@ export class SessionClient extends EventTarget {
     });
   }
 
-  /** Tell the agent what stands between the consumer and the camera. @param {Trouble} trouble */
-  reportTrouble(trouble) {
-    this.#channel.tell({ type: 'invitation.trouble', trouble: troubleWord(trouble) });
-  }
-
   /**
    * Ask the broker for something; what is seldom asked is in `requests.js`.
    * @param {Record<string, unknown> & {type: string}} message
    */
   ask(message) {
     return this.#channel.request(message);
+  }
+
+  /** Tell the broker what has no reply. @param {Record<string, unknown> & {type: string}} message */
+  tell(message) {
+    this.#channel.tell(message);
   }
 
   leave() {
@@ -160,7 +159,7 @@ export class SessionClient extends EventTarget {
 
   /** @param {Record<string, unknown>} engagement */
   updateEngagement(engagement) {
-    this.#channel.tell({ type: 'engagement.update', engagement });
+    this.tell({ type: 'engagement.update', engagement });
   }
 
   /** @param {boolean} visible */

@@ -13,7 +13,6 @@ const PATHS = {
   window: 'M14 4h6v6M20 4l-8 8M18 14v5a1 1 0 0 1-1 1H5a1 1 0 0 1-1-1V7a1 1 0 0 1 1-1h5',
   warning: 'M12 4 2.5 20h19L12 4ZM12 10v4.5M12 17.3v.01',
   speaker: 'M4 9.5v5h3.5L12 18.5v-13L7.5 9.5H4ZM15.5 9a4 4 0 0 1 0 6M18 6.5a8 8 0 0 1 0 11',
-  leave: 'M14 4h5a1 1 0 0 1 1 1v14a1 1 0 0 1-1 1h-5M10 8l-4 4 4 4M6 12h9',
 };
 const SVG = 'http://www.w3.org/2000/svg';
 

@@ -88,7 +88,7 @@ export class Incoming {
     show(this.#own.root, trouble === 'blocked_by_frame' && this.#canOpen);
     if (trouble && !this.#reported) {
       this.#reported = true;
-      this.#client.reportTrouble(trouble);
+      this.#client.tell({ type: 'invitation.trouble', trouble: toldAs(trouble) });
     }
     show(this.#check.root, trouble === null);
     show(this.#monitored, invitation.monitoring === true);
@@ -118,4 +118,13 @@ export class Incoming {
     }
     for (const button of buttons) button.disabled = false;
   }
+}
+
+/**
+ * The word by which the agent learns what stands between the consumer and the camera.
+ * @param {Trouble} trouble @returns {'camera_blocked'|'no_camera'|'no_webrtc'|'insecure'}
+ */
+function toldAs(trouble) {
+  if (trouble === 'no_webrtc' || trouble === 'insecure') return trouble;
+  return trouble === 'no_device' ? 'no_camera' : 'camera_blocked';
 }

@@ -88,5 +88,11 @@ async function toggleFullScreen() {
 /** @param {Stage} stage */
 async function pictureInPicture(stage) {
   if (document.pictureInPictureElement) await document.exitPictureInPicture();
-  else await stage.main?.requestPictureInPicture?.().catch(() => {});
+  else await mainPicture(stage)?.requestPictureInPicture?.().catch(() => {});
+}
+
+/** The picture worth a window of its own. @param {Stage} stage @returns {HTMLVideoElement|null} */
+function mainPicture({ root }) {
+  const shown = '.tile[data-picture=yes]:not(.self, [hidden])';
+  return root.querySelector(`${shown}[data-main] video`) ?? root.querySelector(`${shown} video`);
 }

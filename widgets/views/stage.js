@@ -39,13 +39,6 @@ export class Stage {
     this.root = el('div', { class: 'stage' }, this.#list, this.#sound.root);
   }
 
-  /** @returns {HTMLVideoElement|null} The picture worth a window of its own. */
-  get main() {
-    const tiles = [...this.#screens, ...this.#seats];
-    const shown = tiles.filter((tile) => tile.root.dataset.picture === 'yes' && !tile.root.hidden);
-    return (shown.find((tile) => tile.root.dataset.main !== undefined) ?? shown[0])?.video ?? null;
-  }
-
   /** @param {SessionState} session */
   update(session) {
     this.#adopt(this.#client.peer);
