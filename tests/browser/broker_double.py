@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from playwright.async_api import Page, Route, WebSocketRoute
 
 from broker.messages import encode
 from broker.messages.facts import ConnectionWelcome, ReachChanged, SessionSnapshot
+from broker.messages.login import LoginCode
 from broker.messages.parts import (
     GuestInvitationView,
     InvitationView,
@@ -43,6 +44,9 @@ from gateway.pages import pages_router
 from gateway.settings import Settings
 from tests.browser.demo import ROOT, free_ports
 from tests.patience import PATIENCE
+
+DEMO: Mapping[str, str] = {"agent_login": "demo"}
+LOGIN = LoginCode(code="K7M2QP", url="about:blank")
 
 
 @contextmanager
@@ -78,6 +82,8 @@ class BrokerDouble:
 
     def __init__(self, page: Page, role: Role, *, in_session: bool = True) -> None:
         self.page = page
+        self.config = DEMO
+        """What the account wants of its agents and consumers."""
         self.heard: list[dict[str, Any]] = []
         """What the page sent."""
         self.deaf = False
@@ -90,18 +96,30 @@ class BrokerDouble:
     async def attach(self) -> None:
         """Stand between the page and where the broker would be."""
         await self.page.route_web_socket("**/v1/connect", self._accept)
-        await self.page.route("**/v1/widget-config*", _json({"agent_login": "demo"}))
+        await self.page.route_web_socket("**/v1/login*", _login)
+        await self.page.route("**/v1/widget-config*", self._answer_config)
         for path in ("**/demo/agent-token", "**/v1/waiting", "**/v1/guest"):
             await self.page.route(path, _json({"token": "t", "expires_in_s": 60}))
+        link = "https://video.example.com/engagement?accountId=demo&conversationId=c1#k3n1"
+        await self.page.route("**/v1/consumer-links", _json({"url": link}))
+        await self.page.route("**/v1/login/flow*", _json({"code": LOGIN.code}))
+        no_entry = {"code": "unknown_entry", "detail": "No such code.", "retryable": False}
+        await self.page.route("**/v1/enrol", _json(no_entry, status=404))
 
-    def begin(self, role: Role, *, in_session: bool) -> None:
+    def begin(
+        self, role: Role, *, in_session: bool, config: Mapping[str, str] | None = None
+    ) -> None:
         """Forget everything: another widget is about to say hello."""
+        self.config = config or DEMO
         self.heard.clear()
         self.deaf = False
         self._role = role
         self._in_session = in_session
         self._sockets.clear()
         self._greeted.clear()
+
+    async def _answer_config(self, route: Route) -> None:
+        await route.fulfill(json={"account_id": "demo", "consumer_proof": "ids", **self.config})
 
     def _accept(self, socket: WebSocketRoute) -> None:
         self._sockets.append(socket)
@@ -153,11 +171,16 @@ async def painted(page: Page) -> None:
     )
 
 
-def _json(body: dict[str, Any]) -> Any:
+def _json(body: dict[str, Any], status: int = 200) -> Any:
     async def answer(route: Route) -> None:
-        await route.fulfill(json=body)
+        await route.fulfill(json=body, status=status)
 
     return answer
+
+
+def _login(socket: WebSocketRoute) -> None:
+    """Begin a login, and have it wait for ever."""
+    socket.send(encode(LOGIN).decode())
 
 
 ALL = list(Capability)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from playwright.async_api import Page
 
@@ -34,7 +34,7 @@ from broker.words import (
     Surface,
     Way,
 )
-from tests.browser.broker_double import BrokerDouble, invitation, person, reach, snapshot
+from tests.browser.broker_double import DEMO, BrokerDouble, invitation, person, reach, snapshot
 from tests.browser.catalogues import catalogue
 
 AGENT = "/agent?accountId=demo&rtSessionId=c1&agentId=7&agentName=Alex&visitorName=Maya%20Cohen"
@@ -44,6 +44,12 @@ JOIN = "/join#0123456789abcdef"
 LINK = GuestInvitationView(
     guest_invitation_id="g1", name="Noa", uses_left=1, expires_in_ms=3_400_000
 )
+PATIENCE_ENDS = """() => {
+  const real = performance.now;
+  performance.now = () => real.call(performance) + 60_000;
+  setTimeout(() => { performance.now = real; }, 200);
+}"""
+"""The time has passed that a host's script may take."""
 Play = Callable[[BrokerDouble, Page], Awaitable[None]]
 
 
@@ -58,6 +64,8 @@ class Scene:
     view: str = "session"
     """Which of the widget's views it shows in the end."""
     in_session: bool = True
+    config: Mapping[str, str] = field(default_factory=lambda: DEMO)
+    """What the account wants of its agents and consumers."""
 
 
 async def _nothing(double: BrokerDouble, page: Page) -> None:
@@ -66,13 +74,7 @@ async def _nothing(double: BrokerDouble, page: Page) -> None:
 
 async def _patience_ends(double: BrokerDouble, page: Page) -> None:
     """Let the time pass that a host's script may take."""
-    await page.evaluate(
-        """() => {
-          const real = performance.now;
-          performance.now = () => real.call(performance) + 60_000;
-          setTimeout(() => { performance.now = real; }, 200);
-        }"""
-    )
+    await page.evaluate(PATIENCE_ENDS)
 
 
 def _say(*messages: object) -> Play:
@@ -105,6 +107,19 @@ def _drop(code: int, *messages: object) -> Play:
         await double.drop(code)
 
     return play
+
+
+async def _wrong_code(double: BrokerDouble, page: Page) -> None:
+    await page.get_by_role("textbox").fill("9999-9999")
+    await page.get_by_role("textbox").press("Enter")
+    await page.wait_for_selector("[role=alert]:not(:empty)")
+
+
+async def _cannot_write(double: BrokerDouble, page: Page) -> None:
+    await double.tell(reach(Reach.ABSENT))
+    language = await page.evaluate("document.documentElement.lang")
+    await page.get_by_role("button", name=catalogue(language)["link_send"]).click()
+    await page.wait_for_selector(".actions input.link:focus")
 
 
 def _outgoing(state: InvitationState, **more: object) -> Play:
@@ -216,6 +231,12 @@ AGENT_SCENES = (
         ),
     ),
     Scene("another-consumer", AGENT, Role.AGENT, _say(PAIR, CONFLICT)),
+    Scene(
+        "transferred-here",
+        f"{AGENT}&chattingAgentId=7",
+        Role.AGENT,
+        _say(snapshot(0, [person(0, owner=False), person(1)])),
+    ),
     Scene("text", AGENT, Role.AGENT, _text),
     Scene("reconnecting", AGENT, Role.AGENT, _drop(1012, PAIR)),
     Scene("replaced", AGENT, Role.AGENT, _drop(4409, PAIR), "closed"),
@@ -228,6 +249,23 @@ AGENT_SCENES = (
     ),
 )
 
+LIVEPERSON = {"agent_login": "liveperson"}
+ENROLMENT = {"agent_login": "enrolment"}
+BY_LINK = {**DEMO, "consumer_proof": "link"}
+LOGIN_PAGE = "/login?flow=f"
+PROOF_SCENES = (
+    Scene("login", AGENT, Role.AGENT, _nothing, "login", config=LIVEPERSON),
+    Scene("enrol", AGENT, Role.AGENT, _nothing, "enrol", config=ENROLMENT),
+    Scene("enrol-wrong", AGENT, Role.AGENT, _wrong_code, "enrol", config=ENROLMENT),
+    Scene("link", AGENT, Role.AGENT, _say(reach(Reach.ABSENT)), "idle", False, BY_LINK),
+    Scene("link-unwritten", AGENT, Role.AGENT, _cannot_write, "idle", False, BY_LINK),
+)
+"""What an agent is asked before they are believed, and how a consumer proves themselves."""
+LOGIN_SCENES = (
+    Scene("compare", LOGIN_PAGE, Role.AGENT, _nothing, "login"),
+    Scene("done", "/login#done", Role.AGENT, _nothing, "login_done"),
+    Scene("refused", "/login#refused", Role.AGENT, _nothing, "login_refused"),
+)
 INVITED = snapshot(1, [], attendance="invited", ringing=invitation())
 CONSUMER_SCENES = (
     Scene("quiet", ENGAGEMENT, Role.CONSUMER, _nothing, "quiet", in_session=False),

@@ -56,18 +56,18 @@ async def serving(account: Account) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def workspace(browser: Browser, world: World) -> AsyncIterator[Page]:
-    """The agent's page, with LivePerson's SDK as a stub."""
+async def workspace(browser: Browser, world: World, locale: str = "en-GB") -> AsyncIterator[Page]:
+    """The agent's page, in English, with LivePerson's SDK as a stub."""
 
     async def sdk(route: Route) -> None:
         await route.fulfill(body=SDK, content_type="text/javascript")
 
-    context: BrowserContext = await browser.new_context(locale="en-GB")
+    context: BrowserContext = await browser.new_context(locale=locale)
     context.set_default_timeout(15_000 * PATIENCE)
     expect.set_options(timeout=15_000 * PATIENCE)
     await context.route("https://lpcdn.lpsnmedia.net/**", sdk)
     page = await context.new_page()
-    await page.goto(f"{world.origin}/agent")
+    await page.goto(f"{world.origin}/agent?lang=en")
     yield page
     await context.close()
 
@@ -81,7 +81,7 @@ async def test_an_agent_logs_in_by_liveperson_on_a_page_that_shows_the_same_code
     async with login_server() as sentinel:
         app = LivePersonApp(CLIENT, secret, sentinel=sentinel.origin)
         account = replace(ACCOUNT, agent_login=AgentLogin.LIVEPERSON, liveperson=app)
-        async with serving(account) as world, workspace(browser, world) as page:
+        async with serving(account) as world, workspace(browser, world, "de-DE") as page:
             code = await page.locator("[data-screen=login] .code").inner_text()
             await page.screenshot(path=SCREENS / "agent-login.png")
             async with page.context.expect_page() as opening:

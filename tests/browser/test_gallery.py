@@ -10,14 +10,24 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.browser.catalogues import LANGUAGES
-from tests.browser.gallery import AGENT_SCENES, CONSUMER_SCENES, GUEST_SCENES, Scene
+from tests.browser.gallery import (
+    AGENT_SCENES,
+    CONSUMER_SCENES,
+    GUEST_SCENES,
+    LOGIN_SCENES,
+    PROOF_SCENES,
+    Scene,
+)
 from tests.browser.studio import Studio
 
 AGENT_LOOKS = [((280, 540), "dark"), ((340, 680), "light")]
 CONSUMER_LOOKS = [((320, 568), "light"), ((380, 600), "dark")]
 GUEST_LOOKS = [((390, 844), "light"), ((1280, 800), "dark")]
-ALL_SCENES = (*AGENT_SCENES, *CONSUMER_SCENES, *GUEST_SCENES)
-TRANSLATED = {"idle-reachable", "calling-hidden", "people", "more", "incoming", "check", "join"}
+ALL_SCENES = (*AGENT_SCENES, *PROOF_SCENES, *CONSUMER_SCENES, *GUEST_SCENES, *LOGIN_SCENES)
+TRANSLATED = {
+    *("idle-reachable", "calling-hidden", "people", "more", "login", "enrol-wrong", "compare"),
+    *("incoming", "check", "join"),
+}
 IN_CI = {"de", "he"}
 """The longest words, and right to left; the rest are for `make soak`."""
 OTHERS = [
@@ -42,6 +52,16 @@ async def studio(browser: Browser, pages: str) -> AsyncIterator[Studio]:
 @pytest.mark.parametrize("scene", AGENT_SCENES, ids=lambda scene: scene.name)
 async def test_the_agents_widget(studio: Studio, scene: Scene) -> None:
     await studio.show(scene, AGENT_LOOKS, "agent")
+
+
+@pytest.mark.parametrize("scene", PROOF_SCENES, ids=lambda scene: scene.name)
+async def test_what_proves_an_agent(studio: Studio, scene: Scene) -> None:
+    await studio.show(scene, AGENT_LOOKS, "proof")
+
+
+@pytest.mark.parametrize("scene", LOGIN_SCENES, ids=lambda scene: scene.name)
+async def test_the_login_page(studio: Studio, scene: Scene) -> None:
+    await studio.show(scene, GUEST_LOOKS, "login")
 
 
 @pytest.mark.parametrize("scene", CONSUMER_SCENES, ids=lambda scene: scene.name)

@@ -103,12 +103,13 @@ export class AgentProof {
     show(root, state.reach?.reach === 'absent' && !watches && state.ways.length === 0);
   }
 
-  /** @param {(url: string) => string} sentence @returns {Promise<boolean>} Whether it was written. */
+  /** @param {(url: string) => string} sentence @returns {Promise<string>} What nobody wrote. */
   async #sendLink(sentence) {
     const engagement_key = String(this.#host.ids?.rt_session_id ?? '');
     const token = await this.token(true);
     const { url } = await post('/v1/consumer-links', { token, engagement_key });
-    return this.#host.write(sentence(url));
+    const line = sentence(url);
+    return (await this.#host.write(line)) ? '' : line;
   }
 
   async #ask() {

@@ -10,7 +10,7 @@ export class LoginView {
   root;
 
   constructor() {
-    const open = () => void window.open(this.#url, '_blank', 'noopener');
+    const open = () => void window.open(inOurLanguage(this.#url), '_blank', 'noopener');
     const button = wordButton(say('login_open'), open, { kind: 'primary wide' }).root;
     button.dataset.focus = '';
     this.root = screen('login', say('login_title'), say('login_help'), this.#code, button);
@@ -97,4 +97,11 @@ export function screen(name, title, help, ...parts) {
     el('p', { text: help }),
     ...parts,
   );
+}
+
+/** @param {string} url @returns {URL} */
+function inOurLanguage(url) {
+  const address = new URL(url, location.href);
+  address.searchParams.set('lang', document.documentElement.lang);
+  return address;
 }

@@ -1,16 +1,20 @@
 import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
-import { el, setText } from './dom.js';
+import { el, setText, show } from './dom.js';
 import { errorSentence } from './trouble-sentence.js';
 
 /** The consumer proves themselves by a link from this agent: one button that writes it. */
 export class ConsumerLink {
+  #line = el('input', { type: 'text', readonly: true, class: 'link', hidden: true, 'aria-label': say('link_send') });
   #said = el('p', { class: 'fine', role: 'status' });
   #button = wordButton(say('link_send'), () => void this.#go(), { kind: 'wide', icon: 'link' });
   #send;
-  root = el('div', { class: 'actions' }, this.#button.root, this.#said);
+  root = el('div', { class: 'actions' }, this.#button.root, this.#line, this.#said);
 
-  /** @param {(sentence: (url: string) => string) => Promise<boolean>} send Whether it was written. */
+  /**
+   * @param {(sentence: (url: string) => string) => Promise<string>} send What is left to hand over,
+   *   where no workspace took it; else empty.
+   */
   constructor(send) {
     this.#send = send;
   }
@@ -19,8 +23,13 @@ export class ConsumerLink {
     this.#button.root.disabled = true;
     setText(this.#said, '');
     try {
-      const written = await this.#send((url) => say('link_text', { url }));
-      setText(this.#said, say(written ? 'written' : 'error_other'));
+      this.#line.value = await this.#send((url) => say('link_text', { url }));
+      show(this.#line, this.#line.value !== '');
+      if (this.#line.hidden) setText(this.#said, say('written'));
+      else {
+        this.#line.focus();
+        this.#line.select();
+      }
     } catch (error) {
       setText(this.#said, errorSentence(error));
     }
