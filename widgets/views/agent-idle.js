@@ -17,7 +17,7 @@ export class AgentIdle {
   #title = el('h1', {});
   #dot = el('span', { class: 'dot', 'aria-hidden': 'true' });
   #reach = el('span', {});
-  #line = el('p', { class: 'reach', role: 'status' }, this.#dot, this.#reach);
+  #line = el('p', { role: 'status' }, this.#dot, this.#reach);
   #help = el('p', { class: 'fine' });
   #ways;
   /** @type {Situation|null} */
