@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from pathlib import Path
@@ -16,6 +17,18 @@ from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENS = ROOT / "artifacts" / "screens"
+FULL = (1280, 720)
+"""What the widgets ask of a camera."""
+SMALL = (640, 360)
+"""Enough where the picture's size is not the point: encoding costs most of a test's time."""
+CAMERA = """([width, height]) => {
+  const { mediaDevices } = navigator;
+  const real = mediaDevices?.getUserMedia.bind(mediaDevices);
+  const size = { width: { ideal: width }, height: { ideal: height } };
+  if (!real) return;
+  mediaDevices.getUserMedia = ({ video, ...wish }) =>
+    real(video ? { ...wish, video: { ...video, ...size } } : wish);
+}"""
 COUNTS = """async () => {
   const { client } = document.querySelector(
     'switchboard-agent, switchboard-engagement, switchboard-guest');
@@ -54,8 +67,9 @@ class People:
         self.page: Page
         self.agent: Frame
 
-    async def open(self, choices: str = "") -> None:
-        """Open the demo page and wait until the agent could start."""
+    async def open(self, choices: str = "", *, camera: tuple[int, int] = SMALL) -> None:
+        """Open the demo page, with cameras of this size, and wait until the agent could start."""
+        await self.context.add_init_script(f"({CAMERA})({json.dumps(camera)})")
         self.page = await self.new_page()
         await self.page.goto(f"{self.demo.host}/?{choices}")
         self.agent = await self.frame("/agent")

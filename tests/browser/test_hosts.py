@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Frame, expect
 
 from tests.browser.demo import People, until_counts
+from tests.browser.gallery import PATIENCE_ENDS
 
 SITUATIONS = [
     "channel=chat&ids=different",
@@ -36,6 +37,8 @@ async def test_the_engagement_window_and_the_agent_meet(people: People, choices:
 
 async def test_an_agents_script_that_is_blocked_is_said(people: People) -> None:
     await people.open("sdk=blocked")
+    await people.agent.get_by_text("Waiting for the workspace").wait_for()
+    await people.agent.evaluate(PATIENCE_ENDS)
     said = people.agent.get_by_text("This page belongs in the Agent Workspace")
     await said.wait_for()
     await expect(people.agent.get_by_role("button", name="Try again")).to_be_visible()

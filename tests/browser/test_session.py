@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from playwright.async_api import expect
 
-from tests.browser.demo import People, counts, recorded, shoot, until_counts
+from tests.browser.demo import FULL, People, counts, recorded, shoot, until_counts
 from tests.deployment import Deployment
 from tests.patience import PATIENCE
 
@@ -19,7 +19,7 @@ GRADES = ("good", "fair", "poor")
 async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
     people: People, demo: Deployment
 ) -> None:
-    await people.open("conversation=H72")
+    await people.open("conversation=H72", camera=FULL)
     panel = people.page.frame_locator("#shop").locator("iframe[title=Video]")
     await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
     await expect(panel).to_be_hidden()
@@ -34,7 +34,8 @@ async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
     await until_counts(people.agent, frames=20)
     await until_counts(consumer, frames=20)
     before = [await counts(people.agent), await counts(consumer)]
-    await people.page.wait_for_timeout(3_000)
+    # Each widget reports every five seconds.
+    await until_support_sees_both(people)
     after = [await counts(people.agent), await counts(consumer)]
     for one, other in zip(before, after, strict=True):
         assert other["frames"] - one["frames"] > 15, (before, after)
@@ -42,7 +43,6 @@ async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
         # Each packet of the voice carries the frame before once more (RED).
         assert other["redundant"] - one["redundant"] > 20, (before, after)
     await shoot(people.page, "session-2-talking")
-    await until_support_sees_both(people)
 
     await people.agent.get_by_role("button", name="End", exact=True).click()
     await expect(people.agent.get_by_text("The session has ended")).to_be_visible()
