@@ -48,6 +48,8 @@ class RelayConfig:
     """Time from the first ClientHello to the last flight."""
     integrity_failures_per_second: int = 20
     """STUN requests with a known name and a wrong proof that are looked at, per transport."""
+    checks_per_second: int = 100
+    """STUN requests with the right proof that are answered, per transport; browsers make 50."""
     silence_before_reroute: float = 1.0
     """Seconds without traffic after which the relay sends to where the client was last heard."""
     silence_before_reconnecting: float = 8.0

@@ -80,7 +80,10 @@ class Address:
 class IceLite:
     """Validated addresses and the choice among them, for one transport."""
 
-    def __init__(self, credentials: Credentials, most_addresses: int, failures: int) -> None:
+    def __init__(
+        self, credentials: Credentials, most_addresses: int, failures: int, checks: int
+    ) -> None:
+        """Look at so many `failures` and answer so many `checks` a second."""
         self.credentials = credentials
         self.previous: Credentials | None = None
         """Still valid after a restart, until the new ones are used."""
@@ -91,6 +94,8 @@ class IceLite:
         self.budget = Allowance(failures)
         self.known_budget = Allowance(failures)
         """For addresses that were validated: strangers must not silence them."""
+        self.checks = Allowance(checks)
+        """For requests with the right proof: only who has the password can use it up."""
         self._most_addresses = most_addresses
         self._tie_breaker = secrets.randbits(64)
 

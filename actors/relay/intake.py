@@ -64,7 +64,7 @@ class Drops:
 
     def __init__(self) -> None:
         self.excess = 0
-        """Beyond what one transport may bring in a second."""
+        """Beyond what one transport may bring in a second, STUN requests included."""
         self.unkeyed = 0
         self.malformed = 0
         self.unknown_ssrc = 0

@@ -79,7 +79,12 @@ class Transport:
         self.state = TransportState.CONNECTING
         self.created = now
         self.fingerprints = fingerprints
-        self.ice = IceLite(credentials, config.max_addresses, config.integrity_failures_per_second)
+        self.ice = IceLite(
+            credentials,
+            config.max_addresses,
+            config.integrity_failures_per_second,
+            config.checks_per_second,
+        )
         self.outlet = Outlet(self.ice, departures)
         self.estimate = self.outlet.estimate
         self.session_id = secrets.randbits(62)
@@ -159,11 +164,15 @@ class Transport:
         budget = ice.budget if address is None else ice.known_budget
         if not budget.has_any(now):
             return
+        if not ice.checks.has_any(now):
+            self.intake.drops.excess += 1
+            return
         password = credentials.password.encode()
         message = stun.parse(data, password)
         if message is None:
             budget.spend()
             return
+        ice.checks.spend()
         if stun.has_role_conflict(message):
             socket.send(stun.role_conflict(message, password), endpoint)
             return

@@ -19,6 +19,7 @@ from actors.relay.pylibsrtp_private import Buffer, Srtp
 from actors.relay.rtcp import nacked, parts_of, receiver_report, reports_of, sender_info
 from actors.relay.rtp import body_of, extension
 from actors.relay.vp8 import parse_vp8
+from broker.errors import ErrorCode, TooFast
 
 from .client import CraftedClient
 from .conftest import Call, StartCall
@@ -212,6 +213,24 @@ async def test_what_one_sender_brings_is_bounded_and_counted(start_call: StartCa
     assert (intake.packets, drops.excess) == (25, 12)
     # Another's share is their own.
     assert call.relay.transports["ben-1"].intake.drops.excess == 0
+
+
+async def test_transports_are_bounded_and_a_closed_one_makes_room(start_call: StartCall) -> None:
+    call = await start_call(RelayConfig(max_transports=2))
+    ada = await call.join("ada")
+    ben = await call.join("ben")
+    mallory = CraftedClient(call.relay, "mallory")
+    call.clients.append(mallory)
+    with pytest.raises(TooFast) as refused:
+        mallory.negotiate()
+    assert refused.value.code == ErrorCode.SESSION_FULL
+    assert call.relay.transports.keys() == {"ada-1", "ben-1"}
+    assert call.relay.people.keys() == {"ada", "ben"}
+    ben.close()
+    await until(lambda: call.relay.transports.keys() == {"ada-1"})
+    await mallory.connect()
+    mallory.send_audio(b"now")
+    await until(lambda: any(h.content == b"now" for h in ada.heard))
 
 
 async def test_a_flood_from_strangers_loses_no_packet_of_the_call(

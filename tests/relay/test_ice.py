@@ -185,6 +185,28 @@ async def test_bad_proofs_are_looked_at_twenty_times_a_second_only(call: Call) -
     stranger.close()
 
 
+async def test_checks_of_who_may_make_them_are_answered_a_hundred_times_a_second(
+    start_call: StartCall,
+) -> None:
+    moment = 1000.0
+    call = await start_call(clock=lambda: moment)
+    ada = await call.join("ada")
+    ada.stop_checking()
+    transport = call.relay.transports["ada-1"]
+    moment += 1.0
+    before = ada.checks_answered
+    for _ in range(150):
+        ada.send_check()
+    drops = transport.intake.drops
+    await until(lambda: ada.checks_answered - before + drops.excess >= 150)
+    # One answer may have been under way already.
+    assert 100 <= ada.checks_answered - before <= 101
+    moment += 1.0
+    excess = drops.excess
+    await echo(ada)
+    assert drops.excess == excess
+
+
 def test_the_budget_of_failures_comes_back_each_second() -> None:
     budget = Allowance(2)
     assert budget.has_any(10.0)

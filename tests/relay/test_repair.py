@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from aiortc.rtp import RtcpRtpfbPacket
 
 from actors.relay import PublishSource
@@ -126,8 +128,13 @@ async def test_a_storm_of_requests_is_bounded_and_costs_others_nothing(call: Cal
         ada.send_frame(key=index == 0, parts=(bytes(900),))
     await until(lambda: len(ben.heard_on(bens)) == 60 and len(cy.heard_on(cys)) == 60)
     numbers = [h.packet.sequence_number for h in ben.heard_on(bens)]
+    noise = random.Random(1)
     for _ in range(40):
         nack(ben, ben.slots[bens][0], numbers)
+        # Numbers that were never sent, of slots of one's own and of another's.
+        anything = sorted(noise.sample(range(1 << 16), 40))
+        for ssrc in (ben.slots[bens][0], cy.slots[cys][0], noise.randrange(1 << 32)):
+            nack(ben, ssrc, anything)
     for _ in range(30):
         ada.send_frame(parts=(b"next",))
     await until(lambda: len(cy.heard_on(cys)) == 90)
@@ -136,6 +143,7 @@ async def test_a_storm_of_requests_is_bounded_and_costs_others_nothing(call: Cal
     assert 0 < len(repairs) < 60
     slot = call.relay.transports["ben-1"].slots_by_ssrc[ben.slots[bens][0]]
     assert slot.repairs.refused > 0
+    assert cy.heard_on(cys, repaired=True) == []
 
 
 def test_missing_packets_are_asked_for_at_intervals_and_then_given_up() -> None:
