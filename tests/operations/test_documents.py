@@ -1,4 +1,4 @@
-"""The runbook and the security page name only what there is."""
+"""The runbook, the security page and the relay's page name only what there is."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from tests.operations.test_deploy import options_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+MEDIA = (ROOT / "docs" / "media.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
-def test_every_test_that_the_security_page_names_exists() -> None:
-    named = set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", SECURITY))
-    assert len(named) > 30
+@pytest.mark.parametrize(
+    ("page", "fewest"), [(SECURITY, 30), (MEDIA, 8)], ids=["security", "media"]
+)
+def test_every_test_that_a_page_names_exists(page: str, fewest: int) -> None:
+    named = set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page))
+    assert len(named) > fewest
     missing = []
     for path, name in sorted(named):
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
