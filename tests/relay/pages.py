@@ -98,9 +98,11 @@ async def join(
     *,
     layers: bool = False,
     configuration: Mapping[str, object] | None = None,
+    publishes: bool = True,
 ) -> None:
     """Let a page offer, and give it the relay's answer."""
-    arguments = ", ".join(json.dumps(a) for a in (seats, layers, configuration or {}))
+    options = (seats, layers, configuration or {}, publishes)
+    arguments = ", ".join(json.dumps(option) for option in options)
     joined: Joined = await page.evaluate(f"window.join({arguments})")
     await page.evaluate("window.accept", answer_to(relay, name, joined))
 
