@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from broker.errors import ErrorCode
+
 
 class Metrics:
     """The counters of one gateway, in a registry of its own so that tests can run several."""
@@ -21,6 +23,10 @@ class Metrics:
             ["code"],
             registry=self.registry,
         )
+        # To Prometheus a series that appears has not grown: the first burst of a code would not
+        # count. The codes are a closed set, so all of them are there from the beginning.
+        for code in ErrorCode:
+            self.refusals.labels(code=code.value)
         self.moves = Counter(
             "switchboard_gateway_moves_total",
             "Connections moved to a session's next actor.",

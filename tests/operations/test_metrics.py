@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
+from broker.errors import ErrorCode
 from broker.messages.cluster import PoolLevel
 from gateway.level import Level
 from gateway.metrics import Metrics
-from tests.operations.promql import Query, Scrape
+from tests.operations.promql import Query, Scrape, Vector
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -32,7 +34,6 @@ async def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
     level = Level(ask, lambda: True, lambda: False)
     level.install(metrics.registry)
     await level.refresh()
-    metrics.refusals.labels(code="malformed").inc()
     found = {}
     for family in text_string_to_metric_families(metrics.render().decode()):
         for sample in family.samples:
@@ -107,6 +108,25 @@ def test_every_alert_has_its_section_in_the_runbook_and_every_section_its_alert(
         linked.add(anchor)
     assert linked == {each for each in anchors() if each.startswith("alert-")}
     assert len({rule["alert"] for rule in rules()}) == len(rules()) == len(linked)
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_the_first_burst_of_refusals_fires_the_alert_whatever_its_code(code: ErrorCode) -> None:
+    (rule,) = (rule for rule in rules() if rule["alert"] == "SwitchboardRefusals")
+    metrics = Metrics()
+
+    def scrape(at_s: float) -> Scrape:
+        samples: dict[str, Vector] = {}
+        for family in text_string_to_metric_families(metrics.render().decode()):
+            for one in family.samples:
+                samples.setdefault(one.name, {})[frozenset(one.labels.items())] = one.value
+        return Scrape(at_s, samples)
+
+    query, before = Query(rule["expr"]), scrape(0.0)
+    metrics.refusals.labels(code=code).inc(1_501)  # above 5/s for five minutes
+    assert set(query.evaluate([before, scrape(15.0)])) == {frozenset({("code", code.value)})}
+    grown = scrape(30.0)
+    assert query.evaluate([grown, replace(grown, at_s=45.0)]) == {}
 
 
 @pytest.mark.parametrize(
