@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from actors.link import Future, ListenedEnd, Tls, promise
@@ -63,8 +64,10 @@ class Listener:
         try:
             self._server = await asyncio.shield(making)
         except asyncio.CancelledError:
-            # asyncio's own call, cancelled after it bound, would leave the port open.
-            (await making).close()
+            # asyncio's own call, cancelled after it bound, would leave the port open. If it could
+            # not bind there is none, and who was cancelled asks for nothing else.
+            with suppress(OSError):
+                (await making).close()
             raise
         return int(self._server.sockets[0].getsockname()[1])
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import NoReturn
 
 import psutil
 import pytest
@@ -296,3 +298,23 @@ async def test_a_start_that_is_cancelled_leaves_no_port_open() -> None:
         await asyncio.gather(starting, return_exceptions=True)
         await listener.close()
         assert ports() == before, f"cancelled after {steps} steps of the loop"
+
+
+async def test_a_start_that_is_cancelled_and_cannot_bind_is_cancelled() -> None:
+    loop, binding, may_fail = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    async def fail(*args: object, **options: object) -> NoReturn:
+        binding.set()
+        await may_fail.wait()
+        raise OSError(errno.EADDRINUSE, "in use")
+
+    listener = Listener(KEY, lambda end, hello: None)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(type(loop), "create_server", fail)
+        starting = asyncio.create_task(listener.start(HOST, 0))
+        await binding.wait()
+        starting.cancel()
+        await asyncio.sleep(0)
+        may_fail.set()
+        await asyncio.wait([starting])
+    assert starting.cancelled()
