@@ -110,7 +110,15 @@ class Busy:
             await asyncio.sleep(ASK_EVERY_S)
 
     async def _ask(self, type_: str, **fields: object) -> bool:
-        """Ask until it is answered; False: it must wait for the ledger, the call goes on."""
+        """Ask until it is answered; False: it must wait for the ledger, the call goes on.
+
+        Raises:
+            TimeoutError: it was neither answered nor refused for good within `MOVED_S`.
+        """
+        async with asyncio.timeout(MOVED_S):
+            return await self._ask_without_end(type_, **fields)
+
+    async def _ask_without_end(self, type_: str, **fields: object) -> bool:
         while True:
             try:
                 await self.widget.request(type_, **fields)
