@@ -180,7 +180,10 @@ class World:
         self.app = create_app(self.settings, self.directory)
         self.directory.listen(self.room)
         self.server = EdgeServer(
-            self.app, [listening], stop_bound_s=self.settings.limits.stop_bound_s
+            self.app,
+            [listening],
+            trusted_proxies=self.settings.trusted_proxies,
+            stop_bound_s=self.settings.limits.stop_bound_s,
         )
         self._tasks = [
             asyncio.create_task(self.directory.run()),
