@@ -42,22 +42,17 @@ class Deployment:
         by_make: bool = False,
     ) -> None:
         self.data = data
-        options = [
+        self.policy = policy or {}
+        """Of the sessions from the next start on."""
+        self._options = [
             *("--gateway-port", "0"),
             *("--host-port", "0"),
             *("--data-dir", str(data)),
             *("--standbys", str(standbys)),
         ]
-        for name, value in (policy or {}).items():
-            options += ["--policy", f"{name}={json.dumps(value)}"]
         if webhook is not None:
-            options += ["--webhook", webhook]
+            self._options += ["--webhook", webhook]
         self._by_make = by_make
-        self._command = (
-            ["make", "--no-print-directory", "demo", f"ARGS={shlex.join(options)}"]
-            if by_make
-            else [str(Path(sys.executable).with_name("switchboard")), "demo", *options]
-        )
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._lines: list[str] = []
@@ -75,7 +70,7 @@ class Deployment:
         self._lines.clear()
         self._found.clear()
         self._process = subprocess.Popen(
-            self._command,
+            self._command(),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -102,6 +97,14 @@ class Deployment:
         status = self.stop()
         if kind is None:
             assert status == 0, f"The demo ended with {status}:\n" + "\n".join(self._lines[-30:])
+
+    def _command(self) -> list[str]:
+        options = list(self._options)
+        for name, value in self.policy.items():
+            options += ["--policy", f"{name}={json.dumps(value)}"]
+        if self._by_make:
+            return ["make", "--no-print-directory", "demo", f"ARGS={shlex.join(options)}"]
+        return [str(Path(sys.executable).with_name("switchboard")), "demo", *options]
 
     @property
     def alive(self) -> bool:

@@ -14,6 +14,7 @@ from tests.deployment import Deployment
 from tests.ledger import postgres
 
 STANDBYS = 4
+BRIEF: dict[str, object] = {"invitation_ms": 1_000}
 GATEWAYS = ("gateway-1", "gateway-2")
 POOLED = 5
 """Connections to the database that a ledger may open at any time, and keep."""
@@ -28,16 +29,22 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture
 def deployment(shared: Deployment) -> Deployment:
-    """The shared deployment, running."""
-    if not shared.alive:
+    """The shared deployment, running, with the policy that everybody has."""
+    if shared.policy or not shared.alive:
+        shared.stop()
+        shared.policy = {}
         shared.start()
     return shared
 
 
 @pytest.fixture
-def alone(shared: Deployment) -> None:
-    """No deployment runs: at most one cluster at a time."""
-    shared.stop()
+def brief(shared: Deployment) -> Deployment:
+    """The shared deployment, running, where an invitation rings for a second."""
+    if shared.policy != BRIEF or not shared.alive:
+        shared.stop()
+        shared.policy = BRIEF
+        shared.start()
+    return shared
 
 
 @pytest.fixture

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import psutil
-import pytest
 
 from tests.calls import Call
 from tests.deployment import Deployment
 
 
 async def test_an_unanswered_invitation_expires_and_ctrl_c_leaves_nothing(
-    tmp_path_factory: pytest.TempPathFactory, alone: None
+    brief: Deployment,
 ) -> None:
-    running = Deployment(
-        tmp_path_factory.mktemp("short"), standbys=1, policy={"invitation_ms": 1_000}
-    )
-    running.start()
-    try:
-        await expire_and_stop(running)
-    finally:
-        running.stop()
-
-
-async def expire_and_stop(running: Deployment) -> None:
-    call = Call(running)
+    running, call = brief, Call(brief)
     agent, consumer = await call.ringing()
     expired = await consumer.expect("session.left")
     states = [m["invitation"]["state"] for m in consumer.heard if m["type"] == "invitation.changed"]
