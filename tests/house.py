@@ -38,6 +38,14 @@ class House:
         self.lonely_s = lonely_s
         self.key = derive_key(SECRET, KeyPurpose.TRUNK)
         self.address = ("", 0)
+        self.limits = Limits(
+            requests_per_minute=1e6,
+            request_burst=100_000,
+            engagement_try_burst=100_000,
+            silent_s=300.0,
+            messages_per_s=1e6,
+        )
+        """Of the gateways opened from now on."""
         self.over = asyncio.Event()
         """Set when a session actor has ended."""
         self.ledger: Ledger | None = None
@@ -75,13 +83,7 @@ class House:
             },
             gateway_id=name,
             demo=DemoHost(origin="http://127.0.0.1:1"),
-            limits=Limits(
-                requests_per_minute=1e6,
-                request_burst=100_000,
-                engagement_try_burst=100_000,
-                silent_s=300.0,
-                messages_per_s=1e6,
-            ),
+            limits=self.limits,
         )
 
     def made(self, room: Switchroom, directory: LedgerClient) -> None:

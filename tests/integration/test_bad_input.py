@@ -5,7 +5,6 @@ A call goes on beside every row; after each row it must still work.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -256,14 +255,3 @@ async def test_bad_input_gets_its_code_and_harms_nobody(
 def _camera(roster: dict[str, object]) -> bool:
     entries: list[dict[str, object]] = roster["roster"]  # type: ignore[assignment]
     return bool(entries[0]["camera"])
-
-
-async def test_a_thousand_connections_that_say_nothing_are_closed(
-    call: Call, witness: Call
-) -> None:
-    silent = [call.keep(await Widget.dial(call.origin)) for _ in range(1_000)]
-    agent = witness.widgets[1]
-    await agent.request("media.publish", microphone=True, camera=False, screen=False)
-    codes = set(await asyncio.gather(*(widget.expect_close(limit_s=40) for widget in silent)))
-    assert codes == {4401}
-    await agent.request("media.publish", microphone=True, camera=True, screen=False)

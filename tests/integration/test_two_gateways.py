@@ -7,6 +7,7 @@ number of actors can be counted exactly.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,23 @@ async def test_two_thousand_waiting_connections_make_no_session(tmp_path: Path) 
         await crowd[7].expect("session.snapshot")
         assert sum("session.snapshot" in widget.types() for widget in crowd) == 2
         await hang_up(agent, other, *crowd)
+
+
+async def test_a_thousand_connections_that_say_nothing_are_closed(tmp_path: Path) -> None:
+    async with house(tmp_path, standbys=1) as running:
+        running.limits = replace(running.limits, hello_timeout_s=2.0)
+        origin = await running.gateway("one")
+        agent = await agent_widget(origin, "eng")
+        await agent.request("session.start", mode="video")
+        await agent.expect("session.snapshot")
+        silent: list[Widget] = []
+        for _ in range(10):
+            silent += await asyncio.gather(*(Widget.dial(origin) for _ in range(100)))
+            await agent.request("media.publish", microphone=True, camera=False, screen=False)
+        codes = set(await asyncio.gather(*(each.expect_close(limit_s=40) for each in silent)))
+        assert codes == {4401}
+        await agent.request("media.publish", microphone=True, camera=True, screen=False)
+        await hang_up(agent, *silent)
 
 
 async def test_an_actor_with_neither_trunk_nor_ledger_falls_silent(tmp_path: Path) -> None:
