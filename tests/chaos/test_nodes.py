@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.chaos.streams import Streaming, flow, streaming
 from tests.chaos.town import KEY, People, Town, moved_to, open_town, taken, told
 from tests.operations.cluster import until
 from tests.patience import PATIENCE
@@ -19,6 +20,8 @@ from tests.widget import Widget
 pytestmark = pytest.mark.timeout(400 * PATIENCE)
 
 STANDBYS = 2
+GAP_S = 2.0
+"""A drain costs nobody more sound or picture than this."""
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +110,20 @@ async def test_a_call_outlives_ledger_pool_and_keeper_together(town: Town, peopl
 
 
 @pytest.mark.soak
-async def test_a_session_is_placed_drained_and_outlives_its_node(
+async def test_a_session_and_its_media_are_drained_and_outlive_their_node(
     town: Town, people: People
 ) -> None:
     await ready(town)
     agent, consumer = await people.talking()
+    async with streaming(lambda: agent, lambda: consumer) as streams:
+        await moved_by_drain_and_by_death(town, agent, consumer, streams)
+    await ended_well(town, people, agent, consumer)
+
+
+async def moved_by_drain_and_by_death(
+    town: Town, agent: Widget, consumer: Widget, streams: list[Streaming]
+) -> None:
+    await flow(streams, "drain", epoch=1)
     first = await asyncio.to_thread(town.node_of_session)
     assert first["label"] == "eu", "its account is bound to that label"
 
@@ -122,10 +134,11 @@ async def test_a_session_is_placed_drained_and_outlives_its_node(
     drained = json.loads(said.splitlines()[-1])
     assert (status, drained["drain"], drained["moved"], drained["live"]) == (0, "drained", 1, 0)
     await moved_to((agent, consumer), 2)
+    await flow(streams, "death", epoch=2)
     second = await asyncio.to_thread(town.node_of_session)
     assert second["label"] == "eu"
     assert second["node"] != first["node"]
-    await agent.request("media.mode", mode="voice")
+    await taken(agent, "guest.invite")
     assert not [m for m in consumer.heard if m.get("attendance") == "left"]
 
     status, said = await asyncio.to_thread(
@@ -139,4 +152,9 @@ async def test_a_session_is_placed_drained_and_outlives_its_node(
     await asyncio.to_thread(until, "a standby on the node that was put back", refilled)
     town.process_of(second["node"]).kill()
     await moved_to((agent, consumer), 3)
-    await ended_well(town, people, agent, consumer)
+    await flow(streams, "after", epoch=3)
+    third = await asyncio.to_thread(town.node_of_session)
+    assert third["node"] != second["node"]
+    print("longest pauses in seconds", [each.reception.gaps for each in streams])
+    for each in streams:
+        assert each.reception.gaps["drain"] <= GAP_S * PATIENCE, each.reception.gaps

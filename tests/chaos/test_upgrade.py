@@ -1,5 +1,6 @@
 """A rolling upgrade of three nodes under load: nobody clicks, and nobody waits for long.
 
+Some of the calls carry sound and picture, whose pauses are measured where they are received.
 Node by node: drain, replace Switchboard's processes, undrain. What is replaced is of this release
 too; that two releases understand each other is held by `tests/contract/test_releases.py`.
 """
@@ -7,30 +8,28 @@ too; that two releases understand each other is held by `tests/contract/test_rel
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import WebSocketException
 
-from tests.chaos.street import resumed
-from tests.chaos.town import KEY, MOVED_S, People, Town, open_town, taken, told
-from tests.operations.cluster import Operator, Process, until
+from tests.chaos.busy import Busy, Gateways
+from tests.chaos.streams import Streaming, flow, streaming
+from tests.chaos.town import KEY, People, Town, open_town, taken, told
+from tests.operations.cluster import Operator, until
 from tests.patience import PATIENCE
-from tests.widget import Refused, Widget
+from tests.widget import Widget
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 * PATIENCE)]
 
 CALLS = 4
+STREAMING = 2
+"""Of the calls, with media; their people change nothing that would stop a picture."""
 STANDBYS = 3
 CALM_S = 5.0
-ASK_EVERY_S = 0.1
-CHANGE_EVERY = 12
-"""Every so many questions one changes the journal."""
 GAP_S = 2.0
 MARGIN = 4
 """So many of the longest gaps before anything is done are added: the machine may be slow."""
@@ -43,115 +42,6 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         yield opened
 
 
-class Gateways:
-    """Two gateways of one deployment, each with its command, behind one origin."""
-
-    def __init__(self, town: Town, second: Operator) -> None:
-        self._town = town
-        self._operators = [town.operator, second]
-        self._ups: list[Process] = [town.ups[0], self._begin(1)]
-
-    @property
-    def origins(self) -> list[str]:
-        return [operator.gateway for operator in self._operators]
-
-    def replace(self, index: int) -> None:
-        """End a gateway in order and start it anew, as an upgrade does."""
-        assert self._ups[index].interrupt() == 0
-        self._ups[index] = self._begin(index)
-        if index == 0:
-            self._town.ups[0] = self._ups[0]
-
-    def close(self) -> None:
-        self._ups[1].interrupt()
-
-    def _begin(self, index: int) -> Process:
-        first = self._operators[0]
-        up = self._operators[index].up(
-            *self._town.words,
-            *("--origin", first.gateway),
-            *("--accounts", str(first.folder / "accounts.toml")),
-            *("--secret-file", str(first.folder / "secret")),
-        )
-        up.wait_for('"gateway"')
-        return up
-
-
-class Busy:
-    """Somebody in a call whose widget asks something all the time, and comes back by itself."""
-
-    def __init__(self, widget: Widget, origins: list[str], *, changes: bool) -> None:
-        self.widget = self._resumable = widget
-        self.changes = changes
-        self.modes: list[str] = []
-        """Changes of the journal that were acknowledged."""
-        self.gaps: dict[str, float] = {}
-        """The longest time between two answers, by what was being done to the cluster."""
-        self.phase = "calm"
-        self.returns = 0
-        self._origins = itertools.cycle(origins)
-        self._page = origins[0]
-
-    async def run(self) -> None:
-        """Ask until cancelled."""
-        loop = asyncio.get_running_loop()
-        answered = loop.time()
-        for number in itertools.count(1):
-            if self.changes and number % CHANGE_EVERY == 0:
-                mode = "voice" if self.modes[-1:] != ["voice"] else "video"
-                if await self._ask("media.mode", mode=mode):
-                    self.modes.append(mode)
-            else:
-                camera = bool(number % 2)
-                await self._ask("media.publish", microphone=True, camera=camera, screen=False)
-            now = loop.time()
-            self.gaps[self.phase] = max(self.gaps.get(self.phase, 0.0), now - answered)
-            answered = now
-            await asyncio.sleep(ASK_EVERY_S)
-
-    async def _ask(self, type_: str, **fields: object) -> bool:
-        """Ask until it is answered; False: it must wait for the ledger, the call goes on.
-
-        Raises:
-            TimeoutError: it was neither answered nor refused for good within `MOVED_S`.
-        """
-        async with asyncio.timeout(MOVED_S):
-            return await self._ask_without_end(type_, **fields)
-
-    async def _ask_without_end(self, type_: str, **fields: object) -> bool:
-        while True:
-            try:
-                await self.widget.request(type_, **fields)
-                return True
-            except Refused as refusal:
-                if refusal.code == "ledger_away":
-                    return False
-                if not refusal.retryable:
-                    raise
-                await asyncio.sleep(0.02)
-            except WebSocketException:
-                await self._come_back()
-            except AssertionError:
-                if self.widget.closed is None:
-                    raise  # It waits for an answer that does not come.
-                await self._come_back()
-
-    async def _come_back(self) -> None:
-        """Resume through whichever gateway takes it, as the widget's own code does."""
-        if any(m["type"] == "resume.renewed" for m in self.widget.heard):
-            self._resumable = self.widget
-        async with asyncio.timeout(MOVED_S):
-            while True:
-                try:
-                    self.widget = await resumed(
-                        self._resumable, next(self._origins), page=self._page
-                    )
-                    self.returns += 1
-                    return
-                except (OSError, WebSocketException, AssertionError, Refused):
-                    await asyncio.sleep(0.02)
-
-
 @asynccontextmanager
 async def load(town: Town, gateways: Gateways) -> AsyncIterator[tuple[list[People], list[Busy]]]:
     """Calls whose people ask all the time; the first agent at one gateway, the next at another."""
@@ -159,9 +49,10 @@ async def load(town: Town, gateways: Gateways) -> AsyncIterator[tuple[list[Peopl
     busy: list[Busy] = []
     for number, people in enumerate(calls):
         agent, consumer = await people.talking(through=gateways.origins[number % 2])
+        streams = number < STREAMING
         busy += [
-            Busy(agent, gateways.origins, changes=False),
-            Busy(consumer, gateways.origins, changes=True),
+            Busy(agent, gateways.origins, changes=False, streams=streams),
+            Busy(consumer, gateways.origins, changes=not streams, streams=streams),
         ]
     asking = [asyncio.create_task(each.run()) for each in busy]
     try:
@@ -197,36 +88,40 @@ async def test_three_nodes_are_upgraded_one_by_one_and_nobody_clicks(
 
 
 async def upgrade(town: Town, gateways: Gateways) -> None:
-    async with load(town, gateways) as (calls, busy):
+    async with load(town, gateways) as (calls, busy), media_of(busy) as streams:
         await asyncio.to_thread(
             until, "standbys or sessions on each", lambda: len(town.nodes()) == 3
         )
         await asyncio.to_thread(until, "the pool is full", partial(is_full, town))
+        await flow(streams, "calm", epoch=1)
         nodes = [each["node"] for each in town.nodes()]
         await asyncio.sleep(CALM_S)
         for index, node in enumerate(nodes):
-            during(busy, "drain")
+            during(busy, streams, "drain")
             said = await switchboard(town, "drain", node, "--deadline", "90s", "--json")
             drained = json.loads(said.splitlines()[-1])
             assert (drained["drain"], drained["live"], drained["members"]) == ("drained", 0, 0)
             if index < 2:
-                during(busy, "gateway")
+                during(busy, streams, "gateway")
                 await asyncio.to_thread(gateways.replace, index)
             else:
-                during(busy, "ledger, pool, keeper")
+                during(busy, streams, "ledger, pool, keeper")
                 for title in ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost"):
                     (process,) = town.cluster.processes(title)
                     process.kill()
             if index < 2:
-                during(busy, "undrain")
+                during(busy, streams, "undrain")
             await switchboard(town, "undrain", node)
             await asyncio.to_thread(until, "the pool is full again", partial(is_full, town))
+        await flow(streams, "afterwards", epoch=2)
         await asyncio.sleep(1.0)
-    worst = {phase: max(each.gaps.get(phase, 0.0) for each in busy) for phase in busy[0].gaps}
+    answers = longest([each.gaps for each in busy])
+    media = longest([each.reception.gaps for each in streams])
     moved = [max(m["epoch"] for m in each.widget.heard if "epoch" in m) for each in busy]
-    figures = f"worst gaps in seconds {worst}, epochs {moved}"
+    figures = f"longest pauses in seconds: answers {answers}, media {media}; epochs {moved}"
     print(figures)
-    assert max(worst.values()) <= GAP_S + MARGIN * worst["calm"], figures
+    for pauses in (answers, media):
+        assert max(pauses.values()) <= GAP_S + MARGIN * pauses["calm"], figures
     assert sum(each.returns for each in busy) >= len(busy), "each gateway was replaced once"
     assert max(moved) > 1, figures
     for people, consumer in zip(calls, busy[1::2], strict=True):
@@ -234,9 +129,28 @@ async def upgrade(town: Town, gateways: Gateways) -> None:
     await asyncio.to_thread(until, "no session is held any more", lambda: not town.holders())
 
 
-def during(busy: list[Busy], phase: str) -> None:
+def during(busy: list[Busy], streams: list[Streaming], phase: str) -> None:
     for each in busy:
         each.phase = phase
+    for one in streams:
+        one.reception.phase = phase
+
+
+def longest(gaps: list[dict[str, float]]) -> dict[str, float]:
+    """The longest pause of anybody in each phase."""
+    return {phase: round(max(g.get(phase, 0.0) for g in gaps), 3) for g in gaps for phase in g}
+
+
+@asynccontextmanager
+async def media_of(busy: list[Busy]) -> AsyncIterator[list[Streaming]]:
+    """Let the media of the calls that have some flow within the context."""
+    async with AsyncExitStack() as stack:
+        streams: list[Streaming] = []
+        for agent, consumer in zip(busy[::2], busy[1::2], strict=True):
+            if agent.streams:
+                of_call = streaming(agent.connection, consumer.connection)
+                streams += await stack.enter_async_context(of_call)
+        yield streams
 
 
 def is_full(town: Town) -> bool:
@@ -256,7 +170,7 @@ async def check(town: Town, people: People, agent: Widget, consumer: Busy) -> No
     assert types.count("participant.joined") == 2
     assert "participant.left" not in types
     changes = [e["body"]["mode"] for e in events if e["type"] == "participant.mode_changed"]
-    assert len(consumer.modes) > 5
+    assert len(consumer.modes) > 5 or consumer.streams
     # The last one may have been asked and not answered when the load ended.
     assert changes[: len(consumer.modes)] == consumer.modes
     assert len(changes) - len(consumer.modes) <= 1

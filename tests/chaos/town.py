@@ -7,8 +7,9 @@ import secrets
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Town:
     cluster: RayCluster
     operator: Operator
     added: list[Process]
+    database: postgres.Server
     words: tuple[str, ...]
     """What `up` was given beside an operator's own options."""
     ups: list[Process]
@@ -111,22 +113,34 @@ def told(operator: Operator, path: str, token: str) -> dict[str, Any]:
 
 
 @contextmanager
-def open_town(folder: Path, *, labels: tuple[str, str, str], standbys: int) -> Iterator[Town]:
-    """Start PostgreSQL, a Ray node for each label, and a deployment with one gateway on them."""
+def open_town(
+    folder: Path,
+    *,
+    labels: Sequence[str],
+    standbys: int,
+    told: Mapping[str, str] | None = None,
+) -> Iterator[Town]:
+    """Start PostgreSQL, a Ray node for each label, and a deployment with one gateway on them.
+
+    `told` goes into the environment of Ray's nodes.
+    """
     with (
-        postgres.server() as database,
-        RayCluster(label=labels[0], slots=8, many=True) as cluster,
+        closing(postgres.Server()) as database,
+        RayCluster(label=labels[0], slots=8, many=True, told=told) as cluster,
         Operator(folder, cluster.environment) as operator,
+        ThreadPoolExecutor(1) as beside,
     ):
+        started = beside.submit(database.start)
         (folder / "accounts.toml").write_text(ACCOUNTS)
         added = [cluster.add(label=label, slots=8) for label in labels[1:]]
+        started.result()
         words = (
-            *("--address", cluster.address, "--database", f"{database}/postgres"),
+            *("--address", cluster.address, "--database", f"{database.url}/postgres"),
             *("--standbys", str(standbys)),
         )
         up = operator.up(*words)
         up.wait_for('"gateway"')
-        town = Town(cluster, operator, added, words, [up])
+        town = Town(cluster, operator, added, database, words, [up])
         yield town
         operator.down("--drop-live")
         for each in town.ups:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -137,7 +137,15 @@ class RayCluster:
     machine's own address.
     """
 
-    def __init__(self, *, label: str = "", slots: int = 16, many: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        label: str = "",
+        slots: int = 16,
+        many: bool = False,
+        told: Mapping[str, str] | None = None,
+    ) -> None:
+        """`told` is what the nodes' environment has beside the operators'."""
         self._head = label, slots
         # Short: Ray puts sockets below it, whose paths may have 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="sb-ops-"))
@@ -157,6 +165,7 @@ class RayCluster:
             **self.environment,
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": str(int(many)),
             "RAY_raylet_start_wait_time_s": str(round(START_S)),
+            **(told or {}),
         }
         self.address = f"127.0.0.1:{free_port()}"
         self._nodes: list[Process] = []

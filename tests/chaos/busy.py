@@ -1,0 +1,148 @@
+"""People who ask all the time and come back by themselves, and the gateways they come through."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+
+from websockets.exceptions import WebSocketException
+
+from tests.chaos.street import resumed
+from tests.chaos.town import MOVED_S, Town
+from tests.operations.cluster import Operator, Process
+from tests.widget import Refused, Widget
+
+ASK_EVERY_S = 0.1
+CHANGE_EVERY = 12
+"""Every so many questions one changes the journal."""
+
+
+class Gateways:
+    """Two gateways of one deployment, each with its command, behind one origin."""
+
+    def __init__(self, town: Town, second: Operator) -> None:
+        self._town = town
+        self._operators = [town.operator, second]
+        self._ups: list[Process] = [town.ups[0], self._begin(1)]
+
+    @property
+    def origins(self) -> list[str]:
+        return [operator.gateway for operator in self._operators]
+
+    def replace(self, index: int) -> None:
+        """End a gateway in order and start it anew, as an upgrade does."""
+        assert self._ups[index].interrupt() == 0
+        self._again(index)
+
+    def kill(self, index: int) -> None:
+        """Kill a gateway, and start it anew."""
+        self._ups[index].kill_alone()
+        self._again(index)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that are gateways now."""
+        return [up.pid for up in self._ups]
+
+    def close(self) -> None:
+        self._ups[1].interrupt()
+
+    def _again(self, index: int) -> None:
+        self._ups[index] = self._begin(index)
+        if index == 0:
+            self._town.ups[0] = self._ups[0]
+
+    def _begin(self, index: int) -> Process:
+        first = self._operators[0]
+        up = self._operators[index].up(
+            *self._town.words,
+            *("--origin", first.gateway),
+            *("--accounts", str(first.folder / "accounts.toml")),
+            *("--secret-file", str(first.folder / "secret")),
+        )
+        up.wait_for('"gateway"')
+        return up
+
+
+class Busy:
+    """Somebody in a call whose widget asks something all the time, and comes back by itself."""
+
+    def __init__(
+        self, widget: Widget, origins: Sequence[str], *, changes: bool, streams: bool = False
+    ) -> None:
+        self.widget = self._resumable = widget
+        self.changes = changes
+        self.streams = streams
+        self.modes: list[str] = []
+        """Changes of the journal that were acknowledged."""
+        self.gaps: dict[str, float] = {}
+        """The longest time between two answers, by what was being done to the cluster."""
+        self.phase = "calm"
+        self.returns = 0
+        self.page = origins[0]
+        """The page it stands on, which is the deployment's origin."""
+        self._origins = itertools.cycle(origins)
+
+    def connection(self) -> Widget:
+        """The widget that this person has now."""
+        return self.widget
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        loop = asyncio.get_running_loop()
+        answered = loop.time()
+        for number in itertools.count(1):
+            if self.changes and number % CHANGE_EVERY == 0:
+                mode = "voice" if self.modes[-1:] != ["voice"] else "video"
+                if await self.ask("media.mode", mode=mode):
+                    self.modes.append(mode)
+            else:
+                camera = self.streams or bool(number % 2)
+                await self.ask("media.publish", microphone=True, camera=camera, screen=False)
+            now = loop.time()
+            self.gaps[self.phase] = max(self.gaps.get(self.phase, 0.0), now - answered)
+            answered = now
+            await asyncio.sleep(ASK_EVERY_S)
+
+    async def ask(self, type_: str, **fields: object) -> bool:
+        """Ask until it is answered; False: it must wait for the ledger, the call goes on.
+
+        Raises:
+            TimeoutError: it was neither answered nor refused for good within `MOVED_S`.
+        """
+        async with asyncio.timeout(MOVED_S):
+            return await self._ask_without_end(type_, **fields)
+
+    async def _ask_without_end(self, type_: str, **fields: object) -> bool:
+        while True:
+            try:
+                await self.widget.request(type_, **fields)
+                return True
+            except Refused as refusal:
+                if refusal.code == "ledger_away":
+                    return False
+                if not refusal.retryable:
+                    raise
+                await asyncio.sleep(0.02)
+            except WebSocketException:
+                await self._come_back()
+            except AssertionError:
+                if self.widget.closed is None:
+                    raise  # It waits for an answer that does not come.
+                await self._come_back()
+
+    async def _come_back(self) -> None:
+        """Resume through whichever gateway takes it, as the widget's own code does."""
+        if any(m["type"] == "resume.renewed" for m in self.widget.heard):
+            self._resumable = self.widget
+        async with asyncio.timeout(MOVED_S):
+            while True:
+                try:
+                    self.widget = await resumed(
+                        self._resumable, next(self._origins), page=self.page
+                    )
+                    self.returns += 1
+                    return
+                except (OSError, WebSocketException, AssertionError, Refused):
+                    await asyncio.sleep(0.02)
