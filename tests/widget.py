@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import secrets
 from typing import Any
 
 import httpx
@@ -30,6 +31,8 @@ class Widget:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._numbers = itertools.count(1)
+        # As a page does: what a person asked on an earlier connection is remembered by its id.
+        self._prefix = secrets.token_hex(4)
         self._changed = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
         self.heard: list[Message] = []
@@ -48,7 +51,7 @@ class Widget:
 
     async def send(self, type_: str, **fields: Any) -> str:
         """Send a message with a fresh id; returns the id."""
-        request_id = fields.pop("id", f"r{next(self._numbers)}")
+        request_id = fields.pop("id", f"{self._prefix}.{next(self._numbers)}")
         await self._socket.send(json.dumps({"type": type_, "id": request_id, **fields}))
         return str(request_id)
 
