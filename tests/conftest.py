@@ -16,6 +16,10 @@ from typing import NoReturn
 
 import pytest
 
+# httpcore looks for trio several times in each request, and Python for its files each time anew: an
+# eighth of what a widget that connects costs here. With `None` the import fails at once.
+sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
+
 HERE = Path(__file__).parent
 BESIDE = ("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger")
 """Categories that run beside others, a worker a category."""
