@@ -114,13 +114,13 @@ def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(
         assert len(before) == 2
         first.kill_alone()
         second = operator.up("--address", cluster.address)
-        second.wait_for('"gateway"')
-        until("a standby again", lambda: bool(level(operator, "switchboard_standbys")))
-        assert actors(cluster, ACTORS[:2]) == before
         other = operator.up(
             *("--address", cluster.address, "--port", str(free_port())),
             *("--data-dir", str(tmp_path / "other")),
         )
+        second.wait_for('"gateway"')
+        until("a standby again", lambda: bool(level(operator, "switchboard_standbys")))
+        assert actors(cluster, ACTORS[:2]) == before
         assert other.end() == 2
         assert "another database_url" in other.lines[-1]
         assert len(actors(cluster)) >= 3
