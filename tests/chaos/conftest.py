@@ -18,6 +18,8 @@ BRIEF: dict[str, object] = {"invitation_ms": 1_000}
 GATEWAYS = ("gateway-1", "gateway-2")
 POOLED = 5
 """Connections to the database that a ledger may open at any time, and keep."""
+KEPT_BYTES = 24 * 1024 * 1024
+"""A part that outlived its fault may have so much more memory: code that ran for the first time."""
 
 
 @pytest.fixture(scope="package")
@@ -79,8 +81,8 @@ def ready(gateway: str) -> bool:
     return httpx.get(f"{gateway}/readyz", trust_env=False, timeout=5.0).is_success
 
 
-async def complete(street: Street) -> dict[str, int]:
-    """Start what is missing; returns the descriptors of ledger and gateways."""
+async def complete(street: Street) -> dict[str, tuple[int, int]]:
+    """Start what is missing; returns descriptors and memory of ledger and gateways."""
     if not street.of("ledger"):
         await street.ledger()
     await street.actors(STANDBYS)
@@ -88,7 +90,7 @@ async def complete(street: Street) -> dict[str, int]:
         await street.gateway(name)
         # Without its link to the ledger it has a descriptor less than it will have.
         await until(f"{name} is ready", partial(ready, street.parts[name].address))
-    return {name: street.parts[name].weight()[0] for name in ("ledger", *GATEWAYS)}
+    return {name: street.parts[name].weight() for name in ("ledger", *GATEWAYS)}
 
 
 @pytest.fixture
@@ -98,7 +100,9 @@ async def street(running: Street) -> AsyncIterator[Street]:
     yield running
     await running.check_quiet()
     await complete(running)
-    for name, descriptors in before.items():
+    for name, (descriptors, memory) in before.items():
         part = running.parts[name]
         if part.process.pid == pids[name]:
             await part.shed(descriptors + (POOLED if name == "ledger" else 0))
+            grown = part.weight()[1] - memory
+            assert grown < KEPT_BYTES, f"{name} keeps {grown} bytes of memory more"
