@@ -178,6 +178,7 @@ class People:
         ids = {"account_id": "eastern", "window_session_id": self.key}
         async with plain_http(self.through) as http:
             answer = await http.post("/v1/waiting", json={"engagement": ids})
+            answer.raise_for_status()
         widget = await Widget.dial(self.through, page=self.origin)
         await widget.request(
             "connection.hello",
