@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations.test_deploy import options_of
-
 ROOT = Path(__file__).resolve().parents[2]
 SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 MEDIA = (ROOT / "docs" / "media.md").read_text(encoding="utf-8")
@@ -35,17 +33,6 @@ def test_every_test_that_a_page_names_exists(page: str, fewest: int) -> None:
 def test_each_point_of_the_standard_has_its_row(chapter: str, points: int) -> None:
     rows = re.findall(rf"^\| {re.escape(chapter)}\.(\d+) \|", SECURITY, re.MULTILINE)
     assert [int(each) for each in rows] == list(range(1, points + 1))
-
-
-@pytest.mark.parametrize("command", ["up", "down", "doctor", "status"])
-def test_the_runbook_gives_commands_only_options_that_they_take(command: str) -> None:
-    text = OPERATIONS.replace("\\\n", " ")
-    given = {
-        option
-        for line in re.findall(rf"switchboard {command}\b([^`\n]*)", text)
-        for option in re.findall(r"--[a-z][\w-]*", line)
-    }
-    assert given - options_of(command) == set()
 
 
 def test_files_that_the_documents_name_exist() -> None:

@@ -1,0 +1,282 @@
+"""What stands in a block of the runbook is run as it stands, but for the names of places.
+
+CI runs what needs no deployment. The soak tests run a whole deployment by nothing but the runbook:
+started, looked at, drained, its parts replaced, backed up, ended, restored. Three commands are read
+only, because they change this machine or need a package index.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from typer.main import get_command
+
+from gateway.command import app
+from tests.chaos.town import ACCOUNTS, KEY, People, Town, moved_to, taken, told
+from tests.ledger import postgres
+from tests.ledger.certificates import make_certificate
+from tests.operations.cluster import Operator, Process, RayCluster, free_port, until
+from tests.operations.runbook import RUNBOOK, Shell, commands_of, is_whole, sections
+from tests.operations.test_deploy import options_of
+from tests.patience import PATIENCE
+
+READ_ONLY = {
+    "python3 -m venv /opt/switchboard/.venv": "makes an installation",
+    "/opt/switchboard/.venv/bin/pip install --constraint constraints.txt .": "needs an index",
+    "install -m 0644 deploy/systemd/99-switchboard.conf /etc/sysctl.d/ && sysctl --system": (
+        "changes this machine's kernel"
+    ),
+}
+ALONE = ["TURN", "The console"]
+"""Sections whose commands need no deployment."""
+OPERATED = ["Several machines", "Size", "Scale in", "Upgrade"]
+KEPT = ["Back up", "Restore"]
+PARTS = ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost")
+"""In the order in which `Upgrade` ends them."""
+
+
+def settling(section: str) -> list[str]:
+    """The commands of `Install` by what they need: none of the read-only ones."""
+    return [each for each in commands_of(section) if each not in READ_ONLY]
+
+
+def test_every_section_with_commands_is_run_here() -> None:
+    with_commands = {each for each in sections() if commands_of(each)}
+    run = {"Install", "One machine", *ALONE, *OPERATED, *KEPT}
+    assert with_commands == run
+    read_only = {one for each in sections() for one in commands_of(each) if one in READ_ONLY}
+    assert read_only == set(READ_ONLY)
+
+
+def test_a_command_is_found_with_its_further_lines() -> None:
+    text = "# One\n```\na \\\n  b\n(c &&\n d)\n```\n## Two\n```\ne\n```\n"
+    assert sections(text) == ["One", "Two"]
+    assert commands_of("One", text) == ["a \\\n  b", "(c &&\n d)"]
+    assert commands_of("Two", text) == ["e"]
+    assert not is_whole("a &&")
+    with pytest.raises(ValueError, match="ends within"):
+        commands_of("One", "# One\n```\n(a\n```\n")
+
+
+@pytest.mark.parametrize("command", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+def test_the_runbook_gives_commands_only_options_that_they_take(command: str) -> None:
+    if command in {"records", "webhooks"}:
+        return  # They have commands of their own, which the runbook does not give options.
+    text = RUNBOOK.replace("\\\n", " ")
+    given = {
+        option
+        for line in re.findall(rf"switchboard {command}\b([^`\n]*)", text)
+        for option in re.findall(r"--[a-z][\w-]*", line)
+    }
+    assert given - options_of(command) == set()
+
+
+def shell_of(folder: Path, environment: dict[str, str], **places: str) -> Shell:
+    """A shell whose configuration, backups and programs lie below a folder."""
+    for name in ("etc/switchboard", "etc/coturn", "backup", "programs"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    environment = {**environment, "XDG_STATE_HOME": str(folder / "state")}
+    own = {
+        "/etc/switchboard": str(folder / "etc" / "switchboard"),
+        "/etc/coturn": str(folder / "etc" / "coturn"),
+        "/backup": str(folder / "backup"),
+        "/var/lib/switchboard": str(folder / "state" / "switchboard" / "deployment"),
+    }
+    return Shell(environment, {**places, **own}, [folder / "programs"])
+
+
+def test_what_needs_no_deployment_does_what_it_says(tmp_path: Path) -> None:
+    shell = shell_of(tmp_path, dict(os.environ))
+    etc = tmp_path / "etc"
+    secrets, api_key = settling("Install")[:3], settling("Install")[3]
+    for command in secrets:
+        shell.run(command)
+    files = ("secret", "ray-token", "pgpass")
+    modes = {stat.S_IMODE((etc / "switchboard" / name).stat().st_mode) for name in files}
+    assert modes == {0o600}
+    said = shell.run(api_key)
+    assert re.search(r"shown only now: swk_backend_\S+\n", said)
+    assert "[[accounts.12345678.api_keys]]" in said
+    for section in ALONE:
+        said = "\n".join(shell.run(command) for command in commands_of(section))
+    assert len(said.splitlines()) == 1, "the token of an operator"
+    coturn = (etc / "coturn" / "turnserver.conf").read_text()
+    secret = (etc / "switchboard" / "turn-secret").read_text().strip()
+    assert coturn.endswith(
+        f"allowed-peer-ip=10.0.3.11\nallowed-peer-ip=10.0.3.12\nstatic-auth-secret={secret}\n"
+    )
+    assert stat.S_IMODE((etc / "coturn" / "turnserver.conf").stat().st_mode) == 0o600
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(400 * PATIENCE)
+def test_one_machine_is_run_and_backed_up_as_it_is_written(tmp_path: Path) -> None:
+    port = free_port()
+    places = {
+        "https://video.example.com": f"https://localhost:{port}",
+        "0.0.0.0": "127.0.0.1",
+        "443": str(port),
+        "203.0.113.20": "127.0.0.1",
+    }
+    shell = shell_of(tmp_path, dict(os.environ), **places)
+    etc = tmp_path / "etc" / "switchboard"
+    certificate, key = make_certificate(tmp_path, "localhost")
+    certificate.rename(etc / "certificate.pem")
+    key.rename(etc / "key.pem")
+    (etc / "accounts.toml").write_text(ACCOUNTS)
+    for command in settling("Install")[:3]:
+        shell.run(command)
+    (start,) = commands_of("One machine")
+    up = shell.begin(start)
+    try:
+        address = f"https://localhost:{port}"
+        with httpx.Client(verify=False, trust_env=False) as client:
+
+            def ready() -> bool:
+                try:
+                    return client.get(f"{address}/readyz").is_success
+                except httpx.TransportError:
+                    return False
+
+            until("the gateway is ready", ready)
+        shell.run(commands_of("Back up")[1])
+        with sqlite3.connect(tmp_path / "backup" / "ledger.sqlite3") as copy:
+            assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            assert copy.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+        copy.close()
+    finally:
+        status = up.interrupt()
+    assert status == 0, "\n".join(up.lines)
+
+
+PKILL = """#!/bin/bash
+# As pkill, among the processes of this test's Ray only: others may run on the machine.
+for pid in $(pgrep "${{@:2}}"); do
+  if tr '\\0' '\\n' < /proc/$pid/environ | grep -qxF 'RAY_AUTH_TOKEN_PATH={token}'; then
+    kill "$1" "$pid"
+  fi
+done
+"""
+
+
+class Written:
+    """A deployment on two Ray nodes with PostgreSQL, started by what the runbook says."""
+
+    def __init__(self, folder: Path, cluster: RayCluster, database: postgres.Server) -> None:
+        self.added = [cluster.add(slots=8, label="eu")]
+        etc = folder / "etc" / "switchboard"
+        etc.mkdir(parents=True)
+        self.operator = Operator(etc, cluster.environment)
+        (etc / "accounts.toml").write_text(ACCOUNTS)
+        places = {
+            "HEAD:6379": cluster.address,
+            "10.0.3.10:6379": cluster.address,
+            "https://video.example.com": self.operator.gateway,
+            "postgresql://switchboard@db.example.internal/switchboard": f"{database.url}/postgres",
+            "10.0.3.0/24": "127.0.0.0/8",
+            "10.0.3.11": "127.0.0.1",
+            "8787": str(self.operator.port),
+        }
+        self.shell = shell_of(folder, cluster.environment, **places)
+        pkill = folder / "programs" / "pkill"
+        pkill.write_text(PKILL.format(token=cluster.environment["RAY_AUTH_TOKEN_PATH"]))
+        pkill.chmod(0o755)
+        self.install = settling("Install")
+        for command in self.install[:3]:
+            self.shell.run(command)
+        self.start, self.status, self.top = commands_of("Several machines")
+        self.up = self.begin()
+        self.town = Town(cluster, self.operator, self.added, database, (), [self.up])
+
+    def begin(self) -> Process:
+        """Start the gateway by the runbook, and wait until it takes widgets."""
+        up = self.shell.begin(self.start)
+        up.wait_for(self.operator.gateway)
+        self.shell.run(self.status)
+        return up
+
+    def replaced(self) -> None:
+        """Start the gateway again after its end."""
+        assert self.up.end() == 0, "\n".join(self.up.lines)
+        self.up = self.town.ups[0] = self.begin()
+
+    def is_full(self) -> bool:
+        """Whether every node has a standby."""
+        found = self.town.nodes()
+        return len(found) == 2 and all(node["standbys"] for node in found)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Iterator[Written]:
+    with (
+        closing(postgres.Server()) as database,
+        RayCluster(slots=8, label="eu", many=True) as cluster,
+    ):
+        database.start()
+        made = Written(tmp_path, cluster, database)
+        try:
+            yield made
+        finally:
+            made.up.kill()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600 * PATIENCE)
+async def test_a_deployment_is_operated_as_it_is_written(written: Written) -> None:
+    town, shell = written.town, written.shell
+    doctor = written.install[-1]
+    found = await asyncio.to_thread(shell.run, doctor, status=(0, 1))
+    assert re.search(r"database\W+ok", found), found
+    for command in (written.top, *commands_of("Size")):
+        await asyncio.to_thread(shell.run, command)
+    await asyncio.to_thread(until, "a standby on each node", written.is_full)
+
+    people = People(town)
+    agent, consumer = await people.talking()
+    shell.places["NODE"] = (await asyncio.to_thread(town.node_of_session))["node"]
+    nodes, drain, undrain = commands_of("Scale in")
+    assert shell.places["NODE"] in await asyncio.to_thread(shell.run, nodes)
+    assert "1 sessions were moved away" in await asyncio.to_thread(shell.run, drain)
+    await moved_to((agent, consumer), 2)
+    await asyncio.to_thread(shell.run, undrain)
+    for command, title in zip(commands_of("Upgrade"), PARTS, strict=True):
+        (before,) = town.cluster.processes(title)
+        await asyncio.to_thread(shell.run, command)
+        await asyncio.to_thread(until, f"{title} has ended", partial(has_ended, before))
+    await taken(agent, "guest.invite")
+    await taken(agent, "session.end")
+    await consumer.expect("session.ended")
+    for widget in (agent, consumer):
+        await widget.close()
+    await people.close()
+
+    path = f"sessions/{people.session_id}"
+    record = await asyncio.to_thread(told, town.operator, path, KEY)
+    assert "guest.invited" in [event["type"] for event in record["events"]]
+    dump = commands_of("Back up")[0]
+    down, restore = commands_of("Restore")
+    await asyncio.to_thread(shell.run, dump)
+    database = shell.places["postgresql://switchboard@db.example.internal/switchboard"]
+    await asyncio.to_thread(shell.run, down)
+    await postgres.execute(database, "TRUNCATE journal, sessions CASCADE")
+    await asyncio.to_thread(shell.run, restore)
+    await asyncio.to_thread(written.replaced)
+    again = await asyncio.to_thread(told, town.operator, path, KEY)
+    assert again == record
+    await asyncio.to_thread(shell.run, down)
+    assert await asyncio.to_thread(written.up.end) == 0
