@@ -11,7 +11,7 @@ from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import Subject
 
 RINGING_MS = 30.0
-FEWEST = 20
+FEWEST = 100
 """Sessions, below which their p99 is only the slowest of a few."""
 
 
@@ -22,7 +22,7 @@ class Lifecycle:
     summary = "click, ringing, accepted, from a warm pool and from an empty one"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        add_round_options(parser, rounds=3, seconds=20.0, rate=0.4)
+        add_round_options(parser, rounds=3, seconds=40.0, rate=1.0)
         parser.add_argument("--standbys", type=int, default=6)
         parser.add_argument("--cold", type=int, default=3, help="sessions without a standby")
         parser.add_argument("--target", help="origin of a gateway that is up already")
