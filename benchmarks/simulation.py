@@ -1,8 +1,9 @@
 """A discrete-event simulation of the pool: who waits for a standby, and for how long.
 
-Pure and deterministic for a seed. Sessions arrive at random moments and last a log-normal time;
-each takes a standby, and the pool starts another as soon as it may. What is simulated is the wait
-between an agent's click and a session actor that can take it, nothing else.
+Pure and deterministic. Sessions arrive at random moments and last a log-normal time, or as in a
+trace that was measured; each takes a standby, and the pool starts another as soon as it may. What
+is simulated is the wait between an agent's click and a session actor that can take it, nothing
+else. How many standbys the arrivals call for is decided by the pool's own code.
 """
 
 from __future__ import annotations
@@ -11,9 +12,23 @@ import heapq
 import math
 import random
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, repeat
+
+from actors.arrivals import Arrivals, standbys_for
 
 _ARRIVE, _STARTED, _OVER = 0, 1, 2
+_LEARNT = 1 / 8
+"""How much one start changes what the pool thinks that starts take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An agent's click: when, and how long the session stays once it has begun, in seconds."""
+
+    at: float
+    stays: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +41,10 @@ class Traffic:
     spread: float = 0.8
     """Standard deviation of the logarithm of the length."""
 
-    def pause(self, chance: random.Random) -> float:
-        return chance.expovariate(self.sessions_per_hour / 3600)
+    def openings(self, chance: random.Random) -> Iterator[Opening]:
+        """Let sessions come for ever."""
+        pauses = (chance.expovariate(self.sessions_per_hour / 3600) for _ in repeat(None))
+        return (Opening(at, self.length(chance)) for at in accumulate(pauses))
 
     def length(self, chance: random.Random) -> float:
         middle = math.log(self.minutes * 60) - self.spread**2 / 2
@@ -39,6 +56,7 @@ class Supply:
     """What the pool can do."""
 
     standbys: int
+    """Kept ready when nobody comes."""
     start_seconds: float
     """From deciding to start a session actor until it can take a session."""
     starts_at_once: int
@@ -46,6 +64,10 @@ class Supply:
     """Most session actors, live and waiting, that the machines hold."""
     patience_seconds: float = 5.0
     """An opening that waits longer is refused."""
+    most_standbys: int = 0
+    """Kept ready at most, where arrivals call for more than `standbys`; 0: never more."""
+    assumed_start_seconds: float = 1.5
+    """What the pool takes starts to last before it has seen one."""
 
 
 @dataclass(slots=True)
@@ -57,6 +79,7 @@ class Outcome:
     """Of those that found no standby, until they got one."""
     refused: int = 0
     peak_sessions: int = 0
+    peak_standbys: int = 0
 
     @property
     def waited_share(self) -> float:
@@ -76,65 +99,78 @@ class Outcome:
 class Simulation:
     """One run. `run` may be called once."""
 
-    def __init__(self, traffic: Traffic, supply: Supply, seed: int) -> None:
-        self._traffic = traffic
+    def __init__(self, openings: Iterable[Opening], supply: Supply) -> None:
+        """`openings` come in the order of their times."""
+        self._openings = iter(openings)
         self._supply = supply
-        self._chance = random.Random(seed)
+        self._arrivals = Arrivals()
+        self._taken = 0
+        self._start_takes = supply.assumed_start_seconds
         self._events: list[tuple[float, int, int]] = []
         self._order = 0
         self._idle = supply.standbys
         self._starting = 0
         self._live = 0
-        self._queue: deque[float] = deque()
+        self._next: Opening | None = None
+        self._queue: deque[Opening] = deque()
         self._outcome = Outcome()
 
-    def run(self, hours: float) -> Outcome:
-        """Simulate; the first tenth fills the machines with sessions and is not counted."""
-        end = hours * 3600
-        counted_from = end / 10
-        self._at(self._traffic.pause(self._chance), _ARRIVE)
+    def run(self, until: float = math.inf, *, counted_from: float = 0.0) -> Outcome:
+        """Simulate until everything has happened, or this time; earlier things are not counted."""
+        self._arrivals.observe(0, 0.0)
+        self._expect_opening()
         while self._events:
             now, _, event = heapq.heappop(self._events)
-            if now >= end:
+            if now >= until:
                 break
             counts = now >= counted_from
             self._give_up(now, counts)
             match event:
                 case 0:
-                    self._at(now + self._traffic.pause(self._chance), _ARRIVE)
+                    assert self._next is not None
+                    self._queue.append(self._next)
                     self._outcome.openings += counts
-                    self._queue.append(now)
+                    self._expect_opening()
                 case 1:
                     self._starting -= 1
                     self._idle += 1
+                    self._start_takes += (self._supply.start_seconds - self._start_takes) * _LEARNT
                 case _:
                     self._live -= 1
             self._serve(now, counts)
             self._refill(now)
+            self._outcome.peak_standbys = max(self._outcome.peak_standbys, self._idle)
         return self._outcome
+
+    def _expect_opening(self) -> None:
+        self._next = next(self._openings, None)
+        if self._next is not None:
+            self._at(self._next.at, _ARRIVE)
 
     def _at(self, time: float, event: int) -> None:
         self._order += 1
         heapq.heappush(self._events, (time, self._order, event))
 
     def _give_up(self, now: float, counts: bool) -> None:
-        while self._queue and now - self._queue[0] > self._supply.patience_seconds:
+        while self._queue and now - self._queue[0].at > self._supply.patience_seconds:
             self._queue.popleft()
             self._outcome.refused += counts
 
     def _serve(self, now: float, counts: bool) -> None:
         while self._queue and self._idle:
-            waited = now - self._queue.popleft()
+            opening = self._queue.popleft()
+            waited = now - opening.at
             self._idle -= 1
             self._live += 1
-            self._at(now + self._traffic.length(self._chance), _OVER)
+            self._taken += 1
+            self._at(now + opening.stays, _OVER)
             if waited > 0 and counts:
                 self._outcome.waits.append(waited)
         self._outcome.peak_sessions = max(self._outcome.peak_sessions, self._live)
 
     def _refill(self, now: float) -> None:
         supply = self._supply
-        wanted = supply.standbys + len(self._queue)
+        wanted = self._kept_ready(now) + len(self._queue)
         while (
             self._idle + self._starting < wanted
             and self._starting < supply.starts_at_once
@@ -142,6 +178,25 @@ class Simulation:
         ):
             self._starting += 1
             self._at(now + supply.start_seconds, _STARTED)
+
+    def _kept_ready(self, now: float) -> int:
+        supply = self._supply
+        if supply.most_standbys <= supply.standbys:
+            return supply.standbys
+        self._arrivals.observe(self._taken, now)
+        return standbys_for(
+            self._arrivals.per_s,
+            self._start_takes,
+            floor=supply.standbys,
+            ceiling=supply.most_standbys,
+        )
+
+
+def simulate(traffic: Traffic, supply: Supply, seed: int, hours: float) -> Outcome:
+    """Let so many hours pass; the first tenth fills the machines and is not counted."""
+    end = hours * 3600
+    openings = traffic.openings(random.Random(seed))
+    return Simulation(openings, supply).run(end, counted_from=end / 10)
 
 
 def fewest_standbys(
@@ -155,7 +210,7 @@ def fewest_standbys(
     most = max(1, supply.members // 2)
 
     def tried(standbys: int) -> Outcome:
-        return Simulation(traffic, replace(supply, standbys=standbys), seed).run(hours)
+        return simulate(traffic, replace(supply, standbys=standbys), seed, hours)
 
     low, high = 1, 1
     while (outcome := tried(high)).waited_share > waiting_share:

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from benchmarks.scenarios.capacity import session_processors
-from benchmarks.simulation import Outcome, Simulation, Supply, Traffic, fewest_standbys
+from benchmarks.simulation import Outcome, Supply, Traffic, fewest_standbys, simulate
 
 
 def supply(standbys: int, **changed: float) -> Supply:
@@ -22,9 +22,9 @@ def supply(standbys: int, **changed: float) -> Supply:
 
 def test_the_same_seed_is_the_same_day() -> None:
     traffic = Traffic(600, 6)
-    one = Simulation(traffic, supply(3), 5).run(5)
-    assert one == Simulation(traffic, supply(3), 5).run(5)
-    assert one != Simulation(traffic, supply(3), 6).run(5)
+    one = simulate(traffic, supply(3), 5, 5)
+    assert one == simulate(traffic, supply(3), 5, 5)
+    assert one != simulate(traffic, supply(3), 6, 5)
 
 
 def test_lengths_have_the_mean_they_were_given() -> None:
@@ -34,7 +34,7 @@ def test_lengths_have_the_mean_they_were_given() -> None:
 
 
 def test_with_starts_that_take_no_time_nobody_waits() -> None:
-    outcome = Simulation(Traffic(3600, 2), supply(1, start_seconds=1e-9), 1).run(3)
+    outcome = simulate(Traffic(3600, 2), supply(1, start_seconds=1e-9), 1, 3)
     assert outcome.openings > 2_000
     assert outcome.wait(99.9) < 1e-6
     assert outcome.refused == 0
@@ -43,23 +43,24 @@ def test_with_starts_that_take_no_time_nobody_waits() -> None:
 def test_waiting_follows_the_poisson_law() -> None:
     """With starts without limit, an opening waits when as many came within one start before it."""
     rate, start, standbys = 0.5, 4.0, 4
-    outcome = Simulation(
+    outcome = simulate(
         Traffic(rate * 3600, 1),
         supply(standbys, start_seconds=start, starts_at_once=1_000_000),
         2,
-    ).run(40)
+        40,
+    )
     mean = rate * start
     fewer = sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(standbys))
     assert outcome.waited_share == pytest.approx(1 - fewer, rel=0.1)
 
 
 def test_a_larger_pool_never_waits_more() -> None:
-    shares = [Simulation(Traffic(1200, 6), supply(n), 4).run(10).waited_share for n in (1, 3, 6)]
+    shares = [simulate(Traffic(1200, 6), supply(n), 4, 10).waited_share for n in (1, 3, 6)]
     assert shares == sorted(shares, reverse=True)
 
 
 def test_full_machines_refuse() -> None:
-    outcome = Simulation(Traffic(600, 10), supply(1, members=20), 1).run(5)
+    outcome = simulate(Traffic(600, 10), supply(1, members=20), 1, 5)
     assert outcome.peak_sessions <= 20
     assert outcome.refused > 0
 
@@ -69,7 +70,7 @@ def test_the_fewest_standbys_are_enough_and_one_less_is_not() -> None:
     found, outcome = fewest_standbys(traffic, supply(1), waiting_share=0.01, hours=10, seed=1)
     assert outcome.waited_share <= 0.01
     assert found > 1
-    assert Simulation(traffic, supply(found - 1), 1).run(10).waited_share > 0.01
+    assert simulate(traffic, supply(found - 1), 1, 10).waited_share > 0.01
 
 
 def test_starts_that_cannot_follow_are_said_so() -> None:

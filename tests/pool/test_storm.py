@@ -1,0 +1,167 @@
+"""A storm of openings on the real ledger and pool, and what the simulation makes of its trace.
+
+Only the processes are stand-ins: a start is a pause. A storm that was measured (26 November 2026,
+the second of the soak test's) lies in `recorded`; the soak test measures anew, and prints that
+form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate, repeat
+from pathlib import Path
+
+import pytest
+
+from benchmarks.simulation import Opening, Outcome, Simulation, Supply
+from broker.errors import ErrorCode, Unavailable
+from broker.messages import cluster
+from tests.ledger.conftest import Town
+from tests.ledger.fakes import POLICY, FakeGateway, opening, until
+from tests.pool.test_pool import Starter, run_pool, standbys
+
+RECORDED = Path(__file__).parent / "recorded" / "storm.json"
+START_S = 1.5
+STANDBYS = 1
+MOST_STANDBYS = 64
+STORM_PER_S, CALM_PER_S = 1.5, 0.8
+"""The pool can start 1.33 a second; in the calm it catches up."""
+OPENINGS = 40
+CAPACITY_S = 5.0
+LOOK_S = 0.02
+WITHIN = 0.2
+
+
+@dataclass(frozen=True)
+class Storm:
+    """What was measured: when openings came, how long each waited, and what the pool held."""
+
+    at: list[float]
+    waited: list[float | None]
+    """In the order of `at`, in seconds; `None` was refused."""
+    start_seconds: float
+    """From the pool's decision to a link to the ledger, on average."""
+    peak_standbys: int
+
+    def outcome(self) -> Outcome:
+        """Return it in the simulation's words."""
+        kept = [waited for waited in self.waited if waited is not None]
+        return Outcome(
+            openings=len(self.at),
+            waits=[waited for waited in kept if waited > LOOK_S],
+            refused=len(self.waited) - len(kept),
+            peak_standbys=self.peak_standbys,
+        )
+
+    def predicted(self) -> Outcome:
+        """Replay when they came; all else is the simulation's."""
+        supply = Supply(
+            standbys=STANDBYS,
+            start_seconds=self.start_seconds,
+            starts_at_once=2,
+            members=1_000,
+            patience_seconds=CAPACITY_S,
+            most_standbys=MOST_STANDBYS,
+        )
+        return Simulation([Opening(at, stays=3_600.0) for at in self.at], supply).run()
+
+
+class SlowStarter(Starter):
+    """Starts that take as long as those of processes."""
+
+    def __init__(self, town: Town) -> None:
+        super().__init__(town)
+        self.took: list[float] = []
+
+    async def __call__(self, node: str | None) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        self.at_once += 1
+        try:
+            await asyncio.sleep(START_S)
+        finally:
+            self.at_once -= 1
+        await super().__call__(node)
+        self.took.append(loop.time() - begun)
+
+
+def arrivals(seed: int) -> list[float]:
+    """Half of them in a storm, half in the calm after it."""
+    chance = random.Random(seed)
+    half = OPENINGS // 2
+    rates = [*repeat(STORM_PER_S, half), *repeat(CALM_PER_S, OPENINGS - half)]
+    return [round(at, 3) for at in accumulate(chance.expovariate(rate) for rate in rates)]
+
+
+async def waited(gateway: FakeGateway, number: int) -> float | None:
+    """Open a session; how long it took, `None` when it was refused for want of a standby."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    try:
+        await gateway.link.call(opening(f"eng-{number}"), cluster.Location, timeout=30.0)
+    except Unavailable as error:
+        if error.code is not ErrorCode.NO_CAPACITY:
+            raise
+        return None
+    return round(loop.time() - begun, 3)
+
+
+async def measured(town: Town, seed: int) -> Storm:
+    """Let a storm come over a pool that stands ready."""
+    starter, gateway = SlowStarter(town), await town.gateway()
+    await run_pool(town, starter, target=STANDBYS)
+    await until(lambda: standbys(town) == STANDBYS, "the pool stands ready")
+    at = arrivals(seed)
+    peaks = [0]
+
+    async def watch() -> None:
+        while True:
+            peaks.append(standbys(town))
+            await asyncio.sleep(LOOK_S)
+
+    watching = asyncio.create_task(watch())
+    begun = asyncio.get_running_loop().time()
+    async with asyncio.TaskGroup() as group:
+        opened = []
+        for number, due in enumerate(at):
+            await asyncio.sleep(begun + due - asyncio.get_running_loop().time())
+            opened.append(group.create_task(waited(gateway, number)))
+    await until(lambda: standbys(town) >= STANDBYS and starter.at_once == 0, "all is as before")
+    watching.cancel()
+    took = starter.took[STANDBYS:]
+    return Storm(
+        at, [task.result() for task in opened], round(sum(took) / len(took), 3), max(peaks)
+    )
+
+
+def check_prediction(storm: Storm, *, spare: int = 0) -> None:
+    """The simulation is right about what decides a pool's size; `spare` standbys are no error."""
+    truth, predicted = storm.outcome(), storm.predicted()
+    figures = f"measured {truth}, predicted {predicted}"
+    assert truth.wait(95) > 1.0, "a storm in which nobody waits proves nothing"
+    assert predicted.wait(95) == pytest.approx(truth.wait(95), rel=WITHIN), figures
+    peak = pytest.approx(truth.peak_standbys, rel=WITHIN, abs=spare)
+    assert predicted.peak_standbys == peak, figures
+    assert predicted.openings == truth.openings
+
+
+def test_a_storm_that_was_measured_is_predicted() -> None:
+    check_prediction(Storm(**json.loads(RECORDED.read_text())))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_a_storm_is_predicted_by_its_trace(tmp_path: Path, seed: int) -> None:
+    async with AsyncExitStack() as stack:
+        town = Town(f"sqlite:///{tmp_path}/ledger.db", stack)
+        await town.new_ledger(replace(POLICY, capacity_wait_s=CAPACITY_S))
+        storm = await measured(town, seed)
+    print(json.dumps(asdict(storm)))
+    print(storm.outcome().wait(95), storm.predicted().wait(95))
+    print(storm.peak_standbys, storm.predicted().peak_standbys)
+    # Of two or three standbys one is more than a fifth, and a moment decides about it.
+    check_prediction(storm, spare=1)
