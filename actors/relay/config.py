@@ -35,9 +35,9 @@ class RelayConfig:
     max_rtp_bytes: int = 1300
     """Longest RTP packet after decryption; a longer one is dropped where it comes in."""
     max_packets_per_second: int = 2000
-    """RTP and RTCP that one transport may bring, over a second; the rest is dropped unread. Three
-    layers, a shared screen and their repairs are about 1,000; at `max_rtp_bytes` each it is at most
-    21 Mbit/s, so that it bounds the bit rate, too."""
+    """RTP and RTCP that one transport may bring, a quarter of it at once; the rest is not even
+    decrypted. Three layers, a shared screen and their repairs are about 1,000; at `max_rtp_bytes`
+    each it is at most 21 Mbit/s, so that it bounds the bit rate, too."""
     max_layers: int = 3
     """Simulcast layers of one publication."""
 

@@ -38,6 +38,9 @@ _MOST_REQUESTS = 1000
 _MOST_FEEDBACKS = 50
 """Transport-wide feedback messages looked at per second; browsers send about ten."""
 _SILENT = 127
+_BURST_SECONDS = 0.25
+"""How much of a second's packets may come at once: a large key frame, what waited while the process
+stood still. A whole second's would hold the others up for a tenth of one."""
 
 
 class Stream(NamedTuple):
@@ -91,7 +94,7 @@ class Intake:
         self.packets = 0
         """Authentic ones; what nobody has proved to be this peer's uses up no allowance."""
         self.octets = 0
-        self._most_packets = float(transport.config.max_packets_per_second)
+        self._most_packets = transport.config.max_packets_per_second * _BURST_SECONDS
         """Up to which count packets are taken; grows by the clock (`allow`)."""
         self._allowed_at = transport.created
         self._inbound: Srtp | None = None
@@ -118,14 +121,14 @@ class Intake:
         self.signalled.clear()
 
     def allow(self, now: float) -> None:
-        """Let more packets in by the time that has passed, at most a second's at once.
+        """Let more packets in by the time that has passed, a bounded number at once.
 
         Whoever has the keys may send valid packets faster than they can be forwarded (ASVS
         V17.2.5). Counting is by the pulse, so that a packet costs one comparison.
         """
         rate = self.transport.config.max_packets_per_second
         more = self._most_packets + rate * (now - self._allowed_at)
-        self._most_packets = min(more, float(self.packets + rate))
+        self._most_packets = min(more, self.packets + rate * _BURST_SECONDS)
         self._allowed_at = now
 
     # -- RTP -----------------------------------------------------------------------------------
