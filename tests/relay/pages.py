@@ -54,10 +54,12 @@ def served() -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://localhost:{server.server_address[1]}/tests/relay/call.html"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://localhost:{server.server_address[1]}/tests/relay/call.html"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +82,10 @@ async def chromium(program: str = "/usr/bin/chromium") -> AsyncIterator[Browser]
                 "--autoplay-policy=no-user-gesture-required",
             ],
         )
-        yield browser
-        await browser.close()
+        try:
+            yield browser
+        finally:
+            await browser.close()
 
 
 @pytest.fixture
