@@ -66,18 +66,18 @@ async def test_three_people_with_two_makes_of_browser(tmp_path: Path) -> None:
                     for publication in relay.transports["fox-1"].publications.values()
                     if publication.source is PublishSource.CAMERA
                 )
-                await until(lambda: len(camera.layers) == 3, within=20 * PATIENCE)
+                await until(lambda: len(camera.layers) == 3, within=40 * PATIENCE)
                 seat = next(
                     index
                     for (kind, index), who in listener.occupants("ada").items()
                     if kind == "seat" and who == "fox"
                 )
-                await until(lambda: camera.layers["q"].height, within=20 * PATIENCE)
+                await until(lambda: camera.layers["q"].height, within=40 * PATIENCE)
                 for rid in ("q", "h", "q"):
                     layer = camera.layers[rid]
                     height = layer.height or 2 * camera.layers["q"].height
                     relay.set_view("ada", {seat: (height * 16 // 9, height)}, {})
-                    await until(lambda layer=layer: layer.height, within=20 * PATIENCE)  # type: ignore[misc]
+                    await until(lambda layer=layer: layer.height, within=40 * PATIENCE)  # type: ignore[misc]
                     await until_shown(pages["ada"], layer.height)
             assert relay.mistakes == 0
             assert firefox.problems == []
