@@ -62,7 +62,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
     )
     cluster = compose.ClusterSettings(
         secret_file=str(data / "secret"),
-        database_url=f"sqlite+aiosqlite:///{data / 'ledger.sqlite3'}",
+        database_url=f"sqlite:///{data / 'ledger.sqlite3'}",
         public_url=origin,
         standbys=standbys,
         policy=(("participant_limit", people),),

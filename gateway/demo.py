@@ -79,7 +79,7 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
         )
         cluster = compose.ClusterSettings(
             secret_file=str(data / "secret"),
-            database_url=f"sqlite+aiosqlite:///{data / 'ledger.sqlite3'}",
+            database_url=f"sqlite:///{data / 'ledger.sqlite3'}",
             public_url=gateway_at,
             standbys=demo.standbys,
             accounts_file=str(data / ACCOUNTS_FILE),

@@ -130,7 +130,7 @@ async def settled(folder: Path, build: Callable[[AsyncExitStack], H]) -> AsyncIt
     """A house of some kind with its ledger, and nobody in it yet."""
     async with AsyncExitStack() as stack:
         made = build(stack)
-        ledger = Ledger(f"sqlite+aiosqlite:///{folder / 'l.sqlite3'}", made.key, now_ms=made.now_ms)
+        ledger = Ledger(f"sqlite:///{folder / 'l.sqlite3'}", made.key, now_ms=made.now_ms)
         made.address = ("127.0.0.1", await ledger.start("127.0.0.1", 0))
         made.ledger = ledger
         stack.push_async_callback(ledger.close)

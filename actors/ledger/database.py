@@ -3,23 +3,32 @@
 SQLite runs with WAL and `synchronous=FULL`: a commit that returned survives a power cut. Write
 transactions take SQLite's lock at once, so the term that was read still holds at the commit; on
 PostgreSQL a share lock on the term's row does the same.
+
+What is done in a transaction is one plain function of its connection, which must touch nothing else
+that changes. With SQLite it runs in a thread from begin to commit: an asynchronous driver would
+hand each statement over and back, which takes three times as long. PostgreSQL's driver is
+asynchronous by itself, and SQLAlchemy lets the function wait for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from actors.ledger.schema import migrate, terms
 
 SHARD = 0
+READERS = 4
 _SCRUB_TRIES = 5
-_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+
+T = TypeVar("T")
+Work = Callable[[sa.Connection], T]
 
 
 class TermLost(Exception):
@@ -34,51 +43,61 @@ class Database:
 
     def __init__(self, url: str) -> None:
         parsed = sa.make_url(url)
-        driver = _DRIVERS.get(parsed.get_backend_name())
-        if driver is None:
-            raise ValueError("The ledger's database must be sqlite or postgresql.")
-        parsed = parsed.set(drivername=driver)
-        self.is_sqlite = driver.startswith("sqlite")
-        if self.is_sqlite and parsed.database in (None, "", ":memory:"):
-            raise ValueError("The ledger's SQLite database must be a file.")
-        self._writing = _engine(parsed, connections=1)
-        self._reading = _engine(parsed, connections=4)
-        if self.is_sqlite:
-            _tune_sqlite(self._writing, "BEGIN IMMEDIATE")
-            _tune_sqlite(self._reading, "BEGIN")
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._writing: _Engine
+        self._reading: _Engine
+        match parsed.get_backend_name():
+            case "sqlite":
+                if parsed.database in (None, "", ":memory:"):
+                    raise ValueError("The ledger's SQLite database must be a file.")
+                self._writing = _Sqlite(parsed, 1, "BEGIN IMMEDIATE")
+                self._reading = _Sqlite(parsed, READERS, "BEGIN")
+            case "postgresql":
+                self._writing = _Postgresql(parsed, 1)
+                self._reading = _Postgresql(parsed, READERS)
+            case _:
+                raise ValueError("The ledger's database must be sqlite or postgresql.")
         self.term = 0
 
     async def take_term(self, now_ms: int) -> int:
         """Migrate the schema and become the one ledger that may write."""
-        async with self._writing.begin() as connection:
-            await connection.run_sync(migrate)
+
+        def take(connection: sa.Connection) -> int:
+            migrate(connection)
             one = terms.c.shard == SHARD
-            updated = await connection.execute(
+            updated = connection.execute(
                 sa.update(terms).where(one).values(term=terms.c.term + 1, taken_ms=now_ms)
             )
             if updated.rowcount == 0:
-                await connection.execute(
-                    sa.insert(terms).values(shard=SHARD, term=1, taken_ms=now_ms)
-                )
-            self.term = await connection.scalar(sa.select(terms.c.term).where(one)) or 0
+                connection.execute(sa.insert(terms).values(shard=SHARD, term=1, taken_ms=now_ms))
+            return connection.scalar(sa.select(terms.c.term).where(one)) or 0
+
+        self.term = await self._writing.begin(take)
         return self.term
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Open a write transaction. Raises TermLost when the term is another's."""
-        async with self._writing.begin() as connection:
-            term = await connection.scalar(
+    async def write(self, work: Work[T]) -> T:
+        """Work in a write transaction. Raises TermLost when the term is another's.
+
+        Cancelled, it may be committed all the same.
+        """
+
+        def fenced(connection: sa.Connection) -> T:
+            term = connection.scalar(
                 sa.select(terms.c.term).where(terms.c.shard == SHARD).with_for_update(read=True)
             )
             if term != self.term:
                 raise TermLost(f"Term {self.term} ended; {term} writes now.")
-            yield connection
+            return work(connection)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Open a read transaction: one consistent view on SQLite, read committed elsewhere."""
-        async with self._reading.connect() as connection:
-            yield connection
+        return await self._writing.begin(fenced)
+
+    async def read(self, work: Work[T]) -> T:
+        """Read in a transaction: one consistent view on SQLite, read committed elsewhere."""
+        return await self._reading.begin(work)
+
+    async def rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        """Read what one query finds."""
+        return await self.read(lambda connection: connection.execute(query).all())
 
     async def scrub(self) -> None:
         """Get what was erased out of the files as far as the database can.
@@ -86,40 +105,90 @@ class Database:
         SQLite folds its write-ahead log into the main file and empties it. PostgreSQL frees the
         old rows for reuse; its own log and backups age out by their retention.
         """
-        async with self._writing.connect() as connection:
-            if self.is_sqlite:
-                raw = await connection.get_raw_connection()
-                driver: Any = raw.driver_connection
-                for _ in range(_SCRUB_TRIES):
-                    cursor = await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                    busy = (await cursor.fetchone())[0]
-                    await cursor.close()
-                    if not busy:
-                        return
-            else:
-                vacuum = await connection.execution_options(isolation_level="AUTOCOMMIT")
-                await vacuum.execute(sa.text("VACUUM sessions, subjects"))
+        await self._writing.scrub()
 
     async def close(self) -> None:
         """Close all connections; harmless when closed."""
-        await self._writing.dispose()
-        await self._reading.dispose()
+        await self._writing.close()
+        await self._reading.close()
 
 
-def _engine(url: sa.URL, *, connections: int) -> AsyncEngine:
-    return create_async_engine(
-        url,
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=connections,
-        max_overflow=0,
-        pool_pre_ping=url.get_backend_name() == "postgresql",
-        # Errors of statements are logged, and their parameters are people's names and ids.
-        hide_parameters=True,
-    )
+class _Engine(Protocol):
+    async def begin(self, work: Work[T]) -> T: ...
+    async def scrub(self) -> None: ...
+    async def close(self) -> None: ...
 
 
-def _tune_sqlite(engine: AsyncEngine, begin: str) -> None:
-    @sa.event.listens_for(engine.sync_engine, "connect")
+class _Sqlite:
+    """SQLite by the standard library's driver, in as many threads as there are connections."""
+
+    def __init__(self, url: sa.URL, connections: int, begin: str) -> None:
+        self._engine = sa.create_engine(
+            url.set(drivername="sqlite"),
+            poolclass=QueuePool,
+            pool_size=connections,
+            max_overflow=0,
+            # Errors of statements are logged, and their parameters are people's names and ids.
+            hide_parameters=True,
+        )
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="ledger-sql")
+        _tune(self._engine, begin)
+
+    async def begin(self, work: Work[T]) -> T:
+        def run() -> T:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        return await self._in_thread(run)
+
+    async def scrub(self) -> None:
+        def run() -> None:
+            with self._engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                for _ in range(_SCRUB_TRIES):
+                    busy = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                    if not busy:
+                        return
+
+        await self._in_thread(run)
+
+    async def close(self) -> None:
+        # A transaction at work comes to its end first: SQLite waits for its lock, then gives up.
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        self._engine.dispose()
+
+    async def _in_thread(self, run: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+
+class _Postgresql:
+    """PostgreSQL by asyncpg."""
+
+    def __init__(self, url: sa.URL, connections: int) -> None:
+        self._engine = create_async_engine(
+            url.set(drivername="postgresql+asyncpg"),
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=connections,
+            max_overflow=0,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+
+    async def begin(self, work: Work[T]) -> T:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def scrub(self) -> None:
+        async with self._engine.connect() as connection:
+            vacuum = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await vacuum.execute(sa.text("VACUUM sessions, subjects"))
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def _tune(engine: sa.Engine, begin: str) -> None:
+    @sa.event.listens_for(engine, "connect")
     def on_connect(dbapi_connection: Any, record: object) -> None:
         # The driver's own transaction handling off: it would begin too late, at the first write.
         dbapi_connection.isolation_level = None
@@ -134,6 +203,6 @@ def _tune_sqlite(engine: AsyncEngine, begin: str) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @sa.event.listens_for(engine.sync_engine, "begin")
+    @sa.event.listens_for(engine, "begin")
     def on_begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)

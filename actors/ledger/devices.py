@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.ledger.database import Database
 from actors.ledger.schema import devices, enrolments
@@ -44,10 +43,10 @@ class DeviceBook:
             enrolments.c.account_id == ask.account_id, enrolments.c.agent_id == ask.agent_id
         )
 
-        async def job(connection: AsyncConnection) -> None:
+        def job(connection: sa.Connection) -> None:
             late = enrolments.c.expires_ms <= now_ms
-            await connection.execute(sa.delete(enrolments).where(sa.or_(same, late)))
-            await connection.execute(
+            connection.execute(sa.delete(enrolments).where(sa.or_(same, late)))
+            connection.execute(
                 sa.insert(enrolments).values(
                     enrolment_id=ask.enrolment_id,
                     account_id=ask.account_id,
@@ -68,16 +67,16 @@ class DeviceBook:
         now_ms = self._now_ms()
         here = enrolments.c.enrolment_id == ask.enrolment_id
 
-        async def job(connection: AsyncConnection) -> Device | None:
-            row = (await connection.execute(sa.select(enrolments).where(here))).one_or_none()
+        def job(connection: sa.Connection) -> Device | None:
+            row = connection.execute(sa.select(enrolments).where(here)).one_or_none()
             if row is None or row.expires_ms <= now_ms or row.tries_left <= 0:
                 return None
             if not hmac.compare_digest(row.secret_hash, ask.secret_hash):
-                await connection.execute(
+                connection.execute(
                     sa.update(enrolments).where(here).values(tries_left=row.tries_left - 1)
                 )
                 return None
-            await connection.execute(sa.delete(enrolments).where(here))
+            connection.execute(sa.delete(enrolments).where(here))
             device = Device(
                 device_id=ask.device_id,
                 account_id=row.account_id,
@@ -88,7 +87,7 @@ class DeviceBook:
                 enrolled_ms=now_ms,
                 seen_ms=now_ms,
             )
-            await connection.execute(sa.insert(devices).values(**device.model_dump(mode="json")))
+            connection.execute(sa.insert(devices).values(**device.model_dump(mode="json")))
             return device
 
         found = await self._writer.do(job)
@@ -98,15 +97,14 @@ class DeviceBook:
 
     async def get(self, ask: DeviceGet) -> Device:
         """Find a device that is in use. Raises NotFound."""
-        async with self._database.read() as connection:
-            return await self._find(connection, ask)
+        return await self._database.read(lambda connection: self._find(connection, ask))
 
     async def seen(self, ask: DeviceUse) -> Device:
         """Note that a device proved itself. Raises NotFound: also for an answer said again."""
 
-        async def job(connection: AsyncConnection) -> Device:
-            device = await self._find(connection, ask)
-            noted = await connection.execute(
+        def job(connection: sa.Connection) -> Device:
+            device = self._find(connection, ask)
+            noted = connection.execute(
                 sa.update(devices)
                 .where(devices.c.device_id == ask.device_id)
                 .where(devices.c.seen_ms < ask.at_ms)
@@ -126,25 +124,25 @@ class DeviceBook:
             .order_by(devices.c.enrolled_ms.desc())
             .limit(MOST_LISTED)
         )
-        async with self._database.read() as connection:
-            return Devices(devices=[_device(row) for row in await connection.execute(found)])
+        rows = await self._database.rows(found)
+        return Devices(devices=[_device(row) for row in rows])
 
     async def forget(self, ask: DeviceForget) -> Device:
         """Forget a device; say whose it was. Raises NotFound."""
         here = sa.and_(devices.c.device_id == ask.device_id, devices.c.account_id == ask.account_id)
 
-        async def job(connection: AsyncConnection) -> Device:
-            row = (await connection.execute(sa.select(devices).where(here))).one_or_none()
+        def job(connection: sa.Connection) -> Device:
+            row = connection.execute(sa.select(devices).where(here)).one_or_none()
             if row is None:
                 raise _unknown()
-            await connection.execute(sa.delete(devices).where(here))
+            connection.execute(sa.delete(devices).where(here))
             return _device(row)
 
         return await self._writer.do(job)
 
-    async def _find(self, connection: AsyncConnection, ask: DeviceGet | DeviceUse) -> Device:
+    def _find(self, connection: sa.Connection, ask: DeviceGet | DeviceUse) -> Device:
         here = devices.c.device_id == ask.device_id
-        row = (await connection.execute(sa.select(devices).where(here))).one_or_none()
+        row = connection.execute(sa.select(devices).where(here)).one_or_none()
         if row is None or row.seen_ms + ask.idle_ms <= self._now_ms():
             raise _unknown()
         return _device(row)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.chores import Chores
 from actors.ledger.database import Database
@@ -42,10 +41,10 @@ class Cordon:
     since_ms: int
     deadline_ms: int
 
-    async def __call__(self, connection: AsyncConnection) -> None:
+    def __call__(self, connection: sa.Connection) -> None:
         """Replace what stands there."""
-        await connection.execute(sa.delete(cordons).where(cordons.c.node == self.node))
-        await connection.execute(
+        connection.execute(sa.delete(cordons).where(cordons.c.node == self.node))
+        connection.execute(
             sa.insert(cordons).values(
                 node=self.node, since_ms=self.since_ms, deadline_ms=self.deadline_ms
             )
@@ -58,9 +57,9 @@ class Uncordon:
 
     node: str
 
-    async def __call__(self, connection: AsyncConnection) -> None:
+    def __call__(self, connection: sa.Connection) -> None:
         """Does nothing where there is none."""
-        await connection.execute(sa.delete(cordons).where(cordons.c.node == self.node))
+        connection.execute(sa.delete(cordons).where(cordons.c.node == self.node))
 
 
 class Drains:
@@ -96,9 +95,7 @@ class Drains:
 
     async def load(self) -> None:
         """Read the drains of the ledger before this one; those of nodes long gone are dropped."""
-        async with self._database.read() as connection:
-            rows = (await connection.execute(sa.select(cordons))).all()
-        for row in rows:
+        for row in await self._database.rows(sa.select(cordons)):
             if row.deadline_ms + self._policy.cordon_kept_ms < self._now_ms():
                 await self._writer.do(Uncordon(row.node))
             else:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.ledger import keeping
 from actors.ledger.database import Database
@@ -90,27 +89,25 @@ class Erasing:
             found = found.join(sessions, sessions.c.session_id == erasures.c.session_id).where(
                 sessions.c.account_id == ask.account_id
             )
-        async with self._database.read() as connection:
-            rows = await connection.execute(found)
-            return upkeep.Erasures(
-                erased=[
-                    upkeep.Erasure(
-                        session_id=row.session_id,
-                        participant_id=row.participant_id,
-                        erased_ms=row.erased_ms,
-                    )
-                    for row in rows
-                ]
-            )
+        return upkeep.Erasures(
+            erased=[
+                upkeep.Erasure(
+                    session_id=row.session_id,
+                    participant_id=row.participant_id,
+                    erased_ms=row.erased_ms,
+                )
+                for row in await self._database.rows(found)
+            ]
+        )
 
     async def expire(self, ask: keeping.RecordExpire) -> keeping.Expired:
         """Delete records whose time is over; note erasures of sessions that ended since."""
         now_ms = self._now_ms()
 
-        async def job(connection: AsyncConnection) -> int:
-            await _note_ended(connection, now_ms)
+        def job(connection: sa.Connection) -> int:
+            _note_ended(connection, now_ms)
             old = (
-                await connection.scalars(
+                connection.scalars(
                     sa.select(sessions.c.session_id)
                     .where(sessions.c.account_id == ask.account_id)
                     .where(sessions.c.phase == str(SessionPhase.ENDED))
@@ -120,7 +117,7 @@ class Erasing:
                 )
             ).all()
             for table in (*_OF_RECORDS, sessions):
-                await connection.execute(sa.delete(table).where(table.c.session_id.in_(old)))
+                connection.execute(sa.delete(table).where(table.c.session_id.in_(old)))
             return len(old)
 
         return keeping.Expired(count=await self._writer.do(job))
@@ -129,10 +126,10 @@ class Erasing:
         """Forget by what an agent could log in: it names them."""
         names = {agent_id, normal_agent_id(agent_id) or agent_id}
 
-        async def job(connection: AsyncConnection) -> None:
+        def job(connection: sa.Connection) -> None:
             for table in (enrolments, devices):
                 mine = sa.and_(table.c.account_id == account_id, table.c.agent_id.in_(names))
-                await connection.execute(sa.delete(table).where(mine))
+                connection.execute(sa.delete(table).where(mine))
 
         await self._writer.do(job)
 
@@ -155,11 +152,9 @@ class Erasing:
             )
         else:
             raise Malformed(ErrorCode.MALFORMED, "Say which person to erase.")
-        async with self._database.read() as connection:
-            rows = (await connection.execute(found)).all()
         return [
             (row.session_id, row.participant_id)
-            for row in rows
+            for row in await self._database.rows(found)
             if ask.participant_id is not None or _is_person(json.loads(row.body), wanted)
         ]
 
@@ -184,29 +179,27 @@ def _is_person(body: dict[str, Any], wanted: dict[str | None, frozenset[str]]) -
     return False
 
 
-async def _erase(connection: AsyncConnection, found: list[tuple[str, str]], now_ms: int) -> None:
+def _erase(connection: sa.Connection, found: list[tuple[str, str]], now_ms: int) -> None:
     for session_id, participant_id in found:
         here = sa.and_(
             subjects.c.session_id == session_id, subjects.c.participant_id == participant_id
         )
-        body = await connection.scalar(sa.select(subjects.c.body).where(here))
+        body = connection.scalar(sa.select(subjects.c.body).where(here))
         if body is None:
             continue
         known = json.loads(body)
-        await connection.execute(
-            sa.update(subjects).where(here).values(body="{}", erased_ms=now_ms)
-        )
+        connection.execute(sa.update(subjects).where(here).values(body="{}", erased_ms=now_ms))
         fields = (
             _AGENT_FIELDS
             if known.get("role") in (str(Role.AGENT), str(Role.SUPERVISOR))
             else _VISITOR_FIELDS
         )
-        await _blank(connection, session_id, fields)
+        _blank(connection, session_id, fields)
         # Nobody but the brand knows whom its metadata name.
-        await connection.execute(
+        connection.execute(
             sa.update(notes).where(notes.c.session_id == session_id).values(metadata="{}")
         )
-        await connection.execute(
+        connection.execute(
             insert_for(connection, erasures)
             .values(
                 session_id=session_id,
@@ -216,21 +209,17 @@ async def _erase(connection: AsyncConnection, found: list[tuple[str, str]], now_
             )
             .on_conflict_do_nothing()
         )
-    await _note_ended(connection, now_ms)
+    _note_ended(connection, now_ms)
 
 
-async def _blank(connection: AsyncConnection, session_id: str, fields: frozenset[str]) -> None:
+def _blank(connection: sa.Connection, session_id: str, fields: frozenset[str]) -> None:
     """Take a person's ids out of the session's row, and of what the others' widgets said."""
-    ids = await connection.scalar(
-        sa.select(sessions.c.ids).where(sessions.c.session_id == session_id)
-    )
+    ids = connection.scalar(sa.select(sessions.c.ids).where(sessions.c.session_id == session_id))
     kept = {name: value for name, value in json.loads(ids or "{}").items() if name not in fields}
-    await connection.execute(
+    connection.execute(
         sa.update(sessions).where(sessions.c.session_id == session_id).values(ids=dump(kept))
     )
-    others = await connection.execute(
-        sa.select(subjects).where(subjects.c.session_id == session_id)
-    )
+    others = connection.execute(sa.select(subjects).where(subjects.c.session_id == session_id))
     for other in others.all():
         body = json.loads(other.body)
         engagement = body.get("engagement")
@@ -238,7 +227,7 @@ async def _blank(connection: AsyncConnection, session_id: str, fields: frozenset
             body["engagement"] = {
                 name: value for name, value in engagement.items() if name not in fields
             }
-            await connection.execute(
+            connection.execute(
                 sa.update(subjects)
                 .where(subjects.c.session_id == session_id)
                 .where(subjects.c.participant_id == other.participant_id)
@@ -246,9 +235,9 @@ async def _blank(connection: AsyncConnection, session_id: str, fields: frozenset
             )
 
 
-async def _note_ended(connection: AsyncConnection, now_ms: int) -> None:
+def _note_ended(connection: sa.Connection, now_ms: int) -> None:
     """Write `subject.erased` into the journals that no actor writes any more."""
-    rows = await connection.execute(
+    rows = connection.execute(
         sa.select(erasures.c.session_id, erasures.c.participant_id, sessions.c.epoch)
         .join(sessions, sessions.c.session_id == erasures.c.session_id)
         .where(erasures.c.noted.is_(False))
@@ -256,8 +245,8 @@ async def _note_ended(connection: AsyncConnection, now_ms: int) -> None:
     )
     for row in rows.all():
         this = sessions.c.session_id == row.session_id
-        seq = (await connection.scalar(sa.select(sessions.c.last_seq).where(this)) or 0) + 1
-        await connection.execute(
+        seq = (connection.scalar(sa.select(sessions.c.last_seq).where(this)) or 0) + 1
+        connection.execute(
             sa.insert(journal).values(
                 session_id=row.session_id,
                 seq=seq,
@@ -268,8 +257,8 @@ async def _note_ended(connection: AsyncConnection, now_ms: int) -> None:
                 body=dump({"participant_id": row.participant_id}),
             )
         )
-        await connection.execute(sa.update(sessions).where(this).values(last_seq=seq))
-        await connection.execute(
+        connection.execute(sa.update(sessions).where(this).values(last_seq=seq))
+        connection.execute(
             sa.update(erasures)
             .where(erasures.c.session_id == row.session_id)
             .where(erasures.c.participant_id == row.participant_id)

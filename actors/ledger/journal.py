@@ -13,7 +13,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.ledger.schema import guest_links, journal, sessions, subjects
 from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
@@ -132,12 +131,12 @@ _UPDATE = (
 )
 
 
-async def append_all(
-    connection: AsyncConnection, appends: Sequence[Append]
+def append_all(
+    connection: sa.Connection, appends: Sequence[Append]
 ) -> list[Appended | SwitchboardError]:
     """Apply many appends in order; each gets its own outcome, and a refused one changes nothing."""
     wanted = list({append.session_id for append in appends})
-    rows = await connection.execute(_TAILS, {"wanted": wanted})
+    rows = connection.execute(_TAILS, {"wanted": wanted})
     tails = {row.session_id: _tail(row) for row in rows}
     outcomes: list[Appended | SwitchboardError] = []
     entries: list[dict[str, Any]] = []
@@ -167,15 +166,15 @@ async def append_all(
             if ids := _window_side(subject):
                 told[key] = ids
     if entries:
-        await connection.execute(sa.insert(journal), entries)
-        await connection.execute(
+        connection.execute(sa.insert(journal), entries)
+        connection.execute(
             _UPDATE, [{"wanted": name, **tails[name].columns()} for name in sorted(moved)]
         )
     if people:
-        await _put_subjects(connection, people)
+        _put_subjects(connection, people)
     for key, ids in told.items():
-        await _fill_ids(connection, *key, ids)
-    await _follow_links(connection, links)
+        _fill_ids(connection, *key, ids)
+    _follow_links(connection, links)
     return outcomes
 
 
@@ -219,14 +218,14 @@ def _journal_row(append: Append, entry: JournalEntry) -> dict[str, Any]:
     }
 
 
-def insert_for(connection: AsyncConnection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+def insert_for(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT of the connection's dialect, which can say what to do on a conflict."""
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)
 
 
-async def _put_subjects(connection: AsyncConnection, people: dict[tuple[str, str], str]) -> None:
+def _put_subjects(connection: sa.Connection, people: dict[tuple[str, str], str]) -> None:
     insert = insert_for(connection, subjects)
     # An erased person stays erased, whatever an actor still remembers of them.
     upsert = insert.on_conflict_do_update(
@@ -234,7 +233,7 @@ async def _put_subjects(connection: AsyncConnection, people: dict[tuple[str, str
         set_={"body": insert.excluded.body},
         where=subjects.c.erased_ms.is_(None),
     )
-    await connection.execute(
+    connection.execute(
         upsert,
         [
             {"session_id": session_id, "participant_id": participant_id, "body": body}
@@ -251,12 +250,12 @@ def _window_side(subject: Subject) -> dict[str, str]:
     return {name: engagement[name] for name in WINDOW_SIDE if engagement.get(name)}
 
 
-async def _fill_ids(
-    connection: AsyncConnection, session_id: str, participant_id: str, told: dict[str, str]
+def _fill_ids(
+    connection: sa.Connection, session_id: str, participant_id: str, told: dict[str, str]
 ) -> None:
     """Add to the session's ids what is not known yet; an erased person adds nothing."""
     row = (
-        await connection.execute(
+        connection.execute(
             sa.select(sessions.c.ids)
             .join(subjects, subjects.c.session_id == sessions.c.session_id)
             .where(sessions.c.session_id == session_id)
@@ -269,14 +268,12 @@ async def _fill_ids(
     known = json.loads(row.ids)
     filled = told | known
     if filled != known:
-        await connection.execute(
+        connection.execute(
             sa.update(sessions).where(sessions.c.session_id == session_id).values(ids=dump(filled))
         )
 
 
-async def _follow_links(
-    connection: AsyncConnection, entries: Iterable[tuple[str, JournalEntry]]
-) -> None:
+def _follow_links(connection: sa.Connection, entries: Iterable[tuple[str, JournalEntry]]) -> None:
     for session_id, entry in entries:
         link_id = entry.body.get("guest_invitation_id")
         if link_id is None:
@@ -286,7 +283,7 @@ async def _follow_links(
         )
         match entry.type:
             case "guest.invited" if "code_hash" in entry.body:
-                await connection.execute(
+                connection.execute(
                     insert_for(connection, guest_links)
                     .values(
                         code_hash=entry.body["code_hash"],
@@ -297,9 +294,9 @@ async def _follow_links(
                     .on_conflict_do_nothing()
                 )
             case "guest.revoked" | "guest.expired":
-                await connection.execute(sa.update(guest_links).where(of_link).values(uses_left=0))
+                connection.execute(sa.update(guest_links).where(of_link).values(uses_left=0))
             case "participant.joined":
-                await connection.execute(
+                connection.execute(
                     sa.update(guest_links)
                     .where(of_link)
                     .where(guest_links.c.uses_left > 0)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.ledger import keeping
 from actors.ledger.database import Database
@@ -31,18 +30,21 @@ class Outbox:
         now_ms = self._now_ms()
         waiting = _waiting(ask.endpoint_id, ask.account_id)
         due = sa.func.coalesce(deliveries.c.due_ms, 0)
-        async with self._database.read() as connection:
-            rows = await connection.execute(
+
+        def job(connection: sa.Connection) -> keeping.OutboxParcels:
+            rows = connection.execute(
                 waiting.where(due <= now_ms).order_by(sessions.c.created_ms).limit(ask.sessions)
             )
-            parcels = [await _parcel(connection, row, now_ms, ask.events) for row in rows.all()]
-            parcels += await _again(connection, ask.endpoint_id)
-            later = await connection.scalar(
+            parcels = [_parcel(connection, row, now_ms, ask.events) for row in rows.all()]
+            parcels += _again(connection, ask.endpoint_id)
+            later = connection.scalar(
                 waiting.where(due > now_ms).with_only_columns(sa.func.min(due))
             )
-        return keeping.OutboxParcels(
-            parcels=parcels, next_due_in_ms=None if later is None else later - now_ms
-        )
+            return keeping.OutboxParcels(
+                parcels=parcels, next_due_in_ms=None if later is None else later - now_ms
+            )
+
+        return await self._database.read(job)
 
     async def settle(self, ask: keeping.OutboxSettle) -> Done:
         """Note what became of a parcel."""
@@ -56,8 +58,8 @@ class Outbox:
     async def skip(self, ask: keeping.OutboxSkip) -> Done:
         """Take the accounts without endpoints out of the index."""
 
-        async def job(connection: AsyncConnection) -> None:
-            await connection.execute(
+        def job(connection: sa.Connection) -> None:
+            connection.execute(
                 sa.update(sessions)
                 .where(sessions.c.last_seq > sessions.c.delivered_seq)
                 .where(sessions.c.account_id.not_in(ask.accounts))
@@ -82,21 +84,19 @@ class Outbox:
             found = found.where(sessions.c.account_id == ask.account_id)
         if ask.endpoint_id is not None:
             found = found.where(dead_letters.c.endpoint_id == ask.endpoint_id)
-        async with self._database.read() as connection:
-            rows = await connection.execute(found.limit(max(1, min(ask.limit, 1_000))))
-            letters = [
-                upkeep.DeadLetter(
-                    account_id=row.account_id,
-                    endpoint_id=row.endpoint_id,
-                    session_id=row.session_id,
-                    seq=row.seq,
-                    type=row.type,
-                    dead_ms=row.dead_ms,
-                    why=row.why,
-                    again=row.again_ms is not None,
-                )
-                for row in rows
-            ]
+        letters = [
+            upkeep.DeadLetter(
+                account_id=row.account_id,
+                endpoint_id=row.endpoint_id,
+                session_id=row.session_id,
+                seq=row.seq,
+                type=row.type,
+                dead_ms=row.dead_ms,
+                why=row.why,
+                again=row.again_ms is not None,
+            )
+            for row in await self._database.rows(found.limit(max(1, min(ask.limit, 1_000))))
+        ]
         return upkeep.DeadLetterPage(letters=letters)
 
     async def redeliver(self, ask: upkeep.Redeliver) -> upkeep.Redelivered:
@@ -111,8 +111,8 @@ class Outbox:
             mine = sa.select(sessions.c.session_id).where(sessions.c.account_id == ask.account_id)
             meant.append(dead_letters.c.session_id.in_(mine))
 
-        async def job(connection: AsyncConnection) -> int:
-            found = await connection.execute(
+        def job(connection: sa.Connection) -> int:
+            found = connection.execute(
                 sa.update(dead_letters).where(*meant).values(again_ms=now_ms)
             )
             if found.rowcount == 0:
@@ -143,10 +143,8 @@ def _waiting(endpoint_id: str, account_id: str) -> sa.Select[Any]:
     )
 
 
-async def _parcel(
-    connection: AsyncConnection, row: Any, now_ms: int, events: int
-) -> keeping.Parcel:
-    entries = await connection.execute(
+def _parcel(connection: sa.Connection, row: Any, now_ms: int, events: int) -> keeping.Parcel:
+    entries = connection.execute(
         sa.select(journal)
         .where(journal.c.session_id == row.session_id)
         .where(journal.c.seq >= row.next_seq)
@@ -162,8 +160,8 @@ async def _parcel(
     )
 
 
-async def _again(connection: AsyncConnection, endpoint_id: str) -> list[keeping.Parcel]:
-    rows = await connection.execute(
+def _again(connection: sa.Connection, endpoint_id: str) -> list[keeping.Parcel]:
+    rows = connection.execute(
         sa.select(journal, sessions.c.engagement_key)
         .select_from(
             dead_letters.join(journal, _event_of_letter()).join(
@@ -188,16 +186,16 @@ async def _again(connection: AsyncConnection, endpoint_id: str) -> list[keeping.
     ]
 
 
-async def _settle(connection: AsyncConnection, ask: keeping.OutboxSettle, now_ms: int) -> None:
+def _settle(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -> None:
     here = sa.and_(
         deliveries.c.session_id == ask.session_id, deliveries.c.endpoint_id == ask.endpoint_id
     )
-    old = (await connection.execute(sa.select(deliveries).where(here))).one_or_none()
+    old = connection.execute(sa.select(deliveries).where(here)).one_or_none()
     next_seq = max(ask.delivered_seq + 1, 1 if old is None else old.next_seq)
     same = old is not None and old.next_seq == next_seq
     values: dict[str, Any] = {"attempts": 0, "failing_ms": None, "due_ms": 0}
     if ask.dead is not None:
-        await connection.execute(
+        connection.execute(
             insert_for(connection, dead_letters)
             .values(
                 endpoint_id=ask.endpoint_id,
@@ -219,38 +217,36 @@ async def _settle(connection: AsyncConnection, ask: keeping.OutboxSettle, now_ms
     insert = insert_for(connection, deliveries).values(
         session_id=ask.session_id, endpoint_id=ask.endpoint_id, next_seq=next_seq, **values
     )
-    await connection.execute(
+    connection.execute(
         insert.on_conflict_do_update(
             index_elements=["session_id", "endpoint_id"], set_={"next_seq": next_seq, **values}
         )
     )
-    await _advance(connection, ask.session_id, ask.endpoints)
+    _advance(connection, ask.session_id, ask.endpoints)
 
 
-async def _advance(connection: AsyncConnection, session_id: str, endpoints: Iterable[str]) -> None:
+def _advance(connection: sa.Connection, session_id: str, endpoints: Iterable[str]) -> None:
     """Note what every endpoint has; an endpoint that was never served has nothing."""
     wanted = set(endpoints)
-    rows = await connection.execute(
+    rows = connection.execute(
         sa.select(deliveries.c.endpoint_id, deliveries.c.next_seq).where(
             deliveries.c.session_id == session_id
         )
     )
     reached = {row.endpoint_id: row.next_seq - 1 for row in rows}
-    await connection.execute(
+    connection.execute(
         sa.update(sessions)
         .where(sessions.c.session_id == session_id)
         .values(delivered_seq=min((reached.get(name, 0) for name in wanted), default=0))
     )
 
 
-async def _settle_again(
-    connection: AsyncConnection, ask: keeping.OutboxSettle, now_ms: int
-) -> None:
+def _settle_again(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -> None:
     """A dead letter that was taken is gone; one that failed again stays dead."""
     if ask.dead is None and ask.retry_in_ms is None:
-        await connection.execute(sa.delete(dead_letters).where(_is(ask, ask.delivered_seq)))
+        connection.execute(sa.delete(dead_letters).where(_is(ask, ask.delivered_seq)))
         return
-    await connection.execute(
+    connection.execute(
         sa.update(dead_letters)
         .where(_is(ask, ask.delivered_seq))
         .values(again_ms=None, dead_ms=now_ms)

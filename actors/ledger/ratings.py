@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.ledger.journal import dump
 from actors.ledger.rows import unknown_session
@@ -40,19 +39,19 @@ class Ratings:
         return Done()
 
 
-async def _rate(connection: AsyncConnection, ask: RecordRate, rating: dict[str, object]) -> None:
-    phase = await connection.scalar(
+def _rate(connection: sa.Connection, ask: RecordRate, rating: dict[str, object]) -> None:
+    phase = connection.scalar(
         sa.select(sessions.c.phase).where(sessions.c.session_id == ask.session_id)
     )
     here = sa.and_(
         subjects.c.session_id == ask.session_id,
         subjects.c.participant_id == ask.participant_id,
     )
-    subject = (await connection.execute(sa.select(subjects).where(here))).one_or_none()
+    subject = connection.execute(sa.select(subjects).where(here)).one_or_none()
     if phase is None or subject is None:
         raise unknown_session()
     if phase != str(SessionPhase.ENDED):
         raise Conflict(ErrorCode.ALREADY_LIVE, "The session has not ended.")
     if subject.erased_ms is None:
         body = json.loads(subject.body) | {"rating": rating}
-        await connection.execute(sa.update(subjects).where(here).values(body=dump(body)))
+        connection.execute(sa.update(subjects).where(here).values(body=dump(body)))

@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.ledger.database import Database
 from actors.ledger.journal import dump, insert_for
@@ -42,11 +41,11 @@ class Records:
         )
         values = {"reference": ask.reference, "metadata": dump(ask.metadata)}
 
-        async def job(connection: AsyncConnection) -> None:
-            if await connection.scalar(sa.select(sessions.c.session_id).where(mine)) is None:
+        def job(connection: sa.Connection) -> None:
+            if connection.scalar(sa.select(sessions.c.session_id).where(mine)) is None:
                 raise unknown_session()
             insert = insert_for(connection, notes).values(session_id=ask.session_id, **values)
-            await connection.execute(
+            connection.execute(
                 insert.on_conflict_do_update(index_elements=["session_id"], set_=values)
             )
 
@@ -75,8 +74,7 @@ class Records:
                     ),
                 )
             )
-        async with self._database.read() as connection:
-            rows = (await connection.execute(found.limit(limit + 1))).all()
+        rows = await self._database.rows(found.limit(limit + 1))
         records = [_record(row) for row in rows[:limit]]
         more = len(rows) > limit
         return RecordPage(records=records, cursor=_write_cursor(records[-1]) if more else None)
@@ -90,12 +88,15 @@ class Records:
         found = _ANNOTATED.where(sessions.c.session_id == query.session_id)
         if query.account_id is not None:
             found = found.where(sessions.c.account_id == query.account_id)
-        async with self._database.read() as connection:
-            row = (await connection.execute(found)).one_or_none()
+
+        def job(connection: sa.Connection) -> SessionRecord:
+            row = connection.execute(found).one_or_none()
             if row is None:
                 raise unknown_session()
-            events, people = await load_journal(connection, query.session_id)
-        return _record(row).model_copy(update={"events": events, "subjects": people})
+            events, people = load_journal(connection, query.session_id)
+            return _record(row).model_copy(update={"events": events, "subjects": people})
+
+        return await self._database.read(job)
 
 
 def _record(row: Any) -> SessionRecord:

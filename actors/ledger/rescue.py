@@ -247,8 +247,9 @@ class Rescue:
         standby.session_id = live.session_id
         try:
             await self._grant(live, standby, polite=polite)
-            async with self._database.read() as connection:
-                entries, subjects = await load_journal(connection, live.session_id)
+            entries, subjects = await self._database.read(
+                lambda connection: load_journal(connection, live.session_id)
+            )
         except BaseException:
             standby.session_id = None
             self._standbys.add(standby)

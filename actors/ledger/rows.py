@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.ledger.journal import Append, Appended, append_all, entry_of
 from actors.ledger.live import Live
@@ -29,10 +28,10 @@ class NewSession:
     member: SessionMember
     now_ms: int
 
-    async def __call__(self, connection: AsyncConnection) -> SessionPhase:
+    def __call__(self, connection: sa.Connection) -> SessionPhase:
         """Return how the session stands. Raises Conflict (`already_live`)."""
         ask = self.open
-        taken = await connection.scalar(
+        taken = connection.scalar(
             sa.select(sessions.c.session_id)
             .where(sessions.c.account_id == ask.account_id)
             .where(sessions.c.engagement_key == ask.engagement_key)
@@ -40,7 +39,7 @@ class NewSession:
         )
         if taken is not None:
             raise already_live()
-        await connection.execute(
+        connection.execute(
             sa.insert(sessions).values(
                 session_id=self.session_id,
                 account_id=ask.account_id,
@@ -58,8 +57,8 @@ class NewSession:
                 port=self.member.port,
             )
         )
-        await _note_tenure(connection, self.session_id, 1, self.member, self.now_ms)
-        return (await _append(connection, self.session_id, 1, self.first)).phase
+        _note_tenure(connection, self.session_id, 1, self.member, self.now_ms)
+        return (_append(connection, self.session_id, 1, self.first)).phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +75,16 @@ class Grant:
     now_ms: int
     polite: bool = False
 
-    async def __call__(self, connection: AsyncConnection) -> int:
+    def __call__(self, connection: sa.Connection) -> int:
         """Raises NotFound, Gone when there is nothing to grant."""
-        epoch = await connection.scalar(
+        epoch = connection.scalar(
             sa.select(sessions.c.epoch)
             .where(sessions.c.session_id == self.session_id)
             .where(sessions.c.phase != str(SessionPhase.ENDED))
         )
         if epoch is None or epoch < self.epoch:
-            raise await why_not_live(connection, self.session_id)
-        await connection.execute(
+            raise why_not_live(connection, self.session_id)
+        connection.execute(
             sa.update(sessions)
             .where(sessions.c.session_id == self.session_id)
             .values(
@@ -96,7 +95,7 @@ class Grant:
                 port=None,
             )
         )
-        await _note_tenure(
+        _note_tenure(
             connection, self.session_id, epoch + 1, self.member, self.now_ms, polite=self.polite
         )
         return int(epoch) + 1
@@ -111,15 +110,15 @@ class Settle:
     first: Journalled
     member: SessionMember
 
-    async def __call__(self, connection: AsyncConnection) -> SessionPhase:
+    def __call__(self, connection: sa.Connection) -> SessionPhase:
         """Return how the session stands. Raises Conflict (`stale_epoch`), Gone."""
-        await connection.execute(
+        connection.execute(
             sa.update(sessions)
             .where(sessions.c.session_id == self.session_id)
             .where(sessions.c.epoch == self.epoch)
             .values(member_id=self.member.member_id, host=self.member.host, port=self.member.port)
         )
-        return (await _append(connection, self.session_id, self.epoch, self.first)).phase
+        return (_append(connection, self.session_id, self.epoch, self.first)).phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +129,10 @@ class Ending:
     reason: EndReason
     now_ms: int
 
-    async def __call__(self, connection: AsyncConnection) -> None:
+    def __call__(self, connection: sa.Connection) -> None:
         """Does nothing to a session that has ended."""
         row = (
-            await connection.execute(
+            connection.execute(
                 sa.select(sessions.c.epoch, sessions.c.last_seq, sessions.c.phase).where(
                     sessions.c.session_id == self.session_id
                 )
@@ -141,7 +140,7 @@ class Ending:
         ).one_or_none()
         if row is None or row.phase == str(SessionPhase.ENDED):
             return
-        await connection.execute(
+        connection.execute(
             sa.update(sessions)
             .where(sessions.c.session_id == self.session_id)
             .values(epoch=row.epoch + 1, epoch_base=row.last_seq, member_id=None)
@@ -154,21 +153,19 @@ class Ending:
             version=event.version,
             body=event_body(event),
         )
-        await _append(
+        _append(
             connection, self.session_id, row.epoch + 1, Journalled(entries=[entry], subjects=[])
         )
 
 
-async def load_live(
-    connection: AsyncConnection, since_ms: int, known: Callable[[str], bool]
-) -> list[Live]:
+def load_live(connection: sa.Connection, since_ms: int, known: Callable[[str], bool]) -> list[Live]:
     """Read the sessions that have not ended and are not `known`, oldest first, homeless."""
-    present = await connection.scalars(
+    present = connection.scalars(
         sa.select(sessions.c.session_id).where(sessions.c.phase != str(SessionPhase.ENDED))
     )
     if all(known(session_id) for session_id in present):
         return []
-    rows = await connection.execute(
+    rows = connection.execute(
         sa.select(sessions)
         .where(sessions.c.phase != str(SessionPhase.ENDED))
         .order_by(sessions.c.created_ms, sessions.c.session_id)
@@ -189,7 +186,7 @@ async def load_live(
         for row in rows
         if not known(row.session_id)
     }
-    grants = await connection.execute(
+    grants = connection.execute(
         sa.select(tenures.c.session_id, tenures.c.granted_ms)
         .where(tenures.c.epoch > 1)
         .where(sa.not_(tenures.c.polite))
@@ -202,15 +199,15 @@ async def load_live(
     return list(found.values())
 
 
-async def load_journal(
-    connection: AsyncConnection, session_id: str
+def load_journal(
+    connection: sa.Connection, session_id: str
 ) -> tuple[list[JournalEntry], list[Subject]]:
     """Read what a takeover replays, and what a record shows."""
-    entries = await connection.execute(
+    entries = connection.execute(
         sa.select(journal).where(journal.c.session_id == session_id).order_by(journal.c.seq)
     )
     events = [entry_of(row) for row in entries]
-    people = await connection.execute(
+    people = connection.execute(
         sa.select(subjects)
         .where(subjects.c.session_id == session_id)
         .order_by(subjects.c.participant_id)
@@ -220,9 +217,9 @@ async def load_journal(
     ]
 
 
-async def why_not_live(connection: AsyncConnection, session_id: str) -> SwitchboardError:
+def why_not_live(connection: sa.Connection, session_id: str) -> SwitchboardError:
     """Say why a session could not be found among the live ones."""
-    phase = await connection.scalar(
+    phase = connection.scalar(
         sa.select(sessions.c.phase).where(sessions.c.session_id == session_id)
     )
     if phase is None:
@@ -247,8 +244,8 @@ def session_ended() -> Gone:
     return Gone(ErrorCode.SESSION_ENDED, "The session has ended.")
 
 
-async def _note_tenure(
-    connection: AsyncConnection,
+def _note_tenure(
+    connection: sa.Connection,
     session_id: str,
     epoch: int,
     member: SessionMember,
@@ -256,7 +253,7 @@ async def _note_tenure(
     *,
     polite: bool = False,
 ) -> None:
-    await connection.execute(
+    connection.execute(
         sa.insert(tenures).values(
             session_id=session_id,
             epoch=epoch,
@@ -268,12 +265,10 @@ async def _note_tenure(
     )
 
 
-async def _append(
-    connection: AsyncConnection, session_id: str, epoch: int, what: Journalled
-) -> Appended:
+def _append(connection: sa.Connection, session_id: str, epoch: int, what: Journalled) -> Appended:
     """Append within a larger transaction; a refusal undoes the whole of it."""
     append = Append(session_id, epoch, what.entries, what.subjects)
-    outcome = (await append_all(connection, [append]))[0]
+    outcome = (append_all(connection, [append]))[0]
     if isinstance(outcome, SwitchboardError):
         raise outcome
     return outcome

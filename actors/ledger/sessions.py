@@ -96,10 +96,10 @@ class Sessions:
     async def load(self) -> None:
         """Read the live sessions; their actors are expected to come back by themselves."""
         now_ms = self._now_ms()
-        async with self._database.read() as connection:
-            found = await load_live(
-                connection, now_ms - self._policy.takeover_window_ms, self.directory.knew
-            )
+        since_ms = now_ms - self._policy.takeover_window_ms
+        found = await self._database.read(
+            lambda connection: load_live(connection, since_ms, self.directory.knew)
+        )
         for live in found:
             if not self.directory.knew(live.session_id):
                 live.homeless_ms = now_ms
@@ -221,14 +221,12 @@ class Sessions:
             NotFound: `unknown_invitation`.
             Gone: `link_used`, used up or revoked; `session_ended`.
         """
-        async with self._database.read() as connection:
-            row = (
-                await connection.execute(
-                    sa.select(guest_links).where(guest_links.c.code_hash == code_hash)
-                )
-            ).one_or_none()
-        if row is None:
+        links = await self._database.rows(
+            sa.select(guest_links).where(guest_links.c.code_hash == code_hash)
+        )
+        if not links:
             raise NotFound(ErrorCode.UNKNOWN_INVITATION, "There is no such link.")
+        row = links[0]
         if self.directory.get(row.session_id) is None:
             raise session_ended()
         if row.uses_left <= 0:
@@ -347,8 +345,7 @@ class Sessions:
     async def _live(self, session_id: str) -> Live:
         live = self.directory.get(session_id)
         if live is None:
-            async with self._database.read() as connection:
-                raise await why_not_live(connection, session_id)
+            raise await self._database.read(lambda connection: why_not_live(connection, session_id))
         return live
 
     async def _settled(self, live: Live) -> cluster.Location:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
@@ -35,13 +34,13 @@ class Sharing:
         """Keep a revocation, and tell every gateway."""
         now_s = self._now_ms() / 1000
 
-        async def job(connection: AsyncConnection) -> None:
-            await connection.execute(sa.delete(revocations).where(revocations.c.until_s < now_s))
+        def job(connection: sa.Connection) -> None:
+            connection.execute(sa.delete(revocations).where(revocations.c.until_s < now_s))
             values = {"at_s": ask.at_s, "until_s": ask.until_s}
             insert = insert_for(connection, revocations).values(
                 account_id=ask.account_id, subject_hash=ask.subject_hash, **values
             )
-            await connection.execute(
+            connection.execute(
                 insert.on_conflict_do_update(
                     index_elements=["account_id", "subject_hash"],
                     set_=values,
@@ -56,34 +55,32 @@ class Sharing:
     async def revoked(self, ask: sharing.RevocationList) -> sharing.Revocations:
         """List the revocations that count still."""
         counting = revocations.c.until_s >= self._now_ms() / 1000
-        async with self._database.read() as connection:
-            rows = await connection.execute(sa.select(revocations).where(counting))
-            return sharing.Revocations(
-                revocations=[
-                    sharing.Revocation(
-                        account_id=row.account_id,
-                        subject_hash=row.subject_hash,
-                        at_s=row.at_s,
-                        until_s=row.until_s,
-                    )
-                    for row in rows
-                ]
-            )
+        return sharing.Revocations(
+            revocations=[
+                sharing.Revocation(
+                    account_id=row.account_id,
+                    subject_hash=row.subject_hash,
+                    at_s=row.at_s,
+                    until_s=row.until_s,
+                )
+                for row in await self._database.rows(sa.select(revocations).where(counting))
+            ]
+        )
 
     async def claim(self, ask: sharing.AnswerClaim) -> sharing.AnswerClaimed:
         """Begin a request, or find what became of the first with its key."""
         now_ms = self._now_ms()
 
-        async def job(connection: AsyncConnection) -> sharing.AnswerClaimed:
+        def job(connection: sa.Connection) -> sharing.AnswerClaimed:
             over = sa.or_(
                 answers.c.begun_ms < now_ms - KEPT_MS,
                 sa.and_(answers.c.sealed.is_(None), answers.c.begun_ms < now_ms - CLAIM_MS),
             )
-            await connection.execute(sa.delete(answers).where(over))
+            connection.execute(sa.delete(answers).where(over))
             here = answers.c.place == ask.place
-            row = (await connection.execute(sa.select(answers).where(here))).one_or_none()
+            row = connection.execute(sa.select(answers).where(here)).one_or_none()
             if row is None:
-                await connection.execute(
+                connection.execute(
                     sa.insert(answers).values(
                         place=ask.place, fingerprint=ask.fingerprint, begun_ms=now_ms
                     )
@@ -101,8 +98,8 @@ class Sharing:
         """Keep an answer for a day."""
         here = answers.c.place == ask.place
 
-        async def job(connection: AsyncConnection) -> None:
-            await connection.execute(sa.update(answers).where(here).values(sealed=ask.sealed))
+        def job(connection: sa.Connection) -> None:
+            connection.execute(sa.update(answers).where(here).values(sealed=ask.sealed))
 
         await self._writer.do(job)
         return Done()
@@ -111,8 +108,8 @@ class Sharing:
         """Forget a claim whose request failed."""
         open_here = sa.and_(answers.c.place == ask.place, answers.c.sealed.is_(None))
 
-        async def job(connection: AsyncConnection) -> None:
-            await connection.execute(sa.delete(answers).where(open_here))
+        def job(connection: sa.Connection) -> None:
+            connection.execute(sa.delete(answers).where(open_here))
 
         await self._writer.do(job)
         return Done()

@@ -5,26 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from actors.ledger.database import Database, TermLost
+from actors.ledger.database import Database, TermLost, Work
 from actors.ledger.journal import Append, Appended, append_all
 from broker.errors import ErrorCode, Internal, SwitchboardError, Unavailable
 
 T = TypeVar("T")
-Job = Callable[[AsyncConnection], Awaitable[T]]
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Write:
-    work: Append | Job[Any]
+    work: Append | Work[Any]
     outcome: asyncio.Future[Any]
 
 
@@ -78,8 +76,10 @@ class Writer:
         """Queue an append at once, so that calls keep their order; the future says what came."""
         return self._queue(append)
 
-    async def do(self, job: Job[T]) -> T:
+    async def do(self, job: Work[T]) -> T:
         """Run `job` in a write transaction; what it raises undoes its statements and no other's.
+
+        It may run in a thread, and touches nothing but its connection.
 
         Raises:
             Unavailable: `ledger_away`: the database is away, or may not be written any more.
@@ -87,7 +87,7 @@ class Writer:
         outcome: asyncio.Future[T] = self._queue(job)
         return await outcome
 
-    def _queue(self, work: Append | Job[Any]) -> asyncio.Future[Any]:
+    def _queue(self, work: Append | Work[Any]) -> asyncio.Future[Any]:
         outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self._closed or len(self._waiting) >= self._writes_limit:
             outcome.set_exception(_away())
@@ -146,24 +146,8 @@ class Writer:
                 write.outcome.set_result(outcome)
 
     async def _commit(self, batch: list[_Write]) -> list[Any]:
-        outcomes: list[Any] = []
-        async with self._database.write() as connection:
-            run: list[Append] = []
-            for write in batch:
-                if isinstance(write.work, Append):
-                    run.append(write.work)
-                    continue
-                outcomes += await self._append(connection, run)
-                outcomes.append(await _try(connection, write.work))
-            outcomes += await self._append(connection, run)
+        outcomes = await self._database.write(lambda connection: _apply(connection, batch))
         self.transactions += 1
-        return outcomes
-
-    async def _append(
-        self, connection: AsyncConnection, run: list[Append]
-    ) -> list[Appended | SwitchboardError]:
-        outcomes = await append_all(connection, run) if run else []
-        run.clear()
         return outcomes
 
     def _refuse_waiting(self) -> None:
@@ -171,10 +155,30 @@ class Writer:
         self._waiting.clear()
 
 
-async def _try(connection: AsyncConnection, job: Job[Any]) -> Any:
+def _apply(connection: sa.Connection, batch: list[_Write]) -> list[Any]:
+    """Do the work of a batch, appends that follow one another at once; return what came of each."""
+    outcomes: list[Any] = []
+    run: list[Append] = []
+    for write in batch:
+        if isinstance(write.work, Append):
+            run.append(write.work)
+            continue
+        outcomes += _append(connection, run)
+        outcomes.append(_try(connection, write.work))
+    outcomes += _append(connection, run)
+    return outcomes
+
+
+def _append(connection: sa.Connection, run: list[Append]) -> list[Appended | SwitchboardError]:
+    outcomes = append_all(connection, run) if run else []
+    run.clear()
+    return outcomes
+
+
+def _try(connection: sa.Connection, job: Work[Any]) -> Any:
     try:
-        async with connection.begin_nested():
-            return await job(connection)
+        with connection.begin_nested():
+            return job(connection)
     except (SwitchboardError, sa.exc.IntegrityError) as error:
         return error
 

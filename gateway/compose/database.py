@@ -17,13 +17,16 @@ async def ask_database(url: str) -> float | None:
 
     from actors.ledger.database import Database
 
+    def ask(connection: sa.Connection) -> float | None:
+        if connection.dialect.name == "sqlite":
+            connection.execute(sa.text("SELECT 1"))
+            return None
+        asked = sa.text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)")
+        return float(connection.scalar(asked) or 0.0)
+
     database = Database(url)
     try:
-        async with asyncio.timeout(LOOK_UP_S), database.read() as connection:
-            if database.is_sqlite:
-                await connection.execute(sa.text("SELECT 1"))
-                return None
-            asked = sa.text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)")
-            return float(await connection.scalar(asked))
+        async with asyncio.timeout(LOOK_UP_S):
+            return await database.read(ask)
     finally:
         await database.close()

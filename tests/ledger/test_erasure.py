@@ -77,10 +77,8 @@ async def everything(town: Town) -> str:
     """Return every value of every table."""
     database = Database(town.url)
     found = []
-    async with database.read() as connection:
-        for table in metadata.sorted_tables:
-            rows = await connection.execute(sa.select(table))
-            found += [repr(tuple(row)) for row in rows]
+    for table in metadata.sorted_tables:
+        found += [repr(tuple(row)) for row in await database.rows(sa.select(table))]
     await database.close()
     return "\n".join(found)
 
@@ -190,15 +188,18 @@ async def test_erasures_can_be_said_again_after_a_restore(town: Town) -> None:
     kept = await link.call(upkeep.ErasureList(), upkeep.Erasures)
     # An older backup comes back.
     database = Database(town.url)
-    async with database._writing.begin() as connection:
-        await connection.execute(
+
+    def restore(connection: sa.Connection) -> None:
+        connection.execute(
             sa.text(
                 "UPDATE subjects SET body = :body, erased_ms = NULL"
                 " WHERE participant_id = 'consumer'"
             ),
             {"body": '{"role":"consumer","name":"' + NAME + '"}'},
         )
-        await connection.execute(sa.text("DELETE FROM erasures"))
+        connection.execute(sa.text("DELETE FROM erasures"))
+
+    await database._writing.begin(restore)
     await database.close()
     assert NAME in await everything(town)
     for one in kept.erased:

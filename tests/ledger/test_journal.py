@@ -131,8 +131,7 @@ async def create(writer: Writer, name: str) -> None:
 
 
 async def stored(database: Database, name: str) -> list[tuple[int, str]]:
-    async with database.read() as connection:
-        entries, _ = await load_journal(connection, name)
+    entries, _ = await database.read(lambda connection: load_journal(connection, name))
     return [(one.seq, one.type) for one in entries]
 
 

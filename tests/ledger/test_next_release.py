@@ -44,12 +44,12 @@ async def test_ids_of_the_next_release_stay_in_the_row(bare_town: Town) -> None:
     database = Database(town.url)
     await database.take_term(1)
     ids = {"account_id": "acme", "rt_session_id": "eng-1", "channel": "pigeon", "mood": "calm"}
-    async with database.write() as connection:
-        await connection.execute(
-            sa.update(sessions)
-            .where(sessions.c.session_id == session_id)
-            .values(ids=json.dumps(ids), mode="hologram")
-        )
+    later = (
+        sa.update(sessions)
+        .where(sessions.c.session_id == session_id)
+        .values(ids=json.dumps(ids), mode="hologram")
+    )
+    await database.write(lambda connection: connection.execute(later))
     await database.close()
     await town.new_ledger()
     record = await gateway.record(session_id)
@@ -67,9 +67,12 @@ async def test_a_database_that_the_next_release_migrated_is_worked_with(bare_tow
     assert OLDEST_READER <= len(MIGRATIONS)
     database = Database(town.url)
     await database.take_term(1)
-    async with database.write() as connection:
-        await connection.execute(sa.insert(schema_version).values(version=len(MIGRATIONS) + 1))
-        await connection.execute(sa.text("ALTER TABLE sessions ADD COLUMN mood VARCHAR DEFAULT ''"))
+
+    def migrate_further(connection: sa.Connection) -> None:
+        connection.execute(sa.insert(schema_version).values(version=len(MIGRATIONS) + 1))
+        connection.execute(sa.text("ALTER TABLE sessions ADD COLUMN mood VARCHAR DEFAULT ''"))
+
+    await database.write(migrate_further)
     await database.close()
     await town.new_ledger()
     await actor.append(entry(2, word="kept"))

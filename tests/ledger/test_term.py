@@ -61,9 +61,12 @@ async def test_a_database_that_only_later_releases_can_work_with_is_refused(
 ) -> None:
     database = Database(bare_town.url)
     await database.take_term(1)
-    async with database.write() as connection:
-        await connection.execute(sa.insert(schema_version).values(version=len(MIGRATIONS) + 1))
-        await connection.execute(sa.update(schema_floor).values(version=len(MIGRATIONS) + 1))
+
+    def migrate_further(connection: sa.Connection) -> None:
+        connection.execute(sa.insert(schema_version).values(version=len(MIGRATIONS) + 1))
+        connection.execute(sa.update(schema_floor).values(version=len(MIGRATIONS) + 1))
+
+    await database.write(migrate_further)
     await database.close()
     with pytest.raises(RuntimeError, match="schema version"):
         await bare_town.new_ledger()
@@ -78,9 +81,11 @@ def test_databases_that_cannot_hold_a_ledger_are_refused(url: str) -> None:
 async def test_sqlite_flushes_every_commit(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/ledger.db")
     await database.take_term(1)
-    async with database.write() as connection:
-        mode = await connection.scalar(sa.text("PRAGMA journal_mode"))
-        synchronous = await connection.scalar(sa.text("PRAGMA synchronous"))
+    mode, synchronous = await database.write(
+        lambda connection: [
+            connection.scalar(sa.text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous")
+        ]
+    )
     await database.close()
     assert (mode, synchronous) == ("wal", 2)
 
