@@ -6,8 +6,8 @@ import argparse
 import math
 import statistics
 import time
-from dataclasses import dataclass
 
+from benchmarks.fleet import BUSY_AT_MOST, Costs, Needs, fleets
 from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan
 from benchmarks.sampler import processor_seconds
@@ -20,19 +20,10 @@ AUDIO_PACKETS_S = 50
 VIDEO_PACKETS_S = 130
 """Of one camera at about 1.2 Mbit/s."""
 REQUESTS_S = 60.0
-BUSY_AT_MOST = 0.7
-"""Of a machine's processors and memory that sessions may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What one session actor takes of a machine."""
-
-    start_processor_s: float
-    """Also how long a start takes on a processor that has nothing else to do."""
-    memory_mb: float
-    request_ms: float
-    """Processor time of one request and its reply, over all server processes."""
+PACKET_BITS = 8_800
+"""Of a packet, headers included, on average over sound and picture."""
+MEASURED = "start, memory and request, here"
+ASSUMED = "packet, appends, ledger, reuse, machine and traffic, by options"
 
 
 class Capacity:
@@ -51,6 +42,10 @@ class Capacity:
         add("--starts-at-once", type=int, default=2, help="of the pool")
         add("--waiting-share", type=float, default=0.01, help="calls that may have to wait")
         add("--packet-us", type=float, default=15.0, help="processor time of a forwarded packet")
+        add("--network-gigabits", type=float, default=10.0, help="of one machine")
+        add("--started-share", type=float, default=0.2, help="sessions in a process of their own")
+        add("--appends", type=float, default=14.0, help="of one session to the journal")
+        add("--ledger-appends", type=float, default=1_000.0, help="a second, of one ledger")
         add("--hours", type=float, default=20.0, help="simulated")
         add("--seed", type=int, default=1)
 
@@ -64,6 +59,7 @@ class Capacity:
             costs = await measured(bench, result)
         progress("simulating", 0.7)
         plan(result, costs, options)
+        price(result, costs, options)
         return result
 
 
@@ -133,6 +129,26 @@ def plan(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> N
     result.facts["reserve for the loss of one machine"] = reserve
 
 
+def price(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> None:
+    """Say what a hundred sessions at once need, and what a million, into the result's facts."""
+    forwarded_s = packets_forwarded(options.size)
+    needs = Needs(
+        minutes=options.minutes,
+        forwarding_processors=forwarded_s * options.packet_us / 1e6,
+        gigabits=forwarded_s * PACKET_BITS / 1e9,
+        started_share=options.started_share,
+        appends=options.appends,
+        ledger_appends_s=options.ledger_appends,
+        processors=options.processors,
+        memory_gb=options.memory_gb,
+        network_gigabits=options.network_gigabits,
+    )
+    for each in fleets(costs, needs):
+        result.facts[f"{each.sessions:,} sessions at once"] = each.line()
+    result.facts["measured"] = MEASURED
+    result.facts["assumed"] = ASSUMED
+
+
 def say(
     result: ScenarioResult, outcome: Outcome, standbys: int, traffic: Traffic, costs: Costs
 ) -> None:
@@ -147,9 +163,13 @@ def say(
 
 
 def session_processors(size: float, packet_us: float) -> float:
-    """Return the processors that forwarding for one session of this size keeps busy.
+    """Return the processors that forwarding for one session of this size keeps busy."""
+    return packets_forwarded(size) * packet_us / 1e6
+
+
+def packets_forwarded(size: float) -> float:
+    """Return how many packets a second leave for the people of one session.
 
     Everybody sends one camera and one microphone, and everybody else gets both.
     """
-    forwarded = size * (size - 1) * (AUDIO_PACKETS_S + VIDEO_PACKETS_S)
-    return forwarded * packet_us / 1e6
+    return size * (size - 1) * (AUDIO_PACKETS_S + VIDEO_PACKETS_S)

@@ -1,0 +1,70 @@
+"""What so many sessions need: it grows with them, and the first thing used up is the scarce one."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.fleet import BUSY_AT_MOST, MEMBERS, SIZES, Costs, Needs, fleet, fleets
+
+COSTS = Costs(start_processor_s=1.4, memory_mb=66.0, request_ms=0.4)
+NEEDS = Needs(
+    minutes=8.0,
+    forwarding_processors=0.007,
+    gigabits=0.004,
+    started_share=0.2,
+    appends=14.0,
+    ledger_appends_s=1_000.0,
+    processors=8,
+    memory_gb=32.0,
+    network_gigabits=10.0,
+)
+
+
+def test_each_size_needs_no_less_than_a_smaller_one() -> None:
+    found = fleets(COSTS, NEEDS)
+    assert [each.sessions for each in found] == list(SIZES)
+    for less, more in itertools.pairwise(found):
+        assert more.machines >= less.machines
+        assert more.standbys >= less.standbys
+        assert more.shards >= less.shards
+        assert more.pools >= less.pools
+
+
+def test_a_million_sessions_by_hand() -> None:
+    found = fleet(1_000_000, COSTS, NEEDS)
+    opened_s = 1_000_000 / 480
+    held_gb = (1_000_000 + found.standbys + found.reserve) * 66 / 1024
+    assert found.first == "memory"
+    assert found.machines == pytest.approx(held_gb / (32 * BUSY_AT_MOST) + 1, abs=1)
+    assert found.standbys == pytest.approx(opened_s * 1.4 + 2 * (opened_s * 1.4) ** 0.5, abs=1)
+    assert found.shards == 42  # 2,083 sessions a second, 14 appends each, 700 a second of a ledger
+    assert found.pools == pytest.approx(1_000_000 / MEMBERS, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("scarce", "name"),
+    [
+        ({"processors": 1}, "processors"),
+        ({"memory_gb": 1.0}, "memory"),
+        ({"network_gigabits": 0.1}, "network"),
+    ],
+)
+def test_what_is_scarce_is_used_up_first(scarce: dict[str, float], name: str) -> None:
+    assert fleet(10_000, COSTS, replace(NEEDS, **scarce)).first == name  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 2_000_000), st.floats(10, 500), st.floats(1, 120))
+def test_the_others_can_take_what_one_machine_has(
+    sessions: int, memory_mb: float, minutes: float
+) -> None:
+    costs, needs = replace(COSTS, memory_mb=memory_mb), replace(NEEDS, minutes=minutes)
+    found = fleet(sessions, costs, needs)
+    assert found.machines >= 2
+    assert found.reserve * found.machines >= sessions
+    left_gb = (found.machines - 1) * needs.memory_gb * BUSY_AT_MOST
+    assert (sessions + found.standbys + found.reserve) * memory_mb / 1024 <= left_gb * 1.001
