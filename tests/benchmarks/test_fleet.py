@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.fleet import BUSY_AT_MOST, MEMBERS, SIZES, Costs, Needs, fleet, fleets
+from benchmarks.result import ScenarioResult
+from benchmarks.scenarios.capacity import Capacity, price
 
 COSTS = Costs(start_processor_s=1.4, memory_mb=66.0, request_ms=0.4)
 NEEDS = Needs(
@@ -68,3 +72,19 @@ def test_the_others_can_take_what_one_machine_has(
     assert found.reserve * found.machines >= sessions
     left_gb = (found.machines - 1) * needs.memory_gb * BUSY_AT_MOST
     assert (sessions + found.standbys + found.reserve) * memory_mb / 1024 <= left_gb * 1.001
+
+
+def test_the_command_says_it_for_each_size_and_what_it_rests_on() -> None:
+    parser = argparse.ArgumentParser()
+    Capacity().add_options(parser)
+    result = ScenarioResult("capacity", "", {})
+    price(result, COSTS, parser.parse_args([]))
+    for size in SIZES:
+        said = str(result.facts[f"{size:,} sessions at once"])
+        assert re.fullmatch(
+            r"\d+ machines \(first used up: \w+\), \d+ standbys, reserve \d+, "
+            r"ledger shards \d+, deployments \d+",
+            said,
+        )
+    assert "memory" in str(result.facts["measured"])
+    assert "appends" in str(result.facts["assumed"])
