@@ -16,6 +16,8 @@ from tests.widget import Refused, Widget
 ASK_EVERY_S = 0.1
 CHANGE_EVERY = 12
 """Every so many questions one changes the journal."""
+SETTLE_S = 0.5
+"""An answer that has not come so long after a move does not come."""
 
 
 class Gateways:
@@ -80,6 +82,8 @@ class Busy:
         """The longest time between two answers, by what was being done to the cluster."""
         self.phase = "calm"
         self.returns = 0
+        self.unanswered = 0
+        """Questions that were on their way when the session moved, and were asked again."""
         self.page = origins[0]
         """The page it stands on, which is the deployment's origin."""
         self._origins = itertools.cycle(origins)
@@ -117,8 +121,8 @@ class Busy:
     async def _ask_without_end(self, type_: str, **fields: object) -> bool:
         while True:
             try:
-                await self.widget.request(type_, **fields)
-                return True
+                if await self._answered(type_, **fields):
+                    return True
             except Refused as refusal:
                 if refusal.code == "ledger_away":
                     return False
@@ -131,6 +135,26 @@ class Busy:
                 if self.widget.closed is None:
                     raise  # It waits for an answer that does not come.
                 await self._come_back()
+
+    async def _answered(self, type_: str, **fields: object) -> bool:
+        """Ask once; False when the session moved meanwhile and took the question with it."""
+        marked, widget = len(self.widget.heard), self.widget
+        moved = False
+        asked = asyncio.create_task(widget.request(type_, **fields))
+        try:
+            while not (await asyncio.wait([asked], timeout=SETTLE_S))[0]:
+                if moved:
+                    self.unanswered += 1
+                    return False
+                news = widget.types()[marked:]
+                if type_ == "session.end" and "session.ended" in news:
+                    # The actor died between the end and its word about it; the gateway told it.
+                    return True
+                moved = "session.moved" in news
+            await asked
+            return True
+        finally:
+            asked.cancel()
 
     async def _come_back(self) -> None:
         """Resume through whichever gateway takes it, as the widget's own code does."""

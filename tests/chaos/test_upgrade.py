@@ -111,14 +111,15 @@ async def upgrade(town: Town, gateways: Gateways) -> None:
                     process.kill()
             if index < 2:
                 during(busy, streams, "undrain")
-            await switchboard(town, "undrain", node)
+            await asyncio.to_thread(until, "the drain is ended", partial(is_undrained, town, node))
             await asyncio.to_thread(until, "the pool is full again", partial(is_full, town))
         await flow(streams, "afterwards", epoch=2)
         await asyncio.sleep(1.0)
     answers = longest([each.gaps for each in busy])
     media = longest([each.reception.gaps for each in streams])
     moved = [max(m["epoch"] for m in each.widget.heard if "epoch" in m) for each in busy]
-    figures = f"longest pauses in seconds: answers {answers}, media {media}; epochs {moved}"
+    figures = f"longest pauses in seconds: answers {answers}, media {media}; epochs {moved}; "
+    figures += f"asked again after a move {sum(each.unanswered for each in busy)}"
     print(figures)
     for pauses in (answers, media):
         assert max(pauses.values()) <= GAP_S + MARGIN * pauses["calm"], figures
@@ -151,6 +152,13 @@ async def media_of(busy: list[Busy]) -> AsyncIterator[list[Streaming]]:
                 of_call = streaming(agent.connection, consumer.connection)
                 streams += await stack.enter_async_context(of_call)
         yield streams
+
+
+def is_undrained(town: Town, node: str) -> bool:
+    """Ask for it; a ledger that was just killed says that it is to be tried again."""
+    status, said = town.operator.run("undrain", node, "--address", town.cluster.address)
+    assert status == 0 or "try again" in said, said
+    return status == 0
 
 
 def is_full(town: Town) -> bool:
