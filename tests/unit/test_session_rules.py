@@ -8,6 +8,7 @@ import pytest
 
 from broker.commands import (
     AcceptInvitation,
+    Admit,
     CancelInvitation,
     Detach,
     End,
@@ -190,6 +191,20 @@ def test_guest_links_are_limited_and_expire() -> None:
     with pytest.raises(SwitchboardError) as refusal:
         case.do(JoinGuest(GUEST, "g-1"))
     assert refusal.value.code is ErrorCode.UNKNOWN_INVITATION
+
+
+def test_a_consumer_brings_others_in_where_the_policy_allows_it_and_admits_nobody() -> None:
+    invite = InviteGuest(CONSUMER, "g-1", "h1", 1, 60_000)
+    with pytest.raises(Forbidden):
+        talking().do(invite)
+    case = talking(Policy(consumer_may_invite=True))
+    case.do(invite)
+    case.do(JoinGuest(GUEST, "g-1"))
+    assert case.state.participants[GUEST].attendance is Attendance.LOBBY
+    with pytest.raises(Forbidden):
+        case.do(Admit(CONSUMER, GUEST))
+    case.do(Admit(AGENT, GUEST))
+    assert case.state.participants[GUEST].inside
 
 
 def test_a_link_whose_time_is_over_is_let_go_and_journalled_once() -> None:
