@@ -129,3 +129,12 @@ class Reach(StrEnum):
     ABSENT = "absent"
     HIDDEN = "hidden"
     REACHABLE = "reachable"
+
+
+class Asked(StrEnum):
+    """Whether a colleague was asked to help in a session."""
+
+    FREE = "free"
+    ASKED = "asked"
+    """Their widgets show it, and nobody has answered."""
+    DECLINED = "declined"

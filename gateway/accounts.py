@@ -99,6 +99,8 @@ class Account:
     """With `enrolment`: a device that was not used for this long must be enrolled again."""
     silent_monitoring: bool = False
     """Whether supervisors may listen unseen; the Accept screen then says so."""
+    colleagues: bool = True
+    """Whether agents in a session see by name which others are there, and may ask one to help."""
     webhooks: tuple[Webhook, ...] = ()
     retention_days: int | None = None
     """Records of sessions that ended longer ago are deleted; `None`: they are kept."""

@@ -84,8 +84,9 @@ class _Reader:
             raise BadAccounts(f"{where}: {error}.") from error
         for name in ("frame_ancestors", "allowed_origins"):
             values[name] = _origins(f"{where}.{name}", values.get(name, []))
-        if not isinstance(values.get("silent_monitoring", False), bool):
-            raise BadAccounts(f"{where}.silent_monitoring must be true or false.")
+        for name in ("silent_monitoring", "colleagues"):
+            if not isinstance(values.get(name, False), bool):
+                raise BadAccounts(f"{where}.{name} must be true or false.")
         values["api_keys"] = tuple(
             _api_key(f"{where}.api_keys", item)
             for item in _tables(f"{where}.api_keys", values.get("api_keys", []))

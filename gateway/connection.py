@@ -21,6 +21,7 @@ from broker.errors import (
 )
 from broker.messages import MAX_MESSAGE_BYTES, PROTOCOL_REVISION, decode_client_message, encode
 from broker.messages.client import (
+    ColleagueDecline,
     ConnectionHello,
     ConnectionPing,
     EngagementUpdate,
@@ -29,15 +30,18 @@ from broker.messages.client import (
     SurfaceUpdate,
 )
 from broker.messages.cluster import Location, PresenceState, Principal, TrunkClose, TrunkReady
+from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled
 from broker.messages.facts import (
     ConnectionPong,
     ConnectionWelcome,
     ReachChanged,
+    RequestDone,
     ResumeRenewed,
     WaysChanged,
 )
 from broker.messages.parts import ReachView
 from broker.words import Role, Way
+from gateway.called import Called
 from gateway.directory import Directory
 from gateway.greeting import greet
 from gateway.limits import TokenBucket
@@ -123,7 +127,9 @@ class Connection:
         pipe.on_text = self._take_text
         self._state: PresenceState | None = None
         self._ways: list[Way] = []
-        """The ways into the live session that the widget was told."""
+        """The ways into the live session of the widget's own engagement."""
+        self._told_ways = WaysChanged(ways=[])
+        self._called = Called(self._tell_what_ways)
 
     @property
     def principal(self) -> Principal | None:
@@ -337,6 +343,10 @@ class Connection:
                     refusal = Conflict(ErrorCode.ALREADY_LIVE, "A session is being started.")
             case SessionJoin() if self.stage is Stage.IDLE:
                 refusal = self._join(message)
+            case ColleagueDecline() if self._called.current is not None:
+                self._answer_colleague(comes=False)
+                self._called.settle()
+                self.put(encode(RequestDone(reply_to=message.id)))
             case ConnectionHello():
                 refusal = Malformed(ErrorCode.MALFORMED, "The hello was said already.")
             case _:
@@ -346,7 +356,11 @@ class Connection:
 
     def _join(self, message: SessionJoin) -> SwitchboardError | None:
         """Begin to come into the live session; what stands against it otherwise."""
-        live = None if self._state is None else self._state.live
+        called = self._called.current
+        if called is not None:
+            live: Location | None = called.location
+        else:
+            live = None if self._state is None else self._state.live
         if live is None:
             return Conflict(ErrorCode.NOT_IN_SESSION, "There is no session here to come into.")
         if not self._steward.join(message, live):
@@ -382,10 +396,38 @@ class Connection:
             monitoring = self._room.settings.monitors(standing.principal.account_id)
             self._tell_ways(standing.ways(monitoring=monitoring))
 
+    def on_called(self, called: ColleagueCalled) -> None:
+        """A colleague asks this widget's agent into their session."""
+        if self.stage is Stage.IDLE:
+            self._called.take(called)
+
+    def on_settled(self, session_id: str) -> None:
+        """The agent has answered a colleague on another widget."""
+        self._called.settle(session_id)
+
+    def _answer_colleague(self, *, comes: bool) -> None:
+        standing, called = self.standing, self._called.current
+        if standing is None or called is None or (agent_id := standing.listed_id) is None:
+            return
+        said = ColleagueAnswer(
+            session_id=called.location.session_id, agent_id=agent_id, comes=comes
+        )
+        self._room.directory.answer_colleague(said)
+
     def _tell_ways(self, ways: list[Way]) -> None:
-        if self.stage is Stage.IDLE and ways != self._ways:
-            self._ways = ways
-            self.put(encode(WaysChanged(ways=ways)))
+        self._ways = ways
+        self._tell_what_ways()
+
+    def _tell_what_ways(self) -> None:
+        """Tell how this agent could come into a session; that of who asks goes first."""
+        called = self._called.current
+        if called is None:
+            told = WaysChanged(ways=self._ways)
+        else:
+            told = WaysChanged(ways=[Way.CONSULT], asked_by=called.asked_by, about=called.about)
+        if self.stage is Stage.IDLE and told != self._told_ways:
+            self._told_ways = told
+            self.put(encode(told))
 
     def on_relocated(self, location: Location) -> None:
         """Another actor holds the session."""
@@ -432,7 +474,9 @@ class Connection:
             return
         assert self.standing is not None
         self._advance(Stage.ATTACHED)
-        self._ways = []
+        self._ways, self._told_ways = [], WaysChanged(ways=[])
+        self._answer_colleague(comes=True)
+        self._called.close()
         self._trunk = trunk
         self._room.pulse.watch(trunk)
         self.standing.came_into(trunk.location.session_id, ready)
@@ -473,6 +517,7 @@ class Connection:
         if self.stage is Stage.CLOSED:
             return
         self._advance(Stage.CLOSED)
+        self._called.close()
         self._detach()
         self._room.on_closed(self)
         self._outbox.close(code, reason)

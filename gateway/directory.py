@@ -19,6 +19,7 @@ from broker.messages.cluster import (
     SessionOpen,
     SessionRecord,
 )
+from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation
 
 Reply = TypeVar("Reply", bound=Internal)
@@ -50,6 +51,10 @@ class Directory(Protocol):
 
     def forget(self, connection_id: str) -> None:
         """Drop what was put or watched for a connection; does not wait."""
+        ...
+
+    def answer_colleague(self, said: ColleagueAnswer) -> None:
+        """Say whether an agent comes whom a colleague asked; does not wait."""
         ...
 
     async def open_session(self, request: SessionOpen) -> Location:
@@ -102,6 +107,14 @@ class Listener(Protocol):
 
     def on_relocated(self, location: Location) -> None:
         """Another actor holds this session."""
+        ...
+
+    def on_called(self, called: ColleagueCalled) -> None:
+        """A colleague asks a widget's agent into their session."""
+        ...
+
+    def on_settled(self, settled: ColleagueSettled) -> None:
+        """The agent has answered on another widget."""
         ...
 
     def on_handed(self, hand: LoginHand) -> None:

@@ -37,6 +37,7 @@ from broker.messages.cluster import (
     SessionTakeover,
     read,
 )
+from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation, RevocationList, Revocations
 from gateway.dial import End, dial
 from gateway.directory import Call, Listener
@@ -134,6 +135,10 @@ class LedgerClient:
         if self._watches.pop(connection_id, None) is not None and end is not None:
             unwatch = PresenceUnwatch(connection_id=connection_id)
             end.call(unwatch.method, unwatch.to_bytes()).add_done_callback(_ignore)
+
+    def answer_colleague(self, said: ColleagueAnswer) -> None:
+        if self._end is not None:
+            self._end.call(said.method, said.to_bytes()).add_done_callback(_ignore)
 
     async def open_session(self, request: SessionOpen) -> Location:
         return await self._ask(
@@ -294,6 +299,10 @@ class LedgerClient:
                     listener.on_attach(read(SessionAttach, payload))
                 case "session.relocated":
                     listener.on_relocated(read(SessionRelocated, payload).location)
+                case "colleague.called":
+                    listener.on_called(read(ColleagueCalled, payload))
+                case "colleague.settled":
+                    listener.on_settled(read(ColleagueSettled, payload))
                 case "login.handed":
                     listener.on_handed(read(LoginHand, payload))
                 case "revocation.added":

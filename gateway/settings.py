@@ -154,6 +154,11 @@ class Settings:
         account = self.accounts.get(account_id)
         return account is not None and account.silent_monitoring
 
+    def lists_colleagues(self, account_id: str) -> bool:
+        """Whether an account's agents see one another by name."""
+        account = self.accounts.get(account_id)
+        return account is not None and account.colleagues
+
     @property
     def host(self) -> str:
         """The `Host` of the gateway's own origin."""

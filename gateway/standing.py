@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from broker.errors import Conflict, ErrorCode, Forbidden
-from broker.ids import normal_id, same_agent
+from broker.ids import normal_agent_id, normal_id, same_agent
 from broker.messages.client import ConnectionHello
 from broker.messages.cluster import (
     Location,
@@ -46,8 +46,11 @@ class Standing:
             not bound or within(ids, bound)
         )
 
-    def presence(self) -> PresencePut | PresenceWatch | None:
-        """Build what the ledger is to know: who may be rung, or what an agent wants to watch."""
+    def presence(self, *, listed: bool = False) -> PresencePut | PresenceWatch | None:
+        """Build what the ledger is to know: who may be rung, or what an agent wants to watch.
+
+        `listed` says whether colleagues see that an agent is there.
+        """
         if self.ids is None:
             return None
         match self.principal.role:
@@ -71,9 +74,17 @@ class Standing:
                     connection_id=self.connection_id,
                     account_id=self.principal.account_id,
                     key=key,
+                    agent_id=self.listed_id if listed else None,
+                    name=self.principal.name,
                 )
             case Role.GUEST:
                 return None
+
+    @property
+    def listed_id(self) -> str | None:
+        """By which id colleagues may know this agent; `None` for whoever is none."""
+        principal = self.principal
+        return normal_agent_id(principal.agent_id) if principal.role is Role.AGENT else None
 
     def ways(self, *, monitoring: bool) -> list[Way]:
         """Name the ways into a live session of this engagement, the likeliest first.

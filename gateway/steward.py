@@ -175,7 +175,11 @@ class Steward:
             TooFast: too many wait already.
         """
         standing = self._client.standing
-        said = None if standing is None else standing.presence()
+        if standing is None:
+            return None
+        said = standing.presence(
+            listed=self._settings.lists_colleagues(standing.principal.account_id)
+        )
         if said is None:
             return None
         try:

@@ -8,6 +8,7 @@ import logging
 from broker.errors import ErrorCode, SwitchboardError, TooFast, Unauthenticated
 from broker.keys import KeyPurpose, derive_key
 from broker.messages.cluster import Location, PresenceState, SessionAttach
+from broker.messages.colleagues import ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation
 from gateway.connection import Connection
 from gateway.directory import Directory
@@ -114,6 +115,16 @@ class Switchroom:
     def on_relocated(self, location: Location) -> None:
         for connection in list(self._connections.values()):
             connection.on_relocated(location)
+
+    def on_called(self, called: ColleagueCalled) -> None:
+        connection = self._connections.get(called.connection_id)
+        if connection is not None:
+            connection.on_called(called)
+
+    def on_settled(self, settled: ColleagueSettled) -> None:
+        connection = self._connections.get(settled.connection_id)
+        if connection is not None:
+            connection.on_settled(settled.session_id)
 
     def on_handed(self, hand: LoginHand) -> None:
         self.logins.on_handed(hand)

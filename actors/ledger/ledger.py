@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from actors.chores import Chores
 from actors.ledger import keeping
 from actors.ledger.audience import Audience
+from actors.ledger.colleagues import Asking
 from actors.ledger.database import Database
 from actors.ledger.devices import DeviceBook
 from actors.ledger.erasure import Erasing
@@ -28,7 +29,7 @@ from actors.link import End, ListenedEnd, Tls, answer
 from actors.listener import Listener
 from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unavailable
 from broker.link import Reply
-from broker.messages import cluster, devices, sharing, upkeep
+from broker.messages import cluster, colleagues, devices, sharing, upkeep
 
 M = TypeVar("M", bound=cluster.Internal)
 _Handler = Callable[["Member", bytes], Awaitable[cluster.Internal]]
@@ -100,6 +101,7 @@ class Ledger:
         self._devices = DeviceBook(self._database, self._writer, now_ms)
         self._erasing = Erasing(self._database, self._writer, now_ms)
         self._ratings = Ratings(self._writer, now_ms)
+        self._asking = Asking(self._sessions.directory, self._presence)
         self._listener = Listener(key, self._on_hello, tls=tls)
         self._members: dict[End, Member] = {}
         self._methods = self._make_methods()
@@ -303,6 +305,9 @@ class Ledger:
                 _method(_ACTOR, cluster.SessionMember, enlist),
                 _method(_ACTOR, cluster.JournalAppend, append),
                 _method(_ACTOR, cluster.SessionRing, _plain(sessions.ring)),
+                _method(_ACTOR, colleagues.ColleagueQuery, _plain(self._asking.list)),
+                _method(_ACTOR, colleagues.ColleagueCall, _plain(self._asking.call)),
+                _method(_EDGE, colleagues.ColleagueAnswer, _plain(self._asking.answer)),
                 _method(_EDGE, cluster.PresencePut, put),
                 _method(_EDGE, cluster.PresenceDrop, drop),
                 _method(_EDGE, cluster.PresenceWatch, watch),

@@ -39,6 +39,8 @@ class Watching(Generic[G]):
     connection_id: str
     key: Key
     told: PresenceState
+    agent_id: str | None
+    name: str
 
 
 class Presence(Generic[G]):
@@ -63,6 +65,8 @@ class Presence(Generic[G]):
         self._claims: dict[Key, str] = {}
         self._watching: dict[str, Watching[G]] = {}
         self._watchers: dict[Key, dict[str, Watching[G]]] = {}
+        self._agents: dict[str, dict[str, dict[str, Watching[G]]]] = {}
+        """By account and agent: the watching connections of those whom colleagues may see."""
         self._by_gateway: dict[G, dict[str, None]] = {}
 
     def __len__(self) -> int:
@@ -108,7 +112,10 @@ class Presence(Generic[G]):
         ):
             raise TooFast(ErrorCode.RATE_LIMITED, "Too many connections watch.")
         told = self._state(watch.connection_id, [key])
-        watching = Watching(gateway, watch.connection_id, key, told)
+        watching = Watching(gateway, watch.connection_id, key, told, watch.agent_id, watch.name)
+        if watch.agent_id is not None:
+            of_account = self._agents.setdefault(watch.account_id, {})
+            of_account.setdefault(watch.agent_id, {})[watch.connection_id] = watching
         self._watching[watch.connection_id] = watching
         self._watchers.setdefault(key, {})[watch.connection_id] = watching
         self._by_gateway.setdefault(gateway, {})[watch.connection_id] = None
@@ -123,7 +130,20 @@ class Presence(Generic[G]):
         del watchers[connection_id]
         if not watchers:
             del self._watchers[watching.key]
+        if watching.agent_id is not None:
+            self._part(watching.key[0], watching.agent_id, connection_id)
         self._leave(watching.gateway, connection_id)
+
+    def agents(self, account_id: str) -> dict[str, str]:
+        """The names of an account's agents who have a widget open, by their ids."""
+        return {
+            agent_id: next(reversed(there.values())).name
+            for agent_id, there in self._agents.get(account_id, {}).items()
+        }
+
+    def widgets_of(self, account_id: str, agent_id: str) -> list[Watching[G]]:
+        """The open widgets of an agent whom colleagues may see."""
+        return list(self._agents.get(account_id, {}).get(agent_id, {}).values())
 
     def on_gateway_lost(self, gateway: G) -> None:
         """Forget everything that came by a gateway's link."""
@@ -180,6 +200,14 @@ class Presence(Generic[G]):
             mine.pop(connection_id, None)
             if not mine:
                 del self._by_gateway[gateway]
+
+    def _part(self, account_id: str, agent_id: str, connection_id: str) -> None:
+        of_account = self._agents[account_id]
+        del of_account[agent_id][connection_id]
+        if not of_account[agent_id]:
+            del of_account[agent_id]
+        if not of_account:
+            del self._agents[account_id]
 
     def _settle(self, key: Key) -> None:
         """Forget an engagement where nobody waits any more, and tell its watchers."""

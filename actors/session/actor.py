@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from actors.chores import Chores
 from actors.ledger_link import LedgerLink
-from actors.link import ListenedEnd
+from actors.link import ListenedEnd, Request
 from actors.listener import Listener
 from actors.session.admission import admit, require_session
 from actors.session.backend import BackendCalls
+from actors.session.colleagues import R
 from actors.session.config import SessionConfig
 from actors.session.connection import Connection
 from actors.session.live import LiveSession, new_id
@@ -47,6 +48,7 @@ from broker.messages.cluster import (
     TrunkReady,
     read,
 )
+from broker.messages.colleagues import ColleagueDeclined
 from broker.policy import Policy
 from broker.rights import BACKEND
 from broker.trunk import Frame
@@ -54,6 +56,8 @@ from broker.words import SessionPhase
 
 _LOG = logging.getLogger(__name__)
 APPEND_TIMEOUT_S = 5.0
+ASK_TIMEOUT_S = 3.0
+"""For what a person waits for and may ask again."""
 UNSAVED_S = 120.0
 """How long an actor whose session has ended waits for the ledger. One that leaves earlier leaves a
 session that looks live, and a standby would take it over and ring again."""
@@ -155,6 +159,25 @@ class SessionActor:
         """Make entries durable (see `JournalStore`)."""
         await self._link.call(append, Done, timeout=APPEND_TIMEOUT_S)
 
+    def _ask_ledger(
+        self,
+        request: Request,
+        reply: type[R],
+        then: Callable[[R], None],
+        refused: Callable[[SwitchboardError], None],
+    ) -> None:
+        async def ask() -> None:
+            try:
+                said = await self._link.call(request, reply, timeout=ASK_TIMEOUT_S)
+            except SwitchboardError as error:
+                refused(error)
+            except TimeoutError:
+                refused(Unavailable(ErrorCode.LEDGER_AWAY, "The ledger is away."))
+            else:
+                then(said)
+
+        self._chores.start(ask())
+
     def _ring_waiting(self, session_id: str, claim_hash: str) -> None:
         self._chores.start(
             self._say_ring(SessionRing(session_id=session_id, claim_hash=claim_hash))
@@ -223,6 +246,11 @@ class SessionActor:
             if self._session is not None and self._session.epoch == keep.epoch:
                 self._session.thaw()
             return
+        if method == "colleague.declined":
+            declined = read(ColleagueDeclined, payload)
+            if self._session is not None and self._session.session_id == declined.session_id:
+                self._session.asking.on_declined(declined)
+            return
         if method != "session.committed":
             return
         committed = read(SessionCommitted, payload)
@@ -264,6 +292,7 @@ class SessionActor:
             store=self,
             now_ms=self._now_ms,
             ring_waiting=lambda claim_hash: self._ring_waiting(given.session_id, claim_hash),
+            ask_ledger=self._ask_ledger,
             on_over=lambda session: self._over(fenced=session.durable.phase != SessionPhase.ENDED),
         )
         self._session = session

@@ -16,6 +16,7 @@ from functools import partial
 
 from actors.relay import MediaRights
 from actors.session.checkpoints import Checkpoints
+from actors.session.colleagues import Asking, LedgerCall
 from actors.session.config import SessionConfig
 from actors.session.conflicts import Conflicts
 from actors.session.connection import CLOSE_REPLACED, Connection
@@ -47,6 +48,12 @@ LOOK_S = 0.25
 """How long after a command it is looked whether the ledger takes events at all."""
 
 
+def _nobody_answers(
+    request: object, reply: object, then: object, refused: Callable[[SwitchboardError], None]
+) -> None:
+    refused(Unavailable(ErrorCode.LEDGER_AWAY, "The ledger is away."))
+
+
 class LiveSession:
     """A session as one actor holds it for one tenure.
 
@@ -68,6 +75,7 @@ class LiveSession:
         now_ms: Callable[[], int],
         on_over: Callable[[LiveSession], None],
         ring_waiting: Callable[[str], None] = lambda claim_hash: None,
+        ask_ledger: LedgerCall = _nobody_answers,
     ) -> None:
         self.session_id = session_id
         self.epoch = epoch
@@ -82,6 +90,7 @@ class LiveSession:
         self.media = SessionMedia(config.relay, epoch, self.tell, now_ms)
         self.publishing = Publishing(self.media, self.roster_changed, now_ms)
         self.conflicts = Conflicts(self)
+        self.asking = Asking(self, ask_ledger)
         self.ring_waiting = ring_waiting
         """Has whoever waits with this claim come once more."""
         self.checkpoints = Checkpoints(self)

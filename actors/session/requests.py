@@ -37,6 +37,9 @@ from broker.errors import Conflict, ErrorCode, Internal, Malformed, SwitchboardE
 from broker.messages import decode_client_message
 from broker.messages.client import (
     ClientMessage,
+    ColleagueAsk,
+    ColleagueDecline,
+    ColleagueList,
     ConflictAdmit,
     ConflictDismiss,
     ConnectionHello,
@@ -70,11 +73,13 @@ from broker.messages.client import (
     TextSend,
 )
 from broker.messages.facts import (
+    ColleagueListed,
     GuestInvited,
     MediaAnswer,
     RequestDone,
     RequestRefused,
 )
+from broker.messages.parts import ColleagueView
 from broker.words import PublishSource, Role, Way
 
 _LOG = logging.getLogger(__name__)
@@ -152,6 +157,14 @@ class Requests:
                 self._session.engagement_changed(person, message.engagement)
             case GuestInvite():
                 self._invite_guest(person, connection, message)
+            case ColleagueList():
+                self._list_colleagues(person, connection, message.id)
+            case ColleagueAsk():
+                done = self._answer(
+                    person, connection, message.id, RequestDone(reply_to=message.id)
+                )
+                refused = self._refusing(person, connection, message.id)
+                self._session.asking.ask(person, message.agent_id, done, refused)
             case ConflictAdmit():
                 self._admit(person, connection, message)
             case ConflictDismiss():
@@ -162,7 +175,7 @@ class Requests:
             case SessionJoin():
                 join = join_staff(person, message.way, self._session.engagement_key)
                 self._command(person, connection, message.id, join)
-            case ConnectionHello() | ConnectionPing() | SessionStart():
+            case ConnectionHello() | ConnectionPing() | SessionStart() | ColleagueDecline():
                 raise Conflict(ErrorCode.ALREADY_LIVE, "You are in a session already.")
             case _:
                 if isinstance(message, InvitationDecline):
@@ -218,6 +231,18 @@ class Requests:
             reply=self._answer(person, connection, message.id, RequestDone(reply_to=message.id)),
             then=ring,
         )
+
+    def _list_colleagues(self, person: Person, connection: Connection, request_id: str) -> None:
+        def listed(colleagues: list[ColleagueView]) -> None:
+            reply = ColleagueListed(reply_to=request_id, seq=0, colleagues=colleagues)
+            self._answer(person, connection, request_id, reply)()
+
+        self._session.asking.list(person, listed, self._refusing(person, connection, request_id))
+
+    def _refusing(
+        self, person: Person, connection: Connection, request_id: str
+    ) -> Callable[[SwitchboardError], None]:
+        return lambda error: self._refuse(person, connection, request_id, error)
 
     def _was_let_in(self, person: Person) -> bool:
         return self._session.conflicts.link_of(person.principal.claim_hash) is not None
@@ -297,7 +322,7 @@ class Requests:
         person: Person,
         connection: Connection,
         request_id: str,
-        reply: RequestDone | RequestRefused | MediaAnswer | GuestInvited,
+        reply: RequestDone | RequestRefused | MediaAnswer | GuestInvited | ColleagueListed,
     ) -> Callable[[], None]:
         def send() -> None:
             body = encode_body(reply)

@@ -83,6 +83,28 @@ class SessionJoin(Part):
     way: Way
 
 
+class ColleagueList(Part):
+    """Agent: who of the account could be asked to help? Answered by `colleague.listed`."""
+
+    type: Literal["colleague.list"] = "colleague.list"
+    id: RequestId
+
+
+class ColleagueAsk(Part):
+    """Agent: ask a colleague into the session, who joins as one who helps (`consult`)."""
+
+    type: Literal["colleague.ask"] = "colleague.ask"
+    id: RequestId
+    agent_id: Id
+
+
+class ColleagueDecline(Part):
+    """Agent without a session: say no to what `ways.changed` says somebody asks."""
+
+    type: Literal["colleague.decline"] = "colleague.decline"
+    id: RequestId
+
+
 class SessionLeave(Part):
     """Leave; the session goes on for those who stay."""
 
@@ -308,6 +330,9 @@ ClientMessage = Annotated[
     | InvitationAccept
     | InvitationDecline
     | InvitationTrouble
+    | ColleagueList
+    | ColleagueAsk
+    | ColleagueDecline
     | ConflictAdmit
     | ConflictDismiss
     | TextSend

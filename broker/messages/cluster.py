@@ -319,6 +319,9 @@ class PresenceWatch(Internal):
     connection_id: str
     account_id: str
     key: str
+    agent_id: str | None = None
+    """Under which colleagues see that their widget is open; `None`: they do not."""
+    name: str = ""
 
 
 class PresenceUnwatch(Internal):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from broker.errors import ErrorCode
 from broker.messages.parts import (
+    ColleagueView,
     ConflictView,
     GuestInvitationView,
     InvitationView,
@@ -65,10 +66,26 @@ class ReachChanged(Part):
 
 
 class WaysChanged(Part):
-    """Staff without a session: the ways into the engagement's live one; empty without one."""
+    """Staff without a session: the ways into the engagement's live one; empty without one.
+
+    Or into another one, to which a colleague asks this agent.
+    """
 
     type: Literal["ways.changed"] = "ways.changed"
     ways: list[Way]
+    asked_by: str | None = None
+    """The colleague's name; the ways are those into their session."""
+    about: str | None = None
+    """The name of the consumer there, where it is known."""
+
+
+class ColleagueListed(Part):
+    """The answer to `colleague.list`; nobody where the account does not allow it."""
+
+    type: Literal["colleague.listed"] = "colleague.listed"
+    reply_to: str
+    seq: int
+    colleagues: list[ColleagueView]
 
 
 class SessionSnapshot(Part):
@@ -278,6 +295,7 @@ BrokerMessage = Annotated[
     | RequestRefused
     | ReachChanged
     | WaysChanged
+    | ColleagueListed
     | SessionSnapshot
     | ResumeRenewed
     | InvitationChanged

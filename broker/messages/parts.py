@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from broker.words import (
+    Asked,
     Attendance,
     Capability,
     InvitationState,
@@ -181,6 +182,14 @@ class ConflictView(Part):
     surface: Surface
     differences: list[Difference]
     """Empty when they say the same and only the secret differs, as on another device."""
+
+
+class ColleagueView(Part):
+    """Another agent of the account who has their widget open now."""
+
+    agent_id: str
+    name: str
+    asked: Asked
 
 
 class GuestInvitationView(Part):

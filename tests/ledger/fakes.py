@@ -13,6 +13,7 @@ from actors.link import DialledEnd, dial
 from actors.listener import Listener
 from broker.errors import ErrorCode, Unavailable
 from broker.messages import cluster
+from broker.messages.colleagues import ColleagueDeclined
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role, Surface
 
@@ -106,6 +107,8 @@ class FakeActor:
         self.yields = True
         self.yielded: list[int] = []
         self.told_to_keep = 0
+        self.declined: list[str] = []
+        """Agents who were asked into its session and do not come."""
         self.stopped = False
         self.kills = kills
         """Die when asked to continue a session, as a poisonous journal would make it."""
@@ -206,6 +209,9 @@ class FakeActor:
     def _on_notice(self, method: str, payload: bytes) -> None:
         if method == "session.keep":
             self.told_to_keep += 1
+            return
+        if method == "colleague.declined":
+            self.declined.append(cluster.read(ColleagueDeclined, payload).agent_id)
             return
         assert method == "session.committed"
         self.committed.append(cluster.read(cluster.SessionCommitted, payload))

@@ -11,6 +11,9 @@ export const RETRYABLE_CLOSE_CODES: readonly number[];
 
 export type ErrorCode = "malformed" | "message_too_large" | "binary_frame" | "hello_expected" | "protocol_unsupported" | "offer_invalid" | "offer_too_large" | "offer_without_media" | "no_common_codec" | "token_missing" | "token_expired" | "token_invalid" | "hello_timeout" | "origin_refused" | "not_permitted" | "consumer_conflict" | "unknown_session" | "unknown_participant" | "unknown_invitation" | "unknown_account" | "unknown_node" | "unknown_entry" | "already_live" | "not_in_session" | "no_invitation" | "invitation_open" | "invitation_closed" | "answered_elsewhere" | "replaced" | "stale_epoch" | "session_ended" | "link_used" | "rate_limited" | "too_slow" | "too_many_links" | "session_full" | "no_capacity" | "ledger_away" | "session_away" | "shutting_down" | "internal";
 
+/** Whether a colleague was asked to help in a session. */
+export type Asked = "free" | "asked" | "declined";
+
 /** Where a participant stands with respect to the session. */
 export type Attendance = "lobby" | "present" | "reconnecting" | "left";
 
@@ -43,6 +46,29 @@ export type Surface = "agent_frame" | "pop_out" | "launcher" | "window" | "guest
 
 /** How a participant is in a session; for a further member of the staff also the way in. */
 export type Way = "join" | "consult" | "take_over" | "whisper" | "monitor";
+
+/** Agent: ask a colleague into the session, who joins as one who helps (`consult`). */
+export interface ColleagueAsk {
+  type: "colleague.ask";
+  /** 1 to 64 characters */
+  id: string;
+  /** 1 to 128 characters */
+  agent_id: string;
+}
+
+/** Agent without a session: say no to what `ways.changed` says somebody asks. */
+export interface ColleagueDecline {
+  type: "colleague.decline";
+  /** 1 to 64 characters */
+  id: string;
+}
+
+/** Agent: who of the account could be asked to help? Answered by `colleague.listed`. */
+export interface ColleagueList {
+  type: "colleague.list";
+  /** 1 to 64 characters */
+  id: string;
+}
 
 /** Let somebody who says they are the consumer ring and come in, beside who is known. */
 export interface ConflictAdmit {
@@ -405,6 +431,21 @@ export interface TextSend {
   text: string;
 }
 
+/** The answer to `colleague.list`; nobody where the account does not allow it. */
+export interface ColleagueListed {
+  type: "colleague.listed";
+  reply_to: string;
+  seq: number;
+  colleagues: Array<ColleagueView>;
+}
+
+/** Another agent of the account who has their widget open now. */
+export interface ColleagueView {
+  agent_id: string;
+  name: string;
+  asked: Asked;
+}
+
 /** Somebody stands at the engagement without the known consumer's secret. */
 export interface ConflictView {
   conflict_id: string;
@@ -724,10 +765,14 @@ export interface TextSaid {
   text: string;
 }
 
-/** Staff without a session: the ways into the engagement's live one; empty without one. */
+/** Staff without a session: the ways into the engagement's live one; empty without one. Or into another one, to which a colleague asks this agent. */
 export interface WaysChanged {
   type: "ways.changed";
   ways: Array<Way>;
+  /** The colleague's name; the ways are those into their session */
+  asked_by: string | null;
+  /** The name of the consumer there, where it is known */
+  about: string | null;
 }
 
 /** A login began: open the page, and show the code, which the page will show too. */
@@ -757,10 +802,10 @@ export interface LoginRefused {
 }
 
 /** Widget to broker. */
-export type ClientMessage = ConnectionHello | ConnectionPing | SurfaceUpdate | EngagementUpdate | SessionStart | SessionJoin | SessionLeave | SessionEnd | SessionHandOver | InvitationSend | InvitationCancel | InvitationAccept | InvitationDecline | InvitationTrouble | ConflictAdmit | ConflictDismiss | TextSend | ScreenRequest | GuestInvite | GuestRevoke | ParticipantAdmit | ParticipantRefuse | ParticipantRemove | ParticipantGrant | ParticipantMute | MediaOffer | MediaPublish | MediaMode | MediaView | MediaReport | MediaClose;
+export type ClientMessage = ConnectionHello | ConnectionPing | SurfaceUpdate | EngagementUpdate | SessionStart | SessionJoin | SessionLeave | SessionEnd | SessionHandOver | InvitationSend | InvitationCancel | InvitationAccept | InvitationDecline | InvitationTrouble | ColleagueList | ColleagueAsk | ColleagueDecline | ConflictAdmit | ConflictDismiss | TextSend | ScreenRequest | GuestInvite | GuestRevoke | ParticipantAdmit | ParticipantRefuse | ParticipantRemove | ParticipantGrant | ParticipantMute | MediaOffer | MediaPublish | MediaMode | MediaView | MediaReport | MediaClose;
 
 /** Broker to widget. */
-export type BrokerMessage = ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionMoved | SessionLeft | SessionEnded;
+export type BrokerMessage = ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | ColleagueListed | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionMoved | SessionLeft | SessionEnded;
 
 /** Gateway to a frame that logs in. */
 export type LoginMessage = LoginCode | LoginDone | LoginRefused;

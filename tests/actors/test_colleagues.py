@@ -1,0 +1,126 @@
+"""Asking colleagues into a session: who is listed, who may ask, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from actors.session.colleagues import ASKED_LIMIT, ASKED_MS, Asking
+from actors.session.person import Person
+from broker.commands import JoinStaff
+from broker.errors import ErrorCode, NotFound, SwitchboardError
+from broker.messages.cluster import Done, Principal
+from broker.messages.colleagues import (
+    Colleague,
+    ColleagueCall,
+    ColleagueDeclined,
+    ColleagueQuery,
+    Colleagues,
+)
+from broker.words import Role, Way
+from tests.actors.stage import Stage, Trunk
+
+
+class Desk:
+    """The ledger's side: who is there, and who was called."""
+
+    def __init__(self) -> None:
+        self.there = {"7": "Alex", "8": "Robin", "9": "Sam"}
+        self.calls: list[ColleagueCall] = []
+
+    def __call__(
+        self,
+        request: Any,
+        reply: Any,
+        then: Callable[[Any], None],
+        refused: Callable[[SwitchboardError], None],
+    ) -> None:
+        match request:
+            case ColleagueQuery():
+                there = [Colleague(agent_id=key, name=name) for key, name in self.there.items()]
+                then(Colleagues(colleagues=there))
+            case ColleagueCall() if request.agent_id in self.there:
+                self.calls.append(request)
+                then(Done())
+            case _:
+                refused(NotFound(ErrorCode.UNKNOWN_PARTICIPANT, "Not here."))
+
+
+class Room:
+    def __init__(self) -> None:
+        self.stage = Stage()
+        self.desk = Desk()
+        self.stage.session.asking = Asking(self.stage.session, self.desk)
+        self.agent: Trunk
+
+    def listed(self) -> dict[str, str]:
+        self.stage.ask(self.stage.agent, self.agent, "colleague.list")
+        reply = self.agent.last("colleague.listed")
+        return {each["name"]: each["asked"] for each in reply["colleagues"]}
+
+    def ask(self, agent_id: str) -> dict[str, Any]:
+        request = self.stage.ask(self.stage.agent, self.agent, "colleague.ask", agent_id=agent_id)
+        (reply,) = [each for each in self.agent.heard if each.get("reply_to") == request]
+        return reply
+
+
+@pytest.fixture
+async def room() -> AsyncIterator[Room]:
+    made = Room()
+    made.agent, _ = await made.stage.talking()
+    yield made
+    await made.stage.close()
+
+
+async def test_who_is_there_and_not_in_the_session_is_listed(room: Room) -> None:
+    assert room.listed() == {"Robin": "free", "Sam": "free"}
+    robin = Person("p-8", Principal(role=Role.AGENT, account_id="acc", agent_id="acc.8"))
+    room.stage.session.people["p-8"] = robin
+    room.stage.session.do(JoinStaff("p-8", Role.AGENT, way=Way.CONSULT))
+    assert room.listed() == {"Sam": "free"}
+
+
+async def test_who_is_asked_is_told_by_whom_and_about_whom(room: Room) -> None:
+    assert room.ask("8")["type"] == "request.done"
+    (call,) = room.desk.calls
+    assert (call.session_id, call.agent_id) == ("s-1", "8")
+    assert (call.asked_by, call.about) == ("Alex", "Casey")
+    assert room.listed() == {"Robin": "asked", "Sam": "free"}
+
+
+async def test_what_became_of_it_is_shown_and_forgotten(room: Room) -> None:
+    room.ask("8")
+    room.stage.session.asking.on_declined(ColleagueDeclined(session_id="s-1", agent_id="8"))
+    # Whoever was not asked declines nothing.
+    room.stage.session.asking.on_declined(ColleagueDeclined(session_id="s-1", agent_id="9"))
+    assert room.listed() == {"Robin": "declined", "Sam": "free"}
+    room.ask("8")
+    assert room.listed()["Robin"] == "asked"
+    room.stage.now_ms += ASKED_MS
+    assert room.listed() == {"Robin": "free", "Sam": "free"}
+
+
+async def test_who_is_gone_cannot_be_asked(room: Room) -> None:
+    assert room.ask("nobody")["code"] == "unknown_participant"
+    assert room.listed() == {"Robin": "free", "Sam": "free"}
+
+
+async def test_only_so_many_are_asked_at_once(room: Room) -> None:
+    room.desk.there |= {str(number): f"N{number}" for number in range(20, 30)}
+    replies = [room.ask(str(number)) for number in range(20, 20 + ASKED_LIMIT + 1)]
+    assert [each["type"] for each in replies] == ["request.done"] * ASKED_LIMIT + [
+        "request.refused"
+    ]
+    assert replies[-1]["code"] == "rate_limited"
+    assert len(room.desk.calls) == ASKED_LIMIT
+
+
+@pytest.mark.parametrize("kind", ["colleague.list", "colleague.ask"])
+async def test_a_consumer_learns_of_no_colleague(room: Room, kind: str) -> None:
+    consumer = room.stage.connect(room.stage.consumer(), room.agent.connection.surface)
+    fields = {"agent_id": "8"} if kind == "colleague.ask" else {}
+    room.stage.ask(room.stage.consumer(), consumer, kind, **fields)
+    assert consumer.last("request.refused")["code"] == "not_permitted"
+    assert not room.desk.calls
