@@ -8,7 +8,9 @@ type LoginMessage = import('./protocol/messages.js').LoginMessage;
 type ClientMessage = import('./protocol/messages.js').ClientMessage;
 type RosterEntry = import('./protocol/messages.js').RosterEntry;
 type SeatAssignment = import('./protocol/messages.js').SeatAssignment;
+type ColleagueView = import('./protocol/messages.js').ColleagueView;
 type GuestInvitationView = import('./protocol/messages.js').GuestInvitationView;
+type WaysChanged = import('./protocol/messages.js').WaysChanged;
 type InvitationView = import('./protocol/messages.js').InvitationView;
 type MediaLimits = import('./protocol/messages.js').MediaLimits;
 type ReachView = import('./protocol/messages.js').ReachView;
@@ -101,6 +103,8 @@ interface WidgetState {
   reach: ReachView | null;
   /** How a member of the staff could come into the live session. */
   ways: readonly string[];
+  /** What said so last: perhaps that a colleague asks, by whom and about whom. */
+  asked?: WaysChanged;
   session: SessionState | null;
   /** Sealed; what brings a reloaded frame back into the session. */
   resume: string | null;

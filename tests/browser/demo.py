@@ -89,9 +89,9 @@ class People:
             await asyncio.sleep(0.05)
         raise AssertionError(f"No frame shows {path}: {[frame.url for frame in page.frames]}")
 
-    async def staff(self, who: str) -> tuple[Page, Frame]:
-        """Open the same conversation as a colleague or a supervisor, in a tab of its own."""
-        conversation = await self.page.evaluate(
+    async def staff(self, who: str, conversation: str = "") -> tuple[Page, Frame]:
+        """Open the same conversation, or one of their own, as a colleague or a supervisor."""
+        conversation = conversation or await self.page.evaluate(
             "new URLSearchParams(location.search).get('conversation')"
         )
         page = await self.new_page()

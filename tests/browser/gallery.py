@@ -214,6 +214,17 @@ AGENT_SCENES = (
         "idle",
         in_session=False,
     ),
+    Scene(
+        "asked-by-name",
+        AGENT,
+        Role.AGENT,
+        _say(
+            reach(Reach.REACHABLE),
+            WaysChanged(ways=[Way.CONSULT], asked_by="Alex", about="Maya Cohen"),
+        ),
+        "idle",
+        in_session=False,
+    ),
     Scene("knocking", AGENT, Role.AGENT, _say(snapshot(0, [], attendance="lobby")), "lobby"),
     Scene(
         "listening",

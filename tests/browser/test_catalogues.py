@@ -55,4 +55,4 @@ def test_what_comes_at_once_says_nothing_of_what_comes_later() -> None:
         for said in re.findall(r"\bsay\([^()]*?'(\w+)'", path.read_text())
         if said in later
     }
-    assert early == {("agent-idle.js", "ways_title"), ("agent-idle.js", "ways_help")}
+    assert early == {("agent-idle.js", "ways_help")}

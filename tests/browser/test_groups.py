@@ -66,6 +66,33 @@ async def test_a_colleague_is_let_in_put_in_charge_and_the_first_agent_leaves(
     await expect(consumer.get_by_text("Thank you!")).to_be_visible()
 
 
+async def test_a_colleague_at_another_conversation_is_asked_by_name(people: People) -> None:
+    await people.open()
+    await people.talk()
+    page, colleague = await people.staff("colleague", "a conversation of their own")
+    start = colleague.get_by_role("button", name="Start video")
+    await start.wait_for()
+    await people.agent.get_by_role("button", name="People").click()
+    panel = people.agent.get_by_role("dialog", name="People")
+    row = panel.get_by_role("listitem").filter(has_text="Dana")
+    await row.get_by_role("button", name="Ask to help").click()
+    await expect(row.get_by_role("button", name="Asked")).to_be_disabled()
+    await expect(
+        colleague.get_by_role("heading", name="Alex asks you to help with Maya Cohen")
+    ).to_be_visible()
+    await shoot(page, "asked-by-name")
+    await colleague.get_by_role("button", name="Decline").click()
+    await expect(start).to_be_visible()
+
+    await row.get_by_role("button", name="Declined: ask again").click()
+    await shoot(people.page, "asking-by-name")
+    await colleague.get_by_role("button", name="Join").click()
+    await panel.get_by_role("button", name="Let in", exact=True).click()
+    await until_counts(colleague, frames=10, energy=0.0001)
+    # Who is in the session is asked no more.
+    await expect(panel.get_by_role("button", name=re.compile("Ask"))).to_have_count(0)
+
+
 async def test_the_agent_of_a_transferred_conversation_takes_over(people: People) -> None:
     # Chat, where both sides have one session id, which comes as a number.
     await people.open("channel=chat&numeric=1")

@@ -151,15 +151,15 @@ export class AgentWidget extends Widget {
                 client.media.stop();
                 throw errorSentence(error);
               }),
-            (way) =>
-              client.join(way).catch((error) => {
+            (message) =>
+              client.ask(message).catch((error) => {
                 throw errorSentence(error);
               }),
             this.#ownWindow(),
           ),
       );
       const watches = this.#host.ids?.spectating === true || state.role === 'supervisor';
-      idle.show({ name, reach: state.reach?.reach ?? null, watches, ways: state.ways });
+      idle.show({ name, reach: state.reach?.reach ?? null, watches, ways: state.ways, asked: state.asked });
       this.#proof?.offer(idle.root, watches, state);
     }
   }

@@ -145,11 +145,6 @@ export class SessionClient extends EventTarget {
     await this.media.setCamera(mode === 'video');
   }
 
-  /** Come into the live session, or go on in another way. @param {string} way */
-  join(way) {
-    return this.ask({ type: 'session.join', way });
-  }
-
   /** Answer a wish for one's screen; must be called from a click. @param {boolean} share */
   async answerScreen(share) {
     if (this.session) this.state = { ...this.state, session: { ...this.session, screenAskedBy: null } };

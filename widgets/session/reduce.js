@@ -15,7 +15,7 @@ export function reduce(state, message, now) {
     case 'reach.changed':
       return { ...state, reach: message.consumer };
     case 'ways.changed':
-      return { ...state, ways: message.ways };
+      return { ...state, ways: message.ways, asked: message };
     case 'resume.renewed':
       return { ...state, resume: message.resume };
     case 'session.snapshot':

@@ -46,8 +46,3 @@ export function askForScreen(client, id) {
 export function judge(client, verb, id) {
   return client.ask({ type: `conflict.${verb}`, conflict_id: id });
 }
-
-/** @param {SessionClient} client @param {string} text */
-export function sendText(client, text) {
-  return client.ask({ type: 'text.send', text });
-}

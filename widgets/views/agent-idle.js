@@ -7,7 +7,7 @@ import { Later } from './later.js';
 import { errorSentence } from './trouble-sentence.js';
 
 /**
- * @typedef {{name: string, reach: string|null, watches: boolean, ways: readonly string[]}} Situation
+ * @typedef {{name: string, reach: string|null, watches: boolean, ways: readonly string[], asked?: WaysChanged}} Situation
  *   `watches`: this person looks at somebody else's conversation, and starts nothing.
  */
 
@@ -29,13 +29,13 @@ export class AgentIdle {
 
   /**
    * @param {(mode: 'video'|'voice') => Promise<unknown>} start Rejects with a sentence.
-   * @param {(way: string) => Promise<unknown>} join Rejects with a sentence.
+   * @param {(message: any) => Promise<unknown>} ask Rejects with a sentence.
    * @param {(() => void)|null} ownWindow
    */
-  constructor(start, join, ownWindow) {
+  constructor(start, ask, ownWindow) {
     this.#ways = new Later(
       () => import('./ways.js'),
-      ({ Ways }) => new Ways((way) => this.#attempt(join(way))),
+      ({ Ways }) => new Ways((message) => this.#attempt(ask(message))),
       () => this.#onWays(),
     );
     const own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
@@ -68,17 +68,16 @@ export class AgentIdle {
 
   /** @param {Situation} situation */
   show(situation) {
-    const { name, reach, watches, ways } = situation;
+    const { name, reach, watches, ways, asked } = situation;
     this.#situation = situation;
     const live = ways.length > 0;
     if (live) this.#ways.hasten((error) => setText(this.#error, errorSentence(error)));
     const { panel } = this.#ways;
-    panel?.update(ways);
+    const who = name || say('your_visitor');
+    panel?.update(ways, asked, who);
     show(this.#line, !live);
     this.#avatar.update(name || '·', null);
-    const who = name || say('your_visitor');
-    const title = panel ? say('ways_title', { name: who }) : say('connecting');
-    setText(this.#title, live ? title : say('idle_title', { name: who }));
+    setText(this.#title, live ? panel?.title ?? say('connecting') : say('idle_title', { name: who }));
     show(this.#ways.root, live);
     setText(this.#reach, reach ? say(`reach_${reach}`) : say('connecting'));
     setAttr(this.#dot, 'data-reach', reach ?? 'unknown');

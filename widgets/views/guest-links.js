@@ -20,7 +20,7 @@ export class GuestLinks {
   root;
 
   /**
-   * @param {SessionClient} client @param {(asked: Promise<unknown>) => void} attempt
+   * @param {SessionClient} client @param {Attempt} attempt
    * @param {((text: string) => Promise<boolean>)|null} write
    */
   constructor(client, attempt, write) {
@@ -107,7 +107,7 @@ class LinkRow {
   #id = '';
   root;
 
-  /** @param {SessionClient} client @param {(asked: Promise<unknown>) => void} attempt */
+  /** @param {SessionClient} client @param {Attempt} attempt */
   constructor(client, attempt) {
     const withdraw = iconButton(
       say('withdraw'),

@@ -48,15 +48,8 @@ export class MorePanel {
     show(full.root, document.fullscreenEnabled);
     show(picture.root, document.pictureInPictureEnabled === true);
     show(own.root, actions.ownWindow !== null);
-    this.#panel.body.append(
-      el(
-        'div',
-        { class: 'items' },
-        ...[this.#voice, this.#swap, this.#layout, full, picture, text, devices, own, this.#leave, this.#end].map(
-          (button) => button.root,
-        ),
-      ),
-    );
+    const items = [this.#voice, this.#swap, this.#layout, full, picture, text, devices, own, this.#leave, this.#end];
+    this.#panel.body.append(el('div', { class: 'items' }, ...items.map(({ root }) => root)));
   }
 
   toggle() {

@@ -107,7 +107,7 @@ export class Notices {
 
   /** @param {string} way @returns {Wish['choices'][number]} */
   #go(way) {
-    const act = () => this.#attempt(this.#client.join(way));
+    const act = () => this.#attempt(this.#client.ask({ type: 'session.join', way }));
     return { say: say(`way_${way}`), act, first: way === 'take_over' };
   }
 }

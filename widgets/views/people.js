@@ -3,6 +3,7 @@ import { askForScreen, handOver, moderate, mute } from '../session/requests.js';
 import { may } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { iconButton, wordButton } from './buttons.js';
+import { colleagueList } from './colleagues.js';
 import { el, keyed, setText, show } from './dom.js';
 import { GuestLinks } from './guest-links.js';
 import { Panel } from './panel.js';
@@ -27,6 +28,9 @@ export class PeoplePanel {
     this.#attempt = attempt;
     this.#links = new GuestLinks(client, attempt, write);
     this.#panel.body.append(this.#list, this.#links.root);
+    if (client.state.role === 'agent') {
+      this.#panel.body.append(colleagueList(client, attempt, this.root));
+    }
   }
 
   toggle() {

@@ -2,31 +2,42 @@ import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
 import { el } from './dom.js';
 
-/** How a member of the staff could come into the live session: one button for each way. */
+/** How a member of the staff could come into a live session: one button for each way. */
 export class Ways {
-  #join;
+  #ask;
   #shown = '';
+  title = '';
   root = el('div', { class: 'actions' });
 
-  /** @param {(way: string) => Promise<unknown>} join Never rejects. */
-  constructor(join) {
-    this.#join = join;
+  /** @param {(message: object) => Promise<unknown>} ask Never rejects. */
+  constructor(ask) {
+    this.#ask = ask;
   }
 
-  /** @param {readonly string[]} ways */
-  update(ways) {
-    if (ways.join() === this.#shown) return;
-    this.#shown = ways.join();
+  /** @param {readonly string[]} ways @param {WaysChanged} [asked] @param {string} [who] */
+  update(ways, asked, who = '') {
+    const by = asked?.asked_by;
+    const name = asked?.about || say('role_consumer');
+    this.title = by ? say('colleague_asks', { by, name }) : say('ways_title', { name: who });
+    const shown = [by, ...ways].join();
+    if (shown === this.#shown) return;
+    this.#shown = shown;
     const buttons = ways.map((way, index) => {
-      const go = async () => {
-        button.root.disabled = true;
-        await this.#join(way);
-        button.root.disabled = false;
-      };
       const kind = index === 0 ? 'primary wide' : 'wide';
-      const button = wordButton(say(`way_${way}`), () => void go(), { kind });
-      return button.root;
+      return this.#button(by ? 'join' : `way_${way}`, kind, { type: 'session.join', way });
     });
+    if (by) buttons.push(this.#button('decline', 'wide', { type: 'colleague.decline' }));
     this.root.replaceChildren(...buttons);
+  }
+
+  /** @param {string} key @param {string} kind @param {object} message */
+  #button(key, kind, message) {
+    const go = async () => {
+      root.disabled = true;
+      await this.#ask(message);
+      root.disabled = false;
+    };
+    const { root } = wordButton(say(key), () => void go(), { kind });
+    return root;
   }
 }

@@ -45,6 +45,11 @@ export default {
 
   ways_title: '{name} spricht gerade mit einem Kollegen',
   ways_help: 'Sie können in das Gespräch kommen.',
+  colleagues: 'Kollegen',
+  colleague_free: 'Um Hilfe bitten',
+  colleague_asked: 'Gefragt',
+  colleague_declined: 'Abgelehnt: nochmals fragen',
+  colleague_asks: '{by} bittet Sie um Hilfe bei {name}',
   way_consult: 'Um Einlass bitten',
   way_take_over: 'Übernehmen',
   way_join: 'Für alle sichtbar teilnehmen',

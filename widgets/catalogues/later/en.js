@@ -45,6 +45,11 @@ export default {
 
   ways_title: '{name} is talking with a colleague',
   ways_help: 'You can come into their session.',
+  colleagues: 'Colleagues',
+  colleague_free: 'Ask to help',
+  colleague_asked: 'Asked',
+  colleague_declined: 'Declined: ask again',
+  colleague_asks: '{by} asks you to help with {name}',
   way_consult: 'Ask to join',
   way_take_over: 'Take over',
   way_join: 'Join, seen by everybody',

@@ -45,6 +45,11 @@ export default {
 
   ways_title: '{name} está hablando con un compañero',
   ways_help: 'Puede entrar en su sesión.',
+  colleagues: 'Compañeros',
+  colleague_free: 'Pedir ayuda',
+  colleague_asked: 'Avisado',
+  colleague_declined: 'Rechazado: pedir otra vez',
+  colleague_asks: '{by} le pide ayuda con {name}',
   way_consult: 'Pedir entrar',
   way_take_over: 'Asumir',
   way_join: 'Entrar a la vista de todos',

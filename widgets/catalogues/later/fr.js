@@ -45,6 +45,11 @@ export default {
 
   ways_title: '{name} parle avec un collègue',
   ways_help: 'Vous pouvez entrer dans leur session.',
+  colleagues: 'Collègues',
+  colleague_free: 'Demander de l’aide',
+  colleague_asked: 'Demandé',
+  colleague_declined: 'Refusé : redemander',
+  colleague_asks: '{by} vous demande de l’aide pour {name}',
   way_consult: 'Demander à entrer',
   way_take_over: 'Reprendre',
   way_join: 'Entrer, visible de tous',

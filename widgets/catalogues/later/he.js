@@ -45,6 +45,11 @@ export default {
 
   ways_title: '{name} בשיחה עם נציג אחר',
   ways_help: 'אפשר להצטרף לשיחה שלהם.',
+  colleagues: 'עמיתים',
+  colleague_free: 'לבקש עזרה',
+  colleague_asked: 'התבקש',
+  colleague_declined: 'סירב: לבקש שוב',
+  colleague_asks: '{by} מבקש את עזרתך עם {name}',
   way_consult: 'בקשה להצטרף',
   way_take_over: 'קבלת השיחה',
   way_join: 'הצטרפות גלויה לכולם',

@@ -45,6 +45,11 @@ export default {
 
   ways_title: '{name}さんは別の担当者と通話中です',
   ways_help: 'このセッションに入ることができます。',
+  colleagues: '同僚',
+  colleague_free: '手伝いを頼む',
+  colleague_asked: '依頼済み',
+  colleague_declined: '辞退：もう一度頼む',
+  colleague_asks: '{by}が{name}の件で手伝いを求めています',
   way_consult: '参加を申し込む',
   way_take_over: '引き継ぐ',
   way_join: '全員に見える形で参加',

@@ -45,6 +45,11 @@ export default {
 
   ways_title: '{name} está a falar com um colega',
   ways_help: 'Pode entrar na sessão deles.',
+  colleagues: 'Colegas',
+  colleague_free: 'Pedir ajuda',
+  colleague_asked: 'Pedido',
+  colleague_declined: 'Recusou: pedir de novo',
+  colleague_asks: '{by} pede a sua ajuda com {name}',
   way_consult: 'Pedir para entrar',
   way_take_over: 'Assumir',
   way_join: 'Entrar à vista de todos',
