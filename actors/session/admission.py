@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from actors.session import guests
 from actors.session.live import LiveSession, new_id
-from actors.session.person import Person
+from actors.session.person import Person, seen_here
 from actors.session.requests import join_staff
 from broker.commands import JoinGuest
 from broker.errors import (
@@ -140,7 +140,7 @@ def _join_staff(
     principal = hello.principal
     known = session.person_of_agent(principal.agent_id, principal.role)
     person = known or Person(participant_id=new_id(), principal=principal)
-    person.engagement = hello.engagement
+    person.engagement = seen_here(hello.engagement, session.engagement_key)
     session.people[person.participant_id] = person
     try:
         session.do(

@@ -56,8 +56,10 @@ class Asking:
     def list(
         self, person: Person, then: Callable[[list[ColleagueView]], None], refused: Refused
     ) -> None:
-        """Find the agents who are there and not in the session. Raises Forbidden."""
+        """Find the agents who are there and not in the session. Raises Forbidden, TooFast."""
         self._require_agent(person)
+        if not person.look_ups.take(self._session.now_ms()):
+            raise TooFast(ErrorCode.RATE_LIMITED, "That is too fast; wait a little.")
 
         def found(reply: Colleagues) -> None:
             inside = self._inside()

@@ -23,7 +23,7 @@ from actors.session.connection import CLOSE_REPLACED, Connection
 from actors.session.journal import Journal, JournalStore, to_entry
 from actors.session.media import SessionMedia, limits, rights_of
 from actors.session.narrator import Narrator
-from actors.session.person import Person, encode_body
+from actors.session.person import Person, encode_body, seen_here
 from actors.session.publishing import Publishing
 from actors.session.rebuilding import rebuilt
 from broker.commands import Attach, Command, Detach, Ring, Start, Tick
@@ -271,8 +271,9 @@ class LiveSession:
 
     def engagement_changed(self, person: Person, ids: EngagementIds) -> None:
         """A host SDK told more: keep it beside the journal, what comes too fast a little later."""
-        if person.engagement != ids:
-            person.engagement = ids
+        known = seen_here(ids, self.engagement_key) if person.principal.role in STAFF else ids
+        if person.engagement != known:
+            person.engagement = known
             person.unkept = True
             if person.in_pace(self.now_ms()):
                 self.keep([person])

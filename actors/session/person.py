@@ -45,6 +45,22 @@ def encode_body(message: Part) -> bytes:
     return message.model_dump_json(exclude={"seq"}).encode()
 
 
+def seen_here(ids: EngagementIds | None, engagement_key: str) -> EngagementIds | None:
+    """What the host of a member of the staff says, as far as it concerns this conversation.
+
+    Their workspace may show another one: who the consumer is there must not stand in this session.
+    """
+    if ids is None or normal_id(ids.rt_session_id) == engagement_key:
+        return ids
+    return EngagementIds(
+        account_id=ids.account_id,
+        rt_session_id=ids.rt_session_id,
+        agent_id=ids.agent_id,
+        chatting_agent_id=ids.chatting_agent_id,
+        spectating=ids.spectating,
+    )
+
+
 @dataclass(slots=True)
 class Person:
     """Somebody the session knows. Lives as long as the session."""
@@ -72,6 +88,8 @@ class Person:
     rang: set[str] = field(default_factory=set)
     """Widgets that showed the open invitation and have no connection just now."""
     offers: Pace = field(default_factory=lambda: Pace((OFFER_COUNT, PACE_MS)))
+    look_ups: Pace = field(default_factory=lambda: Pace((PACE_COUNT, PACE_MS)))
+    """What the ledger is asked for them, and nobody else is told of."""
     _asked: Pace = field(default_factory=lambda: Pace((PACE_COUNT, PACE_MS), (HOUR_COUNT, HOUR_MS)))
     _replies: OrderedDict[str, bytes | None] = field(default_factory=OrderedDict)
 

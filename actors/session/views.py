@@ -36,18 +36,15 @@ def _is_public(participant: Participant) -> bool:
     return not (participant.hidden or waits)
 
 
-def _visitor_differs(key: str, agent: Person | None, person: Person | None) -> bool:
+def _visitor_differs(agent: Person | None, person: Person | None) -> bool:
     """Whether the agent's host and this consumer's window name different visitors.
 
-    Only in chat are both known to mean the same kind of id (`sdk-reference` §3.2), and only while
-    the agent's host shows this conversation, whose key it is.
+    Only in chat are both known to mean the same kind of id (`sdk-reference` §3.2).
     """
     if agent is None or person is None or person.principal.role is not Role.CONSUMER:
         return False
     ours, theirs = agent.engagement, person.engagement
     if ours is None or theirs is None or not ours.channel == theirs.channel == "chat":
-        return False
-    if normal_id(ours.rt_session_id) != key:
         return False
     known = (normal_id(ours.visitor_id), normal_id(theirs.visitor_id))
     return None not in known and known[0] != known[1]
@@ -84,8 +81,7 @@ def roster_entry(
         and Capability.SEND_SCREEN in may
         and published.get(PublishSource.SCREEN, False),
         way=participant.way if staff and participant.role in STAFF else None,
-        visitor_differs=staff
-        and _visitor_differs(state.engagement_key, people.get(state.owner_id), person),
+        visitor_differs=staff and _visitor_differs(people.get(state.owner_id), person),
     )
 
 

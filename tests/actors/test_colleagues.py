@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from actors.session.admission import admit
 from actors.session.colleagues import ASKED_LIMIT, ASKED_MS, Asking
-from actors.session.person import Person
+from actors.session.person import PACE_COUNT, PACE_MS, Person
 from broker.commands import JoinStaff
 from broker.errors import ErrorCode, NotFound, SwitchboardError
-from broker.messages.cluster import Done, Principal
+from broker.messages.cluster import Done, Principal, TrunkHello
 from broker.messages.colleagues import (
     Colleague,
     ColleagueCall,
@@ -19,8 +20,10 @@ from broker.messages.colleagues import (
     ColleagueQuery,
     Colleagues,
 )
-from broker.words import Role, Way
-from tests.actors.stage import Stage, Trunk
+from broker.words import Role, Surface, Way
+from tests.actors.stage import IDS, Stage, Trunk
+
+CHAT = {"channel": "chat", "visitor_id": "v-here"}
 
 
 class Desk:
@@ -117,6 +120,15 @@ async def test_only_so_many_are_asked_at_once(room: Room) -> None:
     assert len(room.desk.calls) == ASKED_LIMIT
 
 
+async def test_who_looks_without_end_does_not_reach_the_ledger(room: Room) -> None:
+    for _ in range(3 * PACE_COUNT):
+        room.stage.ask(room.stage.agent, room.agent, "colleague.list")
+    assert room.agent.types().count("colleague.listed") == PACE_COUNT
+    assert room.agent.last("request.refused")["code"] == "rate_limited"
+    room.stage.now_ms += PACE_MS
+    assert room.listed() == {"Robin": "free", "Sam": "free"}
+
+
 @pytest.mark.parametrize("kind", ["colleague.list", "colleague.ask"])
 async def test_a_consumer_learns_of_no_colleague(room: Room, kind: str) -> None:
     consumer = room.stage.connect(room.stage.consumer(), room.agent.connection.surface)
@@ -124,3 +136,34 @@ async def test_a_consumer_learns_of_no_colleague(room: Room, kind: str) -> None:
     room.stage.ask(room.stage.consumer(), consumer, kind, **fields)
     assert consumer.last("request.refused")["code"] == "not_permitted"
     assert not room.desk.calls
+
+
+async def test_who_comes_from_another_conversation_brings_nothing_of_it(room: Room) -> None:
+    """Nor does a visitor id that is another consumer's warn of this one."""
+    stage = room.stage
+    stage.session.engagement_changed(stage.consumer(), IDS.model_copy(update=CHAT))
+    own = {**CHAT, "rt_session_id": "another", "agent_id": "8", "visitor_id": "v-elsewhere"}
+    hello = TrunkHello(
+        session_id="s-1",
+        epoch=1,
+        connection_id="c-8",
+        gateway_id="g",
+        principal=Principal(role=Role.AGENT, account_id="acc", agent_id="8", name="Robin"),
+        surface=Surface.AGENT_FRAME,
+        visible=True,
+        way=Way.CONSULT,
+        engagement=IDS.model_copy(update=own),
+    )
+    came: list[Person] = []
+    admit(stage.session, hello, came.append)
+    await stage.settle()
+    (robin,) = came
+    kept = str(stage.ledger.subjects[robin.participant_id].body)
+    assert "another" in kept
+    assert "v-elsewhere" not in kept
+    for type_ in ("participant.admit", "session.hand_over"):
+        stage.ask(stage.agent, room.agent, type_, participant_id=robin.participant_id)
+    await stage.settle()
+    assert stage.session.durable.owner_id == robin.participant_id
+    roster = room.agent.last("roster.changed")["roster"]
+    assert [each["visitor_differs"] for each in roster] == [False] * 3

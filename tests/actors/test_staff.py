@@ -125,6 +125,32 @@ async def test_an_agent_who_helps_takes_over_once_the_conversation_is_theirs(sta
     assert agent.last("session.left")["reason"] == "transferred"
 
 
+async def test_who_the_consumer_of_another_conversation_is_does_not_stand_here(
+    stage: Stage,
+) -> None:
+    """An agent's workspace shows another conversation: nothing of its consumer is kept here."""
+    agent, _ = await stage.talking()
+    other = {
+        "rt_session_id": "another",
+        "visitor_id": "v-elsewhere",
+        "visitor_name": "Nobody here",
+        "conversation_id": "c-elsewhere",
+        "channel": "chat",
+    }
+    here = {"rt_session_id": "eng", "visitor_id": "v-here", "visitor_name": "Casey"}
+    for ids, kept in ((other, False), (here, True)):
+        update = {"account_id": "acc", "agent_id": "7", "chatting_agent_id": "acc.7", **ids}
+        message = {"type": "engagement.update", "engagement": update}
+        stage.requests.handle(stage.agent, agent.connection, json.dumps(message).encode())
+        await stage.settle()
+        known = stage.ledger.subjects[stage.agent.participant_id].body["engagement"]
+        assert (known["rt_session_id"], known["agent_id"]) == (ids["rt_session_id"], "7")
+        assert (known.get("visitor_id") == ids["visitor_id"]) is kept
+        assert (ids["visitor_name"] in str(known)) is kept
+        # Whose conversation it is decides who may take over, and is known of both.
+        assert stage.agent.chats_on(ids["rt_session_id"])
+
+
 async def test_nothing_the_consumer_receives_differs_while_somebody_listens(stage: Stage) -> None:
     """The same life, with and without a supervisor: the consumer hears the same, to the letter."""
     other = Stage(Policy(silent_monitoring=True))
