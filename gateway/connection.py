@@ -40,8 +40,7 @@ from broker.messages.facts import (
     WaysChanged,
 )
 from broker.messages.parts import ReachView
-from broker.words import Role, Way
-from gateway.called import Called
+from broker.words import Role
 from gateway.directory import Directory
 from gateway.greeting import greet
 from gateway.limits import TokenBucket
@@ -54,6 +53,7 @@ from gateway.standing import Standing, resumed_location
 from gateway.steward import Steward
 from gateway.tokens import Tokens
 from gateway.trunks import Pulse, Trunk
+from gateway.ways_in import WaysIn
 
 logger = logging.getLogger(__name__)
 
@@ -126,10 +126,7 @@ class Connection:
         self._is_reading = False
         pipe.on_text = self._take_text
         self._state: PresenceState | None = None
-        self._ways: list[Way] = []
-        """The ways into the live session of the widget's own engagement."""
-        self._told_ways = WaysChanged(ways=[])
-        self._called = Called(self._tell_what_ways)
+        self._ways = WaysIn(self._tell_ways)
 
     @property
     def principal(self) -> Principal | None:
@@ -343,9 +340,9 @@ class Connection:
                     refusal = Conflict(ErrorCode.ALREADY_LIVE, "A session is being started.")
             case SessionJoin() if self.stage is Stage.IDLE:
                 refusal = self._join(message)
-            case ColleagueDecline() if self._called.current is not None:
+            case ColleagueDecline() if self._ways.called is not None:
                 self._answer_colleague(comes=False)
-                self._called.settle()
+                self._ways.settle()
                 self.put(encode(RequestDone(reply_to=message.id)))
             case ConnectionHello():
                 refusal = Malformed(ErrorCode.MALFORMED, "The hello was said already.")
@@ -356,7 +353,7 @@ class Connection:
 
     def _join(self, message: SessionJoin) -> SwitchboardError | None:
         """Begin to come into the live session; what stands against it otherwise."""
-        called = self._called.current
+        called = self._ways.called
         if called is not None:
             live: Location | None = called.location
         else:
@@ -380,7 +377,7 @@ class Connection:
             view = ReachView(reach=state.reach, surfaces=state.surfaces)
             self.put(encode(ReachChanged(consumer=view)))
         if state.live is None:
-            self._tell_ways([])
+            self._ways.offer([])
         else:
             self.on_offered(state.live)
 
@@ -394,19 +391,19 @@ class Connection:
         standing, state = self.standing, self._state
         if standing is not None and state is not None and state.live is not None:
             monitoring = self._room.settings.monitors(standing.principal.account_id)
-            self._tell_ways(standing.ways(monitoring=monitoring))
+            self._ways.offer(standing.ways(monitoring=monitoring))
 
     def on_called(self, called: ColleagueCalled) -> None:
         """A colleague asks this widget's agent into their session."""
         if self.stage is Stage.IDLE:
-            self._called.take(called)
+            self._ways.call(called)
 
     def on_settled(self, session_id: str) -> None:
         """The agent has answered a colleague on another widget."""
-        self._called.settle(session_id)
+        self._ways.settle(session_id)
 
     def _answer_colleague(self, *, comes: bool) -> None:
-        standing, called = self.standing, self._called.current
+        standing, called = self.standing, self._ways.called
         if standing is None or called is None or (agent_id := standing.listed_id) is None:
             return
         said = ColleagueAnswer(
@@ -414,20 +411,11 @@ class Connection:
         )
         self._room.directory.answer_colleague(said)
 
-    def _tell_ways(self, ways: list[Way]) -> None:
-        self._ways = ways
-        self._tell_what_ways()
-
-    def _tell_what_ways(self) -> None:
-        """Tell how this agent could come into a session; that of who asks goes first."""
-        called = self._called.current
-        if called is None:
-            told = WaysChanged(ways=self._ways)
-        else:
-            told = WaysChanged(ways=[Way.CONSULT], asked_by=called.asked_by, about=called.about)
-        if self.stage is Stage.IDLE and told != self._told_ways:
-            self._told_ways = told
-            self.put(encode(told))
+    def _tell_ways(self, ways: WaysChanged) -> bool:
+        if self.stage is not Stage.IDLE:
+            return False
+        self.put(encode(ways))
+        return True
 
     def on_relocated(self, location: Location) -> None:
         """Another actor holds the session."""
@@ -474,9 +462,10 @@ class Connection:
             return
         assert self.standing is not None
         self._advance(Stage.ATTACHED)
-        self._ways, self._told_ways = [], WaysChanged(ways=[])
-        self._answer_colleague(comes=True)
-        self._called.close()
+        called = self._ways.called
+        if called is not None and called.location.session_id == trunk.location.session_id:
+            self._answer_colleague(comes=True)
+        self._ways.close()
         self._trunk = trunk
         self._room.pulse.watch(trunk)
         self.standing.came_into(trunk.location.session_id, ready)
@@ -517,7 +506,7 @@ class Connection:
         if self.stage is Stage.CLOSED:
             return
         self._advance(Stage.CLOSED)
-        self._called.close()
+        self._ways.close()
         self._detach()
         self._room.on_closed(self)
         self._outbox.close(code, reason)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from broker.messages.cluster import Done, Internal
+from broker.messages.cluster import Done, Internal, Location, SessionOpen
 from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled, ColleagueSettled
 from broker.words import Role, Way
 from gateway.settings import Settings
@@ -103,7 +103,7 @@ async def test_an_answer_on_another_widget_takes_it_off_this_one(desk: Desk) -> 
 
 
 async def test_nobody_answers_for_ever(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.called.SHOWN_S", 0.05)
+    monkeypatch.setattr("gateway.ways_in.SHOWN_S", 0.05)
     desk.call()
     assert (await desk.widget.until("ways.changed"))["asked_by"] == "Alex"
     assert (await desk.widget.until("ways.changed"))["asked_by"] is None
@@ -123,6 +123,25 @@ async def test_the_first_who_asks_is_shown_and_an_agent_in_a_session_is_not_dist
     await desk.widget.until("connection.pong")
     asked = [each["asked_by"] for each in desk.widget.got if each["type"] == "ways.changed"]
     assert asked == ["Alex"]
+
+
+async def test_who_starts_a_session_of_their_own_has_answered_nobody(
+    world: World, desk: Desk
+) -> None:
+    own = await world.session("s-8")
+
+    async def opened(_: SessionOpen) -> Location:
+        return own.location
+
+    world.ledger.on_open = opened
+    desk.call()
+    await desk.widget.until("ways.changed")
+    await desk.widget.say(type="session.start", id="1", mode="video")
+    await desk.widget.until("session.snapshot")
+    await desk.widget.say(type="connection.ping")
+    await desk.widget.until("connection.pong")
+    assert desk.answers == []
+    assert not desk.session.seen
 
 
 class TestWithoutColleagues:
