@@ -138,13 +138,29 @@ async def test_a_guest_waits_in_the_lobby_until_admitted(call: Call) -> None:
 
 async def test_a_stranger_who_knows_every_id_gets_no_ring_and_no_name(call: Call) -> None:
     agent, consumer = await call.ringing()
-    stranger = call.keep(
-        await consumer_widget(call.origin, call.key, claim_secret="somebody else entirely")
-    )
+    invitation = (await consumer.expect("session.snapshot"))["invitation"]["invitation_id"]
+    strangers = [
+        call.keep(
+            await consumer_widget(
+                call.origin, call.key, claim_secret=f"somebody at the {surface}", surface=surface
+            )
+        )
+        for surface in ("launcher", "window")
+    ]
+    for stranger in strangers:
+        for kind, fields in (
+            ("invitation.accept", {"invitation_id": invitation, "mode": "video"}),
+            ("media.publish", {"microphone": True, "camera": True, "screen": False}),
+            ("session.end", {}),
+        ):
+            with pytest.raises(Refused) as refused:
+                await stranger.request(kind, **fields)
+            assert refused.value.code == "not_in_session"
     await consumer.request("media.publish", microphone=False, camera=False, screen=False)
     await finish(agent)
     await consumer.expect("session.left")
-    assert set(stranger.types()) == {"connection.welcome"}
+    for stranger in strangers:
+        assert set(stranger.types()) == {"connection.welcome", "request.refused"}
 
 
 async def test_a_lost_connection_comes_back_with_what_it_missed(call: Call) -> None:
