@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -17,6 +18,8 @@ from benchmarks.shaper import Downlink
 Address: TypeAlias = tuple[str, int]
 
 _CHECK_INTERVAL = 0.25
+_SO_MEMINFO = 55
+"""Linux: nine 32-bit counters of a socket, the last one is datagrams dropped."""
 
 
 class Wire(Association, asyncio.DatagramProtocol):
@@ -83,6 +86,13 @@ class Wire(Association, asyncio.DatagramProtocol):
         assert self._transport is not None
         number: int = self._transport.get_extra_info("socket").fileno()
         return number
+
+    def kernel_drops(self) -> int:
+        """Return how many datagrams this end's kernel threw away because nobody read in time."""
+        assert self._transport is not None
+        raw = self._transport.get_extra_info("socket")
+        counters = raw.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+        return int(struct.unpack("@9I", counters)[8])
 
     def keep_checking(self) -> None:
         """Check now and every quarter of a second from now on."""
