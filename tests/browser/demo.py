@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import time
 from pathlib import Path
@@ -17,18 +16,15 @@ from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENS = ROOT / "artifacts" / "screens"
-FULL = (1280, 720)
-"""What the widgets ask of a camera."""
-SMALL = (640, 360)
-"""Enough where the picture's size is not the point: encoding costs most of a test's time."""
-CAMERA = """([width, height]) => {
+SMALL_CAMERA = """(() => {
   const { mediaDevices } = navigator;
   const real = mediaDevices?.getUserMedia.bind(mediaDevices);
-  const size = { width: { ideal: width }, height: { ideal: height } };
+  const small = { width: { ideal: 320 }, height: { ideal: 180 }, frameRate: { ideal: 15 } };
   if (!real) return;
   mediaDevices.getUserMedia = ({ video, ...wish }) =>
-    real(video ? { ...wish, video: { ...video, ...size } } : wish);
-}"""
+    real(video ? { ...wish, video: { ...video, ...small } } : wish);
+})()"""
+"""A camera that costs little, for tests that ask whether somebody is seen, not how well."""
 COUNTS = """async () => {
   const { client } = document.querySelector(
     'switchboard-agent, switchboard-engagement, switchboard-guest');
@@ -67,9 +63,10 @@ class People:
         self.page: Page
         self.agent: Frame
 
-    async def open(self, choices: str = "", *, camera: tuple[int, int] = SMALL) -> None:
-        """Open the demo page, with cameras of this size, and wait until the agent could start."""
-        await self.context.add_init_script(f"({CAMERA})({json.dumps(camera)})")
+    async def open(self, choices: str = "", *, small: bool = True) -> None:
+        """Open the demo page and wait until the agent could start; `small`: its cameras are."""
+        if small:
+            await self.context.add_init_script(SMALL_CAMERA)
         self.page = await self.new_page()
         await self.page.goto(f"{self.demo.host}/?{choices}")
         self.agent = await self.frame("/agent")

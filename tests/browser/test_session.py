@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from playwright.async_api import expect
 
-from tests.browser.demo import FULL, People, counts, recorded, shoot, until_counts
+from tests.browser.demo import People, counts, recorded, shoot, until_counts
 from tests.deployment import Deployment
 from tests.patience import PATIENCE
 
@@ -19,7 +19,7 @@ GRADES = ("good", "fair", "poor")
 async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
     people: People, demo: Deployment
 ) -> None:
-    await people.open("conversation=H72", camera=FULL)
+    await people.open("conversation=H72", small=False)
     panel = people.page.frame_locator("#shop").locator("iframe[title=Video]")
     await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
     await expect(panel).to_be_hidden()
