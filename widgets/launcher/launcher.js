@@ -69,7 +69,7 @@
     panel.setAttribute('aria-label', words.title);
     frame = document.createElement('iframe');
     frame.title = words.title;
-    frame.allow = ['camera', 'microphone', 'display-capture', 'autoplay', 'fullscreen', 'picture-in-picture']
+    frame.allow = ['camera', 'microphone', 'speaker-selection', 'display-capture', 'autoplay', 'fullscreen', 'picture-in-picture']
       .map((feature) => `${feature} ${gateway}`)
       .join('; ');
     toggle = document.createElement('button');

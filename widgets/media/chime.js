@@ -1,6 +1,13 @@
-/** Two soft notes, to test the speaker or to ring once. Resolves when they have sounded. */
-export async function chime() {
-  const context = new AudioContext();
+/**
+ * Two soft notes, to test the speaker or to ring once. Resolves when they have sounded.
+ * @param {string} [speaker] Where, by device id.
+ */
+export async function chime(speaker = '') {
+  const context = /** @type {AudioContext & {setSinkId?: (id: string) => Promise<void>}} */ (
+    new AudioContext()
+  );
+  // Where a page has no say in it, or the device is gone, the system's own choice serves.
+  if (speaker) await context.setSinkId?.(speaker).catch(() => {});
   await context.resume();
   await Promise.all([660, 880].map((pitch, index) => note(context, pitch, index * 0.18)));
   await context.close();

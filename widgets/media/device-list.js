@@ -5,3 +5,12 @@ export async function listDevices(source) {
   const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
   return all.filter((device) => device.kind === KINDS[source] && device.deviceId !== '');
 }
+
+/** @param {DeviceSource|'speaker'} source @param {string} deviceId */
+export function rememberDevice(source, deviceId) {
+  try {
+    localStorage.setItem(`switchboard.device.${source}`, deviceId);
+  } catch {
+    // Storage is refused in this frame: the choice lasts as long as the page.
+  }
+}

@@ -76,15 +76,6 @@ export function rememberedDevice(source) {
   }
 }
 
-/** @param {DeviceSource|'speaker'} source @param {string} deviceId */
-export function rememberDevice(source, deviceId) {
-  try {
-    localStorage.setItem(`switchboard.device.${source}`, deviceId);
-  } catch {
-    // Storage is refused in this frame: the choice lasts as long as the page.
-  }
-}
-
 /** @returns {MediaTrackConstraints} */
 function microphoneWish() {
   return {

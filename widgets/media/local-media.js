@@ -1,4 +1,4 @@
-import { openDevice, openDevices, openScreen, rememberDevice } from './devices.js';
+import { openDevice, openDevices, openScreen, rememberedDevice } from './devices.js';
 
 /**
  * This person's microphone, camera and screen: opened once, kept from the preview through the
@@ -14,6 +14,8 @@ export class LocalMedia {
   /** The camera shown in the mirror: it lives as long as the camera track. @type {MediaStream|null} */
   mirror = null;
   facing = 'user';
+  /** Where voices come out, by device id; empty is the system's own choice. */
+  speaker = rememberedDevice('speaker');
   #muted = false;
   #onChange;
   /** @type {Promise<void>|null} */
@@ -88,21 +90,16 @@ export class LocalMedia {
     this.#onChange();
   }
 
-  /** Front and back camera of a phone. */
-  async switchCamera() {
-    this.facing = this.facing === 'user' ? 'environment' : 'user';
-    this.#drop('camera');
-    await this.#reopen('camera', { facingMode: { ideal: this.facing }, deviceId: undefined });
+  /** Open another device instead. @param {DeviceSource} source @param {MediaTrackConstraints} wish */
+  async replace(source, wish) {
+    this.#drop(source);
+    await this.#reopen(source, wish);
     this.#onChange();
   }
 
-  /** @param {DeviceSource} source @param {string} deviceId */
-  async choose(source, deviceId) {
-    rememberDevice(source, deviceId);
-    const wanted = source === 'microphone' || this.tracks.camera !== null;
-    if (!wanted) return;
-    this.#drop(source);
-    await this.#reopen(source, { deviceId: { exact: deviceId } });
+  /** @param {string} deviceId */
+  setSpeaker(deviceId) {
+    this.speaker = deviceId;
     this.#onChange();
   }
 

@@ -8,7 +8,7 @@ if (!query.get('conversation')) {
 const config = await (await fetch('/demo-config.json', { cache: 'no-store' })).json();
 const note = /** @type {HTMLElement} */ (document.getElementById('note'));
 note.textContent = config.note ?? '';
-const features = ['camera', 'microphone', 'display-capture', 'autoplay', 'fullscreen', 'clipboard-write'];
+const features = ['camera', 'microphone', 'speaker-selection', 'display-capture', 'autoplay', 'fullscreen', 'clipboard-write'];
 for (const name of ['workspace', 'shop']) {
   const frame = /** @type {HTMLIFrameElement} */ (document.getElementById(name));
   frame.allow = features.map((feature) => `${feature} 'self' ${config.gateway}`).join('; ');

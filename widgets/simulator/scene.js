@@ -110,7 +110,7 @@ export function widgetAddress(scene, path, more = {}) {
  */
 export function allowDevices(frame, scene) {
   if (scene.query.get('allow') === '0') return;
-  frame.allow = ['camera', 'microphone', 'display-capture', 'autoplay', 'fullscreen', 'clipboard-write']
+  frame.allow = ['camera', 'microphone', 'speaker-selection', 'display-capture', 'autoplay', 'fullscreen', 'clipboard-write']
     .map((feature) => `${feature} ${scene.gateway}`)
     .join('; ');
 }

@@ -1,6 +1,6 @@
 import { say } from '../catalogues/words.js';
-import { listDevices } from '../media/device-list.js';
-import { rememberDevice, rememberedDevice } from '../media/devices.js';
+import { listDevices, rememberDevice } from '../media/device-list.js';
+import { rememberedDevice } from '../media/devices.js';
 import { chime } from '../media/chime.js';
 import { Loudness } from '../media/loudness.js';
 import { wordButton } from './buttons.js';
@@ -29,7 +29,7 @@ export class DeviceCheck {
   constructor(media) {
     this.#media = media;
     this.#mirror.muted = true;
-    const sound = wordButton(say('test_sound'), () => void chime(), {
+    const sound = wordButton(say('test_sound'), () => void chime(this.#media.speaker), {
       kind: 'small',
       icon: 'speaker',
     });
@@ -79,14 +79,19 @@ export class DeviceCheck {
   /** @param {'camera'|'microphone'|'speaker'} source */
   #field(source) {
     const picker = this.#pickers[source];
-    picker.addEventListener('change', () => {
-      if (source === 'speaker') rememberDevice('speaker', picker.value);
-      else void this.#media.choose(source, picker.value);
-      document.dispatchEvent(new CustomEvent('switchboard:devices'));
-    });
+    picker.addEventListener('change', () => this.#choose(source, picker.value));
     const field = el('label', { class: 'field', for: picker.id }, el('span', { text: say(source) }), picker);
     field.dataset.source = source;
     return field;
+  }
+
+  /** @param {'camera'|'microphone'|'speaker'} source @param {string} deviceId */
+  #choose(source, deviceId) {
+    rememberDevice(source, deviceId);
+    if (source === 'speaker') this.#media.setSpeaker(deviceId);
+    else if (source === 'microphone' || this.#media.tracks.camera) {
+      void this.#media.replace(source, { deviceId: { exact: deviceId } });
+    }
   }
 
   async #list() {

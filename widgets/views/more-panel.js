@@ -32,7 +32,7 @@ export class MorePanel {
     this.#voice = item('voice_only', 'phone', () =>
       actions.attempt(client.setMode(client.session?.mode === 'voice' ? 'video' : 'voice')),
     );
-    this.#swap = item('switch_camera', 'swap', () => void media.switchCamera());
+    this.#swap = item('switch_camera', 'swap', () => void switchCamera(media));
     this.#layout = item('layout', 'grid', () => {
       stage.layout = LAYOUTS[(LAYOUTS.indexOf(stage.layout) + 1) % LAYOUTS.length] ?? 'auto';
       actions.layoutChanged();
@@ -88,4 +88,10 @@ async function pictureInPicture(stage) {
 function mainPicture({ root }) {
   const shown = '.tile[data-picture=yes]:not(.self, [hidden])';
   return root.querySelector(`${shown}[data-main] video`) ?? root.querySelector(`${shown} video`);
+}
+
+/** Front and back camera of a phone. @param {LocalMedia} media */
+async function switchCamera(media) {
+  media.facing = media.facing === 'user' ? 'environment' : 'user';
+  await media.replace('camera', { facingMode: { ideal: media.facing }, deviceId: undefined });
 }

@@ -51,6 +51,7 @@ export class Stage {
       tile.update(visible ? entry : null, session, NOT_SELF);
     }
     this.#updateSelf(session);
+    this.#route();
     this.#arrange(session);
     const occupied = this.#shown().map(({ kind, index }) => `${kind}${index}`).join();
     if (this.#measured === '' || occupied !== this.#occupied) this.#reportSizes();
@@ -59,6 +60,17 @@ export class Stage {
 
   #shown() {
     return [...this.#seats, ...this.#screens].filter((tile) => !tile.root.hidden);
+  }
+
+  /** Let every voice come out where the person chose, if the browser lets them and it is there. */
+  #route() {
+    const { media } = this.#client;
+    for (const { audio } of this.#seats) {
+      if (audio.sinkId === media.speaker) continue;
+      void audio.setSinkId?.(media.speaker).catch(() => {
+        media.speaker = '';
+      });
+    }
   }
 
   /** @param {SessionState} session */

@@ -1,0 +1,126 @@
+"""Before the session: looking, speaking and listening first, and what stands in the way, each in
+its own sentence. Against a double of the broker, so that each costs little."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from broker.words import Reach, Role
+from tests.browser.broker_double import BrokerDouble, person, reach, snapshot
+from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
+
+WATCH = """{
+  window.wishes = []; window.sounded = [];
+  const { mediaDevices } = navigator;
+  const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+  mediaDevices.getUserMedia = (wish) => { window.wishes.push(wish); return ask(wish); };
+  const { start } = OscillatorNode.prototype;
+  OscillatorNode.prototype.start = function (...when) {
+    window.sounded.push(this.context.sinkId); start.apply(this, when); };
+}"""
+INSECURE = "Object.defineProperty(window, 'isSecureContext', { value: false });"
+NO_WEBRTC = "delete window.RTCPeerConnection;"
+MIRROR = "document.querySelector('.mirror video')"
+CHOSEN = """() => ['microphone', 'speaker']
+  .map((source) => document.querySelector(`#pick-${source}`)?.value)"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    context = await browser.new_context(viewport={"width": 380, "height": 760})
+    yield context
+    await context.close()
+
+
+async def show(page: Page, address: str, role: Role) -> BrokerDouble:
+    double = BrokerDouble(page, role)
+    await double.attach()
+    await page.goto(address)
+    return double
+
+
+async def test_what_was_checked_and_chosen_goes_into_the_session(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    await page.add_init_script(WATCH)
+    double = await show(page, f"{pages}{ENGAGEMENT}&lang=en", Role.CONSUMER)
+    await double.tell(INVITED)
+    assert await page.evaluate("window.wishes") == []
+    await page.get_by_role("button", name="Check camera and microphone").click()
+    await page.wait_for_function(f"() => {MIRROR}?.videoWidth > 0")
+    # The fake microphone beeps: the bar moves.
+    await page.wait_for_function(
+        "() => Number(document.querySelector('.meter').style.getPropertyValue('--level')) > 0.01"
+    )
+    microphone = page.locator("#pick-microphone")
+    await microphone.select_option(label="Fake Audio Input 2")
+    await page.wait_for_function(
+        "() => window.wishes.at(-1).audio?.deviceId?.exact === "
+        "document.querySelector('#pick-microphone').value"
+    )
+    await page.locator("#pick-speaker").select_option(index=1)
+    chosen = await page.evaluate(CHOSEN)
+    await page.get_by_role("button", name="Play a sound").click()
+    # Two notes; what rings meanwhile comes out elsewhere.
+    await page.wait_for_function(
+        f"() => window.sounded.filter((id) => id === {chosen[1]!r}).length === 2"
+    )
+    await page.get_by_role("button", name="Done").click()
+    seen = await page.evaluate(f"{MIRROR}.srcObject.getVideoTracks()[0].id")
+    asked = len(await page.evaluate("window.wishes"))
+
+    await page.get_by_role("button", name="Accept with video").click()
+    await double.until_heard("invitation.accept")
+    await double.tell(snapshot(1, [person(0), person(1)]))
+    await page.wait_for_selector("[data-view=session]")
+    shown = "document.querySelector('.self video').srcObject.getVideoTracks()[0].id"
+    assert await page.evaluate(shown) == seen
+    assert len(await page.evaluate("window.wishes")) == asked
+    await page.wait_for_function(
+        f"() => document.querySelector('.seat audio').sinkId === {chosen[1]!r}"
+    )
+
+    double.begin(Role.CONSUMER, in_session=True)
+    await page.reload()
+    await double.tell(INVITED)
+    await page.get_by_role("button", name="Check camera and microphone").click()
+    await page.wait_for_function(f"() => String(({CHOSEN})()) === {','.join(chosen)!r}")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "sentence", "word"),
+    [
+        (INSECURE, "work on secure (https) pages only", "insecure"),
+        (NO_WEBRTC, "This browser cannot do video sessions", "no_webrtc"),
+    ],
+)
+async def test_what_makes_pictures_impossible_is_said_on_both_sides(
+    context: BrowserContext, pages: str, lacking: str, sentence: str, word: str
+) -> None:
+    page = await context.new_page()
+    await page.add_init_script(lacking)
+    double = await show(page, f"{pages}{ENGAGEMENT}&lang=en", Role.CONSUMER)
+    await double.tell(INVITED)
+    await expect(page.get_by_text(sentence)).to_be_visible()
+    await expect(page.get_by_role("button", name="Check camera and microphone")).to_be_hidden()
+    assert (await double.until_heard("invitation.trouble"))["trouble"] == word
+
+
+async def test_starting_with_voice_opens_no_camera(context: BrowserContext, pages: str) -> None:
+    page = await context.new_page()
+    await page.add_init_script(WATCH)
+    double = BrokerDouble(page, Role.AGENT, in_session=False)
+    await double.attach()
+    await page.goto(f"{pages}{AGENT}&lang=en")
+    await double.tell(reach(Reach.REACHABLE))
+    await page.get_by_role("button", name="Start voice").click()
+    assert (await double.until_heard("session.start"))["mode"] == "voice"
+    await page.wait_for_function("() => window.wishes.length === 1")
+    [wish] = await page.evaluate("window.wishes")
+    assert wish["audio"]
+    assert not wish.get("video")
