@@ -25,6 +25,7 @@ SMALL_CAMERA = """(() => {
     real(video ? { ...wish, video: { ...video, ...small } } : wish);
 })()"""
 """A camera that costs little, for tests that ask whether somebody is seen, not how well."""
+OPEN_WINDOW = "() => void open('about:blank', '_blank', 'popup,noopener')"
 COUNTS = """async () => {
   const { client } = document.querySelector(
     'switchboard-agent, switchboard-engagement, switchboard-guest');
@@ -72,7 +73,13 @@ class People:
         self.agent = await self.frame("/agent")
 
     async def new_page(self) -> Page:
-        page = await self.context.new_page()
+        """A page in a window of its own: in a tab behind another every step takes a second."""
+        if self.context.pages:
+            async with self.context.expect_page() as opening:
+                await self.context.pages[0].evaluate(OPEN_WINDOW)
+            page = await opening.value
+        else:
+            page = await self.context.new_page()
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         return page
 
