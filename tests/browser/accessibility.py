@@ -8,7 +8,17 @@ from typing import Any
 
 from playwright.async_api import Frame, Page
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+ALL = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+OF_LOOKS = {
+    "type": "rule",
+    "values": [
+        "color-contrast",
+        "link-in-text-block",
+        "scrollable-region-focusable",
+        "target-size",
+    ],
+}
+"""What axe reads from style and layout; all else stands in the elements and their attributes."""
 
 
 @cache
@@ -21,15 +31,17 @@ async def prepare(page: Page | Frame) -> None:
     await page.evaluate(_source())
 
 
-async def violations(page: Page | Frame) -> list[str]:
-    """Every breach of WCAG 2.2 AA that axe finds, in a line each; `prepare` comes first."""
+async def violations(page: Page | Frame, *, seen_otherwise: bool = False) -> list[str]:
+    """Every breach of WCAG 2.2 AA that axe finds, in a line each; `prepare` comes first.
+
+    `seen_otherwise`: this very page was searched in another size or colour scheme.
+    """
     found: list[dict[str, Any]] = await page.evaluate(
-        """async (tags) => {
-          const runOnly = { type: 'tag', values: tags };
+        """async (runOnly) => {
           const { violations } = await axe.run(document, { runOnly, resultTypes: ['violations'] });
           return violations;
         }""",
-        RULES,
+        OF_LOOKS if seen_otherwise else ALL,
     )
     return [
         f"{each['id']}: {node['html'][:120]} ({node.get('failureSummary', '')[:300]})"

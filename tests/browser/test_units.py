@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Route
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Route
 
 from tests.browser.demo import ROOT
 
@@ -15,6 +17,17 @@ TYPES = {".js": "text/javascript", ".json": "application/json"}
 async def _from_tree(route: Route) -> None:
     file = ROOT / route.request.url.split("/", 3)[3]
     await route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
+    """A page of the gateway's own origin, where modules are had from the tree."""
+    page = await browser.new_page()
+    for folder in ("widgets", "tests"):
+        await page.route(f"{pages}/{folder}/**", _from_tree)
+    await page.goto(f"{pages}/join")
+    yield page
+    await page.close()
 
 
 @pytest.mark.parametrize(
@@ -28,11 +41,7 @@ async def _from_tree(route: Route) -> None:
         ("text-panel", 3),
     ],
 )
-async def test_units(browser: Browser, pages: str, name: str, least: int) -> None:
-    page = await browser.new_page()
-    for folder in ("widgets", "tests"):
-        await page.route(f"{pages}/{folder}/**", _from_tree)
-    await page.goto(f"{pages}/join")
+async def test_units(page: Page, name: str, least: int) -> None:
     outcome: dict[str, Any] = await page.evaluate(
         """async (name) => {
           const { run } = await import('/tests/browser/units/check.js');
@@ -41,6 +50,5 @@ async def test_units(browser: Browser, pages: str, name: str, least: int) -> Non
         }""",
         name,
     )
-    await page.close()
     assert outcome["failures"] == []
     assert outcome["passed"] >= least
