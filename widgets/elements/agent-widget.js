@@ -167,7 +167,7 @@ export class AgentWidget extends Widget {
   /** @param {SessionClient} client @param {string} name */
   #renderSession(client, name) {
     const view = this.present('session', () => {
-      /** @type {(asked: Promise<unknown>) => void} */
+      /** @type {Attempt} */
       const attempt = (asked) => void asked.catch(() => this.#render());
       const host = this.#host;
       const write = host.canWrite ? (/** @type {string} */ text) => host.write(text) : null;

@@ -3,9 +3,7 @@
  * @param {string} [speaker] Where, by device id.
  */
 export async function chime(speaker = '') {
-  const context = /** @type {AudioContext & {setSinkId?: (id: string) => Promise<void>}} */ (
-    new AudioContext()
-  );
+  const context = /** @type {any} */ (new AudioContext());
   // Where a page has no say in it, or the device is gone, the system's own choice serves.
   if (speaker) await context.setSinkId?.(speaker).catch(() => {});
   await context.resume();

@@ -22,7 +22,6 @@ export class DeviceCheck {
     microphone: el('select', { id: 'pick-microphone' }),
     speaker: el('select', { id: 'pick-speaker' }),
   };
-  #onClose = () => {};
   root = this.#panel.root;
 
   /** @param {LocalMedia} media */
@@ -44,15 +43,10 @@ export class DeviceCheck {
       this.#field('speaker'),
       el('div', { class: 'row' }, sound.root, done.root),
     );
-    this.root.addEventListener('panelclose', () => {
-      this.#loudness.stop();
-      this.#onClose();
-    });
+    this.root.addEventListener('panelclose', () => this.#loudness.stop());
   }
 
-  /** @param {() => void} [onClose] */
-  show(onClose = () => {}) {
-    this.#onClose = onClose;
+  show() {
     this.#panel.show();
     void this.#media.open(true).then(() => this.update());
     this.update();
@@ -76,16 +70,14 @@ export class DeviceCheck {
     void this.#list();
   }
 
-  /** @param {'camera'|'microphone'|'speaker'} source */
+  /** @param {DeviceSource|'speaker'} source */
   #field(source) {
     const picker = this.#pickers[source];
     picker.addEventListener('change', () => this.#choose(source, picker.value));
-    const field = el('label', { class: 'field', for: picker.id }, el('span', { text: say(source) }), picker);
-    field.dataset.source = source;
-    return field;
+    return el('label', { class: 'field', for: picker.id }, el('span', { text: say(source) }), picker);
   }
 
-  /** @param {'camera'|'microphone'|'speaker'} source @param {string} deviceId */
+  /** @param {DeviceSource|'speaker'} source @param {string} deviceId */
   #choose(source, deviceId) {
     rememberDevice(source, deviceId);
     if (source === 'speaker') this.#media.setSpeaker(deviceId);

@@ -115,7 +115,7 @@ export class Notices {
 /** One strip. What it asks never changes; what it says may. */
 class Notice {
   #text = el('p', { class: 'strong' });
-  #lines = el('ul', {});
+  #lines = el('ul', { class: 'fine' });
   root;
 
   /** @param {Wish} wish */

@@ -21,7 +21,7 @@ export class Outgoing {
 
   /**
    * @param {SessionClient} client
-   * @param {(asked: Promise<unknown>) => void} attempt
+   * @param {Attempt} attempt
    * @param {AgentHost|null} host Where a join link can be put into the conversation.
    */
   constructor(client, attempt, host = null) {

@@ -64,7 +64,7 @@ export class PeoplePanel {
 class PersonRow {
   #avatar = new Avatar();
   #name = el('span', { class: 'person-name' });
-  #note = el('span', { class: 'person-note' });
+  #note = el('span', { class: 'fine' });
   #actions = el('div', { class: 'person-actions' });
   #id = '';
   #client;
