@@ -122,6 +122,8 @@ class Connection:
         self._steward = Steward(self, room.directory, room.settings, room.metrics, room.trunk_key)
         self._loop = asyncio.get_running_loop()
         self._trunk: Trunk | None = None
+        self._former: Trunk | None = None
+        """The trunk before, while the next is dialled: its actor may answer what it was asked."""
         self._held: list[bytes] = []
         self._is_reading = False
         pipe.on_text = self._take_text
@@ -426,6 +428,9 @@ class Connection:
             and trunk.location.session_id == location.session_id
             and trunk.location.epoch < location.epoch
         ):
+            # The actor before decides nothing any more, and says so to whoever asks it.
+            self._former, self._trunk = trunk, None
+            self._room.pulse.drop(trunk)
             self._leave(trunk, location)
 
     def on_trunk_message(self, data: bytes) -> None:
@@ -453,6 +458,7 @@ class Connection:
         """The trunk broke."""
         if trunk is self._trunk and self.stage is Stage.ATTACHED:
             logger.warning("trunk lost", extra=self.facts())
+            self._detach()
             self._leave(trunk, trunk.location)
 
     def attached(self, trunk: Trunk, ready: TrunkReady) -> None:
@@ -466,6 +472,7 @@ class Connection:
         if called is not None and called.location.session_id == trunk.location.session_id:
             self._answer_colleague(comes=True)
         self._ways.close()
+        self._detach()
         self._trunk = trunk
         self._room.pulse.watch(trunk)
         self.standing.came_into(trunk.location.session_id, ready)
@@ -480,6 +487,7 @@ class Connection:
     def sent_home(self, last: bytes) -> None:
         """The session that was looked for is over: say so, and stand where one stood before it."""
         if self.stage is Stage.MOVING:
+            self._detach()
             self._state = None
             self._held.clear()
             self._rest()
@@ -526,11 +534,13 @@ class Connection:
         self.close(CloseCode.TOO_FAST_OR_SLOW, "The widget does not read fast enough.")
 
     def _leave(self, trunk: Trunk, location: Location) -> None:
-        self._detach()
         self._advance(Stage.MOVING)
         self._steward.move(trunk, location)
 
     def _detach(self) -> None:
+        former, self._former = self._former, None
+        if former is not None:
+            former.close()
         trunk, self._trunk = self._trunk, None
         if trunk is not None:
             self._room.pulse.drop(trunk)

@@ -143,7 +143,8 @@ class Caller:
 class FakeSession(Listening):
     """A session actor: accepts trunks, keeps what widgets say, greets with a snapshot.
 
-    `refusal` is answered instead of accepting; `echo` sends every message back at once.
+    `refusal` is answered instead of accepting; `echo` sends every message back at once. While
+    `held` it leaves trunks at the door, until `let_in`.
     """
 
     def __init__(self, key: bytes, session_id: str, epoch: int = 1) -> None:
@@ -154,6 +155,8 @@ class FakeSession(Listening):
         self.seen: list[TrunkHello] = []
         self.refusal: SwitchboardError | None = None
         self.echo = False
+        self.held = False
+        self._at_the_door: list[tuple[ListeningEnd[Future], bytes]] = []
         self.account_id = "acc"
         self.engagement_key = "eng-1"
 
@@ -175,6 +178,9 @@ class FakeSession(Listening):
         said = read(TrunkHello, hello)
         self.seen.append(said)
         self.signal.changed()
+        if self.held:
+            self._at_the_door.append((end, hello))
+            return
         if self.refusal is not None:
             end.refuse(self.refusal)
             return
@@ -190,6 +196,13 @@ class FakeSession(Listening):
         self.callers[said.connection_id] = caller
         caller.say(type="session.snapshot", seq=1, epoch=self.epoch, session_id=self.session_id)
         self.signal.changed()
+
+    def let_in(self) -> None:
+        """Accept who was left at the door, and whoever comes from now on."""
+        self.held = False
+        waiting, self._at_the_door = self._at_the_door, []
+        for end, hello in waiting:
+            self.on_hello(end, hello)
 
     def _on_frame(self, end: End, kind: Frame, body: bytes) -> None:
         if self.echo:

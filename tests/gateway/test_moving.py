@@ -151,6 +151,21 @@ async def test_a_relocation_notice_moves_without_waiting_for_a_break(world: Worl
     assert (await widget.until("session.snapshot"))["epoch"] == 2
 
 
+async def test_what_the_actor_before_answers_meanwhile_arrives(world: World) -> None:
+    """A request may be on its way to an actor that has just given the session up."""
+    widget, before = await attached(world)
+    caller = await before.caller()
+    successor = await world.session(epoch=2)
+    successor.held = True
+    world.ledger.relocate(successor)
+    await successor.signal.until(lambda: bool(successor.seen))
+    caller.say(type="request.refused", reply_to="r-1", code="session_away", seq=2)
+    assert (await widget.next())["reply_to"] == "r-1"
+    successor.let_in()
+    assert (await widget.next())["type"] == "session.moved"
+    await before.signal.until(lambda: not before.callers)
+
+
 async def test_an_actor_that_lives_is_dialled_again_at_its_epoch(world: World) -> None:
     widget, session = await attached(world)
     world.ledger.places["s-1"] = session.location
