@@ -62,23 +62,29 @@ export class SignallingChannel {
   /**
    * Send a request and wait for its reply.
    * @param {Record<string, unknown> & {type: string}} message Without `id`.
-   * @param {number} [timeoutMs] @returns {Promise<any>}
+   * @param {number} [timeoutMs] @param {number} [pause]
+   * @returns {Promise<any>}
    */
-  request(message, timeoutMs = REQUEST_MS) {
+  async request(message, timeoutMs = REQUEST_MS, pause = 100) {
     if (this.#link.status === 'closed') {
-      return Promise.reject(new Refusal('connection_lost', 'The connection is closed.', false));
+      throw new Refusal('connection_lost', 'The connection is closed.', false);
     }
     const id = `${this.#idPrefix}.${this.#nextId++}`;
     const text = JSON.stringify({ ...message, id });
     if (this.#link.status !== 'open') {
-      if (this.#queue.length >= MAX_QUEUED) {
-        return Promise.reject(new Refusal('busy', 'Not connected yet.', true));
-      }
+      if (this.#queue.length >= MAX_QUEUED) throw new Refusal('busy', 'Not connected yet.', true);
       this.#queue.push(text);
     } else {
       this.#socket?.send(text);
     }
-    return this.#pending.add(id, timeoutMs);
+    try {
+      return await this.#pending.add(id, timeoutMs);
+    } catch (/** @type {any} */ refusal) {
+      // Nothing was done: the session is moving.
+      if (refusal.code !== 'session_away' || pause > 2_000) throw refusal;
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    return this.request(message, timeoutMs, 2 * pause);
   }
 
   /**

@@ -67,8 +67,6 @@ class PersonRow {
   #note = el('span', { class: 'fine' });
   #actions = el('div', { class: 'person-actions' });
   #id = '';
-  #client;
-  #attempt;
   root = el(
     'li',
     { class: 'person' },
@@ -80,18 +78,18 @@ class PersonRow {
 
   /** @param {SessionClient} client @param {Attempt} attempt */
   constructor(client, attempt) {
-    this.#client = client;
-    this.#attempt = attempt;
     /** @param {() => Promise<unknown>} action */
-    const run = (action) => () => this.#attempt(action());
+    const run = (action) => () => attempt(action());
+    /** @param {string} sign @param {() => Promise<unknown>} action Named when it is shown. */
+    const icon = (sign, action) => iconButton('', sign, run(action), 'quiet small');
     this.#buttons = {
       admit: wordButton(say('let_in'), run(() => moderate(client, 'admit', this.#id)), { kind: 'primary small' }),
       refuse: wordButton(say('refuse'), run(() => moderate(client, 'refuse', this.#id)), { kind: 'small' }),
-      mute: iconButton(say('mute_person'), 'microphone_off', run(() => mute(client, this.#id, ['microphone'])), 'quiet small'),
-      stop: iconButton(say('stop_video'), 'camera_off', run(() => mute(client, this.#id, ['camera'])), 'quiet small'),
-      ask: iconButton(say('ask_screen'), 'screen', run(() => askForScreen(client, this.#id)), 'quiet small'),
-      own: iconButton(say('hand_over'), 'crown', run(() => handOver(client, this.#id)), 'quiet small'),
-      remove: iconButton(say('remove'), 'leave', run(() => moderate(client, 'remove', this.#id)), 'quiet small'),
+      mute_person: icon('microphone_off', () => mute(client, this.#id, ['microphone'])),
+      stop_video: icon('camera_off', () => mute(client, this.#id, ['camera'])),
+      ask_screen: icon('screen', () => askForScreen(client, this.#id)),
+      hand_over: icon('crown', () => handOver(client, this.#id)),
+      remove: icon('leave', () => moderate(client, 'remove', this.#id)),
     };
     this.#actions.append(...Object.values(this.#buttons).map((button) => button.root));
   }
@@ -106,29 +104,22 @@ class PersonRow {
     setText(this.#name, self ? `${name} (${say('you')})` : name);
     setText(this.#note, noteOf(entry, lobby));
     const moderate = may(session, 'moderate') && !self;
-    const { admit, refuse, mute, stop, ask, own, remove } = this.#buttons;
+    const { admit, refuse, ...icons } = this.#buttons;
     const hidden = entry.way === 'monitor' || entry.way === 'whisper';
     const act = !lobby && moderate && !hidden;
-    for (const [button, action] of /** @type {const} */ ([
-      [mute, 'mute_person'],
-      [stop, 'stop_video'],
-      [ask, 'ask_screen'],
-      [own, 'hand_over'],
-      [remove, 'remove'],
-    ])) {
-      button.set(`${say(action)}: ${name}`);
-    }
-    show(admit.root, lobby && may(session, 'admit'));
-    show(refuse.root, lobby && may(session, 'admit'));
-    show(mute.root, act && entry.microphone);
-    show(stop.root, act && entry.camera);
+    for (const [word, button] of Object.entries(icons)) button.set(`${say(word)}: ${name}`);
+    const judge = lobby && may(session, 'admit');
+    show(admit.root, judge);
+    show(refuse.root, judge);
+    show(icons.mute_person.root, act && entry.microphone);
+    show(icons.stop_video.root, act && entry.camera);
     const guest = entry.role === 'consumer' || entry.role === 'guest';
-    show(ask.root, act && guest && !entry.screen && entry.capabilities.includes('send_screen'));
-    show(remove.root, act && entry.role !== 'consumer');
+    show(icons.ask_screen.root, act && guest && !entry.screen && entry.capabilities.includes('send_screen'));
+    show(icons.remove.root, act && entry.role !== 'consumer');
     const owner = session.roster.some(
       (one) => one.participant_id === session.participantId && one.owner,
     );
-    show(own.root, !lobby && owner && !self && entry.role === 'agent');
+    show(icons.hand_over.root, !lobby && owner && !self && entry.role === 'agent');
   }
 }
 

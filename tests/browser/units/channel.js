@@ -78,6 +78,18 @@ export const tests = {
     same(await failure(other), ['session_full', true]);
     made.close();
   },
+  async 'what a session that moves refuses is asked again, under another id'() {
+    const { made, wire } = await channel();
+    wire.welcome();
+    const answer = made.request({ type: 'session.end' });
+    const first = wire.sent[1];
+    wire.hear({ type: 'request.refused', reply_to: first.id, code: 'session_away', message: '', retryable: true });
+    const second = await until(() => wire.sent[2]);
+    same([second.type, second.id !== first.id], ['session.end', true]);
+    wire.hear({ type: 'request.done', reply_to: second.id, seq: 4 });
+    same((await answer).type, 'request.done');
+    made.close();
+  },
   async 'requests made too early wait, and of notifications only the latest'() {
     const { made, wire } = await channel();
     void made.request({ type: 'session.start' }).catch(() => {});
