@@ -11,7 +11,8 @@ from actors.chores import Chores
 from actors.link import CallHandler, DialledEnd, End, M, Request, Tls, answer, call, dial
 from broker.errors import ErrorCode, Malformed, Unavailable
 from broker.link import Reply
-from broker.messages import cluster
+from broker.messages.cluster.base import ClusterMessage, read
+from broker.messages.cluster.members import LinkHello
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class LedgerLink:
         self,
         resolve: Callable[[], Awaitable[tuple[str, int]]],
         key: bytes,
-        hello: cluster.LinkHello,
+        hello: LinkHello,
         *,
         enlist: Callable[[LedgerLink], Awaitable[None]] | None = None,
         on_call: CallHandler | None = None,
@@ -117,7 +118,7 @@ class LedgerLink:
             end, request, reply, timeout_s=deadline - asyncio.get_running_loop().time()
         )
 
-    def notify(self, method: str, body: cluster.Internal) -> bool:
+    def notify(self, method: str, body: ClusterMessage) -> bool:
         """Tell the ledger something; False when the link is down."""
         return self._end is not None and self._end.notify(method, body.to_bytes())
 
@@ -178,7 +179,7 @@ class LedgerLink:
             prepare=self._prepare,
         )
         self._end = end
-        self.term = cluster.read(_Term, ready).term
+        self.term = read(_Term, ready).term
         if self._enlist is not None:
             await self._enlist(self)
         if not end.link.closed:
@@ -232,7 +233,7 @@ class LedgerLink:
             self._notice_handler(method, payload)
 
 
-class _Term(cluster.Internal):
+class _Term(ClusterMessage):
     """READY body of a ledger link."""
 
     term: int

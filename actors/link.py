@@ -13,14 +13,14 @@ from typing import ClassVar, Protocol, TypeVar, cast
 
 from broker.errors import ErrorCode, Internal, Malformed, SwitchboardError, Unavailable
 from broker.link import DiallingEnd, LinkEnd, ListeningEnd, Reply
-from broker.messages import cluster
+from broker.messages.cluster.base import ClusterMessage, read
 
 Future = asyncio.Future[bytes]
 End = LinkEnd[Future]
 ListenedEnd = ListeningEnd[Future]
 DialledEnd = DiallingEnd[Future]
-M = TypeVar("M", bound=cluster.Internal)
-CallHandler = Callable[[str, bytes], Awaitable[cluster.Internal]]
+M = TypeVar("M", bound=ClusterMessage)
+CallHandler = Callable[[str, bytes], Awaitable[ClusterMessage]]
 """Answers a call of the far end: method and payload in, the reply's model out."""
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ async def call(end: End, request: Request, reply: type[M], *, timeout_s: float) 
             payload = await end.call(request.method, request.to_bytes())
     except TimeoutError:
         raise Unavailable(ErrorCode.LEDGER_AWAY, "No reply came in time.") from None
-    return cluster.read(reply, payload)
+    return read(reply, payload)
 
 
 async def answer(reply: Reply, method: str, payload: bytes, handler: CallHandler) -> None:

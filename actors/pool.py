@@ -18,7 +18,9 @@ from actors.chores import Chores
 from actors.ledger_link import LedgerLink, LinkTiming
 from actors.link import Tls
 from actors.placement import Place, largest_load, plan
-from broker.messages import cluster
+from broker.messages.cluster.base import read
+from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.nodes import NodeState, PoolLevel
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ class Pool:
         start_standby: Callable[[str | None], Awaitable[None]],
         resolve: Callable[[], Awaitable[tuple[str, int]]],
         key: bytes,
-        hello: cluster.LinkHello,
+        hello: LinkHello,
         *,
         policy: PoolPolicy | None = None,
         timing: LinkTiming | None = None,
@@ -93,7 +95,7 @@ class Pool:
             tls=tls,
         )
         self._chores = Chores()
-        self._level: cluster.PoolLevel | None = None
+        self._level: PoolLevel | None = None
         # Every member there ever was, in order: one that comes back with the ledger is no arrival.
         self._seen: dict[str, None] = {}
         self._starting = 0
@@ -108,7 +110,7 @@ class Pool:
         self._closed = False
 
     @property
-    def level(self) -> cluster.PoolLevel | None:
+    def level(self) -> PoolLevel | None:
         """What the ledger said last; `None` while it is away."""
         return self._level
 
@@ -146,7 +148,7 @@ class Pool:
     def _on_notice(self, method: str, payload: bytes) -> None:
         if method != "pool.level":
             return
-        level = cluster.read(cluster.PoolLevel, payload)
+        level = read(PoolLevel, payload)
         reused = frozenset(level.reused)
         for member in level.members:
             if member in self._seen:
@@ -185,7 +187,7 @@ class Pool:
                 self._under_way[node] += 1
             self._chores.start(self._start(_Start(node)))
 
-    def _wanted(self, level: cluster.PoolLevel, coming: int, limit: int) -> list[str | None]:
+    def _wanted(self, level: PoolLevel, coming: int, limit: int) -> list[str | None]:
         """Name where to start how many now: at most `limit`."""
         policy = self._policy
         target = standbys_for(
@@ -300,7 +302,7 @@ class Pool:
         self._fill()
 
 
-def _filled(place: Place, state: cluster.NodeState | None, under_way: Counter[str]) -> Place:
+def _filled(place: Place, state: NodeState | None, under_way: Counter[str]) -> Place:
     """Add what the ledger and the pool know of a node."""
     coming = under_way[place.node]
     if state is None:

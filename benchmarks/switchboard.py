@@ -30,7 +30,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
     """Start everything, say so, and stop in order when told."""
     # Ray reads its environment when it is imported, and these import it.
     from broker.keys import KeyPurpose
-    from broker.messages.cluster import LinkHello
+    from broker.messages.cluster.members import LinkHello
     from gateway.app import create_app
     from gateway.compose import entry as compose
     from gateway.demo import demo_accounts, prepare_data

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
-from broker.messages.cluster import Location
+from broker.messages.cluster.trunk import Location
 from gateway.directory import Directory
 from gateway.settings import Limits
 

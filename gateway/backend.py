@@ -6,15 +6,10 @@ import asyncio
 import secrets
 
 from broker.errors import ErrorCode, Gone, NotFound, Unavailable
-from broker.messages.cluster import (
-    Location,
-    Principal,
-    RecordGet,
-    SessionCommand,
-    SessionCommandDone,
-    TrunkHello,
-    read,
-)
+from broker.messages.cluster.base import read
+from broker.messages.cluster.deeds import SessionCommand, SessionCommandDone
+from broker.messages.cluster.records import RecordGet
+from broker.messages.cluster.trunk import Location, Principal, TrunkHello
 from broker.words import Role, Surface
 from gateway.attachment import attach
 from gateway.dial import End, dial

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel
 
-from broker.messages.cluster import JournalEntry, SessionRecord
+from broker.messages.cluster.records import SessionRecord
+from broker.messages.cluster.tenure import JournalEntry
 from broker.past import LEAST, known_word
 from broker.words import EndReason, Mode, Role
 from gateway.quality import Quality, qualities

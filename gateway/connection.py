@@ -29,7 +29,8 @@ from broker.messages.client import (
     SessionStart,
     SurfaceUpdate,
 )
-from broker.messages.cluster import Location, PresenceState, Principal, TrunkClose, TrunkReady
+from broker.messages.cluster.presence import PresenceState
+from broker.messages.cluster.trunk import Location, Principal, TrunkClose, TrunkReady
 from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled
 from broker.messages.facts import (
     ConnectionPong,

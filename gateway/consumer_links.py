@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from broker.errors import ErrorCode, Forbidden
 from broker.keys import KeyPurpose, derive_key
-from broker.messages.cluster import Done, Internal
+from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.sharing import AnswerClaim, AnswerClaimed, AnswerSettle, Claim
 from gateway.directory import Directory
 
@@ -26,7 +26,7 @@ LINK_S = 3_600
 _USED = "used"
 
 
-class _Sealed(Internal):
+class _Sealed(ClusterMessage):
     account_id: str
     key: str
     chance: str

@@ -17,7 +17,7 @@ import uvloop
 from rich.console import Console
 
 from broker.keys import KeyPurpose
-from broker.messages.cluster import LinkHello
+from broker.messages.cluster.members import LinkHello
 from gateway.accounts import Account, hash_key
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app

@@ -27,7 +27,8 @@ from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unauthentica
 from broker.ids import normal_agent_id
 from broker.keys import KeyPurpose, derive_key
 from broker.messages import devices
-from broker.messages.cluster import Done, Internal, Principal
+from broker.messages.cluster.base import ClusterMessage, Done
+from broker.messages.cluster.trunk import Principal
 from broker.messages.parts import Id, Name
 from broker.words import Role
 from gateway.accounts import Account, AgentLogin
@@ -121,7 +122,7 @@ class DeviceTokenRequest(Body):
     """r and s, 32 bytes each, as WebCrypto writes them."""
 
 
-class _Asked(Internal):
+class _Asked(ClusterMessage):
     device_id: str
     at_ms: int
 

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol, TypeVar
 
-from broker.messages.cluster import (
-    GuestLocated,
-    Internal,
-    Location,
-    PresencePut,
-    PresenceState,
-    PresenceWatch,
+from broker.messages.cluster.base import ClusterMessage
+from broker.messages.cluster.presence import PresencePut, PresenceState, PresenceWatch
+from broker.messages.cluster.records import (
     RecordGet,
     RecordPage,
     RecordQuery,
     RecordRate,
-    SessionAttach,
-    SessionOpen,
     SessionRecord,
 )
+from broker.messages.cluster.sessions import GuestLocated, SessionAttach, SessionOpen
+from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation
 
-Reply = TypeVar("Reply", bound=Internal)
+Reply = TypeVar("Reply", bound=ClusterMessage)
 
 
 class Call(Protocol):

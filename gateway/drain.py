@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from broker.messages.cluster import NodeDrain, NodeList, NodeState, NodeUndrain
+from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain
 from gateway import running
 from gateway.settings import BadSettings
 

@@ -8,7 +8,7 @@ from broker.errors import ErrorCode, Forbidden, Malformed, Unauthenticated
 from broker.ids import normal_id
 from broker.messages import decode_client_message
 from broker.messages.client import ConnectionHello
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.messages.parts import EngagementIds
 from broker.words import Role
 from gateway.tokens import Audience, Proof, ResumePass, Tokens, hash_secret

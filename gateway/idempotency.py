@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from broker.errors import Conflict, ErrorCode, Malformed, SwitchboardError, Unavailable
 from broker.keys import KeyPurpose, derive_key
-from broker.messages.cluster import Done
+from broker.messages.cluster.base import Done
 from broker.messages.sharing import (
     AnswerClaim,
     AnswerClaimed,

@@ -13,30 +13,32 @@ from pydantic import ValidationError
 
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
 from broker.link import LinkEnd
-from broker.messages.cluster import (
-    Done,
-    GuestLocate,
-    GuestLocated,
-    Internal,
-    LinkHello,
-    Location,
+from broker.messages.cluster.base import ClusterMessage, Done, read
+from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.presence import (
     PresenceDrop,
     PresencePut,
     PresenceState,
     PresenceUnwatch,
     PresenceWatch,
+)
+from broker.messages.cluster.records import (
     RecordGet,
     RecordPage,
     RecordQuery,
     RecordRate,
+    SessionRecord,
+)
+from broker.messages.cluster.sessions import (
+    GuestLocate,
+    GuestLocated,
     SessionAttach,
     SessionLocate,
     SessionOpen,
-    SessionRecord,
     SessionRelocated,
     SessionTakeover,
-    read,
 )
+from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation, RevocationList, Revocations
 from gateway.dial import End, dial
@@ -54,7 +56,7 @@ SAID_AT_ONCE = 500
 MOST_UNSAID = 1_000
 """Revocations kept while the ledger is away; the oldest is forgotten first."""
 
-Reply = TypeVar("Reply", bound=Internal)
+Reply = TypeVar("Reply", bound=ClusterMessage)
 Resolver = Callable[[], Awaitable[tuple[str, int]]]
 """Finds host and port of the ledger now; raises `Unavailable` while nobody knows."""
 
@@ -181,14 +183,16 @@ class LedgerClient:
     async def rate(self, rating: RecordRate) -> None:
         await self.do(rating.method, rating)
 
-    async def do(self, method: str, request: Internal, *, timeout_s: float | None = None) -> None:
+    async def do(
+        self, method: str, request: ClusterMessage, *, timeout_s: float | None = None
+    ) -> None:
         """Make a call whose reply says only that it is done."""
         await self._ask(method, request, Done, timeout_s=timeout_s)
 
     async def _ask(
         self,
         method: str,
-        request: Internal | Call,
+        request: ClusterMessage | Call,
         reply: type[Reply],
         *,
         timeout_s: float | None = None,

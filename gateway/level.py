@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from broker.messages.cluster import PoolLevel
+from broker.messages.cluster.nodes import PoolLevel
 
 PERIOD_S = 2.0
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from broker.messages.cluster import (
+from broker.messages.cluster.deeds import (
     Deed,
     DeedAdmit,
     DeedCancelInvitation,

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from broker.errors import ErrorCode, Forbidden, SwitchboardError, TooFast
 from broker.messages import SUBPROTOCOL, encode
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.messages.login import LoginCode, LoginDone, LoginRefused
 from broker.messages.parts import Part
 from broker.words import Role

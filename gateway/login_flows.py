@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from broker.errors import ErrorCode, NotFound, TooFast
 from broker.keys import KeyPurpose, derive_key
-from broker.messages.cluster import Done, Internal
+from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.sharing import LoginHand
 from gateway.directory import Directory
 
@@ -29,7 +29,7 @@ _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """Without those that are mistaken for one another."""
 
 
-class Flow(Internal):
+class Flow(ClusterMessage):
     """One login under way, sealed into the address of its page."""
 
     flow_id: str

@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from broker.messages.cluster import Done, NodeDrain, NodeList, NodeQuery, NodeState, NodeUndrain
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeQuery, NodeState, NodeUndrain
 from broker.messages.parts import Id
 from gateway.idempotency import Idempotency, IdempotencyKey
 from gateway.operators import OPERATOR_ACCOUNT, Operator

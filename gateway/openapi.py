@@ -6,7 +6,7 @@ from typing import Any
 
 from broker.errors import ErrorCode, Unavailable
 from broker.keys import MIN_SECRET_BYTES
-from broker.messages.cluster import LinkHello
+from broker.messages.cluster.members import LinkHello
 from gateway.app import create_app
 from gateway.assets import Assets
 from gateway.ledger_client import LedgerClient

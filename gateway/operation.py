@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from broker.messages.cluster import NodeState
+    from broker.messages.cluster.nodes import NodeState
     from gateway.doctor import Finding
 
 FAILED = 1

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from broker.errors import ErrorCode, Malformed
 from broker.messages import upkeep
-from broker.messages.cluster import RecordQuery
+from broker.messages.cluster.records import RecordQuery
 from broker.messages.parts import Id, Name
 from broker.words import EndReason, SessionPhase
 from gateway.account_view import AccountView, view_account

@@ -7,14 +7,9 @@ import logging
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from broker.messages.cluster import (
-    DeedEnd,
-    DeedMedia,
-    Done,
-    PresentParticipant,
-    RecordQuery,
-    SessionCommand,
-)
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.deeds import DeedEnd, DeedMedia, PresentParticipant, SessionCommand
+from broker.messages.cluster.records import RecordQuery
 from broker.messages.parts import Id
 from broker.words import Attendance, Mode, Role, SessionPhase, Way
 from gateway.backend import command_session

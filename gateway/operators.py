@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from broker.errors import ErrorCode, Unauthenticated
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.words import Role
 from gateway.revocations import NO_ACCOUNT
 from gateway.tokens import LEEWAY_S, Audience, Proof, Tokens

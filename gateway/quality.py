@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from broker.messages.cluster import SessionRecord
+from broker.messages.cluster.records import SessionRecord
 
 
 class Quality(BaseModel):

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from broker.ids import normal_agent_id
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.messages.sharing import Revocation
 
 KEPT = 10_000

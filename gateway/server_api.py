@@ -13,14 +13,10 @@ from pydantic import BaseModel, Field, model_validator
 
 from broker.errors import ErrorCode, Malformed
 from broker.ids import normal_id
-from broker.messages.cluster import (
-    Done,
-    Principal,
-    RecordGet,
-    RecordQuery,
-    SessionOpen,
-    SessionRecord,
-)
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.records import RecordGet, RecordQuery, SessionRecord
+from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.trunk import Principal
 from broker.messages.parts import EngagementIds, Id, Name
 from broker.messages.upkeep import SessionAnnotate
 from broker.words import Mode, Role, SessionPhase

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from broker.events import KEPT_BACK
-from broker.messages.cluster import JournalEntry, SessionRecord, Subject
+from broker.messages.cluster.records import SessionRecord
+from broker.messages.cluster.tenure import JournalEntry, Subject
 from broker.messages.parts import EngagementIds
 from broker.past import known_word
 from broker.words import EndReason, Mode, Role, SessionPhase

@@ -5,15 +5,9 @@ from __future__ import annotations
 from broker.errors import Conflict, ErrorCode, Forbidden
 from broker.ids import normal_agent_id, normal_id, same_agent
 from broker.messages.client import ConnectionHello
-from broker.messages.cluster import (
-    Location,
-    PresencePut,
-    PresenceWatch,
-    Principal,
-    SessionOpen,
-    TrunkHello,
-    TrunkReady,
-)
+from broker.messages.cluster.presence import PresencePut, PresenceWatch
+from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.trunk import Location, Principal, TrunkHello, TrunkReady
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role, Way
 from gateway.greeting import Greeting, agent_key, waiting_keys, within

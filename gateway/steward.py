@@ -10,14 +10,9 @@ from typing import Protocol
 from broker.errors import ErrorCode, Gone, SwitchboardError, TooFast, Unavailable
 from broker.messages import encode
 from broker.messages.client import SessionJoin, SessionStart
-from broker.messages.cluster import (
-    Location,
-    PresencePut,
-    PresenceState,
-    RecordGet,
-    TrunkClose,
-    TrunkReady,
-)
+from broker.messages.cluster.presence import PresencePut, PresenceState
+from broker.messages.cluster.records import RecordGet
+from broker.messages.cluster.trunk import Location, TrunkClose, TrunkReady
 from broker.messages.facts import RequestDone, SessionEnded, SessionLeft, SessionMoved
 from broker.words import EndReason, LeaveReason, Role, Way
 from gateway.attachment import attach

@@ -7,7 +7,9 @@ import logging
 
 from broker.errors import ErrorCode, SwitchboardError, TooFast, Unauthenticated
 from broker.keys import KeyPurpose, derive_key
-from broker.messages.cluster import Location, PresenceState, SessionAttach
+from broker.messages.cluster.presence import PresenceState
+from broker.messages.cluster.sessions import SessionAttach
+from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation
 from gateway.connection import Connection

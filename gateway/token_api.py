@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from broker.errors import ErrorCode, Malformed
 from broker.ids import normal_id
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.messages.parts import EngagementIds, Id, Name
 from broker.words import Role
 from gateway.api_keys import Caller

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from broker.errors import ErrorCode, Unauthenticated
 from broker.keys import KeyPurpose, derive_key
-from broker.messages.cluster import Internal, Principal
+from broker.messages.cluster.base import ClusterMessage
+from broker.messages.cluster.trunk import Principal
 from broker.words import Role
 
 ALGORITHM = "HS256"
@@ -73,7 +74,7 @@ class Proof:
     """Waiting: the engagement keys the token was asked for."""
 
 
-class ResumePass(Internal):
+class ResumePass(ClusterMessage):
     """What a sealed resume token holds: enough to come back without asking the ledger."""
 
     session_id: str

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from broker.errors import ErrorCode, Unavailable
 from broker.link import LinkEnd
-from broker.messages.cluster import Location, TrunkClose, TrunkHello, TrunkReady, read
+from broker.messages.cluster.base import read
+from broker.messages.cluster.trunk import Location, TrunkClose, TrunkHello, TrunkReady
 from broker.trunk import Frame
 from gateway.dial import End, dial
 

@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from rich.console import Console
 
 from broker.keys import KeyPurpose
-from broker.messages.cluster import LinkHello
+from broker.messages.cluster.members import LinkHello
 from gateway import running
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from broker.errors import ErrorCode, Forbidden, NotFound, TooFast
 from broker.ids import normal_id
-from broker.messages.cluster import Principal, RecordRate
+from broker.messages.cluster.records import RecordRate
+from broker.messages.cluster.trunk import Principal
 from broker.messages.parts import EngagementIds, Id, Name
 from broker.words import Role
 from gateway.accounts import Account, AgentLogin, ConsumerProof

@@ -12,7 +12,7 @@ from actors.ledger import Ledger
 from actors.session.actor import SessionActor
 from actors.session.config import SessionConfig
 from broker.keys import KeyPurpose, derive_key
-from broker.messages.cluster import LinkHello
+from broker.messages.cluster.members import LinkHello
 from gateway.accounts import Account, AgentLogin, ApiKey, hash_key
 from gateway.app import create_app
 from gateway.clock import steady_clock

@@ -16,7 +16,7 @@ from actors.keeper.signature import HEADER, sign
 from actors.keeper.target import Resolver, TargetRefused, resolve, system_resolver
 from actors.ledger.keeping import Parcel
 from broker.events import KEPT_BACK
-from broker.messages.cluster import JournalEntry
+from broker.messages.cluster.tenure import JournalEntry
 
 _log = logging.getLogger(__name__)
 

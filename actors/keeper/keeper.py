@@ -13,7 +13,8 @@ from actors.ledger import keeping
 from actors.ledger_link import LedgerLink, LinkTiming
 from actors.link import Tls
 from broker.errors import SwitchboardError
-from broker.messages.cluster import Done, LinkHello
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.members import LinkHello
 
 _log = logging.getLogger(__name__)
 _DAY_MS = 24 * 3_600_000

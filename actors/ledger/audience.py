@@ -6,15 +6,11 @@ import asyncio
 from collections.abc import Callable
 
 from actors.link import End
-from broker.messages.cluster import (
-    Done,
-    Internal,
-    Location,
-    PoolLevel,
-    PresenceState,
-    SessionAttach,
-    SessionRelocated,
-)
+from broker.messages.cluster.base import ClusterMessage, Done
+from broker.messages.cluster.nodes import PoolLevel
+from broker.messages.cluster.presence import PresenceState
+from broker.messages.cluster.sessions import SessionAttach, SessionRelocated
+from broker.messages.cluster.trunk import Location
 from broker.messages.sharing import LoginHand, Revocation
 
 
@@ -88,5 +84,5 @@ class Audience:
             _notify(pool, "pool.level", level)
 
 
-def _notify(end: End, method: str, body: Internal) -> None:
+def _notify(end: End, method: str, body: ClusterMessage) -> None:
     end.notify(method, body.to_bytes())

@@ -6,7 +6,7 @@ from actors.ledger.live import Directory, Live
 from actors.ledger.presence import Presence
 from actors.link import End
 from broker.errors import ErrorCode, NotFound
-from broker.messages.cluster import Done, Internal
+from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.colleagues import (
     Colleague,
     ColleagueAnswer,
@@ -75,5 +75,5 @@ class Asking:
         return live
 
 
-def _notify(end: End, method: str, body: Internal) -> None:
+def _notify(end: End, method: str, body: ClusterMessage) -> None:
     end.notify(method, body.to_bytes())

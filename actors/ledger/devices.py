@@ -12,7 +12,7 @@ from actors.ledger.database import Database
 from actors.ledger.schema import devices, enrolments
 from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, NotFound
-from broker.messages.cluster import Done
+from broker.messages.cluster.base import Done
 from broker.messages.devices import (
     Device,
     DeviceForget,

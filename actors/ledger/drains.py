@@ -18,7 +18,8 @@ from actors.ledger.schema import cordons
 from actors.ledger.standbys import Actor, Standbys
 from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, NotFound, SwitchboardError
-from broker.messages.cluster import Done, NodeDrain, NodeList, NodeState, NodeUndrain
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain
 
 _log = logging.getLogger(__name__)
 

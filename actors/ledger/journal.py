@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from actors.ledger.schema import guest_links, journal, sessions, subjects
 from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
-from broker.messages.cluster import JournalEntry, Subject
+from broker.messages.cluster.tenure import JournalEntry, Subject
 from broker.words import Role, SessionPhase
 
 WINDOW_SIDE = ("window_session_id", "conversation_id", "participant_visitor_id", "visitor_id")

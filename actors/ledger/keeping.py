@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from broker.messages.cluster import Internal, JournalEntry
+from broker.messages.cluster.base import ClusterMessage
+from broker.messages.cluster.tenure import JournalEntry
 
 
-class Reconcile(Internal):
+class Reconcile(ClusterMessage):
     """End the sessions that nobody owns."""
 
     method: ClassVar[str] = "session.reconcile"
 
 
-class Reconciled(Internal):
+class Reconciled(ClusterMessage):
     """The sessions that were ended as lost."""
 
     ended: list[str]
 
 
-class OutboxTake(Internal):
+class OutboxTake(ClusterMessage):
     """What is due for one webhook endpoint? Sessions in order of age, events in order."""
 
     method: ClassVar[str] = "outbox.take"
@@ -30,7 +31,7 @@ class OutboxTake(Internal):
     """Most events of one session."""
 
 
-class Parcel(Internal):
+class Parcel(ClusterMessage):
     """Events of one session that an endpoint should get, in this order."""
 
     session_id: str
@@ -44,14 +45,14 @@ class Parcel(Internal):
     """A dead letter that is tried once more, beside the order."""
 
 
-class OutboxParcels(Internal):
+class OutboxParcels(ClusterMessage):
     """What is due now, and in how many milliseconds something else is (`None`: nothing yet)."""
 
     parcels: list[Parcel]
     next_due_in_ms: int | None = None
 
 
-class OutboxSettle(Internal):
+class OutboxSettle(ClusterMessage):
     """What became of a parcel."""
 
     method: ClassVar[str] = "outbox.settle"
@@ -68,14 +69,14 @@ class OutboxSettle(Internal):
     """All endpoints of the account: what all of them have is not looked at again."""
 
 
-class OutboxSkip(Internal):
+class OutboxSkip(ClusterMessage):
     """Accounts that have endpoints; nobody else's events will ever be delivered."""
 
     method: ClassVar[str] = "outbox.skip"
     accounts: list[str]
 
 
-class RecordExpire(Internal):
+class RecordExpire(ClusterMessage):
     """Delete records of sessions that ended before, oldest first."""
 
     method: ClassVar[str] = "record.expire"
@@ -84,7 +85,7 @@ class RecordExpire(Internal):
     limit: int = 500
 
 
-class Expired(Internal):
+class Expired(ClusterMessage):
     """How many records were deleted."""
 
     count: int

@@ -29,10 +29,34 @@ from actors.link import End, ListenedEnd, Tls, answer
 from actors.listener import Listener
 from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unavailable
 from broker.link import Reply
-from broker.messages import cluster, colleagues, devices, sharing, upkeep
+from broker.messages import colleagues, devices, sharing, upkeep
+from broker.messages.cluster.base import ClusterMessage, Done, read
+from broker.messages.cluster.members import LinkHello, SessionMember
+from broker.messages.cluster.nodes import (
+    NodeDrain,
+    NodeList,
+    NodeQuery,
+    NodeState,
+    NodeUndrain,
+    PoolLevel,
+)
+from broker.messages.cluster.presence import (
+    PresenceDrop,
+    PresencePut,
+    PresenceUnwatch,
+    PresenceWatch,
+)
+from broker.messages.cluster.records import RecordGet, RecordQuery, RecordRate
+from broker.messages.cluster.sessions import (
+    GuestLocate,
+    SessionLocate,
+    SessionOpen,
+    SessionTakeover,
+)
+from broker.messages.cluster.tenure import JournalAppend, SessionRing
 
-M = TypeVar("M", bound=cluster.Internal)
-_Handler = Callable[["Member", bytes], Awaitable[cluster.Internal]]
+M = TypeVar("M", bound=ClusterMessage)
+_Handler = Callable[["Member", bytes], Awaitable[ClusterMessage]]
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +68,7 @@ _KEEPER = frozenset({"keeper"})
 class Member:
     """One proven link, and what it said it is."""
 
-    def __init__(self, end: ListenedEnd, hello: cluster.LinkHello) -> None:
+    def __init__(self, end: ListenedEnd, hello: LinkHello) -> None:
         self.end = end
         self.hello = hello
         self.calls = 0
@@ -113,19 +137,19 @@ class Ledger:
         """The term this ledger took."""
         return self._database.term
 
-    def level(self) -> cluster.PoolLevel:
+    def level(self) -> PoolLevel:
         """Say how many standbys wait, and how much they are wanted."""
         return self._sessions.level()
 
-    def nodes(self) -> cluster.NodeList:
+    def nodes(self) -> NodeList:
         """Say how the nodes stand."""
         return self._sessions.drains.all()
 
-    async def drain(self, ask: cluster.NodeDrain) -> cluster.NodeState:
+    async def drain(self, ask: NodeDrain) -> NodeState:
         """Move a node's sessions away. Raises NotFound (`unknown_node`)."""
         return await self._sessions.drains.drain(ask)
 
-    async def undrain(self, ask: cluster.NodeUndrain) -> cluster.Done:
+    async def undrain(self, ask: NodeUndrain) -> Done:
         """Let a node have sessions again."""
         return await self._sessions.drains.undrain(ask)
 
@@ -185,7 +209,7 @@ class Ledger:
 
     def _on_hello(self, end: ListenedEnd, body: bytes) -> None:
         try:
-            hello = cluster.read(cluster.LinkHello, body)
+            hello = read(LinkHello, body)
         except ValueError:
             end.refuse(Malformed(ErrorCode.MALFORMED, "The hello does not fit."))
             return
@@ -236,7 +260,7 @@ class Ledger:
     async def _serve(
         self, member: Member, method: str, handler: _Handler, payload: bytes, reply: Reply
     ) -> None:
-        async def handle(_: str, payload: bytes) -> cluster.Internal:
+        async def handle(_: str, payload: bytes) -> ClusterMessage:
             try:
                 return await handler(member, payload)
             except (sa.exc.SQLAlchemyError, OSError):
@@ -255,73 +279,73 @@ class Ledger:
         outbox, erasing, shared = self._outbox, self._erasing, self._sharing
         book = self._devices
 
-        async def reconcile(_: Member, ask: keeping.Reconcile) -> cluster.Internal:
+        async def reconcile(_: Member, ask: keeping.Reconcile) -> ClusterMessage:
             return keeping.Reconciled(ended=await sessions.end_lost())
 
-        async def enlist(member: Member, ask: cluster.SessionMember) -> cluster.Internal:
+        async def enlist(member: Member, ask: SessionMember) -> ClusterMessage:
             return sessions.enlist(member.end, ask, self.term)
 
-        async def append(_: Member, ask: cluster.JournalAppend) -> cluster.Internal:
+        async def append(_: Member, ask: JournalAppend) -> ClusterMessage:
             done = await sessions.append(
                 Append(ask.session_id, ask.epoch, ask.entries, ask.subjects)
             )
             self._audience.journal_grew()
             return done
 
-        async def redeliver(_: Member, ask: upkeep.Redeliver) -> cluster.Internal:
+        async def redeliver(_: Member, ask: upkeep.Redeliver) -> ClusterMessage:
             done = await outbox.redeliver(ask)
             self._audience.journal_grew()
             return done
 
-        async def hand(_: Member, ask: sharing.LoginHand) -> cluster.Internal:
+        async def hand(_: Member, ask: sharing.LoginHand) -> ClusterMessage:
             self._audience.login_handed(ask)
-            return cluster.Done()
+            return Done()
 
-        async def put(member: Member, ask: cluster.PresencePut) -> cluster.Internal:
+        async def put(member: Member, ask: PresencePut) -> ClusterMessage:
             return presence.put(member.end, ask)
 
-        async def drop(_: Member, ask: cluster.PresenceDrop) -> cluster.Internal:
+        async def drop(_: Member, ask: PresenceDrop) -> ClusterMessage:
             presence.drop(ask.connection_id)
-            return cluster.Done()
+            return Done()
 
-        async def watch(member: Member, ask: cluster.PresenceWatch) -> cluster.Internal:
+        async def watch(member: Member, ask: PresenceWatch) -> ClusterMessage:
             return presence.watch(member.end, ask)
 
-        async def unwatch(_: Member, ask: cluster.PresenceUnwatch) -> cluster.Internal:
+        async def unwatch(_: Member, ask: PresenceUnwatch) -> ClusterMessage:
             presence.unwatch(ask.connection_id)
-            return cluster.Done()
+            return Done()
 
-        async def locate(_: Member, ask: cluster.SessionLocate) -> cluster.Internal:
+        async def locate(_: Member, ask: SessionLocate) -> ClusterMessage:
             return await sessions.locate(ask.session_id)
 
-        async def nodes(_: Member, ask: cluster.NodeQuery) -> cluster.Internal:
+        async def nodes(_: Member, ask: NodeQuery) -> ClusterMessage:
             return self.nodes()
 
-        async def guest(_: Member, ask: cluster.GuestLocate) -> cluster.Internal:
+        async def guest(_: Member, ask: GuestLocate) -> ClusterMessage:
             return await sessions.guest(ask.code_hash)
 
         return dict(
             (
-                _method(_ACTOR, cluster.SessionMember, enlist),
-                _method(_ACTOR, cluster.JournalAppend, append),
-                _method(_ACTOR, cluster.SessionRing, _plain(sessions.ring)),
+                _method(_ACTOR, SessionMember, enlist),
+                _method(_ACTOR, JournalAppend, append),
+                _method(_ACTOR, SessionRing, _plain(sessions.ring)),
                 _method(_ACTOR, colleagues.ColleagueQuery, _plain(self._asking.list)),
                 _method(_ACTOR, colleagues.ColleagueCall, _plain(self._asking.call)),
                 _method(_EDGE, colleagues.ColleagueAnswer, _plain(self._asking.answer)),
-                _method(_EDGE, cluster.PresencePut, put),
-                _method(_EDGE, cluster.PresenceDrop, drop),
-                _method(_EDGE, cluster.PresenceWatch, watch),
-                _method(_EDGE, cluster.PresenceUnwatch, unwatch),
-                _method(_EDGE, cluster.SessionOpen, _plain(sessions.open)),
-                _method(_EDGE, cluster.SessionLocate, locate),
-                _method(_EDGE, cluster.SessionTakeover, _plain(sessions.takeover)),
-                _method(_EDGE, cluster.GuestLocate, guest),
-                _method(_EDGE, cluster.NodeDrain, _plain(self.drain)),
-                _method(_EDGE, cluster.NodeUndrain, _plain(self.undrain)),
-                _method(_EDGE, cluster.NodeQuery, nodes),
-                _method(_EDGE, cluster.RecordQuery, _plain(records.page)),
-                _method(_EDGE, cluster.RecordGet, _plain(records.get)),
-                _method(_EDGE, cluster.RecordRate, _plain(self._ratings.rate)),
+                _method(_EDGE, PresencePut, put),
+                _method(_EDGE, PresenceDrop, drop),
+                _method(_EDGE, PresenceWatch, watch),
+                _method(_EDGE, PresenceUnwatch, unwatch),
+                _method(_EDGE, SessionOpen, _plain(sessions.open)),
+                _method(_EDGE, SessionLocate, locate),
+                _method(_EDGE, SessionTakeover, _plain(sessions.takeover)),
+                _method(_EDGE, GuestLocate, guest),
+                _method(_EDGE, NodeDrain, _plain(self.drain)),
+                _method(_EDGE, NodeUndrain, _plain(self.undrain)),
+                _method(_EDGE, NodeQuery, nodes),
+                _method(_EDGE, RecordQuery, _plain(records.page)),
+                _method(_EDGE, RecordGet, _plain(records.get)),
+                _method(_EDGE, RecordRate, _plain(self._ratings.rate)),
                 _method(_KEEPER, keeping.Reconcile, reconcile),
                 _method(_KEEPER, keeping.OutboxTake, _plain(outbox.take)),
                 _method(_KEEPER, keeping.OutboxSettle, _plain(outbox.settle)),
@@ -348,18 +372,18 @@ class Ledger:
         )
 
 
-class _Ready(cluster.Internal):
+class _Ready(ClusterMessage):
     """READY body of a ledger link."""
 
     term: int
 
 
 def _plain(
-    handler: Callable[[M], Awaitable[cluster.Internal]],
-) -> Callable[[Member, M], Awaitable[cluster.Internal]]:
+    handler: Callable[[M], Awaitable[ClusterMessage]],
+) -> Callable[[Member, M], Awaitable[ClusterMessage]]:
     """Leave out who asks, for handlers that need not know."""
 
-    async def handle(_: Member, ask: M) -> cluster.Internal:
+    async def handle(_: Member, ask: M) -> ClusterMessage:
         return await handler(ask)
 
     return handle
@@ -368,10 +392,10 @@ def _plain(
 def _method(
     kinds: frozenset[str],
     model: type[M],
-    handler: Callable[[Member, M], Awaitable[cluster.Internal]],
+    handler: Callable[[Member, M], Awaitable[ClusterMessage]],
 ) -> tuple[str, tuple[frozenset[str], _Handler]]:
-    async def serve(member: Member, payload: bytes) -> cluster.Internal:
-        return await handler(member, cluster.read(model, payload))
+    async def serve(member: Member, payload: bytes) -> ClusterMessage:
+        return await handler(member, read(model, payload))
 
     name: Any = getattr(model, "method")  # noqa: B009 - the base has none, every call does
     return str(name), (kinds, serve)

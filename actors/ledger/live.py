@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from actors.ledger.presence import Key
 from actors.ledger.standbys import Actor
-from broker.messages.cluster import Location
+from broker.messages.cluster.trunk import Location
 from broker.messages.parts import EngagementIds
 
 _REMEMBERED = 10_000

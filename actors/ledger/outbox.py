@@ -14,7 +14,7 @@ from actors.ledger.schema import dead_letters, deliveries, journal, sessions
 from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, NotFound
 from broker.messages import upkeep
-from broker.messages.cluster import Done
+from broker.messages.cluster.base import Done
 
 
 class Outbox:

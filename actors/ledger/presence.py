@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 
 from actors.ledger.policy import LedgerPolicy
 from broker.errors import ErrorCode, TooFast
-from broker.messages.cluster import Location, PresencePut, PresenceState, PresenceWatch
+from broker.messages.cluster.presence import PresencePut, PresenceState, PresenceWatch
+from broker.messages.cluster.trunk import Location
 from broker.words import Reach, Surface
 
 G = TypeVar("G", bound=Hashable)

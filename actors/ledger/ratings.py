@@ -12,7 +12,8 @@ from actors.ledger.rows import unknown_session
 from actors.ledger.schema import sessions, subjects
 from actors.ledger.writer import Writer
 from broker.errors import Conflict, ErrorCode
-from broker.messages.cluster import Done, RecordRate
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.records import RecordRate
 from broker.words import SessionPhase
 
 

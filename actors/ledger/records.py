@@ -15,7 +15,8 @@ from actors.ledger.rows import load_journal, unknown_session
 from actors.ledger.schema import notes, sessions
 from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, Malformed
-from broker.messages.cluster import Done, RecordGet, RecordPage, RecordQuery, SessionRecord
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
 from broker.messages.upkeep import SessionAnnotate
 
 MAX_PAGE = 200

@@ -21,8 +21,8 @@ from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
 from actors.link import Tls, call
 from broker.errors import SwitchboardError
-from broker.messages.cluster import (
-    Done,
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.tenure import (
     JournalEntry,
     Journalled,
     SessionCommitted,

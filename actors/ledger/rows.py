@@ -13,7 +13,9 @@ from actors.ledger.live import Live
 from actors.ledger.schema import journal, sessions, subjects, tenures
 from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError
 from broker.events import SessionEnded, event_body
-from broker.messages.cluster import JournalEntry, Journalled, SessionMember, SessionOpen, Subject
+from broker.messages.cluster.members import SessionMember
+from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.tenure import JournalEntry, Journalled, Subject
 from broker.messages.tolerance import read_ids
 from broker.words import EndReason, SessionPhase
 

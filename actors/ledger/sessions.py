@@ -29,7 +29,12 @@ from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
 from actors.link import End, Tls, call
 from broker.errors import ErrorCode, Gone, NotFound, SwitchboardError, TooFast, Unavailable
-from broker.messages import cluster
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.members import Enlisted, SessionMember
+from broker.messages.cluster.nodes import PoolLevel
+from broker.messages.cluster.sessions import GuestLocated, SessionOpen, SessionTakeover
+from broker.messages.cluster.tenure import Journalled, SessionAssign, SessionCommitted, SessionRing
+from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 
 
@@ -105,9 +110,9 @@ class Sessions:
                 live.homeless_ms = now_ms
                 self.directory.add(live)
 
-    def level(self) -> cluster.PoolLevel:
+    def level(self) -> PoolLevel:
         """Say how many standbys wait, and how much they are wanted."""
-        return cluster.PoolLevel(
+        return PoolLevel(
             standbys=len(self.standbys),
             live=len(self.directory),
             queued=self.standbys.queued,
@@ -120,12 +125,12 @@ class Sessions:
             ],
         )
 
-    def located(self, key: Key) -> cluster.Location | None:
+    def located(self, key: Key) -> Location | None:
         """Return where the live session of an engagement is."""
         live = self.directory.of(key)
         return None if live is None else live.location()
 
-    def enlist(self, end: End, member: cluster.SessionMember, term: int) -> cluster.Enlisted:
+    def enlist(self, end: End, member: SessionMember, term: int) -> Enlisted:
         """Take note of an actor: a standby, or one that says it holds a session.
 
         Raises:
@@ -138,12 +143,12 @@ class Sessions:
             if old.end is not end:
                 old.end.link.abort()
         if end.link.closed:
-            return cluster.Enlisted(term=term, keep=False)
+            return Enlisted(term=term, keep=False)
         actor = Actor(member, end)
         if member.session_id is None:
             self._note(actor)
             self.standbys.add(actor)
-            return cluster.Enlisted(term=term, keep=True)
+            return Enlisted(term=term, keep=True)
         live = self.directory.get(member.session_id)
         if live is not None and live.granting:
             raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being granted.")
@@ -153,13 +158,13 @@ class Sessions:
             or live.member_id != member.member_id
             or live.holder is not None
         ):
-            return cluster.Enlisted(term=term, keep=False)
+            return Enlisted(term=term, keep=False)
         self._note(actor)
         live.settle(actor)
         # Said again, because the link may have broken before the first time was heard.
         _notify_committed(live, actor)
         self._audience.level_changed()
-        return cluster.Enlisted(term=term, keep=True)
+        return Enlisted(term=term, keep=True)
 
     def on_actor_lost(self, end: End) -> None:
         """An actor's link is gone: what it held needs a home."""
@@ -168,7 +173,7 @@ class Sessions:
             self._part(actor)
             self._audience.level_changed()
 
-    async def open(self, ask: cluster.SessionOpen) -> cluster.Location:
+    async def open(self, ask: SessionOpen) -> Location:
         """Create a session on a standby.
 
         Raises:
@@ -195,14 +200,14 @@ class Sessions:
             self._audience.level_changed()
         return location
 
-    async def locate(self, session_id: str) -> cluster.Location:
+    async def locate(self, session_id: str) -> Location:
         """Say where a session is. Raises NotFound, Gone, Unavailable (`session_away`)."""
         live = await self._live(session_id)
         if live.holder is None:
             self.rescue.begin(live)
         return await self._settled(live)
 
-    async def takeover(self, ask: cluster.SessionTakeover) -> cluster.Location:
+    async def takeover(self, ask: SessionTakeover) -> Location:
         """See to it that somebody holds the session, after a trunk of `observed_epoch` broke.
 
         Raises:
@@ -214,7 +219,7 @@ class Sessions:
             self.rescue.begin(live)
         return await self._settled(live)
 
-    async def guest(self, code_hash: str) -> cluster.GuestLocated:
+    async def guest(self, code_hash: str) -> GuestLocated:
         """Say which session a guest code opens.
 
         Raises:
@@ -231,12 +236,12 @@ class Sessions:
             raise session_ended()
         if row.uses_left <= 0:
             raise Gone(ErrorCode.LINK_USED, "The link has been used or withdrawn.")
-        return cluster.GuestLocated(
+        return GuestLocated(
             location=await self.locate(row.session_id),
             guest_invitation_id=row.guest_invitation_id,
         )
 
-    async def ring(self, ask: cluster.SessionRing) -> cluster.Done:
+    async def ring(self, ask: SessionRing) -> Done:
         """Have the waiting connections of a claim dial the session again. Raises NotFound, Gone."""
         live = await self._live(ask.session_id)
         location = live.location()
@@ -245,16 +250,16 @@ class Sessions:
                 if waiting.put.claim_hash == ask.claim_hash:
                     connection_id = waiting.put.connection_id
                     self._audience.attach(waiting.gateway, connection_id, location, again=True)
-        return cluster.Done()
+        return Done()
 
-    async def append(self, append: Append) -> cluster.Done:
+    async def append(self, append: Append) -> Done:
         """Make events durable. Raises what `Tail.admit` raises, and `unknown_session`."""
         appended = await self._writer.append(append)
         if appended.phase is SessionPhase.ENDED:
             live = self.directory.get(append.session_id)
             if live is not None:
                 self.rescue.forget(live)
-        return cluster.Done()
+        return Done()
 
     async def end_lost(self) -> list[str]:
         """End the sessions that had no home for `lost_after_ms`; return their ids."""
@@ -270,7 +275,7 @@ class Sessions:
                 ended.append(live.session_id)
         return ended
 
-    async def _open(self, ask: cluster.SessionOpen) -> Live:
+    async def _open(self, ask: SessionOpen) -> Live:
         now_ms = self._now_ms()
         standby, first, session_id = await self._assigned(ask, now_ms)
         try:
@@ -303,9 +308,7 @@ class Sessions:
         _notify_committed(live, standby)
         return live
 
-    async def _assigned(
-        self, ask: cluster.SessionOpen, now_ms: int
-    ) -> tuple[Actor, cluster.Journalled, str]:
+    async def _assigned(self, ask: SessionOpen, now_ms: int) -> tuple[Actor, Journalled, str]:
         """Find a standby that takes the session. One that fails is stopped, the next is asked."""
         for _ in range(3):
             standby = await self.standbys.take(
@@ -317,7 +320,7 @@ class Sessions:
             )
             session_id = secrets.token_urlsafe(16)
             standby.session_id = session_id
-            assign = cluster.SessionAssign(
+            assign = SessionAssign(
                 session_id=session_id,
                 epoch=1,
                 account_id=ask.account_id,
@@ -331,9 +334,7 @@ class Sessions:
                 },
             )
             try:
-                first = await call(
-                    standby.end, assign, cluster.Journalled, timeout_s=self._policy.assign_s
-                )
+                first = await call(standby.end, assign, Journalled, timeout_s=self._policy.assign_s)
             except BaseException as error:
                 stop(self._chores, standby)
                 if not isinstance(error, SwitchboardError | ValueError):
@@ -348,7 +349,7 @@ class Sessions:
             raise await self._database.read(lambda connection: why_not_live(connection, session_id))
         return live
 
-    async def _settled(self, live: Live) -> cluster.Location:
+    async def _settled(self, live: Live) -> Location:
         if await self.rescue.settled(live):
             location = live.location()
             assert location is not None
@@ -384,5 +385,5 @@ class Sessions:
 
 
 def _notify_committed(live: Live, actor: Actor) -> None:
-    committed = cluster.SessionCommitted(session_id=live.session_id, epoch=live.epoch)
+    committed = SessionCommitted(session_id=live.session_id, epoch=live.epoch)
     actor.end.notify("session.committed", committed.to_bytes())

@@ -12,7 +12,7 @@ from actors.ledger.journal import insert_for
 from actors.ledger.schema import answers, revocations
 from actors.ledger.writer import Writer
 from broker.messages import sharing
-from broker.messages.cluster import Done
+from broker.messages.cluster.base import Done
 
 CLAIM_MS = 60_000
 """A gateway that died over a request keeps its key no longer than this."""

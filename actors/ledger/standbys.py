@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from actors.link import End
 from broker.errors import ErrorCode, Unavailable
-from broker.messages.cluster import SessionMember
+from broker.messages.cluster.members import SessionMember
 
 RESCUE = 0
 MOVE = 1

@@ -8,10 +8,10 @@ from actors.chores import Chores
 from actors.ledger.standbys import Actor
 from actors.link import call
 from broker.errors import SwitchboardError
-from broker.messages.cluster import Done, Internal
+from broker.messages.cluster.base import ClusterMessage, Done
 
 
-class SessionStop(Internal):
+class SessionStop(ClusterMessage):
     """Ledger to actor: drop everything and exit; journal nothing."""
 
     method: ClassVar[str] = "session.stop"

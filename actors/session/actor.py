@@ -29,25 +29,21 @@ from broker.errors import (
     SwitchboardError,
     Unavailable,
 )
-from broker.messages.cluster import (
-    Done,
-    Enlisted,
+from broker.messages.cluster.base import Done, read
+from broker.messages.cluster.members import Enlisted, LinkHello, SessionMember
+from broker.messages.cluster.tenure import (
     JournalAppend,
     JournalEntry,
     Journalled,
-    LinkHello,
     SessionAssign,
     SessionCommitted,
     SessionContinue,
     SessionKeep,
-    SessionMember,
     SessionPast,
     SessionRing,
     SessionYield,
-    TrunkHello,
-    TrunkReady,
-    read,
 )
+from broker.messages.cluster.trunk import TrunkHello, TrunkReady
 from broker.messages.colleagues import ColleagueDeclined
 from broker.policy import Policy
 from broker.rights import BACKEND

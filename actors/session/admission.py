@@ -18,7 +18,7 @@ from broker.errors import (
     SwitchboardError,
     Unavailable,
 )
-from broker.messages.cluster import Principal, TrunkHello
+from broker.messages.cluster.trunk import Principal, TrunkHello
 from broker.state import STAFF
 from broker.words import Attendance, Role, SessionPhase, Way
 

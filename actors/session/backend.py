@@ -25,7 +25,8 @@ from broker.commands import (
 )
 from broker.errors import ErrorCode, Internal, Malformed, SwitchboardError
 from broker.link import LinkEnd, Reply
-from broker.messages.cluster import (
+from broker.messages.cluster.base import read
+from broker.messages.cluster.deeds import (
     DeedAdmit,
     DeedCancelInvitation,
     DeedEnd,
@@ -41,7 +42,6 @@ from broker.messages.cluster import (
     PresentParticipant,
     SessionCommand,
     SessionCommandDone,
-    read,
 )
 from broker.rights import BACKEND
 

@@ -13,7 +13,7 @@ from actors.link import Request
 from actors.session.person import Person
 from broker.errors import ErrorCode, Forbidden, SwitchboardError, TooFast
 from broker.ids import normal_agent_id
-from broker.messages.cluster import Done, Internal
+from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.colleagues import ColleagueCall, ColleagueDeclined, ColleagueQuery, Colleagues
 from broker.messages.parts import ColleagueView
 from broker.rights import require_capability
@@ -27,7 +27,7 @@ ASKED_MS = 120_000
 ASKED_LIMIT = 5
 """Colleagues asked at once."""
 
-R = TypeVar("R", bound=Internal)
+R = TypeVar("R", bound=ClusterMessage)
 Refused = Callable[[SwitchboardError], None]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from actors.session.person import Person, encode_body
 from broker.commands import DeclineGuest, InviteGuest
 from broker.errors import Conflict, ErrorCode, NotFound
-from broker.messages.cluster import TrunkHello
+from broker.messages.cluster.trunk import TrunkHello
 from broker.messages.facts import ConflictsChanged, InvitationChanged, SessionLeft
 from broker.messages.parts import ConflictView, Difference, EngagementIds, InvitationView
 from broker.rights import require_capability

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.link import ListenedEnd
-from broker.messages.cluster import TrunkClose
+from broker.messages.cluster.trunk import TrunkClose
 from broker.trunk import Frame
 from broker.words import Surface
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from actors.session.person import Person
 from broker.commands import InviteGuest
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.state import SessionState
 from broker.words import Role
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from broker.errors import Conflict, SwitchboardError
 from broker.events import AnyEvent, event_body
-from broker.messages.cluster import JournalAppend, JournalEntry, Subject
+from broker.messages.cluster.tenure import JournalAppend, JournalEntry, Subject
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = (0.02, 0.1, 0.25, 0.5, 1.0)

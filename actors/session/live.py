@@ -32,7 +32,7 @@ from broker.decide import Decision, decide
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
 from broker.events import AnyEvent
 from broker.evolve import evolve, replay
-from broker.messages.cluster import Journalled, SessionAssign, SessionContinue, Subject
+from broker.messages.cluster.tenure import Journalled, SessionAssign, SessionContinue, Subject
 from broker.messages.facts import SessionLeft, SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
 from broker.past import read_event, retrace

@@ -12,7 +12,8 @@ from actors.session.pace import Pace
 from actors.session.told import Told
 from broker.errors import ErrorCode, TooFast
 from broker.ids import normal_id, same_agent
-from broker.messages.cluster import Principal, Subject
+from broker.messages.cluster.tenure import Subject
+from broker.messages.cluster.trunk import Principal
 from broker.messages.parts import EngagementIds, Part
 from broker.words import PublishSource, Surface
 

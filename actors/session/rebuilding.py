@@ -7,7 +7,8 @@ from typing import Any
 
 from actors.session.person import SUBJECT, Person
 from broker.events import GuestInvited, InvitationRinging, ParticipantJoined, PastEvent
-from broker.messages.cluster import Principal, Subject
+from broker.messages.cluster.tenure import Subject
+from broker.messages.cluster.trunk import Principal
 from broker.messages.tolerance import beyond, read_ids
 from broker.past import LEAST, known_word
 from broker.state import Participant, SessionState

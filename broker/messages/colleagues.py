@@ -7,30 +7,31 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from broker.messages.cluster import Internal, Location
+from broker.messages.cluster.base import ClusterMessage
+from broker.messages.cluster.trunk import Location
 
 
-class Colleague(Internal):
+class Colleague(ClusterMessage):
     """An agent whose widget is open."""
 
     agent_id: str
     name: str
 
 
-class ColleagueQuery(Internal):
+class ColleagueQuery(ClusterMessage):
     """Actor to ledger: which agents of the session's account have their widget open?"""
 
     method: ClassVar[str] = "colleague.list"
     session_id: str
 
 
-class Colleagues(Internal):
+class Colleagues(ClusterMessage):
     """Reply to `colleague.list`, by name."""
 
     colleagues: list[Colleague]
 
 
-class ColleagueCall(Internal):
+class ColleagueCall(ClusterMessage):
     """Actor to ledger: show on that agent's widgets that they are asked.
 
     Raises NotFound (`unknown_participant`): none is open.
@@ -43,7 +44,7 @@ class ColleagueCall(Internal):
     about: str | None = None
 
 
-class ColleagueCalled(Internal):
+class ColleagueCalled(ClusterMessage):
     """Notice ledger to gateway, `colleague.called`: this widget's agent is asked."""
 
     connection_id: str
@@ -52,7 +53,7 @@ class ColleagueCalled(Internal):
     about: str | None = None
 
 
-class ColleagueAnswer(Internal):
+class ColleagueAnswer(ClusterMessage):
     """Gateway to ledger: the agent comes or does not; their other widgets need not ask any more."""
 
     method: ClassVar[str] = "colleague.answer"
@@ -61,14 +62,14 @@ class ColleagueAnswer(Internal):
     comes: bool
 
 
-class ColleagueSettled(Internal):
+class ColleagueSettled(ClusterMessage):
     """Notice ledger to gateway, `colleague.settled`: it was answered on another widget."""
 
     connection_id: str
     session_id: str
 
 
-class ColleagueDeclined(Internal):
+class ColleagueDeclined(ClusterMessage):
     """Notice ledger to actor, `colleague.declined`."""
 
     session_id: str

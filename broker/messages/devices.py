@@ -1,17 +1,17 @@
 """Agents' enrolled devices: made by a code, proved by a key, forgotten by revocation.
 
-Internal to the cluster, like `broker.messages.cluster`.
+ClusterMessage to the cluster, like `broker.messages.cluster`.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from broker.messages.cluster import Internal
+from broker.messages.cluster.base import ClusterMessage
 from broker.words import Role
 
 
-class EnrolmentMake(Internal):
+class EnrolmentMake(ClusterMessage):
     """Let an agent enrol one device. The agent's code before, if it was not used, holds no more."""
 
     method: ClassVar[str] = "enrolment.make"
@@ -25,7 +25,7 @@ class EnrolmentMake(Internal):
     tries: int
 
 
-class EnrolmentUse(Internal):
+class EnrolmentUse(ClusterMessage):
     """A device shows a code. Raises unknown_entry, whatever is wrong with it."""
 
     method: ClassVar[str] = "enrolment.use"
@@ -35,7 +35,7 @@ class EnrolmentUse(Internal):
     public_key: str
 
 
-class DeviceGet(Internal):
+class DeviceGet(ClusterMessage):
     """Whose device is it? Raises unknown_entry: none, revoked, or idle for too long."""
 
     method: ClassVar[str] = "device.get"
@@ -43,7 +43,7 @@ class DeviceGet(Internal):
     idle_ms: int
 
 
-class DeviceUse(Internal):
+class DeviceUse(ClusterMessage):
     """The device answered a challenge that was made at this time.
 
     Raises unknown_entry: as `device.get`; or it has answered this or a later one before.
@@ -55,14 +55,14 @@ class DeviceUse(Internal):
     at_ms: int
 
 
-class DeviceList(Internal):
+class DeviceList(ClusterMessage):
     """List an account's devices, newest first."""
 
     method: ClassVar[str] = "device.list"
     account_id: str
 
 
-class DeviceForget(Internal):
+class DeviceForget(ClusterMessage):
     """A device holds no more. Raises unknown_entry."""
 
     method: ClassVar[str] = "device.forget"
@@ -70,7 +70,7 @@ class DeviceForget(Internal):
     device_id: str
 
 
-class Device(Internal):
+class Device(ClusterMessage):
     """One enrolled device."""
 
     device_id: str
@@ -84,7 +84,7 @@ class Device(Internal):
     seen_ms: int
 
 
-class Devices(Internal):
+class Devices(ClusterMessage):
     """An account's devices."""
 
     devices: list[Device]

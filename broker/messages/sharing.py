@@ -1,7 +1,7 @@
 """What the gateways of a deployment know together, by way of the ledger: who lost access, and which
 requests were answered already.
 
-Internal to the cluster, like `broker.messages.cluster`.
+ClusterMessage to the cluster, like `broker.messages.cluster`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
-from broker.messages.cluster import Internal
+from broker.messages.cluster.base import ClusterMessage
 
 
-class Revocation(Internal):
+class Revocation(ClusterMessage):
     """One agent or one token that holds no more.
 
     Method `revocation.add`, answered by `Done`; then notice `revocation.added` to every gateway.
@@ -28,19 +28,19 @@ class Revocation(Internal):
     """When the last token it concerns has ended by itself."""
 
 
-class RevocationList(Internal):
+class RevocationList(ClusterMessage):
     """Which revocations count still? Asked by a gateway whose link is new."""
 
     method: ClassVar[str] = "revocation.list"
 
 
-class Revocations(Internal):
+class Revocations(ClusterMessage):
     """The revocations that count still."""
 
     revocations: list[Revocation]
 
 
-class LoginHand(Internal):
+class LoginHand(ClusterMessage):
     """A token for a frame that waits for its login at another gateway.
 
     Method `login.hand`, answered by `Done`; then notice `login.handed` to every gateway. Nothing of
@@ -62,7 +62,7 @@ class Claim(StrEnum):
     OTHER_BODY = "other_body"
 
 
-class AnswerClaim(Internal):
+class AnswerClaim(ClusterMessage):
     """A request with an idempotency key begins. A claim that is not settled lapses."""
 
     method: ClassVar[str] = "answer.claim"
@@ -72,14 +72,14 @@ class AnswerClaim(Internal):
     """Hash of the request's body."""
 
 
-class AnswerClaimed(Internal):
+class AnswerClaimed(ClusterMessage):
     """What was found; the answer as its gateway sealed it."""
 
     claim: Claim
     sealed: str | None = None
 
 
-class AnswerSettle(Internal):
+class AnswerSettle(ClusterMessage):
     """The request was answered. The answer is sealed: it may hold a token or a link."""
 
     method: ClassVar[str] = "answer.settle"
@@ -87,7 +87,7 @@ class AnswerSettle(Internal):
     sealed: str
 
 
-class AnswerRelease(Internal):
+class AnswerRelease(ClusterMessage):
     """The request failed: the next with this key is the first again."""
 
     method: ClassVar[str] = "answer.release"

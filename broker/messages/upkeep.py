@@ -1,16 +1,16 @@
 """What brands, operators and gateways ask about what is kept: dead letters, erasures.
 
-Internal to the cluster, like `broker.messages.cluster`.
+ClusterMessage to the cluster, like `broker.messages.cluster`.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from broker.messages.cluster import Internal
+from broker.messages.cluster.base import ClusterMessage
 
 
-class DeadLetters(Internal):
+class DeadLetters(ClusterMessage):
     """List what was given up, newest first; of one account, or of all."""
 
     method: ClassVar[str] = "outbox.dead"
@@ -19,7 +19,7 @@ class DeadLetters(Internal):
     limit: int = 100
 
 
-class DeadLetter(Internal):
+class DeadLetter(ClusterMessage):
     """One event that an endpoint would not take."""
 
     account_id: str
@@ -33,13 +33,13 @@ class DeadLetter(Internal):
     """Whether it is due once more at this moment."""
 
 
-class DeadLetterPage(Internal):
+class DeadLetterPage(ClusterMessage):
     """What was given up."""
 
     letters: list[DeadLetter]
 
 
-class Redeliver(Internal):
+class Redeliver(ClusterMessage):
     """Try dead letters of an endpoint once more: one event, one session's, or all.
 
     Raises unknown_entry (NotFound) when there is none.
@@ -52,13 +52,13 @@ class Redeliver(Internal):
     seq: int | None = None
 
 
-class Redelivered(Internal):
+class Redelivered(ClusterMessage):
     """How many letters are due once more."""
 
     count: int
 
 
-class PersonErase(Internal):
+class PersonErase(ClusterMessage):
     """Forget one person: by participant, or wherever an id of theirs stands in an account."""
 
     method: ClassVar[str] = "person.erase"
@@ -69,7 +69,7 @@ class PersonErase(Internal):
     agent_id: str | None = None
 
 
-class ErasureList(Internal):
+class ErasureList(ClusterMessage):
     """Who was erased since? What to erase again after an older backup came back."""
 
     method: ClassVar[str] = "person.erasures"
@@ -77,7 +77,7 @@ class ErasureList(Internal):
     since_ms: int = 0
 
 
-class Erasure(Internal):
+class Erasure(ClusterMessage):
     """One participant who was erased."""
 
     session_id: str
@@ -85,13 +85,13 @@ class Erasure(Internal):
     erased_ms: int
 
 
-class Erasures(Internal):
+class Erasures(ClusterMessage):
     """The participants that were erased."""
 
     erased: list[Erasure]
 
 
-class SessionAnnotate(Internal):
+class SessionAnnotate(ClusterMessage):
     """Keep the brand's own reference and metadata with a session, in place of those before.
 
     Answered by `Done`. Raises unknown_session.

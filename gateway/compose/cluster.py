@@ -15,7 +15,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from broker.errors import SwitchboardError
-from broker.messages.cluster import PoolLevel
+from broker.messages.cluster.nodes import PoolLevel
 from gateway.compose.address import LedgerAddress
 from gateway.compose.keeper_host import KeeperHost
 from gateway.compose.ledger_host import LedgerHost

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broker.keys import KeyPurpose
-from broker.messages.cluster import LinkHello
+from broker.messages.cluster.members import LinkHello
 from gateway.accounts import Account
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.clock import steady_clock

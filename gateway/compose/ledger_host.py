@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from broker.keys import KeyPurpose
-from broker.messages.cluster import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
+from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
 from gateway.clock import steady_clock
 from gateway.compose.settings import ClusterSettings
 from gateway.trunk_tls import trunk_tls

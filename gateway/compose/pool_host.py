@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from broker.keys import KeyPurpose
-from broker.messages.cluster import LinkHello
+from broker.messages.cluster.members import LinkHello
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_name
 from gateway.compose.options import ACTOR_START_S, LOOK_UP_S, SESSION_OPTIONS, SESSION_PREFIX

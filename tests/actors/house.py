@@ -14,22 +14,17 @@ from actors.relay import RelayConfig
 from actors.session.actor import SessionActor
 from actors.session.config import SessionConfig
 from broker.link import Reply
-from broker.messages.cluster import (
-    Done,
-    Enlisted,
-    Internal,
+from broker.messages.cluster.base import ClusterMessage, Done, read
+from broker.messages.cluster.members import Enlisted, SessionMember
+from broker.messages.cluster.tenure import (
     JournalAppend,
     JournalEntry,
     Journalled,
-    Principal,
     SessionAssign,
     SessionCommitted,
-    SessionMember,
     SessionYield,
-    TrunkHello,
-    TrunkReady,
-    read,
 )
+from broker.messages.cluster.trunk import Principal, TrunkHello, TrunkReady
 from broker.words import Mode, Surface, Way
 from tests.actors.stage import AGENT, IDS, KEY
 
@@ -38,7 +33,7 @@ WAIT_S = 10.0 * PATIENCE
 SESSION = "s-1"
 
 
-class _Term(Internal):
+class _Term(ClusterMessage):
     term: int = 1
 
 

@@ -15,14 +15,14 @@ from actors.session.person import Person
 from actors.session.requests import Requests
 from broker.errors import ErrorCode, Unavailable
 from broker.link import ListeningEnd
-from broker.messages.cluster import (
+from broker.messages.cluster.tenure import (
     JournalAppend,
     JournalEntry,
-    Principal,
     SessionAssign,
     SessionContinue,
     Subject,
 )
+from broker.messages.cluster.trunk import Principal
 from broker.messages.parts import EngagementIds
 from broker.policy import Policy
 from broker.trunk import Frame, FrameDecoder

@@ -20,7 +20,7 @@ from actors.session.person import (
 )
 from actors.session.publishing import SWITCH_COUNT, Publishing
 from broker.commands import Admit, InviteGuest, JoinGuest
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.words import Mode, PublishSource, Role, Surface
 from tests.actors.stage import WAIT_S, Stage, Trunk
 

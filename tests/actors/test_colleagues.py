@@ -12,7 +12,8 @@ from actors.session.colleagues import ASKED_LIMIT, ASKED_MS, Asking
 from actors.session.person import PACE_COUNT, PACE_MS, Person
 from broker.commands import JoinStaff
 from broker.errors import ErrorCode, NotFound, SwitchboardError
-from broker.messages.cluster import Done, Principal, TrunkHello
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.trunk import Principal, TrunkHello
 from broker.messages.colleagues import (
     Colleague,
     ColleagueCall,

@@ -9,7 +9,7 @@ import pytest
 from actors.session import guests
 from actors.session.person import Person
 from broker.commands import InviteGuest, JoinGuest
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.policy import Policy
 from broker.words import Role, Surface
 from tests.actors.stage import CONSUMER, STRANGER, FakeLedger, Stage, Trunk

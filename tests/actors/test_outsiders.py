@@ -10,7 +10,7 @@ import pytest
 
 from actors.session.person import Person
 from broker.commands import InviteGuest, JoinGuest
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.words import Role, Surface
 from tests.actors.stage import Stage, Trunk
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from actors.session import views
 from actors.session.person import Person, encode_body
 from actors.session.roster import RosterWriter
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.messages.facts import RosterChanged
 from broker.messages.parts import EngagementIds
 from broker.state import Participant, SessionState

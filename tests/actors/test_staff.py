@@ -10,7 +10,7 @@ import pytest
 from actors.relay import MediaRights
 from actors.session.person import Person
 from actors.session.requests import join_staff
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.messages.facts import MediaQuality
 from broker.messages.parts import EngagementIds
 from broker.policy import Policy

@@ -16,7 +16,9 @@ from actors.session.actor import SessionActor
 from actors.session.config import SessionConfig
 from actors.session.succession import Succession
 from broker.errors import Conflict, ErrorCode, NotFound
-from broker.messages.cluster import SessionMember, TrunkHello, TrunkReady, read
+from broker.messages.cluster.base import read
+from broker.messages.cluster.members import SessionMember
+from broker.messages.cluster.trunk import TrunkHello, TrunkReady
 from broker.trunk import Frame
 from broker.words import PublishSource, Surface
 from tests.actors.house import SESSION, WAIT_S, ScriptedLedger

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from actors.session.person import Person
 from broker.commands import InviteGuest, JoinGuest
-from broker.messages.cluster import JournalEntry, Subject
+from broker.messages.cluster.tenure import JournalEntry, Subject
 from broker.policy import Policy
 from broker.words import Role, Surface
 from tests.actors.stage import CLAIM, CONSUMER, STRANGER, WAIT_S, Stage

@@ -39,7 +39,9 @@ time.time = lambda: _stepped_ns() / 1e9
 
 from actors.ledger import Ledger, LedgerPolicy  # noqa: E402
 from actors.ledger_link import LedgerLink  # noqa: E402
-from broker.messages.cluster import LinkHello, PoolLevel, read  # noqa: E402
+from broker.messages.cluster.base import read  # noqa: E402
+from broker.messages.cluster.members import LinkHello  # noqa: E402
+from broker.messages.cluster.nodes import PoolLevel  # noqa: E402
 from gateway import level as gateway_level  # noqa: E402
 from gateway.ledger_client import LedgerClient  # noqa: E402
 from gateway.level import Level  # noqa: E402

@@ -19,13 +19,8 @@ import psutil
 
 from actors.ledger_link import LedgerLink, LinkTiming
 from broker.keys import KeyPurpose, derive_key
-from broker.messages.cluster import (
-    LinkHello,
-    RecordGet,
-    RecordPage,
-    RecordQuery,
-    SessionRecord,
-)
+from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
 from broker.words import SessionPhase
 from tests.house import SECRET
 from tests.patience import PATIENCE

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import psutil
 
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.words import Role
 from gateway.accounts import hash_key
 from gateway.operators import operator_token

@@ -7,7 +7,9 @@ every event and message stands there once.
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +21,7 @@ from pydantic import BaseModel
 from broker import events
 from broker.events import AnyEvent, event_body
 from broker.messages import cluster
+from broker.messages.cluster.base import ClusterMessage
 
 SPECIAL = {"channel": "chat"}
 """Values of fields that take some texts only."""
@@ -68,14 +71,19 @@ def event(kind: type[AnyEvent]) -> AnyEvent:
     return kind(**{name: sample(hints[name], name) for name in names})
 
 
-def messages() -> dict[str, type[cluster.Internal]]:
+def messages() -> dict[str, type[ClusterMessage]]:
     """Name every message of trunks and links."""
+    families = [
+        importlib.import_module(f"{cluster.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(cluster.__path__)
+    ]
     return {
         name: kind
-        for name, kind in sorted(vars(cluster).items())
+        for family in families
+        for name, kind in sorted(vars(family).items())
         if isinstance(kind, type)
-        and issubclass(kind, cluster.Internal)
-        and kind is not cluster.Internal
+        and issubclass(kind, ClusterMessage)
+        and kind is not ClusterMessage
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from broker.events import EVENTS, AnyEvent, LaterEvent, event_body
-from broker.messages import cluster
+from broker.messages.cluster.base import read
 from broker.messages.parts import EngagementIds
 from broker.messages.tolerance import beyond, read_ids
 from broker.past import LEAST, read_event
@@ -56,8 +56,8 @@ def test_every_recorded_message_is_read_as_it_was(path: Path) -> None:
     now = messages()
     for name, body in recorded(path)["trunk"].items():
         assert name in now, f"{name} is gone; the release before this one still sends it"
-        read = cluster.read(now[name], json.dumps(body).encode())
-        assert contained(body, json.loads(read.to_bytes())), name
+        found = read(now[name], json.dumps(body).encode())
+        assert contained(body, json.loads(found.to_bytes())), name
 
 
 MORE = {"something_new": {"of": "a later release"}}
@@ -94,8 +94,8 @@ def test_a_field_of_the_next_release_is_left_out_of_a_message(path: Path) -> Non
     for name, body in recorded(path)["trunk"].items():
         later = grown(now[name], body)
         deep += json.dumps(later).count("something_new") > 1
-        read = cluster.read(now[name], json.dumps(later).encode())
-        assert read == cluster.read(now[name], json.dumps(body).encode()), name
+        found = read(now[name], json.dumps(later).encode())
+        assert found == read(now[name], json.dumps(body).encode()), name
     assert deep > 10, "messages within messages were tried, too"
 
 

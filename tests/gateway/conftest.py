@@ -21,7 +21,8 @@ from websockets.typing import Origin
 
 from broker.keys import KeyPurpose, derive_key
 from broker.messages import SUBPROTOCOL
-from broker.messages.cluster import LinkHello, Principal
+from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.trunk import Principal
 from broker.words import Role
 from gateway.accounts import Account, AgentLogin, ApiKey, hash_key
 from gateway.app import create_app

@@ -12,30 +12,19 @@ from typing import Any, cast
 
 from broker.errors import Conflict, ErrorCode, NotFound, SwitchboardError
 from broker.link import LinkEnd, ListeningEnd, Reply
-from broker.messages.cluster import (
-    Done,
+from broker.messages.cluster.base import ClusterMessage, Done, read
+from broker.messages.cluster.deeds import SessionCommand, SessionCommandDone
+from broker.messages.cluster.presence import PresencePut, PresenceState, PresenceWatch
+from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
+from broker.messages.cluster.sessions import (
     GuestLocated,
-    Internal,
-    Location,
-    PresencePut,
-    PresenceState,
-    PresenceWatch,
-    RecordGet,
-    RecordPage,
-    RecordQuery,
     SessionAttach,
-    SessionCommand,
-    SessionCommandDone,
     SessionLocate,
     SessionOpen,
-    SessionRecord,
     SessionRelocated,
     SessionTakeover,
-    TrunkClose,
-    TrunkHello,
-    TrunkReady,
-    read,
 )
+from broker.messages.cluster.trunk import Location, TrunkClose, TrunkHello, TrunkReady
 from broker.messages.sharing import AnswerClaimed, Claim, LoginHand, Revocation, Revocations
 from broker.trunk import Frame
 from broker.words import Reach
@@ -241,7 +230,7 @@ class FakeLedger(Listening):
         self.faults: dict[str, SwitchboardError] = {}
         self.on_open: Callable[[SessionOpen], Awaitable[Location]] | None = None
         self.on_takeover: Callable[[SessionTakeover], Awaitable[Location]] | None = None
-        self.others: dict[str, Callable[[bytes], Internal]] = {}
+        self.others: dict[str, Callable[[bytes], ClusterMessage]] = {}
         self.revocations: list[Revocation] = []
         self.answers: dict[str, tuple[str, str | None]] = {}
         self.listed = False
@@ -276,7 +265,7 @@ class FakeLedger(Listening):
             reply.fault(error)
         self.signal.changed()
 
-    async def _handle(self, method: str, payload: bytes) -> Internal:
+    async def _handle(self, method: str, payload: bytes) -> ClusterMessage:
         data = json.loads(payload)
         match method:
             case "presence.put":
@@ -342,7 +331,7 @@ class FakeLedger(Listening):
             case _:
                 return self.others[method](payload)
 
-    def _keep_answer(self, method: str, data: dict[str, Any]) -> Internal:
+    def _keep_answer(self, method: str, data: dict[str, Any]) -> ClusterMessage:
         place = data["place"]
         match method:
             case "answer.claim":
@@ -381,7 +370,7 @@ class FakeLedger(Listening):
             live=self.live.get(watch.key),
         )
 
-    def notify(self, method: str, body: Internal) -> None:
+    def notify(self, method: str, body: ClusterMessage) -> None:
         """Tell every gateway something."""
         for end in self.ends:
             end.notify(method, body.to_bytes())

@@ -19,7 +19,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from broker.messages import upkeep
-from broker.messages.cluster import Done, Location, NodeList, NodeState, SessionOpen
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.nodes import NodeList, NodeState
+from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.trunk import Location
 from broker.messages.devices import Device, Devices
 from broker.words import Role
 from gateway.openapi import describe

@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 
 from broker.keys import KeyPurpose, derive_key
 from broker.messages import MAX_MESSAGE_BYTES
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.words import Role
 from gateway.serve import MAX_WEBSOCKET_BYTES
 from gateway.settings import Settings

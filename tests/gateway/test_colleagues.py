@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from broker.messages.cluster import Done, Internal, Location, SessionOpen
+from broker.messages.cluster.base import ClusterMessage, Done
+from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled, ColleagueSettled
 from broker.words import Role, Way
 from gateway.settings import Settings
@@ -26,7 +28,7 @@ class Desk:
         self.answers: list[ColleagueAnswer] = []
         world.ledger.others["colleague.answer"] = self._answer
 
-    def _answer(self, payload: bytes) -> Internal:
+    def _answer(self, payload: bytes) -> ClusterMessage:
         self.answers.append(ColleagueAnswer.model_validate_json(payload))
         return Done()
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from broker.errors import ErrorCode, NotFound
-from broker.messages.cluster import Done, Internal, read
+from broker.messages.cluster.base import ClusterMessage, Done, read
 from broker.messages.devices import (
     Device,
     DeviceForget,
@@ -49,12 +49,12 @@ class Book:
             DeviceForget.method: lambda data: self.devices.pop(read(DeviceForget, data).device_id),
         }
 
-    def _make(self, data: bytes) -> Internal:
+    def _make(self, data: bytes) -> ClusterMessage:
         made = read(EnrolmentMake, data)
         self.codes[made.enrolment_id] = made
         return Done()
 
-    def _use(self, data: bytes) -> Internal:
+    def _use(self, data: bytes) -> ClusterMessage:
         ask = read(EnrolmentUse, data)
         code = self.codes.get(ask.enrolment_id)
         if code is None or code.secret_hash != ask.secret_hash:
@@ -69,7 +69,7 @@ class Book:
             raise NotFound(ErrorCode.UNKNOWN_ENTRY, "None.")
         return self.devices[device_id]
 
-    def _seen(self, data: bytes) -> Internal:
+    def _seen(self, data: bytes) -> ClusterMessage:
         ask = read(DeviceUse, data)
         device = self._find(ask.device_id)
         if device.seen_ms >= ask.at_ms:

@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from broker.messages.cluster import GuestLocated, JournalEntry, SessionRecord
+from broker.messages.cluster.records import SessionRecord
+from broker.messages.cluster.sessions import GuestLocated
+from broker.messages.cluster.tenure import JournalEntry
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role, SessionPhase
 from gateway.accounts import Account

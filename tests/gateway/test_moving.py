@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from broker.errors import ErrorCode, Forbidden, Gone, Unavailable
 from broker.link import ListeningEnd
-from broker.messages.cluster import Location, Principal, SessionTakeover
+from broker.messages.cluster.sessions import SessionTakeover
+from broker.messages.cluster.trunk import Location, Principal
 from broker.words import Role
 from gateway.settings import Settings
 from gateway.tokens import Audience

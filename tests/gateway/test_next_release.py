@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from broker.messages.cluster import JournalEntry, SessionRecord, Subject, read
+from broker.messages.cluster.base import read
+from broker.messages.cluster.records import SessionRecord
+from broker.messages.cluster.tenure import JournalEntry, Subject
 from gateway.call_record import summarise, write_csv
 from gateway.session_view import view_detail
 

@@ -10,15 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from broker.messages import upkeep
-from broker.messages.cluster import (
-    Done,
-    Internal,
-    NodeDrain,
-    NodeList,
-    NodeState,
-    NodeUndrain,
-    read,
-)
+from broker.messages.cluster.base import ClusterMessage, Done, read
+from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain
 from broker.messages.sharing import Revocation
 from gateway.command import app
 from gateway.operators import LONGEST_S, operator_token
@@ -127,13 +120,13 @@ async def test_another_gateways_word_revokes_an_operator_and_an_accounts_does_no
 
 
 async def test_an_operator_drains_a_node_and_takes_it_back(world: World) -> None:
-    asked: list[Internal] = []
+    asked: list[ClusterMessage] = []
 
-    def drain(payload: bytes) -> Internal:
+    def drain(payload: bytes) -> ClusterMessage:
         asked.append(read(NodeDrain, payload))
         return NodeState(node="n-1", drain="moving")
 
-    def undrain(payload: bytes) -> Internal:
+    def undrain(payload: bytes) -> ClusterMessage:
         asked.append(read(NodeUndrain, payload))
         return Done()
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from broker.errors import Conflict, ErrorCode, Gone
-from broker.messages.cluster import PresentParticipant, SessionCommandDone
+from broker.messages.cluster.deeds import PresentParticipant, SessionCommandDone
 from broker.words import Attendance, Mode, Role, SessionPhase
 from gateway.operators import operator_token
 from tests.gateway.conftest import API_KEY, KEY, World

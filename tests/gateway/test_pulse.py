@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.messages.cluster import Location
+from broker.messages.cluster.trunk import Location
 from gateway.trunks import Pulse
 
 

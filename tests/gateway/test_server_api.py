@@ -18,15 +18,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from broker.errors import Conflict, ErrorCode
-from broker.messages.cluster import (
-    Done,
-    JournalEntry,
-    Location,
-    SessionOpen,
-    SessionRecord,
-    Subject,
-    read,
-)
+from broker.messages.cluster.base import Done, read
+from broker.messages.cluster.records import SessionRecord
+from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.tenure import JournalEntry, Subject
+from broker.messages.cluster.trunk import Location
 from broker.messages.parts import EngagementIds
 from broker.messages.upkeep import SessionAnnotate
 from broker.words import EndReason, Mode, SessionPhase

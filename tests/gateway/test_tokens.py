@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broker.errors import ErrorCode, Unauthenticated
-from broker.messages.cluster import Principal
+from broker.messages.cluster.trunk import Principal
 from broker.words import Role
 from gateway.settings import BadSettings, Settings
 from gateway.tokens import LEEWAY_S, Audience, ResumePass, Tokens

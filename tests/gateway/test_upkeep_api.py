@@ -10,7 +10,7 @@ import pytest
 
 from broker.errors import ErrorCode, NotFound
 from broker.messages import upkeep
-from broker.messages.cluster import Internal, read
+from broker.messages.cluster.base import ClusterMessage, read
 from tests.gateway.conftest import API_KEY, World
 
 LETTER = upkeep.DeadLetter(
@@ -31,15 +31,15 @@ async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def answering(world: World, model: type[Any], reply: Internal) -> list[Any]:
+def answering(world: World, model: type[Any], reply: ClusterMessage) -> list[Any]:
     """Have the ledger answer one call; returns what it will have been asked."""
     asked: list[Any] = []
 
-    def answer(payload: bytes) -> Internal:
+    def answer(payload: bytes) -> ClusterMessage:
         asked.append(read(model, payload))
         return reply
 
-    handler: Callable[[bytes], Internal] = answer
+    handler: Callable[[bytes], ClusterMessage] = answer
     world.ledger.others[model.method] = handler
     return asked
 

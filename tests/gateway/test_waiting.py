@@ -6,7 +6,10 @@ import pytest
 
 from broker.errors import Conflict, ErrorCode, TooFast, Unavailable
 from broker.link import Reply
-from broker.messages.cluster import LinkHello, Location, PresencePut, SessionOpen
+from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.presence import PresencePut
+from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.trunk import Location
 from broker.words import Surface
 from gateway import ledger_client
 from tests.gateway.conftest import ENGAGEMENT, KEY, WINDOW, World

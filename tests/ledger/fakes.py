@@ -12,7 +12,24 @@ from actors.ledger_link import LedgerLink, LinkTiming
 from actors.link import DialledEnd, dial
 from actors.listener import Listener
 from broker.errors import ErrorCode, Unavailable
-from broker.messages import cluster
+from broker.messages.cluster.base import ClusterMessage, Done, read
+from broker.messages.cluster.members import Enlisted, LinkHello, SessionMember
+from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeQuery, NodeState, NodeUndrain
+from broker.messages.cluster.presence import PresencePut, PresenceState
+from broker.messages.cluster.records import RecordGet, SessionRecord
+from broker.messages.cluster.sessions import SessionOpen, SessionTakeover
+from broker.messages.cluster.tenure import (
+    JournalAppend,
+    JournalEntry,
+    Journalled,
+    SessionAssign,
+    SessionCommitted,
+    SessionContinue,
+    SessionPast,
+    SessionYield,
+    Subject,
+)
+from broker.messages.cluster.trunk import Location, Principal
 from broker.messages.colleagues import ColleagueDeclined
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role, Surface
@@ -33,7 +50,7 @@ POLICY = LedgerPolicy(
 )
 ACCOUNT = "acme"
 
-M = TypeVar("M", bound=cluster.Internal)
+M = TypeVar("M", bound=ClusterMessage)
 _numbers = itertools.count(1)
 
 
@@ -76,8 +93,8 @@ class LedgerAt(Ledger):
         home.port = await self.start(HOST, 0)
 
 
-def entry(seq: int, type_: str = "test.noted", **body: object) -> cluster.JournalEntry:
-    return cluster.JournalEntry(seq=seq, at_ms=1_000 + seq, type=type_, version=1, body=body)
+def entry(seq: int, type_: str = "test.noted", **body: object) -> JournalEntry:
+    return JournalEntry(seq=seq, at_ms=1_000 + seq, type=type_, version=1, body=body)
 
 
 class FakeActor:
@@ -101,9 +118,9 @@ class FakeActor:
         self.epoch = 0
         self.last_seq = 0
         self.kept: list[bool] = []
-        self.committed: list[cluster.SessionCommitted] = []
-        self.continued: list[cluster.SessionContinue] = []
-        self.past: list[cluster.JournalEntry] = []
+        self.committed: list[SessionCommitted] = []
+        self.continued: list[SessionContinue] = []
+        self.past: list[JournalEntry] = []
         self.yields = True
         self.yielded: list[int] = []
         self.told_to_keep = 0
@@ -120,7 +137,7 @@ class FakeActor:
         self.link = LedgerLink(
             home,
             KEY,
-            cluster.LinkHello(kind="session", member_id=self.member_id, node=node),
+            LinkHello(kind="session", member_id=self.member_id, node=node),
             enlist=self._enlist,
             on_call=self._on_call,
             on_notice=self._on_notice,
@@ -143,19 +160,17 @@ class FakeActor:
         await self._listener.close()
         await self.link.close()
 
-    async def append(self, *entries: cluster.JournalEntry) -> None:
+    async def append(self, *entries: JournalEntry) -> None:
         assert self.session_id is not None
         await self.link.call(
-            cluster.JournalAppend(
-                session_id=self.session_id, epoch=self.epoch, entries=list(entries)
-            ),
-            cluster.Done,
+            JournalAppend(session_id=self.session_id, epoch=self.epoch, entries=list(entries)),
+            Done,
         )
         self.last_seq = max(self.last_seq, *(one.seq for one in entries))
 
     async def _enlist(self, link: LedgerLink) -> None:
         enlisted = await link.call(
-            cluster.SessionMember(
+            SessionMember(
                 member_id=self.member_id,
                 node=self.node,
                 label=self.label,
@@ -165,24 +180,24 @@ class FakeActor:
                 epoch=self.epoch,
                 account_id=self.account_id,
             ),
-            cluster.Enlisted,
+            Enlisted,
         )
         self.kept.append(enlisted.keep)
 
-    async def _on_call(self, method: str, payload: bytes) -> cluster.Internal:
+    async def _on_call(self, method: str, payload: bytes) -> ClusterMessage:
         match method:
             case "session.assign":
                 if self.assigning is not None:
                     await self.assigning()
-                assign = cluster.read(cluster.SessionAssign, payload)
+                assign = read(SessionAssign, payload)
                 self.session_id, self.epoch, self.last_seq = assign.session_id, assign.epoch, 1
                 started = entry(1, "session.started", mode=str(assign.mode))
-                return cluster.Journalled(
+                return Journalled(
                     entries=[started],
-                    subjects=[cluster.Subject(participant_id="p1", body={"name": "Ann"})],
+                    subjects=[Subject(participant_id="p1", body={"name": "Ann"})],
                 )
             case "session.continue":
-                ask = cluster.read(cluster.SessionContinue, payload)
+                ask = read(SessionContinue, payload)
                 self.continued.append(ask)
                 if self.kills:
                     await self._listener.close()
@@ -190,19 +205,19 @@ class FakeActor:
                 self.session_id, self.epoch = ask.session_id, ask.epoch
                 self.past += ask.entries
                 self.last_seq = self.past[-1].seq
-                return cluster.Journalled(entries=[], subjects=[])
+                return Journalled(entries=[], subjects=[])
             case "session.past":
-                self.past += cluster.read(cluster.SessionPast, payload).entries
-                return cluster.Done()
+                self.past += read(SessionPast, payload).entries
+                return Done()
             case "session.yield":
-                ask_yield = cluster.read(cluster.SessionYield, payload)
+                ask_yield = read(SessionYield, payload)
                 if not self.yields:
                     raise Unavailable(ErrorCode.SESSION_AWAY, "Not now.")
                 self.yielded.append(ask_yield.epoch)
-                return cluster.Done()
+                return Done()
             case "session.stop":
                 self.stopped = True
-                return cluster.Done()
+                return Done()
             case _:
                 raise AssertionError(method)
 
@@ -211,10 +226,10 @@ class FakeActor:
             self.told_to_keep += 1
             return
         if method == "colleague.declined":
-            self.declined.append(cluster.read(ColleagueDeclined, payload).agent_id)
+            self.declined.append(read(ColleagueDeclined, payload).agent_id)
             return
         assert method == "session.committed"
-        self.committed.append(cluster.read(cluster.SessionCommitted, payload))
+        self.committed.append(read(SessionCommitted, payload))
 
 
 class FakeGateway:
@@ -225,7 +240,7 @@ class FakeGateway:
         self.link = LedgerLink(
             home,
             KEY,
-            cluster.LinkHello(kind="gateway", member_id=f"gw-{next(_numbers)}", node="node-1"),
+            LinkHello(kind="gateway", member_id=f"gw-{next(_numbers)}", node="node-1"),
             on_notice=lambda method, payload: self.notices.append((method, payload)),
             timing=TIMING,
         )
@@ -236,10 +251,10 @@ class FakeGateway:
         return self
 
     def told(self, method: str, model: type[M]) -> list[M]:
-        return [cluster.read(model, payload) for name, payload in self.notices if name == method]
+        return [read(model, payload) for name, payload in self.notices if name == method]
 
-    async def open(self, key: str = "eng-1", account_id: str = ACCOUNT) -> cluster.Location:
-        return await self.link.call(opening(key, account_id), cluster.Location)
+    async def open(self, key: str = "eng-1", account_id: str = ACCOUNT) -> Location:
+        return await self.link.call(opening(key, account_id), Location)
 
     async def put(
         self,
@@ -248,41 +263,39 @@ class FakeGateway:
         *,
         visible: bool = True,
         claim: str | None = None,
-    ) -> cluster.PresenceState:
+    ) -> PresenceState:
         return await self.link.call(
-            waiting(connection_id, key, visible=visible, claim=claim), cluster.PresenceState
+            waiting(connection_id, key, visible=visible, claim=claim), PresenceState
         )
 
-    async def takeover(self, session_id: str, epoch: int) -> cluster.Location:
+    async def takeover(self, session_id: str, epoch: int) -> Location:
         return await self.link.call(
-            cluster.SessionTakeover(session_id=session_id, observed_epoch=epoch),
-            cluster.Location,
+            SessionTakeover(session_id=session_id, observed_epoch=epoch),
+            Location,
             timeout=8.0,
         )
 
-    async def drain(self, node: str, deadline_s: float = 30.0) -> cluster.NodeState:
-        return await self.link.call(
-            cluster.NodeDrain(node=node, deadline_s=deadline_s), cluster.NodeState
-        )
+    async def drain(self, node: str, deadline_s: float = 30.0) -> NodeState:
+        return await self.link.call(NodeDrain(node=node, deadline_s=deadline_s), NodeState)
 
     async def undrain(self, node: str) -> None:
-        await self.link.call(cluster.NodeUndrain(node=node), cluster.Done)
+        await self.link.call(NodeUndrain(node=node), Done)
 
-    async def nodes(self) -> dict[str, cluster.NodeState]:
-        found = await self.link.call(cluster.NodeQuery(), cluster.NodeList)
+    async def nodes(self) -> dict[str, NodeState]:
+        found = await self.link.call(NodeQuery(), NodeList)
         return {one.node: one for one in found.nodes}
 
-    async def record(self, session_id: str) -> cluster.SessionRecord:
-        return await self.link.call(cluster.RecordGet(session_id=session_id), cluster.SessionRecord)
+    async def record(self, session_id: str) -> SessionRecord:
+        return await self.link.call(RecordGet(session_id=session_id), SessionRecord)
 
 
-def opening(key: str = "eng-1", account_id: str = ACCOUNT) -> cluster.SessionOpen:
-    return cluster.SessionOpen(
+def opening(key: str = "eng-1", account_id: str = ACCOUNT) -> SessionOpen:
+    return SessionOpen(
         account_id=account_id,
         engagement_key=key,
         ids=EngagementIds(account_id=account_id, rt_session_id=key),
         mode=Mode.VIDEO,
-        owner=cluster.Principal(role=Role.AGENT, account_id=account_id, agent_id="7"),
+        owner=Principal(role=Role.AGENT, account_id=account_id, agent_id="7"),
     )
 
 
@@ -293,8 +306,8 @@ def waiting(
     visible: bool = True,
     claim: str | None = None,
     surface: Surface = Surface.LAUNCHER,
-) -> cluster.PresencePut:
-    return cluster.PresencePut(
+) -> PresencePut:
+    return PresencePut(
         connection_id=connection_id,
         account_id=ACCOUNT,
         keys=[key],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from broker.errors import NotFound
-from broker.messages import cluster, upkeep
+from broker.messages import upkeep
+from broker.messages.cluster.base import Done
 from broker.messages.devices import (
     Device,
     DeviceForget,
@@ -37,7 +38,7 @@ async def make(town: Town, gateway: FakeGateway, code: str = "e1", agent_id: str
             expires_ms=town.clock.ms + 1_000,
             tries=10,
         ),
-        cluster.Done,
+        Done,
     )
 
 

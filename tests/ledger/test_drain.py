@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from broker.errors import Conflict, NotFound, Unavailable
-from broker.messages import cluster
+from broker.messages.cluster.nodes import NodeDrain, NodeState
+from broker.messages.cluster.sessions import SessionRelocated
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import POLICY, FakeActor, FakeGateway, entry, until
 
@@ -20,7 +21,7 @@ async def on_two_nodes(town: Town) -> tuple[FakeActor, FakeGateway, str]:
     return actor, gateway, session_id
 
 
-def standing(town: Town) -> cluster.NodeState:
+def standing(town: Town) -> NodeState:
     return town.ledger.nodes().nodes[0]
 
 
@@ -29,8 +30,8 @@ async def test_a_drain_moves_sessions_and_lets_no_standby_stay(town: Town) -> No
     idle, elsewhere = await town.actor(), await town.actor(node="node-2")
     state = await gateway.drain("node-1")
     assert (state.drain, state.members) == ("moving", 2)
-    await until(lambda: bool(gateway.told("session.relocated", cluster.SessionRelocated)), "news")
-    moved = gateway.told("session.relocated", cluster.SessionRelocated)[0].location
+    await until(lambda: bool(gateway.told("session.relocated", SessionRelocated)), "news")
+    moved = gateway.told("session.relocated", SessionRelocated)[0].location
     assert (moved.session_id, moved.epoch, moved.port) == (session_id, 2, elsewhere.port)
     assert actor.yielded == [1], "it was asked before its epoch ended"
     assert [one.seq for one in elsewhere.past] == [1, 2]
@@ -143,8 +144,8 @@ async def test_an_unknown_node_is_refused(town: Town) -> None:
     gateway = await town.gateway()
     with pytest.raises(NotFound):
         await gateway.drain("node-9")
-    ask = cluster.NodeDrain(node="node-9", deadline_s=1.0, known=True)
-    await gateway.link.call(ask, cluster.NodeState)
+    ask = NodeDrain(node="node-9", deadline_s=1.0, known=True)
+    await gateway.link.call(ask, NodeState)
     assert (await gateway.nodes())["node-9"].drain == "drained"
 
 

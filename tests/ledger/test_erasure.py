@@ -12,7 +12,13 @@ from actors.ledger.database import Database
 from actors.ledger.schema import metadata
 from actors.ledger_link import LedgerLink
 from broker.errors import SwitchboardError
-from broker.messages import cluster, upkeep
+from broker.messages import upkeep
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.records import RecordPage, RecordQuery
+from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.tenure import JournalAppend, Subject
+from broker.messages.cluster.trunk import Location, Principal
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role
 from tests.ledger.conftest import Town
@@ -25,7 +31,7 @@ async def a_record(town: Town, *, ended: bool) -> tuple[FakeActor, FakeGateway, 
     """Return the actor of a session in which the person took part, with ids on every side."""
     actor, gateway = await town.actor(), await town.gateway()
     await gateway.link.call(
-        cluster.SessionOpen(
+        SessionOpen(
             account_id=ACCOUNT,
             engagement_key="eng-1",
             ids=EngagementIds(
@@ -36,36 +42,36 @@ async def a_record(town: Town, *, ended: bool) -> tuple[FakeActor, FakeGateway, 
                 agent_id=AGENT,
             ),
             mode=Mode.VIDEO,
-            owner=cluster.Principal(role=Role.AGENT, account_id=ACCOUNT, agent_id=AGENT),
+            owner=Principal(role=Role.AGENT, account_id=ACCOUNT, agent_id=AGENT),
         ),
-        cluster.Location,
+        Location,
     )
     assert actor.session_id is not None
     engagement = {"account_id": ACCOUNT, "visitor_id": VISITOR, "visitor_name": NAME}
     await actor.link.call(
-        cluster.JournalAppend(
+        JournalAppend(
             session_id=actor.session_id,
             epoch=1,
             entries=[entry(2)],
             subjects=[
-                cluster.Subject(
+                Subject(
                     participant_id="consumer",
                     body={"role": "consumer", "name": NAME, "engagement": engagement},
                 ),
-                cluster.Subject(
+                Subject(
                     participant_id="agent",
                     body={"role": "agent", "agent_id": AGENT, "engagement": engagement},
                 ),
             ],
         ),
-        cluster.Done,
+        Done,
     )
     if ended:
         await actor.append(entry(3, "session.ended", reason="ended_by_agent"))
     link = LedgerLink(
         town.home,
         KEY,
-        cluster.LinkHello(kind="keeper", member_id="keeper", node="n"),
+        LinkHello(kind="keeper", member_id="keeper", node="n"),
         timing=TIMING,
     )
     town.stack.push_async_callback(link.close)
@@ -130,14 +136,14 @@ async def test_a_brands_metadata_go_with_the_person_and_its_reference_stays(town
         reference="case-4711",
         metadata={"caller": NAME},
     )
-    await link.call(note, cluster.Done)
+    await link.call(note, Done)
     with pytest.raises(SwitchboardError, match="no such session"):
-        await link.call(note.model_copy(update={"account_id": "other"}), cluster.Done)
-    query = cluster.RecordQuery(account_id=ACCOUNT, reference="case-4711")
-    found = await gateway.link.call(query, cluster.RecordPage)
+        await link.call(note.model_copy(update={"account_id": "other"}), Done)
+    query = RecordQuery(account_id=ACCOUNT, reference="case-4711")
+    found = await gateway.link.call(query, RecordPage)
     assert [each.metadata for each in found.records] == [{"caller": NAME}]
-    none = cluster.RecordQuery(account_id=ACCOUNT, reference="case-1")
-    assert (await gateway.link.call(none, cluster.RecordPage)).records == []
+    none = RecordQuery(account_id=ACCOUNT, reference="case-1")
+    assert (await gateway.link.call(none, RecordPage)).records == []
     ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
     await link.call(ask, upkeep.Erasures, timeout=20)
     record = await gateway.record(actor.session_id)
@@ -163,13 +169,13 @@ async def test_an_actor_cannot_bring_back_who_was_erased(town: Town) -> None:
     )
     await link.call(ask, upkeep.Erasures, timeout=20)
     await actor.link.call(
-        cluster.JournalAppend(
+        JournalAppend(
             session_id=actor.session_id,
             epoch=1,
             entries=[entry(3)],
-            subjects=[cluster.Subject(participant_id="consumer", body={"name": NAME})],
+            subjects=[Subject(participant_id="consumer", body={"name": NAME})],
         ),
-        cluster.Done,
+        Done,
     )
     assert NAME not in await everything(town)
     # The actor writes the journal of a live session; the note comes when it has ended.

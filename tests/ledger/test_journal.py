@@ -23,7 +23,8 @@ from broker.errors import (
     SwitchboardError,
     Unavailable,
 )
-from broker.messages import cluster
+from broker.messages.cluster.members import SessionMember
+from broker.messages.cluster.tenure import JournalEntry, Journalled
 from broker.words import EndReason, Mode, SessionPhase
 from tests.ledger.fakes import HOST, entry, opening
 
@@ -32,7 +33,7 @@ def tail(epoch: int = 1, base: int = 0, last: int = 0) -> Tail:
     return Tail(epoch, base, last, SessionPhase.OPEN, Mode.VIDEO)
 
 
-def run(start: int, count: int) -> list[cluster.JournalEntry]:
+def run(start: int, count: int) -> list[JournalEntry]:
     return [entry(seq) for seq in range(start, start + count)]
 
 
@@ -121,12 +122,12 @@ async def writer(database: Database) -> AsyncIterator[Writer]:
     await writer.close()
 
 
-def member(name: str) -> cluster.SessionMember:
-    return cluster.SessionMember(member_id=name, node="n", host=HOST, port=1)
+def member(name: str) -> SessionMember:
+    return SessionMember(member_id=name, node="n", host=HOST, port=1)
 
 
 async def create(writer: Writer, name: str) -> None:
-    first = cluster.Journalled(entries=[entry(1, "session.started", mode="voice")], subjects=[])
+    first = Journalled(entries=[entry(1, "session.started", mode="voice")], subjects=[])
     await writer.do(NewSession(name, opening(f"eng-{name}"), first, member(f"m-{name}"), 5))
 
 
@@ -189,7 +190,7 @@ async def test_a_grant_fences_what_the_old_epoch_still_sends(
 
 async def test_one_member_holds_one_live_session(writer: Writer) -> None:
     await create(writer, "s")
-    first = cluster.Journalled(entries=[], subjects=[])
+    first = Journalled(entries=[], subjects=[])
     with pytest.raises(sa.exc.IntegrityError) as refused:
         await writer.do(NewSession("t", opening("eng-t"), first, member("m-s"), 5))
     # The error is logged: what was to be written, names and ids, is not in it.

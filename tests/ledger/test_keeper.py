@@ -12,13 +12,15 @@ from actors.keeper import DeliveryPolicy, Endpoint, Keeper, KeeperPolicy
 from actors.ledger import keeping
 from actors.ledger_link import LedgerLink
 from broker.errors import Conflict, NotFound, SwitchboardError
-from broker.messages import cluster, upkeep
+from broker.messages import upkeep
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.members import LinkHello
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, KEY, POLICY, TIMING, FakeActor, entry, until
 from tests.ledger.receiver import SECRET, Receiver
 
-HELLO = cluster.LinkHello(kind="keeper", member_id="keeper", node="n")
+HELLO = LinkHello(kind="keeper", member_id="keeper", node="n")
 QUICK = KeeperPolicy(
     delivery=DeliveryPolicy(
         attempt_s=2.0, backoff_first_s=0.01, backoff_last_s=0.02, loopback_allowed=True
@@ -199,7 +201,7 @@ async def test_accounts_without_an_endpoint_do_not_fill_the_outbox(
 ) -> None:
     await sessions(town, 2)
     link = await keeper_link(town)
-    await link.call(keeping.OutboxSkip(accounts=["other"]), cluster.Done)
+    await link.call(keeping.OutboxSkip(accounts=["other"]), Done)
     take = keeping.OutboxTake(endpoint_id="new", account_id=ACCOUNT)
     assert (await link.call(take, keeping.OutboxParcels)).parcels == []
 

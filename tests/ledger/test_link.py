@@ -18,11 +18,14 @@ from actors.ledger_link import LedgerLink, LinkTiming
 from actors.link import DialledEnd, ListenedEnd, answer, call, dial
 from actors.listener import Listener
 from broker.errors import Conflict, ErrorCode, Internal, SwitchboardError, Unavailable
-from broker.messages import cluster
+from broker.messages.cluster.base import ClusterMessage, Done
+from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.nodes import PoolLevel
+from broker.messages.cluster.sessions import SessionLocate
 from tests.ledger.fakes import HOST, KEY, TIMING, Home, until
 
-HELLO = cluster.LinkHello(kind="gateway", member_id="m", node="n")
-ASK = cluster.SessionLocate(session_id="s")
+HELLO = LinkHello(kind="gateway", member_id="m", node="n")
+ASK = SessionLocate(session_id="s")
 
 
 class Far:
@@ -32,12 +35,12 @@ class Far:
         self.ends: list[ListenedEnd] = []
         self.asked: list[str] = []
         self.chores = Chores()
-        self.reply: Callable[[str], cluster.Internal] = lambda _: cluster.Done()
+        self.reply: Callable[[str], ClusterMessage] = lambda _: Done()
 
     def greet(self, end: ListenedEnd, hello: bytes) -> None:
         self.ends.append(end)
 
-        async def handle(method: str, payload: bytes) -> cluster.Internal:
+        async def handle(method: str, payload: bytes) -> ClusterMessage:
             self.asked.append(json.loads(payload)["session_id"])
             return self.reply(method)
 
@@ -85,22 +88,22 @@ async def test_a_call_comes_back_with_its_reply_or_its_error(
     _, port = await listen(far, stack)
     end, ready = await dial(HOST, port, KEY, HELLO.to_bytes())
     assert json.loads(ready) == {"term": 7}
-    assert await call(end, ASK, cluster.Done, timeout_s=2) == cluster.Done()
+    assert await call(end, ASK, Done, timeout_s=2) == Done()
 
-    def refuse(_: str) -> cluster.Internal:
+    def refuse(_: str) -> ClusterMessage:
         raise Conflict(ErrorCode.ALREADY_LIVE, "Live.")
 
     far.reply = refuse
     with pytest.raises(Conflict) as refused:
-        await call(end, ASK, cluster.Done, timeout_s=2)
+        await call(end, ASK, Done, timeout_s=2)
     assert refused.value.code is ErrorCode.ALREADY_LIVE
 
-    def crash(_: str) -> cluster.Internal:
+    def crash(_: str) -> ClusterMessage:
         raise ZeroDivisionError("a secret")
 
     far.reply = crash
     with pytest.raises(Internal) as crashed:
-        await call(end, ASK, cluster.Done, timeout_s=2)
+        await call(end, ASK, Done, timeout_s=2)
     assert "secret" not in crashed.value.message
     end.close()
 
@@ -167,16 +170,16 @@ async def test_a_link_comes_back_by_itself_and_enlists_again(
     home, enlisted, downs = Home(), list[int](), list[int]()
 
     async def enlist(link: LedgerLink) -> None:
-        await link.call(ASK, cluster.Done)
+        await link.call(ASK, Done)
         enlisted.append(link.term)
 
     link = reconnecting(home, stack, enlist=enlist, on_down=lambda: downs.append(1))
     await link.start()
-    waiting = asyncio.ensure_future(link.call(ASK, cluster.Done, timeout=5))
+    waiting = asyncio.ensure_future(link.call(ASK, Done, timeout=5))
     with pytest.raises(Unavailable):
-        await link.call(ASK, cluster.Done, timeout=0.02)
+        await link.call(ASK, Done, timeout=0.02)
     listener, home.port = await listen(far, stack)
-    assert await waiting == cluster.Done()
+    assert await waiting == Done()
     await listener.close()
     await until(lambda: not link.is_up, "the loss")
     _, home.port = await listen(far, stack)
@@ -220,8 +223,8 @@ async def test_calls_arrive_in_order(far: Far, stack: AsyncExitStack) -> None:
     link = reconnecting(home, stack)
     await link.start()
     await link.wait_up(5)
-    asks = [cluster.SessionLocate(session_id=str(number)) for number in range(200)]
-    await asyncio.gather(*(link.call(ask, cluster.Done) for ask in asks))
+    asks = [SessionLocate(session_id=str(number)) for number in range(200)]
+    await asyncio.gather(*(link.call(ask, Done) for ask in asks))
     assert far.asked == [ask.session_id for ask in asks]
 
 
@@ -235,7 +238,7 @@ async def test_a_lost_link_fails_its_calls_and_they_are_not_repeated(
     await link.wait_up(5)
     far.ends[0].on_call = lambda *_: link.drop()
     with pytest.raises(Unavailable):
-        await link.call(ASK, cluster.Done)
+        await link.call(ASK, Done)
     await until(lambda: len(far.ends) == 2, "another link")
     assert far.asked == []
 
@@ -244,15 +247,15 @@ async def test_the_ledger_may_call_and_notify_a_member(far: Far, stack: AsyncExi
     home, heard = Home(), list[bytes]()
     _, home.port = await listen(far, stack)
 
-    async def handle(method: str, payload: bytes) -> cluster.Internal:
-        return cluster.PoolLevel(standbys=len(payload), live=0, queued=0)
+    async def handle(method: str, payload: bytes) -> ClusterMessage:
+        return PoolLevel(standbys=len(payload), live=0, queued=0)
 
     link = reconnecting(
         home, stack, on_call=handle, on_notice=lambda method, payload: heard.append(payload)
     )
     await link.start()
     await link.wait_up(5)
-    reply = await call(far.ends[0], ASK, cluster.PoolLevel, timeout_s=2)
+    reply = await call(far.ends[0], ASK, PoolLevel, timeout_s=2)
     assert reply.standbys == len(ASK.to_bytes())
     far.ends[0].notify("x", b"1")
     far.ends[0].notify("x", b"2")

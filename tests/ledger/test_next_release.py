@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from actors.ledger.database import Database
 from actors.ledger.schema import MIGRATIONS, OLDEST_READER, schema_version, sessions
-from broker.messages import cluster
+from broker.messages.cluster.records import RecordPage, RecordQuery
 from broker.words import SessionPhase
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import entry
@@ -54,7 +54,7 @@ async def test_ids_of_the_next_release_stay_in_the_row(bare_town: Town) -> None:
     await town.new_ledger()
     record = await gateway.record(session_id)
     assert (record.ids.rt_session_id, record.ids.channel, record.mode) == ("eng-1", None, "voice")
-    pages = await gateway.link.call(cluster.RecordQuery(), cluster.RecordPage)
+    pages = await gateway.link.call(RecordQuery(), RecordPage)
     assert [one.session_id for one in pages.records] == [session_id]
 
 

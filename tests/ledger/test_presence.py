@@ -9,7 +9,8 @@ import pytest
 from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Presence
 from broker.errors import SwitchboardError, TooFast
-from broker.messages import cluster
+from broker.messages.cluster.presence import PresencePut, PresenceState, PresenceWatch
+from broker.messages.cluster.trunk import Location
 from broker.words import Reach, Surface
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, FakeGateway, entry, until, waiting
@@ -21,7 +22,7 @@ class Board:
     """A presence with one engagement that may be live, and everything it told."""
 
     def __init__(self, policy: LedgerPolicy | None = None) -> None:
-        self.live: cluster.Location | None = None
+        self.live: Location | None = None
         self.told: list[tuple[str, str, Reach]] = []
         self.presence: Presence[str] = Presence(
             policy or LedgerPolicy(),
@@ -29,8 +30,8 @@ class Board:
             lambda gateway, state: self.told.append((gateway, state.connection_id, state.reach)),
         )
 
-    def watch(self, connection_id: str, gateway: str = "g") -> cluster.PresenceState:
-        ask = cluster.PresenceWatch(connection_id=connection_id, account_id=ACCOUNT, key="eng-1")
+    def watch(self, connection_id: str, gateway: str = "g") -> PresenceState:
+        ask = PresenceWatch(connection_id=connection_id, account_id=ACCOUNT, key="eng-1")
         return self.presence.watch(gateway, ask)
 
 
@@ -110,7 +111,7 @@ def test_the_first_claim_is_remembered_while_anybody_waits() -> None:
 def test_a_live_session_is_told_once() -> None:
     board = Board()
     board.watch("agent")
-    board.live = cluster.Location(
+    board.live = Location(
         session_id="s", epoch=1, host="h", port=1, account_id=ACCOUNT, engagement_key="eng-1"
     )
     board.presence.on_live_changed(KEY)
@@ -128,7 +129,7 @@ def test_a_live_session_is_told_once() -> None:
         ({"waiting_per_key": 2}, [waiting("c1", "a"), waiting("c2", "a"), waiting("c3", "a")]),
     ],
 )
-def test_waiting_is_bounded(bound: dict[str, int], puts: list[cluster.PresencePut]) -> None:
+def test_waiting_is_bounded(bound: dict[str, int], puts: list[PresencePut]) -> None:
     board = Board(replace(LedgerPolicy(), **bound))  # type: ignore[arg-type]  # all are integers
     for put in puts[:2]:
         board.presence.put("g", put)
@@ -148,10 +149,10 @@ def test_watching_is_bounded() -> None:
         board.watch("two")
 
 
-async def watch(gateway: FakeGateway, connection_id: str) -> cluster.PresenceState:
+async def watch(gateway: FakeGateway, connection_id: str) -> PresenceState:
     return await gateway.link.call(
-        cluster.PresenceWatch(connection_id=connection_id, account_id=ACCOUNT, key="eng-1"),
-        cluster.PresenceState,
+        PresenceWatch(connection_id=connection_id, account_id=ACCOUNT, key="eng-1"),
+        PresenceState,
     )
 
 
@@ -166,7 +167,7 @@ async def test_an_agent_learns_across_gateways_what_the_consumer_does(town: Town
     await consumer.link.close()
 
     def told() -> list[tuple[Reach, bool]]:
-        states = agent.told("presence.changed", cluster.PresenceState)
+        states = agent.told("presence.changed", PresenceState)
         return [(state.reach, state.live == location) for state in states]
 
     await until(lambda: len(told()) == 5, "five changes")
@@ -191,4 +192,4 @@ async def test_two_thousand_waiting_connections_take_no_actor(town: Town) -> Non
 async def test_only_gateways_may_speak_of_presence(town: Town) -> None:
     actor = await town.actor()
     with pytest.raises(SwitchboardError, match="may not"):
-        await actor.link.call(waiting("c1"), cluster.PresenceState)
+        await actor.link.call(waiting("c1"), PresenceState)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 
 from broker.errors import Conflict, NotFound
-from broker.messages import cluster, upkeep
+from broker.messages import upkeep
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.records import RecordRate
+from broker.messages.cluster.tenure import JournalEntry
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT
 from tests.ledger.test_erasure import VISITOR, a_record
 
 
-def rating(session_id: str, who: str = "consumer", stars: int = 4) -> cluster.RecordRate:
-    return cluster.RecordRate(
-        session_id=session_id, participant_id=who, stars=stars, comment="as ever"
-    )
+def rating(session_id: str, who: str = "consumer", stars: int = 4) -> RecordRate:
+    return RecordRate(session_id=session_id, participant_id=who, stars=stars, comment="as ever")
 
 
 async def test_a_rating_waits_for_the_end_and_goes_with_the_person(town: Town) -> None:
@@ -22,8 +23,8 @@ async def test_a_rating_waits_for_the_end_and_goes_with_the_person(town: Town) -
     assert actor.session_id is not None
     mine = rating(actor.session_id)
     with pytest.raises(Conflict):
-        await gateway.link.call(mine, cluster.Done)
-    ended = cluster.JournalEntry(
+        await gateway.link.call(mine, Done)
+    ended = JournalEntry(
         seq=3,
         at_ms=town.clock(),
         type="session.ended",
@@ -32,7 +33,7 @@ async def test_a_rating_waits_for_the_end_and_goes_with_the_person(town: Town) -
     )
     await actor.append(ended)
     for stars in (1, 4):
-        await gateway.link.call(rating(actor.session_id, stars=stars), cluster.Done)
+        await gateway.link.call(rating(actor.session_id, stars=stars), Done)
     bodies = {s.participant_id: s.body for s in (await gateway.record(actor.session_id)).subjects}
     assert bodies["consumer"]["rating"] == {
         "stars": 4,
@@ -42,7 +43,7 @@ async def test_a_rating_waits_for_the_end_and_goes_with_the_person(town: Town) -
     assert "rating" not in bodies["agent"]
     await keeper.call(upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR), upkeep.Erasures)
     # Whoever is erased rates no more: nothing is written where they stood.
-    await gateway.link.call(mine, cluster.Done)
+    await gateway.link.call(mine, Done)
     bodies = {s.participant_id: s.body for s in (await gateway.record(actor.session_id)).subjects}
     assert bodies["consumer"] == {}
 
@@ -52,4 +53,4 @@ async def test_nobody_rates_where_they_were_not(town: Town) -> None:
     assert actor.session_id is not None
     for wrong in (rating("no such session"), rating(actor.session_id, "nobody")):
         with pytest.raises(NotFound):
-            await gateway.link.call(wrong, cluster.Done)
+            await gateway.link.call(wrong, Done)

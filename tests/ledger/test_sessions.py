@@ -16,7 +16,17 @@ from broker.errors import (
     TooFast,
     Unavailable,
 )
-from broker.messages import cluster
+from broker.messages.cluster.base import Done
+from broker.messages.cluster.records import RecordPage, RecordQuery
+from broker.messages.cluster.sessions import (
+    GuestLocate,
+    GuestLocated,
+    SessionAttach,
+    SessionLocate,
+    SessionOpen,
+)
+from broker.messages.cluster.tenure import JournalAppend, Subject
+from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, POLICY, entry, until
@@ -41,10 +51,10 @@ async def test_the_consumers_widget_adds_its_ids_to_the_sessions(town: Town) -> 
 
     async def tell(participant_id: str, role: str, **ids: str) -> None:
         body = {"role": role, "engagement": {"account_id": ACCOUNT, **ids}}
-        subject = cluster.Subject(participant_id=participant_id, body=body)
+        subject = Subject(participant_id=participant_id, body=body)
         await actor.link.call(
-            cluster.JournalAppend(session_id=session_id, epoch=1, entries=[], subjects=[subject]),
-            cluster.Done,
+            JournalAppend(session_id=session_id, epoch=1, entries=[], subjects=[subject]),
+            Done,
         )
 
     await tell("g", "guest", window_session_id="of nobody")
@@ -90,7 +100,7 @@ async def test_a_standby_is_given_away_once(town: Town) -> None:
     outcomes = await asyncio.gather(
         *(gateway.open(f"eng-{number}") for number in range(10)), return_exceptions=True
     )
-    places = [one.port for one in outcomes if isinstance(one, cluster.Location)]
+    places = [one.port for one in outcomes if isinstance(one, Location)]
     assert sorted(places) == sorted(actor.port for actor in actors)
     refused = [one for one in outcomes if isinstance(one, Unavailable)]
     assert {error.code for error in refused} == {ErrorCode.NO_CAPACITY}
@@ -115,9 +125,9 @@ async def test_an_ended_session_frees_its_engagement_and_stays_in_the_record(tow
         EndReason.ENDED_BY_AGENT,
         1_002,
     )
-    locate = cluster.SessionLocate(session_id=first.session_id)
+    locate = SessionLocate(session_id=first.session_id)
     with pytest.raises(Gone):
-        await gateway.link.call(locate, cluster.Location)
+        await gateway.link.call(locate, Location)
     with pytest.raises(Gone):
         await actor.append(entry(3))
     await town.actor()
@@ -137,7 +147,7 @@ async def test_a_standby_that_hangs_is_stopped_and_the_next_one_asked(town: Town
     bad.assigning = asyncio.Event().wait  # type: ignore[assignment]  # the result is not used
     good = await town.actor()
     location = await gateway.link.call(
-        cluster.SessionOpen.model_validate(
+        SessionOpen.model_validate(
             {
                 "account_id": ACCOUNT,
                 "engagement_key": "e",
@@ -146,7 +156,7 @@ async def test_a_standby_that_hangs_is_stopped_and_the_next_one_asked(town: Town
                 "owner": {"role": "agent", "account_id": ACCOUNT},
             }
         ),
-        cluster.Location,
+        Location,
     )
     assert location.port == good.port
     await until(lambda: bad.stopped, "the stop")
@@ -162,7 +172,7 @@ async def test_waiting_connections_are_attached_claim_first(town: Town) -> None:
     await other.put("c4", claim="mine")
     location = await gateway.open()
     await until(lambda: len(gateway.notices) == 3 and len(other.notices) == 1, "attachments")
-    told = gateway.told("session.attach", cluster.SessionAttach)
+    told = gateway.told("session.attach", SessionAttach)
     assert [one.connection_id for one in told] == ["c1", "c3", "c2"]
     assert told[0].location == location
     # One that comes later learns it from the reply.
@@ -173,10 +183,8 @@ async def test_guest_links_follow_the_journal(town: Town) -> None:
     actor, gateway = await town.actor(), await town.gateway()
     location = await gateway.open()
 
-    async def find(code_hash: str) -> cluster.GuestLocated:
-        return await gateway.link.call(
-            cluster.GuestLocate(code_hash=code_hash), cluster.GuestLocated
-        )
+    async def find(code_hash: str) -> GuestLocated:
+        return await gateway.link.call(GuestLocate(code_hash=code_hash), GuestLocated)
 
     invited = {"guest_invitation_id": "g1", "code_hash": "h1", "uses": 2}
     await actor.append(entry(2, "guest.invited", **invited))
@@ -217,7 +225,7 @@ async def test_records_come_in_pages_newest_first(town: Town) -> None:
     cursor: str | None = None
     while True:
         page = await gateway.link.call(
-            cluster.RecordQuery(account_id=ACCOUNT, limit=2, cursor=cursor), cluster.RecordPage
+            RecordQuery(account_id=ACCOUNT, limit=2, cursor=cursor), RecordPage
         )
         seen += [record.session_id for record in page.records]
         cursor = page.cursor
@@ -225,8 +233,8 @@ async def test_records_come_in_pages_newest_first(town: Town) -> None:
             break
     assert sorted(seen) == sorted(made)
     assert len(seen) == 5
-    other = await gateway.link.call(cluster.RecordQuery(account_id="other"), cluster.RecordPage)
+    other = await gateway.link.call(RecordQuery(account_id="other"), RecordPage)
     assert other.records == []
     with pytest.raises(SwitchboardError) as refused:
-        await gateway.link.call(cluster.RecordQuery(cursor="%%%"), cluster.RecordPage)
+        await gateway.link.call(RecordQuery(cursor="%%%"), RecordPage)
     assert refused.value.code is ErrorCode.MALFORMED

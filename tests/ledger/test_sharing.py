@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from actors.ledger.sharing import CLAIM_MS, KEPT_MS
-from broker.messages import cluster, sharing
+from broker.messages import sharing
+from broker.messages.cluster.base import Done
 from broker.messages.sharing import Claim
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, FakeGateway, until
@@ -28,7 +29,7 @@ async def listed(gateway: FakeGateway) -> list[sharing.Revocation]:
 async def test_a_revocation_reaches_every_gateway_and_those_that_come_later(town: Town) -> None:
     here, there = await town.gateway(), await town.gateway()
     made = revocation(town, "a")
-    await here.link.call(made, cluster.Done)
+    await here.link.call(made, Done)
     for gateway in (here, there):
         await until(partial(gateway.told, "revocation.added", sharing.Revocation), "the notice")
         assert gateway.told("revocation.added", sharing.Revocation) == [made]
@@ -45,11 +46,11 @@ async def test_a_later_revocation_counts_and_an_earlier_one_said_again_does_not(
     town.clock.ms += 1_000
     second = revocation(town, "a", lasts_s=10)
     for each in (first, second, first):
-        await gateway.link.call(each, cluster.Done)
+        await gateway.link.call(each, Done)
     assert await listed(gateway) == [second]
     town.clock.ms += 10_001
     assert await listed(gateway) == []
-    await gateway.link.call(revocation(town, "b"), cluster.Done)
+    await gateway.link.call(revocation(town, "b"), Done)
     assert [each.subject_hash for each in await listed(gateway)] == ["b"]
 
 
@@ -63,11 +64,11 @@ async def test_one_of_two_gateways_does_it_and_the_other_gets_the_answer(town: T
     assert (await claim(there)).claim is Claim.RUNNING
     other = CLAIM.model_copy(update={"fingerprint": "another"})
     assert (await claim(there, other)).claim is Claim.OTHER_BODY
-    await here.link.call(sharing.AnswerSettle(place="place", sealed="sealed"), cluster.Done)
+    await here.link.call(sharing.AnswerSettle(place="place", sealed="sealed"), Done)
     again = await claim(there)
     assert (again.claim, again.sealed) == (Claim.ANSWERED, "sealed")
     # A failure that is said late does not take the answer back.
-    await here.link.call(sharing.AnswerRelease(place="place"), cluster.Done)
+    await here.link.call(sharing.AnswerRelease(place="place"), Done)
     assert (await claim(there)).claim is Claim.ANSWERED
     town.clock.ms += KEPT_MS + 1
     assert (await claim(there)).claim is Claim.FIRST
@@ -76,7 +77,7 @@ async def test_one_of_two_gateways_does_it_and_the_other_gets_the_answer(town: T
 async def test_a_failed_or_forgotten_request_leaves_its_key_to_the_next(town: Town) -> None:
     gateway = await town.gateway()
     assert (await claim(gateway)).claim is Claim.FIRST
-    await gateway.link.call(sharing.AnswerRelease(place="place"), cluster.Done)
+    await gateway.link.call(sharing.AnswerRelease(place="place"), Done)
     assert (await claim(gateway)).claim is Claim.FIRST
     town.clock.ms += CLAIM_MS + 1
     assert (await claim(gateway)).claim is Claim.FIRST

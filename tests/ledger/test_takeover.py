@@ -9,7 +9,8 @@ import pytest
 
 from actors.ledger.stop import SessionStop
 from broker.errors import Conflict, ErrorCode, Gone, Unavailable
-from broker.messages import cluster
+from broker.messages.cluster.sessions import SessionAttach, SessionLocate, SessionRelocated
+from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import POLICY, FakeActor, FakeGateway, entry, until
@@ -27,8 +28,8 @@ async def test_a_dead_actor_is_replaced_without_being_asked(town: Town) -> None:
     actor, gateway, session_id = await in_session(town)
     standby = await town.actor()
     await actor.die()
-    await until(lambda: bool(gateway.told("session.relocated", cluster.SessionRelocated)), "news")
-    location = gateway.told("session.relocated", cluster.SessionRelocated)[0].location
+    await until(lambda: bool(gateway.told("session.relocated", SessionRelocated)), "news")
+    location = gateway.told("session.relocated", SessionRelocated)[0].location
     assert (location.session_id, location.epoch, location.port) == (session_id, 2, standby.port)
     replayed = standby.continued[0]
     assert [one.seq for one in replayed.entries] == [1, 2]
@@ -44,8 +45,8 @@ async def test_who_waits_is_told_where_the_session_went(town: Town) -> None:
     await gateway.put("c1")
     await town.actor()
     await actor.die()
-    await until(lambda: bool(gateway.told("session.attach", cluster.SessionAttach)), "the offer")
-    (attach,) = gateway.told("session.attach", cluster.SessionAttach)
+    await until(lambda: bool(gateway.told("session.attach", SessionAttach)), "the offer")
+    (attach,) = gateway.told("session.attach", SessionAttach)
     assert (attach.connection_id, attach.location.epoch) == ("c1", 2)
 
 
@@ -198,8 +199,8 @@ async def test_a_new_ledger_finds_the_actor_where_it_is(bare_town: Town) -> None
     standby = await town.actor()
     await first.close()
     await town.new_ledger()
-    locate = cluster.SessionLocate(session_id=session_id)
-    place = await gateway.link.call(locate, cluster.Location, timeout=8.0)
+    locate = SessionLocate(session_id=session_id)
+    place = await gateway.link.call(locate, Location, timeout=8.0)
     assert (place.epoch, place.port) == (1, actor.port)
     await until(lambda: actor.kept == [True, True], "the second enlisting")
     assert standby.continued == []

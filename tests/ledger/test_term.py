@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from actors.ledger.database import Database
 from actors.ledger.schema import MIGRATIONS, schema_floor, schema_version
 from broker.errors import ErrorCode, SwitchboardError
-from broker.messages import cluster
+from broker.messages.cluster.nodes import PoolLevel
 from tests.ledger import postgres
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import HOST, FakeGateway, Home, entry, until
@@ -94,7 +94,7 @@ async def test_a_port_that_is_taken_leaves_nothing_open(town: Town) -> None:
     ledger = type(town.ledger)(town.url, b"k" * 32, now_ms=town.clock)
     with pytest.raises(OSError, match="in use"):
         await ledger.start(HOST, town.home.port)
-    assert cluster.PoolLevel(standbys=0, live=0, queued=0) == town.ledger.level()
+    assert PoolLevel(standbys=0, live=0, queued=0) == town.ledger.level()
 
 
 async def test_a_database_that_breaks_its_connections_is_away_for_a_moment(

@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker.errors import ErrorCode
-from broker.messages.cluster import PoolLevel
+from broker.messages.cluster.nodes import PoolLevel
 from gateway.level import Level
 from gateway.metrics import Metrics
 from tests.operations.promql import Query, Scrape, Vector

@@ -9,7 +9,7 @@ import httpx
 from rich.console import Console
 from typer.testing import CliRunner
 
-from broker.messages.cluster import PoolLevel
+from broker.messages.cluster.nodes import PoolLevel
 from gateway.command import app
 from gateway.level import Level
 from gateway.metrics import Metrics

@@ -13,11 +13,12 @@ import pytest
 from actors.placement import Place
 from actors.pool import Pool, PoolPolicy
 from broker.errors import Unavailable
-from broker.messages import cluster
+from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.trunk import Location
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, KEY, TIMING, entry, opening, until
 
-HELLO = cluster.LinkHello(kind="pool", member_id="pool", node="n")
+HELLO = LinkHello(kind="pool", member_id="pool", node="n")
 
 
 class Starter:
@@ -212,7 +213,7 @@ async def test_an_opening_gets_its_label_or_no_capacity(town: Town) -> None:
     async def opened(key: str, label: str) -> str:
         ask = opening(key).model_copy(update={"label": label})
         try:
-            place = await gateway.link.call(ask, cluster.Location)
+            place = await gateway.link.call(ask, Location)
         except Unavailable as refusal:
             return str(refusal.code)
         held = next(live for live in town.ledger._sessions.directory if live.port == place.port)

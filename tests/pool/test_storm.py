@@ -19,7 +19,7 @@ import pytest
 
 from benchmarks.simulation import Opening, Outcome, Simulation, Supply
 from broker.errors import ErrorCode, Unavailable
-from broker.messages import cluster
+from broker.messages.cluster.trunk import Location
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import POLICY, FakeGateway, opening, until
 from tests.pool.test_pool import Starter, run_pool, standbys
@@ -102,7 +102,7 @@ async def waited(gateway: FakeGateway, number: int) -> float | None:
     loop = asyncio.get_running_loop()
     begun = loop.time()
     try:
-        await gateway.link.call(opening(f"eng-{number}"), cluster.Location, timeout=30.0)
+        await gateway.link.call(opening(f"eng-{number}"), Location, timeout=30.0)
     except Unavailable as error:
         if error.code is not ErrorCode.NO_CAPACITY:
             raise

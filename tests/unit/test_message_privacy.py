@@ -7,7 +7,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from broker.messages.cluster import Internal, SessionOpen, TrunkHello, read
+from broker.messages.cluster.base import ClusterMessage, read
+from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.trunk import TrunkHello
 
 IDS = {"account_id": "acc", "visitor_name": "Casey Jones"}
 OWNER = {"role": "owl", "account_id": "acc", "name": "Casey Jones", "claim_hash": "secret" * 8}
@@ -21,7 +23,9 @@ OWNER = {"role": "owl", "account_id": "acc", "name": "Casey Jones", "claim_hash"
         (TrunkHello, {"principal": OWNER, "engagement": {**IDS, "more": "Casey Jones"}}),
     ],
 )
-def test_a_refused_message_is_not_quoted(model: type[Internal], values: dict[str, object]) -> None:
+def test_a_refused_message_is_not_quoted(
+    model: type[ClusterMessage], values: dict[str, object]
+) -> None:
     with pytest.raises(ValidationError) as refused:
         read(model, json.dumps(values).encode())
     assert "Casey" not in str(refused.value)

@@ -1,0 +1,78 @@
+"""Nodes, their drains, and how well the pool is filled."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from broker.messages.cluster.base import ClusterMessage
+
+
+class NodeDrain(ClusterMessage):
+    """Give no new session to a node, and move those it has, until the deadline.
+
+    Said again it sets a new deadline. Raises unknown_node (NotFound).
+    """
+
+    method: ClassVar[str] = "node.drain"
+    node: str
+    deadline_s: float = Field(ge=0, le=86_400)
+    known: bool = False
+    """The caller made sure that there is such a node, even if it has no session actor yet."""
+
+
+class NodeUndrain(ClusterMessage):
+    """Let a node have sessions again. What was moved stays where it is."""
+
+    method: ClassVar[str] = "node.undrain"
+    node: str
+
+
+class NodeQuery(ClusterMessage):
+    """How do the nodes stand?"""
+
+    method: ClassVar[str] = "node.list"
+
+
+class NodeState(ClusterMessage):
+    """One node that has session actors, or is being drained."""
+
+    node: str
+    label: str = ""
+    drain: Literal["no", "moving", "drained", "late"] = "no"
+    """`late`: the deadline passed with sessions left; they stay where they are."""
+    deadline_ms: int | None = None
+    standbys: int = 0
+    """Those that take a session of any account."""
+    reusable: int = 0
+    """Those that have held a session and take another of the same account."""
+    live: int = 0
+    """Sessions that are held there."""
+    members: int = 0
+    """Session actors there, those on their way out included."""
+    moved: int = 0
+    """Sessions moved away by the present drain, since this ledger took its term."""
+
+
+class NodeList(ClusterMessage):
+    """Every node the ledger knows, by name."""
+
+    nodes: list[NodeState]
+
+
+class PoolLevel(ClusterMessage):
+    """Notice ledger to pool, `pool.level`: how many standbys wait, and how much they are wanted."""
+
+    standbys: int
+    """Those that take a session of any account."""
+    live: int
+    queued: int
+    members: list[str] = Field(default_factory=list)
+    nodes: list[NodeState] = Field(default_factory=list)
+    queued_for: dict[str, int] = Field(default_factory=dict)
+    """Who waits, by the label asked for; empty for those who take any."""
+    taken: int = 0
+    """Standbys of any account given away since this ledger took its term."""
+    reused: list[str] = Field(default_factory=list)
+    """Members of processes that have held a session before: nobody started these."""

@@ -1,0 +1,69 @@
+"""Opening, finding and moving sessions, as gateways and the ledger speak of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from broker.messages.cluster.base import ClusterMessage
+from broker.messages.cluster.trunk import Location, Principal
+from broker.messages.tolerance import Ids
+from broker.words import Mode
+
+
+class SessionOpen(ClusterMessage):
+    """Give this engagement a session. Raises already_live (Conflict), no_capacity."""
+
+    method: ClassVar[str] = "session.open"
+    account_id: str
+    engagement_key: str
+    ids: Ids
+    mode: Mode
+    owner: Principal
+    monitoring: bool = False
+    """Whether the account lets supervisors listen unseen; the deployment's policy may, too."""
+    label: str = ""
+    """Only a node with this label may have the session, now and after a takeover; empty: any."""
+
+
+class SessionLocate(ClusterMessage):
+    """Where is it? Raises unknown_session, session_ended (Gone)."""
+
+    method: ClassVar[str] = "session.locate"
+    session_id: str
+
+
+class SessionTakeover(ClusterMessage):
+    """The trunk of this tenure broke: make sure somebody holds the session. Idempotent."""
+
+    method: ClassVar[str] = "session.takeover"
+    session_id: str
+    observed_epoch: int
+
+
+class GuestLocate(ClusterMessage):
+    """Which session does this guest code open? Consumes nothing."""
+
+    method: ClassVar[str] = "guest.locate"
+    code_hash: str
+
+
+class GuestLocated(ClusterMessage):
+    """The link's session."""
+
+    location: Location
+    guest_invitation_id: str
+
+
+class SessionAttach(ClusterMessage):
+    """Notice ledger to gateway, `session.attach`: dial this session for that waiting connection."""
+
+    connection_id: str
+    location: Location
+    again: bool = False
+    """Also when the session turned this connection away before."""
+
+
+class SessionRelocated(ClusterMessage):
+    """Notice ledger to gateway, `session.relocated`: another actor holds the session."""
+
+    location: Location
