@@ -150,15 +150,7 @@ interface Sections {
 }
 
 /** What getStats counted for one slot, since the connection began. */
-interface Count {
-  frames_decoded: number;
-  freezes: number;
-  freeze_seconds: number;
-  concealed_samples: number;
-  silent_concealed_samples: number;
-  total_samples: number;
-  packets_lost: number;
-}
+type Count = Record<string, number>;
 
 type Waiter = { resolve: (reply: any) => void; reject: (why: Refusal) => void; timer: number };
 
