@@ -12,8 +12,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from broker.policy import Policy
 from gateway.settings import BadSettings, check_origin, is_loopback
 
-NODE = "node"
-"""Stands for the address by which Ray knows the node that an actor was placed on."""
 _DATABASES = ("sqlite", "postgresql")
 
 

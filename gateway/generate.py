@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from broker import messages, words
 from broker.errors import ErrorCode
-from broker.messages import BrokerMessage, ClientMessage, LoginMessage, client, facts, login, parts
+from broker.messages import BrokerMessage, ClientMessage, client, facts, login, parts
 
 ROOT = Path(__file__).resolve().parent.parent
 MESSAGES_JS = ROOT / "widgets" / "protocol" / "messages.js"
@@ -79,7 +79,7 @@ class Schema(Node):
 
 CLIENT = Schema.model_validate(TypeAdapter(ClientMessage).json_schema())
 BROKER = Schema.model_validate(TypeAdapter(BrokerMessage).json_schema())
-LOGIN = Schema.model_validate(TypeAdapter(LoginMessage).json_schema())
+LOGIN = Schema.model_validate(TypeAdapter(login.LoginMessage).json_schema())
 _SCALARS = {"integer": "number", "number": "number", "boolean": "boolean", "string": "string"}
 
 

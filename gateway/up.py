@@ -28,7 +28,8 @@ from gateway import running
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app
 from gateway.compose import entry as compose
-from gateway.deployment import NODE, Deployment
+from gateway.compose.options import NODE
+from gateway.deployment import Deployment
 from gateway.ledger_client import LedgerClient
 from gateway.level import Level
 from gateway.secret_file import read_secret

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ray
 import ray.util
 
-from gateway.compose.options import LABEL
-from gateway.deployment import NODE
+from gateway.compose.options import LABEL, NODE
 
 NAME_DIGITS = 12
 

@@ -44,3 +44,5 @@ SESSION_OPTIONS = {
     "memory": 100 * 1024 * 1024,
     "resources": {MEDIA_SLOT: 1},
 }
+NODE = "node"
+"""Stands for the address by which Ray knows the node that an actor was placed on."""

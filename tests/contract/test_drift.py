@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from broker.messages import BROKER_MESSAGES, CLIENT_MESSAGES, LOGIN_MESSAGES
+from broker.messages import BROKER_MESSAGES, CLIENT_MESSAGES
+from broker.messages.login import LOGIN_MESSAGES
 from gateway import generate
 from gateway.refusals import RETRYABLE_CLOSES, CloseCode
 

@@ -16,12 +16,11 @@ from broker.errors import Malformed
 from broker.messages import (
     BROKER_MESSAGES,
     CLIENT_MESSAGES,
-    LOGIN_MESSAGES,
     BrokerMessage,
-    LoginMessage,
     decode_client_message,
     encode,
 )
+from broker.messages.login import LOGIN_MESSAGES, LoginMessage
 
 HERE = Path(__file__).parent
 BROKER: TypeAdapter[BrokerMessage] = TypeAdapter(BrokerMessage)
