@@ -14,7 +14,7 @@ from broker.trunk import NONCE_BYTES
 
 
 class _Refusing(asyncio.Protocol):
-    """Takes the connections above the bound, and drops them."""
+    """Takes the connections above the bound, or after the end, and drops them."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast(asyncio.Transport, transport).abort()
@@ -46,6 +46,7 @@ class Listener:
         self._unproven: dict[ListenedEnd, asyncio.TimerHandle] = {}
         self._proven: set[ListenedEnd] = set()
         self._server: asyncio.Server | None = None
+        self._closed = False
 
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which the system chooses for 0."""
@@ -73,6 +74,7 @@ class Listener:
 
     async def close(self) -> None:
         """Stop listening and drop all links; harmless when closed."""
+        self._closed = True
         server, self._server = self._server, None
         if server is None:
             return
@@ -80,12 +82,15 @@ class Listener:
         for end in [*self._unproven, *self._proven]:
             end.link.abort()
         await server.wait_closed()
-        # An aborted transport closes its socket in the loop's next round.
-        await asyncio.sleep(0)
+        # A connection that is just coming takes the loop a round each to be accepted, to be told to
+        # its link, to be given up, and to close its socket.
+        for _ in range(4):
+            await asyncio.sleep(0)
 
     def _make(self) -> asyncio.Protocol:
         if (
-            len(self._unproven) >= self._max_unproven
+            self._closed
+            or len(self._unproven) >= self._max_unproven
             or len(self._unproven) + len(self._proven) >= self._max_links
         ):
             return _Refusing()

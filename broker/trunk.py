@@ -142,11 +142,15 @@ class FrameLink:
         self._decoder = FrameDecoder(limit)
         self._transport: ByteTransport | None = None
         self._lost = False
+        self._given_up = False
         self.writable = True
         """False between the transport's pause and resume: the far side is slow."""
 
     def connection_made(self, transport: ByteTransport) -> None:
         self._transport = transport
+        if self._given_up:
+            transport.abort()
+            return
         if self._on_made is not None:
             self._on_made(self)
 
@@ -205,11 +209,13 @@ class FrameLink:
         return True
 
     def close(self) -> None:
-        """End the link after what was written; harmless when closed."""
+        """End the link after what was written, or as soon as it is made; harmless when closed."""
+        self._given_up = True
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """End the link at once, dropping what was not sent."""
+        """End the link at once, or as soon as it is made, dropping what was not sent."""
+        self._given_up = True
         if self._transport is not None:
             self._transport.abort()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import NoReturn
 
@@ -121,6 +122,21 @@ async def test_nobody_there_is_an_os_error() -> None:
     await listener.close()
     with pytest.raises(OSError, match=r"refused|Connect call failed"):
         await dial(HOST, port, KEY, HELLO.to_bytes())
+
+
+@pytest.mark.parametrize("rounds", range(6))
+async def test_who_is_being_accepted_when_a_listener_closes_is_dropped(rounds: int) -> None:
+    """Each round of the loop is another step of accepting; none may leave a socket open."""
+    listener = Listener(KEY, lambda end, hello: None)
+    port = await listener.start(HOST, 0)
+    with socket.create_connection((HOST, port)) as stranger:
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        await listener.close()
+        stranger.settimeout(1.0)
+        with suppress(ConnectionResetError):
+            while stranger.recv(64):
+                pass  # the challenge, perhaps; then the end
 
 
 async def test_a_silent_listener_does_not_hold_the_dialler() -> None:

@@ -123,6 +123,16 @@ def test_a_stream_out_of_step_is_refused_without_being_kept(data: bytes) -> None
         FrameDecoder().feed(data)
 
 
+def test_a_link_that_is_given_up_before_it_is_made_ends_when_it_is() -> None:
+    lost: list[FrameLink] = []
+    link = FrameLink(lambda link, kind, body: None, lost.append)
+    link.abort()
+    wire = Wire()
+    link.connection_made(wire)
+    assert wire.closed
+    assert not link.send(Frame.MESSAGE, b"{}")
+
+
 def test_a_link_that_loses_its_step_is_aborted() -> None:
     wire = Wire()
     link = FrameLink(lambda *_: None, lambda _: None)
