@@ -78,14 +78,18 @@ class Listener:
         server, self._server = self._server, None
         if server is None:
             return
+        # Accept nobody more, and let those in who are at the door, before the server goes: asyncio
+        # up to 3.12 loses the socket of a connection that it accepts meanwhile.
+        loop = asyncio.get_running_loop()
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
+        await _rounds(2)
         server.close()
         for end in [*self._unproven, *self._proven]:
             end.link.abort()
         await server.wait_closed()
-        # A connection that is just coming takes the loop a round each to be accepted, to be told to
-        # its link, to be given up, and to close its socket.
-        for _ in range(4):
-            await asyncio.sleep(0)
+        # A link may have still to be told of its connection, give it up, and close its socket.
+        await _rounds(3)
 
     def _make(self) -> asyncio.Protocol:
         if (
@@ -137,3 +141,9 @@ class _TrackedEnd(ListeningEnd[Future]):
     def _on_link_lost(self, link: Any) -> None:
         self._forget(self)
         super()._on_link_lost(link)
+
+
+async def _rounds(count: int) -> None:
+    """Let the loop do what is due, so many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)
