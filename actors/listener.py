@@ -49,7 +49,8 @@ class Listener:
         self._closed = False
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, which the system chooses for 0."""
+        """Listen, also anew after `close()`; returns the port, which the system chooses for 0."""
+        self._closed = False
         loop = asyncio.get_running_loop()
         context = None if self._tls is None else self._tls.listening(host)
         making = asyncio.ensure_future(
