@@ -39,7 +39,7 @@ class LedgerCall(Protocol):
     ) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, frozen=True, slots=True)
 class _Call:
     at_ms: int
     asked: Asked
@@ -62,6 +62,7 @@ class Asking:
             raise TooFast(ErrorCode.RATE_LIMITED, "That is too fast; wait a little.")
 
         def found(reply: Colleagues) -> None:
+            self._forget_old()
             inside = self._inside()
             then(
                 [
@@ -82,15 +83,19 @@ class Asking:
         """Ask a colleague to help. Raises Forbidden, TooFast."""
         self._require_agent(person)
         person.require_pace(self._session.now_ms())
-        open_calls = sum(self._asked(each) is Asked.ASKED for each in self._calls)
-        if open_calls >= ASKED_LIMIT and self._asked(agent_id) is not Asked.ASKED:
+        self._forget_old()
+        asked = [each for each, call in self._calls.items() if call.asked is Asked.ASKED]
+        if len(asked) >= ASKED_LIMIT and agent_id not in asked:
             raise TooFast(ErrorCode.RATE_LIMITED, "Enough colleagues are asked already.")
         consumer = self._session.people.get(self._session.decided.consumer_id or "")
         about = consumer.principal.name if consumer is not None else None
+        # Counted before the ledger answers, or any number could be under way.
+        this = self._calls[agent_id] = _Call(self._session.now_ms(), Asked.ASKED)
 
-        def called(_: Done) -> None:
-            self._calls[agent_id] = _Call(self._session.now_ms(), Asked.ASKED)
-            then()
+        def not_called(error: SwitchboardError) -> None:
+            if self._calls.get(agent_id) is this:
+                del self._calls[agent_id]
+            refused(error)
 
         self._call(
             ColleagueCall(
@@ -100,8 +105,8 @@ class Asking:
                 about=about or self._session.ids.visitor_name,
             ),
             Done,
-            called,
-            refused,
+            lambda _: then(),
+            not_called,
         )
 
     def on_declined(self, declined: ColleagueDeclined) -> None:
@@ -116,10 +121,11 @@ class Asking:
 
     def _asked(self, agent_id: str) -> Asked:
         call = self._calls.get(agent_id)
-        if call is None or self._session.now_ms() - call.at_ms >= ASKED_MS:
-            self._calls.pop(agent_id, None)
-            return Asked.FREE
-        return call.asked
+        return Asked.FREE if call is None else call.asked
+
+    def _forget_old(self) -> None:
+        since_ms = self._session.now_ms() - ASKED_MS
+        self._calls = {each: call for each, call in self._calls.items() if call.at_ms > since_ms}
 
     def _inside(self) -> set[str | None]:
         people, state = self._session.people, self._session.decided

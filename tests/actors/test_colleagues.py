@@ -33,6 +33,7 @@ class Desk:
     def __init__(self) -> None:
         self.there = {"7": "Alex", "8": "Robin", "9": "Sam"}
         self.calls: list[ColleagueCall] = []
+        self.answers = True
 
     def __call__(
         self,
@@ -47,7 +48,8 @@ class Desk:
                 then(Colleagues(colleagues=there))
             case ColleagueCall() if request.agent_id in self.there:
                 self.calls.append(request)
-                then(Done())
+                if self.answers:
+                    then(Done())
             case _:
                 refused(NotFound(ErrorCode.UNKNOWN_PARTICIPANT, "Not here."))
 
@@ -119,6 +121,23 @@ async def test_only_so_many_are_asked_at_once(room: Room) -> None:
     ]
     assert replies[-1]["code"] == "rate_limited"
     assert len(room.desk.calls) == ASKED_LIMIT
+
+
+async def test_who_did_not_answer_may_be_asked_again_and_so_may_others(room: Room) -> None:
+    room.ask("8")
+    room.stage.now_ms += ASKED_MS
+    assert room.ask("9")["type"] == "request.done"
+    assert room.ask("8")["type"] == "request.done"
+    assert room.listed() == {"Robin": "asked", "Sam": "asked"}
+
+
+async def test_calls_on_their_way_to_the_ledger_count(room: Room) -> None:
+    room.desk.answers = False
+    room.desk.there |= {str(number): f"N{number}" for number in range(20, 30)}
+    for number in range(20, 20 + 2 * ASKED_LIMIT):
+        room.stage.ask(room.stage.agent, room.agent, "colleague.ask", agent_id=str(number))
+    assert len(room.desk.calls) == ASKED_LIMIT
+    assert room.agent.last("request.refused")["code"] == "rate_limited"
 
 
 async def test_who_looks_without_end_does_not_reach_the_ledger(room: Room) -> None:
