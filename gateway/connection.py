@@ -61,8 +61,9 @@ logger = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 PONG = encode(ConnectionPong())
 _HEAD_BYTES = 96
-"""How much of an attached widget's message is looked at for the gateway's own types."""
+"""How much of an attached widget's message is looked at for what concerns the gateway."""
 _PING, _SURFACE, _ENGAGEMENT = b'"connection.ping"', b'"surface.update"', b'"engagement.update"'
+_REPLY = b'"reply_to"'
 
 
 class Room(Protocol):
@@ -435,8 +436,9 @@ class Connection:
             self._leave(trunk, location)
 
     def on_trunk_message(self, data: bytes) -> None:
-        """Pass a session's message on."""
-        self._outbox.put(data)
+        """Pass a session's message on; of one that is handed over only what answers a request."""
+        if self._former is None or _REPLY in data[:_HEAD_BYTES]:
+            self._outbox.put(data)
 
     def on_trunk_close(self, trunk: Trunk, end: TrunkClose) -> None:
         """The actor ends the connection, or sends it back to where it was."""

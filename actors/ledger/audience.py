@@ -11,6 +11,7 @@ from broker.messages.cluster.nodes import PoolLevel
 from broker.messages.cluster.presence import PresenceState
 from broker.messages.cluster.sessions import SessionAttach, SessionRelocated
 from broker.messages.cluster.trunk import Location
+from broker.messages.colleagues import ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation
 
 
@@ -36,6 +37,14 @@ class Audience:
     def reach_changed(self, gateway: End, state: PresenceState) -> None:
         """Tell a watching connection's gateway how reachable the consumer is now."""
         _notify(gateway, "presence.changed", state)
+
+    def colleague_called(self, gateway: End, called: ColleagueCalled) -> None:
+        """Show on an agent's widget that a colleague asks."""
+        _notify(gateway, "colleague.called", called)
+
+    def colleague_settled(self, gateway: End, settled: ColleagueSettled) -> None:
+        """Show it there no more."""
+        _notify(gateway, "colleague.settled", settled)
 
     def relocated(self, location: Location) -> None:
         """Tell every gateway: resuming needs no ledger, so nobody knows which ones it concerns."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from actors.ledger.audience import Audience
 from actors.ledger.live import Directory, Live
 from actors.ledger.presence import Presence
 from actors.link import End
 from broker.errors import ErrorCode, NotFound
-from broker.messages.cluster.base import ClusterMessage, Done
+from broker.messages.cluster.base import Done
 from broker.messages.colleagues import (
     Colleague,
     ColleagueAnswer,
@@ -24,8 +25,9 @@ MOST_LISTED = 200
 class Asking:
     """Passes what colleagues ask of one another, within an account; remembers nothing."""
 
-    def __init__(self, directory: Directory, presence: Presence[End]) -> None:
+    def __init__(self, directory: Directory, presence: Presence[End], audience: Audience) -> None:
         self._directory = directory
+        self._audience = audience
         self._presence = presence
 
     async def list(self, ask: ColleagueQuery) -> Colleagues:
@@ -52,7 +54,7 @@ class Asking:
                 asked_by=ask.asked_by,
                 about=ask.about,
             )
-            _notify(widget.gateway, "colleague.called", called)
+            self._audience.colleague_called(widget.gateway, called)
         return Done()
 
     async def answer(self, said: ColleagueAnswer) -> Done:
@@ -62,10 +64,10 @@ class Asking:
             settled = ColleagueSettled(
                 connection_id=widget.connection_id, session_id=said.session_id
             )
-            _notify(widget.gateway, "colleague.settled", settled)
+            self._audience.colleague_settled(widget.gateway, settled)
         if not said.comes and live.holder is not None:
             declined = ColleagueDeclined(session_id=said.session_id, agent_id=said.agent_id)
-            _notify(live.holder.end, "colleague.declined", declined)
+            live.holder.end.notify("colleague.declined", declined.to_bytes())
         return Done()
 
     def _live(self, session_id: str) -> Live:
@@ -73,7 +75,3 @@ class Asking:
         if live is None:
             raise NotFound(ErrorCode.UNKNOWN_SESSION, "There is no such session.")
         return live
-
-
-def _notify(end: End, method: str, body: ClusterMessage) -> None:
-    end.notify(method, body.to_bytes())

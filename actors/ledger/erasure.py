@@ -106,15 +106,13 @@ class Erasing:
 
         def job(connection: sa.Connection) -> int:
             _note_ended(connection, now_ms)
-            old = (
-                connection.scalars(
-                    sa.select(sessions.c.session_id)
-                    .where(sessions.c.account_id == ask.account_id)
-                    .where(sessions.c.phase == str(SessionPhase.ENDED))
-                    .where(sessions.c.ended_ms < ask.before_ms)
-                    .order_by(sessions.c.ended_ms)
-                    .limit(max(1, min(ask.limit, 5_000)))
-                )
+            old = connection.scalars(
+                sa.select(sessions.c.session_id)
+                .where(sessions.c.account_id == ask.account_id)
+                .where(sessions.c.phase == str(SessionPhase.ENDED))
+                .where(sessions.c.ended_ms < ask.before_ms)
+                .order_by(sessions.c.ended_ms)
+                .limit(max(1, min(ask.limit, 5_000)))
             ).all()
             for table in (*_OF_RECORDS, sessions):
                 connection.execute(sa.delete(table).where(table.c.session_id.in_(old)))

@@ -254,14 +254,12 @@ def _fill_ids(
     connection: sa.Connection, session_id: str, participant_id: str, told: dict[str, str]
 ) -> None:
     """Add to the session's ids what is not known yet; an erased person adds nothing."""
-    row = (
-        connection.execute(
-            sa.select(sessions.c.ids)
-            .join(subjects, subjects.c.session_id == sessions.c.session_id)
-            .where(sessions.c.session_id == session_id)
-            .where(subjects.c.participant_id == participant_id)
-            .where(subjects.c.erased_ms.is_(None))
-        )
+    row = connection.execute(
+        sa.select(sessions.c.ids)
+        .join(subjects, subjects.c.session_id == sessions.c.session_id)
+        .where(sessions.c.session_id == session_id)
+        .where(subjects.c.participant_id == participant_id)
+        .where(subjects.c.erased_ms.is_(None))
     ).one_or_none()
     if row is None:
         return

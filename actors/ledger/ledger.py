@@ -125,7 +125,7 @@ class Ledger:
         self._devices = DeviceBook(self._database, self._writer, now_ms)
         self._erasing = Erasing(self._database, self._writer, now_ms)
         self._ratings = Ratings(self._writer, now_ms)
-        self._asking = Asking(self._sessions.directory, self._presence)
+        self._asking = Asking(self._sessions.directory, self._presence, self._audience)
         self._listener = Listener(key, self._on_hello, tls=tls)
         self._members: dict[End, Member] = {}
         self._methods = self._make_methods()

@@ -102,6 +102,10 @@ class Directory:
         """Whether it is here or was lately: a slow read of the database may show it as live."""
         return session_id in self._by_id or session_id in self._removed
 
+    def known(self) -> frozenset[str]:
+        """Every id for which `knew` holds now."""
+        return frozenset((*self._by_id, *self._removed))
+
     def loads(self) -> dict[str, int]:
         """Count the sessions that are held, by node."""
         return Counter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Set
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -60,7 +60,7 @@ class NewSession:
             )
         )
         _note_tenure(connection, self.session_id, 1, self.member, self.now_ms)
-        return (_append(connection, self.session_id, 1, self.first)).phase
+        return _append(connection, self.session_id, 1, self.first).phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Settle:
             .where(sessions.c.epoch == self.epoch)
             .values(member_id=self.member.member_id, host=self.member.host, port=self.member.port)
         )
-        return (_append(connection, self.session_id, self.epoch, self.first)).phase
+        return _append(connection, self.session_id, self.epoch, self.first).phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +133,9 @@ class Ending:
 
     def __call__(self, connection: sa.Connection) -> None:
         """Does nothing to a session that has ended."""
-        row = (
-            connection.execute(
-                sa.select(sessions.c.epoch, sessions.c.last_seq, sessions.c.phase).where(
-                    sessions.c.session_id == self.session_id
-                )
+        row = connection.execute(
+            sa.select(sessions.c.epoch, sessions.c.last_seq, sessions.c.phase).where(
+                sessions.c.session_id == self.session_id
             )
         ).one_or_none()
         if row is None or row.phase == str(SessionPhase.ENDED):
@@ -160,12 +158,12 @@ class Ending:
         )
 
 
-def load_live(connection: sa.Connection, since_ms: int, known: Callable[[str], bool]) -> list[Live]:
+def load_live(connection: sa.Connection, since_ms: int, known: Set[str]) -> list[Live]:
     """Read the sessions that have not ended and are not `known`, oldest first, homeless."""
     present = connection.scalars(
         sa.select(sessions.c.session_id).where(sessions.c.phase != str(SessionPhase.ENDED))
     )
-    if all(known(session_id) for session_id in present):
+    if known.issuperset(present):
         return []
     rows = connection.execute(
         sa.select(sessions)
@@ -186,7 +184,7 @@ def load_live(connection: sa.Connection, since_ms: int, known: Callable[[str], b
             label=row.label,
         )
         for row in rows
-        if not known(row.session_id)
+        if row.session_id not in known
     }
     grants = connection.execute(
         sa.select(tenures.c.session_id, tenures.c.granted_ms)
@@ -270,7 +268,7 @@ def _note_tenure(
 def _append(connection: sa.Connection, session_id: str, epoch: int, what: Journalled) -> Appended:
     """Append within a larger transaction; a refusal undoes the whole of it."""
     append = Append(session_id, epoch, what.entries, what.subjects)
-    outcome = (append_all(connection, [append]))[0]
+    outcome = append_all(connection, [append])[0]
     if isinstance(outcome, SwitchboardError):
         raise outcome
     return outcome

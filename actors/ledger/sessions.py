@@ -102,9 +102,8 @@ class Sessions:
         """Read the live sessions; their actors are expected to come back by themselves."""
         now_ms = self._now_ms()
         since_ms = now_ms - self._policy.takeover_window_ms
-        found = await self._database.read(
-            lambda connection: load_live(connection, since_ms, self.directory.knew)
-        )
+        known = self.directory.known()
+        found = await self._database.read(lambda connection: load_live(connection, since_ms, known))
         for live in found:
             if not self.directory.knew(live.session_id):
                 live.homeless_ms = now_ms

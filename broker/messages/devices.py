@@ -1,6 +1,6 @@
 """Agents' enrolled devices: made by a code, proved by a key, forgotten by revocation.
 
-ClusterMessage to the cluster, like `broker.messages.cluster`.
+Internal to the cluster, like `broker.messages.cluster`.
 """
 
 from __future__ import annotations

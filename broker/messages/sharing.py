@@ -1,7 +1,7 @@
 """What the gateways of a deployment know together, by way of the ledger: who lost access, and which
 requests were answered already.
 
-ClusterMessage to the cluster, like `broker.messages.cluster`.
+Internal to the cluster, like `broker.messages.cluster`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What brands, operators and gateways ask about what is kept: dead letters, erasures.
 
-ClusterMessage to the cluster, like `broker.messages.cluster`.
+Internal to the cluster, like `broker.messages.cluster`.
 """
 
 from __future__ import annotations

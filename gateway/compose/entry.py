@@ -1,10 +1,8 @@
 """What commands and benchmarks call of the composition root."""
 
 from gateway.compose.cluster import (
-    Cluster,
     ask_ledger,
     end_cluster,
-    find_actors,
     running_level,
     start_cluster,
     stop_cluster,
@@ -12,41 +10,17 @@ from gateway.compose.cluster import (
 from gateway.compose.database import ask_database
 from gateway.compose.keeper_host import webhook_endpoints
 from gateway.compose.node import node_name
-from gateway.compose.options import (
-    ACTOR_START_S,
-    KEEPER_NAME,
-    LEDGER_NAME,
-    MEDIA_SLOT,
-    NAMESPACE,
-    POOL_NAME,
-    SESSION_PREFIX,
-)
-from gateway.compose.ray_runtime import (
-    RayNode,
-    count_nodes,
-    join_ray,
-    list_nodes,
-    private_ray,
-    stop_ray,
-)
+from gateway.compose.options import ACTOR_START_S
+from gateway.compose.ray_runtime import count_nodes, join_ray, list_nodes, private_ray, stop_ray
 from gateway.compose.settings import ClusterSettings
 
 __all__ = [
     "ACTOR_START_S",
-    "KEEPER_NAME",
-    "LEDGER_NAME",
-    "MEDIA_SLOT",
-    "NAMESPACE",
-    "POOL_NAME",
-    "SESSION_PREFIX",
-    "Cluster",
     "ClusterSettings",
-    "RayNode",
     "ask_database",
     "ask_ledger",
     "count_nodes",
     "end_cluster",
-    "find_actors",
     "join_ray",
     "list_nodes",
     "node_name",

@@ -153,14 +153,18 @@ async def test_a_relocation_notice_moves_without_waiting_for_a_break(world: Worl
 
 
 async def test_what_the_actor_before_answers_meanwhile_arrives(world: World) -> None:
-    """A request may be on its way to an actor that has just given the session up."""
+    """A request may be on its way to an actor that has just given the session up.
+
+    It tells nothing more by itself: what it knows of the session may be long untrue.
+    """
     widget, before = await attached(world)
     caller = await before.caller()
     successor = await world.session(epoch=2)
     successor.held = True
     world.ledger.relocate(successor)
     await successor.signal.until(lambda: bool(successor.seen))
-    caller.say(type="request.refused", reply_to="r-1", code="session_away", seq=2)
+    caller.say(type="roster.changed", roster=[], seq=2)
+    caller.say(type="request.refused", reply_to="r-1", code="session_away", seq=3)
     assert (await widget.next())["reply_to"] == "r-1"
     successor.let_in()
     assert (await widget.next())["type"] == "session.moved"
