@@ -10,6 +10,7 @@ are the shell's, which watches `heard` grow to know that the far end lives.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -50,7 +51,7 @@ class Reply:
         self.link.send(Frame.FAULT, encode_result(self.call_id, encode_error(error)))
 
 
-class LinkEnd(Generic[P]):
+class LinkEnd(ABC, Generic[P]):
     """What both ends share once the handshake is over. Subclasses do the handshake.
 
     Attributes to set before connecting: `on_frame(end, kind, body)`, `on_call(end, method, payload,
@@ -94,8 +95,8 @@ class LinkEnd(Generic[P]):
     def _on_made(self, link: FrameLink) -> None:
         pass
 
-    def _on_handshake(self, kind: Frame, body: bytes) -> None:
-        raise NotImplementedError  # pragma: no cover - both subclasses define it
+    @abstractmethod
+    def _on_handshake(self, kind: Frame, body: bytes) -> None: ...
 
     def _on_any_frame(self, link: FrameLink, kind: Frame, body: bytes) -> None:
         self.heard += 1

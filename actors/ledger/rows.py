@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Set
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -158,7 +157,7 @@ class Ending:
         )
 
 
-def load_live(connection: sa.Connection, since_ms: int, known: Set[str]) -> list[Live]:
+def load_live(connection: sa.Connection, since_ms: int, known: frozenset[str]) -> list[Live]:
     """Read the sessions that have not ended and are not `known`, oldest first, homeless."""
     present = connection.scalars(
         sa.select(sessions.c.session_id).where(sessions.c.phase != str(SessionPhase.ENDED))

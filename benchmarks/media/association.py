@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ class Keys:
     inbound: bytes
 
 
-class Association:
+class Association(ABC):
     """One peer connection's far end. Whoever has the socket implements `send` and `keyed`."""
 
     repeats_flights = True
@@ -67,13 +68,13 @@ class Association:
         self._dtls: Dtls | None = None
         self._news = asyncio.Event()
 
+    @abstractmethod
     def send(self, data: bytes | memoryview) -> None:
         """Let one datagram go; what cannot be sent is lost."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keyed(self, keys: Keys) -> None:
         """Take the keys as soon as the handshake has given them."""
-        raise NotImplementedError
 
     async def associate(self, within: float) -> None:
         """Check until there is an answer, then shake hands until there are keys.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class Signal:
             self._waiters.discard(waiter)
 
 
-class Listening:
+class Listening(ABC):
     """A TCP listener of links; base of both fakes."""
 
     def __init__(self, key: bytes) -> None:
@@ -99,14 +100,14 @@ class Listening:
         self.on_lost(end)
         self.signal.changed()
 
-    def prepare(self, end: ListeningEnd[Future]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def prepare(self, end: ListeningEnd[Future]) -> None: ...
 
-    def on_hello(self, end: ListeningEnd[Future], hello: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def on_hello(self, end: ListeningEnd[Future], hello: bytes) -> None: ...
 
-    def on_lost(self, end: End) -> None:
-        pass
+    @abstractmethod
+    def on_lost(self, end: End) -> None: ...
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -44,17 +45,17 @@ class Wire(Association, asyncio.DatagramProtocol):
         self._checking: asyncio.TimerHandle | None = None
 
     @property
+    @abstractmethod
     def destination(self) -> Address:
         """Where everything is sent."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rtp_received(self, data: bytes) -> None:
         """Take a decrypted RTP packet."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rtcp_received(self, data: bytes) -> None:
         """Take a decrypted RTCP compound."""
-        raise NotImplementedError
 
     async def open(self) -> None:
         """Bind a socket of one's own."""
