@@ -382,7 +382,7 @@ class SessionActor:
             trunk.accept(
                 TrunkReady(participant_id=person.participant_id, epoch=session.epoch).to_bytes()
             )
-            session.connect(person, connection, hello.last_seq)
+            session.comings.connect(person, connection, hello.last_seq)
 
         admit(session, hello, ready)
 
@@ -400,4 +400,4 @@ class SessionActor:
     def _on_trunk_lost(self, trunk: ListenedEnd, person: Person, connection: Connection) -> None:
         self._trunks.discard(trunk)
         if self._session is not None:
-            self._session.disconnect(person, connection)
+            self._session.comings.disconnect(person, connection)

@@ -34,7 +34,7 @@ def admit(session: LiveSession, hello: TrunkHello, ready: Callable[[Person], Non
         return
     person = _find_person(session, hello)
     if person is not None:
-        session.require_pace_of_return(person)
+        session.comings.require_pace_of_return(person)
         ready(person)
     else:
         _join_guest(session, hello, ready)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from actors.session.person import Person, seen_here
+from broker.messages.parts import EngagementIds
+from broker.state import STAFF
+
 if TYPE_CHECKING:
     from actors.session.live import LiveSession
 
@@ -33,6 +37,17 @@ class Checkpoints:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def engagement_changed(self, person: Person, ids: EngagementIds) -> None:
+        """A host SDK told more: keep it now, what comes too fast with the next that is written."""
+        session = self._session
+        staff = person.principal.role in STAFF
+        known = seen_here(ids, session.engagement_key) if staff else ids
+        if person.engagement != known:
+            person.engagement = known
+            person.unkept = True
+            if person.in_pace(session.now_ms()):
+                session.keep([person])
 
     def write(self) -> None:
         """Write now, unless there is no news."""

@@ -17,33 +17,31 @@ from functools import partial
 from actors.relay import MediaRights
 from actors.session.checkpoints import Checkpoints
 from actors.session.colleagues import Asking, LedgerCall
+from actors.session.comings import Comings
 from actors.session.config import SessionConfig
 from actors.session.conflicts import Conflicts
-from actors.session.connection import CLOSE_REPLACED, Connection
+from actors.session.connection import Connection
 from actors.session.journal import Journal, JournalStore, to_entry
 from actors.session.media import SessionMedia, limits, rights_of
 from actors.session.narrator import Narrator
-from actors.session.person import Person, encode_body, seen_here
+from actors.session.person import Person, encode_body
 from actors.session.publishing import Publishing
 from actors.session.rebuilding import rebuilt
-from broker.commands import Attach, Command, Detach, Ring, Start, Tick
+from broker.commands import Command, Detach, Start, Tick
 from broker.deadlines import next_deadline
 from broker.decide import Decision, decide
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
 from broker.events import AnyEvent
 from broker.evolve import evolve, replay
 from broker.messages.cluster.tenure import Journalled, SessionAssign, SessionContinue, Subject
-from broker.messages.facts import SessionLeft, SessionSnapshot
+from broker.messages.facts import SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
 from broker.past import read_event, retrace
 from broker.policy import Policy
 from broker.state import STAFF, SessionState
-from broker.words import Attendance, LeaveReason, Role, SessionPhase
+from broker.words import Attendance, Role, SessionPhase
 
 _LOG = logging.getLogger(__name__)
-RING_AGAIN_S = 0.5
-RANG_LIMIT = 16
-"""Widgets of one person that rang and are away, which are remembered."""
 LOOK_S = 0.25
 """How long after a command it is looked whether the ledger takes events at all."""
 
@@ -90,6 +88,7 @@ class LiveSession:
         self.media = SessionMedia(config.relay, epoch, self.tell, now_ms)
         self.publishing = Publishing(self.media, self.roster_changed, now_ms)
         self.conflicts = Conflicts(self)
+        self.comings = Comings(self)
         self.asking = Asking(self, ask_ledger)
         self.ring_waiting = ring_waiting
         """Has whoever waits with this claim come once more."""
@@ -103,16 +102,17 @@ class LiveSession:
         self._after: deque[tuple[int, Callable[[], None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        self._expected: dict[str, asyncio.TimerHandle] = {}
-        """Who waits in the lobby and has no connection just now."""
-        self._unrung: dict[str, asyncio.TimerHandle] = {}
-        """Connections that could not ring while the ledger was away, by their ids."""
         self._widened_seq = 0
         """The last event that exposed somebody more than before."""
         self._roster_due = False
         self._over = False
         self.frozen = False
         """Another actor is about to continue the session."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the session has ended, or another tenure holds it."""
+        return self._over
 
     # Beginning of a tenure.
 
@@ -163,9 +163,7 @@ class LiveSession:
         self._undurable.clear()
         await self.media.open()
         self.checkpoints.begin()
-        for participant in self.decided.participants.values():
-            if participant.attendance is Attendance.LOBBY:
-                self._expect_back(participant.participant_id)
+        self.comings.begin()
         self._schedule()
 
     def _first(self, events: Sequence[AnyEvent], subjects: list[Subject]) -> Journalled:
@@ -269,15 +267,6 @@ class LiveSession:
         """Tell the staff how the invitation is shown now."""
         self._narrator.invitation_changed(to_consumer=False)
 
-    def engagement_changed(self, person: Person, ids: EngagementIds) -> None:
-        """A host SDK told more: keep it beside the journal, what comes too fast a little later."""
-        known = seen_here(ids, self.engagement_key) if person.principal.role in STAFF else ids
-        if person.engagement != known:
-            person.engagement = known
-            person.unkept = True
-            if person.in_pace(self.now_ms()):
-                self.keep([person])
-
     @property
     def saves(self) -> bool:
         """Whether what is known of people can be kept just now."""
@@ -290,7 +279,7 @@ class LiveSession:
         for person in people:
             person.unkept = False
 
-    # People and connections.
+    # People.
 
     def person_of_agent(self, agent_id: str | None, role: Role = Role.AGENT) -> Person | None:
         """The agent (or supervisor) known by this id, if any."""
@@ -307,102 +296,6 @@ class LiveSession:
                 if person.principal.claim_hash == claim_hash:
                     return person
         return None
-
-    def require_pace_of_return(self, person: Person) -> None:
-        """Refuse somebody who goes and comes without end: both are journalled. Raises TooFast."""
-        participant = self.decided.participants.get(person.participant_id)
-        if participant is not None and participant.attendance is Attendance.RECONNECTING:
-            person.require_pace(self.now_ms())
-
-    def connect(self, person: Person, connection: Connection, last_seq: int | None) -> None:
-        """A connection is up: end a grace time, ring, and show what it missed.
-
-        A widget has one: an older connection of the same widget is closed, as what it is told
-        nobody hears. Its media belong to the person and go on.
-        """
-        person.connections[connection.connection_id] = connection
-        for older in person.connections_of(connection.widget_id):
-            if older is not connection:
-                self.disconnect(person, older)
-                older.close(CLOSE_REPLACED, str(ErrorCode.REPLACED))
-        if (expected := self._expected.pop(person.participant_id, None)) is not None:
-            expected.cancel()
-        participant = self.decided.participants.get(person.participant_id)
-
-        widget_id, told = connection.widget_id, person.told
-        person.rang.discard(widget_id)
-        seq = told.seq
-
-        def show() -> None:
-            connection.current, connection.catching_up = True, False
-            missed = told.missed_since(last_seq, widget_id) if last_seq else None
-            for message in told.alone_since(seq, widget_id) if missed is None else missed:
-                connection.send(message)
-            if missed is None:
-                self.show_snapshot(person, only=connection)
-
-        if participant is not None and participant.attendance is not Attendance.LEFT:
-            connection.catching_up = True
-            self.do(Attach(person.participant_id), widens=False, then=show)
-        elif person.principal.role is Role.CONSUMER:
-            # That it rings no more is among what it missed; it rings anew if it may.
-            missed = told.missed_since(last_seq, widget_id) if last_seq else []
-            for message in missed or ():
-                connection.send(message)
-            if missed is None:
-                left = SessionLeft(seq=0, reason=LeaveReason.LEFT)
-                person.tell(encode_body(left), only=connection)
-            self.ring(person, connection)
-
-    def ring(self, person: Person, connection: Connection) -> None:
-        """Let one surface of the consumer ring, if an invitation is open for this person."""
-        if self.conflicts.link_of(person.principal.claim_hash) is not None:
-            if not connection.ringing:
-                connection.ringing = connection.current = True
-                self.show_snapshot(person, only=connection)
-            return
-        invitation = self.decided.invitation
-        inside = self.decided.participants.get(person.participant_id)
-        if invitation is None or not invitation.open or (inside is not None and inside.inside):
-            return
-
-        def show() -> None:
-            now = self.durable.invitation
-            if now is not None and now.open and not connection.ringing:
-                connection.ringing = connection.current = True
-                self.show_snapshot(person, only=connection)
-                self._narrator.invitation_changed(to_consumer=False)
-
-        try:
-            self.do(
-                Ring(person.participant_id, connection.surface, person.principal.claim_hash),
-                subjects=[person.subject()],
-                then=show,
-            )
-        except Unavailable:
-            # It rings as soon as it can be saved that it does.
-            self._ring_later(person, connection)
-        except SwitchboardError as refusal:
-            _LOG.info("ring refused", extra={"session": self.session_id, "code": refusal.code})
-
-    def disconnect(self, person: Person, connection: Connection) -> None:
-        """A connection is gone; when it was the last, the person is expected back."""
-        if person.connections.get(connection.connection_id) is not connection or self._over:
-            return
-        del person.connections[connection.connection_id]
-        if self.frozen:
-            return
-        if connection.ringing:
-            if len(person.rang) < RANG_LIMIT and not person.connections_of(connection.widget_id):
-                person.rang.add(connection.widget_id)
-            self._narrator.invitation_changed(to_consumer=False)
-        participant = self.decided.participants.get(person.participant_id)
-        if person.connections or self.decided.phase is SessionPhase.ENDED:
-            return
-        if participant is not None and participant.attendance is Attendance.LOBBY:
-            self._expect_back(person.participant_id)
-        else:
-            self.do(Detach(person.participant_id), widens=False)
 
     def show_snapshot(self, person: Person, *, only: Connection | None = None) -> None:
         """Send the whole session as this person may see it."""
@@ -431,10 +324,7 @@ class LiveSession:
         for timer in (self._timer, self._stalled):
             if timer is not None:
                 timer.cancel()
-        for waiting in (self._expected, self._unrung):
-            for handle in waiting.values():
-                handle.cancel()
-            waiting.clear()
+        self.comings.close()
         self.publishing.close()
         self.checkpoints.close()
         if self._journal is not None:
@@ -459,16 +349,7 @@ class LiveSession:
         if not self.frozen or self._over:
             return
         self.frozen = False
-        for participant in tuple(self.decided.participants.values()):
-            participant_id = participant.participant_id
-            if self.people[participant_id].connections:
-                continue
-            if participant.attendance is Attendance.PRESENT:
-                self.do(Detach(participant_id), widens=False)
-            elif (
-                participant.attendance is Attendance.LOBBY and participant_id not in self._expected
-            ):
-                self._expect_back(participant_id)
+        self.comings.go_on()
         self._schedule()
 
     async def flush(self, timeout_s: float) -> bool:
@@ -539,29 +420,6 @@ class LiveSession:
         self._timer = None
         if not self._over:
             self.do(Tick(), widens=False)
-
-    def _ring_later(self, person: Person, connection: Connection) -> None:
-        def again() -> None:
-            del self._unrung[connection.connection_id]
-            if person.connections.get(connection.connection_id) is connection and not self._over:
-                self.ring(person, connection)
-
-        if connection.connection_id not in self._unrung:
-            self._unrung[connection.connection_id] = asyncio.get_running_loop().call_later(
-                RING_AGAIN_S, again
-            )
-
-    def _expect_back(self, participant_id: str) -> None:
-        """Keep a place in the lobby for the grace time: a reload must not use up a guest link."""
-        self._expected[participant_id] = asyncio.get_running_loop().call_later(
-            self.decided.policy.reconnect_grace_ms / 1000, self._on_not_back, participant_id
-        )
-
-    def _on_not_back(self, participant_id: str) -> None:
-        self._expected.pop(participant_id, None)
-        # A frozen session decides nothing; `thaw` looks again.
-        if not self._over and not self.frozen and self.decided.phase is SessionPhase.OPEN:
-            self.do(Detach(participant_id), widens=False)
 
     def _finish(self) -> None:
         if not self._over:

@@ -233,7 +233,7 @@ class Narrator:
         for person in tuple(self._session.people.values()):
             if person.principal.role is Role.CONSUMER:
                 for connection in tuple(person.connections.values()):
-                    self._session.ring(person, connection)
+                    self._session.comings.ring(person, connection)
 
     def _answered(self, event: InvitationAccepted) -> None:
         body = encode_body(InvitationElsewhere(seq=0, invitation_id=event.invitation_id))

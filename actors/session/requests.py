@@ -154,7 +154,7 @@ class Requests:
             case InvitationTrouble():
                 self._note_trouble(person, connection, message.trouble)
             case EngagementUpdate():
-                self._session.engagement_changed(person, message.engagement)
+                self._session.checkpoints.engagement_changed(person, message.engagement)
             case GuestInvite():
                 self._invite_guest(person, connection, message)
             case ColleagueList():

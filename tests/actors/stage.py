@@ -214,11 +214,11 @@ class Stage:
     ) -> Trunk:
         """A widget comes, or comes back: then `widget_id` is that of its first connection."""
         trunk = Trunk(surface, widget_id=widget_id)
-        self.session.connect(person, trunk.connection, last_seq)
+        self.session.comings.connect(person, trunk.connection, last_seq)
         return trunk
 
     def disconnect(self, person: Person, trunk: Trunk) -> None:
-        self.session.disconnect(person, trunk.connection)
+        self.session.comings.disconnect(person, trunk.connection)
 
     def ask(self, person: Person, trunk: Trunk, type_: str, **fields: Any) -> str:
         """Send a request; returns its id."""

@@ -161,7 +161,7 @@ async def test_a_consumer_learns_of_no_colleague(room: Room, kind: str) -> None:
 async def test_who_comes_from_another_conversation_brings_nothing_of_it(room: Room) -> None:
     """Nor does a visitor id that is another consumer's warn of this one."""
     stage = room.stage
-    stage.session.engagement_changed(stage.consumer(), IDS.model_copy(update=CHAT))
+    stage.session.checkpoints.engagement_changed(stage.consumer(), IDS.model_copy(update=CHAT))
     own = {**CHAT, "rt_session_id": "another", "agent_id": "8", "visitor_id": "v-elsewhere"}
     hello = TrunkHello(
         session_id="s-1",

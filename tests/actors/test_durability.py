@@ -61,7 +61,7 @@ async def test_an_acceptance_is_told_once_it_is_durable_and_in_order(stage: Stag
 async def test_a_surface_that_came_while_the_ledger_was_away_rings_when_it_is_back(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.session.live.RING_AGAIN_S", 0.01)
+    monkeypatch.setattr("actors.session.comings.RING_AGAIN_S", 0.01)
     await stage.begin()
     stage.ledger.reachable = False
     consumer = stage.connect(stage.consumer(), Surface.LAUNCHER)

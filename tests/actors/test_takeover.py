@@ -142,7 +142,7 @@ async def test_a_session_of_the_next_release_is_taken_over_and_handed_back_whole
         assert person.engagement is not None
         assert person.engagement.window_session_id == "w"
         successor.connect(person, Surface.WINDOW)
-        successor.session.engagement_changed(
+        successor.session.checkpoints.engagement_changed(
             person, person.engagement.model_copy(update={"conversation_id": "c"})
         )
         await successor.settle()
