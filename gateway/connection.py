@@ -8,9 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from broker.errors import (
-    Conflict,
     ErrorCode,
-    Forbidden,
     Gone,
     Internal,
     Malformed,
@@ -21,26 +19,16 @@ from broker.errors import (
 )
 from broker.messages import MAX_MESSAGE_BYTES, PROTOCOL_REVISION, decode_client_message, encode
 from broker.messages.client import (
-    ColleagueDecline,
     ConnectionHello,
     ConnectionPing,
     EngagementUpdate,
-    SessionJoin,
-    SessionStart,
     SurfaceUpdate,
 )
-from broker.messages.cluster.presence import PresenceState
 from broker.messages.cluster.trunk import Location, Principal, TrunkClose, TrunkReady
-from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled
 from broker.messages.facts import (
-    ConnectionPong,
     ConnectionWelcome,
-    ReachChanged,
-    RequestDone,
     ResumeRenewed,
-    WaysChanged,
 )
-from broker.messages.parts import ReachView
 from broker.words import Role
 from gateway.directory import Directory
 from gateway.greeting import greet
@@ -49,17 +37,16 @@ from gateway.metrics import Metrics
 from gateway.outbox import Outbox, Pipe, Send
 from gateway.refusals import CloseCode, close_code_of, refused
 from gateway.settings import Settings
-from gateway.stages import STEPS, UNATTACHED, Stage
+from gateway.stages import STEPS, Stage
 from gateway.standing import Standing, resumed_location
 from gateway.steward import Steward
 from gateway.tokens import Tokens
 from gateway.trunks import Pulse, Trunk
-from gateway.ways_in import WaysIn
+from gateway.unattached import PONG, Unattached
 
 logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-PONG = encode(ConnectionPong())
 _HEAD_BYTES = 96
 """How much of an attached widget's message is looked at for what concerns the gateway."""
 _PING, _SURFACE, _ENGAGEMENT = b'"connection.ping"', b'"surface.update"', b'"engagement.update"'
@@ -129,8 +116,7 @@ class Connection:
         self._held: list[bytes] = []
         self._is_reading = False
         pipe.on_text = self._take_text
-        self._state: PresenceState | None = None
-        self._ways = WaysIn(self._tell_ways)
+        self.unattached = Unattached(self, room, self._steward)
 
     @property
     def principal(self) -> Principal | None:
@@ -231,7 +217,7 @@ class Connection:
         self._welcome(hello, in_session=False)
         self._rest()
         if state is not None:
-            self.on_presence(state)
+            self.unattached.on_presence(state)
         self._steward.wake()
 
     async def _pump(self) -> None:
@@ -264,7 +250,7 @@ class Connection:
             elif self.stage is Stage.CLOSED:
                 return
             else:
-                self._on_unattached(data)
+                self.unattached.on_message(data)
 
     def _take_text(self, data: bytes) -> bool:
         """Pass a message on in the callback that brought it, when nothing stands against it.
@@ -316,110 +302,7 @@ class Connection:
                 pass
         return False
 
-    def _on_unattached(self, data: bytes) -> None:
-        standing = self.standing
-        assert standing is not None
-        try:
-            message = decode_client_message(data)
-        except Malformed as error:
-            self.put(refused(error, None))
-            return
-        refusal: SwitchboardError | None = None
-        match message:
-            case ConnectionPing():
-                self.put(PONG)
-            case SurfaceUpdate():
-                standing.visible = message.visible
-                self._steward.wake(register=True)
-            case EngagementUpdate():
-                if standing.is_ours(message.engagement):
-                    standing.ids = message.engagement
-                    self._steward.on_engagement_changed()
-                else:
-                    refusal = Forbidden(
-                        ErrorCode.NOT_PERMITTED, "The token does not reach to this engagement."
-                    )
-            case SessionStart() if self.stage is Stage.IDLE:
-                if not self._steward.start(message):
-                    refusal = Conflict(ErrorCode.ALREADY_LIVE, "A session is being started.")
-            case SessionJoin() if self.stage is Stage.IDLE:
-                refusal = self._join(message)
-            case ColleagueDecline() if self._ways.called is not None:
-                self._answer_colleague(comes=False)
-                self._ways.settle()
-                self.put(encode(RequestDone(reply_to=message.id)))
-            case ConnectionHello():
-                refusal = Malformed(ErrorCode.MALFORMED, "The hello was said already.")
-            case _:
-                refusal = Conflict(ErrorCode.NOT_IN_SESSION, "There is no session to do this in.")
-        if refusal is not None:
-            self.put(refused(refusal, getattr(message, "id", None)))
-
-    def _join(self, message: SessionJoin) -> SwitchboardError | None:
-        """Begin to come into the live session; what stands against it otherwise."""
-        called = self._ways.called
-        if called is not None:
-            live: Location | None = called.location
-        else:
-            live = None if self._state is None else self._state.live
-        if live is None:
-            return Conflict(ErrorCode.NOT_IN_SESSION, "There is no session here to come into.")
-        if not self._steward.join(message, live):
-            return Conflict(ErrorCode.ALREADY_LIVE, "You are coming in already.")
-        return None
-
     # Word from ledger, trunk and switchroom; none of these waits.
-
-    def on_presence(self, state: PresenceState) -> None:
-        """Take what the ledger knows of this engagement now."""
-        before, self._state = self._state, state
-        changed = before is None or (before.reach, before.surfaces) != (
-            state.reach,
-            state.surfaces,
-        )
-        if self.stage is Stage.IDLE and changed:
-            view = ReachView(reach=state.reach, surfaces=state.surfaces)
-            self.put(encode(ReachChanged(consumer=view)))
-        if state.live is None:
-            self._ways.offer([])
-        else:
-            self.on_offered(state.live)
-
-    def on_offered(self, location: Location, *, again: bool = False) -> None:
-        """A session exists for this connection's engagement."""
-        if self.stage in UNATTACHED or self.stage is Stage.GREETING:
-            self._steward.offer(location, again=again)
-
-    def on_turned_away(self) -> None:
-        """The live session does not know this agent: say how they could come in."""
-        standing, state = self.standing, self._state
-        if standing is not None and state is not None and state.live is not None:
-            monitoring = self._room.settings.monitors(standing.principal.account_id)
-            self._ways.offer(standing.ways(monitoring=monitoring))
-
-    def on_called(self, called: ColleagueCalled) -> None:
-        """A colleague asks this widget's agent into their session."""
-        if self.stage is Stage.IDLE:
-            self._ways.call(called)
-
-    def on_settled(self, session_id: str) -> None:
-        """The agent has answered a colleague on another widget."""
-        self._ways.settle(session_id)
-
-    def _answer_colleague(self, *, comes: bool) -> None:
-        standing, called = self.standing, self._ways.called
-        if standing is None or called is None or (agent_id := standing.listed_id) is None:
-            return
-        said = ColleagueAnswer(
-            session_id=called.location.session_id, agent_id=agent_id, comes=comes
-        )
-        self._room.directory.answer_colleague(said)
-
-    def _tell_ways(self, ways: WaysChanged) -> bool:
-        if self.stage is not Stage.IDLE:
-            return False
-        self.put(encode(ways))
-        return True
 
     def on_relocated(self, location: Location) -> None:
         """Another actor holds the session."""
@@ -447,7 +330,7 @@ class Connection:
         self._detach()
         stays = end.to_waiting and self.standing is not None
         if stays:
-            self._state = None
+            self.unattached.forget()
             self._held.clear()
             self._rest()
         if end.last is not None:
@@ -471,10 +354,7 @@ class Connection:
             return
         assert self.standing is not None
         self._advance(Stage.ATTACHED)
-        called = self._ways.called
-        if called is not None and called.location.session_id == trunk.location.session_id:
-            self._answer_colleague(comes=True)
-        self._ways.close()
+        self.unattached.came_into(trunk.location.session_id)
         self._detach()
         self._trunk = trunk
         self._room.pulse.watch(trunk)
@@ -491,7 +371,7 @@ class Connection:
         """The session that was looked for is over: say so, and stand where one stood before it."""
         if self.stage is Stage.MOVING:
             self._detach()
-            self._state = None
+            self.unattached.forget()
             self._held.clear()
             self._rest()
             self.put(last)
@@ -517,7 +397,7 @@ class Connection:
         if self.stage is Stage.CLOSED:
             return
         self._advance(Stage.CLOSED)
-        self._ways.close()
+        self.unattached.close()
         self._detach()
         self._room.on_closed(self)
         self._outbox.close(code, reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from broker.errors import ErrorCode, Gone, SwitchboardError, TooFast, Unavailable
 from broker.messages import encode
@@ -24,6 +24,9 @@ from gateway.stages import UNATTACHED, Stage
 from gateway.standing import Standing
 from gateway.trunks import Trunk
 
+if TYPE_CHECKING:
+    from gateway.unattached import Unattached
+
 logger = logging.getLogger(__name__)
 
 REATTACH_PAUSE_S = 1.0
@@ -38,17 +41,17 @@ class Client(Protocol):
     @property
     def standing(self) -> Standing | None: ...
     @property
+    def unattached(self) -> Unattached: ...
+    @property
     def is_there(self) -> bool: ...
     def facts(self, **more: object) -> dict[str, object]: ...
     def put(self, data: bytes) -> None: ...
     def fail(self, error: Exception) -> None: ...
     def attached(self, trunk: Trunk, ready: TrunkReady) -> None: ...
     def sent_home(self, last: bytes) -> None: ...
-    def on_presence(self, state: PresenceState) -> None: ...
     def on_trunk_message(self, data: bytes) -> None: ...
     def on_trunk_close(self, trunk: Trunk, end: TrunkClose) -> None: ...
     def on_trunk_lost(self, trunk: Trunk) -> None: ...
-    def on_turned_away(self) -> None: ...
 
 
 class Steward:
@@ -114,7 +117,7 @@ class Steward:
         if again:
             self._refused_session = None
         if location.session_id == self._refused_session:
-            self._client.on_turned_away()
+            self._client.unattached.on_turned_away()
         else:
             self._offer = location
             self.wake()
@@ -214,7 +217,7 @@ class Steward:
             self._registers = False
             state = await self.register()
             if state is not None:
-                self._client.on_presence(state)
+                self._client.unattached.on_presence(state)
         else:
             return False
         return True
@@ -310,7 +313,7 @@ class Steward:
         except SwitchboardError as error:
             self.refused(location.session_id)
             logger.info("not attached", extra=self._client.facts(code=str(error.code)))
-            self._client.on_turned_away()
+            self._client.unattached.on_turned_away()
         else:
             self._client.attached(trunk, ready)
 

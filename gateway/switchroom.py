@@ -107,12 +107,12 @@ class Switchroom:
     def on_presence(self, state: PresenceState) -> None:
         connection = self._connections.get(state.connection_id)
         if connection is not None:
-            connection.on_presence(state)
+            connection.unattached.on_presence(state)
 
     def on_attach(self, attach: SessionAttach) -> None:
         connection = self._connections.get(attach.connection_id)
         if connection is not None:
-            connection.on_offered(attach.location, again=attach.again)
+            connection.unattached.on_offered(attach.location, again=attach.again)
 
     def on_relocated(self, location: Location) -> None:
         for connection in list(self._connections.values()):
@@ -121,12 +121,12 @@ class Switchroom:
     def on_called(self, called: ColleagueCalled) -> None:
         connection = self._connections.get(called.connection_id)
         if connection is not None:
-            connection.on_called(called)
+            connection.unattached.on_called(called)
 
     def on_settled(self, settled: ColleagueSettled) -> None:
         connection = self._connections.get(settled.connection_id)
         if connection is not None:
-            connection.on_settled(settled.session_id)
+            connection.unattached.on_settled(settled.session_id)
 
     def on_handed(self, hand: LoginHand) -> None:
         self.logins.on_handed(hand)
