@@ -31,7 +31,8 @@ from gateway.serve import EdgeServer, bind
 from gateway.settings import Limits, Settings
 from gateway.switchroom import Switchroom
 from gateway.tokens import Audience, Tokens
-from tests.gateway.fakes import FakeLedger, FakeSession
+from tests.gateway.fake_ledger import FakeLedger
+from tests.gateway.fake_session import FakeSession
 
 SECRET = b"a secret of tests, 32 bytes long at least"
 KEY = derive_key(SECRET, KeyPurpose.TRUNK)

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from gateway.serve import EdgeServer, bind
-from tests.gateway.fakes import running
+from tests.gateway.listening import running
 
 CLIENT, CLIENT_SECRET = "app-1", "the application's secret"
 

@@ -13,7 +13,7 @@ from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled, Colleag
 from broker.words import Role, Way
 from gateway.settings import Settings
 from tests.gateway.conftest import ENGAGEMENT, Widget, World
-from tests.gateway.fakes import FakeSession
+from tests.gateway.fake_session import FakeSession
 
 OWN = {**ENGAGEMENT, "rt_session_id": "eng-8", "agent_id": "8", "chatting_agent_id": "acc.8"}
 

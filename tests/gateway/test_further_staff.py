@@ -11,7 +11,7 @@ from broker.errors import Conflict, ErrorCode
 from broker.words import Role, Way
 from gateway.settings import Settings
 from tests.gateway.conftest import ENGAGEMENT, Widget, World
-from tests.gateway.fakes import FakeSession
+from tests.gateway.fake_session import FakeSession
 
 MINE = {**ENGAGEMENT, "agent_id": "8", "chatting_agent_id": "acc.8"}
 ANOTHERS = {**ENGAGEMENT, "agent_id": "8", "chatting_agent_id": "acc:7"}

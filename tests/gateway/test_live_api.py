@@ -9,7 +9,7 @@ import pytest
 
 from broker.errors import ErrorCode, Forbidden, Gone
 from tests.gateway.conftest import API_KEY, KEY, World
-from tests.gateway.fakes import BackendSession
+from tests.gateway.fake_session import BackendSession
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from broker.words import Role
 from gateway.settings import Settings
 from gateway.tokens import Audience
 from tests.gateway.conftest import KEY, WINDOW, Widget, World
-from tests.gateway.fakes import FakeSession, Future
+from tests.gateway.fake_session import FakeSession
+from tests.gateway.listening import Future
 
 
 async def attached(world: World) -> tuple[Widget, FakeSession]:

@@ -19,7 +19,7 @@ from gateway.serve import EdgeServer, bind
 from gateway.settings import Settings
 from gateway.tokens import Audience
 from tests.gateway.conftest import WINDOW, World
-from tests.gateway.fakes import running
+from tests.gateway.listening import running
 
 
 class Provider:

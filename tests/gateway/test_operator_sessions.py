@@ -13,7 +13,7 @@ from broker.messages.cluster.deeds import PresentParticipant, SessionCommandDone
 from broker.words import Attendance, Mode, Role, SessionPhase
 from gateway.operators import operator_token
 from tests.gateway.conftest import API_KEY, KEY, World
-from tests.gateway.fakes import BackendSession
+from tests.gateway.fake_session import BackendSession
 from tests.gateway.test_server_api import RECORD
 
 TRANSPORT = {

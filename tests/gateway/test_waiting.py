@@ -13,7 +13,8 @@ from broker.messages.cluster.trunk import Location
 from broker.words import Surface
 from gateway import ledger_client
 from tests.gateway.conftest import ENGAGEMENT, KEY, WINDOW, World
-from tests.gateway.fakes import End, FakeLedger, running
+from tests.gateway.fake_ledger import FakeLedger
+from tests.gateway.listening import End, running
 
 
 async def test_a_waiting_widget_is_registered_and_attached_when_a_session_opens(
