@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors.session import guests
+from actors.session.commands import join_staff
 from actors.session.live import LiveSession, new_id
 from actors.session.person import Person, seen_here
-from actors.session.requests import join_staff
 from broker.commands import JoinGuest
 from broker.errors import (
     Conflict,

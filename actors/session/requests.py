@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import assert_never
 
 from actors.session import guests
+from actors.session.commands import SHOWN, command_of, join_staff, reduces
 from actors.session.connection import Connection
 from actors.session.live import LiveSession, new_id
 from actors.session.person import Person, encode_body
 from broker.commands import (
     AcceptInvitation,
-    Admit,
-    AskForScreen,
-    CancelInvitation,
     Command,
-    DeclineGuest,
     DeclineInvitation,
-    End,
     FailInvitation,
-    Grant,
-    HandOver,
     JoinGuest,
-    JoinStaff,
-    Leave,
-    Mute,
-    RefuseEntry,
-    Remove,
-    RevokeGuest,
-    SayText,
-    SendInvitation,
-    SetMode,
 )
 from broker.errors import Conflict, ErrorCode, Internal, Malformed, SwitchboardError, TooFast
 from broker.messages import decode_client_message
@@ -46,31 +30,17 @@ from broker.messages.client import (
     ConnectionPing,
     EngagementUpdate,
     GuestInvite,
-    GuestRevoke,
     InvitationAccept,
-    InvitationCancel,
     InvitationDecline,
-    InvitationSend,
     InvitationTrouble,
     MediaClose,
-    MediaMode,
     MediaOffer,
     MediaPublish,
     MediaReport,
     MediaView,
-    ParticipantAdmit,
-    ParticipantGrant,
-    ParticipantMute,
-    ParticipantRefuse,
-    ParticipantRemove,
-    ScreenRequest,
-    SessionEnd,
-    SessionHandOver,
     SessionJoin,
-    SessionLeave,
     SessionStart,
     SurfaceUpdate,
-    TextSend,
 )
 from broker.messages.facts import (
     ColleagueListed,
@@ -80,27 +50,11 @@ from broker.messages.facts import (
     RequestRefused,
 )
 from broker.messages.parts import ColleagueView
-from broker.words import PublishSource, Role, Way
+from broker.words import PublishSource, Role
 
 _LOG = logging.getLogger(__name__)
 MALFORMED_LIMIT = 20
 CLOSE_MALFORMED = 4400
-_REDUCING = (
-    Leave,
-    End,
-    DeclineInvitation,
-    CancelInvitation,
-    Remove,
-    RevokeGuest,
-    DeclineGuest,
-    Mute,
-    RefuseEntry,
-    SayText,
-    AskForScreen,
-)
-"""What may be done while the ledger is away."""
-_SHOWN = (Mute, SayText, AskForScreen)
-"""Of these, what others see each time, though it leads to no event."""
 _FATAL = frozenset({"no_webrtc"})
 """Troubles with which nobody can take part from a surface."""
 
@@ -180,18 +134,18 @@ class Requests:
             case _:
                 if isinstance(message, InvitationDecline):
                     person.decline_reason = message.reason
-                self._command(person, connection, message.id, _command(person, connection, message))
+                self._command(
+                    person, connection, message.id, command_of(person, connection, message)
+                )
 
     def _command(
         self, person: Person, connection: Connection, request_id: str, command: Command
     ) -> None:
         if isinstance(command, AcceptInvitation):
             connection.answered = True
-        reducing = isinstance(command, _REDUCING) or (
-            isinstance(command, SetMode) and command.mode == "voice"
-        )
+        reducing = reduces(command)
         # What reduces needs no pace: it undoes something that had one, or can be done once.
-        if not reducing or isinstance(command, _SHOWN):
+        if not reducing or isinstance(command, SHOWN):
             person.require_pace(self._session.now_ms())
         self._session.do(
             command,
@@ -352,79 +306,3 @@ class Requests:
             connection.malformed += 1
             if connection.malformed >= MALFORMED_LIMIT:
                 connection.close(CLOSE_MALFORMED, str(ErrorCode.MALFORMED))
-
-
-def join_staff(person: Person, way: Way, engagement_key: str) -> JoinStaff:
-    """The command by which a member of the staff comes in, or goes on in another way."""
-    principal = person.principal
-    return JoinStaff(
-        person.participant_id,
-        principal.role,
-        verified=principal.verified,
-        way=way,
-        chatting=person.chats_on(engagement_key),
-    )
-
-
-def _command(
-    person: Person,
-    connection: Connection,
-    message: SessionLeave
-    | SessionEnd
-    | SessionHandOver
-    | InvitationSend
-    | InvitationCancel
-    | InvitationAccept
-    | InvitationDecline
-    | GuestRevoke
-    | ParticipantAdmit
-    | ParticipantRefuse
-    | ParticipantRemove
-    | ParticipantGrant
-    | ParticipantMute
-    | TextSend
-    | ScreenRequest
-    | MediaMode,
-) -> Command:
-    me = person.participant_id
-    match message:
-        case SessionLeave():
-            return Leave(me)
-        case SessionEnd():
-            return End(me)
-        case SessionHandOver():
-            return HandOver(me, message.participant_id)
-        case InvitationSend():
-            return SendInvitation(me, new_id(), message.mode)
-        case InvitationCancel():
-            return CancelInvitation(me)
-        case InvitationAccept():
-            return AcceptInvitation(
-                me,
-                message.invitation_id,
-                message.mode,
-                connection.surface,
-                verified=person.principal.verified,
-            )
-        case InvitationDecline():
-            return DeclineInvitation(me, message.invitation_id)
-        case GuestRevoke():
-            return RevokeGuest(me, message.guest_invitation_id)
-        case ParticipantAdmit():
-            return Admit(me, message.participant_id)
-        case ParticipantRefuse():
-            return RefuseEntry(me, message.participant_id)
-        case ParticipantRemove():
-            return Remove(me, message.participant_id)
-        case ParticipantGrant():
-            return Grant(me, message.participant_id, frozenset(message.capabilities))
-        case ParticipantMute():
-            return Mute(me, message.participant_id, tuple(message.sources))
-        case TextSend():
-            return SayText(me, message.text)
-        case ScreenRequest():
-            return AskForScreen(me, message.participant_id)
-        case MediaMode():
-            return SetMode(me, message.mode)
-        case _:
-            assert_never(message)

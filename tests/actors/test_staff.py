@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.relay import MediaRights
+from actors.session.commands import join_staff
 from actors.session.person import Person
-from actors.session.requests import join_staff
 from broker.messages.cluster.trunk import Principal
 from broker.messages.facts import MediaQuality
 from broker.messages.parts import EngagementIds
