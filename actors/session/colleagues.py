@@ -124,8 +124,13 @@ class Asking:
         return Asked.FREE if call is None else call.asked
 
     def _forget_old(self) -> None:
-        since_ms = self._session.now_ms() - ASKED_MS
-        self._calls = {each: call for each, call in self._calls.items() if call.at_ms > since_ms}
+        """Forget who was asked too long ago, and who has come."""
+        since_ms, inside = self._session.now_ms() - ASKED_MS, self._inside()
+        self._calls = {
+            agent_id: call
+            for agent_id, call in self._calls.items()
+            if call.at_ms > since_ms and agent_id not in inside
+        }
 
     def _inside(self) -> set[str | None]:
         people, state = self._session.people, self._session.decided

@@ -131,6 +131,17 @@ async def test_who_did_not_answer_may_be_asked_again_and_so_may_others(room: Roo
     assert room.listed() == {"Robin": "asked", "Sam": "asked"}
 
 
+async def test_who_has_come_is_asked_no_more(room: Room) -> None:
+    room.desk.there |= {str(number): f"N{number}" for number in range(20, 30)}
+    for number in range(20, 20 + ASKED_LIMIT):
+        room.ask(str(number))
+    room.stage.session.people["p-20"] = Person(
+        "p-20", Principal(role=Role.AGENT, account_id="acc", agent_id="20")
+    )
+    room.stage.session.do(JoinStaff("p-20", Role.AGENT, way=Way.CONSULT))
+    assert room.ask("8")["type"] == "request.done"
+
+
 async def test_calls_on_their_way_to_the_ledger_count(room: Room) -> None:
     room.desk.answers = False
     room.desk.there |= {str(number): f"N{number}" for number in range(20, 30)}
