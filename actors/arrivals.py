@@ -1,4 +1,4 @@
-"""How many standbys the present arrivals need: pure."""
+"""How many standbys the present arrivals need, by how often they come and how long starts take."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ class Arrivals:
             (1 - kept) * self._memory_s / passed_s
         )
         self._total, self._at_s = total, at_s
+
+
+class StartTime:
+    """How long a start takes, as far as is known: each one changes that by an eighth."""
+
+    FIRST_S = 1.5
+    """Believed before any was seen."""
+
+    def __init__(self, seconds: float = FIRST_S) -> None:
+        self.seconds = seconds
+
+    def observe(self, seconds: float) -> None:
+        """Note how long one took."""
+        self.seconds += (seconds - self.seconds) / 8
 
 
 def standbys_for(per_s: float, start_s: float, *, floor: int, ceiling: int) -> int:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from actors.arrivals import Arrivals, standbys_for
+from actors.arrivals import Arrivals, StartTime, standbys_for
 from actors.avoided import Avoided
 from actors.chores import Chores
 from actors.ledger_link import LedgerLink, LinkTiming
@@ -80,7 +80,7 @@ class Pool:
     ) -> None:
         self._places = places
         self._arrivals = Arrivals()
-        self._start_takes_s = 1.5
+        self._start_time = StartTime()
         # Nodes of the starts at work, and of those that came back and have no link yet.
         self._under_way: Counter[str] = Counter()
         self._start_standby = start_standby
@@ -192,7 +192,7 @@ class Pool:
         policy = self._policy
         target = standbys_for(
             self._arrivals.per_s,
-            self._start_takes_s,
+            self._start_time.seconds,
             floor=policy.target,
             ceiling=max(policy.target, policy.target_limit),
         )
@@ -214,13 +214,13 @@ class Pool:
         node, started = start.node, False
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        patience_s = max(self._policy.overdue_s, 3 * self._start_takes_s)
+        patience_s = max(self._policy.overdue_s, 3 * self._start_time.seconds)
         watch = loop.call_later(patience_s, self._on_overdue, start)
         try:
             async with asyncio.timeout(self._policy.start_s):
                 await self._start_standby(node)
             started = True
-            self._start_takes_s += (loop.time() - begun - self._start_takes_s) / 8
+            self._start_time.observe(loop.time() - begun)
         except Exception as error:
             # Whatever the starter raises, the pool goes on: it is what refills a cluster that
             # comes back.

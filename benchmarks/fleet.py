@@ -32,13 +32,15 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class Assumptions:
     """What is known or assumed beside the costs: traffic, machines, and one ledger."""
 
     minutes: float
     """Mean length of a session."""
     forwarding_processors: float
     """What forwarding keeps busy for one session."""
+    requests_s: float
+    """Requests of one session's people, a second."""
     gigabits: float
     """What one session sends, in Gbit/s."""
     started_share: float
@@ -64,9 +66,9 @@ class Fleet:
     reserve: int
     """Standbys for the sessions of one machine."""
     shards: int
-    """Ledgers that share the sessions out among them."""
-    pools: int
-    """Deployments: a pool keeps no more than `MEMBERS` session actors."""
+    """Ledgers that the journal's appends would keep busy."""
+    deployments: int
+    """A pool keeps at most `MEMBERS` session actors, and a deployment has one ledger so far."""
     first: str
     """What is used up first."""
 
@@ -74,42 +76,40 @@ class Fleet:
         """Say it in one line."""
         return (
             f"{self.machines} machines (first used up: {self.first}), {self.standbys} standbys, "
-            f"reserve {self.reserve}, ledger shards {self.shards}, deployments {self.pools}"
+            f"reserve {self.reserve}, ledger shards {self.shards}, deployments {self.deployments}"
         )
 
 
-def fleet(sessions: int, costs: Costs, needs: Needs) -> Fleet:
+def fleet(sessions: int, costs: Costs, assumed: Assumptions) -> Fleet:
     """Say what so many sessions at once need."""
-    opened_s = sessions / (needs.minutes * 60)
-    started_s = opened_s * needs.started_share
+    opened_s = sessions / (assumed.minutes * 60)
+    started_s = opened_s * assumed.started_share
     standbys = standbys_for(opened_s, costs.start_processor_s, floor=1, ceiling=sessions)
-    busy = sessions * needs.forwarding_processors + started_s * costs.start_processor_s
-    machines, reserve, first = 1, 0, ""
-    while True:
-        held_gb = (sessions + standbys + reserve) * costs.memory_mb / 1024
-        shares = {
-            "processors": busy / needs.processors,
-            "memory": held_gb / needs.memory_gb,
-            "network": sessions * needs.gigabits / needs.network_gigabits,
-        }
-        first = max(shares, key=lambda name: shares[name])
-        machines = math.ceil(shares[first] / BUSY_AT_MOST) + 1
-        # The others hold the reserve of each; a smaller machine count needs a larger one.
-        wanted = math.ceil(sessions / machines)
-        if wanted <= reserve:
-            break
-        reserve = wanted
+    of_session = assumed.forwarding_processors + assumed.requests_s * costs.request_ms / 1e3
+    shares = {
+        "processors": (sessions * of_session + started_s * costs.start_processor_s)
+        / assumed.processors,
+        "memory": (sessions + standbys) * costs.memory_mb / 1024 / assumed.memory_gb,
+        "network": sessions * assumed.gigabits / assumed.network_gigabits,
+    }
+    # The others hold the reserve for each machine. More machines, which its memory may take, make
+    # it smaller, so the reserve of the first count is enough.
+    reserve = math.ceil(sessions / (math.ceil(max(shares.values()) / BUSY_AT_MOST) + 1))
+    shares["memory"] += reserve * costs.memory_mb / 1024 / assumed.memory_gb
+    first = max(shares, key=lambda name: shares[name])
+    machines = math.ceil(shares[first] / BUSY_AT_MOST) + 1
+    shards = math.ceil(opened_s * assumed.appends / (assumed.ledger_appends_s * BUSY_AT_MOST))
     return Fleet(
         sessions=sessions,
         machines=machines,
         standbys=standbys,
         reserve=reserve,
-        shards=math.ceil(opened_s * needs.appends / (needs.ledger_appends_s * BUSY_AT_MOST)),
-        pools=math.ceil((sessions + standbys + reserve) / MEMBERS),
+        shards=shards,
+        deployments=max(shards, math.ceil((sessions + standbys + reserve) / MEMBERS)),
         first=first,
     )
 
 
-def fleets(costs: Costs, needs: Needs, sizes: Sequence[int] = SIZES) -> list[Fleet]:
+def fleets(costs: Costs, assumed: Assumptions, sizes: Sequence[int] = SIZES) -> list[Fleet]:
     """Say it for each size."""
-    return [fleet(size, costs, needs) for size in sizes]
+    return [fleet(size, costs, assumed) for size in sizes]

@@ -16,11 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, repeat
 
-from actors.arrivals import Arrivals, standbys_for
+from actors.arrivals import Arrivals, StartTime, standbys_for
 
 _ARRIVE, _STARTED, _OVER = 0, 1, 2
-_LEARNT = 1 / 8
-"""How much one start changes what the pool thinks that starts take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Supply:
     """An opening that waits longer is refused."""
     most_standbys: int = 0
     """Kept ready at most, where arrivals call for more than `standbys`; 0: never more."""
-    assumed_start_seconds: float = 1.5
+    assumed_start_seconds: float = StartTime.FIRST_S
     """What the pool takes starts to last before it has seen one."""
 
 
@@ -105,7 +103,7 @@ class Simulation:
         self._supply = supply
         self._arrivals = Arrivals()
         self._taken = 0
-        self._start_takes = supply.assumed_start_seconds
+        self._start_time = StartTime(supply.assumed_start_seconds)
         self._events: list[tuple[float, int, int]] = []
         self._order = 0
         self._idle = supply.standbys
@@ -134,7 +132,7 @@ class Simulation:
                 case 1:
                     self._starting -= 1
                     self._idle += 1
-                    self._start_takes += (self._supply.start_seconds - self._start_takes) * _LEARNT
+                    self._start_time.observe(self._supply.start_seconds)
                 case _:
                     self._live -= 1
             self._serve(now, counts)
@@ -186,7 +184,7 @@ class Simulation:
         self._arrivals.observe(self._taken, now)
         return standbys_for(
             self._arrivals.per_s,
-            self._start_takes,
+            self._start_time.seconds,
             floor=supply.standbys,
             ceiling=supply.most_standbys,
         )

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.fleet import BUSY_AT_MOST, MEMBERS, SIZES, Costs, Needs, fleet, fleets
+from benchmarks.fleet import BUSY_AT_MOST, MEMBERS, SIZES, Assumptions, Costs, fleet, fleets
 from benchmarks.result import ScenarioResult
-from benchmarks.scenarios.capacity import Capacity, price
+from benchmarks.scenarios.capacity import Capacity, scale
 
 COSTS = Costs(start_processor_s=1.4, memory_mb=66.0, request_ms=0.4)
-NEEDS = Needs(
+NEEDS = Assumptions(
     minutes=8.0,
     forwarding_processors=0.007,
+    requests_s=1.0,
     gigabits=0.004,
     started_share=0.2,
     appends=14.0,
@@ -36,7 +37,7 @@ def test_each_size_needs_no_less_than_a_smaller_one() -> None:
         assert more.machines >= less.machines
         assert more.standbys >= less.standbys
         assert more.shards >= less.shards
-        assert more.pools >= less.pools
+        assert more.deployments >= less.deployments
 
 
 def test_a_million_sessions_by_hand() -> None:
@@ -47,7 +48,7 @@ def test_a_million_sessions_by_hand() -> None:
     assert found.machines == pytest.approx(held_gb / (32 * BUSY_AT_MOST) + 1, abs=1)
     assert found.standbys == pytest.approx(opened_s * 1.4 + 2 * (opened_s * 1.4) ** 0.5, abs=1)
     assert found.shards == 42  # 2,083 sessions a second, 14 appends each, 700 a second of a ledger
-    assert found.pools == pytest.approx(1_000_000 / MEMBERS, rel=0.01)
+    assert found.deployments == pytest.approx(1_000_000 / MEMBERS, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,18 @@ def test_a_million_sessions_by_hand() -> None:
 )
 def test_what_is_scarce_is_used_up_first(scarce: dict[str, float], name: str) -> None:
     assert fleet(10_000, COSTS, replace(NEEDS, **scarce)).first == name  # type: ignore[arg-type]
+
+
+def test_requests_keep_processors_busy() -> None:
+    needs = replace(NEEDS, processors=1, requests_s=0.0)
+    quiet, asked = (fleet(10_000, COSTS, replace(needs, requests_s=n)) for n in (0.0, 10.0))
+    # 10,000 sessions, 10 requests each, 0.4 ms each: 40 processors, of which 70 % may be busy.
+    assert asked.machines - quiet.machines == pytest.approx(40 / BUSY_AT_MOST, abs=1)
+
+
+def test_a_ledger_that_is_slow_makes_deployments() -> None:
+    found = fleet(10_000, COSTS, replace(NEEDS, ledger_appends_s=50.0))
+    assert found.deployments == found.shards > 2
 
 
 @given(st.integers(1, 2_000_000), st.floats(10, 500), st.floats(1, 120))
@@ -78,7 +91,7 @@ def test_the_command_says_it_for_each_size_and_what_it_rests_on() -> None:
     parser = argparse.ArgumentParser()
     Capacity().add_options(parser)
     result = ScenarioResult("capacity", "", {})
-    price(result, COSTS, parser.parse_args([]))
+    scale(result, COSTS, parser.parse_args([]))
     for size in SIZES:
         said = str(result.facts[f"{size:,} sessions at once"])
         assert re.fullmatch(
