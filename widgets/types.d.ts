@@ -10,7 +10,6 @@ type RosterEntry = import('./protocol/messages.js').RosterEntry;
 type SeatAssignment = import('./protocol/messages.js').SeatAssignment;
 type ColleagueView = import('./protocol/messages.js').ColleagueView;
 type GuestInvitationView = import('./protocol/messages.js').GuestInvitationView;
-type WaysChanged = import('./protocol/messages.js').WaysChanged;
 type InvitationView = import('./protocol/messages.js').InvitationView;
 type MediaLimits = import('./protocol/messages.js').MediaLimits;
 type ReachView = import('./protocol/messages.js').ReachView;
@@ -103,8 +102,9 @@ interface WidgetState {
   reach: ReachView | null;
   /** How a member of the staff could come into the live session. */
   ways: readonly string[];
-  /** What said so last: perhaps that a colleague asks, by whom and about whom. */
-  asked?: WaysChanged;
+  /** The colleague who asks this person into that session, and about whom, where it is known. */
+  askedBy: string | null;
+  about: string | null;
   session: SessionState | null;
   /** Sealed; what brings a reloaded frame back into the session. */
   resume: string | null;

@@ -155,11 +155,12 @@ export class AgentWidget extends Widget {
               client.ask(message).catch((error) => {
                 throw errorSentence(error);
               }),
+            () => this.#render(),
             this.#ownWindow(),
           ),
       );
       const watches = this.#host.ids?.spectating === true || state.role === 'supervisor';
-      idle.show({ name, reach: state.reach?.reach ?? null, watches, ways: state.ways, asked: state.asked });
+      idle.show(state, name, watches);
       this.#proof?.offer(idle.root, watches, state);
     }
   }

@@ -2,9 +2,8 @@ import { SignallingChannel } from '../channel/channel.js';
 import { Refusal } from '../channel/refusal.js';
 import { LocalMedia } from '../media/local-media.js';
 import { MediaLink } from '../media/media-link.js';
-import { moved, reduce } from './reduce.js';
+import { INITIAL, moved, reduce } from './reduce.js';
 import { may } from './select.js';
-import { INITIAL } from './state.js';
 
 const FOR_GOOD = new Set([4401, 4404, 4410]);
 

@@ -1,3 +1,15 @@
+const NO_WAYS = { ways: [], askedBy: null, about: null };
+/** @type {WidgetState} */
+export const INITIAL = Object.freeze({
+  role: null,
+  reach: null,
+  ...NO_WAYS,
+  session: null,
+  resume: null,
+  over: null,
+  muted: null,
+});
+
 /**
  * The widget's state after one more message. Pure; unknown messages change nothing, a repeated
  * message changes nothing more.
@@ -14,12 +26,14 @@ export function reduce(state, message, now) {
     }
     case 'reach.changed':
       return { ...state, reach: message.consumer };
-    case 'ways.changed':
-      return { ...state, ways: message.ways, asked: message };
+    case 'ways.changed': {
+      const { ways, asked_by: askedBy = null, about = null } = message;
+      return { ...state, ways, askedBy, about };
+    }
     case 'resume.renewed':
       return { ...state, resume: message.resume };
     case 'session.snapshot':
-      return { ...state, session: fromSnapshot(state.session, message, now), over: null, ways: [] };
+      return { ...state, session: fromSnapshot(state.session, message, now), over: null, ...NO_WAYS };
     case 'session.left':
       return over(state, message.reason, 'me', now);
     case 'session.ended':

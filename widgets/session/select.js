@@ -17,11 +17,6 @@ export function others(session) {
   );
 }
 
-/** @param {SessionState} session */
-export function inLobby(session) {
-  return session.roster.filter((entry) => entry.attendance === 'lobby');
-}
-
 /** @param {SessionState} session @param {string} capability */
 export function may(session, capability) {
   return session.capabilities.includes(capability);

@@ -6,11 +6,6 @@ import { el, setAttr, setText, show } from './dom.js';
 import { Later } from './later.js';
 import { errorSentence } from './trouble-sentence.js';
 
-/**
- * @typedef {{name: string, reach: string|null, watches: boolean, ways: readonly string[], asked?: WaysChanged}} Situation
- *   `watches`: this person looks at somebody else's conversation, and starts nothing.
- */
-
 /** The agent before a session: who could be rung, and one button. */
 export class AgentIdle {
   #avatar = new Avatar();
@@ -20,8 +15,6 @@ export class AgentIdle {
   #line = el('p', { role: 'status' }, this.#dot, this.#reach);
   #help = el('p', { class: 'fine' });
   #ways;
-  /** @type {Situation|null} */
-  #situation = null;
   #error = el('p', { class: 'fine trouble', role: 'alert' });
   #video;
   #voice;
@@ -30,13 +23,17 @@ export class AgentIdle {
   /**
    * @param {(mode: 'video'|'voice') => Promise<unknown>} start Rejects with a sentence.
    * @param {(message: any) => Promise<unknown>} ask Rejects with a sentence.
+   * @param {() => void} update Shows the situation anew.
    * @param {(() => void)|null} ownWindow
    */
-  constructor(start, ask, ownWindow) {
+  constructor(start, ask, update, ownWindow) {
     this.#ways = new Later(
       () => import('./ways.js'),
       ({ Ways }) => new Ways((message) => this.#attempt(ask(message))),
-      () => this.#onWays(),
+      () => {
+        if (!this.#ways.root.hidden) setText(this.#error, '');
+        update();
+      },
     );
     const own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
     const blocked = el('p', { class: 'fine trouble', text: say('trouble_blocked_by_frame') });
@@ -66,15 +63,17 @@ export class AgentIdle {
     );
   }
 
-  /** @param {Situation} situation */
-  show(situation) {
-    const { name, reach, watches, ways, asked } = situation;
-    this.#situation = situation;
-    const live = ways.length > 0;
+  /**
+   * @param {WidgetState} state @param {string} name The consumer's; may be empty.
+   * @param {boolean} watches This person looks at somebody else's conversation, and starts nothing.
+   */
+  show(state, name, watches) {
+    const live = state.ways.length > 0;
+    const reach = state.reach?.reach ?? null;
     if (live) this.#ways.hasten((error) => setText(this.#error, errorSentence(error)));
     const { panel } = this.#ways;
     const who = name || say('your_visitor');
-    panel?.update(ways, asked, who);
+    panel?.update(state, who);
     show(this.#line, !live);
     this.#avatar.update(name || '·', null);
     setText(this.#title, live ? panel?.title ?? say('connecting') : say('idle_title', { name: who }));
@@ -89,12 +88,6 @@ export class AgentIdle {
 
   onClosed() {
     this.#ways.close();
-  }
-
-  #onWays() {
-    if (!this.#situation?.ways.length) return;
-    setText(this.#error, '');
-    this.show(this.#situation);
   }
 
   /** @param {Promise<unknown>} asked */

@@ -14,10 +14,9 @@ export class Ways {
     this.#ask = ask;
   }
 
-  /** @param {readonly string[]} ways @param {WaysChanged} [asked] @param {string} [who] */
-  update(ways, asked, who = '') {
-    const by = asked?.asked_by;
-    const name = asked?.about || say('role_consumer');
+  /** @param {WidgetState} state @param {string} who The consumer of this conversation. */
+  update({ ways, askedBy: by, about }, who) {
+    const name = about || say('role_consumer');
     this.title = by ? say('colleague_asks', { by, name }) : say('ways_title', { name: who });
     const shown = [by, ...ways].join();
     if (shown === this.#shown) return;

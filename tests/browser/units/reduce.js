@@ -1,6 +1,5 @@
-import { moved, reduce } from '../../../widgets/session/reduce.js';
+import { INITIAL, moved, reduce } from '../../../widgets/session/reduce.js';
 import { clock, initials, others } from '../../../widgets/session/select.js';
-import { INITIAL } from '../../../widgets/session/state.js';
 import { frozen, same } from './check.js';
 
 const entry = (id, role, more = {}) => ({
@@ -141,11 +140,19 @@ export const tests = {
     same(state.resume, 'sealed');
     same(play([{ type: 'session.left', seq: 2, reason: 'left' }], state).resume, null);
   },
-  'ways in stand until there is a session or they close'() {
-    const ways = { type: 'ways.changed', ways: ['take_over', 'consult'] };
-    same(play([ways]).ways, ['take_over', 'consult']);
-    same(play([ways, { type: 'ways.changed', ways: [] }]).ways, []);
-    same(play([ways, snapshot()]).ways, []);
+  'ways in stand until there is a session or they close, and who asks goes with them'() {
+    const ways = (open, asked_by = null, about = null) => ({ type: 'ways.changed', ways: open, asked_by, about });
+    const shown = (...messages) => {
+      const { ways: open, askedBy, about } = play(messages);
+      return [open, askedBy, about];
+    };
+    const nothing = [[], null, null];
+    const asked = ways(['consult'], 'Alex', 'Maya');
+    same(shown(ways(['take_over', 'consult'])), [['take_over', 'consult'], null, null]);
+    same(shown(asked), [['consult'], 'Alex', 'Maya']);
+    same(shown(asked, ways(['join'])), [['join'], null, null]);
+    same(shown(asked, ways([])), nothing);
+    same(shown(asked, snapshot()), nothing);
   },
   'what was said keeps the name of who has left, and only the latest hundred'() {
     const said = (seq) => ({ type: 'text.said', seq, participant_id: 'agent', text: `${seq}` });

@@ -1,6 +1,5 @@
 import { clientMisfit, readBrokerMessage } from '../../../widgets/protocol/read.js';
-import { reduce } from '../../../widgets/session/reduce.js';
-import { INITIAL } from '../../../widgets/session/state.js';
+import { INITIAL, reduce } from '../../../widgets/session/reduce.js';
 import { frozen, same } from './check.js';
 
 const rows = async (name) => (await fetch(`/tests/contract/vectors/${name}.json`)).json();
