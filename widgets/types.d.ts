@@ -199,6 +199,8 @@ interface SessionViewOptions {
   ownWindow?: (() => void) | null;
   /** Whether the agent's host says that the conversation is theirs; null: it says nothing. */
   chatting?: () => boolean | null;
+  /** Fetches what is asked at the end. */
+  atEnd?: () => Promise<unknown>;
   /** Something that lies over the stage, such as the invitation. */
   over?: HTMLElement;
 }

@@ -10,7 +10,7 @@ import { SessionClient } from '../session/client.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
 import { SessionView } from '../views/session-view.js';
-import { overScreen } from './over-screen.js';
+import { fetchRating, overScreen } from './over-screen.js';
 import { elsewhere, message, Widget } from './widget.js';
 
 const BLINK_MS = 1_000;
@@ -111,7 +111,8 @@ export class EngagementWidget extends Widget {
       this.setTitle('');
       this.#frame.show('closed');
     } else if (session && session.attendance !== 'invited') {
-      this.present('session', () => new SessionView(client, { ownWindow: this.#ownWindow() })).update();
+      const options = { ownWindow: this.#ownWindow(), atEnd: fetchRating };
+      this.present('session', () => new SessionView(client, options)).update();
       this.setTitle(`● ${say('title')}`);
       this.#frame.show('session');
     } else if (over) {

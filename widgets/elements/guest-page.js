@@ -4,7 +4,7 @@ import { post } from '../hosts/gateway.js';
 import { SessionClient } from '../session/client.js';
 import { JoinForm } from '../views/join-form.js';
 import { SessionView } from '../views/session-view.js';
-import { overScreen } from './over-screen.js';
+import { fetchRating, overScreen } from './over-screen.js';
 import { lobby, message, Widget } from './widget.js';
 
 /**
@@ -72,7 +72,7 @@ export class GuestPage extends Widget {
       this.present('lobby', () => lobby(client));
     } else if (session) {
       this.setTitle(`● ${say('title')}`);
-      this.present('session', () => new SessionView(client)).update();
+      this.present('session', () => new SessionView(client, { atEnd: fetchRating })).update();
     } else if (over) {
       this.setTitle('');
       this.present('over', () => overScreen(over));

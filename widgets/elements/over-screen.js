@@ -1,5 +1,10 @@
-import { fetchRating, Later } from '../views/later.js';
+import { Later } from '../views/later.js';
 import { message, overWords } from './widget.js';
+
+/** Have the stars at hand: at the end of a session the gateway may be out of reach. */
+export function fetchRating() {
+  return import('../views/rating.js');
+}
 
 /**
  * It is over: why, how it was if the guest likes to say, and what to do next.

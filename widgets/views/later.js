@@ -107,11 +107,6 @@ export function loadStyles() {
   return styles;
 }
 
-/** Have the module at hand: at the end of a session the gateway may be out of reach. */
-export function fetchRating() {
-  return import('./rating.js');
-}
-
 /** @param {LocalMedia} media @param {() => void} onReady */
 export function deviceCheckLater(media, onReady) {
   return new Later(

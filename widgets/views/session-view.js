@@ -4,7 +4,7 @@ import { Announcer } from './announcer.js';
 import { Banner } from './banner.js';
 import { ControlBar } from './control-bar.js';
 import { el, show } from './dom.js';
-import { deviceCheckLater, fetchRating, Later } from './later.js';
+import { deviceCheckLater, Later } from './later.js';
 import { Stage } from './stage.js';
 import { errorSentence } from './trouble-sentence.js';
 
@@ -33,14 +33,13 @@ export class SessionView {
   root;
 
   /** @param {SessionClient} client @param {SessionViewOptions} [options] */
-  constructor(client, { write = null, ownWindow = null, over, chatting = () => null } = {}) {
+  constructor(client, { write = null, ownWindow = null, over, chatting = () => null, atEnd } = {}) {
     this.#client = client;
     this.#over = over;
     this.#chatting = chatting;
     /** @param {Promise<unknown>} asked */
     const attempt = (asked) => void asked.catch(this.#failed);
     this.#stage = new Stage(client);
-    const guest = client.state.role === 'consumer' || client.state.role === 'guest';
     const update = () => this.update();
     this.#people = new Later(
       () => import('./people.js'),
@@ -55,8 +54,7 @@ export class SessionView {
     );
     this.#notices = new Later(
       async () => {
-        // What is asked at the end comes along: the gateway may be out of reach by then.
-        const [module] = await Promise.all([import('./notices.js'), guest && fetchRating()]);
+        const [module] = await Promise.all([import('./notices.js'), atEnd?.()]);
         return module;
       },
       ({ Notices }) => new Notices(client, attempt, chatting),
