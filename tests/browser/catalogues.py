@@ -13,12 +13,16 @@ LANGUAGES = re.findall(
     re.findall(r"LANGUAGES = \[(.*?)\]", (CATALOGUES / "words.js").read_text(), re.DOTALL)[0],
 )
 
+PARTS = ("{}", "later/{}", "login/{}")
+"""What is said at once, by what comes later, and on the login page only."""
+
 
 def catalogue(language: str) -> dict[str, str]:
     """All sentences of one language by key."""
-    first, later = part(language), part(f"later/{language}")
-    assert not first.keys() & later.keys(), "a key stands in both parts"
-    return first | later
+    parts = [part(name.format(language)) for name in PARTS]
+    everything = {key: sentence for each in parts for key, sentence in each.items()}
+    assert len(everything) == sum(map(len, parts)), "a key stands in two parts"
+    return everything
 
 
 def part(name: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.catalogues import CATALOGUES, LANGUAGES, WIDGETS, catalogue, part
+from tests.browser.catalogues import CATALOGUES, LANGUAGES, PARTS, WIDGETS, catalogue, part
 from tests.contract.test_size import PAGES, files_of
 
 
@@ -18,7 +18,7 @@ def places(sentence: str) -> list[str]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_says_everything(language: str) -> None:
     english, other = catalogue("en"), catalogue(language)
-    for name in ("{}", "later/{}"):
+    for name in PARTS:
         keys = [list(part(name.format(each))) for each in ("en", language)]
         assert keys[0] == keys[1], "the same keys in the same order"
     for key, sentence in other.items():
@@ -28,8 +28,10 @@ def test_every_language_says_everything(language: str) -> None:
 
 def test_every_catalogue_is_offered() -> None:
     files = {path.stem for path in CATALOGUES.glob("*.js")} - {"words"}
-    later = {path.stem for path in CATALOGUES.glob("later/*.js")}
-    assert files == later == set(LANGUAGES)
+    later, login = (
+        {path.stem for path in CATALOGUES.glob(f"{part}/*.js")} for part in ("later", "login")
+    )
+    assert files == later == login == set(LANGUAGES)
 
 
 def test_what_the_widgets_say_is_in_the_catalogue() -> None:
@@ -46,7 +48,7 @@ def test_what_the_widgets_say_is_in_the_catalogue() -> None:
 
 def test_what_comes_at_once_says_nothing_of_what_comes_later() -> None:
     """`agent-idle.js` alone knows how to wait: it names a sentence once its part is there."""
-    later = part("later/en")
+    later = part("later/en") | part("login/en")
     early = {
         (path.name, said)
         for page in PAGES

@@ -92,7 +92,7 @@ def test_what_comes_by_import_is_known() -> None:
     ours = [path for path in WIDGETS.rglob("*.js") if "simulator" not in path.parts]
     text = "".join(path.read_text() for path in sorted(ours))
     computed = [call for call in re.findall(r"\bimport\([^)]*\)", text) if not LAZY.match(call)]
-    assert computed == ["import(`./${language}.js`)", "import(`./later/${language}.js`)"]
+    assert computed == ["import(`./${language}.js`)", "import(`./${part}/${language}.js`)"]
 
 
 def test_the_launcher_is_one_small_file() -> None:

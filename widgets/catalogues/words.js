@@ -21,10 +21,10 @@ export async function loadLanguage(wished) {
 
 /**
  * Load the sentences of what is seldom wanted; from then on `say` knows them too.
- * @returns {Promise<void>} Rejects when they cannot be had.
+ * @param {'later'|'login'} [part] @returns {Promise<void>} Rejects when they cannot be had.
  */
-export async function loadMore() {
-  const loaded = await import(`./later/${language}.js`);
+export async function loadMore(part = 'later') {
+  const loaded = await import(`./${part}/${language}.js`);
   catalogue = { ...catalogue, ...loaded.default };
 }
 

@@ -1,13 +1,9 @@
 import { say } from '../catalogues/words.js';
-import { ResumeMemory } from '../channel/resume-memory.js';
 import { get, post } from '../hosts/gateway.js';
 import { screen, showCode } from '../views/agent-login.js';
 import { wordButton } from '../views/buttons.js';
 import { el } from '../views/dom.js';
 import { Widget } from './widget.js';
-
-/** The way leads over LivePerson's pages and back: the tab remembers what language it spoke. */
-export const keptLanguage = new ResumeMemory('login');
 
 /** The page on which an agent logs in by LivePerson, opened by the frame that waits. */
 export class LoginPage extends Widget {
@@ -27,7 +23,6 @@ export class LoginPage extends Widget {
       say('login_continue'),
       () => {
         proceed.root.disabled = true;
-        keptLanguage.set('lang', document.documentElement.lang);
         post('/v1/login/continue', { flow }).then(
           ({ url }) => location.assign(url),
           () => this.#say('login_refused'),

@@ -1,10 +1,14 @@
 import { loadLanguage, loadMore } from '../catalogues/words.js';
-import { keptLanguage, LoginPage } from '../elements/login-page.js';
+import { ResumeMemory } from '../channel/resume-memory.js';
+import { LoginPage } from '../elements/login-page.js';
 import { applyTheme } from './theme.js';
 
 const query = new URLSearchParams(location.search);
-const wished = query.get('lang') ?? keptLanguage.get('lang');
+// The way leads over LivePerson's pages and back: the tab remembers what language it spoke.
+const kept = new ResumeMemory('login');
+const wished = query.get('lang') ?? kept.get('lang');
 applyTheme(query);
 await loadLanguage(wished ? [wished] : navigator.languages);
-await loadMore();
+kept.set('lang', document.documentElement.lang);
+await Promise.all([loadMore(), loadMore('login')]);
 customElements.define('switchboard-login', LoginPage);
