@@ -6,14 +6,23 @@ import asyncio
 import itertools
 import json
 import secrets
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.patience import PATIENCE
+
 Message = dict[str, Any]
 WAIT_S = 10.0
+TAKEN_S = 60.0 * PATIENCE
+"""How long somebody insists; a dead node's sessions are elsewhere after 14 s."""
+AGAIN_S = 0.05
 CLAIM = "a consumer's own secret"
+
+
+Answer = TypeVar("Answer")
 
 
 class Refused(Exception):
@@ -72,6 +81,10 @@ class Widget:
             raise Refused(reply)
         return reply
 
+    async def insist(self, type_: str, **fields: Any) -> Message:
+        """Request, again while it is refused as retryable, each time as a request of its own."""
+        return await insisted(lambda: self.request(type_, **fields))
+
     async def expect(self, type_: str | None = None, *, after: int = 0, **fields: Any) -> Message:
         """Wait for a message of this type whose fields equal these, heard at or after a place."""
 
@@ -118,6 +131,23 @@ class Widget:
             async with self._changed:
                 self.closed = self._socket.close_code or 1006
                 self._changed.notify_all()
+
+
+async def insisted(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Ask, again while it is refused as retryable.
+
+    Raises:
+        Refused: for good.
+        TimeoutError: still after `TAKEN_S`.
+    """
+    async with asyncio.timeout(TAKEN_S):
+        while True:
+            try:
+                return await ask()
+            except Refused as refusal:
+                if not refusal.retryable:
+                    raise
+            await asyncio.sleep(AGAIN_S)
 
 
 def plain_http(origin: str) -> httpx.AsyncClient:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -24,7 +23,7 @@ from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, 
 from broker.words import SessionPhase
 from tests.house import SECRET
 from tests.patience import PATIENCE
-from tests.widget import Refused, Widget, agent_widget, consumer_widget
+from tests.widget import Widget, agent_widget, consumer_widget
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 30.0 * PATIENCE
@@ -227,10 +226,9 @@ class Talk:
         key = f"engagement-{uuid.uuid4()}"
         consumer = await consumer_widget(consumer_at, key)
         agent = await agent_widget(agent_at, key)
-        await asking(agent, "session.start", mode="video")
+        await agent.insist("session.start", mode="video")
         snapshot = await consumer.expect("session.snapshot")
-        await asking(
-            consumer,
+        await consumer.insist(
             "invitation.accept",
             invitation_id=snapshot["invitation"]["invitation_id"],
             mode="video",
@@ -240,25 +238,13 @@ class Talk:
 
     async def end(self) -> None:
         """End the session and hang up."""
-        await asking(self.agent, "session.end")
+        await self.agent.insist("session.end")
         await self.consumer.expect("session.ended")
         await self.close()
 
     async def close(self) -> None:
         for widget in (self.agent, self.consumer):
             await widget.close()
-
-
-async def asking(widget: Widget, type_: str, **fields: object) -> dict[str, object]:
-    """Repeat a request while it is refused as retryable."""
-    end = time.monotonic() + WAIT_S
-    while True:
-        try:
-            return await widget.request(type_, **fields)
-        except Refused as refusal:
-            if not refusal.retryable or time.monotonic() > end:
-                raise
-            await asyncio.sleep(0.05)
 
 
 async def resumed(widget: Widget, origin: str, *, page: str | None = None) -> Widget:

@@ -16,7 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.conftest import GATEWAYS, STANDBYS
-from tests.chaos.street import Street, asking
+from tests.chaos.street import Street
 from tests.operations.promql import Query, Scrape, Vector
 from tests.operations.test_metrics import rules
 from tests.widget import Widget, agent_widget, consumer_widget
@@ -124,7 +124,7 @@ async def test_standbys_that_are_gone_and_an_agent_who_waits(
     assert await prometheus.watch(30.0) == expected
     await street.actors(STANDBYS)
     await agent.expect("session.snapshot")
-    await asking(agent, "session.end")
+    await agent.insist("session.end")
     await agent.close()
 
 
@@ -132,14 +132,14 @@ async def test_actors_that_die_again_and_again(street: Street, prometheus: Prome
     at = street.parts[GATEWAYS[0]].address
     surfaces = [await consumer_widget(at, "who is rung") for _ in range(SURFACES)]
     agent = await agent_widget(at, "who is rung")
-    await asking(agent, "session.start", mode="video")
+    await agent.insist("session.start", mode="video")
     widgets = [agent, *surfaces]
     for epoch in (1, 2, 3):
         await asyncio.gather(*(hears(widget, epoch) for widget in widgets))
         if epoch < 3:
             street.holder().kill()
     assert await prometheus.watch(0.0) == {"SwitchboardSessionsMoving"}
-    await asking(agent, "session.end")
+    await agent.insist("session.end")
     for widget in widgets:
         await widget.close()
 

@@ -16,7 +16,7 @@ import pytest
 from broker.words import EndReason
 from tests.chaos.conftest import GATEWAYS, STANDBYS
 from tests.chaos.proxy import FaultProxy
-from tests.chaos.street import WAIT_S, Street, Talk, asking, resumed, signalled, until
+from tests.chaos.street import WAIT_S, Street, Talk, resumed, signalled, until
 from tests.ledger import postgres
 from tests.widget import Refused, Widget, agent_widget
 
@@ -45,7 +45,7 @@ async def test_a_killed_gateway_costs_nobody_the_call(street: Street) -> None:
     lost = call.agent, call.consumer
     assert {await widget.expect_close() for widget in lost} == {1006}
     call.agent = await resumed(lost[0], two)
-    await asking(call.agent, "guest.invite")
+    await call.agent.insist("guest.invite")
     missed = len(call.agent.heard)
     call.consumer = await resumed(lost[1], two)
     await call.agent.expect("roster.changed", after=missed)
@@ -70,10 +70,10 @@ async def test_a_gateway_cut_off_from_an_actor_hands_its_people_to_another(stree
         marked = len(call.consumer.heard)
         assert await call.agent.expect_close(WAIT_S) == 4503, "to be tried elsewhere"
         call.agent = await resumed(call.agent, origin(street, GATEWAYS[1]))
-        await asking(call.agent, "guest.invite")
+        await call.agent.insist("guest.invite")
         for proxy in proxies.values():
             proxy.release()
-        await asking(call.agent, "media.publish", microphone=True, camera=True, screen=False)
+        await call.agent.insist("media.publish", microphone=True, camera=True, screen=False)
         await call.consumer.expect("roster.changed", after=marked)
         assert "session.moved" not in call.consumer.types()
         await call.end()
@@ -98,7 +98,7 @@ async def test_an_actor_that_stood_still_never_speaks_again(street: Street) -> N
     finally:
         old.process.resume()
     await until("the old actor is gone", lambda: not old.alive)
-    await asking(call.agent, "guest.invite")
+    await call.agent.insist("guest.invite")
     for widget, mark in zip((call.agent, call.consumer), marks, strict=True):
         assert {m["epoch"] for m in widget.heard[mark:] if "epoch" in m} == {2}
     street.holder()
@@ -111,7 +111,7 @@ async def test_a_call_outlives_its_database(
     street: Street, database: postgres.Server, way: str
 ) -> None:
     call, other = await talk(street), await talk(street)
-    await asking(other.agent, "guest.invite")
+    await other.agent.insist("guest.invite")
     if way == "crashed":
         await asyncio.to_thread(database.crash)
         frozen = []
@@ -135,7 +135,7 @@ async def test_a_call_outlives_its_database(
             await asyncio.to_thread(database.start)
         else:
             signalled(frozen, signal.SIGCONT)
-    await asking(call.consumer, "media.mode", mode="video")
+    await call.consumer.insist("media.mode", mode="video")
     await call.end()
     await other.close()
     await street.check_quiet()
@@ -170,7 +170,7 @@ async def test_a_widget_that_does_not_read_is_cut_off_and_nobody_else_notices(
     grown = {part.name: part.weight()[1] - before[part.name] for part in [gateway, *actor]}
     assert max(grown.values()) < 24 * 1024 * 1024, grown
     call.consumer = await resumed_in_time(slow, origin(street, GATEWAYS[0]))
-    await asking(call.consumer, "media.mode", mode="voice")
+    await call.consumer.insist("media.mode", mode="voice")
     await call.end()
     await other.end()
 
@@ -198,7 +198,7 @@ async def test_clocks_that_jump_by_an_hour_end_nothing_and_refuse_nobody(street:
             call.consumer = await resumed(call.consumer, origin(street, GATEWAYS[1]))
             late = await agent_widget(origin(street, GATEWAYS[1]), "another engagement")
             await late.close()
-            await asking(call.agent, "guest.invite")
+            await call.agent.insist("guest.invite")
             assert await street.live() == [call.session_id]
             await call.end()
         finally:
@@ -243,8 +243,8 @@ async def test_an_event_that_cannot_be_replayed_costs_three_standbys(
     assert len(record.events) == last + 2, "the journal is kept"
     await street.actors(STANDBYS)
     mark = len(call.consumer.heard)
-    await asking(call.agent, "session.start", mode="video")
+    await call.agent.insist("session.start", mode="video")
     snapshot: dict[str, object] = await call.consumer.expect("session.snapshot", after=mark)
     assert snapshot["session_id"] != call.session_id
-    await asking(call.agent, "session.end")
+    await call.agent.insist("session.end")
     await call.close()

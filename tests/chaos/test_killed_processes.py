@@ -12,9 +12,9 @@ import pytest
 from tests.calls import Call
 from tests.chaos.conftest import BRIEF
 from tests.deployment import Deployment
-from tests.widget import Refused, Widget
+from tests.patience import PATIENCE
 
-WAIT_S = 30.0
+WAIT_S = 30.0 * PATIENCE
 
 
 async def until(condition: str, found: object) -> None:
@@ -35,18 +35,6 @@ async def holder_of(call: Call, before: set[int]) -> psutil.Process:
         lambda: any(process.pid not in before for process in call.deployment.holders()),
     )
     return next(p for p in call.deployment.holders() if p.pid not in before)
-
-
-async def request_until_taken(widget: Widget, type_: str, **fields: object) -> dict[str, object]:
-    """Repeat a request while it is refused as retryable."""
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            try:
-                return await widget.request(type_, **fields)
-            except Refused as refusal:
-                if not refusal.retryable:
-                    raise
-                await asyncio.sleep(0.1)
 
 
 def check_journal(record: dict[str, object]) -> Counter[str]:
@@ -74,7 +62,7 @@ async def test_a_session_continues_on_a_standby(call: Call, way: str) -> None:
     finally:
         if way == "stopped":
             holder.send_signal(signal.SIGCONT)
-    await request_until_taken(agent, "media.mode", mode="voice")
+    await agent.insist("media.mode", mode="voice")
     heard = [m for m in agent.heard[marks[0] :] if "epoch" in m]
     assert {m["epoch"] for m in heard} == {2}
     await until("the old actor is gone", lambda: not holder.is_running())
@@ -93,7 +81,7 @@ async def test_a_call_goes_on_while_the_ledger_is_replaced(call: Call) -> None:
         process.kill()
     await agent.request("media.publish", microphone=True, camera=True, screen=False)
     await consumer.expect("roster.changed", after=len(consumer.heard) - 1)
-    invited = await request_until_taken(agent, "guest.invite")
+    invited = await agent.insist("guest.invite")
     assert str(invited["url"]).startswith(call.origin)
     await agent.request("session.end")
     await consumer.expect("session.ended")
@@ -112,7 +100,7 @@ async def test_killing_the_pool_changes_nothing_for_a_call_and_standbys_come_bac
     await consumer.expect("session.ended")
     for _ in range(4):
         mark = len(consumer.heard)
-        await request_until_taken(agent, "session.start", mode="video")
+        await agent.insist("session.start", mode="video")
         await consumer.expect("session.snapshot", after=mark)
         ended = len(agent.heard)
         await agent.request("session.end")

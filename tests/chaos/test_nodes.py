@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.chaos.streams import Streaming, flow, streaming
-from tests.chaos.town import KEY, People, Town, moved_to, open_town, taken, told
+from tests.chaos.town import KEY, People, Town, moved_to, open_town, told
 from tests.operations.cluster import until
 from tests.patience import PATIENCE
 from tests.widget import Widget
@@ -41,7 +41,7 @@ async def people(town: Town) -> AsyncIterator[People]:
 
 async def ended_well(town: Town, people: People, agent: Widget, consumer: Widget) -> None:
     """End the call; the record must be whole, and nothing of it left in the cluster."""
-    await taken(agent, "session.end")
+    await agent.insist("session.end")
     await consumer.expect("session.ended")
     path = f"sessions/{people.session_id}"
     events = (await asyncio.to_thread(told, town.operator, path, KEY))["events"]
@@ -88,9 +88,9 @@ async def test_a_takeover_needs_no_gcs(town: Town, people: People, stopped_s: fl
     try:
         holder.kill()
         await moved_to((agent, consumer), 2)
-        await taken(agent, "media.mode", mode="voice")
+        await agent.insist("media.mode", mode="voice")
         await asyncio.sleep(stopped_s)
-        await taken(agent, "media.mode", mode="video")
+        await agent.insist("media.mode", mode="video")
     finally:
         gcs.resume()
     assert (await asyncio.to_thread(town.node_of_session))["label"] == "eu"
@@ -105,7 +105,7 @@ async def test_a_call_outlives_ledger_pool_and_keeper_together(town: Town, peopl
         (process,) = town.cluster.processes(title)
         process.kill()
     await agent.request("media.publish", microphone=True, camera=True, screen=False)
-    await taken(agent, "guest.invite")
+    await agent.insist("guest.invite")
     await ended_well(town, people, agent, consumer)
 
 
@@ -138,7 +138,7 @@ async def moved_by_drain_and_by_death(
     second = await asyncio.to_thread(town.node_of_session)
     assert second["label"] == "eu"
     assert second["node"] != first["node"]
-    await taken(agent, "guest.invite")
+    await agent.insist("guest.invite")
     assert not [m for m in consumer.heard if m.get("attendance") == "left"]
 
     status, said = await asyncio.to_thread(

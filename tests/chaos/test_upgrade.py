@@ -18,7 +18,7 @@ import pytest
 
 from tests.chaos.busy import Busy, Gateways
 from tests.chaos.streams import Streaming, flow, streaming
-from tests.chaos.town import KEY, People, Town, open_town, taken, told
+from tests.chaos.town import KEY, People, Town, open_town, told
 from tests.operations.cluster import Operator, until
 from tests.patience import PATIENCE
 from tests.widget import Widget
@@ -168,7 +168,7 @@ def is_full(town: Town) -> bool:
 
 async def check(town: Town, people: People, agent: Widget, consumer: Busy) -> None:
     """End a call; every acknowledged event is in its record, once, and nobody left it."""
-    await taken(agent, "session.end")
+    await agent.insist("session.end")
     await consumer.widget.expect("session.ended")
     path = f"sessions/{people.session_id}"
     events = (await asyncio.to_thread(told, town.operator, path, KEY))["events"]

@@ -25,7 +25,7 @@ from gateway.tokens import Audience, Tokens
 from tests.ledger import postgres
 from tests.operations.cluster import Operator, Process, RayCluster, until
 from tests.patience import PATIENCE
-from tests.widget import Refused, Widget, plain_http
+from tests.widget import Widget, plain_http
 
 KEY = "swk_chaos_" + "k" * 32
 ACCOUNTS = f"""
@@ -196,7 +196,7 @@ class People:
         self.through = through or self.origin
         consumer, agent = await self.consumer(), await self.agent()
         self._beats = [asyncio.create_task(beating(widget)) for widget in (agent, consumer)]
-        await taken(agent, "session.start", mode="video")
+        await agent.insist("session.start", mode="video")
         snapshot = await consumer.expect("session.snapshot")
         self.session_id = snapshot["session_id"]
         await consumer.request(
@@ -225,16 +225,3 @@ async def moved_to(widgets: tuple[Widget, Widget], epoch: int) -> None:
             ):
                 assert widget.closed is None
                 await asyncio.sleep(0.05)
-
-
-async def taken(widget: Widget, type_: str, **fields: object) -> None:
-    """Repeat a request while it is refused as retryable."""
-    async with asyncio.timeout(MOVED_S):
-        while True:
-            try:
-                await widget.request(type_, **fields)
-                return
-            except Refused as refusal:
-                if not refusal.retryable:
-                    raise
-                await asyncio.sleep(0.1)

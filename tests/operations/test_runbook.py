@@ -23,7 +23,7 @@ import pytest
 from typer.main import get_command
 
 from gateway.command import app
-from tests.chaos.town import ACCOUNTS, KEY, People, Town, moved_to, taken, told
+from tests.chaos.town import ACCOUNTS, KEY, People, Town, moved_to, told
 from tests.ledger import postgres
 from tests.ledger.certificates import make_certificate
 from tests.operations.cluster import Operator, Process, RayCluster, free_port, until
@@ -258,8 +258,8 @@ async def test_a_deployment_is_operated_as_it_is_written(written: Written) -> No
         (before,) = town.cluster.processes(title)
         await asyncio.to_thread(shell.run, command)
         await asyncio.to_thread(until, f"{title} has ended", partial(has_ended, before))
-    await taken(agent, "guest.invite")
-    await taken(agent, "session.end")
+    await agent.insist("guest.invite")
+    await agent.insist("session.end")
     await consumer.expect("session.ended")
     for widget in (agent, consumer):
         await widget.close()
