@@ -1,4 +1,4 @@
-"""People who ask all the time and come back by themselves, and the gateways they come through."""
+"""People who ask all the time and come back by themselves."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from websockets.exceptions import WebSocketException
 
 from tests.chaos.street import resumed
-from tests.chaos.town import MOVED_S, Town
-from tests.operations.cluster import Operator, Process
+from tests.chaos.town import MOVED_S
 from tests.widget import Refused, Widget
 
 ASK_EVERY_S = 0.1
@@ -18,53 +17,6 @@ CHANGE_EVERY = 12
 """Every so many questions one changes the journal."""
 SETTLE_S = 0.5
 """An answer that has not come so long after a move does not come."""
-
-
-class Gateways:
-    """Two gateways of one deployment, each with its command, behind one origin."""
-
-    def __init__(self, town: Town, second: Operator) -> None:
-        self._town = town
-        self._operators = [town.operator, second]
-        self._ups: list[Process] = [town.ups[0], self._begin(1)]
-
-    @property
-    def origins(self) -> list[str]:
-        return [operator.gateway for operator in self._operators]
-
-    def replace(self, index: int) -> None:
-        """End a gateway in order and start it anew, as an upgrade does."""
-        assert self._ups[index].interrupt() == 0
-        self._again(index)
-
-    def kill(self, index: int) -> None:
-        """Kill a gateway, and start it anew."""
-        self._ups[index].kill_alone()
-        self._again(index)
-
-    @property
-    def pids(self) -> list[int]:
-        """The processes that are gateways now."""
-        return [up.pid for up in self._ups]
-
-    def close(self) -> None:
-        self._ups[1].interrupt()
-
-    def _again(self, index: int) -> None:
-        self._ups[index] = self._begin(index)
-        if index == 0:
-            self._town.ups[0] = self._ups[0]
-
-    def _begin(self, index: int) -> Process:
-        first = self._operators[0]
-        up = self._operators[index].up(
-            *self._town.words,
-            *("--origin", first.gateway),
-            *("--accounts", str(first.folder / "accounts.toml")),
-            *("--secret-file", str(first.folder / "secret")),
-        )
-        up.wait_for('"gateway"')
-        return up
 
 
 class Busy:

@@ -124,6 +124,8 @@ class Streaming:
     def __init__(self, media: Media, widget: Callable[[], Widget]) -> None:
         self.reception = Reception()
         self.epoch = 0
+        self._since = 0.0
+        """When the peer connection of this epoch stood."""
         self.faults = 0
         """Packets that were not what they should have been, of all tenures but the present one."""
         self._media = media
@@ -145,7 +147,7 @@ class Streaming:
                 if heard > self.epoch:
                     await self._hang_up()
                     if await self._connected(heard):
-                        self.epoch = heard
+                        self.epoch, self._since = heard, time.monotonic()
                 await asyncio.sleep(LOOK_S)
         finally:
             self.reception.finish()
@@ -156,7 +158,8 @@ class Streaming:
         begun = time.monotonic()
 
         def fresh() -> int:
-            earliest = max(begun, time.monotonic() - FRESH_S)
+            # What the tenure before sent last is no sign of this one.
+            earliest = max(begun, self._since, time.monotonic() - FRESH_S)
             return sum(came >= earliest for came in self.reception.came.values())
 
         try:

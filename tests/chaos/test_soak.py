@@ -26,8 +26,8 @@ import pytest
 from websockets.exceptions import WebSocketException
 
 from benchmarks.census import Census, Growth
-from tests.chaos.busy import Busy, Gateways
-from tests.chaos.town import KEY, MOVED_S, People, Town, open_town
+from tests.chaos.busy import Busy
+from tests.chaos.town import KEY, MOVED_S, Gateways, People, Town, open_town
 from tests.operations.cluster import Operator, until
 from tests.patience import PATIENCE
 from tests.widget import Refused, plain_http

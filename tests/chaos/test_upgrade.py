@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.busy import Busy, Gateways
+from tests.chaos.busy import Busy
 from tests.chaos.streams import Streaming, flow, streaming
-from tests.chaos.town import KEY, People, Town, open_town, told
+from tests.chaos.town import KEY, Gateways, People, Town, open_town, told
 from tests.operations.cluster import Operator, until
 from tests.patience import PATIENCE
 from tests.widget import Widget

@@ -1,4 +1,4 @@
-"""A deployment on three Ray nodes with PostgreSQL, and people who talk through it."""
+"""A deployment on some Ray nodes with PostgreSQL, its gateways, and people who talk through it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BEAT_S = 3.0
 
 @dataclass
 class Town:
-    """A deployment on three nodes."""
+    """A deployment on some nodes of one cluster."""
 
     cluster: RayCluster
     operator: Operator
@@ -145,6 +145,53 @@ def open_town(
         operator.down("--drop-live")
         for each in town.ups:
             assert each.end() == 0
+
+
+class Gateways:
+    """Two gateways of one deployment, each with its command, behind one origin."""
+
+    def __init__(self, town: Town, second: Operator) -> None:
+        self._town = town
+        self._operators = [town.operator, second]
+        self._ups: list[Process] = [town.ups[0], self._begin(1)]
+
+    @property
+    def origins(self) -> list[str]:
+        return [operator.gateway for operator in self._operators]
+
+    def replace(self, index: int) -> None:
+        """End a gateway in order and start it anew, as an upgrade does."""
+        assert self._ups[index].interrupt() == 0
+        self._again(index)
+
+    def kill(self, index: int) -> None:
+        """Kill a gateway, and start it anew."""
+        self._ups[index].kill_alone()
+        self._again(index)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that are gateways now."""
+        return [up.pid for up in self._ups]
+
+    def close(self) -> None:
+        self._ups[1].interrupt()
+
+    def _again(self, index: int) -> None:
+        self._ups[index] = self._begin(index)
+        if index == 0:
+            self._town.ups[0] = self._ups[0]
+
+    def _begin(self, index: int) -> Process:
+        first = self._operators[0]
+        up = self._operators[index].up(
+            *self._town.words,
+            *("--origin", first.gateway),
+            *("--accounts", str(first.folder / "accounts.toml")),
+            *("--secret-file", str(first.folder / "secret")),
+        )
+        up.wait_for('"gateway"')
+        return up
 
 
 class People:
