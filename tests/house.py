@@ -49,6 +49,8 @@ class House:
         self.over = asyncio.Event()
         """Set when a session actor has ended."""
         self.ledger: Ledger | None = None
+        self.rooms: list[Switchroom] = []
+        """Of each gateway, in the order in which they were opened."""
 
     async def resolve(self) -> tuple[str, int]:
         return self.address
@@ -99,6 +101,7 @@ class House:
         )
         app = create_app(settings, directory)
         directory.listen(app.state.switchroom)
+        self.rooms.append(app.state.switchroom)
         self.made(app.state.switchroom, directory)
         server = gateway_server(settings, app, [listening])
         for work in (directory.run(), server.run()):

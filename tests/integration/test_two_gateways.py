@@ -12,8 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from gateway.settings import Limits
 from tests.house import WAIT_S, hang_up, house
+from tests.patience import PATIENCE
 from tests.widget import Widget, agent_widget, consumer_widget
+
+SILENCE_S = 6.0 * PATIENCE
+"""Three times as long as a thousand take to connect: all of them are silent at once."""
 
 
 @pytest.mark.parametrize("channel", ["chat", "messaging"])
@@ -69,8 +74,9 @@ async def test_two_thousand_waiting_connections_make_no_session(tmp_path: Path) 
 
 
 async def test_a_thousand_connections_that_say_nothing_are_closed(tmp_path: Path) -> None:
+    assert Limits().hello_timeout_s == 10.0
     async with house(tmp_path, standbys=1) as running:
-        running.limits = replace(running.limits, hello_timeout_s=2.0)
+        running.limits = replace(running.limits, hello_timeout_s=SILENCE_S)
         origin = await running.gateway("one")
         agent = await agent_widget(origin, "eng")
         await agent.request("session.start", mode="video")
@@ -79,7 +85,9 @@ async def test_a_thousand_connections_that_say_nothing_are_closed(tmp_path: Path
         for _ in range(10):
             silent += await asyncio.gather(*(Widget.dial(origin) for _ in range(100)))
             await agent.request("media.publish", microphone=True, camera=False, screen=False)
-        codes = set(await asyncio.gather(*(each.expect_close(limit_s=40) for each in silent)))
+        assert len(running.rooms[0]) == 1_001
+        closings = (each.expect_close(limit_s=10 * SILENCE_S) for each in silent)
+        codes = set(await asyncio.gather(*closings))
         assert codes == {4401}
         await agent.request("media.publish", microphone=True, camera=True, screen=False)
         await hang_up(agent, *silent)
