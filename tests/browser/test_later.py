@@ -13,9 +13,14 @@ from tests.patience import PATIENCE
 SENTENCE = "That did not work. Please try again."
 REST = """
 const { setTimeout: real } = window;
-window.setTimeout = (call, ms, ...more) =>
-  ms === 3_000 ? (REST_MS ? real(call, REST_MS) : 0) : real(call, ms, ...more);
+window.rests = 0;
+window.setTimeout = (call, ms, ...more) => {
+  if (ms !== 3_000) return real(call, ms, ...more);
+  window.rests += 1;
+  return REST_MS ? real(call, REST_MS) : 0;
+};
 """
+"""Stands in for the timer by which what comes later comes unasked, and counts how often."""
 SHORT_REST = REST.replace("REST_MS", "300")
 NO_REST = REST.replace("REST_MS", "0")
 """Nothing comes by itself any more, only what was asked for."""
@@ -63,6 +68,7 @@ async def test_what_asks_for_a_decision_comes_by_itself_once_it_can(
     await page.unroute("**/views/notices.js")
     asked = page.get_by_text("Somebody else says they are Maya Cohen")
     await expect(asked).to_be_visible(timeout=15_000 * PATIENCE)
+    assert await page.evaluate("rests") > 0
     await page.close()
 
 
@@ -83,4 +89,5 @@ async def test_a_transfer_is_said_at_once(
     await page.goto(f"{pages}{AGENT}&lang=en&chattingAgentId={chatting}")
     await double.tell(snapshot(0, [person(0, owner=owner), person(1)]))
     await expect(page.get_by_text(said)).to_be_visible(timeout=15_000 * PATIENCE)
+    assert await page.evaluate("rests") > 0
     await page.close()
