@@ -42,8 +42,9 @@ from gateway.accounts import Account, AgentLogin
 from gateway.assets import Assets, assets_router
 from gateway.pages import pages_router
 from gateway.settings import Settings
-from tests.browser.demo import ROOT, free_ports
+from tests.browser.demo import ROOT
 from tests.patience import PATIENCE
+from tests.ports import free_port
 
 DEMO: Mapping[str, str] = {"agent_login": "demo"}
 LOGIN = LoginCode(code="K7M2QP", url="about:blank")
@@ -52,7 +53,7 @@ LOGIN = LoginCode(code="K7M2QP", url="about:blank")
 @contextmanager
 def serve_pages() -> Iterator[str]:
     """The gateway's pages with their real headers, and nothing behind them."""
-    (port,) = free_ports(1)
+    port = free_port()
     origin = f"http://127.0.0.1:{port}"
     settings = Settings(
         origin=origin,

@@ -17,7 +17,7 @@ from actors.keeper.signature import HEADER, sign
 from gateway.tokens import Audience
 from tests.gateway.conftest import API_KEY, World
 from tests.ledger.fakes import until
-from tests.operations.cluster import free_port
+from tests.ports import free_port
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "backend.py"
 SECRET = b"s" * 32

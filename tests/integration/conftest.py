@@ -8,7 +8,7 @@ import pytest
 
 from tests.calls import Call
 from tests.deployment import Deployment
-from tests.operations.cluster import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="package")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.ports import free_port
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 2 * 1024**3
@@ -67,8 +68,7 @@ class Server:
         self._folder = Path(tempfile.mkdtemp(prefix="switchboard-postgres-", dir=place()))
         if self._user is not None:
             shutil.chown(self._folder, self._user)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         self.url = f"postgresql://ledger@127.0.0.1:{self._port}"
         """Without the database's name."""
         self._running = False

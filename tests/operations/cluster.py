@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from tests.patience import PATIENCE
+from tests.ports import free_port
 
 PROGRAMS = Path(sys.executable).parent
 START_S = 90.0 * PATIENCE
@@ -30,12 +30,6 @@ ACCOUNTS = """
 agent_login = "token_url"
 token_url = "https://crm.example.com/token"
 """
-
-
-def free_port() -> int:
-    """A TCP port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def until(condition: str, found: Callable[[], bool]) -> None:

@@ -20,7 +20,8 @@ import yaml  # type: ignore[import-untyped]
 from gateway import probe
 from gateway.command import app
 from gateway.drain import GRACE_S, read_seconds
-from tests.operations.cluster import free_port, until
+from tests.operations.cluster import until
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

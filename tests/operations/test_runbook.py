@@ -26,10 +26,11 @@ from gateway.command import app
 from tests.chaos.town import ACCOUNTS, KEY, People, Town, moved_to, told
 from tests.ledger import postgres
 from tests.ledger.certificates import make_certificate
-from tests.operations.cluster import Operator, Process, RayCluster, free_port, until
+from tests.operations.cluster import Operator, Process, RayCluster, until
 from tests.operations.runbook import RUNBOOK, Shell, commands_of, is_whole, sections
 from tests.operations.test_deploy import options_of
 from tests.patience import PATIENCE
+from tests.ports import free_port
 
 READ_ONLY = {
     "python3 -m venv /opt/switchboard/.venv": "makes an installation",

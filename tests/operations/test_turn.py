@@ -16,7 +16,7 @@ from aioice.turn import TurnClientUdpProtocol
 
 from actors.session.media import turn_credentials
 from gateway import probe
-from tests.operations.cluster import free_port
+from tests.ports import free_port
 
 COTURN = Path(__file__).resolve().parents[2] / "deploy" / "coturn"
 SECRET = "only-of-this-test"

@@ -20,7 +20,8 @@ from gateway.settings import BadSettings
 from gateway.up import refuse_many_nodes
 from tests.deployment import Deployment as Demo
 from tests.ledger.certificates import make_certificate
-from tests.operations.cluster import Operator, RayCluster, free_port, until
+from tests.operations.cluster import Operator, RayCluster, until
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(400)
 

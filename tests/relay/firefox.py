@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import websockets
 
 from tests.patience import PATIENCE
+from tests.ports import free_port
 
 from .namespaces import Namespace, namespace
 
@@ -80,9 +81,7 @@ class Firefox:
         self._profile.mkdir()
         lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in _PREFERENCES.items()]
         (self._profile / "user.js").write_text("\n".join(lines))
-        with self._namespace.inside(), socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         self._process = await asyncio.create_subprocess_exec(
             *("ip", "netns", "exec", self._namespace.name, program, "--headless", "--no-remote"),
             *("--profile", str(self._profile), "--remote-debugging-port", str(port)),

@@ -7,7 +7,6 @@ import base64
 import hashlib
 import hmac
 import shutil
-import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from playwright.async_api import Browser
 
 from actors.relay import Relay, RelayConfig
+from tests.ports import free_port
 
 from .pages import browser, join, page_url, until_growing
 from .recording import RecordingListener
@@ -30,9 +30,7 @@ SECRET = "a secret of this test"
 @pytest.fixture
 async def turn_port(tmp_path: Path) -> AsyncIterator[int]:
     """Start Debian's coturn on loopback, which a shipped configuration forbids as a peer."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     program = shutil.which("turnserver")
     assert program is not None, "install Debian's coturn"
     process = await asyncio.create_subprocess_exec(
