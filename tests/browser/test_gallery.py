@@ -92,4 +92,5 @@ async def test_other_languages_and_right_to_left(
 async def test_every_scene_in_every_language_size_and_scheme(
     studio: Studio, scene: Scene, language: str
 ) -> None:
-    await studio.show(scene, EVERY_LOOK, f"all-{language}-{scene.role}", language)
+    name = f"all-{language}-{scene.role}"
+    await studio.show(scene, EVERY_LOOK, name, language, thorough=True)
