@@ -26,6 +26,21 @@ class Namespace:
     def tc(self, *words: str) -> None:
         _run("tc", "-n", self.name, *words)
 
+    def has(self, discipline: str) -> bool:
+        """Whether the kernel has a queueing discipline, which `tc` may then put on a line.
+
+        Raises:
+            AssertionError: it may have it, but `tc` failed for another reason.
+        """
+        try:
+            self.tc("qdisc", "add", "dev", "lo", "root", discipline, "limit", "1000")
+        except AssertionError as error:
+            if "qdisc kind is unknown" in str(error):
+                return False
+            raise
+        self.tc("qdisc", "delete", "dev", "lo", "root")
+        return True
+
     @contextmanager
     def inside(self) -> Iterator[None]:
         """Make sockets in the namespace from this thread; they stay there."""
