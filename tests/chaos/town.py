@@ -264,11 +264,15 @@ async def beating(widget: Widget) -> None:
 
 async def moved_to(widgets: tuple[Widget, Widget], epoch: int) -> None:
     """Wait until both hear of the tenure, and have their snapshot of it."""
-    async with asyncio.timeout(MOVED_S):
-        for widget in widgets:
-            while not any(
-                message["type"] == "session.snapshot" and message["epoch"] == epoch
-                for message in widget.heard
-            ):
-                assert widget.closed is None
-                await asyncio.sleep(0.05)
+    for widget in widgets:
+        try:
+            async with asyncio.timeout(MOVED_S):
+                while not any(
+                    message["type"] == "session.snapshot" and message["epoch"] == epoch
+                    for message in widget.heard
+                ):
+                    assert widget.closed is None
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            heard = [(m["type"], m["epoch"]) for m in widget.heard if "epoch" in m]
+            raise AssertionError(f"no snapshot of epoch {epoch}; heard {heard[-8:]}") from None
