@@ -1,43 +1,109 @@
-"""People who ask all the time and come back by themselves."""
+"""People who ask all the time and come back by themselves, as their pages do."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from websockets.exceptions import WebSocketException
 
+from broker.words import Capability
 from tests.chaos.street import resumed
 from tests.chaos.town import MOVED_S
-from tests.widget import Refused, Widget
+from tests.patience import PATIENCE
+from tests.widget import Refused, Widget, insisted
 
 ASK_EVERY_S = 0.1
 CHANGE_EVERY = 12
 """Every so many questions one changes the journal."""
-SETTLE_S = 0.5
+SETTLE_S = 0.5 * PATIENCE
 """An answer that has not come so long after a move does not come."""
+
+
+class Unanswered(Refused):
+    """A question was lost with a connection or an actor, and is to be asked again."""
+
+    def __init__(self) -> None:
+        super().__init__({"code": "unanswered", "message": "Nobody answers.", "retryable": True})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A request that changes the journal once, however often it is said, and its trace there."""
+
+    type_: str
+    fields: dict[str, object]
+    trace: str
+
+
+def mode(number: int) -> Change:
+    """Go on with voice, the next time with video again."""
+    said = "video" if number % 2 else "voice"
+    return Change("media.mode", {"mode": said}, said)
+
+
+def rights_of(participant_id: str) -> Callable[[int], Change]:
+    """Take somebody's right to show a screen, the next time give it back: no picture stops."""
+
+    def rights(number: int) -> Change:
+        said = [Capability.SEND_AUDIO, Capability.SEND_VIDEO]
+        if number % 2:
+            said.append(Capability.SEND_SCREEN)
+        fields: dict[str, object] = {"participant_id": participant_id, "capabilities": said}
+        return Change("participant.grant", fields, " ".join(sorted(said)))
+
+    return rights
+
+
+def traces(events: Iterable[dict[str, Any]]) -> list[str]:
+    """Read from a record what busy people changed."""
+    found = []
+    for event in events:
+        match event["type"]:
+            case "participant.mode_changed":
+                found.append(event["body"]["mode"])
+            case "participant.capabilities_changed":
+                found.append(" ".join(sorted(event["body"]["capabilities"])))
+    return found
+
+
+def are_kept(acknowledged: list[str], found: list[str]) -> bool:
+    """Whether each acknowledged change is in the record, once and in order.
+
+    One more may be: the last may have been asked and not answered when its person stopped.
+    """
+    return found[: len(acknowledged)] == acknowledged and len(found) <= len(acknowledged) + 1
 
 
 class Busy:
     """Somebody in a call whose widget asks something all the time, and comes back by itself."""
 
     def __init__(
-        self, widget: Widget, origins: Sequence[str], *, changes: bool, streams: bool = False
+        self,
+        widget: Widget,
+        origins: Sequence[str],
+        *,
+        change: Callable[[int], Change] | None = None,
+        streams: bool = False,
     ) -> None:
+        """`change` says what the journal is changed by, time after time."""
         self.widget = self._resumable = widget
-        self.changes = changes
         self.streams = streams
-        self.modes: list[str] = []
-        """Changes of the journal that were acknowledged."""
+        self.changed: list[str] = []
+        """Changes of the journal that were acknowledged, by their traces."""
         self.gaps: dict[str, float] = {}
         """The longest time between two answers, by what was being done to the cluster."""
         self.phase = "calm"
         self.returns = 0
-        self.unanswered = 0
+        self.unanswered: list[str] = []
         """Questions that were on their way when the session moved, and were asked again."""
         self.page = origins[0]
         """The page it stands on, which is the deployment's origin."""
+        self._change = change
         self._origins = itertools.cycle(origins)
 
     def connection(self) -> Widget:
@@ -49,10 +115,10 @@ class Busy:
         loop = asyncio.get_running_loop()
         answered = loop.time()
         for number in itertools.count(1):
-            if self.changes and number % CHANGE_EVERY == 0:
-                mode = "voice" if self.modes[-1:] != ["voice"] else "video"
-                if await self.ask("media.mode", mode=mode):
-                    self.modes.append(mode)
+            if self._change is not None and number % CHANGE_EVERY == 0:
+                change = self._change(len(self.changed))
+                if await self.ask(change.type_, **change.fields):
+                    self.changed.append(change.trace)
             else:
                 camera = self.streams or bool(number % 2)
                 await self.ask("media.publish", microphone=True, camera=camera, screen=False)
@@ -65,46 +131,44 @@ class Busy:
         """Ask until it is answered; False: it must wait for the ledger, the call goes on.
 
         Raises:
-            TimeoutError: it was neither answered nor refused for good within `MOVED_S`.
+            Refused: for good.
+            TimeoutError: it was neither answered nor refused for good in time.
         """
-        async with asyncio.timeout(MOVED_S):
-            return await self._ask_without_end(type_, **fields)
+        return await insisted(partial(self._ask_once, type_, **fields))
 
-    async def _ask_without_end(self, type_: str, **fields: object) -> bool:
-        while True:
-            try:
-                if await self._answered(type_, **fields):
-                    return True
-            except Refused as refusal:
-                if refusal.code == "ledger_away":
-                    return False
-                if not refusal.retryable:
-                    raise
-                await asyncio.sleep(0.02)
-            except WebSocketException:
-                await self._come_back()
-            except AssertionError:
-                if self.widget.closed is None:
-                    raise  # It waits for an answer that does not come.
-                await self._come_back()
+    async def _ask_once(self, type_: str, **fields: object) -> bool:
+        try:
+            await self._answered(type_, **fields)
+        except Refused as refusal:
+            if refusal.code != "ledger_away":
+                raise
+            return False
+        except WebSocketException:
+            await self._come_back()
+            raise Unanswered from None
+        except AssertionError:
+            if self.widget.closed is None:
+                raise  # It waits for an answer that does not come.
+            await self._come_back()
+            raise Unanswered from None
+        return True
 
-    async def _answered(self, type_: str, **fields: object) -> bool:
-        """Ask once; False when the session moved meanwhile and took the question with it."""
+    async def _answered(self, type_: str, **fields: object) -> None:
+        """Ask once. Raises Refused, also when the session moved and took the question with it."""
         marked, widget = len(self.widget.heard), self.widget
         moved = False
         asked = asyncio.create_task(widget.request(type_, **fields))
         try:
             while not (await asyncio.wait([asked], timeout=SETTLE_S))[0]:
-                if moved:
-                    self.unanswered += 1
-                    return False
                 news = widget.types()[marked:]
                 if type_ == "session.end" and "session.ended" in news:
                     # The actor died between the end and its word about it; the gateway told it.
-                    return True
+                    return
+                if moved:
+                    self.unanswered.append(f"{type_} while {self.phase}, heard {news}")
+                    raise Unanswered
                 moved = "session.moved" in news
             await asked
-            return True
         finally:
             asked.cancel()
 
