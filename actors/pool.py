@@ -36,7 +36,7 @@ class PoolPolicy:
     reserve_limit: int = 16
     """Standbys kept beside those, for the sessions of the fullest node: its number, at most."""
     starting_limit: int = 2
-    """Starts at work at once; one costs about a CPU second."""
+    """Starts at work at once; one costs more than a second of a processor."""
     start_s: float = 60.0
     """A start that takes longer has failed."""
     overdue_s: float = 5.0
