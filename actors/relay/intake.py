@@ -63,6 +63,7 @@ class Drops:
         "unauthentic",
         "unkeyed",
         "unknown_ssrc",
+        "unproved",
     )
 
     def __init__(self) -> None:
@@ -74,6 +75,8 @@ class Drops:
         self.unauthentic = 0
         self.oversize = 0
         self.payload_type = 0
+        self.unproved = 0
+        """STUN requests without the right proof, and those not looked at after too many such."""
 
     def as_dict(self) -> dict[str, int]:
         return {name: getattr(self, name) for name in self.__slots__}

@@ -162,14 +162,17 @@ class Transport:
         ice = self.ice
         address = ice.find(socket, endpoint)
         budget = ice.budget if address is None else ice.known_budget
+        drops = self.intake.drops
         if not budget.has_any(now):
+            drops.unproved += 1
             return
         if not ice.checks.has_any(now):
-            self.intake.drops.excess += 1
+            drops.excess += 1
             return
         password = credentials.password.encode()
         message = stun.parse(data, password)
         if message is None:
+            drops.unproved += 1
             budget.spend()
             return
         ice.checks.spend()
