@@ -6,42 +6,66 @@ that it inherits.
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import socket
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 _PAUSE = 0.001
+_FULL = (errno.EAGAIN, errno.ENOBUFS)
 ROOT = Path(__file__).parents[2]
 
 
-def flood(sockets: Sequence[socket.socket], packets: Sequence[bytes], port: int, rate: int) -> None:
-    """Send `rate` datagrams a second until the process is ended."""
+def keep_sending(send: Callable[[], object], rate: int) -> NoReturn:
+    """Call `send` so many times a second until the process is ended.
+
+    A full buffer is waited out; whatever else hinders it ends the process, which `running` sees.
+    """
     began = time.monotonic()
     sent = 0
     while True:
         due = int((time.monotonic() - began) * rate)
-        while sent < due:
-            data = bytearray(packets[sent % len(packets)])
-            if 127 < data[0] < 192:
-                # Another packet each time, as far as a receiver without the key can tell.
-                data[2:8] = os.urandom(6)
-            try:
-                sockets[sent % len(sockets)].sendto(data, ("127.0.0.1", port))
-            except OSError:
-                pass
-            sent += 1
+        try:
+            while sent < due:
+                send()
+                sent += 1
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
         time.sleep(_PAUSE)
+
+
+def flood(
+    sockets: Sequence[socket.socket], packets: Sequence[bytes], port: int, rate: int
+) -> NoReturn:
+    """Send `rate` datagrams a second, each packet and each socket in its turn."""
+    turns = zip(itertools.cycle(sockets), itertools.cycle(packets), strict=True)
+
+    def send() -> None:
+        out, packet = next(turns)
+        data = bytearray(packet)
+        if 127 < data[0] < 192:
+            # Another packet each time, as far as a receiver without the key can tell.
+            data[2:8] = os.urandom(6)
+        out.sendto(data, ("127.0.0.1", port))
+
+    keep_sending(send, rate)
 
 
 @contextmanager
 def running(module: str, arguments: Sequence[str], descriptors: Sequence[int]) -> Iterator[None]:
-    """Run a module in another process that inherits these sockets, from its first line on."""
+    """Run a module in another process that inherits these sockets, from its first line on.
+
+    It says a line when it begins and must not end by itself.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
@@ -50,8 +74,9 @@ def running(module: str, arguments: Sequence[str], descriptors: Sequence[int]) -
     )
     assert process.stdout is not None
     try:
-        process.stdout.readline()
+        assert process.stdout.readline(), f"{module} has not begun"
         yield
+        assert process.poll() is None, f"{module} ended before its time"
     finally:
         process.kill()
         process.wait()

@@ -8,22 +8,21 @@ from __future__ import annotations
 import json
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from actors.relay import PublishSource
 from actors.relay.pylibsrtp_private import Buffer, Srtp
 from actors.relay.rtp import MID_URI, TRANSPORT_CC_URI
 from benchmarks.media.packet import element, write
-from tests.relay.flooding import running
+
+from .flooding import keep_sending, running
 
 if TYPE_CHECKING:
-    from tests.relay.client import CraftedClient
+    from .client import CraftedClient
 
-_PAUSE = 0.001
 _PAYLOAD = bytes(80)
 
 
@@ -46,36 +45,33 @@ class Voice:
     """Id of the header extension with the transport-wide number."""
 
 
-def overdo(voice: Voice) -> None:
+def overdo(voice: Voice) -> NoReturn:
     """Send until the process is ended."""
     srtp = Srtp(voice.profile.encode(), bytes.fromhex(voice.key), inbound=False)
     buffer = Buffer()
     mid = bytes.fromhex(voice.mid_element)
     out = socket.socket(fileno=voice.descriptor)
-    began = time.monotonic()
-    sent = 0
-    while True:
-        due = int((time.monotonic() - began) * voice.rate)
-        while sent < due:
-            sent += 1
-            elements = mid + element(voice.counter_id, (sent & 0xFFFF).to_bytes(2, "big"))
-            sequence = voice.sequence + sent & 0xFFFF
-            timestamp = voice.timestamp + sent * 48_000 // voice.rate & 0xFFFFFFFF
-            size = write(
-                buffer.view,
-                voice.payload_type,
-                sequence,
-                timestamp,
-                voice.ssrc,
-                elements,
-                _PAYLOAD,
-            )
-            size = srtp.protect(buffer, size)
-            try:
-                out.sendto(buffer.view[:size], ("127.0.0.1", voice.port))
-            except OSError:
-                pass
-        time.sleep(_PAUSE)
+    number = 0
+
+    def send() -> None:
+        nonlocal number
+        number += 1
+        elements = mid + element(voice.counter_id, (number & 0xFFFF).to_bytes(2, "big"))
+        sequence = voice.sequence + number & 0xFFFF
+        timestamp = voice.timestamp + number * 48_000 // voice.rate & 0xFFFFFFFF
+        size = write(
+            buffer.view,
+            voice.payload_type,
+            sequence,
+            timestamp,
+            voice.ssrc,
+            elements,
+            _PAYLOAD,
+        )
+        size = srtp.protect(buffer, size)
+        out.sendto(buffer.view[:size], ("127.0.0.1", voice.port))
+
+    keep_sending(send, voice.rate)
 
 
 def voice_of(client: CraftedClient, rate: int) -> Voice:
