@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, cast
 
 import pytest
@@ -25,11 +26,25 @@ from .overdoing import overdoing
 from .recording import until
 from .remote import RemoteRelay
 
+COUNTERS = {
+    "unknown name": "strangers",
+    "bad proof": "unproved",
+    "spoofed RTP": "strangers",
+    "bad tags": "unauthentic",
+    "valid checks": "excess",
+    "valid SRTP": "excess",
+}
+"""What the relay counts of each kind."""
+LEAST_FLOOD = 0.1
+"""The share of a flood that arrives while the call talks, or else nothing was tried."""
+MOST_LOST = 0.01
+"""The share of the call's packets that the kernel may drop."""
+MOST_TRIES = 3
+"""A machine that stands still spoils one stretch; a flood beyond us, all of them."""
 MOST_SLOWER = 2.0
 """The call's p99 under a flood, by that of the slower quiet stretch."""
-MOST_ROUNDS = 3
-"""One stall of 15 ms is a p99 of ten seconds: elsewhere's stalls spoil a round, a flood's all."""
-KINDS = ("unknown name", "bad proof", "spoofed RTP", "bad tags", "valid checks", "valid SRTP")
+ROUNDS = 3
+"""One stall of 15 ms is a p99 of ten seconds: elsewhere's stalls spoil a round, a flood's most."""
 
 
 @dataclass
@@ -39,6 +54,12 @@ class Stretch:
     sent: int
     lost: int
     p99: float
+    flood: float = 0.0
+    """How much of the flood that was meant to arrive meanwhile did."""
+
+    @property
+    def spoilt(self) -> bool:
+        return self.flood < LEAST_FLOOD or self.lost > MOST_LOST * self.sent
 
 
 class Duo:
@@ -52,8 +73,16 @@ class Duo:
         relay = cast(Relay, self.relay)
         self.ada = CraftedClient(relay, "ada")
         self.ben = CraftedClient(relay, "ben")
-        self.mallory = CraftedClient(
-            relay, "mallory", publish=[PublishSource.MICROPHONE], seats=0, screens=0
+        self.mallory = self._mallory("mallory-1")
+
+    def _mallory(self, transport_id: str) -> CraftedClient:
+        return CraftedClient(
+            cast(Relay, self.relay),
+            "mallory",
+            transport_id,
+            publish=[PublishSource.MICROPHONE],
+            seats=0,
+            screens=0,
         )
 
     async def open(self) -> None:
@@ -64,6 +93,13 @@ class Duo:
             hers = ssrc.to_bytes(4, "big")
             client.raw_received = lambda data, hers=hers: data[8:12] == hers
         self.ada.send_frame(key=True)
+
+    async def change_mallorys_keys(self) -> None:
+        """Let her come again: with the keys of before her numbers would be replays."""
+        self.mallory.close()
+        name, _, number = self.mallory.transport_id.partition("-")
+        self.mallory = self._mallory(f"{name}-{int(number) + 1}")
+        await self.mallory.connect()
 
     async def talk(self, seconds: float) -> Stretch:
         """Send 50 voice packets and 300 of video a second; return how they came out."""
@@ -104,6 +140,16 @@ class Duo:
                 counted[name] = counted.get(name, 0) + count
         return counted
 
+    async def drained(self) -> None:
+        """Wait until the relay has read what a flood has left behind in its socket."""
+        counted = [self.drops()]
+
+        def nothing_came() -> bool:
+            counted.append(self.drops())
+            return counted[-1] == counted[-2]
+
+        await until(nothing_came, within=10 * PATIENCE)
+
     def close(self) -> None:
         for client in (self.ada, self.ben, self.mallory):
             client.vanish()
@@ -136,16 +182,6 @@ def ammunition(duo: Duo, kind: str) -> tuple[list[socket.socket], list[bytes]]:
     return [socket.socket(fileno=os.dup(duo.ada.fileno))], [bytes(rtp)]
 
 
-COUNTERS = {
-    "unknown name": "strangers",
-    "spoofed RTP": "strangers",
-    "bad tags": "unauthentic",
-    "valid checks": "excess",
-    "valid SRTP": "excess",
-}
-"""What the relay counts of each kind; bad proofs it does not."""
-
-
 @contextmanager
 def under_fire(duo: Duo, kind: str, rate: int) -> Iterator[None]:
     """Flood the relay from another process while the context lasts."""
@@ -163,41 +199,52 @@ def under_fire(duo: Duo, kind: str, rate: int) -> Iterator[None]:
 
 
 async def talk_under_fire(duo: Duo, kind: str, rate: int, seconds: float) -> Stretch:
-    before = duo.drops()
-    counter = COUNTERS.get(kind)
+    """Talk while a flood arrives."""
+    if kind == "valid SRTP":
+        await duo.change_mallorys_keys()
+    counter = COUNTERS[kind]
+    before = duo.drops()[counter]
     with under_fire(duo, kind, rate):
+        await until(lambda: duo.drops()[counter] > before, within=10 * PATIENCE)
+        begun = duo.drops()[counter]
         stretch = await duo.talk(seconds)
-        if counter is not None:
-            # The flood does arrive.
-            enough = before[counter] + rate * seconds / 4
-            await until(lambda: duo.drops()[counter] > enough, within=10 * PATIENCE)
+        stretch.flood = (duo.drops()[counter] - begun) / (rate * seconds)
+    await duo.drained()
     assert duo.drops()["mistakes"] == 0
     return stretch
 
 
 async def test_a_flood_of_any_kind_loses_no_packet_of_the_call(duo: Duo) -> None:
-    quiet = await duo.talk(0.3)
+    stretches = [await duo.talk(0.3)]
     memory = duo.relay.unique_memory()
-    stretches = {kind: await talk_under_fire(duo, kind, 10_000, 0.3) for kind in KINDS}
+    for kind in COUNTERS:
+        tried: list[Stretch] = []
+        while not tried or (tried[-1].spoilt and len(tried) < MOST_TRIES):
+            tried.append(await talk_under_fire(duo, kind, 10_000, 0.3))
+        assert not tried[-1].spoilt, (kind, tried, duo.drops())
+        stretches += tried
     # What the kernel dropped on a machine that stood still was not the relay's to lose.
     kernel = duo.drops()["kernel"] + duo.ben.kernel_drops()
-    assert quiet.lost + sum(s.lost for s in stretches.values()) <= kernel, (stretches, duo.drops())
+    assert sum(stretch.lost for stretch in stretches) <= kernel, (stretches, duo.drops())
+    after = await duo.talk(0.3)
+    assert after.lost == 0, (after, duo.drops())
     assert duo.relay.unique_memory() - memory < 5_000_000
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.timeout(300 * PATIENCE)
+@pytest.mark.parametrize("kind", list(COUNTERS))
 async def test_twenty_thousand_a_second_for_ten_seconds(duo: Duo, kind: str) -> None:
     await duo.talk(2)
     memory = duo.relay.unique_memory()
     ratios: list[float] = []
-    while not ratios or (ratios[-1] > MOST_SLOWER and len(ratios) < MOST_ROUNDS):
+    for _ in range(ROUNDS):
         first = await duo.talk(10)
         flood = await talk_under_fire(duo, kind, 20_000, 10)
         last = await duo.talk(10)
         print(kind, first, flood, last, duo.drops())
+        assert flood.flood > LEAST_FLOOD
         assert first.lost == flood.lost == last.lost == 0
         ratios.append(flood.p99 / max(first.p99, last.p99))
-    assert ratios[-1] <= MOST_SLOWER, ratios
+    assert median(ratios) <= MOST_SLOWER, ratios
     assert duo.relay.unique_memory() - memory < 5_000_000
