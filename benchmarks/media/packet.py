@@ -6,9 +6,13 @@ import secrets
 import struct
 from dataclasses import dataclass, field
 
+from actors.relay.rtp import ONE_BYTE_PROFILE
+
+AUDIO_TICKS = 960
+"""20 ms of Opus, whose clock is 48 kHz."""
+FRAME_TICKS = 3000
+"""A thirtieth of a second of video's 90 kHz."""
 _HEADER = struct.Struct("!BBHIIHH")
-_ONE_BYTE_FORM = 0xBEDE
-"""Marks header extensions of one-byte elements (RFC 8285 §4.2)."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -23,6 +27,20 @@ class Numbering:
     level: int = 0
     packets: int = 0
     octets: int = 0
+
+    def begin_picture(self) -> None:
+        """Let the next packet be of the next picture."""
+        self.picture = self.picture + 1 & 0x7FFF
+        self.level = self.level + 1 & 0xFF
+
+    def step(self, ticks: int, octets: int) -> int:
+        """Count a packet and move on behind it; returns its sequence number."""
+        sequence = self.sequence
+        self.sequence = sequence + 1 & 0xFFFF
+        self.timestamp = self.timestamp + ticks & 0xFFFFFFFF
+        self.packets += 1
+        self.octets += octets
+        return sequence
 
     def vp8_head(self, *, first: bool, key: bool) -> bytes:
         """Return a descriptor with picture id and TL0PICIDX (RFC 7741), and a frame's first byte.
@@ -48,22 +66,24 @@ def element(number: int, value: bytes) -> bytes:
 
 def write(
     view: memoryview,
-    second: int,
+    payload_type: int,
     sequence: int,
     timestamp: int,
     ssrc: int,
     elements: bytes,
     payload: bytes,
+    *,
+    marker: bool = False,
 ) -> int:
-    """Write a packet at the beginning of `view`; returns its size.
-
-    `second` is the header's second byte: the marker and the payload type.
-    """
+    """Write a packet at the beginning of `view`; returns its size."""
     padding = -len(elements) % 4
     if padding:
         elements += bytes(padding)
     count = len(elements)
-    _HEADER.pack_into(view, 0, 0x90, second, sequence, timestamp, ssrc, _ONE_BYTE_FORM, count // 4)
+    second = marker << 7 | payload_type
+    _HEADER.pack_into(
+        view, 0, 0x90, second, sequence, timestamp, ssrc, ONE_BYTE_PROFILE, count // 4
+    )
     start = _HEADER.size + count
     view[_HEADER.size : start] = elements
     size = start + len(payload)

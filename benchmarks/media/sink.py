@@ -8,7 +8,6 @@ decrypted and read; every fiftieth is decrypted again to be sure.
 from __future__ import annotations
 
 import random
-import struct
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from actors.relay import rtcp
 from actors.relay.mmsg import LENGTH_FIRST, LENGTH_STEP, Received
 from actors.relay.pylibsrtp_private import Buffer
-from actors.relay.rtp import body_of, unwrap
+from actors.relay.rtp import HEADER, body_of, unwrap
 from actors.relay.transport_feedback import ArrivalLog
 from benchmarks.histogram import Histogram
 from benchmarks.media.peer import Peer
@@ -28,7 +27,6 @@ NACK_SHARE = 0.01
 """Of the video packets, asked for again although they came."""
 REPORT_SECONDS = 1.0
 FEEDBACK_SECONDS = 0.1
-_HEADER = struct.Struct("!BBHII")
 
 
 @dataclass(slots=True, eq=False)
@@ -137,7 +135,7 @@ class Sink:
         return got
 
     def _rtp(self, buffer: Buffer, size: int, at: float) -> None:
-        _, _, sequence, _, ssrc = _HEADER.unpack_from(buffer.view)
+        _, _, sequence, _, ssrc = HEADER.unpack_from(buffer.view)
         stream = self.streams.get(ssrc)
         if stream is None:
             stream = self.streams[ssrc] = Stream(ssrc)

@@ -16,7 +16,7 @@ from actors.relay.pylibsrtp_private import Buffer
 from actors.relay.rtcp import SenderInfo, ntp_of, sender_report, source_description
 from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
 from benchmarks.media.description import CNAME, LOAD
-from benchmarks.media.packet import Numbering, element, write
+from benchmarks.media.packet import AUDIO_TICKS, FRAME_TICKS, Numbering, element, write
 from benchmarks.media.peer import Peer
 
 AUDIO_SECONDS = 0.020
@@ -70,18 +70,6 @@ class Track(Numbering):
     def interval(self) -> float:
         return AUDIO_SECONDS if self.audio else FRAME_SECONDS
 
-    def _write(self, buffer: Buffer, counter: int, payload: bytes, *, marker: bool) -> int:
-        """Write one packet and protect it; returns its size."""
-        view = buffer.view
-        elements = self._before + (counter & 0xFFFF).to_bytes(2, "big") + self._behind
-        second = marker << 7 | self._payload_type
-        body = write(view, second, self.sequence, self.timestamp, self.ssrc, elements, payload)
-        size = body + MARK.size
-        MARK.pack_into(view, body, MAGIC, self.number, self.sequence)
-        self.packets += 1
-        self.octets += len(payload) + MARK.size
-        return self.peer.outbound.protect(buffer, size)
-
     def prepare(self, cells: list[Buffer], counter: int, now: float) -> list[tuple[int, int]]:
         """Write the next frame's packets; returns (sequence, size) of each.
 
@@ -89,9 +77,7 @@ class Track(Numbering):
         """
         if self.audio:
             size = self._random.randint(60, 120) - MARK.size
-            packets = [self._one(cells[0], counter + 1, _NOISE[:size], marker=False)]
-            self.timestamp = self.timestamp + 960 & 0xFFFFFFFF
-            return packets
+            return [self._one(cells[0], counter + 1, _NOISE[:size], AUDIO_TICKS)]
         key = self.key_wanted or now >= self.key_due
         if key:
             self.key_wanted = False
@@ -99,25 +85,38 @@ class Track(Numbering):
         per_key = KEY_SECONDS / FRAME_SECONDS
         plain = self.bitrate / 8 * KEY_SECONDS / (per_key - 1 + KEY_SIZE)
         octets = round(plain * (KEY_SIZE if key else self._random.uniform(0.85, 1.15)))
+        sizes = split(octets)
+        last = len(sizes) - 1
         packets = []
-        for index, size in enumerate(split(octets)):
+        self.begin_picture()
+        for index, size in enumerate(sizes):
             descriptor = self.vp8_head(first=index == 0, key=key)
-            filler = _NOISE[: max(0, size - len(descriptor) - MARK.size)]
-            last = index == len(split(octets)) - 1
+            payload = descriptor + _NOISE[: max(0, size - len(descriptor) - MARK.size)]
+            ticks = FRAME_TICKS if index == last else 0
             packets.append(
-                self._one(cells[index], counter + 1 + index, descriptor + filler, marker=last)
+                self._one(cells[index], counter + 1 + index, payload, ticks, marker=index == last)
             )
-        self.picture = self.picture + 1 & 0x7FFF
-        self.level = self.level + 1 & 0xFF
-        self.timestamp = self.timestamp + 3000 & 0xFFFFFFFF
         self.frames += 1
         return packets
 
-    def _one(self, cell: Buffer, counter: int, payload: bytes, *, marker: bool) -> tuple[int, int]:
-        sequence = self.sequence
-        size = self._write(cell, counter, payload, marker=marker)
-        self.sequence = sequence + 1 & 0xFFFF
-        return sequence, size
+    def _one(
+        self, cell: Buffer, counter: int, payload: bytes, ticks: int, *, marker: bool = False
+    ) -> tuple[int, int]:
+        """Write one packet, protect it and move on behind it; returns (sequence, size)."""
+        elements = self._before + (counter & 0xFFFF).to_bytes(2, "big") + self._behind
+        end = write(
+            cell.view,
+            self._payload_type,
+            self.sequence,
+            self.timestamp,
+            self.ssrc,
+            elements,
+            payload,
+            marker=marker,
+        )
+        MARK.pack_into(cell.view, end, MAGIC, self.number, self.sequence)
+        size = self.peer.outbound.protect(cell, end + MARK.size)
+        return self.step(ticks, len(payload) + MARK.size), size
 
     def report(self, now: float) -> bytes:
         """Write this track's sender report for CLOCK_REALTIME `now`."""

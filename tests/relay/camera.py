@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from actors.relay import PublishSource
 from actors.relay.rtcp import SenderInfo, ntp_of, sender_report
+from benchmarks.media.packet import FRAME_TICKS
 
 from .client import CraftedClient
 
@@ -73,7 +74,7 @@ class Camera:
         for rid in RIDS:
             track = self.client.track(PublishSource.CAMERA, rid)
             # The track already stands one frame further than what was sent last.
-            stamp = track.timestamp - 3000 & 0xFFFFFFFF
+            stamp = track.timestamp - FRAME_TICKS & 0xFFFFFFFF
             self.client.send_rtcp(
                 sender_report(SenderInfo(track.ssrc, ntp_of(moment), stamp, 1, 1))
             )

@@ -18,6 +18,7 @@ from actors.relay import MediaRights, OfferLayout, PublishSource, Relay
 from actors.relay.transport_feedback import ArrivalLog
 from benchmarks.media.association import Certificate
 from benchmarks.media.description import Dialect, Section, offer
+from benchmarks.media.packet import AUDIO_TICKS, FRAME_TICKS
 from benchmarks.media.remote import read
 
 from .heard import Heard, extensions_map, readable
@@ -186,7 +187,7 @@ class CraftedClient(Wire):
         data = self.rtp(track, payload, level=level)
         if deliver:
             self.send(data)
-        return track.step(960, len(payload))
+        return track.step(AUDIO_TICKS, len(payload))
 
     def send_frame(
         self,
@@ -202,12 +203,12 @@ class CraftedClient(Wire):
         track.begin_picture()
         sequences = []
         for index, part in enumerate(parts):
+            last = index == len(parts) - 1
             payload = track.vp8_payload(part, key=key, first=index == 0)
-            data = self.rtp(track, payload, marker=index == len(parts) - 1)
+            data = self.rtp(track, payload, marker=last)
             if index not in lose:
                 self.send(data)
-            sequences.append(track.step(0, len(payload)))
-        track.timestamp = track.timestamp + 3000 & 0xFFFFFFFF
+            sequences.append(track.step(FRAME_TICKS if last else 0, len(payload)))
         return sequences
 
     def resend(self, track: Track, sequence: int, timestamp: int, payload: bytes) -> None:

@@ -14,6 +14,7 @@ from actors.relay import PublishSource, redundancy
 from actors.relay.kept import Frame, Kept
 from actors.relay.redundancy import Forms, blocks_of, renumbered, stand_ins
 from benchmarks.media.description import Dialect
+from benchmarks.media.packet import AUDIO_TICKS
 
 from .client import CraftedClient
 from .conftest import Call
@@ -45,9 +46,7 @@ def send(client: CraftedClient, payload: bytes) -> None:
 
 def pass_over(client: CraftedClient) -> None:
     """Let a packet be lost on the way in."""
-    track = client.track(PublishSource.MICROPHONE)
-    track.sequence = track.sequence + 1 & 0xFFFF
-    track.timestamp = track.timestamp + 960 & 0xFFFFFFFF
+    client.track(PublishSource.MICROPHONE).step(AUDIO_TICKS, 0)
 
 
 async def test_it_passes_to_who_accepts_it_and_is_unwrapped_for_the_rest(call: Call) -> None:

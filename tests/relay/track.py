@@ -77,29 +77,16 @@ class Track(Numbering):
         view = memoryview(bytearray(200 + len(payload)))
         size = write(
             view,
-            unusual.get("marker", False) << 7 | payload_type,
+            payload_type,
             unusual.get("sequence", self.sequence),
             self.timestamp,
             unusual.get("ssrc", self.ssrc),
             b"".join(element(numbers[u], value) for u, value in values.items() if u in numbers),
             payload,
+            marker=unusual.get("marker", False),
         )
         return bytes(view[:size])
 
     def vp8_payload(self, content: bytes, *, key: bool, first: bool) -> bytes:
         """Return a VP8 descriptor and a frame's first byte, then `content`."""
         return self.vp8_head(first=first, key=key) + content
-
-    def begin_picture(self) -> None:
-        """Let the next packet be of the next picture."""
-        self.picture = self.picture + 1 & 0x7FFF
-        self.level = self.level + 1 & 0xFF
-
-    def step(self, ticks: int, octets: int) -> int:
-        """Count a packet and move on behind it; returns its sequence number."""
-        sequence = self.sequence
-        self.sequence = sequence + 1 & 0xFFFF
-        self.timestamp = self.timestamp + ticks & 0xFFFFFFFF
-        self.packets += 1
-        self.octets += octets
-        return sequence
