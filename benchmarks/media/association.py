@@ -86,13 +86,13 @@ class Association(ABC):
         async with asyncio.timeout(within):
             while not self.checks_answered:
                 self.send_check()
-                await self._something(REPEAT_SECONDS)
+                await self._wait_for_datagram(REPEAT_SECONDS)
             self.start_dtls()
             while self.keys is None:
-                await self._something(REPEAT_SECONDS)
-                self._look_at_handshake()
+                await self._wait_for_datagram(REPEAT_SECONDS)
+                self._drive_handshake()
 
-    async def _something(self, within: float) -> None:
+    async def _wait_for_datagram(self, within: float) -> None:
         """Wait until a datagram was taken, or so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
@@ -138,10 +138,10 @@ class Association(ABC):
                 self.checks_answered += 1
                 self.mapped = message.attributes["XOR-MAPPED-ADDRESS"]
         elif message.message_class == stun.Class.REQUEST:
-            self.checks_received += 1
-            proved = message.check_message_integrity(self.own.password.encode())
-            if proved and self.answers_checks:
-                self._answer(message)
+            if message.check_message_integrity(self.own.password.encode()):
+                self.checks_received += 1
+                if self.answers_checks:
+                    self._answer(message)
 
     def _answer(self, request: stun.Message) -> None:
         response = stun.Message(
@@ -182,7 +182,8 @@ class Association(ABC):
             self.keys = Keys(keys.profile, ours, theirs)
             self.keyed(self.keys)
 
-    def _look_at_handshake(self) -> None:
+    def _drive_handshake(self) -> None:
+        """Repeat a flight that is due; raise if the handshake has failed."""
         if self._dtls is None:
             return
         if self._dtls.state is DtlsState.FAILED:
