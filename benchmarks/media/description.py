@@ -20,15 +20,15 @@ _H264 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one peer numbers things; two peers rarely agree."""
+    """How one peer numbers what it speaks, None what it does not; two peers rarely agree."""
 
     opus: int = 111
     red: int | None = None
-    """RED (RFC 2198) for Opus; None where the peer does not speak it."""
-    vp8: int = 96
-    vp8_rtx: int = 97
-    h264: int = 102
-    h264_rtx: int = 103
+    """RED (RFC 2198) for Opus."""
+    vp8: int | None = 96
+    vp8_rtx: int | None = 97
+    h264: int | None = 102
+    h264_rtx: int | None = 103
     extensions: Mapping[str, int] = field(
         default_factory=lambda: {
             AUDIO_LEVEL_URI: 1,
@@ -38,14 +38,19 @@ class Dialect:
             REPAIRED_RID_URI: 11,
         }
     )
-    has_vp8: bool = True
-    has_h264: bool = True
-    has_rtx: bool = True
     signals_ssrcs: bool = True
     """Whether offers name the SSRCs of what is sent (Firefox does)."""
 
+    @property
+    def camera(self) -> tuple[int, int | None]:
+        """The payload types of what a camera sends, VP8 where it is spoken, and of its RTX."""
+        if self.vp8 is not None:
+            return self.vp8, self.vp8_rtx
+        assert self.h264 is not None, "a camera needs a codec"
+        return self.h264, self.h264_rtx
 
-LOAD = Dialect(has_h264=False, extensions={AUDIO_LEVEL_URI: 1, TRANSPORT_CC_URI: 3, MID_URI: 4})
+
+LOAD = Dialect(h264=None, extensions={AUDIO_LEVEL_URI: 1, TRANSPORT_CC_URI: 3, MID_URI: 4})
 """What a load speaks, to every server alike."""
 
 
@@ -141,18 +146,18 @@ def _audio(dialect: Dialect) -> tuple[list[int], list[str]]:
 def _video(dialect: Dialect) -> tuple[list[int], list[str]]:
     numbers: list[int] = []
     lines: list[str] = []
-    for offered, number, rtx, name, parameters in (
-        (dialect.has_vp8, dialect.vp8, dialect.vp8_rtx, "VP8", ""),
-        (dialect.has_h264, dialect.h264, dialect.h264_rtx, "H264", _H264),
+    for number, rtx, name, parameters in (
+        (dialect.vp8, dialect.vp8_rtx, "VP8", ""),
+        (dialect.h264, dialect.h264_rtx, "H264", _H264),
     ):
-        if not offered:
+        if number is None:
             continue
         numbers.append(number)
         lines.append(f"a=rtpmap:{number} {name}/90000")
         lines += [f"a=rtcp-fb:{number} {form}" for form in _VIDEO_FEEDBACK]
         if parameters:
             lines.append(f"a=fmtp:{number} {parameters}")
-        if dialect.has_rtx:
+        if rtx is not None:
             numbers.append(rtx)
             lines += [f"a=rtpmap:{rtx} rtx/90000", f"a=fmtp:{rtx} apt={number}"]
     return numbers, lines
@@ -164,7 +169,7 @@ def _sent(section: Section, dialect: Dialect) -> Iterator[str]:
         yield from (f"a=rid:{rid} send" for rid in section.rids)
         yield "a=simulcast:send " + ";".join(section.rids)
     elif dialect.signals_ssrcs:
-        if dialect.has_rtx and not section.audio:
+        if not section.audio and dialect.camera[1] is not None:
             yield f"a=ssrc-group:FID {section.ssrc} {section.rtx_ssrc}"
             yield f"a=ssrc:{section.rtx_ssrc} cname:{CNAME}"
         yield f"a=ssrc:{section.ssrc} cname:{CNAME}"

@@ -51,7 +51,7 @@ class Track(Numbering):
     _before: bytes = b""
     """The header extensions before the transport-wide number, and behind it."""
     _behind: bytes = b""
-    _payload_type: int = LOAD.vp8
+    _payload_type: int = LOAD.camera[0]
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.number)

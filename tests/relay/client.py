@@ -213,6 +213,7 @@ class CraftedClient(Wire):
 
     def resend(self, track: Track, sequence: int, timestamp: int, payload: bytes) -> None:
         """Send an RTX packet (RFC 4588) that carries an earlier one."""
+        assert track.rtx_payload_type is not None
         kept = track.timestamp
         track.timestamp = timestamp
         data = self.rtp(

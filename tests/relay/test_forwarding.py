@@ -269,7 +269,7 @@ async def test_firefox_like_and_chromium_like_senders_are_told_apart_by_ssrc_or_
 
 
 async def test_h264_is_forwarded_from_who_has_no_vp8(call: Call) -> None:
-    ada = await call.join("ada", dialect=Dialect(has_vp8=False))
+    ada = await call.join("ada", dialect=Dialect(vp8=None))
     ben = await call.join("ben", dialect=OTHER_DIALECT)
     track = ada.track(PublishSource.CAMERA)
     ada.send(ada.rtp(track, b"\x65idr", marker=True))

@@ -69,7 +69,7 @@ async def test_a_packet_is_not_resent_within_a_round_trip(call: Call) -> None:
 
 async def test_without_rtx_nothing_is_resent(call: Call) -> None:
     ada = await call.join("ada")
-    ben = await call.join("ben", dialect=Dialect(has_rtx=False))
+    ben = await call.join("ben", dialect=Dialect(vp8_rtx=None, h264_rtx=None))
     _, video = ben.seat(0)
     ada.send_frame(key=True)
     await until(lambda: ben.heard_on(video))

@@ -46,17 +46,15 @@ class Track(Numbering):
 
     @property
     def payload_type(self) -> int:
-        if self.audio:
-            return self.dialect.opus
-        return self.dialect.vp8 if self.dialect.has_vp8 else self.dialect.h264
+        return self.dialect.opus if self.audio else self.dialect.camera[0]
 
     @property
     def clock_rate(self) -> int:
         return 48000 if self.audio else 90000
 
     @property
-    def rtx_payload_type(self) -> int:
-        return self.dialect.vp8_rtx if self.dialect.has_vp8 else self.dialect.h264_rtx
+    def rtx_payload_type(self) -> int | None:
+        return self.dialect.camera[1]
 
     def packet(self, payload: bytes, counter: int, unusual: Unusual) -> bytes:
         """Write one packet with every extension the dialect has; nothing moves on.
