@@ -1,6 +1,6 @@
 """A participant who sends far too much: valid SRTP, from a process of its own.
 
-`python -m tests.relay.overdoing JSON` sends what `Voice` says through a socket that it inherits.
+`python -m tests.relay.overdoing JSON` sends as the `Microphone` of its JSON says.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _PAYLOAD = bytes(80)
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """A microphone's stream with its keys, and the socket it leaves from; bytes are in hex."""
+class Microphone:
+    """What its stream is numbered and keyed by, and the socket it leaves from; bytes are in hex."""
 
     descriptor: int
     port: int
@@ -45,41 +45,41 @@ class Voice:
     """Id of the header extension with the transport-wide number."""
 
 
-def overdo(voice: Voice) -> NoReturn:
+def overdo(microphone: Microphone) -> NoReturn:
     """Send until the process is ended."""
-    srtp = Srtp(voice.profile.encode(), bytes.fromhex(voice.key), inbound=False)
+    srtp = Srtp(microphone.profile.encode(), bytes.fromhex(microphone.key), inbound=False)
     buffer = Buffer()
-    mid = bytes.fromhex(voice.mid_element)
-    out = socket.socket(fileno=voice.descriptor)
+    mid = bytes.fromhex(microphone.mid_element)
+    out = socket.socket(fileno=microphone.descriptor)
     number = 0
 
     def send() -> None:
         nonlocal number
         number += 1
-        elements = mid + element(voice.counter_id, (number & 0xFFFF).to_bytes(2, "big"))
-        sequence = voice.sequence + number & 0xFFFF
-        timestamp = voice.timestamp + number * 48_000 // voice.rate & 0xFFFFFFFF
+        elements = mid + element(microphone.counter_id, (number & 0xFFFF).to_bytes(2, "big"))
+        sequence = microphone.sequence + number & 0xFFFF
+        timestamp = microphone.timestamp + number * 48_000 // microphone.rate & 0xFFFFFFFF
         size = write(
             buffer.view,
-            voice.payload_type,
+            microphone.payload_type,
             sequence,
             timestamp,
-            voice.ssrc,
+            microphone.ssrc,
             elements,
             _PAYLOAD,
         )
         size = srtp.protect(buffer, size)
-        out.sendto(buffer.view[:size], ("127.0.0.1", voice.port))
+        out.sendto(buffer.view[:size], ("127.0.0.1", microphone.port))
 
-    keep_sending(send, voice.rate)
+    keep_sending(send, microphone.rate)
 
 
-def voice_of(client: CraftedClient, rate: int) -> Voice:
-    """Continue the client's own voice at another rate; it must not send by itself meanwhile."""
+def microphone_of(client: CraftedClient, rate: int) -> Microphone:
+    """Continue the client's own stream at another rate; it must not send by itself meanwhile."""
     track = client.track(PublishSource.MICROPHONE)
     numbers = client.dialect.extensions
     assert client.keys is not None
-    return Voice(
+    return Microphone(
         client.fileno,
         client.relay.port,
         rate,
@@ -96,12 +96,14 @@ def voice_of(client: CraftedClient, rate: int) -> Voice:
 
 @contextmanager
 def overdoing(client: CraftedClient, rate: int) -> Iterator[None]:
-    """Let another process send so many packets a second as this client's voice."""
-    voice = voice_of(client, rate)
-    with running("tests.relay.overdoing", [json.dumps(asdict(voice))], [voice.descriptor]):
+    """Let another process send so many packets a second as this client's microphone."""
+    microphone = microphone_of(client, rate)
+    with running(
+        "tests.relay.overdoing", [json.dumps(asdict(microphone))], [microphone.descriptor]
+    ):
         yield
 
 
 if __name__ == "__main__":
     print("overdoing it", flush=True)
-    overdo(Voice(**json.loads(sys.argv[1])))
+    overdo(Microphone(**json.loads(sys.argv[1])))
