@@ -96,7 +96,10 @@ class Busy:
         self.changed: list[str] = []
         """Changes of the journal that were acknowledged, by their traces."""
         self.gaps: dict[str, float] = {}
-        """The longest time between two answers, by what was being done to the cluster."""
+        """The longest time between two answers of the session's actor alone, by what was being done
+        to the cluster."""
+        self.saves: dict[str, float] = {}
+        """The same of changes, from the question on: their answers wait for the ledger."""
         self.phase = "calm"
         self.returns = 0
         self.unanswered: list[str] = []
@@ -116,15 +119,14 @@ class Busy:
         answered = loop.time()
         for number in itertools.count(1):
             if self._change is not None and number % CHANGE_EVERY == 0:
-                change = self._change(len(self.changed))
+                change, waits, begun = self._change(len(self.changed)), self.saves, loop.time()
                 if await self.ask(change.type_, **change.fields):
                     self.changed.append(change.trace)
             else:
-                camera = self.streams or bool(number % 2)
+                camera, waits, begun = self.streams or bool(number % 2), self.gaps, answered
                 await self.ask("media.publish", microphone=True, camera=camera, screen=False)
-            now = loop.time()
-            self.gaps[self.phase] = max(self.gaps.get(self.phase, 0.0), now - answered)
-            answered = now
+            answered = loop.time()
+            waits[self.phase] = max(waits.get(self.phase, 0.0), answered - begun)
             await asyncio.sleep(ASK_EVERY_S)
 
     async def ask(self, type_: str, **fields: object) -> bool:

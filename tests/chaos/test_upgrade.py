@@ -30,6 +30,9 @@ STREAMING = 2
 STANDBYS = 3
 CALM_S = 5.0
 GAP_S = 2.0
+LEDGER_S = 12.0
+"""A change waits for its ledger at most as long as a widget does (`REQUEST_MS`)."""
+LAST = "ledger, pool, keeper"
 MARGIN = 4
 """So many of the longest gaps before anything is done are added: the machine may be slow."""
 
@@ -112,7 +115,7 @@ async def upgrade(town: Town, gateways: Gateways) -> None:
                 during(busy, streams, "gateway")
                 await asyncio.to_thread(gateways.replace, index)
             else:
-                during(busy, streams, "ledger, pool, keeper")
+                during(busy, streams, LAST)
                 for title in ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost"):
                     (process,) = town.cluster.processes(title)
                     process.kill()
@@ -123,13 +126,17 @@ async def upgrade(town: Town, gateways: Gateways) -> None:
         await flow(streams, "afterwards", epoch=2)
         await asyncio.sleep(1.0)
     answers = longest([each.gaps for each in busy])
+    saves = longest([each.saves for each in busy])
     media = longest([each.reception.gaps for each in streams])
     moved = [max(m["epoch"] for m in each.widget.heard if "epoch" in m) for each in busy]
-    figures = f"longest pauses in seconds: answers {answers}, media {media}; epochs {moved}; "
+    figures = f"longest pauses in seconds: answers {answers}, saves {saves}, media {media}; "
     unanswered = [each for one in busy for each in one.unanswered]
-    figures += f"unanswered {unanswered}; changes {[len(each.changed) for each in busy]}"
+    figures += (
+        f"epochs {moved}; unanswered {unanswered}; changes {[len(each.changed) for each in busy]}"
+    )
     print(figures)
-    for pauses in (answers, media):
+    assert saves.pop(LAST) <= LEDGER_S * PATIENCE, figures
+    for pauses in (answers, saves, media):
         assert max(pauses.values()) <= GAP_S + MARGIN * pauses["calm"], figures
     assert unanswered == [], "no session's actor died, so each was there to answer"
     assert sum(each.returns for each in busy) >= len(busy), "each gateway was replaced once"
