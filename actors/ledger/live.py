@@ -33,6 +33,8 @@ class Live:
     """Which kind of node may have it; empty: any."""
     holder: Actor | None = None
     """The holder, while its link is up."""
+    left_node: str = ""
+    """The node of the holder whose link went last, if that is known."""
     homeless_ms: int | None = None
     """Since when no link of a holder is up."""
     granted_ms: deque[int] = field(default_factory=deque)
@@ -72,6 +74,8 @@ class Live:
 
     def unsettle(self, now_ms: int) -> None:
         """Say that the holder's link is gone."""
+        if self.holder is not None:
+            self.left_node = self.holder.member.node
         self.holder = None
         self.homeless_ms = now_ms
         self.returned.clear()

@@ -155,6 +155,8 @@ class Rescue:
                 timeout_s=self._policy.lost_after_ms / 1000,
                 account_id=live.account_id,
                 label=live.label,
+                # A node dies process by process: its standbys may be the next.
+                rather_not=live.left_node,
             )
             if live.ended or live.holder is not None:
                 self._standbys.add(standby)

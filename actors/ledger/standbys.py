@@ -56,7 +56,8 @@ class Standbys:
     Those who wait are served by urgency, then age: rescues before moves before openings, the
     oldest session first. At most `limit` openings wait. One that has held a session of the account
     is given before one that has held none; of several the one on the node with the fewest sessions
-    (`loads`), so that the death of a node costs few. A standby on a node in `cordoned` is
+    (`loads`), so that the death of a node costs few. Before all that comes another node than one
+    that is rather not to be had. A standby on a node in `cordoned` is
     `dismissed` instead of being kept, and so is one above `reused_limit` that has held a session.
     """
 
@@ -132,7 +133,14 @@ class Standbys:
             self._on_change()
 
     async def take(
-        self, urgency: int, since_ms: int, *, timeout_s: float, account_id: str, label: str = ""
+        self,
+        urgency: int,
+        since_ms: int,
+        *,
+        timeout_s: float,
+        account_id: str,
+        label: str = "",
+        rather_not: str = "",
     ) -> Actor:
         """Get a standby that nobody else gets, on a node with this label if one is given.
 
@@ -141,7 +149,7 @@ class Standbys:
         Raises:
             Unavailable: `no_capacity`: none came in time, or too many wait already.
         """
-        actor = self._pick(label, account_id)
+        actor = self._pick(label, account_id, rather_not)
         if actor is not None:
             del self._idle[actor.member.member_id]
             self._count(actor)
@@ -168,12 +176,13 @@ class Standbys:
         finally:
             self._give_up(future)
 
-    def _pick(self, label: str, account_id: str) -> Actor | None:
+    def _pick(self, label: str, account_id: str, rather_not: str) -> Actor | None:
         fit = [
             actor
             for actor in self._idle.values()
             if not actor.end.link.closed and actor.suits(label, account_id)
         ]
+        fit = [actor for actor in fit if actor.member.node != rather_not] or fit
         fit = [actor for actor in fit if actor.waits_again] or fit
         if len({actor.member.node for actor in fit}) <= 1:
             return next(iter(fit), None)

@@ -40,6 +40,17 @@ async def test_a_dead_actor_is_replaced_without_being_asked(town: Town) -> None:
     assert [one.seq for one in (await gateway.record(session_id)).events] == [1, 2, 3]
 
 
+async def test_a_session_goes_on_where_its_actor_did_not_die(town: Town) -> None:
+    """The node may be dying, process by process."""
+    actor, gateway, session_id = await in_session(town)
+    beside, elsewhere = await town.actor(), await town.actor(node="node-2")
+    await actor.die()
+    place = await gateway.takeover(session_id, 1)
+    assert (place.epoch, place.port) == (2, elsewhere.port)
+    await elsewhere.die()
+    assert (await gateway.takeover(session_id, 2)).port == beside.port
+
+
 async def test_who_waits_is_told_where_the_session_went(town: Town) -> None:
     actor, gateway, _ = await in_session(town)
     await gateway.put("c1")
