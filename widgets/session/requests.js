@@ -46,3 +46,28 @@ export function askForScreen(client, id) {
 export function judge(client, verb, id) {
   return client.ask({ type: `conflict.${verb}`, conflict_id: id });
 }
+
+/** Come into the live session that the ways lead to. @param {SessionClient} client @param {string} way */
+export function comeIn(client, way) {
+  return client.ask({ type: 'session.join', way });
+}
+
+/** @param {SessionClient} client @param {string} text */
+export function sendText(client, text) {
+  return client.ask({ type: 'text.send', text });
+}
+
+/** @param {SessionClient} client @returns {Promise<readonly ColleagueView[]>} */
+export async function listColleagues(client) {
+  return (await client.ask({ type: 'colleague.list' })).colleagues;
+}
+
+/** @param {SessionClient} client @param {string} agent_id */
+export function askColleague(client, agent_id) {
+  return client.ask({ type: 'colleague.ask', agent_id });
+}
+
+/** Help not with what one is asked to. @param {SessionClient} client */
+export function declineColleague(client) {
+  return client.ask({ type: 'colleague.decline' });
+}

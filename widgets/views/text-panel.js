@@ -1,4 +1,5 @@
 import { say } from '../catalogues/words.js';
+import { sendText } from '../session/requests.js';
 import { wordButton } from './buttons.js';
 import { el, keyed } from './dom.js';
 import { Panel } from './panel.js';
@@ -23,7 +24,7 @@ export class TextPanel {
       const text = field.value.trim();
       if (!text) return;
       field.value = '';
-      attempt(client.ask({ type: 'text.send', text }).catch((error) => {
+      attempt(sendText(client, text).catch((error) => {
         field.value ||= text;
         throw error;
       }));
