@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, Route
 
 from tests.browser.demo import ROOT
 
-TYPES = {".js": "text/javascript", ".json": "application/json"}
+TYPES = {".js": "text/javascript", ".json": "application/json", ".css": "text/css"}
 
 
 async def _from_tree(route: Route) -> None:
@@ -39,6 +39,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("vectors", 3),
         ("agent-host", 5),
         ("text-panel", 3),
+        ("later", 2),
     ],
 )
 async def test_units(page: Page, name: str, least: int) -> None:

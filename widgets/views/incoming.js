@@ -101,7 +101,7 @@ export class Incoming {
 
   async #checkDevices() {
     try {
-      (await this.#devices.ready()).show();
+      await this.#devices.use((panel) => panel.show());
     } catch (error) {
       setText(this.#error, errorSentence(error));
     }

@@ -61,7 +61,7 @@ export class JoinForm {
 
   async #checkDevices() {
     try {
-      (await this.#devices?.ready())?.show();
+      await this.#devices?.use((panel) => panel.show());
     } catch (error) {
       setText(this.#error, sentence(error));
     }

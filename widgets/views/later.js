@@ -40,6 +40,15 @@ export class Later {
   }
 
   /**
+   * Do something with the panel as soon as it is here, unless its screen is gone by then.
+   * @param {(panel: P) => void} act
+   */
+  async use(act) {
+    const panel = await this.ready();
+    if (!this.#closed) act(panel);
+  }
+
+  /**
    * Something happened that only this panel shows: bring it now.
    * @param {(error: unknown) => void} onFailed Told once; it is tried again without being asked.
    */

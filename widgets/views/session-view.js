@@ -63,8 +63,8 @@ export class SessionView {
     const actions = {
       attempt,
       ownWindow,
-      devices: () => attempt(this.#devices.ready().then((panel) => panel.show())),
-      text: () => attempt(this.#text.ready().then((panel) => panel.toggle())),
+      devices: () => attempt(this.#devices.use((panel) => panel.show())),
+      text: () => attempt(this.#text.use((panel) => panel.toggle())),
       layoutChanged: update,
     };
     this.#more = new Later(
@@ -137,9 +137,9 @@ export class SessionView {
    * @param {Later<{root: HTMLElement, toggle: () => void, close: () => void}>} wanted
    * @param {Later<{root: HTMLElement, close: () => void}>} other
    */
-  async #only(wanted, other) {
+  #only(wanted, other) {
     other.panel?.close();
-    (await wanted.ready()).toggle();
+    return wanted.use((panel) => panel.toggle());
   }
 }
 
