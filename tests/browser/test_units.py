@@ -39,6 +39,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("vectors", 3),
         ("agent-host", 5),
         ("text-panel", 3),
+        ("colleagues", 5),
         ("later", 2),
     ],
 )

@@ -1,37 +1,105 @@
 import { say } from '../catalogues/words.js';
+import { askColleague, listColleagues } from '../session/requests.js';
+import { may } from '../session/select.js';
 import { wordButton } from './buttons.js';
-import { el, show } from './dom.js';
+import { el, keyed, setText, show } from './dom.js';
 
-/**
- * The account's other agents, to be asked to help; looked for while the panel is open.
- * @param {SessionClient} client @param {Attempt} attempt @param {HTMLElement} panel
- */
-export function colleagueList(client, attempt, panel) {
-  const list = el('ul', { class: 'people' });
-  const root = el('div', { hidden: true }, el('h3', { text: say('colleagues') }), list);
-  let shown = '';
-  let timer = 0;
-  /** @param {ColleagueView} colleague */
-  const row = ({ agent_id, name, asked }) => {
-    const ask = () => attempt(client.ask({ type: 'colleague.ask', agent_id }).then(look));
-    const button = wordButton(say(`colleague_${asked}`), ask, { kind: 'small' });
-    button.root.disabled = asked === 'asked';
-    const words = el('span', { class: 'person-words', text: name || agent_id });
-    return el('li', { class: 'person' }, words, button.root);
-  };
-  const look = async () => {
-    const { colleagues } = await client.ask({ type: 'colleague.list' });
-    const text = JSON.stringify(colleagues);
-    if (text === shown) return;
-    shown = text;
-    if (list.contains(document.activeElement)) panel.focus();
-    show(root, colleagues.length > 0);
-    list.replaceChildren(...colleagues.map(row));
-  };
-  panel.addEventListener('panelopen', () => {
-    attempt(look());
-    timer = Number(setInterval(() => void look().catch(() => {}), 4_000));
-  });
-  panel.addEventListener('panelclose', () => clearInterval(timer));
-  return root;
+/** The account's other agents, to be asked to help; looked for while the panel is open. */
+export class Colleagues {
+  #client;
+  #attempt;
+  #panel;
+  #list = el('ul', { class: 'people' });
+  /** @type {Map<string, Row>} */
+  #rows = new Map();
+  #said = el('p', { class: 'fine', role: 'status' });
+  root = el('div', { hidden: true }, el('h3', { text: say('colleagues') }), this.#list, this.#said);
+
+  /** @param {SessionClient} client @param {Attempt} attempt @param {HTMLElement} panel */
+  constructor(client, attempt, panel) {
+    this.#client = client;
+    this.#attempt = attempt;
+    this.#panel = panel;
+    let timer = 0;
+    panel.addEventListener('panelopen', () => {
+      attempt(this.#look());
+      timer = Number(setInterval(() => void this.#look().catch(() => {}), 4_000));
+    });
+    panel.addEventListener('panelclose', () => clearInterval(timer));
+  }
+
+  get #allowed() {
+    const { session } = this.#client;
+    return session !== null && may(session, 'invite');
+  }
+
+  update() {
+    show(this.root, this.#allowed && this.#rows.size > 0);
+  }
+
+  async #look() {
+    if (!this.#allowed) return;
+    const colleagues = await listColleagues(this.#client);
+    const held = this.#list.contains(document.activeElement);
+    keyed(
+      this.#list,
+      this.#rows,
+      colleagues,
+      ({ agent_id }) => agent_id,
+      ({ agent_id }) => {
+        const row = new Row(() => this.#attempt(this.#ask(row, agent_id)));
+        return row;
+      },
+      (row, colleague) => {
+        const name = colleague.name || colleague.agent_id;
+        const declined = row.asked === 'asked' && colleague.asked === 'declined';
+        if (declined) setText(this.#said, say('ring_declined', { name }));
+        row.update(name, colleague.asked);
+      },
+    );
+    if (held && !this.#list.contains(document.activeElement)) this.#panel.focus();
+    this.update();
+  }
+
+  /** @param {Row} row @param {string} agentId */
+  async #ask(row, agentId) {
+    setText(this.#said, '');
+    // A button that can no more be pressed would take the focus along.
+    this.#panel.focus();
+    row.asking(true);
+    try {
+      await askColleague(this.#client, agentId);
+      await this.#look();
+    } finally {
+      row.asking(false);
+    }
+  }
+}
+
+class Row {
+  asked = '';
+  #asking = false;
+  #name = el('span', { class: 'person-words' });
+  #button;
+  root;
+
+  /** @param {() => void} ask */
+  constructor(ask) {
+    this.#button = wordButton('', ask, { kind: 'small' });
+    this.root = el('li', { class: 'person' }, this.#name, this.#button.root);
+  }
+
+  /** @param {string} name @param {string} asked */
+  update(name, asked) {
+    this.asked = asked;
+    setText(this.#name, name);
+    this.#button.set(say(`colleague_${asked}`));
+    this.asking(this.#asking);
+  }
+
+  /** @param {boolean} now */
+  asking(now) {
+    this.#asking = now;
+    this.#button.root.disabled = now || this.asked === 'asked';
+  }
 }

@@ -3,7 +3,7 @@ import { askForScreen, handOver, moderate, mute } from '../session/requests.js';
 import { may } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { iconButton, wordButton } from './buttons.js';
-import { colleagueList } from './colleagues.js';
+import { Colleagues } from './colleagues.js';
 import { el, keyed, setText, show } from './dom.js';
 import { GuestLinks } from './guest-links.js';
 import { Panel } from './panel.js';
@@ -16,6 +16,8 @@ export class PeoplePanel {
   /** @type {Map<string, PersonRow>} */
   #rows = new Map();
   #links;
+  /** @type {Colleagues|null} */
+  #colleagues = null;
   #panel = new Panel(say('people'));
   root = this.#panel.root;
 
@@ -29,7 +31,8 @@ export class PeoplePanel {
     this.#links = new GuestLinks(client, attempt, write);
     this.#panel.body.append(this.#list, this.#links.root);
     if (client.state.role === 'agent') {
-      this.#panel.body.append(colleagueList(client, attempt, this.root));
+      this.#colleagues = new Colleagues(client, attempt, this.root);
+      this.#panel.body.append(this.#colleagues.root);
     }
   }
 
@@ -57,6 +60,7 @@ export class PeoplePanel {
     );
     show(this.#links.root, may(session, 'invite'));
     this.#links.update(session);
+    this.#colleagues?.update();
   }
 }
 

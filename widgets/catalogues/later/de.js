@@ -83,6 +83,9 @@ export default {
   rate_comment: 'Möchten Sie etwas anmerken?',
   rate_thanks: 'Vielen Dank!',
   error_too_many_links: 'Es sind zu viele Links offen. Ziehen Sie erst einen zurück.',
+  error_rate_limited: 'Zu viel auf einmal. Bitte in einem Moment noch einmal.',
+  error_unknown_participant: 'Diese Person ist nicht mehr da.',
+  error_not_in_session: 'Sie sind gerade in keinem Gespräch.',
 
   login_title: 'Für Video anmelden',
   login_help: 'Die Anmeldung öffnet sich in einem eigenen Fenster. Machen Sie dort nur weiter, wenn es diesen Code zeigt:',

@@ -83,6 +83,9 @@ export default {
   rate_comment: 'Anything to add?',
   rate_thanks: 'Thank you!',
   error_too_many_links: 'There are too many open links. Withdraw one first.',
+  error_rate_limited: 'Too many at once. Please wait a moment and try again.',
+  error_unknown_participant: 'This person is no longer there.',
+  error_not_in_session: 'You are not in a session just now.',
 
   login_title: 'Log in for video',
   login_help: 'Your login opens in a window of its own. Go on there only if it shows this code:',

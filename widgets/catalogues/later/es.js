@@ -83,6 +83,9 @@ export default {
   rate_comment: '¿Algo que añadir?',
   rate_thanks: '¡Gracias!',
   error_too_many_links: 'Hay demasiados enlaces abiertos. Retira uno primero.',
+  error_rate_limited: 'Demasiado a la vez. Inténtalo de nuevo en un momento.',
+  error_unknown_participant: 'Esta persona ya no está.',
+  error_not_in_session: 'Ahora no estás en ninguna sesión.',
 
   login_title: 'Inicie sesión para el vídeo',
   login_help: 'El inicio de sesión se abre en una ventana propia. Continúe allí solo si muestra este código:',

@@ -83,6 +83,9 @@ export default {
   rate_comment: 'Quelque chose à ajouter ?',
   rate_thanks: 'Merci !',
   error_too_many_links: 'Il y a trop de liens ouverts. Retirez-en un d’abord.',
+  error_rate_limited: 'Trop à la fois. Réessayez dans un moment.',
+  error_unknown_participant: 'Cette personne n’est plus là.',
+  error_not_in_session: 'Vous n’êtes dans aucune session à l’instant.',
 
   login_title: 'Connectez-vous pour la vidéo',
   login_help: 'La connexion s’ouvre dans sa propre fenêtre. N’y continuez que si elle affiche ce code :',

@@ -83,6 +83,9 @@ export default {
   rate_comment: 'משהו להוסיף?',
   rate_thanks: 'תודה!',
   error_too_many_links: 'יש יותר מדי קישורים פתוחים. בטלו אחד קודם.',
+  error_rate_limited: 'יותר מדי בבת אחת. נסו שוב בעוד רגע.',
+  error_unknown_participant: 'האדם הזה כבר לא נמצא.',
+  error_not_in_session: 'אינכם בשיחה כרגע.',
 
   login_title: 'התחברות לווידאו',
   login_help: 'ההתחברות נפתחת בחלון נפרד. המשיכו שם רק אם מופיע בו הקוד הזה:',

@@ -83,6 +83,9 @@ export default {
   rate_comment: 'ほかにご意見は？',
   rate_thanks: 'ありがとうございました！',
   error_too_many_links: '有効なリンクが多すぎます。先に一つ取り消してください。',
+  error_rate_limited: '一度に多すぎます。少し待って再試行してください。',
+  error_unknown_participant: 'この方はもういません。',
+  error_not_in_session: '現在セッションに参加していません。',
 
   login_title: 'ビデオのためにログイン',
   login_help: 'ログインは専用のウィンドウで開きます。次のコードが表示されている場合のみ、そこで続行してください。',

@@ -83,6 +83,9 @@ export default {
   rate_comment: 'Algo a acrescentar?',
   rate_thanks: 'Obrigado!',
   error_too_many_links: 'Há links abertos demais. Retire um primeiro.',
+  error_rate_limited: 'Demais de uma vez. Tente de novo em um momento.',
+  error_unknown_participant: 'Esta pessoa não está mais lá.',
+  error_not_in_session: 'Você não está em nenhuma sessão agora.',
 
   login_title: 'Inicie sessão para o vídeo',
   login_help: 'O início de sessão abre numa janela própria. Continue lá apenas se mostrar este código:',
