@@ -77,12 +77,16 @@ async def test_a_colleague_at_another_conversation_is_asked_by_name(people: Peop
     row = panel.get_by_role("listitem").filter(has_text="Dana")
     await row.get_by_role("button", name="Ask to help").click()
     await expect(row.get_by_role("button", name="Asked")).to_be_disabled()
-    await expect(
-        colleague.get_by_role("heading", name="Alex asks you to help with Maya Cohen")
-    ).to_be_visible()
+    call = "Alex asks you to help with Maya Cohen"
+    heading = colleague.get_by_role("heading", name=call)
+    # It is heard, and seen on a tab behind another.
+    await expect(colleague.get_by_role("status").filter(has=heading)).to_be_visible()
+    assert await colleague.title() == call
     await shoot(page, "asked-by-name")
     await colleague.get_by_role("button", name="Decline").click()
     await expect(idle).to_be_visible()
+    assert await colleague.title() == "Video"
+    await expect(panel.get_by_role("status")).to_have_text("Dana declined")
 
     await row.get_by_role("button", name="Declined: ask again").click()
     await shoot(people.page, "asking-by-name")

@@ -9,7 +9,6 @@ import { AgentIdle } from '../views/agent-idle.js';
 import { wordButton } from '../views/buttons.js';
 import { Outgoing } from '../views/outgoing.js';
 import { SessionView } from '../views/session-view.js';
-import { errorSentence } from '../views/trouble-sentence.js';
 import { elsewhere, lobby, message, overWords, Widget } from './widget.js';
 
 /**
@@ -126,7 +125,7 @@ export class AgentWidget extends Widget {
     }
     const { state, link } = client;
     const name = String(this.#host.ids?.visitor_name ?? '');
-    this.setTitle(state.session ? `● ${say('title')}` : '');
+    let title = state.session ? `● ${say('title')}` : '';
     if (link.status === 'closed') {
       this.#renderClosed();
     } else if (state.session?.attendance === 'elsewhere') {
@@ -144,25 +143,14 @@ export class AgentWidget extends Widget {
     } else {
       const idle = this.present(
         'idle',
-        () =>
-          new AgentIdle(
-            (mode) =>
-              client.start(mode).catch((error) => {
-                client.media.stop();
-                throw errorSentence(error);
-              }),
-            (message) =>
-              client.ask(message).catch((error) => {
-                throw errorSentence(error);
-              }),
-            () => this.#render(),
-            this.#ownWindow(),
-          ),
+        () => new AgentIdle(client, () => this.#render(), this.#ownWindow()),
       );
       const watches = this.#host.ids?.spectating === true || state.role === 'supervisor';
       idle.show(state, name, watches);
       this.#proof?.offer(idle.root, watches, state);
+      title = idle.asked;
     }
+    this.setTitle(title);
   }
 
   /** @param {SessionClient} client @param {string} name */

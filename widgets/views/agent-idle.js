@@ -18,18 +18,19 @@ export class AgentIdle {
   #error = el('p', { class: 'fine trouble', role: 'alert' });
   #video;
   #voice;
+  /** What a colleague asks; else empty. */
+  asked = '';
   root;
 
   /**
-   * @param {(mode: 'video'|'voice') => Promise<unknown>} start Rejects with a sentence.
-   * @param {(message: any) => Promise<unknown>} ask Rejects with a sentence.
+   * @param {SessionClient} client
    * @param {() => void} update Shows the situation anew.
    * @param {(() => void)|null} ownWindow
    */
-  constructor(start, ask, update, ownWindow) {
+  constructor(client, update, ownWindow) {
     this.#ways = new Later(
       () => import('./ways.js'),
-      ({ Ways }) => new Ways((message) => this.#attempt(ask(message))),
+      ({ Ways }) => new Ways(client, (asked) => this.#attempt(asked)),
       () => {
         if (!this.#ways.root.hidden) setText(this.#error, '');
         update();
@@ -43,7 +44,12 @@ export class AgentIdle {
     /** @param {'video'|'voice'} mode */
     const run = async (mode) => {
       this.#busy(true);
-      await this.#attempt(start(mode));
+      await this.#attempt(
+        client.start(mode).catch((error) => {
+          client.media.stop();
+          throw error;
+        }),
+      );
       this.#busy(false);
     };
     this.#video = wordButton(say('start_video'), () => void run('video'), { kind: 'primary wide', icon: 'camera' });
@@ -53,7 +59,7 @@ export class AgentIdle {
       'div',
       { class: 'message idle', 'data-screen': 'idle' },
       this.#avatar.root,
-      this.#title,
+      el('div', { role: 'status' }, this.#title),
       this.#line,
       this.#help,
       blocked,
@@ -76,7 +82,9 @@ export class AgentIdle {
     panel?.update(state, who);
     show(this.#line, !live);
     this.#avatar.update(name || '·', null);
-    setText(this.#title, live ? panel?.title ?? say('connecting') : say('idle_title', { name: who }));
+    const title = live ? panel?.title ?? say('connecting') : say('idle_title', { name: who });
+    setText(this.#title, title);
+    this.asked = state.askedBy && panel ? title : '';
     show(this.#ways.root, live);
     setText(this.#reach, reach ? say(`reach_${reach}`) : say('connecting'));
     setAttr(this.#dot, 'data-reach', reach ?? 'unknown');
@@ -96,7 +104,7 @@ export class AgentIdle {
     try {
       await asked;
     } catch (error) {
-      setText(this.#error, String(error));
+      setText(this.#error, errorSentence(error));
     }
   }
 

@@ -1,17 +1,23 @@
 import { say } from '../catalogues/words.js';
+import { comeIn, declineColleague } from '../session/requests.js';
 import { wordButton } from './buttons.js';
 import { el } from './dom.js';
 
 /** How a member of the staff could come into a live session: one button for each way. */
 export class Ways {
-  #ask;
+  #client;
+  #attempt;
   #shown = '';
   title = '';
   root = el('div', { class: 'actions' });
 
-  /** @param {(message: object) => Promise<unknown>} ask Never rejects. */
-  constructor(ask) {
-    this.#ask = ask;
+  /**
+   * @param {SessionClient} client
+   * @param {(asked: Promise<unknown>) => Promise<void>} attempt Says what was refused; never rejects.
+   */
+  constructor(client, attempt) {
+    this.#client = client;
+    this.#attempt = attempt;
   }
 
   /** @param {WidgetState} state @param {string} who The consumer of this conversation. */
@@ -23,17 +29,17 @@ export class Ways {
     this.#shown = shown;
     const buttons = ways.map((way, index) => {
       const kind = index === 0 ? 'primary wide' : 'wide';
-      return this.#button(by ? 'join' : `way_${way}`, kind, { type: 'session.join', way });
+      return this.#button(by ? 'join' : `way_${way}`, kind, () => comeIn(this.#client, way));
     });
-    if (by) buttons.push(this.#button('decline', 'wide', { type: 'colleague.decline' }));
+    if (by) buttons.push(this.#button('decline', 'wide', () => declineColleague(this.#client)));
     this.root.replaceChildren(...buttons);
   }
 
-  /** @param {string} key @param {string} kind @param {object} message */
-  #button(key, kind, message) {
+  /** @param {string} key @param {string} kind @param {() => Promise<unknown>} ask */
+  #button(key, kind, ask) {
     const go = async () => {
       root.disabled = true;
-      await this.#ask(message);
+      await this.#attempt(ask());
       root.disabled = false;
     };
     const { root } = wordButton(say(key), () => void go(), { kind });
