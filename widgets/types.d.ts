@@ -24,6 +24,12 @@ type SessionClient = import('./session/client.js').SessionClient;
 type LocalMedia = import('./media/local-media.js').LocalMedia;
 type AgentHost = import('./hosts/agent-host.js').AgentHost;
 type Peer = import('./media/peer.js').Peer;
+type PanelLater = import('./views/later.js').Later<{
+  root: HTMLElement;
+  toggle: () => void;
+  close: () => void;
+}>;
+type Widget = import('./elements/widget.js').Widget;
 type Stage = import('./views/stage.js').Stage;
 
 /**
@@ -150,9 +156,22 @@ interface Sections {
 }
 
 /** What getStats counted for one slot, since the connection began. */
-type Count = Record<string, number>;
+interface Count {
+  frames_decoded: number;
+  freezes: number;
+  freeze_seconds: number;
+  concealed_samples: number;
+  silent_concealed_samples: number;
+  total_samples: number;
+  packets_lost: number;
+}
 
 type Waiter = { resolve: (reply: any) => void; reject: (why: Refusal) => void; timer: number };
+
+/** What the gateway says of an account to anybody: how its people prove who they are. */
+type WidgetConfig = { account_id: string; agent_login: string; consumer_proof: string };
+/** A browser enrolled for an account. */
+type Device = { device_id: string; keys: CryptoKeyPair };
 
 interface View {
   root: HTMLElement;

@@ -38,6 +38,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("channel", 9),
         ("vectors", 3),
         ("agent-host", 5),
+        ("report", 4),
         ("text-panel", 3),
         ("colleagues", 5),
         ("later", 2),

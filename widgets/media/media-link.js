@@ -1,7 +1,7 @@
 import { Peer } from './peer.js';
 
 const REPORT_MS = 5_000;
-/** ICE may come back by itself; then the widget connects anew. */
+/** So long ICE may take to come back by itself, before the widget connects anew. */
 const PATIENCE_MS = 4_000;
 const RETRY_MS = 1_000;
 
@@ -37,7 +37,7 @@ export class MediaLink {
 
   /**
    * Connect while the person decides, so that the answer needs no handshake. No track is sent, and
-   * the relay lets nothing pass before it.
+   * the relay lets nothing pass before the person takes part.
    * @param {SessionState} session
    */
   prepare(session) {
@@ -147,7 +147,7 @@ export class MediaLink {
 
   /** @param {Peer} peer */
   async #startReports(peer) {
-    const { Reporter } = await import('./report.js');
+    const { holdSound, Reporter } = await import('./report.js');
     if (peer !== this.peer) return;
     const reporter = new Reporter();
     clearInterval(this.#reports);
@@ -155,6 +155,7 @@ export class MediaLink {
       setInterval(async () => {
         if (!this.#joined) return;
         const slots = await reporter.measure(peer);
+        holdSound(peer.connection, reporter.soundLoss);
         if (peer === this.peer && slots.length > 0) {
           this.#channel.tell({ type: 'media.report', slots });
         }
@@ -162,6 +163,7 @@ export class MediaLink {
     );
   }
 
+  /** Give the connection up: `prepare` tries only once, `negotiate` builds anew. */
   drop() {
     clearInterval(this.#reports);
     clearTimeout(this.#patience);

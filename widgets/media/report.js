@@ -1,22 +1,28 @@
 /** What `media.report` counts, as getStats calls it. */
-const COUNTERS = {
-  frames_decoded: 'framesDecoded',
-  freezes: 'freezeCount',
-  freeze_seconds: 'totalFreezesDuration',
-  concealed_samples: 'concealedSamples',
-  silent_concealed_samples: 'silentConcealedSamples',
-  total_samples: 'totalSamplesReceived',
-  packets_lost: 'packetsLost',
-};
-/** Packets lost since the last report that make a bad line. */
-const LOSSY = 8;
+const COUNTERS = /** @type {[keyof Count, string][]} */ (
+  Object.entries({
+    frames_decoded: 'framesDecoded',
+    freezes: 'freezeCount',
+    freeze_seconds: 'totalFreezesDuration',
+    concealed_samples: 'concealedSamples',
+    silent_concealed_samples: 'silentConcealedSamples',
+    total_samples: 'totalSamplesReceived',
+    packets_lost: 'packetsLost',
+  })
+);
+/** The share of the packets of sound that a bad line loses. */
+const LOSSY = 0.02;
 /** Milliseconds that sound is then held: what repeats a frame comes a packet later. */
 const HELD_MS = 80;
 
 /** Turns counters of getStats into what `media.report` wants: what is new since the last. */
 export class Reporter {
+  /** The share of the packets of sound that was lost between the last two reports. */
+  soundLoss = 0;
   /** @type {Map<string, Count>} */
   #before = new Map();
+  #lost = 0;
+  #received = 0;
 
   /**
    * @param {Peer} peer
@@ -29,33 +35,46 @@ export class Reporter {
     for (const entry of stats.values()) {
       if (entry.type === 'inbound-rtp' && entry.mid) byMid.set(entry.mid, entry);
     }
+    const sound = [...byMid.values()].filter(({ kind }) => kind === 'audio');
+    const lost = total(sound, 'packetsLost') - this.#lost;
+    const received = total(sound, 'packetsReceived') - this.#received;
+    this.#lost += lost;
+    this.#received += received;
+    this.soundLoss = lost > 0 ? lost / (lost + received) : 0;
     const slots = [];
-    let lost = 0;
     for (const { kind, index, mids } of peer.slots()) {
       const entries = mids.map((mid) => byMid.get(mid)).filter(Boolean);
       if (!entries.length) continue;
       const key = `${kind}:${index}`;
       const before = this.#before.get(key);
-      /** @type {Count} */
-      const now = {};
-      /** @type {Count} */
-      const fresh = {};
-      for (const [name, stat] of Object.entries(COUNTERS)) {
-        const sum = entries.reduce((all, entry) => all + (entry[stat] ?? 0), 0);
-        const more = sum - (before?.[name] ?? 0);
-        now[name] = sum;
+      const now = /** @type {Count} */ ({});
+      const fresh = /** @type {Count} */ ({});
+      for (const [name, stat] of COUNTERS) {
+        now[name] = total(entries, stat);
+        const more = now[name] - (before?.[name] ?? 0);
         // Late packets may lower the loss; every other counter only rises.
         fresh[name] = stat === 'packetsLost' ? more : Math.max(0, more);
       }
       this.#before.set(key, now);
-      lost += fresh.packets_lost ?? 0;
       if (!fresh.frames_decoded && !fresh.total_samples) continue;
       const jitter_seconds = Math.max(0, ...entries.map(({ jitter = 0 }) => jitter));
       slots.push({ kind, index, ...fresh, jitter_seconds });
     }
-    for (const receiver of peer.connection.getReceivers()) {
-      if (receiver.track.kind === 'audio') receiver.jitterBufferTarget = lost < LOSSY ? null : HELD_MS;
-    }
     return slots;
   }
+}
+
+/**
+ * Hold sound a little longer on a bad line.
+ * @param {RTCPeerConnection} connection @param {number} loss The share of sound that is lost.
+ */
+export function holdSound(connection, loss) {
+  for (const receiver of connection.getReceivers()) {
+    if (receiver.track.kind === 'audio') receiver.jitterBufferTarget = loss > LOSSY ? HELD_MS : null;
+  }
+}
+
+/** @param {any[]} entries @param {string} stat @returns {number} */
+function total(entries, stat) {
+  return entries.reduce((sum, entry) => sum + (entry[stat] ?? 0), 0);
 }
