@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
+from broker.messages.facts import MediaSpeaker
 from broker.words import Reach, Role
 from tests.browser.broker_double import BrokerDouble, person, reach, snapshot
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
@@ -18,10 +19,36 @@ WATCH = """{
   const { mediaDevices } = navigator;
   const ask = mediaDevices.getUserMedia.bind(mediaDevices);
   mediaDevices.getUserMedia = (wish) => { window.wishes.push(wish); return ask(wish); };
-  const { start } = OscillatorNode.prototype;
-  OscillatorNode.prototype.start = function (...when) {
-    window.sounded.push(this.context.sinkId); start.apply(this, when); };
+  const players = new Map();
+  const { play } = HTMLMediaElement.prototype;
+  HTMLMediaElement.prototype.play = function () {
+    if (this.srcObject) players.set(this.srcObject.id, this); return play.call(this); };
+  const { connect } = AudioNode.prototype;
+  AudioNode.prototype.connect = function (to, ...more) {
+    if (this instanceof GainNode) window.sounded.push(players.get(to.stream?.id)?.sinkId);
+    return connect.call(this, to, ...more); };
 }"""
+LATE_GRANT = """{
+  localStorage.setItem('switchboard.device.speaker', 'kitchen');
+  window.refused = 0;
+  let granted = false;
+  const { mediaDevices } = navigator;
+  const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+  mediaDevices.getUserMedia = async (wish) => {
+    await new Promise((resolve) => { window.grant = resolve; });
+    granted = true;
+    return ask(wish);
+  };
+  HTMLMediaElement.prototype.setSinkId = function (value) {
+    if (!granted) {
+      window.refused += 1;
+      return Promise.reject(new DOMException('no microphone yet', 'NotAllowedError'));
+    }
+    Object.defineProperty(this, 'sinkId', { value, configurable: true });
+    return Promise.resolve();
+  };
+}"""
+"""The speaker was chosen another day; the browser gives it with the microphone only."""
 INSECURE = "Object.defineProperty(window, 'isSecureContext', { value: false });"
 NO_WEBRTC = "delete window.RTCPeerConnection;"
 MIRROR = "document.querySelector('.mirror video')"
@@ -90,6 +117,23 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
     await double.tell(INVITED)
     await page.get_by_role("button", name="Check camera and microphone").click()
     await page.wait_for_function(f"() => String(({CHOSEN})()) === {','.join(chosen)!r}")
+
+
+async def test_a_speaker_that_was_remembered_serves_as_soon_as_the_browser_gives_it(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    await page.add_init_script(LATE_GRANT)
+    double = await show(page, f"{pages}{AGENT}&lang=en", Role.AGENT)
+    await double.tell(snapshot(0, [person(0), person(1)]))
+    await page.wait_for_function("() => window.refused > 0 && window.grant")
+    refused = await page.evaluate("window.refused")
+    await double.tell(MediaSpeaker(seq=2, participant_id="p1"))
+    await expect(page.locator(".seat[data-speaking]")).to_have_count(1)
+    # It is not asked again for nothing.
+    assert await page.evaluate("window.refused") == refused
+    await page.evaluate("window.grant()")
+    await page.wait_for_function("() => document.querySelector('.seat audio').sinkId === 'kitchen'")
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,22 @@
  * @param {string} [speaker] Where, by device id.
  */
 export async function chime(speaker = '') {
-  const context = /** @type {any} */ (new AudioContext());
+  const context = new AudioContext();
+  const out = context.createMediaStreamDestination();
+  // More browsers let a page choose the speaker of a player than that of a context.
+  const player = new Audio();
+  player.srcObject = out.stream;
   // Where a page has no say in it, or the device is gone, the system's own choice serves.
-  if (speaker) await context.setSinkId?.(speaker).catch(() => {});
+  if (speaker) await player.setSinkId?.(speaker).catch(() => {});
+  await player.play().catch(() => {});
   await context.resume();
-  await Promise.all([660, 880].map((pitch, index) => note(context, pitch, index * 0.18)));
+  await Promise.all([660, 880].map((pitch, index) => note(out, pitch, index * 0.18)));
   await context.close();
 }
 
-/** @param {AudioContext} context @param {number} pitch @param {number} delay */
-function note(context, pitch, delay) {
+/** @param {AudioNode} out @param {number} pitch @param {number} delay */
+function note(out, pitch, delay) {
+  const { context } = out;
   const start = context.currentTime + delay;
   const oscillator = context.createOscillator();
   const gain = context.createGain();
@@ -20,7 +26,7 @@ function note(context, pitch, delay) {
   gain.gain.setValueAtTime(0, start);
   gain.gain.linearRampToValueAtTime(0.16, start + 0.02);
   gain.gain.exponentialRampToValueAtTime(0.001, start + 0.5);
-  oscillator.connect(gain).connect(context.destination);
+  oscillator.connect(gain).connect(out);
   oscillator.start(start);
   oscillator.stop(start + 0.55);
   return new Promise((resolve) => {

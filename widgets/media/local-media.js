@@ -16,6 +16,8 @@ export class LocalMedia {
   facing = 'user';
   /** Where voices come out, by device id; empty is the system's own choice. */
   speaker = rememberedDevice('speaker');
+  /** Rises when a device is granted or plugged in: the browser may allow a speaker by now. */
+  chances = 0;
   #muted = false;
   #onChange;
   /** @type {Promise<void>|null} */
@@ -26,7 +28,10 @@ export class LocalMedia {
   /** @param {() => void} onChange */
   constructor(onChange) {
     this.#onChange = onChange;
-    navigator.mediaDevices?.addEventListener?.('devicechange', () => this.#onChange());
+    navigator.mediaDevices?.addEventListener?.('devicechange', () => {
+      this.chances += 1;
+      this.#onChange();
+    });
   }
 
   /** @returns {Publishing} What is really being sent now. */
@@ -144,6 +149,7 @@ export class LocalMedia {
   #adopt(source, track) {
     if (!track) return;
     this.tracks[source] = track;
+    this.chances += 1;
     if (source === 'microphone') track.enabled = !this.#muted;
     if (source === 'camera') this.mirror = new MediaStream([track]);
     // Fires when the device goes, not when we stop the track ourselves.

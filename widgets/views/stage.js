@@ -22,6 +22,8 @@ export class Stage {
   #peer = null;
   #sound = wordButton(say('sound_blocked'), () => this.#play(), { kind: 'primary', icon: 'speaker' });
   #speaker = '';
+  /** The wish for a speaker that the browser refused last. */
+  #refused = '';
   #measured = '';
   #sizes = new ResizeObserver(() => this.#reportSizes());
   #sizeTimer = 0;
@@ -62,13 +64,15 @@ export class Stage {
     return [...this.#seats, ...this.#screens].filter((tile) => !tile.root.hidden);
   }
 
-  /** Let every voice come out where the person chose, if the browser lets them and it is there. */
+  /** Let every voice come out where the person chose, as soon as the browser lets them. */
   #route() {
-    const { media } = this.#client;
+    const { speaker, chances } = this.#client.media;
+    const wish = `${speaker} ${chances}`;
+    if (wish === this.#refused) return;
     for (const { audio } of this.#seats) {
-      if (audio.sinkId === media.speaker) continue;
-      void audio.setSinkId?.(media.speaker).catch(() => {
-        media.speaker = '';
+      if (audio.sinkId === speaker) continue;
+      void audio.setSinkId?.(speaker).catch(() => {
+        this.#refused = wish;
       });
     }
   }
