@@ -1,3 +1,5 @@
+import { KEPT_DEVICE } from './devices.js';
+
 const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audiooutput' };
 
 /** @param {DeviceSource|'speaker'} source @returns {Promise<MediaDeviceInfo[]>} */
@@ -9,7 +11,7 @@ export async function listDevices(source) {
 /** @param {DeviceSource|'speaker'} source @param {string} deviceId */
 export function rememberDevice(source, deviceId) {
   try {
-    localStorage.setItem(`switchboard.device.${source}`, deviceId);
+    localStorage.setItem(KEPT_DEVICE + source, deviceId);
   } catch {
     // Storage is refused in this frame: the choice lasts as long as the page.
   }

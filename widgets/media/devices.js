@@ -1,5 +1,8 @@
 import { troubleBeforehand, troubleOf } from './trouble.js';
 
+/** What a choice is kept under, before its source. */
+export const KEPT_DEVICE = 'switchboard.device.';
+
 /**
  * Open microphone and, when wanted, camera. One question to the person when both are free; when
  * that fails each is tried alone, so that a missing camera never costs the voice.
@@ -70,7 +73,7 @@ export async function openScreen() {
 /** @param {DeviceSource|'speaker'} source @returns {string} The id chosen last, or empty. */
 export function rememberedDevice(source) {
   try {
-    return localStorage.getItem(`switchboard.device.${source}`) ?? '';
+    return localStorage.getItem(KEPT_DEVICE + source) ?? '';
   } catch {
     return '';
   }
