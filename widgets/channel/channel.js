@@ -62,10 +62,23 @@ export class SignallingChannel {
   /**
    * Send a request and wait for its reply.
    * @param {Record<string, unknown> & {type: string}} message Without `id`.
-   * @param {number} [timeoutMs] @param {number} [pause]
+   * @param {number} [timeoutMs] For each try.
    * @returns {Promise<any>}
    */
-  async request(message, timeoutMs = REQUEST_MS, pause = 100) {
+  async request(message, timeoutMs = REQUEST_MS) {
+    for (let pause = 100; ; pause *= 2) {
+      try {
+        return await this.#once(message, timeoutMs);
+      } catch (/** @type {any} */ refusal) {
+        // Nothing was done: the session is moving.
+        if (refusal.code !== 'session_away' || pause > 2_000) throw refusal;
+      }
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+
+  /** @param {{type: string}} message @param {number} timeoutMs */
+  #once(message, timeoutMs) {
     if (this.#link.status === 'closed') {
       throw new Refusal('connection_lost', 'The connection is closed.', false);
     }
@@ -77,14 +90,7 @@ export class SignallingChannel {
     } else {
       this.#socket?.send(text);
     }
-    try {
-      return await this.#pending.add(id, timeoutMs);
-    } catch (/** @type {any} */ refusal) {
-      // Nothing was done: the session is moving.
-      if (refusal.code !== 'session_away' || pause > 2_000) throw refusal;
-    }
-    await new Promise((resolve) => setTimeout(resolve, pause));
-    return this.request(message, timeoutMs, 2 * pause);
+    return this.#pending.add(id, timeoutMs);
   }
 
   /**
