@@ -1,3 +1,5 @@
+const IN_FRAGMENTS = /packetization-mode=1/i;
+const CONSTRAINED_BASELINE = /profile-level-id=42e0/i;
 /** @type {RTCRtpEncodingParameters[]} */
 const CAMERA_LAYERS = [
   { rid: 'l', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
@@ -55,8 +57,7 @@ function preferCodecs(transceiver, kind, receives) {
     all.filter(
       ({ mimeType, sdpFmtpLine = '' }) =>
         mimeType.toLowerCase() === `${kind}/${name}` &&
-        // Constrained baseline, in fragments.
-        (name !== 'h264' || /(?=.*packetization-mode=1).*=42e0/i.test(sdpFmtpLine)),
+        (name !== 'h264' || (IN_FRAGMENTS.test(sdpFmtpLine) && CONSTRAINED_BASELINE.test(sdpFmtpLine))),
     ),
   );
   try {
