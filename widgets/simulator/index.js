@@ -1,3 +1,5 @@
+import { FEATURES } from './scene.js';
+
 /** The demo: the agent's workspace and the brand's shop, meeting in one conversation. */
 const query = new URLSearchParams(location.search);
 if (!query.get('conversation')) {
@@ -8,10 +10,9 @@ if (!query.get('conversation')) {
 const config = await (await fetch('/demo-config.json', { cache: 'no-store' })).json();
 const note = /** @type {HTMLElement} */ (document.getElementById('note'));
 note.textContent = config.note ?? '';
-const features = ['camera', 'microphone', 'speaker-selection', 'display-capture', 'autoplay', 'fullscreen', 'clipboard-write'];
 for (const name of ['workspace', 'shop']) {
   const frame = /** @type {HTMLIFrameElement} */ (document.getElementById(name));
-  frame.allow = features.map((feature) => `${feature} 'self' ${config.gateway}`).join('; ');
+  frame.allow = FEATURES.map((feature) => `${feature} 'self' ${config.gateway}`).join('; ');
   frame.src = `/${name}.html?${query}`;
 }
 for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll('[data-as]'))) {
@@ -27,5 +28,3 @@ form.addEventListener('submit', (event) => {
   }
   location.search = next.toString();
 });
-
-export {};

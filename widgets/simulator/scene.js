@@ -36,6 +36,8 @@
  * @property {string} note
  */
 
+/** What a framed widget wants of the page around it. */
+export const FEATURES = ['camera', 'microphone', 'speaker-selection', 'display-capture', 'autoplay', 'fullscreen', 'clipboard-write'];
 const STAFF = new Map([
   ['colleague', { id: '77', name: 'Dana' }],
   ['supervisor', { id: '78', name: 'Robin' }],
@@ -110,7 +112,5 @@ export function widgetAddress(scene, path, more = {}) {
  */
 export function allowDevices(frame, scene) {
   if (scene.query.get('allow') === '0') return;
-  frame.allow = ['camera', 'microphone', 'speaker-selection', 'display-capture', 'autoplay', 'fullscreen', 'clipboard-write']
-    .map((feature) => `${feature} ${scene.gateway}`)
-    .join('; ');
+  frame.allow = FEATURES.map((feature) => `${feature} ${scene.gateway}`).join('; ');
 }
