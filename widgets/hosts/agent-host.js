@@ -36,19 +36,17 @@ export class AgentHost extends EventTarget {
   /** @param {number} [patienceMs] How long the SDK's script may take. */
   async start(patienceMs = 8_000) {
     if (idsFromQuery(this.#query)?.rt_session_id) {
-      this.status = 'plain';
-      this.#changed();
+      this.#become('plain');
       return;
     }
     const host = /** @type {any} */ (globalThis);
-    this.#sdk = await sdkWhenThere(() => host.lpTag?.agentSDK, patienceMs);
-    if (!this.#sdk) {
-      this.status = 'absent';
-      this.#changed();
-      return;
-    }
+    this.#sdk = await sdkWhenThere(
+      () => host.lpTag?.agentSDK,
+      patienceMs,
+      () => this.#become('absent'),
+    );
     this.#sdk.init({ visitorFocusedCallback: () => {}, visitorBlurredCallback: () => {} });
-    this.status = 'ready';
+    this.#become('ready');
     for (const path of PATHS) {
       const update = (/** @type {{newValue: unknown}} */ { newValue }) => {
         this.values[path] = newValue;
@@ -114,6 +112,12 @@ export class AgentHost extends EventTarget {
       const done = (/** @type {unknown} */ error) => resolve(!error);
       this.#sdk.command(this.#sdk.cmdNames?.[key] ?? name, data, done);
     });
+  }
+
+  /** @param {string} status */
+  #become(status) {
+    this.status = status;
+    this.#changed();
   }
 
   /** Values come one by one; whoever listens wants them together. */

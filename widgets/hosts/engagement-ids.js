@@ -56,14 +56,19 @@ export function idsToQuery(ids) {
  * @template T
  * @param {() => T|undefined} look
  * @param {number} patienceMs
- * @returns {Promise<T|null>} Null when it did not come.
+ * @param {() => void} onLate It takes longer than that, and is looked for more seldom.
+ * @returns {Promise<T>}
  */
-export async function sdkWhenThere(look, patienceMs) {
+export async function sdkWhenThere(look, patienceMs, onLate) {
   const until = performance.now() + patienceMs;
+  let late = false;
   for (;;) {
     const sdk = look();
     if (sdk) return sdk;
-    if (performance.now() > until) return null;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    if (!late && performance.now() > until) {
+      late = true;
+      onLate();
+    }
+    await new Promise((resolve) => setTimeout(resolve, late ? 1_000 : 50));
   }
 }

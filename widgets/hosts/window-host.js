@@ -26,15 +26,16 @@ export class WindowHost extends EventTarget {
    * @param {number} [patienceMs]
    */
   async start(framedByWindow, patienceMs = 8_000) {
-    const host = /** @type {any} */ (globalThis);
-    const namespace = framedByWindow
-      ? await sdkWhenThere(() => host.lpTag?.LPWidgetSDK, patienceMs)
-      : null;
-    if (!namespace) {
-      this.status = framedByWindow && !idsFromQuery(this.#query) ? 'absent' : 'plain';
-      this.#changed();
+    if (!framedByWindow) {
+      this.#become('plain');
       return;
     }
+    const host = /** @type {any} */ (globalThis);
+    const namespace = await sdkWhenThere(
+      () => host.lpTag?.LPWidgetSDK,
+      patienceMs,
+      () => this.#become(idsFromQuery(this.#query) ? 'plain' : 'absent'),
+    );
     const events = namespace.API?.events ?? {};
     /** @type {Record<string, {func: (event: any) => void, context: unknown}>} */
     const bind = {};
@@ -50,8 +51,7 @@ export class WindowHost extends EventTarget {
       if (name) bind[name] = { func: (event) => this.#onEvent(name, event), context: this };
     }
     this.#sdk = namespace.init({ bind });
-    this.status = 'ready';
-    this.#changed();
+    this.#become('ready');
   }
 
   /** @returns {EngagementIds|null} Null until there is a conversation. */
@@ -92,6 +92,12 @@ export class WindowHost extends EventTarget {
     this.#data[name] = event?.data ?? event;
     const { uiWidget, uiWindow } = this.#data;
     this.shown = uiWidget?.isShown !== false && uiWindow?.isMaximized !== false;
+    this.#changed();
+  }
+
+  /** @param {string} status */
+  #become(status) {
+    this.status = status;
     this.#changed();
   }
 

@@ -47,6 +47,16 @@ export const tests = {
     const { host: one } = await host({ ...CONVERSATION, 'chatInfo.rtSessionId': 4711 });
     same(one.ids.rt_session_id, '4711');
   },
+  'a script that comes late is found all the same': async () => {
+    delete globalThis.lpTag;
+    const late = new AgentHost(new URLSearchParams());
+    const seen = new Promise((resolve) => late.addEventListener('change', () => resolve(late.status)));
+    const started = late.start(0);
+    same(await seen, 'absent');
+    await host(CONVERSATION);
+    await started;
+    same([late.status, late.ids.rt_session_id], ['ready', 'c-1']);
+  },
   'in messaging a link is offered as a card': async () => {
     const { host: one, commands } = await host({ ...CONVERSATION, 'chatInfo.isMessaging': true });
     same(await offerLink(one, 'Join us', 'https://x/join#1'), true);

@@ -1,0 +1,30 @@
+import { WindowHost } from '../../../widgets/hosts/window-host.js';
+import { same } from './check.js';
+
+export const tests = {
+  async 'a window whose script comes late is found all the same'() {
+    delete globalThis.lpTag;
+    const late = new WindowHost(new URLSearchParams());
+    const seen = new Promise((resolve) => late.addEventListener('change', () => resolve(late.status)));
+    const started = late.start(true, 0);
+    same([await seen, late.ids], ['absent', null]);
+    globalThis.lpTag = {
+      LPWidgetSDK: {
+        init({ bind }) {
+          setTimeout(() => bind.conversationInfo.func({ data: { conversationId: 'c-1' } }));
+          return { getQuery: () => 'acc' };
+        },
+      },
+    };
+    await started;
+    await new Promise((resolve) => late.addEventListener('change', resolve));
+    same([late.status, late.ids.conversation_id], ['ready', 'c-1']);
+  },
+
+  async 'a page that no window frames waits for no script'() {
+    delete globalThis.lpTag;
+    const plain = new WindowHost(new URLSearchParams('accountId=acc&conversationId=c-2'));
+    await plain.start(false);
+    same([plain.status, plain.ids.conversation_id], ['plain', 'c-2']);
+  },
+};
