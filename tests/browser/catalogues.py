@@ -13,8 +13,8 @@ LANGUAGES = re.findall(
     re.findall(r"LANGUAGES = \[(.*?)\]", (CATALOGUES / "words.js").read_text(), re.DOTALL)[0],
 )
 
-PARTS = ("{}", "later/{}", "login/{}")
-"""What is said at once, by what comes later, and on the login page only."""
+PARTS = ("{}", "agent/{}", "invited/{}", "later/{}", "proof/{}", "login/{}")
+"""What is said at once, to agents and to all others; later; in an agent's proof; at the login."""
 
 
 def catalogue(language: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What a page costs: everything a browser fetches before a session works, and what comes later.
 
-At once come the page's styles, its modules with all they import, and one catalogue. Later, by
+At once come the page's styles, its modules with all they import, and two catalogues. Later, by
 `import()`, come the parts in `views/later.js` with a catalogue and styles of their own.
 Nothing is built, so the files in the repository are what is sent; each is compressed by itself.
 """
@@ -16,6 +16,8 @@ import pytest
 WIDGETS = Path(__file__).resolve().parents[2] / "widgets"
 PAGES = {"agent": "agent", "engagement": "engagement", "window": "engagement", "join": "guest"}
 """Pages and the modules they enter by."""
+SIDES = {page: "agent" if page == "agent" else "invited" for page in PAGES}
+"""Whose sentences each page says beside those of all."""
 KB = 1024
 RAW, TOGETHER, PACKED, EVERYTHING = 150 * KB, 45 * KB, 55 * KB, 200 * KB
 """As stored, by gzip as one, by gzip file by file (what is sent); with what comes later."""
@@ -40,12 +42,13 @@ def reachable(start: list[Path], *patterns: re.Pattern[str]) -> set[Path]:
 
 
 def files_of(page: str) -> set[Path]:
-    """The page's styles, its modules and the largest catalogue."""
+    """The page's styles, its modules and the largest catalogues."""
     text = (WIDGETS / "pages" / f"{page}.html").read_text()
     linked = re.findall(r'(?:rel="stylesheet" href|type="module" src)="{{assets}}/([^"]+)"', text)
     start = [WIDGETS / name for name in linked]
     assert WIDGETS / "entry" / f"{PAGES[page]}.js" in start
-    return {largest("catalogues"), *reachable(start, IMPORT)}
+    told = largest("catalogues"), largest(f"catalogues/{SIDES[page]}")
+    return {*told, *reachable(start, IMPORT)}
 
 
 def largest(folder: str) -> Path:
@@ -60,8 +63,8 @@ def all_files_of(page: str) -> set[Path]:
 
 
 def proof_files() -> set[Path]:
-    """What an agent's login needs beside the page."""
-    return reachable([PROOF], IMPORT) - files_of("agent")
+    """What an agent's login needs beside the page, in the largest language."""
+    return (reachable([PROOF], IMPORT) - files_of("agent")) | {largest("catalogues/proof")}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -92,7 +95,7 @@ def test_what_comes_by_import_is_known() -> None:
     ours = [path for path in WIDGETS.rglob("*.js") if "simulator" not in path.parts]
     text = "".join(path.read_text() for path in sorted(ours))
     computed = [call for call in re.findall(r"\bimport\([^)]*\)", text) if not LAZY.match(call)]
-    assert computed == ["import(`./${language}.js`)", "import(`./${part}/${language}.js`)"]
+    assert computed == ["import(`./${part}/${language}.js`)"]
 
 
 def test_the_launcher_is_one_small_file() -> None:
@@ -110,5 +113,5 @@ def test_a_page_names_ahead_what_it_will_load(page: str) -> None:
     modules = {path for path in files_of(page) if path.suffix == ".js"}
     wanted = {path.relative_to(WIDGETS).as_posix() for path in modules}
     wanted = {name for name in wanted if not name.startswith(("entry/a", "entry/e", "entry/g"))}
-    wanted = {re.sub(r"catalogues/..\.js", "catalogues/{{language}}.js", name) for name in wanted}
+    wanted = {re.sub(r"(catalogues/.*)\b..\.js", r"\1{{language}}.js", name) for name in wanted}
     assert named == wanted

@@ -3,29 +3,29 @@ export const LANGUAGES = ['en', 'de', 'es', 'fr', 'he', 'ja', 'pt'];
 const RIGHT_TO_LEFT = new Set(['he', 'ar', 'fa']);
 
 /** @type {Record<string, string>} */
-let catalogue = {};
+const catalogue = {};
 let language = 'en';
 
 /**
  * Load the catalogue of the first wished language there is one for, and mark the document.
  * @param {readonly string[]} wished BCP 47 tags, best first.
+ * @param {...('agent'|'invited'|'proof'|'login')} parts What the page says besides.
  * @returns {Promise<void>}
  */
-export async function loadLanguage(wished) {
+export async function loadLanguage(wished, ...parts) {
   language = wished.map(primary).find((one) => LANGUAGES.includes(one)) ?? 'en';
-  const loaded = await import(`./${language}.js`);
-  catalogue = loaded.default;
+  await Promise.all(['.', ...parts].map((part) => loadMore(part)));
   document.documentElement.lang = language;
   document.documentElement.dir = RIGHT_TO_LEFT.has(language) ? 'rtl' : 'ltr';
 }
 
 /**
  * Load the sentences of what is seldom wanted; from then on `say` knows them too.
- * @param {'later'|'login'} [part] @returns {Promise<void>} Rejects when they cannot be had.
+ * @param {string} [part] @returns {Promise<void>} Rejects when they cannot be had.
  */
 export async function loadMore(part = 'later') {
   const loaded = await import(`./${part}/${language}.js`);
-  catalogue = { ...catalogue, ...loaded.default };
+  Object.assign(catalogue, loaded.default);
 }
 
 /**

@@ -9,8 +9,6 @@ import { ConsumerLink } from '../views/consumer-link.js';
 import { show } from '../views/dom.js';
 import { Later, loadStyles } from '../views/later.js';
 
-/** @typedef {import('./widget.js').Widget} Widget */
-
 /**
  * What an account wants of its agents beyond a request for a token: a login on a page of its own,
  * a code that enrols this browser, a link for the consumer. A token that took a click is kept for
@@ -32,7 +30,7 @@ export class AgentProof {
   #ending = null;
 
   /**
-   * @param {{account_id: string, agent_login: string, consumer_proof: string}} config The account's.
+   * @param {WidgetConfig} config The account's.
    * @param {() => Promise<string>} request Get a token where it takes a request only.
    * @param {AgentHost} host
    * @param {() => void} onChange There is another view.
@@ -116,7 +114,7 @@ export class AgentProof {
     const ending = new AbortController();
     this.#ending = ending;
     try {
-      await Promise.all([loadMore(), loadStyles()]);
+      await Promise.all([loadMore('proof'), loadStyles()]);
       const own = this.#config.agent_login === 'enrolment' ? this.#enrolled() : this.#loggedIn(ending.signal);
       return await Promise.race([own, this.#kept.arrival(ending.signal)]);
     } finally {

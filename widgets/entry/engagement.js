@@ -5,5 +5,5 @@ import { applyTheme } from './theme.js';
 const query = new URLSearchParams(location.search);
 const wished = query.get('lang');
 applyTheme(query);
-await loadLanguage(wished ? [wished] : navigator.languages);
+await loadLanguage(wished ? [wished] : navigator.languages, 'invited');
 customElements.define('switchboard-engagement', EngagementWidget);

@@ -1,4 +1,4 @@
-import { loadLanguage, loadMore } from '../catalogues/words.js';
+import { loadLanguage } from '../catalogues/words.js';
 import { ResumeMemory } from '../channel/resume-memory.js';
 import { LoginPage } from '../elements/login-page.js';
 import { applyTheme } from './theme.js';
@@ -8,7 +8,6 @@ const query = new URLSearchParams(location.search);
 const kept = new ResumeMemory('login');
 const wished = query.get('lang') ?? kept.get('lang');
 applyTheme(query);
-await loadLanguage(wished ? [wished] : navigator.languages);
+await loadLanguage(wished ? [wished] : navigator.languages, 'proof', 'login');
 kept.set('lang', document.documentElement.lang);
-await Promise.all([loadMore(), loadMore('login')]);
 customElements.define('switchboard-login', LoginPage);

@@ -1,7 +1,5 @@
 import { post } from './gateway.js';
 
-/** @typedef {{device_id: string, keys: CryptoKeyPair}} Device */
-
 const SKEW_MS = 1_000;
 const STORE = 'devices';
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };

@@ -1,6 +1,7 @@
-import { knows, say } from '../catalogues/words.js';
+import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
 import { el, setAttr, setText } from './dom.js';
+import { errorSentence } from './trouble-sentence.js';
 
 /** The frame waits while its agent logs in on a page of its own, which shows the same code. */
 export class LoginView {
@@ -67,9 +68,8 @@ export class EnrolView {
     try {
       await this.#enrol(this.#code.value.trim());
     } catch (error) {
-      const why = /** @type {{code?: string}} */ (error)?.code ?? '';
-      const known = why === 'unknown_entry' ? 'enrol_wrong' : `error_${why}`;
-      setText(this.#trouble, say(knows(known) ? known : 'error_other'));
+      const { code } = /** @type {{code?: string}} */ (error);
+      setText(this.#trouble, code === 'unknown_entry' ? say('enrol_wrong') : errorSentence(error));
       this.#button.disabled = false;
     }
   }

@@ -2,7 +2,7 @@ import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
 import { el, setText } from './dom.js';
 import { deviceCheckLater } from './later.js';
-import { knows } from '../catalogues/words.js';
+import { errorSentence } from './trouble-sentence.js';
 
 /** A guest says who they are, looks at themselves if they like, and joins. */
 export class JoinForm {
@@ -78,5 +78,5 @@ function sentence(error) {
   if (['link_used', 'unknown_invitation', 'session_ended'].includes(code)) {
     return `${say('join_used')}. ${say('join_used_help')}`;
   }
-  return say(knows(`error_${code}`) ? `error_${code}` : 'error_other');
+  return errorSentence(error);
 }

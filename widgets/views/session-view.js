@@ -134,8 +134,7 @@ export class SessionView {
 
   /**
    * Open or close one of two panels; the other closes.
-   * @param {Later<{root: HTMLElement, toggle: () => void, close: () => void}>} wanted
-   * @param {Later<{root: HTMLElement, close: () => void}>} other
+   * @param {PanelLater} wanted @param {PanelLater} other
    */
   #only(wanted, other) {
     other.panel?.close();

@@ -7,7 +7,7 @@ const settled = () => new Promise((resolve) => void setTimeout(resolve));
 
 /** An open panel whose broker knows these colleagues, and answers what is asked when told to. */
 async function panel(colleagues, capabilities = ['invite']) {
-  await loadLanguage(['en']);
+  await loadLanguage(['en'], 'agent');
   await loadMore();
   const root = document.createElement('section');
   root.tabIndex = -1;

@@ -87,15 +87,6 @@ export default {
   error_unknown_participant: 'Diese Person ist nicht mehr da.',
   error_not_in_session: 'Sie sind gerade in keinem Gespräch.',
 
-  login_title: 'Für Video anmelden',
-  login_help: 'Die Anmeldung öffnet sich in einem eigenen Fenster. Machen Sie dort nur weiter, wenn es diesen Code zeigt:',
-  login_code: 'Code {code}',
-  login_open: 'Mit LivePerson anmelden',
-  enrol_title: 'Diesen Browser anmelden',
-  enrol_help: 'Geben Sie den Code ein, den Sie von Ihrer Verwaltung erhalten haben. Er gilt einmal und einen Tag lang.',
-  enrol_code: 'Ihr Code',
-  enrol_send: 'Anmelden',
-  enrol_wrong: 'Dieser Code gilt nicht. Prüfen Sie ihn oder bitten Sie um einen neuen.',
   link_send: 'Dem Kunden einen Link senden',
   link_text: 'Bitte öffnen Sie diesen Link, um per Video mit uns zu sprechen. Er gilt einmal: {url}',
 };

@@ -1,0 +1,23 @@
+/** German: what only consumers and guests are told. */
+export default {
+  incoming_video: 'möchte Sie sehen und sprechen',
+  incoming_voice: 'möchte mit Ihnen sprechen',
+  accept_video: 'Mit Video annehmen',
+  accept_voice: 'Nur mit Ton annehmen',
+  accept: 'Annehmen',
+  check_first: 'Kamera und Mikrofon prüfen',
+  ring_title: '{name} ruft an',
+  consent: 'Kamera und Mikrofon bleiben aus, bis Sie annehmen.',
+  monitored: 'Eine Aufsicht kann mithören.',
+  quiet_title: 'Video mit unserem Team',
+  quiet_help: 'Wenn wir Sie einladen, klingelt es hier.',
+  join_title: 'Sie sind eingeladen',
+  join_help: 'Jemand bittet Sie zu einem Videogespräch. Sagen Sie, wer Sie sind, prüfen Sie Ihr Bild und treten Sie bei.',
+  your_name: 'Ihr Name',
+  joining: 'Sie treten bei…',
+  join_no_code: 'Dieser Link ist nicht vollständig',
+  join_no_code_help: 'Bitte öffnen Sie den Link genau so, wie Sie ihn bekommen haben.',
+  join_used: 'Dieser Link gilt nicht mehr',
+  join_used_help: 'Er wurde benutzt, ist abgelaufen oder wurde zurückgezogen. Bitten Sie um einen neuen.',
+  decline_reason: 'Sagen, warum Sie ablehnen',
+};

@@ -1,0 +1,23 @@
+/** English: what only consumers and guests are told. */
+export default {
+  incoming_video: 'would like to see and talk to you',
+  incoming_voice: 'would like to talk to you',
+  accept_video: 'Accept with video',
+  accept_voice: 'Accept with voice only',
+  accept: 'Accept',
+  check_first: 'Check camera and microphone',
+  ring_title: '{name} is calling',
+  consent: 'Your camera and microphone stay off until you accept.',
+  monitored: 'A supervisor may listen in.',
+  quiet_title: 'Video with our team',
+  quiet_help: 'When an agent invites you, it rings here.',
+  join_title: 'You are invited',
+  join_help: 'Somebody asked you to join a video session. Say who you are, check that you look fine, and join.',
+  your_name: 'Your name',
+  joining: 'Joining…',
+  join_no_code: 'This link is not complete',
+  join_no_code_help: 'Please open the link exactly as you received it.',
+  join_used: 'This link is no longer valid',
+  join_used_help: 'It has been used, has expired or was withdrawn. Ask for a new one.',
+  decline_reason: 'Say why you decline',
+};

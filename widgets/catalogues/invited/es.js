@@ -1,0 +1,23 @@
+/** Spanish: what only consumers and guests are told. */
+export default {
+  incoming_video: 'quiere verte y hablar contigo',
+  incoming_voice: 'quiere hablar contigo',
+  accept_video: 'Aceptar con vídeo',
+  accept_voice: 'Aceptar solo con voz',
+  accept: 'Aceptar',
+  check_first: 'Comprobar cámara y micrófono',
+  ring_title: '{name} te llama',
+  consent: 'Tu cámara y tu micrófono permanecen apagados hasta que aceptes.',
+  monitored: 'Es posible que escuche un supervisor.',
+  quiet_title: 'Vídeo con nuestro equipo',
+  quiet_help: 'Cuando un agente te invite, sonará aquí.',
+  join_title: 'Tienes una invitación',
+  join_help: 'Alguien te ha pedido que te unas a una sesión de vídeo. Di quién eres, comprueba tu imagen y entra.',
+  your_name: 'Tu nombre',
+  joining: 'Entrando…',
+  join_no_code: 'Este enlace está incompleto',
+  join_no_code_help: 'Abre el enlace exactamente como lo recibiste.',
+  join_used: 'Este enlace ya no es válido',
+  join_used_help: 'Se ha usado, ha caducado o se retiró. Pide uno nuevo.',
+  decline_reason: 'Decir por qué rechaza',
+};

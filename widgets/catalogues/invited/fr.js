@@ -1,0 +1,23 @@
+/** French: what only consumers and guests are told. */
+export default {
+  incoming_video: 'souhaite vous voir et vous parler',
+  incoming_voice: 'souhaite vous parler',
+  accept_video: 'Accepter avec vidéo',
+  accept_voice: 'Accepter en voix seule',
+  accept: 'Accepter',
+  check_first: 'Vérifier caméra et micro',
+  ring_title: '{name} vous appelle',
+  consent: 'Votre caméra et votre micro restent éteints jusqu’à votre accord.',
+  monitored: 'Un superviseur peut écouter.',
+  quiet_title: 'La vidéo avec notre équipe',
+  quiet_help: 'Quand un conseiller vous invite, ça sonne ici.',
+  join_title: 'Vous êtes invité',
+  join_help: 'On vous propose de rejoindre une session vidéo. Dites qui vous êtes, vérifiez votre image et entrez.',
+  your_name: 'Votre nom',
+  joining: 'Entrée…',
+  join_no_code: 'Ce lien est incomplet',
+  join_no_code_help: 'Ouvrez le lien exactement comme vous l’avez reçu.',
+  join_used: 'Ce lien n’est plus valable',
+  join_used_help: 'Il a été utilisé, a expiré ou a été retiré. Demandez-en un nouveau.',
+  decline_reason: 'Dire pourquoi vous refusez',
+};

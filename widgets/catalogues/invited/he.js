@@ -1,0 +1,23 @@
+/** Hebrew, right to left: what only consumers and guests are told. */
+export default {
+  incoming_video: 'רוצה לראות אתכם ולדבר',
+  incoming_voice: 'רוצה לדבר אתכם',
+  accept_video: 'לקבל עם וידאו',
+  accept_voice: 'לקבל בקול בלבד',
+  accept: 'לקבל',
+  check_first: 'בדיקת מצלמה ומיקרופון',
+  ring_title: 'שיחה מ{name}',
+  consent: 'המצלמה והמיקרופון כבויים עד שתקבלו.',
+  monitored: 'ייתכן שמנהל יאזין לשיחה.',
+  quiet_title: 'וידאו עם הצוות שלנו',
+  quiet_help: 'כשנציג יזמין אתכם, יצלצל כאן.',
+  join_title: 'הוזמנתם',
+  join_help: 'ביקשו מכם להצטרף לשיחת וידאו. כתבו מי אתם, בדקו את התמונה והצטרפו.',
+  your_name: 'השם שלכם',
+  joining: 'מצטרף…',
+  join_no_code: 'הקישור אינו שלם',
+  join_no_code_help: 'פתחו את הקישור בדיוק כפי שקיבלתם אותו.',
+  join_used: 'הקישור כבר אינו תקף',
+  join_used_help: 'הוא נוצל, פג או בוטל. בקשו קישור חדש.',
+  decline_reason: 'אפשר לומר למה',
+};

@@ -1,0 +1,23 @@
+/** Japanese: what only consumers and guests are told. */
+export default {
+  incoming_video: 'さんがビデオで話したいと言っています',
+  incoming_voice: 'さんが音声で話したいと言っています',
+  accept_video: 'ビデオで応答',
+  accept_voice: '音声のみで応答',
+  accept: '応答',
+  check_first: 'カメラとマイクを確認',
+  ring_title: '{name}さんから着信',
+  consent: '応答するまで、カメラとマイクはオフのままです。',
+  monitored: '管理者が聞くことがあります。',
+  quiet_title: '担当者とビデオで話す',
+  quiet_help: '担当者が招待すると、ここに着信します。',
+  join_title: '招待されています',
+  join_help: 'ビデオセッションに招待されました。お名前を入力し、映りを確認して参加してください。',
+  your_name: 'お名前',
+  joining: '参加中…',
+  join_no_code: 'このリンクは不完全です',
+  join_no_code_help: '受け取ったとおりのリンクを開いてください。',
+  join_used: 'このリンクは無効になりました',
+  join_used_help: '使用済みか、期限切れか、取り消されました。新しいリンクを依頼してください。',
+  decline_reason: 'お断りの理由を伝える',
+};

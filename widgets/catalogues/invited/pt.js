@@ -1,0 +1,23 @@
+/** Portuguese: what only consumers and guests are told. */
+export default {
+  incoming_video: 'quer ver você e conversar',
+  incoming_voice: 'quer conversar com você',
+  accept_video: 'Aceitar com vídeo',
+  accept_voice: 'Aceitar só com voz',
+  accept: 'Aceitar',
+  check_first: 'Verificar câmera e microfone',
+  ring_title: '{name} está chamando',
+  consent: 'Sua câmera e seu microfone ficam desligados até você aceitar.',
+  monitored: 'Um supervisor pode estar a ouvir.',
+  quiet_title: 'Vídeo com nossa equipe',
+  quiet_help: 'Quando um atendente convidar você, vai tocar aqui.',
+  join_title: 'Você foi convidado',
+  join_help: 'Alguém convidou você para uma sessão de vídeo. Diga quem é, confira sua imagem e entre.',
+  your_name: 'Seu nome',
+  joining: 'Entrando…',
+  join_no_code: 'Este link está incompleto',
+  join_no_code_help: 'Abra o link exatamente como o recebeu.',
+  join_used: 'Este link não vale mais',
+  join_used_help: 'Foi usado, expirou ou foi retirado. Peça um novo.',
+  decline_reason: 'Dizer porque recusa',
+};

@@ -1,0 +1,12 @@
+/** German: what an agent's proof asks. */
+export default {
+  login_title: 'Für Video anmelden',
+  login_help: 'Die Anmeldung öffnet sich in einem eigenen Fenster. Machen Sie dort nur weiter, wenn es diesen Code zeigt:',
+  login_code: 'Code {code}',
+  login_open: 'Mit LivePerson anmelden',
+  enrol_title: 'Diesen Browser anmelden',
+  enrol_help: 'Geben Sie den Code ein, den Sie von Ihrer Verwaltung erhalten haben. Er gilt einmal und einen Tag lang.',
+  enrol_code: 'Ihr Code',
+  enrol_send: 'Anmelden',
+  enrol_wrong: 'Dieser Code gilt nicht. Prüfen Sie ihn oder bitten Sie um einen neuen.',
+};
