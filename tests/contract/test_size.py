@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-WIDGETS = Path(__file__).resolve().parents[2] / "widgets"
+ROOT = Path(__file__).resolve().parents[2]
+WIDGETS, DOCUMENT = ROOT / "widgets", ROOT / "docs" / "embedding.md"
 PAGES = {"agent": "agent", "engagement": "engagement", "window": "engagement", "join": "guest"}
 """Pages and the modules they enter by."""
 SIDES = {page: "agent" if page == "agent" else "invited" for page in PAGES}
@@ -67,11 +68,17 @@ def proof_files() -> set[Path]:
     return (reachable([PROOF], IMPORT) - files_of("agent")) | {largest("catalogues/proof")}
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_stays_small(page: str) -> None:
+def sizes_of(page: str) -> tuple[int, int, int, int]:
+    """At once as stored, by gzip as one, by gzip file by file; and with what comes later."""
     bodies = [path.read_bytes() for path in sorted(files_of(page))]
     raw, packed = sum(map(len, bodies)), sum(len(gzip.compress(body)) for body in bodies)
     together = len(gzip.compress(b"".join(bodies)))
+    return raw, together, packed, sum(path.stat().st_size for path in all_files_of(page))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_stays_small(page: str) -> None:
+    raw, together, packed, _ = sizes_of(page)
     assert raw <= RAW, f"{page}: {raw:,} bytes"
     assert together <= TOGETHER, f"{page}: {together:,} bytes compressed as one"
     assert packed <= PACKED, f"{page}: {packed:,} bytes compressed"
@@ -79,8 +86,16 @@ def test_a_page_stays_small(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_stays_small_with_what_comes_later(page: str) -> None:
-    size = sum(path.stat().st_size for path in all_files_of(page))
+    size = sizes_of(page)[-1]
     assert size <= EVERYTHING, f"{page}: {size:,} bytes"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_document_says_what_a_page_weighs(page: str) -> None:
+    rows = re.findall(r"^\| ([a-z, ]+)((?: \| \d+){4}) \|$", DOCUMENT.read_text(), re.MULTILINE)
+    written = {name: row for names, row in rows for name in names.split(", ")}
+    kilobytes = [-(-size // KB) for size in sizes_of(page)]
+    assert [int(size) for size in written[page].split(" | ")[1:]] == kilobytes
 
 
 def test_what_an_agents_login_needs_stays_small() -> None:
