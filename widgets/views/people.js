@@ -1,6 +1,6 @@
 import { say } from '../catalogues/words.js';
 import { askForScreen, handOver, moderate, mute } from '../session/requests.js';
-import { may } from '../session/select.js';
+import { may, ownEntry } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { iconButton, wordButton } from './buttons.js';
 import { Colleagues } from './colleagues.js';
@@ -120,9 +120,7 @@ class PersonRow {
     const guest = entry.role === 'consumer' || entry.role === 'guest';
     show(icons.ask_screen.root, act && guest && !entry.screen && entry.capabilities.includes('send_screen'));
     show(icons.remove.root, act && entry.role !== 'consumer');
-    const owner = session.roster.some(
-      (one) => one.participant_id === session.participantId && one.owner,
-    );
+    const owner = ownEntry(session)?.owner === true;
     show(icons.hand_over.root, !lobby && owner && !self && entry.role === 'agent');
   }
 }
