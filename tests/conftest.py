@@ -3,8 +3,10 @@
 The category is the first folder below `tests/`; `-m browser` runs that folder's. Unit tests are
 pure: in them Ray does not start and sockets do not connect, bind or send.
 
-Run by two workers (`-n 2 --dist loadgroup`), one takes what wants the machine: browsers, clusters,
-floods and clocks, so that there is one of each at a time. The other takes the rest, and ends first.
+Run by two workers (`-n 2 --dist loadgroup --loadscope-reorder`), one takes what wants the machine:
+browsers, clusters, floods and clocks, so that there is one of each at a time. The other takes the
+rest, one category after another. pytest-xdist gives out the largest group of tests first, and all
+of a group to one worker: what wants the machine begins at once because it is the largest.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
 
 HERE = Path(__file__).parent
 BESIDE = ("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger")
-"""Categories that run beside others, a worker a category."""
+"""Categories that run beside others; each is a group of its own."""
 ALONE = ("chaos", "integration", "operations", "installation", "relay", "benchmarks", "browser")
-"""Categories that run one after the other; a browser keeps both processors busy, so it is last."""
+"""Categories that are one group, run in this order; a browser keeps both processors busy, so it is
+last."""
 FORBIDDEN_SOCKET_CALLS = ("bind", "connect", "connect_ex", "sendto")
 
 
