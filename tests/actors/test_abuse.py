@@ -197,7 +197,7 @@ async def test_who_turns_a_camera_on_and_off_without_end_disturbs_nobody(stage: 
         camera = number % 2 == 0
         stage.ask(person, consumer, "media.publish", **{**SILENT, "camera": camera})
         await asyncio.sleep(0)
-    assert agent.types().count("roster.changed") - rosters <= 2 * SWITCH_COUNT
+    assert 1 <= agent.types().count("roster.changed") - rosters <= 2 * SWITCH_COUNT
     assert agent.transport.closes == consumer.transport.closes == []
     # Nothing is refused: the last word is kept, and here it was to be off.
     assert consumer.types().count("request.done") >= 500
