@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from tests.deployment import Deployment
+from tests.patience import PATIENCE
 from tests.widget import Widget, agent_widget, consumer_widget
 
 
@@ -62,7 +63,7 @@ class Call:
 
 async def record_of(deployment: Deployment, session_id: str) -> dict[str, Any]:
     """Read one record with the demo's API key."""
-    async with httpx.AsyncClient(base_url=deployment.gateway, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=deployment.gateway, timeout=20 * PATIENCE) as http:
         answer = await http.get(
             f"/v1/sessions/{session_id}",
             headers={"Authorization": f"Bearer {deployment.api_key}"},

@@ -18,6 +18,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests.patience import PATIENCE
+
 # httpcore looks for trio several times in each request, and Python for its files each time anew: an
 # eighth of what a widget that connects costs here. With `None` the import fails at once.
 sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
@@ -38,6 +40,9 @@ def category(path: Path) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("timeout") is None:
+        # What no test may take, as long as what it waits for; before pytest-timeout reads it.
+        config.option.timeout = float(config.getini("timeout")) * PATIENCE
     for folder in sorted(HERE.iterdir()):
         if folder.is_dir() and folder.name.isidentifier():
             config.addinivalue_line("markers", f"{folder.name}: tests of tests/{folder.name}")

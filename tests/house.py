@@ -20,11 +20,12 @@ from gateway.ledger_client import LedgerClient
 from gateway.serve import bind, gateway_server
 from gateway.settings import DemoHost, Limits, Settings
 from gateway.switchroom import Switchroom
+from tests.patience import PATIENCE
 from tests.widget import Widget
 
 SECRET = b"s" * 32
 API_KEY = "swk_house_" + "k" * 32
-WAIT_S = 20.0
+WAIT_S = 20.0 * PATIENCE
 LONELY_S = 10.0
 """What actors have in a cluster: a stall of the machine must not end a standby."""
 

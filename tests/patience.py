@@ -1,7 +1,25 @@
-"""How long tests wait: every limit is stretched by one factor, for machines under load."""
+"""How long tests wait: limits are stretched by one factor, for machines under load."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
 
 PATIENCE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
+
+
+async def until(
+    condition: Callable[[], object],
+    what: str = "what is written there",
+    within: float = 10.0 * PATIENCE,
+) -> None:
+    """Wait for a condition, looking at it each time the loop has turned, and say what did not come.
+
+    `within`: seconds of the loop's clock, taken as they are.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    while not condition():
+        assert loop.time() <= deadline, f"In vain: {what}."
+        await asyncio.sleep(0.002)

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.patience import PATIENCE
 
 Message = dict[str, Any]
-WAIT_S = 10.0
+WAIT_S = 10.0 * PATIENCE
 TAKEN_S = 60.0 * PATIENCE
 """How long somebody insists; a dead node's sessions are elsewhere after 14 s."""
 AGAIN_S = 0.05

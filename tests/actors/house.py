@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -27,8 +26,8 @@ from broker.messages.cluster.tenure import (
 from broker.messages.cluster.trunk import Principal, TrunkHello, TrunkReady
 from broker.words import Mode, Surface, Way
 from tests.actors.stage import AGENT, IDS, KEY
+from tests.patience import PATIENCE
 
-PATIENCE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
 WAIT_S = 10.0 * PATIENCE
 SESSION = "s-1"
 

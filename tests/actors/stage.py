@@ -27,9 +27,10 @@ from broker.messages.parts import EngagementIds
 from broker.policy import Policy
 from broker.trunk import Frame, FrameDecoder
 from broker.words import Mode, Role, Surface
+from tests.patience import PATIENCE
 
 KEY = b"k" * 32
-WAIT_S = 5.0
+WAIT_S = 5.0 * PATIENCE
 CLAIM = "c" * 64
 STRANGER = "d" * 64
 IDS = EngagementIds(account_id="acc", rt_session_id="eng")

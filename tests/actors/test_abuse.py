@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from actors.session.publishing import SWITCH_COUNT, Publishing
 from broker.commands import Admit, InviteGuest, JoinGuest
 from broker.messages.cluster.trunk import Principal
 from broker.words import Mode, PublishSource, Role, Surface
-from tests.actors.stage import WAIT_S, Stage, Trunk
+from tests.actors.stage import Stage, Trunk
+from tests.patience import until
 
 VECTORS = json.loads(
     (Path(__file__).parent.parent / "contract" / "vectors" / "client-valid.json").read_text()
@@ -217,15 +218,6 @@ async def hasty(stage: Stage) -> Trunk:
     await stage.settle()
     assert not agent.last("roster.changed")["roster"][1]["camera"]
     return agent
-
-
-async def until(true: Callable[[], bool], what: str) -> None:
-    try:
-        async with asyncio.timeout(WAIT_S):
-            while not true():  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(f"not seen in time: {what}") from None
 
 
 async def test_the_newest_wish_comes_true_once_the_pace_lets_it(stage: Stage, hasty: Trunk) -> None:

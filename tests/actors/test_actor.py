@@ -15,14 +15,7 @@ from broker.trunk import Frame
 from broker.words import Way
 from tests.actors.house import WAIT_S, House, house
 from tests.actors.stage import AGENT
-
-
-async def until(what: str, holds: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(WAIT_S):
-            await holds.wait()
-    except TimeoutError:
-        raise AssertionError(f"not in time: {what}") from None
+from tests.patience import until
 
 
 async def lost(made: House, connection_id: str, gateway_id: str) -> asyncio.Event:
@@ -39,15 +32,15 @@ async def test_an_actor_without_a_free_media_port_gives_its_session_up() -> None
         port = taken.getsockname()[1]
         async with house(relay=RelayConfig(ports=range(port, port + 1))) as made:
             await made.ledger.assign()
-            await until("the actor gave up", made.over)
+            await until(made.over.is_set, "the actor gave up")
 
 
 async def test_a_silent_gateway_loses_its_trunks_and_its_people_are_expected_back() -> None:
     async with house(lonely_s=0.5) as made:
         await made.ledger.assign()
         gone = await lost(made, "c1", "g1")
-        await until("the silent trunk was cut", gone)
-        await until("the loss was journalled", made.ledger.appended)
+        await until(gone.is_set, "the silent trunk was cut")
+        await until(made.ledger.appended.is_set, "the loss was journalled")
         assert made.ledger.entries[-1].type == "participant.reconnecting"
         assert not made.over.is_set()
 
@@ -71,10 +64,10 @@ async def test_who_goes_and_comes_without_end_is_held_back_and_may_come_later() 
         for _ in range(PACE_COUNT + 1):
             made.ledger.appended.clear()
             (await made.trunk()).close()
-            await until("the loss was journalled", made.ledger.appended)
+            await until(made.ledger.appended.is_set, "the loss was journalled")
             while made.ledger.entries[-1].type != "participant.reconnecting":
                 made.ledger.appended.clear()
-                await until("the loss was journalled", made.ledger.appended)
+                await until(made.ledger.appended.is_set, "the loss was journalled")
         journal = len(made.ledger.entries)
         for _ in range(50):
             with pytest.raises(TooFast) as refusal:
@@ -90,7 +83,7 @@ async def test_an_actor_without_ledger_and_with_silent_trunks_only_is_over() -> 
         await made.ledger.assign()
         await made.trunk()
         await made.ledger.stop()
-        await until("the actor fell silent", made.over)
+        await until(made.over.is_set, "the actor fell silent")
 
 
 async def test_a_move_that_its_ledger_did_not_survive_is_off() -> None:
@@ -102,7 +95,7 @@ async def test_a_move_that_its_ledger_did_not_survive_is_off() -> None:
             await made.trunk()
         await made.ledger.stop()
         await made.ledger.start()
-        await until("the actor enlisted with the next ledger", made.ledger.enlisted)
+        await until(made.ledger.enlisted.is_set, "the actor enlisted with the next ledger")
         trunk = None
         async with asyncio.timeout(WAIT_S):
             while trunk is None:
@@ -120,7 +113,7 @@ async def test_who_has_left_and_comes_back_with_a_resume_token_is_told_that_it_i
         gone = asyncio.Event()
         trunk.on_lost = lambda _: gone.set()
         trunk.link.send(Frame.MESSAGE, b'{"type":"session.leave","id":"1"}')
-        await until("the second agent left", gone)
+        await until(gone.is_set, "the second agent left")
         with pytest.raises(Gone) as refused:
             await made.dial(other.model_copy(update={"participant_id": ready.participant_id}), "c3")
         assert refused.value.code is ErrorCode.NOT_IN_SESSION

@@ -11,7 +11,7 @@ import pytest
 from broker.errors import Conflict, ErrorCode, Unavailable
 from broker.words import Surface
 from tests.actors.stage import WAIT_S, FakeLedger, Stage, Trunk
-from tests.ledger.fakes import until
+from tests.patience import until
 
 
 @pytest.fixture

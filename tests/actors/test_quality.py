@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,8 @@ import pytest
 from actors.relay import Grade, TransportState
 from actors.session.checkpoints import KEEP_S
 from broker.words import Surface
-from tests.actors.stage import WAIT_S, Stage
+from tests.actors.stage import Stage
+from tests.patience import until
 
 
 @pytest.fixture
@@ -19,15 +20,6 @@ async def stage() -> AsyncIterator[Stage]:
     made = Stage()
     yield made
     await made.close()
-
-
-async def until(what: str, holds: Callable[[], object]) -> None:
-    try:
-        async with asyncio.timeout(WAIT_S):
-            while not holds():  # noqa: ASYNC110 - any condition, not only events
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(f"not in time: {what}") from None
 
 
 def connected(stage: Stage, participant_id: str, transport: str = "t") -> None:
@@ -232,7 +224,7 @@ async def test_while_the_ledger_is_away_nothing_is_kept_and_nothing_piles_up(
         await asyncio.sleep(0.01)
     assert stage.consumer().measured is None
     stage.ledger.reachable = True
-    await until("it is kept", lambda: stage.consumer().measured is not None)
+    await until(lambda: stage.consumer().measured is not None, "it is kept")
     await stage.settle()
     kept = stage.ledger.subjects[stage.consumer().participant_id].body["measured"]
     assert kept["good_ms"] == 5_000

@@ -23,18 +23,10 @@ from broker.trunk import Frame
 from broker.words import PublishSource, Surface
 from tests.actors.house import SESSION, WAIT_S, ScriptedLedger
 from tests.actors.stage import AGENT, KEY
+from tests.patience import until
 from tests.relay.client import CraftedClient
 
 SECOND = "s-2"
-
-
-async def until(what: str, holds: Callable[[], object]) -> None:
-    try:
-        async with asyncio.timeout(WAIT_S):
-            while not holds():  # noqa: ASYNC110 - any condition, not only events
-                await asyncio.sleep(0.005)
-    except TimeoutError:
-        raise AssertionError(f"not in time: {what}") from None
 
 
 class Process:
@@ -64,7 +56,7 @@ class Process:
         await self.ledger.start()
         await self.succession.start()
         self.running = asyncio.create_task(self.succession.run())
-        await until("the standby enlisted", self.ledger.enlisted.is_set)
+        await until(self.ledger.enlisted.is_set, "the standby enlisted")
 
     async def close(self) -> None:
         if self.running is not None:
@@ -80,7 +72,7 @@ class Process:
 
     async def again(self) -> None:
         """Wait until it is a standby once more."""
-        await until("it enlisted again", self.ledger.enlisted.is_set)
+        await until(self.ledger.enlisted.is_set, "it enlisted again")
 
     async def end(self, trunk: DialledEnd) -> None:
         """End the session as an agent does."""
@@ -149,7 +141,7 @@ async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncEx
     made.actors.pop(0)
     del relay
     client.relay = Relay(RelayConfig(), client)  # type: ignore[arg-type]  # the client's own hold
-    await until("the old trunk was cut", lambda: trunk.link.closed)
+    await until(lambda: trunk.link.closed, "the old trunk was cut")
     gc.collect()
     assert [relic() for relic in relics] == [None, None, None]
     assert len(asyncio.all_tasks()) == before
@@ -159,7 +151,7 @@ async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncEx
     assert second.account_id == "acc"
     assert (second.member_id, second.port) != (first.member_id, first.port)
     await made.ledger.assign(SECOND)
-    await until("its port is bound", lambda: made.actors[0].media_port)
+    await until(lambda: made.actors[0].media_port, "its port is bound")
     fresh = relay_of(made.actors[0])
     assert fresh.port != old_port
     with pytest.raises(ConnectionRefusedError):
@@ -173,7 +165,7 @@ async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncEx
     client.relay = fresh
     for late in (old_check, b"\x80\x6f" + bytes(40)):
         client.send(late)
-    await until("both were dropped", lambda: fresh.dropped_strangers == 2)
+    await until(lambda: fresh.dropped_strangers == 2, "both were dropped")
     assert client.checks_answered == answered
     assert not fresh.transports
 

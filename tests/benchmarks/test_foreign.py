@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from benchmarks.machine import Foreign, Used, Who, others_used
+from tests.patience import PATIENCE
 
 SHELL, OLD, NEW = (1, 0.0), (2, 0.0), (3, 0.0)
 
@@ -65,6 +66,8 @@ def test_what_the_host_took_counts() -> None:
 
 ORPHAN = """
 import subprocess, sys
+
+from tests.patience import PATIENCE
 made = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=0)
 print(made.pid, flush=True)
 """
@@ -86,4 +89,4 @@ def test_others_are_whoever_is_not_of_the_run() -> None:
         parent.wait()
         others = {pid for pid, _ in others_used()}
         assert orphan in others, "its parent is gone: it belongs to nobody here"
-    psutil.Process(orphan).wait(timeout=30)
+    psutil.Process(orphan).wait(timeout=30 * PATIENCE)

@@ -7,7 +7,7 @@ from typing import cast
 
 from benchmarks.loads.lifecycle import Lifecycle, Pair
 from benchmarks.participant import Message, Participant, Refused
-from tests.relay.recording import until
+from tests.patience import until
 
 
 class Person:

@@ -12,7 +12,8 @@ from benchmarks.media.association import Certificate
 from benchmarks.media.beside import PROFILE
 from benchmarks.media.party import Media
 from benchmarks.media.source import MOST_PAYLOAD, split
-from tests.relay.recording import RecordingListener, until
+from tests.patience import until
+from tests.relay.recording import RecordingListener
 
 PUBLISH = {"0": PublishSource.MICROPHONE, "1": PublishSource.CAMERA}
 EVERYTHING = MediaRights(send_audio=True, send_video=True, send_screen=False)

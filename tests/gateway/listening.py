@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 from broker.link import LinkEnd, ListeningEnd
+from tests.patience import PATIENCE
 
 Future = asyncio.Future[bytes]
 End = LinkEnd["asyncio.Future[bytes]"]
-WAIT_S = 5.0
+WAIT_S = 5.0 * PATIENCE
 
 
 class Signal:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any
 
 import pytest
@@ -29,6 +28,7 @@ from gateway.openapi import describe
 from gateway.operators import operator_token
 from tests.gateway.conftest import API_KEY, World
 from tests.gateway.test_server_api import RECORD
+from tests.patience import PATIENCE
 
 CHECKS = [
     not_a_server_error,
@@ -36,7 +36,6 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-SCALE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
 DEVICE = Device(
     device_id="d",
     account_id="acc",
@@ -119,7 +118,7 @@ def fuzz_one(
     check()
 
 
-@pytest.mark.timeout(120 * SCALE)
+@pytest.mark.timeout(120 * PATIENCE)
 async def test_every_answer_is_one_that_the_description_promises(world: World) -> None:
     furnish(world)
     operator = operator_token(world.tokens, "fuzz", 600)

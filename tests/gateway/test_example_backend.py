@@ -16,7 +16,7 @@ import pytest
 from actors.keeper.signature import HEADER, sign
 from gateway.tokens import Audience
 from tests.gateway.conftest import API_KEY, World
-from tests.ledger.fakes import until
+from tests.patience import PATIENCE, until
 from tests.ports import free_port
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "backend.py"
@@ -51,7 +51,7 @@ class Running:
     def stop(self) -> str:
         """End it; returns what it printed."""
         self.process.terminate()
-        printed, _ = self.process.communicate(timeout=10)
+        printed, _ = self.process.communicate(timeout=10 * PATIENCE)
         return printed
 
 
@@ -59,7 +59,7 @@ class Running:
 async def backend(world: World) -> AsyncIterator[Running]:
     running = Running(world.origin)
     try:
-        await until(running.ready, "the example's first answer", within_s=30)
+        await until(running.ready, "the example's first answer", within=30 * PATIENCE)
         yield running
     finally:
         running.stop()

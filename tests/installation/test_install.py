@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.timeout(400)
+from tests.patience import PATIENCE
+
+pytestmark = pytest.mark.timeout(400 * PATIENCE)
 
 ROOT = Path(__file__).resolve().parents[2]
-SENTENCE_S = 300
+SENTENCE_S = 300 * PATIENCE
 
 
 @pytest.fixture

@@ -8,13 +8,15 @@ import httpx
 import pytest
 
 from tests.calls import Call
+from tests.patience import PATIENCE
 from tests.widget import guest_widget
 
 
 @pytest.fixture
 async def api(call: Call) -> AsyncIterator[httpx.AsyncClient]:
     key = {"Authorization": f"Bearer {call.deployment.api_key}"}
-    async with httpx.AsyncClient(base_url=call.origin, headers=key, timeout=20) as client:
+    limit_s = 20 * PATIENCE
+    async with httpx.AsyncClient(base_url=call.origin, headers=key, timeout=limit_s) as client:
         yield client
 
 

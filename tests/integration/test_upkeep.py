@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from gateway.command import app
 from tests.calls import Call
 from tests.deployment import Deployment
-from tests.ledger.fakes import until
 from tests.ledger.receiver import Receiver
+from tests.patience import PATIENCE, until
 from tests.widget import Refused, Widget, guest_widget
 
 RUNNER = CliRunner()
@@ -42,7 +42,7 @@ async def test_a_receiver_that_fails_half_of_the_time_gets_every_event_in_order(
             mine = [each for each in receiver.events if each["session_id"] == call.session_id]
             return bool(mine) and mine[-1]["type"] == "session.ended"
 
-        await until(ended, "the session's last event", within_s=60)
+        await until(ended, "the session's last event", within=60 * PATIENCE)
         seqs = receiver.of(call.session_id)
         assert seqs == list(range(1, len(seqs) + 1))
         assert len(seqs) == len((await call.record())["events"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -33,6 +32,7 @@ from broker.messages.cluster.trunk import Location, Principal
 from broker.messages.colleagues import ColleagueDeclined
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role, Surface
+from tests.patience import PATIENCE
 
 KEY = b"k" * 32
 HOST = "127.0.0.1"
@@ -52,16 +52,6 @@ ACCOUNT = "acme"
 
 M = TypeVar("M", bound=ClusterMessage)
 _numbers = itertools.count(1)
-
-
-async def until(condition: Callable[[], object], what: str, within_s: float = 10.0) -> None:
-    """Wait for a condition, and say what did not come."""
-    try:
-        async with asyncio.timeout(within_s):
-            while not condition():  # noqa: ASYNC110 - any condition, not only events
-                await asyncio.sleep(0.002)
-    except TimeoutError:
-        raise AssertionError(f"In vain: {what}.") from None
 
 
 class Clock:
@@ -272,7 +262,7 @@ class FakeGateway:
         return await self.link.call(
             SessionTakeover(session_id=session_id, observed_epoch=epoch),
             Location,
-            timeout=8.0,
+            timeout=8.0 * PATIENCE,
         )
 
     async def drain(self, node: str, deadline_s: float = 30.0) -> NodeState:

@@ -16,13 +16,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.patience import PATIENCE
 from tests.ports import free_port
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 2 * 1024**3
 """Bytes that must be free there: each database of a test takes seven megabytes."""
-_INSTALL_S = 300
-_START_S = 60
+_INSTALL_S = 300 * PATIENCE
+_START_S = 60 * PATIENCE
 
 
 def find_binaries() -> Path | None:

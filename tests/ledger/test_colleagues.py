@@ -18,8 +18,8 @@ from broker.messages.colleagues import (
     ColleagueSettled,
 )
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, FakeActor, FakeGateway, until
-from tests.patience import PATIENCE
+from tests.ledger.fakes import ACCOUNT, FakeActor, FakeGateway
+from tests.patience import PATIENCE, until
 
 
 async def watch(

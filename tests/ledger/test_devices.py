@@ -21,6 +21,7 @@ from broker.words import Role
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, FakeGateway
 from tests.ledger.test_erasure import everything
+from tests.patience import PATIENCE
 
 NAME = "Wilhelmine Löwenherz"
 IDLE_MS = 1_000
@@ -139,5 +140,5 @@ async def test_an_erased_agent_has_no_code_and_no_device(town: Town) -> None:
     await make(town, gateway, "e2")
     await make(town, gateway, "e3", agent_id="8")
     ask = upkeep.PersonErase(account_id=ACCOUNT, agent_id="acc.7")
-    await gateway.link.call(ask, upkeep.Erasures, timeout=20)
+    await gateway.link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
     assert (await everything(town)).count(NAME) == 1

@@ -10,7 +10,8 @@ from broker.errors import Conflict, NotFound, Unavailable
 from broker.messages.cluster.nodes import NodeDrain, NodeState
 from broker.messages.cluster.sessions import SessionRelocated
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import POLICY, FakeActor, FakeGateway, entry, until
+from tests.ledger.fakes import POLICY, FakeActor, FakeGateway, entry
+from tests.patience import until
 
 
 async def on_two_nodes(town: Town) -> tuple[FakeActor, FakeGateway, str]:

@@ -23,6 +23,7 @@ from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, KEY, TIMING, FakeActor, FakeGateway, entry
+from tests.patience import PATIENCE
 
 NAME, VISITOR, AGENT = "Wilhelmine Löwenherz", "visitor-4711", "agent-0815"
 
@@ -103,7 +104,7 @@ async def test_an_erased_consumer_is_in_no_table_and_no_file(town: Town) -> None
     if town.url.startswith("sqlite"):
         assert NAME.encode() in files(town)
     ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
-    erased = await link.call(ask, upkeep.Erasures, timeout=20)
+    erased = await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
     assert [one.participant_id for one in erased.erased] == ["consumer"]
     left = await everything(town)
     assert NAME not in left
@@ -123,7 +124,7 @@ async def test_an_erased_consumer_is_in_no_table_and_no_file(town: Town) -> None
     assert record.events[-1].body == {"participant_id": "consumer"}
     assert {one.participant_id: one.body for one in record.subjects}["consumer"] == {}
     # Once more changes nothing: there is nobody by that id any more.
-    again = await link.call(ask, upkeep.Erasures, timeout=20)
+    again = await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
     assert again.erased == []
 
 
@@ -145,7 +146,7 @@ async def test_a_brands_metadata_go_with_the_person_and_its_reference_stays(town
     none = RecordQuery(account_id=ACCOUNT, reference="case-1")
     assert (await gateway.link.call(none, RecordPage)).records == []
     ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
-    await link.call(ask, upkeep.Erasures, timeout=20)
+    await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
     record = await gateway.record(actor.session_id)
     assert (record.reference, record.metadata) == ("case-4711", {})
     assert NAME not in await everything(town)
@@ -154,7 +155,7 @@ async def test_a_brands_metadata_go_with_the_person_and_its_reference_stays(town
 async def test_an_erased_agent_leaves_the_consumer(town: Town) -> None:
     _, _, link = await a_record(town, ended=True)
     ask = upkeep.PersonErase(account_id=ACCOUNT, agent_id=AGENT)
-    erased = await link.call(ask, upkeep.Erasures, timeout=20)
+    erased = await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
     assert [one.participant_id for one in erased.erased] == ["agent"]
     left = await everything(town)
     assert AGENT not in left
@@ -167,7 +168,7 @@ async def test_an_actor_cannot_bring_back_who_was_erased(town: Town) -> None:
     ask = upkeep.PersonErase(
         account_id=ACCOUNT, session_id=actor.session_id, participant_id="consumer"
     )
-    await link.call(ask, upkeep.Erasures, timeout=20)
+    await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
     await actor.link.call(
         JournalAppend(
             session_id=actor.session_id,
@@ -190,7 +191,7 @@ async def test_erasures_can_be_said_again_after_a_restore(town: Town) -> None:
     actor, _, link = await a_record(town, ended=True)
     assert actor.session_id is not None
     ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
-    await link.call(ask, upkeep.Erasures, timeout=20)
+    await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
     kept = await link.call(upkeep.ErasureList(), upkeep.Erasures)
     # An older backup comes back.
     database = Database(town.url)
@@ -212,7 +213,7 @@ async def test_erasures_can_be_said_again_after_a_restore(town: Town) -> None:
         again = upkeep.PersonErase(
             account_id=ACCOUNT, session_id=one.session_id, participant_id=one.participant_id
         )
-        await link.call(again, upkeep.Erasures, timeout=20)
+        await link.call(again, upkeep.Erasures, timeout=20 * PATIENCE)
     assert NAME not in await everything(town)
 
 
@@ -221,5 +222,5 @@ async def test_somebody_must_be_named(town: Town) -> None:
     with pytest.raises(SwitchboardError, match="which person"):
         await link.call(upkeep.PersonErase(account_id=ACCOUNT), upkeep.Erasures)
     other = upkeep.PersonErase(account_id="other", visitor_id=VISITOR)
-    assert (await link.call(other, upkeep.Erasures, timeout=20)).erased == []
+    assert (await link.call(other, upkeep.Erasures, timeout=20 * PATIENCE)).erased == []
     assert NAME in await everything(town)

@@ -17,8 +17,9 @@ from broker.messages.cluster.base import Done
 from broker.messages.cluster.members import LinkHello
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, KEY, POLICY, TIMING, FakeActor, entry, until
+from tests.ledger.fakes import ACCOUNT, KEY, POLICY, TIMING, FakeActor, entry
 from tests.ledger.receiver import SECRET, Receiver
+from tests.patience import until
 
 HELLO = LinkHello(kind="keeper", member_id="keeper", node="n")
 QUICK = KeeperPolicy(

@@ -13,7 +13,8 @@ import pytest
 
 from broker.errors import SwitchboardError
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import FakeActor, entry, until
+from tests.ledger.fakes import FakeActor, entry
+from tests.patience import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,7 +86,7 @@ async def test_every_acknowledged_event_survives_the_ledger(
                 actor.last_seq > old + 20 for actor, old in zip(actors, before, strict=True)
             ),
             "twenty events of each",
-            within_s=30,
+            within=30 * PATIENCE,
         )
         process.kill()
         process = await start(town, processes)
@@ -93,7 +94,7 @@ async def test_every_acknowledged_event_survives_the_ledger(
     await until(
         lambda: all(actor.last_seq > old for actor, old in zip(actors, before, strict=True)),
         "events after the second death",
-        within_s=30,
+        within=30 * PATIENCE,
     )
     stop.set()
     for actor, acknowledged in zip(actors, await asyncio.gather(*writing), strict=True):

@@ -23,7 +23,8 @@ from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.nodes import PoolLevel
 from broker.messages.cluster.sessions import SessionLocate
-from tests.ledger.fakes import HOST, KEY, TIMING, Home, until
+from tests.ledger.fakes import HOST, KEY, TIMING, Home
+from tests.patience import PATIENCE, until
 
 HELLO = LinkHello(kind="gateway", member_id="m", node="n")
 ASK = SessionLocate(session_id="s")
@@ -89,14 +90,14 @@ async def test_a_call_comes_back_with_its_reply_or_its_error(
     _, port = await listen(far, stack)
     end, ready = await dial(HOST, port, KEY, HELLO.to_bytes())
     assert json.loads(ready) == {"term": 7}
-    assert await call(end, ASK, Done, timeout_s=2) == Done()
+    assert await call(end, ASK, Done, timeout_s=2 * PATIENCE) == Done()
 
     def refuse(_: str) -> ClusterMessage:
         raise Conflict(ErrorCode.ALREADY_LIVE, "Live.")
 
     far.reply = refuse
     with pytest.raises(Conflict) as refused:
-        await call(end, ASK, Done, timeout_s=2)
+        await call(end, ASK, Done, timeout_s=2 * PATIENCE)
     assert refused.value.code is ErrorCode.ALREADY_LIVE
 
     def crash(_: str) -> ClusterMessage:
@@ -104,7 +105,7 @@ async def test_a_call_comes_back_with_its_reply_or_its_error(
 
     far.reply = crash
     with pytest.raises(Internal) as crashed:
-        await call(end, ASK, Done, timeout_s=2)
+        await call(end, ASK, Done, timeout_s=2 * PATIENCE)
     assert "secret" not in crashed.value.message
     end.close()
 
@@ -191,7 +192,7 @@ async def test_a_link_comes_back_by_itself_and_enlists_again(
 
     link = reconnecting(home, stack, enlist=enlist, on_down=lambda: downs.append(1))
     await link.start()
-    waiting = asyncio.ensure_future(link.call(ASK, Done, timeout=5))
+    waiting = asyncio.ensure_future(link.call(ASK, Done, timeout=5 * PATIENCE))
     with pytest.raises(Unavailable):
         await link.call(ASK, Done, timeout=0.02)
     listener, home.port = await listen(far, stack)
@@ -271,7 +272,7 @@ async def test_the_ledger_may_call_and_notify_a_member(far: Far, stack: AsyncExi
     )
     await link.start()
     await link.wait_up(5)
-    reply = await call(far.ends[0], ASK, PoolLevel, timeout_s=2)
+    reply = await call(far.ends[0], ASK, PoolLevel, timeout_s=2 * PATIENCE)
     assert reply.standbys == len(ASK.to_bytes())
     far.ends[0].notify("x", b"1")
     far.ends[0].notify("x", b"2")

@@ -13,7 +13,8 @@ from broker.messages.cluster.presence import PresencePut, PresenceState, Presenc
 from broker.messages.cluster.trunk import Location
 from broker.words import Reach, Surface
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, FakeGateway, entry, until, waiting
+from tests.ledger.fakes import ACCOUNT, FakeGateway, entry, waiting
+from tests.patience import until
 
 KEY = (ACCOUNT, "eng-1")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, POLICY, until
+from tests.ledger.fakes import ACCOUNT, POLICY
+from tests.patience import until
 
 
 @pytest.fixture

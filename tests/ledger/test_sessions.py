@@ -29,7 +29,8 @@ from broker.messages.cluster.tenure import JournalAppend, Subject
 from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, POLICY, entry, until
+from tests.ledger.fakes import ACCOUNT, POLICY, entry
+from tests.patience import until
 
 
 async def test_an_opening_makes_a_session_on_a_standby(town: Town) -> None:

@@ -9,7 +9,8 @@ from broker.messages import sharing
 from broker.messages.cluster.base import Done
 from broker.messages.sharing import Claim
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, FakeGateway, until
+from tests.ledger.fakes import ACCOUNT, FakeGateway
+from tests.patience import until
 
 CLAIM = sharing.AnswerClaim(place="place", fingerprint="body")
 

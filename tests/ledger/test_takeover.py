@@ -13,7 +13,8 @@ from broker.messages.cluster.sessions import SessionAttach, SessionLocate, Sessi
 from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import POLICY, FakeActor, FakeGateway, entry, until
+from tests.ledger.fakes import POLICY, FakeActor, FakeGateway, entry
+from tests.patience import PATIENCE, until
 
 
 async def in_session(town: Town) -> tuple[FakeActor, FakeGateway, str]:
@@ -211,7 +212,7 @@ async def test_a_new_ledger_finds_the_actor_where_it_is(bare_town: Town) -> None
     await first.close()
     await town.new_ledger()
     locate = SessionLocate(session_id=session_id)
-    place = await gateway.link.call(locate, Location, timeout=8.0)
+    place = await gateway.link.call(locate, Location, timeout=8.0 * PATIENCE)
     assert (place.epoch, place.port) == (1, actor.port)
     await until(lambda: actor.kept == [True, True], "the second enlisting")
     assert standby.continued == []

@@ -14,7 +14,8 @@ from broker.errors import ErrorCode, SwitchboardError
 from broker.messages.cluster.nodes import PoolLevel
 from tests.ledger import postgres
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import HOST, FakeGateway, Home, entry, until
+from tests.ledger.fakes import HOST, FakeGateway, Home, entry
+from tests.patience import until
 
 
 async def test_two_ledgers_cannot_both_write(bare_town: Town) -> None:

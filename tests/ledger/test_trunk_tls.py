@@ -15,7 +15,8 @@ from actors.listener import Listener
 from broker.errors import Unavailable
 from gateway.dial import dial as gateway_dial
 from gateway.trunk_tls import TrunkTls, is_loopback
-from tests.ledger.fakes import KEY, until
+from tests.ledger.fakes import KEY
+from tests.patience import PATIENCE, until
 
 HOST = "127.0.0.1"
 
@@ -143,10 +144,10 @@ async def test_the_ledgers_probe_and_the_gateways_dial_speak_it(
     listener: tuple[Listener, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tls = Everywhere(KEY)
-    assert await probe(HOST, listener[1], None, timeout_s=5.0, tls=tls) is Verdict.ALIVE
+    assert await probe(HOST, listener[1], None, timeout_s=5.0 * PATIENCE, tls=tls) is Verdict.ALIVE
     monkeypatch.setattr("gateway.dial.trunk_tls", Everywhere)
     end, ready = await gateway_dial(
-        HOST, listener[1], KEY, b"gateway", timeout_s=5.0, prepare=lambda end: None
+        HOST, listener[1], KEY, b"gateway", timeout_s=5.0 * PATIENCE, prepare=lambda end: None
     )
     assert ready == b"ready for gateway"
     end.link.abort()

@@ -17,6 +17,7 @@ from gateway.deployment import join_passfile
 from gateway.doctor import Grade, check_database
 from tests.ledger import postgres
 from tests.operations.cluster import Operator, until
+from tests.patience import PATIENCE
 
 PASSWORD = "a password of this test"
 
@@ -55,7 +56,7 @@ def test_the_password_file_opens_the_database_and_nothing_else_does(
     assert check_database(join_passfile(guarded, passfile)).grade is Grade.OK
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(200 * PATIENCE)
 def test_a_deployment_keeps_its_records_there(guarded: str, tmp_path: Path) -> None:
     passfile = tmp_path / "pgpass"
     passfile.touch(mode=0o600)

@@ -12,7 +12,7 @@ import pytest
 import actors.keeper
 from gateway.compose import keeper_host
 from gateway.compose.settings import ClusterSettings
-from tests.ledger.fakes import until
+from tests.patience import until
 
 ACCOUNT = '[accounts.a]\ntoken_url = "https://x"\n'
 HOOK = '[[accounts.a.webhooks]]\nendpoint_id = "crm"\nurl = "https://y/z"\nsecret_file = "hook"\n'

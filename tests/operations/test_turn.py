@@ -16,6 +16,7 @@ from aioice.turn import TurnClientUdpProtocol
 
 from actors.session.media import turn_credentials
 from gateway import probe
+from tests.patience import PATIENCE
 from tests.ports import free_port
 
 COTURN = Path(__file__).resolve().parents[2] / "deploy" / "coturn"
@@ -52,7 +53,7 @@ async def turn(tmp_path: Path) -> AsyncIterator[tuple[str, int]]:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    for _ in range(200):
+    for _ in range(int(200 * PATIENCE)):
         if await asyncio.to_thread(probe.answers_tcp, "127.0.0.1", port):
             break
         await asyncio.sleep(0.05)

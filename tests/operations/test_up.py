@@ -21,9 +21,10 @@ from gateway.up import refuse_many_nodes
 from tests.deployment import Deployment as Demo
 from tests.ledger.certificates import make_certificate
 from tests.operations.cluster import Operator, RayCluster, until
+from tests.patience import PATIENCE
 from tests.ports import free_port
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(400 * PATIENCE)
 
 
 ACTORS = ("ray::LedgerHost", "ray::PoolHost", "ray::SessionHost")

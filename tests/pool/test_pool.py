@@ -16,7 +16,8 @@ from broker.errors import Unavailable
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.trunk import Location
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, KEY, TIMING, entry, opening, until
+from tests.ledger.fakes import ACCOUNT, KEY, TIMING, entry, opening
+from tests.patience import until
 
 HELLO = LinkHello(kind="pool", member_id="pool", node="n")
 

@@ -21,7 +21,8 @@ from benchmarks.simulation import Opening, Outcome, Simulation, Supply
 from broker.errors import ErrorCode, Unavailable
 from broker.messages.cluster.trunk import Location
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import POLICY, FakeGateway, opening, until
+from tests.ledger.fakes import POLICY, FakeGateway, opening
+from tests.patience import PATIENCE, until
 from tests.pool.test_pool import Starter, run_pool, standbys
 
 RECORDED = Path(__file__).parent / "recorded" / "storm.json"
@@ -102,7 +103,7 @@ async def waited(gateway: FakeGateway, number: int) -> float | None:
     loop = asyncio.get_running_loop()
     begun = loop.time()
     try:
-        await gateway.link.call(opening(f"eng-{number}"), Location, timeout=30.0)
+        await gateway.link.call(opening(f"eng-{number}"), Location, timeout=30.0 * PATIENCE)
     except Unavailable as error:
         if error.code is not ErrorCode.NO_CAPACITY:
             raise

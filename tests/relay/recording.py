@@ -1,12 +1,14 @@
-"""A listener that remembers, and waiting for a condition."""
+"""A listener that remembers; and `until`, which whoever uses it waits by."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from actors.relay import Grade, PublishSource, SeatUpdate, TransportState
+from tests.patience import until
+
+__all__ = ["RecordingListener", "until"]
 
 
 @dataclass
@@ -46,15 +48,3 @@ class RecordingListener:
     def occupants(self, participant_id: str) -> dict[tuple[str, int], str | None]:
         """Who sits where for this subscriber, from the updates it was sent."""
         return {(s.kind, s.index): s.participant_id for p, s in self.seats if p == participant_id}
-
-
-async def until(condition: Callable[[], object], within: float = 10.0) -> None:
-    """Wait for a condition, looking at it each time the loop has turned."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
-    while True:
-        if condition():
-            return
-        if loop.time() > deadline:
-            raise AssertionError("what was waited for did not happen")
-        await asyncio.sleep(0.005)

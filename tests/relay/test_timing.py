@@ -33,12 +33,14 @@ async def silence() -> None:
     async with duo() as (call, ada, ben):
         ada.vanish()
         fell = loop.time()
-        await until(lambda: call.listener.state_of("ada-1") is TransportState.RECONNECTING, 20)
+        await until(
+            lambda: call.listener.state_of("ada-1") is TransportState.RECONNECTING, within=20
+        )
         assert 8 <= loop.time() - fell < 8.5
         # A place is kept for who may come back.
         assert "ada" in call.listener.occupants("ben").values()
         sent = call.relay.transports["ada-1"].outlet
-        await until(lambda: call.listener.state_of("ada-1") is TransportState.CLOSED, 40)
+        await until(lambda: call.listener.state_of("ada-1") is TransportState.CLOSED, within=40)
         assert 30 <= loop.time() - fell < 30.5
         before = sent.packets_sent
         ben.send_audio()
