@@ -114,7 +114,8 @@ async def test_ten_thousand_waiting_look_ups_are_held_back_and_tell_nothing(worl
 
 
 async def test_a_backend_that_asks_too_fast_is_held_back_alone(settings: Settings) -> None:
-    limits = replace(settings.limits, account_request_burst=5)
+    # Slow enough that none comes back while they are asked.
+    limits = replace(settings.limits, account_request_burst=5, account_requests_per_minute=1.0)
     key = f"swk_k2_{'t' * 40}"
     other = replace(settings.accounts["other"], api_keys=(ApiKey("k2", hash_key(key)),))
     accounts = {**settings.accounts, "other": other}
