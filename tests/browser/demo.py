@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
 import httpx
@@ -39,6 +40,30 @@ COUNTS = """async () => {
   }
   return counts;
 }"""
+
+SCENE = """async () => {
+  const widget = document.querySelector(
+    'switchboard-agent, switchboard-engagement, switchboard-guest');
+  const { client } = widget;
+  const { connectionState, iceConnectionState } = client?.peer?.connection ?? {};
+  const stats = client?.peer ? [...(await client.peer.connection.getStats()).values()] : [];
+  return {
+    text: (widget.shadowRoot ?? widget).textContent.replace(/\\s+/g, ' ').slice(0, 600),
+    link: client?.link?.status,
+    attendance: client?.session?.attendance,
+    media: client?.mediaState,
+    connectionState,
+    iceConnectionState,
+    tracks: Object.entries(client?.media?.tracks ?? {}).map(
+      ([kind, track]) => `${kind} ${track?.readyState}`),
+    playing: [...(widget.shadowRoot ?? widget).querySelectorAll('audio, video')].map(
+      ({ paused, readyState, muted }) => ({ paused, readyState, muted })),
+    received: stats.filter(({ type }) => type === 'inbound-rtp').map(
+      ({ kind, mid, packetsReceived, totalSamplesReceived, framesDecoded }) =>
+        ({ kind, mid, packetsReceived, totalSamplesReceived, framesDecoded })),
+  };
+}"""
+"""What there is to say of a widget whose test waits in vain."""
 
 
 class People:
@@ -122,7 +147,10 @@ async def until_counts(
         if now["frames"] - start["frames"] >= frames and now["energy"] - start["energy"] >= energy:
             return now
         await asyncio.sleep(0.1)
-    raise AssertionError(f"Wanted {frames} more frames and {energy} energy: {start} → {now}")
+    scene = await frame.evaluate(SCENE)
+    raise AssertionError(
+        f"Wanted {frames} more frames and {energy} energy: {start} → {now}\n{pformat(scene)}"
+    )
 
 
 async def shoot(page: Page, name: str) -> None:

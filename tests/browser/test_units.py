@@ -43,6 +43,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("text-panel", 3),
         ("colleagues", 5),
         ("later", 2),
+        ("media-link", 3),
     ],
 )
 async def test_units(page: Page, name: str, least: int) -> None:

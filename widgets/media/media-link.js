@@ -18,8 +18,6 @@ export class MediaLink {
   #onChange;
   /** @type {LocalMedia['tracks']} */
   #tracks = { microphone: null, camera: null, screen: null };
-  /** The peer whose offer is under way or answered. @type {Peer|null} */
-  #offered = null;
   #reports = 0;
   #patience = 0;
   /** Whether this person takes part: only then do tracks go out and states matter. */
@@ -43,28 +41,21 @@ export class MediaLink {
   prepare(session) {
     this.#session = session;
     if (this.#tried) return;
-    const peer = this.#build(session);
-    if (!peer) return;
     this.#tried = true;
-    this.#offered = peer;
-    void this.#exchange(peer);
+    this.#build(session);
   }
 
-  /** Offer once for each peer connection; harmless when already done. @param {SessionState} session */
+  /** Harmless when already done. @param {SessionState} session */
   negotiate(session) {
     this.#session = session;
     this.#joined = true;
+    const before = this.peer;
     const peer = this.#build(session);
     if (!peer) return;
     void peer.setTracks(this.#tracks);
-    const begun = peer === this.#offered;
-    if (!begun) {
-      this.#offered = peer;
-      void this.#exchange(peer);
-    }
-    if (begun && peer.connected) this.#setState('connected');
+    if (peer.connected) this.#setState('connected');
     else if (this.state === 'idle') this.#setState('connecting');
-    else if (!begun) this.#setState('reconnecting');
+    else if (peer !== before) this.#setState('reconnecting');
   }
 
   /** @param {LocalMedia['tracks']} tracks */
@@ -81,18 +72,20 @@ export class MediaLink {
     this.state = 'idle';
   }
 
-  /** @param {SessionState} session */
+  /** The peer of this epoch; a new one is offered at once. @param {SessionState} session */
   #build(session) {
     if (typeof RTCPeerConnection !== 'function') return null;
     if (this.peer && this.peer.epoch >= session.epoch) return this.peer;
     this.drop();
     const peer = new Peer(session.media, session.epoch, (state) => this.#onState(peer, state));
     this.peer = peer;
+    void this.#exchange(peer);
     return peer;
   }
 
   /** @param {Peer} peer */
   async #exchange(peer) {
+    const ahead = !this.#joined;
     try {
       const offer = await peer.offer();
       if (peer !== this.peer) return;
@@ -103,8 +96,11 @@ export class MediaLink {
       this.#onChange();
     } catch (error) {
       if (peer !== this.peer) return;
-      if (!this.#joined) {
+      if (ahead) {
+        // Refused beforehand: whoever has joined meanwhile offers anew.
         this.drop();
+        this.state = 'idle';
+        if (this.#joined && this.#session) this.negotiate(this.#session);
         return;
       }
       const { retryable, code } = /** @type {Partial<Refusal>} */ (error);
@@ -116,19 +112,15 @@ export class MediaLink {
   /** @param {Peer} peer @param {PeerState} state */
   #onState(peer, state) {
     if (peer !== this.peer) return;
+    const lost = state === 'failed' || state === 'disconnected';
     if (!this.#joined) {
-      if (state === 'failed' || state === 'disconnected') this.drop();
-      return;
-    }
-    if (state === 'connected') {
+      if (lost) this.drop();
+    } else if (lost) {
+      this.#setState('reconnecting');
+      this.#rebuildIn(state === 'failed' ? 0 : PATIENCE_MS);
+    } else if (state === 'connected') {
       clearTimeout(this.#patience);
       this.#setState('connected');
-    } else if (state === 'disconnected') {
-      this.#setState('reconnecting');
-      this.#rebuildIn(PATIENCE_MS);
-    } else if (state === 'failed') {
-      this.#setState('reconnecting');
-      this.#rebuildIn(0);
     }
   }
 
@@ -169,7 +161,6 @@ export class MediaLink {
     clearTimeout(this.#patience);
     const peer = this.peer;
     this.peer = null;
-    this.#offered = null;
     peer?.close();
   }
 

@@ -24,8 +24,6 @@ export class Peer {
   /** When this peer was built, for the report of times. */
   builtAt = performance.now();
   #sections;
-  /** @type {Promise<RTCSessionDescriptionInit>|null} */
-  #offer = null;
   #onState;
 
   /**
@@ -58,20 +56,16 @@ export class Peer {
     return this.connection.connectionState === 'connected';
   }
 
-  /** Make the offer ahead of its use. */
-  prepare() {
-    this.#offer ??= this.#makeOffer();
-    return this.#offer;
-  }
-
   /** The fields of `media.offer`. @returns {Promise<Record<string, unknown>>} */
   async offer() {
-    const { sdp } = await this.prepare();
+    const offer = await this.connection.createOffer();
+    await this.connection.setLocalDescription(offer);
+    // Candidates are not waited for: the relay finds the widget by its first check.
     const { send, seats, screens } = this.#sections;
     return {
       transport_id: this.id,
       epoch: this.epoch,
-      sdp,
+      sdp: offer.sdp,
       publish: SOURCES.map((source) => ({ mid: send[source].mid, source })),
       seats: seats.map(({ audio, video }) => ({ audio_mid: audio.mid, video_mid: video.mid })),
       screens: screens.map(({ mid }) => mid),
@@ -133,12 +127,5 @@ export class Peer {
   close() {
     this.connection.onconnectionstatechange = null;
     this.connection.close();
-  }
-
-  async #makeOffer() {
-    const offer = await this.connection.createOffer();
-    await this.connection.setLocalDescription(offer);
-    // Candidates are not waited for: the relay finds the widget by its first check.
-    return offer;
   }
 }
