@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -97,8 +98,8 @@ class Account:
     liveperson: LivePersonApp | None = None
     device_idle_hours: int = 12
     """With `enrolment`: a device that was not used for this long must be enrolled again."""
-    silent_monitoring: bool = False
-    """Whether supervisors may listen unseen; the Accept screen then says so."""
+    policy: Mapping[str, object] = field(default_factory=dict)
+    """Values of `broker.policy.Policy` that are other for this account's sessions."""
     colleagues: bool = True
     """Whether agents in a session see by name which others are there, and may ask one to help."""
     webhooks: tuple[Webhook, ...] = ()
@@ -107,6 +108,11 @@ class Account:
 
     label: str = ""
     """Only nodes with this Ray label `switchboard` have its sessions; empty: any node."""
+
+    @property
+    def monitors(self) -> bool:
+        """Whether supervisors may listen unseen."""
+        return self.policy.get("silent_monitoring") is True
 
     def find_key(self, presented: str) -> ApiKey | None:
         """Return the key that was presented, compared in constant time."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from broker.policy import Policy
 from gateway.accounts import (
     Account,
     AgentLogin,
@@ -84,9 +85,9 @@ class _Reader:
             raise BadAccounts(f"{where}: {error}.") from error
         for name in ("frame_ancestors", "allowed_origins"):
             values[name] = _origins(f"{where}.{name}", values.get(name, []))
-        for name in ("silent_monitoring", "colleagues"):
-            if not isinstance(values.get(name, False), bool):
-                raise BadAccounts(f"{where}.{name} must be true or false.")
+        if not isinstance(values.get("colleagues", False), bool):
+            raise BadAccounts(f"{where}.colleagues must be true or false.")
+        values["policy"] = _policy(f"{where}.policy", values.get("policy", {}))
         values["api_keys"] = tuple(
             _api_key(f"{where}.api_keys", item)
             for item in _tables(f"{where}.api_keys", values.get("api_keys", []))
@@ -195,6 +196,16 @@ def _api_key(where: str, item: dict[str, Any]) -> ApiKey:
     if not _HASH.fullmatch(str(item["hash"])):
         raise BadAccounts(f"{where}: hash must be the 64 hexadecimal digits of a SHA-256.")
     return ApiKey(key_id=str(item["key_id"]), hash=item["hash"])
+
+
+def _policy(where: str, table: object) -> dict[str, object]:
+    if not isinstance(table, dict):
+        raise BadAccounts(f"{where} must be a table.")
+    try:
+        Policy.from_mapping(table)
+    except ValueError as error:
+        raise BadAccounts(f"{where}: {error}") from error
+    return dict(table)
 
 
 def _check_days(where: str, value: object) -> None:

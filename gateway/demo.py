@@ -64,12 +64,7 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
         settings = Settings(
             origin=gateway_at,
             secret=read_secret(data / "secret"),
-            accounts=demo_accounts(
-                data,
-                host_at,
-                demo.webhooks,
-                silent_monitoring=dict(demo.policy).get("silent_monitoring") is True,
-            ),
+            accounts=demo_accounts(data, host_at, demo.webhooks, dict(demo.policy)),
             gateway_id=secrets.token_urlsafe(9),
             allowed_hosts=(gateway_at.split("://")[1],),
             agent_sdk=f"{host_at}/simulator/agent-sdk.js",
@@ -85,7 +80,6 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
             accounts_file=str(data / ACCOUNTS_FILE),
             demo=True,
             bind=(demo.bind,),
-            policy=demo.policy,
         )
         servers = [gateway_socket, host_socket]
         return uvloop.run(_serve(settings, cluster, servers, console, host_at, data))
@@ -119,7 +113,10 @@ def prepare_data(data: Path) -> None:
 
 
 def demo_accounts(
-    data: Path, host_at: str, webhooks: Sequence[str] = (), *, silent_monitoring: bool = False
+    data: Path,
+    host_at: str,
+    webhooks: Sequence[str] = (),
+    policy: Mapping[str, object] | None = None,
 ) -> Mapping[str, Account]:
     """Write the demo's accounts file and read it: one account, whose pages frame the widgets.
 
@@ -133,7 +130,8 @@ def demo_accounts(
         f"[accounts.{ACCOUNT}]",
         'agent_login = "demo"',
         f"frame_ancestors = {json.dumps([host_at])}",
-        f"silent_monitoring = {json.dumps(silent_monitoring)}",
+        f"[accounts.{ACCOUNT}.policy]",
+        *(f"{name} = {json.dumps(value)}" for name, value in (policy or {}).items()),
         f"[[accounts.{ACCOUNT}.api_keys]]",
         'key_id = "demo"',
         f'hash = "{hash_key(api_key)}"',

@@ -167,6 +167,8 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
                     ids=ids,
                     mode=body.mode,
                     owner=owner,
+                    policy=dict(account.policy),
+                    label=account.label,
                 )
             )
             return SessionStarted(session_id=location.session_id, engagement_key=key)

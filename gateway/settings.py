@@ -149,10 +149,15 @@ class Settings:
         account = self.accounts.get(account_id)
         return "" if account is None else account.label
 
+    def policy_of(self, account_id: str) -> dict[str, object]:
+        """What an account sets about its sessions; empty: what the deployment does."""
+        account = self.accounts.get(account_id)
+        return {} if account is None else dict(account.policy)
+
     def monitors(self, account_id: str) -> bool:
         """Whether an account lets supervisors listen unseen."""
         account = self.accounts.get(account_id)
-        return account is not None and account.silent_monitoring
+        return account is not None and account.monitors
 
     def lists_colleagues(self, account_id: str) -> bool:
         """Whether an account's agents see one another by name."""

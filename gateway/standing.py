@@ -99,7 +99,7 @@ class Standing:
             case _:
                 return []
 
-    def opening(self, mode: Mode, *, monitoring: bool, label: str = "") -> SessionOpen:
+    def opening(self, mode: Mode, *, policy: dict[str, object], label: str = "") -> SessionOpen:
         """Build the call that gives this agent's engagement a session.
 
         Raises:
@@ -119,7 +119,7 @@ class Standing:
             ids=self.ids,
             mode=mode,
             owner=self.principal,
-            monitoring=monitoring,
+            policy=policy,
             label=label,
         )
 

@@ -269,7 +269,7 @@ class Steward:
             location = await self._directory.open_session(
                 standing.opening(
                     message.mode,
-                    monitoring=self._settings.monitors(standing.principal.account_id),
+                    policy=self._settings.policy_of(standing.principal.account_id),
                     label=self._settings.label_of(standing.principal.account_id),
                 )
             )

@@ -47,6 +47,8 @@ class House:
             messages_per_s=1e6,
         )
         """Of the gateways opened from now on."""
+        self.policy: dict[str, object] = {}
+        """Of the account, for the gateways opened from now on."""
         self.over = asyncio.Event()
         """Set when a session actor has ended."""
         self.ledger: Ledger | None = None
@@ -80,7 +82,7 @@ class House:
                 "demo": Account(
                     account_id="demo",
                     agent_login=AgentLogin.DEMO,
-                    silent_monitoring=True,
+                    policy={"silent_monitoring": True, **self.policy},
                     api_keys=(ApiKey("house", hash_key(API_KEY)),),
                 )
             },

@@ -327,10 +327,7 @@ class Sessions:
                 ids=ask.ids,
                 mode=ask.mode,
                 owner=ask.owner,
-                policy={
-                    **self._policy.session,
-                    **({"silent_monitoring": True} if ask.monitoring else {}),
-                },
+                policy={**self._policy.session, **ask.policy},
             )
             try:
                 first = await call(standby.end, assign, Journalled, timeout_s=self._policy.assign_s)

@@ -134,7 +134,7 @@ class TestMonitoring:
 
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
-        account = replace(settings.accounts["acc"], silent_monitoring=True)
+        account = replace(settings.accounts["acc"], policy={"silent_monitoring": True})
         return replace(settings, accounts={"acc": account})
 
     async def test_a_supervisor_is_offered_to_listen(self, world: World) -> None:
@@ -153,4 +153,4 @@ class TestMonitoring:
         await widget.until("reach.changed")
         await widget.say(type="session.start", id="1", mode="video")
         await widget.until("session.snapshot")
-        assert [asked.monitoring for asked in world.ledger.opened] == [True]
+        assert [asked.policy for asked in world.ledger.opened] == [{"silent_monitoring": True}]

@@ -166,6 +166,30 @@ async def test_a_session_is_started_ahead_of_time_and_once_for_a_key(
     assert (without.status_code, without.json()["code"]) == (409, "already_live")
 
 
+async def test_a_session_of_a_backend_has_the_policy_and_the_nodes_of_its_account(
+    settings: Settings,
+) -> None:
+    policy = {"consumer_may_invite": True, "invitation_ms": 20_000}
+    account = replace(settings.accounts["acc"], policy=policy, label="eu")
+    world = World(replace(settings, accounts={"acc": account}))
+    await world.start()
+    try:
+        session = await world.session()
+
+        async def opened(_: SessionOpen) -> Location:
+            return session.location
+
+        world.ledger.on_open = opened
+        async with world.http() as client:
+            client.headers["Authorization"] = f"Bearer {API_KEY}"
+            body = {"engagement": ENGAGEMENT, "owner": OWNER}
+            assert (await client.post("/v1/sessions", json=body)).status_code == 201
+        [asked] = world.ledger.opened
+        assert (asked.policy, asked.label) == (policy, "eu")
+    finally:
+        await world.stop()
+
+
 async def test_a_repetition_while_the_first_runs_is_told_to_wait(
     api: httpx.AsyncClient, world: World
 ) -> None:

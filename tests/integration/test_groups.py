@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from tests.house import API_KEY, hang_up, house
-from tests.widget import Message, Refused, Widget, agent_widget, consumer_widget, plain_http
+from tests.widget import (
+    Message,
+    Refused,
+    Widget,
+    agent_widget,
+    consumer_widget,
+    guest_widget,
+    plain_http,
+)
 
 CHAT = {"channel": "chat", "visitor_id": "v-1"}
 
@@ -131,6 +139,51 @@ async def test_a_transferred_conversation_is_taken_over_and_the_call_goes_on(sce
     assert ("Agent 8", True) in [(each["name"], each["owner"]) for each in roster]
     assert consumer.types().count("session.snapshot") == 1
     await dana.request("session.end")
+
+
+async def test_the_ninth_waits_until_somebody_has_left(scene: Scene) -> None:
+    agent, _ = await scene.talking()
+    link = await agent.request("guest.invite", uses=7)
+
+    async def guest(number: int) -> tuple[Widget, str]:
+        widget = scene.keep(await guest_widget(scene.there, link["url"], f"Guest {number}"))
+        return widget, (await widget.expect("session.snapshot"))["participant_id"]
+
+    guests = [await guest(number) for number in range(7)]
+    for _, participant_id in guests[:-1]:
+        await agent.request("participant.admit", participant_id=participant_id)
+    last, last_id = guests[-1]
+    with pytest.raises(Refused) as refusal:
+        await agent.request("participant.admit", participant_id=last_id)
+    assert (refusal.value.code, refusal.value.retryable) == ("session_full", True)
+    # Nobody has lost anything by it, and whoever waits goes on waiting.
+    assert len(await until_roster(agent, 9)) == 9
+    assert [widget.closed for widget in scene.widgets] == [None] * 9
+    await guests[0][0].request("session.leave")
+    await until_roster(agent, 8)
+    await agent.request("participant.admit", participant_id=last_id)
+    await last.expect("session.snapshot", attendance="present")
+
+
+async def test_a_consumer_adds_a_person_where_the_account_lets_them(
+    scene: Scene, tmp_path: Path
+) -> None:
+    _, consumer = await scene.talking()
+    with pytest.raises(Refused) as refusal:
+        await consumer.request("guest.invite")
+    assert refusal.value.code == "not_permitted"
+    folder = tmp_path / "other"
+    folder.mkdir()
+    async with house(folder, standbys=1) as running:
+        running.policy = {"consumer_may_invite": True, "guest_lobby": False}
+        origin = await running.gateway("one")
+        other = Scene(origin, origin)
+        agent, consumer = await other.talking()
+        link = await consumer.request("guest.invite")
+        other.keep(await guest_widget(origin, link["url"], "Grandma"))
+        roster = await until_roster(agent, 3)
+        assert [entry["name"] for entry in roster][-1] == "Grandma"
+        await hang_up(*other.widgets)
 
 
 async def test_a_spectator_starts_nothing(scene: Scene) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from pydantic import Field
 
 from broker.messages.cluster.base import ClusterMessage
 from broker.messages.cluster.trunk import Location, Principal
@@ -19,8 +21,8 @@ class SessionOpen(ClusterMessage):
     ids: Ids
     mode: Mode
     owner: Principal
-    monitoring: bool = False
-    """Whether the account lets supervisors listen unseen; the deployment's policy may, too."""
+    policy: dict[str, Any] = Field(default_factory=dict)
+    """Values of `Policy` that the account sets; they go before the deployment's."""
     label: str = ""
     """Only a node with this label may have the session, now and after a takeover; empty: any."""
 
