@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -28,9 +28,14 @@ PEOPLE = {"ada": ((200, 30, 30), 440), "ben": ((30, 60, 200), 660)}
 SWITCHES = 10
 MOST_APART_MS = 80.0
 MOST_FROZEN_SECONDS = 0.5
+MOST_ROUNDS = 5
+"""All ten switches of one round must be smooth, of the fifth that counts at the latest."""
+MOST_WAITED = 0.1
+"""Browsers that wait for a busy machine spoil a switch, for they buffer more sound then. Where this
+process has waited for a processor for more of a switch than this, its round is not counted."""
 LIMIT_SECONDS = 120.0 * PATIENCE
-"""All ten switches of one round must be smooth, within this time. Browsers that wait for a busy
-machine spoil a round, for they buffer more sound then; a mistake of ours spoils them all."""
+"""How long rounds are begun."""
+SCHEDULED = Path("/proc/self/schedstat")
 
 
 class Sync(TypedDict):
@@ -46,6 +51,8 @@ class Round:
     apart_ms: list[float] = field(default_factory=list)
     freezes: list[int] = field(default_factory=list)
     frozen_s: list[float] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
+    """Which share of the switch's time this process waited for a processor."""
 
     @property
     def spoilt(self) -> bool:
@@ -54,6 +61,10 @@ class Round:
             or max(self.freezes, default=0) > 1
             or max(self.frozen_s, default=0) > MOST_FROZEN_SECONDS
         )
+
+    @property
+    def counts(self) -> bool:
+        return not self.spoilt or self.waited[-1] <= MOST_WAITED
 
 
 class Wrong(TypedDict):
@@ -97,6 +108,11 @@ class Messenger(RecordingListener):
             await self._page.evaluate("seat => window.assign(seat)", told)
 
 
+def seconds_waited() -> float:
+    """How long this process has waited for a processor since it began, if the kernel says so."""
+    return int(SCHEDULED.read_text().split()[1]) / 1e9 if SCHEDULED.exists() else 0.0
+
+
 def owner_of(timestamp: int, told: Sequence[SeatUpdate]) -> str | None:
     """Return whose frame this is by what the relay has told."""
     for seat in reversed(told):
@@ -107,7 +123,12 @@ def owner_of(timestamp: int, told: Sequence[SeatUpdate]) -> str | None:
 
 
 @pytest.mark.timeout(3 * LIMIT_SECONDS)
-async def test_ten_switches_of_a_seat(browser: Browser, page_url: str, tmp_path: Path) -> None:
+async def test_ten_switches_of_a_seat(
+    browser: Browser,
+    page_url: str,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
     viewer = await browser.new_page()
     listener = Messenger(viewer)
     relay = Relay(RelayConfig(), listener)
@@ -141,6 +162,7 @@ async def test_ten_switches_of_a_seat(browser: Browser, page_url: str, tmp_path:
 
     async def switch(speaker: str, measured: Round) -> None:
         before = await sync()
+        began, waited = loop.time(), seconds_waited()
         for name in PEOPLE:
             relay.set_published(name, {PublishSource.MICROPHONE: name == speaker})
         await until_shown(speaker)
@@ -150,6 +172,8 @@ async def test_ten_switches_of_a_seat(browser: Browser, page_url: str, tmp_path:
             after = await sync()
             if after["apart"] is not None:
                 samples.append(abs(after["apart"]))
+        share = (seconds_waited() - waited) / (loop.time() - began)
+        measured.waited.append(round(share, 3))
         measured.apart_ms.append(median(samples))
         measured.freezes.append(after["freezes"] - before["freezes"])
         measured.frozen_s.append(round(after["frozen"] - before["frozen"], 3))
@@ -178,9 +202,14 @@ async def test_ten_switches_of_a_seat(browser: Browser, page_url: str, tmp_path:
         await viewer.wait_for_function("Boolean(window.watch)")
         await viewer.evaluate("window.watch", {n: c for n, (c, _) in PEOPLE.items()})
         await until_shown("ada")
-        while not rounds or (rounds[-1].spoilt and loop.time() < deadline):
+        counted = 0
+        while not rounds or (
+            rounds[-1].spoilt and counted < MOST_ROUNDS and loop.time() < deadline
+        ):
             await until_in_step()
             await ten_switches()
+            counted += rounds[-1].counts
+        record_property("note", f"{counted} of {len(rounds)} rounds counted")
         (tmp_path / "switching.json").write_text(json.dumps([asdict(each) for each in rounds]))
         seen: Seen = await viewer.evaluate("window.seen()")
         told = listener.told
@@ -198,6 +227,8 @@ async def test_ten_switches_of_a_seat(browser: Browser, page_url: str, tmp_path:
             switches + 1
         ) // 2
         assert not rounds[-1].spoilt, rounds
+        assert median(apart for each in rounds for apart in each.apart_ms) <= MOST_APART_MS, rounds
+        assert median(froze for each in rounds for froze in each.frozen_s) <= MOST_FROZEN_SECONDS
         assert relay.mistakes == 0
     finally:
         listener.task.cancel()
