@@ -148,7 +148,7 @@ class Duo:
             counted.append(self.drops())
             return counted[-1] == counted[-2]
 
-        await until(nothing_came, within=10 * PATIENCE)
+        await until(nothing_came, "nothing more of the flood counted")
 
     def close(self) -> None:
         for client in (self.ada, self.ben, self.mallory):
@@ -205,7 +205,7 @@ async def talk_under_fire(duo: Duo, kind: str, rate: int, seconds: float) -> Str
     counter = COUNTERS[kind]
     before = duo.drops()[counter]
     with under_fire(duo, kind, rate):
-        await until(lambda: duo.drops()[counter] > before, within=10 * PATIENCE)
+        await until(lambda: duo.drops()[counter] > before, f"a flood of {kind} counted")
         begun = duo.drops()[counter]
         stretch = await duo.talk(seconds)
         stretch.flood = (duo.drops()[counter] - begun) / (rate * seconds)
