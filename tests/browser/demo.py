@@ -35,7 +35,8 @@ COUNTS = """async () => {
     if (entry.type === 'inbound-rtp') {
       counts.frames += entry.framesDecoded ?? 0;
       counts.energy += entry.totalAudioEnergy ?? 0;
-      counts.redundant += entry.packetsDiscarded ?? 0; // Repeated frames that were not needed.
+      // Repeated frames that were not needed; of pictures, what came too late.
+      if (entry.kind === 'audio') counts.redundant += entry.packetsDiscarded ?? 0;
     } else if (entry.type === 'outbound-rtp') counts.sent += entry.framesEncoded ?? 0;
   }
   return counts;
