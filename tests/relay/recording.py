@@ -1,4 +1,4 @@
-"""A listener that remembers; and `until`, which whoever uses it waits by."""
+"""A listener that remembers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from actors.relay import Grade, PublishSource, SeatUpdate, TransportState
-from tests.patience import until
-
-__all__ = ["RecordingListener", "until"]
 
 
 @dataclass

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, suppress
 
 from actors.relay import PublishSource
 from benchmarks.shaper import Downlink
+from tests.patience import until
 
 from .camera import RIDS, Camera, shown
 from .client import CraftedClient
 from .conftest import Call
-from .recording import until
 from .virtual_time import run_in_virtual_time
 from .voice import concealed, talk
 

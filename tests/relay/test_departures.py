@@ -16,9 +16,9 @@ from actors.relay.port import Socket, pack_name, unpack_name
 from actors.relay.pylibsrtp_private import BUFFER_BYTES
 from actors.relay.transport import Transport
 from actors.relay.vp8 import Vp8
+from tests.patience import until
 
 from .conftest import Call
-from .recording import until
 
 
 class Line:

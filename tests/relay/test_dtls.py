@@ -11,10 +11,10 @@ from OpenSSL import SSL
 from actors.relay import RelayConfig, TransportState
 from actors.relay.dtls import Dtls, DtlsState
 from actors.relay.identity import Identity
+from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call, StartCall
-from .recording import until
 
 
 def is_dtls(data: bytes) -> bool:

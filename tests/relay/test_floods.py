@@ -18,12 +18,11 @@ from typing import Any, cast
 import pytest
 
 from actors.relay import PublishSource, Relay
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 
 from .client import CraftedClient
 from .flooding import flooded, unlike_sources
 from .overdoing import overdoing
-from .recording import until
 from .remote import RemoteRelay
 
 COUNTERS = {

@@ -7,10 +7,10 @@ import itertools
 from actors.relay import MediaRights, PublishSource, TransportState
 from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
 from benchmarks.media.description import Dialect
+from tests.patience import until
 
 from .client import EVERYTHING
 from .conftest import Call
-from .recording import until
 
 OTHER_DIALECT = Dialect(
     opus=109,

@@ -6,10 +6,10 @@ import pytest
 
 from actors.relay import PublishSource, TransportState
 from broker.errors import Conflict
+from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call
-from .recording import until
 
 
 async def test_the_newer_takes_over_at_its_first_key_frame(call: Call) -> None:

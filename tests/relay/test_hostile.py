@@ -20,10 +20,11 @@ from actors.relay.rtcp import nacked, parts_of, receiver_report, reports_of, sen
 from actors.relay.rtp import body_of, extension
 from actors.relay.vp8 import parse_vp8
 from broker.errors import ErrorCode, TooFast
+from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call, StartCall
-from .recording import RecordingListener, until
+from .recording import RecordingListener
 
 
 class OpenSrtp(Srtp):

@@ -9,10 +9,10 @@ from aioice import stun
 
 from actors.relay import RelayConfig, TransportState
 from actors.relay.allowance import Allowance
+from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call, StartCall
-from .recording import until
 
 
 class Stranger(asyncio.DatagramProtocol):

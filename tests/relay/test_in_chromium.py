@@ -8,11 +8,11 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from actors.relay import OfferLayout, PublishSource, Relay, RelayConfig, TransportState
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 
 from .client import CraftedClient
 from .pages import EVERYTHING, browser, join, page_url, received, until_growing
-from .recording import RecordingListener, until
+from .recording import RecordingListener
 
 pytestmark = pytest.mark.browser
 

@@ -9,11 +9,11 @@ import pytest
 from playwright.async_api import Page
 
 from actors.relay import PublishSource, Relay, RelayConfig
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 
 from .firefox import ADDRESS, Firefox, network
 from .pages import Received, answer_to, chromium, join, received, served, until_growing_by
-from .recording import RecordingListener, until
+from .recording import RecordingListener
 
 pytestmark = pytest.mark.browser
 

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from actors.relay import PublishSource, RelayConfig
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 
 from .camera import RIDS, Camera, shown
 from .client import CraftedClient
 from .conftest import Call, StartCall
 from .namespaces import Namespace, link, namespace
-from .recording import until
 from .voice import concealed, talk
 
 RELAY = "10.77.1.1"

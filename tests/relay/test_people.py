@@ -17,10 +17,10 @@ from actors.relay.rtcp import Report, ntp_of, receiver_report
 from actors.relay.seating import arrange
 from actors.relay.speaker import Loudness, SpeakerChoice
 from gateway.media_view import media_state
+from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call
-from .recording import until
 from .virtual_time import run_in_virtual_time
 
 MICROPHONE = (PublishSource.MICROPHONE,)

@@ -13,9 +13,10 @@ from aioice import stun as aioice_stun
 from actors.relay import Relay, RelayConfig, stun
 from actors.relay.port import Port
 from broker.errors import ErrorCode, Unavailable
+from tests.patience import until
 
 from .conftest import StartCall
-from .recording import RecordingListener, until
+from .recording import RecordingListener
 
 
 def candidates(answer: str) -> list[tuple[str, int]]:

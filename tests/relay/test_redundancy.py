@@ -15,10 +15,10 @@ from actors.relay.kept import Frame, Kept
 from actors.relay.redundancy import Forms, blocks_of, renumbered, stand_ins
 from benchmarks.media.description import Dialect
 from benchmarks.media.packet import AUDIO_TICKS
+from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call
-from .recording import until
 
 SPEAKS = Dialect(red=63)
 NUMBERS_OTHERWISE = Dialect(opus=109, red=110)

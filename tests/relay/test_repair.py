@@ -12,10 +12,10 @@ from actors.relay.layer import Layer
 from actors.relay.missing import Missing
 from actors.relay.rtcp import nacked, negative_acknowledgement, parts_of
 from benchmarks.media.description import Dialect
+from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call
-from .recording import until
 
 
 def nack(client: CraftedClient, ssrc: int, sequences: list[int]) -> None:

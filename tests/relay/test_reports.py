@@ -17,10 +17,10 @@ from actors.relay.rtcp import (
     seconds_of,
     sender_report,
 )
+from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call, StartCall
-from .recording import until
 from .virtual_time import run_in_virtual_time
 
 

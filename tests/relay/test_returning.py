@@ -7,9 +7,9 @@ from typing import cast
 import pytest
 
 from actors.relay import Relay
+from tests.patience import until
 
 from .client import CraftedClient
-from .recording import until
 from .remote import RemoteRelay
 
 WARM_UP = 20

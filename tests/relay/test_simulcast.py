@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.relay import PublishSource
+from tests.patience import until
 
 from .camera import RIDS, Camera
 from .client import CraftedClient
 from .conftest import Call
-from .recording import until
 
 
 @pytest.fixture

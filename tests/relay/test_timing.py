@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from actors.relay import TransportState
 from actors.relay.rtcp import Report, receiver_report
 from benchmarks.shaper import Downlink
+from tests.patience import until
 
 from .camera import RIDS, Camera
 from .client import CraftedClient
 from .conftest import Call
-from .recording import until
 from .virtual_time import run_in_virtual_time
 
 
