@@ -94,8 +94,10 @@ def test_a_page_stays_small_with_what_comes_later(page: str) -> None:
 def test_the_document_says_what_a_page_weighs(page: str) -> None:
     rows = re.findall(r"^\| ([a-z, ]+)((?: \| \d+){4}) \|$", DOCUMENT.read_text(), re.MULTILINE)
     written = {name: row for names, row in rows for name in names.split(", ")}
-    kilobytes = [-(-size // KB) for size in sizes_of(page)]
-    assert [int(size) for size in written[page].split(" | ")[1:]] == kilobytes
+    stated = [int(size) * KB for size in written[page].split(" | ")[1:]]
+    # Another release of zlib compresses by some bytes more or less.
+    off = [abs(size - now) for size, now in zip(stated, sizes_of(page), strict=True)]
+    assert max(off) <= 1.2 * KB, f"{page}: {sizes_of(page)}"
 
 
 def test_what_an_agents_login_needs_stays_small() -> None:

@@ -1,6 +1,8 @@
 import { Peer } from './peer.js';
 
-const REPORT_MS = 5_000;
+const LOOK_MS = 1_000;
+/** A report is made of so many looks. */
+const LOOKS = 5;
 /** So long ICE may take to come back by itself, before the widget connects anew. */
 const PATIENCE_MS = 4_000;
 const RETRY_MS = 1_000;
@@ -139,19 +141,23 @@ export class MediaLink {
 
   /** @param {Peer} peer */
   async #startReports(peer) {
-    const { holdSound, Reporter } = await import('./report.js');
+    const { Reporter, SoundHold } = await import('./report.js');
     if (peer !== this.peer) return;
     const reporter = new Reporter();
+    const hold = new SoundHold();
+    let looks = 0;
     clearInterval(this.#reports);
     this.#reports = Number(
       setInterval(async () => {
         if (!this.#joined) return;
+        await hold.look(peer.connection);
+        looks += 1;
+        if (looks % LOOKS) return;
         const slots = await reporter.measure(peer);
-        holdSound(peer.connection, reporter.soundLoss);
         if (peer === this.peer && slots.length > 0) {
           this.#channel.tell({ type: 'media.report', slots });
         }
-      }, REPORT_MS),
+      }, LOOK_MS),
     );
   }
 

@@ -14,15 +14,13 @@ const COUNTERS = /** @type {[keyof Count, string][]} */ (
 const LOSSY = 0.02;
 /** Milliseconds that sound is then held: what repeats a frame comes a packet later. */
 const HELD_MS = 80;
+/** For so many looks after the last loss. */
+const LINGER = 10;
 
 /** Turns counters of getStats into what `media.report` wants: what is new since the last. */
 export class Reporter {
-  /** The share of the packets of sound that was lost between the last two reports. */
-  soundLoss = 0;
   /** @type {Map<string, Count>} */
   #before = new Map();
-  #lost = 0;
-  #received = 0;
 
   /**
    * @param {Peer} peer
@@ -35,12 +33,6 @@ export class Reporter {
     for (const entry of stats.values()) {
       if (entry.type === 'inbound-rtp' && entry.mid) byMid.set(entry.mid, entry);
     }
-    const sound = [...byMid.values()].filter(({ kind }) => kind === 'audio');
-    const lost = total(sound, 'packetsLost') - this.#lost;
-    const received = total(sound, 'packetsReceived') - this.#received;
-    this.#lost += lost;
-    this.#received += received;
-    this.soundLoss = lost > 0 ? lost / (lost + received) : 0;
     const slots = [];
     for (const { kind, index, mids } of peer.slots()) {
       const entries = mids.map((mid) => byMid.get(mid)).filter(Boolean);
@@ -64,13 +56,25 @@ export class Reporter {
   }
 }
 
-/**
- * Hold sound a little longer on a bad line.
- * @param {RTCPeerConnection} connection @param {number} loss The share of sound that is lost.
- */
-export function holdSound(connection, loss) {
-  for (const receiver of connection.getReceivers()) {
-    if (receiver.track.kind === 'audio') receiver.jitterBufferTarget = loss > LOSSY ? HELD_MS : null;
+/** Holds sound a little longer on a bad line: at once when it loses, and for a while after. */
+export class SoundHold {
+  #lost = 0;
+  #received = 0;
+  #linger = 0;
+
+  /** To be called about once a second. @param {RTCPeerConnection} connection */
+  async look(connection) {
+    const sound = [...(await connection.getStats()).values()].filter(
+      ({ type, kind }) => type === 'inbound-rtp' && kind === 'audio',
+    );
+    const lost = total(sound, 'packetsLost') - this.#lost;
+    const received = total(sound, 'packetsReceived') - this.#received;
+    this.#lost += lost;
+    this.#received += received;
+    this.#linger = lost > LOSSY * (lost + received) ? LINGER : this.#linger - 1;
+    for (const receiver of connection.getReceivers()) {
+      if (receiver.track.kind === 'audio') receiver.jitterBufferTarget = this.#linger > 0 ? HELD_MS : null;
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { holdSound, Reporter } from '../../../widgets/media/report.js';
+import { Reporter, SoundHold } from '../../../widgets/media/report.js';
 import { same } from './check.js';
 
 /** A connection of two seats and a screen whose counters the test sets. */
@@ -58,29 +58,32 @@ export const tests = {
     same(held(), [null, null, null, null, null]);
   },
 
-  async 'a line that loses sound is bad from a fiftieth on, whatever is lost of pictures'() {
-    const { peer, pass } = line();
-    const reporter = new Reporter();
-    const loss = async () => {
-      await reporter.measure(peer);
-      return reporter.soundLoss;
-    };
-    same(await loss(), 0);
-    pass(0, 245, 5);
-    pass(2, 250, 0);
+  async 'sound is held from a loss of a fiftieth on, whatever is lost of pictures, and pictures never'() {
+    const { peer, pass, held } = line();
+    const hold = new SoundHold();
+    const free = [null, null, null, null, null];
+    await hold.look(peer.connection);
+    same(held(), free);
+    pass(0, 48, 1);
+    pass(2, 50, 1);
     pass(1, 1_000, 900);
-    same(await loss(), 0.01);
-    pass(0, 90, 10);
-    same(await loss(), 0.1);
-    pass(2, 100, 0);
-    same(await loss(), 0);
+    await hold.look(peer.connection);
+    same(held(), free);
+    pass(0, 48, 2);
+    await hold.look(peer.connection);
+    same(held(), [80, null, 80, null, null]);
   },
 
-  'sound is held on a bad line only, and pictures never'() {
-    const { peer, held } = line();
-    holdSound(peer.connection, 0.021);
-    same(held(), [80, null, 80, null, null]);
-    holdSound(peer.connection, 0.02);
-    same(held(), [null, null, null, null, null]);
+  async 'sound is held on for ten looks without a loss'() {
+    const { peer, pass, held } = line();
+    const hold = new SoundHold();
+    pass(0, 90, 10);
+    for (let looks = 0; looks < 10; looks += 1) {
+      await hold.look(peer.connection);
+      same(held()[0], 80);
+      pass(0, 50, 0);
+    }
+    await hold.look(peer.connection);
+    same(held()[0], null);
   },
 };
