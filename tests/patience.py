@@ -13,13 +13,15 @@ async def until(
     condition: Callable[[], object],
     what: str = "what is written there",
     within: float = 10.0 * PATIENCE,
+    *,
+    every: float = 0.002,
 ) -> None:
     """Wait for a condition, looking at it each time the loop has turned, and say what did not come.
 
-    `within`: seconds of the loop's clock, taken as they are.
+    `within` and `every`: seconds of the loop's clock, taken as they are.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
     while not condition():
         assert loop.time() <= deadline, f"In vain: {what}."
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(every)

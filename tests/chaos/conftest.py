@@ -89,7 +89,7 @@ async def complete(street: Street) -> dict[str, tuple[int, int]]:
     for name in GATEWAYS:
         await street.gateway(name)
         # Without its link to the ledger it has a descriptor less than it will have.
-        await until(f"{name} is ready", partial(ready, street.parts[name].address))
+        await until(partial(ready, street.parts[name].address), f"{name} is ready")
     return {name: street.parts[name].weight() for name in ("ledger", *GATEWAYS)}
 
 

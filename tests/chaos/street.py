@@ -21,6 +21,7 @@ from broker.keys import KeyPurpose, derive_key
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
 from broker.words import SessionPhase
+from tests import patience
 from tests.house import SECRET
 from tests.patience import PATIENCE
 from tests.widget import Widget, agent_widget, consumer_widget
@@ -29,14 +30,9 @@ ROOT = Path(__file__).parents[2]
 WAIT_S = 30.0 * PATIENCE
 
 
-async def until(what: str, condition: Callable[[], object]) -> None:
-    """Wait for a condition of other processes, and say what did not come."""
-    try:
-        async with asyncio.timeout(WAIT_S):
-            while not condition():  # noqa: ASYNC110 - other processes have no event here
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"not in time: {what}") from None
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a condition of other processes, which costs more to look at."""
+    await patience.until(condition, what, WAIT_S, every=0.02)
 
 
 @dataclass
@@ -73,7 +69,7 @@ class Part:
     async def shed(self, descriptors: int) -> None:
         """Wait until it has at most so many descriptors."""
         what = f"{self.name} has at most {descriptors} descriptors"
-        await until(what, lambda: self.weight()[0] <= descriptors)
+        await until(lambda: self.weight()[0] <= descriptors, what)
 
     def weight(self) -> tuple[int, int]:
         """Descriptors, and bytes of its own memory."""
@@ -171,7 +167,7 @@ class Street:
 
     async def check_quiet(self) -> None:
         """Nobody talks any more: no session is live, and no actor holds one."""
-        await until("no actor holds a session", lambda: not any(p.holds for p in self.of("actor")))
+        await until(lambda: not any(p.holds for p in self.of("actor")), "no actor holds a session")
         # An actor closes its media port before its last event is durable.
         left: list[str] = []
         try:
@@ -207,7 +203,7 @@ class Street:
         pid = int(await asyncio.to_thread(self._ask, f"{kind} {name}"))
         part = self.parts[name] = Part(name, psutil.Process(pid))
         place = self.folder / name
-        await until(f"{name} came up", lambda: place.exists() or not part.alive)
+        await until(lambda: place.exists() or not part.alive, f"{name} came up")
         assert part.alive, (self.folder / f"{name}.log").read_text()
         part.address = place.read_text()
         return part

@@ -97,7 +97,7 @@ async def test_an_actor_that_stood_still_never_speaks_again(street: Street) -> N
             assert (await widget.expect("session.snapshot", after=mark))["epoch"] == 2
     finally:
         old.process.resume()
-    await until("the old actor is gone", lambda: not old.alive)
+    await until(lambda: not old.alive, "the old actor is gone")
     await call.agent.insist("guest.invite")
     for widget, mark in zip((call.agent, call.consumer), marks, strict=True):
         assert {m["epoch"] for m in widget.heard[mark:] if "epoch" in m} == {2}
@@ -237,7 +237,7 @@ async def test_an_event_that_cannot_be_replayed_costs_three_standbys(
     holder.kill()
     for widget in (call.agent, call.consumer):
         assert (await widget.expect("session.ended"))["reason"] == "takeover_exhausted"
-    await until("three standbys are used up", lambda: len(street.of("actor")) == STANDBYS - 3)
+    await until(lambda: len(street.of("actor")) == STANDBYS - 3, "three standbys are used up")
     record = await street.record(call.session_id)
     assert record.end_reason is EndReason.TAKEOVER_EXHAUSTED
     assert len(record.events) == last + 2, "the journal is kept"

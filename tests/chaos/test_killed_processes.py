@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections import Counter
 
@@ -11,28 +10,15 @@ import pytest
 
 from tests.calls import Call
 from tests.chaos.conftest import BRIEF
+from tests.chaos.street import until
 from tests.deployment import Deployment
-from tests.patience import PATIENCE
-
-WAIT_S = 30.0 * PATIENCE
-
-
-async def until(condition: str, found: object) -> None:
-    """Wait until a callable is true."""
-    assert callable(found)
-    try:
-        async with asyncio.timeout(WAIT_S):
-            while not found():  # noqa: ASYNC110 - other processes' state has no event
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise AssertionError(f"not in time: {condition}") from None
 
 
 async def holder_of(call: Call, before: set[int]) -> psutil.Process:
     """The process that holds this call's session."""
     await until(
-        "a session actor opened its media port",
         lambda: any(process.pid not in before for process in call.deployment.holders()),
+        "a session actor opened its media port",
     )
     return next(p for p in call.deployment.holders() if p.pid not in before)
 
@@ -65,7 +51,7 @@ async def test_a_session_continues_on_a_standby(call: Call, way: str) -> None:
     await agent.insist("media.mode", mode="voice")
     heard = [m for m in agent.heard[marks[0] :] if "epoch" in m]
     assert {m["epoch"] for m in heard} == {2}
-    await until("the old actor is gone", lambda: not holder.is_running())
+    await until(lambda: not holder.is_running(), "the old actor is gone")
     await agent.request("session.end")
     assert (await consumer.expect("session.ended"))["reason"] == "ended_by_agent"
     record = await call.record()
