@@ -123,16 +123,19 @@ class Intake:
         self.repairs.clear()
         self.signalled.clear()
 
-    def allow(self, now: float) -> None:
+    def allow(self, now: float) -> bool:
         """Let more packets in by the time that has passed, a bounded number at once.
 
         Whoever has the keys may send valid packets faster than they can be forwarded (ASVS
-        V17.2.5). Counting is by the pulse, so that a packet costs one comparison.
+        V17.2.5). Counting is by the pulse, so that a packet costs one comparison, and by what is
+        too much, so that what is let in of a flood comes evenly and holds nobody up. Returns
+        whether one more may come in.
         """
         rate = self.transport.config.max_packets_per_second
         more = self._most_packets + rate * (now - self._allowed_at)
         self._most_packets = min(more, self.packets + rate * _BURST_SECONDS)
         self._allowed_at = now
+        return self.packets < self._most_packets
 
     # -- RTP -----------------------------------------------------------------------------------
 
@@ -143,7 +146,7 @@ class Intake:
         if inbound is None:
             drops.unkeyed += 1
             return False
-        if self.packets >= self._most_packets:
+        if self.packets >= self._most_packets and not self.allow(now):
             drops.excess += 1
             return False
         view = buffer.view
@@ -293,7 +296,7 @@ class Intake:
         if inbound is None:
             self.drops.unkeyed += 1
             return False
-        if self.packets >= self._most_packets:
+        if self.packets >= self._most_packets and not self.allow(now):
             self.drops.excess += 1
             return False
         if size < 8:
