@@ -5,7 +5,7 @@ import { errorSentence } from './trouble-sentence.js';
 
 /** The consumer proves themselves by a link from this agent: one button that writes it. */
 export class ConsumerLink {
-  #line = el('input', { type: 'text', readonly: true, class: 'link', hidden: true, 'aria-label': say('link_send') });
+  #line = el('input', { type: 'text', readonly: true, class: 'link', hidden: true, 'aria-label': say('text_field') });
   #said = el('p', { class: 'fine', role: 'status' });
   #button = wordButton(say('link_send'), () => void this.#go(), { kind: 'wide', icon: 'link' });
   #send;
