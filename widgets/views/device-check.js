@@ -9,9 +9,8 @@ import { Panel } from './panel.js';
 import { troubleSentence } from './trouble-sentence.js';
 
 /** See and hear oneself, and choose devices: before a session and during it. */
-export class DeviceCheck {
+export class DeviceCheck extends Panel {
   #media;
-  #panel = new Panel(say('check_title'));
   #mirror = el('video', { playsinline: true, 'aria-hidden': 'true' });
   #off = el('p', { class: 'mirror-off', text: say('camera_is_off') });
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
@@ -22,10 +21,10 @@ export class DeviceCheck {
     microphone: el('select', { id: 'pick-microphone' }),
     speaker: el('select', { id: 'pick-speaker' }),
   };
-  root = this.#panel.root;
 
   /** @param {LocalMedia} media */
   constructor(media) {
+    super(say('check_title'));
     this.#media = media;
     this.#mirror.muted = true;
     const sound = wordButton(say('test_sound'), () => void chime(this.#media.speaker), {
@@ -33,7 +32,7 @@ export class DeviceCheck {
       icon: 'speaker',
     });
     const done = wordButton(say('done'), () => this.close(), { kind: 'primary' });
-    this.#panel.body.append(
+    this.body.append(
       el('div', { class: 'mirror' }, this.#mirror, this.#off),
       this.#trouble,
       this.#field('camera'),
@@ -46,18 +45,15 @@ export class DeviceCheck {
     this.root.addEventListener('panelclose', () => this.#loudness.stop());
   }
 
+  /** @override */
   show() {
-    this.#panel.show();
+    super.show();
     void this.#media.open(true).then(() => this.update());
     this.update();
   }
 
-  close() {
-    this.#panel.close();
-  }
-
   update() {
-    if (!this.#panel.open) return;
+    if (!this.open) return;
     const { mirror, tracks, troubles } = this.#media;
     if (this.#mirror.srcObject !== mirror) {
       this.#mirror.srcObject = mirror;

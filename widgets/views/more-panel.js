@@ -7,25 +7,24 @@ import { Panel } from './panel.js';
 const LAYOUTS = ['auto', 'grid', 'speaker'];
 
 /** What one needs now and then. */
-export class MorePanel {
+export class MorePanel extends Panel {
   #client;
-  #panel = new Panel(say('more'));
   #voice;
   #swap;
   #layout;
   #leave;
   #end;
   #stage;
-  root = this.#panel.root;
 
   /** @param {SessionClient} client @param {Stage} stage @param {MoreActions} actions */
   constructor(client, stage, actions) {
+    super(say('more'));
     this.#client = client;
     this.#stage = stage;
     /** @param {string} key @param {string} icon @param {() => void} action */
     const item = (key, icon, action) =>
       wordButton(say(key), () => {
-        this.#panel.close();
+        this.close();
         action();
       }, { kind: 'item', icon });
     const { media } = client;
@@ -49,15 +48,7 @@ export class MorePanel {
     show(picture.root, document.pictureInPictureEnabled === true);
     show(own.root, actions.ownWindow !== null);
     const items = [this.#voice, this.#swap, this.#layout, full, picture, text, devices, own, this.#leave, this.#end];
-    this.#panel.body.append(el('div', { class: 'items' }, ...items.map(({ root }) => root)));
-  }
-
-  toggle() {
-    this.#panel.toggle();
-  }
-
-  close() {
-    this.#panel.close();
+    this.body.append(el('div', { class: 'items' }, ...items.map(({ root }) => root)));
   }
 
   /** @param {SessionState} session */

@@ -9,7 +9,7 @@ import { GuestLinks } from './guest-links.js';
 import { Panel } from './panel.js';
 
 /** Who is in the session, who waits, and what one may do about each. */
-export class PeoplePanel {
+export class PeoplePanel extends Panel {
   #client;
   #attempt;
   #list = el('ul', { class: 'people' });
@@ -18,30 +18,21 @@ export class PeoplePanel {
   #links;
   /** @type {Colleagues|null} */
   #colleagues = null;
-  #panel = new Panel(say('people'));
-  root = this.#panel.root;
 
   /**
    * @param {SessionClient} client @param {Attempt} attempt
    * @param {((text: string) => Promise<boolean>)|null} write Puts a line into the conversation.
    */
   constructor(client, attempt, write) {
+    super(say('people'));
     this.#client = client;
     this.#attempt = attempt;
     this.#links = new GuestLinks(client, attempt, write);
-    this.#panel.body.append(this.#list, this.#links.root);
+    this.body.append(this.#list, this.#links.root);
     if (client.state.role === 'agent') {
       this.#colleagues = new Colleagues(client, attempt, this.root);
-      this.#panel.body.append(this.#colleagues.root);
+      this.body.append(this.#colleagues.root);
     }
-  }
-
-  toggle() {
-    this.#panel.toggle();
-  }
-
-  close() {
-    this.#panel.close();
   }
 
   /** @param {SessionState} session */

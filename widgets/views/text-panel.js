@@ -5,16 +5,15 @@ import { el, keyed } from './dom.js';
 import { Panel } from './panel.js';
 
 /** Writing to everybody in the session. */
-export class TextPanel {
-  #panel = new Panel(say('text'));
+export class TextPanel extends Panel {
   #list = el('ul', { class: 'texts', 'aria-live': 'polite' });
   /** @type {Map<string, {root: HTMLElement}>} */
   #rows = new Map();
   #seen = 0;
-  root = this.#panel.root;
 
   /** @param {SessionClient} client @param {Attempt} attempt */
   constructor(client, attempt) {
+    super(say('text'));
     const field = el('input', { type: 'text', maxlength: '1000', autocomplete: 'off' });
     const label = el('label', { class: 'field' }, el('span', { text: say('text_field') }), field);
     const send = wordButton(say('send'), () => {}, { kind: 'primary small' });
@@ -29,19 +28,11 @@ export class TextPanel {
         throw error;
       }));
     };
-    this.#panel.body.append(
+    this.body.append(
       el('p', { class: 'fine', text: say('text_help') }),
       this.#list,
       el('form', { class: 'row', on: { submit } }, label, send.root),
     );
-  }
-
-  toggle() {
-    this.#panel.toggle();
-  }
-
-  close() {
-    this.#panel.close();
   }
 
   /**
@@ -53,8 +44,8 @@ export class TextPanel {
     const last = lines.at(-1);
     if (!last || last.id === this.#seen) return '';
     this.#seen = last.id;
-    if (this.#panel.open) this.#list.lastElementChild?.scrollIntoView({ block: 'nearest' });
-    return this.#panel.open || last.by === participantId ? '' : `${last.name}: ${last.text}`;
+    if (this.open) this.#list.lastElementChild?.scrollIntoView({ block: 'nearest' });
+    return this.open || last.by === participantId ? '' : `${last.name}: ${last.text}`;
   }
 }
 
