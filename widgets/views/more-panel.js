@@ -1,7 +1,9 @@
 import { say } from '../catalogues/words.js';
+import { switchCamera } from '../media/switch-camera.js';
 import { may, others } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, show } from './dom.js';
+import { mainPicture } from './main-picture.js';
 import { Panel } from './panel.js';
 
 const LAYOUTS = ['auto', 'grid', 'speaker'];
@@ -73,16 +75,4 @@ async function toggleFullScreen() {
 async function pictureInPicture(stage) {
   if (document.pictureInPictureElement) await document.exitPictureInPicture();
   else await mainPicture(stage)?.requestPictureInPicture?.().catch(() => {});
-}
-
-/** The picture worth a window of its own. @param {Stage} stage @returns {HTMLVideoElement|null} */
-function mainPicture({ root }) {
-  const shown = '.tile[data-picture=yes]:not(.self, [hidden])';
-  return root.querySelector(`${shown}[data-main] video`) ?? root.querySelector(`${shown} video`);
-}
-
-/** Front and back camera of a phone. @param {LocalMedia} media */
-async function switchCamera(media) {
-  media.facing = media.facing === 'user' ? 'environment' : 'user';
-  await media.replace('camera', { facingMode: { ideal: media.facing }, deviceId: undefined });
 }
