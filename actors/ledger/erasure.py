@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from actors.ledger import keeping
 from actors.ledger.database import Database
-from actors.ledger.journal import dump, insert_for
+from actors.ledger.journal import AGENT_FIELDS, VISITOR_FIELDS, dump, insert_for
 from actors.ledger.schema import (
     dead_letters,
     deliveries,
@@ -30,12 +30,12 @@ from actors.ledger.schema import (
 )
 from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, Malformed
-from broker.ids import normal_agent_id
+from broker.ids import normal_agent_id, normal_id, same_agent
 from broker.messages import upkeep
 from broker.words import Role, SessionPhase
 
-_VISITOR_FIELDS = frozenset({"visitor_id", "participant_visitor_id", "visitor_name"})
-_AGENT_FIELDS = frozenset({"agent_id", "chatting_agent_id"})
+_ONLY_NAMED = {"named-visitor": VISITOR_FIELDS, "named-agent": AGENT_FIELDS}
+"""Who stands in place of a participant: somebody whom a host SDK named and who never came."""
 _OF_RECORDS = (
     notes,
     journal,
@@ -138,60 +138,92 @@ class Erasing:
             .join(sessions, sessions.c.session_id == subjects.c.session_id)
             .where(sessions.c.account_id == ask.account_id)
         )
-        wanted = {ask.visitor_id: _VISITOR_FIELDS, ask.agent_id: _AGENT_FIELDS}
-        wanted.pop(None, None)
         if ask.session_id is not None and ask.participant_id is not None:
+            if ask.participant_id in _ONLY_NAMED:
+                return await self._named_in(ask, ask.participant_id)
             found = found.where(subjects.c.session_id == ask.session_id).where(
                 subjects.c.participant_id == ask.participant_id
             )
-        elif wanted:
-            found = found.where(
-                sa.or_(*(subjects.c.body.contains(str(name), autoescape=True) for name in wanted))
-            )
-        else:
+            return [
+                (row.session_id, row.participant_id) for row in await self._database.rows(found)
+            ]
+        people: dict[tuple[str, str], None] = {}
+        if (visitor := normal_id(ask.visitor_id)) is not None:
+            people |= await self._find_named(found, visitor, Role.CONSUMER)
+        if (agent := normal_agent_id(ask.agent_id)) is not None:
+            people |= await self._find_named(found, agent, Role.AGENT)
+        if visitor is None and agent is None:
             raise Malformed(ErrorCode.MALFORMED, "Say which person to erase.")
-        return [
-            (row.session_id, row.participant_id)
-            for row in await self._database.rows(found)
-            if ask.participant_id is not None or _is_person(json.loads(row.body), wanted)
-        ]
+        return list(people)
+
+    async def _named_in(self, ask: upkeep.PersonErase, stand_in: str) -> list[tuple[str, str]]:
+        """Say once more that somebody who was only named is to be forgotten in a session."""
+        mine = sa.select(sessions.c.session_id).where(
+            sessions.c.session_id == ask.session_id, sessions.c.account_id == ask.account_id
+        )
+        return [(row.session_id, stand_in) for row in await self._database.rows(mine)]
+
+    async def _find_named(
+        self, subjects_of_account: sa.Select[Any], name: str, role: Role
+    ) -> dict[tuple[str, str], None]:
+        """Name the participants that are this person, and the sessions that only name them."""
+        text = json.dumps(name, ensure_ascii=False)[1:-1]
+        holding = sa.or_(
+            *(
+                column.contains(text, autoescape=True)
+                for column in (subjects.c.body, sessions.c.ids)
+            )
+        )
+        rows = await self._database.rows(
+            subjects_of_account.add_columns(sessions.c.ids).where(holding)
+        )
+        found: dict[tuple[str, str], None] = {}
+        stand_in, fields = list(_ONLY_NAMED.items())[role is Role.AGENT]
+        named: set[str] = set()
+        for row in rows:
+            body = json.loads(row.body)
+            if _is_person(body, name, role):
+                found[row.session_id, row.participant_id] = None
+            said = (json.loads(row.ids), body.get("engagement") or {})
+            if any(_same(each.get(field), name, role) for each in said for field in fields):
+                named.add(row.session_id)
+        # A session that names a visitor has one consumer: whoever proved to be nobody else.
+        if role is Role.CONSUMER and named:
+            everybody = subjects_of_account.where(subjects.c.session_id.in_(named))
+            for row in await self._database.rows(everybody):
+                body = json.loads(row.body)
+                if body.get("role") == str(role) and body.get("visitor_id") is None:
+                    found[row.session_id, row.participant_id] = None
+        known = {session_id for session_id, _ in found}
+        return found | {(each, stand_in): None for each in sorted(named - known)}
 
 
-def _is_person(body: dict[str, Any], wanted: dict[str | None, frozenset[str]]) -> bool:
+def _same(said: object, name: str, role: Role) -> bool:
+    """Whether an id is this person's: an agent's is compared by its last part."""
+    return said == name if role is Role.CONSUMER else same_agent(said, name)
+
+
+def _is_person(body: dict[str, Any], name: str, role: Role) -> bool:
     """Whether a subject is the person: by the token's id, or by what the SDK said of visitors.
 
     An engagement names both sides, so only the field of the subject's own side counts.
     """
-    engagement = body.get("engagement") or {}
-    for value, fields in wanted.items():
-        own = body.get("visitor_id" if fields is _VISITOR_FIELDS else "agent_id")
-        if own == value:
-            return True
-        if (
-            own is None
-            and fields is _VISITOR_FIELDS
-            and body.get("role") == str(Role.CONSUMER)
-            and any(engagement.get(name) == value for name in fields)
-        ):
-            return True
-    return False
+    if role is not Role.CONSUMER:
+        return same_agent(body.get("agent_id"), name)
+    own = body.get("visitor_id")
+    if own is None and body.get("role") == str(Role.CONSUMER):
+        engagement = body.get("engagement") or {}
+        return any(engagement.get(field) == name for field in VISITOR_FIELDS)
+    return bool(own == name)
 
 
 def _erase(connection: sa.Connection, found: list[tuple[str, str]], now_ms: int) -> None:
     for session_id, participant_id in found:
-        here = sa.and_(
-            subjects.c.session_id == session_id, subjects.c.participant_id == participant_id
-        )
-        body = connection.scalar(sa.select(subjects.c.body).where(here))
-        if body is None:
+        fields = _ONLY_NAMED.get(participant_id)
+        if fields is None:
+            fields = _clear_subject(connection, session_id, participant_id, now_ms)
+        if fields is None:
             continue
-        known = json.loads(body)
-        connection.execute(sa.update(subjects).where(here).values(body="{}", erased_ms=now_ms))
-        fields = (
-            _AGENT_FIELDS
-            if known.get("role") in (str(Role.AGENT), str(Role.SUPERVISOR))
-            else _VISITOR_FIELDS
-        )
         _blank(connection, session_id, fields)
         # Nobody but the brand knows whom its metadata name.
         connection.execute(
@@ -208,6 +240,19 @@ def _erase(connection: sa.Connection, found: list[tuple[str, str]], now_ms: int)
             .on_conflict_do_nothing()
         )
     _note_ended(connection, now_ms)
+
+
+def _clear_subject(
+    connection: sa.Connection, session_id: str, participant_id: str, now_ms: int
+) -> frozenset[str] | None:
+    """Empty a subject; returns the ids of its side, `None` when there is no such subject."""
+    here = sa.and_(subjects.c.session_id == session_id, subjects.c.participant_id == participant_id)
+    body = connection.scalar(sa.select(subjects.c.body).where(here))
+    if body is None:
+        return None
+    connection.execute(sa.update(subjects).where(here).values(body="{}", erased_ms=now_ms))
+    staff = (str(Role.AGENT), str(Role.SUPERVISOR))
+    return AGENT_FIELDS if json.loads(body).get("role") in staff else VISITOR_FIELDS
 
 
 def _blank(connection: sa.Connection, session_id: str, fields: frozenset[str]) -> None:

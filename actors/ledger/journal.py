@@ -14,13 +14,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from actors.ledger.schema import guest_links, journal, sessions, subjects
+from actors.ledger.schema import erasures, guest_links, journal, sessions, subjects
 from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
 from broker.messages.cluster.tenure import JournalEntry, Subject
 from broker.words import Role, SessionPhase
 
 WINDOW_SIDE = ("window_session_id", "conversation_id", "participant_visitor_id", "visitor_id")
 """Ids of the engagement that the agent's side need not know (`EngagementIds`)."""
+VISITOR_FIELDS = frozenset({"visitor_id", "participant_visitor_id", "visitor_name"})
+AGENT_FIELDS = frozenset({"agent_id", "chatting_agent_id"})
+NAMING = VISITOR_FIELDS | AGENT_FIELDS
+"""What of an engagement names a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,9 @@ _TAILS = sa.select(
     sessions.c.ended_ms,
     sessions.c.end_reason,
 ).where(sessions.c.session_id.in_(sa.bindparam("wanted", expanding=True)))
+_ERASED = sa.select(erasures.c.session_id).where(
+    erasures.c.session_id.in_(sa.bindparam("wanted", expanding=True))
+)
 _UPDATE = (
     sa.update(sessions)
     .where(sessions.c.session_id == sa.bindparam("wanted"))
@@ -171,9 +178,15 @@ def append_all(
             _UPDATE, [{"wanted": name, **tails[name].columns()} for name in sorted(moved)]
         )
     if people:
+        of_erased = set(connection.scalars(_ERASED, {"wanted": wanted}))
+        for key, body in people.items():
+            if key[0] in of_erased:
+                people[key] = dump(_naming_nobody(json.loads(body)))
         _put_subjects(connection, people)
-    for key, ids in told.items():
-        _fill_ids(connection, *key, ids)
+        for key, ids in told.items():
+            if key[0] in of_erased:
+                ids = _without(ids, NAMING)
+            _fill_ids(connection, *key, ids)
     _follow_links(connection, links)
     return outcomes
 
@@ -240,6 +253,18 @@ def _put_subjects(connection: sa.Connection, people: dict[tuple[str, str], str])
             for (session_id, participant_id), body in people.items()
         ],
     )
+
+
+def _naming_nobody(body: dict[str, Any]) -> dict[str, Any]:
+    """Leave out whom an engagement names: an actor still remembers what others' hosts said."""
+    engagement = body.get("engagement")
+    if not isinstance(engagement, dict):
+        return body
+    return {**body, "engagement": _without(engagement, NAMING)}
+
+
+def _without(ids: dict[str, Any], fields: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in ids.items() if name not in fields}
 
 
 def _window_side(subject: Subject) -> dict[str, str]:

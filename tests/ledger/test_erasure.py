@@ -28,7 +28,9 @@ from tests.patience import PATIENCE
 NAME, VISITOR, AGENT = "Wilhelmine Löwenherz", "visitor-4711", "agent-0815"
 
 
-async def a_record(town: Town, *, ended: bool) -> tuple[FakeActor, FakeGateway, LedgerLink]:
+async def a_record(
+    town: Town, *, ended: bool, visitors_side: bool = True
+) -> tuple[FakeActor, FakeGateway, LedgerLink]:
     """Return the actor of a session in which the person took part, with ids on every side."""
     actor, gateway = await town.actor(), await town.gateway()
     await gateway.link.call(
@@ -63,7 +65,7 @@ async def a_record(town: Town, *, ended: bool) -> tuple[FakeActor, FakeGateway, 
                     participant_id="agent",
                     body={"role": "agent", "agent_id": AGENT, "engagement": engagement},
                 ),
-            ],
+            ][0 if visitors_side else 1 :],
         ),
         Done,
     )
@@ -185,6 +187,86 @@ async def test_an_actor_cannot_bring_back_who_was_erased(town: Town) -> None:
     assert (await link.call(expire, keeping.Expired)).count == 0
     record = await gateway.record(actor.session_id)
     assert [one.type for one in record.events][-2:] == ["session.ended", "subject.erased"]
+
+
+@pytest.mark.parametrize("spelling", ["0815", "acc.0815", " acc:0815 "])
+async def test_an_agent_is_erased_however_their_id_is_spelled(town: Town, spelling: str) -> None:
+    actor, _, link = await a_record(town, ended=False)
+    assert actor.session_id is not None
+    said = {"account_id": ACCOUNT, "chatting_agent_id": "acc:0815"}
+    people = [
+        Subject(participant_id="another", body={"role": "agent", "agent_id": "acc.0815"}),
+        Subject(participant_id="third", body={"role": "agent", "agent_id": "10815"}),
+        Subject(participant_id="consumer", body={"role": "consumer", "engagement": said}),
+    ]
+    append = JournalAppend(
+        session_id=actor.session_id, epoch=1, entries=[entry(3)], subjects=people
+    )
+    await actor.link.call(append, Done)
+    ask = upkeep.PersonErase(account_id=ACCOUNT, agent_id=spelling)
+    erased = await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
+    assert [one.participant_id for one in erased.erased] == ["another"]
+    left = await everything(town)
+    assert "acc.0815" not in left
+    assert "acc:0815" not in left
+    assert "10815" in left
+
+
+@pytest.mark.parametrize("came", [True, False], ids=["silent widget", "never came"])
+async def test_who_is_named_by_the_agents_side_alone_is_erased(town: Town, came: bool) -> None:
+    """The window's SDK may know no visitor, and an invitation may ring nowhere."""
+    actor, gateway, link = await a_record(town, ended=False, visitors_side=False)
+    assert actor.session_id is not None
+    if came:
+        said = {"role": "consumer", "name": NAME, "engagement": {"account_id": ACCOUNT}}
+        who = [Subject(participant_id="consumer", body=said)]
+        append = JournalAppend(
+            session_id=actor.session_id, epoch=1, entries=[entry(3)], subjects=who
+        )
+        await actor.link.call(append, Done)
+    await actor.append(entry(4 if came else 3, "session.ended", reason="ended_by_agent"))
+    ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
+    other = ask.model_copy(update={"account_id": "other"})
+    assert (await link.call(other, upkeep.Erasures, timeout=20 * PATIENCE)).erased == []
+    erased = (await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)).erased
+    assert [one.participant_id for one in erased] == ["consumer" if came else "named-visitor"]
+    left = await everything(town)
+    assert NAME not in left
+    assert VISITOR not in left
+    assert AGENT in left
+    assert (await gateway.record(actor.session_id)).events[-1].type == "subject.erased"
+    # What was said can be said again, and of nobody else's session.
+    [one] = erased
+    again = upkeep.PersonErase(
+        account_id=ACCOUNT, session_id=one.session_id, participant_id=one.participant_id
+    )
+    assert len((await link.call(again, upkeep.Erasures, timeout=20 * PATIENCE)).erased) == 1
+    other = again.model_copy(update={"account_id": "other"})
+    assert (await link.call(other, upkeep.Erasures, timeout=20 * PATIENCE)).erased == []
+
+
+async def test_what_others_hosts_said_of_the_erased_does_not_come_back(town: Town) -> None:
+    """An actor writes everybody's subject again, each half minute and at a takeover."""
+    actor, _, link = await a_record(town, ended=False)
+    assert actor.session_id is not None
+    ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
+    await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
+    engagement = {"account_id": ACCOUNT, "visitor_id": VISITOR, "visitor_name": NAME}
+    remembered = {"role": "agent", "agent_id": AGENT, "engagement": engagement}
+    append = JournalAppend(
+        session_id=actor.session_id,
+        epoch=1,
+        entries=[entry(3)],
+        subjects=[
+            Subject(participant_id="agent", body=remembered),
+            Subject(participant_id="back", body={"role": "consumer", "engagement": engagement}),
+        ],
+    )
+    await actor.link.call(append, Done)
+    left = await everything(town)
+    assert NAME not in left
+    assert VISITOR not in left
+    assert AGENT in left
 
 
 async def test_erasures_can_be_said_again_after_a_restore(town: Town) -> None:
