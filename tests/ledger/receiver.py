@@ -19,6 +19,8 @@ class Receiver:
     def __init__(self, secret: bytes = SECRET) -> None:
         self.secret = secret
         self.status: Callable[[dict[str, Any]], int] = lambda event: 200
+        self.location: str | None = None
+        """Where a redirect leads."""
         self.events: list[dict[str, Any]] = []
         """Those that were answered with 200."""
         self.heads: list[dict[str, str]] = []
@@ -73,5 +75,5 @@ class Receiver:
         if status == 200:
             self.events.append(event)
             self.heads.append(fields)
-        extra = "Location: http://127.0.0.1:1/\r\n" if status == 302 else ""
+        extra = f"Location: {self.location}\r\n" if self.location else ""
         return f"HTTP/1.1 {status} X\r\n{extra}Content-Length: 0\r\n\r\n".encode()

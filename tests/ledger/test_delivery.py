@@ -131,6 +131,36 @@ async def test_the_checked_address_is_the_one_that_is_connected_to() -> None:
     assert (target.host, target.server_name) == ("example.com:8443", "example.com")
 
 
+@pytest.mark.parametrize("found", [["127.0.0.1"], ["93.184.215.14", "127.0.0.1"], ["::1"]])
+async def test_a_name_that_leads_to_this_machine_is_never_connected_to(
+    tmp_path: Path, found: list[str]
+) -> None:
+    """Looked up for each try, as a name may lead elsewhere the second time."""
+    certificate, key = make_certificate(tmp_path, "hooks.example.test")
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(certificate, key)
+    receiver = Receiver()
+    port = await receiver.start(context=serving)
+    looked_up = []
+
+    async def resolver(host: str, port: int) -> list[str]:
+        looked_up.append(host)
+        return found
+
+    verifying = ssl.create_default_context(cafile=str(certificate))
+    deliverer = Deliverer(DeliveryPolicy(), lambda: 0, resolver=resolver, verify=verifying)
+    endpoint = Endpoint("e", "acme", f"https://hooks.example.test:{port}/", SECRET)
+    parcel = Parcel(
+        session_id="s", engagement_key="k", entries=[entry(1)], attempts=0, failing_for_ms=0
+    )
+    for _ in range(2):
+        outcome = await deliverer.deliver(endpoint, parcel)
+        assert outcome.why == "The URL leads to an address that is not public."
+    await deliverer.close()
+    await receiver.stop()
+    assert (receiver.tries, looked_up) == (0, ["hooks.example.test"] * 2)
+
+
 async def loopback(host: str, port: int) -> list[str]:
     return ["127.0.0.1"]
 

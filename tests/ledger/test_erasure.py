@@ -306,3 +306,43 @@ async def test_somebody_must_be_named(town: Town) -> None:
     other = upkeep.PersonErase(account_id="other", visitor_id=VISITOR)
     assert (await link.call(other, upkeep.Erasures, timeout=20 * PATIENCE)).erased == []
     assert NAME in await everything(town)
+
+
+async def test_a_record_whose_time_is_over_is_in_no_table(town: Town) -> None:
+    actor, _, link = await a_record(town, ended=False)
+    session_id = actor.session_id
+    assert session_id is not None
+    await actor.append(entry(3, "guest.invited", guest_invitation_id="g", code_hash="h", uses=1))
+    await actor.append(entry(4, "session.ended", reason="ended_by_agent"))
+    note = upkeep.SessionAnnotate(
+        session_id=session_id, account_id=ACCOUNT, reference="case-4711", metadata={}
+    )
+    await link.call(note, Done)
+    ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
+    await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
+    given_up = keeping.OutboxSettle(
+        endpoint_id="e",
+        session_id=session_id,
+        delivered_seq=0,
+        retry_in_ms=None,
+        dead="status 500",
+        again=False,
+        endpoints=["e"],
+    )
+    await link.call(given_up, Done)
+    of_sessions = {each.name for each in metadata.sorted_tables if "session_id" in each.columns}
+    assert await holding(town, session_id) == of_sessions
+    expire = keeping.RecordExpire(account_id=ACCOUNT, before_ms=2**40)
+    assert (await link.call(expire, keeping.Expired)).count == 1
+    assert await holding(town, session_id) == set()
+
+
+async def holding(town: Town, session_id: str) -> set[str]:
+    """In which tables a session stands."""
+    database = Database(town.url)
+    found = set()
+    for table in metadata.sorted_tables:
+        if session_id in repr(await database.rows(sa.select(table))):
+            found.add(table.name)
+    await database.close()
+    return found

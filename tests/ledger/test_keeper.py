@@ -149,11 +149,41 @@ async def test_a_receiver_that_is_down_loses_nothing_and_stops_nobody_else(
 
 
 async def test_a_redirect_is_a_failure(town: Town, receiver: Receiver) -> None:
-    receiver.status = lambda event: 302
+    elsewhere = Receiver()
+    elsewhere.now_s = receiver.now_s
+    port = await elsewhere.start()
+    town.stack.push_async_callback(elsewhere.stop)
+    receiver.status = lambda event: 307
+    receiver.location = f"http://127.0.0.1:{port}/"
     await run_keeper(town, receiver.port)
     await sessions(town, 1)
     await until(lambda: _moved(town) and receiver.tries >= 2, "another try")
-    assert receiver.events == []
+    assert (receiver.events, elsewhere.tries) == ([], 0)
+
+
+async def test_what_fails_is_tried_for_a_whole_day(town: Town, receiver: Receiver) -> None:
+    receiver.status = lambda event: 500
+    # From ten minutes to four hours, so that the day is over soon; how it doubles is known.
+    patient = DeliveryPolicy(loopback_allowed=True, backoff_first_s=600, backoff_last_s=14_400)
+    await run_keeper(town, receiver.port, policy=replace(QUICK, delivery=patient, poll_s=0.01))
+    link = await keeper_link(town)
+    await sessions(town, 1)
+    began, waits = town.clock.ms, []
+    ask = keeping.OutboxTake(endpoint_id="endpoint-0", account_id=ACCOUNT)
+    while True:
+        found = await link.call(ask, keeping.OutboxParcels)
+        if found.parcels:
+            continue  # it is being tried
+        if found.next_due_in_ms is None:
+            break
+        waits.append(found.next_due_in_ms)
+        town.clock.ms += found.next_due_in_ms
+    assert len(waits) == receiver.tries - 1
+    assert 300_000 <= waits[0] <= 600_000
+    assert 600_000 < max(waits) <= 14_400_000
+    assert 24 * 3_600_000 <= town.clock.ms - began < 28 * 3_600_000
+    page = await link.call(upkeep.DeadLetters(), upkeep.DeadLetterPage)
+    assert [letter.seq for letter in page.letters] == [1]
 
 
 async def test_what_fails_for_a_day_is_a_dead_letter_that_can_be_sent_again(
@@ -174,7 +204,6 @@ async def test_what_fails_for_a_day_is_a_dead_letter_that_can_be_sent_again(
     assert page.letters[0].type == "test.noted"
     strangers = await link.call(upkeep.DeadLetters(account_id="other"), upkeep.DeadLetterPage)
     assert strangers.letters == []
-    receiver.status = lambda event: 200
     letter = page.letters[0]
     with pytest.raises(NotFound):
         await link.call(
@@ -184,14 +213,21 @@ async def test_what_fails_for_a_day_is_a_dead_letter_that_can_be_sent_again(
     again = upkeep.Redeliver(
         endpoint_id=letter.endpoint_id, session_id=letter.session_id, seq=letter.seq
     )
+
+    async def due() -> list[bool]:
+        page = await link.call(upkeep.DeadLetters(), upkeep.DeadLetterPage)
+        return [letter.again for letter in page.letters]
+
+    # Refused once more it stays where it was, and is not sent by itself.
+    tries = receiver.tries
+    await link.call(again, upkeep.Redelivered)
+    while await due() != [False]:
+        pass
+    assert receiver.tries == tries + 1
+    receiver.status = lambda event: 200
     await link.call(again, upkeep.Redelivered)
     await until(lambda: len(receiver.events) == 3, "the dead letter")
-
-    async def left() -> int:
-        page = await link.call(upkeep.DeadLetters(), upkeep.DeadLetterPage)
-        return len(page.letters)
-
-    while await left():
+    while await due():
         pass
     with pytest.raises(NotFound):
         await link.call(again, upkeep.Redelivered)
