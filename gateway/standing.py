@@ -143,6 +143,7 @@ class Standing:
             engagement=self.ids,
             way=way,
             widget_id=self.widget_id,
+            attempt=self.hello.attempt,
         )
 
     def came_into(self, session_id: str, ready: TrunkReady) -> None:

@@ -370,7 +370,12 @@ class SessionActor:
             self._attach_backend(session, trunk, hello.gateway_id)
             return
         connection = Connection(
-            hello.connection_id, trunk, hello.surface, hello.visible, hello.widget_id
+            hello.connection_id,
+            trunk,
+            hello.surface,
+            hello.visible,
+            hello.widget_id,
+            hello.attempt,
         )
 
         def ready(person: Person) -> None:

@@ -71,13 +71,17 @@ class Comings:
         """A connection is up: end a grace time, ring, and show what it missed.
 
         A widget has one: an older connection of the same widget is closed, as what it is told
-        nobody hears. Its media belong to the person and go on.
+        nobody hears. Its media belong to the person and go on. One whose hello was held up on the
+        way until its widget had given it up is closed itself.
         """
+        others = person.connections_of(connection.widget_id)
+        if any(each.attempt > connection.attempt for each in others):
+            connection.close(CLOSE_REPLACED, str(ErrorCode.REPLACED))
+            return
         person.connections[connection.connection_id] = connection
-        for older in person.connections_of(connection.widget_id):
-            if older is not connection:
-                self.disconnect(person, older)
-                older.close(CLOSE_REPLACED, str(ErrorCode.REPLACED))
+        for older in others:
+            self.disconnect(person, older)
+            older.close(CLOSE_REPLACED, str(ErrorCode.REPLACED))
         if (expected := self._expected.pop(person.participant_id, None)) is not None:
             expected.cancel()
         participant = self._session.decided.participants.get(person.participant_id)

@@ -27,10 +27,13 @@ class Connection:
         surface: Surface,
         visible: bool,
         widget_id: str | None = None,
+        attempt: int = 0,
     ) -> None:
         self.connection_id = connection_id
         self.widget_id = widget_id or connection_id
         """The widget behind it, which keeps its id when it comes back."""
+        self.attempt = attempt
+        """Higher than that of every earlier connection of its widget's page."""
         self.surface = surface
         self.visible = visible
         self.malformed = 0

@@ -38,6 +38,8 @@ class ConnectionHello(Part):
     """The sealed resume token of an earlier connection to a session."""
     last_seq: Annotated[int, Field(ge=0)] = 0
     """Highest `seq` seen, when resuming."""
+    attempt: Annotated[int, Field(ge=0)] = 0
+    """Counts a page's connections: one that arrives late displaces no newer one of its widget."""
     surface: Surface
     visible: bool = True
     engagement: EngagementIds | None = None

@@ -107,12 +107,18 @@ class Trunk:
     _ids = itertools.count(1)
 
     def __init__(
-        self, surface: Surface, visible: bool = True, widget_id: str | None = None
+        self,
+        surface: Surface,
+        visible: bool = True,
+        widget_id: str | None = None,
+        attempt: int = 0,
     ) -> None:
         self.transport = FakeTransport()
         self.end: ListenedEnd = ListeningEnd(KEY, b"n" * 32, lambda end, hello: None, promise)
         self.end.link.connection_made(self.transport)
-        self.connection = Connection(f"c{next(self._ids)}", self.end, surface, visible, widget_id)
+        self.connection = Connection(
+            f"c{next(self._ids)}", self.end, surface, visible, widget_id, attempt
+        )
 
     @property
     def heard(self) -> list[Message]:
@@ -212,9 +218,10 @@ class Stage:
         *,
         last_seq: int | None = None,
         widget_id: str | None = None,
+        attempt: int = 0,
     ) -> Trunk:
         """A widget comes, or comes back: then `widget_id` is that of its first connection."""
-        trunk = Trunk(surface, widget_id=widget_id)
+        trunk = Trunk(surface, widget_id=widget_id, attempt=attempt)
         self.session.comings.connect(person, trunk.connection, last_seq)
         return trunk
 

@@ -226,6 +226,28 @@ async def test_a_widget_that_is_back_closes_its_older_connection_and_nothing_els
     assert stage.ledger.types() == types
 
 
+async def test_a_connection_that_was_given_up_and_comes_late_displaces_no_newer_one(
+    stage: Stage,
+) -> None:
+    """Its hello was held up on the way; the widget did not wait, and is back by another."""
+    agent, consumer = await stage.talking()
+    widget = agent.connection.widget_id
+    back = stage.connect(stage.agent, Surface.AGENT_FRAME, last_seq=1, widget_id=widget, attempt=3)
+    await stage.settle()
+    types, rosters = stage.ledger.types(), consumer.types().count("roster.changed")
+    late = stage.connect(stage.agent, Surface.AGENT_FRAME, last_seq=1, widget_id=widget, attempt=2)
+    await stage.settle()
+    assert [end["code"] for end in late.transport.closes] == [4409]
+    assert late.heard == back.transport.closes == []
+    assert list(stage.agent.connections.values()) == [back.connection]
+    stage.disconnect(stage.agent, late)
+    stage.ask(stage.consumer(), consumer, "text.send", text="still heard")
+    await stage.settle()
+    assert back.last("text.said")["text"] == "still heard"
+    assert stage.ledger.types() == types
+    assert consumer.types().count("roster.changed") == rosters
+
+
 async def test_other_surfaces_of_a_person_stay_when_one_is_back(stage: Stage) -> None:
     agent, _ = await stage.talking()
     own = stage.connect(stage.agent, Surface.POP_OUT)

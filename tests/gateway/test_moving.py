@@ -317,6 +317,20 @@ async def test_a_widget_that_went_while_it_was_greeted_replaces_nobody(world: Wo
     assert len(successor.seen) == 1
 
 
+async def test_the_session_is_told_which_attempt_of_its_page_a_connection_is(world: World) -> None:
+    widget, session = await attached(world)
+    resume = next(m["resume"] for m in widget.got if m["type"] == "resume.renewed")
+    back = await world.widget()
+    await back.greet(resume=resume, last_seq=9, attempt=4)
+    await back.until("session.snapshot")
+    assert [hello.attempt for hello in session.seen] == [0, 4]
+    # And the actor after it, who has seen neither.
+    successor = await world.session(epoch=2)
+    world.ledger.relocate(successor)
+    await successor.signal.until(lambda: len(successor.seen) == 2)
+    assert sorted(hello.attempt for hello in successor.seen) == [0, 4]
+
+
 async def test_a_page_that_is_new_is_another_widget_though_it_resumes(world: World) -> None:
     """A copied or reloaded page: the one that it was copied from keeps its connection."""
     widget, session = await attached(world)

@@ -136,8 +136,8 @@ export class SignallingChannel {
     const late = setTimeout(() => socket.close(), HELLO_MS);
     socket.onopen = () => {
       const id = `${this.#idPrefix}.${this.#nextId++}`;
-      const hello = { type: 'connection.hello', id, revision: PROTOCOL_REVISION, ...fields };
-      socket.send(JSON.stringify(hello));
+      const hello = { type: 'connection.hello', id, revision: PROTOCOL_REVISION, attempt: turn };
+      socket.send(JSON.stringify({ ...hello, ...fields }));
     };
     socket.onmessage = (event) => {
       if (socket !== this.#socket || typeof event.data !== 'string') return;

@@ -101,6 +101,8 @@ export interface ConnectionHello {
   resume?: string | null;
   /** Highest `seq` seen, when resuming. at least 0 */
   last_seq?: number;
+  /** Counts a page's connections: one that arrives late displaces no newer one of its widget. at least 0 */
+  attempt?: number;
   surface: Surface;
   visible?: boolean;
   engagement?: EngagementIds | null;

@@ -47,6 +47,8 @@ class TrunkHello(ClusterMessage):
     counts then; it names no agent, so that an older actor finds nobody and refuses."""
     widget_id: str | None = None
     """The widget behind the connection: the id of its first one, also when it has come back."""
+    attempt: int = 0
+    """Counts the connections of a page, as its hello does."""
 
 
 class TrunkReady(ClusterMessage):

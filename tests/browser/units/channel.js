@@ -114,6 +114,7 @@ export const tests = {
     same(greetings, [0, 7]);
     next.welcome();
     same(statuses, ['connecting', 'open', 'reconnecting', 'open']);
+    same(Wire.made.map((each) => each.sent[0].attempt), [1, 2]);
     made.close();
   },
   async 'the network coming back while a hello is prepared opens one connection'() {
