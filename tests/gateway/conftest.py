@@ -216,11 +216,11 @@ class World:
         self.sessions.append(session)
         return session
 
-    async def widget(self, *, origin: str | None = None, **options: Any) -> Widget:
+    async def widget(self, *, origin: str | None = None, query: str = "", **options: Any) -> Widget:
         """Open a widget's WebSocket."""
         options.setdefault("subprotocols", [SUBPROTOCOL])
         socket = await websockets.connect(
-            f"ws://127.0.0.1:{self.port}/v1/connect",
+            f"ws://127.0.0.1:{self.port}/v1/connect{query}",
             origin=Origin(origin or self.origin),
             ping_interval=None,
             max_size=None,

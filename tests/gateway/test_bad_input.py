@@ -164,6 +164,31 @@ async def test_a_foreign_origin_is_told_not_to_come_back(world: World) -> None:
     assert widget.got[0]["code"] == "origin_refused"
 
 
+async def test_a_page_that_wraps_the_widgets_may_connect_once_it_is_listed(
+    settings: Settings,
+) -> None:
+    brand = replace(settings.accounts["acc"], allowed_origins=("https://desk.example.com",))
+    world = World(replace(settings, accounts={**settings.accounts, "acc": brand}))
+    await world.start()
+    try:
+        for origin in ("https://desk.example.com", None):
+            widget = await world.widget(origin=origin)
+            answer = await widget.hello(token=world.waiting_token(), engagement=WINDOW)
+            assert answer["type"] == "connection.welcome"
+        for origin in ("https://desk.example.com.evil.example", "http://desk.example.com", "null"):
+            widget = await world.widget(origin=origin)
+            assert await widget.closed() == 4403
+    finally:
+        await world.stop()
+
+
+async def test_a_token_in_the_address_proves_nobody(world: World) -> None:
+    widget = await world.widget(query=f"?token={world.agent_token()}")
+    await widget.greet(surface="agent_frame")
+    assert await widget.closed() == 4401
+    assert widget.got[0]["code"] == "token_missing"
+
+
 async def test_another_protocol_is_refused(world: World) -> None:
     widget = await world.widget(subprotocols=None)
     assert await widget.closed() == 4400

@@ -84,6 +84,8 @@ async def test_the_guest_page_is_framed_by_nobody_and_loads_no_sdk(
     answer = await client.get("/join")
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
     assert "script-src 'self';" in answer.headers["content-security-policy"]
+    # The code stands in the address: it goes to nobody, whatever the page links to.
+    assert answer.headers["referrer-policy"] == "no-referrer"
 
 
 async def test_framing_is_only_reported_until_it_is_configured(settings: Settings) -> None:
@@ -165,12 +167,15 @@ async def test_the_launcher_is_cached_shortly(client: httpx.AsyncClient) -> None
 async def test_a_waiting_token_says_nothing_about_the_engagement(
     client: httpx.AsyncClient, world: World
 ) -> None:
+    await world.consumer(engagement={"account_id": "acc", "window_session_id": "waited for"})
+    session = await world.session()
+    world.ledger.live["eng-1"] = session.location
     answers = []
-    for key in ("unknown", "eng-1"):
+    for key in ("unknown", "waited for", "eng-1"):
         engagement = {"account_id": "acc", "window_session_id": key}
         answer = await client.post("/v1/waiting", json={"engagement": engagement})
         answers.append((answer.status_code, sorted(answer.json()), answer.json()["expires_in_s"]))
-    assert answers[0] == answers[1] == (200, ["expires_in_s", "token"], 900)
+    assert answers == [(200, ["expires_in_s", "token"], 900)] * 3
     proof = world.tokens.read(answer.json()["token"], Audience.WAITING)
     assert (proof.principal.role, proof.keys) == (Role.CONSUMER, ("eng-1",))
     assert not proof.principal.verified

@@ -10,8 +10,11 @@ from broker.commands import (
     AcceptInvitation,
     Admit,
     CancelInvitation,
+    Command,
+    DeclineInvitation,
     Detach,
     End,
+    FailInvitation,
     Grant,
     HandOver,
     InviteGuest,
@@ -49,6 +52,8 @@ from tests.unit.sessions import (
     with_guest,
     with_second_agent,
 )
+
+ACCEPTED = AcceptInvitation(CONSUMER, INVITATION, Mode.VIDEO, Surface.LAUNCHER)
 
 
 def test_a_started_session_has_its_owner_inside_and_an_invitation_out() -> None:
@@ -261,6 +266,58 @@ def test_a_removed_consumer_can_be_invited_again() -> None:
     case.do(Ring(CONSUMER, Surface.WINDOW, CLAIM))
     case.do(AcceptInvitation(CONSUMER, "i-2", Mode.VIDEO, Surface.WINDOW))
     assert case.state.participants[CONSUMER].attendance is Attendance.PRESENT
+
+
+ENDS: dict[str, list[Command]] = {
+    "declined": [DeclineInvitation(CONSUMER, INVITATION)],
+    "cancelled": [CancelInvitation(AGENT)],
+    "failed": [FailInvitation("no_webrtc")],
+    "expired": [Tick()],
+    "left": [ACCEPTED, Leave(CONSUMER)],
+    "removed": [ACCEPTED, Remove(AGENT, CONSUMER)],
+    "lost": [ACCEPTED, Detach(CONSUMER), Tick()],
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("answered", [AcceptInvitation, DeclineInvitation])
+def test_whatever_became_of_an_invitation_the_next_one_rings_and_is_answered(
+    end: str, answered: type[Command]
+) -> None:
+    case = ringing()
+    for command in ENDS[end]:
+        if isinstance(command, Tick):
+            case.now_ms += case.state.policy.invitation_ms
+        case.do(command)
+    case.do(SendInvitation(AGENT, "i-2", Mode.VIDEO))
+    case.do(Ring(CONSUMER, Surface.WINDOW, CLAIM))
+    assert case.state.invitation is not None
+    assert case.state.invitation.open
+    # The earlier one is answered by nobody any more.
+    with pytest.raises(Conflict):
+        case.do(ACCEPTED)
+    if answered is DeclineInvitation:
+        case.do(DeclineInvitation(CONSUMER, "i-2"))
+        assert case.state.invitation.state is InvitationState.DECLINED
+        return
+    case.do(AcceptInvitation(CONSUMER, "i-2", Mode.VIDEO, Surface.WINDOW))
+    assert case.state.participants[CONSUMER].attendance is Attendance.PRESENT
+    assert case.state.consumer_id == CONSUMER
+
+
+def test_unless_an_account_says_otherwise_the_designs_values_hold() -> None:
+    policy = Policy()
+    assert (policy.participant_limit, policy.guest_links_limit) == (8, 5)
+    minutes = (
+        policy.reconnect_grace_ms,
+        policy.absent_both_ms,
+        policy.absent_agent_ms,
+        policy.lapsed_ms,
+        policy.longest_ms,
+    )
+    assert [each / 60_000 for each in minutes] == [1, 2, 5, 10, 240]
+    assert (policy.guest_lobby, policy.consumer_may_invite) == (True, False)
+    assert not policy.silent_monitoring
 
 
 @pytest.mark.parametrize(
