@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from actors.session.connection import CLOSE_REPLACED, Connection
+from actors.session.connection import CLOSE_REPLACED, CLOSE_TOO_SLOW, Connection
 from actors.session.person import Person, encode_body
 from broker.commands import Attach, Detach, Ring
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 RING_AGAIN_S = 0.5
+CONNECTION_LIMIT = 16
+"""Widgets of one person that are connected at once."""
 RANG_LIMIT = 16
 """Widgets of one person that rang and are away, which are remembered."""
 
@@ -77,6 +79,9 @@ class Comings:
         others = person.connections_of(connection.widget_id)
         if any(each.attempt > connection.attempt for each in others):
             connection.close(CLOSE_REPLACED, str(ErrorCode.REPLACED))
+            return
+        if len(person.connections) - len(others) >= CONNECTION_LIMIT:
+            connection.close(CLOSE_TOO_SLOW, str(ErrorCode.RATE_LIMITED))
             return
         person.connections[connection.connection_id] = connection
         for older in others:

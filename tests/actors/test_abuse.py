@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from actors.session.comings import CONNECTION_LIMIT
 from actors.session.person import (
     HOUR_COUNT,
     HOUR_MS,
@@ -175,6 +176,29 @@ async def test_a_flood_of_one_participant_fills_no_journal_and_disturbs_nobody(
     stage.ask(stage.agent, agent, "session.end")
     await stage.settle()
     assert consumer.last("session.ended")["reason"] == "ended_by_agent"
+
+
+async def test_one_person_has_so_many_connections_and_the_next_is_told_to_come_later(
+    stage: Stage,
+) -> None:
+    agent, consumer = await stage.talking()
+    guest, first = await admitted_guest(stage)
+    journal, told = len(stage.ledger.entries), len(agent.heard)
+    more = [stage.connect(guest, Surface.GUEST_PAGE) for _ in range(CONNECTION_LIMIT + 4)]
+    await stage.settle()
+    taken, refused = more[: CONNECTION_LIMIT - 1], more[CONNECTION_LIMIT - 1 :]
+    assert [each.transport.closes for each in (first, *taken)] == [[]] * CONNECTION_LIMIT
+    assert {each.transport.closes[0]["code"] for each in refused} == {4429}
+    assert (len(stage.ledger.entries), len(agent.heard)) == (journal, told)
+    # One that is back in place of its own older one has its place, and so has whom it gave up.
+    back = stage.connect(
+        guest, Surface.GUEST_PAGE, last_seq=1, widget_id=taken[0].connection.widget_id
+    )
+    stage.disconnect(guest, taken[1])
+    again = stage.connect(guest, Surface.GUEST_PAGE)
+    await stage.settle()
+    assert back.transport.closes == again.transport.closes == []
+    assert consumer.transport.closes == []
 
 
 async def test_whoever_flooded_may_leave_at_once(stage: Stage) -> None:
