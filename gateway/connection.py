@@ -69,8 +69,8 @@ class Room(Protocol):
     @property
     def pulse(self) -> Pulse: ...
 
-    def on_greeted(self, connection: Connection) -> None:
-        """The connection's hello held."""
+    def on_greeted(self, connection: Connection, *, is_proved: bool) -> None:
+        """The connection's hello held. Raises TooFast when too many prove nothing."""
         ...
 
     def on_closed(self, connection: Connection) -> None:
@@ -174,7 +174,7 @@ class Connection:
         """Find where the hello leads: into a session, or to waiting for one."""
         greeting = greet(data, self._room.tokens)
         if self.standing is None:
-            self._room.on_greeted(self)
+            self._room.on_greeted(self, is_proved=greeting.is_proved)
         self.standing = Standing(self.connection_id, greeting)
         hello = greeting.hello
         if greeting.resume is not None:

@@ -39,6 +39,7 @@ DEMO_LIMITS = Limits(
     guest_try_burst=60,
     engagement_tries_per_minute=60_000,
     engagement_try_burst=10_000,
+    connections_by_claim_from_one=20_000,
 )
 """On loopback all callers have one address, which is not to be held back as one."""
 

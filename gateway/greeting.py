@@ -29,6 +29,12 @@ class Greeting:
     bound_keys: tuple[str, ...] = ()
     """The only engagement keys an identified consumer may stand at."""
 
+    @property
+    def is_proved(self) -> bool:
+        """Whether somebody vouches for who speaks: a backend, a session, not just their claim."""
+        principal = self.principal
+        return self.resume is not None or principal.role is not Role.CONSUMER or principal.verified
+
 
 def greet(data: bytes, tokens: Tokens) -> Greeting:
     """Check the first message of a connection.

@@ -41,6 +41,8 @@ class Limits:
     """Connections of one gateway that have not proved anything yet."""
     connections_before_hello_from_one: int = 1_000
     """The same from one address: a whole office may stand behind one."""
+    connections_by_claim_from_one: int = 4_000
+    """Consumers of one address who are known by nothing but their claim, which costs nothing."""
     outgoing_bytes: int = 1024 * 1024
     """Bytes waiting for one widget; above it the connection is stuck and closed with 4429."""
     held_messages: int = 64

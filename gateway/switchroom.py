@@ -59,6 +59,9 @@ class Switchroom:
             settings.limits.connections_before_hello,
             settings.limits.connections_before_hello_from_one,
         )
+        self._by_claim = Unproved(
+            settings.limits.connections, settings.limits.connections_by_claim_from_one
+        )
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -90,15 +93,21 @@ class Switchroom:
         self._empty.clear()
         self.metrics.connections.inc()
 
-    def on_greeted(self, connection: Connection) -> None:
-        """Its hello held."""
+    def on_greeted(self, connection: Connection, *, is_proved: bool) -> None:
+        """Its hello held. Raises TooFast when its address has too many that prove nothing."""
+        address = self._unproved.address_of(connection.connection_id)
         self._unproved.discard(connection.connection_id)
+        if not is_proved:
+            if not self._by_claim.has_room(address):
+                raise TooFast(ErrorCode.RATE_LIMITED, "Too many consumers of this address wait.")
+            self._by_claim.add(connection.connection_id, address)
 
     def on_closed(self, connection: Connection) -> None:
         """It is gone: forget it, here and in the ledger."""
         if self._connections.pop(connection.connection_id, None) is None:
             return
         self._unproved.discard(connection.connection_id)
+        self._by_claim.discard(connection.connection_id)
         self.directory.forget(connection.connection_id)
         self.metrics.connections.dec()
         if not self._connections:

@@ -1,4 +1,4 @@
-"""Connections that have proved nothing yet: few enough in all, and from one address."""
+"""Connections that have proved nothing, or not yet: few enough in all, and from one address."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 
 class Unproved:
-    """Which connections have not said who they are, and from where. Bounded by `most`.
+    """Which connections have not proved who they are, and from where. Bounded by `most`.
 
     One address has `from_one` of them at most, so that nobody takes the room of everybody else.
     """
@@ -33,6 +33,10 @@ class Unproved:
             self._counts[address] -= 1
             if self._counts[address] == 0:
                 del self._counts[address]
+
+    def address_of(self, connection_id: str) -> str:
+        """Where it came from; its own id when it is not here."""
+        return self._addresses.get(connection_id, connection_id)
 
     def __len__(self) -> int:
         return len(self._addresses)

@@ -9,9 +9,14 @@ from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from broker.errors import ErrorCode, Forbidden
+from broker.messages.cluster.trunk import Principal
+from broker.words import Role
 from gateway.accounts import ApiKey, hash_key
 from gateway.settings import Settings
+from gateway.tokens import Audience
 from tests.gateway.conftest import API_KEY, WINDOW, World
 
 
@@ -155,7 +160,36 @@ async def test_a_replayed_token_takes_nothing_from_its_owner(world: World) -> No
     assert len(participants - {None}) == 1
 
 
-async def test_a_flood_on_one_socket_waits_in_that_socket(settings: Settings) -> None:
+async def test_one_address_does_not_fill_a_gateway_with_those_who_wait(
+    settings: Settings,
+) -> None:
+    """One token serves for any number of connections: nobody checks who holds a claim."""
+    limits = replace(settings.limits, connections_by_claim_from_one=3)
+    world = World(replace(settings, limits=limits))
+    await world.start()
+    try:
+        for number in range(3):
+            await world.consumer(claim_secret=f"{number}" * 20)
+        outsider = await world.widget()
+        await outsider.greet(token=world.waiting_token(), engagement=WINDOW)
+        assert await outsider.closed() == 4429
+        assert [message["code"] for message in outsider.got] == ["rate_limited"]
+        # Whoever has a proof comes all the same, and so does the next once another has gone.
+        await world.agent()
+        proved = Principal(role=Role.CONSUMER, account_id="acc", verified=True)
+        await world.consumer(token=world.tokens.mint(Audience.WAITING, proved, 60, keys=("eng-1",)))
+        next(
+            each
+            for each in world.room.connections
+            if each.principal is not None and each.principal.claim_hash
+        ).close(1001, "")
+        await world.consumer()
+    finally:
+        await world.stop()
+
+
+@pytest.mark.parametrize("kind", ["invitation.send", "media.view"])
+async def test_a_flood_on_one_socket_waits_in_that_socket(settings: Settings, kind: str) -> None:
     limits = replace(settings.limits, messages_per_s=200.0, message_burst=20)
     world = World(replace(settings, limits=limits))
     await world.start()
@@ -167,12 +201,17 @@ async def test_a_flood_on_one_socket_waits_in_that_socket(settings: Settings) ->
         caller = await session.caller()
         began = asyncio.get_running_loop().time()
         for number in range(100):
-            await flooder.say(type="invitation.send", id=str(number), mode="video")
+            slot = {"index": 0, "width": number, "height": 1}
+            fields = {"id": str(number), "mode": "video"} if "send" in kind else {"slots": [slot]}
+            await flooder.say(type=kind, **fields)
         neighbour = await world.consumer()
         await neighbour.until("session.snapshot")
         await session.signal.until(lambda: len(caller.messages) == 100)
         took_s = asyncio.get_running_loop().time() - began
         assert took_s >= (100 - 20) / limits.messages_per_s
-        assert [message["id"] for message in caller.messages] == [str(n) for n in range(100)]
+        told = [
+            each["id"] if "id" in each else each["slots"][0]["width"] for each in caller.messages
+        ]
+        assert [int(each) for each in told] == list(range(100))
     finally:
         await world.stop()
