@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,6 +40,8 @@ class Book:
 
     def __init__(self, world: World) -> None:
         self.codes: dict[str, EnrolmentMake] = {}
+        self.made: list[EnrolmentMake] = []
+        self.idle_ms: set[int] = set()
         self.devices: dict[str, Device] = {}
         world.ledger.others |= {
             EnrolmentMake.method: self._make,
@@ -52,6 +55,7 @@ class Book:
     def _make(self, data: bytes) -> ClusterMessage:
         made = read(EnrolmentMake, data)
         self.codes[made.enrolment_id] = made
+        self.made.append(made)
         return Done()
 
     def _use(self, data: bytes) -> ClusterMessage:
@@ -71,6 +75,7 @@ class Book:
 
     def _seen(self, data: bytes) -> ClusterMessage:
         ask = read(DeviceUse, data)
+        self.idle_ms.add(ask.idle_ms)
         device = self._find(ask.device_id)
         if device.seen_ms >= ask.at_ms:
             raise NotFound(ErrorCode.UNKNOWN_ENTRY, "Again.")
@@ -146,13 +151,20 @@ async def a_code(browser: Browser, **changes: Any) -> str:
 async def test_a_device_enrols_and_its_agent_connects(
     world: World, browser: Browser, book: Book
 ) -> None:
+    began_ms = time.time() * 1000
     code = await a_code(browser)
     assert code not in str(book.codes)
+    # Within a day and ten tries; the ledger holds it to that.
+    [made] = book.made
+    day_ms = 24 * 3_600_000
+    assert made.tries == 10
+    assert began_ms + day_ms - 1 <= made.expires_ms <= time.time() * 1000 + day_ms
     assert (await browser.enrol(f" {code.upper()} ")).status_code == 201
     assert (await browser.enrol(code)).json()["code"] == "unknown_entry"
     for _ in range(2):
         answer = await browser.token()
         assert answer.status_code == 200
+    assert book.idle_ms == {12 * 3_600_000}
     proof = world.tokens.read(answer.json()["token"], Audience.AGENT)
     assert (proof.principal.agent_id, proof.principal.role) == ("7", "agent")
     widget = await world.widget()

@@ -118,6 +118,12 @@ async def test_a_process_whose_session_has_ended_holds_another(call: Call) -> No
 async def test_a_guest_waits_in_the_lobby_until_admitted(call: Call) -> None:
     agent, _ = await call.talking()
     url = (await agent.request("guest.invite"))["url"]
+    # A preview opens the link, and whoever presses Join may lose the page: both use nothing up.
+    async with httpx.AsyncClient(base_url=call.origin) as http:
+        for _ in range(2):
+            assert (await http.get(url)).status_code == 200
+            lost = await http.post("/v1/guest", json={"code": url.split("#")[1], "name": "Eve"})
+            assert lost.status_code == 200
     guest = call.keep(await guest_widget(call.origin, url))
     snapshot = await guest.expect("session.snapshot")
     assert (snapshot["attendance"], snapshot["roster"]) == ("lobby", [])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -135,6 +138,20 @@ async def test_no_log_holds_a_token_a_name_or_what_was_said(
         if secret.encode() in content
     ]
     assert found == []
+    # Ray shows every process's command, and an actor's arguments and environment in it.
+    told = await asyncio.to_thread(commands_and_environments, deployment)
+    assert b"SessionHost" in told
+    known = [call.key, invitation, deployment.api_key, *secrets]
+    assert [each for each in known if each.encode() in told] == []
+
+
+def commands_and_environments(deployment: Deployment) -> bytes:
+    """What the system shows of the deployment's processes."""
+    found = []
+    for process in psutil.Process(deployment.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            found += [*process.cmdline(), str(process.environ())]
+    return "\n".join(found).encode()
 
 
 async def test_records_are_exported_by_the_command(call: Call, deployment: Deployment) -> None:

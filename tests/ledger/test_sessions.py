@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -236,6 +237,16 @@ async def test_records_come_in_pages_newest_first(town: Town) -> None:
     assert len(seen) == 5
     other = await gateway.link.call(RecordQuery(account_id="other"), RecordPage)
     assert other.records == []
+
+    async def found(**wanted: Any) -> list[str]:
+        query = RecordQuery(account_id=ACCOUNT, **wanted)
+        page = await gateway.link.call(query, RecordPage)
+        return [record.session_id for record in page.records]
+
+    assert await found(engagement_key="eng-3") == [made[3]]
+    assert await found(engagement_key="eng-30") == []
+    assert sorted(await found(phase=SessionPhase.OPEN)) == sorted(made)
+    assert await found(phase=SessionPhase.ENDED) == []
     with pytest.raises(SwitchboardError) as refused:
         await gateway.link.call(RecordQuery(cursor="%%%"), RecordPage)
     assert refused.value.code is ErrorCode.MALFORMED
