@@ -6,6 +6,7 @@ import asyncio
 import json
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -243,7 +244,10 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
         lines = [summarise(each) for each in records]
         headers = {"Cache-Control": "no-store"}
         if page.cursor is not None:
-            headers["Link"] = f'</v1/records?cursor={page.cursor}&limit={limit}>; rel="next"'
+            following = {"cursor": page.cursor, "limit": limit, "format": str(form)}
+            if reference is not None:
+                following["reference"] = reference
+            headers["Link"] = f'</v1/records?{urlencode(following)}>; rel="next"'
         match form:
             case RecordFormat.CSV:
                 return PlainTextResponse(write_csv(lines), media_type="text/csv", headers=headers)

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from broker.errors import Conflict, ErrorCode
 from broker.messages.cluster.base import Done, read
-from broker.messages.cluster.records import SessionRecord
+from broker.messages.cluster.records import RecordPage, RecordQuery, SessionRecord
 from broker.messages.cluster.sessions import SessionOpen
 from broker.messages.cluster.tenure import JournalEntry, Subject
 from broker.messages.cluster.trunk import Location
@@ -347,6 +347,36 @@ async def test_records_are_exported(api: httpx.AsyncClient, world: World) -> Non
     assert (row["window_session_id"], row["invitations"]) == ("win-1", "accepted")
     lines = (await api.get("/v1/records", params={"format": "jsonl"})).text.splitlines()
     assert json.loads(lines[0])["session_id"] == "s-1"
+
+
+@pytest.mark.parametrize(("form", "media_type"), [("csv", "text/csv"), ("jsonl", "jsonl")])
+async def test_a_list_is_what_was_asked_for_on_every_page(
+    api: httpx.AsyncClient,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+    media_type: str,
+) -> None:
+    world.ledger.records["s-1"] = RECORD
+    queries: list[RecordQuery] = []
+
+    async def listed(query: RecordQuery) -> RecordPage:
+        queries.append(query)
+        return RecordPage(records=[RECORD], cursor="a+b/c=")
+
+    monkeypatch.setattr(world.directory, "list_records", listed)
+    wanted = {"engagement_key": "e", "reference": "r", "cursor": "c"}
+    await api.get("/v1/sessions", params={**wanted, "phase": "ended", "limit": 7})
+    asked = {**wanted, "account_id": "acc", "phase": SessionPhase.ENDED, "limit": 7}
+    assert queries == [RecordQuery.model_validate(asked)]
+    mine: dict[str, Any] = {"reference": "case 1&2", "limit": 1}
+    first = await api.get("/v1/records", params={**mine, "format": form})
+    second = await api.get(first.links["next"]["url"])
+    assert queries[1:] == [
+        RecordQuery.model_validate({**mine, "account_id": "acc", "cursor": cursor})
+        for cursor in (None, "a+b/c=")
+    ]
+    assert media_type in second.headers["content-type"]
 
 
 async def test_revoking_an_agent_closes_and_refuses_what_was_given_before(
