@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections import Counter
 
 import psutil
 import pytest
 
+from actors.session.checkpoints import KEEP_S
 from tests.calls import Call
 from tests.chaos.conftest import BRIEF
+from tests.chaos.streams import flow, streaming
 from tests.chaos.street import until
 from tests.deployment import Deployment
+from tests.patience import PATIENCE
 
 
 async def holder_of(call: Call, before: set[int]) -> psutil.Process:
@@ -59,6 +63,39 @@ async def test_a_session_continues_on_a_standby(call: Call, way: str) -> None:
     assert counts["participant.joined"] == 2
     assert counts["session.started"] == counts["session.ended"] == 1
     assert counts["guest.invited"] == 1
+
+
+async def measured(call: Call) -> dict[str, int]:
+    """For how long each person's connection was graded, in milliseconds, as the record says."""
+    people = (await call.record())["participants"]
+    return {
+        each["role"]: sum(each["quality"][f"{grade}_ms"] for grade in ("good", "fair", "poor"))
+        for each in people
+        if each["quality"] is not None
+    }
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(240 * PATIENCE)
+async def test_what_a_killed_actor_had_measured_stands_in_the_record(call: Call) -> None:
+    before = {process.pid for process in call.deployment.holders()}
+    agent, consumer = await call.talking()
+    holder = await holder_of(call, before)
+    async with streaming(lambda: agent, lambda: consumer) as streams:
+        await flow(streams, "calm", epoch=1)
+        kept: dict[str, int] = {}
+        async with asyncio.timeout(3 * KEEP_S * PATIENCE):
+            while len(kept) < 2:
+                await asyncio.sleep(1.0)
+                kept = await measured(call)
+        holder.send_signal(signal.SIGKILL)
+        await flow(streams, "after", epoch=2)
+        await agent.request("session.end")
+        await consumer.expect("session.ended")
+    after = await measured(call)
+    assert {role: after[role] > kept[role] for role in kept} == {"agent": True, "consumer": True}
+    counts = check_journal(await call.record())
+    assert counts["participant.quality"] == 2
 
 
 async def test_a_call_goes_on_while_the_ledger_is_replaced(call: Call) -> None:
