@@ -13,6 +13,19 @@ SITUATIONS = [
     "channel=messaging&ids=equal",
     "numeric=1&late=300&sdk=late:500&storage=blocked&net=slow:150",
 ]
+COUNT_LOOKS = """() => {
+  window.looks = 0;
+  Object.defineProperty(window, 'lpTag', { get() { window.looks += 1; } });
+  const { setTimeout: real } = window;
+  window.setTimeout = (call, ms, ...more) => real(call, ms === 1_000 ? 10 : ms, ...more);
+}"""
+"""Counts how often a host's script is looked for, a hundred times as often as it would be."""
+LOOKS_WITHOUT_WIDGET = """async () => {
+  document.querySelector('switchboard-agent').remove();
+  const before = window.looks;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  return window.looks - before;
+}"""
 
 
 async def accept_in_window(people: People) -> Frame:
@@ -41,4 +54,9 @@ async def test_an_agents_script_that_is_blocked_is_said(people: People) -> None:
     await people.agent.evaluate(PATIENCE_ENDS)
     said = people.agent.get_by_text("This page belongs in the Agent Workspace")
     await said.wait_for()
+    await expect(people.agent.get_by_text("the widget goes on looking")).to_be_visible()
     await expect(people.agent.get_by_role("button", name="Try again")).to_be_visible()
+    # So it does, until it leaves the page.
+    await people.agent.evaluate(COUNT_LOOKS)
+    await people.agent.wait_for_function("() => looks > 3")
+    assert await people.agent.evaluate(LOOKS_WITHOUT_WIDGET) <= 1

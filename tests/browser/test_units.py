@@ -33,12 +33,12 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
 @pytest.mark.parametrize(
     ("name", "least"),
     [
-        ("reduce", 17),
+        ("reduce", 18),
         ("slot-turn", 11),
         ("channel", 9),
         ("vectors", 3),
-        ("agent-host", 6),
-        ("window-host", 2),
+        ("agent-host", 7),
+        ("window-host", 3),
         ("report", 4),
         ("text-panel", 3),
         ("colleagues", 5),

@@ -42,6 +42,7 @@ export class AgentWidget extends Widget {
 
   disconnectedCallback() {
     document.removeEventListener('visibilitychange', this.#wake);
+    this.#host.gone = true;
     this.#proof?.close();
     this.client?.close();
     this.client = null;

@@ -51,6 +51,7 @@ export class EngagementWidget extends Widget {
   disconnectedCallback() {
     document.removeEventListener('visibilitychange', this.#see);
     this.#stopRinging();
+    this.#host.gone = true;
     this.client?.close();
     this.client = null;
   }

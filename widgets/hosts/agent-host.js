@@ -22,6 +22,8 @@ export class AgentHost extends EventTarget {
   values = {};
   /** `waiting`, `ready`, `plain` (ids from the address) or `absent`. */
   status = 'waiting';
+  /** The widget has left the page: nobody looks for the SDK any more. */
+  gone = false;
   #query;
   /** @type {any} */
   #sdk = null;
@@ -41,10 +43,11 @@ export class AgentHost extends EventTarget {
     }
     const host = /** @type {any} */ (globalThis);
     this.#sdk = await sdkWhenThere(
-      () => host.lpTag?.agentSDK,
+      () => (this.gone ? null : host.lpTag?.agentSDK),
       patienceMs,
       () => this.#become('absent'),
     );
+    if (!this.#sdk) return;
     this.#sdk.init({ visitorFocusedCallback: () => {}, visitorBlurredCallback: () => {} });
     this.#become('ready');
     for (const path of PATHS) {

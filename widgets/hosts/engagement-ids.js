@@ -54,17 +54,17 @@ export function idsToQuery(ids) {
  * Wait for a host's SDK: its script may come late, or be blocked.
  *
  * @template T
- * @param {() => T|undefined} look
+ * @param {() => T|null|undefined} look Null ends the search.
  * @param {number} patienceMs
  * @param {() => void} onLate It takes longer than that, and is looked for more seldom.
- * @returns {Promise<T>}
+ * @returns {Promise<T|null>}
  */
 export async function sdkWhenThere(look, patienceMs, onLate) {
   const until = performance.now() + patienceMs;
   let late = false;
   for (;;) {
     const sdk = look();
-    if (sdk) return sdk;
+    if (sdk !== undefined) return sdk;
     if (!late && performance.now() > until) {
       late = true;
       onLate();

@@ -8,6 +8,8 @@ export class WindowHost extends EventTarget {
   status = 'waiting';
   /** Whether the host shows the widget to the person. */
   shown = true;
+  /** The widget has left the page: nobody looks for the SDK any more. */
+  gone = false;
   #query;
   /** @type {any} */
   #sdk = null;
@@ -32,10 +34,11 @@ export class WindowHost extends EventTarget {
     }
     const host = /** @type {any} */ (globalThis);
     const namespace = await sdkWhenThere(
-      () => host.lpTag?.LPWidgetSDK,
+      () => (this.gone ? null : host.lpTag?.LPWidgetSDK),
       patienceMs,
       () => this.#become(idsFromQuery(this.#query) ? 'plain' : 'absent'),
     );
+    if (!namespace) return;
     const events = namespace.API?.events ?? {};
     /** @type {Record<string, {func: (event: any) => void, context: unknown}>} */
     const bind = {};

@@ -57,6 +57,15 @@ export const tests = {
     await started;
     same([late.status, late.ids.rt_session_id], ['ready', 'c-1']);
   },
+  'nobody looks for a workspace after the widget has left the page': async () => {
+    delete globalThis.lpTag;
+    const gone = new AgentHost(new URLSearchParams());
+    const started = gone.start(60_000);
+    gone.gone = true;
+    await started;
+    await host(CONVERSATION);
+    same([gone.status, gone.canWrite, gone.ids], ['waiting', false, null]);
+  },
   'in messaging a link is offered as a card': async () => {
     const { host: one, commands } = await host({ ...CONVERSATION, 'chatInfo.isMessaging': true });
     same(await offerLink(one, 'Join us', 'https://x/join#1'), true);

@@ -21,6 +21,15 @@ export const tests = {
     same([late.status, late.ids.conversation_id], ['ready', 'c-1']);
   },
 
+  async 'nobody looks for a window after the widget has left the page'() {
+    delete globalThis.lpTag;
+    const gone = new WindowHost(new URLSearchParams());
+    const started = gone.start(true, 60_000);
+    gone.gone = true;
+    await started;
+    same(gone.status, 'waiting');
+  },
+
   async 'a page that no window frames waits for no script'() {
     delete globalThis.lpTag;
     const plain = new WindowHost(new URLSearchParams('accountId=acc&conversationId=c-2'));

@@ -2,7 +2,7 @@
 export default {
   waiting_workspace: 'Warten auf den Workspace…',
   no_workspace: 'Diese Seite gehört in den Agent Workspace',
-  no_workspace_help: 'Der Workspace hat nicht geantwortet. Laden Sie das Widget neu; hilft das nicht, blockiert vielleicht Ihr Netz sein Skript.',
+  no_workspace_help: 'Der Workspace hat noch nicht geantwortet; das Widget sucht weiter. Vielleicht blockiert Ihr Netz sein Skript.',
   no_conversation: 'Noch kein Gespräch',
   no_conversation_help: 'Öffnen Sie ein Gespräch, dann können Sie hier ein Video beginnen.',
   not_connected: 'Nicht verbunden',

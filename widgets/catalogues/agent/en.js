@@ -2,7 +2,7 @@
 export default {
   waiting_workspace: 'Waiting for the workspace…',
   no_workspace: 'This page belongs in the Agent Workspace',
-  no_workspace_help: 'The workspace did not answer. Reload the widget; if that does not help, its script may be blocked by your network.',
+  no_workspace_help: 'The workspace has not answered yet; the widget goes on looking. Its script may be blocked by your network.',
   no_conversation: 'No conversation yet',
   no_conversation_help: 'Open a conversation, and you can start a video session from here.',
   not_connected: 'Not connected',

@@ -2,7 +2,7 @@
 export default {
   waiting_workspace: 'Esperando al espacio de trabajo…',
   no_workspace: 'Esta página pertenece al espacio de trabajo del agente',
-  no_workspace_help: 'El espacio de trabajo no respondió. Vuelve a cargar el widget; si no ayuda, puede que tu red bloquee su script.',
+  no_workspace_help: 'El espacio de trabajo aún no responde; el widget sigue buscando. Puede que tu red bloquee su script.',
   no_conversation: 'Aún no hay conversación',
   no_conversation_help: 'Abre una conversación y podrás iniciar una sesión de vídeo desde aquí.',
   not_connected: 'Sin conexión',

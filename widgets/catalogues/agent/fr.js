@@ -2,7 +2,7 @@
 export default {
   waiting_workspace: 'En attente de l’espace de travail…',
   no_workspace: 'Cette page se place dans l’espace de travail du conseiller',
-  no_workspace_help: 'L’espace de travail n’a pas répondu. Rechargez le widget ; sinon, votre réseau bloque peut-être son script.',
+  no_workspace_help: 'L’espace de travail n’a pas encore répondu ; le widget continue à chercher. Votre réseau bloque peut-être son script.',
   no_conversation: 'Pas encore de conversation',
   no_conversation_help: 'Ouvrez une conversation pour démarrer une session vidéo d’ici.',
   not_connected: 'Non connecté',

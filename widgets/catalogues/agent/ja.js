@@ -2,7 +2,7 @@
 export default {
   waiting_workspace: 'ワークスペースを待っています…',
   no_workspace: 'このページは担当者のワークスペース用です',
-  no_workspace_help: 'ワークスペースの応答がありません。ウィジェットを再読み込みしてください。直らない場合は、ネットワークがスクリプトを遮断している可能性があります。',
+  no_workspace_help: 'ワークスペースの応答がまだありません。引き続き探しています。ネットワークがスクリプトを遮断している可能性があります。',
   no_conversation: '会話はまだありません',
   no_conversation_help: '会話を開くと、ここからビデオを開始できます。',
   not_connected: '接続されていません',

@@ -2,7 +2,7 @@
 export default {
   waiting_workspace: 'Aguardando o espaço de trabalho…',
   no_workspace: 'Esta página pertence ao espaço de trabalho do atendente',
-  no_workspace_help: 'O espaço de trabalho não respondeu. Recarregue o widget; se não adiantar, sua rede pode estar bloqueando o script.',
+  no_workspace_help: 'O espaço de trabalho ainda não respondeu; o widget continua a procurar. A sua rede pode estar a bloquear o script.',
   no_conversation: 'Ainda não há conversa',
   no_conversation_help: 'Abra uma conversa e você poderá iniciar uma sessão de vídeo daqui.',
   not_connected: 'Sem conexão',
