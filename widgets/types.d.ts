@@ -95,6 +95,8 @@ interface SessionState {
   startedAt: number;
   speaker: string | null;
   quality: Readonly<Record<string, { grade: string; reason: string | null }>>;
+  /** Whether something that was decided waits for long to be saved; only the staff is told. */
+  unsaved: boolean;
   /** How the relay sees this widget's transport; empty until it says. */
   transport: string;
 }

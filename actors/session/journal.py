@@ -16,6 +16,8 @@ from broker.messages.cluster.tenure import JournalAppend, JournalEntry, Subject
 _LOG = logging.getLogger(__name__)
 _RETRY_S = (0.02, 0.1, 0.25, 0.5, 1.0)
 _STALLED_S = 1.0
+UNSAVED_S = 2.0
+"""What has waited for so long is said to be unsaved."""
 BATCH_ENTRIES = 512
 """Entries of one append: with all subjects far below the frame that a link takes."""
 
@@ -38,6 +40,10 @@ class JournalReader(Protocol):
 
     def on_durable(self, seq: int) -> None:
         """Everything up to `seq` is durable, or was released while the ledger is away."""
+        ...
+
+    def on_saving(self, saved: bool) -> None:
+        """Something has waited for `UNSAVED_S`; or, after that, all is durable."""
         ...
 
     def on_fenced(self) -> None:
@@ -84,6 +90,8 @@ class Journal:
         self._idle.set()
         self._oldest_at: float | None = None
         self._failing = False
+        self._unsaved = False
+        self._look: asyncio.TimerHandle | None = None
         self._task = asyncio.create_task(self._run(), name="session-journal")
         self.durable_seq = self._seq
 
@@ -107,6 +115,7 @@ class Journal:
         if self._pending:
             if self._oldest_at is None:
                 self._oldest_at = asyncio.get_running_loop().time()
+                self._look_later(UNSAVED_S)
             self._idle.clear()
             self._wake.set()
         return self._seq
@@ -128,6 +137,7 @@ class Journal:
 
     async def close(self) -> None:
         """Stop appending."""
+        self._look_no_more()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -144,6 +154,32 @@ class Journal:
                     return
             self._oldest_at = None
             self._idle.set()
+            self._look_no_more()
+            if self._unsaved:
+                self._unsaved = False
+                self._reader.on_saving(True)
+
+    def _look_later(self, delay_s: float) -> None:
+        if self._look is None:
+            loop = asyncio.get_running_loop()
+            self._look = loop.call_later(delay_s, self._look_now)
+
+    def _look_now(self) -> None:
+        """Say that something is unsaved, or look again when what waits now could be old."""
+        self._look = None
+        if self._oldest_at is None:
+            return
+        left_s = self._oldest_at + UNSAVED_S - asyncio.get_running_loop().time()
+        if left_s > 0:
+            self._look_later(left_s)
+        else:
+            self._unsaved = True
+            self._reader.on_saving(False)
+
+    def _look_no_more(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
     async def _append_batch(self) -> bool:
         entries = list(islice(self._entries, BATCH_ENTRIES))
@@ -158,6 +194,7 @@ class Journal:
                 break
             except Conflict:
                 _LOG.warning("session fenced", extra={"session": self._session_id})
+                self._look_no_more()
                 self._reader.on_fenced()
                 return False
             except (SwitchboardError, TimeoutError) as error:

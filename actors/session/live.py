@@ -108,6 +108,8 @@ class LiveSession:
         self._over = False
         self.frozen = False
         """Another actor is about to continue the session."""
+        self.saved = True
+        """False from when something has waited for long to be saved until all is."""
 
     @property
     def over(self) -> bool:
@@ -253,6 +255,11 @@ class LiveSession:
         if self.durable.phase is SessionPhase.ENDED:
             self._finish()
 
+    def on_saving(self, saved: bool) -> None:
+        """Tell the staff that something waits to be saved, or that all is."""
+        self.saved = saved
+        self._narrator.saving()
+
     def on_fenced(self) -> None:
         """Another tenure holds the session: say nothing more, to anybody."""
         self._finish()
@@ -300,6 +307,8 @@ class LiveSession:
     def show_snapshot(self, person: Person, *, only: Connection | None = None) -> None:
         """Send the whole session as this person may see it."""
         person.tell(encode_body(self._snapshot(person)), only=only)
+        if not self.saved:
+            self._narrator.saving(person, only)
 
     def tell(self, participant_id: str | None, message: Part, *, about: str | None = None) -> None:
         """Send a message to one participant, or to everybody who takes part.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from actors.session import guests, views
+from actors.session.connection import Connection
 from actors.session.person import Person, encode_body
 from actors.session.roster import RosterWriter
 from broker.decide import Muted, Said, ScreenAsked, Signal
@@ -41,6 +42,7 @@ from broker.messages.facts import (
     RightsChanged,
     ScreenRequested,
     SessionLeft,
+    SessionSaving,
     SessionSnapshot,
     TextSaid,
 )
@@ -156,6 +158,15 @@ class Narrator:
         consumer = session.people.get(session.durable.consumer_id or "")
         if to_consumer and consumer is not None and self._sees(consumer):
             consumer.tell(body)
+
+    def saving(self, to: Person | None = None, only: Connection | None = None) -> None:
+        """Tell the staff, or one of it, whether what was decided is saved."""
+        session = self._session
+        body = encode_body(SessionSaving(seq=0, saved=session.saved))
+        for participant in session.durable.inside():
+            person = session.people[participant.participant_id]
+            if participant.role in STAFF and person is (to or person):
+                person.tell(body, only=only)
 
     def guests(self) -> None:
         """Send the open guest links to those who may invite."""

@@ -264,6 +264,17 @@ class MediaQuality(Part):
     reason: str | None
 
 
+class SessionSaving(Part):
+    """The staff: whether what was decided is saved. False while some of it has waited for long.
+
+    What makes the session less exposed acts at once, also while it cannot be saved.
+    """
+
+    type: Literal["session.saving"] = "session.saving"
+    seq: int
+    saved: bool
+
+
 class SessionMoved(Part):
     """Another actor holds the session now: build a new peer connection with the same tracks."""
 
@@ -314,6 +325,7 @@ BrokerMessage = Annotated[
     | MediaSpeaker
     | MediaLayers
     | MediaQuality
+    | SessionSaving
     | SessionMoved
     | SessionLeft
     | SessionEnded,

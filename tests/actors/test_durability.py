@@ -120,6 +120,48 @@ async def test_while_the_ledger_is_away_what_makes_no_event_is_answered(stage: S
     assert window.last("session.snapshot")["attendance"] == "present"
 
 
+def saved(trunk: Trunk) -> list[bool]:
+    """What somebody was told of whether all is saved, in order."""
+    return [each["saved"] for each in trunk.heard if each["type"] == "session.saving"]
+
+
+@pytest.mark.parametrize("away", ["silent", "gone"])
+async def test_what_waits_for_long_is_told_to_the_staff_as_unsaved_until_all_is_saved(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    agent, consumer = await stage.talking()
+    monkeypatch.setattr("actors.session.journal.UNSAVED_S", 0.01)
+    if away == "silent":
+        stage.ledger.open.clear()
+    else:
+        stage.ledger.reachable = False
+    stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
+    assert saved(agent) == [], "it is told once it has waited for long"
+    await until(lambda: saved(agent) == [False], "the agent is told")
+    later = stage.connect(stage.agent, Surface.POP_OUT)
+    if away == "gone":
+        assert later.types()[-2:] == ["session.snapshot", "session.saving"]
+    stage.ledger.reachable = True
+    stage.ledger.open.set()
+    await stage.settle()
+    assert stage.ledger.types()[-1] == "participant.mode_changed"
+    assert (saved(agent), saved(later)) == ([False, True], [False, True])
+    assert saved(consumer) == []
+    newest = stage.connect(stage.agent, Surface.AGENT_FRAME)
+    assert newest.types()[-1] == "session.snapshot"
+
+
+async def test_what_is_saved_in_time_is_not_told_as_unsaved(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    stage.ledger.open.clear()
+    stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
+    await stage.settle()
+    stage.ledger.open.set()
+    await stage.settle()
+    assert consumer.last("rights.changed")["mode"] == "voice"
+    assert saved(agent) == []
+
+
 async def test_what_ends_a_call_does_not_let_an_unsaved_acceptance_out(stage: Stage) -> None:
     agent, consumer = await stage.ringing()
     stage.ledger.open.clear()

@@ -18,6 +18,7 @@ from broker.messages.facts import (
     ScreenRequested,
     SessionEnded,
     SessionLeft,
+    SessionSaving,
     TextSaid,
     WaysChanged,
 )
@@ -242,6 +243,7 @@ AGENT_SCENES = (
         ),
     ),
     Scene("another-consumer", AGENT, Role.AGENT, _say(PAIR, CONFLICT)),
+    Scene("unsaved", AGENT, Role.AGENT, _say(PAIR, SessionSaving(seq=2, saved=False))),
     Scene(
         "transferred-here",
         f"{AGENT}&chattingAgentId=7",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from broker.messages.facts import GuestInvited, MediaQuality, MediaSpeaker
+from broker.messages.facts import GuestInvited, MediaQuality, MediaSpeaker, SessionSaving
 from broker.words import Role
 from tests.browser.broker_double import BrokerDouble, person, snapshot
 from tests.browser.gallery import AGENT
@@ -92,7 +92,7 @@ async def test_camera_and_voice_only_go_off_and_on(talk: tuple[Page, BrokerDoubl
     assert await asked(double, "media.mode") == {"mode": "voice"}
 
 
-async def test_quality_speaker_and_layout_are_shown(talk: tuple[Page, BrokerDouble]) -> None:
+async def test_quality_speaker_saving_and_layout_are_shown(talk: tuple[Page, BrokerDouble]) -> None:
     page, double = talk
     maya = page.locator(".tile.seat").filter(has_text="Maya Cohen")
     await double.tell(
@@ -103,6 +103,11 @@ async def test_quality_speaker_and_layout_are_shown(talk: tuple[Page, BrokerDoub
         "Poor connection: packets are being lost"
     )
     await expect(maya).to_have_attribute("data-speaking", "")
+    unsaved = page.get_by_role("status").get_by_text("The last changes are not saved yet.")
+    await double.tell(SessionSaving(seq=4, saved=False))
+    await expect(unsaved).to_be_visible()
+    await double.tell(SessionSaving(seq=5, saved=True))
+    await expect(unsaved).to_be_hidden()
     stage = page.locator(".stage")
     await expect(stage).to_have_attribute("data-layout", "grid")
     for layout in ("grid", "speaker"):

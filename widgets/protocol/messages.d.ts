@@ -736,6 +736,13 @@ export interface SessionMoved {
   epoch: number;
 }
 
+/** The staff: whether what was decided is saved. False while some of it has waited for long. What makes the session less exposed acts at once, also while it cannot be saved. */
+export interface SessionSaving {
+  type: "session.saving";
+  seq: number;
+  saved: boolean;
+}
+
 /** The whole session as this participant may see it: on joining, resuming and takeover. */
 export interface SessionSnapshot {
   type: "session.snapshot";
@@ -807,7 +814,7 @@ export interface LoginRefused {
 export type ClientMessage = ConnectionHello | ConnectionPing | SurfaceUpdate | EngagementUpdate | SessionStart | SessionJoin | SessionLeave | SessionEnd | SessionHandOver | InvitationSend | InvitationCancel | InvitationAccept | InvitationDecline | InvitationTrouble | ColleagueList | ColleagueAsk | ColleagueDecline | ConflictAdmit | ConflictDismiss | TextSend | ScreenRequest | GuestInvite | GuestRevoke | ParticipantAdmit | ParticipantRefuse | ParticipantRemove | ParticipantGrant | ParticipantMute | MediaOffer | MediaPublish | MediaMode | MediaView | MediaReport | MediaClose;
 
 /** Broker to widget. */
-export type BrokerMessage = ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | ColleagueListed | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionMoved | SessionLeft | SessionEnded;
+export type BrokerMessage = ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | ColleagueListed | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionSaving | SessionMoved | SessionLeft | SessionEnded;
 
 /** Gateway to a frame that logs in. */
 export type LoginMessage = LoginCode | LoginDone | LoginRefused;

@@ -110,6 +110,8 @@ function inSession(session, message, now) {
       const grade = { grade: message.grade, reason: message.reason };
       return { ...session, quality: { ...session.quality, [message.participant_id]: grade } };
     }
+    case 'session.saving':
+      return { ...session, unsaved: !message.saved };
     case 'session.moved':
       if (message.epoch <= session.epoch) return session;
       return { ...session, epoch: message.epoch, seats: {}, transport: '' };
@@ -143,6 +145,7 @@ function fromSnapshot(before, message, now) {
     screenAskedBy: same ? before.screenAskedBy : null,
     media: message.media,
     startedAt: now - message.started_ms_ago,
+    unsaved: false,
     speaker: same ? before.speaker : null,
     quality: same ? before.quality : {},
     transport: same && before.epoch === message.epoch ? before.transport : '',

@@ -31,6 +31,7 @@ export class Notices {
       this.root,
       this.#views,
       [
+        ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved'), choices: [] }] : []),
         ...this.#mine(session),
         ...this.#warnings(session),
         ...this.#wishes(session),

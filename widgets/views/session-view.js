@@ -150,6 +150,7 @@ function asksSomething(session, chatting) {
   return (
     session.conflicts.length > 0 ||
     session.screenAskedBy !== null ||
+    session.unsaved ||
     session.roster.some((entry) => entry.visitor_differs) ||
     ['monitor', 'whisper'].includes(ownEntry(session)?.way ?? '') ||
     transferred(session, chatting)

@@ -52,6 +52,12 @@ const welcome = (in_session) => ({ type: 'connection.welcome', role: 'consumer',
 const invited = snapshot({ attendance: 'invited', roster: [], invitation: invitation() });
 
 export const tests = {
+  'what is not saved is known until it is, or until a snapshot says everything anew'() {
+    const saving = (saved) => ({ type: 'session.saving', seq: 2, saved });
+    const unsaved = (...messages) => play([welcome(true), snapshot(), ...messages]).session.unsaved;
+    same([unsaved(), unsaved(saving(false)), unsaved(saving(false), saving(true))], [false, true, false]);
+    same([unsaved(saving(false), snapshot()), unsaved(snapshot(), saving(false))], [false, true]);
+  },
   'a snapshot is the whole session'() {
     const { session } = play([welcome(true), snapshot()]);
     same([session.id, session.startedAt, session.attendance], ['s1', 95_000, 'present']);
