@@ -42,7 +42,7 @@ from gateway.standing import Standing, resumed_location
 from gateway.steward import Steward
 from gateway.tokens import Tokens
 from gateway.trunks import Pulse, Trunk
-from gateway.unattached import PONG, Unattached
+from gateway.unattached import PONG, Unattached, elsewhere
 
 logger = logging.getLogger(__name__)
 
@@ -235,17 +235,14 @@ class Connection:
                 await asyncio.sleep(wait_s)
             trunk = self._trunk
             if self.stage is Stage.ATTACHED and trunk is not None:
-                head = data[:_HEAD_BYTES]
-                if (_PING in head or _SURFACE in head or _ENGAGEMENT in head) and self._keep_own(
-                    data
-                ):
+                if _concerns_gateway(data) and self._keep_own(data):
                     continue
                 if not trunk.send(data):
                     self._hold(data)
                 elif not trunk.writable:
                     await trunk.drained()
             elif self.stage is Stage.MOVING:
-                if not (_PING in data[:_HEAD_BYTES] and self._keep_own(data)):
+                if not (_concerns_gateway(data) and self._keep_own(data)):
                     self._hold(data)
             elif self.stage is Stage.CLOSED:
                 return
@@ -266,8 +263,7 @@ class Connection:
             or len(data) > MAX_MESSAGE_BYTES
         ):
             return False
-        head = data[:_HEAD_BYTES]
-        if _PING in head or _SURFACE in head or _ENGAGEMENT in head:
+        if _concerns_gateway(data):
             return False
         now = self._loop.time()
         if not self._bucket.take(now):
@@ -298,6 +294,9 @@ class Connection:
             case EngagementUpdate() if standing.is_ours(message.engagement):
                 standing.ids = message.engagement
                 self._steward.wake(register=True)
+            case EngagementUpdate():
+                self.put(refused(elsewhere(), None))
+                return True
             case _:
                 pass
         return False
@@ -453,3 +452,9 @@ class Connection:
         if stage not in STEPS[self.stage]:
             raise Internal(ErrorCode.INTERNAL, f"No step from {self.stage} to {stage}.")
         self.stage = stage
+
+
+def _concerns_gateway(data: bytes) -> bool:
+    """Whether a message is looked at before it goes to the session."""
+    head = data[:_HEAD_BYTES]
+    return _PING in head or _SURFACE in head or _ENGAGEMENT in head

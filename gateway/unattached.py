@@ -101,9 +101,7 @@ class Unattached:
                     standing.ids = message.engagement
                     self._steward.on_engagement_changed()
                 else:
-                    refusal = Forbidden(
-                        ErrorCode.NOT_PERMITTED, "The token does not reach to this engagement."
-                    )
+                    refusal = elsewhere()
             case SessionStart() if self._client.stage is Stage.IDLE:
                 if not self._steward.start(message):
                     refusal = Conflict(ErrorCode.ALREADY_LIVE, "A session is being started.")
@@ -183,3 +181,8 @@ class Unattached:
             return False
         self._client.put(encode(ways))
         return True
+
+
+def elsewhere() -> Forbidden:
+    """A widget says it stands where its token does not reach."""
+    return Forbidden(ErrorCode.NOT_PERMITTED, "The token does not reach to this engagement.")

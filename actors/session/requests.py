@@ -17,7 +17,16 @@ from broker.commands import (
     FailInvitation,
     JoinGuest,
 )
-from broker.errors import Conflict, ErrorCode, Internal, Malformed, SwitchboardError, TooFast
+from broker.errors import (
+    Conflict,
+    ErrorCode,
+    Forbidden,
+    Internal,
+    Malformed,
+    SwitchboardError,
+    TooFast,
+)
+from broker.ids import normal_id
 from broker.messages import decode_client_message
 from broker.messages.client import (
     ClientMessage,
@@ -108,6 +117,8 @@ class Requests:
             case InvitationTrouble():
                 self._note_trouble(person, connection, message.trouble)
             case EngagementUpdate():
+                if normal_id(message.engagement.account_id) != self._session.account_id:
+                    raise Forbidden(ErrorCode.NOT_PERMITTED, "That is another account's.")
                 self._session.checkpoints.engagement_changed(person, message.engagement)
             case GuestInvite():
                 self._invite_guest(person, connection, message)

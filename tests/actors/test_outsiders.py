@@ -71,6 +71,17 @@ async def test_nothing_an_outsider_says_has_an_effect(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+async def test_nobody_says_that_they_stand_at_another_account(stage: Stage) -> None:
+    _, consumer = await stage.talking()
+    before = stage.consumer().engagement
+    engagement = {"account_id": "other", "conversation_id": "c", "visitor_name": "Kim"}
+    message = {"engagement": engagement, "type": "engagement.update"}
+    stage.requests.handle(stage.consumer(), consumer.connection, json.dumps(message).encode())
+    await stage.settle()
+    assert consumer.last("request.refused")["code"] == "not_permitted"
+    assert stage.consumer().engagement == before
+
+
 async def test_a_mistake_of_ours_costs_one_request(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

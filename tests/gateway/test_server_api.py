@@ -104,6 +104,15 @@ async def test_an_identified_consumer_stands_at_its_own_engagement_only(
     session = await world.session()
     world.ledger.attach(session)
     resume = (await widget.until("resume.renewed"))["resume"]
+    await widget.until("session.snapshot")
+    for engagement in (elsewhere, {**WINDOW, "account_id": "other"}):
+        await widget.say(type="engagement.update", engagement=engagement)
+        assert (await widget.until("request.refused"))["code"] == "not_permitted"
+    within = {**WINDOW, "visitor_name": "Kim"}
+    await widget.say(type="engagement.update", engagement=within)
+    caller = await session.caller()
+    await session.signal.until(lambda: caller.messages)
+    assert caller.messages == [{"type": "engagement.update", "engagement": within}]
     again = await world.widget()
     await again.greet(resume=resume, engagement=elsewhere)
     assert await again.closed() == 4403

@@ -186,6 +186,35 @@ async def test_a_consumer_adds_a_person_where_the_account_lets_them(
         await hang_up(*other.widgets)
 
 
+async def test_a_workspace_that_shows_another_conversation_changes_nothing_of_the_call(
+    tmp_path: Path,
+) -> None:
+    """`rtSessionId` changes under a mounted widget; what is started next is on the new one."""
+    async with house(tmp_path, standbys=2) as running:
+        origin = await running.gateway("one")
+        scene = Scene(origin, origin)
+        agent, consumer = await scene.talking()
+        other = scene.keep(await consumer_widget(origin, "eng-2"))
+        ids = {"account_id": "demo", "rt_session_id": "eng-2", "visitor_name": "Somebody else"}
+        await agent.tell("engagement.update", engagement=ids)
+        mark = len(agent.heard)
+        await consumer.request("media.mode", mode="voice")
+        await agent.expect("roster.changed", after=mark)
+        assert "Somebody else" not in str(agent.heard + consumer.heard)
+        assert other.types() == ["connection.welcome"]
+        first = (await agent.expect("session.snapshot"))["session_id"]
+        await agent.request("session.end")
+        await consumer.expect("session.ended")
+        await agent.expect(
+            "reach.changed", after=mark, consumer={"reach": "reachable", "surfaces": ["launcher"]}
+        )
+        heard = consumer.types()
+        await agent.request("session.start", mode="video")
+        assert (await other.expect("session.snapshot"))["session_id"] != first
+        assert consumer.types() == heard
+        await hang_up(*scene.widgets)
+
+
 async def test_a_spectator_starts_nothing(scene: Scene) -> None:
     watcher = await scene.staff("9", engagement={"spectating": True, "chatting_agent_id": "7"})
     with pytest.raises(Refused) as refusal:
