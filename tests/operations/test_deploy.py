@@ -129,6 +129,16 @@ def test_a_node_is_drained_before_it_stops_and_given_the_time() -> None:
         assert read_seconds(deadline) + GRACE_S < limit_s
 
 
+def test_old_logs_are_removed_where_the_units_let_ray_write_them() -> None:
+    units = [path.read_text() for path in (DEPLOY / "systemd").glob("*ray*.service")]
+    folders = {folder for unit in units for folder in re.findall(r"--temp-dir=(\S+)", unit)}
+    text = (DEPLOY / "systemd" / "switchboard-ray.tmpfiles.conf").read_text()
+    (rule,) = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    # `e` empties by age whatever the pattern finds (tmpfiles.d(5)); `m` is the time of writing.
+    assert (len(units), rule) == (2, ["e", rule[1], "-", "-", "-", "m:7d"])
+    assert {rule[1]} == {f"{folder}/session_*/logs" for folder in folders}
+
+
 @pytest.mark.parametrize("path", sorted(DEPLOY.rglob("*")), ids=lambda path: path.name)
 def test_no_secret_lies_in_deploy(path: Path) -> None:
     if path.is_file() and path.suffix != ".pyc":
@@ -137,7 +147,7 @@ def test_no_secret_lies_in_deploy(path: Path) -> None:
 
 
 def test_ray_is_started_with_tokens_and_never_on_every_address() -> None:
-    files = [*DEPLOY.glob("ray/*"), *DEPLOY.glob("systemd/*ray*")]
+    files = [*DEPLOY.glob("ray/*"), *DEPLOY.glob("systemd/*ray*.service")]
     assert len(files) == 3
     for path in files:
         text = path.read_text()
