@@ -3,10 +3,10 @@
 The category is the first folder below `tests/`; `-m browser` runs that folder's. Unit tests are
 pure: in them Ray does not start and sockets do not connect, bind or send.
 
-Run by two workers (`-n 2 --dist loadgroup --loadscope-reorder`), one takes what wants the machine:
-browsers, clusters, floods and clocks, so that there is one of each at a time. The other takes the
-rest, one category after another. pytest-xdist gives out the largest group of tests first, and all
-of a group to one worker: what wants the machine begins at once because it is the largest.
+Run by two workers (`-n 2 --dist loadscope --no-loadscope-reorder`), one takes what wants the
+machine: browsers, clusters, floods and clocks, so that there is one of each at a time. The other
+takes the rest, one category after another. `Division` says which tests stay together; a run in
+which two workers had some of what stays alone fails.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.patience import PATIENCE
 
@@ -26,10 +28,12 @@ sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
 
 HERE = Path(__file__).parent
 BESIDE = ("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger")
-"""Categories that run beside others; each is a group of its own."""
+"""Categories that run beside others; each stays together."""
 ALONE = ("chaos", "integration", "operations", "installation", "relay", "benchmarks", "browser")
-"""Categories that are one group, run in this order; a browser keeps both processors busy, so it is
+"""Categories that stay together, run in this order; a browser keeps both processors busy, so it is
 last."""
+ALONE_AT: set[str] = set()
+"""The workers of pytest-xdist that had tests of `ALONE`."""
 FORBIDDEN_SOCKET_CALLS = ("bind", "connect", "connect_ex", "sendto")
 
 
@@ -54,8 +58,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if name not in (*BESIDE, *ALONE):
             raise pytest.UsageError(f"{item.path} lies in no category that conftest.py names.")
         item.add_marker(name)
-        item.add_marker(pytest.mark.xdist_group("alone" if name in ALONE else name))
-    items.sort(key=lambda item: (*BESIDE, *ALONE).index(category(item.path) or ""))
+    # What comes first is given out first: the longer part.
+    items.sort(key=lambda item: (*ALONE, *BESIDE).index(category(item.path) or ""))
+
+
+class Division(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives all tests of a category, and of those that run alone, to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        name = nodeid.split("/")[1]
+        return "alone" if name in ALONE else name
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Division:
+    return Division(config, log)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    worker = getattr(report, "node", None)
+    if worker is not None and report.nodeid.split("/")[1] in ALONE:
+        ALONE_AT.add(worker.gateway.id)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if len(ALONE_AT) > 1:
+        raise pytest.UsageError("What wants the machine was divided between two workers.")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
