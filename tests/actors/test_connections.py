@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from actors.relay import MediaRights
 from actors.session.connection import UNSENT_LIMIT_BYTES
 from broker.words import PublishSource, Surface
 from tests.actors.stage import Stage
@@ -200,6 +201,44 @@ async def test_a_mute_by_the_agent_stops_the_forwarding_until_the_person_goes_on
     assert (seen["microphone"], seen["camera"]) == (True, False)
     stage.ask(person, consumer, "media.publish", **sending)
     assert forwarded[-1][PublishSource.CAMERA] is True
+
+
+async def test_what_is_withdrawn_in_mid_call_the_relay_passes_on_no_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, consumer = await stage.talking()
+    me = stage.consumer().participant_id
+    assert offer(stage, consumer)["type"] == "media.answer"
+    told: list[tuple[str, MediaRights]] = []
+    monkeypatch.setattr(stage.session.media._relay, "set_rights", lambda *all: told.append(all))
+
+    def grant(*capabilities: str) -> None:
+        stage.ask(
+            stage.agent,
+            agent,
+            "participant.grant",
+            participant_id=me,
+            capabilities=list(capabilities),
+        )
+
+    # Less holds at once, more once it is saved.
+    stage.ledger.open.clear()
+    grant("send_audio")
+    assert told.pop() == (me, MediaRights(True, False, False))
+    stage.ledger.open.set()
+    await stage.settle()
+    stage.ledger.open.clear()
+    grant("send_audio", "send_video")
+    assert told == []
+    stage.ledger.open.set()
+    await stage.settle()
+    assert told.pop() == (me, MediaRights(True, True, False))
+    assert consumer.last("rights.changed")["capabilities"] == ["send_audio", "send_video"]
+    stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
+    assert told.pop() == (me, MediaRights(True, False, False, receive_video=False))
+    stage.ask(stage.agent, agent, "participant.remove", participant_id=me)
+    await stage.settle()
+    assert transports(stage) == []
 
 
 async def test_a_widget_that_is_back_closes_its_older_connection_and_nothing_else_changes(
