@@ -1,0 +1,88 @@
+"""Strangers at an engagement: how many are asked about, by whom they may be kept out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from actors.session.admission import admit
+from actors.session.conflicts import OPEN_LIMIT
+from broker.errors import Forbidden, NotFound
+from broker.messages.cluster.trunk import Principal, TrunkHello
+from broker.words import Role, Surface
+from tests.actors.stage import AGENT, CONSUMER, Message, Stage, Trunk
+from tests.actors.test_abuse import admitted_guest
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    yield made
+    await made.close()
+
+
+def come(stage: Stage, principal: Principal) -> None:
+    """Say hello as the gateway does. Raises what the session refuses."""
+    hello = TrunkHello(
+        session_id="s-1",
+        epoch=1,
+        connection_id="c",
+        gateway_id="g",
+        principal=principal,
+        surface=Surface.WINDOW,
+        visible=True,
+    )
+    admit(stage.session, hello, lambda person: None)
+
+
+def stranger(stage: Stage, number: int) -> None:
+    with pytest.raises(Forbidden):
+        come(stage, CONSUMER.model_copy(update={"claim_hash": f"{number:064}"}))
+
+
+def asked(agent: Trunk) -> list[Message]:
+    found: list[Message] = agent.last("conflicts.changed")["conflicts"]
+    return found
+
+
+async def test_so_many_strangers_are_asked_about_and_each_once(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    for number in range(2 * OPEN_LIMIT):
+        stranger(stage, number)
+    assert len(asked(agent)) == OPEN_LIMIT
+    told = agent.types().count("conflicts.changed")
+    stranger(stage, 0)
+    assert agent.types().count("conflicts.changed") == told == OPEN_LIMIT
+    # Once one was answered there is room for the next.
+    stage.ask(stage.agent, agent, "conflict.dismiss", conflict_id=asked(agent)[0]["conflict_id"])
+    assert len(asked(agent)) == OPEN_LIMIT - 1
+    stranger(stage, 0)
+    stranger(stage, 2 * OPEN_LIMIT)
+    assert len(asked(agent)) == OPEN_LIMIT
+
+
+async def test_whoever_may_admit_nobody_keeps_nobody_out(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    guest, trunk = await admitted_guest(stage)
+    stranger(stage, 1)
+    [conflict] = asked(agent)
+    for person, theirs in ((stage.consumer(), consumer), (guest, trunk)):
+        assert "conflicts.changed" not in theirs.types()
+        for deed in ("conflict.dismiss", "conflict.admit"):
+            stage.ask(person, theirs, deed, conflict_id=conflict["conflict_id"])
+            assert theirs.last("request.refused")["code"] == "not_permitted"
+    assert asked(agent) == [conflict]
+
+
+async def test_an_id_of_the_roster_is_nobody_elses(stage: Stage) -> None:
+    """A participant comes back in their own role and no other."""
+    await stage.talking()
+    of_consumer, of_agent = stage.consumer().participant_id, stage.agent.participant_id
+    for principal, participant_id in ((CONSUMER, of_agent), (AGENT, of_consumer), (AGENT, "p-x")):
+        with pytest.raises(NotFound):
+            come(stage, principal.model_copy(update={"participant_id": participant_id}))
+    come(stage, AGENT.model_copy(update={"participant_id": of_agent}))
+    guest = Principal(role=Role.GUEST, account_id="acc", participant_id=of_consumer)
+    with pytest.raises(NotFound):
+        come(stage, guest)
