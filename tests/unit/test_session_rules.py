@@ -185,6 +185,43 @@ def test_the_limit_of_people_is_a_refusal_that_may_be_tried_again() -> None:
     assert case.state.guest_links["g-1"].uses_left == 1
 
 
+def test_an_invitation_into_a_full_session_stays_open_until_there_is_room() -> None:
+    case = ringing(Policy(participant_limit=2, guest_lobby=False))
+    case.do(InviteGuest(AGENT, "g-1", "h", 1, 60_000))
+    case.do(JoinGuest(GUEST, "g-1"))
+    with pytest.raises(TooFast) as refusal:
+        case.do(ACCEPTED)
+    assert (refusal.value.code, refusal.value.retryable) == (ErrorCode.SESSION_FULL, True)
+    case.do(Leave(GUEST))
+    case.do(ACCEPTED)
+    assert case.state.participants[CONSUMER].inside
+
+
+def test_only_who_rings_answers() -> None:
+    case = ringing()
+    for answer in (
+        AcceptInvitation("p-stranger", INVITATION, Mode.VIDEO, Surface.LAUNCHER),
+        DeclineInvitation("p-stranger", INVITATION),
+    ):
+        with pytest.raises(Conflict) as refusal:
+            case.do(answer)
+        assert refusal.value.code is ErrorCode.NO_INVITATION
+    assert list(case.state.participants) == [AGENT]
+
+
+def test_no_more_wait_in_the_lobby_than_the_session_could_hold() -> None:
+    case = talking(Policy(participant_limit=3))
+    case.do(InviteGuest(AGENT, "g-1", "h", 8, 60_000))
+    for number in range(3):
+        case.do(JoinGuest(f"p-{number}", "g-1"))
+    with pytest.raises(TooFast) as refusal:
+        case.do(JoinGuest("p-late", "g-1"))
+    assert (refusal.value.code, refusal.value.retryable) == (ErrorCode.SESSION_FULL, True)
+    assert case.state.guest_links["g-1"].uses_left == 5
+    case.do(Leave("p-0"))
+    case.do(JoinGuest("p-late", "g-1"))
+
+
 def test_guest_links_are_limited_and_expire() -> None:
     case = talking()
     for number in range(case.state.policy.guest_links_limit):
@@ -208,6 +245,9 @@ def test_a_consumer_brings_others_in_where_the_policy_allows_it_and_admits_nobod
     assert case.state.participants[GUEST].attendance is Attendance.LOBBY
     with pytest.raises(Forbidden):
         case.do(Admit(CONSUMER, GUEST))
+    # Nor a stranger who says they are the consumer.
+    with pytest.raises(Forbidden):
+        case.do(InviteGuest(CONSUMER, "g-2", CLAIM, 1, 60_000, admitted=True))
     case.do(Admit(AGENT, GUEST))
     assert case.state.participants[GUEST].inside
 
