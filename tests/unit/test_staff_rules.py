@@ -11,6 +11,8 @@ from broker.commands import (
     Detach,
     Grant,
     HandOver,
+    InviteGuest,
+    JoinGuest,
     JoinStaff,
     Leave,
     Mute,
@@ -23,6 +25,7 @@ from broker.events import ParticipantLeft, event_body
 from broker.evolve import replay
 from broker.past import read_event
 from broker.policy import Policy
+from broker.rights import initial_capabilities
 from broker.state import SessionState
 from broker.words import (
     Attendance,
@@ -38,6 +41,7 @@ from broker.words import (
 from tests.unit.sessions import (
     AGENT,
     CONSUMER,
+    GUEST,
     OTHER_AGENT,
     SUPERVISOR,
     Case,
@@ -63,6 +67,46 @@ def test_a_second_agent_waits_until_somebody_lets_them_in() -> None:
     case.do(Admit(AGENT, OTHER_AGENT))
     assert case.state.participants[OTHER_AGENT].inside
     assert case.state.owner_id == AGENT
+
+
+def test_no_more_agents_wait_than_the_session_could_hold() -> None:
+    case = talking(Policy(participant_limit=2))
+    for number in range(2):
+        case.do(JoinStaff(f"p-{number}", Role.AGENT))
+    with pytest.raises(TooFast) as refusal:
+        case.do(CONSULT)
+    assert refusal.value.code is ErrorCode.SESSION_FULL
+    case.do(Leave("p-0"))
+    case.do(CONSULT)
+
+
+def test_who_is_inside_comes_in_by_no_other_way() -> None:
+    case = with_second_agent()
+    for command in (JoinStaff(AGENT, Role.AGENT), CONSULT):
+        with pytest.raises(Conflict) as refusal:
+            case.do(command)
+        assert refusal.value.code is ErrorCode.ALREADY_LIVE
+
+
+SEND = frozenset({Capability.SEND_AUDIO, Capability.SEND_VIDEO, Capability.SEND_SCREEN})
+
+
+@pytest.mark.parametrize(
+    ("role", "way", "rights"),
+    [
+        (Role.AGENT, Way.JOIN, frozenset(Capability)),
+        (Role.AGENT, Way.CONSULT, frozenset(Capability)),
+        (Role.CONSUMER, Way.JOIN, SEND | {Capability.END_FOR_ALL}),
+        (Role.GUEST, Way.JOIN, SEND),
+        (Role.SUPERVISOR, Way.JOIN, SEND | {Capability.MODERATE, Capability.END_FOR_ALL}),
+        (Role.SUPERVISOR, Way.MONITOR, frozenset()),
+        (Role.SUPERVISOR, Way.WHISPER, frozenset({Capability.SEND_AUDIO})),
+    ],
+)
+def test_what_each_role_may_do_on_coming_in(
+    role: Role, way: Way, rights: frozenset[Capability]
+) -> None:
+    assert initial_capabilities(role, Policy(), way) == rights
 
 
 def test_by_policy_a_second_agent_waits_for_nobody() -> None:
@@ -101,6 +145,19 @@ def test_a_full_session_can_be_taken_over() -> None:
     case = talking(Policy(participant_limit=2))
     case.do(TAKE_OVER)
     assert case.state.count_inside() == 2
+
+
+def test_a_full_session_whose_owner_is_away_is_taken_over_once_there_is_a_place() -> None:
+    case = talking(Policy(participant_limit=2, guest_lobby=False))
+    case.do(InviteGuest(AGENT, "g-1", "h", 1, 60_000))
+    case.do(Leave(AGENT))
+    case.do(JoinGuest(GUEST, "g-1"))
+    with pytest.raises(TooFast) as refusal:
+        case.do(TAKE_OVER)
+    assert (refusal.value.code, refusal.value.retryable) == (ErrorCode.SESSION_FULL, True)
+    case.do(Leave(GUEST))
+    case.do(TAKE_OVER)
+    assert case.state.owner_id == OTHER_AGENT
 
 
 def test_nobody_takes_over_without_a_transfer_unless_the_owner_is_away() -> None:
