@@ -96,6 +96,12 @@ async def test_a_link_of_another_conversation_or_made_up_proves_nothing(
     assert (await use(http, real)).status_code == 200
 
 
+async def test_guessing_a_link_is_held_back(world: World, http: httpx.AsyncClient) -> None:
+    await link_code(world, http)
+    statuses = [(await use(http, f"guess {number}")).status_code for number in range(14)]
+    assert (statuses[:10], 429 in statuses[10:]) == ([403] * 10, True)
+
+
 async def test_only_an_agent_makes_links(world: World, http: httpx.AsyncClient) -> None:
     for token in (world.waiting_token(), "x"):
         body = {"token": token, "engagement_key": "eng-1"}

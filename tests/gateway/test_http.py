@@ -210,6 +210,12 @@ async def test_guessing_guest_codes_is_held_back(client: httpx.AsyncClient) -> N
     assert [answer.status_code for answer in answers].count(404) == 10
 
 
+async def test_guessing_who_may_rate_is_held_back(client: httpx.AsyncClient) -> None:
+    guesses = [{"resume": f"guess {number}", "stars": 1} for number in range(14)]
+    statuses = [(await client.post("/v1/ratings", json=body)).status_code for body in guesses]
+    assert (statuses[:10], 429 in statuses[10:]) == ([401] * 10, True)
+
+
 async def test_ten_thousand_waiting_look_ups_are_held_back(
     client: httpx.AsyncClient, world: World
 ) -> None:
