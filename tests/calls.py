@@ -44,6 +44,7 @@ class Call:
         consumer = await self.consumer()
         agent = await self.agent()
         await agent.request("session.start", mode="video")
+        await agent.expect("session.snapshot")
         self.session_id = (await consumer.expect("session.snapshot"))["session_id"]
         return agent, consumer
 

@@ -27,8 +27,8 @@ SMALL_CAMERA = """(() => {
 """A camera that costs little, for tests that ask whether somebody is seen, not how well."""
 OPEN_WINDOW = "() => void open('about:blank', '_blank', 'popup,noopener')"
 COUNTS = """async () => {
-  const { client } = document.querySelector(
-    'switchboard-agent, switchboard-engagement, switchboard-guest');
+  const client = document.querySelector(
+    'switchboard-agent, switchboard-engagement, switchboard-guest')?.client;
   const counts = { frames: 0, energy: 0, sent: 0, redundant: 0 };
   if (!client?.peer) return counts;
   for (const entry of (await client.peer.connection.getStats()).values()) {
@@ -45,6 +45,7 @@ COUNTS = """async () => {
 SCENE = """async () => {
   const widget = document.querySelector(
     'switchboard-agent, switchboard-engagement, switchboard-guest');
+  if (!widget) return { page: location.href, text: document.body?.textContent.slice(0, 600) };
   const { client } = widget;
   const { connectionState, iceConnectionState } = client?.peer?.connection ?? {};
   const stats = client?.peer ? [...(await client.peer.connection.getStats()).values()] : [];

@@ -223,6 +223,8 @@ class Talk:
         consumer = await consumer_widget(consumer_at, key)
         agent = await agent_widget(agent_at, key)
         await agent.insist("session.start", mode="video")
+        # Its roster would else be the snapshot's, and no further one would come.
+        await agent.expect("session.snapshot")
         snapshot = await consumer.expect("session.snapshot")
         await consumer.insist(
             "invitation.accept",

@@ -242,8 +242,9 @@ async def test_an_event_that_cannot_be_replayed_costs_three_standbys(
     assert record.end_reason is EndReason.TAKEOVER_EXHAUSTED
     assert len(record.events) == last + 2, "the journal is kept"
     await street.actors(STANDBYS)
-    mark = len(call.consumer.heard)
+    mark, marked = len(call.consumer.heard), len(call.agent.heard)
     await call.agent.insist("session.start", mode="video")
+    await call.agent.expect("session.snapshot", after=marked)
     snapshot: dict[str, object] = await call.consumer.expect("session.snapshot", after=mark)
     assert snapshot["session_id"] != call.session_id
     await call.agent.insist("session.end")

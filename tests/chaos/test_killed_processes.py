@@ -122,9 +122,10 @@ async def test_killing_the_pool_changes_nothing_for_a_call_and_standbys_come_bac
     await agent.request("session.end")
     await consumer.expect("session.ended")
     for _ in range(4):
-        mark = len(consumer.heard)
+        marks = len(agent.heard), len(consumer.heard)
         await agent.insist("session.start", mode="video")
-        await consumer.expect("session.snapshot", after=mark)
+        for widget, mark in zip((agent, consumer), marks, strict=True):
+            await widget.expect("session.snapshot", after=mark)
         ended = len(agent.heard)
         await agent.request("session.end")
         await agent.expect("session.ended", after=ended)

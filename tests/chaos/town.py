@@ -244,6 +244,7 @@ class People:
         consumer, agent = await self.consumer(), await self.agent()
         self._beats = [asyncio.create_task(beating(widget)) for widget in (agent, consumer)]
         await agent.insist("session.start", mode="video")
+        await agent.expect("session.snapshot")
         snapshot = await consumer.expect("session.snapshot")
         self.session_id = snapshot["session_id"]
         await consumer.request(

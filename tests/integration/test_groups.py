@@ -50,6 +50,7 @@ class Scene:
         )
         agent = self.keep(await agent_widget(self.here, "eng", engagement=CHAT))
         await agent.request("session.start", mode="video")
+        await agent.expect("session.snapshot")
         await consumer.expect("session.snapshot")
         return agent, consumer
 

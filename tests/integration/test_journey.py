@@ -73,8 +73,9 @@ async def test_after_an_end_a_new_session_starts_on_the_same_sockets(call: Call)
     first = (await agent.expect("session.snapshot"))["session_id"]
     await finish(agent)
     await consumer.expect("session.ended")
-    mark = len(consumer.heard)
+    mark, marked = len(consumer.heard), len(agent.heard)
     await agent.request("session.start", mode="video")
+    await agent.expect("session.snapshot", after=marked)
     second = await consumer.expect("session.snapshot", after=mark)
     assert second["session_id"] != first
     await finish(agent)
@@ -103,8 +104,9 @@ async def test_a_process_whose_session_has_ended_holds_another(call: Call) -> No
             # It listens anew before it enlists; then it is taken before one that has held none.
             while not await asyncio.to_thread(listening, holder) - old:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        mark = len(consumer.heard)
+        mark, marked = len(consumer.heard), len(agent.heard)
         await agent.request("session.start", mode="video")
+        await agent.expect("session.snapshot", after=marked)
         await consumer.expect("session.snapshot", after=mark)
     assert again
     # What let somebody into the first session lets nobody into the one its process holds now.

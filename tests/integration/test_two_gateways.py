@@ -42,6 +42,7 @@ async def test_they_meet_on_two_gateways(tmp_path: Path, channel: str, first: st
             agent = await agent_widget(one, "eng")
             await agent.request("session.start", mode="video")
             consumer = await consumer_widget(two, "eng", engagement=ids)
+        await agent.expect("session.snapshot")
         snapshot = await consumer.expect("session.snapshot")
         assert snapshot["attendance"] == "invited"
         invitation_id = snapshot["invitation"]["invitation_id"]

@@ -71,6 +71,7 @@ async def test_an_erased_person_is_in_no_file_of_the_deployment(
     consumer = await call.consumer(engagement=PERSON)
     agent = await call.agent()
     await agent.request("session.start", mode="video")
+    await agent.expect("session.snapshot")
     snapshot = await consumer.expect("session.snapshot")
     call.session_id = snapshot["session_id"]
     invitation_id = snapshot["invitation"]["invitation_id"]
@@ -103,6 +104,7 @@ async def test_no_log_holds_a_token_a_name_or_what_was_said(
     consumer = await call.consumer(engagement=PERSON)
     agent = await call.agent(agent_id="94711")
     await agent.request("session.start", mode="video")
+    await agent.expect("session.snapshot")
     invitation = (await consumer.expect("session.snapshot"))["invitation"]["invitation_id"]
     await consumer.request("invitation.accept", invitation_id=invitation, mode="video")
     await consumer.request("text.send", text="the word is Quittenbrot")
