@@ -84,10 +84,13 @@ class Listener:
         loop = asyncio.get_running_loop()
         for listening in server.sockets:
             loop.remove_reader(listening.fileno())
-        await _rounds(2)
-        server.close()
-        for end in [*self._unproven, *self._proven]:
-            end.link.abort()
+        try:
+            await _rounds(2)
+        finally:
+            # Whoever is cancelled here has still closed.
+            server.close()
+            for end in [*self._unproven, *self._proven]:
+                end.link.abort()
         await server.wait_closed()
         # A link may have still to be told of its connection, give it up, and close its socket.
         await _rounds(3)

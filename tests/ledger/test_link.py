@@ -320,6 +320,20 @@ async def test_a_start_that_is_cancelled_leaves_no_port_open() -> None:
         assert ports() == before, f"cancelled after {steps} steps of the loop"
 
 
+async def test_a_close_that_is_cancelled_has_closed_the_port() -> None:
+    for steps in range(4):
+        listener = Listener(KEY, lambda end, hello: None)
+        port = await listener.start(HOST, 0)
+        closing = asyncio.create_task(listener.close())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        await listener.close()
+        with pytest.raises(OSError, match=r"refused|Connect call failed"):
+            await dial(HOST, port, KEY, HELLO.to_bytes())
+
+
 async def test_a_start_that_is_cancelled_and_cannot_bind_is_cancelled() -> None:
     loop, binding, may_fail = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
