@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from broker.messages.cluster.base import ClusterMessage
-from gateway.accounts import AgentLogin
+from gateway.accounts import AgentLogin, ApiKey, hash_key
 from gateway.openapi import describe
 from gateway.operators import operator_token
 from gateway.settings import Settings
@@ -33,6 +33,7 @@ OF_WIDGETS = {
     "getWidgetConfig",
 }
 """They prove themselves in the body or by a cookie, or say nothing that is not public."""
+OTHER_KEY = "swk_k2_" + "t" * 40
 OWNER = {"agent_id": "7", "name": "Alex"}
 BODIES: dict[str, Any] = {
     "createEnrolment": OWNER,
@@ -112,7 +113,8 @@ async def test_nobody_else_passes_for_a_backend_or_an_operator(world: World) -> 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     account = replace(settings.accounts["acc"], agent_login=AgentLogin.ENROLMENT)
-    return replace(settings, accounts={"acc": account})
+    other = replace(settings.accounts["other"], api_keys=(ApiKey("k2", hash_key(OTHER_KEY)),))
+    return replace(settings, accounts={"acc": account, "other": other})
 
 
 async def test_every_post_takes_effect_once_for_a_key(
@@ -139,7 +141,7 @@ async def test_every_post_takes_effect_once_for_a_key(
                 continue
             name = operation["operationId"]
             token = operator if "/operator" in place else API_KEY
-            head = {"Authorization": f"Bearer {token}", "Idempotency-Key": f"key of {name}"}
+            head = {"Authorization": f"Bearer {token}", "Idempotency-Key": "one"}
             body = BODIES.get(name)
             first = await client.post(place, json=body, headers=head)
             assert first.is_success, (name, first.text)
@@ -155,6 +157,14 @@ async def test_every_post_takes_effect_once_for_a_key(
             if name != "createToken":
                 await client.post(place, json=body, headers={"Authorization": f"Bearer {token}"})
                 assert (+calls, len(session.asked)) != done, name
+        # Neither another operation nor another account is answered by what stands under the key.
+        tokens = [
+            (await client.post("/v1/tokens", json=BODIES["createToken"], headers=head)).json()
+            for key in (API_KEY, OTHER_KEY)
+            for head in ({"Authorization": f"Bearer {key}", "Idempotency-Key": "one"},)
+        ]
+    owners = [world.tokens.read(each["token"], Audience.AGENT).principal for each in tokens]
+    assert [each.account_id for each in owners] == ["acc", "other"]
 
 
 async def test_whatever_goes_wrong_is_a_problem(
