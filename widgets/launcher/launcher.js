@@ -21,7 +21,11 @@
   const WORDS = {
     en: { title: 'Video', minimise: 'Minimise', restore: 'Show' },
     de: { title: 'Video', minimise: 'Verkleinern', restore: 'Zeigen' },
+    es: { title: 'Vídeo', minimise: 'Minimizar', restore: 'Mostrar' },
+    fr: { title: 'Vidéo', minimise: 'Réduire', restore: 'Afficher' },
     he: { title: 'וידאו', minimise: 'מזעור', restore: 'הצגה' },
+    ja: { title: 'ビデオ', minimise: '最小化', restore: '表示' },
+    pt: { title: 'Vídeo', minimise: 'Minimizar', restore: 'Mostrar' },
   };
   const language = (options.lang ?? document.documentElement.lang ?? '').slice(0, 2) || 'en';
   const words = WORDS[/** @type {keyof typeof WORDS} */ (language)] ?? WORDS.en;
