@@ -1,0 +1,242 @@
+"""What `docs/embedding.md` promises to a brand's developer: the launcher's tag, methods and events,
+looks by address and by custom property, pictures. Against a double of the broker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Route, expect
+
+from broker.messages.facts import RosterChanged, SessionEnded
+from broker.words import EndReason, Role
+from tests.browser.broker_double import BrokerDouble, invitation, person, snapshot
+from tests.browser.catalogues import LANGUAGES, WIDGETS, catalogue
+from tests.browser.demo import ROOT, shoot
+from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED, JOIN, LOGIN_PAGE
+
+TAG = {
+    "data-account-id": "demo",
+    "data-conversation-id": "c9",
+    "data-session-id": "w9",
+    "data-visitor-id": "v9",
+    "data-visitor-name": "Ada Byron",
+    "data-position": "left",
+    "data-lang": "fr",
+    "data-theme": "dark",
+    "data-z-index": "77",
+}
+BODY = """<!doctype html><html lang="en"><title>Shop</title><script>
+window.told = [];
+document.addEventListener('switchboard', ({ detail }) =>
+  told.push([detail.what, Switchboard.state]));
+</script><script async src="%s/launcher.js" %s></script><h1>Shop</h1>"""
+WHITE, DARK = "rgb(255, 255, 255)", "rgb(20, 25, 30)"
+"""The paper of either look."""
+PICTURE = "https://pictures.example/alex.svg"
+GREEN = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9v9H0z"/></svg>'
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    context = await browser.new_context(
+        viewport={"width": 900, "height": 700}, color_scheme="light", locale="es-ES"
+    )
+    yield await context.new_page()
+    await context.close()
+
+
+async def open_shop(page: Page, pages: str, tag: dict[str, str]) -> BrokerDouble:
+    """Open a brand's page with the launcher's tag; that of the demo has an origin of its own."""
+    body = BODY % (pages, " ".join(f'{name}="{value}"' for name, value in tag.items()))
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(body=body, content_type="text/html")
+
+    await page.route(f"{pages}/shop", answer)
+    double = BrokerDouble(page, Role.CONSUMER, in_session=False)
+    await double.attach()
+    await page.goto(f"{pages}/shop")
+    return double
+
+
+async def heard(double: BrokerDouble, kind: str) -> dict[str, Any]:
+    """The next message of this type."""
+    message = await double.until_heard(kind)
+    double.heard.clear()
+    return message
+
+
+async def test_the_launcher_obeys_each_attribute_of_its_tag(page: Page, pages: str) -> None:
+    text = (ROOT / "docs" / "embedding.md").read_text()
+    assert set(re.findall(r"\bdata-[a-z-]+", text)) == set(TAG)
+    double = await open_shop(page, pages, TAG)
+    engagement = (await heard(double, "connection.hello"))["engagement"]
+    assert {name: engagement.get(name) for name in engagement if name != "is_pop_out"} == {
+        "account_id": "demo",
+        "conversation_id": "c9",
+        "window_session_id": "w9",
+        "visitor_id": "v9",
+        "visitor_name": "Ada Byron",
+    }
+    panel = page.get_by_role("region", name="Vidéo")
+    await expect(panel).to_be_hidden()
+    await double.tell(INVITED)
+    await expect(panel).to_be_visible()
+    await expect(panel).to_have_css("z-index", "77")
+    await expect(panel).to_have_css("left", "20px")
+    await expect(panel.get_by_role("button", name="Réduire")).to_be_visible()
+    inside = panel.frame_locator("iframe")
+    accept = inside.get_by_role("button", name=catalogue("fr")["accept_video"])
+    await expect(accept).to_be_visible()
+    await expect(inside.locator("body")).to_have_css("background-color", DARK)
+    await shoot(page, "launcher-by-attributes")
+
+
+async def test_the_launcher_is_led_by_its_methods_and_tells_each_change(
+    page: Page, pages: str
+) -> None:
+    double = await open_shop(page, pages, {})
+    await page.wait_for_function("() => window.Switchboard?.state === 'closed'")
+    frame = page.locator("iframe")
+    # An account alone is no conversation.
+    await page.evaluate("Switchboard.update({ accountId: 'demo', visitorName: 'Ada' })")
+    await expect(frame).to_have_count(0)
+    await page.evaluate("Switchboard.update({ conversationId: 4711 })")
+    hello = await heard(double, "connection.hello")
+    assert hello["surface"] == "launcher"
+    assert hello["engagement"]["conversation_id"] == "4711"
+    assert hello["engagement"]["visitor_name"] == "Ada"
+
+    await double.tell(INVITED)
+    panel = page.get_by_role("region", name="Video")
+    await expect(panel).to_have_css("right", "20px")
+    await expect(panel).to_have_css("z-index", "2147483000")
+    inside = panel.frame_locator("iframe")
+    accept = inside.get_by_role("button", name=catalogue("es")["accept_video"])
+    await expect(accept).to_be_visible()
+    await expect(inside.locator("body")).to_have_css("background-color", WHITE)
+    double.heard.clear()
+    for away, back in (
+        ("Switchboard.minimise()", "Switchboard.open()"),
+        ("document.querySelector('button').click()", "document.querySelector('button').click()"),
+    ):
+        await page.evaluate(away)
+        await expect(frame).to_be_hidden()
+        await expect(panel).to_have_css("height", "32px")
+        assert (await heard(double, "surface.update"))["visible"] is False
+        await page.evaluate(back)
+        await expect(frame).to_be_visible()
+        assert (await heard(double, "surface.update"))["visible"] is True
+
+    await double.tell(snapshot(1, [person(0), person(1)]))
+    await expect(inside.get_by_role("toolbar")).to_be_visible()
+    before = await frame.get_attribute("src")
+    # Who talks is not taken out of it by another conversation on the page.
+    await page.evaluate("Switchboard.update({ conversationId: 'another' })")
+    assert await frame.get_attribute("src") == before
+    await double.tell(SessionEnded(seq=3, session_id="s1", reason=EndReason.ENDED_BY_AGENT))
+    double.heard.clear()
+    await inside.get_by_role("button", name=catalogue("es")["close"]).click()
+    await expect(panel).to_be_hidden()
+    told = await page.evaluate("told")
+    assert told == [[what, what] for what in ("ring", "session", "over", "closed")]
+    await page.evaluate("Switchboard.update({ conversationId: 'the next' })")
+    hello = await heard(double, "connection.hello")
+    assert hello["engagement"]["conversation_id"] == "the next"
+
+
+def test_the_launcher_speaks_every_language_of_the_widgets() -> None:
+    text = (WIDGETS / "launcher" / "launcher.js").read_text()
+    assert re.findall(r"^    ([a-z]{2}): \{ title", text, re.MULTILINE) == sorted(
+        LANGUAGES, key=lambda each: (each != "en", each != "de", each)
+    )
+
+
+async def test_looks_and_languages_are_chosen_by_the_address(page: Page, pages: str) -> None:
+    await BrokerDouble(page, Role.AGENT, in_session=False).attach()
+    dark, light = ("dark", DARK, "light"), ("light", WHITE, "dark")
+    for address, (theme, paper, system) in (
+        (AGENT, dark),
+        (ENGAGEMENT, light),
+        ("/window?accountId=demo", dark),
+        (LOGIN_PAGE, dark),
+        (JOIN, light),
+    ):
+        path, mark, fragment = address.partition("#")
+        wish = f"{'&' if '?' in path else '?'}lang=he&theme={theme}"
+        await page.emulate_media(color_scheme=system)  # type: ignore[arg-type]
+        await page.goto(f"{pages}{path}{wish}{mark}{fragment}")
+        await page.wait_for_selector("main > [data-view]")
+        await expect(page.locator("body")).to_have_css("background-color", paper)
+        await expect(page.locator("html")).to_have_attribute("lang", "he")
+        await expect(page.locator("html")).to_have_attribute("dir", "rtl")
+
+
+async def test_a_brands_own_tokens_are_what_is_seen(page: Page, pages: str) -> None:
+    tokens = (WIDGETS / "styles" / "tokens.css").read_text()
+    for name, value in (
+        ("accent", "rgb(90, 0, 90)"),
+        ("accent-ink", "rgb(255, 255, 0)"),
+        ("paper", "rgb(250, 240, 230)"),
+        ("radius", "3px"),
+        ("font", "monospace"),
+    ):
+        tokens, count = re.subn(rf"(--sb-{name}): [^;]+;", rf"\1: {value};", tokens)
+        assert count == 1, name
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(body=tokens, content_type="text/css")
+
+    await page.route("**/styles/tokens.css", answer)
+    double = BrokerDouble(page, Role.AGENT, in_session=False)
+    await double.attach()
+    await page.goto(f"{pages}{AGENT}&lang=en")
+    start = page.get_by_role("button", name="Start video")
+    await expect(start).to_have_css("background-color", "rgb(90, 0, 90)")
+    await expect(start).to_have_css("color", "rgb(255, 255, 0)")
+    await expect(start).to_have_css("border-radius", "3px")
+    await expect(start).to_have_css("font-family", "monospace")
+    await expect(page.locator("body")).to_have_css("background-color", "rgb(250, 240, 230)")
+
+
+async def test_pictures_are_shown_and_initials_where_one_does_not_come(
+    page: Page, pages: str
+) -> None:
+    asked: list[str | None] = []
+
+    async def answer(route: Route) -> None:
+        asked.append(await route.request.header_value("referer"))
+        if route.request.url == PICTURE:
+            await route.fulfill(body=GREEN, content_type="image/svg+xml")
+        else:
+            await route.fulfill(status=404)
+
+    await page.route("https://pictures.example/**", answer)
+    double = BrokerDouble(page, Role.CONSUMER)
+    await double.attach()
+    await page.goto(f"{pages}{ENGAGEMENT}&lang=en")
+    rings = invitation(from_picture=PICTURE)
+    await double.tell(snapshot(1, [], attendance="invited", ringing=rings))
+    image = page.locator(".ringing-avatar img")
+    await expect(image).to_be_visible()
+    assert await image.evaluate("({ naturalWidth }) => naturalWidth") == 9
+    await shoot(page, "picture-1-ringing")
+
+    await double.tell(snapshot(1, [person(0, picture=PICTURE), person(1)]))
+    tile = page.locator(".tile.seat:visible")
+    await expect(tile.locator("img")).to_be_visible()
+    await shoot(page, "picture-2-tile")
+    for number, picture in enumerate(
+        (f"{PICTURE}.gone", PICTURE, "http://pictures.example/alex.svg", PICTURE, None)
+    ):
+        shown = picture == PICTURE
+        roster = [person(0, picture=picture), person(1)]
+        await double.tell(RosterChanged(seq=2 + number, roster=roster))
+        await expect(tile.locator("img")).to_be_visible(visible=shown)
+        await expect(tile.get_by_text("AB", exact=True)).to_be_visible()
+    # Whose page it is shown on is nobody's business, and nothing is asked for in the clear.
+    assert len(asked) >= 2
+    assert set(asked) == {None}
