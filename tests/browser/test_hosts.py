@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.async_api import Frame, expect
+import re
 
-from tests.browser.demo import People, until_counts
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.demo import People, shoot, until_counts
 from tests.browser.gallery import PATIENCE_ENDS
 
 SITUATIONS = [
@@ -28,19 +30,34 @@ LOOKS_WITHOUT_WIDGET = """async () => {
 }"""
 
 
-async def accept_in_window(people: People) -> Frame:
-    window = await people.frame("/window")
-    await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
-    await people.agent.get_by_role("button", name="Start video").click()
-    await window.get_by_role("button", name="Accept with video").click()
-    await window.get_by_role("toolbar").wait_for()
-    return window
+async def offer_link(people: People, channel: str) -> None:
+    """Press the button that puts a join link into the conversation, and see it there."""
+    workspace = next(frame for frame in people.page.frames if "/workspace.html" in frame.url)
+    await people.agent.get_by_role("button", name="Offer a join link").click()
+    await expect(people.agent.get_by_role("button", name="The link is in the")).to_be_visible()
+    link = re.compile(r"^Join our video session:? http\S+/join#\S+$")
+    if channel == "chat":
+        # Chat has no cards: the line stands in the input box, and the agent sends it.
+        await expect(workspace.locator("#input")).to_have_value(link)
+        await workspace.locator("#send").click()
+    await expect(workspace.locator("#lines .agent").last).to_have_text(link)
+    await shoot(people.page, f"join-link-{channel}")
 
 
 @pytest.mark.parametrize("choices", SITUATIONS)
 async def test_the_engagement_window_and_the_agent_meet(people: People, choices: str) -> None:
-    await people.open(f"launcher=0&window=open&{choices}")
-    window = await accept_in_window(people)
+    opened = "late=" in choices
+    await people.open(f"launcher=0&window={'open' if opened else ''}&{choices}")
+    if opened:
+        await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
+    await people.agent.get_by_role("button", name="Start video").click()
+    if not opened:
+        await offer_link(people, "chat" if "=chat" in choices else "messaging")
+        shop = next(frame for frame in people.page.frames if "/shop.html" in frame.url)
+        await shop.evaluate("simulator.setWindow(true)")
+    window = await people.frame("/window")
+    await window.get_by_role("button", name="Accept with video").click()
+    await window.get_by_role("toolbar").wait_for()
     await until_counts(window, frames=5)
     await until_counts(people.agent, frames=5)
     if "storage=blocked" in choices:

@@ -76,6 +76,10 @@ function answerCommand(id, name, data) {
   if (name === 'Write ChatLine') {
     input.value = [input.value, data.text].filter(Boolean).join(' ');
     input.focus();
+  } else if (name === 'Write StructuredContent') {
+    // A card is sent at once, as the reference has it.
+    const { title, click } = data.json.elements[0];
+    say(`${title}: ${click.actions[0].uri}`, 'agent');
   }
   post({ kind: 'answer', id, value: null });
 }
