@@ -132,14 +132,8 @@ class BrokerDouble:
         message = json.loads(text)
         self.heard.append(message)
         if message["type"] == "connection.hello" and not self.deaf:
-            welcome = ConnectionWelcome(
-                reply_to=message["id"],
-                revision=1,
-                connection_id="c",
-                role=self._role,
-                in_session=self._in_session,
-            )
-            socket.send(encode(welcome).decode())
+            greeting = welcome(message["id"], self._role, in_session=self._in_session)
+            socket.send(encode(greeting).decode())
             self._greeted.set()
 
     async def tell(self, *messages: Part) -> None:
@@ -163,6 +157,13 @@ class BrokerDouble:
                     if message["type"] == kind:
                         return message
                 await asyncio.sleep(0.02)
+
+
+def welcome(reply_to: str, role: Role, *, in_session: bool) -> ConnectionWelcome:
+    """The answer to a hello."""
+    return ConnectionWelcome(
+        reply_to=reply_to, revision=1, connection_id="c", role=role, in_session=in_session
+    )
 
 
 async def painted(page: Page) -> None:

@@ -4,13 +4,14 @@ of the broker, so that each costs little."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from broker.messages.facts import GuestInvited, MediaQuality, MediaSpeaker, SessionSaving
-from broker.words import Role
+from broker.words import Attendance, Role
 from tests.browser.broker_double import BrokerDouble, person, snapshot
 from tests.browser.gallery import AGENT
 
@@ -90,6 +91,52 @@ async def test_camera_and_voice_only_go_off_and_on(talk: tuple[Page, BrokerDoubl
     await page.get_by_role("button", name="More", exact=True).click()
     await page.get_by_role("button", name="Voice only").click()
     assert await asked(double, "media.mode") == {"mode": "voice"}
+
+
+async def tab_to(page: Page, target: Locator) -> None:
+    """Walk by the tabulator until this has the focus."""
+    for _ in range(60):
+        await page.keyboard.press("Tab")
+        if await target.evaluate("(node) => node === document.activeElement"):
+            return
+    raise AssertionError(f"No tabulator leads to {target}.")
+
+
+async def test_an_agent_needs_no_mouse(talk: tuple[Page, BrokerDouble]) -> None:
+    page, double = talk
+    waits = person(2, attendance=Attendance.LOBBY)
+    await double.tell(snapshot(0, [person(0), person(1), waits]))
+    button, dialog = partial(page.get_by_role, "button"), partial(page.get_by_role, "dialog")
+    people, more = button(name="People: 1 waiting to be let in"), button(name="More", exact=True)
+    await tab_to(page, people)
+    await page.keyboard.press("Enter")
+    await expect(dialog(name="People")).to_be_focused()
+    await tab_to(page, button(name="Let in", exact=True))
+    await page.keyboard.press("Enter")
+    assert await asked(double, "participant.admit") == {"participant_id": "p2"}
+    await page.keyboard.press("Escape")
+    await expect(dialog(name="People")).to_be_hidden()
+    await expect(people).to_be_focused()
+
+    for item, panel in (("Camera and microphone", "Camera and microphone"), ("Text", "Text")):
+        await page.keyboard.press("Tab")
+        await expect(more).to_be_focused()
+        await page.keyboard.press("Space")
+        await expect(dialog(name="More")).to_be_focused()
+        await tab_to(page, dialog(name="More").get_by_role("button", name=item))
+        await page.keyboard.press("Enter")
+        await expect(dialog(name=panel)).to_be_focused()
+        await expect(dialog(name="More")).to_be_hidden()
+        await tab_to(page, dialog(name=panel).locator("input, select").first)
+        await page.keyboard.press("Escape")
+        await expect(dialog(name=panel)).to_be_hidden()
+        await expect(more).to_be_focused()
+        await page.keyboard.press("Shift+Tab")
+        await expect(people).to_be_focused()
+
+    await tab_to(page, button(name="End", exact=True))
+    await page.keyboard.press("Enter")
+    await double.until_heard("session.end")
 
 
 async def test_quality_speaker_saving_and_layout_are_shown(talk: tuple[Page, BrokerDouble]) -> None:

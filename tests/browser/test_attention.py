@@ -3,15 +3,20 @@ against a double of the broker, so that each costs little."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, WebSocketRoute, expect
 
+from broker.messages import encode
+from broker.messages.facts import ResumeRenewed
 from broker.messages.parts import SeatAssignment
 from broker.words import Role
-from tests.browser.broker_double import BrokerDouble, invitation, person, snapshot
+from tests.browser.broker_double import BrokerDouble, invitation, person, snapshot, welcome
 from tests.browser.gallery import AGENT, ENGAGEMENT
+from tests.patience import until
 
 INVITED = snapshot(1, [], attendance="invited", ringing=invitation())
 TALKING = snapshot(0, [person(0), person(1)])
@@ -29,9 +34,15 @@ HTMLMediaElement.prototype.play = function () {
   if (this.localName === 'audio' && !window.clicked) {
     return Promise.reject(new DOMException('a gesture first', 'NotAllowedError'));
   }
+  if (this.localName === 'audio') window.played = (window.played ?? 0) + 1;
   return play.call(this);
 };
 """
+UNPLUG_MICROPHONE = """() => {
+  const { tracks } = document.querySelector('switchboard-agent').client.media;
+  tracks.microphone.stop();
+  tracks.microphone.dispatchEvent(new Event('ended'));
+}"""
 OWN_TRACK = "document.querySelector('.self video').srcObject?.getVideoTracks()[0]"
 
 
@@ -90,8 +101,10 @@ async def test_a_browser_that_wants_a_gesture_before_sound_gets_one_button(
     button = page.get_by_role("button", name="Turn sound on")
     await expect(button).to_be_visible()
     await page.evaluate("window.clicked = true")
+    assert await page.evaluate("window.played ?? 0") == 0
     await button.click()
     await expect(button).to_be_hidden()
+    assert await page.evaluate("window.played") > 0
 
 
 async def test_a_camera_that_is_pulled_out_is_replaced_or_said(
@@ -112,6 +125,9 @@ async def test_a_camera_that_is_pulled_out_is_replaced_or_said(
     await page.evaluate(unplug)
     await expect(page.get_by_text("No camera was found.")).to_be_visible()
     await expect(page.get_by_role("button", name="Turn camera on")).to_be_visible()
+    await page.evaluate(UNPLUG_MICROPHONE)
+    await expect(page.get_by_text("No camera or microphone was found.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
 
 
 async def test_a_phone_switches_to_the_camera_at_its_back(browser: Browser, pages: str) -> None:
@@ -169,16 +185,47 @@ async def test_reduced_motion_stops_what_moves_by_itself(browser: Browser, pages
 async def test_two_conversations_in_two_frames_keep_apart(
     context: BrowserContext, pages: str
 ) -> None:
-    names = []
-    for conversation in ("c1", "c2"):
-        page = await context.new_page()
-        double = await show(page, pages, AGENT.replace("c1", conversation), Role.AGENT)
+    page = await context.new_page()
+    double = BrokerDouble(page, Role.AGENT)
+    await double.attach()
+    hellos: list[dict[str, Any]] = []
+
+    def hear(socket: WebSocketRoute, text: str | bytes) -> None:
+        hello = json.loads(text)
+        if hello["type"] != "connection.hello":
+            return
+        hellos.append(hello)
+        conversation = hello["engagement"]["rt_session_id"]
+        other = person(1, name=f"Person of {conversation}")
         seat = SeatAssignment(kind="seat", index=0, participant_id="p1")
-        person_there = person(1, name=f"Person of {conversation}")
-        told = TALKING.model_copy(update={"seats": [seat], "roster": [person(0), person_there]})
-        await double.tell(told)
-        await page.wait_for_selector("[data-view=session]")
-        names.append(await page.locator(".tile.seat .tile-name").first.inner_text())
-        hello = await double.until_heard("connection.hello")
-        assert hello["engagement"]["rt_session_id"] == conversation
-    assert names == ["Person of c1", "Person of c2"]
+        told = {"session_id": conversation, "seats": [seat], "roster": [person(0), other]}
+        for part in (
+            welcome(hello["id"], Role.AGENT, in_session=True),
+            TALKING.model_copy(update=told),
+            ResumeRenewed(resume=f"back to {conversation}"),
+        ):
+            socket.send(encode(part).decode())
+
+    await page.route_web_socket(
+        "**/v1/connect", lambda socket: socket.on_message(lambda text: hear(socket, text))
+    )
+    addresses = [AGENT.replace("c1", conversation) for conversation in ("c1", "c2")]
+    body = "".join(f'<iframe src="{pages}{address}"></iframe>' for address in addresses)
+    both = f"{pages}/both"
+    await page.route(both, lambda route: route.fulfill(body=body, content_type="text/html"))
+    await page.goto(both)
+
+    async def each_shows_its_own() -> None:
+        for at, name in enumerate(("Person of c1", "Person of c2")):
+            tile = page.frame_locator("iframe").nth(at).locator(".tile.seat .tile-name")
+            await expect(tile.first).to_have_text(name)
+
+    await each_shows_its_own()
+    assert [hello.get("resume") for hello in hellos] == [None, None]
+    # The frames share the tab and its storage. Whoever reloads comes back into their own session.
+    await page.frames[2].evaluate("location.reload()")
+    await until(lambda: len(hellos) == 3, "the second frame is back")
+    await page.frames[1].evaluate("location.reload()")
+    await until(lambda: len(hellos) == 4, "the first frame is back")
+    await each_shows_its_own()
+    assert [hello["resume"] for hello in hellos[2:]] == ["back to c2", "back to c1"]
