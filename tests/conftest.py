@@ -27,7 +27,7 @@ from tests.patience import PATIENCE
 sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
 
 HERE = Path(__file__).parent
-BESIDE = ("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger")
+BESIDE = ("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger", "inprocess")
 """Categories that run beside others; each stays together."""
 ALONE = ("chaos", "integration", "operations", "installation", "relay", "benchmarks", "browser")
 """Categories that stay together, run in this order; a browser keeps both processors busy, so it is
