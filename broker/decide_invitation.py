@@ -162,9 +162,10 @@ def invite_guest(state: SessionState, command: InviteGuest, now_ms: int) -> Even
 
 
 def revoke_guest(state: SessionState, command: RevokeGuest, now_ms: int) -> Events:
-    """Withdraw a guest link."""
+    """Withdraw a guest link: one's own, or anybody's for who lets people in."""
     require_capability(state, command.by, Capability.INVITE)
-    _require_link(state, command.guest_invitation_id)
+    if _require_link(state, command.guest_invitation_id).by != command.by:
+        require_capability(state, command.by, Capability.ADMIT)
     return (
         GuestRevoked(at_ms=now_ms, guest_invitation_id=command.guest_invitation_id, by=command.by),
     )

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, Field, model_validator
 
-from broker.errors import ErrorCode, Malformed
+from broker.errors import ErrorCode, Malformed, NotFound
 from broker.ids import normal_id
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.records import RecordGet, RecordQuery, SessionRecord
@@ -239,9 +239,16 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
             )
         )
         records = await asyncio.gather(
-            *(record_of(each.session_id, account.account_id) for each in page.records)
+            *(record_of(each.session_id, account.account_id) for each in page.records),
+            return_exceptions=True,
         )
-        lines = [summarise(each) for each in records]
+        lines = []
+        for record in records:
+            if isinstance(record, SessionRecord):
+                lines.append(summarise(record))
+            # Retention may have deleted it since the page was made.
+            elif not isinstance(record, NotFound):
+                raise record
         headers = {"Cache-Control": "no-store"}
         if page.cursor is not None:
             following = {"cursor": page.cursor, "limit": limit, "format": str(form)}

@@ -358,6 +358,16 @@ async def test_records_are_exported(api: httpx.AsyncClient, world: World) -> Non
     assert json.loads(lines[0])["session_id"] == "s-1"
 
 
+async def test_a_record_deleted_between_list_and_read_spoils_no_page(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    world.ledger.records["s-1"] = RECORD
+    # Listed, and not found by its id.
+    world.ledger.records["deleted"] = RECORD.model_copy(update={"session_id": "s-2"})
+    page = (await api.get("/v1/records")).raise_for_status().json()
+    assert [each["session_id"] for each in page["records"]] == ["s-1"]
+
+
 @pytest.mark.parametrize(("form", "media_type"), [("csv", "text/csv"), ("jsonl", "jsonl")])
 async def test_a_list_is_what_was_asked_for_on_every_page(
     api: httpx.AsyncClient,

@@ -21,6 +21,7 @@ from broker.commands import (
     JoinGuest,
     Leave,
     Remove,
+    RevokeGuest,
     Ring,
     SendInvitation,
     Tick,
@@ -220,6 +221,18 @@ def test_no_more_wait_in_the_lobby_than_the_session_could_hold() -> None:
     assert case.state.guest_links["g-1"].uses_left == 5
     case.do(Leave("p-0"))
     case.do(JoinGuest("p-late", "g-1"))
+
+
+def test_a_consumer_withdraws_their_own_links_and_the_agent_any() -> None:
+    case = talking(Policy(consumer_may_invite=True))
+    case.do(InviteGuest(AGENT, "g-agent", "h1", 1, 60_000))
+    for number in range(2):
+        case.do(InviteGuest(CONSUMER, f"g-{number}", f"c{number}", 1, 60_000))
+    with pytest.raises(Forbidden):
+        case.do(RevokeGuest(CONSUMER, "g-agent"))
+    case.do(RevokeGuest(CONSUMER, "g-0"))
+    case.do(RevokeGuest(AGENT, "g-1"))
+    assert list(case.state.guest_links) == ["g-agent"]
 
 
 def test_guest_links_are_limited_and_expire() -> None:
