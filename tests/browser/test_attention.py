@@ -104,7 +104,7 @@ async def test_a_browser_that_wants_a_gesture_before_sound_gets_one_button(
     assert await page.evaluate("window.played ?? 0") == 0
     await button.click()
     await expect(button).to_be_hidden()
-    assert await page.evaluate("window.played") > 0
+    assert await page.evaluate("window.played ?? 0") > 0
 
 
 async def test_a_camera_that_is_pulled_out_is_replaced_or_said(

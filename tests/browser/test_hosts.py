@@ -29,6 +29,16 @@ LOOKS_WITHOUT_WIDGET = """async () => {
   return window.looks - before;
 }"""
 
+BEYOND_CARD = """() => {
+  const card = document.querySelector('.outgoing');
+  const { left, right } = card.getBoundingClientRect();
+  return [...card.querySelectorAll('button')].filter((node) => node.checkVisibility())
+    .filter((node) => node.getBoundingClientRect().left < left + 12 ||
+      node.getBoundingClientRect().right > right - 12 || node.clientHeight > 60)
+    .map((node) => node.textContent);
+}"""
+"""What of the invitation's buttons leaves its card, or breaks into more than two lines."""
+
 
 async def offer_link(people: People, channel: str) -> None:
     """Press the button that puts a join link into the conversation, and see it there."""
@@ -41,6 +51,10 @@ async def offer_link(people: People, channel: str) -> None:
         await expect(workspace.locator("#input")).to_have_value(link)
         await workspace.locator("#send").click()
     await expect(workspace.locator("#lines .agent").last).to_have_text(link)
+    inside = await people.agent.frame_element()
+    for width in ("280px", "320px", ""):
+        await inside.evaluate("(node, width) => { node.style.width = width; }", width)
+        assert await people.agent.evaluate(BEYOND_CARD) == []
     await shoot(people.page, f"join-link-{channel}")
 
 
