@@ -215,6 +215,8 @@ async def test_pictures_are_shown_and_initials_where_one_does_not_come(
             await route.fulfill(status=404)
 
     await page.route("https://pictures.example/**", answer)
+    refused: list[str] = []
+    page.on("console", lambda said: refused.append(said.text) if "Policy" in said.text else None)
     double = BrokerDouble(page, Role.CONSUMER)
     await double.attach()
     await page.goto(f"{pages}{ENGAGEMENT}&lang=en")
@@ -223,6 +225,8 @@ async def test_pictures_are_shown_and_initials_where_one_does_not_come(
     image = page.locator(".ringing-avatar img")
     await expect(image).to_be_visible()
     assert await image.evaluate("({ naturalWidth }) => naturalWidth") == 9
+    # The page's own policy says the same: of the two, either may be forgotten.
+    assert await image.evaluate("({ referrerPolicy }) => referrerPolicy") == "no-referrer"
     await shoot(page, "picture-1-ringing")
 
     await double.tell(snapshot(1, [person(0, picture=PICTURE), person(1)]))
@@ -240,3 +244,4 @@ async def test_pictures_are_shown_and_initials_where_one_does_not_come(
     # Whose page it is shown on is nobody's business, and nothing is asked for in the clear.
     assert len(asked) >= 2
     assert set(asked) == {None}
+    assert refused == []
