@@ -11,9 +11,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
 from broker.messages.facts import GuestInvited, MediaQuality, MediaSpeaker, SessionSaving
-from broker.words import Attendance, Role
+from broker.words import Attendance, Capability, Role
 from tests.browser.broker_double import BrokerDouble, person, snapshot
-from tests.browser.gallery import AGENT
+from tests.browser.gallery import AGENT, ENGAGEMENT
 
 THREE = snapshot(0, [person(0), person(1, camera=True), person(2)])
 LINK = "https://video.example.com/join#0123456789abcdef"
@@ -77,6 +77,21 @@ async def test_a_link_for_one_person_is_made_and_copied(talk: tuple[Page, Broker
     await page.get_by_role("button", name="Copy").click()
     await expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert await page.evaluate("navigator.clipboard.readText()") == LINK
+
+    # So does a consumer, where the account's policy lets them.
+    double.begin(Role.CONSUMER, in_session=True)
+    await page.goto(f"{page.url.partition('/agent')[0]}{ENGAGEMENT}&lang=en")
+    plain = snapshot(1, [person(0), person(1)])
+    await double.tell(plain)
+    await page.get_by_role("button", name="People").click()
+    make = page.get_by_role("button", name="Make link")
+    await expect(page.get_by_role("dialog", name="People")).to_be_visible()
+    await expect(make).to_be_hidden()
+    more = [*plain.capabilities, Capability.INVITE]
+    await double.tell(plain.model_copy(update={"capabilities": more}))
+    await page.get_by_label("Name (if you like)").fill("Ben")
+    await make.click()
+    assert (await asked(double, "guest.invite"))["name"] == "Ben"
 
 
 async def test_camera_and_voice_only_go_off_and_on(talk: tuple[Page, BrokerDouble]) -> None:
