@@ -213,7 +213,7 @@ async def test_two_conversations_in_two_frames_keep_apart(
     body = "".join(f'<iframe src="{pages}{address}"></iframe>' for address in addresses)
     both = f"{pages}/both"
     await page.route(both, lambda route: route.fulfill(body=body, content_type="text/html"))
-    await page.goto(both)
+    await page.goto(both, wait_until="commit")
 
     async def each_shows_its_own() -> None:
         for at, name in enumerate(("Person of c1", "Person of c2")):
