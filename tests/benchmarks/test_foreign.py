@@ -66,8 +66,6 @@ def test_what_the_host_took_counts() -> None:
 
 ORPHAN = """
 import subprocess, sys
-
-from tests.patience import PATIENCE
 made = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=0)
 print(made.pid, flush=True)
 """
