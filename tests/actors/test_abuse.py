@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +44,6 @@ OWN = {
 }
 """What a guest may say: about themselves only. Every other message is privileged."""
 PRIVILEGED = sorted({v["message"]["type"] for v in VECTORS} - OWN)
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    made = Stage()
-    yield made
-    await made.close()
 
 
 async def admitted_guest(stage: Stage) -> tuple[Person, Trunk]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from actors.session.admission import admit
@@ -13,13 +11,6 @@ from broker.messages.cluster.trunk import Principal, TrunkHello
 from broker.words import Role, Surface
 from tests.actors.stage import AGENT, CONSUMER, Message, Stage, Trunk
 from tests.actors.test_abuse import admitted_guest
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    made = Stage()
-    yield made
-    await made.close()
 
 
 def come(stage: Stage, principal: Principal) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,13 +16,6 @@ from tests.relay.client import CraftedClient
 from tests.relay.recording import RecordingListener
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    made = Stage()
-    yield made
-    await made.close()
 
 
 def offer(stage: Stage, trunk: Trunk) -> Message:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from actors.relay import MediaRights
@@ -12,13 +10,6 @@ from broker.words import PublishSource, Surface
 from tests.actors.stage import Stage
 from tests.actors.test_connecting_ahead import offer, transports
 from tests.actors.test_outsiders import lobby_guest
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    made = Stage()
-    yield made
-    await made.close()
 
 
 async def test_every_surface_rings_and_the_first_answer_silences_the_others(stage: Stage) -> None:

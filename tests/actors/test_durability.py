@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,13 +11,6 @@ from broker.errors import Conflict, ErrorCode, Unavailable
 from broker.words import Surface
 from tests.actors.stage import WAIT_S, FakeLedger, Stage, Trunk
 from tests.patience import until
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    made = Stage()
-    yield made
-    await made.close()
 
 
 async def test_the_ring_waits_for_the_ledger(stage: Stage) -> None:

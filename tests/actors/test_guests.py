@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from actors.session import guests
@@ -16,10 +14,8 @@ from tests.actors.stage import CONSUMER, STRANGER, FakeLedger, Stage, Trunk
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    made = Stage(Policy(guest_lobby=False))
-    yield made
-    await made.close()
+def policy() -> Policy:
+    return Policy(guest_lobby=False)
 
 
 async def link(stage: Stage, agent: Trunk, **fields: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -28,13 +27,6 @@ EVERYTHING = [
         "engagement.update",
     )
 ]
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    made = Stage()
-    yield made
-    await made.close()
 
 
 async def lobby_guest(stage: Stage) -> tuple[Person, Trunk]:

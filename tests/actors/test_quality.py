@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,13 +12,6 @@ from actors.session.checkpoints import KEEP_S
 from broker.words import Surface
 from tests.actors.stage import Stage
 from tests.patience import until
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    made = Stage()
-    yield made
-    await made.close()
 
 
 def connected(stage: Stage, participant_id: str, transport: str = "t") -> None:

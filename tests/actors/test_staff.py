@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -21,10 +20,8 @@ IDS = EngagementIds(account_id="acc", rt_session_id="eng", agent_id="8", chattin
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    made = Stage(Policy(silent_monitoring=True))
-    yield made
-    await made.close()
+def policy() -> Policy:
+    return Policy(silent_monitoring=True)
 
 
 async def come(
