@@ -24,8 +24,8 @@ from broker.messages.cluster.tenure import (
     SessionYield,
 )
 from broker.messages.cluster.trunk import Principal, TrunkHello, TrunkReady
-from broker.words import Mode, Surface, Way
-from tests.actors.stage import AGENT, IDS, KEY
+from broker.words import Mode, Way
+from tests.actors.stage import AGENT, IDS, KEY, hello_of
 from tests.patience import PATIENCE
 
 WAIT_S = 10.0 * PATIENCE
@@ -133,24 +133,20 @@ class House:
         """Dial a trunk and return it with what the actor answered."""
         member = self.ledger.member
         assert member is not None
-        hello = TrunkHello(
-            session_id=SESSION,
-            epoch=1,
-            connection_id=connection_id,
-            gateway_id=gateway_id,
-            principal=principal,
-            surface=Surface.AGENT_FRAME,
-            visible=True,
-            way=way,
-        )
+        ids = {"connection_id": connection_id, "gateway_id": gateway_id}
+        return await reach(member, hello_of(principal, **ids, way=way))
 
-        def prepare(end: DialledEnd) -> None:
-            end.on_frame = lambda *_: None
 
-        end, ready = await dial(
-            member.host, member.port, KEY, hello.to_bytes(), timeout_s=WAIT_S, prepare=prepare
-        )
-        return end, read(TrunkReady, ready)
+async def reach(member: SessionMember, hello: TrunkHello) -> tuple[DialledEnd, TrunkReady]:
+    """Dial a session actor and return the trunk with what it answered."""
+
+    def prepare(end: DialledEnd) -> None:
+        end.on_frame = lambda *_: None
+
+    end, ready = await dial(
+        member.host, member.port, KEY, hello.to_bytes(), timeout_s=WAIT_S, prepare=prepare
+    )
+    return end, read(TrunkReady, ready)
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from broker.messages.cluster.tenure import (
     SessionContinue,
     Subject,
 )
-from broker.messages.cluster.trunk import Principal
+from broker.messages.cluster.trunk import Principal, TrunkHello
 from broker.messages.parts import EngagementIds
 from broker.policy import Policy
 from broker.trunk import Frame, FrameDecoder
@@ -38,6 +38,20 @@ AGENT = Principal(role=Role.AGENT, account_id="acc", agent_id="7", name="Alex", 
 CONSUMER = Principal(role=Role.CONSUMER, account_id="acc", claim_hash=CLAIM, name="Casey")
 
 Message = dict[str, Any]
+
+
+def hello_of(principal: Principal, **fields: Any) -> TrunkHello:
+    """What a gateway says to this session for somebody; `fields` replace some of it."""
+    said: dict[str, Any] = {
+        "session_id": "s-1",
+        "epoch": 1,
+        "connection_id": "c1",
+        "gateway_id": "g1",
+        "principal": principal,
+        "surface": Surface.AGENT_FRAME,
+        "visible": True,
+    }
+    return TrunkHello(**said | fields)
 
 
 class FakeLedger:

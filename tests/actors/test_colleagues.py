@@ -13,7 +13,7 @@ from actors.session.person import PACE_COUNT, PACE_MS, Person
 from broker.commands import JoinStaff
 from broker.errors import ErrorCode, NotFound, SwitchboardError
 from broker.messages.cluster.base import Done
-from broker.messages.cluster.trunk import Principal, TrunkHello
+from broker.messages.cluster.trunk import Principal
 from broker.messages.colleagues import (
     Colleague,
     ColleagueCall,
@@ -21,8 +21,8 @@ from broker.messages.colleagues import (
     ColleagueQuery,
     Colleagues,
 )
-from broker.words import Role, Surface, Way
-from tests.actors.stage import IDS, Stage, Trunk
+from broker.words import Role, Way
+from tests.actors.stage import IDS, Stage, Trunk, hello_of
 
 CHAT = {"channel": "chat", "visitor_id": "v-here"}
 
@@ -174,17 +174,8 @@ async def test_who_comes_from_another_conversation_brings_nothing_of_it(room: Ro
     stage = room.stage
     stage.session.checkpoints.engagement_changed(stage.consumer(), IDS.model_copy(update=CHAT))
     own = {**CHAT, "rt_session_id": "another", "agent_id": "8", "visitor_id": "v-elsewhere"}
-    hello = TrunkHello(
-        session_id="s-1",
-        epoch=1,
-        connection_id="c-8",
-        gateway_id="g",
-        principal=Principal(role=Role.AGENT, account_id="acc", agent_id="8", name="Robin"),
-        surface=Surface.AGENT_FRAME,
-        visible=True,
-        way=Way.CONSULT,
-        engagement=IDS.model_copy(update=own),
-    )
+    principal = Principal(role=Role.AGENT, account_id="acc", agent_id="8", name="Robin")
+    hello = hello_of(principal, way=Way.CONSULT, engagement=IDS.model_copy(update=own))
     came: list[Person] = []
     admit(stage.session, hello, came.append)
     await stage.settle()

@@ -7,24 +7,15 @@ import pytest
 from actors.session.admission import admit
 from actors.session.conflicts import OPEN_LIMIT
 from broker.errors import Forbidden, NotFound
-from broker.messages.cluster.trunk import Principal, TrunkHello
+from broker.messages.cluster.trunk import Principal
 from broker.words import Role, Surface
-from tests.actors.stage import AGENT, CONSUMER, Message, Stage, Trunk
+from tests.actors.stage import AGENT, CONSUMER, Message, Stage, Trunk, hello_of
 from tests.actors.test_abuse import admitted_guest
 
 
 def come(stage: Stage, principal: Principal) -> None:
     """Say hello as the gateway does. Raises what the session refuses."""
-    hello = TrunkHello(
-        session_id="s-1",
-        epoch=1,
-        connection_id="c",
-        gateway_id="g",
-        principal=principal,
-        surface=Surface.WINDOW,
-        visible=True,
-    )
-    admit(stage.session, hello, lambda person: None)
+    admit(stage.session, hello_of(principal, surface=Surface.WINDOW), lambda person: None)
 
 
 def stranger(stage: Stage, number: int) -> None:

@@ -10,19 +10,18 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
-from actors.link import DialledEnd, dial
+from actors.link import DialledEnd
 from actors.relay import Relay, RelayConfig
 from actors.session.actor import SessionActor
 from actors.session.config import SessionConfig
 from actors.session.succession import Succession
 from broker.errors import Conflict, ErrorCode, NotFound
-from broker.messages.cluster.base import read
 from broker.messages.cluster.members import SessionMember
-from broker.messages.cluster.trunk import TrunkHello, TrunkReady
+from broker.messages.cluster.trunk import TrunkReady
 from broker.trunk import Frame
-from broker.words import PublishSource, Surface
-from tests.actors.house import SESSION, WAIT_S, ScriptedLedger
-from tests.actors.stage import AGENT, KEY
+from broker.words import PublishSource
+from tests.actors.house import SESSION, WAIT_S, ScriptedLedger, reach
+from tests.actors.stage import AGENT, KEY, hello_of
 from tests.patience import until
 from tests.relay.client import CraftedClient
 
@@ -80,25 +79,9 @@ class Process:
         trunk.link.send(Frame.MESSAGE, b'{"type":"session.end","id":"1"}')
 
 
-async def reach(member: SessionMember, session_id: str) -> tuple[DialledEnd, TrunkReady]:
-    """Dial the agent's trunk."""
-    hello = TrunkHello(
-        session_id=session_id,
-        epoch=1,
-        connection_id="c1",
-        gateway_id="g1",
-        principal=AGENT,
-        surface=Surface.AGENT_FRAME,
-        visible=True,
-    )
-
-    def prepare(end: DialledEnd) -> None:
-        end.on_frame = lambda *_: None
-
-    end, ready = await dial(
-        member.host, member.port, KEY, hello.to_bytes(), timeout_s=WAIT_S, prepare=prepare
-    )
-    return end, read(TrunkReady, ready)
+async def dial_agent(member: SessionMember, session_id: str) -> tuple[DialledEnd, TrunkReady]:
+    """Dial the agent's trunk to one of its sessions."""
+    return await reach(member, hello_of(AGENT, session_id=session_id))
 
 
 def relay_of(actor: SessionActor) -> Relay:
@@ -125,7 +108,7 @@ async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncEx
     first, before = made.member, len(asyncio.all_tasks())
     assert first.account_id is None
     await made.ledger.assign()
-    trunk, ready = await reach(first, SESSION)
+    trunk, ready = await dial_agent(first, SESSION)
     relay = relay_of(made.actors[0])
     client = CraftedClient(relay, ready.participant_id, publish=[PublishSource.MICROPHONE])
     stack.callback(client.close)
@@ -155,9 +138,9 @@ async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncEx
     fresh = relay_of(made.actors[0])
     assert fresh.port != old_port
     with pytest.raises(ConnectionRefusedError):
-        await reach(first, SESSION)
+        await dial_agent(first, SESSION)
     with pytest.raises(NotFound) as refused:
-        await reach(second, SESSION)
+        await dial_agent(second, SESSION)
     assert refused.value.code is ErrorCode.UNKNOWN_SESSION
 
     # Late packets of the first: a check with its name and password, and something like RTP.
@@ -169,7 +152,7 @@ async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncEx
     assert client.checks_answered == answered
     assert not fresh.transports
 
-    trunk, ready = await reach(second, SECOND)
+    trunk, ready = await dial_agent(second, SECOND)
     other = CraftedClient(fresh, ready.participant_id, publish=[PublishSource.MICROPHONE])
     stack.callback(other.close)
     await other.connect()
@@ -185,7 +168,7 @@ def line(answer: str, name: str) -> str:
 async def test_another_account_never_gets_the_process(stack: AsyncExitStack) -> None:
     made = await process(stack)
     await made.ledger.assign()
-    trunk, _ = await reach(made.member, SESSION)
+    trunk, _ = await dial_agent(made.member, SESSION)
     await made.end(trunk)
     await made.again()
     with pytest.raises(Conflict) as refused:
@@ -201,7 +184,7 @@ async def test_a_process_is_reused_so_often_and_then_ends(
     for number in range(limit + 1):
         session_id = f"s-{number}"
         await made.ledger.assign(session_id)
-        trunk, _ = await reach(made.member, session_id)
+        trunk, _ = await dial_agent(made.member, session_id)
         await made.end(trunk)
         if number < limit:
             await made.again()
@@ -227,7 +210,7 @@ async def test_a_port_of_the_range_rests_before_it_is_taken_again(stack: AsyncEx
     for number in range(2):
         session_id = f"s-{number}"
         await made.ledger.assign(session_id)
-        trunk, _ = await reach(made.member, session_id)
+        trunk, _ = await dial_agent(made.member, session_id)
         ports.append(made.actors[-1].media_port)
         await made.end(trunk)
         await made.again()
