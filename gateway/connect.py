@@ -8,6 +8,7 @@ import secrets
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from broker.close_codes import CloseCode
 from broker.errors import ErrorCode, Forbidden, Malformed, SwitchboardError
 from broker.messages import SUBPROTOCOL
 from gateway.connection import Connection
@@ -34,7 +35,7 @@ class Connect:
         room = self._room
         address = address_of(scope)
         if room.stopping or room.refusal(address) is not None:
-            await send({"type": "websocket.close", "code": 1001})
+            await send({"type": "websocket.close", "code": CloseCode.GOING_AWAY})
             return
         headers = Headers(scope=scope)
         offered = SUBPROTOCOL in scope.get("subprotocols", ())

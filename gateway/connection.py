@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
+from broker.close_codes import CloseCode
 from broker.errors import (
     ErrorCode,
     Gone,
@@ -35,7 +36,7 @@ from gateway.greeting import greet
 from gateway.limits import TokenBucket
 from gateway.metrics import Metrics
 from gateway.outbox import Outbox, Pipe, Send
-from gateway.refusals import CloseCode, close_code_of, refused
+from gateway.refusals import close_code_of, refused
 from gateway.settings import Settings
 from gateway.stages import STEPS, Stage
 from gateway.standing import Standing, resumed_location

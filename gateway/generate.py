@@ -19,6 +19,7 @@ from typing import get_args
 from pydantic import BaseModel, Field, TypeAdapter
 
 from broker import messages, words
+from broker.close_codes import RETRYABLE_CLOSES, CloseCode
 from broker.errors import ErrorCode
 from broker.messages import BrokerMessage, ClientMessage, client, facts, login, parts
 
@@ -28,27 +29,21 @@ MESSAGES_TYPES = ROOT / "widgets" / "protocol" / "messages.d.ts"
 SHAPES_JS = ROOT / "widgets" / "protocol" / "shapes.js"
 PROTOCOL_MD = ROOT / "docs" / "protocol.md"
 
-CLOSE_CODES: tuple[tuple[int, str, str, bool], ...] = (
-    (1000, "NORMAL", "The connection is not needed any more.", False),
-    (1001, "GOING_AWAY", "The gateway or the session's actor shuts down.", True),
-    (1006, "ABNORMAL", "No close frame came: the network or a process broke.", True),
-    (1011, "INTERNAL", "A mistake of the broker.", True),
-    (1012, "RESTARTING", "The gateway restarts.", True),
-    (4400, "MALFORMED", "A message was not what the protocol says.", False),
-    (4401, "UNAUTHENTICATED", "No proof, or one that does not hold: get a new token.", False),
-    (4403, "FORBIDDEN", "The caller is known and may not do this, or not as things stand.", False),
-    (4404, "UNKNOWN", "Nothing here by that id.", False),
-    (
-        4409,
-        "REPLACED",
-        "The same widget is back by a newer connection; nothing else.",
-        False,
-    ),
-    (4410, "ENDED", "The session has ended.", False),
-    (4429, "TOO_FAST_OR_SLOW", "Too fast, or too slow to take what is sent.", True),
-    (4503, "UNAVAILABLE", "A part of the broker is away or full, or the session has moved.", True),
-)
-"""Code, name, meaning, and whether the widget connects again by itself."""
+CLOSE_MEANINGS = {
+    CloseCode.NORMAL: "The connection is not needed any more.",
+    CloseCode.GOING_AWAY: "The gateway or the session's actor shuts down.",
+    CloseCode.ABNORMAL: "No close frame came: the network or a process broke.",
+    CloseCode.INTERNAL: "A mistake of the broker.",
+    CloseCode.RESTARTING: "The gateway restarts.",
+    CloseCode.MALFORMED: "A message was not what the protocol says.",
+    CloseCode.UNAUTHENTICATED: "No proof, or one that does not hold: get a new token.",
+    CloseCode.FORBIDDEN: "The caller is known and may not do this, or not as things stand.",
+    CloseCode.UNKNOWN: "Nothing here by that id.",
+    CloseCode.REPLACED: "The same widget is back by a newer connection; nothing else.",
+    CloseCode.ENDED: "The session has ended.",
+    CloseCode.TOO_FAST_OR_SLOW: "Too fast, too many, or too slow to take what is sent.",
+    CloseCode.UNAVAILABLE: "A part of the broker is away or full, or the session has moved.",
+}
 
 
 class Node(BaseModel):
@@ -197,7 +192,6 @@ def choice(name: str, doc: str, options: Iterable[str]) -> str:
 
 def constants() -> dict[str, tuple[str, str, str]]:
     """Return what the browser needs of the wire at run time: name to value, type and meaning."""
-    again = [code for code, _, _, retry in CLOSE_CODES if retry]
     return {
         "SUBPROTOCOL": (json.dumps(messages.SUBPROTOCOL), "string", "The WebSocket subprotocol."),
         "PROTOCOL_REVISION": (
@@ -206,7 +200,7 @@ def constants() -> dict[str, tuple[str, str, str]]:
             "What these types know, said in the hello.",
         ),
         "RETRYABLE_CLOSE_CODES": (
-            json.dumps(again),
+            json.dumps(sorted(RETRYABLE_CLOSES)),
             "readonly number[]",
             "After these the widget connects again by itself.",
         ),
@@ -311,8 +305,9 @@ def tables() -> dict[str, str]:
     by_name = {name: node for name, node, _ in structures()}
     codes = ["| Code | Name | Meaning | Connect again |", "| --- | --- | --- | --- |"]
     codes += [
-        f"| {code} | `{name}` | {meaning} | {'yes' if again else 'no'} |"
-        for code, name, meaning, again in CLOSE_CODES
+        f"| {code.value} | `{code.name}` | {CLOSE_MEANINGS[code]} "
+        f"| {'yes' if code in RETRYABLE_CLOSES else 'no'} |"
+        for code in CloseCode
     ]
     sets = ["| Set | Words |", "| --- | --- |"]
     sets += [f"| {e.__name__} | {' '.join(f'`{w.value}`' for w in e)} |" for e in enums()]

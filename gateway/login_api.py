@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, StringConstraints
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from broker.close_codes import CloseCode
 from broker.errors import ErrorCode, Forbidden, SwitchboardError, TooFast
 from broker.messages import SUBPROTOCOL, encode
 from broker.messages.cluster.trunk import Principal
@@ -24,7 +25,7 @@ from gateway.liveperson import LivePersonLogin
 from gateway.login_flows import FLOW_S, Flow, LoginFlows, same_state, state_of
 from gateway.origins import address_of, allowed_origins, origin_allowed
 from gateway.problems import PROBLEMS
-from gateway.refusals import CloseCode, close_code_of
+from gateway.refusals import close_code_of
 from gateway.switchroom import Switchroom
 from gateway.tokens import Audience
 from gateway.widget_api import Body, account_of

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from broker.close_codes import CloseCode
 from broker.errors import ErrorCode, Forbidden
 from gateway.problems import answer
 from gateway.settings import Settings
@@ -60,7 +61,7 @@ class HostCheck:
             if host not in self._hosts:
                 if scope["type"] == "websocket":
                     await receive()
-                    await send({"type": "websocket.close", "code": 4403})
+                    await send({"type": "websocket.close", "code": CloseCode.FORBIDDEN})
                     return
                 refusal = Forbidden(ErrorCode.ORIGIN_REFUSED, "This host is not served here.")
                 await answer(refusal)(scope, receive, send)

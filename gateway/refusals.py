@@ -1,15 +1,14 @@
 """What a refusal looks like from outside: HTTP status, WebSocket close code, problem details.
 
-The one table that maps classes of `broker.errors` to numbers. Close codes 44xx mirror HTTP, except
-that 4409 says one thing only: a newer connection took over.
+The one table that maps classes of `broker.errors` to numbers.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
 from http import HTTPStatus
 from typing import Any
 
+from broker.close_codes import CloseCode
 from broker.errors import (
     Conflict,
     ErrorCode,
@@ -25,23 +24,6 @@ from broker.errors import (
 )
 from broker.messages import encode
 from broker.messages.facts import RequestRefused
-
-
-class CloseCode(IntEnum):
-    """Why a WebSocket was closed."""
-
-    NORMAL = 1000
-    GOING_AWAY = 1001
-    INTERNAL = 1011
-    MALFORMED = 4400
-    UNAUTHENTICATED = 4401
-    FORBIDDEN = 4403
-    UNKNOWN = 4404
-    REPLACED = 4409
-    ENDED = 4410
-    TOO_FAST_OR_SLOW = 4429
-    UNAVAILABLE = 4503
-
 
 REFUSALS: dict[type[SwitchboardError], tuple[HTTPStatus, CloseCode]] = {
     Malformed: (HTTPStatus.BAD_REQUEST, CloseCode.MALFORMED),
@@ -61,9 +43,6 @@ OTHER_CLOSES = {
     ErrorCode.STALE_EPOCH: CloseCode.UNAVAILABLE,
 }
 """Codes that end a connection otherwise than their class: widgets act on the close code alone."""
-
-RETRYABLE_CLOSES = frozenset({1001, 1006, 1011, 1012, 4429, 4503})
-"""After these a widget reconnects by itself; after every other it does not."""
 
 
 def status_of(error: SwitchboardError) -> HTTPStatus:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from broker.close_codes import CloseCode
 from broker.errors import ErrorCode, SwitchboardError, TooFast, Unauthenticated
 from broker.keys import KeyPurpose, derive_key
 from broker.messages.cluster.presence import PresenceState
@@ -16,7 +17,6 @@ from gateway.connection import Connection
 from gateway.directory import Directory
 from gateway.login_flows import LoginFlows
 from gateway.metrics import Metrics
-from gateway.refusals import CloseCode
 from gateway.revocations import RevocationList, agent_hash, token_hash
 from gateway.settings import Settings
 from gateway.stages import Stage

@@ -6,8 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from actors.session.connection import CLOSE_REPLACED, CLOSE_TOO_SLOW, Connection
+from actors.session.connection import Connection
 from actors.session.person import Person, encode_body
+from broker.close_codes import CloseCode
 from broker.commands import Attach, Detach, Ring
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
 from broker.messages.facts import SessionLeft
@@ -78,15 +79,15 @@ class Comings:
         """
         others = person.connections_of(connection.widget_id)
         if any(each.attempt > connection.attempt for each in others):
-            connection.close(CLOSE_REPLACED, str(ErrorCode.REPLACED))
+            connection.close(CloseCode.REPLACED, str(ErrorCode.REPLACED))
             return
         if len(person.connections) - len(others) >= CONNECTION_LIMIT:
-            connection.close(CLOSE_TOO_SLOW, str(ErrorCode.RATE_LIMITED))
+            connection.close(CloseCode.TOO_FAST_OR_SLOW, str(ErrorCode.RATE_LIMITED))
             return
         person.connections[connection.connection_id] = connection
         for older in others:
             self.disconnect(person, older)
-            older.close(CLOSE_REPLACED, str(ErrorCode.REPLACED))
+            older.close(CloseCode.REPLACED, str(ErrorCode.REPLACED))
         if (expected := self._expected.pop(person.participant_id, None)) is not None:
             expected.cancel()
         participant = self._session.decided.participants.get(person.participant_id)

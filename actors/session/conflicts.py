@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.session.person import Person, encode_body
+from broker.close_codes import CloseCode
 from broker.commands import DeclineGuest, InviteGuest
 from broker.errors import Conflict, ErrorCode, NotFound
 from broker.messages.cluster.trunk import TrunkHello
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 OPEN_LIMIT = 4
 """Asked about at once; further strangers wait unheard, as do those who were kept out."""
 KEPT_OUT_LIMIT = 64
-CLOSE_NORMAL = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Conflicts:
         inside = {each.participant_id for each in self._session.durable.inside()}
         if person is not None and person.participant_id not in inside:
             body = encode_body(SessionLeft(seq=0, reason=LeaveReason.LEFT))
-            person.part(body, CLOSE_NORMAL, "withdrawn", to_waiting=True)
+            person.part(body, CloseCode.NORMAL, "withdrawn", to_waiting=True)
 
     def _claim_of(self, conflict_id: str) -> str:
         for claim, claimant in self._open.items():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from actors.link import ListenedEnd
+from broker.close_codes import CloseCode
 from broker.messages.cluster.trunk import TrunkClose
 from broker.trunk import Frame
 from broker.words import Surface
 
 UNSENT_LIMIT_BYTES = 1024 * 1024
-CLOSE_TOO_SLOW = 4429
-CLOSE_REPLACED = 4409
 
 
 class Connection:
@@ -56,7 +55,7 @@ class Connection:
         """Send one encoded message; a connection too slow for that is closed."""
         link = self._trunk.link
         if link.unsent_bytes > UNSENT_LIMIT_BYTES:
-            self.close(CLOSE_TOO_SLOW, "too_slow")
+            self.close(CloseCode.TOO_FAST_OR_SLOW, "too_slow")
             return
         # A roster that waits goes first: what comes later must not be overtaken by it.
         self._on_drained(self._trunk)

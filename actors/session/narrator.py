@@ -8,6 +8,7 @@ from actors.session import guests, views
 from actors.session.connection import Connection
 from actors.session.person import Person, encode_body
 from actors.session.roster import RosterWriter
+from broker.close_codes import CloseCode
 from broker.decide import Muted, Said, ScreenAsked, Signal
 from broker.events import (
     AnyEvent,
@@ -53,10 +54,6 @@ from broker.words import Attendance, Capability, LeaveReason, Role
 
 if TYPE_CHECKING:
     from actors.session.live import LiveSession
-
-CLOSE_NORMAL = 1000
-CLOSE_FORBIDDEN = 4403
-CLOSE_ENDED = 4410
 
 
 class Narrator:
@@ -290,7 +287,7 @@ class Narrator:
         person = self._session.people[event.participant_id]
         removed = event.reason in (LeaveReason.REMOVED, LeaveReason.NOT_ADMITTED)
         body = encode_body(SessionLeft(seq=0, reason=event.reason))
-        _part(person, body, CLOSE_FORBIDDEN if removed else CLOSE_NORMAL, event.reason)
+        _part(person, body, CloseCode.FORBIDDEN if removed else CloseCode.NORMAL, event.reason)
         self._session.roster_changed()
 
     def _ended(self, event: SessionEnded, before: SessionState) -> None:
@@ -302,11 +299,11 @@ class Narrator:
             participant = before.participants.get(person.participant_id)
             involved = participant is not None and participant.attendance is not Attendance.LEFT
             knows = involved or self._sees(person)
-            _part(person, body if knows else None, CLOSE_ENDED, "session_ended")
+            _part(person, body if knows else None, CloseCode.ENDED, "session_ended")
 
 
 def _part(person: Person, body: bytes | None, code: int, reason: str) -> None:
     """Take all connections from a person; staff and consumers go back to where they were."""
     role = person.principal.role
-    back = role in STAFF or (role is Role.CONSUMER and code != CLOSE_FORBIDDEN)
+    back = role in STAFF or (role is Role.CONSUMER and code != CloseCode.FORBIDDEN)
     person.part(body, code, str(reason), to_waiting=back)

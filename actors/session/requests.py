@@ -10,6 +10,7 @@ from actors.session.commands import SHOWN, command_of, join_staff, reduces
 from actors.session.connection import Connection
 from actors.session.live import LiveSession, new_id
 from actors.session.person import Person, encode_body
+from broker.close_codes import CloseCode
 from broker.commands import (
     AcceptInvitation,
     Command,
@@ -63,7 +64,6 @@ from broker.words import PublishSource, Role
 
 _LOG = logging.getLogger(__name__)
 MALFORMED_LIMIT = 20
-CLOSE_MALFORMED = 4400
 _FATAL = frozenset({"no_webrtc"})
 """Troubles with which nobody can take part from a surface."""
 
@@ -316,4 +316,4 @@ class Requests:
         if isinstance(error, Malformed) and request_id is None:
             connection.malformed += 1
             if connection.malformed >= MALFORMED_LIMIT:
-                connection.close(CLOSE_MALFORMED, str(ErrorCode.MALFORMED))
+                connection.close(CloseCode.MALFORMED, str(ErrorCode.MALFORMED))

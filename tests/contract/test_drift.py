@@ -5,7 +5,6 @@ from __future__ import annotations
 from broker.messages import BROKER_MESSAGES, CLIENT_MESSAGES
 from broker.messages.login import LOGIN_MESSAGES
 from gateway import generate
-from gateway.refusals import RETRYABLE_CLOSES, CloseCode
 
 
 def test_generated_files_are_up_to_date() -> None:
@@ -25,9 +24,3 @@ def test_every_message_stands_in_the_document() -> None:
 
 def test_every_part_and_message_is_explained() -> None:
     assert [name for name, _, _ in generate.structures() if not generate.class_doc(name)] == []
-
-
-def test_close_codes_are_those_of_the_gateway() -> None:
-    named = {code: name for code, name, _, _ in generate.CLOSE_CODES}
-    assert {int(code): code.name for code in CloseCode}.items() <= named.items()
-    assert {code for code, _, _, again in generate.CLOSE_CODES if again} == RETRYABLE_CLOSES
