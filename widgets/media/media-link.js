@@ -141,7 +141,7 @@ export class MediaLink {
 
   /** @param {Peer} peer */
   async #startReports(peer) {
-    const { Reporter, SoundHold } = await import('./report.js');
+    const { inboundOf, Reporter, SoundHold } = await import('./report.js');
     if (peer !== this.peer) return;
     const reporter = new Reporter();
     const hold = new SoundHold();
@@ -150,13 +150,13 @@ export class MediaLink {
     this.#reports = Number(
       setInterval(async () => {
         if (!this.#joined) return;
-        await hold.look(peer.connection);
+        const inbound = await inboundOf(peer);
+        if (peer !== this.peer) return;
+        hold.look(inbound, peer);
         looks += 1;
         if (looks % LOOKS) return;
-        const slots = await reporter.measure(peer);
-        if (peer === this.peer && slots.length > 0) {
-          this.#channel.tell({ type: 'media.report', slots });
-        }
+        const slots = reporter.measure(inbound, peer);
+        if (slots.length > 0) this.#channel.tell({ type: 'media.report', slots });
       }, LOOK_MS),
     );
   }

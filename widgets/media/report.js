@@ -17,22 +17,22 @@ const HELD_MS = 80;
 /** For so many looks after the last loss. */
 const LINGER = 10;
 
+/** What getStats says of all that comes in. @param {Peer} peer */
+export async function inboundOf({ connection }) {
+  return [...(await connection.getStats()).values()].filter(({ type }) => type === 'inbound-rtp');
+}
+
 /** Turns counters of getStats into what `media.report` wants: what is new since the last. */
 export class Reporter {
   /** @type {Map<string, Count>} */
   #before = new Map();
 
   /**
-   * @param {Peer} peer
-   * @returns {Promise<Record<string, unknown>[]>} The slots that received anything.
+   * @param {any[]} inbound @param {Peer} peer
+   * @returns {Record<string, unknown>[]} The slots that received anything.
    */
-  async measure(peer) {
-    const stats = await peer.connection.getStats();
-    /** @type {Map<string, any>} */
-    const byMid = new Map();
-    for (const entry of stats.values()) {
-      if (entry.type === 'inbound-rtp' && entry.mid) byMid.set(entry.mid, entry);
-    }
+  measure(inbound, peer) {
+    const byMid = new Map(inbound.map((entry) => [entry.mid, entry]));
     const slots = [];
     for (const { kind, index, mids } of peer.slots()) {
       const entries = mids.map((mid) => byMid.get(mid)).filter(Boolean);
@@ -62,11 +62,9 @@ export class SoundHold {
   #received = 0;
   #linger = 0;
 
-  /** To be called about once a second. @param {RTCPeerConnection} connection */
-  async look(connection) {
-    const sound = [...(await connection.getStats()).values()].filter(
-      ({ type, kind }) => type === 'inbound-rtp' && kind === 'audio',
-    );
+  /** To be called about once a second. @param {any[]} inbound @param {Peer} peer */
+  look(inbound, { connection }) {
+    const sound = inbound.filter(({ kind }) => kind === 'audio');
     const lost = total(sound, 'packetsLost') - this.#lost;
     const received = total(sound, 'packetsReceived') - this.#received;
     this.#lost += lost;

@@ -1,4 +1,4 @@
-import { Reporter, SoundHold } from '../../../widgets/media/report.js';
+import { inboundOf, Reporter, SoundHold } from '../../../widgets/media/report.js';
 import { same } from './check.js';
 
 /** A connection of two seats and a screen whose counters the test sets. */
@@ -16,9 +16,10 @@ function line() {
     totalSamplesReceived: 0,
     framesDecoded: 0,
   }));
+  const sent = { type: 'outbound-rtp', kind: 'audio', mid: '5', packetsLost: 1_000 };
   const peer = {
     connection: {
-      getStats: async () => new Map(counters.map((one) => [one.mid, one])),
+      getStats: async () => new Map([...counters, sent].map((one) => [one.mid, one])),
       getReceivers: () => receivers,
     },
     slots: () => [
@@ -32,19 +33,26 @@ function line() {
     counters[at].packetsLost += lost;
     counters[at][counters[at].kind === 'audio' ? 'totalSamplesReceived' : 'framesDecoded'] += received;
   };
-  return { peer, receivers, pass, held: () => receivers.map(({ jitterBufferTarget }) => jitterBufferTarget) };
+  return {
+    pass,
+    /** @param {Reporter} reporter */
+    measure: async (reporter) => reporter.measure(await inboundOf(peer), peer),
+    /** @param {SoundHold} hold */
+    look: async (hold) => hold.look(await inboundOf(peer), peer),
+    held: () => receivers.map(({ jitterBufferTarget }) => jitterBufferTarget),
+  };
 }
 
 export const tests = {
   async 'what is new since the last report is told for each slot that received'() {
-    const { peer, pass } = line();
+    const { measure, pass } = line();
     const reporter = new Reporter();
     pass(0, 100, 2);
     pass(1, 50, 1);
-    await reporter.measure(peer);
+    await measure(reporter);
     pass(0, 10, 0);
     pass(4, 7, -1);
-    const told = await reporter.measure(peer);
+    const told = await measure(reporter);
     same(
       told.map(({ kind, index, total_samples, frames_decoded, packets_lost }) => [kind, index, total_samples, frames_decoded, packets_lost]),
       [['seat', 0, 10, 0, 0], ['screen', 0, 0, 7, -1]],
@@ -52,38 +60,38 @@ export const tests = {
   },
 
   async 'measuring changes no receiver'() {
-    const { peer, pass, held } = line();
+    const { measure, pass, held } = line();
     pass(0, 50, 50);
-    await new Reporter().measure(peer);
+    await measure(new Reporter());
     same(held(), [null, null, null, null, null]);
   },
 
   async 'sound is held from a loss of a fiftieth on, whatever is lost of pictures, and pictures never'() {
-    const { peer, pass, held } = line();
+    const { look, pass, held } = line();
     const hold = new SoundHold();
     const free = [null, null, null, null, null];
-    await hold.look(peer.connection);
+    await look(hold);
     same(held(), free);
     pass(0, 48, 1);
     pass(2, 50, 1);
     pass(1, 1_000, 900);
-    await hold.look(peer.connection);
+    await look(hold);
     same(held(), free);
     pass(0, 48, 2);
-    await hold.look(peer.connection);
+    await look(hold);
     same(held(), [80, null, 80, null, null]);
   },
 
   async 'sound is held on for ten looks without a loss'() {
-    const { peer, pass, held } = line();
+    const { look, pass, held } = line();
     const hold = new SoundHold();
     pass(0, 90, 10);
     for (let looks = 0; looks < 10; looks += 1) {
-      await hold.look(peer.connection);
+      await look(hold);
       same(held()[0], 80);
       pass(0, 50, 0);
     }
-    await hold.look(peer.connection);
+    await look(hold);
     same(held()[0], null);
   },
 };
