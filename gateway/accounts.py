@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -122,6 +122,16 @@ class Account:
             if hmac.compare_digest(key.hash, digest):
                 found = key
         return found
+
+
+def with_policy(
+    accounts: Mapping[str, Account], policy: Mapping[str, object]
+) -> dict[str, Account]:
+    """Give every account what a deployment sets for all of them; an account's own goes before."""
+    return {
+        account_id: replace(account, policy={**policy, **account.policy})
+        for account_id, account in accounts.items()
+    }
 
 
 def hash_key(key: str) -> str:

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from broker.keys import KeyPurpose
 from broker.messages.cluster.members import LinkHello
-from gateway.accounts import Account, hash_key
+from gateway.accounts import Account, hash_key, with_policy
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app
 from gateway.compose import entry as compose
@@ -65,7 +65,7 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
         settings = Settings(
             origin=gateway_at,
             secret=read_secret(data / "secret"),
-            accounts=demo_accounts(data, host_at, demo.webhooks, dict(demo.policy)),
+            accounts=with_policy(demo_accounts(data, host_at, demo.webhooks), dict(demo.policy)),
             gateway_id=secrets.token_urlsafe(9),
             allowed_hosts=(gateway_at.split("://")[1],),
             agent_sdk=f"{host_at}/simulator/agent-sdk.js",
@@ -81,6 +81,7 @@ def run_demo(demo: DemoSettings, ray_folder: Path) -> int:
             accounts_file=str(data / ACCOUNTS_FILE),
             demo=True,
             bind=(demo.bind,),
+            policy=demo.policy,
         )
         servers = [gateway_socket, host_socket]
         return uvloop.run(_serve(settings, cluster, servers, console, host_at, data))
@@ -113,12 +114,7 @@ def prepare_data(data: Path) -> None:
         raise BadSettings(f"{data} cannot be written ({error.strerror}).") from error
 
 
-def demo_accounts(
-    data: Path,
-    host_at: str,
-    webhooks: Sequence[str] = (),
-    policy: Mapping[str, object] | None = None,
-) -> Mapping[str, Account]:
+def demo_accounts(data: Path, host_at: str, webhooks: Sequence[str] = ()) -> Mapping[str, Account]:
     """Write the demo's accounts file and read it: one account, whose pages frame the widgets.
 
     Its API key and the secret of its webhooks lie in the data folder.
@@ -131,8 +127,6 @@ def demo_accounts(
         f"[accounts.{ACCOUNT}]",
         'agent_login = "demo"',
         f"frame_ancestors = {json.dumps([host_at])}",
-        f"[accounts.{ACCOUNT}.policy]",
-        *(f"{name} = {json.dumps(value)}" for name, value in (policy or {}).items()),
         f"[[accounts.{ACCOUNT}.api_keys]]",
         'key_id = "demo"',
         f'hash = "{hash_key(api_key)}"',

@@ -25,6 +25,7 @@ from rich.console import Console
 from broker.keys import KeyPurpose
 from broker.messages.cluster.members import LinkHello
 from gateway import running
+from gateway.accounts import with_policy
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app
 from gateway.compose import entry as compose
@@ -93,7 +94,7 @@ def gateway_settings(deployment: Deployment) -> Settings:
         BadSettings: the accounts or the secret cannot be used.
     """
     try:
-        accounts = load_accounts(deployment.accounts_file)
+        accounts = with_policy(load_accounts(deployment.accounts_file), dict(deployment.policy))
         secret = read_secret(deployment.secret_file)
         compose.webhook_endpoints(accounts)
         for account in accounts.values():

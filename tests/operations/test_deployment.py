@@ -1,14 +1,20 @@
-"""What `switchboard up` refuses, each in one sentence that says what to do."""
+"""What `switchboard up` refuses, in one sentence that says what to do; and `down`."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
+from gateway import down
 from gateway.command import app
 from gateway.deployment import Deployment, read_ports
+from gateway.running import RunFile
 from gateway.settings import BadSettings
 from gateway.up import gateway_settings
 from tests.operations.cluster import ACCOUNTS
@@ -78,6 +84,43 @@ def test_a_webhook_without_a_kept_secret_is_refused_at_start(files: Path, secret
     deployment = Deployment("http://127.0.0.1:1", accounts, files / "secret")
     with pytest.raises(BadSettings, match=secret):
         gateway_settings(deployment)
+
+
+def test_what_a_deployment_sets_holds_for_every_account_that_sets_nothing_else(
+    files: Path,
+) -> None:
+    accounts = files / "accounts.toml"
+    accounts.write_text(f"{ACCOUNTS}\n[accounts.12345678.policy]\nscreen_limit = 2\n")
+    policy = (("silent_monitoring", True), ("screen_limit", 3))
+    deployment = Deployment("http://127.0.0.1:1", accounts, files / "secret", policy=policy)
+    settings = gateway_settings(deployment)
+    assert settings.monitors("12345678")
+    assert settings.policy_of("12345678") == {"silent_monitoring": True, "screen_limit": 2}
+
+
+def test_down_says_which_gateway_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(down, "STOP_S", 0.3)
+    text = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); input()"
+    )
+    stubborn = subprocess.Popen(
+        [sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert stubborn.stdin is not None
+    assert stubborn.stdout is not None
+    try:
+        stubborn.stdout.readline()
+        began = psutil.Process(stubborn.pid).create_time()
+        run = RunFile(stubborn.pid, began, "http://127.0.0.1:1", "http://127.0.0.1:1", None)
+        with pytest.raises(TimeoutError, match=str(stubborn.pid)):
+            down.stop_gateway(run)
+        # Whoever has the process id now is not that gateway.
+        assert not down.stop_gateway(replace(run, started_s=began - 60))
+    finally:
+        stubborn.kill()
+        stubborn.wait()
+        stubborn.stdin.close()
+        stubborn.stdout.close()
 
 
 def test_the_ledger_is_told_where_the_password_lies_and_not_what_it_is(files: Path) -> None:
