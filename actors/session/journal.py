@@ -154,7 +154,6 @@ class Journal:
                     return
             self._oldest_at = None
             self._idle.set()
-            self._look_no_more()
             if self._unsaved:
                 self._unsaved = False
                 self._reader.on_saving(True)
