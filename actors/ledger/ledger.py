@@ -1,22 +1,20 @@
-"""The ledger's shell: its port, its members' links, and which method does what."""
+"""The ledger's shell: its port, and its members' links."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
 from actors.chores import Chores
-from actors.ledger import keeping
 from actors.ledger.audience import Audience
+from actors.ledger.calls import Handler, Member, Parts, calls_of
 from actors.ledger.colleagues import Asking
 from actors.ledger.database import Database
 from actors.ledger.devices import DeviceBook
 from actors.ledger.erasure import Erasing
-from actors.ledger.journal import Append
 from actors.ledger.outbox import Outbox
 from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Presence
@@ -29,51 +27,11 @@ from actors.link import End, ListenedEnd, Tls, answer
 from actors.listener import Listener
 from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unavailable
 from broker.link import Reply
-from broker.messages import colleagues, devices, sharing, upkeep
 from broker.messages.cluster.base import ClusterMessage, Done, read
-from broker.messages.cluster.members import LinkHello, SessionMember
-from broker.messages.cluster.nodes import (
-    NodeDrain,
-    NodeList,
-    NodeQuery,
-    NodeState,
-    NodeUndrain,
-    PoolLevel,
-)
-from broker.messages.cluster.presence import (
-    PresenceDrop,
-    PresencePut,
-    PresenceUnwatch,
-    PresenceWatch,
-)
-from broker.messages.cluster.records import RecordGet, RecordQuery, RecordRate
-from broker.messages.cluster.sessions import (
-    GuestLocate,
-    SessionLocate,
-    SessionOpen,
-    SessionTakeover,
-)
-from broker.messages.cluster.tenure import JournalAppend, SessionRing
-
-M = TypeVar("M", bound=ClusterMessage)
-_Handler = Callable[["Member", bytes], Awaitable[ClusterMessage]]
+from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
 
 _log = logging.getLogger(__name__)
-
-_EDGE = frozenset({"gateway", "keeper"})
-_ACTOR = frozenset({"session"})
-_KEEPER = frozenset({"keeper"})
-
-
-class Member:
-    """One proven link, and what it said it is."""
-
-    def __init__(self, end: ListenedEnd, hello: LinkHello) -> None:
-        self.end = end
-        self.hello = hello
-        self.calls = 0
-        self.heard = 0
-        self.unanswered = 0
 
 
 class Ledger:
@@ -119,16 +77,23 @@ class Ledger:
             now_ms,
             tls,
         )
-        self._records = Records(self._database, self._writer)
-        self._outbox = Outbox(self._database, self._writer, now_ms)
-        self._sharing = Sharing(self._database, self._writer, self._audience, now_ms)
-        self._devices = DeviceBook(self._database, self._writer, now_ms)
-        self._erasing = Erasing(self._database, self._writer, now_ms)
-        self._ratings = Ratings(self._writer, now_ms)
-        self._asking = Asking(self._sessions.directory, self._presence, self._audience)
         self._listener = Listener(key, self._on_hello, tls=tls)
         self._members: dict[End, Member] = {}
-        self._methods = self._make_methods()
+        self._calls = calls_of(
+            Parts(
+                term=lambda: self.term,
+                audience=self._audience,
+                presence=self._presence,
+                sessions=self._sessions,
+                records=Records(self._database, self._writer),
+                outbox=Outbox(self._database, self._writer, now_ms),
+                sharing=Sharing(self._database, self._writer, self._audience, now_ms),
+                devices=DeviceBook(self._database, self._writer, now_ms),
+                erasing=Erasing(self._database, self._writer, now_ms),
+                ratings=Ratings(self._writer, now_ms),
+                asking=Asking(self._sessions.directory, self._presence, self._audience),
+            )
+        )
         self._heartbeat: asyncio.Task[None] | None = None
         self.stopped = asyncio.Event()
 
@@ -244,7 +209,7 @@ class Ledger:
         self._sessions.on_actor_lost(end)
 
     def _on_call(self, member: Member, method: str, payload: bytes, reply: Reply) -> None:
-        kinds, handler = self._methods.get(method, (frozenset[str](), None))
+        kinds, handler = self._calls.get(method, (frozenset[str](), None))
         if handler is None:
             reply.fault(Malformed(ErrorCode.MALFORMED, "There is no such method."))
         elif member.hello.kind not in kinds:
@@ -258,7 +223,7 @@ class Ledger:
             self._chores.start(self._serve(member, method, handler, payload, reply))
 
     async def _serve(
-        self, member: Member, method: str, handler: _Handler, payload: bytes, reply: Reply
+        self, member: Member, method: str, handler: Handler, payload: bytes, reply: Reply
     ) -> None:
         async def handle(_: str, payload: bytes) -> ClusterMessage:
             try:
@@ -272,130 +237,8 @@ class Ledger:
         finally:
             member.calls -= 1
 
-    def _make_methods(self) -> dict[str, tuple[frozenset[str], _Handler]]:
-        """Name every call, who may make it, and what answers it."""
-        presence, sessions, records = self._presence, self._sessions, self._records
-
-        outbox, erasing, shared = self._outbox, self._erasing, self._sharing
-        book = self._devices
-
-        async def reconcile(_: Member, ask: keeping.Reconcile) -> ClusterMessage:
-            return keeping.Reconciled(ended=await sessions.end_lost())
-
-        async def enlist(member: Member, ask: SessionMember) -> ClusterMessage:
-            return sessions.enlist(member.end, ask, self.term)
-
-        async def append(_: Member, ask: JournalAppend) -> ClusterMessage:
-            done = await sessions.append(
-                Append(ask.session_id, ask.epoch, ask.entries, ask.subjects)
-            )
-            self._audience.journal_grew()
-            return done
-
-        async def redeliver(_: Member, ask: upkeep.Redeliver) -> ClusterMessage:
-            done = await outbox.redeliver(ask)
-            self._audience.journal_grew()
-            return done
-
-        async def hand(_: Member, ask: sharing.LoginHand) -> ClusterMessage:
-            self._audience.login_handed(ask)
-            return Done()
-
-        async def put(member: Member, ask: PresencePut) -> ClusterMessage:
-            return presence.put(member.end, ask)
-
-        async def drop(_: Member, ask: PresenceDrop) -> ClusterMessage:
-            presence.drop(ask.connection_id)
-            return Done()
-
-        async def watch(member: Member, ask: PresenceWatch) -> ClusterMessage:
-            return presence.watch(member.end, ask)
-
-        async def unwatch(_: Member, ask: PresenceUnwatch) -> ClusterMessage:
-            presence.unwatch(ask.connection_id)
-            return Done()
-
-        async def locate(_: Member, ask: SessionLocate) -> ClusterMessage:
-            return await sessions.locate(ask.session_id)
-
-        async def nodes(_: Member, ask: NodeQuery) -> ClusterMessage:
-            return self.nodes()
-
-        async def guest(_: Member, ask: GuestLocate) -> ClusterMessage:
-            return await sessions.guest(ask.code_hash)
-
-        return dict(
-            (
-                _method(_ACTOR, SessionMember, enlist),
-                _method(_ACTOR, JournalAppend, append),
-                _method(_ACTOR, SessionRing, _plain(sessions.ring)),
-                _method(_ACTOR, colleagues.ColleagueQuery, _plain(self._asking.list)),
-                _method(_ACTOR, colleagues.ColleagueCall, _plain(self._asking.call)),
-                _method(_EDGE, colleagues.ColleagueAnswer, _plain(self._asking.answer)),
-                _method(_EDGE, PresencePut, put),
-                _method(_EDGE, PresenceDrop, drop),
-                _method(_EDGE, PresenceWatch, watch),
-                _method(_EDGE, PresenceUnwatch, unwatch),
-                _method(_EDGE, SessionOpen, _plain(sessions.open)),
-                _method(_EDGE, SessionLocate, locate),
-                _method(_EDGE, SessionTakeover, _plain(sessions.takeover)),
-                _method(_EDGE, GuestLocate, guest),
-                _method(_EDGE, NodeDrain, _plain(self.drain)),
-                _method(_EDGE, NodeUndrain, _plain(self.undrain)),
-                _method(_EDGE, NodeQuery, nodes),
-                _method(_EDGE, RecordQuery, _plain(records.page)),
-                _method(_EDGE, RecordGet, _plain(records.get)),
-                _method(_EDGE, RecordRate, _plain(self._ratings.rate)),
-                _method(_KEEPER, keeping.Reconcile, reconcile),
-                _method(_KEEPER, keeping.OutboxTake, _plain(outbox.take)),
-                _method(_KEEPER, keeping.OutboxSettle, _plain(outbox.settle)),
-                _method(_KEEPER, keeping.OutboxSkip, _plain(outbox.skip)),
-                _method(_EDGE, sharing.Revocation, _plain(shared.revoke)),
-                _method(_EDGE, sharing.RevocationList, _plain(shared.revoked)),
-                _method(_EDGE, sharing.LoginHand, hand),
-                _method(_EDGE, sharing.AnswerClaim, _plain(shared.claim)),
-                _method(_EDGE, sharing.AnswerSettle, _plain(shared.settle)),
-                _method(_EDGE, sharing.AnswerRelease, _plain(shared.release)),
-                _method(_EDGE, devices.EnrolmentMake, _plain(book.make)),
-                _method(_EDGE, devices.EnrolmentUse, _plain(book.use)),
-                _method(_EDGE, devices.DeviceGet, _plain(book.get)),
-                _method(_EDGE, devices.DeviceUse, _plain(book.seen)),
-                _method(_EDGE, devices.DeviceList, _plain(book.list)),
-                _method(_EDGE, devices.DeviceForget, _plain(book.forget)),
-                _method(_EDGE, upkeep.SessionAnnotate, _plain(records.annotate)),
-                _method(_EDGE, upkeep.DeadLetters, _plain(outbox.dead)),
-                _method(_EDGE, upkeep.Redeliver, redeliver),
-                _method(_EDGE, upkeep.PersonErase, _plain(erasing.erase)),
-                _method(_EDGE, upkeep.ErasureList, _plain(erasing.erased)),
-                _method(_KEEPER, keeping.RecordExpire, _plain(erasing.expire)),
-            )
-        )
-
 
 class _Ready(ClusterMessage):
     """READY body of a ledger link."""
 
     term: int
-
-
-def _plain(
-    handler: Callable[[M], Awaitable[ClusterMessage]],
-) -> Callable[[Member, M], Awaitable[ClusterMessage]]:
-    """Leave out who asks, for handlers that need not know."""
-
-    async def handle(_: Member, ask: M) -> ClusterMessage:
-        return await handler(ask)
-
-    return handle
-
-
-def _method(
-    kinds: frozenset[str],
-    model: type[M],
-    handler: Callable[[Member, M], Awaitable[ClusterMessage]],
-) -> tuple[str, tuple[frozenset[str], _Handler]]:
-    async def serve(member: Member, payload: bytes) -> ClusterMessage:
-        return await handler(member, read(model, payload))
-
-    name: Any = getattr(model, "method")  # noqa: B009 - the base has none, every call does
-    return str(name), (kinds, serve)
