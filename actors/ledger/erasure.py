@@ -36,6 +36,7 @@ from broker.words import Role, SessionPhase
 
 _ONLY_NAMED = {"named-visitor": VISITOR_FIELDS, "named-agent": AGENT_FIELDS}
 """Who stands in place of a participant: somebody whom a host SDK named and who never came."""
+_STAND_IN = {Role.CONSUMER: "named-visitor", Role.AGENT: "named-agent"}
 _OF_RECORDS = (
     notes,
     journal,
@@ -178,7 +179,8 @@ class Erasing:
             subjects_of_account.add_columns(sessions.c.ids).where(holding)
         )
         found: dict[tuple[str, str], None] = {}
-        stand_in, fields = list(_ONLY_NAMED.items())[role is Role.AGENT]
+        stand_in = _STAND_IN[role]
+        fields = _ONLY_NAMED[stand_in]
         named: set[str] = set()
         for row in rows:
             body = json.loads(row.body)

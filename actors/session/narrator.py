@@ -161,9 +161,9 @@ class Narrator:
         session = self._session
         body = encode_body(SessionSaving(seq=0, saved=session.saved))
         for participant in session.durable.inside():
-            person = session.people[participant.participant_id]
-            if participant.role in STAFF and person is (to or person):
-                person.tell(body, only=only)
+            asked = to is None or to.participant_id == participant.participant_id
+            if participant.role in STAFF and asked:
+                session.people[participant.participant_id].tell(body, only=only)
 
     def guests(self) -> None:
         """Send the open guest links to those who may invite."""
