@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.servers import stop_accepting
+
 
 class FaultProxy:
     """Passes bytes on to a port. Closed by who started it; `close` cuts what passes."""
@@ -34,7 +36,7 @@ class FaultProxy:
         server, self._server = self._server, None
         if server is None:
             return
-        server.close()
+        await stop_accepting(server)
         for link in self._links:
             link.cancel()
         await asyncio.gather(*self._links, return_exceptions=True)

@@ -15,6 +15,7 @@ from websockets.typing import Origin
 from broker.messages import SUBPROTOCOL
 from gateway.settings import Settings
 from tests.gateway.conftest import ENGAGEMENT, WINDOW, Widget, World
+from tests.servers import stop_accepting
 
 PROXY, ANN, BEN = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 """Three addresses of loopback; what they send comes from them."""
@@ -37,7 +38,7 @@ class ReverseProxy:
 
     async def close(self) -> None:
         assert self._server is not None
-        self._server.close()
+        await stop_accepting(self._server)
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

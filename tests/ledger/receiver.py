@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.keeper.signature import HEADER, verify
+from tests.servers import stop_accepting
 
 SECRET = b"s" * 32
 
@@ -38,7 +39,7 @@ class Receiver:
 
     async def stop(self) -> None:
         if self._server is not None:
-            self._server.close()
+            await stop_accepting(self._server)
             for writer in self._writers:
                 writer.transport.abort()
             await self._server.wait_closed()
