@@ -284,3 +284,11 @@ async def world(settings: Settings) -> AsyncIterator[World]:
         yield world
     finally:
         await world.stop()
+
+
+@pytest.fixture
+async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the REST surface that a backend of the account has."""
+    async with world.http() as client:
+        client.headers["Authorization"] = f"Bearer {API_KEY}"
+        yield client

@@ -27,7 +27,7 @@ from broker.words import Role
 from gateway.openapi import describe
 from gateway.operators import operator_token
 from tests.gateway.conftest import API_KEY, World
-from tests.gateway.test_server_api import RECORD
+from tests.gateway.records import RECORD
 from tests.patience import PATIENCE
 
 CHECKS = [

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
 from broker.errors import ErrorCode, Forbidden, Gone
-from tests.gateway.conftest import API_KEY, KEY, World
+from tests.gateway.conftest import KEY, World
 from tests.gateway.fake_session import BackendSession
 
 
@@ -19,13 +17,6 @@ async def session(world: World) -> BackendSession:
     world.sessions.append(made)
     world.ledger.attach(made)
     return made
-
-
-@pytest.fixture
-async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    async with world.http() as client:
-        client.headers["Authorization"] = f"Bearer {API_KEY}"
-        yield client
 
 
 async def test_a_deed_is_done_once_for_a_key_and_the_trunk_is_closed(

@@ -18,8 +18,8 @@ from gateway.operators import LONGEST_S, operator_token
 from gateway.revocations import agent_hash, operator_hash
 from gateway.tokens import LEEWAY_S, Audience, Tokens
 from tests.gateway.conftest import API_KEY, World
+from tests.gateway.records import RECORD
 from tests.gateway.test_command import serving
-from tests.gateway.test_server_api import RECORD
 
 PLACES = ("accounts", "ends", "dead-letters", "nodes")
 

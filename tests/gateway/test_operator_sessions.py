@@ -14,7 +14,7 @@ from broker.words import Attendance, Mode, Role, SessionPhase
 from gateway.operators import operator_token
 from tests.gateway.conftest import API_KEY, KEY, World
 from tests.gateway.fake_session import BackendSession
-from tests.gateway.test_server_api import RECORD
+from tests.gateway.records import RECORD
 
 TRANSPORT = {
     "transport_id": "t-1",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -11,7 +11,7 @@ import pytest
 from broker.errors import ErrorCode, NotFound
 from broker.messages import upkeep
 from broker.messages.cluster.base import ClusterMessage, read
-from tests.gateway.conftest import API_KEY, World
+from tests.gateway.conftest import World
 
 LETTER = upkeep.DeadLetter(
     account_id="acc",
@@ -22,13 +22,6 @@ LETTER = upkeep.DeadLetter(
     dead_ms=1_000,
     why="status 500",
 )
-
-
-@pytest.fixture
-async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    async with world.http() as client:
-        client.headers["Authorization"] = f"Bearer {API_KEY}"
-        yield client
 
 
 def answering(world: World, model: type[Any], reply: ClusterMessage) -> list[Any]:
