@@ -10,6 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Route
 
 from tests.browser.demo import ROOT
+from tests.patience import PATIENCE
 
 TYPES = {".js": "text/javascript", ".json": "application/json", ".css": "text/css"}
 
@@ -48,12 +49,12 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
 )
 async def test_units(page: Page, name: str, least: int) -> None:
     outcome: dict[str, Any] = await page.evaluate(
-        """async (name) => {
+        """async ([name, patience]) => {
           const { run } = await import('/tests/browser/units/check.js');
           const { tests } = await import(`/tests/browser/units/${name}.js`);
-          return run(tests);
+          return run(tests, patience);
         }""",
-        name,
+        [name, PATIENCE],
     )
     assert outcome["failures"] == []
     assert outcome["passed"] >= least

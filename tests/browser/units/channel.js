@@ -1,5 +1,5 @@
 import { SignallingChannel } from '../../../widgets/channel/channel.js';
-import { same } from './check.js';
+import { same, until } from './check.js';
 
 /** A WebSocket whose other end is the test. */
 class Wire {
@@ -25,15 +25,6 @@ class Wire {
   }
 }
 globalThis.WebSocket = Wire;
-
-async function until(condition) {
-  for (let tries = 0; tries < 200; tries += 1) {
-    const found = condition();
-    if (found) return found;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error(`never: ${condition}`);
-}
 
 async function channel(more = {}) {
   Wire.made = [];

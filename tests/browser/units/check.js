@@ -1,5 +1,7 @@
 /** The least that a test needs to say. */
 
+let patience = 1;
+
 /**
  * @param {unknown} got
  * @param {unknown} wanted
@@ -19,8 +21,30 @@ export function frozen(value) {
   return Object.freeze(value);
 }
 
-/** @param {Record<string, () => unknown>} tests */
-export async function run(tests) {
+/**
+ * @template T
+ * @param {() => T} condition
+ * @returns {Promise<T>} What it found, as soon as that is something.
+ */
+export async function until(condition) {
+  const began = performance.now();
+  for (;;) {
+    const found = condition();
+    if (found) return found;
+    if (performance.now() - began > 10_000 * patience) throw new Error(`never: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Lets everything that waits for nothing but its turn have it. */
+export const settled = () => new Promise((resolve) => void setTimeout(resolve));
+
+/**
+ * @param {Record<string, () => unknown>} tests
+ * @param {number} factor By which every wait is stretched.
+ */
+export async function run(tests, factor) {
+  patience = factor;
   const failures = [];
   for (const [name, test] of Object.entries(tests)) {
     try {

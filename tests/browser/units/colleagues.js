@@ -1,9 +1,8 @@
 import { loadLanguage, loadMore } from '../../../widgets/catalogues/words.js';
 import { Colleagues } from '../../../widgets/views/colleagues.js';
-import { same } from './check.js';
+import { same, settled } from './check.js';
 
 const DANA = { agent_id: '77', name: 'Dana', asked: 'free' };
-const settled = () => new Promise((resolve) => void setTimeout(resolve));
 
 /** An open panel whose broker knows these colleagues, and answers what is asked when told to. */
 async function panel(colleagues, capabilities = ['invite']) {

@@ -1,6 +1,6 @@
 import { Refusal } from '../../../widgets/channel/refusal.js';
 import { MediaLink } from '../../../widgets/media/media-link.js';
-import { same } from './check.js';
+import { same, until } from './check.js';
 
 const SESSION = { epoch: 1, media: { seats: 1, screens: 1, ice_servers: [], relay_only: false } };
 
@@ -12,14 +12,6 @@ function broker() {
     request: () => new Promise((resolve, reject) => asked.push({ resolve, reject })),
     tell: () => undefined,
   };
-}
-
-async function until(condition) {
-  for (let tries = 0; tries < 400; tries += 1) {
-    if (condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error(`never: ${condition}`);
 }
 
 const notInside = () => new Refusal('not_in_session', 'You are not in this session.', false);

@@ -1,6 +1,6 @@
 import { loadMore } from '../../../widgets/catalogues/words.js';
 import { TextPanel } from '../../../widgets/views/text-panel.js';
-import { same } from './check.js';
+import { same, settled } from './check.js';
 
 /** A panel whose broker answers when told to. */
 async function panel() {
@@ -14,8 +14,6 @@ async function panel() {
   const submit = () => root.querySelector('form').dispatchEvent(new Event('submit', { cancelable: true }));
   return { field: root.querySelector('input'), sent, refusals, submit };
 }
-
-const settled = () => new Promise((resolve) => void setTimeout(resolve));
 
 export const tests = {
   async 'a line is sent once, however often Enter is pressed'() {
