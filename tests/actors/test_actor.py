@@ -10,11 +10,11 @@ import pytest
 
 from actors.relay import RelayConfig
 from actors.session.person import PACE_COUNT, PACE_MS
-from broker.errors import ErrorCode, Gone, TooFast, Unavailable
+from broker.errors import Conflict, ErrorCode, Gone, TooFast, Unavailable
 from broker.trunk import Frame
 from broker.words import Way
-from tests.actors.house import WAIT_S, House, house
-from tests.actors.stage import AGENT
+from tests.actors.house import SESSION, WAIT_S, House, house, reach
+from tests.actors.stage import AGENT, hello_of
 from tests.patience import until
 
 
@@ -33,6 +33,29 @@ async def test_an_actor_without_a_free_media_port_gives_its_session_up() -> None
         async with house(relay=RelayConfig(ports=range(port, port + 1))) as made:
             await made.ledger.assign()
             await until(made.over.is_set, "the actor gave up")
+
+
+async def test_an_actor_takes_one_session_and_goes_on_with_it() -> None:
+    async with house() as made:
+        await made.ledger.assign()
+        for session_id in (SESSION, "s-2"):
+            with pytest.raises(Conflict) as refusal:
+                await made.ledger.assign(session_id)
+            assert refusal.value.code is ErrorCode.ALREADY_LIVE
+        (await made.trunk()).close()
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+async def test_a_trunk_of_another_tenure_is_refused(epoch: int) -> None:
+    async with house() as made:
+        await made.ledger.assign()
+        member = made.ledger.member
+        assert member is not None
+        with pytest.raises(Conflict) as refusal:
+            await reach(member, hello_of(AGENT, epoch=epoch))
+        assert refusal.value.code is ErrorCode.STALE_EPOCH
+        assert [entry.type for entry in made.ledger.entries][-1] != "participant.reconnecting"
+        (await made.trunk()).close()
 
 
 async def test_a_silent_gateway_loses_its_trunks_and_its_people_are_expected_back() -> None:

@@ -116,7 +116,9 @@ async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncEx
     client.stop_checking()
     old_check, old_port, old_answer = client.check(), relay.port, client.answer
     relics: list[weakref.ref[object]] = [
-        weakref.ref(each) for each in (made.actors[0], relay, made.actors[0]._session)
+        weakref.ref(each)
+        for actor in made.actors
+        for each in (actor, relay, actor._session, actor._link, actor._listener)
     ]
 
     await made.end(trunk)
@@ -126,7 +128,7 @@ async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncEx
     client.relay = Relay(RelayConfig(), client)  # type: ignore[arg-type]  # the client's own hold
     await until(lambda: trunk.link.closed, "the old trunk was cut")
     gc.collect()
-    assert [relic() for relic in relics] == [None, None, None]
+    assert [relic() for relic in relics] == [None] * 5
     assert len(asyncio.all_tasks()) == before
     assert made.settled == 2
 

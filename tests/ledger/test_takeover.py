@@ -173,6 +173,26 @@ async def test_a_takeover_waits_for_a_standby_and_goes_before_openings(town: Tow
     assert full.value.code is ErrorCode.NO_CAPACITY
 
 
+async def test_of_sessions_that_wait_for_a_standby_the_oldest_is_first(town: Town) -> None:
+    holders = [await town.actor() for _ in range(3)]
+    gateway = await town.gateway()
+    opened = []
+    for number in range(3):
+        opened.append((await gateway.open(f"eng-{number}")).session_id)
+        town.clock.ms += 1_000
+    # They die from the youngest to the oldest, so that age is not the order of asking.
+    for waiting, session_id in enumerate(reversed(opened), start=1):
+        await next(one for one in holders if one.session_id == session_id).die()
+        await until(
+            lambda waiting=waiting: town.ledger.level().queued == waiting,  # type: ignore[misc]
+            "the takeover in the queue",
+        )
+    for session_id in opened:
+        standby = await town.actor()
+        await until(lambda standby=standby: bool(standby.committed), "the takeover")  # type: ignore[misc]
+        assert standby.session_id == session_id
+
+
 async def test_a_session_without_any_standby_is_away_and_not_lost(bare_town: Town) -> None:
     town = bare_town
     await town.new_ledger(replace(POLICY, settle_s=0.2))
