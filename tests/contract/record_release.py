@@ -1,4 +1,4 @@
-"""Write what this release puts into journals and on trunks.
+"""Write what this release puts into journals and on trunks, and the schema it migrates to.
 
 Run `python -m tests.contract.record_release 0.1` once for each release, and commit what it wrote;
 the next release must read it. Values are made from the declared types, so that every field of
@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel
 
+from actors.ledger.schema import MIGRATIONS, metadata
 from broker import events
 from broker.events import AnyEvent, event_body
 from broker.messages import cluster
@@ -101,6 +102,13 @@ def record(release: str) -> Path:
                 "trunk": {
                     name: json.loads(message(kind).model_dump_json())
                     for name, kind in messages().items()
+                },
+                "schema": {
+                    "version": len(MIGRATIONS),
+                    "tables": {
+                        table.name: [column.name for column in table.columns]
+                        for table in metadata.sorted_tables
+                    },
                 },
             },
             indent=1,
