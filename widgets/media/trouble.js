@@ -12,9 +12,7 @@ export function troubleBeforehand() {
  * @param {'camera'|'microphone'|'display-capture'|'fullscreen'} feature
  */
 export function frameAllows(feature) {
-  const page = /** @type {any} */ (document);
-  const policy = page.permissionsPolicy ?? page.featurePolicy;
-  return policy?.allowsFeature ? Boolean(policy.allowsFeature(feature)) : true;
+  return pagePolicy()?.allowsFeature?.(feature) ?? true;
 }
 
 /**
@@ -30,7 +28,7 @@ export function troubleOf(error, feature, elapsedMs) {
     case 'SecurityError':
       if (!frameAllows(feature)) return 'blocked_by_frame';
       // Browsers that cannot say what the frame allows refuse without asking: nobody is that fast.
-      return cannotSay() && window.top !== window.self && elapsedMs < 80
+      return !pagePolicy()?.allowsFeature && window.top !== window.self && elapsedMs < 80
         ? 'blocked_by_frame'
         : 'refused';
     case 'NotFoundError':
@@ -46,7 +44,7 @@ export function troubleOf(error, feature, elapsedMs) {
   }
 }
 
-function cannotSay() {
+function pagePolicy() {
   const page = /** @type {any} */ (document);
-  return !(page.permissionsPolicy ?? page.featurePolicy)?.allowsFeature;
+  return page.permissionsPolicy ?? page.featurePolicy;
 }
