@@ -3,12 +3,13 @@ against a double of the broker, so that each costs little."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, WebSocketRoute, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, WebSocketRoute, expect
 
 from broker.messages import encode
 from broker.messages.facts import ResumeRenewed
@@ -105,6 +106,31 @@ async def test_a_browser_that_wants_a_gesture_before_sound_gets_one_button(
     await button.click()
     await expect(button).to_be_hidden()
     assert await page.evaluate("window.played ?? 0") > 0
+
+
+async def test_a_seat_without_a_picture_keeps_no_page_from_loading(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    double = BrokerDouble(page, Role.AGENT)
+    await double.attach()
+    shown = asyncio.Event()
+
+    async def come_late(route: Route) -> None:
+        await shown.wait()
+        await route.fulfill(body="", content_type="text/javascript")
+
+    await page.route("**/no-sdk.js", come_late)
+    await page.goto(pages + AGENT, wait_until="commit")
+    await double.tell(TALKING)
+    await expect(page.locator(".tile.seat:visible")).to_have_count(1)
+    assert await page.evaluate("document.readyState") != "complete"
+    shown.set()
+    await page.wait_for_function("() => document.readyState === 'complete'")
+    players = "[...document.querySelectorAll('.seat video')].filter((one) => one.srcObject).length"
+    assert await page.evaluate(players) == 0
+    await double.tell(snapshot(0, [person(0), person(1, camera=True)]))
+    assert await page.evaluate(players) == 1
 
 
 async def test_a_camera_that_is_pulled_out_is_replaced_or_said(

@@ -13,8 +13,10 @@ export class Tile {
   #avatar = new Avatar();
   #name = el('span', { class: 'tile-name' });
   #muted = el('span', { class: 'tile-sign', title: say('muted') }, icon('microphone_off'));
-  #quality = el('span', { class: 'tile-quality', hidden: true });
+  #quality = el('span', { class: 'tile-quality', role: 'img', hidden: true });
   #note = el('span', { class: 'tile-note' });
+  /** @type {MediaStream|null} */
+  #stream = null;
   #turn = new SlotTurn();
   #onTurn;
   #frames = 0;
@@ -48,10 +50,15 @@ export class Tile {
 
   /** @param {MediaStream|null} video @param {MediaStream|null} audio */
   setStreams(video, audio) {
-    if (this.video.srcObject === video) return;
-    this.video.srcObject = video;
+    if (this.#stream === video) return;
+    this.#stream = video;
     this.audio.srcObject = audio;
-    if (video && this.kind !== 'self') this.#watchFrames();
+    if (this.video.srcObject) this.#attach();
+  }
+
+  #attach() {
+    this.video.srcObject = this.#stream;
+    if (this.kind !== 'self') this.#watchFrames();
   }
 
   /** @param {SeatAssignment|undefined} seat */
@@ -77,8 +84,10 @@ export class Tile {
     if (!entry) return;
     const name = entry.name || say(`role_${entry.role}`);
     // With voice only no picture is on its way, whatever the others send.
-    const sees = session.mode !== 'voice' || this.kind === 'self';
-    const sends = sees && (this.kind === 'screen' ? entry.screen : entry.camera);
+    const sees = session.mode !== 'voice';
+    const sends = self.hasPicture ?? (sees && (this.kind === 'screen' ? entry.screen : entry.camera));
+    // A player that waits for its first picture holds back the page's load event.
+    if (sends && this.#stream && !this.video.srcObject) this.#attach();
     if (this.kind === 'seat' && !sends) this.#turn.conceal(performance.now());
     const picture = self.hasPicture ?? (sends && this.#turn.picture);
     setAttr(this.root, 'data-picture', picture ? 'yes' : 'no');
@@ -108,12 +117,11 @@ export class Tile {
     const grade = quality?.grade ?? 'good';
     show(this.#quality, grade !== 'good' && this.kind !== 'screen');
     if (grade === 'good') return;
-    const reason = quality?.reason ? say(`reason_${quality.reason}`) : '';
-    const words = reason ? `${say(`quality_${grade}`)}: ${reason}` : say(`quality_${grade}`);
+    const why = quality?.reason ? `: ${say(`reason_${quality.reason}`)}` : '';
+    const words = say(`quality_${grade}`) + why;
     setAttr(this.#quality, 'data-grade', grade);
     setAttr(this.#quality, 'title', words);
     setAttr(this.#quality, 'aria-label', words);
-    setAttr(this.#quality, 'role', 'img');
   }
 
   /** Names change at the frame where the person changes. */
@@ -125,7 +133,7 @@ export class Tile {
       const { shown, picture } = this.#turn;
       this.#turn.onFrame(frame.rtpTimestamp ?? null);
       if (shown !== this.#turn.shown || picture !== this.#turn.picture) this.#onTurn();
-      this.video.requestVideoFrameCallback(onFrame);
+      this.video.requestVideoFrameCallback?.(onFrame);
     };
     if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(onFrame);
     else this.video.addEventListener('timeupdate', () => onFrame(0, /** @type {any} */ ({})));
