@@ -50,6 +50,8 @@ class RelayConfig:
     """STUN requests with a known name and a wrong proof that are looked at, per transport."""
     checks_per_second: int = 100
     """STUN requests with the right proof that are answered, per transport; browsers make 50."""
+    dtls_datagrams_per_second: int = 50
+    """DTLS datagrams that are looked at, per transport; a whole handshake is about ten."""
     silence_before_reroute: float = 1.0
     """Seconds without traffic after which the relay sends to where the client was last heard."""
     silence_before_reconnecting: float = 8.0

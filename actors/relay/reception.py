@@ -98,6 +98,8 @@ class Reception:
             self._stun(bytes(view[:size]), socket, key, now)
         elif 19 < first < 64:
             transport.dtls_received(bytes(view[:size]), address, now)
+        else:
+            transport.intake.drops.malformed += 1
 
     def _stun(self, data: bytes, socket: Socket, key: Key, now: float) -> None:
         if stun.is_response(data):

@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 
 from . import stun
+from .allowance import Allowance
 from .departures import Departures
 from .dtls import Dtls, DtlsState
 from .ice import Address, Credentials, IceLite
@@ -106,6 +107,7 @@ class Transport:
         """Whether a higher layer is wanted than fits; only then the relay probes for more."""
         self._probing = Probing(self.outlet, now)
         self._dtls = Dtls(identity.context, fingerprints)
+        self._dtls_allowance = Allowance(config.dtls_datagrams_per_second)
         self._handshake_started: float | None = None
         self._dtls_address: Address | None = None
 
@@ -213,7 +215,15 @@ class Transport:
     # -- DTLS ----------------------------------------------------------------------------------
 
     def dtls_received(self, data: bytes, address: Address, now: float) -> None:
-        """Take a DTLS datagram from a validated address."""
+        """Take a DTLS datagram from a validated address.
+
+        Noise costs as much as a record of the peer's, before and after the handshake, so that only
+        so many are looked at.
+        """
+        if not self._dtls_allowance.has_any(now):
+            self.intake.drops.excess += 1
+            return
+        self._dtls_allowance.spend()
         if self._handshake_started is None:
             self._handshake_started = now
         self._dtls_address = address

@@ -1,4 +1,4 @@
-"""Floods of six kinds against a relay of its own process: quiet, flooded, quiet again.
+"""Floods of seven kinds against a relay of its own process: quiet, flooded, quiet again.
 
 The quick form floods with 10,000 packets a second; under `make soak` it is the whole 20,000 for
 ten seconds, and the delay that the flood adds is judged.
@@ -30,6 +30,7 @@ COUNTERS = {
     "bad proof": "unproved",
     "spoofed RTP": "strangers",
     "bad tags": "unauthentic",
+    "DTLS noise": "excess",
     "valid checks": "excess",
     "valid SRTP": "excess",
 }
@@ -183,6 +184,8 @@ def ammunition(duo: Duo, kind: str) -> tuple[list[socket.socket], list[bytes]]:
     stray[0].close()
     if kind == "spoofed RTP":
         return unlike_sources(64), [bytes(rtp)]
+    if kind == "DTLS noise":
+        return [socket.socket(fileno=os.dup(duo.ada.fileno))], [b"\x17\xfe\xfd" + os.urandom(900)]
     if kind == "valid checks":
         return [socket.socket(fileno=os.dup(duo.mallory.fileno))], [duo.mallory.check()]
     return [socket.socket(fileno=os.dup(duo.ada.fileno))], [bytes(rtp)]
