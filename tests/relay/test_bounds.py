@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 
 import pytest
 
-from actors.relay import Relay, RelayConfig, TransportState, stun
+from actors.relay import RelayConfig, TransportState, mmsg, stun
 from actors.relay.dtls import Dtls
+from actors.relay.rtcp import negative_acknowledgement, receiver_report
 from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call, StartCall
+from .virtual_time import run_in_virtual_time
+
+
+def stray() -> socket.socket:
+    """Open a socket of nobody's."""
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.bind(("127.0.0.1", 0))
+    return opened
 
 
 @pytest.mark.parametrize("connected", [True, False])
@@ -55,3 +65,260 @@ async def test_dtls_noise_of_a_validated_address_is_bounded_and_counted(
     else:
         await ada.associate(10.0)
         await until(lambda: call.listener.state_of("ada-1") is TransportState.CONNECTED)
+
+
+async def test_a_name_is_looked_up_before_any_proof_and_twenty_bad_proofs_are_looked_at(
+    start_call: StartCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = 1000.0
+    call = await start_call(clock=lambda: moment)
+    ada = await call.join("ada")
+    ada.stop_checking()
+    proved: list[bytes] = []
+    parse = stun.parse
+
+    def counted(data: bytes, password: bytes) -> object:
+        proved.append(data)
+        return parse(data, password)
+
+    monkeypatch.setattr(stun, "parse", counted)
+    forged = ada.check(password="z" * 32)
+    name = ada.remote.ufrag.encode()
+    unknown = forged.replace(name, bytes(reversed(name)))
+    before = call.relay.dropped_strangers
+    with stray() as stranger:
+        for _ in range(100):
+            stranger.sendto(unknown, ("127.0.0.1", call.relay.port))
+        await until(lambda: call.relay.dropped_strangers == before + 100)
+        assert unknown not in proved
+        moment += 1.0
+        drops = call.relay.transports["ada-1"].intake.drops
+        for _ in range(100):
+            stranger.sendto(forged, ("127.0.0.1", call.relay.port))
+        await until(lambda: drops.unproved == 100)
+    assert proved.count(forged) == 20
+
+
+async def forged_nomination() -> int:
+    """Let Ben nominate an address that is not his for half a minute; return what arrives there."""
+    call = Call(clock=asyncio.get_running_loop().time)
+    await call.relay.open()
+    ben = await call.join("ben")
+    # His own next nomination would end it.
+    ben.nominates = False
+    with stray() as victim:
+        victim.setblocking(False)
+        victim.sendto(ben.check(nominate=True), ("127.0.0.1", call.relay.port))
+        await asyncio.sleep(30)
+        arrived = 0
+        while True:
+            try:
+                assert victim.recv(2048)[0] < 2
+            except BlockingIOError:
+                break
+            arrived += 1
+    await call.close()
+    return arrived
+
+
+def test_a_victim_of_a_forged_nomination_gets_one_answer_and_twenty_checks() -> None:
+    assert run_in_virtual_time(forged_nomination()) == 21
+
+
+async def test_a_wake_up_takes_a_bounded_number_of_datagrams(call: Call) -> None:
+    """So that signalling lives beside a flood."""
+    (bound,) = call.relay.sockets
+    with stray() as stranger:
+        for _ in range(100):
+            stranger.sendto(bytes([200]) * 20, ("127.0.0.1", call.relay.port))
+    # Nothing was awaited, so the loop has not looked at the socket yet.
+    call.relay._reception.wake(bound)
+    assert call.relay.dropped_strangers == RelayConfig().drain == 32
+    await until(lambda: call.relay.dropped_strangers == 100)
+
+
+async def test_a_peer_reports_as_so_many_senders_and_no_more(call: Call) -> None:
+    ada = await call.join("ada")
+    intake = call.relay.transports["ada-1"].intake
+    for sender in range(1, 101):
+        ada.send_rtcp(receiver_report(sender, ()))
+    await until(lambda: intake.drops.unknown_ssrc == 36)
+    assert intake.packets == 64
+    # Those that are known go on.
+    ada.send_rtcp(receiver_report(1, ()))
+    await until(lambda: intake.packets == 65)
+
+
+async def test_fifty_feedback_messages_a_second_are_looked_at(
+    start_call: StartCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = 1000.0
+    call = await start_call(clock=lambda: moment)
+    ben = await call.join("ben")
+    transport = call.relay.transports["ben-1"]
+    looked: list[float] = []
+    monkeypatch.setattr(
+        type(transport.estimate), "feedback", lambda _, arrivals, now: looked.append(now)
+    )
+    moment += 1.0
+    before = transport.intake.packets
+    ssrc = ben.slots[ben.seat(0)[0]][0].to_bytes(4, "big")
+    message = b"\x8f\xcd\x00\x05" + bytes(4) + ssrc + bytes([0, 1, 0, 1, 0, 0, 0, 0, 0x20, 1, 0, 0])
+    for _ in range(120):
+        ben.send_rtcp(message)
+    await until(lambda: transport.intake.packets == before + 120)
+    assert len(looked) == 50
+
+
+async def repaired_in_a_storm(bitrate: float, seconds: float) -> int:
+    """Let Ben ask for everything again without end; return how many bytes he is given."""
+    loop = asyncio.get_running_loop()
+    call = Call(clock=loop.time)
+    await call.relay.open()
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    transport = call.relay.transports["ben-1"]
+    transport.estimate.bitrate = bitrate
+    ada.send_frame(key=True, parts=(bytes(900),))
+    until_then = loop.time() + seconds
+    while loop.time() < until_then:
+        ada.send_frame(parts=(bytes(900),) * 2)
+        await asyncio.sleep(0.05)
+        numbers = [h.packet.sequence_number for h in ben.heard_on(video)[-10:]]
+        ben.send_rtcp(negative_acknowledgement(1, ben.slots[video][0], numbers))
+    given = sum(len(h.packet.payload) for h in ben.heard_on(video, repaired=True))
+    refused = transport.slots_by_ssrc[ben.slots[video][0]].repairs.refused
+    await call.close()
+    assert refused > 0
+    return given
+
+
+def test_repairs_get_a_fifth_of_the_estimate() -> None:
+    """A burst of 24 kB beside it; the share follows the estimate, wherever that goes."""
+    for bitrate in (100_000, 400_000):
+        given = run_in_virtual_time(repaired_in_a_storm(bitrate, 20.0))
+        share = 0.2 * bitrate / 8 * 20
+        assert 0.9 * share < given < 1.1 * share + 24_000
+
+
+async def asked_late() -> int:
+    """Ask for a packet after a second; return how many repairs come."""
+    call = Call(clock=asyncio.get_running_loop().time)
+    await call.relay.open()
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    ada.send_frame(key=True, parts=(b"old",))
+    for wait in (0.9, 0.2):
+        await asyncio.sleep(wait)
+        number = ben.heard_on(video)[0].packet.sequence_number
+        ben.send_rtcp(negative_acknowledgement(1, ben.slots[video][0], [number]))
+    await asyncio.sleep(0.2)
+    repairs = len(ben.heard_on(video, repaired=True))
+    await call.close()
+    return repairs
+
+
+def test_nothing_older_than_a_second_is_repaired() -> None:
+    assert run_in_virtual_time(asked_late()) == 1
+
+
+async def test_a_send_that_would_block_is_dropped_counted_and_not_queued(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben = await call.join("ada"), await call.join("ben")
+    audio, _ = ben.seat(0)
+    ada.send_audio(b"before")
+    await until(lambda: ben.heard_on(audio))
+    send = mmsg.Outgoing.send
+    monkeypatch.setattr(mmsg.Outgoing, "send", lambda *_: -errno.EAGAIN)
+    intake = call.relay.transports["ada-1"].intake
+    for number in range(3):
+        count = intake.packets
+        ada.send_audio(b"blocked %d" % number)
+        await until(lambda count=count: intake.packets > count)  # type: ignore[misc]
+    monkeypatch.setattr(mmsg.Outgoing, "send", send)
+    ada.send_audio(b"after")
+    await until(lambda: len(ben.heard_on(audio)) == 2)
+    assert [h.content for h in ben.heard_on(audio)] == [b"before", b"after"]
+    drops = call.relay.snapshot()["drops"]
+    assert isinstance(drops, dict)
+    assert drops["sends_blocked"] == 3
+
+
+async def test_an_error_for_one_subscriber_skips_no_other(call: Call) -> None:
+    """libsrtp refuses what it takes for a repetition; the address of another is forbidden."""
+    ada = await call.join("ada")
+    others = {name: await call.join(name) for name in ("ben", "cy", "dee")}
+    ada.send_audio(b"first")
+    ada.send_frame(key=True, parts=(b"first",))
+    await until(lambda: all(len(client.heard) == 2 for client in others.values()))
+    for slot in call.relay.transports["ben-1"].slots_by_ssrc.values():
+        slot.line.offset -= 1
+    selected = call.relay.transports["cy-1"].ice.selected
+    assert selected is not None
+    # Which is not permitted without SO_BROADCAST.
+    selected.endpoint = ("255.255.255.255", 9)
+    selected.name = selected.socket.name_of(selected.endpoint)
+    ada.send_audio(b"second")
+    ada.send_frame(parts=(b"second", b"third"))
+    dee = others["dee"]
+    await until(lambda: len(dee.heard) == 5)
+    assert call.relay.transports["ben-1"].outlet.refused_sends == 2
+    drops = call.relay.snapshot()["drops"]
+    assert isinstance(drops, dict)
+    assert drops["sends_failed"] == 3
+    assert drops["mistakes"] == 0
+
+
+async def test_nothing_is_sent_to_a_candidate_that_an_offer_names(call: Call) -> None:
+    with stray() as victim:
+        victim.setblocking(False)
+        ada = CraftedClient(call.relay, "ada")
+        call.clients.append(ada)
+        port = victim.getsockname()[1]
+        offered = ada.offer()
+        lines = f"a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host\r\na=end-of-candidates"
+        ada.offer = lambda: offered.replace(  # type: ignore[method-assign]
+            "a=rtcp-mux", f"a=rtcp-mux\r\n{lines}"
+        )
+        await ada.connect()
+        ada.send_audio()
+        intake = call.relay.transports["ada-1"].intake
+        await until(lambda: intake.packets)
+        with pytest.raises(BlockingIOError):
+            victim.recv(2048)
+
+
+def test_the_limits_that_ship_are_the_designs() -> None:
+    config = RelayConfig()
+    assert config.max_addresses == 8
+    assert config.max_rtp_bytes == 1300
+    assert config.handshake_seconds == 10
+    assert config.key_frame_interval == 0.5
+    assert config.report_interval <= 1
+    assert config.feedback_interval == 0.1
+    assert config.receive_buffer_bytes == 2 * 1024 * 1024
+
+
+async def test_every_line_begins_below_half_and_every_transport_with_ssrcs_of_its_own(
+    call: Call,
+) -> None:
+    """So that no rollover is guessed wrongly, and one key never meets another's numbers."""
+    first = await call.join("ada", "ada-1", seats=30)
+    second = await call.join("ada", "ada-2", seats=30)
+    slots = [
+        slot for name in ("ada-1", "ada-2") for slot in call.relay.transports[name].all_slots()
+    ]
+    assert max(slot.line.next_sequence for slot in slots) < 1 << 15
+    assert max(slot.repairs._sequence for slot in slots) < 1 << 15
+    numbers = [
+        number
+        for client in (first, second)
+        for pair in client.slots.values()
+        for number in pair
+        if number
+    ]
+    # A voice has no RTX.
+    assert len(set(numbers)) == len(numbers) == 2 * (2 * 61 - 30)
+    assert first.remote.ufrag != second.remote.ufrag
+    assert first.remote.password != second.remote.password
