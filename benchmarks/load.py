@@ -1,4 +1,4 @@
-"""The load process: `python -m benchmarks.load KIND ADDRESS OPTIONS`.
+"""The load process: `python -m benchmarks.load KIND ADDRESS OPTIONS [ADAPTER]`.
 
 Opens its connections, says that it is ready, and then runs one round for each line it reads:
 `{"rate": per_second, "seconds": s, "warm_up": s, "seed": n, "even": false}`. Answers
@@ -19,6 +19,7 @@ from typing import Protocol, runtime_checkable
 import orjson
 import uvloop
 
+from benchmarks.adapter import maker_in
 from benchmarks.arrivals import Arrivals
 from benchmarks.histogram import Histogram
 from benchmarks.loads.echo import Echo
@@ -73,7 +74,11 @@ class Counting(Protocol):
         ...
 
 
-def load_of(kind: str, address: str, options: dict[str, int]) -> Load:
+def load_of(kind: str, address: str, options: dict[str, int], adapter: str | None = None) -> Load:
+    """Make the load of a kind, or the one that an adapter has in its place."""
+    make = None if adapter is None else maker_in(adapter)
+    if make is not None:
+        return make(address, **options)
     match kind:
         case "echo":
             return Echo(address, **options)
@@ -124,9 +129,11 @@ def step_forward() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, LOAD_PRIORITY)
 
 
-async def main(kind: str, address: str, options: dict[str, int]) -> None:
+async def main(
+    kind: str, address: str, options: dict[str, int], adapter: str | None = None
+) -> None:
     step_forward()
-    load = load_of(kind, address, options)
+    load = load_of(kind, address, options, adapter)
     try:
         await load.open()
     except Exception as error:
@@ -149,6 +156,6 @@ async def main(kind: str, address: str, options: dict[str, int]) -> None:
 
 if __name__ == "__main__":
     try:
-        uvloop.run(main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3])))
+        uvloop.run(main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), *sys.argv[4:]))
     except KeyboardInterrupt:
         sys.exit(0)

@@ -212,6 +212,21 @@ def compared(
     )
 
 
+def tell_beside(
+    result: ScenarioResult,
+    name: str,
+    subject: str,
+    reference: str,
+    value_of: Callable[[Measurement], float],
+) -> None:
+    """Say among the facts how a side compares with one that no target names."""
+    beside = compared(name, result.measurements, subject, reference, value_of, 0.0)
+    assert beside.ratio is not None
+    assert beside.spread is not None
+    low, high = beside.spread
+    result.facts[name] = f"{beside.ratio:.2f} ({low:.2f} to {high:.2f})"
+
+
 def absolute(
     name: str,
     value: float,

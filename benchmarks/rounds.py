@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import (
     AbstractAsyncContextManager,
@@ -20,6 +21,7 @@ from typing import cast
 import psutil
 
 from benchmarks import machine
+from benchmarks.adapter import name_of
 from benchmarks.histogram import Histogram
 from benchmarks.process import Child, Processors, set_up_seconds
 from benchmarks.quiet import MOST_ATTEMPTS, rounds_of
@@ -85,15 +87,30 @@ class Bench:
         """Start one of our own servers on the servers' processors."""
         return self.owned(await Child.module(name, module, *arguments, on=self.processors.servers))
 
+    async def adapted(self, file: str) -> Child:
+        """Start another server by its adapter, on the servers' processors."""
+        command = [sys.executable, file]
+        return self.owned(await Child.start(name_of(file), command, on=self.processors.servers))
+
     def owned(self, child: Child) -> Child:
         """End a child with this bench."""
         self._stack.push_async_callback(child.close)
         return child
 
     async def side(
-        self, name: str, kind: str, address: str, servers: Iterable[Child], **options: int
+        self,
+        name: str,
+        kind: str,
+        address: str,
+        servers: Iterable[Child],
+        *,
+        adapter: str | None = None,
+        **options: int,
     ) -> Side:
-        """Start a load against a server and wait until its connections stand."""
+        """Start a load against a server and wait until its connections stand.
+
+        An `adapter` may have a load of its own in the place of this kind.
+        """
         load = self.owned(
             await Child.module(
                 f"load of {name}",
@@ -101,6 +118,7 @@ class Bench:
                 kind,
                 address,
                 json.dumps(options),
+                *(() if adapter is None else (adapter,)),
                 on=self.processors.load,
                 within=set_up_seconds(options.get("sessions", 0), options.get("size", 0)),
             )

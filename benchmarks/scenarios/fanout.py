@@ -6,6 +6,7 @@ import argparse
 import statistics
 from collections.abc import Iterable, Mapping
 
+from benchmarks.adapter import NAMED, address_of, name_of, peer_named
 from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, media_share
 from benchmarks.process import Child
 from benchmarks.quiet import noise_of
@@ -16,6 +17,7 @@ from benchmarks.result import (
     ScenarioResult,
     compared,
     percentile_of,
+    tell_beside,
 )
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
@@ -44,9 +46,9 @@ class Fanout:
         parser.add_argument("--target", help="origin of a gateway that is up already")
         parser.add_argument(
             "--peer",
-            choices=("janus", "none"),
+            type=peer_named,
             default="none",
-            help="also against Janus, installed",
+            help="also against janus, installed, or another server, by its adapter's FILE",
         )
         add_media_options(parser)
 
@@ -60,11 +62,9 @@ class Fanout:
         else:
             points = [(1, int(size)) for size in options.sizes.split(",")]
         async with Bench.open() as bench:
-            janus: Child | None = None
-            if options.peer == "janus":
-                # First, so that one who has no Janus learns it at once.
-                progress("starting Janus", 0.0)
-                janus = await bench.server("janus", "benchmarks.peers.janus")
+            # First, so that one who has no Janus learns it at once.
+            progress("starting the peer", 0.0)
+            peer = await peer_of(bench, options.peer)
             progress("starting Switchboard and the room", 0.0)
             subject = await Subject.open(
                 bench,
@@ -85,7 +85,7 @@ class Fanout:
                     size=SIZE,
                     bitrate=options.media_bitrate,
                 )
-            sides_each = 2 + bool(options.media) + (janus is not None)
+            sides_each = 2 + bool(options.media) + (peer is not None)
             step = counted(progress, "round", options.rounds * sides_each * len(points), 0.1, 0.95)
             for sessions, size in points:
                 sides: list[Side] = [
@@ -107,17 +107,8 @@ class Fanout:
                         payload=ROSTER_ENTRY_BYTES * size,
                     ),
                 ]
-                if janus is not None:
-                    sides.append(
-                        await bench.side(
-                            side_name("janus", sessions, size),
-                            "videoroom",
-                            str(janus.ready["address"]),
-                            [janus],
-                            sessions=sessions,
-                            size=size,
-                        )
-                    )
+                if peer is not None:
+                    sides.append(await beside_peer(bench, options.peer, peer, sessions, size))
                 loads = [side.load for side in sides]
                 if beside is not None:
                     name = side_name(BESIDE, sessions, size)
@@ -150,10 +141,47 @@ class Fanout:
             if options.media:
                 judge_beside(result, sessions, size)
         result.lines = costs(result.measurements, silence)
-        if options.peer == "janus" and not result.noise:
+        if options.peer != "none" and not result.noise:
+            # No target names a peer, and Janus sends less.
             for sessions, size in points:
-                tell_of_janus(result, sessions, size)
+                tell_beside(
+                    result,
+                    f"last of {size} in {sessions} session(s), p99 over {name_of(options.peer)}'s",
+                    side_name("switchboard", sessions, size),
+                    side_name(name_of(options.peer), sessions, size),
+                    percentile_of("last", 99.0),
+                )
         return result
+
+
+async def peer_of(bench: Bench, named: str) -> Child | None:
+    """Start the peer that is asked for."""
+    match named:
+        case "none":
+            return None
+        case "janus":
+            return await bench.server("janus", "benchmarks.peers.janus")
+        case file:
+            return await bench.adapted(file)
+
+
+async def beside_peer(bench: Bench, named: str, peer: Child, sessions: int, size: int) -> Side:
+    """Connect everybody to the peer; an adapter's rooms send as much as ours do."""
+    name = side_name(name_of(named), sessions, size)
+    if named in NAMED:
+        return await bench.side(
+            name, "videoroom", address_of(peer), [peer], sessions=sessions, size=size
+        )
+    return await bench.side(
+        name,
+        "room",
+        address_of(peer),
+        [peer],
+        adapter=named,
+        sessions=sessions,
+        size=size,
+        payload=ROSTER_ENTRY_BYTES * size,
+    )
 
 
 def costs(measurements: Iterable[Measurement], silence: Mapping[str, float]) -> list[Line]:
@@ -172,23 +200,6 @@ def costs(measurements: Iterable[Measurement], silence: Mapping[str, float]) -> 
         Line("people who are told", "processor time of one event, ms", who, points)
         for who, points in lines.items()
     ]
-
-
-def tell_of_janus(result: ScenarioResult, sessions: int, size: int) -> None:
-    """Say how we compare with Janus; no target names it, and it sends less."""
-    beside = compared(
-        "",
-        result.measurements,
-        side_name("switchboard", sessions, size),
-        side_name("janus", sessions, size),
-        percentile_of("last", 99.0),
-        0.0,
-    )
-    assert beside.ratio is not None
-    assert beside.spread is not None
-    result.facts[f"last of {size} in {sessions} session(s), p99 over Janus's"] = (
-        f"{beside.ratio:.2f} ({beside.spread[0]:.2f} to {beside.spread[1]:.2f})"
-    )
 
 
 def judge_beside(result: ScenarioResult, sessions: int, size: int) -> None:

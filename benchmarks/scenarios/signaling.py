@@ -6,9 +6,17 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
+from benchmarks.adapter import adapter_named, address_of, name_of
 from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, media_share
 from benchmarks.quiet import disturbance, noise_of
-from benchmarks.result import MEASURED_AGAIN, Line, ScenarioResult, compared, percentile_of
+from benchmarks.result import (
+    MEASURED_AGAIN,
+    Line,
+    ScenarioResult,
+    compared,
+    percentile_of,
+    tell_beside,
+)
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import Subject
@@ -29,6 +37,9 @@ class Signaling:
         parser.add_argument("--size", type=int, default=2, help="participants of each session")
         parser.add_argument("--target", help="origin of a gateway that is up already")
         parser.add_argument("--without-naive", action="store_true", help="leave Ray calls out")
+        parser.add_argument(
+            "--peer", type=adapter_named, metavar="FILE", help="also another server, by its adapter"
+        )
         parser.add_argument(
             "--loads", default="50,200,800", help="requests a second, for the plot of cost"
         )
@@ -84,6 +95,17 @@ class Signaling:
                     [naive],
                     connections=connections,
                 )
+            if options.peer:
+                progress("starting the peer", 0.18)
+                peer = await bench.adapted(options.peer)
+                await bench.side(
+                    name_of(options.peer),
+                    "echo",
+                    address_of(peer),
+                    [peer],
+                    adapter=options.peer,
+                    connections=connections,
+                )
             loads = [float(load) for load in options.loads.split(",") if load]
             step = counted(progress, "round", options.rounds * len(bench.sides), 0.2, 0.85)
             plan = Plan(
@@ -97,6 +119,15 @@ class Signaling:
                 await against_load(bench, plan, sides, loads, result)
             progress("ending what was started", 0.95)
         judge(result)
+        if options.peer and not result.noise:
+            for percent in (50.0, 99.0):
+                tell_beside(
+                    result,
+                    f"signalling p{percent:.0f} over {name_of(options.peer)}'s",
+                    "switchboard",
+                    name_of(options.peer),
+                    percentile_of("reply", percent),
+                )
         return result
 
 
