@@ -50,6 +50,11 @@ class Course:
     passing: list[tuple[float, Measurement]] = field(default_factory=list)
     """Seconds from the beginning, and the interval of the sessions that come and go."""
 
+    @property
+    def counted(self) -> bool:
+        """Whether the server's processes are here, where they can be counted."""
+        return any(each.census for each in self.intervals)
+
 
 def tell(result: ScenarioResult, course: Course) -> None:
     """Put the course into measurements, lines and facts."""
@@ -62,21 +67,29 @@ def tell(result: ScenarioResult, course: Course) -> None:
         over_time("request, ms", "p50", percentiles(asked, 50.0)),
         over_time("click to ringing, ms", "p50", percentiles(rang, 50.0)),
     ]
-    for panel, value in HOLDINGS.items():
-        for kind, part in PARTS.items():
-            points = [(each.at, value(part(each.census))) for each in course.intervals]
-            result.lines.append(over_time(panel, kind, points))
-    shares = [(each.at, each.held) for each in course.intervals]
-    result.lines += [
-        over_time("processors", "Switchboard", [(at, m.processor_share) for at, m in shares]),
-        over_time("processors", "others", [(at, m.foreign_share) for at, m in shares]),
-    ]
+    if course.counted:
+        result.lines += holdings(course)
     counts: Counter[str] = Counter()
     for _, measured in course.passing:
         counts.update(measured.counts)
     result.facts["sessions that came and went"] = ", ".join(
         f"{count} {what}" for what, count in counts.items()
     )
+
+
+def holdings(course: Course) -> list[Line]:
+    """Draw what the server's processes held, and who used the processors."""
+    lines = []
+    for panel, value in HOLDINGS.items():
+        for kind, part in PARTS.items():
+            points = [(each.at, value(part(each.census))) for each in course.intervals]
+            lines.append(over_time(panel, kind, points))
+    shares = [(each.at, each.held) for each in course.intervals]
+    return [
+        *lines,
+        over_time("processors", "Switchboard", [(at, m.processor_share) for at, m in shares]),
+        over_time("processors", "others", [(at, m.foreign_share) for at, m in shares]),
+    ]
 
 
 def over_time(panel: str, name: str, points: Iterable[tuple[float, float]]) -> Line:
@@ -127,7 +140,10 @@ def judge(result: ScenarioResult, course: Course) -> None:
         )
         return
     try:
-        judge_growth(result, [each.census for each in course.intervals])
+        if course.counted:
+            judge_growth(result, [each.census for each in course.intervals])
+        else:
+            result.facts["growth is not judged"] = "the server's processes are elsewhere"
         judge_slowness(result, [each.held for each in course.intervals])
     except ValueError as error:
         result.facts["growth is not judged"] = str(error)

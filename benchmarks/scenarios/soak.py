@@ -35,6 +35,7 @@ class Soak:
         add("--starts", type=float, default=0.2, help="sessions of four that start each second")
         add("--stay", type=float, default=5.0, help="seconds that one of those stays")
         add("--standbys", type=int, default=3)
+        add("--target", help="origin of a gateway that is up already")
 
     def short(self) -> list[str]:
         return [
@@ -51,7 +52,7 @@ class Soak:
         result = ScenarioResult(self.name, self.summary, parameters(options))
         async with Bench.open() as bench:
             progress("starting Switchboard", 0.0)
-            subject = await Subject.open(bench, None, standbys=options.standbys)
+            subject = await Subject.open(bench, options.target, standbys=options.standbys)
             held = await bench.side(
                 HELD, "request", subject.origin, [], sessions=options.sessions, size=SIZE
             )

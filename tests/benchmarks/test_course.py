@@ -120,6 +120,16 @@ def test_a_few_disturbed_intervals_are_left_out() -> None:
     assert all(met.values())
 
 
+def test_of_a_server_elsewhere_slowness_is_judged_and_growth_is_not() -> None:
+    of = course(slower=2.0)
+    for interval in of.intervals:
+        interval.held.usage = []
+    result, met = judged(of)
+    assert result.facts["growth is not judged"] == "the server's processes are elsewhere"
+    assert [name for name, ok in met.items() if not ok] == ["request p99, last third over first"]
+    assert {line.panel for line in result.lines} == {"request, ms", "click to ringing, ms"}
+
+
 @pytest.mark.parametrize(("stretch", "why"), [(1.0, "too short"), (10.0, "too few")])
 def test_a_short_course_is_not_judged_for_growth(stretch: float, why: str) -> None:
     of = course(leaked_mb=400)

@@ -8,7 +8,7 @@ from benchmarks.command import FAILED, SCENARIOS, main, parser
 from benchmarks.rounds import Bench
 from benchmarks.subject import Subject
 
-TAKE_ONE = {"signaling", "fanout", "lifecycle", "join", "storm"}
+TAKE_ONE = {"signaling", "fanout", "lifecycle", "join", "storm", "crowd", "soak"}
 
 
 @pytest.mark.parametrize("scenario", [scenario.name for scenario in SCENARIOS])
