@@ -1,0 +1,225 @@
+"""What the command shows, writes and exits with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import command
+from benchmarks.command import FAILED, NOISY, SCENARIOS, main, parser
+from benchmarks.compare import load
+from benchmarks.histogram import Histogram
+from benchmarks.process import ChildFailed
+from benchmarks.quiet import noise_of
+from benchmarks.result import Measurement, ScenarioResult, absolute, compared, percentile_of
+from benchmarks.sampler import Usage
+from benchmarks.scenario import Progress, add_round_options, counted, parameters
+
+REPORT = Path(__file__).parents[2] / "docs" / "performance.md"
+SLOW_ONE = 5.0
+"""Milliseconds of one message of five hundred: beyond the p99, within the p99.9."""
+
+
+class Made:
+    """A scenario without servers: a subject twice as slow as its floor."""
+
+    summary = "made up"
+
+    def __init__(self, name: str, *, foreign: float = 0.0) -> None:
+        self.name = name
+        self._foreign = foreign
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        add_round_options(parser, rounds=4, seconds=1.0, rate=100.0)
+
+    def short(self) -> list[str]:
+        return ["--rounds", "2"]
+
+    async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
+        result = ScenarioResult(self.name, self.summary, parameters(options))
+        step = counted(progress, "round", options.rounds, 0.0, 1.0)
+        for number in range(options.rounds):
+            for side, milliseconds in (("subject", 2.0), ("floor", 1.0)):
+                reply = Histogram()
+                for each in range(500):
+                    reply.record((milliseconds if each else milliseconds * SLOW_ONE) / 1e3)
+                result.measurements.append(
+                    Measurement(
+                        side,
+                        number,
+                        {"reply": reply},
+                        Histogram(),
+                        500,
+                        0,
+                        seconds=1.0,
+                        foreign_share=self._foreign,
+                        usage=[Usage(1, "gateway", 0.25, 100 * 2**20)],
+                    )
+                )
+            step()
+        result.noise = noise_of(result.measurements)
+        for limit in (1.5, 3.0):
+            result.judge(
+                compared(
+                    f"p50 over the floor, {limit}",
+                    result.measurements,
+                    "subject",
+                    "floor",
+                    percentile_of("reply", 50.0),
+                    limit,
+                )
+            )
+        result.judge(absolute("unanswered", 0.0, 0.0, unit="", robust=True))
+        return result
+
+
+def outcome(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    made: list[Made],
+    *words: str,
+) -> tuple[int, str]:
+    """Run the command with these scenarios; returns its exit status and what it showed."""
+    monkeypatch.setattr(command, "SCENARIOS", tuple(made))
+    monkeypatch.setattr("sys.argv", ["benchmarks", *words])
+    status = main(list(words))
+    return status, " ".join(capsys.readouterr().out.split())
+
+
+def test_a_run_shows_how_far_it_is_and_every_percentile(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, shown = outcome(monkeypatch, capsys, [Made("made")], "made")
+    assert status == 0, "a missed target is a finding, no failure"
+    assert re.search(r"made +━+ \d:\d\d:\d\d done", shown)
+    assert "p50 ┃ p90 ┃ p99 ┃ p99.9 ┃ max ┃ processors" in shown
+    assert re.search(
+        r"subject │ reply │ 2000 │ 2\.\d+ │ 2\.\d+ │ 2\.\d+ │ 10\.\d+ │ 10\.\d+ │ 0\.25", shown
+    )
+    assert re.search(
+        r"1\.5 │ 2\.\d+ ms │ floor 1\.\d+ │ 2\.00 \(2\.00 to 2\.00\) │ at most 1\.5 │ missed", shown
+    )
+    assert re.search(r"at most 3 │ met", shown)
+
+
+def test_a_noisy_run_names_the_noise_prints_no_ratio_and_says_so_by_its_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    files = {kind: tmp_path / f"run.{kind}" for kind in ("json", "html")}
+    options = [f"--{kind}={file}" for kind, file in files.items()]
+    status, shown = outcome(monkeypatch, capsys, [Made("made", foreign=0.9)], "made", *options)
+    assert status == NOISY != 0
+    named = "other processes kept 0.90 processors busy in round 1 of subject"
+    told = shown.split("Too noisy to tell:")[1]
+    written = {kind: file.read_text(encoding="utf-8") for kind, file in files.items()}
+    for text in (told, *written.values()):
+        assert named in text
+        assert "over the floor" not in text
+        assert "unanswered" in text, "no noise can move a count"
+
+
+def test_a_run_writes_all_it_measured_on_what_and_how(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "run.json"
+    outcome(monkeypatch, capsys, [Made("made")], "made", "--rounds", "3", "--json", str(file))
+    run: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    machine = run["machine"]
+    assert machine["commit"] not in ("", "unknown")
+    assert all(machine[what] for what in ("python", "system", "processor", "memory_gb"))
+    assert machine["processors"] >= 1
+    assert all(machine["packages"][what] for what in ("ray", "fastapi", "aiortc"))
+    assert run["command"] == f"python -m benchmarks made --rounds 3 --json {file}"
+    assert [(t["target"], t["met"]) for t in run["targets"]] == [
+        (1.5, False),
+        (3.0, True),
+        (0.0, True),
+    ]
+    (scenario,) = run["scenarios"]
+    assert scenario["parameters"]["rounds"] == 3
+    assert len(scenario["measurements"]) == 6
+    subject = scenario["measurements"][0]
+    raw = Histogram.from_json(subject["histograms"]["reply"])
+    assert raw.count == 500
+    assert raw.percentile(99.9) == pytest.approx(10.0, rel=0.01)
+    assert subject["summary"]["reply"]["p99.9"] == pytest.approx(10.0, rel=0.01)
+    assert subject["processor_share"] == 0.25
+    assert subject["memory_mb"] == 100.0
+    assert subject["processes"][0]["name"] == "gateway"
+    assert load(file).scenarios[0].name == "made"
+
+
+def test_the_short_set_is_every_scenario_in_one_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page, file = tmp_path / "run.html", tmp_path / "run.json"
+    made = [Made("one"), Made("other")]
+    words = ["short", "--json", str(file), "--html", str(page)]
+    assert outcome(monkeypatch, capsys, made, *words)[0] == 0
+    run = json.loads(file.read_text(encoding="utf-8"))
+    assert [each["name"] for each in run["scenarios"]] == ["one", "other"]
+    assert {each["parameters"]["rounds"] for each in run["scenarios"]} == {2}
+    text = page.read_text(encoding="utf-8")
+    conclusions = text.split("<h2>Conclusions</h2>")[1].split("<h2")[0]
+    for name in ("one", "other"):
+        assert f"<b>{name}</b>: 2 of 3 targets are met." in conclusions
+        assert f"<h2 id='{name}'>" in text
+    said = re.sub("<[^>]+>", "", conclusions)
+    assert (
+        "p50 over the floor, 1.5: 2 ms, where floor has 1; the ratio is 2 "
+        "(in half of the rounds between 2 and 2), wanted at most 1.5: missed."
+    ) in said
+    assert said.index("missed") < said.index(": met"), "what is missed comes first"
+    assert "p99.9" in text
+
+
+class Broken(Made):
+    """One whose server does not start."""
+
+    async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
+        raise ChildFailed("the peer ended before it answered.")
+
+
+def test_what_did_not_start_is_named_and_nothing_is_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "run.json"
+    made: list[Made] = [Broken("made")]
+    status, shown = outcome(monkeypatch, capsys, made, "made", "--json", str(file))
+    assert status == FAILED
+    assert "Nothing was measured: the peer ended before it answered." in shown
+    assert not file.exists()
+
+
+def documented() -> list[str]:
+    """Find the commands that the report names, each a scenario with options."""
+    names = "|".join(scenario.name for scenario in SCENARIOS)
+    text = REPORT.read_text(encoding="utf-8")
+    return sorted(
+        {" ".join(found.split()) for found in re.findall(rf"`((?:{names})\s+--[^`]+)`", text)}
+    )
+
+
+@pytest.mark.parametrize("words", documented())
+def test_a_command_of_the_report_is_one(words: str) -> None:
+    asked = [word for word in shlex.split(words) if word not in ("FILE", "URL")]
+    if asked[-1] in ("--target", "--peer"):
+        asked.append(str(REPORT))
+    assert parser().parse_args(asked).command == asked[0]
+
+
+def test_the_report_has_every_scenario_and_the_numbers_their_commands() -> None:
+    text = REPORT.read_text(encoding="utf-8")
+    for scenario in SCENARIOS:
+        assert f"| `{scenario.name}` |" in text
+    table = text.split("## Latest numbers")[1].split("\n\n")[2].splitlines()[2:]
+    assert len(table) > 20
+    for row in table:
+        what = row.rstrip(" |").rsplit("|", 1)[1]
+        assert re.search(r"`[a-z]+( [^`]+)?`, 20\d\d-\d\d-\d\d|^ the same", what), row
