@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import psutil
 import pytest
 
 from benchmarks.census import Census
-from benchmarks.sampler import named
+from benchmarks.sampler import Sampler, named
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,17 @@ def test_a_census_counts_who_is_there_and_time_since_the_last() -> None:
     assert second.processor_seconds < first.processor_seconds
     there.clear()
     assert census.take() == []
+
+
+def test_a_round_counts_the_processor_time_and_memory_of_those_that_were_there_throughout() -> None:
+    me = psutil.Process()
+    sampler = Sampler.of([me])
+    sampler.begin()
+    began, until = time.process_time(), time.process_time() + 0.05
+    while time.process_time() < until:
+        pass
+    _, (used,) = sampler.end()
+    assert 0.04 <= used.processor_seconds <= time.process_time() - began + 0.005
+    assert used.pid == me.pid
+    assert 1_000_000 < used.memory_bytes <= me.memory_info().rss * 1.1
+    assert Sampler.of([me]).end()[1] == [], "nobody saw it begin"

@@ -59,5 +59,14 @@ async def test_a_machine_that_never_rests_is_named_as_noise() -> None:
     assert len(noise_of(kept)) == 4
 
 
+def test_answers_that_never_came_and_refusals_are_noise() -> None:
+    of = measured("A", 1, 0.0)
+    of.sent, of.missing, of.counts = 9, 2, {"started": 7, "refused, no_capacity": 3}
+    assert noise_of([of]) == [
+        "2 of 9 answers never came in round 2 of A",
+        "3 of 9 were refused, no_capacity in round 2 of A",
+    ]
+
+
 def test_a_late_load_is_noise() -> None:
     assert "sent late" in noise_of([measured("A", 0, 0.0, late_ms=5.0)])[0]

@@ -75,6 +75,19 @@ def test_a_ratio_is_taken_within_each_round() -> None:
     assert target.met
 
 
+def test_the_ratio_is_the_median_of_the_rounds_and_its_spread_their_quartiles() -> None:
+    rounds = [
+        measurement(side, number, value)
+        for number, subject in enumerate([5.0, 1.0, 2.0, 3.0, 4.0])
+        for side, value in (("subject", subject), ("floor", 1.0))
+    ]
+    target = compared("p50", rounds, "subject", "floor", percentile_of("reply", 50), 2.5)
+    assert target.ratio == pytest.approx(3.0, rel=0.02)
+    assert target.spread is not None
+    assert list(target.spread) == pytest.approx([2.0, 4.0], rel=0.02)
+    assert not target.met
+
+
 def test_rounds_that_disagree_are_noise() -> None:
     result = ScenarioResult("s", "", {})
     rounds = [
