@@ -27,6 +27,10 @@ SHARD = 0
 READERS = 4
 _SCRUB_TRIES = 5
 
+# Built once, like whatever else is asked often: SQLAlchemy takes longer to put a statement together
+# than SQLite to answer it.
+_TERM = sa.select(terms.c.term).where(terms.c.shard == SHARD).with_for_update(read=True)
+
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 
@@ -82,9 +86,7 @@ class Database:
         """
 
         def fenced(connection: sa.Connection) -> T:
-            term = connection.scalar(
-                sa.select(terms.c.term).where(terms.c.shard == SHARD).with_for_update(read=True)
-            )
+            term = connection.scalar(_TERM)
             if term != self.term:
                 raise TermLost(f"Term {self.term} ended; {term} writes now.")
             return work(connection)

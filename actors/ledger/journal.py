@@ -117,6 +117,7 @@ def _fit(word: object, column: sa.Column[Any]) -> str:
     return str(word)[: column.type.length]
 
 
+# What each append asks, built once (`actors.ledger.database`).
 _TAILS = sa.select(
     sessions.c.session_id,
     sessions.c.epoch,
@@ -136,6 +137,34 @@ _UPDATE = (
     .values({name: sa.bindparam(name) for name in ("last_seq", "phase", "mode")})
     .values({name: sa.bindparam(name) for name in ("ended_ms", "end_reason")})
 )
+_ENTRIES = sa.insert(journal)
+_IDS = (
+    sa.select(sessions.c.ids)
+    .join(subjects, subjects.c.session_id == sessions.c.session_id)
+    .where(sessions.c.session_id == sa.bindparam("session"))
+    .where(subjects.c.participant_id == sa.bindparam("participant"))
+    .where(subjects.c.erased_ms.is_(None))
+)
+_FILL_IDS = (
+    sa.update(sessions)
+    .where(sessions.c.session_id == sa.bindparam("session"))
+    .values(ids=sa.bindparam("ids"))
+)
+
+
+def _upsert(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
+    """An erased person stays erased, whatever an actor still remembers of them."""
+    return insert.on_conflict_do_update(
+        index_elements=["session_id", "participant_id"],
+        set_={"body": insert.excluded.body},
+        where=subjects.c.erased_ms.is_(None),
+    )
+
+
+_PUT_SUBJECTS = {
+    "sqlite": _upsert(sqlite.insert(subjects)),
+    "postgresql": _upsert(postgresql.insert(subjects)),
+}
 
 
 def append_all(
@@ -173,7 +202,7 @@ def append_all(
             if ids := _window_side(subject):
                 told[key] = ids
     if entries:
-        connection.execute(sa.insert(journal), entries)
+        connection.execute(_ENTRIES, entries)
         connection.execute(
             _UPDATE, [{"wanted": name, **tails[name].columns()} for name in sorted(moved)]
         )
@@ -239,15 +268,8 @@ def insert_for(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | po
 
 
 def _put_subjects(connection: sa.Connection, people: dict[tuple[str, str], str]) -> None:
-    insert = insert_for(connection, subjects)
-    # An erased person stays erased, whatever an actor still remembers of them.
-    upsert = insert.on_conflict_do_update(
-        index_elements=["session_id", "participant_id"],
-        set_={"body": insert.excluded.body},
-        where=subjects.c.erased_ms.is_(None),
-    )
     connection.execute(
-        upsert,
+        _PUT_SUBJECTS[connection.dialect.name],
         [
             {"session_id": session_id, "participant_id": participant_id, "body": body}
             for (session_id, participant_id), body in people.items()
@@ -280,20 +302,14 @@ def _fill_ids(
 ) -> None:
     """Add to the session's ids what is not known yet; an erased person adds nothing."""
     row = connection.execute(
-        sa.select(sessions.c.ids)
-        .join(subjects, subjects.c.session_id == sessions.c.session_id)
-        .where(sessions.c.session_id == session_id)
-        .where(subjects.c.participant_id == participant_id)
-        .where(subjects.c.erased_ms.is_(None))
+        _IDS, {"session": session_id, "participant": participant_id}
     ).one_or_none()
     if row is None:
         return
     known = json.loads(row.ids)
     filled = told | known
     if filled != known:
-        connection.execute(
-            sa.update(sessions).where(sessions.c.session_id == session_id).values(ids=dump(filled))
-        )
+        connection.execute(_FILL_IDS, {"session": session_id, "ids": dump(filled)})
 
 
 def _follow_links(connection: sa.Connection, entries: Iterable[tuple[str, JournalEntry]]) -> None:

@@ -18,6 +18,16 @@ from broker.messages.cluster.tenure import JournalEntry, Journalled, Subject
 from broker.messages.tolerance import read_ids
 from broker.words import EndReason, SessionPhase
 
+# What each session asks when it begins, built once (`actors.ledger.database`).
+_TAKEN = (
+    sa.select(sessions.c.session_id)
+    .where(sessions.c.account_id == sa.bindparam("account"))
+    .where(sessions.c.engagement_key == sa.bindparam("engagement"))
+    .where(sessions.c.phase != str(SessionPhase.ENDED))
+)
+_NEW_SESSION = sa.insert(sessions)
+_NEW_TENURE = sa.insert(tenures)
+
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
@@ -33,30 +43,28 @@ class NewSession:
         """Return how the session stands. Raises Conflict (`already_live`)."""
         ask = self.open
         taken = connection.scalar(
-            sa.select(sessions.c.session_id)
-            .where(sessions.c.account_id == ask.account_id)
-            .where(sessions.c.engagement_key == ask.engagement_key)
-            .where(sessions.c.phase != str(SessionPhase.ENDED))
+            _TAKEN, {"account": ask.account_id, "engagement": ask.engagement_key}
         )
         if taken is not None:
             raise already_live()
         connection.execute(
-            sa.insert(sessions).values(
-                session_id=self.session_id,
-                account_id=ask.account_id,
-                engagement_key=ask.engagement_key,
-                ids=ask.ids.model_dump_json(exclude_defaults=True),
-                mode=str(ask.mode),
-                phase=str(SessionPhase.NEW),
-                epoch=1,
-                epoch_base=0,
-                last_seq=0,
-                created_ms=self.now_ms,
-                label=ask.label,
-                member_id=self.member.member_id,
-                host=self.member.host,
-                port=self.member.port,
-            )
+            _NEW_SESSION,
+            {
+                "session_id": self.session_id,
+                "account_id": ask.account_id,
+                "engagement_key": ask.engagement_key,
+                "ids": ask.ids.model_dump_json(exclude_defaults=True),
+                "mode": str(ask.mode),
+                "phase": str(SessionPhase.NEW),
+                "epoch": 1,
+                "epoch_base": 0,
+                "last_seq": 0,
+                "created_ms": self.now_ms,
+                "label": ask.label,
+                "member_id": self.member.member_id,
+                "host": self.member.host,
+                "port": self.member.port,
+            },
         )
         _note_tenure(connection, self.session_id, 1, self.member, self.now_ms)
         return _append(connection, self.session_id, 1, self.first).phase
@@ -253,14 +261,15 @@ def _note_tenure(
     polite: bool = False,
 ) -> None:
     connection.execute(
-        sa.insert(tenures).values(
-            session_id=session_id,
-            epoch=epoch,
-            member_id=member.member_id,
-            node=member.node,
-            granted_ms=now_ms,
-            polite=polite,
-        )
+        _NEW_TENURE,
+        {
+            "session_id": session_id,
+            "epoch": epoch,
+            "member_id": member.member_id,
+            "node": member.node,
+            "granted_ms": now_ms,
+            "polite": polite,
+        },
     )
 
 
