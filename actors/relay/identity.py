@@ -34,8 +34,8 @@ def fingerprint_of(certificate: x509.Certificate, algorithm: str) -> str | None:
 class Identity:
     """A fresh self-signed certificate with its DTLS context.
 
-    Made once when a relay opens, outside the packet path; a standby that takes a session opens a
-    new relay and so has a new one.
+    Made once for each relay, at its first offer; a standby that takes a session opens a new relay
+    and so has a new one.
     """
 
     def __init__(self) -> None:

@@ -72,7 +72,7 @@ class Relay:
     # -- life ----------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Bind the port and make the certificate.
+        """Bind the port.
 
         Raises:
             Unavailable: `no_capacity` when no port of the range is free.
@@ -80,7 +80,6 @@ class Relay:
         if self._port is not None:
             return
         config = self.config
-        self._identity = Identity()
         self._port = Port(
             config.bind, config.ports, config.receive_buffer_bytes, left=config.left_port
         )
@@ -105,6 +104,12 @@ class Relay:
     def port(self) -> int:
         """The UDP port number; the same on every bound address."""
         return self._open_port().number
+
+    def _own_identity(self) -> Identity:
+        """Make the certificate when the first offer wants it: a ring need not wait for it."""
+        if self._identity is None:
+            self._identity = Identity()
+        return self._identity
 
     def _open_port(self) -> Port:
         if self._port is None:
@@ -168,14 +173,13 @@ class Relay:
         self._seating.reseat(now)
         credentials = transport.ice.credentials
         transport.session_version += 1
-        assert self._identity is not None
         return write_answer(
             AnswerTransport(
                 transport.session_version,
                 transport.session_id,
                 credentials.ufrag,
                 credentials.password,
-                self._identity.fingerprint,
+                self._own_identity().fingerprint,
                 self.config.advertise or tuple(s.host for s in self.sockets),
                 self.port,
             ),
@@ -193,12 +197,11 @@ class Relay:
         if len(self.transports) >= self.config.max_transports:
             raise TooFast(ErrorCode.SESSION_FULL, "The session has too many transports.")
         self._open_port()
-        assert self._identity is not None
         credentials = Credentials.fresh(offer.ice_ufrag, offer.ice_password)
         transport = Transport(
             self,
             self.config,
-            self._identity,
+            self._own_identity(),
             self._departures,
             participant_id=participant_id,
             transport_id=transport_id,
