@@ -72,6 +72,9 @@ class Policy:
         """
         policy = self
         for name in {field.name for field in fields(self)} & values.keys():
+            if values[name] == getattr(self, name):
+                # Each replacement checks all values anew, and nearly all are what they are here.
+                continue
             try:
                 policy = replace(policy, **{name: values[name]})  # type: ignore[arg-type]
             except ValueError:
