@@ -1,0 +1,283 @@
+"""What an answer takes of an offer, and what the relay reads of payloads and headers."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+
+from actors.relay import PublishSource
+from actors.relay.codec import accepted_codecs
+from actors.relay.h264 import starts_key_frame
+from actors.relay.identity import Identity
+from actors.relay.offer import OfferedSection, parse_offer
+from actors.relay.rtp import ABS_SEND_TIME_URI, MID_URI, body_of, extension
+from actors.relay.vp8 import parse_vp8
+from benchmarks.media.description import Dialect
+from broker.errors import Malformed
+from tests.patience import until
+
+from .client import CraftedClient
+from .conftest import Call
+from .test_dtls import connect
+from .test_offer import CONFIG, VALID_OFFER
+
+
+def section_of(text: str, mid: str) -> str:
+    """Return one section of a description, from its m= line on."""
+    found = next(part for part in text.split("m=")[1:] if f"a=mid:{mid}\r\n" in part)
+    return "m=" + found
+
+
+@pytest.mark.parametrize(
+    ("profile", "taken"),
+    [
+        ("42e01f", True),
+        ("42C01F", True),
+        # Baseline without the constraint, extended, main, high, constrained high.
+        ("42001f", False),
+        ("58e01f", False),
+        ("4d401f", False),
+        ("64001f", False),
+        ("640c1f", False),
+        ("42e0", False),
+        ("", False),
+    ],
+)
+def test_of_h264_only_constrained_baseline_in_fragments_is_taken(profile: str, taken: bool) -> None:
+    def offered(form: str) -> OfferedSection:
+        text = VALID_OFFER.replace("VP8/", "VP9/").replace("profile-level-id=42e01f", form)
+        return next(s for s in parse_offer(text, CONFIG).sections if s.kind == "video")
+
+    section = offered(f"profile-level-id={profile}")
+    if not taken:
+        with pytest.raises(Malformed):
+            accepted_codecs(section, publishing=True)
+        return
+    assert accepted_codecs(section, publishing=True)[0].parameters["profile-level-id"] == profile
+    section = offered(f"profile-level-id={profile};packetization-mode=0")
+    with pytest.raises(Malformed):
+        accepted_codecs(section, publishing=True)
+
+
+async def test_an_answer_asks_for_what_repairs_a_voice_and_repairs_every_picture(
+    call: Call,
+) -> None:
+    client = CraftedClient(call.relay, "ada")
+    client.negotiate()
+    microphone = section_of(client.answer, "0")
+    assert "a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r\n" in microphone
+    assert "a=rtcp-fb:111 transport-cc\r\n" in microphone
+    _, video = client.seat(0)
+    slot = section_of(client.answer, video)
+    for line in (
+        "m=video 9 UDP/TLS/RTP/SAVPF 96 97 102 103",
+        "a=fmtp:97 apt=96",
+        "a=fmtp:103 apt=102",
+        "a=rtcp-fb:96 nack",
+        "a=rtcp-fb:96 nack pli",
+        "a=rtcp-fb:96 transport-cc",
+        "a=sendonly",
+    ):
+        assert f"{line}\r\n" in slot, line
+    # RTX, cname and stream of each slot, so that nothing about it need be negotiated later.
+    ssrc, repair = client.slots[video]
+    assert f"a=ssrc-group:FID {ssrc} {repair}\r\n" in slot
+    names = re.findall(r"a=ssrc:(\d+) cname:(\S+)", slot)
+    assert [int(number) for number, _ in names] == [ssrc, repair]
+    assert len({name for _, name in names}) == 1
+
+
+async def test_an_answer_mixes_forms_of_extensions_only_where_that_was_offered(call: Call) -> None:
+    for number, offered in enumerate((True, False)):
+        client = CraftedClient(call.relay, f"ada-{number}")
+        sdp = client.offer()
+        assert "a=extmap-allow-mixed" in sdp
+        if not offered:
+            sdp = sdp.replace("a=extmap-allow-mixed\r\n", "")
+        name = client.participant_id
+        answer = call.relay.answer(name, name, sdp, client.layout, client.rights)
+        assert ("a=extmap-allow-mixed" in answer) is offered
+
+
+async def test_an_answer_takes_the_six_extensions_and_no_other(call: Call) -> None:
+    client = CraftedClient(call.relay, "ada")
+    others = (
+        "urn:3gpp:video-orientation",
+        "urn:ietf:params:rtp-hdrext:toffset",
+        "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+        "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type",
+    )
+    more = "".join(f"a=extmap:{5 + n} {uri}\r\n" for n, uri in enumerate(others))
+    more += f"a=extmap:9 {ABS_SEND_TIME_URI}\r\n"
+    sdp = client.offer().replace("a=rtcp-mux\r\n", f"a=rtcp-mux\r\n{more}")
+    answer = call.relay.answer("ada", "ada", sdp, client.layout, client.rights)
+    # Audio levels are not a picture's, layers not a slot's.
+    audio, video = client.seat(0)
+    for mid, taken in (
+        ("0", "1 3 4 9 10 11"),
+        ("1", "3 4 9 10 11"),
+        (audio, "1 3 4 9"),
+        (video, "3 4 9"),
+    ):
+        found = re.findall(r"a=extmap:(\d+) ", section_of(answer, mid))
+        assert sorted(found, key=int) == taken.split(), mid
+
+
+async def test_every_section_keeps_the_numbers_of_its_own(call: Call) -> None:
+    """Two seats of one widget number VP8 and MID differently; each gets its own."""
+    ada, cy = await call.join("ada"), await call.join("cy")
+    ben = CraftedClient(call.relay, "ben", dialect=Dialect(h264=None))
+    call.clients.append(ben)
+    _, second = ben.seat(1)
+    offer = ben.offer
+    own = {"96": "45", "97": "46"}
+
+    def otherwise() -> str:
+        text = offer()
+        section = section_of(text, second)
+        changed = re.sub(
+            r"(?<=[ :=])(96|97)(?=[ \r])", lambda found: own[found[1]], section
+        ).replace("a=extmap:4 ", "a=extmap:7 ")
+        return text.replace(section, changed)
+
+    ben.offer = otherwise  # type: ignore[method-assign]
+    await ben.connect()
+    assert "m=video 9 UDP/TLS/RTP/SAVPF 45 46\r\n" in section_of(ben.answer, second)
+    for client in (ada, cy):
+        client.send_frame(key=True, parts=(client.participant_id.encode(),))
+    first = ben.seat(0)[1]
+    await until(lambda: ben.heard_on(first) and ben.heard_on(second))
+    shown = [ben.heard_on(mid)[0].packet.payload_type for mid in (first, second)]
+    assert shown == [96, 45]
+
+
+def test_of_two_profiles_of_srtp_aes_gcm_is_taken() -> None:
+    server, peer = Identity(), Identity()
+    client = peer.context
+    client.set_tlsext_use_srtp(b"SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_128_GCM")
+    relay = connect(client, server, peer)
+    assert relay.keys is not None
+    assert relay.keys.profile == b"SRTP_AEAD_AES_128_GCM"
+
+
+_IDR, _SPS, _SLICE = 0x65, 0x67, 0x41
+
+
+def aggregated(*kinds: int) -> bytes:
+    return b"\x78" + b"".join(bytes([0, 2, kind, 0]) for kind in kinds)
+
+
+@pytest.mark.parametrize(
+    ("payload", "begins"),
+    [
+        (bytes([_IDR, 1]), True),
+        (bytes([_SPS, 1]), True),
+        (bytes([_SLICE, 1]), False),
+        (bytes([0x68, 1]), False),
+        (aggregated(_SPS, 0x68, _IDR), True),
+        (aggregated(0x66, _IDR), True),
+        (aggregated(0x66, _SLICE), False),
+        # The first fragment of an IDR slice, a later one, the first of another slice.
+        (bytes([0x7C, 0x85, 1]), True),
+        (bytes([0x7C, 0x05, 1]), False),
+        (bytes([0x7C, 0x45, 1]), False),
+        (bytes([0x5C, 0x81, 1]), False),
+    ],
+)
+def test_a_key_frame_of_h264_begins_with_sps_or_idr(payload: bytes, begins: bool) -> None:
+    assert starts_key_frame(memoryview(b"x" + payload), 1, 1 + len(payload)) is begins
+
+
+@pytest.mark.parametrize(
+    ("payload", "begins"),
+    [
+        (b"\x10\x00", True),
+        (b"\x90\x80\x81\x23\x00", True),
+        (b"\x90\xe0\x81\x23\x05\x40\x00", True),
+        # P = 1, S = 0, another partition than the first.
+        (b"\x10\x01", False),
+        (b"\x00\x00", False),
+        (b"\x11\x00", False),
+        (b"\x14\x00", False),
+    ],
+)
+def test_a_key_frame_of_vp8_begins_where_its_first_partition_does(
+    payload: bytes, begins: bool
+) -> None:
+    found = parse_vp8(memoryview(payload), 0, len(payload))
+    assert found is not None
+    assert found.key is begins
+
+
+def test_extensions_are_read_in_both_forms() -> None:
+    for profile, block in (
+        (b"\xbe\xde", b"\x12abc\x00\x40x\x00"),
+        (b"\x10\x00", b"\x01\x03abc\x00\x04\x01x\x00\x00\x00"),
+        (b"\x10\x05", b"\x00\x01\x03abc\x04\x01x\x00\x00\x00"),
+    ):
+        data = b"\x90\x60" + bytes(10) + profile + bytes([0, len(block) // 4]) + block + b"payload"
+        view = memoryview(data)
+        body = body_of(view, len(data))
+        assert body is not None
+        assert bytes(view[body.payload : body.payload_end]) == b"payload"
+        found = {number: extension(view, body, number) for number in (1, 2, 4)}
+        assert found == {1: b"abc", 2: None, 4: b"x"}
+    # In the short form 15 is kept for what may come, and ends the reading (RFC 8285 §4.2).
+    data = b"\x90\x60" + bytes(10) + b"\xbe\xde\x00\x01\xf0x\x40y"
+    body = body_of(memoryview(data), len(data))
+    assert body is not None
+    assert extension(memoryview(data), body, 4) is None
+
+
+async def test_numbers_beyond_fourteen_are_written_in_the_form_that_has_them(call: Call) -> None:
+    ada = await call.join("ada")
+    ben = await call.join("ben", dialect=Dialect(extensions={MID_URI: 20}))
+    audio, _ = ben.seat(0)
+    ada.send_audio(b"hello")
+    await until(lambda: ben.heard_on(audio))
+    assert [(h.mid, h.content) for h in ben.heard_on(audio)] == [(audio, b"hello")]
+
+
+@pytest.mark.parametrize("bits", [7, 15, 0])
+async def test_picture_ids_of_any_form_go_on_over_a_switch(call: Call, bits: int) -> None:
+    """Two people in turn, one seat: picture id and TL0PICIDX as one line, 7-bit ids within 7."""
+    ben = await call.join("ben", publish=(), seats=1)
+    people = {name: await call.join(name) for name in ("ada", "cy")}
+    _, video = ben.seat(0)
+    written = {7: [0x90, 0xC0], 15: [0x90, 0xC0], 0: [0x10]}[bits]
+
+    def picture(client: CraftedClient, number: int, *, key: bool) -> None:
+        track = client.track(PublishSource.CAMERA)
+        counters = {7: [number & 0x7F, number & 0xFF], 15: [0x80, number, number & 0xFF], 0: []}[
+            bits
+        ]
+        payload = bytes([*written, *counters, 0 if key else 1]) + client.participant_id.encode()
+        client.send(client.rtp(track, payload, marker=True))
+        track.step(3000, len(payload))
+
+    heard = 0
+    for name, gone, first in (("ada", None, 125), ("cy", "ada", 20), ("ada", "cy", 90)):
+        if gone is not None:
+            call.relay.remove(gone)
+        if name not in call.relay.people:
+            people[name] = await call.join(name, f"{name}-again")
+        # Far enough for seven bits to wrap.
+        for index in range(130 if gone is None else 5):
+            picture(people[name], first + index, key=index == 0)
+            heard += 1
+            await until(lambda count=heard: len(ben.heard_on(video)) == count)  # type: ignore[misc]
+    payloads = [h.packet.payload for h in ben.heard_on(video)]
+    assert len(payloads) == 140
+    if not bits:
+        assert {payload[0] for payload in payloads} == {0x10}
+        return
+    # The first bit tells which form it is.
+    assert all(payload[2] >> 7 == (bits == 15) for payload in payloads)
+    width = 2 if bits == 15 else 1
+    limit = (1 << bits) - 1
+    ids = [int.from_bytes(payload[2 : 2 + width], "big") & limit for payload in payloads]
+    levels = [payload[2 + width] for payload in payloads]
+    assert all(after == before + 1 & limit for before, after in itertools.pairwise(ids))
+    assert all(after == before + 1 & 0xFF for before, after in itertools.pairwise(levels))
