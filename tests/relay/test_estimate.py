@@ -131,7 +131,9 @@ def test_reports_count_only_without_transport_feedback() -> None:
     estimate.sent(1, 1000, 1.0)
     estimate.feedback([(1, 1.0)], 1.0)
     estimate.remb(900_000, 2.0)
+    estimate.reported_loss(0.5, 2.0)
     assert estimate.bitrate == 300_000
+    assert estimate.loss == 0
     estimate.remb(900_000, 4.0)
     assert estimate.bitrate == 900_000
 

@@ -126,6 +126,24 @@ async def test_a_client_that_changes_its_port_goes_on(call: Call) -> None:
     assert len(call.relay.transports["ben-1"].ice.addresses) == 2
 
 
+async def test_of_several_nominations_the_latest_counts(call: Call) -> None:
+    """Firefox nominates every pair that answers, and means the last."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    audio, _ = ben.seat(0)
+    ben.stop_checking()
+    ice = call.relay.transports["ben-1"].ice
+    ports = [ben.local_port]
+    for _ in range(2):
+        await ben.rebind()
+        ports.append(ben.local_port)
+        ben.send_check(nominate=True)
+        await until(lambda: ice.selected is not None and ice.selected.endpoint[1] == ports[-1])
+        ada.send_audio()
+        heard = len(ben.heard_on(audio))
+        await until(lambda heard=heard: len(ben.heard_on(audio)) > heard)  # type: ignore[misc]
+    assert sorted(address.endpoint[1] for address in ice.addresses) == sorted(ports)
+
+
 async def test_without_a_nomination_the_relay_follows_the_voice_after_silence(
     start_call: StartCall,
 ) -> None:
@@ -234,6 +252,10 @@ async def test_an_ice_restart_keeps_dtls_and_the_call(call: Call) -> None:
     await until(lambda: call.relay.transports["ben-1"].ice.addresses[0].heard > count)
     await echo(ben)
     assert call.relay.transports["ben-1"].ice.previous is None
+    # From then on they are nobody's.
+    strangers = call.relay.dropped_strangers
+    ben.send(old_check)
+    await until(lambda: call.relay.dropped_strangers == strangers + 1)
     await ben.rebind()
     ben.send_check(nominate=True)
     await until(lambda: ben.checks_received > 0)

@@ -10,12 +10,19 @@ from aiortc.rtp import RtcpRrPacket, RtcpSdesPacket, RtcpSrPacket
 
 from actors.relay import PublishSource, RelayConfig, SeatKind
 from actors.relay.rtcp import (
+    PSFB,
+    RR,
+    RTPFB,
+    SDES,
+    SR,
     Report,
     SenderInfo,
     ntp_of,
+    parts_of,
     receiver_report,
     seconds_of,
     sender_report,
+    source_description,
 )
 from tests.patience import until
 
@@ -147,6 +154,66 @@ async def test_the_publishers_packets_are_acknowledged_transport_wide(
     for _ in range(10):
         ada.send_audio()
     await until(lambda: any(data[:2] in (b"\x8f\xcd", b"\xaf\xcd") for data in ada.raw_feedback))
+
+
+async def test_rtcp_ends_at_the_relay(start_call: StartCall) -> None:
+    """What a publisher says of itself reaches nobody: names, goodbyes, messages of its own."""
+    call = await start_call(RelayConfig(report_interval=0.1))
+    ada, ben = await call.join("ada"), await call.join("ben")
+    ada.send_audio()
+    await until(lambda: ben.heard)
+    track = ada.track(PublishSource.MICROPHONE)
+    own = track.ssrc.to_bytes(4, "big")
+    report = sender_report(SenderInfo(track.ssrc, ntp_of(1.0), track.timestamp, 1, 1))
+    name = source_description(track.ssrc, "ada@her-own-machine")
+    message, goodbye = b"\x80\xcc\x00\x02" + own + b"name", b"\x81\xcb\x00\x01" + own
+    ada.send_rtcp(report + name + message + goodbye)
+    slots = [ssrc for pair in ben.slots.values() for ssrc in pair]
+    layer = next(iter(call.relay.transports["ada-1"].intake.layers.values()))
+    await until(lambda: layer.report_ntp is not None)
+    seen = len(sender_reports(ben, ben.slots[ben.seat(0)[0]][0]))
+    await until(lambda: len(sender_reports(ben, ben.slots[ben.seat(0)[0]][0])) > seen + 1)
+    assert own not in b"".join(ben.raw_feedback)
+    assert b"ada@" not in b"".join(ben.raw_feedback)
+    reported = {part.kind for data in ben.raw_feedback for part in parts_of(memoryview(data))}
+    assert reported <= {SR, RR, SDES, RTPFB, PSFB}
+    assert {r.ssrc for r in ben.reports if isinstance(r, RtcpSrPacket)} <= set(slots)
+    # Nor is anybody gone because of it.
+    ada.send_audio(b"still here")
+    await until(lambda: ben.heard[-1].content == b"still here")
+
+
+async def reports_after_a_switch() -> list[float]:
+    """Let Ben's seat change hands between two reports; return when its reports came."""
+    loop = asyncio.get_running_loop()
+    call = Call(clock=loop.time)
+    await call.relay.open()
+    people = {name: await call.join(name) for name in ("ada", "cy")}
+    ben = await call.join("ben", publish=(), seats=1)
+    times: list[float] = []
+    ssrc = ben.slots[ben.seat(0)[0]][0]
+    for step in range(130):
+        if step == 100:
+            call.relay.remove("ada")
+            switched = loop.time()
+        for name, client in people.items():
+            if name == "cy" or step < 100:
+                client.send_audio()
+        await asyncio.sleep(0.02)
+        if len(sender_reports(ben, ssrc)) > len(times):
+            times.append(loop.time())
+    await call.close()
+    return [at - switched for at in times]
+
+
+def test_a_slot_reports_every_second_and_at_once_after_a_switch() -> None:
+    times = run_in_virtual_time(reports_after_a_switch())
+    before = [at for at in times if at < 0]
+    assert len(before) >= 2
+    assert all(later - earlier < 1.1 for earlier, later in itertools.pairwise(before))
+    assert before[-1] < -0.2, "the next one would not have been due by itself"
+    # One tick of the relay, and a look of this test.
+    assert min(at for at in times if at > 0) < 0.1
 
 
 async def clocks_of_a_seat() -> list[float]:

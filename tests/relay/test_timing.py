@@ -125,6 +125,16 @@ async def without_feedback() -> None:
         await asyncio.sleep(0.1)
         ssrc, _ = ben.slots[ben.seat(0)[1]]
         estimate = call.relay.transports["ben-1"].estimate
+        # A megabit (draft-alvestrand-rmcat-remb-03 §2.2): 250,000 times two to the second.
+        body = (
+            bytes(8)
+            + b"REMB"
+            + bytes([1, 2 << 2 | 250_000 >> 16])
+            + (250_000 & 0xFFFF).to_bytes(2, "big")
+        )
+        ben.send_rtcp(b"\x8f\xce\x00\x05" + body + ssrc.to_bytes(4, "big"))
+        await asyncio.sleep(0.1)
+        assert estimate.bitrate == 1_000_000
         before = estimate.bitrate
         ben.send_rtcp(receiver_report(1, [Report(ssrc, 64, 1, 1, 0, 0, 0)]))
         await asyncio.sleep(0.1)
