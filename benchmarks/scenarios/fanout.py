@@ -24,7 +24,8 @@ from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import DEFAULT_PEOPLE, Subject
 
 STANDBYS = 2
-BESIDE = "switchboard beside media"
+BESIDE, ROOM_BESIDE = "switchboard beside media", "room beside media"
+"""The room's shows what the same processors leave to anybody while media flow."""
 ROSTER_ENTRY_BYTES = 330
 """About what one person's entry takes in `roster.changed`, so that the peer sends as much."""
 
@@ -85,7 +86,7 @@ class Fanout:
                     size=SIZE,
                     bitrate=options.media_bitrate,
                 )
-            sides_each = 2 + bool(options.media) + (peer is not None)
+            sides_each = 2 + 2 * bool(options.media) + (peer is not None)
             step = counted(progress, "round", options.rounds * sides_each * len(points), 0.1, 0.95)
             for sessions, size in points:
                 sides: list[Side] = [
@@ -111,8 +112,9 @@ class Fanout:
                     sides.append(await beside_peer(bench, options.peer, peer, sessions, size))
                 loads = [side.load for side in sides]
                 if beside is not None:
-                    name = side_name(BESIDE, sessions, size)
-                    sides.append(Side(name, sides[0].load, sides[0].servers, beside.flowing))
+                    for who, side in zip((BESIDE, ROOM_BESIDE), tuple(sides), strict=False):
+                        name = side_name(who, sessions, size)
+                        sides.append(Side(name, side.load, side.servers, beside.flowing))
                 await subject.until_standing(STANDBYS + sessions + options.media)
                 plan = Plan(
                     options.rounds,
@@ -140,6 +142,15 @@ class Fanout:
             )
             if options.media:
                 judge_beside(result, sessions, size)
+        if options.media and not result.noise:
+            for sessions, size in points:
+                tell_beside(
+                    result,
+                    f"the room's p99 to the last of {size}, beside media over its own idle",
+                    side_name(ROOM_BESIDE, sessions, size),
+                    side_name("room", sessions, size),
+                    percentile_of("last", 99.0),
+                )
         result.lines = costs(result.measurements, silence)
         if options.peer != "none" and not result.noise:
             # No target names a peer, and Janus sends less.
@@ -189,7 +200,7 @@ def costs(measurements: Iterable[Measurement], silence: Mapping[str, float]) -> 
     spent: dict[str, list[float]] = {}
     for measured in measurements:
         # Beside media most of the time is theirs.
-        if measured.usage and not measured.side.startswith(BESIDE):
+        if measured.usage and not measured.side.startswith((BESIDE, ROOM_BESIDE)):
             spent.setdefault(measured.side, []).append(measured.cost_ms(silence[measured.side]))
     lines: dict[str, list[tuple[float, float]]] = {}
     for side, values in spent.items():

@@ -22,7 +22,8 @@ from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import Subject
 
 STANDBYS = 2
-BESIDE = "switchboard beside media"
+BESIDE, FLOOR_BESIDE = "switchboard beside media", "floor beside media"
+"""The floor's shows what the same processors leave to anybody while media flow."""
 
 
 class Signaling:
@@ -65,6 +66,7 @@ class Signaling:
                 sessions=options.sessions,
                 size=options.size,
             )
+            media: MediaLoad | None = None
             if options.media:
                 progress("connecting sessions with media", 0.1)
                 media = await MediaLoad.open(
@@ -78,13 +80,15 @@ class Signaling:
                     Side(BESIDE, switchboard.load, switchboard.servers, media.flowing)
                 )
             await subject.until_standing(STANDBYS + options.sessions + options.media)
-            await bench.side(
+            floor = await bench.side(
                 "floor",
                 "echo",
                 f"http://127.0.0.1:{echo.ready['port']}",
                 [hop, echo],
                 connections=connections,
             )
+            if media is not None:
+                bench.sides.append(Side(FLOOR_BESIDE, floor.load, floor.servers, media.flowing))
             if not options.without_naive:
                 progress("starting the naive design", 0.15)
                 naive = await bench.server("naive", "benchmarks.peers.naive")
@@ -115,7 +119,7 @@ class Signaling:
             result.facts[MEASURED_AGAIN] = bench.again
             if loads:
                 progress("measuring what a request costs under other loads", 0.85)
-                sides = [side for side in bench.sides if side.name != BESIDE]
+                sides = [side for side in bench.sides if side.name not in (BESIDE, FLOOR_BESIDE)]
                 await against_load(bench, plan, sides, loads, result)
             progress("ending what was started", 0.95)
         judge(result)
@@ -199,4 +203,12 @@ def judge(result: ScenarioResult) -> None:
                 direction="at least",
                 inverse=True,
             )
+        )
+    if FLOOR_BESIDE in result.sides() and not result.noise:
+        tell_beside(
+            result,
+            "the floor's p99 beside media over its own idle",
+            FLOOR_BESIDE,
+            "floor",
+            percentile_of("reply", 99.0),
         )

@@ -9,7 +9,7 @@ from benchmarks.histogram import Histogram
 from benchmarks.plots import looks_of, plain
 from benchmarks.result import Measurement
 from benchmarks.sampler import Usage
-from benchmarks.scenarios.fanout import BESIDE, costs
+from benchmarks.scenarios.fanout import BESIDE, ROOM_BESIDE, costs
 
 
 def measured(side: str, processor_s: float) -> Measurement:
@@ -23,9 +23,10 @@ def test_a_cost_is_what_goes_beyond_silence() -> None:
 
 
 def test_the_cost_of_fan_out_is_drawn_against_its_receivers() -> None:
-    sides = ("switchboard 1x4", "switchboard 1x50", "room 1x4", "room 1x50", f"{BESIDE} 1x4")
+    sides = ("switchboard 1x4", "switchboard 1x50", "room 1x4", "room 1x50")
+    beside = (f"{BESIDE} 1x4", f"{ROOM_BESIDE} 1x4")
     lines = costs(
-        [measured(side, 0.1 * number) for number, side in enumerate(sides, 1)],
+        [measured(side, 0.1 * number) for number, side in enumerate((*sides, *beside), 1)],
         dict.fromkeys(sides, 0.0),
     )
     rounded = {line.name: [(x, round(y, 6)) for x, y in line.points] for line in lines}
