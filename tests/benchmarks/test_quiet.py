@@ -31,8 +31,12 @@ class Machine:
     async def calm(self) -> None:
         pass
 
-    async def rounds(self, count: int) -> tuple[list[Measurement], int]:
-        return await rounds_of("AB", self.measure, count, lambda: None, calm=self.calm)
+    async def rounds(
+        self, count: int, attempts: int = MOST_ATTEMPTS
+    ) -> tuple[list[Measurement], int]:
+        return await rounds_of(
+            "AB", self.measure, count, lambda: None, calm=self.calm, attempts=attempts
+        )
 
 
 async def test_sides_take_turns_in_both_orders() -> None:
@@ -49,6 +53,28 @@ async def test_a_disturbed_round_is_measured_again_with_all_its_sides() -> None:
     assert again == 1
     assert noise_of(kept) == []
     assert sorted((m.side, m.round) for m in kept) == [("A", 0), ("A", 1), ("B", 0), ("B", 1)]
+
+
+async def test_one_attempt_measures_nothing_again_and_names_the_noise() -> None:
+    machine = Machine([0.9])
+    kept, again = await machine.rounds(2, attempts=1)
+    assert machine.order == ["A", "B", "B", "A"]
+    assert again == 0
+    assert len(noise_of(kept)) == 4
+
+
+async def test_a_late_load_is_measured_again() -> None:
+    times = iter([0.1, 5.0])
+
+    async def measure(side: str, number: int) -> Measurement:
+        return measured(side, number, 0.0, late_ms=next(times, 0.1))
+
+    async def calm() -> None:
+        pass
+
+    kept, again = await rounds_of("AB", measure, 1, lambda: None, calm=calm)
+    assert again == 1
+    assert noise_of(kept) == []
 
 
 async def test_a_machine_that_never_rests_is_named_as_noise() -> None:
