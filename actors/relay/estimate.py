@@ -90,6 +90,7 @@ class Estimate:
         "_trend_before",
         "bitrate",
         "loss",
+        "lowered",
         "overusing",
         "received_rate",
     )
@@ -99,6 +100,8 @@ class Estimate:
         self.received_rate = 0.0
         self.loss = 0.0
         self.overusing = False
+        self.lowered = False
+        """Whether it was cut since somebody last looked, who sets this back."""
         self._sent_at = [0.0] * _KEPT
         self._sent_size = [0] * _KEPT
         self._numbered = [-1] * _KEPT
@@ -249,6 +252,7 @@ class Estimate:
             target = _BACKOFF * self.received_rate
             if target < self.bitrate:
                 self._set(target)
+                self.lowered = True
             self._last_rise = self._last_cut = now
             self.overusing = False
             self._growing_since = None
@@ -259,6 +263,7 @@ class Estimate:
                 # The window still counts what was lost before the last cut; what arrives is proof.
                 lowered = self.bitrate * (1 - 0.5 * self.loss)
                 self._set(min(self.bitrate, max(lowered, _BACKOFF * self.received_rate)))
+                self.lowered = True
                 self._last_rise = self._last_cut = now
         elif self._growing_since is None and self.received_rate > _USED * self.bitrate:
             growth = _GROWTH if self.loss < _LOSS_LOW else _GROWTH_WITH_LOSS

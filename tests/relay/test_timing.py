@@ -12,7 +12,7 @@ from actors.relay.rtcp import Report, receiver_report
 from benchmarks.shaper import Downlink
 from tests.patience import until
 
-from .camera import RIDS, Camera
+from .camera import RIDS, Camera, shown
 from .client import CraftedClient
 from .conftest import Call
 from .virtual_time import run_in_virtual_time
@@ -116,6 +116,42 @@ def test_probing_sends_little_more_than_the_estimate_and_only_for_a_higher_layer
     assert share < 1.25
     _, probes = run_in_virtual_time(probed((320, 180)))
     assert probes == 0
+
+
+async def lowered_after_a_cut() -> list[float]:
+    """Narrow Ben's line again and again; return how long each cut was without a lower layer."""
+    loop = asyncio.get_running_loop()
+    call = Call(clock=loop.time)
+    await call.relay.open()
+    ada = await call.join("ada", rids=RIDS)
+    ben = await call.join("ben")
+    camera = Camera(ada, parts={"q": 1, "h": 2, "f": 6}, octets=1000, interval=1 / 30)
+    ben.acknowledge()
+    call.relay.set_view("ben", {0: (1280, 720)}, {})
+    transport = call.relay.transports["ben-1"]
+    _, slot = transport.seats[0]
+    waits = []
+    for turn in range(4):
+        ben.downlink = None
+        transport.estimate.bitrate = 5_000_000
+        await until(lambda: shown(ben) == "f")
+        # Never at the same moment of the relay's rounds.
+        await asyncio.sleep(0.5 + 0.07 * turn)
+        ben.downlink = Downlink(300_000, loss=0, delay=0.02)
+        await until(lambda: transport.estimate.bitrate < 1_000_000)
+        cut = loop.time()
+        await until(lambda: slot.layer is not None and slot.layer.rid != "f")
+        waits.append(loop.time() - cut)
+    await camera.stop()
+    await call.close()
+    return waits
+
+
+def test_a_cut_lowers_the_layer_at_once() -> None:
+    """Not in the next quarter of a second, in which the voice would be lost with the picture."""
+    waits = run_in_virtual_time(lowered_after_a_cut())
+    # A tick of the relay and the publisher's next frame.
+    assert max(waits) < 0.15, waits
 
 
 async def without_feedback() -> None:
