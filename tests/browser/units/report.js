@@ -34,6 +34,7 @@ function line() {
     counters[at][counters[at].kind === 'audio' ? 'totalSamplesReceived' : 'framesDecoded'] += received;
   };
   return {
+    counters,
     pass,
     /** @param {Reporter} reporter */
     measure: async (reporter) => reporter.measure(await inboundOf(peer), peer),
@@ -57,6 +58,33 @@ export const tests = {
       told.map(({ kind, index, total_samples, frames_decoded, packets_lost }) => [kind, index, total_samples, frames_decoded, packets_lost]),
       [['seat', 0, 10, 0, 0], ['screen', 0, 0, 7, -1]],
     );
+  },
+
+  async 'freezes and what was made up are told as what is new'() {
+    const { counters, measure, pass } = line();
+    const reporter = new Reporter();
+    const happened = (freezes, seconds, concealed, silent) => {
+      pass(0, 10, 0);
+      pass(1, 10, 0);
+      Object.assign(counters[0], { concealedSamples: concealed, silentConcealedSamples: silent, jitter: 0.01 });
+      Object.assign(counters[1], { freezeCount: freezes, totalFreezesDuration: seconds, jitter: 0.03 });
+    };
+    happened(2, 1.5, 960, 480);
+    await measure(reporter);
+    happened(3, 2, 1_440, 720);
+    const [told] = await measure(reporter);
+    same(told, {
+      kind: 'seat',
+      index: 0,
+      frames_decoded: 10,
+      freezes: 1,
+      freeze_seconds: 0.5,
+      concealed_samples: 480,
+      silent_concealed_samples: 240,
+      total_samples: 10,
+      packets_lost: 0,
+      jitter_seconds: 0.03,
+    });
   },
 
   async 'measuring changes no receiver'() {
