@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
 from typing import TYPE_CHECKING
 
 import ray.actor
@@ -13,6 +15,7 @@ from broker.keys import KeyPurpose
 from gateway.clock import steady_clock
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_label, node_name
+from gateway.compose.options import ACTOR_START_S
 from gateway.compose.settings import ClusterSettings
 from gateway.trunk_tls import trunk_tls
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger(__name__)
+ORPHAN_S = ACTOR_START_S
+"""No pool starts a session actor for longer: one that does not live by then has lost its pool."""
 
 
 class SessionHost:
@@ -29,10 +34,14 @@ class SessionHost:
     Its event loop runs within its Ray calls, on the main thread, and the second of them lasts as
     long as the process: Ray wakes a main thread that executes no call a hundred times a second,
     which for a hundred actors is most of a processor. No method may be a coroutine, or Ray would
-    run a loop of its own elsewhere.
+    run a loop of its own elsewhere. One whose pool dies before that call ends itself: nobody else
+    knows of it, and it would keep its place on the node for good.
     """
 
     def __init__(self, settings: ClusterSettings) -> None:
+        self._orphaned = threading.Timer(ORPHAN_S, _end_orphan)
+        self._orphaned.daemon = True
+        self._orphaned.start()
         self._settings = settings
         self._succession: Succession | None = None
         self._loop = uvloop.new_event_loop()
@@ -45,12 +54,18 @@ class SessionHost:
 
     def live(self) -> None:
         """Wait for the end of the last session, then end the process."""
+        self._orphaned.cancel()
         try:
             if self._succession is not None:
                 self._loop.run_until_complete(self._succession.run())
         except Exception:
             _LOG.exception("no session actor any more")
         ray.actor.exit_actor()  # type: ignore[no-untyped-call]
+
+
+def _end_orphan() -> None:
+    _LOG.warning("started by a pool that is gone")
+    os._exit(1)
 
 
 def succession_of(settings: ClusterSettings) -> Succession:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
+from pathlib import Path
 
 import psutil
 import pytest
 
 from actors.session.checkpoints import KEEP_S
+from gateway.compose.session_host import ORPHAN_S
+from tests import patience
 from tests.calls import Call
 from tests.chaos.conftest import BRIEF
 from tests.chaos.streams import flow, streaming
-from tests.chaos.street import until
+from tests.chaos.street import WAIT_S, until
 from tests.deployment import Deployment
 from tests.patience import PATIENCE
 
@@ -129,6 +132,28 @@ async def test_killing_the_pool_changes_nothing_for_a_call_and_standbys_come_bac
         ended = len(agent.heard)
         await agent.request("session.end")
         await agent.expect("session.ended", after=ended)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300 * PATIENCE)
+async def test_a_standby_whose_pool_died_while_it_started_does_not_stay(tmp_path: Path) -> None:
+    with Deployment(tmp_path, standbys=1) as running:
+
+        def hosts() -> set[int]:
+            return {process.pid for process in running.processes("SessionHost")}
+
+        await until(lambda: len(hosts()) == 1, "the standby")
+        (first,) = hosts()
+        psutil.Process(first).kill()
+        await until(lambda: hosts() - {first}, "the start of the next one")
+        (orphan,) = hosts() - {first}
+        for process in running.processes("PoolHost"):
+            process.kill()
+        await until(lambda: hosts() - {first, orphan}, "the next pool's own")
+        (own,) = hosts() - {first, orphan}
+        await patience.until(
+            lambda: hosts() == {own}, "the orphan's end", ORPHAN_S + WAIT_S, every=0.1
+        )
 
 
 async def test_the_record_survives_the_death_of_everything(

@@ -1,13 +1,39 @@
-"""What keeps an idle session actor cheap."""
+"""What keeps an idle session actor cheap, and none without anybody who knows of it."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import threading
 
+import pytest
+import ray.actor
+
+from gateway.compose import session_host
 from gateway.compose.session_host import SessionHost
+from gateway.compose.settings import ClusterSettings
+from tests.patience import PATIENCE
 
 
 def test_no_method_is_a_coroutine_or_ray_would_take_the_main_thread_back() -> None:
     methods = inspect.getmembers(SessionHost, inspect.isfunction)
     assert {name for name, _ in methods} >= {"start", "live"}
     assert not [name for name, method in methods if inspect.iscoroutinefunction(method)]
+
+
+@pytest.mark.parametrize("pool", ["dies", "lives"])
+def test_one_whose_pool_dies_before_it_lives_ends_itself(
+    monkeypatch: pytest.MonkeyPatch, pool: str
+) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(session_host, "_end_orphan", ended.set)
+    monkeypatch.setattr(session_host, "ORPHAN_S", 0.1)
+    monkeypatch.setattr(ray.actor, "exit_actor", lambda: None)
+    host = SessionHost(ClusterSettings("secret", "sqlite:///none", "https://x", standbys=1))
+    if pool == "lives":
+        host.live()
+    host._orphaned.join(10 * PATIENCE)
+    host._loop.close()
+    asyncio.set_event_loop(None)
+    assert not host._orphaned.is_alive()
+    assert ended.is_set() == (pool == "dies")
