@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from broker.messages.cluster.nodes import PoolLevel
@@ -72,3 +72,8 @@ class Level(Collector):
             ("switchboard_openings_waiting", "Starts that wait for a standby.", level.queued),
         ):
             yield GaugeMetricFamily(name, text, value=float(value))
+        yield CounterMetricFamily(
+            "switchboard_sessions_failed",
+            "Sessions that the ledger ended because no actor could go on with them.",
+            value=float(level.failed),
+        )

@@ -73,6 +73,8 @@ class Rescue:
         self._policy = policy
         self._now_ms = now_ms
         self._on_live_changed = on_live_changed
+        self.failed = 0
+        """Sessions ended because no actor could go on with them."""
 
     def begin(self, live: Live) -> None:
         """See to it that somebody holds the session; a running attempt goes on."""
@@ -113,6 +115,7 @@ class Rescue:
     async def end(self, live: Live, reason: EndReason) -> None:
         """End a session in its record, because no actor can."""
         await self._writer.do(Ending(live.session_id, reason, self._now_ms()))
+        self.failed += 1
         _log.warning(
             "The ledger ended a session.",
             extra={"session_id": live.session_id, "reason": str(reason)},

@@ -122,6 +122,7 @@ class Sessions:
             reused=[
                 name for name, each in self._actors.items() if each.member.account_id is not None
             ],
+            failed=self.rescue.failed,
         )
 
     def located(self, key: Key) -> Location | None:

@@ -144,6 +144,22 @@ async def test_actors_that_die_again_and_again(street: Street, prometheus: Prome
         await widget.close()
 
 
+async def test_a_call_that_no_actor_can_go_on_with(street: Street, prometheus: Prometheus) -> None:
+    await prometheus.until("switchboard_sessions_failed_total", 0.0)
+    agent = await agent_widget(street.parts[GATEWAYS[0]].address, "who is out of luck")
+    await agent.insist("session.start", mode="video")
+    for epoch in (1, 2, 3, 4):
+        await hears(agent, epoch)
+        street.holder().kill()
+    await agent.expect("session.ended", reason="takeover_exhausted")
+    await prometheus.until("switchboard_sessions_failed_total", 1.0)
+    assert prometheus.firing == {"SwitchboardSessionFailed"}
+    await street.actors(STANDBYS)
+    await prometheus.until("switchboard_standbys", STANDBYS)
+    assert await prometheus.watch(900.0) == set()
+    await agent.close()
+
+
 async def hears(widget: Widget, epoch: int) -> None:
     await widget.expect("session.snapshot", epoch=epoch)
 

@@ -76,3 +76,5 @@ class PoolLevel(ClusterMessage):
     """Standbys of any account given away since this ledger took its term."""
     reused: list[str] = Field(default_factory=list)
     """Members of processes that have held a session before: nobody started these."""
+    failed: int = 0
+    """Sessions that this ledger has ended because no actor could go on with them."""
