@@ -77,18 +77,22 @@ class Part:
 
 
 class Street:
-    """One ledger's deployment. `close` kills every process that is left."""
+    """One ledger's deployment. `close` kills every process that is left.
 
-    def __init__(self, folder: Path, database: str) -> None:
+    Two may share a folder, one with the sources of another release at `root`: its parts are then
+    named by their own `first` number.
+    """
+
+    def __init__(self, folder: Path, database: str, *, root: Path = ROOT, first: int = 0) -> None:
         self.folder = folder
         (folder / "database").write_text(database)
         self._key = derive_key(SECRET, KeyPurpose.TRUNK)
         self.parts: dict[str, Part] = {}
-        self._numbers = 0
+        self._numbers = first
         self._asking = threading.Lock()
         self._maker = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.serve", str(folder)],
-            cwd=ROOT,
+            cwd=root,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

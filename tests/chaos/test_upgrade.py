@@ -2,7 +2,8 @@
 
 Some of the calls carry sound and picture, whose pauses are measured where they are received.
 Node by node: drain, replace Switchboard's processes, undrain. What is replaced is of this release
-too; that two releases understand each other is held by `tests/contract/test_releases.py`.
+too; that two releases understand each other is held by `tests/contract/test_releases.py` and
+`tests/chaos/test_two_releases.py`.
 """
 
 from __future__ import annotations
