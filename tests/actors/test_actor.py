@@ -107,6 +107,10 @@ async def test_an_actor_without_ledger_and_with_silent_trunks_only_is_over() -> 
         await made.trunk()
         await made.ledger.stop()
         await until(made.over.is_set, "the actor fell silent")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", made.actor.media_port))  # nothing is forwarded any more
+        writing = {task.get_name() for task in asyncio.all_tasks()} & {"session-journal"}
+        assert not writing, "what waited for the ledger is its successor's to say"
 
 
 async def test_a_move_that_its_ledger_did_not_survive_is_off() -> None:

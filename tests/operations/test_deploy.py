@@ -20,6 +20,7 @@ import yaml  # type: ignore[import-untyped]
 from gateway import probe
 from gateway.command import app
 from gateway.drain import GRACE_S, read_seconds
+from gateway.settings import Limits
 from tests.operations.cluster import until
 from tests.ports import free_port
 
@@ -90,6 +91,26 @@ def test_calls_do_not_wait_behind_everything_else() -> None:
         text = path.read_text()
         told = re.findall(r"RAY_worker_niceness(?:=|, value: \")0", text)
         assert len(told) == text.count("RAY_USAGE_STATS_ENABLED"), path.name
+
+
+def test_a_lost_ledger_takes_no_gateway_down_and_a_lost_head_forgets_nothing() -> None:
+    """A liveness probe that asks for more than the process has ended whole fleets."""
+    spec = RAY_CLUSTER["spec"]
+    containers = spec["workerGroupSpecs"][0]["template"]["spec"]["containers"]
+    (gateway,) = (each for each in containers if each["name"] == "gateway")
+    probes = [gateway[f"{kind}Probe"]["httpGet"]["path"] for kind in ("liveness", "readiness")]
+    assert probes == ["/healthz", "/readyz"]
+    assert spec["gcsFaultToleranceOptions"]["redisAddress"]
+
+
+def test_whatever_starts_a_process_lets_it_have_two_descriptors_for_each_widget() -> None:
+    starting = [*DEPLOY.glob("systemd/*.service"), *DEPLOY.glob("ray/*.yaml")]
+    assert len(starting) == 4
+    for path in starting:
+        limits = re.findall(r"(?:LimitNOFILE=|ulimit -n )(\d+)", path.read_text())
+        assert limits, path.name
+        for limit in limits:
+            assert int(limit) >= 2 * Limits().connections, path.name
 
 
 def options_of(command: str) -> set[str]:
