@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.routing import WebSocketRoute
 
+from broker.tracing import Traces
 from gateway import problems
 from gateway.account_view import account_router
 from gateway.api_keys import ApiKeys
@@ -56,6 +57,7 @@ def create_app(
     clock: Callable[[], float] | None = None,
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     assets: Assets | None = None,
+    traces: Traces | None = None,
 ) -> FastAPI:
     """Build the app of one gateway.
 
@@ -71,7 +73,7 @@ def create_app(
     )
     idempotency = Idempotency(directory, settings.secret)
     logins = LoginFlows(settings.secret, clock, directory)
-    room = Switchroom(settings, directory, tokens, metrics, revocations, logins)
+    room = Switchroom(settings, directory, tokens, metrics, revocations, logins, traces)
     oidc = Oidc(clock)
     liveperson = LivePersonLogin(f"{settings.origin}/login/callback", clock)
 

@@ -30,6 +30,7 @@ from broker.messages.facts import (
     ConnectionWelcome,
     ResumeRenewed,
 )
+from broker.tracing import Traces
 from broker.words import Role
 from gateway.directory import Directory
 from gateway.greeting import greet
@@ -42,6 +43,7 @@ from gateway.stages import STEPS, Stage
 from gateway.standing import Standing, resumed_location
 from gateway.steward import Steward
 from gateway.tokens import Tokens
+from gateway.tracing import traced
 from gateway.trunks import Pulse, Trunk
 from gateway.unattached import PONG, Unattached, elsewhere
 
@@ -69,6 +71,8 @@ class Room(Protocol):
     def trunk_key(self) -> bytes: ...
     @property
     def pulse(self) -> Pulse: ...
+    @property
+    def traces(self) -> Traces | None: ...
 
     def on_greeted(self, connection: Connection, *, is_proved: bool) -> None:
         """The connection's hello held. Raises TooFast when too many prove nothing."""
@@ -109,7 +113,9 @@ class Connection:
         self._bucket = TokenBucket(limits.messages_per_s, limits.message_burst)
         self._pipe = pipe
         self._outbox = Outbox(pipe, send, max_bytes=limits.outgoing_bytes, on_stuck=self._on_stuck)
-        self._steward = Steward(self, room.directory, room.settings, room.metrics, room.trunk_key)
+        self._steward = Steward(
+            self, room.directory, room.settings, room.metrics, room.trunk_key, room.traces
+        )
         self._loop = asyncio.get_running_loop()
         self._trunk: Trunk | None = None
         self._former: Trunk | None = None
@@ -136,7 +142,8 @@ class Connection:
         try:
             data = await self._first()
             if data is not None:
-                await self._greet(data)
+                with traced(self._room.traces, "connection.hello", "server", begins=True):
+                    await self._greet(data)
                 await self._pump()
         except Exception as error:
             self.fail(error)

@@ -27,6 +27,7 @@ from gateway.ledger_client import LedgerClient
 from gateway.secret_file import read_secret
 from gateway.serve import EdgeServer, bind, gateway_server
 from gateway.settings import BadSettings, DemoHost, DemoSettings, Limits, Settings
+from gateway.tracing import traces_of
 
 _LOG = logging.getLogger(__name__)
 ACCOUNT = "demo"
@@ -160,16 +161,20 @@ async def _serve(
         loop.add_signal_handler(number, stop.set)
     with console.status("Starting ledger, pool and standbys …"):
         running = await compose.start_cluster(cluster)
+    traces = traces_of("gateway")
     directory = LedgerClient(
         running.resolve_ledger,
         cluster.key(KeyPurpose.TRUNK),
         LinkHello(kind="gateway", member_id=settings.gateway_id, node="local"),
+        traces=traces,
     )
-    app = create_app(settings, directory)
+    app = create_app(settings, directory, traces=traces)
     directory.listen(app.state.switchroom)
     gateway = gateway_server(settings, app, [sockets[0]])
     hosts = EdgeServer(create_demo_hosts(settings), [sockets[1]])
     async with AsyncExitStack() as stack:
+        if traces is not None:
+            stack.push_async_callback(asyncio.to_thread, traces.close)
         for work in (directory.run(), gateway.run(), hosts.run()):
             task = asyncio.create_task(work)
             stack.push_async_callback(_end, task)

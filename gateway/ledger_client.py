@@ -41,9 +41,11 @@ from broker.messages.cluster.sessions import (
 from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation, RevocationList, Revocations
+from broker.tracing import Traces
 from gateway.dial import End, dial
 from gateway.directory import Call, Listener
 from gateway.settings import Limits
+from gateway.tracing import traced
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +78,10 @@ class LedgerClient:
         hello: LinkHello,
         *,
         limits: Limits | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._resolve = resolve
+        self._traces = traces
         self._key = key
         self._hello = hello.to_bytes()
         self._limits = limits or Limits()
@@ -197,15 +201,18 @@ class LedgerClient:
         *,
         timeout_s: float | None = None,
     ) -> Reply:
-        try:
-            async with asyncio.timeout(timeout_s or self._limits.call_timeout_s):
-                while (end := self._end) is None:
-                    await self._up.wait()
-                return read(reply, await end.call(method, request.to_bytes()))
-        except TimeoutError:
-            raise Unavailable(
-                ErrorCode.LEDGER_AWAY, "The ledger does not answer at the moment."
-            ) from None
+        with traced(self._traces, method, "client") as trace:
+            if trace is not None and isinstance(request, SessionOpen | SessionTakeover):
+                request = request.model_copy(update={"trace": trace})
+            try:
+                async with asyncio.timeout(timeout_s or self._limits.call_timeout_s):
+                    while (end := self._end) is None:
+                        await self._up.wait()
+                    return read(reply, await end.call(method, request.to_bytes()))
+            except TimeoutError:
+                raise Unavailable(
+                    ErrorCode.LEDGER_AWAY, "The ledger does not answer at the moment."
+                ) from None
 
     async def _dial(self) -> End:
         host, port = await self._resolve()

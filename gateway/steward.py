@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,7 @@ from broker.messages.cluster.presence import PresencePut, PresenceState
 from broker.messages.cluster.records import RecordGet
 from broker.messages.cluster.trunk import Location, TrunkClose, TrunkReady
 from broker.messages.facts import RequestDone, SessionEnded, SessionLeft, SessionMoved
+from broker.tracing import Traces
 from broker.words import EndReason, LeaveReason, Role, Way
 from gateway.attachment import attach
 from gateway.directory import Directory
@@ -22,6 +24,7 @@ from gateway.refusals import refused
 from gateway.settings import Settings
 from gateway.stages import UNATTACHED, Stage
 from gateway.standing import Standing
+from gateway.tracing import traced
 from gateway.trunks import Trunk
 
 if TYPE_CHECKING:
@@ -68,7 +71,9 @@ class Steward:
         settings: Settings,
         metrics: Metrics,
         trunk_key: bytes,
+        traces: Traces | None = None,
     ) -> None:
+        self._traces = traces
         self._client = client
         self._directory = directory
         self._settings = settings
@@ -205,14 +210,18 @@ class Steward:
         """Do the most urgent errand; False when there is none."""
         if self._move_to is not None:
             location, self._move_to = self._move_to, None
-            await self._move(location)
+            with self._errand("session.move"):
+                await self._move(location)
         elif self._start is not None:
-            await self._open(self._start)
+            with self._errand("session.start"):
+                await self._open(self._start)
         elif self._join is not None:
-            await self._come_in(*self._join)
+            with self._errand("session.join"):
+                await self._come_in(*self._join)
         elif self._offer is not None:
             location, self._offer = self._offer, None
-            await self._take(location)
+            with self._errand("session.take"):
+                await self._take(location)
         elif self._registers:
             self._registers = False
             state = await self.register()
@@ -221,6 +230,9 @@ class Steward:
         else:
             return False
         return True
+
+    def _errand(self, name: str) -> AbstractContextManager[str | None]:
+        return traced(self._traces, name, "server", begins=True)
 
     async def _move(self, location: Location) -> None:
         began = self._loop.time()
@@ -330,6 +342,7 @@ class Steward:
             on_message=self._client.on_trunk_message,
             on_close=self._client.on_trunk_close,
             on_lost=self._client.on_trunk_lost,
+            traces=self._traces,
         )
         hello = standing.trunk_hello(self._settings.gateway_id, location, last_seq, way)
         ready = await trunk.dial(self._trunk_key, hello, self._settings.limits.dial_timeout_s)

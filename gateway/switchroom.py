@@ -13,6 +13,7 @@ from broker.messages.cluster.sessions import SessionAttach
 from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation
+from broker.tracing import Traces
 from gateway.connection import Connection
 from gateway.directory import Directory
 from gateway.login_flows import LoginFlows
@@ -44,7 +45,9 @@ class Switchroom:
         metrics: Metrics,
         revocations: RevocationList,
         logins: LoginFlows,
+        traces: Traces | None = None,
     ) -> None:
+        self.traces = traces
         self.settings = settings
         self.directory = directory
         self.tokens = tokens

@@ -10,8 +10,10 @@ from broker.errors import ErrorCode, Unavailable
 from broker.link import LinkEnd
 from broker.messages.cluster.base import read
 from broker.messages.cluster.trunk import Location, TrunkClose, TrunkHello, TrunkReady
+from broker.tracing import CONTEXT, Traces
 from broker.trunk import Frame
 from gateway.dial import End, dial
+from gateway.tracing import traced
 
 AnyEnd = LinkEnd["asyncio.Future[bytes]"]
 
@@ -30,8 +32,11 @@ class Trunk:
         on_message: Callable[[bytes], None],
         on_close: Callable[[Trunk, TrunkClose], None],
         on_lost: Callable[[Trunk], None],
+        traces: Traces | None = None,
     ) -> None:
         self.location = location
+        self._traces = traces
+        self._tells_traces = False
         self._on_message = on_message
         self._on_close = on_close
         self._on_lost = on_lost
@@ -47,18 +52,23 @@ class Trunk:
             Unavailable: nobody there (`session_away`).
             SwitchboardError: the actor's refusal.
         """
-        end, ready = await dial(
-            self.location.host,
-            self.location.port,
-            key,
-            hello.to_bytes(),
-            timeout_s=timeout_s,
-            prepare=self._prepare,
-        )
-        if end.link.closed:
-            raise Unavailable(ErrorCode.SESSION_AWAY, "The session closed the trunk at once.")
+        with traced(self._traces, "trunk.hello", "client") as trace:
+            if trace is not None:
+                hello = hello.model_copy(update={"trace": trace})
+            end, answer = await dial(
+                self.location.host,
+                self.location.port,
+                key,
+                hello.to_bytes(),
+                timeout_s=timeout_s,
+                prepare=self._prepare,
+            )
+            if end.link.closed:
+                raise Unavailable(ErrorCode.SESSION_AWAY, "The session closed the trunk at once.")
         self._end = end
-        return read(TrunkReady, ready)
+        ready = read(TrunkReady, answer)
+        self._tells_traces = self._traces is not None and ready.traces
+        return ready
 
     def open(self) -> None:
         """Hand over what came early, and from now on everything as it comes."""
@@ -80,7 +90,21 @@ class Trunk:
 
     def send(self, data: bytes) -> bool:
         """Pass a widget's message on; False when the trunk is gone."""
+        if self._tells_traces:
+            return self._send_traced(data)
         return self._end is not None and self._end.link.send(Frame.MESSAGE, data)
+
+    def _send_traced(self, data: bytes) -> bool:
+        """Pass a message on behind the trace that begins with it, where that one is kept."""
+        end, traces = self._end, self._traces
+        if end is None or traces is None:
+            return False
+        span = traces.begin("widget.message", "server")
+        if span.context is not None:
+            end.notify(CONTEXT, span.context.encode())
+        sent = end.link.send(Frame.MESSAGE, data)
+        span.end(None if sent else str(ErrorCode.SESSION_AWAY))
+        return sent
 
     def ping(self) -> None:
         """Ask for a sign of life."""

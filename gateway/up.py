@@ -36,6 +36,7 @@ from gateway.level import Level
 from gateway.secret_file import read_secret
 from gateway.serve import EdgeServer, bind
 from gateway.settings import BadSettings, Settings
+from gateway.tracing import traces_of
 
 _LOG = logging.getLogger(__name__)
 MEDIA_SLOTS = 512
@@ -188,19 +189,23 @@ async def _serve(
         loop.add_signal_handler(number, stop.set)
     with console.status("Starting ledger, pool and standbys …"):
         cluster = await compose.start_cluster(cluster_settings(deployment))
+    traces = traces_of("gateway")
     directory = LedgerClient(
         cluster.resolve_ledger,
         cluster.settings.key(KeyPurpose.TRUNK),
         LinkHello(kind="gateway", member_id=settings.gateway_id, node=compose.node_name()),
         limits=settings.limits,
+        traces=traces,
     )
-    app = create_app(settings, directory)
+    app = create_app(settings, directory, traces=traces)
     room = app.state.switchroom
     directory.listen(room)
     level = Level(cluster.level, lambda: room.ready, lambda: directory.ready)
     level.install(room.metrics.registry)
     edge = Edge(app, [listening], deployment, settings.limits.stop_bound_s)
     async with AsyncExitStack() as stack:
+        if traces is not None:
+            stack.push_async_callback(asyncio.to_thread, traces.close)
         tasks = [asyncio.create_task(work) for work in (directory.run(), level.run(), edge.run())]
         for task in tasks:
             stack.push_async_callback(_end, task)

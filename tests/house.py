@@ -13,6 +13,7 @@ from actors.session.actor import SessionActor
 from actors.session.config import SessionConfig
 from broker.keys import KeyPurpose, derive_key
 from broker.messages.cluster.members import LinkHello
+from broker.tracing import Traces
 from gateway.accounts import Account, AgentLogin, ApiKey, hash_key
 from gateway.app import create_app
 from gateway.clock import steady_clock
@@ -33,8 +34,15 @@ LONELY_S = 10.0
 class House:
     """One ledger, its standbys, and as many gateways as are opened."""
 
-    def __init__(self, stack: AsyncExitStack, *, lonely_s: float = LONELY_S) -> None:
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        *,
+        lonely_s: float = LONELY_S,
+        traces: Traces | None = None,
+    ) -> None:
         self.stack = stack
+        self.traces = traces
         self.now_ms = steady_clock()
         self.lonely_s = lonely_s
         self.key = derive_key(SECRET, KeyPurpose.TRUNK)
@@ -60,7 +68,9 @@ class House:
 
     def config(self) -> SessionConfig:
         """What a session actor of this house is told."""
-        return SessionConfig(node="n", trunk_key=self.key, lonely_s=self.lonely_s)
+        return SessionConfig(
+            node="n", trunk_key=self.key, lonely_s=self.lonely_s, traces=self.traces
+        )
 
     async def standby(self) -> SessionActor:
         actor = SessionActor(
@@ -100,9 +110,12 @@ class House:
         origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
         settings = self.settings(origin, name)
         directory = LedgerClient(
-            self.resolve, self.key, LinkHello(kind="gateway", member_id=name, node="n")
+            self.resolve,
+            self.key,
+            LinkHello(kind="gateway", member_id=name, node="n"),
+            traces=self.traces,
         )
-        app = create_app(settings, directory)
+        app = create_app(settings, directory, traces=self.traces)
         directory.listen(app.state.switchroom)
         self.rooms.append(app.state.switchroom)
         self.made(app.state.switchroom, directory)
@@ -124,8 +137,12 @@ H = TypeVar("H", bound=House)
 
 
 @asynccontextmanager
-async def house(folder: Path, standbys: int, *, lonely_s: float = LONELY_S) -> AsyncIterator[House]:
-    async with settled(folder, lambda stack: House(stack, lonely_s=lonely_s)) as made:
+async def house(
+    folder: Path, standbys: int, *, lonely_s: float = LONELY_S, traces: Traces | None = None
+) -> AsyncIterator[House]:
+    async with settled(
+        folder, lambda stack: House(stack, lonely_s=lonely_s, traces=traces)
+    ) as made:
         for _ in range(standbys):
             await made.standby()
         yield made
@@ -136,7 +153,12 @@ async def settled(folder: Path, build: Callable[[AsyncExitStack], H]) -> AsyncIt
     """A house of some kind with its ledger, and nobody in it yet."""
     async with AsyncExitStack() as stack:
         made = build(stack)
-        ledger = Ledger(f"sqlite:///{folder / 'l.sqlite3'}", made.key, now_ms=made.now_ms)
+        ledger = Ledger(
+            f"sqlite:///{folder / 'l.sqlite3'}",
+            made.key,
+            now_ms=made.now_ms,
+            traces=made.traces,
+        )
         made.address = ("127.0.0.1", await ledger.start("127.0.0.1", 0))
         made.ledger = ledger
         stack.push_async_callback(ledger.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 
@@ -25,11 +26,12 @@ from actors.ledger.sharing import Sharing
 from actors.ledger.writer import Writer
 from actors.link import End, ListenedEnd, Tls, answer
 from actors.listener import Listener
-from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unavailable
+from broker.errors import ErrorCode, Forbidden, Malformed, SwitchboardError, TooFast, Unavailable
 from broker.link import Reply
 from broker.messages.cluster.base import ClusterMessage, Done, read
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
+from broker.tracing import Span, Traces
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +52,9 @@ class Ledger:
         now_ms: Callable[[], int],
         policy: LedgerPolicy | None = None,
         tls: Tls | None = None,
+        traces: Traces | None = None,
     ) -> None:
+        self._traces = traces
         self._policy = policy or LedgerPolicy()
         self._now_ms = now_ms
         self._database = Database(database_url)
@@ -225,17 +229,34 @@ class Ledger:
     async def _serve(
         self, member: Member, method: str, handler: Handler, payload: bytes, reply: Reply
     ) -> None:
+        span = self._begin_span(method, payload)
+
         async def handle(_: str, payload: bytes) -> ClusterMessage:
             try:
                 return await handler(member, payload)
+            except SwitchboardError as error:
+                if span is not None:
+                    span.end(str(error.code))
+                raise
             except (sa.exc.SQLAlchemyError, OSError):
                 _log.exception("The database failed a call.", extra={"method": method})
+                if span is not None:
+                    span.end(str(ErrorCode.LEDGER_AWAY))
                 raise Unavailable(ErrorCode.LEDGER_AWAY, "The database is away.") from None
 
         try:
             await answer(reply, method, payload, handle)
         finally:
             member.calls -= 1
+            if span is not None:
+                span.end()
+
+    def _begin_span(self, method: str, payload: bytes) -> Span | None:
+        """Continue the trace that a call belongs to, if it says so."""
+        if self._traces is None or b'"trace":' not in payload:
+            return None
+        context = json.loads(payload).get("trace")
+        return self._traces.begin(method, "server", context) if context else None
 
 
 class _Ready(ClusterMessage):

@@ -47,6 +47,7 @@ from broker.messages.cluster.trunk import TrunkHello, TrunkReady
 from broker.messages.colleagues import ColleagueDeclined
 from broker.policy import Policy
 from broker.rights import BACKEND
+from broker.tracing import Span
 from broker.trunk import Frame
 from broker.words import SessionPhase
 
@@ -356,15 +357,22 @@ class SessionActor:
         self._greet(trunk, hello)
 
     def _greet(self, trunk: ListenedEnd, hello: TrunkHello) -> None:
+        span = None
+        if hello.trace is not None and self._config.traces is not None:
+            span = self._config.traces.begin("session.attach", "server", hello.trace)
         try:
-            self._attach(trunk, hello)
-        except SwitchboardError as refusal:
-            trunk.refuse(refusal)
+            self._attach(trunk, hello, span)
+            return
+        except SwitchboardError as error:
+            refusal = error
         except Exception:
             _LOG.exception("attach failed", extra={"connection": hello.connection_id})
-            trunk.refuse(Internal(ErrorCode.INTERNAL, "The connection could not be attached."))
+            refusal = Internal(ErrorCode.INTERNAL, "The connection could not be attached.")
+        trunk.refuse(refusal)
+        if span is not None:
+            span.end(str(refusal.code))
 
-    def _attach(self, trunk: ListenedEnd, hello: TrunkHello) -> None:
+    def _attach(self, trunk: ListenedEnd, hello: TrunkHello, span: Span | None) -> None:
         session = require_session(self._session, hello)
         if hello.backend:
             self._attach_backend(session, trunk, hello.gateway_id)
@@ -384,12 +392,20 @@ class SessionActor:
             trunk.on_frame = lambda end, kind, data: self._on_frame(person, connection, kind, data)
             trunk.on_lost = lambda end: self._on_trunk_lost(trunk, person, connection)
             self._trunks.add(trunk, hello.gateway_id)
+            traces = self._config.traces is not None
+            if traces:
+                trunk.on_notice = lambda end, method, payload: connection.note(method, payload)
             trunk.accept(
-                TrunkReady(participant_id=person.participant_id, epoch=session.epoch).to_bytes()
+                TrunkReady(
+                    participant_id=person.participant_id, epoch=session.epoch, traces=traces
+                ).to_bytes()
             )
+            if span is not None:
+                span.end()
             session.comings.connect(person, connection, hello.last_seq)
 
-        admit(session, hello, ready)
+        with session.within(span):
+            admit(session, hello, ready)
 
     def _attach_backend(self, session: LiveSession, trunk: ListenedEnd, gateway_id: str) -> None:
         """Take the backend's calls; nobody joins, and the roster does not show it."""
@@ -400,7 +416,8 @@ class SessionActor:
 
     def _on_frame(self, person: Person, connection: Connection, kind: Frame, data: bytes) -> None:
         if kind is Frame.MESSAGE and self._requests is not None:
-            self._requests.handle(person, connection, data)
+            trace, connection.trace = connection.trace, None
+            self._requests.handle(person, connection, data, trace)
 
     def _on_trunk_lost(self, trunk: ListenedEnd, person: Person, connection: Connection) -> None:
         self._trunks.discard(trunk)

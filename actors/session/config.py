@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from actors.link import Tls
 from actors.relay import RelayConfig
+from broker.tracing import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class SessionConfig:
     """Key that proves gateways and the ledger (`broker.keys`)."""
     tls: Tls | None = field(default=None, repr=False)
     """Encrypts trunks and the ledger link beyond the machine."""
+    traces: Traces | None = field(default=None, repr=False)
+    """Where spans go of what belongs to a trace."""
     label: str = ""
     """What kind of place the node is."""
     trunk_host: str = "127.0.0.1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from actors.link import ListenedEnd
 from broker.close_codes import CloseCode
 from broker.messages.cluster.trunk import TrunkClose
+from broker.tracing import CONTEXT
 from broker.trunk import Frame
 from broker.words import Surface
 
@@ -47,9 +48,16 @@ class Connection:
         """What this surface said stands between the person and taking part."""
         self.answered = False
         """Whether the invitation was answered on this surface."""
+        self.trace: str | None = None
+        """What its next message belongs to."""
         self._trunk = trunk
         self._latest: bytes | None = None
         trunk.on_drained = self._on_drained
+
+    def note(self, method: str, payload: bytes) -> None:
+        """Take a gateway's notice; what is not known is left alone."""
+        if method == CONTEXT:
+            self.trace = payload.decode()
 
     def send(self, message: bytes) -> None:
         """Send one encoded message; a connection too slow for that is closed."""

@@ -12,6 +12,7 @@ from typing import Protocol
 from broker.errors import Conflict, SwitchboardError
 from broker.events import AnyEvent, event_body
 from broker.messages.cluster.tenure import JournalAppend, JournalEntry, Subject
+from broker.tracing import Traces
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = (0.02, 0.1, 0.25, 0.5, 1.0)
@@ -77,7 +78,11 @@ class Journal:
         first_seq: int,
         store: JournalStore,
         reader: JournalReader,
+        *,
+        traces: Traces | None = None,
     ) -> None:
+        self._traces = traces
+        self._trace: str | None = None
         self._session_id = session_id
         self._epoch = epoch
         self._seq = first_seq - 1
@@ -105,8 +110,17 @@ class Journal:
         )
         return not stalled
 
-    def add(self, events: Sequence[AnyEvent], subjects: Sequence[Subject] = ()) -> int:
-        """Queue events (and what is known beside them); return the last sequence number."""
+    def add(
+        self,
+        events: Sequence[AnyEvent],
+        subjects: Sequence[Subject] = (),
+        trace: str | None = None,
+    ) -> int:
+        """Queue events (and what is known beside them); return the last sequence number.
+
+        Of those that share an append the first that belongs to a trace gives it that one.
+        """
+        self._trace = self._trace or trace
         for subject in subjects:
             self._subjects[subject.participant_id] = subject
         for event in events:
@@ -183,16 +197,26 @@ class Journal:
     async def _append_batch(self) -> bool:
         entries = list(islice(self._entries, BATCH_ENTRIES))
         subjects = list(self._subjects.values())
+        trace, self._trace = self._trace, None
+        span = None
+        if trace is not None and self._traces is not None:
+            span = self._traces.begin(JournalAppend.method, "client", trace)
         append = JournalAppend(
-            session_id=self._session_id, epoch=self._epoch, entries=entries, subjects=subjects
+            session_id=self._session_id,
+            epoch=self._epoch,
+            entries=entries,
+            subjects=subjects,
+            trace=None if span is None else span.context,
         )
         attempt = 0
         while True:
             try:
                 await self._store.append(append)
                 break
-            except Conflict:
+            except Conflict as fenced:
                 _LOG.warning("session fenced", extra={"session": self._session_id})
+                if span is not None:
+                    span.end(str(fenced.code))
                 self._look_no_more()
                 self._reader.on_fenced()
                 return False
@@ -204,6 +228,8 @@ class Journal:
                 )
                 await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
                 attempt += 1
+        if span is not None:
+            span.end()
         self._failing = False
         for _ in entries:
             self._entries.popleft()

@@ -11,7 +11,8 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from actors.relay import MediaRights
@@ -39,6 +40,7 @@ from broker.messages.parts import EngagementIds, Part
 from broker.past import read_event, retrace
 from broker.policy import Policy
 from broker.state import STAFF, SessionState
+from broker.tracing import Span
 from broker.words import Attendance, Role, SessionPhase
 
 _LOG = logging.getLogger(__name__)
@@ -108,6 +110,8 @@ class LiveSession:
         self._over = False
         self.frozen = False
         """Another actor is about to continue the session."""
+        self._trace: str | None = None
+        """What is being decided belongs to this trace."""
         self.saved = True
         """False from when something has waited for long to be saved until all is."""
 
@@ -159,7 +163,12 @@ class LiveSession:
     async def commit(self) -> None:
         """The ledger has the first events: start the journal, the relay and the clock."""
         self._journal = Journal(
-            self.session_id, self.epoch, self.decided.event_count + 1, self._store, self
+            self.session_id,
+            self.epoch,
+            self.decided.event_count + 1,
+            self._store,
+            self,
+            traces=self.config.traces,
         )
         self.durable = self.decided
         self._undurable.clear()
@@ -232,7 +241,16 @@ class LiveSession:
         """Take events in; returns the number of the last."""
         self.decided = replay(self.decided, events)
         self._undurable.extend(events)
-        return journal.add(events, subjects)
+        return journal.add(events, subjects, self._trace)
+
+    @contextmanager
+    def within(self, span: Span | None) -> Iterator[None]:
+        """Let what is decided meanwhile belong to the trace of a span."""
+        self._trace = None if span is None else span.context
+        try:
+            yield
+        finally:
+            self._trace = None
 
     def after_durable(self, callback: Callable[[], None]) -> None:
         """Run something once everything decided so far is durable: at once, when it is."""

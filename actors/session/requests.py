@@ -60,6 +60,7 @@ from broker.messages.facts import (
     RequestRefused,
 )
 from broker.messages.parts import ColleagueView
+from broker.tracing import Span
 from broker.words import PublishSource, Role
 
 _LOG = logging.getLogger(__name__)
@@ -73,8 +74,12 @@ class Requests:
 
     def __init__(self, session: LiveSession) -> None:
         self._session = session
+        self._span: Span | None = None
+        """Of the message that is being handled; it ends with its answer."""
 
-    def handle(self, person: Person, connection: Connection, data: bytes) -> None:
+    def handle(
+        self, person: Person, connection: Connection, data: bytes, trace: str | None = None
+    ) -> None:
         """Handle one message as it came; whatever is wrong with it stays with its sender."""
         request_id: str | None = None
         try:
@@ -87,7 +92,16 @@ class Requests:
                         person.tell(reply, only=connection)
                     return
                 person.begin_request(request_id)
-            self._dispatch(person, connection, message)
+            traces = self._session.config.traces
+            if trace is None or traces is None:
+                self._dispatch(person, connection, message)
+            else:
+                facts = {"message": message.type}
+                self._span = traces.begin("session.request", "server", trace, **facts)
+                with self._session.within(self._span):
+                    self._dispatch(person, connection, message)
+                if request_id is None:
+                    self._span.end()
         except SwitchboardError as error:
             self._refuse(person, connection, request_id, error)
         except Exception:
@@ -95,6 +109,8 @@ class Requests:
             _LOG.exception("request failed", extra={"session": self._session.session_id})
             mistake = Internal(ErrorCode.INTERNAL, "Something went wrong on our side.")
             self._refuse(person, connection, request_id, mistake)
+        finally:
+            self._span = None
 
     def _dispatch(self, person: Person, connection: Connection, message: ClientMessage) -> None:
         match message:
@@ -207,7 +223,12 @@ class Requests:
     def _refusing(
         self, person: Person, connection: Connection, request_id: str
     ) -> Callable[[SwitchboardError], None]:
-        return lambda error: self._refuse(person, connection, request_id, error)
+        span = self._span
+
+        def refuse(error: SwitchboardError) -> None:
+            self._refuse(person, connection, request_id, error, span)
+
+        return refuse
 
     def _was_let_in(self, person: Person) -> bool:
         return self._session.conflicts.link_of(person.principal.claim_hash) is not None
@@ -289,10 +310,14 @@ class Requests:
         request_id: str,
         reply: RequestDone | RequestRefused | MediaAnswer | GuestInvited | ColleagueListed,
     ) -> Callable[[], None]:
+        span = self._span
+
         def send() -> None:
             body = encode_body(reply)
             person.finish_request(request_id, body)
             person.tell(body, only=connection)
+            if span is not None:
+                span.end()
 
         return send
 
@@ -302,7 +327,11 @@ class Requests:
         connection: Connection,
         request_id: str | None,
         error: SwitchboardError,
+        span: Span | None = None,
     ) -> None:
+        span = span or self._span
+        if span is not None:
+            span.end(str(error.code))
         refusal = RequestRefused(
             reply_to=request_id,
             code=error.code,

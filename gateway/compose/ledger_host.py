@@ -11,6 +11,7 @@ from broker.keys import KeyPurpose
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
 from gateway.clock import steady_clock
 from gateway.compose.settings import ClusterSettings
+from gateway.tracing import OpenTelemetry, traces_of
 from gateway.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class LedgerHost:
         self._address: tuple[str, int] | None = None
         self._starting = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
+        self._traces: OpenTelemetry | None = None
 
     async def address(self) -> tuple[str, int]:
         """Start it if this process is new, and say where it listens."""
@@ -36,12 +38,14 @@ class LedgerHost:
                 from actors.ledger import Ledger, LedgerPolicy
 
                 settings = self._settings
+                self._traces = traces_of("ledger")
                 self._ledger = Ledger(
                     settings.database_url,
                     settings.key(KeyPurpose.TRUNK),
                     now_ms=steady_clock(),
                     policy=LedgerPolicy(session=dict(settings.policy)),
                     tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
+                    traces=self._traces,
                 )
                 host = settings.inside_address
                 self._address = (host, await self._ledger.start(host, 0))
@@ -80,6 +84,8 @@ class LedgerHost:
             self._watching.cancel()
         if self._ledger is not None:
             await self._ledger.close()
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.close)
 
     async def _watch(self, ledger: Ledger) -> None:
         """End the process when another ledger took the term: Ray then starts a new one."""

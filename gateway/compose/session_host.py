@@ -17,10 +17,12 @@ from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_label, node_name
 from gateway.compose.options import ACTOR_START_S
 from gateway.compose.settings import ClusterSettings
+from gateway.tracing import traces_of
 from gateway.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
     from actors.session.succession import Succession
+    from broker.tracing import Traces
 
 
 _LOG = logging.getLogger(__name__)
@@ -44,12 +46,13 @@ class SessionHost:
         self._orphaned.start()
         self._settings = settings
         self._succession: Succession | None = None
+        self._traces = traces_of("session")
         self._loop = uvloop.new_event_loop()
         asyncio.set_event_loop(self._loop)
 
     def start(self) -> str:
         """Enlist as a standby; returns the member id."""
-        self._succession = succession_of(self._settings)
+        self._succession = succession_of(self._settings, self._traces)
         return self._loop.run_until_complete(self._succession.start())
 
     def live(self) -> None:
@@ -60,6 +63,8 @@ class SessionHost:
                 self._loop.run_until_complete(self._succession.run())
         except Exception:
             _LOG.exception("no session actor any more")
+        if self._traces is not None:
+            self._traces.close()
         ray.actor.exit_actor()  # type: ignore[no-untyped-call]
 
 
@@ -68,7 +73,7 @@ def _end_orphan() -> None:
     os._exit(1)
 
 
-def succession_of(settings: ClusterSettings) -> Succession:
+def succession_of(settings: ClusterSettings, traces: Traces | None = None) -> Succession:
     """Compose what this process will hold, one session after another."""
     from actors.relay import RelayConfig
     from actors.session.actor import SessionActor
@@ -80,6 +85,7 @@ def succession_of(settings: ClusterSettings) -> Succession:
         SessionConfig(
             node=node_name(),
             label=node_label(),
+            traces=traces,
             trunk_key=settings.key(KeyPurpose.TRUNK),
             tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
             trunk_host=settings.inside_address,

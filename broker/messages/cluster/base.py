@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ClusterMessage(BaseModel):
@@ -15,6 +15,9 @@ class ClusterMessage(BaseModel):
     def to_bytes(self) -> bytes:
         return self.model_dump_json().encode()
 
+
+Trace = Annotated[str | None, Field(exclude_if=lambda context: context is None)]
+"""The trace that a message belongs to (`broker.tracing`); not written where there is none."""
 
 M = TypeVar("M", bound=ClusterMessage)
 

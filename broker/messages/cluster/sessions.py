@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from broker.messages.cluster.base import ClusterMessage
+from broker.messages.cluster.base import ClusterMessage, Trace
 from broker.messages.cluster.trunk import Location, Principal
 from broker.messages.tolerance import Ids
 from broker.words import Mode
@@ -25,6 +25,7 @@ class SessionOpen(ClusterMessage):
     """Values of `Policy` that the account sets; they go before the deployment's."""
     label: str = ""
     """Only a node with this label may have the session, now and after a takeover; empty: any."""
+    trace: Trace = None
 
 
 class SessionLocate(ClusterMessage):
@@ -40,6 +41,7 @@ class SessionTakeover(ClusterMessage):
     method: ClassVar[str] = "session.takeover"
     session_id: str
     observed_epoch: int
+    trace: Trace = None
 
 
 class GuestLocate(ClusterMessage):

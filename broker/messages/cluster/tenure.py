@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from broker.messages.cluster.base import ClusterMessage
+from broker.messages.cluster.base import ClusterMessage, Trace
 from broker.messages.cluster.trunk import Principal
 from broker.messages.tolerance import Ids
 from broker.words import Mode
@@ -110,6 +110,7 @@ class JournalAppend(ClusterMessage):
     epoch: int
     entries: list[JournalEntry]
     subjects: list[Subject] = Field(default_factory=list)
+    trace: Trace = None
 
 
 class SessionRing(ClusterMessage):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.messages.cluster.base import ClusterMessage
+from broker.messages.cluster.base import ClusterMessage, Trace
 from broker.messages.tolerance import Ids
 from broker.words import Role, Surface, Way
 
@@ -49,6 +49,7 @@ class TrunkHello(ClusterMessage):
     """The widget behind the connection: the id of its first one, also when it has come back."""
     attempt: int = 0
     """Counts the connections of a page, as its hello does."""
+    trace: Trace = None
 
 
 class TrunkReady(ClusterMessage):
@@ -56,6 +57,8 @@ class TrunkReady(ClusterMessage):
 
     participant_id: str
     epoch: int
+    traces: bool = False
+    """The actor takes notice of a message's trace; one of another release would cut the trunk."""
 
 
 class TrunkClose(ClusterMessage):
