@@ -22,23 +22,27 @@ MEMBERS = PoolPolicy().members_limit
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What one session actor takes of a machine."""
+    """What one session actor takes of a machine, and what one ledger can do."""
 
     start_processor_s: float
     """Also how long a start takes on a processor that has nothing else to do."""
     memory_mb: float
     request_ms: float
     """Processor time of one request and its reply, over all server processes."""
+    packet_us: float
+    """Processor time of one forwarded packet."""
+    ledger_appends_s: float
+    """What one ledger makes durable in a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What is known or assumed beside the costs: traffic, machines, and one ledger."""
+    """What is known or assumed beside the costs: traffic and machines."""
 
     minutes: float
     """Mean length of a session."""
-    forwarding_processors: float
-    """What forwarding keeps busy for one session."""
+    packets_s: float
+    """Packets that one session forwards, a second."""
     requests_s: float
     """Requests of one session's people, a second."""
     gigabits: float
@@ -47,8 +51,6 @@ class Assumptions:
     """Of the sessions that need a process of their own; the others get one that had another."""
     appends: float
     """Of one session to the journal, from its start to its end."""
-    ledger_appends_s: float
-    """What one ledger makes durable in a second."""
     processors: int
     """Of one machine, as the next two."""
     memory_gb: float
@@ -85,7 +87,8 @@ def fleet(sessions: int, costs: Costs, assumed: Assumptions) -> Fleet:
     opened_s = sessions / (assumed.minutes * 60)
     started_s = opened_s * assumed.started_share
     standbys = standbys_for(opened_s, costs.start_processor_s, floor=1, ceiling=sessions)
-    of_session = assumed.forwarding_processors + assumed.requests_s * costs.request_ms / 1e3
+    forwarding = assumed.packets_s * costs.packet_us / 1e6
+    of_session = forwarding + assumed.requests_s * costs.request_ms / 1e3
     shares = {
         "processors": (sessions * of_session + started_s * costs.start_processor_s)
         / assumed.processors,
@@ -98,7 +101,7 @@ def fleet(sessions: int, costs: Costs, assumed: Assumptions) -> Fleet:
     shares["memory"] += reserve * costs.memory_mb / 1024 / assumed.memory_gb
     first = max(shares, key=lambda name: shares[name])
     machines = math.ceil(shares[first] / BUSY_AT_MOST) + 1
-    shards = math.ceil(opened_s * assumed.appends / (assumed.ledger_appends_s * BUSY_AT_MOST))
+    shards = math.ceil(opened_s * assumed.appends / (costs.ledger_appends_s * BUSY_AT_MOST))
     return Fleet(
         sessions=sessions,
         machines=machines,

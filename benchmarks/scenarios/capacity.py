@@ -7,11 +7,14 @@ import math
 import statistics
 import time
 
+from benchmarks.appends import flush_ms
+from benchmarks.appends import measured as appends
 from benchmarks.fleet import BUSY_AT_MOST, Assumptions, Costs, fleets
 from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan
 from benchmarks.sampler import processor_seconds
 from benchmarks.scenario import Progress, parameters
+from benchmarks.scenarios.media import cost, idle_share, measure, switchboard
 from benchmarks.scenarios.memory import megabytes
 from benchmarks.simulation import Outcome, Supply, Traffic, fewest_standbys
 from benchmarks.subject import Subject
@@ -22,8 +25,10 @@ VIDEO_PACKETS_S = 130
 REQUESTS_S = 60.0
 PACKET_BITS = 8_800
 """Of a packet, headers included, on average over sound and picture."""
-MEASURED = "start, memory and request, here"
-ASSUMED = "packet (measured elsewhere), requests, appends, ledger, reuse, machine, traffic: options"
+CAMERA_BITRATE = 1_200_000
+MEDIA_ROUNDS = 2
+MEASURED = ("start", "memory", "request")
+ASSUMED = ("requests and appends of a session", "reuse", "machine", "traffic")
 
 
 class Capacity:
@@ -41,13 +46,12 @@ class Capacity:
         add("--memory-gb", type=float, default=32.0, help="of one machine")
         add("--starts-at-once", type=int, default=2, help="of the pool")
         add("--waiting-share", type=float, default=0.01, help="calls that may have to wait")
-        # As docs/performance.md has it for four people; fewer cost more for each packet.
-        add("--packet-us", type=float, default=54.0, help="processor time of a forwarded packet")
+        add("--packet-us", type=float, help="processor time of a forwarded packet; measured")
         add("--requests", type=float, default=1.0, help="of one session's people, a second")
         add("--network-gigabits", type=float, default=10.0, help="of one machine")
         add("--started-share", type=float, default=0.2, help="sessions in a process of their own")
         add("--appends", type=float, default=14.0, help="of one session to the journal")
-        add("--ledger-appends", type=float, default=1_000.0, help="a second, of one ledger")
+        add("--ledger-appends", type=float, help="a second, of one ledger; measured")
         add("--hours", type=float, default=20.0, help="simulated")
         add("--seed", type=int, default=1)
 
@@ -57,16 +61,23 @@ class Capacity:
     async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
         result = ScenarioResult(self.name, self.summary, parameters(options))
         async with Bench.open() as bench:
-            progress("measuring what a session costs", 0.0)
-            costs = await measured(bench, result)
+            costs = await measured(bench, result, options, progress)
         progress("simulating", 0.7)
         plan(result, costs, options)
         scale(result, costs, options)
         return result
 
 
-async def measured(bench: Bench, result: ScenarioResult) -> Costs:
-    """Measure starting, weight and requests on this machine."""
+async def measured(
+    bench: Bench, result: ScenarioResult, options: argparse.Namespace, progress: Progress
+) -> Costs:
+    """Measure on this machine what no option says."""
+    facts = result.facts
+    appends_s = options.ledger_appends
+    if appends_s is None:
+        progress("measuring what a ledger makes durable", 0.0)
+        appends_s = await ledger(bench, result)
+    progress("measuring what a session costs", 0.3)
     began = time.monotonic()
     alone = await Subject.open(bench, None, standbys=1)
     first = time.monotonic() - began
@@ -77,18 +88,48 @@ async def measured(bench: Bench, result: ScenarioResult) -> Costs:
     actors = alone.actors()
     rounds = [await bench.round(side, n, Plan(1, 3.0, 1.0, REQUESTS_S)) for n in range(2)]
     result.measurements += rounds
+    start_s = min(processor_seconds(actor) for actor in actors)
+    memory_mb = megabytes(actors)
+    packet_us = options.packet_us
+    if packet_us is None:
+        progress("measuring what a packet costs", 0.5)
+        packet_us = await packet(bench, alone, result, max(2, round(options.size)))
     costs = Costs(
-        start_processor_s=min(processor_seconds(actor) for actor in actors),
-        memory_mb=megabytes(actors),
+        start_processor_s=start_s,
+        memory_mb=memory_mb,
         request_ms=statistics.median(
             m.processor_share * m.seconds * 1e3 / max(m.sent, 1) for m in rounds
         ),
+        packet_us=packet_us,
+        ledger_appends_s=appends_s,
     )
-    result.facts["first start of everything, s"] = round(first, 1)
-    result.facts["processor time of one start, s"] = round(costs.start_processor_s, 2)
-    result.facts["memory of one session actor, MB"] = round(costs.memory_mb, 1)
-    result.facts["processor time of one request, ms"] = round(costs.request_ms, 3)
+    facts["first start of everything, s"] = round(first, 1)
+    facts["processor time of one start, s"] = round(costs.start_processor_s, 2)
+    facts["memory of one session actor, MB"] = round(costs.memory_mb, 1)
+    facts["processor time of one request, ms"] = round(costs.request_ms, 3)
+    facts["processor time of one forwarded packet, us"] = round(costs.packet_us, 1)
+    facts["appends of one ledger, a second"] = round(costs.ledger_appends_s)
     return costs
+
+
+async def packet(bench: Bench, subject: Subject, result: ScenarioResult, size: int) -> float:
+    """Measure what forwarding a packet costs in a session of this size, in microseconds."""
+    side = await switchboard(bench, subject, size, CAMERA_BITRATE)
+    await subject.until_standing(3)
+    side.idle = await idle_share(side)
+    how = argparse.Namespace(warm_up=1.0, seconds=3.0)
+    rounds = [await measure(side, number, how) for number in range(MEDIA_ROUNDS)]
+    result.measurements += [each.measurement for each in rounds]
+    return statistics.median(cost(side, each) for each in rounds)
+
+
+async def ledger(bench: Bench, result: ScenarioResult) -> float:
+    """Measure what one ledger makes durable in a second: on PostgreSQL, where it is installed."""
+    found = await appends(bench)
+    for each in found:
+        result.facts[f"ledger on {each.database}"] = each.line()
+    result.facts["flush of this disk, ms"] = round(flush_ms(), 2)
+    return found[-1].per_s
 
 
 def plan(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> None:
@@ -114,7 +155,7 @@ def plan(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> N
         result.facts["no pool is large enough"] = str(error)
         return
     say(result, outcome, standbys, traffic, costs)
-    forwarding = session_processors(options.size, options.packet_us)
+    forwarding = session_processors(options.size, costs.packet_us)
     per_session = forwarding + options.requests * costs.request_ms / 1e3
     starting = options.sessions_per_hour / 3600 * costs.start_processor_s
     by_processor = (outcome.peak_sessions * per_session + starting) / (
@@ -136,20 +177,22 @@ def scale(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> 
     """Say what a hundred sessions at once need, and what a million, into the result's facts."""
     assumed = Assumptions(
         minutes=options.minutes,
-        forwarding_processors=session_processors(options.size, options.packet_us),
+        packets_s=packets_forwarded(options.size),
         requests_s=options.requests,
         gigabits=packets_forwarded(options.size) * PACKET_BITS / 1e9,
         started_share=options.started_share,
         appends=options.appends,
-        ledger_appends_s=options.ledger_appends,
         processors=options.processors,
         memory_gb=options.memory_gb,
         network_gigabits=options.network_gigabits,
     )
     for each in fleets(costs, assumed):
         result.facts[f"{each.sessions:,} sessions at once"] = each.line()
-    result.facts["measured"] = MEASURED
-    result.facts["assumed"] = ASSUMED
+    given = {"packet": options.packet_us, "ledger's appends": options.ledger_appends}
+    measured_too = [name for name, value in given.items() if value is None]
+    result.facts["measured"] = ", ".join([*MEASURED, *measured_too]) + ": here"
+    assumed_too = [name for name in given if name not in measured_too]
+    result.facts["assumed"] = ", ".join([*ASSUMED, *assumed_too]) + ": options"
 
 
 def say(

@@ -15,15 +15,20 @@ from benchmarks.fleet import BUSY_AT_MOST, MEMBERS, SIZES, Assumptions, Costs, f
 from benchmarks.result import ScenarioResult
 from benchmarks.scenarios.capacity import Capacity, scale
 
-COSTS = Costs(start_processor_s=1.4, memory_mb=66.0, request_ms=0.4)
+COSTS = Costs(
+    start_processor_s=1.4,
+    memory_mb=66.0,
+    request_ms=0.4,
+    packet_us=20.0,
+    ledger_appends_s=1_000.0,
+)
 NEEDS = Assumptions(
     minutes=8.0,
-    forwarding_processors=0.007,
+    packets_s=350.0,
     requests_s=1.0,
     gigabits=0.004,
     started_share=0.2,
     appends=14.0,
-    ledger_appends_s=1_000.0,
     processors=8,
     memory_gb=32.0,
     network_gigabits=10.0,
@@ -63,6 +68,12 @@ def test_what_is_scarce_is_used_up_first(scarce: dict[str, float], name: str) ->
     assert fleet(10_000, COSTS, replace(NEEDS, **scarce)).first == name  # type: ignore[arg-type]
 
 
+def test_packets_keep_processors_busy() -> None:
+    cheap, dear = (fleet(10_000, replace(COSTS, packet_us=us), NEEDS) for us in (200.0, 400.0))
+    # 10,000 sessions, 350 packets each, 200 us more each: 700 processors.
+    assert dear.machines - cheap.machines == pytest.approx(700 / 8 / BUSY_AT_MOST, abs=1)
+
+
 def test_requests_keep_processors_busy() -> None:
     needs = replace(NEEDS, processors=1, requests_s=0.0)
     quiet, asked = (fleet(10_000, COSTS, replace(needs, requests_s=n)) for n in (0.0, 10.0))
@@ -71,7 +82,7 @@ def test_requests_keep_processors_busy() -> None:
 
 
 def test_a_ledger_that_is_slow_makes_deployments() -> None:
-    found = fleet(10_000, COSTS, replace(NEEDS, ledger_appends_s=50.0))
+    found = fleet(10_000, replace(COSTS, ledger_appends_s=50.0), NEEDS)
     assert found.deployments == found.shards > 2
 
 
@@ -99,5 +110,14 @@ def test_the_command_says_it_for_each_size_and_what_it_rests_on() -> None:
             r"ledger shards \d+, deployments \d+",
             said,
         )
-    assert "memory" in str(result.facts["measured"])
-    assert "appends" in str(result.facts["assumed"])
+    assert result.facts["measured"] == "start, memory, request, packet, ledger's appends: here"
+    assert "appends of a session" in str(result.facts["assumed"])
+
+
+def test_what_is_given_is_not_said_to_be_measured() -> None:
+    parser = argparse.ArgumentParser()
+    Capacity().add_options(parser)
+    result = ScenarioResult("capacity", "", {})
+    scale(result, COSTS, parser.parse_args(["--ledger-appends", "500", "--packet-us", "54"]))
+    assert result.facts["measured"] == "start, memory, request: here"
+    assert str(result.facts["assumed"]).endswith("packet, ledger's appends: options")

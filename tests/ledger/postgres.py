@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from benchmarks.postgres import find_binaries
 from tests.patience import PATIENCE
 from tests.ports import free_port
 
@@ -24,14 +24,6 @@ _ROOM = 2 * 1024**3
 """Bytes that must be free there: each database of a test takes seven megabytes."""
 _INSTALL_S = 300 * PATIENCE
 _START_S = 60 * PATIENCE
-
-
-def find_binaries() -> Path | None:
-    """Return the folder that holds `initdb`, or `None`."""
-    for candidate in sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True):
-        return Path(candidate).parent
-    found = shutil.which("initdb")
-    return None if found is None else Path(found).parent
 
 
 def installed() -> Path:
