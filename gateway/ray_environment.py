@@ -48,6 +48,8 @@ def private_folder() -> Iterator[Path]:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         # Ray runs workers at niceness 15 by default: on a busy machine calls would starve.
         os.environ["RAY_worker_niceness"] = "0"
+        # A session actor that has ended stays in Ray's tables, a hundred thousand by default.
+        os.environ["RAY_maximum_gcs_destroyed_actor_cached_count"] = "1000"
         # Ray turns a given loopback address into a reachable one unless told that this machine
         # takes part in no cluster; only then do its ports stay on loopback.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"

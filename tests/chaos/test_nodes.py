@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.chaos.streams import Streaming, flow, streaming
+from tests.chaos.street import resumed
 from tests.chaos.town import KEY, People, Town, moved_to, open_town, told
 from tests.operations.cluster import until
 from tests.patience import PATIENCE
-from tests.widget import Widget
+from tests.widget import Widget, guest_widget
 
 pytestmark = pytest.mark.timeout(400 * PATIENCE)
 
@@ -40,16 +41,21 @@ async def people(town: Town) -> AsyncIterator[People]:
     await made.close()
 
 
-async def ended_well(town: Town, people: People, agent: Widget, consumer: Widget) -> None:
-    """End the call; the record must be whole, and nothing of it left in the cluster."""
+async def end(agent: Widget, consumer: Widget) -> None:
     await agent.insist("session.end")
     await consumer.expect("session.ended")
+
+
+async def ended_well(
+    town: Town, people: People, agent: Widget, consumer: Widget, *, guests: int = 0
+) -> None:
+    """The record of a call that was ended must be whole, and nothing of it left in the cluster."""
     path = f"sessions/{people.session_id}"
     events = (await asyncio.to_thread(told, town.operator, path, KEY))["events"]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     types = [event["type"] for event in events]
     assert types.count("session.started") == types.count("session.ended") == 1
-    assert types.count("participant.joined") == 2
+    assert types.count("participant.joined") == 2 + guests
     for widget in (agent, consumer):
         await widget.close()
     await asyncio.to_thread(until, "no session is held any more", lambda: not town.holders())
@@ -59,6 +65,13 @@ async def ended_well(town: Town, people: People, agent: Widget, consumer: Widget
         return not any(n["live"] for n in found) and sum(n["standbys"] for n in found) >= STANDBYS
 
     await asyncio.to_thread(until, "the pool is full again", calm)
+
+    def known() -> bool:
+        processes = town.cluster.processes("ray::SessionHost")
+        members: int = sum(node["members"] for node in town.nodes())
+        return len(processes) == members
+
+    await asyncio.to_thread(until, "no process that the ledger does not know", known)
 
 
 async def ready(town: Town) -> None:
@@ -74,7 +87,9 @@ async def ready(town: Town) -> None:
 @pytest.mark.parametrize(
     "stopped_s", [0.0, pytest.param(30.0, marks=pytest.mark.soak)], ids=["briefly", "30s"]
 )
-async def test_a_takeover_needs_no_gcs(town: Town, people: People, stopped_s: float) -> None:
+async def test_nothing_of_a_call_needs_the_gcs(
+    town: Town, people: People, stopped_s: float
+) -> None:
     await ready(town)
     agent, consumer = await people.talking()
 
@@ -90,12 +105,20 @@ async def test_a_takeover_needs_no_gcs(town: Town, people: People, stopped_s: fl
         holder.kill()
         await moved_to((agent, consumer), 2)
         await agent.insist("media.mode", mode="voice")
+        assert (await asyncio.to_thread(town.node_of_session))["label"] == "eu"
         await asyncio.sleep(stopped_s)
+        consumer = await resumed(consumer, people.origin)
+        link = await agent.insist("guest.invite")
+        guest = await guest_widget(people.origin, str(link["url"]))
+        waits = await guest.expect("session.snapshot")
+        await agent.insist("participant.admit", participant_id=waits["participant_id"])
+        await guest.expect("session.snapshot", attendance="present")
         await agent.insist("media.mode", mode="video")
+        await end(agent, consumer)
+        assert await guest.expect_close() == 4410
     finally:
         gcs.resume()
-    assert (await asyncio.to_thread(town.node_of_session))["label"] == "eu"
-    await ended_well(town, people, agent, consumer)
+    await ended_well(town, people, agent, consumer, guests=1)
 
 
 @pytest.mark.soak
@@ -107,6 +130,7 @@ async def test_a_call_outlives_ledger_pool_and_keeper_together(town: Town, peopl
         process.kill()
     await agent.request("media.publish", microphone=True, camera=True, screen=False)
     await agent.insist("guest.invite")
+    await end(agent, consumer)
     await ended_well(town, people, agent, consumer)
 
 
@@ -118,6 +142,7 @@ async def test_a_session_and_its_media_are_drained_and_outlive_their_node(
     agent, consumer = await people.talking()
     async with streaming(lambda: agent, lambda: consumer) as streams:
         await moved_by_drain_and_by_death(town, agent, consumer, streams)
+    await end(agent, consumer)
     await ended_well(town, people, agent, consumer)
 
 

@@ -113,6 +113,21 @@ def test_whatever_starts_a_process_lets_it_have_two_descriptors_for_each_widget(
             assert int(limit) >= 2 * Limits().connections, path.name
 
 
+def test_what_ray_remembers_of_ended_actors_is_bounded_wherever_it_begins() -> None:
+    """Each session that had a process of its own leaves one."""
+    heads = [
+        path
+        for path in DEPLOY.rglob("*")
+        if path.is_file() and re.search(r"--head\b|^  headGroupSpec:", path.read_text(), re.M)
+    ]
+    assert len(heads) == 3
+    for path in heads:
+        bound = re.findall(
+            r"RAY_maximum_gcs_destroyed_actor_cached_count(?:=|, value: \")(\d+)", path.read_text()
+        )
+        assert [int(each) <= 1_000 for each in bound] == [True], path.name
+
+
 def options_of(command: str) -> set[str]:
     """The options that one of our commands takes."""
     group = typer.main.get_command(app)

@@ -27,6 +27,8 @@ from tests.ports import free_port
 pytestmark = pytest.mark.timeout(400 * PATIENCE)
 
 
+DEAD_ACTORS = 1_000
+"""Ray's own bound is a hundred times that."""
 ACTORS = ("ray::LedgerHost", "ray::PoolHost", "ray::SessionHost")
 
 
@@ -71,6 +73,7 @@ def test_a_private_deployment_serves_over_its_own_tls_and_ends_by_down(tmp_path:
         ) as widget:
             widget.send("no hello")
             widget.recv()
+        check_private(psutil.Process(up.pid))
         again = operator.up(*words, "--certificate-key", str(key), "--port", str(free_port()))
         assert again.end() == 2
         assert "already runs here" in again.lines[-1]
@@ -79,6 +82,20 @@ def test_a_private_deployment_serves_over_its_own_tls_and_ends_by_down(tmp_path:
         status, sentence = operator.run("down", "--data-dir", str(tmp_path / "data"))
         assert (status, len(sentence.splitlines())) == (2, 1)
         assert "Nothing runs" in sentence
+
+
+def check_private(up: psutil.Process) -> None:
+    """Nothing of its Ray listens where others could reach it, and none takes part without a token.
+
+    What Ray remembers of actors that have ended is bounded.
+    """
+    family = [up, *up.children(recursive=True)]
+    bound = [each for one in family for each in one.net_connections("inet")]
+    listening = {each.laddr.ip for each in bound if each.status == psutil.CONN_LISTEN}
+    assert {each.removeprefix("::ffff:") for each in listening} == {"127.0.0.1"}
+    told = [one.environ() for one in family if "/gcs_server" in " ".join(one.cmdline())]
+    assert [each["RAY_AUTH_MODE"] for each in told] == ["token"]
+    assert int(told[0]["RAY_maximum_gcs_destroyed_actor_cached_count"]) <= DEAD_ACTORS
 
 
 @pytest.fixture(scope="module")
