@@ -65,13 +65,7 @@ async def ended_well(
         return not any(n["live"] for n in found) and sum(n["standbys"] for n in found) >= STANDBYS
 
     await asyncio.to_thread(until, "the pool is full again", calm)
-
-    def known() -> bool:
-        processes = town.cluster.processes("ray::SessionHost")
-        members: int = sum(node["members"] for node in town.nodes())
-        return len(processes) == members
-
-    await asyncio.to_thread(until, "no process that the ledger does not know", known)
+    await town.all_known()
 
 
 async def ready(town: Town) -> None:
@@ -116,6 +110,7 @@ async def test_nothing_of_a_call_needs_the_gcs(
         await agent.insist("media.mode", mode="video")
         await end(agent, consumer)
         assert await guest.expect_close() == 4410
+        await guest.close()
     finally:
         gcs.resume()
     await ended_well(town, people, agent, consumer, guests=1)

@@ -366,6 +366,7 @@ async def test_people_come_and_go_while_parts_die(town: Town, tmp_path: Path) ->
     await asyncio.to_thread(
         until, "no ghost session", lambda: not any(node["live"] for node in town.nodes())
     )
+    await town.all_known()
     # Ray forgets them a little later than they die.
     assert max(course.values["dead actors"]) <= DEAD_ACTORS + STANDBYS
     if MINUTES >= JUDGED_MINUTES:

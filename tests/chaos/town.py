@@ -20,10 +20,11 @@ import psutil
 from broker.messages.cluster.trunk import Principal
 from broker.words import Role
 from gateway.accounts import hash_key
+from gateway.compose.session_host import ORPHAN_S
 from gateway.operators import operator_token
 from gateway.tokens import Audience, Tokens
 from tests.ledger import postgres
-from tests.operations.cluster import Operator, Process, RayCluster, until
+from tests.operations.cluster import WAIT_S, Operator, Process, RayCluster, until
 from tests.patience import PATIENCE
 from tests.widget import Widget, plain_http
 
@@ -77,6 +78,19 @@ class Town:
             for process in self.cluster.processes("ray::SessionHost")
             if process.net_connections("udp")
         ]
+
+    async def all_known(self) -> None:
+        """Wait until the ledger knows every session actor that there is.
+
+        One whose pool was killed meanwhile ends by itself.
+        """
+
+        def known() -> bool:
+            members: int = sum(node["members"] for node in self.nodes())
+            return len(self.cluster.processes("ray::SessionHost")) == members
+
+        what = "no process that the ledger does not know"
+        await asyncio.to_thread(until, what, known, ORPHAN_S + WAIT_S)
 
     def node_of_session(self) -> dict[str, Any]:
         """The one node that has a session."""

@@ -32,9 +32,9 @@ token_url = "https://crm.example.com/token"
 """
 
 
-def until(condition: str, found: Callable[[], bool]) -> None:
+def until(condition: str, found: Callable[[], bool], within: float = WAIT_S) -> None:
     """Wait until a callable is true; other processes' state has no event."""
-    deadline, pause = time.monotonic() + WAIT_S, threading.Event()
+    deadline, pause = time.monotonic() + within, threading.Event()
     while not found():
         assert time.monotonic() < deadline, f"not in time: {condition}"
         pause.wait(0.2)

@@ -10,6 +10,13 @@ import pytest
 import ray.actor
 
 from gateway.compose import session_host
+from gateway.compose.options import (
+    KEEPER_OPTIONS,
+    LEDGER_OPTIONS,
+    MEDIA_SLOT,
+    POOL_OPTIONS,
+    SESSION_OPTIONS,
+)
 from gateway.compose.session_host import SessionHost
 from gateway.compose.settings import ClusterSettings
 from tests.patience import PATIENCE
@@ -19,6 +26,18 @@ def test_no_method_is_a_coroutine_or_ray_would_take_the_main_thread_back() -> No
     methods = inspect.getmembers(SessionHost, inspect.isfunction)
     assert {name for name, _ in methods} >= {"start", "live"}
     assert not [name for name, method in methods if inspect.iscoroutinefunction(method)]
+
+
+def test_an_actor_that_held_a_session_is_replaced_and_the_others_are_restarted() -> None:
+    assert SESSION_OPTIONS["max_restarts"] == 0
+    assert SESSION_OPTIONS["lifetime"] == "detached"
+    # A custom resource alone would take a whole processor for life.
+    assert SESSION_OPTIONS["resources"] == {MEDIA_SLOT: 1}
+    assert 0 < float(str(SESSION_OPTIONS["num_cpus"])) < 0.1
+    for options in (LEDGER_OPTIONS, POOL_OPTIONS, KEEPER_OPTIONS):
+        assert options["max_restarts"] == -1
+        assert (options["lifetime"], options["get_if_exists"]) == ("detached", True)
+        assert options["namespace"] == SESSION_OPTIONS["namespace"]
 
 
 @pytest.mark.parametrize("pool", ["dies", "lives"])
