@@ -79,8 +79,9 @@ def test_more_packets_than_cells_are_sent_in_between(line: Line) -> None:
     assert len(line.received(2 * CELLS)) == 2 * CELLS
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.EINVAL, errno.EMSGSIZE])
 def test_a_refusal_to_cut_is_remembered_and_costs_no_packet(
-    line: Line, monkeypatch: pytest.MonkeyPatch
+    line: Line, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     send = mmsg.Outgoing.send
     refused: list[int] = []
@@ -88,7 +89,7 @@ def test_a_refusal_to_cut_is_remembered_and_costs_no_packet(
     def refuse_to_cut(outgoing: mmsg.Outgoing, descriptor: int, first: int) -> int:
         if not refused:
             refused.append(first)
-            return -errno.EIO
+            return -number
         return send(outgoing, descriptor, first)
 
     monkeypatch.setattr(mmsg.Outgoing, "send", refuse_to_cut)
@@ -129,6 +130,35 @@ def test_what_is_not_one_frame_is_not_plain(second: Kept) -> None:
 
 def test_very_different_packets_are_not_padded() -> None:
     assert Frame([packet(1, 900), packet(2, 300)]).length == 0
+
+
+async def test_a_call_passes_where_only_single_datagrams_can_be_had(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is so on every system but Linux: no recvmmsg, no sendmmsg, no cutting."""
+
+    def unavailable(*_: object) -> int:
+        raise AssertionError("there is no such call")
+
+    monkeypatch.setattr(mmsg.Received, "receive", unavailable)
+    monkeypatch.setattr(mmsg.Outgoing, "send", unavailable)
+    for bound in call.relay.sockets:
+        bound.batched = False
+    call.relay._departures.__init__(batched=False)  # type: ignore[misc]
+    ada, ben = await call.join("ada"), await call.join("ben")
+    audio, video = ben.seat(0)
+    parts = [b"a" * 700, b"b" * 700, b"c" * 701]
+    ada.send_frame(key=True, parts=parts)
+    ada.send_audio(b"hello")
+    await until(lambda: len(ben.heard) == 4)
+    assert [h.content for h in ben.heard_on(video)] == parts
+    assert [h.content for h in ben.heard_on(audio)] == [b"hello"]
+    await ben.rebind()
+    ben.keep_checking()
+    ice = call.relay.transports["ben-1"].ice
+    await until(lambda: ice.selected is not None and ice.selected.endpoint[1] == ben.local_port)
+    ada.send_audio(b"moved")
+    await until(lambda: ben.heard_on(audio)[-1].content == b"moved")
 
 
 async def test_a_padded_frame_is_what_the_publisher_sent(call: Call) -> None:

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from actors.relay import TransportState
+from actors.relay import PublishSource, TransportState
 from actors.relay.rtcp import Report, receiver_report
 from benchmarks.shaper import Downlink
 from tests.patience import until
@@ -52,6 +52,33 @@ async def silence() -> None:
 
 def test_eight_seconds_of_silence_reconnect_and_thirty_close() -> None:
     run_in_virtual_time(silence())
+
+
+async def noise_instead_of_a_voice() -> None:
+    """Ada is gone; what still comes from her address proves nothing, and does not keep her."""
+    loop = asyncio.get_running_loop()
+    async with duo() as (call, ada, _):
+        ada.stop_checking()
+        good = ada.rtp(ada.track(PublishSource.MICROPHONE), b"once")
+        fell = loop.time()
+        while call.listener.state_of("ada-1") is TransportState.CONNECTED:
+            assert loop.time() - fell < 20
+            for noise in (
+                good[:-1] + bytes([good[-1] ^ 1]),
+                b"\x80\xc8\x00\x06" + bytes(60),
+                b"\x17\xfe\xfd" + bytes(60),
+                ada.check(password="z" * 32),
+            ):
+                ada.send(noise)
+            await asyncio.sleep(0.5)
+        assert 8 <= loop.time() - fell < 9
+        # Anything of hers brings her back.
+        ada.send(good)
+        await until(lambda: call.listener.state_of("ada-1") is TransportState.CONNECTED)
+
+
+def test_only_what_is_authentic_counts_as_life() -> None:
+    run_in_virtual_time(noise_instead_of_a_voice())
 
 
 async def move(*, nominates: bool) -> float:
