@@ -42,6 +42,12 @@ COUNTS = """async () => {
   return counts;
 }"""
 
+NEGOTIATED = """() => {
+  const { peer } = document.querySelector(
+    'switchboard-agent, switchboard-engagement, switchboard-guest').client;
+  return [peer.id, peer.connection.localDescription.sdp, peer.connection.remoteDescription.sdp];
+}"""
+
 SCENE = """async () => {
   const widget = document.querySelector(
     'switchboard-agent, switchboard-engagement, switchboard-guest');
@@ -130,6 +136,12 @@ class People:
         await consumer.get_by_role("button", name=accept).click()
         await consumer.get_by_role("toolbar").wait_for()
         return consumer
+
+
+async def negotiated(frame: Frame | Page) -> list[str]:
+    """What this widget has negotiated: the same again where nothing was since."""
+    found: list[str] = await frame.evaluate(NEGOTIATED)
+    return found
 
 
 async def counts(frame: Frame | Page) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from playwright.async_api import expect
 
-from tests.browser.demo import People, counts, recorded, shoot, until_counts
+from tests.browser.demo import People, counts, negotiated, recorded, shoot, until_counts
 from tests.deployment import Deployment
 from tests.patience import PATIENCE
 
@@ -133,6 +133,7 @@ async def test_accepting_with_voice_only_sends_no_picture(people: People) -> Non
 async def test_a_guest_joins_by_a_link_and_is_let_in(people: People) -> None:
     await people.open()
     consumer = await people.talk()
+    agreed = [await negotiated(frame) for frame in (people.agent, consumer)]
     await people.agent.get_by_role("button", name="People").click()
     await people.agent.get_by_role("button", name="Make link").click()
     field = people.agent.get_by_role("textbox", name=re.compile("link works"))
@@ -167,6 +168,8 @@ async def test_a_guest_joins_by_a_link_and_is_let_in(people: People) -> None:
     await guest.get_by_role("button", name="Leave", exact=True).click()
     await expect(guest.get_by_text("You have left")).to_be_visible()
     await until_counts(consumer, frames=5)
+    # Nobody who was there negotiated anything for it.
+    assert [await negotiated(frame) for frame in (people.agent, consumer)] == agreed
 
 
 async def test_reloading_the_agents_frame_comes_back_into_the_same_session(
@@ -263,6 +266,7 @@ async def test_a_shared_screen_is_seen_large_and_a_picture_may_float(people: Peo
     await people.open()
     consumer = await people.talk()
     await until_counts(consumer, frames=5)
+    agreed = [await negotiated(frame) for frame in (people.agent, consumer)]
     await people.agent.evaluate(SCREEN)
     await people.agent.get_by_role("button", name="Share screen").click()
     await consumer.wait_for_selector(".stage[data-layout=screen] .tile.screen[data-picture=yes]")
@@ -271,6 +275,11 @@ async def test_a_shared_screen_is_seen_large_and_a_picture_may_float(people: Peo
     await shoot(people.page, "screen-shared")
     await people.agent.get_by_role("button", name="Stop sharing").click()
     await consumer.wait_for_selector(".stage:not([data-layout=screen])")
+    for name in ("Mute", "Unmute", "Turn camera off"):
+        await consumer.get_by_role("button", name=name, exact=True).click()
+    await people.agent.wait_for_selector(".tile.seat:not([data-picture=yes])")
+    # Neither a screen, nor a mute, nor a camera costs a word about transport or sections.
+    assert [await negotiated(frame) for frame in (people.agent, consumer)] == agreed
 
     await consumer.get_by_role("button", name="More", exact=True).click()
     await consumer.get_by_role("button", name="Picture in picture").click()
