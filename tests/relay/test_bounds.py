@@ -11,6 +11,7 @@ import pytest
 
 from actors.relay import RelayConfig, TransportState, mmsg, stun
 from actors.relay.dtls import Dtls
+from actors.relay.repairs import Repairs
 from actors.relay.rtcp import negative_acknowledgement, receiver_report
 from tests.patience import until
 
@@ -168,6 +169,24 @@ async def test_fifty_feedback_messages_a_second_are_looked_at(
         ben.send_rtcp(message)
     await until(lambda: transport.intake.packets == before + 120)
     assert len(looked) == 50
+
+
+async def test_a_thousand_requests_for_repairs_a_second_are_looked_at(
+    start_call: StartCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = 1000.0
+    call = await start_call(clock=lambda: moment)
+    ben = await call.join("ben")
+    transport = call.relay.transports["ben-1"]
+    looked: list[int] = []
+    monkeypatch.setattr(Repairs, "resend", lambda _, number, now: looked.append(number))
+    moment += 1.0
+    before = transport.intake.packets
+    ssrc, _ = ben.slots[ben.seat(0)[1]]
+    for _ in range(10):
+        ben.send_rtcp(negative_acknowledgement(1, ssrc, list(range(300))))
+    await until(lambda: transport.intake.packets == before + 10)
+    assert len(looked) == 1000
 
 
 async def repaired_in_a_storm(bitrate: float, seconds: float) -> int:

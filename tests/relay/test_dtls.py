@@ -140,6 +140,16 @@ def test_every_relay_has_a_key_of_its_own() -> None:
     assert len(fingerprints) == 5
 
 
+def test_a_handshake_takes_so_many_bytes_and_no_more() -> None:
+    """A real one needs about 3 KB."""
+    relay = Dtls(Identity().context, {"sha-256": "00"})
+    for _ in range(64):
+        relay.receive(b"\x16\xfe\xfd" + bytes(1021))
+        assert relay.state is DtlsState.HANDSHAKING
+    relay.receive(b"\x16")
+    assert relay.state is DtlsState.FAILED
+
+
 def test_noise_in_the_middle_of_a_handshake_does_not_end_it() -> None:
     server, peer = Identity(), Identity()
     relay = Dtls(server.context, {"sha-256": peer.fingerprint})

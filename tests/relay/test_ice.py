@@ -111,6 +111,63 @@ async def test_media_does_not_move_to_an_address_that_does_not_answer(call: Call
     victim.close()
 
 
+async def test_an_answer_without_the_password_moves_nothing(call: Call) -> None:
+    """A public STUN server would answer the relay's check, but it has no password."""
+    ben = await call.join("ben")
+    ben.nominates = False
+    server = await Stranger().open()
+    server.send(ben.check(nominate=True), call.relay.port)
+    ice = call.relay.transports["ben-1"].ice
+    selected = ice.selected
+    await until(lambda: ice.wanted is not None)
+    await until(lambda: server.received and server.received[-1][:2] == b"\x00\x01")
+    request = stun.parse_message(server.received[-1])
+
+    def answer(transaction: bytes, password: str | None) -> bytes:
+        response = stun.Message(
+            stun.Method.BINDING,
+            stun.Class.RESPONSE,
+            transaction,
+            {"XOR-MAPPED-ADDRESS": ("127.0.0.1", call.relay.port)},
+        )
+        if password is not None:
+            response.add_message_integrity(password.encode())
+        return bytes(response)
+
+    for wrong in (
+        answer(request.transaction_id, None),
+        answer(request.transaction_id, "z" * 32),
+        answer(bytes(12), ben.own.password),
+    ):
+        server.send(wrong, call.relay.port)
+    await echo(ben)
+    assert ice.selected is selected
+    server.send(answer(request.transaction_id, ben.own.password), call.relay.port)
+    await until(lambda: ice.selected is not selected)
+    server.close()
+
+
+async def test_a_peer_that_takes_itself_for_controlled_is_told(call: Call) -> None:
+    """RFC 8445 §7.3.1.1: a lite agent never controls, so that the other must."""
+    ada = CraftedClient(call.relay, "ada")
+    call.clients.append(ada)
+    await ada.open()
+    ada.negotiate()
+    confused = await Stranger().open()
+    check = stun.parse_message(ada.check(nominate=False))
+    check.attributes["ICE-CONTROLLED"] = check.attributes.pop("ICE-CONTROLLING")
+    for name in ("MESSAGE-INTEGRITY", "FINGERPRINT"):
+        check.attributes.pop(name, None)
+    check.add_message_integrity(ada.remote.password.encode())
+    confused.send(bytes(check), call.relay.port)
+    await until(lambda: confused.received)
+    told = stun.parse_message(confused.received[0])
+    assert told.attributes["ERROR-CODE"][0] == 487
+    assert told.transaction_id == check.transaction_id
+    assert call.relay.transports["ada-1"].ice.addresses == []
+    confused.close()
+
+
 async def test_a_client_that_changes_its_port_goes_on(call: Call) -> None:
     ada = await call.join("ada")
     ben = await call.join("ben")

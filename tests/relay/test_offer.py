@@ -115,6 +115,26 @@ async def test_a_refused_offer_changes_nothing(call: Call) -> None:
     assert call.relay.people == {}
 
 
+async def test_a_renegotiation_may_not_change_what_a_slots_sections_are(call: Call) -> None:
+    """SSRCs, names and who sits there are bound to them."""
+    client = CraftedClient(call.relay, "ada", seats=2)
+    client.negotiate()
+    layout = client.layout
+    first, second = layout.seats
+    more = OfferLayout(layout.publish, (*layout.seats, (second[0], layout.screens[0])), ())
+    for other in (
+        OfferLayout(layout.publish, (second, first), layout.screens),
+        OfferLayout(layout.publish, ((first[0], second[1]), (second[0], first[1])), ()),
+        OfferLayout(layout.publish, (first,), (second[1],)),
+        more,
+    ):
+        with pytest.raises(Malformed) as refused:
+            call.relay.answer("ada", "ada-1", client.offer(), other, client.rights)
+        assert refused.value.code == ErrorCode.OFFER_INVALID
+    client.negotiate()
+    assert len(call.relay.transports["ada-1"].seats) == 2
+
+
 async def test_the_answer_names_only_what_its_section_offered(call: Call) -> None:
     dialect = Dialect(opus=63, vp8=45, vp8_rtx=46, extensions={MID_URI: 14, TRANSPORT_CC_URI: 9})
     client = CraftedClient(call.relay, "ada", dialect=dialect)

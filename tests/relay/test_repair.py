@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 from aiortc.rtp import RtcpRtpfbPacket
@@ -16,6 +17,7 @@ from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call
+from .virtual_time import run_in_virtual_time
 
 
 def nack(client: CraftedClient, ssrc: int, sequences: list[int]) -> None:
@@ -99,6 +101,30 @@ async def test_a_publisher_is_asked_and_the_repair_fills_the_hole(call: Call) ->
     ada.send_frame()
     await until(lambda: len(ben.heard_on(video)) == 4)
     assert call.relay.transports["ben-1"].outlet.refused_sends == 0
+
+
+async def requests_for_what_was_only_late() -> int:
+    """Let a packet arrive behind its follower; return how often it was asked for."""
+    call = Call(clock=asyncio.get_running_loop().time)
+    await call.relay.open()
+    ada, ben = await call.join("ada"), await call.join("ben")
+    camera = ada.track(PublishSource.CAMERA)
+    ada.send_frame(key=True)
+    late = ada.rtp(camera, camera.vp8_payload(b"late", key=False, first=True), marker=True)
+    camera.step(3000, 4)
+    ada.send_frame()
+    await asyncio.sleep(0.02)
+    ada.send(late)
+    await asyncio.sleep(1)
+    contents = [h.content for h in ben.heard_on(ben.seat(0)[1])]
+    asked = [r for r in ada.reports if isinstance(r, RtcpRtpfbPacket) and r.fmt == 1]
+    await call.close()
+    assert b"late" in contents
+    return len(asked)
+
+
+def test_what_was_only_late_is_not_asked_for_again() -> None:
+    assert run_in_virtual_time(requests_for_what_was_only_late()) == 1
 
 
 async def test_a_repair_that_never_comes_is_asked_for_a_few_times_only(call: Call) -> None:

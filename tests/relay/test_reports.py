@@ -216,6 +216,28 @@ def test_a_slot_reports_every_second_and_at_once_after_a_switch() -> None:
     assert min(at for at in times if at > 0) < 0.1
 
 
+async def test_without_reduced_size_every_compound_begins_with_a_report(
+    start_call: StartCall,
+) -> None:
+    """RFC 4585 §3.1; where RFC 5506 was agreed on, a request may stand alone."""
+    call = await start_call(RelayConfig(report_interval=0.1))
+    begins: dict[str, set[int]] = {}
+    for name in ("ada", "ben"):
+        client = CraftedClient(call.relay, name)
+        call.clients.append(client)
+        if name == "ada":
+            offered = client.offer().replace("a=rtcp-rsize\r\n", "")
+            client.offer = lambda offered=offered: offered  # type: ignore[method-assign, misc]
+        await client.connect()
+    for client in call.clients:
+        # A request, transport-wide feedback and a repair are due.
+        client.send_frame(key=True, parts=(b"one", b"two", b"three"), lose=(1,))
+        await until(lambda client=client: len(client.raw_feedback) > 4)  # type: ignore[misc]
+        begins[client.participant_id] = {data[1] for data in client.raw_feedback}
+    assert begins["ada"] <= {SR, RR}
+    assert RTPFB in begins["ben"]
+
+
 async def clocks_of_a_seat() -> list[float]:
     """Let two people with unlike delays sit in one seat by turns; return its clock's readings."""
     loop = asyncio.get_running_loop()

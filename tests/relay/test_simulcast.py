@@ -142,3 +142,9 @@ async def test_repairs_find_their_layer_by_the_repaired_rid(
     await until(lambda: len(intake.repairs) == 3)
     for rid in RIDS:
         assert intake.repairs[ada.track(PublishSource.CAMERA, rid).rtx_ssrc].rid == rid
+    # One repair stream for each layer and no more.
+    dropped = intake.drops.unknown_ssrc
+    track = ada.track(PublishSource.CAMERA, "q")
+    ada.send(ada.rtp(track, b"\0\0\x90", ssrc=77, payload_type=track.rtx_payload_type or 0))
+    await until(lambda: intake.drops.unknown_ssrc == dropped + 1)
+    assert len(intake.repairs) == 3

@@ -209,6 +209,20 @@ def test_a_request_within_the_window_is_sent_at_its_end() -> None:
     assert 0.5 <= second - first < 0.6
 
 
+async def test_a_full_intra_request_is_a_request_for_a_key_frame(call: Call) -> None:
+    """RFC 5104 §4.3.1; it names its stream in its own part, and the packet none."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    ada.send_frame(key=True)
+    _, video = ben.seat(0)
+    await until(lambda: ben.heard_on(video))
+    layer = next(iter(call.relay.transports["ada-1"].intake.layers.values()))
+    await until(lambda: not layer.key_wanted)
+    before = len(ada.key_frame_requests)
+    ssrc = ben.slots[video][0].to_bytes(4, "big")
+    ben.send_rtcp(b"\x84\xce\x00\x04" + bytes(8) + ssrc + bytes([1, 0, 0, 0]))
+    await until(lambda: len(ada.key_frame_requests) > before)
+
+
 class Layers:
     """Ada's camera in two layers, of which one arrives a quarter of a second later."""
 
