@@ -163,7 +163,10 @@ class Child:
             return []
 
     async def close(self) -> None:
-        """End the child and its descendants: asked first, killed after 10 s. Idempotent."""
+        """End the child and its descendants: asked first, killed after 10 s. Idempotent.
+
+        Returns when they are gone, so that nothing of them is in the way of what starts next.
+        """
         family = self.family()
         if self._process.returncode is None:
             if self._process.stdin is not None:
@@ -177,4 +180,6 @@ class Child:
                 await self._process.wait()
         _, alive = await asyncio.to_thread(psutil.wait_procs, family[1:], 3)
         for process in alive:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        await asyncio.to_thread(psutil.wait_procs, alive, 3)

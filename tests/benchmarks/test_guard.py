@@ -1,25 +1,95 @@
-"""The guard against lost speed: a tiny signalling run, by ratio to the floor of the same moment.
+"""Scenarios run small against a Switchboard that is up: the guard against lost speed, and that they
+measure what they say and leave nothing behind.
 
-The bound is several times the target and the best round counts, so a busy machine cannot break it;
-a message that goes through Ray calls, or waits for a timer or a disk, does.
+The guard goes by ratio to the floor of the same moment. Its bound is several times the target and
+the best of several rounds counts, so a busy machine cannot break it; a message that goes through
+Ray calls, or waits for a timer or a disk, does.
 """
 
 from __future__ import annotations
 
-from benchmarks.command import parser
-from benchmarks.result import Measurement, compared, percentile_of
-from benchmarks.scenarios.signaling import Signaling
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
 
-WITHOUT = ["--sessions", "1", "--without-naive", "--loads", ""]
-MOST = 6.0
+import psutil
+import pytest
+import pytest_asyncio
+
+from benchmarks.command import SCENARIOS, parser
+from benchmarks.result import Measurement, ScenarioResult, compared, percentile_of
+from benchmarks.rounds import Bench
+from benchmarks.subject import Subject
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+STORM = ["--rate", "40", "--starts", "1", "--rounds", "1", "--seconds", "0.5"]
+GUARD = [
+    *("--rounds", "4", "--seconds", "0.4", "--warm-up", "0.15", "--rate", "100", "--once"),
+    *("--sessions", "1", "--without-naive", "--loads", ""),
+]
+MOST = 4.0
 """Times the floor, at p50; the target is 1.5."""
+STANDBYS = 2
 
 
-async def test_signalling_stays_near_the_floor() -> None:
-    arguments = ["--rounds", "2", "--seconds", "1", "--warm-up", "0.5", "--rate", "100", "--once"]
-    options = parser().parse_args(["signaling", *arguments, *WITHOUT])
-    result = await Signaling().run(options, lambda what, share: None)
-    assert [m.missing for m in result.measurements] == [0] * 4
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def subject() -> AsyncIterator[Subject]:
+    """A Switchboard as scenarios start it. With it end its processes and its folders."""
+    async with Bench.open() as bench:
+        up = await Subject.open(bench, None, standbys=STANDBYS)
+        (server,) = up.servers
+        family = server.family()
+        data = Path(str(server.ready["api_key_file"])).parent
+        ray = {Path(each.environ()["RAY_AUTH_TOKEN_PATH"]).parent for each in up.actors()}
+        assert len(up.actors()) == STANDBYS
+        assert data.exists()
+        assert all(folder.exists() for folder in ray)
+        yield up
+        family = [*family, *server.family()]
+    assert [each for each in family if lives(each)] == []
+    assert not data.exists()
+    assert not any(folder.exists() for folder in ray)
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it still does anything: one that has ended may wait for its parent's word."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def measured(name: str, arguments: list[str], subject: Subject) -> ScenarioResult:
+    """Run a scenario against what is up; it shows how far it is, and leaves nothing behind."""
+    (scenario,) = (each for each in SCENARIOS if each.name == name)
+    options = parser().parse_args([name, "--target", subject.origin, *arguments])
+    shown: list[tuple[str, float]] = []
+    before = set(psutil.Process().children(recursive=True))
+    result = await scenario.run(options, lambda what, share: shown.append((what, share)))
+    ours = [each for server in subject.servers for each in server.family()]
+    after = set(psutil.Process().children(recursive=True)) - set(ours)
+    assert after <= before
+    shares = [share for _, share in shown]
+    assert all(what for what, _ in shown)
+    assert shares == sorted(shares)
+    assert len(set(shares)) >= 2
+    assert shares[0] == 0.0
+    assert 0.8 <= shares[-1] <= 1.0
+    assert result.measurements
+    for each in result.measurements:
+        assert each.missing == 0, each.side
+        assert not [what for what in each.counts if what.startswith("refused")], each.counts
+    return result
+
+
+async def test_signalling_stays_near_the_floor(subject: Subject) -> None:
+    result = await measured("signaling", GUARD, subject)
+    assert sorted((m.round, m.side) for m in result.measurements) == [
+        (number, side) for number in range(4) for side in ("floor", "switchboard")
+    ]
+    for each in result.measurements:
+        assert 0 < each.histograms["reply"].count < each.sent, "the warm-up does not count"
+        assert bool(each.usage) == (each.side == "floor"), "a server elsewhere cannot be weighed"
     rounds: dict[int, list[Measurement]] = {}
     for measurement in result.measurements:
         rounds.setdefault(measurement.round, []).append(measurement)
@@ -30,3 +100,24 @@ def ratio_of(measurements: list[Measurement]) -> float:
     target = compared("p50", measurements, "switchboard", "floor", percentile_of("reply", 50), MOST)
     assert target.ratio is not None
     return target.ratio
+
+
+async def test_consumers_come_in_a_rush_while_a_session_rings(subject: Subject) -> None:
+    result = await measured("storm", STORM, subject)
+    rush, starts = result.measurements
+    assert rush.histograms["waiting"].count == rush.sent > 1
+    assert starts.counts["started"] == starts.sent == 1
+    counts = {name: each.count for name, each in starts.histograms.items()}
+    assert counts == dict.fromkeys(("ringing", "started", "accepted"), 1)
+
+
+async def test_load_and_servers_keep_to_processors_of_their_own(subject: Subject) -> None:
+    mine = frozenset(os.sched_getaffinity(0))
+    async with Bench.open() as bench:
+        side = await bench.side("load", "request", subject.origin, [], sessions=1, size=2)
+        await subject.until_standing(STANDBYS)
+        servers = [each for server in subject.servers for each in server.family()]
+        load, others = bench.processors.load, bench.processors.servers
+        assert not load & others
+        assert {frozenset(p.cpu_affinity()) for p in side.load.family()} == {load or mine}
+        assert {frozenset(p.cpu_affinity()) for p in servers} == {others or mine}
