@@ -111,8 +111,10 @@ async def test_media_does_not_move_to_an_address_that_does_not_answer(call: Call
     victim.close()
 
 
-async def test_an_answer_without_the_password_moves_nothing(call: Call) -> None:
+async def test_an_answer_without_the_password_moves_nothing(start_call: StartCall) -> None:
     """A public STUN server would answer the relay's check, but it has no password."""
+    # The relay's patience of two seconds does not end while its clock stands.
+    call = await start_call(clock=lambda: 1000.0)
     ben = await call.join("ben")
     ben.nominates = False
     server = await Stranger().open()
