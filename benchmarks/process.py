@@ -96,7 +96,9 @@ class Child:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, **(environment or {})},
-            start_new_session=True,
+            # Not of a session of its own: Linux may share the processor out by session first, and
+            # then a floor has as much of it as a gateway and all session actors together.
+            process_group=0,
             preexec_fn=pin,
             limit=64 * 1024 * 1024,
         )
