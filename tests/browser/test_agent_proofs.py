@@ -82,7 +82,7 @@ async def test_an_agent_logs_in_by_liveperson_on_a_page_that_shows_the_same_code
         app = LivePersonApp(CLIENT, secret, sentinel=sentinel.origin)
         account = replace(ACCOUNT, agent_login=AgentLogin.LIVEPERSON, liveperson=app)
         async with serving(account) as world, workspace(browser, world, "de-DE") as page:
-            code = await page.locator("[data-screen=login] .code").inner_text()
+            code = await page.locator("[data-view=login] .code").inner_text()
             await page.screenshot(path=SCREENS / "agent-login.png")
             async with page.context.expect_page() as opening:
                 await page.get_by_role("button", name="Log in with LivePerson").click()

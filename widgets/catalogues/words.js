@@ -1,6 +1,5 @@
 /** Languages there is a catalogue for; each is its own file with the same keys. */
 export const LANGUAGES = ['en', 'de', 'es', 'fr', 'he', 'ja', 'pt'];
-const RIGHT_TO_LEFT = new Set(['he', 'ar', 'fa']);
 
 /** @type {Record<string, string>} */
 const catalogue = {};
@@ -16,7 +15,7 @@ export async function loadLanguage(wished, ...parts) {
   language = wished.map(primary).find((one) => LANGUAGES.includes(one)) ?? 'en';
   await Promise.all(['.', ...parts].map((part) => loadMore(part)));
   document.documentElement.lang = language;
-  document.documentElement.dir = RIGHT_TO_LEFT.has(language) ? 'rtl' : 'ltr';
+  document.documentElement.dir = language === 'he' ? 'rtl' : 'ltr';
 }
 
 /**

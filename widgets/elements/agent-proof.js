@@ -116,7 +116,7 @@ export class AgentProof {
     try {
       await Promise.all([loadMore('proof'), loadStyles()]);
       const own = this.#config.agent_login === 'enrolment' ? this.#enrolled() : this.#loggedIn(ending.signal);
-      return await Promise.race([own, this.#kept.arrival(ending.signal)]);
+      return await Promise.race([own, arrival(this.#kept, ending.signal)]);
     } finally {
       ending.abort();
     }
@@ -150,4 +150,19 @@ export class AgentProof {
     this.view = view;
     this.#onChange();
   }
+}
+
+/**
+ * Wait until another frame of this tab keeps a token.
+ * @param {KeptToken} kept @param {AbortSignal} signal Ends the wait: then this never settles.
+ * @returns {Promise<string>}
+ */
+function arrival(kept, signal) {
+  return new Promise((resolve) => {
+    const look = () => {
+      const token = kept.get();
+      if (token) resolve(token);
+    };
+    addEventListener('storage', look, { signal });
+  });
 }

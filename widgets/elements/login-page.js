@@ -33,12 +33,12 @@ export class LoginPage extends Widget {
     const shown = el('p', { class: 'code' });
     showCode(shown, code);
     this.present('login', () => ({
-      root: screen('login', say('login_compare'), say('login_compare_help'), shown, proceed.root),
+      root: screen(say('login_compare'), say('login_compare_help'), shown, proceed.root),
     }));
   }
 
   /** @param {string} outcome */
   #say(outcome) {
-    this.present(outcome, () => ({ root: screen(outcome, say(outcome), say(`${outcome}_help`)) }));
+    this.present(outcome, () => ({ root: screen(say(outcome), say(`${outcome}_help`)) }));
   }
 }

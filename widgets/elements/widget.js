@@ -53,7 +53,7 @@ export function message({ title, help = '', busy = false }, ...actions) {
   return {
     root: el(
       'div',
-      { class: 'message', 'data-screen': 'message' },
+      { class: 'message' },
       el('div', { class: busy ? 'pulse' : 'mark', 'aria-hidden': 'true' }),
       el('h1', { text: title }),
       help ? el('p', { text: help }) : null,

@@ -31,19 +31,4 @@ export class KeptToken {
   forget() {
     this.#memory.set('token', null);
   }
-
-  /**
-   * Wait until another frame of this tab keeps one.
-   * @param {AbortSignal} signal Ends the wait: then this never settles.
-   * @returns {Promise<string>}
-   */
-  arrival(signal) {
-    return new Promise((resolve) => {
-      const look = () => {
-        const token = this.get();
-        if (token) resolve(token);
-      };
-      addEventListener('storage', look, { signal });
-    });
-  }
 }

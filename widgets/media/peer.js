@@ -21,8 +21,6 @@ export class Peer {
   connection;
   /** Whether the relay's answer is in place. */
   answered = false;
-  /** When this peer was built, for the report of times. */
-  builtAt = performance.now();
   #sections;
   #onState;
 

@@ -24,7 +24,6 @@ export class SessionClient extends EventTarget {
   #mediaLink;
   #resumed = false;
   #scheduled = false;
-  /** @type {string} */
   #published = '';
   /** Another transport of this person, when it is connected. */
   #otherTransport = '';
@@ -67,21 +66,6 @@ export class SessionClient extends EventTarget {
     this.#channel.close();
   }
 
-  /** @param {Mode} mode */
-  start(mode) {
-    void this.media.open(mode === 'video');
-    return this.ask({ type: 'session.start', mode });
-  }
-
-  /** @param {Mode} mode */
-  invite(mode) {
-    return this.ask({ type: 'invitation.send', mode });
-  }
-
-  cancelInvitation() {
-    return this.ask({ type: 'invitation.cancel' });
-  }
-
   /**
    * Take part. The offer travels right behind the answer to the invitation, before any device is
    * open: the tracks join when they are ready.
@@ -106,19 +90,8 @@ export class SessionClient extends EventTarget {
     }
   }
 
-  /** @param {string} [reason] */
-  decline(reason) {
-    const invitation = this.session?.invitation;
-    if (!invitation) return Promise.resolve(null);
-    return this.ask({
-      type: 'invitation.decline',
-      invitation_id: invitation.invitation_id,
-      ...(reason ? { reason } : {}),
-    });
-  }
-
   /**
-   * Ask the broker for something; what is seldom asked is in `requests.js`.
+   * Ask the broker for something.
    * @param {Record<string, unknown> & {type: string}} message
    */
   ask(message) {

@@ -44,8 +44,9 @@ export class AgentIdle {
     /** @param {'video'|'voice'} mode */
     const run = async (mode) => {
       this.#busy(true);
+      void client.media.open(mode === 'video');
       await this.#attempt(
-        client.start(mode).catch((error) => {
+        client.ask({ type: 'session.start', mode }).catch((error) => {
           client.media.stop();
           throw error;
         }),
@@ -57,7 +58,7 @@ export class AgentIdle {
     this.#video.root.dataset.focus = '';
     this.root = el(
       'div',
-      { class: 'message idle', 'data-screen': 'idle' },
+      { class: 'message idle' },
       this.#avatar.root,
       el('div', { role: 'status' }, this.#title),
       this.#line,

@@ -14,7 +14,7 @@ export class LoginView {
     const open = () => void window.open(inOurLanguage(this.#url), '_blank', 'noopener');
     const button = wordButton(say('login_open'), open, { kind: 'primary wide' }).root;
     button.dataset.focus = '';
-    this.root = screen('login', say('login_title'), say('login_help'), this.#code, button);
+    this.root = screen(say('login_title'), say('login_help'), this.#code, button);
   }
 
   /** @param {string} code @param {string} url */
@@ -49,7 +49,6 @@ export class EnrolView {
       void this.#submit();
     };
     this.root = screen(
-      'enrol',
       say('enrol_title'),
       say('enrol_help'),
       el(
@@ -83,15 +82,14 @@ export function showCode(place, code) {
 }
 
 /**
- * @param {string} name
  * @param {string} title
  * @param {string} help
  * @param {...HTMLElement} parts
  */
-export function screen(name, title, help, ...parts) {
+export function screen(title, help, ...parts) {
   return el(
     'div',
-    { class: 'message', 'data-screen': name },
+    { class: 'message' },
     el('div', { class: 'mark', 'aria-hidden': 'true' }),
     el('h1', { text: title }),
     el('p', { text: help }),

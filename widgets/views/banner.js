@@ -10,6 +10,7 @@ export class Banner {
   #words = el('p', {});
   #dismissed = '';
   #way;
+  #canOpen;
   #root = el('div', { class: 'banner', role: 'status', hidden: true }, icon('warning'), this.#words);
   root = this.#root;
 
@@ -17,7 +18,7 @@ export class Banner {
   constructor(client, ownWindow) {
     this.#client = client;
     this.#way = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'small' });
-    this.#way.root.dataset.possible = ownWindow ? 'yes' : 'no';
+    this.#canOpen = ownWindow !== null;
     const close = iconButton(say('dismiss'), 'close', () => this.#dismiss(), 'quiet small');
     this.#root.append(this.#way.root, close.root);
   }
@@ -30,7 +31,7 @@ export class Banner {
     setAttr(this.#root, 'data-kind', kind);
     const { microphone, camera } = this.#client.media.troubles;
     const framed = [microphone, camera].some((one) => one === 'blocked_by_frame');
-    show(this.#way.root, kind === 'devices' && framed && this.#way.root.dataset.possible === 'yes');
+    show(this.#way.root, kind === 'devices' && framed && this.#canOpen);
   }
 
   /** The worst first. */

@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { askColleague, listColleagues } from '../session/requests.js';
+import { listColleagues } from '../session/requests.js';
 import { may } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText, show } from './dom.js';
@@ -68,7 +68,7 @@ export class Colleagues {
     this.#panel.focus();
     row.asking(true);
     try {
-      await askColleague(this.#client, agentId);
+      await this.#client.ask({ type: 'colleague.ask', agent_id: agentId });
       await this.#look();
     } finally {
       row.asking(false);

@@ -1,6 +1,6 @@
 import { say } from '../catalogues/words.js';
 import { frameAllows } from '../media/trouble.js';
-import { may, ownEntry } from '../session/select.js';
+import { may } from '../session/select.js';
 import { iconButton } from './buttons.js';
 import { el, setAttr, show } from './dom.js';
 
@@ -68,7 +68,6 @@ export class ControlBar {
     show(this.#badge, count > 0);
     this.#badge.textContent = String(count);
     this.#people.set(count > 0 ? say('people_waiting', { count }) : say('people'));
-    setAttr(this.root, 'data-owner', ownEntry(session)?.owner ? '' : null);
   }
 
   /** Turning the camera on in a voice session asks for video first. */

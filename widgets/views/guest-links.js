@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { inviteGuest, revokeGuest } from '../session/requests.js';
+import { inviteGuest } from '../session/requests.js';
 import { clock } from '../session/select.js';
 import { iconButton, wordButton } from './buttons.js';
 import { el, keyed, setText, show } from './dom.js';
@@ -112,7 +112,7 @@ class LinkRow {
     const withdraw = iconButton(
       say('withdraw'),
       'close',
-      () => attempt(revokeGuest(client, this.#id)),
+      () => attempt(client.ask({ type: 'guest.revoke', guest_invitation_id: this.#id })),
       'quiet small',
     );
     this.root = el('li', { class: 'person' }, this.#words, withdraw.root);

@@ -33,7 +33,7 @@ export class Incoming {
     const accept = (mode) => void this.#answer(client.accept(mode));
     this.#video = wordButton(say('accept_video'), () => accept('video'), { kind: 'go wide', icon: 'camera' });
     this.#voice = wordButton(say('accept_voice'), () => accept('voice'), { kind: 'wide', icon: 'phone' });
-    this.#decline = wordButton(say('decline'), () => void this.#answer(client.decline(this.#reason.value.trim())), { kind: 'wide stop' });
+    this.#decline = wordButton(say('decline'), () => void this.#answer(this.#refuse()), { kind: 'wide stop' });
     this.#video.root.dataset.focus = '';
     this.#own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
     this.#devices = deviceCheckLater(client.media, () => this.update());
@@ -41,7 +41,7 @@ export class Incoming {
     this.#canOpen = ownWindow !== null;
     this.root = el(
       'div',
-      { class: 'incoming', 'data-screen': 'incoming' },
+      { class: 'incoming' },
       el(
         'div',
         { class: 'incoming-who' },
@@ -105,6 +105,13 @@ export class Incoming {
     } catch (error) {
       setText(this.#error, errorSentence(error));
     }
+  }
+
+  async #refuse() {
+    const reason = this.#reason.value.trim();
+    const invitation_id = this.#client.session?.invitation?.invitation_id;
+    const why = reason ? { reason } : {};
+    await this.#client.ask({ type: 'invitation.decline', invitation_id, ...why });
   }
 
   /** @param {Promise<unknown>} asked */

@@ -39,7 +39,7 @@ export class JoinForm {
     const check = wordButton(say('check_first'), () => void this.#checkDevices(), { kind: 'plain' });
     this.root = el(
       'div',
-      { class: 'message join', 'data-screen': 'join' },
+      { class: 'message join' },
       el('div', { class: 'mark', 'aria-hidden': 'true' }),
       el('h1', { text: say('join_title') }),
       el('p', { text: say('join_help') }),

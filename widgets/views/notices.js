@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { comeIn, judge } from '../session/requests.js';
+import { comeIn } from '../session/requests.js';
 import { entryOf, ownEntry, transferred } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText } from './dom.js';
@@ -95,13 +95,16 @@ export class Notices {
   #conflicts(session) {
     const consumer = session.roster.find(({ role }) => role === 'consumer');
     const text = say('conflict', { name: consumer?.name || say('your_visitor') });
+    /** @param {string} verb @param {string} conflict_id */
+    const judge = (verb, conflict_id) => () =>
+      this.#attempt(this.#client.ask({ type: `conflict.${verb}`, conflict_id }));
     return session.conflicts.map(({ conflict_id: id, differences }) => ({
       key: id,
       text,
       lines: differences.length ? differences.map(difference) : [say('conflict_same')],
       choices: [
-        { say: say('let_in'), act: () => this.#attempt(judge(this.#client, 'admit', id)), first: true },
-        { say: say('refuse'), act: () => this.#attempt(judge(this.#client, 'dismiss', id)) },
+        { say: say('let_in'), act: judge('admit', id), first: true },
+        { say: say('refuse'), act: judge('dismiss', id) },
       ],
     }));
   }

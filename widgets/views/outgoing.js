@@ -33,10 +33,10 @@ export class Outgoing {
         () => {},
       );
     this.#client = client;
-    this.#cancel = wordButton(say('cancel'), () => attempt(client.cancelInvitation()), {});
+    this.#cancel = wordButton(say('cancel'), () => attempt(client.ask({ type: 'invitation.cancel' })), {});
     this.#again = wordButton(
       say('invite_again'),
-      () => attempt(client.invite(client.session?.mode === 'voice' ? 'voice' : 'video')),
+      () => attempt(client.ask({ type: 'invitation.send', mode: client.session?.mode ?? 'video' })),
       { kind: 'primary' },
     );
     this.root = el(

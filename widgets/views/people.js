@@ -1,5 +1,4 @@
 import { say } from '../catalogues/words.js';
-import { askForScreen, handOver, moderate, mute } from '../session/requests.js';
 import { may, ownEntry } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { iconButton, wordButton } from './buttons.js';
@@ -73,18 +72,19 @@ class PersonRow {
 
   /** @param {SessionClient} client @param {Attempt} attempt */
   constructor(client, attempt) {
-    /** @param {() => Promise<unknown>} action */
-    const run = (action) => () => attempt(action());
-    /** @param {string} sign @param {() => Promise<unknown>} action Named when it is shown. */
-    const icon = (sign, action) => iconButton('', sign, run(action), 'quiet small');
+    /** @param {string} type @param {object} [more] */
+    const ask = (type, more) => () =>
+      attempt(client.ask({ type, participant_id: this.#id, ...more }));
+    /** @param {string} sign @param {() => void} act Named when it is shown. */
+    const icon = (sign, act) => iconButton('', sign, act, 'quiet small');
     this.#buttons = {
-      admit: wordButton(say('let_in'), run(() => moderate(client, 'admit', this.#id)), { kind: 'primary small' }),
-      refuse: wordButton(say('refuse'), run(() => moderate(client, 'refuse', this.#id)), { kind: 'small' }),
-      mute_person: icon('microphone_off', () => mute(client, this.#id, ['microphone'])),
-      stop_video: icon('camera_off', () => mute(client, this.#id, ['camera'])),
-      ask_screen: icon('screen', () => askForScreen(client, this.#id)),
-      hand_over: icon('crown', () => handOver(client, this.#id)),
-      remove: icon('leave', () => moderate(client, 'remove', this.#id)),
+      admit: wordButton(say('let_in'), ask('participant.admit'), { kind: 'primary small' }),
+      refuse: wordButton(say('refuse'), ask('participant.refuse'), { kind: 'small' }),
+      mute_person: icon('microphone_off', ask('participant.mute', { sources: ['microphone'] })),
+      stop_video: icon('camera_off', ask('participant.mute', { sources: ['camera'] })),
+      ask_screen: icon('screen', ask('screen.request')),
+      hand_over: icon('crown', ask('session.hand_over')),
+      remove: icon('leave', ask('participant.remove')),
     };
     this.#actions.append(...Object.values(this.#buttons).map((button) => button.root));
   }

@@ -81,7 +81,7 @@ export class SessionView {
     this.#banner = new Banner(client, ownWindow);
     this.root = el(
       'div',
-      { class: 'session', 'data-screen': 'session' },
+      { class: 'session' },
       el('div', {}, this.#banner.root, el('div', { role: 'status' }, this.#notices.root)),
       el(
         'div',

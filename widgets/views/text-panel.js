@@ -1,5 +1,4 @@
 import { say } from '../catalogues/words.js';
-import { sendText } from '../session/requests.js';
 import { wordButton } from './buttons.js';
 import { el, keyed } from './dom.js';
 import { Panel } from './panel.js';
@@ -23,7 +22,7 @@ export class TextPanel extends Panel {
       const text = field.value.trim();
       if (!text) return;
       field.value = '';
-      attempt(sendText(client, text).catch((error) => {
+      attempt(client.ask({ type: 'text.send', text }).catch((error) => {
         field.value ||= text;
         throw error;
       }));

@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { comeIn, declineColleague } from '../session/requests.js';
+import { comeIn } from '../session/requests.js';
 import { wordButton } from './buttons.js';
 import { el } from './dom.js';
 
@@ -31,7 +31,7 @@ export class Ways {
       const kind = index === 0 ? 'primary wide' : 'wide';
       return this.#button(by ? 'join' : `way_${way}`, kind, () => comeIn(this.#client, way));
     });
-    if (by) buttons.push(this.#button('decline', 'wide', () => declineColleague(this.#client)));
+    if (by) buttons.push(this.#button('decline', 'wide', () => this.#client.ask({ type: 'colleague.decline' })));
     this.root.replaceChildren(...buttons);
   }
 
