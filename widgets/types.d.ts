@@ -90,8 +90,8 @@ interface SessionState {
   conflicts: readonly ConflictView[];
   /** What was said in writing while this widget was there. */
   lines: readonly Line[];
-  /** Who would like to see this person's screen. */
-  screenAskedBy: string | null;
+  /** Who would like to see this person's screen; another wish is another object. */
+  screenAsked: { by: string } | null;
   startedAt: number;
   speaker: string | null;
   quality: Readonly<Record<string, { grade: string; reason: string | null }>>;

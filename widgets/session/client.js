@@ -117,13 +117,6 @@ export class SessionClient extends EventTarget {
     await this.media.setCamera(mode === 'video');
   }
 
-  /** Answer a wish for one's screen; must be called from a click. @param {boolean} share */
-  async answerScreen(share) {
-    if (this.session) this.state = { ...this.state, session: { ...this.session, screenAskedBy: null } };
-    if (share) await this.media.setScreen(true);
-    this.#changed();
-  }
-
   /** @param {Record<string, unknown>} engagement */
   updateEngagement(engagement) {
     this.tell({ type: 'engagement.update', engagement });

@@ -103,7 +103,7 @@ function inSession(session, message, now) {
     case 'text.said':
       return { ...session, lines: withLine(session, message.participant_id, message.text) };
     case 'screen.requested':
-      return { ...session, screenAskedBy: message.by_participant_id };
+      return { ...session, screenAsked: { by: message.by_participant_id } };
     case 'media.speaker':
       return { ...session, speaker: message.participant_id };
     case 'media.quality': {
@@ -142,7 +142,7 @@ function fromSnapshot(before, message, now) {
     seats: seated({}, message.seats),
     conflicts: message.conflicts ?? [],
     lines: same ? before.lines : [],
-    screenAskedBy: same ? before.screenAskedBy : null,
+    screenAsked: same ? before.screenAsked : null,
     media: message.media,
     startedAt: now - message.started_ms_ago,
     unsaved: false,

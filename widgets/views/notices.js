@@ -13,6 +13,8 @@ export class Notices {
   #views = new Map();
   /** Whose warning was read. @type {Set<string>} */
   #read = new Set();
+  /** The wish for the screen that was answered. @type {SessionState['screenAsked']} */
+  #answered = null;
   root = el('div', {});
 
   /**
@@ -75,10 +77,15 @@ export class Notices {
 
   /** @param {SessionState} session @returns {Wish[]} */
   #wishes(session) {
-    const by = session.screenAskedBy;
-    if (by === null) return [];
-    const name = entryOf(session, by)?.name || say('an_agent');
-    const answer = (/** @type {boolean} */ share) => () => void this.#client.answerScreen(share);
+    const asked = session.screenAsked;
+    if (asked === null || asked === this.#answered) return [];
+    const name = entryOf(session, asked.by)?.name || say('an_agent');
+    // From a click, or no browser shares a screen.
+    const answer = (/** @type {boolean} */ share) => () => {
+      this.#answered = asked;
+      if (share) void this.#client.media.setScreen(true);
+      if (this.#client.session) this.update(this.#client.session);
+    };
     return [
       {
         key: 'screen',

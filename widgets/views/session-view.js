@@ -149,7 +149,7 @@ export class SessionView {
 function asksSomething(session, chatting) {
   return (
     session.conflicts.length > 0 ||
-    session.screenAskedBy !== null ||
+    session.screenAsked !== null ||
     session.unsaved ||
     session.roster.some((entry) => entry.visitor_differs) ||
     ['monitor', 'whisper'].includes(ownEntry(session)?.way ?? '') ||
