@@ -126,7 +126,8 @@ interface Over {
   reason: string;
   for: 'session' | 'me' | 'invitation';
   elapsedMs: number;
-  fromName: string;
+  /** Whether it stood unsaved when this person went. */
+  unsaved: boolean;
   /** The resume token that the session may be rated with. */
   rating: string | null;
 }

@@ -140,6 +140,11 @@ class Journal:
             self.durable_seq = seq
             self._reader.on_durable(seq)
 
+    @property
+    def stored(self) -> bool:
+        """Whether the ledger has all that was let out."""
+        return not self._entries or self._entries[0].seq > self.durable_seq
+
     async def flush(self, timeout_s: float) -> bool:
         """Wait until all is durable; False when it is not in time, or never will be: fenced."""
         idle = asyncio.ensure_future(self._idle.wait())

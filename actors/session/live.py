@@ -298,6 +298,11 @@ class LiveSession:
         journal = self._journal
         return journal is not None and journal.available and not self.frozen and not self._over
 
+    @property
+    def stored(self) -> bool:
+        """Whether the ledger has all that anybody was told."""
+        return self._journal is None or self._journal.stored
+
     def keep(self, people: Sequence[Person]) -> None:
         """Have the ledger keep beside the journal what is known of these."""
         self._require_journal().add((), [person.subject() for person in people])

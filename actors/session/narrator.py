@@ -285,10 +285,16 @@ class Narrator:
 
     def _left(self, event: ParticipantLeft) -> None:
         person = self._session.people[event.participant_id]
+        self._still_unsaved(person, person.principal.role)
         removed = event.reason in (LeaveReason.REMOVED, LeaveReason.NOT_ADMITTED)
         body = encode_body(SessionLeft(seq=0, reason=event.reason))
         _part(person, body, CloseCode.FORBIDDEN if removed else CloseCode.NORMAL, event.reason)
         self._session.roster_changed()
+
+    def _still_unsaved(self, person: Person, role: Role) -> None:
+        """Tell a member of the staff who goes now: nobody could tell them later."""
+        if role in STAFF and self._session.saved and not self._session.stored:
+            person.tell(encode_body(SessionSaving(seq=0, saved=False)))
 
     def _ended(self, event: SessionEnded, before: SessionState) -> None:
         session = self._session
@@ -299,6 +305,8 @@ class Narrator:
             participant = before.participants.get(person.participant_id)
             involved = participant is not None and participant.attendance is not Attendance.LEFT
             knows = involved or self._sees(person)
+            if participant is not None and involved:
+                self._still_unsaved(person, participant.role)
             _part(person, body if knows else None, CloseCode.ENDED, "session_ended")
 
 

@@ -265,7 +265,8 @@ class MediaQuality(Part):
 
 
 class SessionSaving(Part):
-    """The staff: whether what was decided is saved. False while some of it has waited for long.
+    """The staff: whether what was decided is saved. False while some of it has waited for long, and
+    right before `session.left` or `session.ended` where that itself is not saved.
 
     What makes the session less exposed acts at once, also while it cannot be saved.
     """

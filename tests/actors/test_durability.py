@@ -91,9 +91,30 @@ async def test_while_the_ledger_is_away_ending_acts_at_once_and_is_journalled_la
     assert consumer.last("session.ended")["reason"] == "ended_by_agent"
     assert consumer.transport.closes[0]["to_waiting"] is True
     assert "session.ended" not in stage.ledger.types()
+    # Whoever goes cannot be told later, so the staff is told on the way out.
+    assert agent.types()[-2:] == ["session.saving", "session.ended"]
+    assert saved(agent) == [False]
+    assert saved(consumer) == []
     stage.ledger.reachable = True
     await stage.settle()
     assert stage.ledger.types()[-1] == "session.ended"
+
+
+async def test_an_end_that_is_saved_is_not_told_as_unsaved(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    stage.ask(stage.agent, agent, "session.end")
+    await stage.settle()
+    assert agent.types()[-1] == "session.ended"
+    assert saved(agent) == []
+
+
+async def test_an_agent_who_leaves_while_the_ledger_is_away_is_told_so(stage: Stage) -> None:
+    agent, consumer = await stage.talking()
+    stage.ledger.reachable = False
+    stage.ask(stage.agent, agent, "session.leave")
+    assert agent.types()[-2:] == ["session.saving", "session.left"]
+    assert saved(agent) == [False]
+    assert saved(consumer) == []
 
 
 async def test_while_the_ledger_is_away_what_makes_no_event_is_answered(stage: Stage) -> None:

@@ -81,16 +81,12 @@ export class AgentWidget extends Widget {
     client.visible = document.visibilityState === 'visible';
     client.addEventListener('change', () => {
       if (client !== this.client) return;
-      if (!client.session && this.#changedConversation()) this.#onHost();
-      this.#render();
+      // The frame may stand at another conversation by now.
+      if (client.session) this.#render();
+      else this.#onHost();
     });
     this.client = client;
     client.connect();
-  }
-
-  #changedConversation() {
-    const { ids } = this.#host;
-    return ids !== null && `${ids.account_id}.${ids.rt_session_id}` !== this.#key;
   }
 
   /** @param {boolean} ask */
@@ -189,9 +185,11 @@ export class AgentWidget extends Widget {
   #renderOver(client) {
     const { over } = client.state;
     if (!over) return;
+    const words = overWords(over);
+    if (over.unsaved) words.help += ` ${say('unsaved')}`;
     this.present('over', () =>
       message(
-        overWords(over),
+        words,
         wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root,
       ),
     );

@@ -736,7 +736,7 @@ export interface SessionMoved {
   epoch: number;
 }
 
-/** The staff: whether what was decided is saved. False while some of it has waited for long. What makes the session less exposed acts at once, also while it cannot be saved. */
+/** The staff: whether what was decided is saved. False while some of it has waited for long, and right before `session.left` or `session.ended` where that itself is not saved. What makes the session less exposed acts at once, also while it cannot be saved. */
 export interface SessionSaving {
   type: "session.saving";
   seq: number;

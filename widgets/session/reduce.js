@@ -191,7 +191,7 @@ function over(state, reason, what, now) {
       reason: ringing ? closedAs(session) : reason,
       for: ringing ? 'invitation' : what,
       elapsedMs: now - session.startedAt,
-      fromName: session.invitation?.from_name ?? '',
+      unsaved: session.unsaved,
       rating: !ringing && what === 'session' ? state.resume : null,
     },
   };

@@ -109,16 +109,20 @@ export const tests = {
         reason,
         for: 'invitation',
         elapsedMs: 5_000,
-        fromName: 'Alex',
+        unsaved: false,
         rating: null,
       });
     }
   },
   'leaving and ending say why'() {
-    const left = play([snapshot(), { type: 'session.left', seq: 2, reason: 'removed' }]);
+    const leaving = { type: 'session.left', seq: 2, reason: 'removed' };
+    const left = play([snapshot(), leaving]);
     same([left.session, left.over.for, left.over.reason], [null, 'me', 'removed']);
     const ended = { type: 'session.ended', seq: 2, session_id: 's1', reason: 'too_long' };
     same(play([snapshot(), ended]).over.reason, 'too_long');
+    const saving = { type: 'session.saving', seq: 2, saved: false };
+    const unsaved = (...messages) => play([snapshot(), ...messages]).over.unsaved;
+    same([unsaved(ended), unsaved(saving, ended), unsaved(saving, leaving)], [false, true, true]);
   },
   'seats change one by one, and an older epoch has no say'() {
     const seats = (epoch, index, participant_id) => ({

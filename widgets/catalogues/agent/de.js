@@ -35,4 +35,5 @@ export default {
   ring_cancelled: 'Sie haben die Einladung zurückgezogen',
   cancel: 'Abbrechen',
   invite_again: 'Noch einmal einladen',
+  unsaved: 'Die letzten Änderungen sind noch nicht gespeichert.',
 };

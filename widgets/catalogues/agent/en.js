@@ -35,4 +35,5 @@ export default {
   ring_cancelled: 'You took the invitation back',
   cancel: 'Cancel',
   invite_again: 'Invite again',
+  unsaved: 'The last changes are not saved yet.',
 };

@@ -35,4 +35,5 @@ export default {
   ring_cancelled: 'Has retirado la invitación',
   cancel: 'Cancelar',
   invite_again: 'Invitar de nuevo',
+  unsaved: 'Los últimos cambios aún no se han guardado.',
 };

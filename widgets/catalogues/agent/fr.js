@@ -35,4 +35,5 @@ export default {
   ring_cancelled: 'Vous avez retiré l’invitation',
   cancel: 'Annuler',
   invite_again: 'Inviter à nouveau',
+  unsaved: 'Les derniers changements ne sont pas encore enregistrés.',
 };

@@ -35,4 +35,5 @@ export default {
   ring_cancelled: 'ביטלתם את ההזמנה',
   cancel: 'ביטול',
   invite_again: 'להזמין שוב',
+  unsaved: 'השינויים האחרונים עוד לא נשמרו.',
 };

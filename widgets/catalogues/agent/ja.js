@@ -35,4 +35,5 @@ export default {
   ring_cancelled: '招待を取り消しました',
   cancel: 'キャンセル',
   invite_again: 'もう一度招待',
+  unsaved: '直近の変更はまだ保存されていません。',
 };

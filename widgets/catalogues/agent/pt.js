@@ -35,4 +35,5 @@ export default {
   ring_cancelled: 'Você retirou o convite',
   cancel: 'Cancelar',
   invite_again: 'Convidar de novo',
+  unsaved: 'As últimas alterações ainda não foram guardadas.',
 };

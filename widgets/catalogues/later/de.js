@@ -59,7 +59,6 @@ export default {
   is_whisper: 'flüstert den Agenten zu',
   now_monitor: 'Sie hören zu. Nur die Agenten wissen davon.',
   now_whisper: 'Nur die Agenten hören Sie.',
-  unsaved: 'Die letzten Änderungen sind noch nicht gespeichert.',
   transferred_away: 'Die Unterhaltung wurde weitergegeben. Sie bleiben, bis jemand übernimmt.',
   transferred_here: 'Die Unterhaltung gehört jetzt Ihnen.',
   conflict: 'Noch jemand gibt sich als {name} aus',

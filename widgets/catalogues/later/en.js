@@ -59,7 +59,6 @@ export default {
   is_whisper: 'whispers to the agents',
   now_monitor: 'You are listening. Only the agents know.',
   now_whisper: 'Only the agents hear you.',
-  unsaved: 'The last changes are not saved yet.',
   transferred_away: 'The conversation was transferred. You stay until your colleague takes over.',
   transferred_here: 'The conversation is yours now.',
   conflict: 'Somebody else says they are {name}',

@@ -59,7 +59,6 @@ export default {
   is_whisper: 'susurra a los agentes',
   now_monitor: 'Está escuchando. Solo los agentes lo saben.',
   now_whisper: 'Solo los agentes le oyen.',
-  unsaved: 'Los últimos cambios aún no se han guardado.',
   transferred_away: 'La conversación se ha transferido. Usted sigue aquí hasta que su compañero la asuma.',
   transferred_here: 'La conversación es ahora suya.',
   conflict: 'Otra persona dice ser {name}',

@@ -59,7 +59,6 @@ export default {
   is_whisper: 'chuchote aux agents',
   now_monitor: 'Vous écoutez. Seuls les agents le savent.',
   now_whisper: 'Seuls les agents vous entendent.',
-  unsaved: 'Les derniers changements ne sont pas encore enregistrés.',
   transferred_away: 'La conversation a été transférée. Vous restez jusqu’à ce que votre collègue la reprenne.',
   transferred_here: 'La conversation est maintenant la vôtre.',
   conflict: 'Quelqu’un d’autre dit être {name}',

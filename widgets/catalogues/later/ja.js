@@ -59,7 +59,6 @@ export default {
   is_whisper: '担当者にささやいています',
   now_monitor: '聞いています。担当者だけが知っています。',
   now_whisper: '担当者だけに聞こえます。',
-  unsaved: '直近の変更はまだ保存されていません。',
   transferred_away: '会話は転送されました。担当者が引き継ぐまでこのまま続きます。',
   transferred_here: '会話はあなたの担当になりました。',
   conflict: '別の人が{name}さんだと名乗っています',

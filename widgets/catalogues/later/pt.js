@@ -59,7 +59,6 @@ export default {
   is_whisper: 'sussurra aos agentes',
   now_monitor: 'Está a ouvir. Só os agentes sabem.',
   now_whisper: 'Só os agentes o ouvem.',
-  unsaved: 'As últimas alterações ainda não foram guardadas.',
   transferred_away: 'A conversa foi transferida. Fica até o seu colega a assumir.',
   transferred_here: 'A conversa é agora sua.',
   conflict: 'Outra pessoa diz ser {name}',
