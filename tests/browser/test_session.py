@@ -90,6 +90,13 @@ async def test_the_consumer_ends_and_a_second_session_works(people: People) -> N
     await people.open()
     consumer = await people.talk()
     await until_counts(people.agent, frames=5)
+    # A camera that is turned off stays off, whatever the broker tells meanwhile, and comes back.
+    tile = people.agent.locator(".tile.seat:visible")
+    for name, picture in (("Turn camera off", "no"), ("Turn camera on", "yes")):
+        await consumer.get_by_role("button", name=name).click()
+        await expect(tile).to_have_attribute("data-picture", picture)
+        await until_counts(consumer, frames=10)
+        await expect(tile).to_have_attribute("data-picture", picture)
     await consumer.get_by_role("button", name="End", exact=True).click()
     await expect(people.agent.get_by_text("The consumer ended it.")).to_be_visible()
     await people.agent.get_by_role("button", name="Close").click()

@@ -7,9 +7,13 @@ export class ResumeMemory {
   #memory = new Map();
   #prefix;
 
-  /** @param {string} prefix For example `agent_frame.1234.abc`. */
-  constructor(prefix) {
+  /**
+   * @param {string} prefix For example `agent_frame.1234.abc`.
+   * @param {string|null} [off] What was turned off where the person comes from, if nothing is known.
+   */
+  constructor(prefix, off = null) {
     this.#prefix = `switchboard.${prefix}.`;
+    this.set('off', this.get('off') ?? off);
   }
 
   /** @param {string} name @returns {string|null} */

@@ -75,7 +75,7 @@ export class AgentWidget extends Widget {
     const surface = this.#query.get('surface') === 'pop_out' ? 'pop_out' : 'agent_frame';
     const client = new SessionClient({
       surface,
-      memory: new ResumeMemory(`${surface}.${this.#key}`),
+      memory: new ResumeMemory(`${surface}.${this.#key}`, this.#query.get('off')),
       introduce: (resuming) => this.#introduce(!resuming),
     });
     client.visible = document.visibilityState === 'visible';
@@ -176,7 +176,7 @@ export class AgentWidget extends Widget {
       const { ids, agentName } = this.#host;
       if (!ids) return;
       const lang = document.documentElement.lang;
-      const query = { surface: 'pop_out', lang, agentName, ...idsToQuery(ids) };
+      const query = { surface: 'pop_out', lang, agentName, off: this.client?.media.off ?? '', ...idsToQuery(ids) };
       openOwnWindow('/agent', query, { token: this.#token });
     };
   }

@@ -84,7 +84,7 @@ export class EngagementWidget extends Widget {
     const proof = new ConsumerProof(this.#key);
     const client = new SessionClient({
       surface: this.#surface,
-      memory: new ResumeMemory(`${this.#surface}.${this.#key}`),
+      memory: new ResumeMemory(`${this.#surface}.${this.#key}`, this.#query.get('off')),
       introduce: async () => {
         const engagement = /** @type {EngagementIds} */ (this.#host.ids);
         return { token: await proof.token(engagement), engagement, claim_secret: claim };
@@ -134,7 +134,7 @@ export class EngagementWidget extends Widget {
       const { ids } = this.#host;
       if (!ids) return;
       const lang = document.documentElement.lang;
-      const query = { surface: 'window', lang, ...idsToQuery(ids) };
+      const query = { surface: 'window', lang, off: this.client?.media.off ?? '', ...idsToQuery(ids) };
       openOwnWindow('/engagement', query, { claim: this.#claim });
     };
   }

@@ -18,7 +18,8 @@ export class LocalMedia {
   speaker = rememberedDevice('speaker');
   /** Rises when a device is granted or plugged in: the browser may allow a speaker by now. */
   chances = 0;
-  #muted = false;
+  /** The names of what the person turned off: nobody else turns it on. */
+  off = '';
   #onChange;
   /** @type {Promise<void>|null} */
   #opened = null;
@@ -37,7 +38,7 @@ export class LocalMedia {
   /** @returns {Publishing} What is really being sent now. */
   get publishing() {
     return {
-      microphone: this.tracks.microphone !== null && !this.#muted,
+      microphone: this.tracks.microphone !== null && !this.off.includes('microphone'),
       camera: this.tracks.camera !== null,
       screen: this.tracks.screen !== null,
     };
@@ -48,16 +49,17 @@ export class LocalMedia {
   }
 
   /**
-   * Open the devices once; later calls add the camera if it is wanted and missing.
+   * Open the devices once; later calls add the camera if it is wanted, missing and not turned off.
    * @param {boolean} withCamera @returns {Promise<void>}
    */
   async open(withCamera) {
+    const camera = withCamera && !this.off.includes('camera');
     if (this.#opened) {
       await this.#opened;
-      if (withCamera && !this.tracks.camera && !this.troubles.camera) await this.setCamera(true);
+      if (camera && !this.tracks.camera && !this.troubles.camera) await this.setCamera(true);
       return;
     }
-    this.#opened = this.#openBoth(withCamera);
+    this.#opened = this.#openBoth(camera);
     await this.#opened;
   }
 
@@ -82,14 +84,15 @@ export class LocalMedia {
 
   /** @param {boolean} on */
   async setMicrophone(on) {
-    if (on && !this.tracks.microphone) await this.#reopen('microphone');
-    this.#muted = !on;
+    this.#turn('microphone', on);
     if (this.tracks.microphone) this.tracks.microphone.enabled = on;
+    else if (on) await this.#reopen('microphone');
     this.#onChange();
   }
 
   /** Off gives the camera back, so that its light goes out. @param {boolean} on */
   async setCamera(on) {
+    this.#turn('camera', on);
     if (on) await this.#reopen('camera', { facingMode: this.facing });
     else this.#drop('camera');
     this.#onChange();
@@ -128,8 +131,13 @@ export class LocalMedia {
     }
     this.#opened = null;
     this.opening = false;
-    this.#muted = false;
+    this.off = '';
     this.#onChange();
+  }
+
+  /** @param {Source} source @param {boolean} on */
+  #turn(source, on) {
+    this.off = this.off.replace(source, '') + (on ? '' : source);
   }
 
   /** @param {DeviceSource} source @param {MediaTrackConstraints} [extra] */
@@ -148,9 +156,11 @@ export class LocalMedia {
   /** @param {Source} source @param {MediaStreamTrack|null} track */
   #adopt(source, track) {
     if (!track) return;
+    // Turned off while the browser was asked for it.
+    if (source === 'camera' && this.off.includes(source)) return track.stop();
     this.tracks[source] = track;
     this.chances += 1;
-    if (source === 'microphone') track.enabled = !this.#muted;
+    if (source === 'microphone') track.enabled = !this.off.includes(source);
     if (source === 'camera') this.mirror = new MediaStream([track]);
     // Fires when the device goes, not when we stop the track ourselves.
     track.addEventListener('ended', () => void this.#onEnded(source, track));
@@ -171,11 +181,7 @@ export class LocalMedia {
   async #onEnded(source, track) {
     if (this.tracks[source] !== track) return;
     this.#drop(source);
-    if (source !== 'screen') {
-      const before = this.#muted;
-      await this.#reopen(source);
-      this.#muted = before;
-    }
+    if (source !== 'screen') await this.#reopen(source);
     this.#onChange();
   }
 }

@@ -3,7 +3,7 @@ import { Refusal } from '../channel/refusal.js';
 import { LocalMedia } from '../media/local-media.js';
 import { MediaLink } from '../media/media-link.js';
 import { INITIAL, moved, reduce } from './reduce.js';
-import { may } from './select.js';
+import { may, ownEntry } from './select.js';
 
 const FOR_GOOD = new Set([4401, 4404, 4410]);
 
@@ -61,9 +61,8 @@ export class SessionClient extends EventTarget {
   }
 
   close() {
-    this.#mediaLink.close();
-    this.media.stop();
     this.#channel.close();
+    this.media.stop();
   }
 
   /**
@@ -74,6 +73,7 @@ export class SessionClient extends EventTarget {
   async accept(mode) {
     const session = this.session;
     if (!session?.invitation) throw new Refusal('no_invitation', 'Nobody is inviting.', false);
+    if (mode === 'voice') void this.media.setCamera(false);
     const opened = this.media.open(mode === 'video');
     const accepted = this.ask({
       type: 'invitation.accept',
@@ -137,6 +137,8 @@ export class SessionClient extends EventTarget {
   /** Go on with the session here; the other surface stands back. */
   takeHere() {
     this.#otherTransport = '';
+    const { microphone, camera } = (this.session && ownEntry(this.session)) ?? {};
+    this.media.off = (microphone ? '' : 'microphone') + (camera ? '' : 'camera');
     this.state = moved(this.state, 'present');
     this.#settle();
     this.#changed();
@@ -172,6 +174,7 @@ export class SessionClient extends EventTarget {
 
   #forget() {
     this.#options.memory.set('resume', null);
+    this.#options.memory.set('off', null);
     this.#channel.forgetSequence();
     if (this.session) {
       const welcome = { type: 'connection.welcome', role: this.state.role, in_session: false };
@@ -196,8 +199,11 @@ export class SessionClient extends EventTarget {
     const before = this.state;
     this.state = reduce(before, message, Date.now());
     const { session, resume } = this.state;
-    if (session && keepable(session)) this.#options.memory.set('resume', resume);
-    else if (before.session && !session) this.#forget();
+    const { memory } = this.#options;
+    if (session && keepable(session)) {
+      memory.set('resume', resume);
+      if (!before.session) this.media.off = memory.get('off') ?? this.media.off;
+    } else if (before.session && !session) this.#forget();
     switch (message.type) {
       case 'participant.muted':
         void this.#stopSources(message.sources);
@@ -257,6 +263,10 @@ export class SessionClient extends EventTarget {
   }
 
   #onMedia() {
+    const { session, media } = this;
+    if (session && keepable(session) && this.link.status !== 'closed') {
+      this.#options.memory.set('off', media.off);
+    }
     void this.#mediaLink.setTracks(this.media.tracks);
     this.#publish();
     this.#changed();
