@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from itertools import pairwise
 from typing import Any
 
 import httpx
-from playwright.async_api import expect
+from playwright.async_api import Frame, Page, expect
 
 from tests.browser.demo import People, counts, negotiated, recorded, shoot, until_counts
 from tests.deployment import Deployment
@@ -212,10 +213,71 @@ async def test_navigating_on_the_shop_comes_back_into_the_same_session(people: P
     await until_counts(people.agent, frames=10)
 
 
-async def test_the_agent_moves_to_an_own_window_and_back(people: People) -> None:
+CAMERAS_TAKE_TIME = """(() => {
+  const { mediaDevices } = navigator;
+  const ask = mediaDevices?.getUserMedia.bind(mediaDevices);
+  if (!ask) return;
+  mediaDevices.getUserMedia = async (wish) => {
+    await new Promise((resolve) => setTimeout(resolve, 900));
+    return ask(wish);
+  };
+})()"""
+"""Real ones do, and so do people whom the browser asks."""
+LOOK_MS = 30
+NOTE_ARRIVALS = """(() => {
+  const arrivals = { pictures: [], sound: [] };
+  window.arrivals = arrivals;
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...all) {
+      super(...all);
+      let before = { pictures: 0, sound: 0 };
+      const timer = setInterval(async () => {
+        if (this.connectionState === 'closed') clearInterval(timer);
+        const now = { pictures: 0, sound: 0 };
+        let at = 0;
+        for (const one of (await this.getStats()).values()) {
+          if (one.type !== 'inbound-rtp') continue;
+          at = one.timestamp;
+          if (one.kind === 'video') now.pictures += one.framesDecoded ?? 0;
+          else now.sound += (one.totalSamplesReceived ?? 0) - (one.concealedSamples ?? 0);
+        }
+        for (const kind in now) arrivals[kind].push([at, now[kind] > before[kind]]);
+        before = now;
+      }, LOOK_MS);
+    }
+  };
+})()""".replace("LOOK_MS", str(LOOK_MS))
+"""Looks in each frame, again and again, whether pictures were decoded and sound came that was not
+made up. Looks are late where a page is busy: what came meanwhile is noted with the next."""
+
+
+async def longest_pauses(begin: float, end: float, *places: Page | Frame) -> dict[str, float]:
+    """For how many milliseconds in a row nobody saw a new picture, and heard nothing, in one or
+    another of these places. While a page is too busy to look it witnesses nothing."""
+    noted = [await place.evaluate("window.arrivals") for place in places]
+    pauses = {}
+    for kind in ("pictures", "sound"):
+        looks = sorted((at, came) for each in noted for at, came in each[kind] if begin < at < end)
+        assert looks, (kind, begin, end)
+        pause = longest = 0.0
+        for (before, _), (at, came) in pairwise(looks):
+            pause = 0.0 if came else pause + min(at - before, 3 * LOOK_MS)
+            longest = max(longest, pause)
+        pauses[kind] = longest
+    return pauses
+
+
+async def test_the_agent_moves_to_an_own_window_and_back_without_a_gap(people: People) -> None:
+    for script in (CAMERAS_TAKE_TIME, NOTE_ARRIVALS):
+        await people.context.add_init_script(script)
     await people.open()
     consumer = await people.talk()
+    await until_counts(consumer, frames=5)
     await until_counts(people.agent, frames=5)
+    now = "performance.timeOrigin + performance.now()"
+    begun = await consumer.evaluate(now)
+    await until_counts(consumer, frames=40)
+    moved = await consumer.evaluate(now)
     await people.agent.get_by_role("button", name="More").click()
     async with people.context.expect_page() as opening:
         await people.agent.get_by_role("button", name="Open in own window").click()
@@ -229,6 +291,16 @@ async def test_the_agent_moves_to_an_own_window_and_back(people: People) -> None
     await until_counts(people.agent, frames=10, energy=0.0001)
     await expect(own.get_by_text("Open in another window")).to_be_visible()
     await until_counts(consumer, frames=10, energy=0.0001)
+    ended = await consumer.evaluate(now)
+    # Nobody misses more than thrice what they miss while nothing moves: by that measure a browser
+    # calls a picture frozen (webrtc-stats, `freezeCount`). One camera's opening alone is longer.
+    sides = {"consumer": (consumer,), "agent": (people.agent, own)}
+    quiet = await longest_pauses(begun, moved, consumer)
+    limit = 3 * max(quiet.values())
+    moving = {side: await longest_pauses(moved, ended, *at) for side, at in sides.items()}
+    assert all(pause <= limit for each in moving.values() for pause in each.values()), (
+        f"quiet: {quiet}; while it moves: {moving}"
+    )
 
 
 async def test_the_whole_session_by_keyboard_alone(people: People) -> None:

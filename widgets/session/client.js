@@ -275,6 +275,8 @@ export class SessionClient extends EventTarget {
   #publish() {
     if (!this.peer || this.link.status !== 'open') return;
     if (this.session?.attendance !== 'present') return;
+    // Until there is something to send, another window of this person may go on sending.
+    if (this.media.opening && !this.media.live) return;
     const text = `${this.peer.id} ${JSON.stringify(this.media.publishing)}`;
     if (text === this.#published) return;
     this.#published = text;
