@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from itertools import pairwise
 from typing import Any
 
 import httpx
-from playwright.async_api import Frame, Page, expect
+from playwright.async_api import Frame, Page, WebSocketRoute, expect
 
 from tests.browser.demo import People, counts, negotiated, recorded, shoot, until_counts
 from tests.deployment import Deployment
@@ -180,12 +181,72 @@ async def test_a_guest_joins_by_a_link_and_is_let_in(people: People) -> None:
     assert [await negotiated(frame) for frame in (people.agent, consumer)] == agreed
 
 
+class Signalling:
+    """The widgets' lines to the broker, led through here: one surface's may be cut."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, tuple[WebSocketRoute, WebSocketRoute]] = {}
+        self._cut: str = ""
+
+    def carry(self, page: WebSocketRoute) -> None:
+        broker = page.connect_to_server()
+
+        def up(text: str | bytes) -> None:
+            message = json.loads(text)
+            if message["type"] == "connection.hello":
+                self._lines[message["surface"]] = page, broker
+                if message["surface"] == self._cut:
+                    return
+            broker.send(text)
+
+        page.on_message(up)
+
+    async def cut(self, surface: str) -> None:
+        """Lose the connection; who comes back is not heard."""
+        self._cut = surface
+        for side in self._lines[surface]:
+            await side.close(code=1012)
+
+    async def mend(self, surface: str) -> None:
+        """Let the next attempt through."""
+        self._cut = ""
+        for side in self._lines[surface]:
+            await side.close(code=1012)
+
+
+async def until_silent(frame: Frame) -> None:
+    """Wait until a second's pictures come without a sound."""
+    end = time.monotonic() + 20 * PATIENCE
+    while time.monotonic() < end:
+        before = await counts(frame)
+        after = await until_counts(frame, frames=15)
+        if after["energy"] - before["energy"] < 1e-6:
+            return
+    raise AssertionError("Somebody who is muted is heard.")
+
+
 async def test_reloading_the_agents_frame_comes_back_into_the_same_session(
     people: People,
 ) -> None:
+    signalling = Signalling()
+    await people.context.route_web_socket("**/v1/connect", signalling.carry)
     await people.open()
     consumer = await people.talk()
     await until_counts(people.agent, frames=5)
+    # While the broker is away sound and picture go on, and so does what needs nobody else.
+    await signalling.cut("agent_frame")
+    words = people.agent.get_by_text("Reconnecting… You still see and hear each other.")
+    await expect(words).to_be_visible()
+    for side in (people.agent, consumer):
+        await until_counts(side, frames=10, energy=0.0001)
+    await people.agent.get_by_role("button", name="Mute", exact=True).click()
+    await until_silent(consumer)
+    await people.agent.get_by_role("button", name="Unmute").click()
+    await until_counts(consumer, energy=0.0001)
+    await expect(words).to_be_visible()
+    await signalling.mend("agent_frame")
+    await expect(words).to_be_hidden()
+
     session = await people.agent.evaluate(
         "document.querySelector('switchboard-agent').client.session.id"
     )

@@ -104,11 +104,18 @@ export class SessionClient extends EventTarget {
   }
 
   leave() {
-    return this.ask({ type: 'session.leave' });
+    return this.#go('session.leave');
   }
 
   end() {
-    return this.ask({ type: 'session.end' });
+    return this.#go('session.end');
+  }
+
+  /** @param {string} type */
+  #go(type) {
+    // The broker may be away: whoever goes is not seen or heard until it is told.
+    if (this.link.status !== 'open') void this.#stopSources(['microphone', 'camera', 'screen']);
+    return this.ask({ type });
   }
 
   /** @param {Mode} mode */
