@@ -5,7 +5,6 @@ import { post } from '../hosts/gateway.js';
 import { KeptToken } from '../hosts/kept-token.js';
 import { loggedIn } from '../hosts/login-wait.js';
 import { EnrolView, LoginView } from '../views/agent-login.js';
-import { ConsumerLink } from '../views/consumer-link.js';
 import { show } from '../views/dom.js';
 import { Later, loadStyles } from '../views/later.js';
 
@@ -22,7 +21,7 @@ export class AgentProof {
   #host;
   #onChange;
   #kept;
-  /** @type {Later<ConsumerLink>|null} */
+  /** @type {Later<import('../views/consumer-link.js').ConsumerLink>|null} */
   #link = null;
   /** One question at a time, whoever waits for the answer. @type {Promise<string>|null} */
   #asking = null;
@@ -90,8 +89,8 @@ export class AgentProof {
     if (this.#config.consumer_proof !== 'link') return;
     if (!this.#link) {
       this.#link = new Later(
-        async () => ({ ConsumerLink }),
-        () => new ConsumerLink((sentence) => this.#sendLink(sentence)),
+        () => import('../views/consumer-link.js'),
+        ({ ConsumerLink }) => new ConsumerLink((sentence) => this.#sendLink(sentence)),
         () => {},
       );
       this.#link.hasten(() => {});

@@ -1,5 +1,4 @@
 import { say } from '../catalogues/words.js';
-import { listColleagues } from '../session/requests.js';
 import { may } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText, show } from './dom.js';
@@ -39,7 +38,8 @@ export class Colleagues {
 
   async #look() {
     if (!this.#allowed) return;
-    const colleagues = await listColleagues(this.#client);
+    /** @type {readonly ColleagueView[]} */
+    const colleagues = (await this.#client.ask({ type: 'colleague.list' })).colleagues;
     const held = this.#list.contains(document.activeElement);
     keyed(
       this.#list,

@@ -1,15 +1,17 @@
 import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
+import { CopyLine } from './copy-line.js';
 import { el, setText, show } from './dom.js';
 import { errorSentence } from './trouble-sentence.js';
 
 /** The consumer proves themselves by a link from this agent: one button that writes it. */
 export class ConsumerLink {
-  #line = el('input', { type: 'text', readonly: true, class: 'link', hidden: true, 'aria-label': say('text_field') });
+  #line = new CopyLine(say('text_field'));
+  #unwritten = el('div', { class: 'made', hidden: true }, this.#line.line, this.#line.button);
   #said = el('p', { class: 'fine', role: 'status' });
   #button = wordButton(say('link_send'), () => void this.#go(), { kind: 'wide', icon: 'link' });
   #send;
-  root = el('div', { class: 'actions' }, this.#button.root, this.#line, this.#said);
+  root = el('div', { class: 'actions' }, this.#button.root, this.#unwritten, this.#said);
 
   /**
    * @param {(sentence: (url: string) => string) => Promise<string>} send What is left to hand over,
@@ -23,13 +25,10 @@ export class ConsumerLink {
     this.#button.root.disabled = true;
     setText(this.#said, '');
     try {
-      this.#line.value = await this.#send((url) => say('link_text', { url }));
-      show(this.#line, this.#line.value !== '');
-      if (this.#line.hidden) setText(this.#said, say('written'));
-      else {
-        this.#line.focus();
-        this.#line.select();
-      }
+      const line = await this.#send((url) => say('link_text', { url }));
+      show(this.#unwritten, line !== '');
+      if (line) this.#line.show(line);
+      else setText(this.#said, say('written'));
     } catch (error) {
       setText(this.#said, errorSentence(error));
     }

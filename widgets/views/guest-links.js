@@ -1,7 +1,7 @@
 import { say } from '../catalogues/words.js';
-import { inviteGuest } from '../session/requests.js';
 import { clock } from '../session/select.js';
 import { iconButton, wordButton } from './buttons.js';
+import { CopyLine } from './copy-line.js';
 import { el, keyed, setText, show } from './dom.js';
 
 /** Making, handing out and withdrawing links for further people. */
@@ -9,8 +9,7 @@ export class GuestLinks {
   #client;
   #attempt;
   #name = el('input', { type: 'text', maxlength: '80', autocomplete: 'off', id: 'guest-name' });
-  #url = el('input', { type: 'text', readonly: true, class: 'link', 'aria-label': say('link_ready') });
-  #copy = wordButton(say('copy'), () => void this.#copyUrl(), { kind: 'small', icon: 'copy' });
+  #url = new CopyLine(say('link_ready'));
   #write;
   #made;
   #list = el('ul', { class: 'links' });
@@ -29,7 +28,7 @@ export class GuestLinks {
     this.#write = wordButton(
       say('into_conversation'),
       async () => {
-        if (await write?.(this.#url.value)) this.#write.set(say('written'));
+        if (await write?.(this.#url.line.value)) this.#write.set(say('written'));
       },
       { kind: 'small', icon: 'send' },
     );
@@ -37,8 +36,8 @@ export class GuestLinks {
     this.#made = el(
       'div',
       { class: 'made', hidden: true },
-      this.#url,
-      el('div', { class: 'row' }, this.#copy.root, this.#write.root),
+      this.#url.line,
+      el('div', { class: 'row' }, this.#url.button, this.#write.root),
       el('p', { class: 'fine', text: say('link_ready') }),
     );
     const make = wordButton(say('make_link'), () => {}, { kind: 'small', icon: 'link' });
@@ -77,27 +76,15 @@ export class GuestLinks {
   /** @param {Event} event */
   #make(event) {
     event.preventDefault();
+    const name = this.#name.value.trim();
     this.#attempt(
-      inviteGuest(this.#client, this.#name.value.trim()).then(({ url }) => {
-        this.#url.value = url;
+      this.#client.ask({ type: 'guest.invite', ...(name ? { name } : {}) }).then(({ url }) => {
         this.#name.value = '';
-        this.#copy.set(say('copy'));
         this.#write.set(say('into_conversation'));
         show(this.#made, true);
-        this.#url.select();
+        this.#url.show(url);
       }),
     );
-  }
-
-  async #copyUrl() {
-    this.#url.select();
-    try {
-      await navigator.clipboard.writeText(this.#url.value);
-    } catch {
-      // A frame may be refused the clipboard; the older command needs the selection only.
-      document.execCommand('copy');
-    }
-    this.#copy.set(say('copied'));
   }
 }
 

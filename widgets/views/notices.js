@@ -1,5 +1,4 @@
 import { say } from '../catalogues/words.js';
-import { comeIn } from '../session/requests.js';
 import { entryOf, ownEntry, transferred } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText } from './dom.js';
@@ -118,7 +117,7 @@ export class Notices {
 
   /** @param {string} way @returns {Wish['choices'][number]} */
   #go(way) {
-    const act = () => this.#attempt(comeIn(this.#client, way));
+    const act = () => this.#attempt(this.#client.ask({ type: 'session.join', way }));
     return { say: say(`way_${way}`), act, first: way === 'take_over' };
   }
 }

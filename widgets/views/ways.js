@@ -1,5 +1,4 @@
 import { say } from '../catalogues/words.js';
-import { comeIn } from '../session/requests.js';
 import { wordButton } from './buttons.js';
 import { el } from './dom.js';
 
@@ -29,7 +28,7 @@ export class Ways {
     this.#shown = shown;
     const buttons = ways.map((way, index) => {
       const kind = index === 0 ? 'primary wide' : 'wide';
-      return this.#button(by ? 'join' : `way_${way}`, kind, () => comeIn(this.#client, way));
+      return this.#button(by ? 'join' : `way_${way}`, kind, () => this.#client.ask({ type: 'session.join', way }));
     });
     if (by) buttons.push(this.#button('decline', 'wide', () => this.#client.ask({ type: 'colleague.decline' })));
     this.root.replaceChildren(...buttons);

@@ -1,0 +1,34 @@
+import { say } from '../catalogues/words.js';
+import { wordButton } from './buttons.js';
+import { el } from './dom.js';
+
+/** A line to be handed on, and the button that copies it. */
+export class CopyLine {
+  #copy = wordButton(say('copy'), () => void this.#go(), { kind: 'small', icon: 'copy' });
+  button = this.#copy.root;
+  line;
+
+  /** @param {string} label */
+  constructor(label) {
+    this.line = el('input', { type: 'text', readonly: true, class: 'link', 'aria-label': label });
+  }
+
+  /** @param {string} text */
+  show(text) {
+    this.line.value = text;
+    this.#copy.set(say('copy'));
+    this.line.focus();
+    this.line.select();
+  }
+
+  async #go() {
+    this.line.select();
+    try {
+      await navigator.clipboard.writeText(this.line.value);
+    } catch {
+      // A frame may be refused the clipboard; the older command needs the selection only.
+      document.execCommand('copy');
+    }
+    this.#copy.set(say('copied'));
+  }
+}
