@@ -210,8 +210,23 @@ async def test_another_conversation_in_the_same_frame_waits_until_the_call_is_ov
     people: People,
 ) -> None:
     await people.open()
-    await people.talk()
+    consumer = await people.talk()
+    await until_counts(people.agent, frames=5)
     workspace = next(frame for frame in people.page.frames if "/workspace.html" in frame.url)
+    # The agent turns to another conversation: this one's frame is blurred, and may be covered or
+    # taken out of the layout. What nobody can see then is not sent; all else goes on.
+    transport = "document.querySelector('switchboard-agent').client.peer.id"
+    before = await people.agent.evaluate(transport)
+    frame = await people.agent.frame_element()
+    for hidden, frames in (("visibility: hidden", 10), ("display: none", 0), ("", 10)):
+        await workspace.evaluate(f"simulator.focus({str(not hidden).lower()})")
+        await frame.evaluate("(node, style) => { node.style = style; }", hidden)
+        await until_counts(people.agent, frames=frames, energy=0.0001)
+        await until_counts(consumer, frames=5, energy=0.0001)
+        assert await people.agent.title() == "● Video"
+    await expect(people.agent.get_by_role("toolbar")).to_be_visible()
+    await expect(people.agent.locator(".tile.seat[data-picture=yes]")).to_have_count(1)
+    assert await people.agent.evaluate(transport) == before
     await workspace.evaluate("simulator.set({ 'chatInfo.rtSessionId': 'another one' })")
     await until_counts(people.agent, frames=10)
     await people.agent.get_by_role("button", name="End", exact=True).click()
