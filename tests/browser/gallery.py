@@ -262,6 +262,11 @@ AGENT_SCENES = (
     ),
 )
 
+CROWDS = tuple(
+    Scene(f"people-{number}", AGENT, Role.AGENT, _say(snapshot(0, _people(number))))
+    for number in (5, 6, 7)
+)
+"""Between four and eight, which are looked at more often."""
 LIVEPERSON = {"agent_login": "liveperson"}
 ENROLMENT = {"agent_login": "enrolment"}
 BY_LINK = {**DEMO, "consumer_proof": "link"}

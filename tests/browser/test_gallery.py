@@ -13,6 +13,7 @@ from tests.browser.catalogues import LANGUAGES
 from tests.browser.gallery import (
     AGENT_SCENES,
     CONSUMER_SCENES,
+    CROWDS,
     GUEST_SCENES,
     LOGIN_SCENES,
     PROOF_SCENES,
@@ -23,7 +24,14 @@ from tests.browser.studio import Studio
 AGENT_LOOKS = [((280, 540), "dark"), ((340, 680), "light")]
 CONSUMER_LOOKS = [((320, 568), "light"), ((380, 600), "dark")]
 GUEST_LOOKS = [((390, 844), "light"), ((1280, 800), "dark")]
-ALL_SCENES = (*AGENT_SCENES, *PROOF_SCENES, *CONSUMER_SCENES, *GUEST_SCENES, *LOGIN_SCENES)
+ALL_SCENES = (
+    *AGENT_SCENES,
+    *CROWDS,
+    *PROOF_SCENES,
+    *CONSUMER_SCENES,
+    *GUEST_SCENES,
+    *LOGIN_SCENES,
+)
 TRANSLATED = {
     *("idle-reachable", "calling-hidden", "people", "more", "login", "enrol-wrong", "compare"),
     *("incoming", "check", "join"),
