@@ -13,7 +13,7 @@ from tests.browser.gallery import PATIENCE_ENDS
 SITUATIONS = [
     "channel=chat&ids=different",
     "channel=messaging&ids=equal",
-    "numeric=1&late=300&sdk=late:500&storage=blocked&net=slow:150",
+    "numeric=1&late=300&missing=error&sdk=late:500&storage=blocked&net=slow:150",
 ]
 COUNT_LOOKS = """() => {
   window.looks = 0;
