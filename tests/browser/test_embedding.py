@@ -156,7 +156,8 @@ def test_the_launcher_speaks_every_language_of_the_widgets() -> None:
 
 
 async def test_looks_and_languages_are_chosen_by_the_address(page: Page, pages: str) -> None:
-    await BrokerDouble(page, Role.AGENT, in_session=False).attach()
+    double = BrokerDouble(page, Role.AGENT, in_session=False)
+    await double.attach()
     dark, light = ("dark", DARK, "light"), ("light", WHITE, "dark")
     for address, (theme, paper, system) in (
         (AGENT, dark),
@@ -173,6 +174,13 @@ async def test_looks_and_languages_are_chosen_by_the_address(page: Page, pages: 
         await expect(page.locator("body")).to_have_css("background-color", paper)
         await expect(page.locator("html")).to_have_attribute("lang", "he")
         await expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    # A name runs as it is written: one that is cut off loses its end, not its beginning.
+    double.begin(Role.AGENT, in_session=True)
+    await page.goto(f"{pages}{AGENT}&lang=he")
+    await double.tell(snapshot(0, [person(0), person(3), person(5)]))
+    for name, direction in (("Maximiliane", "ltr"), ("محمد", "rtl")):
+        tile = page.locator(".tile-name").filter(has_text=name)
+        await expect(tile).to_have_css("direction", direction)
 
 
 async def test_a_brands_own_tokens_are_what_is_seen(page: Page, pages: str) -> None:

@@ -19,6 +19,7 @@ export class CopyLine {
     this.#copy.set(say('copy'));
     this.line.focus();
     this.line.select();
+    this.button.scrollIntoView({ block: 'nearest' });
   }
 
   async #go() {

@@ -53,6 +53,6 @@ class Row {
 
   /** @param {Line} line */
   constructor({ name, text }) {
-    this.root = el('li', {}, el('b', { class: 'fine', text: name || say('somebody') }), el('span', { text }));
+    this.root = el('li', {}, el('b', { class: 'fine', text: name || say('somebody') }), el('span', { text, dir: 'auto' }));
   }
 }

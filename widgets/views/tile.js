@@ -11,7 +11,7 @@ export class Tile {
   /** @type {HTMLAudioElement} */
   audio = el('audio', { autoplay: true });
   #avatar = new Avatar();
-  #name = el('span', { class: 'tile-name' });
+  #name = el('span', { class: 'tile-name', dir: 'auto' });
   #muted = el('span', { class: 'tile-sign', title: say('muted') }, icon('microphone_off'));
   #quality = el('span', { class: 'tile-quality', role: 'img', hidden: true });
   #note = el('span', { class: 'tile-note' });
