@@ -9,7 +9,7 @@ export class ResumeMemory {
 
   /**
    * @param {string} prefix For example `agent_frame.1234.abc`.
-   * @param {string|null} [off] What was turned off where the person comes from, if nothing is known.
+   * @param {string|null} [off] What was turned off where the person comes from.
    */
   constructor(prefix, off = null) {
     this.#prefix = `switchboard.${prefix}.`;

@@ -81,7 +81,6 @@ export class AgentWidget extends Widget {
     client.visible = document.visibilityState === 'visible';
     client.addEventListener('change', () => {
       if (client !== this.client) return;
-      // The frame may stand at another conversation by now.
       if (client.session) this.#render();
       else this.#onHost();
     });

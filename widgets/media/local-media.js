@@ -49,7 +49,7 @@ export class LocalMedia {
   }
 
   /**
-   * Open the devices once; later calls add the camera if it is wanted, missing and not turned off.
+   * Open the devices once; later calls add the camera if it is wanted and missing.
    * @param {boolean} withCamera @returns {Promise<void>}
    */
   async open(withCamera) {
@@ -125,14 +125,14 @@ export class LocalMedia {
 
   stop() {
     this.#generation += 1;
-    for (const source of /** @type {Source[]} */ (['microphone', 'camera', 'screen'])) {
+    for (const source of /** @type {Source[]} */ (Object.keys(this.tracks))) {
       this.#drop(source);
       this.troubles[source] = null;
     }
     this.#opened = null;
     this.opening = false;
-    this.off = '';
     this.#onChange();
+    this.off = '';
   }
 
   /** @param {Source} source @param {boolean} on */

@@ -113,7 +113,7 @@ export class SessionClient extends EventTarget {
 
   /** @param {string} type */
   #go(type) {
-    // The broker may be away: whoever goes is not seen or heard until it is told.
+    // Whoever goes is not seen or heard until the broker learns of it.
     if (this.link.status !== 'open') void this.#stopSources(['microphone', 'camera', 'screen']);
     return this.ask({ type });
   }
@@ -271,9 +271,7 @@ export class SessionClient extends EventTarget {
 
   #onMedia() {
     const { session, media } = this;
-    if (session && keepable(session) && this.link.status !== 'closed') {
-      this.#options.memory.set('off', media.off);
-    }
+    if (session && keepable(session)) this.#options.memory.set('off', media.off);
     void this.#mediaLink.setTracks(this.media.tracks);
     this.#publish();
     this.#changed();
@@ -282,7 +280,7 @@ export class SessionClient extends EventTarget {
   #publish() {
     if (!this.peer || this.link.status !== 'open') return;
     if (this.session?.attendance !== 'present') return;
-    // Until there is something to send, another window of this person may go on sending.
+    // Until there is something here, another window may go on sending.
     if (this.media.opening && !this.media.live) return;
     const text = `${this.peer.id} ${JSON.stringify(this.media.publishing)}`;
     if (text === this.#published) return;
