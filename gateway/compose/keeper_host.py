@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from broker.keys import KeyPurpose
 from broker.messages.cluster.members import LinkHello
+from gateway import logs
 from gateway.accounts import Account
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.clock import steady_clock
@@ -32,6 +33,7 @@ class KeeperHost:
     """The keeper in a Ray actor. It starts by itself, also when Ray has restarted it."""
 
     def __init__(self, settings: ClusterSettings) -> None:
+        logs.configure()
         self._settings = settings
         self._keeper: Keeper | None = None
         loop = asyncio.get_running_loop()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from broker.keys import KeyPurpose
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
+from gateway import logs
 from gateway.clock import steady_clock
 from gateway.compose.settings import ClusterSettings
 from gateway.tracing import OpenTelemetry, traces_of
@@ -24,6 +25,7 @@ class LedgerHost:
     """The ledger in a Ray actor."""
 
     def __init__(self, settings: ClusterSettings) -> None:
+        logs.configure()
         self._settings = settings
         self._ledger: Ledger | None = None
         self._address: tuple[str, int] | None = None

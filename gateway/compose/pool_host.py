@@ -13,6 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from broker.keys import KeyPurpose
 from broker.messages.cluster.members import LinkHello
+from gateway import logs
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_name
 from gateway.compose.options import ACTOR_START_S, LOOK_UP_S, SESSION_OPTIONS, SESSION_PREFIX
@@ -34,6 +35,7 @@ class PoolHost:
     """The pool in a Ray actor. It starts by itself, also when Ray has restarted it."""
 
     def __init__(self, settings: ClusterSettings) -> None:
+        logs.configure()
         self._settings = settings
         self._pool: Pool | None = None
         self._nodes: list[RayNode] = []

@@ -12,6 +12,7 @@ import ray.actor
 import uvloop
 
 from broker.keys import KeyPurpose
+from gateway import logs
 from gateway.clock import steady_clock
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_label, node_name
@@ -41,6 +42,7 @@ class SessionHost:
     """
 
     def __init__(self, settings: ClusterSettings) -> None:
+        logs.configure()
         self._orphaned = threading.Timer(ORPHAN_S, _end_orphan)
         self._orphaned.daemon = True
         self._orphaned.start()

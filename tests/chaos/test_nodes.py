@@ -154,6 +154,10 @@ async def moved_by_drain_and_by_death(
     )
     drained = json.loads(said.splitlines()[-1])
     assert (status, drained["drain"], drained["moved"], drained["live"]) == (0, "drained", 1, 0)
+    logs = town.cluster.folder.glob("session_2*/logs/worker-*.err")
+    lines = [line for log in logs for line in log.read_text().splitlines() if "drained" in line]
+    (told,) = [json.loads(line) for line in lines]
+    assert (told["message"], told["node"]) == ("A node is being drained.", first["node"])
     await moved_to((agent, consumer), 2)
     await flow(streams, "death", epoch=2)
     second = await asyncio.to_thread(town.node_of_session)

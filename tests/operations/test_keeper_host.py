@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import actors.keeper
+from gateway import logs
 from gateway.compose import keeper_host
 from gateway.compose.settings import ClusterSettings
 from tests.patience import until
@@ -43,6 +44,7 @@ async def test_a_changed_accounts_file_is_taken_over_and_a_wrong_one_is_not(
     Recorder.made = []
     monkeypatch.setattr(actors.keeper, "Keeper", Recorder)
     monkeypatch.setattr(keeper_host, "ACCOUNTS_POLL_S", 0.01)
+    monkeypatch.setattr(logs, "configure", lambda: None)
     monkeypatch.setattr(keeper_host, "node_name", lambda: "here")
     for name in ("secret", "hook"):
         (tmp_path / name).write_text("0" * 64)

@@ -9,6 +9,7 @@ import threading
 import pytest
 import ray.actor
 
+from gateway import logs
 from gateway.compose import session_host
 from gateway.compose.options import (
     KEEPER_OPTIONS,
@@ -47,6 +48,7 @@ def test_one_whose_pool_dies_before_it_lives_ends_itself(
     ended = threading.Event()
     monkeypatch.setattr(session_host, "_end_orphan", ended.set)
     monkeypatch.setattr(session_host, "ORPHAN_S", 0.1)
+    monkeypatch.setattr(logs, "configure", lambda: None)
     monkeypatch.setattr(ray.actor, "exit_actor", lambda: None)
     host = SessionHost(ClusterSettings("secret", "sqlite:///none", "https://x", standbys=1))
     if pool == "lives":
