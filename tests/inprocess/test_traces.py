@@ -87,6 +87,25 @@ async def test_a_start_is_followed_to_the_ledger_and_to_the_session(tmp_path: Pa
     assert ["session.take", "trunk.hello", "session.attach"] in paths
 
 
+async def test_a_move_is_followed_to_the_next_session_actor(tmp_path: Path) -> None:
+    kept = InMemorySpanExporter()
+    traces = OpenTelemetry("all", SimpleSpanProcessor(kept))
+    async with house(tmp_path, standbys=0, traces=traces) as running:
+        actors = [await running.standby() for _ in range(2)]
+        agent = await agent_widget(await running.gateway("one"), "eng")
+        await agent.request("session.start", mode="video")
+        await agent.expect("session.snapshot", epoch=1)
+        (holder,) = [actor for actor in actors if actor.media_port]
+        await holder.close()
+        await agent.expect("session.snapshot", epoch=2)
+        await agent.request("session.end")
+        await hang_up(agent)
+    spans = kept.get_finished_spans()
+    paths = [path(spans, each) for each in spans]
+    assert ["session.move", "session.takeover", "session.takeover"] in paths
+    assert ["session.move", "trunk.hello", "session.attach"] in paths
+
+
 class Older(House):
     """Its session actors are of a release that cuts a trunk on which it is told of a trace."""
 
