@@ -24,7 +24,7 @@ from gateway.refusals import refused
 from gateway.settings import Settings
 from gateway.stages import UNATTACHED, Stage
 from gateway.standing import Standing
-from gateway.tracing import traced
+from gateway.tracing import apart, traced
 from gateway.trunks import Trunk
 
 if TYPE_CHECKING:
@@ -198,6 +198,8 @@ class Steward:
         return None
 
     async def _work(self) -> None:
+        if self._traces is not None:
+            apart()
         try:
             while self._client.stage is not Stage.CLOSED and await self._work_once():
                 pass

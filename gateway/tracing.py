@@ -121,6 +121,15 @@ def _asked_for(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in ENDPOINTS)
 
 
+def apart() -> None:
+    """Let the task that calls it belong to no trace.
+
+    It inherited one: a trunk's callbacks, which may have begun it, run in the context in which the
+    trunk was dialled.
+    """
+    _current.set(None)
+
+
 @contextmanager
 def traced(
     traces: Traces | None, name: str, kind: Kind, *, begins: bool = False

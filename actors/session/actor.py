@@ -185,7 +185,7 @@ class SessionActor:
             await self._link.call(ring, Done, timeout=APPEND_TIMEOUT_S)
         except (SwitchboardError, TimeoutError) as error:
             # Whoever was let in rings on coming again; the agent sees the open link.
-            _LOG.warning("not rung", extra={"session": ring.session_id, "error": str(error)})
+            _LOG.warning("not rung", extra={"session_id": ring.session_id, "error": str(error)})
 
     async def _enlist(self, link: LedgerLink) -> None:
         session = self._session
@@ -264,7 +264,7 @@ class SessionActor:
             await session.commit()
         except Exception:
             # Without its relay it is no session: another standby, perhaps on another node, is.
-            _LOG.exception("session not opened", extra={"session": session.session_id})
+            _LOG.exception("session not opened", extra={"session_id": session.session_id})
             self._over(fenced=True)
             return
         self._media_port = session.media.port
@@ -309,7 +309,7 @@ class SessionActor:
             await session.media.close()
             saved = await session.flush(UNSAVED_S) if not fenced else False
             if not fenced and not saved:
-                _LOG.error("session ended unsaved", extra={"session": session.session_id})
+                _LOG.error("session ended unsaved", extra={"session_id": session.session_id})
             self._clean = saved and self._committed
             await session.close()
         if self._trunks and not fenced:
@@ -330,7 +330,7 @@ class SessionActor:
             if self._session is None or self._trunks or self._link.is_up:
                 seen_at = loop.time()
             elif loop.time() - seen_at >= self._config.lonely_s:
-                _LOG.error("cut off", extra={"session": self._session.session_id})
+                _LOG.error("cut off", extra={"session_id": self._session.session_id})
                 self._over(fenced=True)
                 return
 
@@ -366,7 +366,7 @@ class SessionActor:
         except SwitchboardError as error:
             refusal = error
         except Exception:
-            _LOG.exception("attach failed", extra={"connection": hello.connection_id})
+            _LOG.exception("attach failed", extra={"connection_id": hello.connection_id})
             refusal = Internal(ErrorCode.INTERNAL, "The connection could not be attached.")
         trunk.refuse(refusal)
         if span is not None:

@@ -65,7 +65,7 @@ class BackendCalls:
         except SwitchboardError as refusal:
             reply.fault(refusal)
         except Exception:
-            _LOG.exception("backend call failed", extra={"session": self._session.session_id})
+            _LOG.exception("backend call failed", extra={"session_id": self._session.session_id})
             reply.fault(Internal(ErrorCode.INTERNAL, "Something went wrong on our side."))
 
     def _do(self, asked: SessionCommand, reply: Reply) -> None:

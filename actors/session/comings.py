@@ -147,7 +147,7 @@ class Comings:
             self._ring_later(person, connection)
         except SwitchboardError as refusal:
             _LOG.info(
-                "ring refused", extra={"session": self._session.session_id, "code": refusal.code}
+                "ring refused", extra={"session_id": self._session.session_id, "code": refusal.code}
             )
 
     def disconnect(self, person: Person, connection: Connection) -> None:

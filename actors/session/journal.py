@@ -12,7 +12,7 @@ from typing import Protocol
 from broker.errors import Conflict, SwitchboardError
 from broker.events import AnyEvent, event_body
 from broker.messages.cluster.tenure import JournalAppend, JournalEntry, Subject
-from broker.tracing import Traces
+from broker.tracing import Span, Traces
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = (0.02, 0.1, 0.25, 0.5, 1.0)
@@ -83,6 +83,7 @@ class Journal:
     ) -> None:
         self._traces = traces
         self._trace: str | None = None
+        self._span: Span | None = None
         self._session_id = session_id
         self._epoch = epoch
         self._seq = first_seq - 1
@@ -159,6 +160,8 @@ class Journal:
         self._look_no_more()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        if self._span is not None:
+            self._span.end()
 
     @property
     def _pending(self) -> bool:
@@ -203,9 +206,9 @@ class Journal:
         entries = list(islice(self._entries, BATCH_ENTRIES))
         subjects = list(self._subjects.values())
         trace, self._trace = self._trace, None
-        span = None
+        span = self._span = None
         if trace is not None and self._traces is not None:
-            span = self._traces.begin(JournalAppend.method, "client", trace)
+            span = self._span = self._traces.begin(JournalAppend.method, "client", trace)
         append = JournalAppend(
             session_id=self._session_id,
             epoch=self._epoch,
@@ -219,7 +222,7 @@ class Journal:
                 await self._store.append(append)
                 break
             except Conflict as fenced:
-                _LOG.warning("session fenced", extra={"session": self._session_id})
+                _LOG.warning("session fenced", extra={"session_id": self._session_id})
                 if span is not None:
                     span.end(str(fenced.code))
                 self._look_no_more()
@@ -229,7 +232,7 @@ class Journal:
                 self._failing = True
                 _LOG.warning(
                     "journal append failed",
-                    extra={"session": self._session_id, "error": str(error), "attempt": attempt},
+                    extra={"session_id": self._session_id, "error": str(error), "attempt": attempt},
                 )
                 await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
                 attempt += 1

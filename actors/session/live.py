@@ -411,7 +411,7 @@ class LiveSession:
         try:
             step()
         except Exception:
-            _LOG.exception("consequence failed", extra={"session": self.session_id})
+            _LOG.exception("consequence failed", extra={"session_id": self.session_id})
 
     def _require_journal(self) -> Journal:
         if self._journal is None or self._over:

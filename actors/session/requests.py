@@ -106,7 +106,7 @@ class Requests:
             self._refuse(person, connection, request_id, error)
         except Exception:
             # A mistake of ours must cost its sender one request, and nobody a connection.
-            _LOG.exception("request failed", extra={"session": self._session.session_id})
+            _LOG.exception("request failed", extra={"session_id": self._session.session_id})
             mistake = Internal(ErrorCode.INTERNAL, "Something went wrong on our side.")
             self._refuse(person, connection, request_id, mistake)
         finally:

@@ -83,7 +83,7 @@ class Succession:
         if account_id is None or self._left <= 0:
             return None
         self._left -= 1
-        _LOG.info("standing by again", extra={"account": account_id, "left": self._left})
+        _LOG.info("standing by again", extra={"account_id": account_id, "left": self._left})
         return replace(
             self._config,
             account_id=account_id,
