@@ -23,6 +23,7 @@ from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.nodes import PoolLevel
 from broker.messages.cluster.sessions import SessionLocate
+from broker.trunk import NONCE_BYTES, Frame, FrameDecoder, encode_frame, sealed_hello
 from tests.ledger.fakes import HOST, KEY, TIMING, Home
 from tests.patience import PATIENCE, until
 
@@ -115,6 +116,24 @@ async def test_a_wrong_key_is_refused(far: Far, stack: AsyncExitStack) -> None:
     with pytest.raises(SwitchboardError):
         await dial(HOST, port, b"x" * 32, HELLO.to_bytes())
     assert far.ends == []
+
+
+async def test_a_hello_that_was_recorded_opens_no_other_link(
+    far: Far, stack: AsyncExitStack
+) -> None:
+    _, port = await listen(far, stack)
+    recorded = b""
+    for said in (Frame.READY, Frame.REFUSED):
+        reader, writer = await asyncio.open_connection(HOST, port)
+        decoder = FrameDecoder()
+        ((kind, nonce),) = decoder.feed(await reader.read(1_000))
+        assert (kind, len(nonce)) == (Frame.CHALLENGE, NONCE_BYTES)
+        recorded = recorded or sealed_hello(KEY, nonce, HELLO.to_bytes())
+        writer.write(encode_frame(Frame.HELLO, recorded))
+        assert decoder.feed(await reader.read(1_000))[0][0] is said
+        writer.close()
+        await writer.wait_closed()
+    assert len(far.ends) == 1
 
 
 async def test_nobody_there_is_an_os_error() -> None:
