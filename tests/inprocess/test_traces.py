@@ -66,6 +66,9 @@ async def test_a_message_is_followed_from_the_gateway_to_the_ledger(tmp_path: Pa
         await hang_up(agent, consumer)
     spans = kept.get_finished_spans()
     paths = [path(spans, each) for each in spans]
+    assert ["connection.hello"] in paths
+    assert ["session.start", "session.open", "session.open"] in paths
+    assert ["session.take", "trunk.hello", "session.attach"] in paths
     assert ["widget.message", "session.request", "journal.append", "journal.append"] in paths
     requests = [each for each in spans if each.name == "session.request"]
     told = {each.attributes["switchboard.message"]: each for each in requests if each.attributes}
@@ -74,18 +77,6 @@ async def test_a_message_is_followed_from_the_gateway_to_the_ledger(tmp_path: Pa
     assert (told["guest.invite"].attributes or {})["switchboard.code"] == "not_permitted"
     facts = {name for each in spans for name in each.attributes or {}}
     assert facts <= FACTS, "no id of anybody"
-
-
-async def test_a_start_is_followed_to_the_ledger_and_to_the_session(tmp_path: Path) -> None:
-    kept = InMemorySpanExporter()
-    traces = OpenTelemetry("all", SimpleSpanProcessor(kept))
-    async with house(tmp_path, standbys=1, traces=traces) as running:
-        await talk(await running.gateway("one"))
-    spans = kept.get_finished_spans()
-    paths = [path(spans, each) for each in spans]
-    assert ["connection.hello"] in paths
-    assert ["session.start", "session.open", "session.open"] in paths
-    assert ["session.take", "trunk.hello", "session.attach"] in paths
 
 
 async def test_a_move_is_followed_to_the_next_session_actor(tmp_path: Path) -> None:
