@@ -269,6 +269,41 @@ def test_the_snapshot_is_json_and_says_how_every_line_is() -> None:
     }
 
 
+async def grades_of_bad_lines() -> dict[str, tuple[Grade, str]]:
+    """Make one thing bad for each of three people; return what is told of them."""
+    loop = asyncio.get_running_loop()
+    call = Call(clock=loop.time)
+    await call.relay.open()
+    people = {name: await call.join(name) for name in ("silent", "loses", "slow", "well")}
+    slow = people["slow"]
+    people["silent"].stop_checking()
+    silent_since = loop.time()
+    for step in range(430):
+        for name, client in people.items():
+            if name != "silent" or loop.time() - silent_since < 0.5:
+                client.send_audio(deliver=name != "loses" or step % 5 > 0)
+        if step % 50 == 49:
+            ssrc = next(ssrc for mid, (ssrc, _) in slow.slots.items() if slow.heard_on(mid))
+            sent = [r for r in slow.reports if isinstance(r, RtcpSrPacket) and r.ssrc == ssrc]
+            compact = sent[-1].sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
+            now = ntp_of(loop.time() + call.relay.epoch) >> 16 & 0xFFFFFFFF
+            # All but four tenths of a second of what has passed since was the slow one's own.
+            delay = now - compact - int(0.4 * 65536) & 0xFFFFFFFF
+            slow.send_rtcp(receiver_report(1, [Report(ssrc, 0, 0, 1, 0, compact, delay)]))
+        await asyncio.sleep(0.02)
+    told = {name: (grade, reason) for name, grade, reason in call.listener.grades}
+    await call.close()
+    return told
+
+
+def test_a_line_is_graded_by_what_is_measured_on_it() -> None:
+    assert run_in_virtual_time(grades_of_bad_lines()) == {
+        "silent": (Grade.POOR, "silent"),
+        "loses": (Grade.POOR, "loss_up"),
+        "slow": (Grade.FAIR, "delay"),
+    }
+
+
 async def test_a_whisper_reaches_its_audience_and_nobody_else_is_told_of_it(call: Call) -> None:
     ada = await call.join("ada")
     ben = await call.join("ben")

@@ -131,6 +131,53 @@ async def test_audio_reports_carry_the_worst_listeners_loss(start_call: StartCal
     await until(lambda: reported() == 51)
 
 
+async def reported_with_two_listeners() -> list[int]:
+    """Let one listener lose much and another little; return what Ada is told, in order."""
+    call = Call(RelayConfig(report_interval=0.1), clock=asyncio.get_running_loop().time)
+    await call.relay.open()
+    ada = await call.join("ada")
+    listeners = [(await call.join("ben"), 40), (await call.join("cy"), 8)]
+    ada.send_audio()
+    await asyncio.sleep(0.3)
+    for client, fraction in listeners:
+        slot = next(ssrc for mid, (ssrc, _) in client.slots.items() if client.heard_on(mid))
+        client.send_rtcp(receiver_report(9, [Report(slot, fraction, 0, 0, 0, 0, 0)]))
+    await asyncio.sleep(1.5)
+    track = ada.track(PublishSource.MICROPHONE)
+    told = [report.reports[0].fraction_lost for report in receiver_reports(ada, track.ssrc)]
+    await call.close()
+    return told
+
+
+def test_audio_reports_follow_the_worst_listener_by_halves() -> None:
+    """Smoothed: one bad second does not make a sender double what it sends."""
+    told = run_in_virtual_time(reported_with_two_listeners())
+    assert [value for value, _ in itertools.groupby(told)][:4] == [0, 20, 30, 35]
+    assert told[-1] == 40
+
+
+async def test_a_clock_that_is_known_is_corrected_by_small_steps(call: Call) -> None:
+    """A jump would put sound and picture apart in whoever fits a line through the reports."""
+    await call.join("ada")
+    transport = call.relay.transports["ada-1"]
+    transport.clock_reported(0.0, 100.2)
+    # In the first two seconds whatever travelled faster is believed.
+    transport.clock_reported(1.0, 101.1)
+    assert transport.clock_offset is not None
+    assert abs(transport.clock_offset - 100.1) < 1e-9
+    readings = [transport.clock_offset]
+    for second in range(4, 44):
+        transport.clock_reported(second, second + 100.05)
+        readings.append(transport.clock_offset)
+    assert all(0 <= a - b < 0.0021 for a, b in itertools.pairwise(readings))
+    assert abs(readings[-1] - 100.05) < 1e-9
+    # What travelled slower changes nothing, a clock that was set does.
+    transport.clock_reported(50, 150.9)
+    assert transport.clock_offset == readings[-1]
+    transport.clock_reported(50, 170.0)
+    assert transport.clock_offset == 120.0
+
+
 async def test_round_trips_are_measured_from_the_slots_reports(start_call: StartCall) -> None:
     call = await start_call(RelayConfig(report_interval=0.1))
     ada = await call.join("ada")

@@ -181,6 +181,34 @@ def test_a_cut_lowers_the_layer_at_once() -> None:
     assert max(waits) < 0.15, waits
 
 
+async def told_of_layers() -> tuple[float, float]:
+    """Let Ben look small, then large; return how long it took Ada's widget to be told."""
+    loop = asyncio.get_running_loop()
+    call = Call(clock=loop.time)
+    await call.relay.open()
+    ada = await call.join("ada", rids=RIDS)
+    await call.join("ben")
+    camera = Camera(ada, interval=1 / 30)
+    call.relay.set_view("ben", {0: (1280, 720)}, {})
+    await asyncio.sleep(3)
+    waits = []
+    for size, needed in (((320, 180), {"q"}), ((1280, 720), {"q", "f"})):
+        call.relay.set_view("ben", {0: size}, {})
+        begun = loop.time()
+        await until(lambda needed=needed: set(call.listener.layers[-1][2]) == needed)  # type: ignore[misc]
+        waits.append(loop.time() - begun)
+        await asyncio.sleep(1)
+    await camera.stop()
+    await call.close()
+    return waits[0], waits[1]
+
+
+def test_layers_are_turned_off_after_two_seconds_and_on_at_once() -> None:
+    off, on = run_in_virtual_time(told_of_layers())
+    assert 2 <= off < 2.6
+    assert on < 0.35
+
+
 async def without_feedback() -> None:
     """Ben's browser knows no transport-wide numbers: REMB counts, and then loss in reports."""
     async with duo() as (call, ada, ben):
