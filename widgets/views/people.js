@@ -36,16 +36,19 @@ export class PeoplePanel extends Panel {
 
   /** @param {SessionState} session */
   update(session) {
-    const rank = { lobby: 0, present: 1, reconnecting: 1, left: 2 };
     const entries = session.roster
       .filter((entry) => entry.attendance !== 'left')
-      .sort((a, b) => rank[a.attendance] - rank[b.attendance]);
+      .sort((a, b) => Number(b.attendance === 'lobby') - Number(a.attendance === 'lobby'));
     keyed(
       this.#list,
       this.#rows,
       entries,
       (entry) => entry.participant_id,
-      () => new PersonRow(this.#client, this.#attempt),
+      ({ attendance }) => {
+        // They stand first, maybe out of sight.
+        if (attendance === 'lobby') this.body.scrollTop = 0;
+        return new PersonRow(this.#client, this.#attempt);
+      },
       (row, entry) => row.update(entry, session),
     );
     show(this.#links.root, may(session, 'invite'));
