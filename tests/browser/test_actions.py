@@ -325,6 +325,9 @@ async def test_without_sound_and_picture_what_is_said_and_what_works(
     page, double = talk
     button = partial(page.get_by_role, "button")
     words = page.get_by_role("status").get_by_text("Connection lost", exact=False)
+    # Sound and picture are on before what follows is said of them.
+    await double.until_heard("media.offer")
+    assert await sends(double) == (True, True)
     await page.evaluate(MEDIA, "connected")
     await expect(words).to_be_hidden()
     double.heard.clear()
