@@ -19,13 +19,26 @@ from .virtual_time import run_in_virtual_time
 
 
 @asynccontextmanager
-async def duo() -> AsyncIterator[tuple[Call, CraftedClient, CraftedClient]]:
+async def duo(
+    rids: tuple[str, ...] = (),
+) -> AsyncIterator[tuple[Call, CraftedClient, CraftedClient]]:
     call = Call(clock=asyncio.get_running_loop().time)
     await call.relay.open()
     try:
-        yield call, await call.join("ada"), await call.join("ben")
+        yield call, await call.join("ada", rids=rids), await call.join("ben")
     finally:
         await call.close()
+
+
+@asynccontextmanager
+async def three_layers(size: tuple[int, int]) -> AsyncIterator[tuple[Call, CraftedClient]]:
+    """Show Ada's camera of up to 1.4 Mbit/s in this size to Ben, who acknowledges it."""
+    async with duo(RIDS) as (call, ada, ben):
+        camera = Camera(ada, parts={"q": 1, "h": 2, "f": 6}, octets=1000, interval=1 / 30)
+        ben.acknowledge()
+        call.relay.set_view("ben", {0: size}, {})
+        yield call, ben
+        await camera.stop()
 
 
 async def silence() -> None:
@@ -112,27 +125,19 @@ def test_a_client_that_moves_without_nominating_goes_on_soon_after_a_second() ->
 async def probed(size: tuple[int, int]) -> tuple[float, int]:
     """Show three layers on a line for one and a half; return sent rate ÷ estimate, and probes."""
     loop = asyncio.get_running_loop()
-    call = Call(clock=loop.time)
-    await call.relay.open()
-    ada = await call.join("ada", rids=RIDS)
-    ben = await call.join("ben")
-    camera = Camera(ada, parts={"q": 1, "h": 2, "f": 6}, octets=1000, interval=1 / 30)
-    ben.acknowledge()
-    call.relay.set_view("ben", {0: size}, {})
-    ben.downlink = Downlink(700_000, loss=0, delay=0.02)
-    await asyncio.sleep(10)
-    outlet = call.relay.transports["ben-1"].outlet
-    _, video = ben.seat(0)
-    repairs = len(ben.heard_on(video, repaired=True))
-    shares = []
-    for _ in range(40):
-        before, now = outlet.octets_sent, loop.time()
-        await asyncio.sleep(0.25)
-        rate = 8 * (outlet.octets_sent - before) / (loop.time() - now)
-        shares.append(rate / outlet.estimate.bitrate)
-    repairs = len(ben.heard_on(video, repaired=True)) - repairs
-    await camera.stop()
-    await call.close()
+    async with three_layers(size) as (call, ben):
+        ben.downlink = Downlink(700_000, loss=0, delay=0.02)
+        await asyncio.sleep(10)
+        outlet = call.relay.transports["ben-1"].outlet
+        _, video = ben.seat(0)
+        repairs = len(ben.heard_on(video, repaired=True))
+        shares = []
+        for _ in range(40):
+            before, now = outlet.octets_sent, loop.time()
+            await asyncio.sleep(0.25)
+            rate = 8 * (outlet.octets_sent - before) / (loop.time() - now)
+            shares.append(rate / outlet.estimate.bitrate)
+        repairs = len(ben.heard_on(video, repaired=True)) - repairs
     return sorted(shares)[len(shares) * 9 // 10], repairs
 
 
@@ -148,29 +153,21 @@ def test_probing_sends_little_more_than_the_estimate_and_only_for_a_higher_layer
 async def lowered_after_a_cut() -> list[float]:
     """Narrow Ben's line again and again; return how long each cut was without a lower layer."""
     loop = asyncio.get_running_loop()
-    call = Call(clock=loop.time)
-    await call.relay.open()
-    ada = await call.join("ada", rids=RIDS)
-    ben = await call.join("ben")
-    camera = Camera(ada, parts={"q": 1, "h": 2, "f": 6}, octets=1000, interval=1 / 30)
-    ben.acknowledge()
-    call.relay.set_view("ben", {0: (1280, 720)}, {})
-    transport = call.relay.transports["ben-1"]
-    _, slot = transport.seats[0]
     waits = []
-    for turn in range(4):
-        ben.downlink = None
-        transport.estimate.bitrate = 5_000_000
-        await until(lambda: shown(ben) == "f")
-        # Never at the same moment of the relay's rounds.
-        await asyncio.sleep(0.5 + 0.07 * turn)
-        ben.downlink = Downlink(300_000, loss=0, delay=0.02)
-        await until(lambda: transport.estimate.bitrate < 1_000_000)
-        cut = loop.time()
-        await until(lambda: slot.layer is not None and slot.layer.rid != "f")
-        waits.append(loop.time() - cut)
-    await camera.stop()
-    await call.close()
+    async with three_layers((1280, 720)) as (call, ben):
+        transport = call.relay.transports["ben-1"]
+        _, slot = transport.seats[0]
+        for turn in range(4):
+            ben.downlink = None
+            transport.estimate.bitrate = 5_000_000
+            await until(lambda: shown(ben) == "f")
+            # Never at the same moment of the relay's rounds.
+            await asyncio.sleep(0.5 + 0.07 * turn)
+            ben.downlink = Downlink(300_000, loss=0, delay=0.02)
+            await until(lambda: transport.estimate.bitrate < 1_000_000)
+            cut = loop.time()
+            await until(lambda: slot.layer is not None and slot.layer.rid != "f")
+            waits.append(loop.time() - cut)
     return waits
 
 
@@ -181,26 +178,22 @@ def test_a_cut_lowers_the_layer_at_once() -> None:
     assert max(waits) < 0.15, waits
 
 
-async def told_of_layers() -> tuple[float, float]:
+async def told_of_layers() -> list[float]:
     """Let Ben look small, then large; return how long it took Ada's widget to be told."""
     loop = asyncio.get_running_loop()
-    call = Call(clock=loop.time)
-    await call.relay.open()
-    ada = await call.join("ada", rids=RIDS)
-    await call.join("ben")
-    camera = Camera(ada, interval=1 / 30)
-    call.relay.set_view("ben", {0: (1280, 720)}, {})
-    await asyncio.sleep(3)
     waits = []
-    for size, needed in (((320, 180), {"q"}), ((1280, 720), {"q", "f"})):
-        call.relay.set_view("ben", {0: size}, {})
-        begun = loop.time()
-        await until(lambda needed=needed: set(call.listener.layers[-1][2]) == needed)  # type: ignore[misc]
-        waits.append(loop.time() - begun)
-        await asyncio.sleep(1)
-    await camera.stop()
-    await call.close()
-    return waits[0], waits[1]
+    async with duo(RIDS) as (call, ada, _):
+        camera = Camera(ada, interval=1 / 30)
+        call.relay.set_view("ben", {0: (1280, 720)}, {})
+        await asyncio.sleep(3)
+        for size, needed in (((320, 180), {"q"}), ((1280, 720), {"q", "f"})):
+            call.relay.set_view("ben", {0: size}, {})
+            begun = loop.time()
+            await until(lambda needed=needed: set(call.listener.layers[-1][2]) == needed)  # type: ignore[misc]
+            waits.append(loop.time() - begun)
+            await asyncio.sleep(1)
+        await camera.stop()
+    return waits
 
 
 def test_layers_are_turned_off_after_two_seconds_and_on_at_once() -> None:
