@@ -6,25 +6,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from pydantic import ValidationError
-
 from actors.chores import Chores
 from actors.ledger_link import LedgerLink
-from actors.link import ListenedEnd, Request
+from actors.link import Request
 from actors.listener import Listener
-from actors.session.admission import admit, require_session
-from actors.session.backend import BackendCalls
+from actors.session.arrivals import Arrivals
 from actors.session.colleagues import R
 from actors.session.config import SessionConfig
-from actors.session.connection import Connection
 from actors.session.live import LiveSession, new_id
-from actors.session.person import Person
-from actors.session.requests import Requests
 from actors.session.trunks import Trunks
 from broker.errors import (
     Conflict,
     ErrorCode,
-    Internal,
     Malformed,
     SwitchboardError,
     Unavailable,
@@ -43,12 +36,8 @@ from broker.messages.cluster.tenure import (
     SessionRing,
     SessionYield,
 )
-from broker.messages.cluster.trunk import TrunkHello, TrunkReady
 from broker.messages.colleagues import ColleagueDeclined
 from broker.policy import Policy
-from broker.rights import BACKEND
-from broker.tracing import Span
-from broker.trunk import Frame
 from broker.words import SessionPhase
 
 _LOG = logging.getLogger(__name__)
@@ -61,7 +50,6 @@ session that looks live, and a standby would take it over and ring again."""
 LAST_WORDS_S = 1.0
 FREEZE_TIMEOUT_S = 1.5
 """Below the ledger's own `yield_s`, so that it hears the refusal."""
-EARLY_LIMIT = 256
 WATCH_BEATS = 10
 """How often within `lonely_s` the actor looks whether it is cut off."""
 
@@ -87,13 +75,12 @@ class SessionActor:
         self._on_over = on_over
         self._member_id = new_id()
         self._session: LiveSession | None = None
-        self._requests: Requests | None = None
         self._committed = False
         self._past: list[JournalEntry] = []
-        self._early: list[tuple[ListenedEnd, TrunkHello]] = []
         self._chores = Chores(limit=64)
         self._trunks = Trunks(WATCH_BEATS)
-        self._listener = Listener(config.trunk_key, self._on_hello, tls=config.tls)
+        self._arrivals = Arrivals(self._trunks, config.traces)
+        self._listener = Listener(config.trunk_key, self._arrivals.on_hello, tls=config.tls)
         self._link = LedgerLink(
             resolve_ledger,
             config.trunk_key,
@@ -269,9 +256,7 @@ class SessionActor:
             return
         self._media_port = session.media.port
         self._committed = True
-        early, self._early = self._early, []
-        for trunk, hello in early:
-            self._greet(trunk, hello)
+        self._arrivals.begin()
 
     def _become(self, given: SessionAssign | SessionContinue) -> LiveSession:
         if self._session is not None:
@@ -293,7 +278,7 @@ class SessionActor:
             on_over=lambda session: self._over(fenced=session.durable.phase != SessionPhase.ENDED),
         )
         self._session = session
-        self._requests = Requests(session)
+        self._arrivals.expect(session)
         return session
 
     def _over(self, *, fenced: bool) -> None:
@@ -341,85 +326,3 @@ class SessionActor:
                 await self._trunks.gone()
         except TimeoutError:
             _LOG.info("trunks cut unsent", extra={"count": len(self._trunks)})
-
-    # Trunk side.
-
-    def _on_hello(self, trunk: ListenedEnd, data: bytes) -> None:
-        try:
-            hello = read(TrunkHello, data)
-        except ValidationError:
-            trunk.refuse(Malformed(ErrorCode.MALFORMED, "The trunk's hello cannot be read."))
-            return
-        # The gateway may be quicker than the ledger's word that the assignment is durable.
-        if self._session is not None and not self._committed and len(self._early) < EARLY_LIMIT:
-            self._early.append((trunk, hello))
-            return
-        self._greet(trunk, hello)
-
-    def _greet(self, trunk: ListenedEnd, hello: TrunkHello) -> None:
-        span = None
-        if hello.trace is not None and self._config.traces is not None:
-            span = self._config.traces.begin("session.attach", "server", hello.trace)
-        try:
-            self._attach(trunk, hello, span)
-            return
-        except SwitchboardError as error:
-            refusal = error
-        except Exception:
-            _LOG.exception("attach failed", extra={"connection_id": hello.connection_id})
-            refusal = Internal(ErrorCode.INTERNAL, "The connection could not be attached.")
-        trunk.refuse(refusal)
-        if span is not None:
-            span.end(str(refusal.code))
-
-    def _attach(self, trunk: ListenedEnd, hello: TrunkHello, span: Span | None) -> None:
-        session = require_session(self._session, hello)
-        if hello.backend:
-            self._attach_backend(session, trunk, hello.gateway_id)
-            return
-        connection = Connection(
-            hello.connection_id,
-            trunk,
-            hello.surface,
-            hello.visible,
-            hello.widget_id,
-            hello.attempt,
-        )
-
-        def ready(person: Person) -> None:
-            if trunk.link.closed:
-                return
-            trunk.on_frame = lambda end, kind, data: self._on_frame(person, connection, kind, data)
-            trunk.on_lost = lambda end: self._on_trunk_lost(trunk, person, connection)
-            self._trunks.add(trunk, hello.gateway_id)
-            traces = self._config.traces is not None
-            if traces:
-                trunk.on_notice = lambda end, method, payload: connection.note(method, payload)
-            trunk.accept(
-                TrunkReady(
-                    participant_id=person.participant_id, epoch=session.epoch, traces=traces
-                ).to_bytes()
-            )
-            if span is not None:
-                span.end()
-            session.comings.connect(person, connection, hello.last_seq)
-
-        with session.within(span):
-            admit(session, hello, ready)
-
-    def _attach_backend(self, session: LiveSession, trunk: ListenedEnd, gateway_id: str) -> None:
-        """Take the backend's calls; nobody joins, and the roster does not show it."""
-        trunk.on_call = BackendCalls(session).on_call
-        trunk.on_lost = lambda end: self._trunks.discard(trunk)
-        self._trunks.add(trunk, gateway_id)
-        trunk.accept(TrunkReady(participant_id=BACKEND, epoch=session.epoch).to_bytes())
-
-    def _on_frame(self, person: Person, connection: Connection, kind: Frame, data: bytes) -> None:
-        if kind is Frame.MESSAGE and self._requests is not None:
-            trace, connection.trace = connection.trace, None
-            self._requests.handle(person, connection, data, trace)
-
-    def _on_trunk_lost(self, trunk: ListenedEnd, person: Person, connection: Connection) -> None:
-        self._trunks.discard(trunk)
-        if self._session is not None:
-            self._session.comings.disconnect(person, connection)
