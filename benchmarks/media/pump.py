@@ -129,10 +129,16 @@ class Pump:
         return Report(seconds, sent, counts, delays, lateness)
 
     def close(self) -> None:
-        """End the thread; a second close is harmless."""
+        """End the thread; a second close is harmless.
+
+        Raises:
+            RuntimeError: it does not end, and would go on taking time from what is measured next.
+        """
         self._quit.set()
         self._sending.clear()
         self._thread.join(5)
+        if self._thread.is_alive():
+            raise RuntimeError("the pump does not end")
 
     def _run(self) -> None:
         _sleep_exactly()
