@@ -80,7 +80,7 @@ class Pulse:
         if now >= self._speaker_due:
             self._speaker_due = now + _SPEAKER_INTERVAL
             self._choose_speaker(now)
-        if now >= self._layers_due or self._has_narrowed():
+        if self._has_narrowed() or now >= self._layers_due:
             self._layers_due = now + _LAYER_INTERVAL
             self._choose_layers(now)
         if now >= self._quality_due:
