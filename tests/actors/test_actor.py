@@ -105,12 +105,16 @@ async def test_an_actor_without_ledger_and_with_silent_trunks_only_is_over() -> 
     async with house(lonely_s=0.5) as made:
         await made.ledger.assign()
         await made.trunk()
+        assert writes_a_journal()
         await made.ledger.stop()
         await until(made.over.is_set, "the actor fell silent")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
             free.bind(("127.0.0.1", made.actor.media_port))  # nothing is forwarded any more
-        writing = {task.get_name() for task in asyncio.all_tasks()} & {"session-journal"}
-        assert not writing, "what waited for the ledger is its successor's to say"
+        assert not writes_a_journal(), "what waited for the ledger is its successor's to say"
+
+
+def writes_a_journal() -> bool:
+    return "session-journal" in {task.get_name() for task in asyncio.all_tasks()}
 
 
 async def test_a_move_that_its_ledger_did_not_survive_is_off() -> None:
