@@ -62,9 +62,7 @@ async def test_a_declined_consumer_can_be_invited_again(call: Call) -> None:
     )
     await consumer.expect("session.left")
     await agent.request("invitation.send", mode="voice")
-    heard = len(consumer.heard)
     await consumer.expect("session.snapshot", after=1 + consumer.types().index("session.left"))
-    assert heard
     await finish(agent)
 
 
