@@ -150,43 +150,35 @@ async def test_a_peer_reports_as_so_many_senders_and_no_more(call: Call) -> None
     await until(lambda: intake.packets == 65)
 
 
-async def test_fifty_feedback_messages_a_second_are_looked_at(
+async def test_of_feedback_and_of_requests_for_repairs_so_many_a_second_are_looked_at(
     start_call: StartCall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = 1000.0
     call = await start_call(clock=lambda: moment)
     ben = await call.join("ben")
     transport = call.relay.transports["ben-1"]
-    looked: list[float] = []
+    feedback: list[float] = []
+    asked: list[int] = []
     monkeypatch.setattr(
-        type(transport.estimate), "feedback", lambda _, arrivals, now: looked.append(now)
+        type(transport.estimate), "feedback", lambda _, arrivals, now: feedback.append(now)
     )
-    moment += 1.0
-    before = transport.intake.packets
-    ssrc = ben.slots[ben.seat(0)[0]][0].to_bytes(4, "big")
-    message = b"\x8f\xcd\x00\x05" + bytes(4) + ssrc + bytes([0, 1, 0, 1, 0, 0, 0, 0, 0x20, 1, 0, 0])
-    for _ in range(120):
-        ben.send_rtcp(message)
-    await until(lambda: transport.intake.packets == before + 120)
-    assert len(looked) == 50
-
-
-async def test_a_thousand_requests_for_repairs_a_second_are_looked_at(
-    start_call: StartCall, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moment = 1000.0
-    call = await start_call(clock=lambda: moment)
-    ben = await call.join("ben")
-    transport = call.relay.transports["ben-1"]
-    looked: list[int] = []
-    monkeypatch.setattr(Repairs, "resend", lambda _, number, now: looked.append(number))
+    monkeypatch.setattr(Repairs, "resend", lambda _, number, now: asked.append(number))
     moment += 1.0
     before = transport.intake.packets
     ssrc, _ = ben.slots[ben.seat(0)[1]]
+    message = (
+        b"\x8f\xcd\x00\x05"
+        + bytes(4)
+        + ssrc.to_bytes(4, "big")
+        + bytes([0, 1, 0, 1, 0, 0, 0, 0, 0x20, 1, 0, 0])
+    )
+    for _ in range(120):
+        ben.send_rtcp(message)
     for _ in range(10):
         ben.send_rtcp(negative_acknowledgement(1, ssrc, list(range(300))))
-    await until(lambda: transport.intake.packets == before + 10)
-    assert len(looked) == 1000
+    await until(lambda: transport.intake.packets == before + 130)
+    assert len(feedback) == 50
+    assert len(asked) == 1000
 
 
 async def repaired_in_a_storm(bitrate: float, seconds: float) -> int:
