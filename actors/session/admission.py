@@ -75,7 +75,7 @@ def _find_person(session: LiveSession, hello: TrunkHello) -> Person | None:
         return person
     match principal.role:
         case Role.AGENT | Role.SUPERVISOR:
-            person = session.person_of_agent(principal.agent_id, principal.role)
+            person = session.people.of_agent(principal.agent_id, principal.role)
             if person is None:
                 raise Conflict(
                     ErrorCode.ALREADY_LIVE, "Another agent holds a session on this engagement."
@@ -103,7 +103,7 @@ def _find_consumer(session: LiveSession, principal: Principal, hello: TrunkHello
     state = session.decided
     if principal.claim_hash is None:
         raise Forbidden(ErrorCode.CONSUMER_CONFLICT, "This connection has no claim.")
-    person = session.person_of_claim(principal.claim_hash)
+    person = session.people.of_claim(principal.claim_hash)
     stranger = state.consumer_claim not in (None, principal.claim_hash)
     if stranger and not _was_admitted(session, person, principal):
         session.conflicts.noticed(hello, new_id())
@@ -138,7 +138,7 @@ def _join_staff(
     ready: Callable[[Person], None],
 ) -> None:
     principal = hello.principal
-    known = session.person_of_agent(principal.agent_id, principal.role)
+    known = session.people.of_agent(principal.agent_id, principal.role)
     person = known or Person(participant_id=new_id(), principal=principal)
     person.engagement = seen_here(hello.engagement, session.engagement_key)
     session.people[person.participant_id] = person

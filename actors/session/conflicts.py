@@ -129,7 +129,7 @@ class Conflicts:
 
     def on_link_closed(self, link: GuestLink) -> None:
         """An admission was withdrawn, declined or forgotten: its person goes back to waiting."""
-        person = self._session.person_of_claim(link.code_hash) if link.admitted else None
+        person = self._session.people.of_claim(link.code_hash) if link.admitted else None
         inside = {each.participant_id for each in self._session.durable.inside()}
         if person is not None and person.participant_id not in inside:
             body = encode_body(SessionLeft(seq=0, reason=LeaveReason.LEFT))

@@ -142,6 +142,11 @@ class Journal:
             self._reader.on_durable(seq)
 
     @property
+    def last_seq(self) -> int:
+        """The number of the last event that was queued."""
+        return self._seq
+
+    @property
     def stored(self) -> bool:
         """Whether the ledger has all that was let out."""
         return not self._entries or self._entries[0].seq > self.durable_seq

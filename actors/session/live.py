@@ -25,9 +25,11 @@ from actors.session.connection import Connection
 from actors.session.journal import Journal, JournalStore, to_entry
 from actors.session.media import SessionMedia, limits, rights_of
 from actors.session.narrator import Narrator
+from actors.session.people import People
 from actors.session.person import Person, encode_body
 from actors.session.publishing import Publishing
 from actors.session.rebuilding import rebuilt
+from actors.session.release import Release
 from broker.commands import Command, Detach, Start, Tick
 from broker.deadlines import next_deadline
 from broker.decide import Decision, decide
@@ -41,10 +43,9 @@ from broker.past import read_event, retrace
 from broker.policy import Policy
 from broker.state import STAFF, SessionState
 from broker.tracing import Span
-from broker.words import Attendance, Role, SessionPhase
+from broker.words import Attendance, SessionPhase
 
 _LOG = logging.getLogger(__name__)
-LOOK_S = 0.25
 """How long after a command it is looked whether the ledger takes events at all."""
 
 
@@ -86,7 +87,7 @@ class LiveSession:
         self.now_ms = now_ms
         self.decided = SessionState(policy=policy)
         self.durable = self.decided
-        self.people: dict[str, Person] = {}
+        self.people = People()
         self.media = SessionMedia(config.relay, epoch, self.tell, now_ms)
         self.publishing = Publishing(self.media, self.roster_changed, now_ms)
         self.conflicts = Conflicts(self)
@@ -99,13 +100,11 @@ class LiveSession:
         self._store = store
         self._on_over = on_over
         self._journal: Journal | None = None
+        self._release: Release | None = None
         self._undurable: deque[AnyEvent] = deque()
         self._replies: deque[tuple[int, Callable[[], None]]] = deque()
         self._after: deque[tuple[int, Callable[[], None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._stalled: asyncio.TimerHandle | None = None
-        self._widened_seq = 0
-        """The last event that exposed somebody more than before."""
         self._roster_due = False
         self._over = False
         self.frozen = False
@@ -170,6 +169,7 @@ class LiveSession:
             self,
             traces=self.config.traces,
         )
+        self._release = Release(self._journal)
         self.durable = self.decided
         self._undurable.clear()
         await self.media.open()
@@ -205,8 +205,7 @@ class LiveSession:
             SwitchboardError: the refusal; nothing has changed.
         """
         journal = self._require_journal()
-        away = not journal.available
-        if away and widens:
+        if widens and not journal.available:
             raise Unavailable(
                 ErrorCode.LEDGER_AWAY, "That cannot be saved just now. Try again in a moment."
             )
@@ -222,13 +221,8 @@ class LiveSession:
         for signal in decision.signals:
             self._narrator.signal(signal)
         self.media.apply(self.decided, self.durable)
-        if widens and events:
-            self._widened_seq = seq
-        if away and self._widened_seq <= journal.durable_seq:
-            # Before an acceptance that is not durable nothing goes out, or it would go out too;
-            # what reduces exposure holds in the relay all the same.
-            journal.release(seq)
-        self._watch_journal()
+        if self._release is not None:
+            self._release.decided(widened=widens and bool(events))
         # What made no event has nothing to wait for but what was decided before it.
         self._run_due(self._replies)
         self._run_due(self._after)
@@ -311,22 +305,6 @@ class LiveSession:
 
     # People.
 
-    def person_of_agent(self, agent_id: str | None, role: Role = Role.AGENT) -> Person | None:
-        """The agent (or supervisor) known by this id, if any."""
-        for person in self.people.values():
-            if person.principal.role is role and agent_id is not None:
-                if person.principal.agent_id == agent_id:
-                    return person
-        return None
-
-    def person_of_claim(self, claim_hash: str | None) -> Person | None:
-        """The consumer known by this claim, if any."""
-        for person in self.people.values():
-            if person.principal.role is Role.CONSUMER and claim_hash is not None:
-                if person.principal.claim_hash == claim_hash:
-                    return person
-        return None
-
     def show_snapshot(self, person: Person, *, only: Connection | None = None) -> None:
         """Send the whole session as this person may see it."""
         person.tell(encode_body(self._snapshot(person)), only=only)
@@ -353,9 +331,10 @@ class LiveSession:
     async def close(self) -> None:
         """End the tenure: timers, journal, media; harmless when closed."""
         self._over = True
-        for timer in (self._timer, self._stalled):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._release is not None:
+            self._release.close()
         self.comings.close()
         self.publishing.close()
         self.checkpoints.close()
@@ -420,25 +399,6 @@ class LiveSession:
             raise Unavailable(ErrorCode.SESSION_AWAY, "The session is moving.")
         return self._journal
 
-    def _watch_journal(self) -> None:
-        """See to it that what reduces exposure is told soon, also when it turns out only later that
-        it cannot be saved now."""
-        journal = self._journal
-        if journal is None or self._stalled is not None or self._over:
-            return
-        if journal.durable_seq < self.decided.event_count:
-            loop = asyncio.get_running_loop()
-            self._stalled = loop.call_later(LOOK_S, self._on_undurable)
-
-    def _on_undurable(self) -> None:
-        self._stalled = None
-        journal = self._journal
-        if journal is None or self._over:
-            return
-        if not journal.available and self._widened_seq <= journal.durable_seq:
-            journal.release(self.decided.event_count)
-        self._watch_journal()
-
     def _schedule(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -456,6 +416,8 @@ class LiveSession:
     def _finish(self) -> None:
         if not self._over:
             self._over = True
+            if self._release is not None:
+                self._release.close()
             self._on_over(self)
 
     def rights(self, participant_id: str) -> MediaRights | None:

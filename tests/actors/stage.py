@@ -212,13 +212,13 @@ class Stage:
 
     @property
     def agent(self) -> Person:
-        person = self.session.person_of_agent("7")
+        person = self.session.people.of_agent("7")
         assert person is not None
         return person
 
     def consumer(self, claim: str = CLAIM) -> Person:
         """The consumer known by this claim; new when there is none."""
-        person = self.session.person_of_claim(claim)
+        person = self.session.people.of_claim(claim)
         if person is None:
             participant_id = self.session.decided.consumer_id or f"p-{claim[:3]}"
             person = Person(participant_id, CONSUMER.model_copy(update={"claim_hash": claim}))

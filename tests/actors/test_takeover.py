@@ -32,7 +32,7 @@ async def test_the_consumer_is_known_by_the_same_claim() -> None:
     await stage.talking()
     participant_id = stage.consumer().participant_id
     async with succeeding(stage) as successor:
-        person = successor.session.person_of_claim(CLAIM)
+        person = successor.session.people.of_claim(CLAIM)
         assert person is successor.session.people[participant_id]
         assert person.principal.name == "Casey"
 
@@ -100,7 +100,7 @@ async def test_whoever_was_let_in_beside_the_consumer_is_known_by_their_own_clai
     stage.session.do(JoinGuest(other.participant_id, "g"))
     await stage.settle()
     async with succeeding(stage) as successor:
-        person = successor.session.person_of_claim(STRANGER)
+        person = successor.session.people.of_claim(STRANGER)
         assert person is not None
         assert (person.participant_id, person.principal.role) == ("p-other", Role.CONSUMER)
 
