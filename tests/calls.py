@@ -9,7 +9,7 @@ import httpx
 
 from tests.deployment import Deployment
 from tests.patience import PATIENCE
-from tests.widget import Widget, agent_widget, consumer_widget
+from tests.widget import Widget, accept, agent_widget, consumer_widget, ring
 
 
 class Call:
@@ -43,17 +43,13 @@ class Call:
         """Agent and consumer, the invitation ringing."""
         consumer = await self.consumer()
         agent = await self.agent()
-        await agent.request("session.start", mode="video")
-        await agent.expect("session.snapshot")
-        self.session_id = (await consumer.expect("session.snapshot"))["session_id"]
+        self.session_id = (await ring(agent, consumer))["session_id"]
         return agent, consumer
 
     async def talking(self) -> tuple[Widget, Widget]:
         """Agent and consumer in the session."""
         agent, consumer = await self.ringing()
-        snapshot = await consumer.expect("session.snapshot")
-        invitation_id = snapshot["invitation"]["invitation_id"]
-        await consumer.request("invitation.accept", invitation_id=invitation_id, mode="video")
+        await accept(consumer)
         await agent.expect("roster.changed")
         return agent, consumer
 

@@ -133,6 +133,10 @@ class Widget:
                 self._changed.notify_all()
 
 
+Ask = Callable[..., Awaitable[Message]]
+"""`Widget.request`, or `Widget.insist` where refusals may be for now."""
+
+
 async def insisted(ask: Callable[[], Awaitable[Answer]]) -> Answer:
     """Ask, again while it is refused as retryable.
 
@@ -148,6 +152,20 @@ async def insisted(ask: Callable[[], Awaitable[Answer]]) -> Answer:
                 if not refusal.retryable:
                     raise
             await asyncio.sleep(AGAIN_S)
+
+
+async def ring(agent: Widget, consumer: Widget, ask: Ask = Widget.request) -> Message:
+    """Start a session and wait until both have its snapshot; returns the consumer's."""
+    await ask(agent, "session.start", mode="video")
+    # A roster that changes later is not the snapshot's.
+    await agent.expect("session.snapshot")
+    return await consumer.expect("session.snapshot")
+
+
+async def accept(consumer: Widget, *, mode: str = "video", ask: Ask = Widget.request) -> None:
+    """Accept the invitation of the first snapshot."""
+    invitation = (await consumer.expect("session.snapshot"))["invitation"]
+    await ask(consumer, "invitation.accept", invitation_id=invitation["invitation_id"], mode=mode)
 
 
 def plain_http(origin: str) -> httpx.AsyncClient:

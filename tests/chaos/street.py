@@ -24,7 +24,7 @@ from broker.words import SessionPhase
 from tests import patience
 from tests.house import SECRET
 from tests.patience import PATIENCE
-from tests.widget import Widget, agent_widget, consumer_widget
+from tests.widget import Widget, accept, agent_widget, consumer_widget, ring
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 30.0 * PATIENCE
@@ -226,15 +226,8 @@ class Talk:
         key = f"engagement-{uuid.uuid4()}"
         consumer = await consumer_widget(consumer_at, key)
         agent = await agent_widget(agent_at, key)
-        await agent.insist("session.start", mode="video")
-        # Its roster would else be the snapshot's, and no further one would come.
-        await agent.expect("session.snapshot")
-        snapshot = await consumer.expect("session.snapshot")
-        await consumer.insist(
-            "invitation.accept",
-            invitation_id=snapshot["invitation"]["invitation_id"],
-            mode="video",
-        )
+        snapshot = await ring(agent, consumer, Widget.insist)
+        await accept(consumer, ask=Widget.insist)
         await agent.expect("roster.changed")
         return cls(agent, consumer, snapshot["session_id"])
 

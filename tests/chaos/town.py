@@ -26,7 +26,7 @@ from gateway.tokens import Audience, Tokens
 from tests.ledger import postgres
 from tests.operations.cluster import WAIT_S, Operator, Process, RayCluster, until
 from tests.patience import PATIENCE
-from tests.widget import Widget, plain_http
+from tests.widget import Widget, accept, plain_http, ring
 
 KEY = "swk_chaos_" + "k" * 32
 ACCOUNTS = f"""
@@ -257,15 +257,8 @@ class People:
         self.through = through or self.origin
         consumer, agent = await self.consumer(), await self.agent()
         self._beats = [asyncio.create_task(beating(widget)) for widget in (agent, consumer)]
-        await agent.insist("session.start", mode="video")
-        await agent.expect("session.snapshot")
-        snapshot = await consumer.expect("session.snapshot")
-        self.session_id = snapshot["session_id"]
-        await consumer.request(
-            "invitation.accept",
-            invitation_id=snapshot["invitation"]["invitation_id"],
-            mode="video",
-        )
+        self.session_id = (await ring(agent, consumer, Widget.insist))["session_id"]
+        await accept(consumer)
         await agent.expect("roster.changed")
         return agent, consumer
 

@@ -13,10 +13,12 @@ from tests.widget import (
     Message,
     Refused,
     Widget,
+    accept,
     agent_widget,
     consumer_widget,
     guest_widget,
     plain_http,
+    ring,
 )
 
 CHAT = {"channel": "chat", "visitor_id": "v-1"}
@@ -49,17 +51,12 @@ class Scene:
             await consumer_widget(self.here, "eng", engagement={**CHAT, **engagement})
         )
         agent = self.keep(await agent_widget(self.here, "eng", engagement=CHAT))
-        await agent.request("session.start", mode="video")
-        await agent.expect("session.snapshot")
-        await consumer.expect("session.snapshot")
+        await ring(agent, consumer)
         return agent, consumer
 
     async def talking(self, **engagement: Any) -> tuple[Widget, Widget]:
         agent, consumer = await self.ringing(**engagement)
-        invitation = (await consumer.expect("session.snapshot"))["invitation"]
-        await consumer.request(
-            "invitation.accept", invitation_id=invitation["invitation_id"], mode="video"
-        )
+        await accept(consumer)
         await until_roster(agent, 2)
         return agent, consumer
 
@@ -259,11 +256,7 @@ async def test_a_second_consumer_is_asked_about_and_let_in_beside_the_first(scen
     await agent.request("conflict.admit", conflict_id=conflict["conflict_id"])
     invited = await other.expect("session.snapshot", attendance="invited")
     assert (invited["roster"], invited["invitation"]["from_name"]) == ([], "Agent 7")
-    await other.request(
-        "invitation.accept",
-        invitation_id=invited["invitation"]["invitation_id"],
-        mode="voice",
-    )
+    await accept(other, mode="voice")
     roles = [entry["role"] for entry in await until_roster(agent, 3)]
     assert roles == ["agent", "consumer", "guest"]
     assert consumer.closed is None

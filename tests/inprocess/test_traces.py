@@ -20,7 +20,7 @@ from gateway import tracing
 from gateway.tracing import OpenTelemetry, traces_of
 from tests.house import House, hang_up, house, settled
 from tests.patience import PATIENCE, until
-from tests.widget import Refused, agent_widget, consumer_widget
+from tests.widget import Refused, accept, agent_widget, consumer_widget, ring
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 COLLECTOR = "http://127.0.0.1:9"
@@ -49,10 +49,8 @@ async def test_a_message_is_followed_from_the_gateway_to_the_ledger(tmp_path: Pa
         origin = await running.gateway("one")
         consumer = await consumer_widget(origin, "eng")
         agent = await agent_widget(origin, "eng")
-        await agent.request("session.start", mode="video")
-        snapshot = await consumer.expect("session.snapshot")
-        invitation = snapshot["invitation"]["invitation_id"]
-        await consumer.request("invitation.accept", invitation_id=invitation, mode="video")
+        await ring(agent, consumer)
+        await accept(consumer)
         await agent.expect("roster.changed")
         await agent.request("media.mode", mode="voice")
         with pytest.raises(Refused):

@@ -15,7 +15,7 @@ import pytest
 from gateway.settings import Limits
 from tests.house import WAIT_S, hang_up, house
 from tests.patience import PATIENCE
-from tests.widget import Widget, agent_widget, consumer_widget
+from tests.widget import Widget, accept, agent_widget, consumer_widget
 
 SILENCE_S = 6.0 * PATIENCE
 """Three times as long as a thousand take to connect: all of them are silent at once."""
@@ -45,8 +45,7 @@ async def test_they_meet_on_two_gateways(tmp_path: Path, channel: str, first: st
         await agent.expect("session.snapshot")
         snapshot = await consumer.expect("session.snapshot")
         assert snapshot["attendance"] == "invited"
-        invitation_id = snapshot["invitation"]["invitation_id"]
-        await consumer.request("invitation.accept", invitation_id=invitation_id, mode="video")
+        await accept(consumer)
         roster = await agent.expect("roster.changed")
         assert [entry["role"] for entry in roster["roster"]] == ["agent", "consumer"]
         await hang_up(agent, consumer)

@@ -18,7 +18,7 @@ from tests.calls import Call
 from tests.deployment import Deployment
 from tests.ledger.receiver import Receiver
 from tests.patience import PATIENCE, until
-from tests.widget import Refused, Widget, guest_widget
+from tests.widget import Refused, Widget, accept, guest_widget, ring
 
 RUNNER = CliRunner()
 PERSON = {"visitor_id": "visitor-08154711", "visitor_name": "Wilhelmine Löwenherz"}
@@ -70,12 +70,8 @@ async def test_an_erased_person_is_in_no_file_of_the_deployment(
 ) -> None:
     consumer = await call.consumer(engagement=PERSON)
     agent = await call.agent()
-    await agent.request("session.start", mode="video")
-    await agent.expect("session.snapshot")
-    snapshot = await consumer.expect("session.snapshot")
-    call.session_id = snapshot["session_id"]
-    invitation_id = snapshot["invitation"]["invitation_id"]
-    await consumer.request("invitation.accept", invitation_id=invitation_id, mode="voice")
+    call.session_id = (await ring(agent, consumer))["session_id"]
+    await accept(consumer, mode="voice")
     await agent.request("session.end")
     await consumer.expect("session.ended")
     words = [value.encode() for value in PERSON.values()]
@@ -103,10 +99,8 @@ async def test_no_log_holds_a_token_a_name_or_what_was_said(
 ) -> None:
     consumer = await call.consumer(engagement=PERSON)
     agent = await call.agent(agent_id="94711")
-    await agent.request("session.start", mode="video")
-    await agent.expect("session.snapshot")
-    invitation = (await consumer.expect("session.snapshot"))["invitation"]["invitation_id"]
-    await consumer.request("invitation.accept", invitation_id=invitation, mode="video")
+    invitation = (await ring(agent, consumer))["invitation"]["invitation_id"]
+    await accept(consumer)
     await consumer.request("text.send", text="the word is Quittenbrot")
     link = await agent.request("guest.invite", name="Ottilie Quendel")
     guest = call.keep(await guest_widget(call.origin, link["url"], "Ottilie Quendel"))
