@@ -10,7 +10,6 @@ import pytest
 from actors.relay import PublishSource
 from actors.relay.codec import accepted_codecs
 from actors.relay.h264 import starts_key_frame
-from actors.relay.identity import Identity
 from actors.relay.offer import OfferedSection, parse_offer
 from actors.relay.rtp import ABS_SEND_TIME_URI, MID_URI, body_of, extension
 from actors.relay.vp8 import parse_vp8
@@ -20,7 +19,6 @@ from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call
-from .test_dtls import connect
 from .test_offer import CONFIG, VALID_OFFER
 
 
@@ -151,15 +149,6 @@ async def test_every_section_keeps_the_numbers_of_its_own(call: Call) -> None:
     await until(lambda: ben.heard_on(first) and ben.heard_on(second))
     shown = [ben.heard_on(mid)[0].packet.payload_type for mid in (first, second)]
     assert shown == [96, 45]
-
-
-def test_of_two_profiles_of_srtp_aes_gcm_is_taken() -> None:
-    server, peer = Identity(), Identity()
-    client = peer.context
-    client.set_tlsext_use_srtp(b"SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_128_GCM")
-    relay = connect(client, server, peer)
-    assert relay.keys is not None
-    assert relay.keys.profile == b"SRTP_AEAD_AES_128_GCM"
 
 
 _IDR, _SPS, _SLICE = 0x65, 0x67, 0x41
