@@ -10,7 +10,7 @@ import pytest
 from actors.relay import PublishSource
 from tests.patience import until
 
-from .camera import RIDS, Camera
+from .camera import RIDS, Camera, shown
 from .client import CraftedClient
 from .conftest import Call
 
@@ -22,11 +22,6 @@ async def stage(call: Call) -> AsyncIterator[tuple[Call, Camera, CraftedClient]]
     camera = Camera(ada)
     yield call, camera, ben
     await camera.stop()
-
-
-def layer_shown(ben: CraftedClient) -> str:
-    heard = ben.heard_on(ben.seat(0)[1])
-    return heard[-1].content[-1:].decode() if heard else ""
 
 
 async def test_the_answer_accepts_every_layer(call: Call) -> None:
@@ -41,7 +36,7 @@ async def test_the_displayed_size_chooses_the_layer(
     call, _, ben = stage
     for size, rid in (((320, 180), "q"), ((1280, 720), "f"), ((640, 360), "h")):
         call.relay.set_view("ben", {0: size}, {})
-        await until(lambda rid=rid: layer_shown(ben) == rid)  # type: ignore[misc]
+        await until(lambda rid=rid: shown(ben) == rid)  # type: ignore[misc]
 
 
 async def test_a_switch_bends_neither_sequence_nor_time_nor_pictures(
@@ -50,7 +45,7 @@ async def test_a_switch_bends_neither_sequence_nor_time_nor_pictures(
     call, _, ben = stage
     for size, rid in (((320, 180), "q"), ((1280, 720), "f"), ((320, 180), "q")):
         call.relay.set_view("ben", {0: size}, {})
-        await until(lambda rid=rid: layer_shown(ben) == rid)  # type: ignore[misc]
+        await until(lambda rid=rid: shown(ben) == rid)  # type: ignore[misc]
     heard = ben.heard_on(ben.seat(0)[1])
     for before, after in itertools.pairwise(heard):
         assert after.packet.sequence_number == before.packet.sequence_number + 1 & 0xFFFF
@@ -73,12 +68,12 @@ async def test_a_low_estimate_shows_a_lower_layer_and_recovery_brings_it_back(
 ) -> None:
     call, _, ben = stage
     call.relay.set_view("ben", {0: (1280, 720)}, {})
-    await until(lambda: layer_shown(ben) == "f")
+    await until(lambda: shown(ben) == "f")
     transport = call.relay.transports["ben-1"]
     transport.estimate.bitrate = 1_000
-    await until(lambda: transport.starved and layer_shown(ben) == "q")
+    await until(lambda: transport.starved and shown(ben) == "q")
     transport.estimate.bitrate = 5_000_000
-    await until(lambda: layer_shown(ben) == "f")
+    await until(lambda: shown(ben) == "f")
 
 
 async def test_a_layer_that_is_turned_off_is_replaced_by_a_lower_one(
@@ -86,11 +81,11 @@ async def test_a_layer_that_is_turned_off_is_replaced_by_a_lower_one(
 ) -> None:
     call, camera, ben = stage
     call.relay.set_view("ben", {0: (1280, 720)}, {})
-    await until(lambda: layer_shown(ben) == "f")
+    await until(lambda: shown(ben) == "f")
     camera.sending.discard("f")
-    await until(lambda: layer_shown(ben) == "h")
+    await until(lambda: shown(ben) == "h")
     camera.sending.add("f")
-    await until(lambda: layer_shown(ben) == "f")
+    await until(lambda: shown(ben) == "f")
 
 
 async def test_layers_nobody_needs_are_turned_off_but_never_the_lowest(
@@ -98,7 +93,7 @@ async def test_layers_nobody_needs_are_turned_off_but_never_the_lowest(
 ) -> None:
     call, _, ben = stage
     call.relay.set_view("ben", {0: (320, 180)}, {})
-    await until(lambda: layer_shown(ben) == "q")
+    await until(lambda: shown(ben) == "q")
     told = call.listener.layers
     await until(lambda: told and told[-1] == ("ada", PublishSource.CAMERA, ("q",)))
     call.relay.set_view("ben", {0: (640, 360)}, {})
