@@ -311,27 +311,3 @@ def test_the_limits_that_ship_are_the_designs() -> None:
     assert config.report_interval <= 1
     assert config.feedback_interval == 0.1
     assert config.receive_buffer_bytes == 2 * 1024 * 1024
-
-
-async def test_every_line_begins_below_half_and_every_transport_with_ssrcs_of_its_own(
-    call: Call,
-) -> None:
-    """So that no rollover is guessed wrongly, and one key never meets another's numbers."""
-    first = await call.join("ada", "ada-1", seats=30)
-    second = await call.join("ada", "ada-2", seats=30)
-    slots = [
-        slot for name in ("ada-1", "ada-2") for slot in call.relay.transports[name].all_slots()
-    ]
-    assert max(slot.line.next_sequence for slot in slots) < 1 << 15
-    assert max(slot.repairs._sequence for slot in slots) < 1 << 15
-    numbers = [
-        number
-        for client in (first, second)
-        for pair in client.slots.values()
-        for number in pair
-        if number
-    ]
-    # A voice has no RTX.
-    assert len(set(numbers)) == len(numbers) == 2 * (2 * 61 - 30)
-    assert first.remote.ufrag != second.remote.ufrag
-    assert first.remote.password != second.remote.password

@@ -43,6 +43,30 @@ async def test_audio_arrives_with_the_receivers_own_numbers(call: Call) -> None:
     assert len(set(counters)) == 20
 
 
+async def test_every_line_begins_below_half_and_every_transport_with_ssrcs_of_its_own(
+    call: Call,
+) -> None:
+    """So that no rollover is guessed wrongly, and one key never meets another's numbers."""
+    first = await call.join("ada", "ada-1", seats=30)
+    second = await call.join("ada", "ada-2", seats=30)
+    slots = [
+        slot for name in ("ada-1", "ada-2") for slot in call.relay.transports[name].all_slots()
+    ]
+    assert max(slot.line.next_sequence for slot in slots) < 1 << 15
+    assert max(slot.repairs._sequence for slot in slots) < 1 << 15
+    numbers = [
+        number
+        for client in (first, second)
+        for pair in client.slots.values()
+        for number in pair
+        if number
+    ]
+    # A voice has no RTX.
+    assert len(set(numbers)) == len(numbers) == 2 * (2 * 61 - 30)
+    assert first.remote.ufrag != second.remote.ufrag
+    assert first.remote.password != second.remote.password
+
+
 async def test_video_begins_with_a_key_frame_and_asks_for_one(call: Call) -> None:
     ada = await call.join("ada")
     ben = await call.join("ben")

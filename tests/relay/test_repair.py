@@ -52,6 +52,18 @@ async def test_a_subscriber_gets_what_it_missed_as_rtx(call: Call) -> None:
     assert repair.marker == missed.packet.marker
 
 
+async def test_a_repair_says_which_section_it_is_for(call: Call) -> None:
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    ada.send_frame(key=True)
+    await until(lambda: ben.heard_on(video))
+    nack(ben, ben.slots[video][0], [ben.heard_on(video)[0].packet.sequence_number])
+    await until(lambda: ben.heard_on(video, repaired=True))
+    repair = ben.heard_on(video, repaired=True)[0]
+    assert repair.mid == video
+    assert repair.packet.extensions.transport_sequence_number is not None
+
+
 async def test_a_packet_is_not_resent_within_a_round_trip(call: Call) -> None:
     ada = await call.join("ada")
     ben = await call.join("ben")

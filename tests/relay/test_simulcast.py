@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 
 import pytest
 
 from actors.relay import PublishSource
+from actors.relay.rtcp import SenderInfo, ntp_of, sender_report
 from tests.patience import until
 
-from .camera import RIDS, Camera, shown
+from .camera import RIDS, Camera, key_content, shown
 from .client import CraftedClient
 from .conftest import Call
+from .virtual_time import run_in_virtual_time
 
 
 @pytest.fixture
@@ -143,3 +146,93 @@ async def test_repairs_find_their_layer_by_the_repaired_rid(
     ada.send(ada.rtp(track, b"\0\0\x90", ssrc=77, payload_type=track.rtx_payload_type or 0))
     await until(lambda: intake.drops.unknown_ssrc == dropped + 1)
     assert len(intake.repairs) == 3
+
+
+class Layers:
+    """Ada's camera in two layers, of which one arrives a quarter of a second later."""
+
+    def __init__(self, ada: CraftedClient, later: str, *, reports: bool) -> None:
+        self.ada = ada
+        self.later = later
+        self.reports = reports
+        self.answers = {"q"}
+        """Layers whose key frames come when they are asked for."""
+        self._wanted = {"q": True, "h": True}
+        self._rids = {ada.track(PublishSource.CAMERA, rid).ssrc: rid for rid in ("q", "h")}
+        self._origins = {rid: ada.track(PublishSource.CAMERA, rid).timestamp for rid in ("q", "h")}
+        ada.on_key_frame_request = lambda ssrc: self._wanted.update({self._rids[ssrc]: True})
+        self._began = asyncio.get_running_loop().time()
+        self._tasks = [asyncio.create_task(self._send(rid)) for rid in ("q", "h")]
+
+    async def _send(self, rid: str) -> None:
+        loop = asyncio.get_running_loop()
+        track = self.ada.track(PublishSource.CAMERA, rid)
+        late = 0.25 if rid == self.later else 0.02
+        for number in itertools.count():
+            captured = number / 30
+            await asyncio.sleep(max(0.0, self._began + captured + late - loop.time()))
+            track.timestamp = self._origins[rid] + 3000 * number & 0xFFFFFFFF
+            if self.reports and number % 10 == 0:
+                info = SenderInfo(track.ssrc, ntp_of(captured + 5000), track.timestamp, 1, 1)
+                self.ada.send_rtcp(sender_report(info))
+            key = self._wanted[rid] and rid in self.answers
+            self._wanted[rid] = self._wanted[rid] and not key
+            content = (key_content(rid) if key else b"") + b"/%d/%s" % (number, rid.encode())
+            self.ada.send_frame(key=key, parts=(content,), rid=rid)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def layers_of_unlike_delay(later: str, *, reports: bool) -> list[tuple[int, str, int]]:
+    """Switch up and down; return (picture, layer, time stamp) as Ben got them."""
+    call = Call(clock=asyncio.get_running_loop().time)
+    await call.relay.open()
+    ada, ben = await call.join("ada", rids=("q", "h")), await call.join("ben")
+    call.relay.set_view("ben", {0: (320, 180)}, {})
+    layers = Layers(ada, later, reports=reports)
+    await asyncio.sleep(2)
+    # The larger is wanted, but its key frame does not come for a while: the old one goes on.
+    call.relay.set_view("ben", {0: (640, 360)}, {})
+    await asyncio.sleep(1.5)
+    before = ben.heard_on(ben.seat(0)[1])[-1]
+    assert before.content.endswith(b"q")
+    assert before.at > asyncio.get_running_loop().time() - 0.1
+    layers.answers.add("h")
+    await asyncio.sleep(2)
+    call.relay.set_view("ben", {0: (320, 180)}, {})
+    await asyncio.sleep(2)
+    await layers.stop()
+    await call.close()
+    found = []
+    for heard in ben.heard_on(ben.seat(0)[1]):
+        number, rid = heard.content.rsplit(b"/", 2)[-2:]
+        found.append((int(number), rid.decode(), heard.packet.timestamp))
+    assert [rid for rid, _ in itertools.groupby(rid for _, rid, _ in found)] == ["q", "h", "q"]
+    return found
+
+
+@pytest.mark.parametrize("later", ["q", "h"])
+def test_layers_are_put_where_the_same_picture_would_stand(later: str) -> None:
+    """By both layers' sender reports: a moment has one time stamp, whichever layer shows it."""
+    found = run_in_virtual_time(layers_of_unlike_delay(later, reports=True))
+    ahead = 0
+    for (before, old, stamp), (picture, rid, following) in itertools.pairwise(found):
+        step = (following - stamp) & 0xFFFFFFFF
+        if old == rid or old == later:
+            ahead += picture - before > 3
+            assert abs(step - 3000 * (picture - before)) < 90, (before, old, picture, rid)
+        else:
+            # What was seen already is shown again, and the time line does not go back for it.
+            assert picture < before
+            assert step == 1
+    assert ahead == 1
+
+
+@pytest.mark.parametrize("later", ["q", "h"])
+def test_without_reports_layers_follow_by_arrival_and_always_forward(later: str) -> None:
+    found = run_in_virtual_time(layers_of_unlike_delay(later, reports=False))
+    for (_, _, before), (_, _, after) in itertools.pairwise(found):
+        assert 0 < (after - before) & 0xFFFFFFFF < 9000
