@@ -1,15 +1,16 @@
-"""Debian's PostgreSQL on a folder of its own, as its own user, on a free port, with its flushes."""
+"""Debian's PostgreSQL on a folder of its own, as its own user."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from benchmarks.ports import free_port
 
 PROGRAMS = Path("/usr/lib/postgresql")
 START_SECONDS = 60.0
@@ -23,37 +24,72 @@ def find_binaries() -> Path | None:
     return None if found is None else Path(found).parent
 
 
-@contextmanager
-def server(binaries: Path) -> Iterator[str]:
-    """Run a server; yields the URL of its database. Its folder is removed at the end."""
-    # PostgreSQL refuses to run as root; the package brought a user for it.
-    user = "postgres" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="switchboard-postgres-"))
-    if user is not None:
-        shutil.chown(folder, user)
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+class Server:
+    """A server that may be started again. `close` ends it and removes its folder."""
 
-    def run(program: str, *arguments: str) -> None:
+    def __init__(
+        self,
+        binaries: Path,
+        port: int,
+        *,
+        place: str | None = None,
+        options: str = "",
+        patience: float = 1.0,
+    ) -> None:
+        self._binaries = binaries
+        self._options = options
+        self._limit = START_SECONDS * patience
+        # PostgreSQL refuses to run as root; the package brought a user for it.
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self.folder = Path(tempfile.mkdtemp(prefix="switchboard-postgres-", dir=place))
+        if self._user is not None:
+            shutil.chown(self.folder, self._user)
+        self._port = port
+        self.url = f"postgresql://ledger@127.0.0.1:{port}"
+        """Without the database's name."""
+        self._running = False
+
+    def start(self) -> None:
+        """Start it, on a new folder the first time; what was committed before is there."""
+        if not (self.folder / "data").exists():
+            self._run("initdb", "--auth=trust", "--username=ledger", "--no-sync", "--encoding=UTF8")
+        listen = f"-p {self._port} -k {self.folder} -c listen_addresses=127.0.0.1"
+        options = f"{listen} {self._options}"
+        self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+        self._running = True
+
+    def crash(self) -> None:
+        """End it at once, as a power cut does: connections are cut, nothing is written."""
+        if self._running:
+            self._run("pg_ctl", "-m", "immediate", "-w", "stop")
+            self._running = False
+
+    def close(self) -> None:
+        """End it and remove its folder."""
+        try:
+            self.crash()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [binaries / program, "-D", folder / "data", *arguments],
-            user=user,
-            cwd=folder,
+            [self._binaries / program, "-D", self.folder / "data", *arguments],
+            user=self._user,
+            cwd=self.folder,
             check=True,
-            timeout=START_SECONDS,
+            timeout=self._limit,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
 
+
+@contextmanager
+def server(binaries: Path) -> Iterator[str]:
+    """Run a server that flushes what it commits; yields the URL of its database."""
+    running = Server(binaries, free_port())
     try:
-        run("initdb", "--auth=trust", "--username=ledger", "--encoding=UTF8")
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
-        run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-        try:
-            yield f"postgresql://ledger@127.0.0.1:{port}/postgres"
-        finally:
-            run("pg_ctl", "-m", "fast", "-w", "stop")
+        running.start()
+        yield f"{running.url}/postgres"
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        running.close()

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.ports import free_port
 from benchmarks.serving import say_ready, until_told
 from benchmarks.websocket import connect
 
@@ -58,12 +58,6 @@ media: {{ rtp_port_range = "20000-40000" }}
     )
     (folder / "janus.plugin.videoroom.jcfg").write_text("general: { }\n", encoding="utf-8")
     return [program, "--configs-folder", str(folder), "--config", str(folder / "janus.jcfg")]
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def until_it_answers(port: int) -> None:

@@ -1,11 +1,10 @@
-"""Debian's PostgreSQL on a directory of its own, as its own user, on a free port."""
+"""Debian's PostgreSQL for tests: installed if that may be done, in memory if there is room."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from benchmarks import postgres
 from benchmarks.postgres import find_binaries
 from tests.patience import PATIENCE
 from tests.ports import free_port
@@ -23,7 +23,6 @@ _MEMORY = Path("/dev/shm")
 _ROOM = 2 * 1024**3
 """Bytes that must be free there: each database of a test takes seven megabytes."""
 _INSTALL_S = 300 * PATIENCE
-_START_S = 60 * PATIENCE
 
 
 def installed() -> Path:
@@ -51,62 +50,23 @@ def place() -> str | None:
     return str(_MEMORY) if roomy else None
 
 
-class Server:
-    """A server that can be crashed and frozen. `close` ends it and removes its folder."""
+class Server(postgres.Server):
+    """A server that can be crashed and frozen."""
 
     def __init__(self) -> None:
-        self._binaries = installed()
-        # PostgreSQL refuses to run as root; the package brought a user for it.
-        self._user = "postgres" if os.geteuid() == 0 else None
-        self._folder = Path(tempfile.mkdtemp(prefix="switchboard-postgres-", dir=place()))
-        if self._user is not None:
-            shutil.chown(self._folder, self._user)
-        self._port = free_port()
-        self.url = f"postgresql://ledger@127.0.0.1:{self._port}"
-        """Without the database's name."""
-        self._running = False
-
-    def start(self) -> None:
-        """Start it, on a new folder the first time; what was committed before is there."""
-        if not (self._folder / "data").exists():
-            self._run("initdb", "--auth=trust", "--username=ledger", "--no-sync", "--encoding=UTF8")
-        options = (
-            f"-F -p {self._port} -k {self._folder} -c listen_addresses=127.0.0.1"
-            " -c max_connections=40"
+        super().__init__(
+            installed(),
+            free_port(),
+            place=place(),
+            options="-F -c max_connections=40",
+            patience=PATIENCE,
         )
-        self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", options, "start")
-        self._running = True
-
-    def crash(self) -> None:
-        """End it at once, as a power cut does: connections are cut, nothing is written."""
-        if self._running:
-            self._run("pg_ctl", "-m", "immediate", "-w", "stop")
-            self._running = False
 
     def processes(self) -> list[psutil.Process]:
         """The server and all its workers, to be stopped by a signal."""
-        first = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         server = psutil.Process(first)
         return [server, *server.children(recursive=True)]
-
-    def close(self) -> None:
-        """End it and remove its folder."""
-        try:
-            self.crash()
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            [self._binaries / program, "-D", self._folder / "data", *arguments],
-            user=self._user,
-            cwd=self._folder,
-            check=True,
-            timeout=_START_S,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
 
 
 @contextmanager
