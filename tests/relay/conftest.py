@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 
@@ -14,6 +14,7 @@ from benchmarks.media.description import Dialect
 
 from .client import EVERYTHING, CraftedClient
 from .recording import RecordingListener
+from .virtual_time import run_in_virtual_time
 
 
 class Call:
@@ -64,6 +65,25 @@ class Call:
         await self.relay.close()
         # Lets closed datagram endpoints run their last callback.
         await asyncio.sleep(0)
+
+
+T = TypeVar("T")
+
+
+def call_in_virtual_time(
+    scenario: Callable[[Call], Coroutine[Any, Any, T]], config: RelayConfig | None = None
+) -> T:
+    """Run a scenario to its end in a call of its own, both on a clock that jumps."""
+
+    async def run() -> T:
+        call = Call(config, clock=asyncio.get_running_loop().time)
+        await call.relay.open()
+        try:
+            return await scenario(call)
+        finally:
+            await call.close()
+
+    return run_in_virtual_time(run())
 
 
 StartCall: TypeAlias = Callable[..., Awaitable[Call]]

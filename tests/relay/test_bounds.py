@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import socket
+from functools import partial
 
 import pytest
 
@@ -16,8 +17,7 @@ from actors.relay.rtcp import negative_acknowledgement, receiver_report
 from tests.patience import until
 
 from .client import CraftedClient
-from .conftest import Call, StartCall
-from .virtual_time import run_in_virtual_time
+from .conftest import Call, StartCall, call_in_virtual_time
 
 
 def stray() -> socket.socket:
@@ -100,10 +100,8 @@ async def test_a_name_is_looked_up_before_any_proof_and_twenty_bad_proofs_are_lo
     assert proved.count(forged) == 20
 
 
-async def forged_nomination() -> int:
+async def forged_nomination(call: Call) -> int:
     """Let Ben nominate an address that is not his for half a minute; return what arrives there."""
-    call = Call(clock=asyncio.get_running_loop().time)
-    await call.relay.open()
     ben = await call.join("ben")
     # His own next nomination would end it.
     ben.nominates = False
@@ -118,12 +116,11 @@ async def forged_nomination() -> int:
             except BlockingIOError:
                 break
             arrived += 1
-    await call.close()
     return arrived
 
 
 def test_a_victim_of_a_forged_nomination_gets_one_answer_and_twenty_checks() -> None:
-    assert run_in_virtual_time(forged_nomination()) == 21
+    assert call_in_virtual_time(forged_nomination) == 21
 
 
 async def test_a_wake_up_takes_a_bounded_number_of_datagrams(call: Call) -> None:
@@ -181,11 +178,9 @@ async def test_of_feedback_and_of_requests_for_repairs_so_many_a_second_are_look
     assert len(asked) == 1000
 
 
-async def repaired_in_a_storm(bitrate: float, seconds: float) -> int:
+async def repaired_in_a_storm(call: Call, bitrate: float, seconds: float) -> int:
     """Let Ben ask for everything again without end; return how many bytes he is given."""
     loop = asyncio.get_running_loop()
-    call = Call(clock=loop.time)
-    await call.relay.open()
     ada, ben = await call.join("ada"), await call.join("ben")
     _, video = ben.seat(0)
     transport = call.relay.transports["ben-1"]
@@ -199,7 +194,6 @@ async def repaired_in_a_storm(bitrate: float, seconds: float) -> int:
         ben.send_rtcp(negative_acknowledgement(1, ben.slots[video][0], numbers))
     given = sum(len(h.packet.payload) for h in ben.heard_on(video, repaired=True))
     refused = transport.slots_by_ssrc[ben.slots[video][0]].repairs.refused
-    await call.close()
     assert refused > 0
     return given
 
@@ -207,15 +201,13 @@ async def repaired_in_a_storm(bitrate: float, seconds: float) -> int:
 def test_repairs_get_a_fifth_of_the_estimate() -> None:
     """A burst of 24 kB beside it; the share follows the estimate, wherever that goes."""
     for bitrate in (100_000, 400_000):
-        given = run_in_virtual_time(repaired_in_a_storm(bitrate, 20.0))
+        given = call_in_virtual_time(partial(repaired_in_a_storm, bitrate=bitrate, seconds=20.0))
         share = 0.2 * bitrate / 8 * 20
         assert 0.9 * share < given < 1.1 * share + 24_000
 
 
-async def asked_late() -> int:
+async def asked_late(call: Call) -> int:
     """Ask for a packet after a second; return how many repairs come."""
-    call = Call(clock=asyncio.get_running_loop().time)
-    await call.relay.open()
     ada, ben = await call.join("ada"), await call.join("ben")
     _, video = ben.seat(0)
     ada.send_frame(key=True, parts=(b"old",))
@@ -225,12 +217,11 @@ async def asked_late() -> int:
         ben.send_rtcp(negative_acknowledgement(1, ben.slots[video][0], [number]))
     await asyncio.sleep(0.2)
     repairs = len(ben.heard_on(video, repaired=True))
-    await call.close()
     return repairs
 
 
 def test_nothing_older_than_a_second_is_repaired() -> None:
-    assert run_in_virtual_time(asked_late()) == 1
+    assert call_in_virtual_time(asked_late) == 1
 
 
 async def test_a_send_that_would_block_is_dropped_counted_and_not_queued(

@@ -20,8 +20,7 @@ from gateway.media_view import media_state
 from tests.patience import until
 
 from .client import CraftedClient
-from .conftest import Call
-from .virtual_time import run_in_virtual_time
+from .conftest import Call, call_in_virtual_time
 
 MICROPHONE = (PublishSource.MICROPHONE,)
 
@@ -128,9 +127,7 @@ async def say(people: dict[str, CraftedClient], speaker: str, seconds: float) ->
         await asyncio.sleep(0.02)
 
 
-async def three_speak_before_two_seats() -> None:
-    call = Call(clock=asyncio.get_running_loop().time)
-    await call.relay.open()
+async def three_speak_before_two_seats(call: Call) -> None:
     ben = await call.join("ben", publish=(), seats=2)
     people = {name: await call.join(name, publish=MICROPHONE) for name in ("ada", "cy", "dee")}
 
@@ -153,18 +150,15 @@ async def three_speak_before_two_seats() -> None:
     # Who finds none is not lost: the next free seat is theirs.
     call.relay.remove("dee")
     assert seated() == ["cy", "ada"]
-    await call.close()
 
 
 def test_who_speaks_takes_the_seat_of_the_one_silent_longest() -> None:
-    run_in_virtual_time(three_speak_before_two_seats())
+    call_in_virtual_time(three_speak_before_two_seats)
 
 
-async def speakers_of_a_restless_session() -> list[float]:
+async def speakers_of_a_restless_session(call: Call) -> list[float]:
     """Mute whoever speaks, as often as messages could; return when a speaker was told."""
     loop = asyncio.get_running_loop()
-    call = Call(clock=loop.time)
-    await call.relay.open()
     people = {name: await call.join(name, publish=MICROPHONE) for name in ("ada", "ben", "cy")}
     told: list[float] = []
 
@@ -179,12 +173,11 @@ async def speakers_of_a_restless_session() -> list[float]:
         for client in people.values():
             client.send_audio(b"x", level=10)
         await asyncio.sleep(0.02)
-    await call.close()
     return told
 
 
 def test_the_speaker_is_told_five_times_a_second_at_most() -> None:
-    told = run_in_virtual_time(speakers_of_a_restless_session())
+    told = call_in_virtual_time(speakers_of_a_restless_session)
     assert len(told) > 10
     assert all(later - earlier > 0.999 for earlier, later in zip(told, told[5:], strict=False))
 
@@ -199,11 +192,9 @@ async def test_the_speaker_is_told_from_the_levels_in_the_packets(call: Call) ->
     await until(lambda: call.listener.speakers == ["ada", None])
 
 
-async def one_line_with_loss_and_delay() -> dict[str, Any]:
+async def one_line_with_loss_and_delay(call: Call) -> dict[str, Any]:
     """Let Ada talk to Ben for five seconds; Ben reports loss and jitter."""
     loop = asyncio.get_running_loop()
-    call = Call(clock=loop.time)
-    await call.relay.open()
     ada = await call.join("ada")
     ben = await call.join("ben")
     audio = ben.slots[ben.seat(0)[0]]
@@ -219,13 +210,12 @@ async def one_line_with_loss_and_delay() -> dict[str, Any]:
             ben.send_rtcp(receiver_report(1, [block]))
         await asyncio.sleep(0.02)
     snapshot: dict[str, Any] = json.loads(json.dumps(call.relay.snapshot()))
-    await call.close()
     return snapshot
 
 
 def test_the_snapshot_is_json_and_says_how_every_line_is() -> None:
     """Per transport and subscription: bit rate, loss, round trip, jitter, estimate, layer."""
-    snapshot = run_in_virtual_time(one_line_with_loss_and_delay())
+    snapshot = call_in_virtual_time(one_line_with_loss_and_delay)
     assert snapshot["participants"]["ben"] == {"quality": "fair", "reason": "loss_down"}
     transports = {t["participant_id"]: t for t in snapshot["transports"]}
     (subscription,) = [s for s in transports["ben"]["subscriptions"] if s["feeding"]]
@@ -269,11 +259,9 @@ def test_the_snapshot_is_json_and_says_how_every_line_is() -> None:
     }
 
 
-async def grades_of_bad_lines() -> dict[str, tuple[Grade, str]]:
+async def grades_of_bad_lines(call: Call) -> dict[str, tuple[Grade, str]]:
     """Make one thing bad for each of three people; return what is told of them."""
     loop = asyncio.get_running_loop()
-    call = Call(clock=loop.time)
-    await call.relay.open()
     people = {name: await call.join(name) for name in ("silent", "loses", "slow", "well")}
     slow = people["slow"]
     people["silent"].stop_checking()
@@ -292,12 +280,11 @@ async def grades_of_bad_lines() -> dict[str, tuple[Grade, str]]:
             slow.send_rtcp(receiver_report(1, [Report(ssrc, 0, 0, 1, 0, compact, delay)]))
         await asyncio.sleep(0.02)
     told = {name: (grade, reason) for name, grade, reason in call.listener.grades}
-    await call.close()
     return told
 
 
 def test_a_line_is_graded_by_what_is_measured_on_it() -> None:
-    assert run_in_virtual_time(grades_of_bad_lines()) == {
+    assert call_in_virtual_time(grades_of_bad_lines) == {
         "silent": (Grade.POOR, "silent"),
         "loses": (Grade.POOR, "loss_up"),
         "slow": (Grade.FAIR, "delay"),

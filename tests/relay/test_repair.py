@@ -16,8 +16,7 @@ from benchmarks.media.description import Dialect
 from tests.patience import until
 
 from .client import CraftedClient
-from .conftest import Call
-from .virtual_time import run_in_virtual_time
+from .conftest import Call, call_in_virtual_time
 
 
 def nack(client: CraftedClient, ssrc: int, sequences: list[int]) -> None:
@@ -115,10 +114,8 @@ async def test_a_publisher_is_asked_and_the_repair_fills_the_hole(call: Call) ->
     assert call.relay.transports["ben-1"].outlet.refused_sends == 0
 
 
-async def requests_for_what_was_only_late() -> int:
+async def requests_for_what_was_only_late(call: Call) -> int:
     """Let a packet arrive behind its follower; return how often it was asked for."""
-    call = Call(clock=asyncio.get_running_loop().time)
-    await call.relay.open()
     ada, ben = await call.join("ada"), await call.join("ben")
     camera = ada.track(PublishSource.CAMERA)
     ada.send_frame(key=True)
@@ -130,13 +127,12 @@ async def requests_for_what_was_only_late() -> int:
     await asyncio.sleep(1)
     contents = [h.content for h in ben.heard_on(ben.seat(0)[1])]
     asked = [r for r in ada.reports if isinstance(r, RtcpRtpfbPacket) and r.fmt == 1]
-    await call.close()
     assert b"late" in contents
     return len(asked)
 
 
 def test_what_was_only_late_is_not_asked_for_again() -> None:
-    assert run_in_virtual_time(requests_for_what_was_only_late()) == 1
+    assert call_in_virtual_time(requests_for_what_was_only_late) == 1
 
 
 async def test_a_repair_that_never_comes_is_asked_for_a_few_times_only(call: Call) -> None:

@@ -30,8 +30,7 @@ from actors.relay.rtcp import (
 from tests.patience import until
 
 from .client import CraftedClient
-from .conftest import Call, StartCall
-from .virtual_time import run_in_virtual_time
+from .conftest import Call, StartCall, call_in_virtual_time
 
 
 def sender_reports(client: CraftedClient, ssrc: int) -> list[RtcpSrPacket]:
@@ -134,10 +133,8 @@ async def test_audio_reports_carry_the_worst_listeners_loss(start_call: StartCal
     await until(lambda: reported() == 51)
 
 
-async def reported_with_two_listeners() -> list[int]:
+async def reported_with_two_listeners(call: Call) -> list[int]:
     """Let one listener lose much and another little; return what Ada is told, in order."""
-    call = Call(RelayConfig(report_interval=0.1), clock=asyncio.get_running_loop().time)
-    await call.relay.open()
     ada = await call.join("ada")
     listeners = [(await call.join("ben"), 40), (await call.join("cy"), 8)]
     ada.send_audio()
@@ -148,13 +145,12 @@ async def reported_with_two_listeners() -> list[int]:
     await asyncio.sleep(1.5)
     track = ada.track(PublishSource.MICROPHONE)
     told = [report.reports[0].fraction_lost for report in receiver_reports(ada, track.ssrc)]
-    await call.close()
     return told
 
 
 def test_audio_reports_follow_the_worst_listener_by_halves() -> None:
     """Smoothed: one bad second does not make a sender double what it sends."""
-    told = run_in_virtual_time(reported_with_two_listeners())
+    told = call_in_virtual_time(reported_with_two_listeners, RelayConfig(report_interval=0.1))
     assert [value for value, _ in itertools.groupby(told)][:4] == [0, 20, 30, 35]
     assert told[-1] == 40
 
@@ -233,11 +229,9 @@ async def test_rtcp_ends_at_the_relay(start_call: StartCall) -> None:
     await until(lambda: ben.heard[-1].content == b"still here")
 
 
-async def reports_after_a_switch() -> list[float]:
+async def reports_after_a_switch(call: Call) -> list[float]:
     """Let Ben's seat change hands between two reports; return when its reports came."""
     loop = asyncio.get_running_loop()
-    call = Call(clock=loop.time)
-    await call.relay.open()
     people = {name: await call.join(name) for name in ("ada", "cy")}
     ben = await call.join("ben", publish=(), seats=1)
     times: list[float] = []
@@ -252,12 +246,11 @@ async def reports_after_a_switch() -> list[float]:
         await asyncio.sleep(0.02)
         if len(sender_reports(ben, ssrc)) > len(times):
             times.append(loop.time())
-    await call.close()
     return [at - switched for at in times]
 
 
 def test_a_slot_reports_every_second_and_at_once_after_a_switch() -> None:
-    times = run_in_virtual_time(reports_after_a_switch())
+    times = call_in_virtual_time(reports_after_a_switch)
     before = [at for at in times if at < 0]
     assert len(before) >= 2
     assert all(later - earlier < 1.1 for earlier, later in itertools.pairwise(before))
@@ -300,11 +293,9 @@ async def test_without_reduced_size_every_compound_begins_with_a_report(
     assert RTPFB in begins["ben"]
 
 
-async def clocks_of_a_seat() -> list[float]:
+async def clocks_of_a_seat(call: Call) -> list[float]:
     """Let two people with unlike delays sit in one seat by turns; return its clock's readings."""
     loop = asyncio.get_running_loop()
-    call = Call(RelayConfig(report_interval=0.1), clock=loop.time)
-    await call.relay.open()
     people = {name: await call.join(name) for name in ("ada", "ben")}
     delays = {"ada": (0.02, 0.04), "ben": (0.06, 0.19)}
     sources = (PublishSource.MICROPHONE, PublishSource.CAMERA)
@@ -369,11 +360,10 @@ async def clocks_of_a_seat() -> list[float]:
             readings.append(ticks / rate - passed)
         stamps = [h.packet.timestamp for h in packets]
         assert all((b - a) & 0xFFFFFFFF < 0x80000000 for a, b in itertools.pairwise(stamps))
-    await call.close()
     return readings
 
 
 def test_a_seats_clock_does_not_bend_when_somebody_else_sits_down() -> None:
     """Browsers fit a line through a slot's reports; a step in it would be a step in lip sync."""
-    readings = run_in_virtual_time(clocks_of_a_seat())
+    readings = call_in_virtual_time(clocks_of_a_seat, RelayConfig(report_interval=0.1))
     assert max(map(abs, readings)) < 0.005, readings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -14,8 +15,7 @@ from tests.patience import until
 
 from .camera import RIDS, Camera, key_content, shown
 from .client import CraftedClient
-from .conftest import Call
-from .virtual_time import run_in_virtual_time
+from .conftest import Call, call_in_virtual_time
 
 
 @pytest.fixture
@@ -186,10 +186,10 @@ class Layers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def layers_of_unlike_delay(later: str, *, reports: bool) -> list[tuple[int, str, int]]:
+async def layers_of_unlike_delay(
+    call: Call, later: str, *, reports: bool
+) -> list[tuple[int, str, int]]:
     """Switch up and down; return (picture, layer, time stamp) as Ben got them."""
-    call = Call(clock=asyncio.get_running_loop().time)
-    await call.relay.open()
     ada, ben = await call.join("ada", rids=("q", "h")), await call.join("ben")
     call.relay.set_view("ben", {0: (320, 180)}, {})
     layers = Layers(ada, later, reports=reports)
@@ -205,7 +205,6 @@ async def layers_of_unlike_delay(later: str, *, reports: bool) -> list[tuple[int
     call.relay.set_view("ben", {0: (320, 180)}, {})
     await asyncio.sleep(2)
     await layers.stop()
-    await call.close()
     found = []
     for heard in ben.heard_on(ben.seat(0)[1]):
         number, rid = heard.content.rsplit(b"/", 2)[-2:]
@@ -217,7 +216,7 @@ async def layers_of_unlike_delay(later: str, *, reports: bool) -> list[tuple[int
 @pytest.mark.parametrize("later", ["q", "h"])
 def test_layers_are_put_where_the_same_picture_would_stand(later: str) -> None:
     """By both layers' sender reports: a moment has one time stamp, whichever layer shows it."""
-    found = run_in_virtual_time(layers_of_unlike_delay(later, reports=True))
+    found = call_in_virtual_time(partial(layers_of_unlike_delay, later=later, reports=True))
     ahead = 0
     for (before, old, stamp), (picture, rid, following) in itertools.pairwise(found):
         step = (following - stamp) & 0xFFFFFFFF
@@ -233,6 +232,6 @@ def test_layers_are_put_where_the_same_picture_would_stand(later: str) -> None:
 
 @pytest.mark.parametrize("later", ["q", "h"])
 def test_without_reports_layers_follow_by_arrival_and_always_forward(later: str) -> None:
-    found = run_in_virtual_time(layers_of_unlike_delay(later, reports=False))
+    found = call_in_virtual_time(partial(layers_of_unlike_delay, later=later, reports=False))
     for (_, _, before), (_, _, after) in itertools.pairwise(found):
         assert 0 < (after - before) & 0xFFFFFFFF < 9000

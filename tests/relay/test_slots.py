@@ -10,18 +10,15 @@ from actors.relay.transport_feedback import arrivals_in
 from benchmarks.media.description import Dialect
 from tests.patience import until
 
-from .conftest import Call
-from .virtual_time import run_in_virtual_time
+from .conftest import Call, call_in_virtual_time
 
 CAMERA = PublishSource.CAMERA
 MICROPHONE = PublishSource.MICROPHONE
 
 
-async def a_seat_changes_hands() -> None:
+async def a_seat_changes_hands(call: Call) -> None:
     """Ada speaks, then Ben, in Cy's one seat; both send all the time, 50 ms after the capture."""
     loop = asyncio.get_running_loop()
-    call = Call(clock=loop.time)
-    await call.relay.open()
     people = {name: await call.join(name) for name in ("ada", "ben")}
     begun = loop.time()
     wanted = dict.fromkeys(people, begun)
@@ -57,7 +54,6 @@ async def a_seat_changes_hands() -> None:
                     client.send_frame(key=key, parts=(name.encode(),))
             await asyncio.sleep(0.02)
     told = [seat for to, seat in call.listener.seats if to == "cy" and seat.kind is SeatKind.SEAT]
-    await call.close()
     assert [seat.participant_id for seat in told] == ["ada", "ben", "ada", "ben"]
     for mid, rate in zip(cy.seat(0), (48000, 90000), strict=True):
         stamps = [s.audio_timestamp if rate == 48000 else s.video_timestamp for s in told]
@@ -79,7 +75,7 @@ async def a_seat_changes_hands() -> None:
 
 
 def test_a_frame_is_whose_the_seat_message_says() -> None:
-    run_in_virtual_time(a_seat_changes_hands())
+    call_in_virtual_time(a_seat_changes_hands)
 
 
 async def test_a_padding_probe_is_acknowledged_and_goes_no_further(call: Call) -> None:
@@ -159,11 +155,9 @@ async def test_who_comes_later_waits_for_a_fresh_key_frame(call: Call) -> None:
     assert [h.content for h in cy.heard_on(video)] == [b"new"]
 
 
-async def requests_for_key_frames() -> list[float]:
+async def requests_for_key_frames(call: Call) -> list[float]:
     """Ask four times within one window, the first being answered; return when Ada was asked."""
     loop = asyncio.get_running_loop()
-    call = Call(clock=loop.time)
-    await call.relay.open()
     ada, ben = await call.join("ada"), await call.join("ben")
     await call.join("cy")
     ada.send_frame(key=True)
@@ -180,12 +174,11 @@ async def requests_for_key_frames() -> list[float]:
     ada.send_frame(key=True)
     await asyncio.sleep(2)
     asked = [at - begun for _, at in ada.key_frame_requests[before:]]
-    await call.close()
     return asked
 
 
 def test_a_request_within_the_window_is_sent_at_its_end() -> None:
-    first, second = run_in_virtual_time(requests_for_key_frames())
+    first, second = call_in_virtual_time(requests_for_key_frames)
     assert first < 0.05
     # A tick of the relay may pass beyond the half second.
     assert 0.5 <= second - first < 0.6
