@@ -1,0 +1,196 @@
+"""A call goes on while one side's page is loaded anew, moves to a window of its own, or has no line
+to the broker: with real parts, by decoded frames."""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import pairwise
+
+from playwright.async_api import Frame, Page, WebSocketRoute, expect
+
+from tests.browser.demo import People, counts, until_counts
+from tests.patience import PATIENCE
+
+
+class Signalling:
+    """The widgets' lines to the broker, led through here: one surface's may be cut."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, tuple[WebSocketRoute, WebSocketRoute]] = {}
+        self._cut: str = ""
+
+    def carry(self, page: WebSocketRoute) -> None:
+        broker = page.connect_to_server()
+
+        def up(text: str | bytes) -> None:
+            message = json.loads(text)
+            if message["type"] == "connection.hello":
+                self._lines[message["surface"]] = page, broker
+                if message["surface"] == self._cut:
+                    return
+            broker.send(text)
+
+        page.on_message(up)
+
+    async def cut(self, surface: str) -> None:
+        """Lose the connection; who comes back is not heard."""
+        self._cut = surface
+        for side in self._lines[surface]:
+            await side.close(code=1012)
+
+    async def mend(self, surface: str) -> None:
+        """Let the next attempt through."""
+        self._cut = ""
+        for side in self._lines[surface]:
+            await side.close(code=1012)
+
+
+async def until_silent(frame: Frame) -> None:
+    """Wait until a second's pictures come without a sound."""
+    end = time.monotonic() + 20 * PATIENCE
+    while time.monotonic() < end:
+        before = await counts(frame)
+        after = await until_counts(frame, frames=15)
+        if after["energy"] - before["energy"] < 1e-6:
+            return
+    raise AssertionError("Somebody who is muted is heard.")
+
+
+async def test_reloading_the_agents_frame_comes_back_into_the_same_session(
+    people: People,
+) -> None:
+    signalling = Signalling()
+    await people.context.route_web_socket("**/v1/connect", signalling.carry)
+    await people.open()
+    consumer = await people.talk()
+    await until_counts(people.agent, frames=5)
+    # While the broker is away sound and picture go on, and so does what needs nobody else.
+    await signalling.cut("agent_frame")
+    words = people.agent.get_by_text("Reconnecting… You still see and hear each other.")
+    await expect(words).to_be_visible()
+    for side in (people.agent, consumer):
+        await until_counts(side, frames=10, energy=0.0001)
+    await people.agent.get_by_role("button", name="Mute", exact=True).click()
+    await until_silent(consumer)
+    await people.agent.get_by_role("button", name="Unmute").click()
+    await until_counts(consumer, energy=0.0001)
+    await expect(words).to_be_visible()
+    await signalling.mend("agent_frame")
+    await expect(words).to_be_hidden()
+
+    session = await people.agent.evaluate(
+        "document.querySelector('switchboard-agent').client.session.id"
+    )
+    async with people.page.expect_event("framenavigated", lambda frame: frame == people.agent):
+        await people.agent.evaluate("location.reload()")
+    await people.agent.get_by_role("toolbar").wait_for()
+    await until_counts(people.agent, frames=10, energy=0.0001)
+    await until_counts(consumer, frames=10, energy=0.0001)
+    again = await people.agent.evaluate(
+        "document.querySelector('switchboard-agent').client.session.id"
+    )
+    assert again == session
+
+
+async def test_navigating_on_the_shop_comes_back_into_the_same_session(people: People) -> None:
+    await people.open()
+    before = await people.talk()
+    await until_counts(people.agent, frames=5)
+    shop = next(frame for frame in people.page.frames if "/shop.html" in frame.url)
+    async with people.page.expect_event("framedetached", lambda frame: frame == before):
+        await shop.evaluate("location.reload()")
+    consumer = await people.frame("/engagement")
+    await consumer.get_by_role("toolbar").wait_for()
+    await until_counts(consumer, frames=10)
+    await until_counts(people.agent, frames=10)
+
+
+CAMERAS_TAKE_TIME = """(() => {
+  const { mediaDevices } = navigator;
+  const ask = mediaDevices?.getUserMedia.bind(mediaDevices);
+  if (!ask) return;
+  mediaDevices.getUserMedia = async (wish) => {
+    await new Promise((resolve) => setTimeout(resolve, 900));
+    return ask(wish);
+  };
+})()"""
+"""Real ones do, and so do people whom the browser asks."""
+LOOK_MS = 30
+NOTE_ARRIVALS = """(() => {
+  const arrivals = { pictures: [], sound: [] };
+  window.arrivals = arrivals;
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...all) {
+      super(...all);
+      let before = { pictures: 0, sound: 0 };
+      const timer = setInterval(async () => {
+        if (this.connectionState === 'closed') clearInterval(timer);
+        const now = { pictures: 0, sound: 0 };
+        let at = 0;
+        for (const one of (await this.getStats()).values()) {
+          if (one.type !== 'inbound-rtp') continue;
+          at = one.timestamp;
+          if (one.kind === 'video') now.pictures += one.framesDecoded ?? 0;
+          else now.sound += (one.totalSamplesReceived ?? 0) - (one.concealedSamples ?? 0);
+        }
+        for (const kind in now) arrivals[kind].push([at, now[kind] > before[kind]]);
+        before = now;
+      }, LOOK_MS);
+    }
+  };
+})()""".replace("LOOK_MS", str(LOOK_MS))
+"""Looks in each frame, again and again, whether pictures were decoded and sound came that was not
+made up. Looks are late where a page is busy: what came meanwhile is noted with the next."""
+
+
+async def longest_pauses(begin: float, end: float, *places: Page | Frame) -> dict[str, float]:
+    """For how many milliseconds in a row nobody saw a new picture, and heard nothing, in one or
+    another of these places. While a page is too busy to look it witnesses nothing."""
+    noted = [await place.evaluate("window.arrivals") for place in places]
+    pauses = {}
+    for kind in ("pictures", "sound"):
+        looks = sorted((at, came) for each in noted for at, came in each[kind] if begin < at < end)
+        assert looks, (kind, begin, end)
+        pause = longest = 0.0
+        for (before, _), (at, came) in pairwise(looks):
+            pause = 0.0 if came else pause + min(at - before, 3 * LOOK_MS)
+            longest = max(longest, pause)
+        pauses[kind] = longest
+    return pauses
+
+
+async def test_the_agent_moves_to_an_own_window_and_back_without_a_gap(people: People) -> None:
+    for script in (CAMERAS_TAKE_TIME, NOTE_ARRIVALS):
+        await people.context.add_init_script(script)
+    await people.open()
+    consumer = await people.talk()
+    await until_counts(consumer, frames=5)
+    await until_counts(people.agent, frames=5)
+    now = "performance.timeOrigin + performance.now()"
+    begun = await consumer.evaluate(now)
+    await until_counts(consumer, frames=40)
+    moved = await consumer.evaluate(now)
+    await people.agent.get_by_role("button", name="More").click()
+    async with people.context.expect_page() as opening:
+        await people.agent.get_by_role("button", name="Open in own window").click()
+    own = await opening.value
+    await until_counts(own, frames=10, energy=0.0001)
+    await expect(people.agent.get_by_text("Open in another window")).to_be_visible()
+    await expect(consumer.locator(".tile.seat:visible")).to_have_count(1)
+    await until_counts(consumer, frames=10, energy=0.0001)
+
+    await people.agent.get_by_role("button", name="Bring it here").click()
+    await until_counts(people.agent, frames=10, energy=0.0001)
+    await expect(own.get_by_text("Open in another window")).to_be_visible()
+    await until_counts(consumer, frames=10, energy=0.0001)
+    ended = await consumer.evaluate(now)
+    # Nobody misses more than thrice what they miss while nothing moves: by that measure a browser
+    # calls a picture frozen (webrtc-stats, `freezeCount`). One camera's opening alone is longer.
+    sides = {"consumer": (consumer,), "agent": (people.agent, own)}
+    quiet = await longest_pauses(begun, moved, consumer)
+    limit = 3 * max(quiet.values())
+    moving = {side: await longest_pauses(moved, ended, *at) for side, at in sides.items()}
+    assert all(pause <= limit for each in moving.values() for pause in each.values()), (
+        f"quiet: {quiet}; while it moves: {moving}"
+    )
