@@ -192,22 +192,28 @@ async def test_the_speaker_is_told_from_the_levels_in_the_packets(call: Call) ->
     await until(lambda: call.listener.speakers == ["ada", None])
 
 
+def report(
+    call: Call, client: CraftedClient, ssrc: int, trip: float, *, loss: int = 0, jitter: int = 0
+) -> None:
+    """Report on a slot: all but `trip` of what passed since its own report was the client's."""
+    sent = [r for r in client.reports if isinstance(r, RtcpSrPacket) and r.ssrc == ssrc]
+    compact = sent[-1].sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
+    now = ntp_of(asyncio.get_running_loop().time() + call.relay.epoch) >> 16 & 0xFFFFFFFF
+    delay = now - compact - round(trip * 65536) & 0xFFFFFFFF
+    block = Report(ssrc, loss, 0, 1, jitter, compact, delay)
+    client.send_rtcp(receiver_report(1, [block]))
+
+
 async def one_line_with_loss_and_delay(call: Call) -> dict[str, Any]:
     """Let Ada talk to Ben for five seconds; Ben reports loss and jitter."""
-    loop = asyncio.get_running_loop()
     ada = await call.join("ada")
     ben = await call.join("ben")
-    audio = ben.slots[ben.seat(0)[0]]
+    ssrc, _ = ben.slots[ben.seat(0)[0]]
     ben.acknowledge()
     for step in range(250):
         ada.send_audio(bytes(100), level=20)
         if step % 50 == 49:
-            sent = [r for r in ben.reports if isinstance(r, RtcpSrPacket) and r.ssrc == audio[0]]
-            compact = sent[-1].sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
-            now = ntp_of(loop.time() + call.relay.epoch) >> 16 & 0xFFFFFFFF
-            # All but a tenth of a second of what has passed since was Ben's own.
-            block = Report(audio[0], 20, 15, 1, 960, compact, now - compact - 6554)
-            ben.send_rtcp(receiver_report(1, [block]))
+            report(call, ben, ssrc, 0.1, loss=20, jitter=960)
         await asyncio.sleep(0.02)
     snapshot: dict[str, Any] = json.loads(json.dumps(call.relay.snapshot()))
     return snapshot
@@ -261,26 +267,18 @@ def test_the_snapshot_is_json_and_says_how_every_line_is() -> None:
 
 async def grades_of_bad_lines(call: Call) -> dict[str, tuple[Grade, str]]:
     """Make one thing bad for each of three people; return what is told of them."""
-    loop = asyncio.get_running_loop()
     people = {name: await call.join(name) for name in ("silent", "loses", "slow", "well")}
     slow = people["slow"]
     people["silent"].stop_checking()
-    silent_since = loop.time()
     for step in range(430):
         for name, client in people.items():
-            if name != "silent" or loop.time() - silent_since < 0.5:
+            if name != "silent" or step < 25:
                 client.send_audio(deliver=name != "loses" or step % 5 > 0)
         if step % 50 == 49:
             ssrc = next(ssrc for mid, (ssrc, _) in slow.slots.items() if slow.heard_on(mid))
-            sent = [r for r in slow.reports if isinstance(r, RtcpSrPacket) and r.ssrc == ssrc]
-            compact = sent[-1].sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
-            now = ntp_of(loop.time() + call.relay.epoch) >> 16 & 0xFFFFFFFF
-            # All but four tenths of a second of what has passed since was the slow one's own.
-            delay = now - compact - int(0.4 * 65536) & 0xFFFFFFFF
-            slow.send_rtcp(receiver_report(1, [Report(ssrc, 0, 0, 1, 0, compact, delay)]))
+            report(call, slow, ssrc, 0.4)
         await asyncio.sleep(0.02)
-    told = {name: (grade, reason) for name, grade, reason in call.listener.grades}
-    return told
+    return {name: (grade, reason) for name, grade, reason in call.listener.grades}
 
 
 def test_a_line_is_graded_by_what_is_measured_on_it() -> None:
