@@ -285,6 +285,7 @@ async def test_nothing_is_sent_to_a_candidate_that_an_offer_names(call: Call) ->
         ada.offer = lambda: offered.replace(  # type: ignore[method-assign]
             "a=rtcp-mux", f"a=rtcp-mux\r\n{lines}"
         )
+        assert lines in ada.offer()
         await ada.connect()
         ada.send_audio()
         intake = call.relay.transports["ada-1"].intake
