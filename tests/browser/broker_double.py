@@ -159,6 +159,12 @@ class BrokerDouble:
                 await asyncio.sleep(0.02)
 
 
+async def asked(double: BrokerDouble, kind: str) -> dict[str, Any]:
+    """What was asked, without the number of the request."""
+    message = await double.until_heard(kind)
+    return {name: value for name, value in message.items() if name not in ("id", "type")}
+
+
 def welcome(reply_to: str, role: Role, *, in_session: bool) -> ConnectionWelcome:
     """The answer to a hello."""
     return ConnectionWelcome(

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Playwright, async_playwright
+from playwright.async_api import Browser, Page, Playwright, async_playwright
 
 from benchmarks.browser import launch
-from tests.browser.broker_double import serve_pages
+from broker.words import Role
+from tests.browser.broker_double import BrokerDouble, serve_pages
 from tests.browser.demo import People
+from tests.browser.gallery import AGENT, THREE
 from tests.deployment import Deployment
 from tests.patience import PATIENCE
 
@@ -63,3 +65,16 @@ async def people(demo: Deployment, browser: Browser) -> AsyncIterator[People]:
     yield people
     await context.close()
     assert people.problems == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def talk(browser: Browser, pages: str) -> AsyncIterator[tuple[Page, BrokerDouble]]:
+    """An agent with a consumer, whose camera is on, and a guest."""
+    context = await browser.new_context(viewport={"width": 1000, "height": 820})
+    page = await context.new_page()
+    double = BrokerDouble(page, Role.AGENT)
+    await double.attach()
+    await page.goto(f"{pages}{AGENT}&lang=en")
+    await double.tell(THREE)
+    yield page, double
+    await context.close()

@@ -136,6 +136,7 @@ def _idle(of: Reach) -> Scene:
 
 
 PAIR = snapshot(0, _people(2))
+THREE = snapshot(0, [person(0), person(1, camera=True), person(2)])
 LOBBY = [*_people(2), person(2, attendance=Attendance.LOBBY)]
 SUPPORT = [*_people(3), person(4, Role.AGENT)]
 CONFLICT = ConflictsChanged(

@@ -3,71 +3,25 @@ of the broker, so that each costs little."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from broker.messages.facts import (
     GuestInvited,
     InvitationChanged,
     MediaQuality,
     MediaSpeaker,
-    MediaTransport,
-    ParticipantMuted,
-    RosterChanged,
     ScreenRequested,
     SessionEnded,
     SessionSaving,
 )
-from broker.words import (
-    Attendance,
-    Capability,
-    EndReason,
-    InvitationState,
-    PublishSource,
-    Reach,
-    Role,
-)
-from tests.browser.broker_double import BrokerDouble, invitation, person, reach, snapshot
-from tests.browser.gallery import AGENT, BY_LINK, ENGAGEMENT
+from broker.words import Attendance, Capability, EndReason, InvitationState, Reach, Role
+from tests.browser.broker_double import BrokerDouble, asked, invitation, person, reach, snapshot
+from tests.browser.gallery import BY_LINK, ENGAGEMENT
 
-THREE = snapshot(0, [person(0), person(1, camera=True), person(2)])
-COUNT_WISHES = """() => {
-  const { mediaDevices } = navigator;
-  const ask = mediaDevices.getUserMedia.bind(mediaDevices);
-  window.wishes = 0;
-  mediaDevices.getUserMedia = (wish) => { window.wishes += 1; return ask(wish); };
-}"""
-MEDIA = """(state) => {
-  const { connection } = document.querySelector('switchboard-agent').client.peer;
-  Object.defineProperty(connection, 'connectionState', { get: () => state, configurable: true });
-  connection.dispatchEvent(new Event('connectionstatechange'));
-}"""
-"""Brings about a state of the peer connection, which has nobody to talk to."""
-SENDING = "Object.values(document.querySelector('switchboard-agent').client.media.publishing)"
 LINK = "https://video.example.com/join#0123456789abcdef"
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def talk(browser: Browser, pages: str) -> AsyncIterator[tuple[Page, BrokerDouble]]:
-    """An agent with a consumer, whose camera is on, and a guest."""
-    context = await browser.new_context(viewport={"width": 1000, "height": 820})
-    page = await context.new_page()
-    double = BrokerDouble(page, Role.AGENT)
-    await double.attach()
-    await page.goto(f"{pages}{AGENT}&lang=en")
-    await double.tell(THREE)
-    yield page, double
-    await context.close()
-
-
-async def asked(double: BrokerDouble, kind: str) -> dict[str, Any]:
-    """What was asked, without the number of the request."""
-    message = await double.until_heard(kind)
-    return {name: value for name, value in message.items() if name not in ("id", "type")}
 
 
 async def test_each_action_about_a_person_asks_for_it(talk: tuple[Page, BrokerDouble]) -> None:
@@ -193,158 +147,6 @@ async def test_a_link_for_one_person_is_made_and_copied(talk: tuple[Page, Broker
         await strip.get_by_role("button", name=answer).click()
         await expect(strip).to_have_count(0)
     assert await page.evaluate("window.shares") is True
-
-
-async def test_camera_and_voice_only_go_off_and_on(talk: tuple[Page, BrokerDouble]) -> None:
-    page, double = talk
-    own = "document.querySelector('.self video').srcObject?.getVideoTracks()[0]?.readyState"
-    off, on = (page.get_by_role("button", name=f"Turn camera {word}") for word in ("off", "on"))
-    await page.wait_for_function(f"() => {own} === 'live'")
-    await page.evaluate(COUNT_WISHES)
-    await off.click()
-    # The broker answers with the roster: no news turns on what a person turned off.
-    for seq, camera in ((2, False), (3, True)):
-        others = [person(1, camera=camera), person(2)]
-        await double.tell(RosterChanged(seq=seq, roster=[person(0), *others]))
-        await expect(on).to_be_visible()
-        assert await page.evaluate(own) is None
-        assert await page.evaluate("window.wishes") == 0
-    await on.click()
-    await page.wait_for_function(f"() => {own} === 'live'")
-    # Nor what another one did.
-    await double.tell(
-        ParticipantMuted(seq=4, by_participant_id="p1", sources=[PublishSource.CAMERA]),
-        RosterChanged(seq=5, roster=THREE.roster),
-    )
-    await expect(on).to_be_visible()
-    assert await page.evaluate("window.wishes") == 1
-    await on.click()
-    await page.wait_for_function(f"() => {own} === 'live'")
-    await page.get_by_role("button", name="More", exact=True).click()
-    await page.get_by_role("button", name="Voice only").click()
-    assert await asked(double, "media.mode") == {"mode": "voice"}
-
-
-async def sends(double: BrokerDouble) -> tuple[bool, bool]:
-    """Whether the widget says first that it sends sound, and a picture."""
-    said = await asked(double, "media.publish")
-    return said["microphone"], said["camera"]
-
-
-async def test_what_one_turned_off_stays_off_wherever_one_goes_on(
-    talk: tuple[Page, BrokerDouble],
-) -> None:
-    page, double = talk
-    here, framed = page.url, page.url.replace("/agent", "/framed")
-    body = f'<iframe src="{here}" width="900" height="700" allow="camera; microphone"></iframe>'
-    await page.route(framed, lambda route: route.fulfill(body=body, content_type="text/html"))
-    double.begin(Role.AGENT, in_session=True)
-    await page.goto(framed)
-    await double.tell(THREE)
-    assert await sends(double) == (True, True)
-    frame = page.frame_locator("iframe")
-    await frame.get_by_role("button", name="Mute", exact=True).click()
-    await frame.get_by_role("button", name="More", exact=True).click()
-    async with page.expect_popup() as opening:
-        await frame.get_by_role("button", name="Open in own window").click()
-    popup = await opening.value
-    own = popup.url
-    await popup.close()
-
-    # In a window of one's own.
-    double.begin(Role.AGENT, in_session=True)
-    await page.goto(own)
-    await double.tell(THREE)
-    assert await sends(double) == (False, True)
-    await page.get_by_role("button", name="Turn camera off").click()
-    # After a reload of it.
-    double.begin(Role.AGENT, in_session=True)
-    await page.reload()
-    await double.tell(THREE)
-    assert await sends(double) == (False, False)
-    # Back where one was, as it was left in the other window.
-    offer = await double.until_heard("media.offer")
-    for seq, transport, state in (
-        (2, "another", "connected"),
-        (3, offer["transport_id"], "closed"),
-    ):
-        await double.tell(MediaTransport(seq=seq, epoch=1, transport_id=transport, state=state))
-    back = page.get_by_role("button", name="Bring it here")
-    await expect(back).to_be_visible()
-    roster = [person(0, microphone=True, camera=False), person(1), person(2)]
-    await double.tell(RosterChanged(seq=4, roster=roster))
-    double.heard.clear()
-    await back.click()
-    assert await sends(double) == (True, False)
-
-
-async def test_without_the_broker_what_is_said_and_what_works(
-    talk: tuple[Page, BrokerDouble],
-) -> None:
-    page, double = talk
-    button = partial(page.get_by_role, "button")
-    words = page.get_by_role("status").get_by_text("Reconnecting…", exact=False)
-    await expect(button(name="Turn camera off")).to_be_visible()
-    await page.evaluate(MEDIA, "connected")
-    await button(name="People").click()
-    double.deaf = True
-    double.heard.clear()
-    await double.drop(1012)
-    await double.until_heard("connection.hello")
-    await expect(words).to_have_text("Reconnecting… You still see and hear each other.")
-    for name in ("Mute", "Turn camera off"):
-        await button(name=name, exact=True).click()
-    assert await page.evaluate(SENDING) == [False, False, False]
-    for name in ("Unmute", "Turn camera on"):
-        await button(name=name, exact=True).click()
-    await page.wait_for_function(f"() => String({SENDING}) === 'true,true,false'")
-    # What only the broker can do is excused, not kept for a moment that nobody expects any more.
-    double.heard.clear()
-    await button(name="Make link").click()
-    await double.drop(1012)
-    await expect(page.get_by_text("The connection was lost. Please try again.")).to_be_visible()
-    # Whoever ends is not seen or heard from then on, whenever the broker learns of it.
-    await button(name="End", exact=True).click()
-    assert await page.evaluate(SENDING) == [False, False, False]
-
-    await page.evaluate(MEDIA, "failed")
-    await expect(words).to_have_text("Connection lost. Reconnecting…")
-    await double.until_heard("connection.hello")
-    double.deaf = False
-    double.heard.clear()
-    await double.drop(1012)
-    await double.until_heard("connection.hello")
-    await double.tell(THREE)
-    assert await sends(double) == (False, False)
-    await expect(words).to_be_hidden()
-
-
-async def test_without_sound_and_picture_what_is_said_and_what_works(
-    talk: tuple[Page, BrokerDouble],
-) -> None:
-    page, double = talk
-    button = partial(page.get_by_role, "button")
-    words = page.get_by_role("status").get_by_text("Connection lost", exact=False)
-    # Sound and picture are on before what follows is said of them.
-    await double.until_heard("media.offer")
-    assert await sends(double) == (True, True)
-    await page.evaluate(MEDIA, "connected")
-    await expect(words).to_be_hidden()
-    double.heard.clear()
-    await page.evaluate(MEDIA, "disconnected")
-    await expect(words).to_have_text(
-        "Connection lost. Reconnecting; you can still end the session."
-    )
-    await button(name="Mute", exact=True).click()
-    assert await sends(double) == (False, True)
-    await button(name="People").click()
-    await button(name="Mute: Maya Cohen").click()
-    assert (await asked(double, "participant.mute"))["participant_id"] == "p1"
-    await page.keyboard.press("Escape")
-    await button(name="End", exact=True).click()
-    await double.until_heard("session.end")
-    await page.evaluate(MEDIA, "connected")
-    await expect(words).to_be_hidden()
 
 
 async def tab_to(page: Page, target: Locator) -> None:
