@@ -249,6 +249,13 @@ class Stage:
         self.requests.handle(person, trunk.connection, data)
         return str(request_id)
 
+    def accept(self, consumer: Trunk) -> None:
+        """Answer with video what rings on one of the consumer's surfaces."""
+        invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
+        self.ask(
+            self.consumer(), consumer, "invitation.accept", invitation_id=invitation, mode="video"
+        )
+
     async def settle(self) -> None:
         """Let the journal write what it may write now."""
         if self.ledger.open.is_set() and self.ledger.reachable and self.ledger.failure is None:
@@ -266,9 +273,6 @@ class Stage:
     async def talking(self) -> tuple[Trunk, Trunk]:
         """Agent and consumer in the session."""
         agent, consumer = await self.ringing()
-        invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
-        self.ask(
-            self.consumer(), consumer, "invitation.accept", invitation_id=invitation, mode="video"
-        )
+        self.accept(consumer)
         await self.settle()
         return agent, consumer

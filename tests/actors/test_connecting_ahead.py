@@ -68,10 +68,7 @@ async def test_an_offer_is_answered_while_it_rings(stage: Stage) -> None:
 async def test_an_answered_invitation_keeps_the_connection(stage: Stage) -> None:
     _, consumer = await stage.ringing()
     transport = offer(stage, consumer)["transport_id"]
-    invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
-    stage.ask(
-        stage.consumer(), consumer, "invitation.accept", invitation_id=invitation, mode="video"
-    )
+    stage.accept(consumer)
     await stage.settle()
     assert transports(stage) == [transport]
     rights = stage.session.rights(stage.consumer().participant_id)

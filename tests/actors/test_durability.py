@@ -31,10 +31,7 @@ async def test_an_acceptance_is_told_once_it_is_durable_and_in_order(stage: Stag
     agent, consumer = await stage.ringing()
     stage.ledger.open.clear()
     before = len(agent.heard)
-    invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
-    stage.ask(
-        stage.consumer(), consumer, "invitation.accept", invitation_id=invitation, mode="video"
-    )
+    stage.accept(consumer)
     await stage.settle()
     assert agent.heard[before:] == []
     stage.ledger.open.set()
@@ -72,10 +69,7 @@ async def test_a_surface_that_came_while_the_ledger_was_away_rings_when_it_is_ba
 async def test_while_the_ledger_is_away_nothing_widens(stage: Stage) -> None:
     agent, consumer = await stage.ringing()
     stage.ledger.reachable = False
-    invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
-    stage.ask(
-        stage.consumer(), consumer, "invitation.accept", invitation_id=invitation, mode="video"
-    )
+    stage.accept(consumer)
     refusal = consumer.last("request.refused")
     assert (refusal["code"], refusal["retryable"]) == ("ledger_away", True)
     stage.ask(stage.agent, agent, "guest.invite")
@@ -178,10 +172,7 @@ async def test_what_is_saved_in_time_is_not_told_as_unsaved(stage: Stage) -> Non
 async def test_what_ends_a_call_does_not_let_an_unsaved_acceptance_out(stage: Stage) -> None:
     agent, consumer = await stage.ringing()
     stage.ledger.open.clear()
-    invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
-    stage.ask(
-        stage.consumer(), consumer, "invitation.accept", invitation_id=invitation, mode="video"
-    )
+    stage.accept(consumer)
     await stage.settle()
     stage.ledger.reachable = False
     heard = len(agent.heard)

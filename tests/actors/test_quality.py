@@ -92,10 +92,7 @@ async def test_only_the_time_in_the_session_with_a_transport_counts(stage: Stage
     person = stage.consumer().participant_id
     connected(stage, person)
     stage.now_ms += 30_000
-    invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
-    stage.ask(
-        stage.consumer(), consumer, "invitation.accept", invitation_id=invitation, mode="video"
-    )
+    stage.accept(consumer)
     await stage.settle()
     stage.now_ms += 1_000
     connected(stage, person, "next")
