@@ -13,6 +13,7 @@ from actors.session.connection import Connection
 from actors.session.live import LiveSession
 from actors.session.person import Person
 from actors.session.requests import Requests
+from broker.commands import Admit, InviteGuest, JoinGuest
 from broker.errors import ErrorCode, Unavailable
 from broker.link import ListeningEnd
 from broker.messages.cluster.tenure import (
@@ -269,6 +270,19 @@ class Stage:
         consumer = self.connect(self.consumer(), Surface.LAUNCHER)
         await self.settle()
         return agent, consumer
+
+    async def guest(self, *, admitted: bool = False) -> tuple[Person, Trunk]:
+        """Somebody who followed the link `g`: in the lobby, or let in."""
+        by = self.agent.participant_id
+        self.session.do(InviteGuest(by, "g", "h", 1, 60_000))
+        guest = Person("p-guest", Principal(role=Role.GUEST, account_id="acc", name="Gwen"))
+        self.session.people[guest.participant_id] = guest
+        self.session.do(JoinGuest(guest.participant_id, "g"))
+        if admitted:
+            self.session.do(Admit(by, guest.participant_id))
+        trunk = self.connect(guest, Surface.GUEST_PAGE)
+        await self.settle()
+        return guest, trunk
 
     async def talking(self) -> tuple[Trunk, Trunk]:
         """Agent and consumer in the session."""

@@ -16,12 +16,9 @@ from actors.session.person import (
     OFFER_COUNT,
     PACE_COUNT,
     PACE_MS,
-    Person,
 )
 from actors.session.publishing import SWITCH_COUNT, Publishing
-from broker.commands import Admit, InviteGuest, JoinGuest
-from broker.messages.cluster.trunk import Principal
-from broker.words import Mode, PublishSource, Role, Surface
+from broker.words import Mode, PublishSource, Surface
 from tests.actors.stage import Stage, Trunk
 from tests.patience import until
 
@@ -46,18 +43,6 @@ OWN = {
 PRIVILEGED = sorted({v["message"]["type"] for v in VECTORS} - OWN)
 
 
-async def admitted_guest(stage: Stage) -> tuple[Person, Trunk]:
-    by = stage.agent.participant_id
-    stage.session.do(InviteGuest(by, "g", "h", 1, 60_000))
-    guest = Person("p-guest", Principal(role=Role.GUEST, account_id="acc", name="Gwen"))
-    stage.session.people[guest.participant_id] = guest
-    stage.session.do(JoinGuest(guest.participant_id, "g"))
-    stage.session.do(Admit(by, guest.participant_id))
-    trunk = stage.connect(guest, Surface.GUEST_PAGE)
-    await stage.settle()
-    return guest, trunk
-
-
 def aimed(stage: Stage, message: dict[str, object], number: int) -> bytes:
     """Fill a vector with ids that exist, so that nothing but rights can refuse it."""
     real = {
@@ -71,7 +56,7 @@ def aimed(stage: Stage, message: dict[str, object], number: int) -> bytes:
 @pytest.mark.parametrize("kind", PRIVILEGED)
 async def test_a_guest_does_nothing_that_is_privileged(stage: Stage, kind: str) -> None:
     agent, _ = await stage.talking()
-    guest, trunk = await admitted_guest(stage)
+    guest, trunk = await stage.guest(admitted=True)
     journal, heard = list(stage.ledger.entries), len(agent.heard)
     vectors = [v["message"] for v in VECTORS if v["message"]["type"] == kind]
     for number, message in enumerate(vectors):
@@ -174,7 +159,7 @@ async def test_one_person_has_so_many_connections_and_the_next_is_told_to_come_l
     stage: Stage,
 ) -> None:
     agent, consumer = await stage.talking()
-    guest, first = await admitted_guest(stage)
+    guest, first = await stage.guest(admitted=True)
     journal, told = len(stage.ledger.entries), len(agent.heard)
     more = [stage.connect(guest, Surface.GUEST_PAGE) for _ in range(CONNECTION_LIMIT + 4)]
     await stage.settle()

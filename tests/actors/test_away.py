@@ -15,7 +15,6 @@ from broker.messages.cluster.trunk import Principal
 from broker.policy import Policy
 from broker.words import Role, Surface, Way
 from tests.actors.stage import Stage, Trunk, hello_of
-from tests.actors.test_outsiders import lobby_guest
 from tests.actors.test_staff import come
 
 HELPER, GUEST, LINK = "p-agent", "p-guest", "link"
@@ -107,7 +106,7 @@ class Scene:
             self.trunks = {"ringing": agent, "rung": consumer}
             return
         agent, consumer = await stage.talking()
-        await lobby_guest(stage)
+        await stage.guest()
         helper, trunk = await come(stage, Role.AGENT, Way.CONSULT)
         stage.ask(stage.agent, agent, "participant.admit", participant_id=helper.participant_id)
         stage.session.do(InviteGuest(stage.agent.participant_id, LINK, "hash", 1, 60_000))

@@ -10,7 +10,6 @@ from broker.errors import Forbidden, NotFound
 from broker.messages.cluster.trunk import Principal
 from broker.words import Role, Surface
 from tests.actors.stage import AGENT, CONSUMER, Message, Stage, Trunk, hello_of
-from tests.actors.test_abuse import admitted_guest
 
 
 def come(stage: Stage, principal: Principal) -> None:
@@ -46,7 +45,7 @@ async def test_so_many_strangers_are_asked_about_and_each_once(stage: Stage) -> 
 
 async def test_whoever_may_admit_nobody_keeps_nobody_out(stage: Stage) -> None:
     agent, consumer = await stage.talking()
-    guest, trunk = await admitted_guest(stage)
+    guest, trunk = await stage.guest(admitted=True)
     stranger(stage, 1)
     [conflict] = asked(agent)
     for person, theirs in ((stage.consumer(), consumer), (guest, trunk)):

@@ -9,7 +9,6 @@ from actors.session.connection import UNSENT_LIMIT_BYTES
 from broker.words import PublishSource, Surface
 from tests.actors.stage import Stage
 from tests.actors.test_connecting_ahead import offer, transports
-from tests.actors.test_outsiders import lobby_guest
 
 
 async def test_every_surface_rings_and_the_first_answer_silences_the_others(stage: Stage) -> None:
@@ -142,7 +141,7 @@ async def test_malformed_messages_are_answered_and_then_closed(stage: Stage) -> 
 
 async def test_a_guest_who_reloads_in_the_lobby_keeps_the_place(stage: Stage) -> None:
     agent, _ = await stage.talking()
-    guest, trunk = await lobby_guest(stage)
+    guest, trunk = await stage.guest()
     stage.disconnect(guest, trunk)
     await stage.settle()
     assert "participant.left" not in stage.ledger.types()

@@ -7,11 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.session.person import Person
-from broker.commands import InviteGuest, JoinGuest
-from broker.messages.cluster.trunk import Principal
-from broker.words import Role, Surface
-from tests.actors.stage import Stage, Trunk
+from tests.actors.stage import Stage
 
 VECTORS = Path(__file__).parent.parent / "contract" / "vectors" / "client-valid.json"
 EVERYTHING = [
@@ -29,16 +25,6 @@ EVERYTHING = [
 ]
 
 
-async def lobby_guest(stage: Stage) -> tuple[Person, Trunk]:
-    stage.session.do(InviteGuest(stage.agent.participant_id, "g", "h", 1, 60_000))
-    guest = Person("p-guest", Principal(role=Role.GUEST, account_id="acc", name="Gwen"))
-    stage.session.people[guest.participant_id] = guest
-    stage.session.do(JoinGuest(guest.participant_id, "g"))
-    trunk = stage.connect(guest, Surface.GUEST_PAGE)
-    await stage.settle()
-    return guest, trunk
-
-
 @pytest.mark.parametrize("who", ["invited consumer", "guest in the lobby"])
 async def test_nothing_an_outsider_says_has_an_effect(
     stage: Stage, who: str, caplog: pytest.LogCaptureFixture
@@ -46,7 +32,7 @@ async def test_nothing_an_outsider_says_has_an_effect(
     agent, consumer = await stage.ringing()
     person, trunk = stage.consumer(), consumer
     if who == "guest in the lobby":
-        person, trunk = await lobby_guest(stage)
+        person, trunk = await stage.guest()
     await stage.settle()
     heard, journal = len(agent.heard), list(stage.ledger.entries)
     assert len(EVERYTHING) > 20

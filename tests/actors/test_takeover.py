@@ -12,7 +12,6 @@ from broker.messages.cluster.tenure import JournalEntry, Subject
 from broker.policy import Policy
 from broker.words import Role, Surface
 from tests.actors.stage import CLAIM, CONSUMER, STRANGER, WAIT_S, Stage
-from tests.actors.test_outsiders import lobby_guest
 
 
 @asynccontextmanager
@@ -77,7 +76,7 @@ async def test_a_session_with_an_erased_person_is_taken_over() -> None:
 async def test_who_waited_in_the_lobby_and_does_not_come_back_is_out() -> None:
     stage = Stage(Policy(reconnect_grace_ms=1))
     await stage.talking()
-    await lobby_guest(stage)
+    await stage.guest()
     successor = Stage(epoch=2)
     await stage.close()
     stage.ledger.grew.clear()
