@@ -143,17 +143,23 @@ def test_any_sequence_keeps_the_invariants(steps: list[tuple[Command, int]]) -> 
     )
 
 
-@settings(max_examples=200, deadline=None)
-@given(steps=steps, data=st.data())
-def test_what_a_later_release_wrote_between_changes_no_replay(
-    steps: list[tuple[Command, int]], data: st.DataObject
-) -> None:
+def case_after(steps: list[tuple[Command, int]]) -> Case:
+    """Do these commands, of which some are refused."""
     case = Case()
     case.do(START)
     for command, pause_ms in steps:
         case.now_ms += pause_ms
         with suppress(SwitchboardError):
             case.do(command)
+    return case
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=steps, data=st.data())
+def test_what_a_later_release_wrote_between_changes_no_replay(
+    steps: list[tuple[Command, int]], data: st.DataObject
+) -> None:
+    case = case_after(steps)
     journal: list[PastEvent] = []
     later = 0
     for event in case.events:
@@ -175,12 +181,7 @@ def test_a_journal_that_cannot_be_followed_is_replayed_as_far_as_it_is_understoo
     steps: list[tuple[Command, int]], data: st.DataObject
 ) -> None:
     """Some of the events are of types that this release does not know: any subset of them."""
-    case = Case()
-    case.do(START)
-    for command, pause_ms in steps:
-        case.now_ms += pause_ms
-        with suppress(SwitchboardError):
-            case.do(command)
+    case = case_after(steps)
     journal: list[PastEvent] = [
         LaterEvent(type="something.happened", at_ms=event.at_ms)
         if index and data.draw(st.booleans())
