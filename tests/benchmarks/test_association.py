@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.media.association import Association, Certificate, Keys
 from benchmarks.media.remote import Remote
+from tests.patience import PATIENCE
 
 PROFILE = "SRTP_AEAD_AES_128_GCM"
 CLIENT, SERVER = "passive", "active"
@@ -42,7 +43,7 @@ def pair() -> tuple[End, End]:
 
 async def test_both_get_the_same_keys_the_other_way_round() -> None:
     one, other = pair()
-    await asyncio.gather(one.associate(10), other.associate(10))
+    await asyncio.gather(one.associate(10 * PATIENCE), other.associate(10 * PATIENCE))
     assert one.keys is not None
     assert other.keys is not None
     assert (one.keys.outbound, one.keys.inbound) == (other.keys.inbound, other.keys.outbound)
@@ -64,9 +65,9 @@ async def test_whoever_shows_another_certificate_than_was_described_gets_no_keys
     one, other = pair()
     own = replace(other.own, fingerprint=Certificate().fingerprint)
     one.remote = Remote(own.ufrag, own.password, own.fingerprint, CLIENT, ("192.0.2.1", 9))
-    waiting = asyncio.create_task(other.associate(10))
+    waiting = asyncio.create_task(other.associate(10 * PATIENCE))
     with pytest.raises(ConnectionError):
-        await one.associate(10)
+        await one.associate(10 * PATIENCE)
     assert one.given == []
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)

@@ -11,6 +11,7 @@ from benchmarks.congested_call import Sample
 from benchmarks.result import ScenarioResult
 from benchmarks.scenarios.congestion import NEVER, Episode, concealed_in, judge
 from benchmarks.shaper import Downlink, Shaper
+from tests.patience import PATIENCE
 
 
 def samples(*heights: int, concealed: int = 0, silent: int = 0, fps: int = 30) -> list[Sample]:
@@ -78,7 +79,7 @@ async def test_the_shaper_passes_both_ways_and_tells_clients_apart() -> None:
             each.setblocking(False)
         shaper = Shaper(port.getsockname())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(10 * PATIENCE):
                 seen = {}
                 for name, client in ((b"ada", ada), (b"ben", ben)):
                     client.sendto(name, ("127.0.0.1", shaper.port))

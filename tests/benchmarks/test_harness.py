@@ -15,6 +15,7 @@ from benchmarks.histogram import Histogram
 from benchmarks.process import Child, ChildFailed
 from benchmarks.scenario import Scenario
 from benchmarks.websocket import connect
+from tests.patience import PATIENCE
 
 
 async def test_a_stall_does_not_change_what_is_sent_when() -> None:
@@ -96,7 +97,7 @@ async def test_the_loads_own_websocket_carries_any_size() -> None:
         socket.on_text = got.put_nowait
         for size in (0, 125, 126, 65_535, 65_536, 200_000):
             socket.send(b"x" * size)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(10 * PATIENCE):
                 assert await got.get() == b"x" * size
         socket.close()
     finally:

@@ -12,6 +12,7 @@ from tests.calls import Call
 from tests.chaos.street import Street, until
 from tests.deployment import Deployment
 from tests.ledger import postgres
+from tests.patience import PATIENCE
 
 STANDBYS = 4
 BRIEF: dict[str, object] = {"invitation_ms": 1_000}
@@ -78,7 +79,7 @@ def running(
 
 
 def ready(gateway: str) -> bool:
-    return httpx.get(f"{gateway}/readyz", trust_env=False, timeout=5.0).is_success
+    return httpx.get(f"{gateway}/readyz", trust_env=False, timeout=5.0 * PATIENCE).is_success
 
 
 async def complete(street: Street) -> dict[str, tuple[int, int]]:

@@ -16,9 +16,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.conftest import GATEWAYS, STANDBYS
-from tests.chaos.street import Street
+from tests.chaos.street import WAIT_S, Street
 from tests.operations.promql import Query, Scrape, Vector
 from tests.operations.test_metrics import rules
+from tests.patience import PATIENCE
 from tests.widget import Widget, agent_widget, consumer_widget
 
 SCRAPE_S = 15.0
@@ -50,7 +51,7 @@ class Prometheus:
         """Read every gateway once, a scrape later than the last time."""
         self._now_s += SCRAPE_S
         samples: dict[str, Vector] = defaultdict(dict)
-        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=5.0) as http:
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=5.0 * PATIENCE) as http:
             for name in GATEWAYS:
                 target = {"job": "switchboard", "instance": name}
                 try:
@@ -79,7 +80,7 @@ class Prometheus:
 
     async def until(self, metric: str, value: float) -> None:
         """Wait until every gateway that answers shows a value."""
-        async with asyncio.timeout(30.0):
+        async with asyncio.timeout(WAIT_S):
             while set(self._history[-1].samples.get(metric, {}).values()) != {value}:
                 await asyncio.sleep(0.02)
                 await self.scrape()
@@ -183,7 +184,9 @@ async def test_requests_that_are_refused(street: Street, prometheus: Prometheus)
         assert (await http.get("/v1/sessions")).status_code == 401
 
     base = street.parts[GATEWAYS[0]].address
-    async with httpx.AsyncClient(base_url=base, trust_env=False, verify=False, timeout=30) as http:
+    async with httpx.AsyncClient(
+        base_url=base, trust_env=False, verify=False, timeout=WAIT_S
+    ) as http:
         for _ in range(2):
             for _ in range(32):
                 await asyncio.gather(*(refused(http) for _ in range(50)))

@@ -6,6 +6,7 @@ import psutil
 
 from tests.calls import Call
 from tests.deployment import Deployment
+from tests.patience import PATIENCE
 
 
 async def test_an_unanswered_invitation_expires_and_ctrl_c_leaves_nothing(
@@ -26,7 +27,7 @@ async def test_an_unanswered_invitation_expires_and_ctrl_c_leaves_nothing(
     assert folder.exists()
     assert running.stop() == 0
     assert await agent.expect_close() == 1001
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=10 * PATIENCE)
     assert [process.name() for process in alive] == []
     assert not folder.exists()
     assert running.output.count("Traceback") == 0

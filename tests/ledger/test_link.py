@@ -153,7 +153,7 @@ async def test_who_is_being_accepted_when_a_listener_closes_is_dropped(rounds: i
         for _ in range(rounds):
             await asyncio.sleep(0)
         await listener.close()
-        stranger.settimeout(1.0)
+        stranger.settimeout(1.0 * PATIENCE)
         with suppress(ConnectionResetError):
             while stranger.recv(64):
                 pass  # the challenge, perhaps; then the end

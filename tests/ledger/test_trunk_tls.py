@@ -56,7 +56,7 @@ class Tap:
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(5.0 * PATIENCE):
             await self.passed.wait()
         self._server.close()
         await self._server.wait_closed()

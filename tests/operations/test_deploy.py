@@ -22,6 +22,7 @@ from gateway.command import app
 from gateway.drain import GRACE_S, read_seconds
 from gateway.settings import Limits
 from tests.operations.cluster import until
+from tests.patience import PATIENCE
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -257,7 +258,7 @@ def test_coturn_takes_the_configuration(tmp_path: Path) -> None:
         until("coturn listens", lambda: probe.answers_tcp("127.0.0.1", int(port)))
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(10 * PATIENCE)
     text = (tmp_path / "said").read_text().lower()
     assert "bad configuration" not in text
     assert "unknown" not in text

@@ -20,6 +20,7 @@ from benchmarks.media.association import Certificate
 from benchmarks.media.description import Dialect, Section, offer
 from benchmarks.media.packet import AUDIO_TICKS, FRAME_TICKS
 from benchmarks.media.remote import read
+from tests.patience import PATIENCE
 
 from .heard import Heard, extensions_map, readable
 from .track import Track, Unusual
@@ -118,7 +119,7 @@ class CraftedClient(Wire):
             if section.ssrcs
         }
 
-    async def connect(self, within: float = 10.0) -> None:
+    async def connect(self, within: float = 10.0 * PATIENCE) -> None:
         """Negotiate, check, shake hands; returns when SRTP is ready."""
         await self.open()
         self.negotiate()

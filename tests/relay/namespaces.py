@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 _CLONE_NEWNET = 0x40000000
 _PREFIX = "switchboard"
 
@@ -87,5 +89,5 @@ def link(near: Namespace, far: Namespace, number: int) -> None:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10 * PATIENCE)
     assert done.returncode == 0, f"{' '.join(command)} failed: {done.stderr.strip()}"

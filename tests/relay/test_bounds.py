@@ -14,7 +14,7 @@ from actors.relay import RelayConfig, TransportState, mmsg, stun
 from actors.relay.dtls import Dtls
 from actors.relay.repairs import Repairs
 from actors.relay.rtcp import negative_acknowledgement, receiver_report
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 from .client import CraftedClient
 from .conftest import Call, StartCall, call_in_virtual_time
@@ -64,7 +64,7 @@ async def test_dtls_noise_of_a_validated_address_is_bounded_and_counted(
         ada.close()
         await until(lambda: call.listener.state_of("ada-1") is TransportState.CLOSED)
     else:
-        await ada.associate(10.0)
+        await ada.associate(10.0 * PATIENCE)
         await until(lambda: call.listener.state_of("ada-1") is TransportState.CONNECTED)
 
 

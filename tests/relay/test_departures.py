@@ -16,7 +16,7 @@ from actors.relay.port import Socket, pack_name, unpack_name
 from actors.relay.pylibsrtp_private import BUFFER_BYTES
 from actors.relay.transport import Transport
 from actors.relay.vp8 import Vp8
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 from .conftest import Call
 
@@ -30,7 +30,7 @@ class Line:
         self.subscriber = socket.socket(family, socket.SOCK_DGRAM)
         self.subscriber.bind((host, 0))
         self.subscriber.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
-        self.subscriber.settimeout(5)
+        self.subscriber.settimeout(5 * PATIENCE)
         transport: Transport = None  # type: ignore[assignment]
         self.path = Address(transport, self.relay, self.subscriber.getsockname(), 0.0)
 
