@@ -18,13 +18,8 @@ from broker.errors import (
     TooFast,
     Unauthenticated,
 )
-from broker.messages import MAX_MESSAGE_BYTES, PROTOCOL_REVISION, decode_client_message, encode
-from broker.messages.client import (
-    ConnectionHello,
-    ConnectionPing,
-    EngagementUpdate,
-    SurfaceUpdate,
-)
+from broker.messages import MAX_MESSAGE_BYTES, PROTOCOL_REVISION, encode
+from broker.messages.client import ConnectionHello
 from broker.messages.cluster.trunk import Location, Principal, TrunkClose, TrunkReady
 from broker.messages.facts import (
     ConnectionWelcome,
@@ -37,6 +32,7 @@ from gateway.greeting import greet
 from gateway.limits import TokenBucket
 from gateway.metrics import Metrics
 from gateway.outbox import Outbox, Pipe, Send
+from gateway.overheard import Overheard, concerns_gateway
 from gateway.refusals import close_code_of, refused
 from gateway.settings import Settings
 from gateway.stages import STEPS, Stage
@@ -45,14 +41,13 @@ from gateway.steward import Steward
 from gateway.tokens import Tokens
 from gateway.tracing import traced
 from gateway.trunks import Pulse, Trunk
-from gateway.unattached import PONG, Unattached, elsewhere
+from gateway.unattached import Unattached
 
 logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _HEAD_BYTES = 96
-"""How much of an attached widget's message is looked at for what concerns the gateway."""
-_PING, _SURFACE, _ENGAGEMENT = b'"connection.ping"', b'"surface.update"', b'"engagement.update"'
+"""How much of an actor's message is looked at for what it answers."""
 _REPLY = b'"reply_to"'
 
 
@@ -124,6 +119,7 @@ class Connection:
         self._is_reading = False
         pipe.on_text = self._take_text
         self.unattached = Unattached(self, room, self._steward)
+        self._overheard = Overheard(self, self._steward)
 
     @property
     def principal(self) -> Principal | None:
@@ -243,14 +239,14 @@ class Connection:
                 await asyncio.sleep(wait_s)
             trunk = self._trunk
             if self.stage is Stage.ATTACHED and trunk is not None:
-                if _concerns_gateway(data) and self._keep_own(data):
+                if self._overheard.keeps(data):
                     continue
                 if not trunk.send(data):
                     self._hold(data)
                 elif not trunk.writable:
                     await trunk.drained()
             elif self.stage is Stage.MOVING:
-                if not (_concerns_gateway(data) and self._keep_own(data)):
+                if not self._overheard.keeps(data):
                     self._hold(data)
             elif self.stage is Stage.CLOSED:
                 return
@@ -271,7 +267,7 @@ class Connection:
             or len(data) > MAX_MESSAGE_BYTES
         ):
             return False
-        if _concerns_gateway(data):
+        if concerns_gateway(data):
             return False
         now = self._loop.time()
         if not self._bucket.take(now):
@@ -283,31 +279,6 @@ class Connection:
         if len(self._held) >= self._limits.held_messages:
             raise TooFast(ErrorCode.RATE_LIMITED, "Too many messages while the session moves.")
         self._held.append(data)
-
-    def _keep_own(self, data: bytes) -> bool:
-        """Note what the gateway must know of an attached widget; True when it stays here."""
-        standing = self.standing
-        assert standing is not None
-        try:
-            message = decode_client_message(data)
-        except Malformed:
-            return False
-        match message:
-            case ConnectionPing():
-                self.put(PONG)
-                return True
-            case SurfaceUpdate():
-                standing.visible = message.visible
-                self._steward.wake(register=True)
-            case EngagementUpdate() if standing.is_ours(message.engagement):
-                standing.ids = message.engagement
-                self._steward.wake(register=True)
-            case EngagementUpdate():
-                self.put(refused(elsewhere(), None))
-                return True
-            case _:
-                pass
-        return False
 
     # Word from ledger, trunk and switchroom; none of these waits.
 
@@ -460,9 +431,3 @@ class Connection:
         if stage not in STEPS[self.stage]:
             raise Internal(ErrorCode.INTERNAL, f"No step from {self.stage} to {stage}.")
         self.stage = stage
-
-
-def _concerns_gateway(data: bytes) -> bool:
-    """Whether a message is looked at before it goes to the session."""
-    head = data[:_HEAD_BYTES]
-    return _PING in head or _SURFACE in head or _ENGAGEMENT in head
