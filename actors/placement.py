@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 
@@ -50,6 +50,18 @@ def succeeds(place: Place, lost: Place) -> bool:
     return place.node != lost.node and place.label == lost.label and not place.cordoned
 
 
+def standing(places: Iterable[Place], label: str = "") -> int:
+    """Count the standbys on nodes that are not cordoned; an empty label counts all."""
+    return sum(
+        place.standbys for place in places if not place.cordoned and label in ("", place.label)
+    )
+
+
+def spare(places: Iterable[Place], lost: Place) -> int:
+    """Count the standbys that may have the sessions of `lost`."""
+    return sum(place.standbys for place in places if succeeds(place, lost))
+
+
 def plan(
     places: Sequence[Place],
     *,
@@ -68,16 +80,11 @@ def plan(
     now = {place.node: place for place in places}
     starts: list[str] = []
 
-    def standing(label: str) -> int:
-        return sum(
-            place.standbys
-            for place in now.values()
-            if not place.cordoned and label in ("", place.label)
-        )
-
     def waiting() -> int:
         # Who waits for a label that is full gets nothing from a start elsewhere.
-        return sum(min(n, standing(label)) if label else n for label, n in queued.items())
+        return sum(
+            min(n, standing(now.values(), label)) if label else n for label, n in queued.items()
+        )
 
     def start(label: str, count: int, beside: Place | None = None) -> None:
         for _ in range(count):
@@ -95,12 +102,11 @@ def plan(
     each = math.ceil(target / len(labels)) if labels else 0
     for label in labels:
         if label:
-            start(label, queued.get(label, 0) - standing(label))
-    start("", waiting() - standing(""))
+            start(label, queued.get(label, 0) - standing(now.values(), label))
+    start("", waiting() - standing(now.values()))
     for label in labels:
-        start(label, each + queued.get(label, 0) - standing(label))
+        start(label, each + queued.get(label, 0) - standing(now.values(), label))
     for lost in places:
-        spare = sum(each.standbys for each in now.values() if succeeds(each, lost))
-        start(lost.label, min(lost.live, reserve) - spare, beside=lost)
-    start("", target + reserve + waiting() - standing(""))
+        start(lost.label, min(lost.live, reserve) - spare(now.values(), lost), beside=lost)
+    start("", target + reserve + waiting() - standing(now.values()))
     return starts

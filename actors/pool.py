@@ -18,9 +18,10 @@ from actors.chores import Chores
 from actors.ledger_link import LedgerLink, LinkTiming
 from actors.link import Tls
 from actors.placement import Place, largest_load, plan
+from actors.vacating import Need, Vacating
 from broker.messages.cluster.base import read
 from broker.messages.cluster.members import LinkHello
-from broker.messages.cluster.nodes import NodeState, PoolLevel
+from broker.messages.cluster.nodes import NodeState, PoolLevel, PoolVacate
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,11 @@ class PoolPolicy:
     """No starts above this many session actors, live ones included."""
     backoff_first_s: float = 0.5
     backoff_last_s: float = 30.0
+    vacate_below: float = 0.0
+    """Let nodes run empty while the others would be filled to at most this share of their slots,
+    for an autoscaler that removes idle ones; 0: never."""
+    vacate_after_s: float = 120.0
+    """A node is closed when it could be spared for so long."""
 
 
 @dataclass(eq=False, slots=True)
@@ -96,6 +102,7 @@ class Pool:
         )
         self._chores = Chores()
         self._level: PoolLevel | None = None
+        self._told: PoolVacate | None = None
         # Every member there ever was, in order: one that comes back with the ledger is no arrival.
         self._seen: dict[str, None] = {}
         self._starting = 0
@@ -106,6 +113,9 @@ class Pool:
         self._failures = 0
         self._pause: asyncio.TimerHandle | None = None
         self._avoided = Avoided(self._policy.backoff_first_s, self._policy.backoff_last_s)
+        self._vacating = Vacating(
+            self._policy.vacate_below, self._policy.vacate_after_s, spared=hello.node
+        )
         self._pauses: dict[str, asyncio.TimerHandle] = {}
         self._closed = False
 
@@ -142,7 +152,7 @@ class Pool:
         self._fill()
 
     def refill(self) -> None:
-        """Look again at what is missing: the places have changed."""
+        """Look again at what is missing or can be spared: places change, and time passes."""
         self._fill()
 
     def _on_notice(self, method: str, payload: bytes) -> None:
@@ -167,12 +177,12 @@ class Pool:
         while len(self._seen) > max(2 * self._policy.members_limit, len(level.members)):
             del self._seen[next(iter(self._seen))]
         self._level = level
-        self._arrivals.observe(level.taken, asyncio.get_running_loop().time())
         self._fill()
 
     def _on_down(self) -> None:
         # Nothing is started blindly: members that are still there come back with the ledger.
         self._level = None
+        self._told = None
 
     def _fill(self) -> None:
         level, policy = self._level, self._policy
@@ -189,7 +199,8 @@ class Pool:
 
     def _wanted(self, level: PoolLevel, coming: int, limit: int) -> list[str | None]:
         """Name where to start how many now: at most `limit`."""
-        policy = self._policy
+        policy, now = self._policy, asyncio.get_running_loop().time()
+        self._arrivals.observe(level.taken, now)
         target = standbys_for(
             self._arrivals.per_s,
             self._start_time.seconds,
@@ -197,14 +208,30 @@ class Pool:
             ceiling=max(policy.target, policy.target_limit),
         )
         known = {state.node: state for state in level.nodes}
-        nodes = [_filled(each, known.get(each.node), self._under_way) for each in self._places()]
-        nodes = self._avoided.cordon(nodes, asyncio.get_running_loop().time())
+        places = self._places()
+        nodes = [_filled(each, known.get(each.node), self._under_way) for each in places]
+        nodes = self._avoided.cordon(nodes, now)
         if not nodes:
             return [None] * min(limit, max(0, target + level.queued - level.standbys - coming))
         reserve = min(policy.reserve_limit, largest_load(nodes))
         # A ledger of the release before this one does not say what is wanted.
         queued = level.queued_for or {"": level.queued}
+        if policy.vacate_below > 0:
+            need = Need(target, reserve, waiting=level.queued > 0)
+            self._vacating.look(nodes, need, now)
+            nodes = self._vacating.cordon(nodes)
+            there = [_filled(each, known.get(each.node), Counter()) for each in places]
+            self._tell_closed(self._vacating.retired(self._avoided.cordon(there, now), need))
         return list(plan(nodes, target=target, reserve=reserve, queued=queued, limit=limit))
+
+    def _tell_closed(self, retired: str) -> None:
+        """Tell the ledger what changed; it sees for itself whether a session is there by now."""
+        told = PoolVacate(closed=sorted(self._vacating.closed), retired=retired)
+        if told != self._told or retired:
+            if self._told is None or told.closed != self._told.closed:
+                _log.warning("Other nodes are let run empty.", extra={"nodes": told.closed})
+            self._link.notify("pool.vacate", told)
+            self._told = told
 
     def _forget(self, node: str | None) -> None:
         if node is not None:

@@ -17,6 +17,8 @@ _DATABASES = ("sqlite", "postgresql")
 
 MOST_REUSE = 20
 """A process does not grow old: what its libraries leak or leave in pieces ends with it."""
+MOST_FILLED = 0.8
+"""Nodes that are filled further have no room for who comes while others start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Deployment:
     standbys: int = 4
     reuse: int = 20
     """How many further sessions of its account a session actor's process may hold; 0: none."""
+    vacate_below: float = 0.0
+    """Let nodes run empty while the others would be filled to at most this share; 0: never."""
     media_bind: tuple[str, ...] = ()
     """Local addresses for media; empty: loopback on a private Ray, otherwise each node's own."""
     advertise: tuple[str, ...] = ()
@@ -66,6 +70,10 @@ class Deployment:
             raise BadSettings("A deployment needs at least one standby; give --standbys 1 or more.")
         if not 0 <= self.reuse <= MOST_REUSE:
             raise BadSettings(f"--reuse goes from 0 (never) to {MOST_REUSE}, not {self.reuse}.")
+        if not 0 <= self.vacate_below <= MOST_FILLED:
+            raise BadSettings(
+                f"--vacate-below goes from 0 (never) to {MOST_FILLED}, not {self.vacate_below}."
+            )
         for path, what in (
             (self.accounts_file, "accounts file"),
             (self.secret_file, "secret file"),

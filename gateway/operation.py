@@ -92,6 +92,14 @@ def up(
         int,
         typer.Option(help="Further sessions of one account in one process; 0: a process each."),
     ] = 20,
+    vacate_below: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Let nodes run empty, for an autoscaler, while the others would be filled to at "
+            "most this share of their slots; 0: never.",
+        ),
+    ] = 0.0,
     media_bind: MediaBind = None,
     advertise: Annotated[
         list[str] | None,
@@ -147,6 +155,7 @@ def up(
             data_dir=data_dir,
             standbys=standbys,
             reuse=reuse,
+            vacate_below=vacate_below,
             media_bind=tuple(media_bind or ()),
             advertise=tuple(advertise or ()),
             media_ports=read_ports(media_ports),

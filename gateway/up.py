@@ -126,6 +126,7 @@ def cluster_settings(deployment: Deployment) -> compose.ClusterSettings:
         public_url=deployment.origin,
         standbys=deployment.standbys,
         reuse=deployment.reuse,
+        vacate_below=deployment.vacate_below,
         bind=deployment.media_bind or ((LOOPBACK,) if alone else (NODE,)),
         advertise=deployment.advertise,
         media_ports=deployment.media_ports,

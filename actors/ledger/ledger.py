@@ -30,7 +30,14 @@ from broker.errors import ErrorCode, Forbidden, Malformed, SwitchboardError, Too
 from broker.link import Reply
 from broker.messages.cluster.base import ClusterMessage, Done, read
 from broker.messages.cluster.members import LinkHello
-from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
+from broker.messages.cluster.nodes import (
+    NodeDrain,
+    NodeList,
+    NodeState,
+    NodeUndrain,
+    PoolLevel,
+    PoolVacate,
+)
 from broker.tracing import Span, Traces
 
 _log = logging.getLogger(__name__)
@@ -199,8 +206,14 @@ class Ledger:
             case "keeper":
                 self._audience.keepers.add(end)
             case "pool":
+                end.on_notice = lambda _, method, payload: self._on_pool_notice(method, payload)
                 self._audience.pools.add(end)
                 self._audience.level_changed()
+
+    def _on_pool_notice(self, method: str, payload: bytes) -> None:
+        if method == "pool.vacate":
+            told = read(PoolVacate, payload)
+            self._sessions.standbys.vacate(told.closed, told.retired)
 
     def _on_lost(self, end: End) -> None:
         self._members.pop(end, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from actors.link import End
@@ -57,8 +57,9 @@ class Standbys:
     oldest session first. At most `limit` openings wait. One that has held a session of the account
     is given before one that has held none; of several the one on the node with the fewest sessions
     (`loads`), so that the death of a node costs few. Before all that comes another node than one
-    that is rather not to be had. A standby on a node in `cordoned` is
-    `dismissed` instead of being kept, and so is one above `reused_limit` that has held a session.
+    that is rather not to be had, and than those in `closed`, which are to run empty. A standby on
+    a node in `cordoned` is `dismissed` instead of being kept, and so is one above `reused_limit`
+    that has held a session.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Standbys:
         self.taken = 0
         """Standbys of any account given away so far: those that must be replaced."""
         self.cordoned: set[str] = set()
+        self.closed: frozenset[str] = frozenset()
         self._idle: dict[str, Actor] = {}
         self._queue: list[_Waiting] = []
         self._order = 0
@@ -116,10 +118,13 @@ class Standbys:
     def cordon(self, node: str) -> None:
         """Keep no standby on this node any more."""
         self.cordoned.add(node)
-        for actor in [each for each in self._idle.values() if each.member.node == node]:
-            del self._idle[actor.member.member_id]
-            self._dismiss(actor)
-        self._on_change()
+        self._dismiss_all(node)
+
+    def vacate(self, closed: Iterable[str], retired: str) -> None:
+        """Let nodes run empty; the standbys of `retired` go if no session is there by now."""
+        self.closed = frozenset(closed)
+        if retired and not self._loads().get(retired):
+            self._dismiss_all(retired)
 
     def uncordon(self, node: str) -> None:
         """Let the node have standbys again."""
@@ -183,11 +188,18 @@ class Standbys:
             if not actor.end.link.closed and actor.suits(label, account_id)
         ]
         fit = [actor for actor in fit if actor.member.node != rather_not] or fit
+        fit = [actor for actor in fit if actor.member.node not in self.closed] or fit
         fit = [actor for actor in fit if actor.waits_again] or fit
         if len({actor.member.node for actor in fit}) <= 1:
             return next(iter(fit), None)
         loads = self._loads()
         return min(fit, key=lambda actor: loads.get(actor.member.node, 0))
+
+    def _dismiss_all(self, node: str) -> None:
+        for actor in [each for each in self._idle.values() if each.member.node == node]:
+            del self._idle[actor.member.member_id]
+            self._dismiss(actor)
+        self._on_change()
 
     def _count(self, actor: Actor) -> None:
         if actor.member.account_id is None:

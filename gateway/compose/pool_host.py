@@ -62,7 +62,9 @@ class PoolHost:
             LedgerAddress(),
             self._settings.key(KeyPurpose.TRUNK),
             LinkHello(kind="pool", member_id=secrets.token_urlsafe(12), node=node_name()),
-            policy=PoolPolicy(target=self._settings.standbys),
+            policy=PoolPolicy(
+                target=self._settings.standbys, vacate_below=self._settings.vacate_below
+            ),
             places=self._places,
             tls=trunk_tls(self._settings.key(KeyPurpose.TRUNK)),
         )
@@ -79,10 +81,8 @@ class PoolHost:
             except (TimeoutError, RayError, RuntimeError) as error:
                 _LOG.info("nodes not seen", extra={"error": repr(error)})
             else:
-                found = [each for each in nodes if each.media_slots > 0]
-                if found != self._nodes:
-                    self._nodes = found
-                    pool.refill()
+                self._nodes = [each for each in nodes if each.media_slots > 0]
+            pool.refill()
             await asyncio.sleep(PLACES_S)
 
     def _places(self) -> list[Place]:

@@ -36,6 +36,8 @@ class ClusterSettings:
     relay_only: bool = False
     reuse: int = 20
     """How many further sessions of its account a session actor's process may hold; 0: none."""
+    vacate_below: float = 0.0
+    """`PoolPolicy.vacate_below`."""
 
     def __getstate__(self) -> list[object]:
         return [getattr(self, each.name) for each in fields(self)]

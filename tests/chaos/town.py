@@ -133,10 +133,11 @@ def open_town(
     labels: Sequence[str],
     standbys: int,
     told: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[Town]:
     """Start PostgreSQL, a Ray node for each label, and a deployment with one gateway on them.
 
-    `told` goes into the environment of Ray's nodes.
+    `told` goes into the environment of Ray's nodes; `options` are further ones of `up`.
     """
     with (
         closing(postgres.Server()) as database,
@@ -151,6 +152,7 @@ def open_town(
         words = (
             *("--address", cluster.address, "--database", f"{database.url}/postgres"),
             *("--standbys", str(standbys)),
+            *options,
         )
         up = operator.up(*words)
         up.wait_for('"gateway"')

@@ -47,6 +47,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         ("--port 70000", "is no port"),
         ("--standbys 0", "at least one standby"),
+        ("--vacate-below 0.9", "from 0 (never) to 0.8"),
         ("--accounts {0}/none", "cannot be read"),
         ("--secret-file {0}/open", "chmod 600"),
         ("--database mysql://u@h/d", "sqlite:///FILE or postgresql"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from broker.errors import Unavailable
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.trunk import Location
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, KEY, TIMING, entry, opening
+from tests.ledger.fakes import ACCOUNT, KEY, TIMING, FakeActor, entry, opening
 from tests.patience import until
 
 HELLO = LinkHello(kind="pool", member_id="pool", node="n")
@@ -28,6 +28,7 @@ class Starter:
     def __init__(self, town: Town) -> None:
         self.town = town
         self.places: dict[str, Place] = {}
+        self.actors: list[FakeActor] = []
         self.nodes: list[str | None] = []
         self.started = 0
         self.at_once = 0
@@ -54,8 +55,10 @@ class Starter:
                 raise RuntimeError("No process to be had.")
             if self.coming:
                 place = self.places.get(node or "")
-                await self.town.actor(
-                    node=node or "node-1", label="" if place is None else place.label
+                self.actors.append(
+                    await self.town.actor(
+                        node=node or "node-1", label="" if place is None else place.label
+                    )
                 )
         finally:
             self.at_once -= 1
@@ -76,12 +79,15 @@ async def run_pool(
     backoff_first_s: float = 0.01,
     arrival_s: float = 5.0,
     overdue_s: float = 5.0,
+    vacate_below: float = 0.0,
 ) -> Pool:
     policy = PoolPolicy(
         target=target,
         backoff_first_s=backoff_first_s,
         arrival_s=arrival_s,
         overdue_s=overdue_s,
+        vacate_below=vacate_below,
+        vacate_after_s=0.0,
     )
     pool = Pool(
         starter,
@@ -312,3 +318,50 @@ async def test_a_start_that_hangs_holds_up_neither_the_others_nor_their_number(
     starter.places.pop("a_2")
     pool.set_target(6)
     await until(lambda: standbys(town) == 6, "two more")
+
+
+async def test_a_node_that_can_be_spared_runs_empty_and_serves_again_when_it_is_needed(
+    town: Town,
+) -> None:
+    starter, gateway = Starter(town), await town.gateway()
+    spread(starter, a_1=8, a_2=8, a_3=8)
+    actors = [await town.actor(node=node, label="a") for node in starter.places for _ in "ab"]
+    for number in range(3):
+        await gateway.open(f"early-{number}")
+    pool = await run_pool(town, starter, target=1, vacate_below=0.5)
+    closed = town.ledger._sessions.standbys
+
+    async def looks_until(condition: Callable[[], bool], what: str) -> None:
+        def look() -> bool:
+            pool.refill()
+            return condition()
+
+        await until(look, what)
+
+    def loads() -> dict[str, int]:
+        return town.ledger._sessions.directory.loads()
+
+    await looks_until(lambda: closed.closed == {"a_1"}, "the closing of one of three alike")
+    for number in range(2):
+        await gateway.open(f"later-{number}")
+    assert (loads()["a_1"], sum(loads().values())) == (1, 5), "who comes is served elsewhere"
+    await looks_until(lambda: standbys(town) >= 4, "the refill elsewhere, for the one that is left")
+    first = [actor for actor in actors if actor.node == "a_1"]
+    assert not any(actor.stopped for actor in first), "it has a session"
+
+    (holder,) = (actor for actor in first if actor.session_id)
+    (idle,) = (actor for actor in first if not actor.session_id)
+    await holder.append(entry(2, "session.ended", reason="ended_by_agent"))
+    await holder.die()
+    await looks_until(lambda: idle.stopped, "the end of its standby")
+    await idle.die()
+    await looks_until(lambda: len(town.ledger.level().nodes) == 2, "nothing there")
+    assert standbys(town) >= 1 + max(loads().values())
+    assert "a_1" not in starter.nodes
+    assert not any(actor.stopped for actor in (*actors, *starter.actors) if actor is not idle)
+
+    for number in range(8):
+        await until(lambda: standbys(town) >= 1, "a standby")
+        await gateway.open(f"rush-{number}")
+    await looks_until(lambda: "a_1" in starter.nodes, "a start there, as the others fill")
+    assert closed.closed == set()

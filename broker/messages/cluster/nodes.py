@@ -61,6 +61,15 @@ class NodeList(ClusterMessage):
     nodes: list[NodeState]
 
 
+class PoolVacate(ClusterMessage):
+    """Notice pool to ledger, `pool.vacate`: which nodes are let run empty."""
+
+    closed: list[str] = Field(default_factory=list)
+    """Sessions are given to standbys there when there are no others."""
+    retired: str = ""
+    """The one of them whose standbys may go, if there is no session by now."""
+
+
 class PoolLevel(ClusterMessage):
     """Notice ledger to pool, `pool.level`: how many standbys wait, and how much they are wanted."""
 
