@@ -131,17 +131,29 @@ class Comings:
 
         def show() -> None:
             now = self._session.durable.invitation
-            if now is not None and now.open and not connection.ringing:
+            if (
+                now is not None
+                and now.open
+                and now.invitation_id == invitation.invitation_id
+                and not connection.ringing
+            ):
                 connection.ringing = connection.current = True
                 self._session.show_snapshot(person, only=connection)
+
+        def tell() -> None:
+            show()
+            if connection.ringing and not rang:
                 self._session.visibility_changed()
 
+        rang = connection.ringing
         try:
             self._session.do(
                 Ring(person.participant_id, connection.surface, person.principal.claim_hash),
                 subjects=[person.subject()],
-                then=show,
+                then=tell,
             )
+            # It is the invitation that makes it ring, not what is saved of its ringing.
+            show()
         except Unavailable:
             # It rings as soon as it can be saved that it does.
             self._ring_later(person, connection)

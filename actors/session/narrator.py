@@ -191,6 +191,7 @@ class Narrator:
         role = person.principal.role if participant is None else participant.role
         concerned = role in STAFF or role is Role.CONSUMER
         now_ms = session.now_ms()
+        rung = person if role is Role.CONSUMER else None
         if participant is None or participant.attendance is Attendance.LEFT:
             attendance = "invited"
         elif participant.attendance is Attendance.LOBBY:
@@ -210,7 +211,7 @@ class Narrator:
             roster=(views.roster(state, session.people, staff=role in STAFF) if inside else []),
             invitation=(
                 session.conflicts.invitation(person)
-                or views.invitation_view(state, session.people, now_ms)
+                or views.invitation_view(state, session.people, now_ms, rung)
                 if concerned
                 else None
             ),

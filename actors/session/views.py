@@ -86,14 +86,17 @@ def roster_entry(
 
 
 def invitation_view(
-    state: SessionState, people: Mapping[str, Person], now_ms: int
+    state: SessionState, people: Mapping[str, Person], now_ms: int, rung: Person | None = None
 ) -> InvitationView | None:
-    """The last invitation, as agent and consumer may see it."""
+    """The last invitation, as agent and consumer may see it.
+
+    `rung` is the consumer who looks at it: on the own screen it rings before that is saved.
+    """
     invitation = state.invitation
     if invitation is None:
         return None
     inviter = people.get(invitation.by) or people.get(state.owner_id or "")
-    consumer = people.get(state.consumer_id or "")
+    consumer = rung or people.get(state.consumer_id or "")
     ringing = (
         sorted({c.surface for c in consumer.connections.values() if c.ringing})
         if consumer is not None and invitation.open
@@ -108,7 +111,11 @@ def invitation_view(
         said = consumer.decline_reason if declined else consumer.trouble
     return InvitationView(
         invitation_id=invitation.invitation_id,
-        state=invitation.state,
+        state=(
+            InvitationState.RINGING
+            if rung is not None and ringing and invitation.state is InvitationState.SENT
+            else invitation.state
+        ),
         mode=invitation.mode,
         from_name=inviter.principal.name if inviter else "",
         from_picture=inviter.principal.picture if inviter else None,

@@ -13,18 +13,35 @@ from tests.actors.stage import WAIT_S, FakeLedger, Stage, Trunk
 from tests.patience import until
 
 
-async def test_the_ring_waits_for_the_ledger(stage: Stage) -> None:
-    await stage.begin()
+async def test_the_ring_waits_for_its_invitation_and_not_for_what_is_saved_of_it(
+    stage: Stage,
+) -> None:
+    agent = await stage.begin()
     stage.ledger.open.clear()
     consumer = stage.connect(stage.consumer(), Surface.LAUNCHER)
-    await stage.settle()
-    assert consumer.heard == []
-    stage.ledger.open.set()
     await stage.settle()
     assert consumer.types() == ["session.snapshot"]
     assert consumer.heard[0]["attendance"] == "invited"
     assert consumer.heard[0]["invitation"]["from_name"] == "Alex"
     assert consumer.heard[0]["roster"] == []
+    # That it rings is no fact yet: neither the agent hears it nor does a second person's surface.
+    assert "invitation.changed" not in agent.types()
+    invitation_id = consumer.heard[0]["invitation"]["invitation_id"]
+    stage.ask(stage.consumer(), consumer, "invitation.decline", invitation_id=invitation_id)
+    stage.ask(stage.agent, agent, "invitation.send", mode="video")
+    await stage.settle()
+    assert consumer.types() == ["session.snapshot"]
+    stage.ledger.open.set()
+    await stage.settle()
+    states = [each["invitation"]["state"] for each in agent.heard if "invitation" in each]
+    assert states[1:] == ["ringing", "ringing", "declined", "sent", "ringing", "ringing"]
+    assert consumer.types() == [
+        "session.snapshot",
+        "request.done",
+        "invitation.changed",
+        "session.left",
+        "session.snapshot",
+    ]
 
 
 async def test_an_acceptance_is_told_once_it_is_durable_and_in_order(stage: Stage) -> None:
