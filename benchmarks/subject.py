@@ -15,6 +15,8 @@ STANDING = "ray::SessionHost.live"
 """How Ray titles the process of a session actor that has started."""
 DEFAULT_PEOPLE = 8
 """The policy's own limit of a session."""
+DEFAULT_REUSE = 20
+"""As `switchboard up` has it."""
 LOOK_SECONDS = 0.25
 
 
@@ -28,11 +30,17 @@ class Subject:
 
     @classmethod
     async def open(
-        cls, bench: Bench, target: str | None, *, standbys: int, people: int = DEFAULT_PEOPLE
+        cls,
+        bench: Bench,
+        target: str | None,
+        *,
+        standbys: int,
+        people: int = DEFAULT_PEOPLE,
+        reuse: int = DEFAULT_REUSE,
     ) -> Subject:
         """Start a Switchboard and wait for its standbys, or take the one that is named.
 
-        `people` is how many its sessions may hold.
+        `people` is how many its sessions may hold, `reuse` how many more sessions an actor has.
         """
         if target is not None:
             bench.elsewhere = True
@@ -43,6 +51,7 @@ class Subject:
                 "benchmarks.switchboard",
                 str(standbys),
                 str(people),
+                str(reuse),
             )
         )
         subject = cls(str(child.ready["origin"]), [child], bench.processors)

@@ -1,9 +1,9 @@
 """Switchboard as `switchboard demo` composes it, with room for a load from one address.
 
-`python -m benchmarks.switchboard STANDBYS PEOPLE`: a private Ray, ledger, pool and one gateway.
-Only limits differ from the demo: those per network address, since all the load of a benchmark has
-one, and how many PEOPLE may be in a session. It is ready when the gateway answers; the pool may
-still fill.
+`python -m benchmarks.switchboard STANDBYS PEOPLE REUSE`: a private Ray, ledger, pool and one
+gateway. Only limits differ from the demo: those per network address, since all the load of a
+benchmark has one, how many PEOPLE may be in a session, and how many more sessions an actor has
+(REUSE). It is ready when the gateway answers; the pool may still fill.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MEDIA_SLOTS = 512
 """Session actors that there may be, as for `switchboard up`; a slot costs nothing."""
 
 
-async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> None:
+async def serve(ray_folder: Path, data: Path, standbys: int, people: int, reuse: int) -> None:
     """Start everything, say so, and stop in order when told."""
     # Ray reads its environment when it is imported, and these import it.
     from broker.keys import KeyPurpose
@@ -65,6 +65,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
         database_url=f"sqlite:///{data / 'ledger.sqlite3'}",
         public_url=origin,
         standbys=standbys,
+        reuse=reuse,
         policy=(("participant_limit", people),),
     )
     running = await compose.start_cluster(cluster)
@@ -90,10 +91,10 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int) -> Non
         await compose.stop_cluster()
 
 
-def main(standbys: int, people: int) -> None:
+def main(standbys: int, people: int, reuse: int) -> None:
     with private_folder() as folder, tempfile.TemporaryDirectory(prefix="sb-bench-") as data:
         try:
-            uvloop.run(serve(folder, Path(data) / "data", standbys, people))
+            uvloop.run(serve(folder, Path(data) / "data", standbys, people, reuse))
         except KeyboardInterrupt:
             pass
         finally:
@@ -104,4 +105,4 @@ def main(standbys: int, people: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(*map(int, sys.argv[1:]))

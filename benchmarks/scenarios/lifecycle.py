@@ -45,7 +45,8 @@ class Lifecycle:
         if options.cold and options.target is None:
             async with Bench.open() as bench:
                 progress("starting Switchboard without standbys", 0.8)
-                subject = await Subject.open(bench, None, standbys=0)
+                # Each session needs a process of its own, or the second would find the first's.
+                subject = await Subject.open(bench, None, standbys=0, reuse=0)
                 cold = await bench.side(
                     "cold", "lifecycle", subject.origin, subject.servers, pairs=1
                 )
