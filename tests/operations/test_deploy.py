@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import re
 import runpy
-import shutil
 import subprocess
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -21,15 +20,15 @@ from gateway import probe
 from gateway.command import app
 from gateway.drain import GRACE_S, read_seconds
 from gateway.settings import Limits
+from tests.coturn import SHIPPED, program, written
 from tests.operations.cluster import until
 from tests.patience import PATIENCE
-from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 CRD = ROOT.parent / "shared" / "kuberay" / "ray.io_rayclusters.crd.yaml.gz"
 RAY_CLUSTER = yaml.safe_load((DEPLOY / "kubernetes" / "raycluster.yaml").read_text())
-COTURN = DEPLOY / "coturn" / "turnserver.conf"
+COTURN = SHIPPED / "turnserver.conf"
 
 
 def closed(schema: Any) -> Any:
@@ -237,25 +236,15 @@ def test_coturn_is_told_the_media_nodes_and_nothing_wider() -> None:
 
 
 def test_coturn_takes_the_configuration(tmp_path: Path) -> None:
-    program = shutil.which("turnserver")
-    assert program is not None, "install Debian's coturn"
-    configuration = tmp_path / "turnserver.conf"
-    text = COTURN.read_text().replace("listening-port=3478", f"listening-port={free_port()}")
-    text = re.sub(r"^(external-ip|cert|pkey|tls-listening-port)=.*$", "", text, flags=re.M)
-    configuration.write_text(
-        text + "allowed-peer-ip=10.0.3.11\nstatic-auth-secret=only-of-this-test\nno-tls\nno-dtls\n"
-        f"listening-ip=127.0.0.1\nrelay-ip=127.0.0.1\npidfile={tmp_path / 'pid'}\n"
-        f"userdb={tmp_path / 'db'}\n"
-    )
-    (port,) = re.findall(r"^listening-port=(\d+)", configuration.read_text(), re.MULTILINE)
+    made = written(tmp_path, "only-of-this-test", nodes=["10.0.3.11"])
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(
-            [program, "-c", str(configuration), "--log-file=stdout"],
+            [program(), "-c", str(made.path), "--log-file=stdout"],
             stdout=said,
             stderr=subprocess.STDOUT,
         )
     try:
-        until("coturn listens", lambda: probe.answers_tcp("127.0.0.1", int(port)))
+        until("coturn listens", lambda: probe.answers_tcp("127.0.0.1", made.port))
     finally:
         process.terminate()
         process.wait(10 * PATIENCE)

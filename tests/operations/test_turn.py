@@ -3,79 +3,59 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import runpy
-import shutil
+import ssl
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from aioice import stun
-from aioice.turn import TurnClientUdpProtocol
+from aioice.turn import TurnClientTcpProtocol, TurnClientUdpProtocol
 
 from actors.session.media import turn_credentials
-from gateway import probe
-from tests.patience import PATIENCE
-from tests.ports import free_port
+from tests.coturn import Configuration, coturn
 
-COTURN = Path(__file__).resolve().parents[2] / "deploy" / "coturn"
 SECRET = "only-of-this-test"
 NODE = "10.0.3.11"
 
 
 @pytest.fixture
-async def turn(tmp_path: Path) -> AsyncIterator[tuple[str, int]]:
-    """Debian's coturn with what is shipped, on loopback and without TLS, for one media node."""
-    program = shutil.which("turnserver")
-    assert program is not None, "install Debian's coturn"
-    port = free_port()
-    allow = runpy.run_path(str(COTURN / "allow.py"))["allowed"]
-    text = (COTURN / "turnserver.conf").read_text()
-    text = text.replace("listening-port=3478", f"listening-port={port}")
-    text = re.sub(r"^(external-ip|cert|pkey|tls-listening-port)=.*$", "", text, flags=re.M)
-    added = [
-        *allow([NODE]),
-        f"static-auth-secret={SECRET}",
-        "no-tls",
-        "no-dtls",
-        "listening-ip=127.0.0.1",
-        "relay-ip=127.0.0.1",
-        f"pidfile={tmp_path / 'pid'}",
-        f"userdb={tmp_path / 'db'}",
-    ]
-    configuration = tmp_path / "turnserver.conf"
-    configuration.write_text(text + "\n".join(added) + "\n")
-    process = await asyncio.create_subprocess_exec(
-        program,
-        "-c",
-        str(configuration),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    for _ in range(int(200 * PATIENCE)):
-        if await asyncio.to_thread(probe.answers_tcp, "127.0.0.1", port):
-            break
-        await asyncio.sleep(0.05)
-    yield "127.0.0.1", port
-    process.terminate()
-    await process.wait()
+async def turn(tmp_path: Path) -> AsyncIterator[Configuration]:
+    """Debian's coturn with what is shipped, for one media node."""
+    async with coturn(tmp_path, SECRET, nodes=[NODE]) as server:
+        yield server
+
+
+Allocation: TypeAlias = TurnClientUdpProtocol | TurnClientTcpProtocol
 
 
 class Client:
     """A TURN client with the credentials that a session actor mints."""
 
-    def __init__(self, server: tuple[str, int], secret: str = SECRET) -> None:
-        self._server = server
+    def __init__(self, turn: Configuration, secret: str = SECRET) -> None:
+        self._turn = turn
         self._username, self._password = turn_credentials(secret.encode(), int(1000 * time.time()))
-        self._opened: list[TurnClientUdpProtocol] = []
+        self._opened: list[Allocation] = []
 
-    async def allocate(self) -> TurnClientUdpProtocol:
-        """Take one allocation more."""
-        _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: TurnClientUdpProtocol(self._server, self._username, self._password, 600, 500),
-            remote_addr=self._server,
-        )
+    async def allocate(self, *, tls: bool = False) -> Allocation:
+        """Take one allocation more, over UDP or TLS."""
+        loop = asyncio.get_running_loop()
+        server = "127.0.0.1", self._turn.tls_port if tls else self._turn.port
+        known = (server, self._username, self._password, 600, 500)
+        protocol: Allocation
+        if tls:
+            trusting = ssl.create_default_context(cafile=str(self._turn.certificate))
+            _, protocol = await loop.create_connection(
+                lambda: TurnClientTcpProtocol(*known),
+                *server,
+                ssl=trusting,
+                server_hostname="localhost",
+            )
+        else:
+            _, protocol = await loop.create_datagram_endpoint(
+                lambda: TurnClientUdpProtocol(*known), remote_addr=server
+            )
         self._opened.append(protocol)
         await protocol.connect()
         return protocol
@@ -95,14 +75,16 @@ def refused(caught: pytest.ExceptionInfo[stun.TransactionFailed]) -> int:
 
 
 @pytest.fixture
-async def client(turn: tuple[str, int]) -> AsyncIterator[Client]:
+async def client(turn: Configuration) -> AsyncIterator[Client]:
     client = Client(turn)
     yield client
     await client.close()
 
 
-async def test_private_peers_are_refused_except_the_media_nodes(client: Client) -> None:
-    allocation = await client.allocate()
+@pytest.mark.parametrize("tls", [False, True], ids=["udp", "tls"])
+async def test_private_peers_are_refused_except_the_media_nodes(client: Client, tls: bool) -> None:
+    """Over TLS as over UDP: where a network lets nothing else out, it is the only way."""
+    allocation = await client.allocate(tls=tls)
     await allocation.channel_bind(0x4000, (NODE, 40000))
     for index, peer in enumerate(
         (
@@ -130,7 +112,7 @@ async def test_a_user_gets_so_many_allocations_and_no_more(client: Client) -> No
     assert refused(caught) == 486
 
 
-async def test_somebody_elses_quota_is_not_ones_own(turn: tuple[str, int], client: Client) -> None:
+async def test_somebody_elses_quota_is_not_ones_own(turn: Configuration, client: Client) -> None:
     """Two who joined in the same second."""
     other = Client(turn)
     for _ in range(12):
@@ -139,7 +121,7 @@ async def test_somebody_elses_quota_is_not_ones_own(turn: tuple[str, int], clien
     await other.close()
 
 
-async def test_credentials_of_another_secret_get_nothing(turn: tuple[str, int]) -> None:
+async def test_credentials_of_another_secret_get_nothing(turn: Configuration) -> None:
     stranger = Client(turn, "another-secret")
     with pytest.raises(stun.TransactionFailed) as caught:
         await stranger.allocate()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
-import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 from playwright.async_api import Browser
 
 from actors.relay import Relay, RelayConfig
-from tests.ports import free_port
+from tests.coturn import LOOPBACK_PEERS, coturn
 
 from .pages import browser, join, page_url, until_growing
 from .recording import RecordingListener
@@ -24,37 +22,14 @@ pytestmark = pytest.mark.browser
 
 __all__ = ["browser", "page_url"]
 
-SECRET = "a secret of this test"
+SECRET = "only-of-this-test"
 
 
 @pytest.fixture
 async def turn_port(tmp_path: Path) -> AsyncIterator[int]:
-    """Start Debian's coturn on loopback, which a shipped configuration forbids as a peer."""
-    port = free_port()
-    program = shutil.which("turnserver")
-    assert program is not None, "install Debian's coturn"
-    process = await asyncio.create_subprocess_exec(
-        program,
-        "-n",
-        "--use-auth-secret",
-        f"--static-auth-secret={SECRET}",
-        "--realm=switchboard.test",
-        "--listening-ip=127.0.0.1",
-        "--relay-ip=127.0.0.1",
-        f"--listening-port={port}",
-        "--no-tls",
-        "--no-dtls",
-        "--no-cli",
-        "--allow-loopback-peers",
-        "--log-file=stdout",
-        f"--pidfile={tmp_path / 'turnserver.pid'}",
-        f"--userdb={tmp_path / 'turndb'}",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    yield port
-    process.terminate()
-    await process.wait()
+    """Debian's coturn with what is shipped, and loopback, where the relay is, let in beside it."""
+    async with coturn(tmp_path, SECRET, beside=[LOOPBACK_PEERS]) as server:
+        yield server.port
 
 
 def credentials(name: str, secret: str = SECRET) -> tuple[str, str]:
