@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -220,3 +221,18 @@ async def test_while_the_ledger_is_away_nothing_is_kept_and_nothing_piles_up(
     # One write, of the newest, however often one was due meanwhile.
     (written,) = stage.ledger.appends[appends:]
     assert [each.participant_id for each in written.subjects] == [stage.consumer().participant_id]
+
+
+async def test_what_a_widget_measured_stands_beside_what_the_relay_did(stage: Stage) -> None:
+    _, consumer = await stage.talking()
+    person = stage.consumer()
+    for freezes in (1, 2):
+        slot = {"index": 0, "freezes": freezes, "freeze_seconds": 0.25 * freezes}
+        message = json.dumps({"type": "media.report", "slots": [slot]}).encode()
+        stage.requests.handle(person, consumer.connection, message)
+    reports = stage.session.media.snapshot()["reports"]
+    assert isinstance(reports, dict)
+    ((found,),) = reports.values()
+    assert list(reports) == [person.participant_id]
+    assert (found["kind"], found["index"]) == ("seat", 0)
+    assert (found["freezes"], found["freeze_seconds"]) == (2, 0.5)
