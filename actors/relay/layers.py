@@ -40,6 +40,9 @@ def _choose(
             continue
         layers = facts_of(publication, now)
         shown = slot.layer.rid if slot.layer is not None else None
+        if shown is None:
+            # Whoever sees nothing yet begins with what comes soonest and is never off.
+            layers = layers[:1]
         size = view.get((slot.kind, slot.index))
         slots.append(slot)
         demands.append(
@@ -58,11 +61,8 @@ def _choose(
 
 def facts_of(publication: Publication, now: float) -> list[LayerFacts]:
     """List every negotiated layer, lowest first, with guesses for those that are off."""
-    layers = publication.ordered()
-    rids = [layer.rid for layer in layers]
-    rids += [rid for rid in publication.rids if rid not in rids]
     facts: list[LayerFacts] = []
-    for index, rid in enumerate(rids):
+    for index, rid in enumerate(publication.ordered_rids()):
         layer = publication.layers.get(rid)
         usual = _USUAL[min(index, len(_USUAL) - 1)]
         bitrate = layer.bitrate if layer is not None and layer.bitrate else usual

@@ -72,12 +72,20 @@ class Publication:
             if codec.repair_payload_type is not None
         }
 
+    def ordered_rids(self) -> list[str]:
+        """What was negotiated, from low to high: by picture height once key frames told them all.
+
+        Until then as it was offered: one whose height is not known need not be the lowest.
+        """
+        heights = {rid: layer.height for rid, layer in self.layers.items()}
+        if all(heights.get(rid) for rid in self.rids):
+            return sorted(self.rids, key=lambda rid: heights[rid])
+        return list(self.rids)
+
     def ordered(self) -> list[Layer]:
-        """The layers from low to high: by picture height where key frames told it."""
-        places = {rid: place for place, rid in enumerate(self.rids)}
-        return sorted(
-            self.layers.values(), key=lambda layer: (layer.height, places.get(layer.rid, 0))
-        )
+        """The layers there are, from low to high."""
+        places = {rid: place for place, rid in enumerate(self.ordered_rids())}
+        return sorted(self.layers.values(), key=lambda layer: places.get(layer.rid, len(places)))
 
     def layer_for(self, slot: Slot, now: float) -> Layer | None:
         """Choose which layer a slot should show; None before the first packet.

@@ -36,19 +36,30 @@ class Camera:
         client: CraftedClient,
         *,
         parts: Mapping[str, int] | None = None,
+        key_parts: Mapping[str, int] | None = None,
         octets: int = 20,
         interval: float = 1 / 60,
+        key_delay: float = 0.0,
     ) -> None:
-        """Send frames of `parts` packets per layer, each of `octets` bytes."""
+        """Send frames of `parts` packets per layer, key frames of `key_parts`, each of `octets`.
+
+        A key frame comes `key_delay` seconds after it is asked for.
+        """
         self.client = client
         self._parts = parts or dict.fromkeys(RIDS, 1)
+        self._key_parts = key_parts or self._parts
         self._octets = octets
         self._interval = interval
         self.sending = set(RIDS)
         self._keys = set(RIDS)
         self._ssrcs = {client.track(PublishSource.CAMERA, rid).ssrc: rid for rid in RIDS}
-        client.on_key_frame_request = lambda ssrc: self._keys.add(self._ssrcs[ssrc])
+        self._key_delay = key_delay
+        client.on_key_frame_request = self._key_frame_wanted
         self._task = asyncio.create_task(self._run())
+
+    def _key_frame_wanted(self, ssrc: int) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._key_delay, self._keys.add, self._ssrcs[ssrc])
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -59,7 +70,7 @@ class Camera:
                 key = rid in self._keys
                 self._keys.discard(rid)
                 rest = rid.encode() * self._octets
-                contents = [rest] * self._parts[rid]
+                contents = [rest] * (self._key_parts if key else self._parts)[rid]
                 if key:
                     contents[0] = key_content(rid) + rest
                 self.client.send_frame(key=key, parts=contents, rid=rid)

@@ -59,6 +59,43 @@ async def test_the_displayed_size_chooses_the_layer_and_nothing_bends(
     assert all(h.packet.payload[5] & 1 == 0 for h in switches)
 
 
+async def first_layers(call: Call, key_delay: float) -> list[str]:
+    """Let Ada, then Cy have Ben's only seat, and Dee come later; return how each picture began."""
+    cameras = []
+    for name in ("ada", "cy"):
+        client = await call.join(name, rids=RIDS, seats=0)
+        cameras.append(Camera(client, interval=1 / 30, key_delay=key_delay))
+        intake = call.relay.transports[client.transport_id].intake
+        await until(lambda intake=intake: len(intake.layers) == 3)  # type: ignore[misc]
+    ben = await call.join("ben", publish=(), seats=1)
+    call.relay.set_view("ben", {0: (1280, 720)}, {})
+    _, video = ben.seat(0)
+    await until(lambda: shown(ben) == "f")
+    begun = [ben.heard_on(video)[0]]
+    before = len(ben.heard_on(video))
+    call.relay.remove("ada")
+    await until(lambda: len(ben.heard_on(video)) > before)
+    begun.append(ben.heard_on(video)[before])
+    await until(lambda: shown(ben) == "f")
+    dee = await call.join("dee", publish=(), seats=1)
+    call.relay.set_view("dee", {0: (1280, 720)}, {})
+    await until(lambda: shown(dee) == "f")
+    begun.append(dee.heard_on(dee.seat(0)[1])[0])
+    for camera in cameras:
+        await camera.stop()
+    return [heard.content[-1:].decode() for heard in begun]
+
+
+@pytest.mark.parametrize("key_delay", [0.0, 0.4])
+def test_who_sits_down_is_seen_in_the_lowest_layer_first(key_delay: float) -> None:
+    """However good the line: its key frame is the smallest, and comes also where others are off.
+
+    With an encoder that takes its time too, in which layers are chosen anew.
+    """
+    began = call_in_virtual_time(partial(first_layers, key_delay=key_delay))
+    assert began == ["q", "q", "q"]
+
+
 async def test_a_low_estimate_shows_a_lower_layer_and_recovery_brings_it_back(
     stage: tuple[Call, Camera, CraftedClient],
 ) -> None:
