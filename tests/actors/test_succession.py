@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
+from typing import Any
 
 import pytest
 
+from actors import memory
 from actors.link import DialledEnd
 from actors.relay import Relay, RelayConfig
 from actors.session.actor import SessionActor
@@ -31,10 +34,16 @@ SECOND = "s-2"
 class Process:
     """What a session actor's process runs, and the ledger it enlists with."""
 
-    def __init__(self, reuse_limit: int, ports: range = range(0, 1)) -> None:
+    def __init__(
+        self,
+        reuse_limit: int,
+        ports: range = range(0, 1),
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
         self.ledger = ScriptedLedger()
         self.actors: list[SessionActor] = []
         self.settled = 0
+        self._settles_by = settle
         self.succession = Succession(
             SessionConfig(node="n", trunk_key=KEY, relay=RelayConfig(ports=ports)),
             self._make,
@@ -50,6 +59,7 @@ class Process:
 
     def _settle(self) -> None:
         self.settled += 1
+        self._settles_by()
 
     async def start(self) -> None:
         await self.ledger.start()
@@ -96,7 +106,7 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
         yield stack
 
 
-async def process(stack: AsyncExitStack, reuse_limit: int = 20, **options: range) -> Process:
+async def process(stack: AsyncExitStack, reuse_limit: int = 20, **options: Any) -> Process:
     made = Process(reuse_limit, **options)
     stack.push_async_callback(made.close)
     await made.start()
@@ -217,3 +227,32 @@ async def test_a_port_of_the_range_rests_before_it_is_taken_again(stack: AsyncEx
         await made.end(trunk)
         await made.again()
     assert ports[1] > ports[0]
+
+
+async def test_a_standby_freezes_what_its_process_consists_of_and_nothing_of_a_session(
+    stack: AsyncExitStack,
+) -> None:
+    """The collector looks at none of it again: packets would wait tens of milliseconds for it."""
+    gc.unfreeze()
+    stack.callback(gc.unfreeze)
+    made = await process(stack, settle=memory.settle)
+    looked_at = gc.get_objects()
+    assert not any(each is Relay or each is SessionActor for each in looked_at)
+    assert any(each is made.actors[0] for each in looked_at)
+    # Once more before the next, so that what the first session imported is no burden to it.
+    frozen = gc.get_freeze_count()
+    await made.ledger.assign()
+    trunk, _ = await dial_agent(made.member, SESSION)
+    late: list[object] = [object.__new__(type("Late", (), {}))]
+    await made.end(trunk)
+    await made.again()
+    looked_at = gc.get_objects()
+    assert made.settled == 2
+    assert gc.get_freeze_count() > frozen
+    assert not any(each is late for each in looked_at)
+    assert any(each is made.actors[1] for each in looked_at)
+
+
+def test_settling_is_what_a_process_does_unless_told_otherwise() -> None:
+    default = inspect.signature(Succession).parameters["settle"].default
+    assert default is memory.settle
