@@ -207,7 +207,9 @@ class Layer:
                 self.keys_seen += 1
                 if vp8 is not None:
                     self.height = frame_height(data, start, end, vp8) or self.height
-                self.key_wanted = False
+                if sequence == self.highest or not self.waiting:
+                    # One that came late, as a repair, starts nobody: who waits needs another.
+                    self.key_wanted = False
             if not publication.open:
                 publication.transport.owner.ready_to_take_over(publication, now)
         if not publication.open:

@@ -114,6 +114,35 @@ async def test_a_publisher_is_asked_and_the_repair_fills_the_hole(call: Call) ->
     assert call.relay.transports["ben-1"].outlet.refused_sends == 0
 
 
+async def a_key_frame_that_comes_as_a_repair(call: Call) -> None:
+    """Its first packet was lost, what followed has gone by: it is no beginning for who waits."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    camera = ada.track(PublishSource.CAMERA)
+    ada.send_frame(key=True)
+    await until(lambda: ben.heard)
+    asked = len(ada.key_frame_requests)
+    cy = await call.join("cy")
+    await until(lambda: len(ada.key_frame_requests) > asked)
+    seats = call.listener.occupants("cy")
+    _, video = cy.seat(next(i for (_, i), who in seats.items() if who == "ada"))
+    stamp = camera.timestamp
+    ada.send_frame(key=True, parts=(b"one", b"two"), lose=(0,))
+    lost = camera.sequence - 2 & 0xFFFF
+    await until(lambda: asked_for(ada) == {lost})
+    layer = await _layer(call)
+    ada.resend(camera, lost, stamp, camera.vp8_payload(b"one", key=True, first=True))
+    await until(lambda: layer.keys_seen == 2)
+    asked = len(ada.key_frame_requests)
+    await until(lambda: len(ada.key_frame_requests) > asked, within=1.0)
+    assert cy.heard_on(video) == []
+    ada.send_frame(key=True, parts=(b"new",))
+    await until(lambda: cy.heard_on(video), within=1.0)
+
+
+def test_a_key_frame_that_came_late_is_asked_for_again() -> None:
+    call_in_virtual_time(a_key_frame_that_comes_as_a_repair)
+
+
 async def requests_for_what_was_only_late(call: Call) -> int:
     """Let a packet arrive behind its follower; return how often it was asked for."""
     ada, ben = await call.join("ada"), await call.join("ben")
