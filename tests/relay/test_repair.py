@@ -221,6 +221,24 @@ def test_missing_packets_are_asked_for_at_intervals_and_then_given_up() -> None:
     assert len(missing) == 0
 
 
+def test_a_missing_packet_is_asked_for_eight_times_and_no_more() -> None:
+    missing = Missing()
+    missing.skipped(10, 11, 0.0)
+    # Often enough within the second that anybody keeps it, were it asked for as often as looked at.
+    asked = [tenths for tenths in range(10) if missing.due(tenths * 0.101) == [10]]
+    assert asked == list(range(8))
+    assert len(missing) == 0
+
+
+def test_a_missing_packet_is_asked_for_within_a_second_and_no_longer() -> None:
+    missing = Missing()
+    missing.skipped(10, 11, 0.0)
+    assert missing.due(0.0) == [10]
+    assert missing.due(1.0) == [10]
+    assert missing.due(1.2) == []
+    assert len(missing) == 0
+
+
 def test_an_outage_is_not_repaired_packet_by_packet() -> None:
     missing = Missing()
     assert not missing.skipped(0, 5000, 0.0)
