@@ -55,6 +55,13 @@ class Header:
         """Return a header without extensions: what a slot has before it is negotiated."""
         return cls("", {}, video=True)
 
+    def number_in(self, packet: bytes) -> int | None:
+        """Return the transport-wide number of a packet with this header; None where it has none."""
+        if self.elements != 2:
+            return None
+        position = 12 + len(self.bare)
+        return packet[position] << 8 | packet[position + 1]
+
     def write(
         self,
         view: memoryview,

@@ -189,7 +189,7 @@ class Layer:
             # A padding probe: counted above, never forwarded, no hole left.
             self.pass_on(now)
             for slot in self.slots:
-                slot.skip(sequence)
+                slot.line.skip(sequence)
             return
         vp8: Vp8 | None = None
         begins = True

@@ -106,6 +106,15 @@ class Outlet:
             if counted:
                 self.estimate.sent(self.transport_sequence, size, now)
 
+    def repeat(self, protected: bytes, number: int | None, now: float) -> None:
+        """Send once more, byte for byte, what left under this transport-wide number, if any."""
+        path = self.ice.selected
+        if path is not None and path.socket.send(protected, path.endpoint):
+            self.packets_sent += 1
+            self.octets_sent += len(protected)
+            if number is not None:
+                self.estimate.sent(number, len(protected), now)
+
     def send_rtcp(self, packet: bytes) -> None:
         """Protect and send one compound (or reduced-size) RTCP packet."""
         outbound = self._outbound

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .codec import Codec
+from .protected import Protected
+from .pylibsrtp_private import BUFFER_BYTES
 from .rtp import unwrap
 
 if TYPE_CHECKING:
+    from .ice import Address
     from .kept import Kept
     from .slot import Slot
 
@@ -19,9 +24,9 @@ _MOST_RESENT = 1024
 
 
 class Repairs:
-    """The RTX stream beside a slot's own."""
+    """The RTX stream beside a slot's own; without RTX, the slot's own packets once more."""
 
-    __slots__ = ("_resent", "_sequence", "_slot", "refused", "sent", "ssrc")
+    __slots__ = ("_resent", "_sequence", "_slot", "protected", "refused", "sent", "ssrc")
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
@@ -32,10 +37,37 @@ class Repairs:
         self._sequence = secrets.randbelow(1 << 15)
         self._resent: dict[int, float] = {}
         """Outgoing sequence → when it was resent last."""
+        self.protected: Protected | None = None
+        """What may be asked for again, as it left; None where there is RTX, or no `nack`."""
+
+    def begin(self, codec: Codec) -> Callable[[Address, list[int]], None]:
+        """Start over with another layer; returns what lets its packets go.
+
+        With RTX, and without `nack`, that is the outlet's own: nobody's packets are copied who
+        can be given fresh ones, or asks for none.
+        """
+        if codec.repair_payload_type is not None or "nack" not in codec.feedback:
+            return self._slot.outlet.left
+        self.protected = Protected()
+        return self._keep
 
     def forget(self) -> None:
-        """Start over with another layer."""
+        """Nothing that was sent until now is sent again."""
         self._resent.clear()
+        self.protected = None
+
+    def _keep(self, path: Address, sizes: list[int]) -> None:
+        """Copy the packets that lie in the next cells, then let them go."""
+        slot, protected = self._slot, self.protected
+        outlet, layer = slot.outlet, slot.layer
+        if protected is not None and layer is not None:
+            departures = outlet.departures
+            start = departures.used * BUFFER_BYTES
+            for size in sizes:
+                data = bytes(departures.cells.view[start : start + size])
+                protected.keep(data, slot.header.number_in(data), layer.last_arrival)
+                start += BUFFER_BYTES
+        outlet.left(path, sizes)
 
     def resend(self, number: int, now: float) -> None:
         """Repeat what went out under this 16-bit sequence.
@@ -44,24 +76,34 @@ class Repairs:
         """
         slot = self._slot
         layer, codec = slot.layer, slot.codec
-        if layer is None or codec is None or codec.repair_payload_type is None:
+        if layer is None or codec is None:
             return
         out = unwrap(number, slot.line.next_sequence, 16)
         incoming = slot.line.incoming_of(out)
-        kept = layer.kept(incoming, now) if incoming is not None else None
-        if kept is None:
+        if incoming is None:
             return
-        wait = max(_SHORTEST_WAIT, slot.round_trip or 0.0)
+        if self.protected is not None:
+            sent = self.protected.find(number, now)
+            if sent is not None and self._may_resend(number, len(sent.data), now):
+                slot.outlet.repeat(sent.data, sent.number, now)
+        elif codec.repair_payload_type is not None:
+            kept = layer.kept(incoming, now)
+            if kept is not None and self._may_resend(out, len(kept.payload), now):
+                self._send_again(kept, out, codec.repair_payload_type, now)
+
+    def _may_resend(self, out: int, octets: int, now: float) -> bool:
+        """Count one that may be sent again: not so soon, and not beyond the share of repairs."""
+        wait = max(_SHORTEST_WAIT, self._slot.round_trip or 0.0)
         if now - self._resent.get(out, -1e9) < wait:
-            return
-        if not slot.outlet.may_resend(len(kept.payload), now):
+            return False
+        if not self._slot.outlet.may_resend(octets, now):
             self.refused += 1
-            return
+            return False
         if len(self._resent) >= _MOST_RESENT:
             self._resent.clear()
         self._resent[out] = now
         self.sent += 1
-        self._send_again(kept, out, codec.repair_payload_type, now)
+        return True
 
     def probe(self, back: int, now: float) -> int:
         """Repeat a recent packet to find out whether more gets through; returns its size.

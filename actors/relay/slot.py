@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .codec import Codec, CodecName
@@ -20,6 +20,7 @@ from .rtp import ahead
 from .vp8 import Vp8
 
 if TYPE_CHECKING:
+    from .ice import Address
     from .layer import Layer
     from .publication import Publication
     from .transport import Transport
@@ -57,6 +58,7 @@ class Slot:
         "kind",
         "late",
         "layer",
+        "leave",
         "line",
         "mid",
         "octets",
@@ -87,6 +89,7 @@ class Slot:
     ) -> None:
         self.transport = transport
         self.outlet = transport.outlet
+        self.leave: Callable[[Address, list[int]], None] = transport.outlet.left
         self.kind = kind
         self.index = index
         self.mid = mid
@@ -176,6 +179,7 @@ class Slot:
         if self.layer is not None:
             self.layer.slots.remove(self)
             self.layer = None
+            self.repairs.forget()
 
     def switch(
         self, layer: Layer, sequence: int, timestamp: int, vp8: Vp8 | None, now: float
@@ -198,8 +202,8 @@ class Slot:
         layer.slots.append(self)
         self.codec = self.codecs[layer.codec.name]
         self._payload_type = self.codec.payload_type
+        self.leave = self.repairs.begin(self.codec)
         picture, level = (vp8.picture, vp8.level) if vp8 is not None else (0, 0)
-        self.repairs.forget()
         self.line.switch(sequence, timestamp, stamp, picture, level)
         self.report_due = now
 
@@ -312,7 +316,7 @@ class Slot:
         if len(sizes) == count:
             outlet.estimate.sent_together(number, sizes, now)
         if sizes:
-            outlet.left(path, sizes)
+            self.leave(path, sizes)
 
     def _forward_each(self, packets: Sequence[Kept], audio_level: int, now: float) -> None:
         """Pass on packets that are late, have holes between them or an unusual descriptor."""
@@ -353,7 +357,7 @@ class Slot:
             size = cells.length[0]
             if header.elements == 2:
                 outlet.estimate.sent(number, size, now)
-            outlet.left(path, [size])
+            self.leave(path, [size])
 
     @property
     def accepts_redundancy(self) -> bool:
@@ -376,9 +380,6 @@ class Slot:
             self.bitrate = 8 * (self.octets - self._octets_before) / elapsed
             self._octets_before = self.octets
             self._measured = now
-
-    def skip(self, sequence: int) -> None:
-        self.line.skip(sequence)
 
     def sender_info(self, now: float, epoch: float) -> SenderInfo | None:
         """Say which RTP time stamp belongs to `now` on the relay's wall clock (RFC 3550 §6.4.1)."""

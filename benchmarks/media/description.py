@@ -23,6 +23,8 @@ class Dialect:
     """How one peer numbers what it speaks, None what it does not; two peers rarely agree."""
 
     opus: int = 111
+    opus_feedback: tuple[str, ...] = ("transport-cc",)
+    """What RTCP feedback it offers for Opus; browsers offer no `nack` there."""
     red: int | None = None
     """RED (RFC 2198) for Opus."""
     vp8: int | None = 96
@@ -134,7 +136,7 @@ def _audio(dialect: Dialect) -> tuple[list[int], list[str]]:
     numbers = [opus]
     lines = [
         f"a=rtpmap:{opus} opus/48000/2",
-        f"a=rtcp-fb:{opus} transport-cc",
+        *(f"a=rtcp-fb:{opus} {form}" for form in dialect.opus_feedback),
         f"a=fmtp:{opus} minptime=10;useinbandfec=1",
     ]
     if dialect.red is not None:

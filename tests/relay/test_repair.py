@@ -12,7 +12,6 @@ from actors.relay.allowance import ByteBudget
 from actors.relay.layer import Layer
 from actors.relay.missing import Missing
 from actors.relay.rtcp import nacked, negative_acknowledgement, parts_of
-from benchmarks.media.description import Dialect
 from tests.patience import until
 
 from .client import CraftedClient
@@ -78,18 +77,6 @@ async def test_a_packet_is_not_resent_within_a_round_trip(call: Call) -> None:
     await until(lambda: len(ben.heard_on(video, repaired=True)) == 2)
     numbers = [h.packet.payload[:2] for h in ben.heard_on(video, repaired=True)]
     assert numbers == [first.to_bytes(2, "big"), second.to_bytes(2, "big")]
-
-
-async def test_without_rtx_nothing_is_resent(call: Call) -> None:
-    ada = await call.join("ada")
-    ben = await call.join("ben", dialect=Dialect(vp8_rtx=None, h264_rtx=None))
-    _, video = ben.seat(0)
-    ada.send_frame(key=True)
-    await until(lambda: ben.heard_on(video))
-    nack(ben, ben.slots[video][0], [ben.heard_on(video)[0].packet.sequence_number])
-    ada.send_frame()
-    await until(lambda: len(ben.heard) == 2)
-    assert call.relay.transports["ben-1"].outlet.refused_sends == 0
 
 
 async def test_a_publisher_is_asked_and_the_repair_fills_the_hole(call: Call) -> None:
