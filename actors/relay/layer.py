@@ -56,6 +56,7 @@ class Layer:
         "key_wanted",
         "keys_seen",
         "last_arrival",
+        "last_key",
         "last_timestamp",
         "loss",
         "missing",
@@ -110,6 +111,8 @@ class Layer:
         self.key_requested = -1e9
         self.key_interval = publication.transport.key_frame_interval
         self.keys_seen = 0
+        self.last_key = -1
+        """Where the newest key frame begins."""
         self.report_ntp: float | None = None
         self.report_timestamp = 0
         self.report_compact = 0
@@ -205,6 +208,7 @@ class Layer:
         if begins:
             if name is not CodecName.OPUS:
                 self.keys_seen += 1
+                self.last_key = max(self.last_key, sequence)
                 if vp8 is not None:
                     self.height = frame_height(data, start, end, vp8) or self.height
                 if sequence == self.highest or not self.waiting:
@@ -267,6 +271,14 @@ class Layer:
         if kept is None or kept.sequence != sequence or now - kept.at > _HISTORY_SECONDS:
             return None
         return kept
+
+    def is_beyond_repair(self, sequence: int, now: float) -> bool:
+        """Whether pictures wait for a packet that is not kept any more nor still to come."""
+        return (
+            sequence >= self.last_key
+            and self.kept(sequence, now) is None
+            and (self.missing is None or sequence not in self.missing)
+        )
 
     def _note_holes(self, sequence: int, now: float) -> None:
         assert self.missing is not None

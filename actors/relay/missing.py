@@ -23,6 +23,9 @@ class Missing:
     def __len__(self) -> int:
         return len(self._holes)
 
+    def __contains__(self, sequence: int) -> bool:
+        return sequence in self._holes
+
     def skipped(self, first: int, end: int, now: float) -> bool:
         """Note that `first` to `end` - 1 were jumped over; False when they are too many."""
         if end - first + len(self._holes) > _MOST:

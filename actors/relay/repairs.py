@@ -82,6 +82,10 @@ class Repairs:
         incoming = slot.line.incoming_of(out)
         if incoming is None:
             return
+        if slot.video and layer.is_beyond_repair(incoming, now):
+            # Its subscriber would look at a still picture for seconds before asking for this.
+            layer.request_key_frame(now)
+            return
         if self.protected is not None:
             sent = self.protected.find(number, now)
             if sent is not None and self._may_resend(number, len(sent.data), now):

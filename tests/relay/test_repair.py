@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 
 from aiortc.rtp import RtcpRtpfbPacket
 
@@ -12,10 +13,12 @@ from actors.relay.allowance import ByteBudget
 from actors.relay.layer import Layer
 from actors.relay.missing import Missing
 from actors.relay.rtcp import nacked, negative_acknowledgement, parts_of
+from benchmarks.media.description import Dialect
 from tests.patience import until
 
 from .client import CraftedClient
 from .conftest import Call, call_in_virtual_time
+from .tap import either
 
 
 def nack(client: CraftedClient, ssrc: int, sequences: list[int]) -> None:
@@ -128,6 +131,61 @@ async def a_key_frame_that_comes_as_a_repair(call: Call) -> None:
 
 def test_a_key_frame_that_came_late_is_asked_for_again() -> None:
     call_in_virtual_time(a_key_frame_that_comes_as_a_repair)
+
+
+async def missed_for_too_long(call: Call, dialect: Dialect | None) -> list[int]:
+    """Miss a packet for half a second, for longer than it is kept, and beyond the next key frame.
+
+    Returns how many key frames Ada was asked for each time.
+    """
+    ada, ben = await call.join("ada"), await call.join("ben", dialect=dialect)
+    _, video = ben.seat(0)
+    ada.send_frame(key=True)
+    await asyncio.sleep(2)
+    ada.send_frame()
+    await until(lambda: len(ben.heard_on(video)) == 2)
+    missed = ben.heard_on(video)[1].packet.sequence_number
+    asked = []
+    for wait in (0.5, 0.6, 0.0):
+        await asyncio.sleep(wait)
+        before = len(ada.key_frame_requests)
+        nack(ben, ben.slots[video][0], [missed])
+        await asyncio.sleep(0.1)
+        asked.append(len(ada.key_frame_requests) - before)
+        if asked[-1]:
+            ada.send_frame(key=True)
+            await asyncio.sleep(1)
+    return asked
+
+
+@either
+def test_what_cannot_be_repaired_any_more_asks_for_a_key_frame(dialect: Dialect | None) -> None:
+    """A browser whose requests find no answer shows a still picture for three seconds."""
+    asked = call_in_virtual_time(partial(missed_for_too_long, dialect=dialect))
+    assert asked == [0, 1, 0]
+
+
+async def missed_by_all(call: Call) -> list[int]:
+    """Lose a packet on the way in; return the key frames asked for while and after it may come."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    ada.send_frame(key=True)
+    await asyncio.sleep(2)
+    ada.send_frame(parts=(b"one", b"two", b"three"), lose=(1,))
+    await until(lambda: len(ben.heard_on(video)) == 3)
+    hole = ben.heard_on(video)[1].packet.sequence_number + 1
+    asked = []
+    for wait in (0.1, 1.0):
+        await asyncio.sleep(wait)
+        before = len(ada.key_frame_requests)
+        nack(ben, ben.slots[video][0], [hole])
+        await asyncio.sleep(0.1)
+        asked.append(len(ada.key_frame_requests) - before)
+    return asked
+
+
+def test_what_never_came_in_asks_for_a_key_frame_once_it_is_given_up() -> None:
+    assert call_in_virtual_time(missed_by_all) == [0, 1]
 
 
 async def requests_for_what_was_only_late(call: Call) -> int:
