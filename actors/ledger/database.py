@@ -2,7 +2,8 @@
 
 SQLite runs with WAL and `synchronous=FULL`: a commit that returned survives a power cut. Write
 transactions take SQLite's lock at once, so the term that was read still holds at the commit; on
-PostgreSQL a share lock on the term's row does the same.
+PostgreSQL a share lock on the term's row does the same. Each shard has a row among the terms: their
+number is how many ledgers may write.
 
 What is done in a transaction is one plain function of its connection, which must touch nothing else
 that changes. With SQLite it runs in a thread from begin to commit: an asynchronous driver would
@@ -21,15 +22,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
-from actors.ledger.schema import migrate, terms
+from actors.ledger.schema import migrate, sessions, terms
+from broker.shards import WHOLE, Shard
+from broker.words import SessionPhase
 
-SHARD = 0
 READERS = 4
 _SCRUB_TRIES = 5
-
-# Built once, like whatever else is asked often: SQLAlchemy takes longer to put a statement together
-# than SQLite to answer it.
-_TERM = sa.select(terms.c.term).where(terms.c.shard == SHARD).with_for_update(read=True)
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -39,15 +37,39 @@ class TermLost(Exception):
     """Another ledger has taken the database; this one must stop."""
 
 
+class OtherShards(Exception):
+    """Sessions are live that belong to ledgers of another number."""
+
+    def __init__(self, live: int, shards: int) -> None:
+        super().__init__(live, shards)
+        self.live = live
+        self.shards = shards
+        """How many ledgers the database has."""
+
+    def __str__(self) -> str:
+        return (
+            f"other_ledger_shards: {self.live} sessions are live in a database of "
+            f"{self.shards} ledger shards; start with --ledger-shards {self.shards}, let them "
+            "end, and change the number then."
+        )
+
+
 class Database:
     """Two engines on one database: one connection that writes, a few that read.
 
     `close()` closes every connection.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, shard: Shard = WHOLE) -> None:
         parsed = sa.make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite and shard.of > 1:
+            raise ValueError("The ledger's database must be postgresql for more than one shard.")
+        self._shard = shard
+        # Built once, like whatever else is asked often: SQLAlchemy takes longer to put a statement
+        # together than SQLite to answer it.
+        mine = terms.c.shard == shard.number
+        self._term = sa.select(terms.c.term).where(mine).with_for_update(read=True)
         self._writing: _Engine
         self._reading: _Engine
         match parsed.get_backend_name():
@@ -64,17 +86,20 @@ class Database:
         self.term = 0
 
     async def take_term(self, now_ms: int) -> int:
-        """Migrate the schema and become the one ledger that may write."""
+        """Migrate the schema and become the one ledger that may write for its shard.
+
+        Raises:
+            OtherShards: what is live belongs to ledgers of another number.
+        """
 
         def take(connection: sa.Connection) -> int:
             migrate(connection)
-            one = terms.c.shard == SHARD
-            updated = connection.execute(
-                sa.update(terms).where(one).values(term=terms.c.term + 1, taken_ms=now_ms)
+            _agree(connection, self._shard.of, now_ms)
+            mine = terms.c.shard == self._shard.number
+            connection.execute(
+                sa.update(terms).where(mine).values(term=terms.c.term + 1, taken_ms=now_ms)
             )
-            if updated.rowcount == 0:
-                connection.execute(sa.insert(terms).values(shard=SHARD, term=1, taken_ms=now_ms))
-            return connection.scalar(sa.select(terms.c.term).where(one)) or 0
+            return connection.scalar(sa.select(terms.c.term).where(mine)) or 0
 
         self.term = await self._writing.begin(take)
         return self.term
@@ -86,7 +111,7 @@ class Database:
         """
 
         def fenced(connection: sa.Connection) -> T:
-            term = connection.scalar(_TERM)
+            term = connection.scalar(self._term)
             if term != self.term:
                 raise TermLost(f"Term {self.term} ended; {term} writes now.")
             return work(connection)
@@ -113,6 +138,32 @@ class Database:
         """Close all connections; harmless when closed."""
         await self._writing.close()
         await self._reading.close()
+
+
+def _agree(connection: sa.Connection, shards: int, now_ms: int) -> None:
+    """See to it that the database has a term for each of so many ledgers, and no other.
+
+    `migrate` has made whoever takes a term at the same time wait. To change the number ends every
+    term: ledgers of the number before write no more, whether or not they still run.
+    """
+    known = connection.scalars(sa.select(terms.c.term)).all()
+    if len(known) == shards:
+        return
+    # What they were writing is done by then, and they can begin nothing more.
+    connection.execute(sa.delete(terms))
+    live = connection.scalar(
+        sa.select(sa.func.count())
+        .select_from(sessions)
+        .where(sessions.c.phase != str(SessionPhase.ENDED))
+    )
+    if known and live:
+        raise OtherShards(live, len(known))
+    # Above every term there was, so that none comes again.
+    rows = [
+        {"shard": number, "term": max(known, default=-1) + 1, "taken_ms": now_ms}
+        for number in range(shards)
+    ]
+    connection.execute(sa.insert(terms), rows)
 
 
 class _Engine(Protocol):

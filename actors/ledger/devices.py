@@ -68,7 +68,10 @@ class DeviceBook:
         here = enrolments.c.enrolment_id == ask.enrolment_id
 
         def job(connection: sa.Connection) -> Device | None:
-            row = connection.execute(sa.select(enrolments).where(here)).one_or_none()
+            # Locked, because a code names no account and may be tried at several ledgers at once.
+            row = connection.execute(
+                sa.select(enrolments).where(here).with_for_update()
+            ).one_or_none()
             if row is None or row.expires_ms <= now_ms or row.tries_left <= 0:
                 return None
             if not hmac.compare_digest(row.secret_hash, ask.secret_hash):

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from actors.chores import Chores
 from actors.ledger.database import Database
+from actors.ledger.journal import insert_for
 from actors.ledger.live import Directory, Live
 from actors.ledger.policy import LedgerPolicy
 from actors.ledger.rescue import Rescue
@@ -43,13 +44,10 @@ class Cordon:
     deadline_ms: int
 
     def __call__(self, connection: sa.Connection) -> None:
-        """Replace what stands there."""
-        connection.execute(sa.delete(cordons).where(cordons.c.node == self.node))
-        connection.execute(
-            sa.insert(cordons).values(
-                node=self.node, since_ms=self.since_ms, deadline_ms=self.deadline_ms
-            )
-        )
+        """Replace what stands there; every shard's ledger writes it."""
+        values = {"since_ms": self.since_ms, "deadline_ms": self.deadline_ms}
+        insert = insert_for(connection, cordons).values(node=self.node, **values)
+        connection.execute(insert.on_conflict_do_update(index_elements=["node"], set_=values))
 
 
 @dataclass(frozen=True, slots=True)

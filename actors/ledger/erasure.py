@@ -32,6 +32,7 @@ from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, Malformed
 from broker.ids import normal_agent_id, normal_id, same_agent
 from broker.messages import upkeep
+from broker.shards import Shard
 from broker.words import Role, SessionPhase
 
 _ONLY_NAMED = {"named-visitor": VISITOR_FIELDS, "named-agent": AGENT_FIELDS}
@@ -52,10 +53,13 @@ _OF_RECORDS = (
 class Erasing:
     """Erases persons and deletes expired records, through the ledger's one writer."""
 
-    def __init__(self, database: Database, writer: Writer, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, writer: Writer, now_ms: Callable[[], int], shard: Shard
+    ) -> None:
         self._database = database
         self._writer = writer
         self._now_ms = now_ms
+        self._shard = shard
 
     async def erase(self, ask: upkeep.PersonErase) -> upkeep.Erasures:
         """Forget a person; harmless when forgotten already. An actor that still knows them may
@@ -66,7 +70,7 @@ class Erasing:
         """
         found = await self._find(ask)
         now_ms = self._now_ms()
-        await self._writer.do(lambda connection: _erase(connection, found, now_ms))
+        await self._writer.do(lambda connection: _erase(connection, found, now_ms, self._shard))
         if ask.agent_id is not None:
             await self._forget_devices(ask.account_id, ask.agent_id)
         await self._database.scrub()
@@ -106,7 +110,7 @@ class Erasing:
         now_ms = self._now_ms()
 
         def job(connection: sa.Connection) -> int:
-            _note_ended(connection, now_ms)
+            _note_ended(connection, now_ms, self._shard)
             old = connection.scalars(
                 sa.select(sessions.c.session_id)
                 .where(sessions.c.account_id == ask.account_id)
@@ -219,7 +223,9 @@ def _is_person(body: dict[str, Any], name: str, role: Role) -> bool:
     return bool(own == name)
 
 
-def _erase(connection: sa.Connection, found: list[tuple[str, str]], now_ms: int) -> None:
+def _erase(
+    connection: sa.Connection, found: list[tuple[str, str]], now_ms: int, shard: Shard
+) -> None:
     for session_id, participant_id in found:
         fields = _ONLY_NAMED.get(participant_id)
         if fields is None:
@@ -241,7 +247,7 @@ def _erase(connection: sa.Connection, found: list[tuple[str, str]], now_ms: int)
             )
             .on_conflict_do_nothing()
         )
-    _note_ended(connection, now_ms)
+    _note_ended(connection, now_ms, shard)
 
 
 def _clear_subject(
@@ -280,15 +286,22 @@ def _blank(connection: sa.Connection, session_id: str, fields: frozenset[str]) -
             )
 
 
-def _note_ended(connection: sa.Connection, now_ms: int) -> None:
-    """Write `subject.erased` into the journals that no actor writes any more."""
+def _note_ended(connection: sa.Connection, now_ms: int, shard: Shard) -> None:
+    """Write `subject.erased` into the shard's journals that no actor writes any more."""
     rows = connection.execute(
-        sa.select(erasures.c.session_id, erasures.c.participant_id, sessions.c.epoch)
+        sa.select(
+            erasures.c.session_id,
+            erasures.c.participant_id,
+            sessions.c.epoch,
+            sessions.c.account_id,
+        )
         .join(sessions, sessions.c.session_id == erasures.c.session_id)
         .where(erasures.c.noted.is_(False))
         .where(sessions.c.phase == str(SessionPhase.ENDED))
     )
     for row in rows.all():
+        if not shard.has(row.account_id):
+            continue
         this = sessions.c.session_id == row.session_id
         seq = (connection.scalar(sa.select(sessions.c.last_seq).where(this)) or 0) + 1
         connection.execute(

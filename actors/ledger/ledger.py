@@ -38,6 +38,7 @@ from broker.messages.cluster.nodes import (
     PoolLevel,
     PoolVacate,
 )
+from broker.shards import WHOLE, Shard
 from broker.tracing import Span, Traces
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Ledger:
         key: bytes,
         *,
         now_ms: Callable[[], int],
+        shard: Shard = WHOLE,
         policy: LedgerPolicy | None = None,
         tls: Tls | None = None,
         traces: Traces | None = None,
@@ -64,7 +66,8 @@ class Ledger:
         self._traces = traces
         self._policy = policy or LedgerPolicy()
         self._now_ms = now_ms
-        self._database = Database(database_url)
+        self._shard = shard
+        self._database = Database(database_url, shard)
         self._writer = Writer(
             self._database,
             batch_limit=self._policy.batch_limit,
@@ -86,6 +89,7 @@ class Ledger:
             self._chores,
             self._policy,
             now_ms,
+            shard,
             tls,
         )
         self._listener = Listener(key, self._on_hello, tls=tls)
@@ -97,10 +101,10 @@ class Ledger:
                 presence=self._presence,
                 sessions=self._sessions,
                 records=Records(self._database, self._writer),
-                outbox=Outbox(self._database, self._writer, now_ms),
+                outbox=Outbox(self._database, self._writer, now_ms, shard),
                 sharing=Sharing(self._database, self._writer, self._audience, now_ms),
                 devices=DeviceBook(self._database, self._writer, now_ms),
-                erasing=Erasing(self._database, self._writer, now_ms),
+                erasing=Erasing(self._database, self._writer, now_ms, shard),
                 ratings=Ratings(self._writer, now_ms),
                 asking=Asking(self._sessions.directory, self._presence, self._audience),
             )
@@ -139,6 +143,7 @@ class Ledger:
 
         Raises:
             RuntimeError: the database is newer than this release.
+            OtherShards: sessions are live that belong to ledgers of another number.
             SQLAlchemyError, OSError: the database or the port cannot be had.
         """
         try:
@@ -151,7 +156,10 @@ class Ledger:
             await self.close()
             raise
         self._heartbeat = asyncio.get_running_loop().create_task(self._beat())
-        _log.info("The ledger serves.", extra={"term": self.term, "port": bound})
+        _log.info(
+            "The ledger serves.",
+            extra={"term": self.term, "port": bound, "shard": self._shard.number},
+        )
         return bound
 
     async def close(self) -> None:
@@ -191,6 +199,10 @@ class Ledger:
             return
         if self.stopped.is_set():
             end.link.abort()
+            return
+        if hello.kind != "session" and hello.shards != self._shard.of:
+            # It would ask this ledger for accounts that are another's.
+            end.refuse(Forbidden(ErrorCode.NOT_PERMITTED, f"Here are {self._shard.of} shards."))
             return
         member = Member(end, hello)
         self._members[end] = member

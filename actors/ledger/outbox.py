@@ -15,15 +15,19 @@ from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, NotFound
 from broker.messages import upkeep
 from broker.messages.cluster.base import Done
+from broker.shards import Shard
 
 
 class Outbox:
     """Positions of endpoints in journals, and the letters that were given up."""
 
-    def __init__(self, database: Database, writer: Writer, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, writer: Writer, now_ms: Callable[[], int], shard: Shard
+    ) -> None:
         self._database = database
         self._writer = writer
         self._now_ms = now_ms
+        self._shard = shard
 
     async def take(self, ask: keeping.OutboxTake) -> keeping.OutboxParcels:
         """Return what is due for an endpoint; it stays due until it is settled."""
@@ -56,13 +60,22 @@ class Outbox:
         return Done()
 
     async def skip(self, ask: keeping.OutboxSkip) -> Done:
-        """Take the accounts without endpoints out of the index."""
+        """Take the shard's accounts without endpoints out of the index."""
+        undelivered = sessions.c.last_seq > sessions.c.delivered_seq
 
         def job(connection: sa.Connection) -> None:
+            idle = connection.scalars(
+                sa.select(sessions.c.account_id)
+                .where(undelivered)
+                .where(sessions.c.account_id.not_in(ask.accounts))
+                .distinct()
+            )
+            # Not in one statement: two ledgers must not wait for rows of one another.
+            mine = [account_id for account_id in idle if self._shard.has(account_id)]
             connection.execute(
                 sa.update(sessions)
-                .where(sessions.c.last_seq > sessions.c.delivered_seq)
-                .where(sessions.c.account_id.not_in(ask.accounts))
+                .where(undelivered)
+                .where(sessions.c.account_id.in_(mine))
                 .values(delivered_seq=sessions.c.last_seq)
             )
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from actors.ledger.journal import Append, Appended, append_all, entry_of
 from actors.ledger.live import Live
-from actors.ledger.schema import journal, sessions, subjects, tenures
-from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError
+from actors.ledger.schema import guest_links, journal, sessions, subjects, tenures
+from broker.errors import Conflict, ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
 from broker.events import SessionEnded, event_body
 from broker.messages.cluster.members import SessionMember
 from broker.messages.cluster.sessions import SessionOpen
 from broker.messages.cluster.tenure import JournalEntry, Journalled, Subject
+from broker.messages.cluster.trunk import Location
 from broker.messages.tolerance import read_ids
+from broker.shards import WHOLE, Shard
 from broker.words import EndReason, SessionPhase
 
 # What each session asks when it begins, built once (`actors.ledger.database`).
@@ -165,12 +168,21 @@ class Ending:
         )
 
 
-def load_live(connection: sa.Connection, since_ms: int, known: frozenset[str]) -> list[Live]:
-    """Read the sessions that have not ended and are not `known`, oldest first, homeless."""
-    present = connection.scalars(
-        sa.select(sessions.c.session_id).where(sessions.c.phase != str(SessionPhase.ENDED))
+def load_live(
+    connection: sa.Connection, since_ms: int, known: frozenset[str], shard: Shard
+) -> list[Live]:
+    """Read the shard's sessions that have not ended and are not `known`, oldest first, homeless."""
+    present = connection.execute(
+        sa.select(sessions.c.session_id, sessions.c.account_id).where(
+            sessions.c.phase != str(SessionPhase.ENDED)
+        )
     )
-    if known.issuperset(present):
+    wanted = {
+        row.session_id
+        for row in present
+        if row.session_id not in known and shard.has(row.account_id)
+    }
+    if not wanted:
         return []
     rows = connection.execute(
         sa.select(sessions)
@@ -191,7 +203,7 @@ def load_live(connection: sa.Connection, since_ms: int, known: frozenset[str]) -
             label=row.label,
         )
         for row in rows
-        if row.session_id not in known
+        if row.session_id in wanted
     }
     grants = connection.execute(
         sa.select(tenures.c.session_id, tenures.c.granted_ms)
@@ -224,14 +236,45 @@ def load_journal(
     ]
 
 
-def why_not_live(connection: sa.Connection, session_id: str) -> SwitchboardError:
-    """Say why a session could not be found among the live ones."""
-    phase = connection.scalar(
-        sa.select(sessions.c.phase).where(sessions.c.session_id == session_id)
+def find_link(code_hash: str) -> sa.Select[Any]:
+    """Select a guest link with its session."""
+    return (
+        sa.select(guest_links, sessions)
+        .join(sessions, sessions.c.session_id == guest_links.c.session_id)
+        .where(guest_links.c.code_hash == code_hash)
     )
-    if phase is None:
+
+
+def last_known(session: Any) -> Location:
+    """Say where a session of another ledger is, as far as its row does.
+
+    Raises:
+        Unavailable: `session_away`: it is between two homes.
+    """
+    if session.host is None or session.port is None:
+        raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being taken over.")
+    return Location(
+        session_id=session.session_id,
+        epoch=session.epoch,
+        host=session.host,
+        port=session.port,
+        account_id=session.account_id,
+        engagement_key=session.engagement_key,
+    )
+
+
+def why_not_live(
+    connection: sa.Connection, session_id: str, shard: Shard = WHOLE
+) -> SwitchboardError:
+    """Say why a session could not be found among the live ones of a shard."""
+    row = connection.execute(
+        sa.select(sessions.c.phase, sessions.c.account_id).where(
+            sessions.c.session_id == session_id
+        )
+    ).one_or_none()
+    if row is None or not shard.has(row.account_id):
         return unknown_session()
-    if phase == str(SessionPhase.ENDED):
+    if row.phase == str(SessionPhase.ENDED):
         return session_ended()
     return Conflict(ErrorCode.STALE_EPOCH, "Another epoch holds the session.")
 

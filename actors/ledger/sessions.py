@@ -5,8 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-import sqlalchemy as sa
-
 from actors.chores import Chores
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
@@ -19,11 +17,12 @@ from actors.ledger.rescue import Rescue
 from actors.ledger.rows import (
     NewSession,
     already_live,
+    find_link,
+    last_known,
     load_live,
     session_ended,
     why_not_live,
 )
-from actors.ledger.schema import guest_links
 from actors.ledger.standbys import OPENING, Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
@@ -35,6 +34,7 @@ from broker.messages.cluster.nodes import PoolLevel
 from broker.messages.cluster.sessions import GuestLocated, SessionOpen, SessionTakeover
 from broker.messages.cluster.tenure import Journalled, SessionAssign, SessionCommitted, SessionRing
 from broker.messages.cluster.trunk import Location
+from broker.shards import Shard
 from broker.words import EndReason, SessionPhase
 
 
@@ -54,8 +54,10 @@ class Sessions:
         chores: Chores,
         policy: LedgerPolicy,
         now_ms: Callable[[], int],
+        shard: Shard,
         tls: Tls | None = None,
     ) -> None:
+        self._shard = shard
         self._database = database
         self._writer = writer
         self._audience = audience
@@ -103,7 +105,9 @@ class Sessions:
         now_ms = self._now_ms()
         since_ms = now_ms - self._policy.takeover_window_ms
         known = self.directory.known()
-        found = await self._database.read(lambda connection: load_live(connection, since_ms, known))
+        found = await self._database.read(
+            lambda connection: load_live(connection, since_ms, known, self._shard)
+        )
         for live in found:
             if not self.directory.knew(live.session_id):
                 live.homeless_ms = now_ms
@@ -220,24 +224,25 @@ class Sessions:
         return await self._settled(live)
 
     async def guest(self, code_hash: str) -> GuestLocated:
-        """Say which session a guest code opens.
+        """Say which session a guest code opens, also when it is another shard's.
 
         Raises:
             NotFound: `unknown_invitation`.
             Gone: `link_used`, used up or revoked; `session_ended`.
         """
-        links = await self._database.rows(
-            sa.select(guest_links).where(guest_links.c.code_hash == code_hash)
-        )
+        links = await self._database.rows(find_link(code_hash))
         if not links:
             raise NotFound(ErrorCode.UNKNOWN_INVITATION, "There is no such link.")
         row = links[0]
-        if self.directory.get(row.session_id) is None:
+        mine = self._shard.has(row.account_id)
+        if row.phase == str(SessionPhase.ENDED) or (
+            mine and self.directory.get(row.session_id) is None
+        ):
             raise session_ended()
         if row.uses_left <= 0:
             raise Gone(ErrorCode.LINK_USED, "The link has been used or withdrawn.")
         return GuestLocated(
-            location=await self.locate(row.session_id),
+            location=await self.locate(row.session_id) if mine else last_known(row),
             guest_invitation_id=row.guest_invitation_id,
         )
 
@@ -343,7 +348,9 @@ class Sessions:
     async def _live(self, session_id: str) -> Live:
         live = self.directory.get(session_id)
         if live is None:
-            raise await self._database.read(lambda connection: why_not_live(connection, session_id))
+            raise await self._database.read(
+                lambda connection: why_not_live(connection, session_id, self._shard)
+            )
         return live
 
     async def _settled(self, live: Live) -> Location:

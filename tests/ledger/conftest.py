@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from actors.ledger import LedgerPolicy
+from broker.shards import WHOLE, Shard
 from tests.ledger import postgres
 from tests.ledger.fakes import KEY, POLICY, Clock, FakeActor, FakeGateway, Home, LedgerAt
 
@@ -25,6 +26,7 @@ class Town:
     stack: AsyncExitStack
     home: Home = field(default_factory=Home)
     clock: Clock = field(default_factory=Clock)
+    shard: Shard = WHOLE
     ledgers: list[LedgerAt] = field(default_factory=list)
 
     @property
@@ -33,7 +35,7 @@ class Town:
 
     async def new_ledger(self, policy: LedgerPolicy = POLICY) -> LedgerAt:
         """Start a ledger where members look for one; an earlier one is left running."""
-        ledger = LedgerAt(self.url, KEY, now_ms=self.clock, policy=policy)
+        ledger = LedgerAt(self.url, KEY, now_ms=self.clock, shard=self.shard, policy=policy)
         self.stack.push_async_callback(ledger.close)
         await ledger.serve(self.home)
         self.ledgers.append(ledger)
@@ -52,7 +54,7 @@ class Town:
         return await actor.start()
 
     async def gateway(self) -> FakeGateway:
-        gateway = FakeGateway(self.home)
+        gateway = FakeGateway(self.home, self.shard.of)
         self.stack.push_async_callback(gateway.link.close)
         return await gateway.start()
 
@@ -63,12 +65,23 @@ def postgres_server() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def processes() -> Iterator[ExitStack]:
+    """What ends the processes that a test starts."""
+    with ExitStack() as stack:
+        yield stack
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/ledger.db"
-    server: str = request.getfixturevalue("postgres_server")
+    return await new_database(request.getfixturevalue("postgres_server"))
+
+
+async def new_database(server: str) -> str:
+    """Make an empty database; returns its URL."""
     name = f"ledger_{next(_databases)}"
     await postgres.execute(f"{server}/postgres", f"CREATE DATABASE {name}")
     return f"{server}/{name}"

@@ -225,12 +225,14 @@ class FakeActor:
 class FakeGateway:
     """A gateway: calls, and keeps what it is told."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, shards: int = 1) -> None:
         self.notices: list[tuple[str, bytes]] = []
         self.link = LedgerLink(
             home,
             KEY,
-            LinkHello(kind="gateway", member_id=f"gw-{next(_numbers)}", node="node-1"),
+            LinkHello(
+                kind="gateway", member_id=f"gw-{next(_numbers)}", node="node-1", shards=shards
+            ),
             on_notice=lambda method, payload: self.notices.append((method, payload)),
             timing=TIMING,
         )

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
 from broker.errors import SwitchboardError
+from broker.shards import WHOLE, Shard
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import FakeActor, entry
 from tests.patience import PATIENCE, until
@@ -22,9 +20,12 @@ ROOT = Path(__file__).parents[2]
 class Process:
     """A ledger that can be killed."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, shard: Shard = WHOLE) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.ledger.serve_ledger", url],
+            [
+                *(sys.executable, "-m", "tests.ledger.serve_ledger", url),
+                *(str(shard.number), str(shard.of)),
+            ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
@@ -41,14 +42,8 @@ class Process:
             self._process.stdout.close()
 
 
-@pytest.fixture
-def processes() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
 async def start(town: Town, processes: ExitStack) -> Process:
-    process = await asyncio.to_thread(Process, town.url)
+    process = await asyncio.to_thread(Process, town.url, town.shard)
     processes.callback(process.kill)
     town.home.port = await process.port()
     return process

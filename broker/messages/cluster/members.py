@@ -15,6 +15,8 @@ class LinkHello(ClusterMessage):
     """Random, one per process life."""
     node: str
     protocol: int = 1
+    shards: int = 1
+    """Among how many ledgers it divides the accounts; a session actor has one ledger and says 1."""
 
 
 class SessionMember(ClusterMessage):

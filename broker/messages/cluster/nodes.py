@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -54,11 +56,40 @@ class NodeState(ClusterMessage):
     moved: int = 0
     """Sessions moved away by the present drain, since this ledger took its term."""
 
+    def with_other(self, other: NodeState) -> NodeState:
+        """Add what another shard's ledger knows of the same node."""
+        counted = ("standbys", "reusable", "live", "members", "moved")
+        counts: dict[str, int] = {
+            name: getattr(self, name) + getattr(other, name) for name in counted
+        }
+        deadlines = [each for each in (self.deadline_ms, other.deadline_ms) if each is not None]
+        return self.model_copy(
+            update={
+                **counts,
+                "label": self.label or other.label,
+                "drain": min(self.drain, other.drain, key=_DRAINS.index),
+                "deadline_ms": max(deadlines, default=None),
+            }
+        )
+
+
+_DRAINS = ("moving", "late", "drained", "no")
+"""The first that one shard says holds for the node."""
+
 
 class NodeList(ClusterMessage):
     """Every node the ledger knows, by name."""
 
     nodes: list[NodeState]
+
+    @classmethod
+    def of_all(cls, lists: Iterable[NodeList]) -> NodeList:
+        """Join what the ledgers of all shards know."""
+        found: dict[str, NodeState] = {}
+        for state in (state for each in lists for state in each.nodes):
+            known = found.get(state.node)
+            found[state.node] = state if known is None else known.with_other(state)
+        return cls(nodes=[found[node] for node in sorted(found)])
 
 
 class PoolVacate(ClusterMessage):
@@ -87,3 +118,21 @@ class PoolLevel(ClusterMessage):
     """Members of processes that have held a session before: nobody started these."""
     failed: int = 0
     """Sessions that this ledger has ended because no actor could go on with them."""
+
+    @classmethod
+    def of_all(cls, levels: Sequence[PoolLevel]) -> PoolLevel:
+        """Join what the ledgers of all shards say."""
+        wanted: Counter[str] = Counter()
+        for level in levels:
+            wanted.update(level.queued_for)
+        return cls(
+            standbys=sum(level.standbys for level in levels),
+            live=sum(level.live for level in levels),
+            queued=sum(level.queued for level in levels),
+            members=[name for level in levels for name in level.members],
+            nodes=NodeList.of_all(NodeList(nodes=level.nodes) for level in levels).nodes,
+            queued_for=dict(wanted),
+            taken=sum(level.taken for level in levels),
+            reused=[name for level in levels for name in level.reused],
+            failed=sum(level.failed for level in levels),
+        )
