@@ -68,7 +68,7 @@ async def attach(
                 )
         is_dead = False
         try:
-            found = await directory.takeover(location.session_id, location.epoch)
+            found = await directory.takeover(location)
         except Unavailable as error:
             if loop.time() + pause >= give_up_at:
                 raise Unavailable(

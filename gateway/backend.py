@@ -63,7 +63,7 @@ async def command_session(
 async def _locate(room: Switchroom, account_id: str | None, session_id: str) -> Location:
     """Another account's session answers as an unknown one, also when it has ended."""
     try:
-        location = await room.directory.locate(session_id)
+        location = await room.directory.locate(session_id, account_id)
     except Gone:
         await room.directory.get_record(RecordGet(session_id=session_id, account_id=account_id))
         raise

@@ -200,7 +200,9 @@ class Connection:
             self._steward.wake(register=True)
             return
         if greeting.guest_session is not None:
-            location = await self._room.directory.locate(greeting.guest_session)
+            location = await self._room.directory.locate(
+                greeting.guest_session, greeting.principal.account_id
+            )
             trunk, ready = await self._steward.dial(location, None)
             self._welcome(hello, in_session=True)
             self.attached(trunk, ready)

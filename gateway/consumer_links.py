@@ -62,10 +62,11 @@ class ConsumerLinks:
         if sealed.account_id != account_id or sealed.key not in keys:
             raise _refused()
         place = hashlib.sha256(f"consumer-link:{code}".encode()).hexdigest()
-        claim = AnswerClaim(place=place, fingerprint=_USED)
+        claim = AnswerClaim(place=place, fingerprint=_USED, account_id=account_id)
         if (await self._directory.ask(claim, AnswerClaimed)).claim is not Claim.FIRST:
             raise _refused()
-        await self._directory.ask(AnswerSettle(place=place, sealed=_USED), Done)
+        settle = AnswerSettle(place=place, sealed=_USED, account_id=account_id)
+        await self._directory.ask(settle, Done)
         return sealed.key
 
 

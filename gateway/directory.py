@@ -57,12 +57,12 @@ class Directory(Protocol):
         """Give an engagement a session. Raises already_live (Conflict), no_capacity."""
         ...
 
-    async def locate(self, session_id: str) -> Location:
-        """Find a session. Raises unknown_session, session_ended."""
+    async def locate(self, session_id: str, account_id: str | None) -> Location:
+        """Find a session; `None`: whosever it is. Raises unknown_session, session_ended."""
         ...
 
-    async def takeover(self, session_id: str, observed_epoch: int) -> Location:
-        """Make sure somebody holds the session after its trunk broke; idempotent."""
+    async def takeover(self, left: Location) -> Location:
+        """Make sure somebody holds the session after its trunk broke there; idempotent."""
         ...
 
     async def locate_guest(self, code_hash: str) -> GuestLocated:

@@ -72,7 +72,9 @@ class Idempotency:
         if key is None:
             return await do()
         place = _hash(account_id, operation, key)
-        claim = AnswerClaim(place=place, fingerprint=_hash(body.model_dump_json()))
+        claim = AnswerClaim(
+            place=place, fingerprint=_hash(body.model_dump_json()), account_id=account_id
+        )
         try:
             found = await self._directory.ask(claim, AnswerClaimed)
         except Unavailable:
@@ -91,16 +93,18 @@ class Idempotency:
             case Claim.ANSWERED:
                 return self._open(found.sealed or "", answer)
             case Claim.FIRST:
-                return await self._first(place, do)
+                return await self._first(account_id, place, do)
 
-    async def _first(self, place: str, do: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _first(
+        self, account_id: str, place: str, do: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
         try:
             made = await do()
         except BaseException:
-            await self._tell(AnswerRelease(place=place))
+            await self._tell(AnswerRelease(place=place, account_id=account_id))
             raise
         sealed = self._seal.encrypt(made.model_dump_json().encode()).decode()
-        await self._tell(AnswerSettle(place=place, sealed=sealed))
+        await self._tell(AnswerSettle(place=place, sealed=sealed, account_id=account_id))
         return made
 
     async def _tell(self, ask: AnswerSettle | AnswerRelease) -> None:

@@ -151,11 +151,11 @@ class LedgerClient:
             request.method, request, Location, timeout_s=self._limits.open_timeout_s
         )
 
-    async def locate(self, session_id: str) -> Location:
+    async def locate(self, session_id: str, account_id: str | None) -> Location:
         return await self._ask(SessionLocate.method, SessionLocate(session_id=session_id), Location)
 
-    async def takeover(self, session_id: str, observed_epoch: int) -> Location:
-        request = SessionTakeover(session_id=session_id, observed_epoch=observed_epoch)
+    async def takeover(self, left: Location) -> Location:
+        request = SessionTakeover(session_id=left.session_id, observed_epoch=left.epoch)
         return await self._ask(
             request.method, request, Location, timeout_s=self._limits.open_timeout_s
         )

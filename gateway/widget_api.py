@@ -232,6 +232,7 @@ def widget_router(room: Switchroom, links: ConsumerLinks, oidc: Oidc) -> APIRout
                 participant_id=principal.participant_id,
                 stars=body.stars,
                 comment=body.comment or None,
+                account_id=principal.account_id,
             )
         )
         return RatingAnswer(stars=body.stars)

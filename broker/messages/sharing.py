@@ -70,6 +70,8 @@ class AnswerClaim(ClusterMessage):
     """Hash of account, operation and key."""
     fingerprint: str
     """Hash of the request's body."""
+    account_id: str | None = None
+    """Whose request it is: all of one account's are with one ledger."""
 
 
 class AnswerClaimed(ClusterMessage):
@@ -85,6 +87,7 @@ class AnswerSettle(ClusterMessage):
     method: ClassVar[str] = "answer.settle"
     place: str
     sealed: str
+    account_id: str | None = None
 
 
 class AnswerRelease(ClusterMessage):
@@ -92,3 +95,4 @@ class AnswerRelease(ClusterMessage):
 
     method: ClassVar[str] = "answer.release"
     place: str
+    account_id: str | None = None

@@ -40,6 +40,8 @@ class RecordRate(ClusterMessage):
     participant_id: str
     stars: int
     comment: str | None = None
+    account_id: str | None = None
+    """Whose session it is: what its ledger writes no other may write meanwhile."""
 
 
 class SessionRecord(ClusterMessage):
