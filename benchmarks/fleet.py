@@ -68,9 +68,9 @@ class Fleet:
     reserve: int
     """Standbys for the sessions of one machine."""
     shards: int
-    """Ledgers that the journal's appends would keep busy."""
+    """Ledgers that the journal's appends keep busy, at least one in each deployment."""
     deployments: int
-    """A pool keeps at most `MEMBERS` session actors, and a deployment has one ledger so far."""
+    """A pool keeps at most `MEMBERS` session actors, over all shards of its deployment."""
     first: str
     """What is used up first."""
 
@@ -78,7 +78,8 @@ class Fleet:
         """Say it in one line."""
         return (
             f"{self.machines} machines (first used up: {self.first}), {self.standbys} standbys, "
-            f"reserve {self.reserve}, ledger shards {self.shards}, deployments {self.deployments}"
+            f"reserve {self.reserve}, ledger shards {self.shards} "
+            f"in {self.deployments} deployments"
         )
 
 
@@ -101,14 +102,15 @@ def fleet(sessions: int, costs: Costs, assumed: Assumptions) -> Fleet:
     shares["memory"] += reserve * costs.memory_mb / 1024 / assumed.memory_gb
     first = max(shares, key=lambda name: shares[name])
     machines = math.ceil(shares[first] / BUSY_AT_MOST) + 1
-    shards = math.ceil(opened_s * assumed.appends / (costs.ledger_appends_s * BUSY_AT_MOST))
+    busy = math.ceil(opened_s * assumed.appends / (costs.ledger_appends_s * BUSY_AT_MOST))
+    deployments = math.ceil((sessions + standbys + reserve) / MEMBERS)
     return Fleet(
         sessions=sessions,
         machines=machines,
         standbys=standbys,
         reserve=reserve,
-        shards=shards,
-        deployments=max(shards, math.ceil((sessions + standbys + reserve) / MEMBERS)),
+        shards=max(busy, deployments),
+        deployments=deployments,
         first=first,
     )
 

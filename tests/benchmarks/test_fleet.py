@@ -52,8 +52,9 @@ def test_a_million_sessions_by_hand() -> None:
     assert found.first == "memory"
     assert found.machines == pytest.approx(held_gb / (32 * BUSY_AT_MOST) + 1, abs=1)
     assert found.standbys == pytest.approx(opened_s * 1.4 + 2 * (opened_s * 1.4) ** 0.5, abs=1)
-    assert found.shards == 42  # 2,083 sessions a second, 14 appends each, 700 a second of a ledger
     assert found.deployments == pytest.approx(1_000_000 / MEMBERS, rel=0.01)
+    # 2,083 sessions a second, 14 appends each, 700 a second of a ledger: 42 would do.
+    assert found.shards == found.deployments
 
 
 @pytest.mark.parametrize(
@@ -81,9 +82,10 @@ def test_requests_keep_processors_busy() -> None:
     assert asked.machines - quiet.machines == pytest.approx(40 / BUSY_AT_MOST, abs=1)
 
 
-def test_a_ledger_that_is_slow_makes_deployments() -> None:
-    found = fleet(10_000, replace(COSTS, ledger_appends_s=50.0), NEEDS)
-    assert found.deployments == found.shards > 2
+def test_a_ledger_that_is_slow_makes_shards() -> None:
+    found = fleet(5_000, replace(COSTS, ledger_appends_s=50.0), NEEDS)
+    # 10.4 sessions a second, 14 appends each, 35 a second of a ledger.
+    assert (found.shards, found.deployments) == (5, 1)
 
 
 @given(st.integers(1, 2_000_000), st.floats(10, 500), st.floats(1, 120))
@@ -107,7 +109,7 @@ def test_the_command_says_it_for_each_size_and_what_it_rests_on() -> None:
         said = str(result.facts[f"{size:,} sessions at once"])
         assert re.fullmatch(
             r"\d+ machines \(first used up: \w+\), \d+ standbys, reserve \d+, "
-            r"ledger shards \d+, deployments \d+",
+            r"ledger shards \d+ in \d+ deployments",
             said,
         )
     assert result.facts["measured"] == "start, memory, request, packet, ledger's appends: here"
