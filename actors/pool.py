@@ -103,6 +103,7 @@ class Pool:
         self._chores = Chores()
         self._level: PoolLevel | None = None
         self._told: PoolVacate | None = None
+        self._last: PoolLevel | None = None
         # Every member there ever was, in order: one that comes back with the ledger is no arrival.
         self._seen: dict[str, None] = {}
         self._starting = 0
@@ -123,6 +124,12 @@ class Pool:
     def level(self) -> PoolLevel | None:
         """What the ledger said last; `None` while it is away."""
         return self._level
+
+    def used(self, node: str) -> int:
+        """How many session actors are there or on their way, as far as was ever known."""
+        there = [] if self._last is None else self._last.nodes
+        coming = self._under_way[node]
+        return coming + next((each.members for each in there if each.node == node), 0)
 
     @property
     def starting(self) -> int:
@@ -176,7 +183,7 @@ class Pool:
                 self._early += 1
         while len(self._seen) > max(2 * self._policy.members_limit, len(level.members)):
             del self._seen[next(iter(self._seen))]
-        self._level = level
+        self._level = self._last = level
         self._fill()
 
     def _on_down(self) -> None:

@@ -70,7 +70,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int, reuse:
     )
     running = await compose.start_cluster(cluster)
     directory = LedgerClient(
-        running.resolve_ledger,
+        running.resolvers[0],
         cluster.key(KeyPurpose.TRUNK),
         LinkHello(kind="gateway", member_id=settings.gateway_id, node="local"),
     )

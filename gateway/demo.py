@@ -163,7 +163,7 @@ async def _serve(
         running = await compose.start_cluster(cluster)
     traces = traces_of("gateway")
     directory = LedgerClient(
-        running.resolve_ledger,
+        running.resolvers[0],
         cluster.key(KeyPurpose.TRUNK),
         LinkHello(kind="gateway", member_id=settings.gateway_id, node="local"),
         traces=traces,

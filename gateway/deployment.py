@@ -15,6 +15,7 @@ from gateway.settings import BadSettings, check_origin, is_loopback
 _DATABASES = ("sqlite", "postgresql")
 
 
+MOST_SHARDS = 64
 MOST_REUSE = 20
 """A process does not grow old: what its libraries leak or leave in pieces ends with it."""
 MOST_FILLED = 0.8
@@ -43,6 +44,8 @@ class Deployment:
     """A file of PostgreSQL's `.pgpass` form, at the same path on every node."""
     data_dir: Path | None = None
     standbys: int = 4
+    ledger_shards: int = 1
+    """Among how many ledgers the accounts are divided; more than one needs PostgreSQL."""
     reuse: int = 20
     """How many further sessions of its account a session actor's process may hold; 0: none."""
     vacate_below: float = 0.0
@@ -131,6 +134,20 @@ class Deployment:
             raise BadSettings("--trusted-proxy '*' would let anybody forge addresses; list them.")
 
     def _check_database(self) -> None:
+        if not 1 <= self.ledger_shards <= MOST_SHARDS:
+            raise BadSettings(
+                f"--ledger-shards goes from 1 to {MOST_SHARDS}, not {self.ledger_shards}."
+            )
+        if self.is_sqlite and self.ledger_shards > 1:
+            raise BadSettings(
+                f"SQLite serves one ledger; --ledger-shards {self.ledger_shards} needs --database "
+                "postgresql://USER@HOST/NAME with --database-passfile."
+            )
+        if self.vacate_below > 0 and self.ledger_shards > 1:
+            raise BadSettings(
+                "--vacate-below goes with one ledger: of several each would let another node run "
+                "empty."
+            )
         if self.database is None:
             return
         named = check_database(self.database)

@@ -65,7 +65,7 @@ def run_nodes(data: Path, address: str | None) -> list[tuple[str, NodeState]]:
         BadSettings: there is no such Ray, or no deployment on it.
     """
     with _joined(data, address) as compose:
-        stands = {state.node: state for state in asyncio.run(compose.ask_ledger(_list)).nodes}
+        stands = {state.node: state for state in asyncio.run(_list(compose)).nodes}
         return [
             (node.address, stands.get(node.name) or NodeState(node=node.name, label=node.label))
             for node in compose.list_nodes()
@@ -99,7 +99,7 @@ def run_undrain(data: Path, address: str | None, wanted: str) -> str:
         async def end(ledger: Any) -> None:
             await ledger.undrain.remote(NodeUndrain(node=name))
 
-        asyncio.run(compose.ask_ledger(end))
+        asyncio.run(compose.ask_ledgers(end))
         return name
 
 
@@ -109,7 +109,8 @@ async def _drain(compose: ModuleType, name: str, deadline_s: float, *, show: boo
         state: NodeState = await ledger.drain.remote(ask)
         return state
 
-    state: NodeState = await compose.ask_ledger(begin)
+    begun: list[NodeState] = await compose.ask_ledgers(begin)
+    state = NodeList.of_all(NodeList(nodes=[each]) for each in begun).nodes[0]
     before = state.moved
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + deadline_s + GRACE_S
@@ -126,7 +127,7 @@ async def _drain(compose: ModuleType, name: str, deadline_s: float, *, show: boo
         while state.drain == "moving" and loop.time() < give_up_at:
             await asyncio.sleep(LOOK_S)
             try:
-                found = await compose.ask_ledger(_list)
+                found = await _list(compose)
             except BadSettings:
                 continue  # The ledger is being replaced; the next one goes on with the drain.
             state = next((each for each in found.nodes if each.node == name), state)
@@ -135,9 +136,14 @@ async def _drain(compose: ModuleType, name: str, deadline_s: float, *, show: boo
     return state
 
 
-async def _list(ledger: Any) -> NodeList:
-    found: NodeList = await ledger.nodes.remote()
-    return found
+async def _list(compose: ModuleType) -> NodeList:
+    """How the nodes stand, by what all ledgers know."""
+
+    async def ask(ledger: Any) -> NodeList:
+        found: NodeList = await ledger.nodes.remote()
+        return found
+
+    return NodeList.of_all(await compose.ask_ledgers(ask))
 
 
 @contextmanager

@@ -88,6 +88,9 @@ def up(
     database_passfile: PassFile = None,
     data_dir: DataDir = None,
     standbys: Annotated[int, typer.Option(help="Session actors kept ready.")] = 4,
+    ledger_shards: Annotated[
+        int, typer.Option(help="Ledgers that the accounts are divided among; PostgreSQL only.")
+    ] = 1,
     reuse: Annotated[
         int,
         typer.Option(help="Further sessions of one account in one process; 0: a process each."),
@@ -154,6 +157,7 @@ def up(
             database_passfile=database_passfile,
             data_dir=data_dir,
             standbys=standbys,
+            ledger_shards=ledger_shards,
             reuse=reuse,
             vacate_below=vacate_below,
             media_bind=tuple(media_bind or ()),

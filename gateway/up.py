@@ -36,6 +36,7 @@ from gateway.level import Level
 from gateway.secret_file import read_secret
 from gateway.serve import EdgeServer, bind
 from gateway.settings import BadSettings, Settings
+from gateway.shards import Shards
 from gateway.tracing import traces_of
 
 _LOG = logging.getLogger(__name__)
@@ -127,6 +128,7 @@ def cluster_settings(deployment: Deployment) -> compose.ClusterSettings:
         standbys=deployment.standbys,
         reuse=deployment.reuse,
         vacate_below=deployment.vacate_below,
+        ledger_shards=deployment.ledger_shards,
         bind=deployment.media_bind or ((LOOPBACK,) if alone else (NODE,)),
         advertise=deployment.advertise,
         media_ports=deployment.media_ports,
@@ -191,17 +193,22 @@ async def _serve(
     with console.status("Starting ledger, pool and standbys …"):
         cluster = await compose.start_cluster(cluster_settings(deployment))
     traces = traces_of("gateway")
-    directory = LedgerClient(
-        cluster.resolve_ledger,
-        cluster.settings.key(KeyPurpose.TRUNK),
-        LinkHello(kind="gateway", member_id=settings.gateway_id, node=compose.node_name()),
-        limits=settings.limits,
-        traces=traces,
+    hello = LinkHello(
+        kind="gateway",
+        member_id=settings.gateway_id,
+        node=compose.node_name(),
+        shards=deployment.ledger_shards,
     )
+    key = cluster.settings.key(KeyPurpose.TRUNK)
+    ledgers = [
+        LedgerClient(resolve, key, hello, limits=settings.limits, traces=traces)
+        for resolve in cluster.resolvers
+    ]
+    directory: LedgerClient | Shards = ledgers[0] if len(ledgers) == 1 else Shards(ledgers)
     app = create_app(settings, directory, traces=traces)
     room = app.state.switchroom
     directory.listen(room)
-    level = Level(cluster.level, lambda: room.ready, lambda: directory.ready)
+    level = Level(cluster.level, lambda: room.ready, lambda: all(each.ready for each in ledgers))
     level.install(room.metrics.registry)
     edge = Edge(app, [listening], deployment, settings.limits.stop_bound_s)
     async with AsyncExitStack() as stack:

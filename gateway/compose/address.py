@@ -1,4 +1,4 @@
-"""Where the ledger is."""
+"""Where a ledger is."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import ray
 from ray.exceptions import RayError
 
 from broker.errors import ErrorCode, Unavailable
-from gateway.compose.options import LEDGER_NAME, LOOK_UP_S, NAMESPACE
+from gateway.compose.options import LOOK_UP_S, NAMESPACE, ledger_name
 
 
 class LedgerAddress:
-    """Finds the ledger: where it was, then by asking Ray, since a restart may have moved it."""
+    """Finds a shard's ledger: where it was, then by Ray, since a restart may have moved it."""
 
-    def __init__(self) -> None:
+    def __init__(self, shard: int = 0) -> None:
+        self._name = ledger_name(shard)
         self._known: tuple[str, int] | None = None
         self._trust = False
 
@@ -25,7 +26,7 @@ class LedgerAddress:
             return self._known
         try:
             async with asyncio.timeout(LOOK_UP_S):
-                ledger = await asyncio.to_thread(ray.get_actor, LEDGER_NAME, NAMESPACE)
+                ledger = await asyncio.to_thread(ray.get_actor, self._name, NAMESPACE)
                 self._known = await ledger.address.remote()
         except (TimeoutError, ValueError, RayError) as error:
             if self._known is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import ray
@@ -29,6 +29,7 @@ from gateway.compose.options import (
     NAMESPACE,
     POOL_NAME,
     POOL_OPTIONS,
+    ledger_name,
 )
 from gateway.compose.pool_host import PoolHost
 from gateway.compose.settings import ClusterSettings
@@ -46,22 +47,23 @@ class Cluster:
     """The handles a command needs of a running deployment."""
 
     settings: ClusterSettings
-    resolve_ledger: Callable[[], Awaitable[tuple[str, int]]]
-    ledger: Any
-    """The actor's handle. Calls through it need no look-up: they pass while Ray's GCS is away."""
+    ledgers: tuple[Any, ...]
+    """The actors' handles, by shard. Calls through them need no look-up: they pass while Ray's GCS
+    is away."""
+
+    @property
+    def resolvers(self) -> list[Callable[[], Awaitable[tuple[str, int]]]]:
+        """What finds each shard's ledger."""
+        return [LedgerAddress(shard) for shard in range(len(self.ledgers))]
 
     async def level(self) -> PoolLevel | None:
-        """How many standbys and live sessions there are; `None` while the ledger is away."""
-        try:
-            async with asyncio.timeout(LOOK_UP_S):
-                level: PoolLevel = await self.ledger.level.remote()
-                return level
-        except (TimeoutError, RayError):
-            return None
+        """How many standbys and live sessions there are; `None` while a ledger is away."""
+        levels = await _levels(self.ledgers)
+        return PoolLevel.of_all(levels) if len(levels) == len(self.ledgers) else None
 
 
 async def start_cluster(settings: ClusterSettings) -> Cluster:
-    """Start or adopt ledger, pool and keeper on the Ray this process is connected to.
+    """Start or adopt ledgers, pool and keeper on the Ray this process is connected to.
 
     Raises:
         TimeoutError: Ray did not start them in time.
@@ -74,16 +76,21 @@ async def start_cluster(settings: ClusterSettings) -> Cluster:
         options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
     try:
         async with asyncio.timeout(ACTOR_START_S):
-            ledger: Any = ray.remote(LedgerHost).options(**options).remote(settings)
-            _refuse_other(await ledger.settings.remote(), settings)
-            await ledger.address.remote()
+            ledgers = []
+            for shard in range(settings.ledger_shards):
+                told = replace(settings, shard=shard)
+                options["name"] = ledger_name(shard)
+                ledger: Any = ray.remote(LedgerHost).options(**options).remote(told)
+                _refuse_other(await ledger.settings.remote(), told)
+                ledgers.append(ledger)
+            await asyncio.gather(*(ledger.address.remote() for ledger in ledgers))
             pool: Any = ray.remote(PoolHost).options(**POOL_OPTIONS).remote(settings)
             keeper: Any = ray.remote(KeeperHost).options(**KEEPER_OPTIONS).remote(settings)
             await asyncio.gather(pool.start.remote(), keeper.start.remote())
     except RayError as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         raise BadSettings(f"Ledger or pool did not start: {reason}") from error
-    return Cluster(settings, LedgerAddress(), ledger)
+    return Cluster(settings, tuple(ledgers))
 
 
 def _refuse_other(running: ClusterSettings, wanted: ClusterSettings) -> None:
@@ -101,29 +108,52 @@ def find_actors() -> list[str]:
     return sorted(each["name"] for each in named if each["namespace"] == NAMESPACE)
 
 
-async def _running_ledger() -> Any:
-    """Find the ledger's actor on the Ray that was joined.
+async def _running_ledgers() -> list[Any]:
+    """Find the ledgers' actors on the Ray that was joined.
 
     Raises:
-        BadSettings: there is none, or Ray does not answer.
+        BadSettings: there are none, or Ray does not answer.
     """
     try:
         async with asyncio.timeout(LOOK_UP_S):
-            return await asyncio.to_thread(ray.get_actor, LEDGER_NAME, NAMESPACE)
+            names = [name for name in await asyncio.to_thread(find_actors) if _is_ledger(name)]
+            found = [await asyncio.to_thread(ray.get_actor, each, NAMESPACE) for each in names]
     except (TimeoutError, ValueError, RayError) as error:
         raise BadSettings("No deployment runs on this Ray, or its ledger is away.") from error
+    if not found:
+        raise BadSettings("No deployment runs on this Ray, or its ledger is away.")
+    return found
 
 
-async def ask_ledger(question: Callable[[Any], Awaitable[T]]) -> T:
-    """Ask the ledger's actor on the Ray that was joined; `question` gets its handle.
+def _is_ledger(name: str) -> bool:
+    return name.startswith(LEDGER_NAME)
+
+
+async def _levels(ledgers: Sequence[Any]) -> list[PoolLevel]:
+    """Ask all for their levels; one that is away says nothing."""
+
+    async def ask(ledger: Any) -> PoolLevel | None:
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                level: PoolLevel = await ledger.level.remote()
+                return level
+        except (TimeoutError, RayError):
+            return None
+
+    levels = await asyncio.gather(*(ask(each) for each in ledgers))
+    return [each for each in levels if each is not None]
+
+
+async def ask_ledgers(question: Callable[[Any], Awaitable[T]]) -> list[T]:
+    """Ask the ledgers' actors on the Ray that was joined; `question` gets the handle of each.
 
     Raises:
-        BadSettings: there is none, it does not answer, or it refuses, in one sentence.
+        BadSettings: there are none, one does not answer or refuses, in one sentence.
     """
-    ledger = await _running_ledger()
+    ledgers = await _running_ledgers()
     try:
         async with asyncio.timeout(ASK_S):
-            return await question(ledger)
+            return [await question(each) for each in ledgers]
     except SwitchboardError as error:
         raise BadSettings(error.message) from error
     except (TimeoutError, RayError) as error:
@@ -131,20 +161,18 @@ async def ask_ledger(question: Callable[[Any], Awaitable[T]]) -> T:
 
 
 async def running_level() -> PoolLevel | None:
-    """Ask the ledger of the Ray that was joined; `None` when there is none or it is away."""
+    """Ask the ledgers of the Ray that was joined; `None` when none answers."""
     try:
-        async with asyncio.timeout(LOOK_UP_S):
-            ledger: Any = await asyncio.to_thread(ray.get_actor, LEDGER_NAME, NAMESPACE)
-            level: PoolLevel = await ledger.level.remote()
-            return level
-    except (TimeoutError, ValueError, RayError):
+        levels = await _levels(await _running_ledgers())
+    except BadSettings:
         return None
+    return PoolLevel.of_all(levels) if levels else None
 
 
 async def end_cluster() -> int:
     """End every actor of the deployment; returns how many there were.
 
-    Pool first, so that nothing is refilled; then the ledger, so that no session is handed on and
+    Pool first, so that nothing is refilled; then the ledgers, so that no session is handed on and
     uses up its takeovers; then sessions and standbys. What was acknowledged is in the database.
 
     Raises:
@@ -164,12 +192,17 @@ async def end_cluster() -> int:
 
 
 def _end_order(name: str) -> tuple[int, str]:
-    return {POOL_NAME: 0, KEEPER_NAME: 1, LEDGER_NAME: 2}.get(name, 3), name
+    return {POOL_NAME: 0, KEEPER_NAME: 1}.get(name, 2 if _is_ledger(name) else 3), name
 
 
 async def stop_cluster() -> None:
-    """End pool, sessions and ledger, in this order."""
-    for name in (POOL_NAME, KEEPER_NAME, LEDGER_NAME):
+    """End pool, keeper and ledgers, in this order."""
+    names = [POOL_NAME, KEEPER_NAME, LEDGER_NAME]
+    with suppress(TimeoutError, RayError):
+        async with asyncio.timeout(LOOK_UP_S):
+            found = await asyncio.to_thread(find_actors)
+            names += [each for each in found if _is_ledger(each) and each != LEDGER_NAME]
+    for name in names:
         try:
             async with asyncio.timeout(LOOK_UP_S):
                 host = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)

@@ -1,7 +1,7 @@
 """What commands and benchmarks call of the composition root."""
 
 from gateway.compose.cluster import (
-    ask_ledger,
+    ask_ledgers,
     end_cluster,
     running_level,
     start_cluster,
@@ -18,7 +18,7 @@ __all__ = [
     "ACTOR_START_S",
     "ClusterSettings",
     "ask_database",
-    "ask_ledger",
+    "ask_ledgers",
     "count_nodes",
     "end_cluster",
     "join_ray",

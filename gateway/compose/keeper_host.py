@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from broker.keys import KeyPurpose
 from broker.messages.cluster.members import LinkHello
+from broker.shards import Shard
 from gateway import logs
 from gateway.accounts import Account
 from gateway.accounts_file import BadAccounts, load_accounts
@@ -30,12 +31,15 @@ ACCOUNTS_POLL_S = 10.0
 
 
 class KeeperHost:
-    """The keeper in a Ray actor. It starts by itself, also when Ray has restarted it."""
+    """The keeper in a Ray actor. It starts by itself, also when Ray has restarted it.
+
+    Where there are several ledgers, it is one keeper for each, of that ledger's accounts.
+    """
 
     def __init__(self, settings: ClusterSettings) -> None:
         logs.configure()
         self._settings = settings
-        self._keeper: Keeper | None = None
+        self._keepers: list[Keeper] = []
         loop = asyncio.get_running_loop()
         self._starting = loop.create_task(self._begin())
         self._watching = loop.create_task(self._watch())
@@ -48,8 +52,8 @@ class KeeperHost:
         """End what it was sending; the next keeper sends it again."""
         self._watching.cancel()
         await asyncio.gather(self._watching, return_exceptions=True)
-        if self._keeper is not None:
-            await self._keeper.close()
+        for keeper in self._keepers:
+            await keeper.close()
 
     async def _watch(self) -> None:
         """Begin anew whenever the accounts file changes; one that is wrong changes nothing."""
@@ -58,7 +62,7 @@ class KeeperHost:
         while True:
             await asyncio.sleep(ACCOUNTS_POLL_S)
             changed_at = self._changed_at()
-            if changed_at == read_at and self._keeper is not None:
+            if changed_at == read_at and self._keepers:
                 continue
             read_at = changed_at
             try:
@@ -74,32 +78,46 @@ class KeeperHost:
             return 0
 
     async def _begin(self) -> None:
-        from actors.keeper import DeliveryPolicy, Keeper, KeeperPolicy
-
         settings = self._settings
         accounts: Mapping[str, Account] = {}
         if settings.accounts_file is not None:
             accounts = load_accounts(Path(settings.accounts_file), demo=settings.demo)
-        keeper = Keeper(
-            LedgerAddress(),
+        keepers = [
+            self._keeper_of(Shard(number, settings.ledger_shards), accounts)
+            for number in range(settings.ledger_shards)
+        ]
+        before, self._keepers = self._keepers, keepers
+        for each in before:
+            await each.close()
+        for each in keepers:
+            await each.start()
+
+    def _keeper_of(self, shard: Shard, accounts: Mapping[str, Account]) -> Keeper:
+        from actors.keeper import DeliveryPolicy, Keeper, KeeperPolicy
+
+        settings = self._settings
+        mine = {name: each for name, each in accounts.items() if shard.has(each.account_id)}
+        return Keeper(
+            LedgerAddress(shard.number),
             settings.key(KeyPurpose.TRUNK),
-            LinkHello(kind="keeper", member_id=secrets.token_urlsafe(12), node=node_name()),
+            LinkHello(
+                kind="keeper",
+                member_id=secrets.token_urlsafe(12),
+                node=node_name(),
+                shards=shard.of,
+            ),
             now_ms=steady_clock(),
             tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
-            endpoints=webhook_endpoints(accounts),
+            endpoints=webhook_endpoints(mine),
             policy=KeeperPolicy(
                 delivery=DeliveryPolicy(loopback_allowed=settings.demo),
                 retention_days={
                     each.account_id: each.retention_days
-                    for each in accounts.values()
+                    for each in mine.values()
                     if each.retention_days is not None
                 },
             ),
         )
-        before, self._keeper = self._keeper, keeper
-        if before is not None:
-            await before.close()
-        await keeper.start()
 
 
 def webhook_endpoints(accounts: Mapping[str, Account]) -> list[Endpoint]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from broker.keys import KeyPurpose
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
+from broker.shards import Shard
 from gateway import logs
 from gateway.clock import steady_clock
 from gateway.compose.settings import ClusterSettings
@@ -45,6 +46,7 @@ class LedgerHost:
                     settings.database_url,
                     settings.key(KeyPurpose.TRUNK),
                     now_ms=steady_clock(),
+                    shard=Shard(settings.shard, settings.ledger_shards),
                     policy=LedgerPolicy(session=dict(settings.policy)),
                     tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
                     traces=self._traces,

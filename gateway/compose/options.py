@@ -46,3 +46,8 @@ SESSION_OPTIONS = {
 }
 NODE = "node"
 """Stands for the address by which Ray knows the node that an actor was placed on."""
+
+
+def ledger_name(shard: int) -> str:
+    """Name the ledger of a shard; the first has the name that a deployment's only one has."""
+    return LEDGER_NAME if shard == 0 else f"{LEDGER_NAME}-{shard}"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -32,12 +36,15 @@ PLACES_S = 2.0
 
 
 class PoolHost:
-    """The pool in a Ray actor. It starts by itself, also when Ray has restarted it."""
+    """The pool in a Ray actor. It starts by itself, also when Ray has restarted it.
+
+    Where there are several ledgers, each has its own standbys: as many pools share the nodes.
+    """
 
     def __init__(self, settings: ClusterSettings) -> None:
         logs.configure()
         self._settings = settings
-        self._pool: Pool | None = None
+        self._pools: list[Pool] = []
         self._nodes: list[RayNode] = []
         self._watching: asyncio.Task[None] | None = None
         self._starting = asyncio.get_running_loop().create_task(self._start())
@@ -51,28 +58,42 @@ class PoolHost:
         await self._starting
         if self._watching is not None:
             self._watching.cancel()
-        if self._pool is not None:
-            await self._pool.close()
+        for pool in self._pools:
+            await pool.close()
 
     async def _start(self) -> None:
+        self._pools = [self._pool_of(shard) for shard in range(self._settings.ledger_shards)]
+        self._nodes = [each for each in list_nodes() if each.media_slots > 0]
+        for pool in self._pools:
+            await pool.start()
+        self._watching = asyncio.create_task(self._watch_places())
+
+    def _pool_of(self, shard: int) -> Pool:
         from actors.pool import Pool, PoolPolicy
 
-        self._pool = Pool(
-            self._start_standby,
-            LedgerAddress(),
-            self._settings.key(KeyPurpose.TRUNK),
-            LinkHello(kind="pool", member_id=secrets.token_urlsafe(12), node=node_name()),
-            policy=PoolPolicy(
-                target=self._settings.standbys, vacate_below=self._settings.vacate_below
+        settings, policy = self._settings, PoolPolicy()
+        shards = settings.ledger_shards
+        return Pool(
+            partial(self._start_standby, shard),
+            LedgerAddress(shard),
+            settings.key(KeyPurpose.TRUNK),
+            LinkHello(
+                kind="pool",
+                member_id=secrets.token_urlsafe(12),
+                node=node_name(),
+                shards=shards,
             ),
-            places=self._places,
-            tls=trunk_tls(self._settings.key(KeyPurpose.TRUNK)),
+            policy=replace(
+                policy,
+                target=math.ceil(settings.standbys / shards),
+                members_limit=policy.members_limit // shards,
+                vacate_below=settings.vacate_below,
+            ),
+            places=partial(self._places, shard),
+            tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
         )
-        self._nodes = [each for each in list_nodes() if each.media_slots > 0]
-        await self._pool.start()
-        self._watching = asyncio.create_task(self._watch_places(self._pool))
 
-    async def _watch_places(self, pool: Pool) -> None:
+    async def _watch_places(self) -> None:
         """Look at Ray's nodes now and then; while its GCS is away the last look holds."""
         while True:
             try:
@@ -82,15 +103,14 @@ class PoolHost:
                 _LOG.info("nodes not seen", extra={"error": repr(error)})
             else:
                 self._nodes = [each for each in nodes if each.media_slots > 0]
-            pool.refill()
+            for pool in self._pools:
+                pool.refill()
             await asyncio.sleep(PLACES_S)
 
-    def _places(self) -> list[Place]:
-        from actors.placement import Place
+    def _places(self, shard: int) -> list[Place]:
+        return places_left(self._nodes, [*self._pools[:shard], *self._pools[shard + 1 :]])
 
-        return [Place(each.name, each.label, each.media_slots) for each in self._nodes]
-
-    async def _start_standby(self, node: str | None) -> None:
+    async def _start_standby(self, shard: int, node: str | None) -> None:
         options: dict[str, Any] = {
             **SESSION_OPTIONS,
             "name": SESSION_PREFIX + secrets.token_hex(8),
@@ -100,7 +120,8 @@ class PoolHost:
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(
                 where.node_id, soft=False
             )
-        host: Any = ray.remote(SessionHost).options(**options).remote(self._settings)
+        settings = replace(self._settings, shard=shard)
+        host: Any = ray.remote(SessionHost).options(**options).remote(settings)
         try:
             async with asyncio.timeout(ACTOR_START_S):
                 await host.start.remote()
@@ -109,3 +130,15 @@ class PoolHost:
             raise
         # Runs until the session is over; the actor then exits, whether or not this pool lives.
         host.live.remote()
+
+
+def places_left(nodes: Sequence[RayNode], others: Sequence[Pool]) -> list[Place]:
+    """Name the nodes, each with the slots that the pools of other shards leave."""
+    from actors.placement import Place
+
+    return [
+        Place(
+            each.name, each.label, each.media_slots - sum(pool.used(each.name) for pool in others)
+        )
+        for each in nodes
+    ]

@@ -102,7 +102,7 @@ def succession_of(settings: ClusterSettings, traces: Traces | None = None) -> Su
             ),
         ),
         lambda config, on_over: SessionActor(
-            config, LedgerAddress(), now_ms=now_ms, on_over=on_over
+            config, LedgerAddress(settings.shard), now_ms=now_ms, on_over=on_over
         ),
         reuse_limit=settings.reuse,
     )

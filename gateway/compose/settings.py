@@ -38,6 +38,10 @@ class ClusterSettings:
     """How many further sessions of its account a session actor's process may hold; 0: none."""
     vacate_below: float = 0.0
     """`PoolPolicy.vacate_below`."""
+    ledger_shards: int = 1
+    """Among how many ledgers the accounts are divided."""
+    shard: int = 0
+    """Which of them this actor is, or belongs to; pool and keeper serve all."""
 
     def __getstate__(self) -> list[object]:
         return [getattr(self, each.name) for each in fields(self)]

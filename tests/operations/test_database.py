@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,13 +14,47 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from gateway.accounts import hash_key
 from gateway.deployment import join_passfile
 from gateway.doctor import Grade, check_database
 from tests.ledger import postgres
-from tests.operations.cluster import Operator, until
+from tests.operations.cluster import Operator, Process, until
+from tests.operations.test_up import level
 from tests.patience import PATIENCE
 
 PASSWORD = "a password of this test"
+TWO = ("acme", "globex")
+"""An account of each of two shards."""
+
+
+def key_of(name: str) -> str:
+    return f"swk_{name}_{'k' * 32}"
+
+
+def account(name: str) -> str:
+    return (
+        f'[accounts.{name}]\ntoken_url = "https://crm.example.com/token"\n'
+        f'[[accounts.{name}.api_keys]]\nkey_id = "{name}"\nhash = "{hash_key(key_of(name))}"\n'
+    )
+
+
+def begun(operator: Operator, name: str) -> int:
+    """Start a session of an account by its key; returns the status."""
+    body = {
+        "engagement": {"account_id": name, "rt_session_id": f"rt-{name}"},
+        "owner": {"agent_id": "7", "name": "Ann"},
+    }
+    return httpx.post(
+        f"{operator.gateway}/v1/sessions",
+        json=body,
+        headers={"Authorization": f"Bearer {key_of(name)}", "Idempotency-Key": name},
+        trust_env=False,
+        timeout=30 * PATIENCE,
+    ).status_code
+
+
+def children(up: Process) -> list[psutil.Process]:
+    return psutil.Process(up.pid).children(recursive=True)
 
 
 @pytest.fixture
@@ -56,20 +91,50 @@ def test_the_password_file_opens_the_database_and_nothing_else_does(
     assert check_database(join_passfile(guarded, passfile)).grade is Grade.OK
 
 
-@pytest.mark.timeout(200 * PATIENCE)
-def test_a_deployment_keeps_its_records_there(guarded: str, tmp_path: Path) -> None:
+@pytest.fixture
+def words(guarded: str, tmp_path: Path) -> tuple[str, ...]:
+    """What `up` is told of the database."""
     passfile = tmp_path / "pgpass"
     passfile.touch(mode=0o600)
     passfile.write_text(f"127.0.0.1:{urlsplit(guarded).port}:*:ledger:{PASSWORD}\n")
-    with Operator(tmp_path) as operator:
-        up = operator.up("--database", guarded, "--database-passfile", str(passfile))
-        up.wait_for('"gateway"')
-        ready = f"{operator.gateway}/readyz"
-        until("ready", lambda: httpx.get(ready, trust_env=False).status_code == 200)
-        everything = psutil.Process(up.pid).children(recursive=True)
-        words = [word for each in everything for word in each.cmdline()]
-        assert len(words) > 20
-        assert not [word for word in words if PASSWORD in word]
-        operator.down()
-        assert up.end() == 0
+    return "--database", guarded, "--database-passfile", str(passfile)
+
+
+@contextmanager
+def two_ledgers(operator: Operator, words: tuple[str, ...]) -> Iterator[Process]:
+    """Run a deployment with a session of each ledger; both stay live in the database."""
+    (operator.folder / "accounts.toml").write_text("".join(map(account, TWO)))
+    up = operator.up(*words, "--ledger-shards", "2")
+    up.wait_for('"gateway"')
+    ready = f"{operator.gateway}/readyz"
+    until("ready", lambda: httpx.get(ready, trust_env=False).status_code == 200)
+    for name in TWO:
+        until(f"a session of {name}", lambda: begun(operator, name) == 201)  # noqa: B023
+    until("both in the level", lambda: level(operator, "switchboard_sessions_live") == 2)
+    yield up
+    operator.down()
+    assert up.end() == 0
+
+
+@pytest.mark.timeout(200 * PATIENCE)
+def test_a_deployment_keeps_its_records_there(words: tuple[str, ...], tmp_path: Path) -> None:
+    with Operator(tmp_path) as operator, two_ledgers(operator, words) as up:
+        ledgers = [each for each in children(up) if each.cmdline()[:1] == ["ray::LedgerHost"]]
+        assert len(ledgers) == 2
+        shown = [word for each in children(up) for word in each.cmdline()]
+        assert len(shown) > 20
+        assert not [word for word in shown if PASSWORD in word]
     assert not (tmp_path / "data" / "ledger.sqlite3").exists()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(200 * PATIENCE)
+def test_live_sessions_of_two_ledgers_are_refused_to_one(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    with Operator(tmp_path) as operator:
+        with two_ledgers(operator, words):
+            pass
+        up = operator.up(*words)
+        assert up.end() == 2
+        assert "other_ledger_shards: 2 sessions are live" in up.lines[-1]

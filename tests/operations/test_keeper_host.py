@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import actors.keeper
+from broker.messages.cluster.members import LinkHello
 from gateway import logs
 from gateway.compose import keeper_host
 from gateway.compose.settings import ClusterSettings
@@ -24,7 +26,10 @@ class Recorder:
 
     made: list[Recorder]
 
-    def __init__(self, *_: Any, endpoints: Any, policy: Any, **__: Any) -> None:
+    def __init__(
+        self, _: Any, key: bytes, hello: LinkHello, *, endpoints: Any, policy: Any, **__: Any
+    ) -> None:
+        self.shards = hello.shards
         self.endpoints = [each.endpoint_id for each in endpoints]
         self.retention = dict(policy.retention_days)
         self.loopback = policy.delivery.loopback_allowed
@@ -38,9 +43,9 @@ class Recorder:
         self.running = False
 
 
-async def test_a_changed_accounts_file_is_taken_over_and_a_wrong_one_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the accounts file will be, beside the secrets."""
     Recorder.made = []
     monkeypatch.setattr(actors.keeper, "Keeper", Recorder)
     monkeypatch.setattr(keeper_host, "ACCOUNTS_POLL_S", 0.01)
@@ -49,7 +54,44 @@ async def test_a_changed_accounts_file_is_taken_over_and_a_wrong_one_is_not(
     for name in ("secret", "hook"):
         (tmp_path / name).write_text("0" * 64)
         (tmp_path / name).chmod(0o600)
-    accounts = tmp_path / "accounts.toml"
+    return tmp_path / "accounts.toml"
+
+
+def told(accounts: Path, **more: Any) -> ClusterSettings:
+    return ClusterSettings(
+        secret_file=str(accounts.parent / "secret"),
+        database_url="sqlite:///none",
+        public_url="https://x",
+        standbys=1,
+        accounts_file=str(accounts),
+        **more,
+    )
+
+
+def name_accounts(accounts: Path, names: Iterable[str]) -> None:
+    """Write accounts, each with a retention and a webhook that has its name."""
+    one = f"{ACCOUNT}retention_days = 7\n{HOOK}"
+    accounts.write_text(
+        "".join(one.replace("s.a", f"s.{name}").replace("crm", name) for name in names)
+    )
+
+
+async def test_each_shard_has_a_keeper_of_its_own_accounts(accounts: Path) -> None:
+    named = {"acme": 0, "globex": 1, "eastern": 1}
+    name_accounts(accounts, named)
+    host = keeper_host.KeeperHost(told(accounts, ledger_shards=2))
+    await host.start()
+    for number, keeper in enumerate(Recorder.made):
+        mine = {name for name, shard in named.items() if shard == number}
+        assert (set(keeper.endpoints), set(keeper.retention)) == (mine, mine)
+        assert (keeper.shards, keeper.running) == (2, True)
+    await host.stop()
+    assert [each.running for each in Recorder.made] == [False, False]
+
+
+async def test_a_changed_accounts_file_is_taken_over_and_a_wrong_one_is_not(
+    accounts: Path,
+) -> None:
     changes = itertools.count(1)
 
     def write(text: str) -> None:
@@ -58,15 +100,7 @@ async def test_a_changed_accounts_file_is_taken_over_and_a_wrong_one_is_not(
         os.utime(accounts, ns=(next(changes), next(changes)))
 
     write(ACCOUNT)
-    host = keeper_host.KeeperHost(
-        ClusterSettings(
-            secret_file=str(tmp_path / "secret"),
-            database_url="sqlite:///none",
-            public_url="https://x",
-            standbys=1,
-            accounts_file=str(accounts),
-        )
-    )
+    host = keeper_host.KeeperHost(told(accounts))
     await host.start()
     write(f"{ACCOUNT}retention_days = 7\n{HOOK}")
     await until(lambda: len(Recorder.made) == 2, "a second keeper")

@@ -1,0 +1,71 @@
+"""The pools of several ledgers on the same nodes: what one uses the others leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from actors.pool import Pool, PoolPolicy
+from gateway.compose.pool_host import places_left
+from gateway.compose.ray_runtime import RayNode
+from tests.ledger.conftest import Town
+from tests.ledger.fakes import KEY, TIMING
+from tests.patience import until
+from tests.pool.test_pool import HELLO, Starter
+
+NODES = [RayNode("a", "a", "10.0.0.1", "a", "", 4)]
+
+
+@pytest.fixture
+async def towns(tmp_path: Path) -> AsyncIterator[list[Town]]:
+    async with AsyncExitStack() as stack:
+        towns = [Town(f"sqlite:///{tmp_path}/{n}.db", stack) for n in range(2)]
+        for town in towns:
+            await town.new_ledger()
+        yield towns
+
+
+async def test_a_node_is_not_filled_twice(towns: list[Town]) -> None:
+    pools: list[Pool] = []
+
+    async def run(town: Town) -> Pool:
+        number = len(pools)
+        pool = Pool(
+            Starter(town),
+            town.home,
+            KEY,
+            HELLO,
+            policy=PoolPolicy(target=3, arrival_s=60.0),
+            timing=TIMING,
+            places=lambda: places_left(NODES, [*pools[:number], *pools[number + 1 :]]),
+        )
+        pools.append(pool)
+        town.stack.push_async_callback(pool.close)
+        await pool.start()
+        return pool
+
+    def standbys() -> list[int]:
+        return [town.ledger.level().standbys for town in towns]
+
+    there = [await towns[0].actor(node="a") for _ in range(3)]
+    first = await run(towns[0])
+    await until(lambda: first.used("a") == 3 and standbys() == [3, 0], "three of the four slots")
+    second = await run(towns[1])
+    await until(lambda: second.used("a") == 1 and standbys() == [3, 1], "the slot that is left")
+    second.refill()
+    assert second.used("a") == 1
+    # What was known holds while the first one's ledger is away: its actors are there.
+    await towns[0].ledger.close()
+    await until(lambda: first.level is None, "the loss of the first pool's ledger")
+    second.refill()
+    assert (first.used("a"), second.used("a")) == (3, 1)
+    await towns[0].new_ledger()
+    await until(lambda: standbys()[0] == 3 and first.level is not None, "all of them again")
+    first.set_target(2)
+    await there[0].die()
+    await until(lambda: first.used("a") == 2, "a slot that is free")
+    second.refill()
+    await until(lambda: standbys() == [2, 2], "its use by the other pool")
