@@ -26,6 +26,8 @@ PROOF, PROOF_SIZE = WIDGETS / "elements" / "agent-proof.js", 16 * KB
 """What comes only where an account wants more of its agents than a request for a token."""
 IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?['"](\.[^'"]+)['"];""", re.MULTILINE)
 LAZY = re.compile(r"""\bimport\(['"](\.[^'"]+)['"]\)""")
+STYLES = re.compile(r"""\bloadStyles\('(\w+)'\)""")
+"""Names of styles that come later, beside `later`."""
 
 
 def reachable(start: list[Path], *patterns: re.Pattern[str]) -> set[Path]:
@@ -59,13 +61,21 @@ def largest(folder: str) -> Path:
 
 def all_files_of(page: str) -> set[Path]:
     """What the page may fetch at any account, in the largest language."""
+    found = reachable(list(files_of(page)), IMPORT, LAZY) - proof_files()
     extra = {largest("catalogues/later"), WIDGETS / "styles" / "later.css"}
-    return (reachable(list(files_of(page)), IMPORT, LAZY) - proof_files()) | extra
+    return found | extra | styles_of(found)
+
+
+def styles_of(modules: set[Path]) -> set[Path]:
+    """Styles of their own that these modules fetch."""
+    names = {name for path in modules for name in STYLES.findall(path.read_text())}
+    return {WIDGETS / "styles" / f"{name}.css" for name in names}
 
 
 def proof_files() -> set[Path]:
     """What an agent's login needs beside the page, in the largest language."""
-    return (reachable([PROOF], IMPORT) - files_of("agent")) | {largest("catalogues/proof")}
+    modules = reachable([PROOF], IMPORT) - files_of("agent")
+    return modules | {largest("catalogues/proof")} | styles_of(modules)
 
 
 def sizes_of(page: str) -> tuple[int, int, int, int]:

@@ -89,7 +89,10 @@ export class AgentProof {
     if (this.#config.consumer_proof !== 'link') return;
     if (!this.#link) {
       this.#link = new Later(
-        () => import('../views/consumer-link.js'),
+        async () => {
+          const [module] = await Promise.all([import('../views/consumer-link.js'), loadMore('proof')]);
+          return module;
+        },
         ({ ConsumerLink }) => new ConsumerLink((sentence) => this.#sendLink(sentence)),
         () => {},
       );
@@ -113,7 +116,7 @@ export class AgentProof {
     const ending = new AbortController();
     this.#ending = ending;
     try {
-      await Promise.all([loadMore('proof'), loadStyles()]);
+      await Promise.all([loadMore('proof'), loadStyles('proof')]);
       const own = this.#config.agent_login === 'enrolment' ? this.#enrolled() : this.#loggedIn(ending.signal);
       return await Promise.race([own, arrival(this.#kept, ending.signal)]);
     } finally {

@@ -215,9 +215,9 @@ export class AgentWidget extends Widget {
       kind: 'primary',
     });
     const why = link.refusal?.message || String(link.code);
-    const what = replaced ? 'replaced' : 'not_connected';
-    this.present('closed', () =>
-      message({ title: say(what), help: say(`${what}_help`, { why }) }, back.root),
-    );
+    const words = replaced
+      ? { title: say('over_elsewhere') }
+      : { title: say('not_connected'), help: say('not_connected_help', { why }) };
+    this.present('closed', () => message(words, back.root));
   }
 }

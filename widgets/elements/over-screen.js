@@ -1,3 +1,4 @@
+import { say } from '../catalogues/words.js';
 import { Later } from '../views/later.js';
 import { message, overWords } from './widget.js';
 
@@ -12,7 +13,9 @@ export function fetchRating() {
  */
 export function overScreen(over, ...actions) {
   const rating = over.rating === null ? null : ratingLater(over.rating);
-  const screen = message(overWords(over), rating?.root ?? null, ...actions);
+  const help = over.reason === 'declined' ? say('over_declined_help') : '';
+  const words = over.for === 'invitation' ? { title: say(`over_${over.reason}`), help } : overWords(over);
+  const screen = message(words, rating?.root ?? null, ...actions);
   return { ...screen, onClosed: () => rating?.close() };
 }
 

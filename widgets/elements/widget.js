@@ -87,10 +87,6 @@ export function lobby(client) {
  * @returns {{title: string, help: string}}
  */
 export function overWords(over) {
-  if (over.for === 'invitation') {
-    const help = over.reason === 'declined' ? say('over_declined_help') : '';
-    return { title: say(`over_${over.reason}`), help };
-  }
   const lasted = say('over_lasted', { time: clock(over.elapsedMs) });
   if (over.for === 'me' && over.reason !== 'session_ended') {
     return { title: say(`over_${over.reason}`), help: over.reason === 'left' ? lasted : '' };

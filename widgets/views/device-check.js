@@ -24,7 +24,7 @@ export class DeviceCheck extends Panel {
 
   /** @param {LocalMedia} media */
   constructor(media) {
-    super(say('check_title'));
+    super(say('devices'));
     this.#media = media;
     this.#mirror.muted = true;
     const sound = wordButton(say('test_sound'), () => void chime(this.#media.speaker), {

@@ -98,22 +98,25 @@ async function loadIcons() {
   addIcons(MORE_ICONS);
 }
 
-/** @type {Promise<unknown>|null} */
-let styles = null;
+/** @type {Record<string, Promise<unknown>>} */
+const styles = {};
 
-/** The styles of all such parts and of a stage with more than two people, once. */
-export function loadStyles() {
-  styles ??= new Promise((resolve, reject) => {
-    const href = new URL('../styles/later.css', import.meta.url).href;
+/**
+ * The styles of all such parts and of a stage with more than two people, once.
+ * @param {'later'|'rating'|'proof'} [name] What one of them has beside.
+ */
+export function loadStyles(name = 'later') {
+  styles[name] ??= new Promise((resolve, reject) => {
+    const href = new URL(`../styles/${name}.css`, import.meta.url).href;
     const failed = () => {
-      styles = null;
+      delete styles[name];
       link.remove();
       reject(new Error('The styles did not come.'));
     };
     const link = el('link', { rel: 'stylesheet', href, on: { load: resolve, error: failed } });
     document.head.append(link);
   });
-  return styles;
+  return styles[name];
 }
 
 /** @param {LocalMedia} media @param {() => void} onReady */

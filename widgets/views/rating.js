@@ -2,15 +2,20 @@ import { say } from '../catalogues/words.js';
 import { post } from '../hosts/gateway.js';
 import { wordButton } from './buttons.js';
 import { el } from './dom.js';
+import { loadStyles } from './later.js';
 import { errorSentence } from './trouble-sentence.js';
 
 const STARS = [1, 2, 3, 4, 5];
+
+// At hand with this module; what did not come is fetched again when there is something to rate.
+void fetchStyles();
 
 /**
  * How the person found the session, if they like.
  * @param {string} resume Who rates, sealed.
  */
 export function ratingForm(resume) {
+  void fetchStyles();
   let stars = 0;
   const said = el('p', { class: 'fine', role: 'status' });
   const comment = el('input', { type: 'text', maxlength: '500' });
@@ -50,4 +55,9 @@ export function ratingForm(resume) {
     said,
   );
   return form;
+}
+
+/** Without them the stars are plain buttons, and can be chosen all the same. */
+function fetchStyles() {
+  return loadStyles('rating').catch(() => {});
 }

@@ -8,8 +8,6 @@ export default {
   not_connected: 'Nicht verbunden',
   not_connected_help: 'Der Videodienst hat dieses Widget abgewiesen: {why}',
   try_again: 'Noch einmal',
-  replaced: 'An anderer Stelle geöffnet',
-  replaced_help: 'Sie nehmen in einem anderen Fenster teil. Sie können hier weitermachen.',
   idle_title: 'Von Angesicht zu Angesicht mit {name}',
   start_video: 'Video beginnen',
   start_voice: 'Nur mit Ton beginnen',

@@ -8,8 +8,6 @@ export default {
   not_connected: 'Not connected',
   not_connected_help: 'The video service refused this widget: {why}',
   try_again: 'Try again',
-  replaced: 'Open somewhere else',
-  replaced_help: 'You are using this session in another window. You can bring it back here.',
   idle_title: 'Talk face to face with {name}',
   start_video: 'Start video',
   start_voice: 'Start voice',

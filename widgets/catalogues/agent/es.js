@@ -8,8 +8,6 @@ export default {
   not_connected: 'Sin conexión',
   not_connected_help: 'El servicio de vídeo rechazó este widget: {why}',
   try_again: 'Reintentar',
-  replaced: 'Abierto en otro lugar',
-  replaced_help: 'Estás usando esta sesión en otra ventana. Puedes traerla de vuelta aquí.',
   idle_title: 'Habla cara a cara con {name}',
   start_video: 'Iniciar vídeo',
   start_voice: 'Iniciar voz',

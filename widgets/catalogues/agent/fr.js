@@ -8,8 +8,6 @@ export default {
   not_connected: 'Non connecté',
   not_connected_help: 'Le service vidéo a refusé ce widget : {why}',
   try_again: 'Réessayer',
-  replaced: 'Ouvert ailleurs',
-  replaced_help: 'Vous utilisez cette session dans une autre fenêtre. Vous pouvez la ramener ici.',
   idle_title: 'Parlez face à face avec {name}',
   start_video: 'Démarrer la vidéo',
   start_voice: 'Démarrer la voix',

@@ -8,8 +8,6 @@ export default {
   not_connected: 'לא מחובר',
   not_connected_help: 'שירות הווידאו דחה את הווידג׳ט: {why}',
   try_again: 'לנסות שוב',
-  replaced: 'פתוח במקום אחר',
-  replaced_help: 'אתם משתתפים בחלון אחר. אפשר להמשיך כאן.',
   idle_title: 'פנים אל פנים עם {name}',
   start_video: 'התחלת וידאו',
   start_voice: 'התחלה בקול בלבד',

@@ -8,8 +8,6 @@ export default {
   not_connected: '接続されていません',
   not_connected_help: 'ビデオサービスがこのウィジェットを拒否しました：{why}',
   try_again: '再試行',
-  replaced: '別の場所で開いています',
-  replaced_help: 'このセッションは別のウィンドウで使用中です。ここに戻すこともできます。',
   idle_title: '{name}さんと顔を見て話す',
   start_video: 'ビデオを開始',
   start_voice: '音声を開始',

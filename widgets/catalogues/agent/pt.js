@@ -8,8 +8,6 @@ export default {
   not_connected: 'Sem conexão',
   not_connected_help: 'O serviço de vídeo recusou este widget: {why}',
   try_again: 'Tentar de novo',
-  replaced: 'Aberto em outro lugar',
-  replaced_help: 'Você está usando esta sessão em outra janela. Pode trazê-la de volta para cá.',
   idle_title: 'Fale cara a cara com {name}',
   start_video: 'Iniciar vídeo',
   start_voice: 'Iniciar voz',

@@ -20,4 +20,11 @@ export default {
   join_used: 'Dieser Link gilt nicht mehr',
   join_used_help: 'Er wurde benutzt, ist abgelaufen oder wurde zurückgezogen. Bitten Sie um einen neuen.',
   decline_reason: 'Sagen, warum Sie ablehnen',
+  over_declined: 'Sie haben abgelehnt',
+  over_declined_help: 'Kein Problem. Wir wissen Bescheid.',
+  over_cancelled: 'Die Einladung wurde zurückgezogen',
+  over_expired: 'Sie haben eine Einladung verpasst',
+  over_failed: 'Die Einladung kam nicht an',
+  error_answered_elsewhere: 'Es wurde in einem anderen Fenster angenommen.',
+  error_consumer_conflict: 'Jemand anderes nimmt schon als Kunde dieses Gesprächs teil.',
 };

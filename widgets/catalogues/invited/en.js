@@ -20,4 +20,11 @@ export default {
   join_used: 'This link is no longer valid',
   join_used_help: 'It has been used, has expired or was withdrawn. Ask for a new one.',
   decline_reason: 'Say why you decline',
+  over_declined: 'You declined',
+  over_declined_help: 'No problem. The agent has been told.',
+  over_cancelled: 'The invitation was withdrawn',
+  over_expired: 'You missed an invitation',
+  over_failed: 'The invitation could not be delivered',
+  error_answered_elsewhere: 'It was answered in another window.',
+  error_consumer_conflict: 'Somebody else already takes part as the consumer of this conversation.',
 };

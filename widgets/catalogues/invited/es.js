@@ -20,4 +20,11 @@ export default {
   join_used: 'Este enlace ya no es válido',
   join_used_help: 'Se ha usado, ha caducado o se retiró. Pide uno nuevo.',
   decline_reason: 'Decir por qué rechaza',
+  over_declined: 'Has rechazado la invitación',
+  over_declined_help: 'No pasa nada. Se lo hemos dicho al agente.',
+  over_cancelled: 'Se retiró la invitación',
+  over_expired: 'Has perdido una invitación',
+  over_failed: 'No se pudo entregar la invitación',
+  error_answered_elsewhere: 'Se respondió en otra ventana.',
+  error_consumer_conflict: 'Otra persona ya participa como cliente de esta conversación.',
 };

@@ -20,4 +20,11 @@ export default {
   join_used: 'Ce lien n’est plus valable',
   join_used_help: 'Il a été utilisé, a expiré ou a été retiré. Demandez-en un nouveau.',
   decline_reason: 'Dire pourquoi vous refusez',
+  over_declined: 'Vous avez refusé',
+  over_declined_help: 'Pas de souci. Le conseiller est prévenu.',
+  over_cancelled: 'L’invitation a été retirée',
+  over_expired: 'Vous avez manqué une invitation',
+  over_failed: 'L’invitation n’a pas pu être remise',
+  error_answered_elsewhere: 'On a répondu dans une autre fenêtre.',
+  error_consumer_conflict: 'Quelqu’un d’autre participe déjà comme client de cette conversation.',
 };

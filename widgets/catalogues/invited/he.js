@@ -20,4 +20,11 @@ export default {
   join_used: 'הקישור כבר אינו תקף',
   join_used_help: 'הוא נוצל, פג או בוטל. בקשו קישור חדש.',
   decline_reason: 'אפשר לומר למה',
+  over_declined: 'דחיתם את ההזמנה',
+  over_declined_help: 'אין בעיה. הנציג יודע.',
+  over_cancelled: 'ההזמנה בוטלה',
+  over_expired: 'החמצתם הזמנה',
+  over_failed: 'ההזמנה לא הגיעה',
+  error_answered_elsewhere: 'ענו בחלון אחר.',
+  error_consumer_conflict: 'מישהו אחר כבר משתתף כלקוח של השיחה הזאת.',
 };

@@ -20,4 +20,11 @@ export default {
   join_used: 'このリンクは無効になりました',
   join_used_help: '使用済みか、期限切れか、取り消されました。新しいリンクを依頼してください。',
   decline_reason: 'お断りの理由を伝える',
+  over_declined: '辞退しました',
+  over_declined_help: '大丈夫です。担当者に伝えました。',
+  over_cancelled: '招待は取り消されました',
+  over_expired: '招待に応答がありませんでした',
+  over_failed: '招待を届けられませんでした',
+  error_answered_elsewhere: '別のウィンドウで応答されました。',
+  error_consumer_conflict: '別の人がすでにこの会話のお客様として参加しています。',
 };

@@ -20,4 +20,11 @@ export default {
   join_used: 'Este link não vale mais',
   join_used_help: 'Foi usado, expirou ou foi retirado. Peça um novo.',
   decline_reason: 'Dizer porque recusa',
+  over_declined: 'Você recusou',
+  over_declined_help: 'Sem problema. O atendente foi avisado.',
+  over_cancelled: 'O convite foi retirado',
+  over_expired: 'Você perdeu um convite',
+  over_failed: 'Não foi possível entregar o convite',
+  error_answered_elsewhere: 'Foi respondido em outra janela.',
+  error_consumer_conflict: 'Outra pessoa já participa como cliente desta conversa.',
 };

@@ -34,7 +34,6 @@ export default {
   hand_over: 'Leitung übergeben',
   in_lobby: 'Wartet auf Einlass',
 
-  check_title: 'Kamera und Mikrofon',
   camera: 'Kamera',
   microphone: 'Mikrofon',
   speaker: 'Lautsprecher',
@@ -86,7 +85,4 @@ export default {
   error_rate_limited: 'Zu viel auf einmal. Bitte in einem Moment noch einmal.',
   error_unknown_participant: 'Diese Person ist nicht mehr da.',
   error_not_in_session: 'Sie sind gerade in keinem Gespräch.',
-
-  link_send: 'Dem Kunden einen Link senden',
-  link_text: 'Bitte öffnen Sie diesen Link, um per Video mit uns zu sprechen. Er gilt einmal: {url}',
 };

@@ -34,7 +34,6 @@ export default {
   hand_over: 'Put in charge',
   in_lobby: 'Waiting to be let in',
 
-  check_title: 'Camera and microphone',
   camera: 'Camera',
   microphone: 'Microphone',
   speaker: 'Speaker',
@@ -86,7 +85,4 @@ export default {
   error_rate_limited: 'Too many at once. Please wait a moment and try again.',
   error_unknown_participant: 'This person is no longer there.',
   error_not_in_session: 'You are not in a session just now.',
-
-  link_send: 'Send the consumer a link',
-  link_text: 'Please open this link to talk to us by video. It works once: {url}',
 };

@@ -34,7 +34,6 @@ export default {
   hand_over: 'Poner al cargo',
   in_lobby: 'Espera para entrar',
 
-  check_title: 'Cámara y micrófono',
   camera: 'Cámara',
   microphone: 'Micrófono',
   speaker: 'Altavoz',
@@ -86,7 +85,4 @@ export default {
   error_rate_limited: 'Demasiado a la vez. Inténtalo de nuevo en un momento.',
   error_unknown_participant: 'Esta persona ya no está.',
   error_not_in_session: 'Ahora no estás en ninguna sesión.',
-
-  link_send: 'Enviar un enlace al cliente',
-  link_text: 'Abra este enlace para hablar con nosotros por vídeo. Sirve una vez: {url}',
 };

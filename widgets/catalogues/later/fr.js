@@ -34,7 +34,6 @@ export default {
   hand_over: 'Nommer responsable',
   in_lobby: 'Attend d’entrer',
 
-  check_title: 'Caméra et micro',
   camera: 'Caméra',
   microphone: 'Micro',
   speaker: 'Haut-parleur',
@@ -86,7 +85,4 @@ export default {
   error_rate_limited: 'Trop à la fois. Réessayez dans un moment.',
   error_unknown_participant: 'Cette personne n’est plus là.',
   error_not_in_session: 'Vous n’êtes dans aucune session à l’instant.',
-
-  link_send: 'Envoyer un lien au client',
-  link_text: 'Ouvrez ce lien pour nous parler en vidéo. Il sert une fois : {url}',
 };

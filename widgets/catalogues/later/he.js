@@ -34,7 +34,6 @@ export default {
   hand_over: 'העברת ההובלה',
   in_lobby: 'ממתין לכניסה',
 
-  check_title: 'מצלמה ומיקרופון',
   camera: 'מצלמה',
   microphone: 'מיקרופון',
   speaker: 'רמקול',
@@ -86,7 +85,4 @@ export default {
   error_rate_limited: 'יותר מדי בבת אחת. נסו שוב בעוד רגע.',
   error_unknown_participant: 'האדם הזה כבר לא נמצא.',
   error_not_in_session: 'אינכם בשיחה כרגע.',
-
-  link_send: 'שליחת קישור ללקוח',
-  link_text: 'כדי לדבר איתנו בווידאו פתחו את הקישור הזה. הוא תקף פעם אחת: {url}',
 };

@@ -34,7 +34,6 @@ export default {
   hand_over: '主担当にする',
   in_lobby: '入室待ち',
 
-  check_title: 'カメラとマイク',
   camera: 'カメラ',
   microphone: 'マイク',
   speaker: 'スピーカー',
@@ -86,7 +85,4 @@ export default {
   error_rate_limited: '一度に多すぎます。少し待って再試行してください。',
   error_unknown_participant: 'この方はもういません。',
   error_not_in_session: '現在セッションに参加していません。',
-
-  link_send: 'お客様にリンクを送る',
-  link_text: 'ビデオで話すには、このリンクを開いてください。1回だけ使えます: {url}',
 };

@@ -34,7 +34,6 @@ export default {
   hand_over: 'Tornar responsável',
   in_lobby: 'Espera para entrar',
 
-  check_title: 'Câmera e microfone',
   camera: 'Câmera',
   microphone: 'Microfone',
   speaker: 'Alto-falante',
@@ -86,7 +85,4 @@ export default {
   error_rate_limited: 'Demais de uma vez. Tente de novo em um momento.',
   error_unknown_participant: 'Esta pessoa não está mais lá.',
   error_not_in_session: 'Você não está em nenhuma sessão agora.',
-
-  link_send: 'Enviar uma ligação ao cliente',
-  link_text: 'Abra esta ligação para falar connosco por vídeo. Serve uma vez: {url}',
 };

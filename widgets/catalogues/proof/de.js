@@ -9,4 +9,6 @@ export default {
   enrol_code: 'Ihr Code',
   enrol_send: 'Anmelden',
   enrol_wrong: 'Dieser Code gilt nicht. Prüfen Sie ihn oder bitten Sie um einen neuen.',
+  link_send: 'Dem Kunden einen Link senden',
+  link_text: 'Bitte öffnen Sie diesen Link, um per Video mit uns zu sprechen. Er gilt einmal: {url}',
 };

@@ -9,4 +9,6 @@ export default {
   enrol_code: 'Your code',
   enrol_send: 'Enrol',
   enrol_wrong: 'This code does not hold. Check it, or ask for a new one.',
+  link_send: 'Send the consumer a link',
+  link_text: 'Please open this link to talk to us by video. It works once: {url}',
 };

@@ -9,4 +9,6 @@ export default {
   enrol_code: 'Su código',
   enrol_send: 'Registrar',
   enrol_wrong: 'Este código no es válido. Compruébelo o pida uno nuevo.',
+  link_send: 'Enviar un enlace al cliente',
+  link_text: 'Abra este enlace para hablar con nosotros por vídeo. Sirve una vez: {url}',
 };

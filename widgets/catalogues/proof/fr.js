@@ -9,4 +9,6 @@ export default {
   enrol_code: 'Votre code',
   enrol_send: 'Inscrire',
   enrol_wrong: 'Ce code n’est pas valable. Vérifiez-le ou demandez-en un nouveau.',
+  link_send: 'Envoyer un lien au client',
+  link_text: 'Ouvrez ce lien pour nous parler en vidéo. Il sert une fois : {url}',
 };

@@ -9,4 +9,6 @@ export default {
   enrol_code: 'コード',
   enrol_send: '登録',
   enrol_wrong: 'このコードは無効です。確認するか、新しいコードを依頼してください。',
+  link_send: 'お客様にリンクを送る',
+  link_text: 'ビデオで話すには、このリンクを開いてください。1回だけ使えます: {url}',
 };

@@ -9,4 +9,6 @@ export default {
   enrol_code: 'O seu código',
   enrol_send: 'Registar',
   enrol_wrong: 'Este código não é válido. Verifique-o ou peça um novo.',
+  link_send: 'Enviar uma ligação ao cliente',
+  link_text: 'Abra esta ligação para falar connosco por vídeo. Serve uma vez: {url}',
 };
