@@ -1,4 +1,5 @@
 import { say } from '../catalogues/words.js';
+import { makeLink } from '../hosts/join-link.js';
 import { clock } from '../session/select.js';
 import { iconButton, wordButton } from './buttons.js';
 import { CopyLine } from './copy-line.js';
@@ -76,9 +77,8 @@ export class GuestLinks {
   /** @param {Event} event */
   #make(event) {
     event.preventDefault();
-    const name = this.#name.value.trim();
     this.#attempt(
-      this.#client.ask({ type: 'guest.invite', ...(name ? { name } : {}) }).then(({ url }) => {
+      makeLink(this.#client, this.#name.value.trim()).then((url) => {
         this.#name.value = '';
         this.#write.set(say('into_conversation'));
         show(this.#made, true);

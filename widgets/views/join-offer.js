@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { offerLink } from '../hosts/join-link.js';
+import { makeLink, offerLink } from '../hosts/join-link.js';
 import { wordButton } from './buttons.js';
 
 /** A way in for a consumer whom no surface reaches: a join link in the conversation. */
@@ -12,8 +12,7 @@ export class JoinOffer {
    */
   constructor(client, host, attempt, nameOf) {
     const offer = async () => {
-      const name = nameOf();
-      const { url } = await client.ask({ type: 'guest.invite', ...(name ? { name } : {}) });
+      const url = await makeLink(client, nameOf());
       if (await offerLink(host, say('offer_text'), url)) button.set(say('offer_done'));
     };
     const button = wordButton(say('offer_link'), () => attempt(offer()), { icon: 'link' });
