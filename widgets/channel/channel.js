@@ -55,7 +55,7 @@ export class SignallingChannel {
     if (this.#link.status !== 'idle' && this.#link.status !== 'closed') return;
     this.#attempt = 0;
     this.#setLink('connecting');
-    globalThis.addEventListener?.('online', this.#wake);
+    addEventListener('online', this.#wake);
     void this.#open();
   }
 
@@ -232,7 +232,7 @@ export class SignallingChannel {
     this.#opening += 1;
     clearInterval(this.#beat);
     clearTimeout(this.#retryTimer);
-    globalThis.removeEventListener?.('online', this.#wake);
+    removeEventListener('online', this.#wake);
     this.#pending.onConnectionClosed();
     this.#queue = [];
     this.#latest.clear();

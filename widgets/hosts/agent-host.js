@@ -1,16 +1,19 @@
 import { engagementIds, idsFromQuery, sdkWhenThere } from './engagement-ids.js';
 
+const IDS = Object.entries({
+  account_id: 'chatInfo.accountId',
+  rt_session_id: 'chatInfo.rtSessionId',
+  agent_id: 'agentInfo.agentId',
+  chatting_agent_id: 'chattingAgentInfo.agentId',
+  visitor_id: 'visitorInfo.visitorId',
+  visitor_name: 'visitorInfo.visitorName',
+});
 const PATHS = [
-  'chatInfo.rtSessionId',
-  'chatInfo.accountId',
+  ...IDS.map(([, path]) => path),
   'chatInfo.isMessaging',
   'chatInfo.spectatedEngagement',
-  'agentInfo.agentId',
   'agentInfo.agentName',
   'agentInfo.agentNickname',
-  'chattingAgentInfo.agentId',
-  'visitorInfo.visitorId',
-  'visitorInfo.visitorName',
 ];
 
 /**
@@ -63,19 +66,11 @@ export class AgentHost extends EventTarget {
   /** @returns {EngagementIds|null} Null until account and session id are known. */
   get ids() {
     const given = idsFromQuery(this.#query);
-    const messaging = this.values['chatInfo.isMessaging'];
-    const ids = engagementIds({
-      ...given,
-      account_id: this.values['chatInfo.accountId'] ?? given?.account_id,
-      rt_session_id: this.values['chatInfo.rtSessionId'] ?? given?.rt_session_id,
-      agent_id: this.values['agentInfo.agentId'] ?? given?.agent_id,
-      chatting_agent_id: this.values['chattingAgentInfo.agentId'] ?? given?.chatting_agent_id,
-      visitor_id: this.values['visitorInfo.visitorId'] ?? given?.visitor_id,
-      visitor_name: this.values['visitorInfo.visitorName'] ?? given?.visitor_name,
-      channel:
-        typeof messaging === 'boolean' ? (messaging ? 'messaging' : 'chat') : given?.channel,
-      spectating: this.values['chatInfo.spectatedEngagement'] === true,
-    });
+    const { 'chatInfo.isMessaging': messaging, 'chatInfo.spectatedEngagement': spectated } = this.values;
+    const channel = typeof messaging === 'boolean' ? (messaging ? 'messaging' : 'chat') : given?.channel;
+    const known = IDS.map(([id, path]) => [id, this.values[path] ?? given?.[id]]);
+    const spectating = spectated === true;
+    const ids = engagementIds({ ...given, ...Object.fromEntries(known), channel, spectating });
     return ids?.rt_session_id ? ids : null;
   }
 

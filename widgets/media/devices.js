@@ -11,12 +11,7 @@ export const KEPT_DEVICE = 'switchboard.device.';
 export async function openDevices(withCamera) {
   /** @type {Opened} */
   const none = { track: null, trouble: null };
-  const beforehand = troubleBeforehand();
-  if (beforehand) {
-    const closed = { track: null, trouble: beforehand };
-    return { microphone: closed, camera: withCamera ? closed : none };
-  }
-  if (withCamera) {
+  if (withCamera && !troubleBeforehand()) {
     try {
       const stream = await navigator.mediaDevices.getUserMedia({
         audio: microphoneWish(),

@@ -32,12 +32,10 @@ export function troubleOf(error, feature, elapsedMs) {
         ? 'blocked_by_frame'
         : 'refused';
     case 'NotFoundError':
-    case 'DevicesNotFoundError':
     case 'OverconstrainedError':
       return 'no_device';
     case 'NotReadableError':
     case 'AbortError':
-    case 'TrackStartError':
       return 'busy';
     default:
       return 'failed';

@@ -45,7 +45,7 @@ export class MorePanel extends Panel {
     const own = item('own_window', 'window', () => actions.ownWindow?.());
     this.#leave = item('leave_session', 'leave', () => actions.attempt(client.leave()));
     this.#end = item('end_session', 'end', () => actions.attempt(client.end()));
-    this.#end.root.classList.add('danger-text');
+    this.#end.root.classList.add('stop');
     show(full.root, document.fullscreenEnabled);
     show(picture.root, document.pictureInPictureEnabled === true);
     show(own.root, actions.ownWindow !== null);

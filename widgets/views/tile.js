@@ -133,9 +133,8 @@ export class Tile {
       const { shown, picture } = this.#turn;
       this.#turn.onFrame(frame.rtpTimestamp ?? null);
       if (shown !== this.#turn.shown || picture !== this.#turn.picture) this.#onTurn();
-      this.video.requestVideoFrameCallback?.(onFrame);
+      this.video.requestVideoFrameCallback(onFrame);
     };
-    if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(onFrame);
-    else this.video.addEventListener('timeupdate', () => onFrame(0, /** @type {any} */ ({})));
+    this.video.requestVideoFrameCallback(onFrame);
   }
 }
