@@ -94,20 +94,27 @@ async def test_what_one_turned_off_stays_off_wherever_one_goes_on(
     await page.reload()
     await double.tell(THREE)
     assert await sends(double) == (False, False)
-    # Back where one was, as it was left in the other window.
-    offer = await double.until_heard("media.offer")
-    for seq, transport, state in (
-        (2, "another", "connected"),
-        (3, offer["transport_id"], "closed"),
-    ):
-        await double.tell(MediaTransport(seq=seq, epoch=1, transport_id=transport, state=state))
+    # Back where one was, as it was left in the other window: by a click, and by a reload.
     back = page.get_by_role("button", name="Bring it here")
-    await expect(back).to_be_visible()
-    roster = [person(0, microphone=True, camera=False), person(1), person(2)]
-    await double.tell(RosterChanged(seq=4, roster=roster))
-    double.heard.clear()
-    await back.click()
-    assert await sends(double) == (True, False)
+    for there, by_reload in (((True, False), False), ((False, True), True)):
+        offer = await double.until_heard("media.offer")
+        for seq, transport, state in (
+            (2, "another", "connected"),
+            (3, offer["transport_id"], "closed"),
+        ):
+            await double.tell(MediaTransport(seq=seq, epoch=1, transport_id=transport, state=state))
+        await expect(back).to_be_visible()
+        microphone, camera = there
+        roster = [person(0, microphone=microphone, camera=camera), person(1), person(2)]
+        await double.tell(RosterChanged(seq=4, roster=roster))
+        if by_reload:
+            double.begin(Role.AGENT, in_session=True)
+            await page.reload()
+            await double.tell(THREE)
+        else:
+            double.heard.clear()
+            await back.click()
+        assert await sends(double) == there
 
 
 async def test_without_the_broker_what_is_said_and_what_works(

@@ -144,8 +144,7 @@ export class SessionClient extends EventTarget {
   /** Go on with the session here; the other surface stands back. */
   takeHere() {
     this.#otherTransport = '';
-    const { microphone, camera } = (this.session && ownEntry(this.session)) ?? {};
-    this.media.off = (microphone ? '' : 'microphone') + (camera ? '' : 'camera');
+    this.media.off = this.#options.memory.get('off') ?? '';
     this.state = moved(this.state, 'present');
     this.#settle();
     this.#changed();
@@ -265,6 +264,11 @@ export class SessionClient extends EventTarget {
       this.#mediaLink.prepare(session);
     } else {
       this.#mediaLink.close();
+      if (session?.attendance === 'elsewhere') {
+        // What is off there stays off here, whether this page takes it back or is loaded anew.
+        const { microphone, camera } = ownEntry(session) ?? {};
+        this.#options.memory.set('off', (microphone ? '' : 'microphone') + (camera ? '' : 'camera'));
+      }
       if (!session || session.attendance === 'elsewhere') this.media.stop();
     }
   }
