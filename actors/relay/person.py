@@ -23,6 +23,7 @@ class Person:
         "published",
         "quality",
         "rights",
+        "settled",
         "spoke",
         "view",
     )
@@ -35,6 +36,8 @@ class Person:
         self.current: Transport | None = None
         self.following: Transport | None = None
         """A newer transport that takes over at its first key frame."""
+        self.settled = float("-inf")
+        """When a widget of this person last said what it sends."""
         self.spoke = float("-inf")
         """When this person last became the speaker."""
         self.quality = QualityWatch()

@@ -35,7 +35,10 @@ from .transport import Transport
 log = logging.getLogger(__name__)
 
 _HANDOVER_SECONDS = 3.0
-"""A newer transport that shows no key frame takes over after this long anyway."""
+"""A newer transport that shows no key frame takes over after this long anyway, counted from where
+its person says what they send."""
+_PROMPT_SECONDS = 60.0
+"""So long a browser may ask for camera and microphone, while the older transport goes on."""
 
 
 class Relay:
@@ -259,6 +262,12 @@ class Relay:
             person.apply(now)
             self._seating.reseat(now)
 
+    def settle(self, participant_id: str) -> None:
+        """Note that a widget has just said what it sends: it waits for no device any more."""
+        person = self.people.get(participant_id)
+        if person is not None:
+            person.settled = self._clock()
+
     def set_view(
         self,
         participant_id: str,
@@ -348,9 +357,21 @@ class Relay:
 
     def _take_over_late(self, now: float) -> None:
         for person in list(self.people.values()):
-            newer = person.following
-            if newer is not None and newer.live and now - newer.created > _HANDOVER_SECONDS:
+            older, newer = person.current, person.following
+            if older is None or newer is None or not newer.live:
+                continue
+            since, patience = max(newer.created, person.settled), _HANDOVER_SECONDS
+            if person.settled < newer.created and self._is_sending(older, now):
+                patience = _PROMPT_SECONDS
+            if now - since > patience:
                 self._hand_over(person, now)
+
+    def _is_sending(self, transport: Transport, now: float) -> bool:
+        """Whether somebody is seen or heard by it; a page that was closed may not have said so."""
+        heard = transport.ice.last_heard()
+        if heard is None or now - heard > self.config.silence_before_reroute:
+            return False
+        return any(each.open and each.layers for each in transport.publications.values())
 
     # -- telling -------------------------------------------------------------------------------
 

@@ -169,6 +169,10 @@ class SessionMedia:
         """Start or stop the forwarding of what somebody sends."""
         self._relay.set_published(participant_id, sources)
 
+    def settle(self, participant_id: str) -> None:
+        """Note that a widget of theirs has said what it sends, be it what it was."""
+        self._relay.settle(participant_id)
+
     def view(self, participant_id: str, view: MediaView) -> None:
         """Note how large slots are displayed; zero is hidden."""
 

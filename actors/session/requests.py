@@ -280,6 +280,7 @@ class Requests:
             PublishSource.SCREEN: message.screen,
         }
         self._session.publishing.say(person, sources)
+        self._session.media.settle(person.participant_id)
         if message.id is not None:
             self._answer(person, connection, message.id, RequestDone(reply_to=message.id))()
 

@@ -111,11 +111,12 @@ CAMERAS_TAKE_TIME = """(() => {
   const ask = mediaDevices?.getUserMedia.bind(mediaDevices);
   if (!ask) return;
   mediaDevices.getUserMedia = async (wish) => {
-    await new Promise((resolve) => setTimeout(resolve, 900));
+    const ms = location.search.includes('pop_out') ? 4_000 : 500;
+    await new Promise((resolve) => setTimeout(resolve, ms));
     return ask(wish);
   };
 })()"""
-"""Real ones do, and so do people whom the browser asks."""
+"""Real ones do, and so do people whom the browser asks: longer than a relay waits for a picture."""
 LOOK_MS = 30
 NOTE_ARRIVALS = """(() => {
   const arrivals = { pictures: [], sound: [] };

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 import pytest
 
 from actors.relay import PublishSource, TransportState
@@ -9,7 +12,7 @@ from broker.errors import Conflict
 from tests.patience import until
 
 from .client import CraftedClient
-from .conftest import Call
+from .conftest import Call, call_in_virtual_time
 
 
 async def test_the_newer_takes_over_at_its_first_key_frame(call: Call) -> None:
@@ -74,6 +77,42 @@ async def test_a_newer_one_without_pictures_takes_over_in_the_end(call: Call) ->
     await call.join("ada", "ada-old", publish=())
     await call.join("ada", "ada-new")
     await until(lambda: call.listener.state_of("ada-old") is TransportState.CLOSED)
+
+
+async def asked_for_devices(call: Call, older: bool, says: float | None) -> float:
+    """How long the older transport goes on: its window sends (`older`) or is gone, and the newer
+    says what it sends after so many seconds, or never."""
+    old = await call.join("ada", "ada-old")
+    ben = await call.join("ben")
+    old.send_frame(key=True)
+    new = await call.join("ada", "ada-new")
+    if not older:
+        old.vanish()
+    begun = call.relay.transports["ada-new"].created
+    clock = asyncio.get_running_loop().time
+    while "ada-old" in call.relay.transports:
+        for client in (old, new, ben) if older else (new, ben):
+            client.send_audio()
+        if says is not None and clock() - begun > says:
+            call.relay.settle("ada")
+            says = None
+        await asyncio.sleep(0.1)
+    return clock() - begun
+
+
+@pytest.mark.parametrize(
+    ("older", "says", "expected"),
+    [
+        pytest.param(True, 12.0, 15, id="answered"),
+        pytest.param(True, None, 60, id="never answered"),
+        pytest.param(False, None, 3, id="the older is gone"),
+    ],
+)
+def test_while_a_person_is_asked_for_devices_the_older_goes_on(
+    older: bool, says: float | None, expected: int
+) -> None:
+    lasted = call_in_virtual_time(partial(asked_for_devices, older=older, says=says))
+    assert expected < lasted < expected + 0.5
 
 
 async def test_losing_the_old_one_promotes_the_newer(call: Call) -> None:
