@@ -21,7 +21,8 @@ export class Peer {
   connection;
   /** Whether the relay's answer is in place. */
   answered = false;
-  #sections;
+  /** Its media sections, in the order of the offer. */
+  sections;
   #onState;
 
   /**
@@ -37,14 +38,14 @@ export class Peer {
       iceTransportPolicy: limits.relay_only ? 'relay' : 'all',
       bundlePolicy: 'max-bundle',
     });
-    this.#sections = addSections(this.connection, limits);
+    this.sections = addSections(this.connection, limits);
     /** @param {RTCRtpTransceiver} section */
     const received = ({ receiver }) => new MediaStream([receiver.track]);
-    this.seats = this.#sections.seats.map(({ audio, video }) => ({
+    this.seats = this.sections.seats.map(({ audio, video }) => ({
       audio: received(audio),
       video: received(video),
     }));
-    this.screens = this.#sections.screens.map((video) => ({ audio: null, video: received(video) }));
+    this.screens = this.sections.screens.map((video) => ({ audio: null, video: received(video) }));
     this.connection.onconnectionstatechange = () => {
       this.#onState(/** @type {PeerState} */ (this.connection.connectionState));
     };
@@ -59,7 +60,7 @@ export class Peer {
     const offer = await this.connection.createOffer();
     await this.connection.setLocalDescription(offer);
     // Candidates are not waited for: the relay finds the widget by its first check.
-    const { send, seats, screens } = this.#sections;
+    const { send, seats, screens } = this.sections;
     return {
       transport_id: this.id,
       epoch: this.epoch,
@@ -83,7 +84,7 @@ export class Peer {
   async setTracks(tracks) {
     await Promise.all(
       SOURCES.map(async (source) => {
-        const { sender } = this.#sections.send[source];
+        const { sender } = this.sections.send[source];
         if (sender.track !== tracks[source]) await sender.replaceTrack(tracks[source]);
       }),
     );
@@ -94,32 +95,13 @@ export class Peer {
    * @param {string} source @param {readonly string[]} rids
    */
   async setLayers(source, rids) {
-    const sender = this.#sections.send[/** @type {Source} */ (source)]?.sender;
+    const sender = this.sections.send[/** @type {Source} */ (source)]?.sender;
     if (!sender) return;
     const parameters = sender.getParameters();
     const layered = parameters.encodings.filter(({ rid }) => rid);
     if (layered.length === 0) return;
     for (const encoding of layered) encoding.active = rids.includes(encoding.rid ?? '');
     await sender.setParameters(parameters);
-  }
-
-  /**
-   * @returns {{kind: 'seat'|'screen', index: number, mids: string[]}[]} Slots and their sections.
-   */
-  slots() {
-    const { seats, screens } = this.#sections;
-    return [
-      ...seats.map(({ audio, video }, index) => ({
-        kind: /** @type {const} */ ('seat'),
-        index,
-        mids: [audio.mid ?? '', video.mid ?? ''],
-      })),
-      ...screens.map(({ mid }, index) => ({
-        kind: /** @type {const} */ ('screen'),
-        index,
-        mids: [mid ?? ''],
-      })),
-    ];
   }
 
   close() {

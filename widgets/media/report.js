@@ -34,7 +34,7 @@ export class Reporter {
   measure(inbound, peer) {
     const byMid = new Map(inbound.map((entry) => [entry.mid, entry]));
     const slots = [];
-    for (const { kind, index, mids } of peer.slots()) {
+    for (const { kind, index, mids } of slotsOf(peer)) {
       const entries = mids.map((mid) => byMid.get(mid)).filter(Boolean);
       if (!entries.length) continue;
       const key = `${kind}:${index}`;
@@ -74,6 +74,14 @@ export class SoundHold {
       if (receiver.track.kind === 'audio') receiver.jitterBufferTarget = this.#linger > 0 ? HELD_MS : null;
     }
   }
+}
+
+/** What a peer receives in, with the names of the sections. @param {Peer} peer */
+function slotsOf({ sections: { seats, screens } }) {
+  return [
+    ...seats.map(({ audio, video }, index) => ({ kind: 'seat', index, mids: [audio.mid, video.mid] })),
+    ...screens.map(({ mid }, index) => ({ kind: 'screen', index, mids: [mid] })),
+  ];
 }
 
 /** @param {any[]} entries @param {string} stat @returns {number} */

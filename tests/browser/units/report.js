@@ -22,11 +22,13 @@ function line() {
       getStats: async () => new Map([...counters, sent].map((one) => [one.mid, one])),
       getReceivers: () => receivers,
     },
-    slots: () => [
-      { kind: 'seat', index: 0, mids: ['0', '1'] },
-      { kind: 'seat', index: 1, mids: ['2', '3'] },
-      { kind: 'screen', index: 0, mids: ['4'] },
-    ],
+    sections: {
+      seats: [
+        { audio: { mid: '0' }, video: { mid: '1' } },
+        { audio: { mid: '2' }, video: { mid: '3' } },
+      ],
+      screens: [{ mid: '4' }],
+    },
   };
   const pass = (at, received, lost) => {
     counters[at].packetsReceived += received;
