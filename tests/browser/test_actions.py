@@ -203,7 +203,7 @@ async def test_quality_speaker_saving_and_layout_are_shown(talk: tuple[Page, Bro
         MediaSpeaker(seq=3, participant_id="p1"),
     )
     await expect(maya.get_by_role("img")).to_have_accessible_name(
-        "Poor connection: packets are being lost"
+        "Poor connection: data is being lost on the way"
     )
     await expect(maya).to_have_attribute("data-speaking", "")
     unsaved = page.get_by_role("status").get_by_text("The last changes are not saved yet.")

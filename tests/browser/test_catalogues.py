@@ -26,6 +26,28 @@ def test_every_language_says_everything(language: str) -> None:
         assert places(sentence) == places(english[key]), key
 
 
+AMISS = {
+    "de": r"\b(?:du|dich|dir|dein\w*|euch|euer|eure\w*)\b",
+    "es": r"\b(?:tú|te|ti|tus?|contigo|tuy[oa]s?|vosotr[oa]s|os|vuestr[oa]s?)\b|\b\w+áis\b|"
+    r"\b(?:has|estás|puedes|tienes|quieres)\b",
+    "fr": r"\b(?:tu|te|toi|ton|ta|tes)\b| [:;?!]",
+    "he": r"\b(?:אתה|את/ה|אותך|אליך|שלך|לך)\b",
+    "ja": r"お客様(?:様|さん)|(?:担当者|参加者)さん",
+    "pt": r"\b(?:tu|te|teus?|tuas?|ecrã|partilhar|ligação|connosco|registar|a sua rede)\b|"
+    r"\best(?:á|ão|ar) a \w+r\b",
+}
+"""An address other than the formal one, in Hebrew than the plural; European words in the Portuguese
+of Brazil; French signs at which a line may break; an honorific too many."""
+
+
+@pytest.mark.parametrize("language", AMISS)
+def test_a_language_addresses_everybody_in_one_way(language: str) -> None:
+    amiss = re.compile(AMISS[language], re.IGNORECASE)
+    sentences = catalogue(language)
+    filled = [said.replace("{name}", sentences["your_visitor"]) for said in sentences.values()]
+    assert [said for said in filled if amiss.search(said)] == []
+
+
 def test_every_catalogue_is_offered() -> None:
     files = {path.stem for path in CATALOGUES.glob("*.js")} - {"words"}
     assert files == set(LANGUAGES)

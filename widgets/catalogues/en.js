@@ -58,7 +58,7 @@ export default {
   sound_blocked: 'Turn sound on',
   quality_fair: 'Fair connection',
   quality_poor: 'Poor connection',
-  reason_loss: 'packets are being lost',
+  reason_loss: 'data is being lost on the way',
   reason_bandwidth: 'the line is slow',
   reason_delay: 'there is a long delay',
   reason_freeze: 'the picture stops now and then',
