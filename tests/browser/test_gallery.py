@@ -19,6 +19,7 @@ from tests.browser.gallery import (
     PROOF_SCENES,
     Scene,
 )
+from tests.browser.gallery_troubles import TROUBLE_SCENES
 from tests.browser.studio import Studio
 
 AGENT_LOOKS = [((280, 540), "dark"), ((340, 680), "light")]
@@ -31,6 +32,7 @@ ALL_SCENES = (
     *CONSUMER_SCENES,
     *GUEST_SCENES,
     *LOGIN_SCENES,
+    *TROUBLE_SCENES,
 )
 TRANSLATED = {
     *("idle-reachable", "calling-hidden", "people", "more", "login", "enrol-wrong", "compare"),

@@ -1,0 +1,128 @@
+"""What goes wrong or is missing, and what is said of it: scenes for the long run of the gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from playwright.async_api import Page
+
+from broker.errors import ErrorCode
+from broker.messages.facts import GuestInvited, RequestRefused, SessionEnded, SessionLeft
+from broker.words import EndReason, InvitationState, LeaveReason, Reach, Role
+from tests.browser.broker_double import BrokerDouble, invitation, painted, person, reach, snapshot
+from tests.browser.catalogues import catalogue
+from tests.browser.gallery import AGENT, ENGAGEMENT, Play, Scene
+
+NAMELESS = AGENT.partition("&visitorName")[0]
+PAIR = snapshot(0, [person(0), person(1)])
+LINK = "https://video.example.com/join#0123456789abcdef0123456789abcdef"
+SAY_TROUBLE = """([microphone, camera]) => {
+  const { client } = document.querySelector('switchboard-agent, switchboard-engagement');
+  client.media.troubles = { microphone, camera, screen: null };
+  client.dispatchEvent(new Event('change'));
+}"""
+
+
+async def _press(page: Page, key: str) -> None:
+    language = await page.evaluate("document.documentElement.lang")
+    button = page.get_by_role("button", name=catalogue(language)[key], exact=True)
+    await button.click()
+
+
+def _tell(*messages: object) -> Play:
+    async def play(double: BrokerDouble, page: Page) -> None:
+        await double.tell(*messages)  # type: ignore[arg-type]
+
+    return play
+
+
+def _devices(me: int, microphone: str | None, camera: str | None) -> Play:
+    async def play(double: BrokerDouble, page: Page) -> None:
+        await double.tell(snapshot(me, [person(0), person(1)]))
+        await double.until_heard("media.publish")
+        await page.evaluate(SAY_TROUBLE, [microphone, camera])
+        await painted(page)
+
+    return play
+
+
+async def _link_made(double: BrokerDouble, page: Page) -> None:
+    await double.tell(PAIR)
+    await _press(page, "people")
+    await _press(page, "make_link")
+    request = await double.until_heard("guest.invite")
+    made = GuestInvited(
+        reply_to=request["id"], seq=2, guest_invitation_id="g1", url=LINK, expires_in_ms=3_600_000
+    )
+    await double.tell(made)
+
+
+def _refused(code: ErrorCode) -> Play:
+    async def play(double: BrokerDouble, page: Page) -> None:
+        await double.tell(reach(Reach.REACHABLE))
+        await _press(page, "start_video")
+        request = await double.until_heard("session.start")
+        await double.tell(
+            RequestRefused(reply_to=request["id"], code=code, message="No.", retryable=False)
+        )
+
+    return play
+
+
+def _outcomes(reasons: Sequence[EndReason | LeaveReason]) -> tuple[Scene, ...]:
+    scenes = []
+    for reason in reasons:
+        over = (
+            SessionEnded(seq=2, session_id="s1", reason=reason)
+            if isinstance(reason, EndReason)
+            else SessionLeft(seq=2, reason=reason)
+        )
+        for role, path, me in ((Role.AGENT, AGENT, 0), (Role.CONSUMER, ENGAGEMENT, 1)):
+            play = _tell(snapshot(me, [person(0), person(1)]), over)
+            scenes.append(Scene(f"over-{reason}", path, role, play, "over"))
+    return tuple(scenes)
+
+
+TROUBLE_SCENES = (
+    *(
+        Scene(f"devices-{microphone or camera}", AGENT, Role.AGENT, _devices(0, microphone, camera))
+        for microphone, camera in (
+            ("refused", "refused"),
+            ("blocked_by_frame", "blocked_by_frame"),
+            ("no_device", None),
+            (None, "busy"),
+            ("insecure", "insecure"),
+            ("no_webrtc", "no_webrtc"),
+        )
+    ),
+    Scene("devices-busy", ENGAGEMENT, Role.CONSUMER, _devices(1, "busy", "busy")),
+    Scene(
+        "nameless",
+        NAMELESS,
+        Role.AGENT,
+        _tell(reach(Reach.REACHABLE)),
+        "idle",
+        in_session=False,
+    ),
+    *(
+        Scene(
+            f"nameless-{state}",
+            NAMELESS,
+            Role.AGENT,
+            _tell(snapshot(0, [person(0)], ringing=invitation(state))),
+        )
+        for state in (InvitationState.RINGING, InvitationState.DECLINED)
+    ),
+    Scene(
+        "no-capacity", AGENT, Role.AGENT, _refused(ErrorCode.NO_CAPACITY), "idle", in_session=False
+    ),
+    Scene("link-made", AGENT, Role.AGENT, _link_made),
+    *_outcomes(
+        (
+            EndReason.AGENT_ABSENT,
+            EndReason.TAKEOVER_EXHAUSTED,
+            LeaveReason.REMOVED,
+            LeaveReason.GRACE_OVER,
+        )
+    ),
+)
