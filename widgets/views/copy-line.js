@@ -18,7 +18,8 @@ export class CopyLine {
     this.line.value = text;
     this.#copy.set(say('copy'));
     this.line.focus();
-    this.line.select();
+    // From the end to the beginning, which is then what is seen.
+    this.line.setSelectionRange(0, text.length, 'backward');
     this.button.scrollIntoView({ block: 'nearest' });
   }
 

@@ -31,16 +31,15 @@ export class DeviceCheck extends Panel {
       kind: 'small',
       icon: 'speaker',
     });
-    const done = wordButton(say('done'), () => this.close(), { kind: 'primary' });
+    const done = wordButton(say('done'), () => this.close(), { kind: 'primary small' });
     this.body.append(
-      el('div', { class: 'mirror' }, this.#mirror, this.#off),
-      this.#trouble,
+      el('div', {}, el('div', { class: 'mirror' }, this.#mirror, this.#off), this.#trouble),
       this.#field('camera'),
       this.#field('microphone'),
       this.#meter,
       el('p', { class: 'fine', text: say('speak_now') }),
       this.#field('speaker'),
-      el('div', { class: 'row' }, sound.root, done.root),
+      el('div', { class: 'row spread' }, sound.root, done.root),
     );
     this.root.addEventListener('panelclose', () => this.#loudness.stop());
   }
