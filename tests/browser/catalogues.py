@@ -13,8 +13,8 @@ LANGUAGES = re.findall(
     re.findall(r"LANGUAGES = \[(.*?)\]", (CATALOGUES / "words.js").read_text(), re.DOTALL)[0],
 )
 
-PARTS = ("{}", "agent/{}", "invited/{}", "later/{}", "proof/{}", "login/{}")
-"""What is said at once, to agents and to all others; later; in an agent's proof; at the login."""
+PARTS = ("{}", "agent/{}", "invited/{}", "guest/{}", "later/{}", "proof/{}", "login/{}")
+"""What is said at once, to agents, to all others and to guests; later; in a proof; at the login."""
 
 
 def catalogue(language: str) -> dict[str, str]:

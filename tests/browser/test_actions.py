@@ -218,9 +218,17 @@ async def test_quality_speaker_saving_and_layout_are_shown(talk: tuple[Page, Bro
         await page.get_by_role("button", name="Layout").click()
         await expect(stage).to_have_attribute("data-layout", layout)
     await expect(maya).to_have_attribute("data-main", "")
+    # Not only for those who can hover: where there is room the words stand there.
+    written = "getComputedStyle(document.querySelector('.tile-quality:not([hidden])'), '::after')"
+    assert "data is being lost" in await page.evaluate(f"{written}.content")
+    own = page.get_by_role("status").get_by_text("Poor connection: there is a long delay")
+    for seq, grade in ((6, "poor"), (7, "good")):
+        reason = "delay" if grade == "poor" else None
+        await double.tell(MediaQuality(seq=seq, participant_id="p0", grade=grade, reason=reason))
+        await expect(own).to_be_visible(visible=grade == "poor")
 
     # Whoever ends it while it cannot be saved is told so, where they look then.
-    await double.tell(SessionSaving(seq=6, saved=False))
-    await double.tell(SessionEnded(seq=7, session_id="s1", reason=EndReason.ENDED_BY_AGENT))
+    await double.tell(SessionSaving(seq=8, saved=False))
+    await double.tell(SessionEnded(seq=9, session_id="s1", reason=EndReason.ENDED_BY_AGENT))
     await expect(page.get_by_role("heading", name="The session has ended")).to_be_visible()
     await expect(page.get_by_text("The last changes are not saved yet.")).to_be_visible()

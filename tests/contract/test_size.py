@@ -17,7 +17,12 @@ ROOT = Path(__file__).resolve().parents[2]
 WIDGETS, DOCUMENT = ROOT / "widgets", ROOT / "docs" / "embedding.md"
 PAGES = {"agent": "agent", "engagement": "engagement", "window": "engagement", "join": "guest"}
 """Pages and the modules they enter by."""
-SIDES = {page: "agent" if page == "agent" else "invited" for page in PAGES}
+SIDES = {
+    "agent": ["agent"],
+    "engagement": ["invited"],
+    "window": ["invited"],
+    "join": ["invited", "guest"],
+}
 """Whose sentences each page says beside those of all."""
 KB = 1024
 RAW, TOGETHER, PACKED, EVERYTHING = 150 * KB, 45 * KB, 55 * KB, 200 * KB
@@ -50,7 +55,7 @@ def files_of(page: str) -> set[Path]:
     linked = re.findall(r'(?:rel="stylesheet" href|type="module" src)="{{assets}}/([^"]+)"', text)
     start = [WIDGETS / name for name in linked]
     assert WIDGETS / "entry" / f"{PAGES[page]}.js" in start
-    told = largest("catalogues"), largest(f"catalogues/{SIDES[page]}")
+    told = [largest("catalogues"), *(largest(f"catalogues/{side}") for side in SIDES[page])]
     return {*told, *reachable(start, IMPORT)}
 
 

@@ -8,7 +8,7 @@ let language = 'en';
 /**
  * Load the catalogue of the first wished language there is one for, and mark the document.
  * @param {readonly string[]} wished BCP 47 tags, best first.
- * @param {...('agent'|'invited'|'proof'|'login')} parts What the page says besides.
+ * @param {...('agent'|'invited'|'guest'|'proof'|'login')} parts What the page says besides.
  * @returns {Promise<void>}
  */
 export async function loadLanguage(wished, ...parts) {

@@ -5,5 +5,5 @@ import { applyTheme } from './theme.js';
 const query = new URLSearchParams(location.search);
 const wished = query.get('lang');
 applyTheme(query);
-await loadLanguage(wished ? [wished] : navigator.languages, 'invited');
+await loadLanguage(wished ? [wished] : navigator.languages, 'invited', 'guest');
 customElements.define('switchboard-guest', GuestPage);

@@ -265,7 +265,7 @@ export class SessionClient extends EventTarget {
     } else {
       this.#mediaLink.close();
       if (session?.attendance === 'elsewhere') {
-        // What is off there stays off here, whether this page takes it back or is loaded anew.
+        // What is off there is off here, if it comes back.
         const { microphone, camera } = ownEntry(session) ?? {};
         this.#options.memory.set('off', (microphone ? '' : 'microphone') + (camera ? '' : 'camera'));
       }

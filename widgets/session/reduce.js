@@ -185,7 +185,7 @@ function over(state, reason, what, now) {
   if (session.attendance === 'elsewhere') return gone;
   // Somebody who was only invited has left no session: for them the invitation is over.
   const ringing = session.attendance === 'invited';
-  // Nobody needs to be told what they did themselves; of agents there may be several.
+  // Nobody is told what they did themselves; agents may be several.
   const own = session.role === 'consumer' && reason === 'ended_by_consumer';
   return {
     ...gone,

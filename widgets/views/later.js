@@ -101,10 +101,7 @@ async function loadIcons() {
 /** @type {Record<string, Promise<unknown>>} */
 const styles = {};
 
-/**
- * The styles of all such parts and of a stage with more than two people, once.
- * @param {'later'|'rating'|'proof'} [name] What one of them has beside.
- */
+/** The styles of all such parts and of a stage with more than two people, once. @param {string} [name] */
 export function loadStyles(name = 'later') {
   styles[name] ??= new Promise((resolve, reject) => {
     const href = new URL(`../styles/${name}.css`, import.meta.url).href;

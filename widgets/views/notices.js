@@ -33,6 +33,7 @@ export class Notices {
       this.#views,
       [
         ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved'), choices: [] }] : []),
+        ...ownLine(session),
         ...this.#mine(session),
         ...this.#warnings(session),
         ...this.#wishes(session),
@@ -147,6 +148,14 @@ class Notice {
     if (this.#lines.childElementCount === lines.length) return;
     this.#lines.replaceChildren(...lines.map((line) => el('li', { text: line })));
   }
+}
+
+/** One's own line, which no tile shows to oneself. @param {SessionState} session @returns {Wish[]} */
+function ownLine({ quality, participantId }) {
+  const own = quality[participantId];
+  if (own?.grade !== 'poor') return [];
+  const why = own.reason ? `: ${say(`reason_${own.reason}`)}` : '';
+  return [{ key: 'line', text: say('quality_poor') + why, choices: [] }];
 }
 
 /** @param {Difference} difference */

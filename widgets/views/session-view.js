@@ -151,6 +151,7 @@ function asksSomething(session, chatting) {
     session.conflicts.length > 0 ||
     session.screenAsked !== null ||
     session.unsaved ||
+    session.quality[session.participantId]?.grade === 'poor' ||
     session.roster.some((entry) => entry.visitor_differs) ||
     ['monitor', 'whisper'].includes(ownEntry(session)?.way ?? '') ||
     transferred(session, chatting)

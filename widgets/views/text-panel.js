@@ -39,7 +39,7 @@ export class TextPanel extends Panel {
    * @returns {string} What no open panel shows.
    */
   update({ lines, participantId }) {
-    keyed(this.#list, this.#rows, lines, (line) => String(line.id), (line) => new Row(line), () => {});
+    keyed(this.#list, this.#rows, lines, (line) => String(line.id), row, () => {});
     const last = lines.at(-1);
     if (!last || last.id === this.#seen) return '';
     this.#seen = last.id;
@@ -48,11 +48,8 @@ export class TextPanel extends Panel {
   }
 }
 
-class Row {
-  root;
-
-  /** @param {Line} line */
-  constructor({ name, text }) {
-    this.root = el('li', {}, el('b', { class: 'fine', text: name || say('somebody') }), el('span', { text, dir: 'auto' }));
-  }
+/** @param {Line} line */
+function row({ name, text }) {
+  const who = el('b', { class: 'fine', text: name || say('somebody') });
+  return { root: el('li', {}, who, el('span', { text, dir: 'auto' })) };
 }

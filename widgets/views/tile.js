@@ -121,7 +121,6 @@ export class Tile {
     const words = say(`quality_${grade}`) + why;
     setAttr(this.#quality, 'data-grade', grade);
     setAttr(this.#quality, 'title', words);
-    setAttr(this.#quality, 'aria-label', words);
   }
 
   /** Names change at the frame where the person changes. */

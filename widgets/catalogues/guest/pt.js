@@ -1,0 +1,9 @@
+/** Portuguese: what only the guest page says. */
+export default {
+  join_title: 'Você tem um convite',
+  join_help: 'Alguém convidou você para uma sessão de vídeo. Diga quem é, confira sua imagem e entre.',
+  your_name: 'Seu nome',
+  joining: 'Entrando…',
+  join_no_code: 'Este link está incompleto',
+  join_no_code_help: 'Abra o link exatamente como o recebeu.',
+};
