@@ -141,13 +141,15 @@ export class EngagementWidget extends Widget {
 
   /** @param {SessionClient} client */
   #renderOver(client) {
-    const { over } = client.state;
+    const { over, role } = client.state;
     if (!over) return;
     this.setTitle('');
     this.#frame.show('over');
+    // Nobody is told what they did themselves.
+    const reason = over.reason === `ended_by_${role}` ? '' : over.reason;
     this.present('over', () =>
       overScreen(
-        over,
+        { ...over, reason },
         wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root,
       ),
     );

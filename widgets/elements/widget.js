@@ -91,6 +91,6 @@ export function overWords(over) {
   if (over.for === 'me' && over.reason !== 'session_ended') {
     return { title: say(`over_${over.reason}`), help: over.reason === 'left' ? lasted : '' };
   }
-  const why = over.for === 'session' ? `${say(over.reason)} ` : '';
+  const why = over.for === 'session' && over.reason ? `${say(over.reason)} ` : '';
   return { title: say('over_title'), help: why + lasted };
 }

@@ -185,13 +185,11 @@ function over(state, reason, what, now) {
   if (session.attendance === 'elsewhere') return gone;
   // Somebody who was only invited has left no session: for them the invitation is over.
   const ringing = session.attendance === 'invited';
-  // Nobody is told what they did themselves; agents may be several.
-  const own = session.role === 'consumer' && reason === 'ended_by_consumer';
   return {
     ...gone,
     over: {
-      reason: ringing ? closedAs(session) : own ? 'session_ended' : reason,
-      for: ringing ? 'invitation' : own ? 'me' : what,
+      reason: ringing ? closedAs(session) : reason,
+      for: ringing ? 'invitation' : what,
       elapsedMs: now - session.startedAt,
       unsaved: session.unsaved,
       rating: !ringing && what === 'session' ? state.resume : null,

@@ -10,7 +10,7 @@ export class CopyLine {
 
   /** @param {string} label */
   constructor(label) {
-    this.line = el('input', { type: 'text', readonly: true, class: 'link', 'aria-label': label });
+    this.line = el('input', { type: 'text', readonly: true, dir: 'ltr', class: 'link', 'aria-label': label });
   }
 
   /** @param {string} text */
@@ -18,8 +18,9 @@ export class CopyLine {
     this.line.value = text;
     this.#copy.set(say('copy'));
     this.line.focus();
-    // From the end to the beginning, which is then what is seen.
-    this.line.setSelectionRange(0, text.length, 'backward');
+    this.line.select();
+    // Its beginning says more than its end.
+    this.line.scrollLeft = 0;
     this.button.scrollIntoView({ block: 'nearest' });
   }
 

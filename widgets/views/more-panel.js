@@ -56,7 +56,7 @@ export class MorePanel extends Panel {
   /** @param {SessionState} session */
   update(session) {
     this.#voice.set(say(session.mode === 'voice' ? 'video_again' : 'voice_only'));
-    this.#layout.set(`${say('layout')}: ${say(`layout_${this.#stage.layout}`)}`);
+    this.#layout.set(say('layout', { which: say(`layout_${this.#stage.layout}`) }));
     show(this.#layout.root, others(session).length > 1);
     const touch = navigator.maxTouchPoints > 0;
     show(this.#swap.root, touch && this.#client.media.publishing.camera);

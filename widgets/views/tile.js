@@ -116,11 +116,10 @@ export class Tile {
   #showQuality(quality) {
     const grade = quality?.grade ?? 'good';
     show(this.#quality, grade !== 'good' && this.kind !== 'screen');
+    setAttr(this.#quality, 'data-grade', grade);
     if (grade === 'good') return;
     const why = quality?.reason ? `: ${say(`reason_${quality.reason}`)}` : '';
-    const words = say(`quality_${grade}`) + why;
-    setAttr(this.#quality, 'data-grade', grade);
-    setAttr(this.#quality, 'title', words);
+    setAttr(this.#quality, 'title', say(`quality_${grade}`) + why);
   }
 
   /** Names change at the frame where the person changes. */

@@ -120,10 +120,6 @@ export const tests = {
     same([left.session, left.over.for, left.over.reason], [null, 'me', 'removed']);
     const ended = { type: 'session.ended', seq: 2, session_id: 's1', reason: 'too_long' };
     same(play([snapshot(), ended]).over.reason, 'too_long');
-    const byMe = { ...ended, reason: 'ended_by_consumer' };
-    const { over } = play([snapshot(), { type: 'resume.renewed', resume: 'r' }, byMe]);
-    same([over.for, over.reason, over.rating], ['me', 'session_ended', 'r']);
-    same(play([snapshot({ role: 'guest' }), byMe]).over.for, 'session');
     const saving = { type: 'session.saving', seq: 2, saved: false };
     const unsaved = (...messages) => play([snapshot(), ...messages]).over.unsaved;
     same([unsaved(ended), unsaved(saving, ended), unsaved(saving, leaving)], [false, true, true]);

@@ -10,7 +10,7 @@ export default {
   switch_camera: 'Kamera wechseln',
   full_screen: 'Vollbild',
   picture_in_picture: 'Bild im Bild',
-  layout: 'Anordnung',
+  layout: 'Anordnung: {which}',
   layout_auto: 'Automatisch',
   layout_grid: 'Raster',
   layout_speaker: 'Wer spricht',

@@ -10,7 +10,7 @@ export default {
   switch_camera: 'Switch camera',
   full_screen: 'Full screen',
   picture_in_picture: 'Picture in picture',
-  layout: 'Layout',
+  layout: 'Layout: {which}',
   layout_auto: 'Automatic',
   layout_grid: 'Grid',
   layout_speaker: 'Speaker',

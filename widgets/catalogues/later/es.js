@@ -10,7 +10,7 @@ export default {
   switch_camera: 'Cambiar de cámara',
   full_screen: 'Pantalla completa',
   picture_in_picture: 'Imagen en imagen',
-  layout: 'Disposición',
+  layout: 'Disposición: {which}',
   layout_auto: 'Automática',
   layout_grid: 'Cuadrícula',
   layout_speaker: 'Quien habla',

@@ -10,7 +10,7 @@ export default {
   switch_camera: 'Changer de caméra',
   full_screen: 'Plein écran',
   picture_in_picture: 'Image dans l’image',
-  layout: 'Disposition',
+  layout: 'Disposition : {which}',
   layout_auto: 'Automatique',
   layout_grid: 'Grille',
   layout_speaker: 'Orateur',

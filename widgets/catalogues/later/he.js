@@ -10,7 +10,7 @@ export default {
   switch_camera: 'החלפת מצלמה',
   full_screen: 'מסך מלא',
   picture_in_picture: 'תמונה בתוך תמונה',
-  layout: 'פריסה',
+  layout: 'פריסה: {which}',
   layout_auto: 'אוטומטית',
   layout_grid: 'רשת',
   layout_speaker: 'הדובר',

@@ -10,7 +10,7 @@ export default {
   switch_camera: 'カメラを切り替え',
   full_screen: '全画面',
   picture_in_picture: 'ピクチャーインピクチャー',
-  layout: 'レイアウト',
+  layout: 'レイアウト：{which}',
   layout_auto: '自動',
   layout_grid: 'グリッド',
   layout_speaker: '話者',

@@ -10,7 +10,7 @@ export default {
   switch_camera: 'Trocar de câmera',
   full_screen: 'Tela cheia',
   picture_in_picture: 'Imagem sobreposta',
-  layout: 'Disposição',
+  layout: 'Disposição: {which}',
   layout_auto: 'Automática',
   layout_grid: 'Grade',
   layout_speaker: 'Quem fala',
