@@ -99,15 +99,13 @@ export class Outgoing {
  * @param {InvitationView} invitation @param {string} name @returns {{title: string, help: string}}
  */
 function words({ state, surfaces, visible, reason }, name) {
+  // The consumer's own words, or the stable code of what stands in the way.
+  const trouble = state !== 'declined' && knows(`ring_${reason}`) ? say(`ring_${reason}`, { name }) : '';
   if (state !== 'sent' && state !== 'ringing') {
-    // The consumer's own words, or the stable code of what stood in the way.
-    const known = state === 'failed' && reason !== null && knows(`ring_${reason}`);
-    const why = known ? say(`ring_${reason}`, { name }) : reason && state === 'declined' ? `“${reason}”` : '';
+    const why = reason && state === 'declined' ? `“${reason}”` : trouble;
     return { title: say(`ring_${state}`, { name }), help: why };
   }
-  if (reason && ['camera_blocked', 'no_camera', 'no_webrtc', 'insecure'].includes(reason)) {
-    return { title: say(`ring_${reason}`, { name }), help: '' };
-  }
+  if (trouble) return { title: trouble, help: '' };
   if (state === 'sent' || surfaces.length === 0) {
     return { title: say('ring_sent', { name }), help: say('ring_sent_help') };
   }
