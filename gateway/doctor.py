@@ -15,7 +15,8 @@ from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 
-from gateway import probe
+from gateway import probe, ray_logs
+from gateway.ray_environment import LOG_BYTES
 from gateway.serve import bind
 from gateway.settings import BadSettings
 
@@ -26,6 +27,8 @@ DESCRIPTORS = 65_536
 DESCRIPTORS_LEAST = 4_096
 OLDEST_PYTHON, OLDEST_RAY, NEWEST_RAY = (3, 11), (2, 60), (3, 0)
 UDP_SAMPLES = 8
+RAY_LOGS_BYTES = 2_000_000_000
+"""As in the alert."""
 SKEW_S = 1.0
 _TIME_ERROR = 5
 """adjtimex(2): the kernel knows of no synchronisation."""
@@ -78,6 +81,7 @@ def examine(plan: Plan) -> list[Finding]:
         check_clock(clock_state()),
         check_database(plan.database_url),
         *check_ray(plan),
+        *map(check_ray_logs, probe.ray_nodes()),
         *(check_turn(url) for url in plan.turn),
     ]
 
@@ -245,6 +249,28 @@ def check_ray(
         )
     else:
         yield Finding("ray ports", Grade.OK, f"{len(known)} found, none answers to strangers")
+
+
+def check_ray_logs(node: probe.RayNode) -> Finding:
+    name, found = f"ray logs {node.logs}", list(ray_logs.logs(node.logs))
+    size = sum(each.size for each in found)
+    shown = f"{size / 1e6:.0f} MB in {len(found)} files"
+    if not node.rotates:
+        return Finding(
+            name,
+            Grade.WARNING,
+            f"{shown}; what a worker writes is not rotated",
+            f"Start Ray with RAY_ROTATION_MAX_BYTES={LOG_BYTES} RAY_ROTATION_BACKUP_COUNT=1.",
+        )
+    if size > RAY_LOGS_BYTES:
+        return Finding(
+            name,
+            Grade.WARNING,
+            shown,
+            "Remove those of workers that have ended; deploy/systemd/switchboard-ray.tmpfiles.conf "
+            "does so by itself.",
+        )
+    return Finding(name, Grade.OK, shown)
 
 
 def check_turn(url: str) -> Finding:

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -111,6 +112,28 @@ def ray_ports() -> list[int]:
                     if each.status == psutil.CONN_LISTEN
                 )
     return sorted(found)
+
+
+@dataclass(frozen=True, slots=True)
+class RayNode:
+    """A Ray node of this machine."""
+
+    logs: Path
+    rotates: bool
+    """Whether what its workers write is rotated."""
+
+
+def ray_nodes() -> list[RayNode]:
+    """The Ray nodes of this machine whose environment may be read."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name() == "raylet":
+                logs = [x for x in process.cmdline() if x.startswith("--log_dir=")]
+                limit = process.environ().get("RAY_ROTATION_MAX_BYTES", "")
+                rotates = limit.isdigit() and int(limit) > 0
+                found += [RayNode(Path(each.partition("=")[2]), rotates) for each in logs]
+    return found
 
 
 def outer_addresses() -> list[str]:

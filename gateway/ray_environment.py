@@ -15,6 +15,9 @@ import psutil
 PREFIX = "switchboard-"
 OWNER = "owner"
 """Names the process that made a folder."""
+LOG_BYTES = 8 * 1024 * 1024
+LOG_BACKUPS = 1
+"""A log of a Ray process or worker is at most so long, and has so many before it."""
 
 
 def sweep() -> None:
@@ -50,6 +53,9 @@ def private_folder() -> Iterator[Path]:
         os.environ["RAY_worker_niceness"] = "0"
         # A session actor that has ended stays in Ray's tables, a hundred thousand by default.
         os.environ["RAY_maximum_gcs_destroyed_actor_cached_count"] = "1000"
+        # Without it what a worker writes goes into one file that grows for ever.
+        os.environ["RAY_ROTATION_MAX_BYTES"] = str(LOG_BYTES)
+        os.environ["RAY_ROTATION_BACKUP_COUNT"] = str(LOG_BACKUPS)
         # Ray turns a given loopback address into a reachable one unless told that this machine
         # takes part in no cluster; only then do its ports stay on loopback.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"

@@ -33,6 +33,7 @@ from gateway.compose.options import NODE
 from gateway.deployment import Deployment
 from gateway.ledger_client import LedgerClient
 from gateway.level import Level
+from gateway.ray_logs import RayLogs
 from gateway.secret_file import read_secret
 from gateway.serve import EdgeServer, bind
 from gateway.settings import BadSettings, Settings
@@ -77,12 +78,13 @@ def run_up(deployment: Deployment, ray_folder: Path, *, as_json: bool) -> int:
     try:
         if deployment.address is None:
             with console.status("Starting a private Ray …"):
-                compose.private_ray(ray_folder, MEDIA_SLOTS)
+                log_folder = compose.private_ray(ray_folder, MEDIA_SLOTS)
         else:
             with console.status(f"Joining the Ray at {deployment.address} …"):
-                compose.join_ray(deployment.address)
+                log_folder = compose.join_ray(deployment.address)
             refuse_many_nodes(deployment)
-        return uvloop.run(_serve(deployment, settings, listening, console, as_json))
+        serving = _serve(deployment, settings, listening, log_folder, console, as_json)
+        return uvloop.run(serving)
     finally:
         listening.close()
         running.remove(deployment.data)
@@ -183,6 +185,7 @@ async def _serve(
     deployment: Deployment,
     settings: Settings,
     listening: socket.socket,
+    log_folder: Path,
     console: Console,
     as_json: bool,
 ) -> int:
@@ -210,11 +213,14 @@ async def _serve(
     directory.listen(room)
     level = Level(cluster.level, lambda: room.ready, lambda: all(each.ready for each in ledgers))
     level.install(room.metrics.registry)
+    # On an existing Ray the workers may be out of sight, each in a container of its own.
+    logs = RayLogs(log_folder, room.metrics.registry, tidies=deployment.address is None)
     edge = Edge(app, [listening], deployment, settings.limits.stop_bound_s)
     async with AsyncExitStack() as stack:
         if traces is not None:
             stack.push_async_callback(asyncio.to_thread, traces.close)
-        tasks = [asyncio.create_task(work) for work in (directory.run(), level.run(), edge.run())]
+        works = (directory.run(), level.run(), logs.run(), edge.run())
+        tasks = [asyncio.create_task(work) for work in works]
         for task in tasks:
             stack.push_async_callback(_end, task)
         async with asyncio.timeout(compose.ACTOR_START_S):

@@ -16,14 +16,14 @@ from gateway.compose.options import LABEL, MEDIA_SLOT, NAMESPACE
 from gateway.settings import BadSettings
 
 
-def join_ray(address: str) -> None:
-    """Connect to an existing Ray, of which this machine must be a node.
+def join_ray(address: str) -> Path:
+    """Connect to an existing Ray, of which this machine must be a node; return its logs' folder.
 
     Raises:
         BadSettings: it cannot be joined, in one sentence.
     """
     try:
-        ray.init(
+        context = ray.init(
             address=address,
             namespace=NAMESPACE,
             log_to_driver=False,
@@ -32,6 +32,7 @@ def join_ray(address: str) -> None:
     except (OSError, RuntimeError, ValueError, ConnectionError, RayError) as error:
         first = str(error).strip().splitlines()[0]
         raise BadSettings(f"The Ray at {address} cannot be joined: {first}") from error
+    return _logs_of(context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ def count_nodes() -> int:
     return len(list_nodes())
 
 
-def private_ray(folder: Path, media_slots: int) -> None:
-    """Start a Ray of our own on loopback, separate from any other on this machine.
+def private_ray(folder: Path, media_slots: int) -> Path:
+    """Start a Ray of our own on loopback, apart from any other here; return its logs' folder.
 
     `folder` is that of `ray_environment.private_folder`, entered before Ray was imported.
 
@@ -79,7 +80,7 @@ def private_ray(folder: Path, media_slots: int) -> None:
         BadSettings: Ray did not start, in one sentence.
     """
     try:
-        ray.init(
+        context = ray.init(
             address="local",
             namespace=NAMESPACE,
             include_dashboard=False,
@@ -99,6 +100,11 @@ def private_ray(folder: Path, media_slots: int) -> None:
             f"Ray did not start ({first}); if this machine is short of memory or very busy, free "
             "some and start again."
         ) from error
+    return _logs_of(context)
+
+
+def _logs_of(context: Any) -> Path:
+    return Path(context.address_info["session_dir"]) / "logs"
 
 
 def stop_ray() -> None:

@@ -43,8 +43,10 @@ from broker.messages.cluster.base import read  # noqa: E402
 from broker.messages.cluster.members import LinkHello  # noqa: E402
 from broker.messages.cluster.nodes import PoolLevel  # noqa: E402
 from gateway import level as gateway_level  # noqa: E402
+from gateway import ray_logs  # noqa: E402
 from gateway.ledger_client import LedgerClient  # noqa: E402
 from gateway.level import Level  # noqa: E402
+from gateway.ray_logs import RayLogs  # noqa: E402
 from gateway.settings import Settings  # noqa: E402
 from gateway.switchroom import Switchroom  # noqa: E402
 from tests.house import House  # noqa: E402
@@ -81,8 +83,10 @@ class Member(House):
         )
         level = Level(last, lambda: room.ready, lambda: directory.ready)
         level.install(room.metrics.registry)
+        logs = RayLogs(self._folder / "logs", room.metrics.registry, tidies=False)
         self.tasks = [
-            asyncio.get_running_loop().create_task(work) for work in (link.start(), level.run())
+            asyncio.get_running_loop().create_task(work)
+            for work in (link.start(), level.run(), logs.run())
         ]
 
     async def resolve(self) -> tuple[str, int]:
@@ -140,7 +144,7 @@ def main() -> None:
     global _step_file
     folder = Path(sys.argv[1])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    gateway_level.PERIOD_S = 0.05
+    gateway_level.PERIOD_S = ray_logs.PERIOD_S = 0.05
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:

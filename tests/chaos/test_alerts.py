@@ -7,8 +7,10 @@ scrapes is Prometheus' and passes at once.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import resource
+import shutil
 from collections import defaultdict
 
 import httpx
@@ -156,6 +158,20 @@ async def test_a_call_that_no_actor_can_go_on_with(street: Street, prometheus: P
     await prometheus.until("switchboard_sessions_failed_total", 1.0)
     assert prometheus.firing == {"SwitchboardSessionFailed"}
     await agent.close()
+
+
+async def test_logs_that_nobody_removes(street: Street, prometheus: Prometheus) -> None:
+    log = street.folder / "logs" / "worker-ab-01-7.err"
+    log.parent.mkdir()
+    log.touch()
+    os.truncate(log, 3_000_000_000)  # a hole: it takes no room
+    try:
+        await prometheus.until("switchboard_ray_log_bytes", 3e9)
+        assert await prometheus.watch(600.0) == {"SwitchboardRayLogs"}
+    finally:
+        shutil.rmtree(log.parent)
+    await prometheus.until("switchboard_ray_log_bytes", 0.0)
+    assert await prometheus.watch(0.0) == set()
 
 
 async def hears(widget: Widget, epoch: int) -> None:

@@ -19,6 +19,7 @@ import yaml  # type: ignore[import-untyped]
 from gateway import probe
 from gateway.command import app
 from gateway.drain import GRACE_S, read_seconds
+from gateway.ray_environment import LOG_BACKUPS, LOG_BYTES
 from gateway.settings import Limits
 from tests.coturn import SHIPPED, program, written
 from tests.operations.cluster import until
@@ -28,6 +29,10 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 CRD = ROOT.parent / "shared" / "kuberay" / "ray.io_rayclusters.crd.yaml.gz"
 RAY_CLUSTER = yaml.safe_load((DEPLOY / "kubernetes" / "raycluster.yaml").read_text())
+ROTATION = {
+    "RAY_ROTATION_MAX_BYTES": str(LOG_BYTES),
+    "RAY_ROTATION_BACKUP_COUNT": str(LOG_BACKUPS),
+}
 COTURN = SHIPPED / "turnserver.conf"
 
 
@@ -79,8 +84,8 @@ def test_the_ray_cluster_fits_kuberay(
         jsonschema.Draft202012Validator(schema).validate(misspelt)
 
 
-def test_calls_do_not_wait_behind_everything_else() -> None:
-    """Ray runs workers at niceness 15 unless its environment says otherwise, on every node."""
+def test_every_node_is_told_of_niceness_and_of_the_length_of_logs() -> None:
+    """Ray runs workers at niceness 15, and rotates no worker's log, unless told otherwise."""
     starting = [
         path
         for path in DEPLOY.rglob("*")
@@ -89,8 +94,15 @@ def test_calls_do_not_wait_behind_everything_else() -> None:
     assert len(starting) == 4
     for path in starting:
         text = path.read_text()
-        told = re.findall(r"RAY_worker_niceness(?:=|, value: \")0", text)
-        assert len(told) == text.count("RAY_USAGE_STATS_ENABLED"), path.name
+        told = {
+            name: re.findall(rf"{name}(?:=|, value: \")(\d+)\b", text)
+            for name in ("RAY_worker_niceness", *ROTATION)
+        }
+        nodes = text.count("RAY_USAGE_STATS_ENABLED")
+        assert told == {
+            name: [value] * nodes
+            for name, value in {"RAY_worker_niceness": "0", **ROTATION}.items()
+        }, path.name
 
 
 def test_a_lost_ledger_takes_no_gateway_down_and_a_lost_head_forgets_nothing() -> None:

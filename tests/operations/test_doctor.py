@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -104,6 +105,18 @@ def test_a_ray_without_tokens_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Plan(address="127.0.0.1:9")
     seen = {x.name: x.grade for x in doctor.check_ray(plan, lambda: [], lambda: [])}
     assert seen["ray"] is seen["ray token"] is Grade.FAILURE
+
+
+def test_logs_of_ray_are_weighed_and_must_be_rotated(tmp_path: Path) -> None:
+    (tmp_path / "worker-ab-01-7.out").write_bytes(bytes(3_000_000))
+    well = doctor.check_ray_logs(probe.RayNode(tmp_path, rotates=True))
+    assert (well.grade, well.found) == (Grade.OK, "3 MB in 1 files")
+    ill = doctor.check_ray_logs(probe.RayNode(tmp_path, rotates=False))
+    assert ill.grade is Grade.WARNING
+    assert "RAY_ROTATION_MAX_BYTES=" in ill.advice
+    os.truncate(tmp_path / "worker-ab-01-7.out", doctor.RAY_LOGS_BYTES + 1)
+    much = doctor.check_ray_logs(probe.RayNode(tmp_path, rotates=True))
+    assert (much.grade, bool(much.advice)) == (Grade.WARNING, True)
 
 
 def test_turn_urls_are_read() -> None:

@@ -16,6 +16,7 @@ from broker.errors import ErrorCode
 from broker.messages.cluster.nodes import PoolLevel
 from gateway.level import Level
 from gateway.metrics import Metrics
+from gateway.ray_logs import RayLogs
 from tests.operations.promql import Query, Scrape, Vector
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,7 @@ async def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
 
     level = Level(ask, lambda: True, lambda: False)
     level.install(metrics.registry)
+    RayLogs(Path("/nowhere"), metrics.registry, tidies=False)
     await level.refresh()
     found = {}
     for family in text_string_to_metric_families(metrics.render().decode()):

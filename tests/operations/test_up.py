@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 from broker.messages import SUBPROTOCOL
 from gateway.compose import entry as compose
 from gateway.deployment import Deployment
+from gateway.ray_environment import LOG_BACKUPS, LOG_BYTES
 from gateway.settings import BadSettings
 from gateway.up import refuse_many_nodes
 from tests.deployment import Deployment as Demo
@@ -87,7 +88,7 @@ def test_a_private_deployment_serves_over_its_own_tls_and_ends_by_down(tmp_path:
 def check_private(up: psutil.Process) -> None:
     """Nothing of its Ray listens where others could reach it, and none takes part without a token.
 
-    What Ray remembers of actors that have ended is bounded.
+    What Ray remembers of actors that have ended is bounded, and what a worker may write.
     """
     family = [up, *up.children(recursive=True)]
     bound = [each for one in family for each in one.net_connections("inet")]
@@ -96,6 +97,9 @@ def check_private(up: psutil.Process) -> None:
     told = [one.environ() for one in family if "/gcs_server" in " ".join(one.cmdline())]
     assert [each["RAY_AUTH_MODE"] for each in told] == ["token"]
     assert int(told[0]["RAY_maximum_gcs_destroyed_actor_cached_count"]) <= DEAD_ACTORS
+    (node,) = (one.environ() for one in family if one.name() == "raylet")
+    assert 0 < int(node["RAY_ROTATION_MAX_BYTES"]) <= LOG_BYTES
+    assert int(node["RAY_ROTATION_BACKUP_COUNT"]) <= LOG_BACKUPS
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +132,7 @@ def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(
         first = operator.up("--address", cluster.address)
         first.wait_for('"gateway"')
         until("a standby", lambda: bool(level(operator, "switchboard_standbys")))
+        assert level(operator, "switchboard_ray_log_bytes"), "of the Ray that was joined"
         # Standbys come and go with the machine's load; ledger and pool must stay the same.
         before = actors(cluster, ACTORS[:2])
         assert len(before) == 2
