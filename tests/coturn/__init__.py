@@ -44,8 +44,8 @@ def written(
 ) -> Configuration:
     """Write a configuration as docs/operations.md does, file behind file.
 
-    `nodes` are the media nodes, `beside` the files of tests that are read after the shipped one. Of
-    an option that is given twice coturn takes the last.
+    `nodes` are the media nodes, `beside` further files of tests. Those are read before the shipped
+    one: coturn takes the first external address, and of others that are given twice the last.
     """
     certificate, key = make_certificate(folder, "localhost")
     made = Configuration(folder / "turnserver.conf", free_port(), free_port(), certificate)
@@ -58,10 +58,10 @@ def written(
         "userdb": folder / "db",
     }
     parts = [
+        *(path.read_text() for path in (ON_LOOPBACK, *beside)),
         (SHIPPED / "turnserver.conf").read_text(),
         *(f"{line}\n" for line in runpy.run_path(str(SHIPPED / "allow.py"))["allowed"](nodes)),
         f"static-auth-secret={secret}\n",
-        *(path.read_text() for path in (ON_LOOPBACK, *beside)),
         *(f"{name}={value}\n" for name, value in own.items()),
     ]
     made.path.write_text("".join(parts))
