@@ -13,7 +13,7 @@ from typing import Any
 from .allowance import ByteBudget
 from .departures import Departures
 from .estimate import Estimate
-from .ice import Address, IceLite
+from .ice import IceLite
 from .pylibsrtp_private import Buffer, Srtp
 from .rtcp import negative_acknowledgement, picture_loss, receiver_report
 
@@ -82,12 +82,6 @@ class Outlet:
         self._outbound = None
         self.handle = None
         self.protect = _unkeyed
-
-    def left(self, path: Address, sizes: list[int]) -> None:
-        """Let packets go that were written into the next cells; they are sent soon."""
-        self.packets_sent += len(sizes)
-        self.octets_sent += sum(sizes)
-        self.departures.add(path, sizes)
 
     def send_rtp(self, size: int, now: float, *, counted: bool) -> None:
         """Protect and send the packet in the outbox; `Slot.forward` has its own.

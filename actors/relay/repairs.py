@@ -43,11 +43,11 @@ class Repairs:
     def begin(self, codec: Codec) -> Callable[[Address, list[int]], None]:
         """Start over with another layer; returns what lets its packets go.
 
-        With RTX, and without `nack`, that is the outlet's own: nobody's packets are copied who
-        can be given fresh ones, or asks for none.
+        With RTX, and without `nack`, those are the departures: nobody's packets are copied who can
+        be given fresh ones, or asks for none.
         """
         if codec.repair_payload_type is not None or "nack" not in codec.feedback:
-            return self._slot.outlet.left
+            return self._slot.outlet.departures.add
         self.protected = Protected()
         return self._keep
 
@@ -58,16 +58,15 @@ class Repairs:
 
     def _keep(self, path: Address, sizes: list[int]) -> None:
         """Copy the packets that lie in the next cells, then let them go."""
-        slot, protected = self._slot, self.protected
-        outlet, layer = slot.outlet, slot.layer
+        slot, protected, layer = self._slot, self.protected, self._slot.layer
+        departures = slot.outlet.departures
         if protected is not None and layer is not None:
-            departures = outlet.departures
             start = departures.used * BUFFER_BYTES
             for size in sizes:
                 data = bytes(departures.cells.view[start : start + size])
                 protected.keep(data, slot.header.number_in(data), layer.last_arrival)
                 start += BUFFER_BYTES
-        outlet.left(path, sizes)
+        departures.add(path, sizes)
 
     def resend(self, number: int, now: float) -> None:
         """Repeat what went out under this 16-bit sequence.

@@ -89,7 +89,7 @@ class Slot:
     ) -> None:
         self.transport = transport
         self.outlet = transport.outlet
-        self.leave: Callable[[Address, list[int]], None] = transport.outlet.left
+        self.leave: Callable[[Address, list[int]], None] = self.outlet.departures.add
         self.kind = kind
         self.index = index
         self.mid = mid
@@ -316,6 +316,8 @@ class Slot:
         if len(sizes) == count:
             outlet.estimate.sent_together(number, sizes, now)
         if sizes:
+            outlet.packets_sent += len(sizes)
+            outlet.octets_sent += sum(sizes)
             self.leave(path, sizes)
 
     def _forward_each(self, packets: Sequence[Kept], audio_level: int, now: float) -> None:
@@ -357,6 +359,8 @@ class Slot:
             size = cells.length[0]
             if header.elements == 2:
                 outlet.estimate.sent(number, size, now)
+            outlet.packets_sent += 1
+            outlet.octets_sent += size
             self.leave(path, [size])
 
     @property

@@ -150,7 +150,7 @@ async def test_nothing_is_kept_of_what_goes_to_who_has_rtx(call: Call) -> None:
         assert slot.layer is not None
         assert slot.repairs.protected is None
         # Not even a question is asked on the packet's way.
-        assert slot.leave == slot.outlet.left
+        assert slot.leave == slot.outlet.departures.add
 
 
 async def test_a_voice_is_resent_to_who_offered_to_ask_for_it(call: Call) -> None:
