@@ -21,9 +21,8 @@ from benchmarks.media.party import Media
 from benchmarks.media.pump import Pump, Report
 from benchmarks.media.rooms import Rooms
 from benchmarks.media.sessions import Sessions
+from benchmarks.media.source import Camera
 from benchmarks.serving import say_ready
-
-DEFAULT_BITRATE = 800_000
 
 
 class Joined(Protocol):
@@ -36,14 +35,14 @@ class Joined(Protocol):
     async def close(self) -> None: ...
 
 
-def joined(kind: str, address: str, profile: str, bitrate: float) -> Joined:
+def joined(kind: str, address: str, profile: str, camera: Camera) -> Joined:
     match kind:
         case "switchboard":
-            return Sessions(address, profile=profile, bitrate=bitrate)
+            return Sessions(address, profile=profile, camera=camera)
         case "loop":
-            return Loop(address, profile=profile, bitrate=bitrate)
+            return Loop(address, profile=profile, camera=camera)
         case "janus":
-            return Rooms(address, profile=profile, bitrate=bitrate)
+            return Rooms(address, profile=profile, camera=camera)
     raise ValueError(f"There is no server {kind}.")
 
 
@@ -61,8 +60,8 @@ def as_json(report: Report) -> dict[str, object]:
 
 async def main(kind: str, address: str, options: dict[str, object]) -> None:
     step_forward()
-    bitrate = float(str(options.get("bitrate", DEFAULT_BITRATE)))
-    server = joined(kind, address, str(options["profile"]), bitrate)
+    camera = Camera(float(str(options["bitrate"])), int(str(options["frames"])))
+    server = joined(kind, address, str(options["profile"]), camera)
     pump: Pump | None = None
     try:
         try:

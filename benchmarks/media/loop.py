@@ -6,14 +6,15 @@ from benchmarks.floors.forward import srtp
 from benchmarks.media.association import Certificate
 from benchmarks.media.party import Media
 from benchmarks.media.remote import Remote
+from benchmarks.media.source import Camera
 
 
 class Loop:
     """One room on `benchmarks.floors.forward`."""
 
-    def __init__(self, address: str, *, profile: str, bitrate: float) -> None:
+    def __init__(self, address: str, *, profile: str, camera: Camera) -> None:
         """`address` is host, port and secret, as the floor says it when it is ready."""
-        self.media = Media(Certificate(profile), bitrate)
+        self.media = Media(Certificate(profile), camera)
         self._profile = profile
         host, port, self._secret = address.split(":")
         self._remote = Remote(address=(host, int(port)))

@@ -10,8 +10,10 @@ from actors.relay.rtp import ONE_BYTE_PROFILE
 
 AUDIO_TICKS = 960
 """20 ms of Opus, whose clock is 48 kHz."""
-FRAME_TICKS = 3000
-"""A thirtieth of a second of video's 90 kHz."""
+VIDEO_RATE = 90_000
+"""Of the clock of any video, ticks per second (RFC 7741, section 4.1)."""
+FRAME_TICKS = VIDEO_RATE // 30
+"""A thirtieth of a second."""
 _HEADER = struct.Struct("!BBHIIHH")
 
 

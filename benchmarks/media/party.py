@@ -13,7 +13,7 @@ from benchmarks.media.peer import Peer
 from benchmarks.media.pump import Pump
 from benchmarks.media.remote import read
 from benchmarks.media.sink import Sink
-from benchmarks.media.source import Track
+from benchmarks.media.source import Camera, Track
 
 Exchange: TypeAlias = Callable[[str, Sequence[tuple[str, str]]], Awaitable[str]]
 """Takes an offer and the MIDs of its seats to the server and returns the answer."""
@@ -22,10 +22,9 @@ Exchange: TypeAlias = Callable[[str, Sequence[tuple[str, str]]], Awaitable[str]]
 class Media:
     """Connected peers with their streams. Closed by the load."""
 
-    def __init__(self, certificate: Certificate, bitrate: float) -> None:
-        """`bitrate` is each camera's, in bits per second."""
+    def __init__(self, certificate: Certificate, camera: Camera) -> None:
         self.certificate = certificate
-        self.bitrate = bitrate
+        self.camera = camera
         self.peers: list[Peer] = []
         self.publishers: list[tuple[Peer, Sequence[Track]]] = []
         self.sinks: list[Sink] = []
@@ -46,7 +45,7 @@ class Media:
             number = len(self.tracks) + 1
             ssrc = 1 + secrets.randbelow(0xFFFFFFFE)
             self.tracks[number] = Track(
-                ssrc=ssrc, mid=mid, peer=peer, number=number, audio=audio, bitrate=self.bitrate
+                ssrc=ssrc, mid=mid, peer=peer, number=number, audio=audio, camera=self.camera
             )
             tracks.append(self.tracks[number])
         self.publishers.append((peer, tracks))

@@ -15,13 +15,14 @@ from benchmarks.media.association import Certificate
 from benchmarks.media.description import offer
 from benchmarks.media.party import Media, published
 from benchmarks.media.remote import answer, read
+from benchmarks.media.source import Camera
 
 
 class Rooms:
     """Some rooms of one size on one Janus. `close` ends them."""
 
-    def __init__(self, address: str, *, profile: str, bitrate: float) -> None:
-        self.media = Media(Certificate(profile), bitrate)
+    def __init__(self, address: str, *, profile: str, camera: Camera) -> None:
+        self.media = Media(Certificate(profile), camera)
         self._address = address
         self._janus: JanusSession | None = None
 

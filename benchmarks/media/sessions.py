@@ -9,14 +9,15 @@ import httpx
 
 from benchmarks.media.association import Certificate
 from benchmarks.media.party import Media
+from benchmarks.media.source import Camera
 from benchmarks.participant import Call, Edge, Participant, call
 
 
 class Sessions:
     """Some sessions of one size on one gateway. `close` ends them."""
 
-    def __init__(self, address: str, *, profile: str, bitrate: float) -> None:
-        self.media = Media(Certificate(profile), bitrate)
+    def __init__(self, address: str, *, profile: str, camera: Camera) -> None:
+        self.media = Media(Certificate(profile), camera)
         self._http = httpx.AsyncClient(timeout=20)
         self._edge = Edge(address, "demo", self._http)
         self._calls: list[Call] = []

@@ -1,4 +1,4 @@
-"""What one synthetic publisher sends: Opus at 50 packets a second, VP8 at 30 frames a second.
+"""What one synthetic publisher sends: Opus at 50 packets a second, and VP8.
 
 Frames are split as libwebrtc's packetizer does it: as few packets as fit, sizes that differ by a
 byte, the larger ones last. The last bytes of each payload say whose packet it is, so that a
@@ -16,11 +16,10 @@ from actors.relay.pylibsrtp_private import Buffer
 from actors.relay.rtcp import SenderInfo, ntp_of, sender_report, source_description
 from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
 from benchmarks.media.description import CNAME, LOAD
-from benchmarks.media.packet import AUDIO_TICKS, FRAME_TICKS, Numbering, element, write
+from benchmarks.media.packet import AUDIO_TICKS, VIDEO_RATE, Numbering, element, write
 from benchmarks.media.peer import Peer
 
 AUDIO_SECONDS = 0.020
-FRAME_SECONDS = 1 / 30
 KEY_SECONDS = 3.0
 KEY_SIZE = 5
 """How many times larger a key frame is than the frames between."""
@@ -34,6 +33,16 @@ _LOUDNESS = 0x80 | 30
 _FRAME_CELLS = 40
 
 
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """What every publisher's video is like."""
+
+    bitrate: float = 800_000
+    """Payload bits per second."""
+    frames: int = 30
+    """Per second."""
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Track(Numbering):
     """One RTP stream of a load. `sent_at` holds CLOCK_REALTIME by sequence."""
@@ -41,8 +50,7 @@ class Track(Numbering):
     peer: Peer
     number: int
     audio: bool
-    bitrate: float = 0.0
-    """Of the video, payload bits per second."""
+    camera: Camera = field(default_factory=Camera)
     frames: int = 0
     key_due: float = 0.0
     key_wanted: bool = True
@@ -68,7 +76,7 @@ class Track(Numbering):
 
     @property
     def interval(self) -> float:
-        return AUDIO_SECONDS if self.audio else FRAME_SECONDS
+        return AUDIO_SECONDS if self.audio else 1 / self.camera.frames
 
     def prepare(self, cells: list[Buffer], counter: int, now: float) -> list[tuple[int, int]]:
         """Write the next frame's packets; returns (sequence, size) of each.
@@ -82,8 +90,8 @@ class Track(Numbering):
         if key:
             self.key_wanted = False
             self.key_due = now + KEY_SECONDS
-        per_key = KEY_SECONDS / FRAME_SECONDS
-        plain = self.bitrate / 8 * KEY_SECONDS / (per_key - 1 + KEY_SIZE)
+        per_key = KEY_SECONDS * self.camera.frames
+        plain = self.camera.bitrate / 8 * KEY_SECONDS / (per_key - 1 + KEY_SIZE)
         octets = round(plain * (KEY_SIZE if key else self._random.uniform(0.85, 1.15)))
         sizes = split(octets)
         last = len(sizes) - 1
@@ -92,7 +100,7 @@ class Track(Numbering):
         for index, size in enumerate(sizes):
             descriptor = self.vp8_head(first=index == 0, key=key)
             payload = descriptor + _NOISE[: max(0, size - len(descriptor) - MARK.size)]
-            ticks = FRAME_TICKS if index == last else 0
+            ticks = VIDEO_RATE // self.camera.frames if index == last else 0
             packets.append(
                 self._one(cells[index], counter + 1 + index, payload, ticks, marker=index == last)
             )

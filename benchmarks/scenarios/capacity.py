@@ -10,6 +10,7 @@ import time
 from benchmarks.appends import flush_ms
 from benchmarks.appends import measured as appends
 from benchmarks.fleet import BUSY_AT_MOST, Assumptions, Costs, fleets
+from benchmarks.media.source import Camera
 from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan
 from benchmarks.sampler import processor_seconds
@@ -25,7 +26,7 @@ VIDEO_PACKETS_S = 130
 REQUESTS_S = 60.0
 PACKET_BITS = 8_800
 """Of a packet, headers included, on average over sound and picture."""
-CAMERA_BITRATE = 1_200_000
+CAMERA = Camera(bitrate=1_200_000)
 MEDIA_ROUNDS = 2
 MEASURED = ("start", "memory", "request")
 ASSUMED = ("requests and appends of a session", "reuse", "machine", "traffic")
@@ -114,7 +115,7 @@ async def measured(
 
 async def packet(bench: Bench, subject: Subject, result: ScenarioResult, size: int) -> float:
     """Measure what forwarding a packet costs in a session of this size, in microseconds."""
-    side = await switchboard(bench, subject, size, CAMERA_BITRATE)
+    side = await switchboard(bench, subject, size, CAMERA)
     await subject.until_standing(3)
     side.idle = await idle_share(side)
     how = argparse.Namespace(warm_up=1.0, seconds=3.0)

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 
 from benchmarks.adapter import NAMED, address_of, name_of, peer_named
-from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, media_share
+from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, media_share
 from benchmarks.process import Child
 from benchmarks.quiet import noise_of
 from benchmarks.result import (
@@ -84,7 +84,7 @@ class Fanout:
                     subject.origin,
                     sessions=options.media,
                     size=SIZE,
-                    bitrate=options.media_bitrate,
+                    camera=camera_of(options),
                 )
             sides_each = 2 + 2 * bool(options.media) + (peer is not None)
             step = counted(progress, "round", options.rounds * sides_each * len(points), 0.1, 0.95)

@@ -19,6 +19,7 @@ import psutil
 
 from benchmarks import machine
 from benchmarks.media.beside import PROFILE, MediaLoad, MediaReport
+from benchmarks.media.source import Camera
 from benchmarks.process import Child
 from benchmarks.quiet import noise_of
 from benchmarks.result import Line, Measurement, ScenarioResult, absolute, compared, percentile_of
@@ -96,10 +97,10 @@ class Media:
                 janus = await bench.server("janus", "benchmarks.peers.janus")
             for size in sizes:
                 progress(f"connecting {size} participants", 0.05)
-                sides.append(await switchboard(bench, subject, size, options.bitrate))
+                sides.append(await switchboard(bench, subject, size, Camera(options.bitrate)))
                 if janus is not None:
-                    sides.append(await beside_janus(bench, janus, size, options.bitrate))
-                sides.append(await bare_loop(bench, size, options.bitrate))
+                    sides.append(await beside_janus(bench, janus, size, Camera(options.bitrate)))
+                sides.append(await bare_loop(bench, size, Camera(options.bitrate)))
             # New standbys have taken the places of those in use; their start must not disturb.
             await subject.until_standing(2 * len(sizes))
             for side in sides:
@@ -114,26 +115,26 @@ class Media:
         return result
 
 
-async def switchboard(bench: Bench, subject: Subject, size: int, bitrate: float) -> Side:
-    load = await MediaLoad.open(bench, subject.origin, sessions=1, size=size, bitrate=bitrate)
+async def switchboard(bench: Bench, subject: Subject, size: int, camera: Camera) -> Side:
+    load = await MediaLoad.open(bench, subject.origin, sessions=1, size=size, camera=camera)
     holder = await asyncio.to_thread(holder_of, load.ports, subject.actors())
     return Side(f"switchboard {size}", holder, load)
 
 
-async def beside_janus(bench: Bench, janus: Child, size: int, bitrate: float) -> Side:
+async def beside_janus(bench: Bench, janus: Child, size: int, camera: Camera) -> Side:
     load = await MediaLoad.open(
-        bench, str(janus.ready["address"]), sessions=1, size=size, bitrate=bitrate, kind="janus"
+        bench, str(janus.ready["address"]), sessions=1, size=size, camera=camera, kind="janus"
     )
     return Side(f"janus {size}", psutil.Process(int(str(janus.ready["pid"]))), load)
 
 
-async def bare_loop(bench: Bench, size: int, bitrate: float) -> Side:
+async def bare_loop(bench: Bench, size: int, camera: Camera) -> Side:
     """Start the floor: what shows the limit where the target is missed."""
     floor = await bench.server(
         "loop", "benchmarks.floors.forward", str(size), secrets.token_hex(8), PROFILE
     )
     load = await MediaLoad.open(
-        bench, str(floor.ready["address"]), sessions=1, size=size, bitrate=bitrate, kind="loop"
+        bench, str(floor.ready["address"]), sessions=1, size=size, camera=camera, kind="loop"
     )
     return Side(f"bare loop {size}", psutil.Process(floor.pid), load)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.adapter import adapter_named, address_of, name_of
-from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, media_share
+from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, media_share
 from benchmarks.quiet import disturbance, noise_of
 from benchmarks.result import (
     MEASURED_AGAIN,
@@ -74,7 +74,7 @@ class Signaling:
                     subject.origin,
                     sessions=options.media,
                     size=SIZE,
-                    bitrate=options.media_bitrate,
+                    camera=camera_of(options),
                 )
                 bench.sides.append(
                     Side(BESIDE, switchboard.load, switchboard.servers, media.flowing)

@@ -11,7 +11,7 @@ from actors.relay import MediaRights, OfferLayout, PublishSource, Relay, RelayCo
 from benchmarks.media.association import Certificate
 from benchmarks.media.beside import PROFILE
 from benchmarks.media.party import Media
-from benchmarks.media.source import MOST_PAYLOAD, split
+from benchmarks.media.source import MOST_PAYLOAD, Camera, split
 from tests.patience import until
 from tests.relay.recording import RecordingListener
 
@@ -39,7 +39,7 @@ async def relay() -> AsyncIterator[Relay]:
 
 
 async def test_everybody_receives_everything_and_knows_whose_it_is(relay: Relay) -> None:
-    media = Media(Certificate(PROFILE), 800_000)
+    media = Media(Certificate(PROFILE), Camera())
     for name in ("ada", "ben", "cem"):
 
         async def exchange(sdp: str, seats: Sequence[tuple[str, str]], name: str = name) -> str:

@@ -24,12 +24,12 @@ from benchmarks.media.peer import Peer
 from benchmarks.media.pump import Pump
 from benchmarks.media.remote import read
 from benchmarks.media.sink import Sink
-from benchmarks.media.source import Track
+from benchmarks.media.source import Camera, Track
 from tests.patience import PATIENCE
 from tests.widget import Message, Refused, Widget
 
 PROFILE = "SRTP_AEAD_AES_128_GCM"
-CAMERA_BITS_PER_S = 300_000
+CAMERA = Camera(bitrate=300_000)
 LOOK_S = 0.01
 FLOWS_S = 30.0 * PATIENCE
 FRESH_S = 0.5
@@ -37,7 +37,7 @@ FRESH_S = 0.5
 
 def crowd() -> Media:
     """Return an empty set of people who may hear each other."""
-    return Media(Certificate(PROFILE), CAMERA_BITS_PER_S)
+    return Media(Certificate(PROFILE), CAMERA)
 
 
 @asynccontextmanager
