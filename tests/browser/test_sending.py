@@ -34,6 +34,8 @@ async def test_camera_and_voice_only_go_off_and_on(talk: tuple[Page, BrokerDoubl
     await page.wait_for_function(f"() => {own} === 'live'")
     await page.evaluate(COUNT_WISHES)
     await off.click()
+    # Although the pointer is still over it.
+    await expect(on).to_have_css("background-color", "rgb(247, 220, 222)")
     # The broker answers with the roster: no news turns on what a person turned off.
     for seq, camera in ((2, False), (3, True)):
         others = [person(1, camera=camera), person(2)]

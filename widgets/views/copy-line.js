@@ -10,7 +10,7 @@ export class CopyLine {
 
   /** @param {string} label */
   constructor(label) {
-    this.line = el('input', { type: 'text', readonly: true, dir: 'ltr', class: 'link', 'aria-label': label });
+    this.line = el('input', { type: 'text', readonly: true, dir: 'auto', class: 'link', 'aria-label': label });
   }
 
   /** @param {string} text */
