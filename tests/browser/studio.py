@@ -40,13 +40,13 @@ OVERFLOW = """() => [...document.querySelectorAll('button, p, h1, h2, input, sel
   .map((node) => node.outerHTML.slice(0, 100))"""
 
 COVERED = """() => [...document.querySelectorAll('[role=toolbar] button')]
-  .filter((button) => button.checkVisibility())
+  .filter((button) => button.checkVisibility() || button.matches('.danger'))
   .filter((button) => {
     const { x, y, width, height } = button.getBoundingClientRect();
     return !button.contains(document.elementFromPoint(x + width / 2, y + height / 2));
   })
   .map((button) => button.ariaLabel)"""
-"""What of the bar cannot be pressed: the last of it ends the session."""
+"""What of the bar cannot be pressed, or is missing if it ends the session."""
 
 
 class _Set:

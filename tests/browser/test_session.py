@@ -164,6 +164,9 @@ async def test_a_guest_joins_by_a_link_and_is_let_in(people: People) -> None:
     await people.page.bring_to_front()
     await shoot(people.page, "guest-4-waits")
     await people.agent.get_by_role("button", name="Let in", exact=True).click()
+    # Whoever hears the page hears who comes and goes.
+    said = consumer.get_by_role("status")
+    await expect(said.get_by_text("Noa Levi is here")).to_be_visible()
     await until_counts(guest, frames=20, energy=0.0001)
     await expect(
         people.agent.get_by_role("listitem").filter(has_text="Noa Levi")
@@ -176,6 +179,7 @@ async def test_a_guest_joins_by_a_link_and_is_let_in(people: People) -> None:
 
     await guest.get_by_role("button", name="Leave", exact=True).click()
     await expect(guest.get_by_text("You have left")).to_be_visible()
+    await expect(said.get_by_text("Noa Levi has left")).to_be_visible()
     await until_counts(consumer, frames=5)
     # Nobody who was there negotiated anything for it.
     assert [await negotiated(frame) for frame in (people.agent, consumer)] == agreed
