@@ -68,8 +68,9 @@ class Pool:
 
     `start_standby` starts one on a node (`None`: on any) and returns when it was started, not when
     it has a link. `places` names the nodes that can have some, as known now; without any the
-    starts go where they will. The pool owns its link and the starts at work; `close()` ends both
-    and leaves the standbys alone.
+    starts go where they will. `elsewhere` counts the session actors of other pools that are under
+    the same limit. The pool owns its link and the starts at work; `close()` ends both and leaves
+    the standbys alone.
     """
 
     def __init__(
@@ -82,9 +83,11 @@ class Pool:
         policy: PoolPolicy | None = None,
         timing: LinkTiming | None = None,
         places: Callable[[], Sequence[Place]] = tuple,
+        elsewhere: Callable[[], int] = int,
         tls: Tls | None = None,
     ) -> None:
         self._places = places
+        self._elsewhere = elsewhere
         self._arrivals = Arrivals()
         self._start_time = StartTime()
         # Nodes of the starts at work, and of those that came back and have no link yet.
@@ -124,6 +127,15 @@ class Pool:
     def level(self) -> PoolLevel | None:
         """What the ledger said last; `None` while it is away."""
         return self._level
+
+    @property
+    def members(self) -> int:
+        """How many session actors there are or will be, as far as was ever known."""
+        return self._coming + (0 if self._last is None else len(self._last.members))
+
+    @property
+    def _coming(self) -> int:
+        return self._starting - self._early + len(self._arriving)
 
     def used(self, node: str) -> int:
         """How many session actors are there or on their way, as far as was ever known."""
@@ -195,8 +207,8 @@ class Pool:
         level, policy = self._level, self._policy
         if level is None or self._closed or self._pause is not None:
             return
-        coming = self._starting - self._early + len(self._arriving)
-        room = policy.members_limit - len(level.members) - coming
+        coming = self._coming
+        room = policy.members_limit - self._elsewhere() - len(level.members) - coming
         free = min(room, policy.starting_limit - self._starting + self._overdue)
         for node in self._wanted(level, coming, free):
             self._starting += 1

@@ -71,7 +71,7 @@ class PoolHost:
     def _pool_of(self, shard: int) -> Pool:
         from actors.pool import Pool, PoolPolicy
 
-        settings, policy = self._settings, PoolPolicy()
+        settings = self._settings
         shards = settings.ledger_shards
         return Pool(
             partial(self._start_standby, shard),
@@ -83,13 +83,11 @@ class PoolHost:
                 node=node_name(),
                 shards=shards,
             ),
-            policy=replace(
-                policy,
-                target=math.ceil(settings.standbys / shards),
-                members_limit=policy.members_limit // shards,
-                vacate_below=settings.vacate_below,
+            policy=PoolPolicy(
+                target=math.ceil(settings.standbys / shards), vacate_below=settings.vacate_below
             ),
-            places=partial(self._places, shard),
+            places=lambda: places_left(self._nodes, self._others(shard)),
+            elsewhere=lambda: sum(pool.members for pool in self._others(shard)),
             tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
         )
 
@@ -107,8 +105,8 @@ class PoolHost:
                 pool.refill()
             await asyncio.sleep(PLACES_S)
 
-    def _places(self, shard: int) -> list[Place]:
-        return places_left(self._nodes, [*self._pools[:shard], *self._pools[shard + 1 :]])
+    def _others(self, shard: int) -> list[Pool]:
+        return [*self._pools[:shard], *self._pools[shard + 1 :]]
 
     async def _start_standby(self, shard: int, node: str | None) -> None:
         options: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -28,33 +28,53 @@ async def towns(tmp_path: Path) -> AsyncIterator[list[Town]]:
         yield towns
 
 
-async def test_a_node_is_not_filled_twice(towns: list[Town]) -> None:
+@pytest.fixture
+async def pools(towns: list[Town]) -> AsyncIterator[list[Pool]]:
+    """The pools that a test runs, closed before their ledgers."""
     pools: list[Pool] = []
+    yield pools
+    for pool in pools:
+        await pool.close()
 
-    async def run(town: Town) -> Pool:
-        number = len(pools)
-        pool = Pool(
-            Starter(town),
-            town.home,
-            KEY,
-            HELLO,
-            policy=PoolPolicy(target=3, arrival_s=60.0),
-            timing=TIMING,
-            places=lambda: places_left(NODES, [*pools[:number], *pools[number + 1 :]]),
-        )
-        pools.append(pool)
-        town.stack.push_async_callback(pool.close)
-        await pool.start()
-        return pool
 
-    def standbys() -> list[int]:
-        return [town.ledger.level().standbys for town in towns]
+async def run(
+    pools: list[Pool], town: Town, policy: PoolPolicy, nodes: Sequence[RayNode] = ()
+) -> Pool:
+    """Run one more pool; it heeds the others as the pool's host has it do."""
 
+    def others() -> list[Pool]:
+        return [each for each in pools if each is not pool]
+
+    pool = Pool(
+        Starter(town),
+        town.home,
+        KEY,
+        HELLO,
+        policy=policy,
+        timing=TIMING,
+        places=lambda: places_left(nodes, others()),
+        elsewhere=lambda: sum(each.members for each in others()),
+    )
+    pools.append(pool)
+    await pool.start()
+    return pool
+
+
+def standbys(towns: list[Town]) -> list[int]:
+    return [town.ledger.level().standbys for town in towns]
+
+
+async def test_a_node_is_not_filled_twice(towns: list[Town], pools: list[Pool]) -> None:
+    policy = PoolPolicy(target=3, arrival_s=60.0)
     there = [await towns[0].actor(node="a") for _ in range(3)]
-    first = await run(towns[0])
-    await until(lambda: first.used("a") == 3 and standbys() == [3, 0], "three of the four slots")
-    second = await run(towns[1])
-    await until(lambda: second.used("a") == 1 and standbys() == [3, 1], "the slot that is left")
+    first = await run(pools, towns[0], policy, NODES)
+    await until(
+        lambda: first.used("a") == 3 and standbys(towns) == [3, 0], "three of the four slots"
+    )
+    second = await run(pools, towns[1], policy, NODES)
+    await until(
+        lambda: second.used("a") == 1 and standbys(towns) == [3, 1], "the slot that is left"
+    )
     second.refill()
     assert second.used("a") == 1
     # What was known holds while the first one's ledger is away: its actors are there.
@@ -63,9 +83,21 @@ async def test_a_node_is_not_filled_twice(towns: list[Town]) -> None:
     second.refill()
     assert (first.used("a"), second.used("a")) == (3, 1)
     await towns[0].new_ledger()
-    await until(lambda: standbys()[0] == 3 and first.level is not None, "all of them again")
+    await until(lambda: standbys(towns)[0] == 3 and first.level is not None, "all of them again")
     first.set_target(2)
     await there[0].die()
     await until(lambda: first.used("a") == 2, "a slot that is free")
     second.refill()
-    await until(lambda: standbys() == [2, 2], "its use by the other pool")
+    await until(lambda: standbys(towns) == [2, 2], "its use by the other pool")
+
+
+async def test_the_limit_of_session_actors_is_for_all_pools(
+    towns: list[Town], pools: list[Pool]
+) -> None:
+    policy = PoolPolicy(target=3, members_limit=4, arrival_s=60.0)
+    first = await run(pools, towns[0], policy)
+    await until(lambda: first.members == 3 and standbys(towns) == [3, 0], "three of four")
+    second = await run(pools, towns[1], policy)
+    await until(lambda: second.members == 1 and standbys(towns) == [3, 1], "the fourth")
+    second.refill()
+    assert (first.members, second.members, second.starting) == (3, 1, 0)
