@@ -1,42 +1,27 @@
 """Parts of two releases side by side, as in a rolling upgrade: a call goes to and fro between them.
 
-The other release is what the repository held when the record before the newest was written.
+`tests/chaos/test_upgrade.py` does the same on Ray, node by node.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.street import ROOT, Street, Talk, resumed, until
+from tests.chaos.releases import put_other_release
+from tests.chaos.street import Street, Talk, resumed, until
 from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(180 * PATIENCE)]
 
 
-def git(*words: str) -> bytes:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=True).stdout
-
-
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
     """The sources of the other release."""
-    # A clone without its history has no other release.
-    _, written = git("log", "-2", "--format=%H", "--", "tests/contract/releases").decode().split()
-    root = tmp_path / "other"
-    root.mkdir()
-    subprocess.run(["tar", "-x", "-C", root], input=git("archive", written), check=True)
-    which = (
-        "import actors, broker, gateway as g; print(actors.__path__, broker.__path__, g.__path__)"
-    )
-    used = subprocess.run([sys.executable, "-c", which], cwd=root, capture_output=True, check=True)
-    assert used.stdout.decode().count(str(root)) == 3
-    return root
+    return put_other_release(tmp_path / "other")
 
 
 @pytest.fixture

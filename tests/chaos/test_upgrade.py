@@ -1,26 +1,28 @@
 """A rolling upgrade of three nodes under load: nobody clicks, and nobody waits for long.
 
 Some of the calls carry sound and picture, whose pauses are measured where they are received.
-Node by node: drain, replace Switchboard's processes, undrain. What is replaced is of this release
-too; that two releases understand each other is held by `tests/contract/test_releases.py` and
-`tests/chaos/test_two_releases.py`.
+Node by node: drain, install this release in the place of the other, replace Switchboard's
+processes, undrain.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.chaos.busy import Busy, are_kept, mode, rights_of, traces
+from tests.chaos.releases import put_other_release
 from tests.chaos.streams import Streaming, flow, streaming
 from tests.chaos.town import KEY, Gateways, People, Town, open_town, told
-from tests.operations.cluster import Operator, until
+from tests.operations.cluster import ROOT, Operator, until
 from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 * PATIENCE)]
@@ -38,11 +40,60 @@ MARGIN = 4
 """So many of the longest gaps before anything is done are added: the machine may be slow."""
 
 
+MARK = "of the other release"
+SAY_SO = f"""
+import sys
+if sys.argv[0].endswith("default_worker.py"):
+    print({MARK!r}, file=sys.stderr, flush=True)
+"""
+"""Ends a module that each of our Ray actors imports, in the other release."""
+
+
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """Three nodes of the other release, each of which has it in a place of its own."""
     folder = tmp_path_factory.mktemp("town")
-    with open_town(folder, labels=("eu", "eu", "eu"), standbys=STANDBYS) as opened:
+    other = put_other_release(folder / "other")
+    with (other / "gateway" / "__init__.py").open("a") as module:
+        module.write(SAY_SO)
+    places = [folder / f"release-{number}" for number in range(3)]
+    for place in places:
+        place.symlink_to(other)
+    labels = ("eu", "eu", "eu")
+    with open_town(folder, labels=labels, standbys=STANDBYS, releases=places) as opened:
         yield opened
+
+
+def install(place: Path) -> None:
+    """Put this release where a node has the other."""
+    new = place.with_suffix(".new")
+    new.symlink_to(ROOT)
+    new.rename(place)
+
+
+def hosts(town: Town) -> Counter[tuple[str, bool]]:
+    """Count our Ray actors by what they are, and whether they are of this release."""
+    (logs,) = town.cluster.folder.glob("session_2*/logs")
+    found: Counter[tuple[str, bool]] = Counter()
+    for process in town.cluster.processes("ray::"):
+        with suppress(psutil.NoSuchProcess):
+            kind, is_ours, _ = process.cmdline()[0].removeprefix("ray::").partition("Host")
+            if is_ours:
+                (log,) = logs.glob(f"worker-*-{process.pid}.err")
+                found[kind, MARK not in log.read_text()] += 1
+    return found
+
+
+def are_side_by_side(town: Town, done: int) -> bool:
+    """Whether actors run of this release and of the other, once so many nodes have this one.
+
+    The first node gets its standbys when the next one is drained; ledger, pool and keeper are
+    replaced with the last.
+    """
+    found = hosts(town)
+    singles = all(found[kind, done == 3] == 1 for kind in ("Ledger", "Pool", "Keeper"))
+    ours, theirs = found["Session", True], found["Session", False]
+    return singles and (ours > 0 or done == 1) and (theirs > 0) == (done < 3)
 
 
 @asynccontextmanager
@@ -92,7 +143,9 @@ async def switchboard(town: Town, *words: str) -> str:
 async def test_three_nodes_are_upgraded_one_by_one_and_nobody_clicks(
     town: Town, tmp_path: Path
 ) -> None:
-    with Operator(tmp_path, town.operator.environment) as second:
+    second_place = Path(town.operator.environment["PYTHONPATH"]).with_name("release-1")
+    environment = {**town.operator.environment, "PYTHONPATH": str(second_place)}
+    with Operator(tmp_path, environment) as second:
         gateways = await asyncio.to_thread(Gateways, town, second)
         await upgrade(town, gateways)
         await asyncio.to_thread(gateways.close)
@@ -105,13 +158,15 @@ async def upgrade(town: Town, gateways: Gateways) -> None:
         )
         await asyncio.to_thread(until, "the pool is full", partial(is_full, town))
         await flow(streams, "calm", epoch=1)
-        nodes = [each["node"] for each in town.nodes()]
+        places = {town.cluster.release_of(each["node"]): each["node"] for each in town.nodes()}
+        assert not any(new for _, new in await asyncio.to_thread(hosts, town))
         await asyncio.sleep(CALM_S)
-        for index, node in enumerate(nodes):
+        for index, (place, node) in enumerate(sorted(places.items())):
             during(busy, streams, "drain")
             said = await switchboard(town, "drain", node, "--deadline", "90s", "--json")
             drained = json.loads(said.splitlines()[-1])
             assert (drained["drain"], drained["live"], drained["members"]) == ("drained", 0, 0)
+            install(place)
             if index < 2:
                 during(busy, streams, "gateway")
                 await asyncio.to_thread(gateways.replace, index)
@@ -124,6 +179,9 @@ async def upgrade(town: Town, gateways: Gateways) -> None:
                 during(busy, streams, "undrain")
             await asyncio.to_thread(until, "the drain is ended", partial(is_undrained, town, node))
             await asyncio.to_thread(until, "the pool is full again", partial(is_full, town))
+            beside = partial(are_side_by_side, town, index + 1)
+            await asyncio.to_thread(until, "both releases, then this one only", beside)
+            print(index + 1, "of three nodes have this release:", dict(hosts(town)))
         await flow(streams, "afterwards", epoch=2)
         await asyncio.sleep(1.0)
     answers = longest([each.gaps for each in busy])

@@ -24,7 +24,7 @@ from gateway.compose.session_host import ORPHAN_S
 from gateway.operators import operator_token
 from gateway.tokens import Audience, Tokens
 from tests.ledger import postgres
-from tests.operations.cluster import WAIT_S, Operator, Process, RayCluster, until
+from tests.operations.cluster import ROOT, WAIT_S, Operator, Process, RayCluster, until
 from tests.patience import PATIENCE
 from tests.widget import Widget, accept, plain_http, ring
 
@@ -133,21 +133,28 @@ def open_town(
     labels: Sequence[str],
     standbys: int,
     told: Mapping[str, str] | None = None,
+    releases: Sequence[Path] = (),
     options: Sequence[str] = (),
 ) -> Iterator[Town]:
     """Start PostgreSQL, a Ray node for each label, and a deployment with one gateway on them.
 
-    `told` goes into the environment of Ray's nodes; `options` are further ones of `up`.
+    `told` goes into the environment of Ray's nodes. `releases` is where the sources of each node
+    lie, and of the first gateway those of the first; these, where it is empty. `options` are
+    further ones of `up`.
     """
+    at = [*releases] or [ROOT] * len(labels)
     with (
         closing(postgres.Server()) as database,
-        RayCluster(label=labels[0], slots=8, many=True, told=told) as cluster,
-        Operator(folder, cluster.environment) as operator,
+        RayCluster(label=labels[0], slots=8, many=True, told=told, release=at[0]) as cluster,
+        Operator(folder, {**cluster.environment, "PYTHONPATH": str(at[0])}) as operator,
         ThreadPoolExecutor(1) as beside,
     ):
         started = beside.submit(database.start)
         (folder / "accounts.toml").write_text(ACCOUNTS)
-        added = [cluster.add(label=label, slots=8) for label in labels[1:]]
+        added = [
+            cluster.add(label=label, slots=8, release=release)
+            for label, release in zip(labels[1:], at[1:], strict=True)
+        ]
         started.result()
         words = (
             *("--address", cluster.address, "--database", f"{database.url}/postgres"),

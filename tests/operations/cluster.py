@@ -43,10 +43,13 @@ def until(condition: str, found: Callable[[], bool], within: float = WAIT_S) -> 
 class Process:
     """A command in a group of its own, whose output is kept."""
 
-    def __init__(self, words: list[str], environment: dict[str, str]) -> None:
+    def __init__(
+        self, words: list[str], environment: dict[str, str], folder: Path | None = None
+    ) -> None:
         self._process = subprocess.Popen(
             words,
             env=environment,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -138,9 +141,13 @@ class RayCluster:
         slots: int = 16,
         many: bool = False,
         told: Mapping[str, str] | None = None,
+        release: Path = ROOT,
     ) -> None:
-        """`told` is what the nodes' environment has beside the operators'."""
-        self._head = label, slots
+        """`told` is what the nodes' environment has beside the operators'.
+
+        `release` is where the first node's sources lie.
+        """
+        self._head = label, slots, release
         # Short: Ray puts sockets below it, whose paths may have 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="sb-ops-"))
         token = self.folder / "token"
@@ -169,12 +176,14 @@ class RayCluster:
             *("--head", f"--port={self.address.split(':')[1]}", f"--temp-dir={self.folder}"),
             label=self._head[0],
             slots=self._head[1],
+            release=self._head[2],
         )
         return self
 
-    def add(self, *, label: str = "", slots: int = 16) -> Process:
+    def add(self, *, label: str = "", slots: int = 16, release: Path = ROOT) -> Process:
         """Start a further node; returns its command, whose death is the node's."""
-        return self._add(f"--address={self.address}", label=label, slots=slots)
+        words = f"--address={self.address}"
+        return self._add(words, label=label, slots=slots, release=release)
 
     def __exit__(self, *_: object) -> None:
         for node in reversed(self._nodes):
@@ -192,7 +201,14 @@ class RayCluster:
                             found.append(process)
         return found
 
-    def _add(self, *words: str, label: str, slots: int) -> Process:
+    def release_of(self, node: str) -> Path:
+        """Where the sources of a node lie, by its name in the ledger."""
+        (raylet,) = (
+            each for each in self.processes(f"--node-id={node}") if each.name() == "raylet"
+        )
+        return Path(raylet.environ()["PYTHONPATH"])
+
+    def _add(self, *words: str, label: str, slots: int, release: Path) -> Process:
         node = Process(
             [
                 str(PROGRAMS / "ray"),
@@ -207,7 +223,7 @@ class RayCluster:
                 "--disable-usage-stats",
                 *(["--include-dashboard=false"] if "--head" in words else []),
             ],
-            self._nodes_environment,
+            {**self._nodes_environment, "PYTHONPATH": str(release)},
         )
         self._nodes.append(node)
         node.wait_for("Ray runtime started.")
@@ -215,7 +231,7 @@ class RayCluster:
 
 
 class Operator:
-    """Somebody with a shell: the accounts, a secret, and the `switchboard` command."""
+    """Somebody with a shell in a folder of their own: accounts, a secret, and `switchboard`."""
 
     def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
         self.folder = folder
@@ -242,7 +258,7 @@ class Operator:
             options[name] = value
         flat = [word for pair in options.items() for word in pair]
         command = [str(PROGRAMS / "switchboard"), "up", "--json", *flat]
-        self._begun.append(Process(command, self.environment))
+        self._begun.append(Process(command, self.environment, self.folder))
         return self._begun[-1]
 
     def __enter__(self) -> Operator:
@@ -258,6 +274,7 @@ class Operator:
         done = subprocess.run(
             [str(PROGRAMS / "switchboard"), *words],
             env=self.environment,
+            cwd=self.folder,
             capture_output=True,
             text=True,
             timeout=START_S,
