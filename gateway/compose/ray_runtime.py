@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from gateway.compose.node import NAME_DIGITS
 from gateway.compose.options import LABEL, MEDIA_SLOT, NAMESPACE
 from gateway.settings import BadSettings
 
+NOWHERE = "/"
+"""Ray lets every worker import from the folder in which it is joined, before all others: a node
+would run what lies there, whoever put it there, instead of its own release."""
+
 
 def join_ray(address: str) -> Path:
     """Connect to an existing Ray, of which this machine must be a node; return its logs' folder.
@@ -23,12 +28,13 @@ def join_ray(address: str) -> Path:
         BadSettings: it cannot be joined, in one sentence.
     """
     try:
-        context = ray.init(
-            address=address,
-            namespace=NAMESPACE,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with chdir(NOWHERE):
+            context = ray.init(
+                address=address,
+                namespace=NAMESPACE,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     except (OSError, RuntimeError, ValueError, ConnectionError, RayError) as error:
         first = str(error).strip().splitlines()[0]
         raise BadSettings(f"The Ray at {address} cannot be joined: {first}") from error
@@ -80,18 +86,19 @@ def private_ray(folder: Path, media_slots: int) -> Path:
         BadSettings: Ray did not start, in one sentence.
     """
     try:
-        context = ray.init(
-            address="local",
-            namespace=NAMESPACE,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            num_cpus=max(2, os.cpu_count() or 2),
-            resources={MEDIA_SLOT: float(media_slots)},
-            object_store_memory=80 * 1024 * 1024,
-            _temp_dir=str(folder),
-            _node_ip_address="127.0.0.1",
-        )
+        with chdir(NOWHERE):
+            context = ray.init(
+                address="local",
+                namespace=NAMESPACE,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                num_cpus=max(2, os.cpu_count() or 2),
+                resources={MEDIA_SLOT: float(media_slots)},
+                object_store_memory=80 * 1024 * 1024,
+                _temp_dir=str(folder),
+                _node_ip_address="127.0.0.1",
+            )
     except Exception as error:
         # Ray raises plain `Exception` when its processes do not come up within 30 s.
         ray.shutdown()

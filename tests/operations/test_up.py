@@ -53,8 +53,14 @@ def level(operator: Operator, name: str) -> float | None:
     return next((float(x.split()[1]) for x in text.splitlines() if x.startswith(f"{name} ")), None)
 
 
+def poison(folder: Path) -> None:
+    """Put what must not be imported where a command is run."""
+    (folder / "broker.py").write_text("raise ImportError('of the folder of the command')")
+
+
 def test_a_private_deployment_serves_over_its_own_tls_and_ends_by_down(tmp_path: Path) -> None:
     with Operator(tmp_path) as operator:
+        poison(tmp_path)
         certificate, key = make_certificate(tmp_path, "localhost")
         at = f"localhost:{operator.port}"
         words = ("--origin", f"https://{at}", "--certificate", str(certificate))
@@ -129,6 +135,7 @@ def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(
     cluster: RayCluster, tmp_path: Path
 ) -> None:
     with Operator(tmp_path, cluster.environment) as operator:
+        poison(tmp_path)
         first = operator.up("--address", cluster.address)
         first.wait_for('"gateway"')
         until("a standby", lambda: bool(level(operator, "switchboard_standbys")))
