@@ -47,6 +47,10 @@ class Processors:
             return cls(frozenset(), frozenset())
         return cls(frozenset(mine[:-1]), frozenset(mine[-1:]))
 
+    def shared(self) -> Processors:
+        """Let the servers use the load's as well, where it runs before them."""
+        return Processors(self.servers | self.load, self.load)
+
 
 def pin(process: psutil.Process, processors: frozenset[int]) -> None:
     """Bind every thread of a process; who has ended meanwhile, or may not be bound, is left."""

@@ -68,9 +68,10 @@ class Side:
 class Bench:
     """Starts sides and runs their rounds. Leaving its context ends every process it started."""
 
-    def __init__(self, stack: AsyncExitStack) -> None:
+    def __init__(self, stack: AsyncExitStack, shared: bool) -> None:
         self._stack = stack
-        self.processors = Processors.divided()
+        divided = Processors.divided()
+        self.processors = divided.shared() if shared else divided
         self.sides: list[Side] = []
         self.again = 0
         """Rounds measured in vain, because others used the machine meanwhile."""
@@ -79,9 +80,10 @@ class Bench:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls) -> AsyncIterator[Bench]:
+    async def open(cls, *, shared: bool = False) -> AsyncIterator[Bench]:
+        """Begin; `shared` lets the servers of every side use the load's processor as well."""
         async with AsyncExitStack() as stack:
-            yield cls(stack)
+            yield cls(stack, shared)
 
     async def server(self, name: str, module: str, *arguments: str) -> Child:
         """Start one of our own servers on the servers' processors."""

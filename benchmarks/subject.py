@@ -67,32 +67,23 @@ class Subject:
                     found.append(process)
         return found
 
-    async def until_standing(self, count: int, *, bind: bool = True) -> None:
+    async def until_standing(self, count: int) -> None:
         """Wait until this many session actors stand, so that no start disturbs what is measured.
 
-        They may start on all processors, and keep to the servers' afterwards unless `bind` is not
-        wanted.
+        They may start on all processors, and keep to the servers' afterwards.
 
         Raises:
             TimeoutError: they do not come.
         """
         if not self.servers:
             return
-        self.unbind()
+        self._pin(self.processors.shared().servers)
         for _ in range(round((30 + START_SECONDS * count) / LOOK_SECONDS)):
             if len(await asyncio.to_thread(self.actors)) >= count:
-                if bind:
-                    self._pin(self.processors.servers)
+                self._pin(self.processors.servers)
                 return
             await asyncio.sleep(LOOK_SECONDS)
         raise TimeoutError(f"{count} session actors did not start.")
-
-    def unbind(self) -> None:
-        """Let the servers use every processor until `until_standing` binds them again.
-
-        For the time in which many sessions are set up.
-        """
-        self._pin(self.processors.servers | self.processors.load)
 
     def _pin(self, processors: frozenset[int]) -> None:
         for server in self.servers:

@@ -58,11 +58,10 @@ class Crowd:
     async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
         result = ScenarioResult(self.name, self.summary, parameters(options))
         censuses: list[Sequence[Usage]] = []
-        async with Bench.open() as bench:
+        async with Bench.open(shared=True) as bench:
             progress("starting Switchboard", 0.0)
             subject = await Subject.open(bench, options.target, standbys=options.standbys)
             census = Census(lambda: (p for server in subject.servers for p in server.family()))
-            subject.unbind()
             progress(f"setting up {options.sessions} sessions of four", 0.1)
             held = await bench.side(
                 HELD,
@@ -86,7 +85,7 @@ class Crowd:
             pairs: list[tuple[Measurement, Measurement]] = []
 
             async def measure(side: Side, number: int) -> Measurement:
-                await subject.until_standing(options.sessions + options.standbys, bind=False)
+                await subject.until_standing(options.sessions + options.standbys)
                 if side is beside:
                     answers, starts = await asyncio.gather(
                         bench.round(beside, number, asking),

@@ -62,7 +62,8 @@ class Fanout:
             points = [(options.sessions, 4)]
         else:
             points = [(1, int(size)) for size in options.sizes.split(",")]
-        async with Bench.open() as bench:
+        # Of two processors one is not enough for many sessions: see `crowd`.
+        async with Bench.open(shared=bool(options.sessions)) as bench:
             # First, so that one who has no Janus learns it at once.
             progress("starting the peer", 0.0)
             peer = await peer_of(bench, options.peer)
