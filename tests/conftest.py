@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
@@ -25,6 +26,10 @@ from tests.patience import PATIENCE
 # httpcore looks for trio several times in each request, and Python for its files each time anew: an
 # eighth of what a widget that connects costs here. With `None` the import fails at once.
 sys.modules.setdefault("trio", None)  # type: ignore[arg-type]
+
+# How long an example takes says more of what else the machine does than of the example.
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
 
 HERE = Path(__file__).parent
 BESIDE = ("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger", "inprocess")

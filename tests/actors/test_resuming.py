@@ -162,7 +162,7 @@ async def play(script: list[tuple[str, str]]) -> None:
     await scene.stage.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(script=steps)
 @example(script=HASTY)
 def test_every_widget_is_told_everything_in_order_once(script: list[tuple[str, str]]) -> None:

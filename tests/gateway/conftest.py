@@ -33,6 +33,7 @@ from gateway.switchroom import Switchroom
 from gateway.tokens import Audience, Tokens
 from tests.gateway.fake_ledger import FakeLedger
 from tests.gateway.fake_session import FakeSession
+from tests.patience import PATIENCE
 
 SECRET = b"a secret of tests, 32 bytes long at least"
 KEY = derive_key(SECRET, KeyPurpose.TRUNK)
@@ -224,6 +225,7 @@ class World:
             origin=Origin(origin or self.origin),
             ping_interval=None,
             max_size=None,
+            open_timeout=10 * PATIENCE,
             **options,
         )
         widget = Widget(socket)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.placement import Place, largest_load, plan
@@ -110,7 +110,6 @@ def settled(world: World) -> World:
     return world
 
 
-@settings(deadline=None)
 @given(places(), st.integers(0, 10), BELOW, st.sampled_from((1, 1_000)))
 def test_what_is_wanted_stands_and_sessions_are_left_alone(
     nodes: list[Place], target: int, below: float, starts: int
@@ -130,7 +129,6 @@ def test_what_is_wanted_stands_and_sessions_are_left_alone(
         assert all(world.open_nodes(label) >= kept[label] for label in world.labels)
 
 
-@settings(deadline=None)
 @given(places(), st.integers(0, 10), BELOW)
 def test_at_steady_load_it_comes_to_an_end_and_nothing_moves(
     nodes: list[Place], target: int, below: float
@@ -141,7 +139,6 @@ def test_at_steady_load_it_comes_to_an_end_and_nothing_moves(
     assert (world.vacating.closed, world.nodes, len(world.retired)) == (closed, standing, retired)
 
 
-@settings(deadline=None)
 @given(places(), st.integers(0, 10), BELOW, st.data())
 def test_a_node_that_was_closed_is_not_opened_by_one_session_more_or_less(
     nodes: list[Place], target: int, below: float, data: st.DataObject

@@ -93,9 +93,7 @@ async def duo(call: Call) -> tuple[Call, CraftedClient, CraftedClient]:
     return call, ada, ben
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(packets=st.lists(rtp_like, min_size=1, max_size=8), known=st.integers(0, 3))
 async def test_authentic_nonsense_changes_nothing_but_counters(
     duo: tuple[Call, CraftedClient, CraftedClient],

@@ -108,7 +108,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
 steps = st.lists(st.tuples(commands, st.integers(0, 90_000)), max_size=60)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(steps=steps)
 def test_any_sequence_keeps_the_invariants(steps: list[tuple[Command, int]]) -> None:
     policy = Policy(participant_limit=3, silent_monitoring=True)
@@ -154,7 +154,7 @@ def case_after(steps: list[tuple[Command, int]]) -> Case:
     return case
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps=steps, data=st.data())
 def test_what_a_later_release_wrote_between_changes_no_replay(
     steps: list[tuple[Command, int]], data: st.DataObject
@@ -175,7 +175,7 @@ def test_what_a_later_release_wrote_between_changes_no_replay(
     assert replace(after, event_count=len(case.events)) == case.state
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(steps=steps, data=st.data())
 def test_a_journal_that_cannot_be_followed_is_replayed_as_far_as_it_is_understood(
     steps: list[tuple[Command, int]], data: st.DataObject

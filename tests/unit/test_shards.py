@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.messages.cluster.nodes import NodeList, NodeState, PoolLevel
 from broker.shards import WHOLE, Shard, shard_of
 
 
-@settings(deadline=None)
 @given(st.text(), st.integers(1, 12))
 def test_every_account_has_one_shard(account_id: str, shards: int) -> None:
     having = [n for n in range(shards) if Shard(n, shards).has(account_id)]
