@@ -11,7 +11,16 @@ from actors.relay import OfferLayout, PublishSource, Relay, RelayConfig, Transpo
 from tests.patience import PATIENCE, until
 
 from .client import CraftedClient
-from .pages import EVERYTHING, browser, join, page_url, received, until_growing
+from .pages import (
+    EVERYTHING,
+    Joined,
+    answer_to,
+    browser,
+    join,
+    page_url,
+    received,
+    until_growing,
+)
 from .recording import RecordingListener
 
 pytestmark = pytest.mark.browser
@@ -40,6 +49,22 @@ async def test_three_people_see_and_hear_each_other(
             others = {other for other in names if other != name}
             assert set(listener.occupants(name).values()) == others
         await pages["ada"].screenshot(path=str(tmp_path / "ada.png"))
+
+        # What a browser does whose network has changed: new credentials, the same keys.
+        ben = pages["ben"]
+        before = await ben.evaluate("window.association()")
+        restarted: Joined = await ben.evaluate("(window.pc.restartIce(), window.offer())")
+        await ben.evaluate("window.accept", answer_to(relay, "ben", restarted))
+        for _ in range(int(200 * PATIENCE)):
+            after = await ben.evaluate("window.association()")
+            if after["ufrag"] not in (None, before["ufrag"]):
+                break
+            await ben.wait_for_timeout(50)
+        assert after["ufrag"] not in (None, before["ufrag"])
+        assert (after["state"], after["moved"]) == ("connected", [])
+        for name in ("ada", "ben"):
+            found = await until_growing(pages[name], people=2)
+            assert sum(stream["lost"] for stream in found.values()) == 0
 
         await pages["cy"].evaluate("window.pc.close()")
         await until(lambda: listener.state_of("cy-1") is TransportState.CLOSED)
