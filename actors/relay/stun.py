@@ -8,9 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+import sys
+from types import ModuleType
 from typing import Final
 
-from aioice import stun
+# All of aioice comes with its codec, and with its mDNS all of dnspython: 46 modules in each session
+# actor. A lite agent looks no candidate up, so aioice finds an empty module in place of that one.
+_mdns = ModuleType("aioice.mdns")
+_mdns.__dict__["MDnsProtocol"] = object
+sys.modules.setdefault(_mdns.__name__, _mdns)
+
+from aioice import stun  # noqa: E402
 
 _COOKIE: Final = b"\x21\x12\xa4\x42"
 _BINDING_REQUEST: Final = b"\x00\x01"
