@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
+from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState
+from gateway import drain
 from gateway.compose.ray_runtime import RayNode
 from gateway.drain import find_node, read_seconds
 from gateway.settings import BadSettings
@@ -38,3 +45,48 @@ def test_a_node_is_found_by_address_host_name_or_id(wanted: str) -> None:
 def test_a_word_for_no_node_or_for_two_is_refused(wanted: str) -> None:
     with pytest.raises(BadSettings):
         find_node(NODES, wanted)
+
+
+class DrainingLedger:
+    """Says how a node of three sessions stands, a look at a time; between two it is away."""
+
+    def __init__(self) -> None:
+        self.looks = [(3, 4), (2, 5), None, (1, 6), (0, 7)]
+        self.asked: list[NodeDrain] = []
+        self.drain = SimpleNamespace(remote=self._drain)
+        self.nodes = SimpleNamespace(remote=self._nodes)
+
+    def _state(self) -> NodeState:
+        look = self.looks.pop(0)
+        if look is None:
+            raise BadSettings("The ledger does not answer; try again in a moment.")
+        live, moved = look
+        return NodeState(
+            node="n-1", label="", drain="moving" if live else "drained", live=live, moved=moved
+        )
+
+    async def _drain(self, ask: NodeDrain) -> NodeState:
+        self.asked.append(ask)
+        return self._state()
+
+    async def _nodes(self) -> NodeList:
+        return NodeList(nodes=[self._state()])
+
+    async def ask_ledgers(self, question: Callable[[Any], Awaitable[Any]]) -> list[Any]:
+        return [await question(self)]
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_a_drain_is_watched_to_its_end_and_shown_as_it_goes(
+    show: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(drain, "LOOK_S", 0.001)
+    monkeypatch.setenv("COLUMNS", "80")
+    ledger = DrainingLedger()
+    state = asyncio.run(drain._drain(cast(Any, ledger), "n-1", 60.0, show=show))
+    assert (state.drain, state.live) == ("drained", 0)
+    assert [(ask.node, ask.deadline_s) for ask in ledger.asked] == [("n-1", 60.0)]
+    said = capsys.readouterr()
+    assert said.out == "", "programs read this"
+    # Those it had moved before this drain do not count.
+    assert ("draining n-1" in said.err, "3/3" in said.err) == (show, show)
