@@ -141,7 +141,7 @@ async def test_a_link_for_one_person_is_made_and_copied(talk: tuple[Page, Broker
     )
     await page.keyboard.press("Escape")
     strip = page.get_by_role("status").filter(has_text="Alex Berger would like to see your screen")
-    for seq, answer in ((2, "Dismiss"), (3, "Share screen")):
+    for seq, answer in ((2, "Not now"), (3, "Share screen")):
         await double.tell(ScreenRequested(seq=seq, by_participant_id="p0"))
         assert await page.evaluate("window.shares") is None
         await strip.get_by_role("button", name=answer).click()

@@ -113,7 +113,7 @@ async def test_an_enrolled_browser_comes_back_by_its_own_key(browser: Browser) -
             )
         await page.get_by_label("Your code").fill("00000000-wrong")
         await page.get_by_role("button", name="Enrol").click()
-        await expect(page.get_by_role("alert")).to_contain_text("does not hold")
+        await expect(page.get_by_role("alert")).to_contain_text("is not valid")
         await page.screenshot(path=SCREENS / "agent-enrol.png")
         await page.get_by_label("Your code").fill(made.json()["code"])
         await page.get_by_role("button", name="Enrol").click()

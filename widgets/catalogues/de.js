@@ -43,7 +43,7 @@ export default {
   waiting_picture: 'Das Bild kommt…',
   alone: 'Sie sind allein hier',
   alone_help: 'Laden Sie jemanden ein, oder warten Sie auf die anderen.',
-  muted_by: '{name} hat ausgeschaltet: {what}',
+  muted_by: '{name} hat {what} ausgeschaltet',
   what_microphone: 'Ihr Mikrofon',
   what_camera: 'Ihre Kamera',
   what_screen: 'Ihren Bildschirm',
@@ -98,7 +98,7 @@ export default {
   agent_and_consumer_absent: 'Beide Seiten waren zu lange abwesend.',
   invitation_lapsed: 'Niemand hat rechtzeitig geantwortet.',
   too_long: 'Die längste erlaubte Dauer war erreicht.',
-  takeover_exhausted: 'Der Dienst konnte es nicht halten.',
+  takeover_exhausted: 'Eine Störung hat es beendet.',
   lost: 'Die Verbindung war zu lange unterbrochen.',
   over_lasted: 'Es dauerte {time}.',
 

@@ -43,7 +43,7 @@ export default {
   waiting_picture: 'Picture is coming…',
   alone: 'You are alone here',
   alone_help: 'Add a person, or wait for the others.',
-  muted_by: '{name} turned off: {what}',
+  muted_by: '{name} turned off {what}',
   what_microphone: 'your microphone',
   what_camera: 'your camera',
   what_screen: 'your screen',
@@ -98,7 +98,7 @@ export default {
   agent_and_consumer_absent: 'Both sides were away for too long.',
   invitation_lapsed: 'Nobody answered in time.',
   too_long: 'It reached the longest time allowed.',
-  takeover_exhausted: 'The service could not keep it up.',
+  takeover_exhausted: 'The service could not keep it going.',
   lost: 'The connection was lost for too long.',
   over_lasted: 'It lasted {time}.',
 

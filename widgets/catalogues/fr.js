@@ -43,7 +43,7 @@ export default {
   waiting_picture: 'L’image arrive…',
   alone: 'Personne d’autre n’est là',
   alone_help: 'Ajoutez une personne ou attendez les autres.',
-  muted_by: '{name} a coupé : {what}',
+  muted_by: '{name} a coupé {what}',
   what_microphone: 'votre micro',
   what_camera: 'votre caméra',
   what_screen: 'votre écran',

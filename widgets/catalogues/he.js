@@ -43,7 +43,7 @@ export default {
   waiting_picture: 'התמונה בדרך…',
   alone: 'אתם לבד כאן',
   alone_help: 'הוסיפו משתתף, או חכו לאחרים.',
-  muted_by: 'כיבוי על ידי {name}: {what}',
+  muted_by: 'כיבוי {what} על ידי {name}',
   what_microphone: 'המיקרופון שלכם',
   what_camera: 'המצלמה שלכם',
   what_screen: 'המסך שלכם',
@@ -83,7 +83,7 @@ export default {
 
   over_title: 'השיחה הסתיימה',
   over_left: 'יצאתם מהשיחה',
-  over_removed: 'הוצאתם מהשיחה',
+  over_removed: 'הוסרתם מהשיחה',
   over_not_admitted: 'הכניסה לא אושרה',
   over_grace_over: 'נעדרתם זמן רב מדי',
   over_elsewhere: 'פתוח בחלון אחר',
@@ -98,7 +98,7 @@ export default {
   agent_and_consumer_absent: 'שני הצדדים נעדרו זמן רב מדי.',
   invitation_lapsed: 'אף אחד לא ענה בזמן.',
   too_long: 'היא הגיעה לזמן המרבי.',
-  takeover_exhausted: 'השירות לא הצליח לקיים אותה.',
+  takeover_exhausted: 'תקלה ניתקה את השיחה.',
   lost: 'החיבור אבד לזמן רב מדי.',
   over_lasted: 'היא נמשכה {time}.',
 

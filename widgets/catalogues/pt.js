@@ -43,7 +43,7 @@ export default {
   waiting_picture: 'A imagem está chegando…',
   alone: 'Só você está aqui',
   alone_help: 'Adicione uma pessoa ou espere pelos outros.',
-  muted_by: '{name} desligou: {what}',
+  muted_by: '{name} desligou {what}',
   what_microphone: 'seu microfone',
   what_camera: 'sua câmera',
   what_screen: 'sua tela',

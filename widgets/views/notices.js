@@ -92,7 +92,7 @@ export class Notices {
         text: say('screen_asked', { name }),
         choices: [
           { say: say('screen_off'), act: answer(true), first: true },
-          { say: say('dismiss'), act: answer(false) },
+          { say: say('not_now'), act: answer(false) },
         ],
       },
     ];

@@ -83,8 +83,8 @@ class PersonRow {
     this.#buttons = {
       admit: wordButton(say('let_in'), ask('participant.admit'), { kind: 'primary small' }),
       refuse: wordButton(say('refuse'), ask('participant.refuse'), { kind: 'small' }),
-      mute_person: icon('microphone_off', ask('participant.mute', { sources: ['microphone'] })),
-      stop_video: icon('camera_off', ask('participant.mute', { sources: ['camera'] })),
+      mute_person: icon('microphone', ask('participant.mute', { sources: ['microphone'] })),
+      stop_video: icon('camera', ask('participant.mute', { sources: ['camera'] })),
       ask_screen: icon('screen', ask('screen.request')),
       hand_over: icon('crown', ask('session.hand_over')),
       remove: icon('leave', ask('participant.remove')),

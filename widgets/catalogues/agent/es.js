@@ -12,7 +12,7 @@ export default {
   start_video: 'Iniciar vídeo',
   start_voice: 'Iniciar solo con voz',
   starting: 'Iniciando…',
-  reach_reachable: 'Se le puede llamar ahora',
+  reach_reachable: 'Disponible ahora',
   reach_hidden: 'En línea, pero la página está en segundo plano',
   reach_absent: 'No está en la página en este momento',
   reach_absent_help: 'Puede empezar igualmente: sonará en cuanto se abra la página.',

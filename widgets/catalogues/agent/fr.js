@@ -14,7 +14,7 @@ export default {
   starting: 'Démarrage…',
   reach_reachable: 'Joignable maintenant',
   reach_hidden: 'En ligne, mais la page est en arrière-plan',
-  reach_absent: 'Absent de la page pour le moment',
+  reach_absent: 'Pas sur la page pour le moment',
   reach_absent_help: 'Vous pouvez démarrer quand même : l’appel sonnera dès que la page sera ouverte.',
   spectating: 'Vous observez cette conversation. Le conseiller responsable peut démarrer une session.',
   ring_sent: 'On cherche {name}…',

@@ -10,7 +10,7 @@ export default {
   try_again: '再試行',
   idle_title: '{name}様と顔を見て話す',
   start_video: 'ビデオを開始',
-  start_voice: '音声を開始',
+  start_voice: '音声のみで開始',
   starting: '開始中…',
   reach_reachable: '今すぐ呼び出せます',
   reach_hidden: 'オンラインですが、別の画面を見ています',

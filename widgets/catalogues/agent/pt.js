@@ -12,7 +12,7 @@ export default {
   start_video: 'Iniciar vídeo',
   start_voice: 'Iniciar só com voz',
   starting: 'Iniciando…',
-  reach_reachable: 'Pode receber a chamada agora',
+  reach_reachable: 'Disponível para chamada',
   reach_hidden: 'Online, mas a página está em segundo plano',
   reach_absent: 'Não está na página no momento',
   reach_absent_help: 'Você pode começar mesmo assim: vai tocar assim que a página abrir.',

@@ -13,7 +13,7 @@ export default {
   quiet_help: 'כשנציג יזמין אתכם, יצלצל כאן.',
   join_used: 'הקישור כבר אינו תקף',
   join_used_help: 'הוא נוצל, פג או בוטל. בקשו קישור חדש.',
-  decline_reason: 'אפשר לומר למה',
+  decline_reason: 'סיבת הדחייה (לא חובה)',
   over_declined: 'דחיתם את ההזמנה',
   over_declined_help: 'אין בעיה. הנציג יודע.',
   over_cancelled: 'ההזמנה בוטלה',

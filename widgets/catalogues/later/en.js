@@ -70,6 +70,7 @@ export default {
   visitor_differs: 'the two sides name different visitors: ask who it is',
   ask_screen: 'Ask to share the screen',
   screen_asked: '{name} would like to see your screen.',
+  not_now: 'Not now',
   text: 'Text',
   text_field: 'Message',
   text_help: 'Everybody in the session sees it. It is not kept.',

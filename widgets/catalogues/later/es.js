@@ -70,6 +70,7 @@ export default {
   visitor_differs: 'los dos lados nombran visitantes distintos: pregunte quién es',
   ask_screen: 'Pedir que comparta la pantalla',
   screen_asked: '{name} desea ver su pantalla.',
+  not_now: 'Ahora no',
   text: 'Texto',
   text_field: 'Mensaje',
   text_help: 'Todos en la sesión lo ven. No se guarda.',

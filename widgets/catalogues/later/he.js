@@ -40,7 +40,7 @@ export default {
   speak_now: 'אמרו משהו: הפס אמור לזוז.',
   test_sound: 'השמעת צליל',
   camera_is_off: 'המצלמה כבויה',
-  done: 'סיום',
+  done: 'אישור',
 
   ways_title: '{name} בשיחה עם נציג אחר',
   ways_help: 'אפשר להצטרף לשיחה.',
@@ -70,6 +70,7 @@ export default {
   visitor_differs: 'שני הצדדים מציינים מבקרים שונים: נא לברר',
   ask_screen: 'בקשה לשיתוף מסך',
   screen_asked: 'בקשה מאת {name}: לראות את המסך שלכם.',
+  not_now: 'לא עכשיו',
   text: 'טקסט',
   text_field: 'הודעה',
   text_help: 'כל מי שבשיחה רואה את זה. זה לא נשמר.',

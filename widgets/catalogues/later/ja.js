@@ -70,6 +70,7 @@ export default {
   visitor_differs: '双方の訪問者が一致しません。どなたか確認してください',
   ask_screen: '画面共有をお願いする',
   screen_asked: '{name}より、画面共有のお願いです。',
+  not_now: '今はしない',
   text: 'テキスト',
   text_field: 'メッセージ',
   text_help: 'セッションの全員に見えます。保存されません。',

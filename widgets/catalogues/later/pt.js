@@ -70,6 +70,7 @@ export default {
   visitor_differs: 'os dois lados indicam visitantes diferentes: pergunte quem é',
   ask_screen: 'Pedir para compartilhar a tela',
   screen_asked: '{name} gostaria de ver sua tela.',
+  not_now: 'Agora não',
   text: 'Texto',
   text_field: 'Mensagem',
   text_help: 'Todos na sessão veem. Nada fica guardado.',

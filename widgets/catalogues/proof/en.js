@@ -8,7 +8,7 @@ export default {
   enrol_help: 'Enter the code that your administrator gave you. It works once, for one day.',
   enrol_code: 'Your code',
   enrol_send: 'Enrol',
-  enrol_wrong: 'This code does not hold. Check it, or ask for a new one.',
+  enrol_wrong: 'This code is not valid. Check it, or ask for a new one.',
   link_send: 'Send the consumer a link',
   link_text: 'Please open this link to talk to us by video. It works once: {url}',
 };
