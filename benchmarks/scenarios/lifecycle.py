@@ -48,11 +48,11 @@ class Lifecycle:
                 # Each session needs a process of its own, or the second would find the first's.
                 subject = await Subject.open(bench, None, standbys=0, reuse=0)
                 cold = await bench.side(
-                    "cold", "lifecycle", subject.origin, subject.servers, pairs=1
+                    "cold", "lifecycle", subject.origin, subject.servers, pairs=1, stay_ms=1000
                 )
                 step = counted(progress, "cold session", options.cold, 0.85, 1.0)
                 for number in range(options.cold):
-                    one = Plan(1, seconds=4.0, warm_up=0.0, rate=0.5, even=True)
+                    one = Plan(1, seconds=4.0, warm_up=0.0, rate=0.25, even=True)
                     result.measurements.append(await bench.round(cold, number, one))
                     step()
         result.noise = noise_of(result.measurements)
