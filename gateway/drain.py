@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,7 @@ async def _drain(compose: ModuleType, name: str, deadline_s: float, *, show: boo
         return state
 
     begun: list[NodeState] = await compose.ask_ledgers(begin)
-    state = NodeList.of_all(NodeList(nodes=[each]) for each in begun).nodes[0]
+    state = reduce(NodeState.with_other, begun)
     before = state.moved
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + deadline_s + GRACE_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import reduce
 from typing import TypeVar, cast
 
 from broker.messages.cluster.base import ClusterMessage, Done
@@ -122,8 +123,7 @@ class Shards:
         lists = await self._ask_all(NodeQuery(), NodeList, timeout_s)
         if any(state.node == ask.node for each in lists for state in each.nodes):
             ask = ask.model_copy(update={"known": True})
-        states = await self._ask_all(ask, NodeState, timeout_s)
-        return NodeList.of_all(NodeList(nodes=[state]) for state in states).nodes[0]
+        return reduce(NodeState.with_other, await self._ask_all(ask, NodeState, timeout_s))
 
     async def _ask_all(self, request: Call, reply: type[Reply], timeout_s: float) -> list[Reply]:
         """Ask every ledger; raises what the first that fails does, when all have answered."""
