@@ -21,10 +21,7 @@ from broker.errors import (
 from broker.messages import MAX_MESSAGE_BYTES, PROTOCOL_REVISION, encode
 from broker.messages.client import ConnectionHello
 from broker.messages.cluster.trunk import Location, Principal, TrunkClose, TrunkReady
-from broker.messages.facts import (
-    ConnectionWelcome,
-    ResumeRenewed,
-)
+from broker.messages.facts import ConnectionWelcome, ResumeRenewed
 from broker.tracing import Traces
 from broker.words import Role
 from gateway.directory import Directory

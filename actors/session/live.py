@@ -46,7 +46,6 @@ from broker.tracing import Span
 from broker.words import Attendance, SessionPhase
 
 _LOG = logging.getLogger(__name__)
-"""How long after a command it is looked whether the ledger takes events at all."""
 
 
 def _nobody_answers(
