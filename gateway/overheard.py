@@ -15,15 +15,14 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES = 96
 """How much of a message is looked at for its type."""
-_TYPES = tuple(
-    f'"{name}"'.encode() for name in ("connection.ping", "surface.update", "engagement.update")
-)
+_PING, _SURFACE, _ENGAGEMENT = b'"connection.ping"', b'"surface.update"', b'"engagement.update"'
 
 
 def concerns_gateway(data: bytes) -> bool:
     """Whether a message must be looked at before it goes to the session."""
+    # Asked of every message: written out it takes half of what a loop over the three does.
     head = data[:_HEAD_BYTES]
-    return any(name in head for name in _TYPES)
+    return _PING in head or _SURFACE in head or _ENGAGEMENT in head
 
 
 class Overheard:
