@@ -39,10 +39,10 @@ class Log:
 
 
 def logs(folder: Path) -> Iterator[Log]:
-    """Every file below a folder; files and folders may go meanwhile."""
+    """Every file below a folder that may be looked at; files and folders may go meanwhile."""
     for parent, _, names in os.walk(folder):
         for path in (Path(parent, name) for name in names):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 state = path.lstat()
                 yield Log(path, state.st_size, state.st_mtime)
 
