@@ -48,6 +48,13 @@ def test_a_language_addresses_everybody_in_one_way(language: str) -> None:
     assert [said for said in filled if amiss.search(said)] == []
 
 
+def test_no_view_sets_a_colon_of_its_own() -> None:
+    """Languages set it differently: `colon` does."""
+    views = [path for folder in ("views", "elements") for path in (WIDGETS / folder).glob("*.js")]
+    own = re.compile(r"\}: |`: ")
+    assert [path.name for path in views if own.search(path.read_text())] == []
+
+
 def test_every_catalogue_is_offered() -> None:
     files = {path.stem for path in CATALOGUES.glob("*.js")} - {"words"}
     assert files == set(LANGUAGES)

@@ -2,6 +2,7 @@
 export default {
   title: 'Video',
   you: 'Sie',
+  colon: '{a}: {b}',
   somebody: 'Jemand',
   your_visitor: 'Ihr Gegenüber',
   an_agent: 'Unser Team',

@@ -2,6 +2,7 @@
 export default {
   title: 'Video',
   you: 'You',
+  colon: '{a}: {b}',
   somebody: 'Somebody',
   your_visitor: 'the consumer',
   an_agent: 'An agent',

@@ -2,6 +2,7 @@
 export default {
   title: 'Vídeo',
   you: 'Usted',
+  colon: '{a}: {b}',
   somebody: 'Alguien',
   your_visitor: 'su cliente',
   an_agent: 'Un agente',

@@ -2,6 +2,7 @@
 export default {
   title: 'Vidéo',
   you: 'Vous',
+  colon: '{a} : {b}',
   somebody: 'Quelqu’un',
   your_visitor: 'le client',
   an_agent: 'Un conseiller',

@@ -2,6 +2,7 @@
 export default {
   title: 'וידאו',
   you: 'אני',
+  colon: '{a}: {b}',
   somebody: 'מישהו',
   your_visitor: 'הלקוח',
   an_agent: 'הצוות שלנו',

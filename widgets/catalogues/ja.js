@@ -2,6 +2,7 @@
 export default {
   title: 'ビデオ',
   you: 'あなた',
+  colon: '{a}：{b}',
   somebody: '参加者',
   your_visitor: 'お客',
   an_agent: '担当者',

@@ -2,6 +2,7 @@
 export default {
   title: 'Vídeo',
   you: 'Você',
+  colon: '{a}: {b}',
   somebody: 'Alguém',
   your_visitor: 'o cliente',
   an_agent: 'Um atendente',

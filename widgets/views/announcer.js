@@ -15,12 +15,7 @@ export class Announcer {
     this.root.textContent = text;
     this.root.classList.toggle('shown', text !== '');
     clearTimeout(this.#timer);
-    this.#timer = Number(
-      setTimeout(() => {
-        this.root.classList.remove('shown');
-        this.root.textContent = '';
-      }, 6_000),
-    );
+    if (text) this.#timer = Number(setTimeout(() => this.tell(''), 6_000));
   }
 
   /** @param {WidgetState} state */

@@ -2,6 +2,7 @@ import { say } from '../catalogues/words.js';
 import { entryOf, ownEntry, transferred } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText } from './dom.js';
+import { qualityWords } from './tile.js';
 
 /** What waits for a decision of this person, one strip for each: under the banner, over the stage. */
 export class Notices {
@@ -64,7 +65,7 @@ export class Notices {
       .filter((one) => one.visitor_differs && !this.#read.has(one.participant_id))
       .map(({ participant_id: id, name, role }) => ({
         key: `visitor-${id}`,
-        text: `${name || say(`role_${role}`)}: ${say('visitor_differs')}`,
+        text: say('colon', { a: name || say(`role_${role}`), b: say('visitor_differs') }),
         choices: [{ say: say('dismiss'), act: () => this.#dismiss(id) }],
       }));
   }
@@ -154,11 +155,10 @@ class Notice {
 function ownLine({ quality, participantId }) {
   const own = quality[participantId];
   if (own?.grade !== 'poor') return [];
-  const why = own.reason ? `: ${say(`reason_${own.reason}`)}` : '';
-  return [{ key: 'line', text: say('quality_poor') + why, choices: [] }];
+  return [{ key: 'line', text: qualityWords(own), choices: [] }];
 }
 
 /** @param {Difference} difference */
 function difference({ what, known, claimed }) {
-  return `${say(`differs_${what}`)}: ${claimed ?? '–'} ≠ ${known ?? '–'}`;
+  return say('colon', { a: say(`differs_${what}`), b: `${claimed ?? '–'} ≠ ${known ?? '–'}` });
 }

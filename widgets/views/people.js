@@ -105,7 +105,9 @@ class PersonRow {
     const { admit, refuse, ...icons } = this.#buttons;
     const hidden = entry.way === 'monitor' || entry.way === 'whisper';
     const act = !lobby && moderate && !hidden;
-    for (const [word, button] of Object.entries(icons)) button.set(`${say(word)}: ${name}`);
+    for (const [word, button] of Object.entries(icons)) {
+      button.set(say('colon', { a: say(word), b: name }));
+    }
     const judge = lobby && may(session, 'admit');
     show(admit.root, judge);
     show(refuse.root, judge);

@@ -44,7 +44,8 @@ export class TextPanel extends Panel {
     if (!last || last.id === this.#seen) return '';
     this.#seen = last.id;
     if (this.open) this.#list.lastElementChild?.scrollIntoView({ block: 'nearest' });
-    return this.open || last.by === participantId ? '' : `${last.name}: ${last.text}`;
+    if (this.open || last.by === participantId) return '';
+    return say('colon', { a: last.name || say('somebody'), b: last.text });
   }
 }
 

@@ -98,18 +98,11 @@ export class Tile {
     const shares = this.kind === 'screen' ? say('sharing', { name }) : name;
     setText(this.#name, this.kind === 'self' ? say('you') : shares);
     show(this.#muted, this.kind !== 'screen' && !entry.microphone);
-    this.#showNote(entry, sends, picture);
+    const away = entry.attendance === 'reconnecting';
+    const note = away ? say('is_back_soon') : sends && !picture ? say('waiting_picture') : '';
+    setText(this.#note, this.kind === 'self' ? '' : note);
+    setAttr(this.root, 'data-away', away ? '' : null);
     this.#showQuality(session.quality[entry.participant_id]);
-  }
-
-  /** @param {RosterEntry} entry @param {boolean} sends @param {boolean} picture */
-  #showNote(entry, sends, picture) {
-    let note = '';
-    if (this.kind === 'self') note = '';
-    else if (entry.attendance === 'reconnecting') note = say('is_back_soon');
-    else if (sends && !picture) note = say('waiting_picture');
-    setText(this.#note, note);
-    setAttr(this.root, 'data-away', entry.attendance === 'reconnecting' ? '' : null);
   }
 
   /** @param {{grade: string, reason: string|null}|undefined} quality */
@@ -117,9 +110,7 @@ export class Tile {
     const grade = quality?.grade ?? 'good';
     show(this.#quality, grade !== 'good' && this.kind !== 'screen');
     setAttr(this.#quality, 'data-grade', grade);
-    if (grade === 'good') return;
-    const why = quality?.reason ? `: ${say(`reason_${quality.reason}`)}` : '';
-    setAttr(this.#quality, 'title', say(`quality_${grade}`) + why);
+    if (quality && grade !== 'good') setAttr(this.#quality, 'title', qualityWords(quality));
   }
 
   /** Names change at the frame where the person changes. */
@@ -135,4 +126,10 @@ export class Tile {
     };
     this.video.requestVideoFrameCallback(onFrame);
   }
+}
+
+/** @param {{grade: string, reason: string|null}} quality */
+export function qualityWords({ grade, reason }) {
+  const words = say(`quality_${grade}`);
+  return reason ? say('colon', { a: words, b: say(`reason_${reason}`) }) : words;
 }
