@@ -41,7 +41,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("agent-host", 7),
         ("window-host", 3),
         ("report", 4),
-        ("text-panel", 3),
+        ("text-panel", 4),
         ("colleagues", 5),
         ("later", 2),
         ("media-link", 3),

@@ -45,7 +45,9 @@ export class TextPanel extends Panel {
     this.#seen = last.id;
     if (this.open) this.#list.lastElementChild?.scrollIntoView({ block: 'nearest' });
     if (this.open || last.by === participantId) return '';
-    return say('colon', { a: last.name || say('somebody'), b: last.text });
+    // Each in the direction of its own writing, whatever the page's.
+    const who = last.name || say('somebody');
+    return say('colon', { a: `\u2068${who}\u2069`, b: `\u2068${last.text}\u2069` });
   }
 }
 

@@ -4,15 +4,16 @@ import { same, settled } from './check.js';
 
 /** A panel whose broker answers when told to. */
 async function panel() {
-  await loadMore();
+  await Promise.all([loadMore('.'), loadMore()]);
   const sent = [];
   const refusals = [];
   const client = {
     ask: ({ text }) => new Promise((resolve, reject) => void sent.push({ text, resolve, reject })),
   };
-  const { root } = new TextPanel(client, (asked) => asked.catch((error) => refusals.push(error)));
+  const texts = new TextPanel(client, (asked) => asked.catch((error) => refusals.push(error)));
+  const { root } = texts;
   const submit = () => root.querySelector('form').dispatchEvent(new Event('submit', { cancelable: true }));
-  return { field: root.querySelector('input'), sent, refusals, submit };
+  return { texts, field: root.querySelector('input'), sent, refusals, submit };
 }
 
 export const tests = {
@@ -45,5 +46,12 @@ export const tests = {
     sent[0].reject('too fast');
     await settled();
     same([field.value, refusals], ['again', ['too fast']]);
+  },
+
+  async 'a line that no panel shows is told, set apart from the writing around it'() {
+    const { texts } = await panel();
+    const lines = [{ id: 1, by: 'p1', name: 'Maya', text: 'Good.' }];
+    const told = () => texts.update({ lines, participantId: 'p0' });
+    same([told(), told()], ['\u2068Maya\u2069: \u2068Good.\u2069', '']);
   },
 };
