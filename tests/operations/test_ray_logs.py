@@ -19,6 +19,7 @@ LIVING, ENDED = 7, 8
 WRITES = """
 import sys
 from gateway import ray_environment
+from tests.patience import PATIENCE
 with ray_environment.private_folder() as folder:
     import ray
     from gateway.compose import entry
@@ -39,7 +40,7 @@ with ray_environment.private_folder() as folder:
     ray.get(writer.ended.remote())
     import time
     files = []
-    for _ in range(50):
+    for _ in range(int(50 * PATIENCE)):
         files = [each for each in logs.glob("worker-*.err*")]
         if any("the last line" in each.read_text()[-2_000:] for each in files):
             break
