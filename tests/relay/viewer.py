@@ -34,7 +34,8 @@ class _Picture:
     key: bool = False
     first: int | None = None
     last: int | None = None
-    timestamp: int = 0
+    rid: str = ""
+    """The layer, as the last byte of its content says."""
     packets: set[int] = field(default_factory=set)
 
     @property
@@ -52,9 +53,6 @@ class Viewer:
         self.client = client
         self.shown: list[tuple[float, str]] = []
         """When a picture was shown, and of which layer."""
-        self.asked_for_key_frames: list[float] = []
-        self.given_up = 0
-        """Packets that did not come however often they were asked for."""
         self._ssrc, self._repair_ssrc = client.slots[mid]
         self._round_trip = round_trip
         self._loop = asyncio.get_running_loop()
@@ -67,7 +65,6 @@ class Viewer:
         self._missing: dict[int, list[float]] = {}
         """Sequence → [last asked, times asked]."""
         self._pictures: dict[int, _Picture] = {}
-        self._contents: dict[int, str] = {}
         self._newest_picture = 0
         self._decoded: int | None = None
         self._waits_since = self._began
@@ -117,13 +114,12 @@ class Viewer:
             return
         picture = self._pictures.setdefault(number, _Picture())
         picture.packets.add(sequence)
-        picture.timestamp = packet.timestamp
         if payload[0] & 0x10:
             picture.first = sequence
             picture.key = not payload[5] & 1
         if packet.marker:
             picture.last = sequence
-        self._contents[number] = payload[-1:].decode("ascii", "replace")
+        picture.rid = payload[-1:].decode("ascii", "replace")
         self._decode()
 
     def _decode(self) -> None:
@@ -145,7 +141,7 @@ class Viewer:
                 del self._missing[old]
             self._decoded = number
             self._waits_since = now
-            self.shown.append((now, self._contents.pop(number, "")))
+            self.shown.append((now, picture.rid))
 
     def _ask_again(self, now: float) -> None:
         due = []
@@ -154,7 +150,6 @@ class Viewer:
                 continue
             if times >= _TRIES:
                 del self._missing[sequence]
-                self.given_up += 1
                 continue
             self._missing[sequence] = [now, times + 1]
             due.append(sequence)
@@ -166,7 +161,6 @@ class Viewer:
         wait = _FIRST_WAIT if self._decoded is None else _MOST_WAIT
         if now - self._waits_since > wait:
             self._waits_since = now
-            self.asked_for_key_frames.append(now)
             self.client.send_rtcp(picture_loss(1, self._ssrc))
 
     def _report(self, now: float) -> None:
