@@ -14,6 +14,7 @@ import pytest
 import actors.relay
 from actors.relay.port import Socket
 from actors.relay.reception import Reception
+from tests.patience import until
 
 from .camera import RIDS, Camera
 from .conftest import StartCall
@@ -30,6 +31,14 @@ PREPARED = {
     "Transport.__init__",
 }
 """What is made once for a relay or a transport, before its first datagram."""
+
+USUAL = {
+    ("intake.py", "Intake.receive_rtp"),
+    ("layer.py", "Layer.receive"),
+    ("slot.py", "Slot.forward"),
+    ("estimate.py", "Estimate.feedback"),
+}
+"""What every packet passes, and what is told of it."""
 
 
 class Watch:
@@ -113,11 +122,10 @@ async def test_a_packet_passes_through_the_relays_own_code_and_no_other(
         with watch.looking():
             ben.acknowledge()
             await asyncio.sleep(0.5)
+            await until(lambda: {(RELAY / file, name) for file, name in USUAL} <= watch.waking)
     finally:
         voice.cancel()
         await camera.stop()
-    names = {name for path, name in watch.waking if path.parent == RELAY}
-    assert {"Intake.receive_rtp", "Layer.receive", "Slot.forward", "Estimate.feedback"} <= names
     # A named tuple's constructor stands in no file.
     others = {(str(path), name) for path, name in watch.waking if path.is_file()}
     assert {each for each in others if Path(each[0]).parent != RELAY} == set()
