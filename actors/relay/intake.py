@@ -329,7 +329,7 @@ class Intake:
                 if info is not None:
                     layer = self.layers.get(info.ssrc)
                     if layer is not None:
-                        layer.sender_reported(info, now)
+                        layer.clock.reported(info, now)
                 self._reports(body, part.form, 24, now)
             case rtcp.RR:
                 self._reports(body, part.form, 4, now)

@@ -9,8 +9,9 @@ from .h264 import starts_key_frame
 from .kept import Frame, Kept
 from .missing import Missing
 from .redundancy import Forms, Redundant
-from .rtcp import Report, SenderInfo, seconds_of
+from .rtcp import Report
 from .rtp import unwrap
+from .source_clock import SourceClock
 from .vp8 import Vp8, frame_height, parse_vp8
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Layer:
         "_received_before",
         "base",
         "bitrate",
+        "clock",
         "codec",
         "height",
         "highest",
@@ -64,10 +66,6 @@ class Layer:
         "publication",
         "received",
         "repaired",
-        "report_arrival",
-        "report_compact",
-        "report_ntp",
-        "report_timestamp",
         "rid",
         "slots",
         "ssrc",
@@ -113,10 +111,7 @@ class Layer:
         self.keys_seen = 0
         self.last_key = -1
         """Where the newest key frame begins."""
-        self.report_ntp: float | None = None
-        self.report_timestamp = 0
-        self.report_compact = 0
-        self.report_arrival = 0.0
+        self.clock = SourceClock(publication.transport, codec.clock_rate)
         self._expected_before = 0
         self._received_before = 0
 
@@ -318,14 +313,6 @@ class Layer:
             self.key_requested = now
             self.publication.transport.outlet.send_picture_loss(self.ssrc)
 
-    def sender_reported(self, info: SenderInfo, now: float) -> None:
-        """Take the publisher's SR: it ties its RTP clock to its wall clock."""
-        self.report_ntp = seconds_of(info.ntp)
-        self.report_timestamp = info.timestamp
-        self.report_compact = info.ntp >> 16 & 0xFFFFFFFF
-        self.report_arrival = now
-        self.publication.transport.clock_reported(self.report_ntp, now)
-
     def active(self, now: float) -> bool:
         """Whether packets of this layer come; a sender may turn layers off at any time."""
         return self.base >= 0 and now - self.last_arrival < _INACTIVE
@@ -340,33 +327,12 @@ class Layer:
             if self.active(now):
                 self.bitrate = rate if not self.bitrate else 0.7 * self.bitrate + 0.3 * rate
 
-    def moment_of(self, timestamp: int) -> float | None:
-        """Return the publisher's wall-clock time of an RTP time stamp, by its sender report."""
-        if self.report_ntp is None:
-            return None
-        ticks = (timestamp - self.report_timestamp + 0x80000000 & 0xFFFFFFFF) - 0x80000000
-        return self.report_ntp + ticks / self.codec.clock_rate
-
-    def captured_at(self, timestamp: int) -> float | None:
-        """Return when this was captured, on the relay's clock, by its sender reports."""
-        moment = self.moment_of(timestamp)
-        offset = self.publication.transport.clock_offset
-        return moment + offset if moment is not None and offset is not None else None
-
-    def timestamp_of(self, moment: float) -> int | None:
-        """Return this layer's RTP time stamp for a wall-clock time of the publisher."""
-        if self.report_ntp is None:
-            return None
-        ticks = round((moment - self.report_ntp) * self.codec.clock_rate)
-        return self.report_timestamp + ticks & 0xFFFFFFFF
-
     def timestamp_at(self, now: float) -> int:
         """Return this layer's RTP time at `now`, by sender reports, else by arrival."""
-        rate = self.codec.clock_rate
-        offset = self.publication.transport.clock_offset
-        if self.report_ntp is not None and offset is not None:
-            return self.report_timestamp + int((now - offset - self.report_ntp) * rate)
-        return self.last_timestamp + int((now - self.last_arrival) * rate)
+        reported = self.clock.timestamp_at(now)
+        if reported is not None:
+            return reported
+        return self.last_timestamp + int((now - self.last_arrival) * self.codec.clock_rate)
 
     def _audio_fraction(self, fraction: int) -> int:
         """Return the worst loss among the listeners, smoothed and at most a fifth.
@@ -394,11 +360,7 @@ class Layer:
         self.loss = fraction / 256
         if self.codec.name is CodecName.OPUS:
             fraction = self._audio_fraction(fraction)
-        delay = 0
-        if self.report_compact:
-            delay = min(0xFFFFFFFF, int((now - self.report_arrival) * 65536))
+        last, delay = self.clock.echo(now)
         # The first cycle was added by `receive`.
         highest = self.highest - 0x10000 & 0xFFFFFFFF
-        return Report(
-            self.ssrc, fraction, lost, highest, int(self.jitter), self.report_compact, delay
-        )
+        return Report(self.ssrc, fraction, lost, highest, int(self.jitter), last, delay)

@@ -218,15 +218,15 @@ class Slot:
         old = self.layer
         line = self.line
         if old is not None and old.publication is layer.publication and line.sent:
-            moment = layer.moment_of(timestamp)
-            same = old.timestamp_of(moment) if moment is not None else None
+            moment = layer.clock.moment_of(timestamp)
+            same = old.clock.timestamp_of(moment) if moment is not None else None
             if same is None:
                 same = old.timestamp_at(now)
             stamp = same + line.timestamp_offset & 0xFFFFFFFF
             if ahead(stamp, line.last_timestamp):
                 return stamp
             return line.last_timestamp + 1 & 0xFFFFFFFF
-        captured = layer.captured_at(timestamp)
+        captured = layer.clock.captured_at(timestamp)
         if captured is None or not now - _MOST_DELAY < captured < now:
             captured = now
         return line.timestamp_at(captured)

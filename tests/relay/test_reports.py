@@ -82,7 +82,7 @@ async def test_both_tracks_of_a_person_are_put_on_one_clock(start_call: StartCal
         info = SenderInfo(track.ssrc, ntp_of(moment), track.timestamp, 1, 1)
         ada.send_rtcp(sender_report(info))
     layers = call.relay.transports["ada-1"].intake.layers
-    await until(lambda: all(layer.report_ntp is not None for layer in layers.values()))
+    await until(lambda: all(layer.clock.moment_of(0) is not None for layer in layers.values()))
     ben.reports.clear()
     audio, video = (ben.slots[mid][0] for mid in ben.seat(0))
     ada.send_audio()
@@ -216,7 +216,7 @@ async def test_rtcp_ends_at_the_relay(start_call: StartCall) -> None:
     ada.send_rtcp(report + name + message + goodbye)
     slots = [ssrc for pair in ben.slots.values() for ssrc in pair]
     layer = next(iter(call.relay.transports["ada-1"].intake.layers.values()))
-    await until(lambda: layer.report_ntp is not None)
+    await until(lambda: layer.clock.moment_of(0) is not None)
     seen = len(sender_reports(ben, ben.slots[ben.seat(0)[0]][0]))
     await until(lambda: len(sender_reports(ben, ben.slots[ben.seat(0)[0]][0])) > seen + 1)
     assert own not in b"".join(ben.raw_feedback)
