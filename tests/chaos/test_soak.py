@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import random
 import secrets
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -65,13 +62,6 @@ LOG_MONITOR = "log_monitor.py"
 NOT_STARTED = (Refused, OSError, WebSocketException, AssertionError, httpx.HTTPError)
 """What somebody meets whose gateway dies before they have a token to come back with."""
 HOSTS = ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost")
-COUNT_DEAD = """
-import json, sys
-import ray
-from ray._private.state import actors
-ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
-print(json.dumps(sum(each["State"] == "DEAD" for each in actors().values())))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -332,15 +322,7 @@ def weigh(folder: Path) -> tuple[int, int]:
 
 def count_dead(town: Town) -> int:
     """How many actors Ray remembers that are dead."""
-    done = subprocess.run(
-        [sys.executable, "-c", COUNT_DEAD, town.cluster.address],
-        env=town.operator.environment,
-        capture_output=True,
-        text=True,
-        timeout=MOVED_S,
-        check=True,
-    )
-    return int(json.loads(done.stdout.splitlines()[-1]))
+    return int(town.cluster.ask("sum(x['State'] == 'DEAD' for x in state.actors().values())"))
 
 
 async def test_people_come_and_go_while_parts_die(town: Town, tmp_path: Path) -> None:

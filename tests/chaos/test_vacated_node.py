@@ -6,29 +6,18 @@ Ray's autoscaler itself is not here: it removes what Ray calls idle.
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from actors.pool import PoolPolicy
 from tests.chaos.town import People, Town, open_town
-from tests.operations.cluster import WAIT_S, until
+from tests.operations.cluster import until
 from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600 * PATIENCE)]
 
 STANDBYS = 3
-IDLE = """
-import json, sys
-import ray
-from ray._private.state import available_resources_per_node, total_resources_per_node
-ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
-free = available_resources_per_node()
-print(json.dumps([each for each, all_ in total_resources_per_node().items() if free[each] == all_]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +30,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 def idle_for_ray(town: Town) -> list[str]:
     """The nodes on which nothing takes a resource, as the ledger calls them."""
-    done = subprocess.run(
-        [sys.executable, "-c", IDLE, town.cluster.address],
-        env=town.operator.environment,
-        capture_output=True,
-        text=True,
-        timeout=WAIT_S,
-        check=True,
+    free, all_ = town.cluster.ask(
+        "[state.available_resources_per_node(), state.total_resources_per_node()]"
     )
-    return [str(each)[:12] for each in json.loads(done.stdout.splitlines()[-1])]
+    return [node[:12] for node in all_ if free[node] == all_[node]]
 
 
 async def test_a_node_runs_empty_while_a_call_goes_on(town: Town) -> None:
