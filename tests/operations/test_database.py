@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,8 +53,13 @@ def begun(operator: Operator, name: str) -> int:
     ).status_code
 
 
-def children(up: Process) -> list[psutil.Process]:
-    return psutil.Process(up.pid).children(recursive=True)
+def command_lines(up: Process) -> list[list[str]]:
+    """What every process below is shown as; those that end meanwhile are left out."""
+    found = []
+    for each in psutil.Process(up.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            found.append(each.cmdline())
+    return found
 
 
 @pytest.fixture
@@ -119,9 +124,9 @@ def two_ledgers(operator: Operator, words: tuple[str, ...]) -> Iterator[Process]
 @pytest.mark.timeout(200 * PATIENCE)
 def test_a_deployment_keeps_its_records_there(words: tuple[str, ...], tmp_path: Path) -> None:
     with Operator(tmp_path) as operator, two_ledgers(operator, words) as up:
-        ledgers = [each for each in children(up) if each.cmdline()[:1] == ["ray::LedgerHost"]]
-        assert len(ledgers) == 2
-        shown = [word for each in children(up) for word in each.cmdline()]
+        lines = command_lines(up)
+        assert sum(line[:1] == ["ray::LedgerHost"] for line in lines) == 2
+        shown = [word for line in lines for word in line]
         assert len(shown) > 20
         assert not [word for word in shown if PASSWORD in word]
     assert not (tmp_path / "data" / "ledger.sqlite3").exists()
