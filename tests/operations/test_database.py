@@ -18,7 +18,7 @@ from gateway.accounts import hash_key
 from gateway.deployment import join_passfile
 from gateway.doctor import Grade, check_database
 from tests.ledger import postgres
-from tests.operations.cluster import Operator, Process, until
+from tests.operations.cluster import WAIT_S, Operator, Process, until
 from tests.operations.test_up import level
 from tests.patience import PATIENCE
 
@@ -112,7 +112,7 @@ def two_ledgers(operator: Operator, words: tuple[str, ...]) -> Iterator[Process]
     up = operator.up(*words, "--ledger-shards", "2")
     up.wait_for('"gateway"')
     ready = f"{operator.gateway}/readyz"
-    until("ready", lambda: httpx.get(ready, trust_env=False).status_code == 200)
+    until("ready", lambda: httpx.get(ready, trust_env=False, timeout=WAIT_S).status_code == 200)
     for name in TWO:
         until(f"a session of {name}", lambda: begun(operator, name) == 201)  # noqa: B023
     until("both in the level", lambda: level(operator, "switchboard_sessions_live") == 2)

@@ -21,7 +21,7 @@ from gateway.settings import BadSettings
 from gateway.up import refuse_many_nodes
 from tests.deployment import Deployment as Demo
 from tests.ledger.certificates import make_certificate
-from tests.operations.cluster import Operator, RayCluster, until
+from tests.operations.cluster import WAIT_S, Operator, RayCluster, until
 from tests.patience import PATIENCE
 from tests.ports import free_port
 
@@ -49,7 +49,7 @@ def actors(cluster: RayCluster, titles: tuple[str, ...] = ACTORS) -> set[int]:
 
 def level(operator: Operator, name: str) -> float | None:
     """One sample of the gateway's metrics, `None` while it is absent."""
-    text = httpx.get(f"{operator.gateway}/metrics", trust_env=False).text
+    text = httpx.get(f"{operator.gateway}/metrics", trust_env=False, timeout=WAIT_S).text
     return next((float(x.split()[1]) for x in text.splitlines() if x.startswith(f"{name} ")), None)
 
 
@@ -124,7 +124,9 @@ def test_the_demo_keeps_to_a_ray_of_its_own_where_one_runs_already(
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     with Demo(tmp_path / "demo", standbys=1) as demo:
         folder = demo.folder
-        assert httpx.get(f"{demo.gateway}/readyz", trust_env=False).status_code == 200
+        assert (
+            httpx.get(f"{demo.gateway}/readyz", trust_env=False, timeout=WAIT_S).status_code == 200
+        )
         assert demo.processes("SessionHost")
         assert folder != cluster.folder
         assert not actors(cluster)
