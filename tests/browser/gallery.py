@@ -78,14 +78,18 @@ async def _patience_ends(double: BrokerDouble, page: Page) -> None:
     await page.evaluate(PATIENCE_ENDS)
 
 
-def _say(*messages: object) -> Play:
+def say(*messages: object) -> Play:
+    """The broker says this."""
+
     async def play(double: BrokerDouble, page: Page) -> None:
         await double.tell(*messages)  # type: ignore[arg-type]
 
     return play
 
 
-def _press(key: str, *messages: object) -> Play:
+def press(key: str, *messages: object) -> Play:
+    """The same, and then somebody presses the button with these words."""
+
     async def play(double: BrokerDouble, page: Page) -> None:
         await double.tell(*messages)  # type: ignore[arg-type]
         language = await page.evaluate("document.documentElement.lang")
@@ -96,9 +100,9 @@ def _press(key: str, *messages: object) -> Play:
 
 
 async def _text(double: BrokerDouble, page: Page) -> None:
-    await _press("more", PAIR)(double, page)
+    await press("more", PAIR)(double, page)
     said = TextSaid(seq=2, participant_id="p1", text="I cannot hear you.")
-    await _press("text", said)(double, page)
+    await press("text", said)(double, page)
 
 
 def _drop(code: int, *messages: object) -> Play:
@@ -124,7 +128,7 @@ async def _cannot_write(double: BrokerDouble, page: Page) -> None:
 
 
 def _outgoing(state: InvitationState, **more: object) -> Play:
-    return _say(snapshot(0, [person(0)], ringing=invitation(state, **more)))
+    return say(snapshot(0, [person(0)], ringing=invitation(state, **more)))
 
 
 def _people(number: int) -> list:  # type: ignore[type-arg]
@@ -132,7 +136,7 @@ def _people(number: int) -> list:  # type: ignore[type-arg]
 
 
 def _idle(of: Reach) -> Scene:
-    return Scene(f"idle-{of}", AGENT, Role.AGENT, _say(reach(of)), "idle", in_session=False)
+    return Scene(f"idle-{of}", AGENT, Role.AGENT, say(reach(of)), "idle", in_session=False)
 
 
 PAIR = snapshot(0, _people(2))
@@ -168,25 +172,25 @@ AGENT_SCENES = (
         _outgoing(InvitationState.RINGING, reason="camera_blocked"),
     ),
     Scene("declined", AGENT, Role.AGENT, _outgoing(InvitationState.DECLINED, expires_in_ms=0)),
-    Scene("one-to-one", AGENT, Role.AGENT, _say(PAIR, MediaSpeaker(seq=2, participant_id="p1"))),
-    Scene("three", AGENT, Role.AGENT, _say(snapshot(0, _people(3)))),
-    Scene("four", AGENT, Role.AGENT, _say(snapshot(0, _people(4)))),
-    Scene("eight", AGENT, Role.AGENT, _say(snapshot(0, _people(8)))),
-    Scene("alone", AGENT, Role.AGENT, _say(snapshot(0, _people(1)))),
-    Scene("people", AGENT, Role.AGENT, _press("people", snapshot(0, SUPPORT, links=[LINK]))),
-    Scene("more", AGENT, Role.AGENT, _press("more", snapshot(0, SUPPORT))),
-    Scene("somebody-waits", AGENT, Role.AGENT, _say(snapshot(0, LOBBY))),
+    Scene("one-to-one", AGENT, Role.AGENT, say(PAIR, MediaSpeaker(seq=2, participant_id="p1"))),
+    Scene("three", AGENT, Role.AGENT, say(snapshot(0, _people(3)))),
+    Scene("four", AGENT, Role.AGENT, say(snapshot(0, _people(4)))),
+    Scene("eight", AGENT, Role.AGENT, say(snapshot(0, _people(8)))),
+    Scene("alone", AGENT, Role.AGENT, say(snapshot(0, _people(1)))),
+    Scene("people", AGENT, Role.AGENT, press("people", snapshot(0, SUPPORT, links=[LINK]))),
+    Scene("more", AGENT, Role.AGENT, press("more", snapshot(0, SUPPORT))),
+    Scene("somebody-waits", AGENT, Role.AGENT, say(snapshot(0, LOBBY))),
     Scene(
         "quality",
         AGENT,
         Role.AGENT,
-        _say(PAIR, MediaQuality(seq=2, participant_id="p1", grade="poor", reason="loss")),
+        say(PAIR, MediaQuality(seq=2, participant_id="p1", grade="poor", reason="loss")),
     ),
     Scene(
         "muted",
         AGENT,
         Role.AGENT,
-        _say(
+        say(
             PAIR,
             ParticipantMuted(seq=2, by_participant_id="p1", sources=[PublishSource.MICROPHONE]),
         ),
@@ -195,7 +199,7 @@ AGENT_SCENES = (
         "screen-shared",
         AGENT,
         Role.AGENT,
-        _say(
+        say(
             snapshot(0, [person(0), person(1, screen=True), person(2)]).model_copy(
                 update={
                     "seats": [
@@ -212,7 +216,7 @@ AGENT_SCENES = (
         "ways-in",
         AGENT,
         Role.AGENT,
-        _say(reach(Reach.REACHABLE), WaysChanged(ways=[Way.TAKE_OVER, Way.CONSULT])),
+        say(reach(Reach.REACHABLE), WaysChanged(ways=[Way.TAKE_OVER, Way.CONSULT])),
         "idle",
         in_session=False,
     ),
@@ -220,19 +224,19 @@ AGENT_SCENES = (
         "asked-by-name",
         AGENT,
         Role.AGENT,
-        _say(
+        say(
             reach(Reach.REACHABLE),
             WaysChanged(ways=[Way.CONSULT], asked_by="Alex", about="Maya Cohen"),
         ),
         "idle",
         in_session=False,
     ),
-    Scene("knocking", AGENT, Role.AGENT, _say(snapshot(0, [], attendance="lobby")), "lobby"),
+    Scene("knocking", AGENT, Role.AGENT, say(snapshot(0, [], attendance="lobby")), "lobby"),
     Scene(
         "listening",
         AGENT,
         Role.SUPERVISOR,
-        _say(
+        say(
             snapshot(
                 0,
                 [
@@ -243,13 +247,13 @@ AGENT_SCENES = (
             )
         ),
     ),
-    Scene("another-consumer", AGENT, Role.AGENT, _say(PAIR, CONFLICT)),
-    Scene("unsaved", AGENT, Role.AGENT, _say(PAIR, SessionSaving(seq=2, saved=False))),
+    Scene("another-consumer", AGENT, Role.AGENT, say(PAIR, CONFLICT)),
+    Scene("unsaved", AGENT, Role.AGENT, say(PAIR, SessionSaving(seq=2, saved=False))),
     Scene(
         "transferred-here",
         f"{AGENT}&chattingAgentId=7",
         Role.AGENT,
-        _say(snapshot(0, [person(0, owner=False), person(1)])),
+        say(snapshot(0, [person(0, owner=False), person(1)])),
     ),
     Scene("text", AGENT, Role.AGENT, _text),
     Scene("reconnecting", AGENT, Role.AGENT, _drop(1012, PAIR)),
@@ -258,13 +262,13 @@ AGENT_SCENES = (
         "over",
         AGENT,
         Role.AGENT,
-        _say(PAIR, SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_CONSUMER)),
+        say(PAIR, SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_CONSUMER)),
         "over",
     ),
 )
 
 CROWDS = tuple(
-    Scene(f"people-{number}", AGENT, Role.AGENT, _say(snapshot(0, _people(number))))
+    Scene(f"people-{number}", AGENT, Role.AGENT, say(snapshot(0, _people(number))))
     for number in (5, 6, 7)
 )
 """Between four and eight, which are looked at more often."""
@@ -276,7 +280,7 @@ PROOF_SCENES = (
     Scene("login", AGENT, Role.AGENT, _nothing, "login", config=LIVEPERSON),
     Scene("enrol", AGENT, Role.AGENT, _nothing, "enrol", config=ENROLMENT),
     Scene("enrol-wrong", AGENT, Role.AGENT, _wrong_code, "enrol", config=ENROLMENT),
-    Scene("link", AGENT, Role.AGENT, _say(reach(Reach.ABSENT)), "idle", False, BY_LINK),
+    Scene("link", AGENT, Role.AGENT, say(reach(Reach.ABSENT)), "idle", False, BY_LINK),
     Scene("link-unwritten", AGENT, Role.AGENT, _cannot_write, "idle", False, BY_LINK),
 )
 """What an agent is asked before they are believed, and how a consumer proves themselves."""
@@ -288,19 +292,19 @@ LOGIN_SCENES = (
 INVITED = snapshot(1, [], attendance="invited", ringing=invitation())
 CONSUMER_SCENES = (
     Scene("quiet", ENGAGEMENT, Role.CONSUMER, _nothing, "quiet", in_session=False),
-    Scene("incoming", ENGAGEMENT, Role.CONSUMER, _say(INVITED), "incoming"),
+    Scene("incoming", ENGAGEMENT, Role.CONSUMER, say(INVITED), "incoming"),
     Scene(
         "incoming-voice",
         ENGAGEMENT,
         Role.CONSUMER,
-        _say(snapshot(1, [], attendance="invited", ringing=invitation(mode=Mode.VOICE))),
+        say(snapshot(1, [], attendance="invited", ringing=invitation(mode=Mode.VOICE))),
         "incoming",
     ),
     Scene(
         "incoming-long-name",
         ENGAGEMENT,
         Role.CONSUMER,
-        _say(
+        say(
             snapshot(
                 1,
                 [],
@@ -314,23 +318,23 @@ CONSUMER_SCENES = (
         "incoming-monitored",
         ENGAGEMENT,
         Role.CONSUMER,
-        _say(snapshot(1, [], attendance="invited", ringing=invitation(monitoring=True))),
+        say(snapshot(1, [], attendance="invited", ringing=invitation(monitoring=True))),
         "incoming",
     ),
     Scene(
         "screen-asked",
         ENGAGEMENT,
         Role.CONSUMER,
-        _say(snapshot(1, _people(2)), ScreenRequested(seq=2, by_participant_id="p0")),
+        say(snapshot(1, _people(2)), ScreenRequested(seq=2, by_participant_id="p0")),
     ),
-    Scene("check", ENGAGEMENT, Role.CONSUMER, _press("check_first", INVITED), "incoming"),
-    Scene("talking", ENGAGEMENT, Role.CONSUMER, _say(snapshot(1, _people(2)))),
-    Scene("more", ENGAGEMENT, Role.CONSUMER, _press("more", snapshot(1, _people(3)))),
+    Scene("check", ENGAGEMENT, Role.CONSUMER, press("check_first", INVITED), "incoming"),
+    Scene("talking", ENGAGEMENT, Role.CONSUMER, say(snapshot(1, _people(2)))),
+    Scene("more", ENGAGEMENT, Role.CONSUMER, press("more", snapshot(1, _people(3)))),
     Scene(
         "agent-reconnects",
         ENGAGEMENT,
         Role.CONSUMER,
-        _say(
+        say(
             snapshot(1, _people(2)),
             RosterChanged(seq=2, roster=[person(0, attendance=Attendance.RECONNECTING), person(1)]),
         ),
@@ -339,7 +343,7 @@ CONSUMER_SCENES = (
         "withdrawn",
         ENGAGEMENT,
         Role.CONSUMER,
-        _say(
+        say(
             INVITED,
             InvitationChanged(seq=2, invitation=invitation(InvitationState.CANCELLED)),
             SessionLeft(seq=3, reason=LeaveReason.LEFT),
@@ -350,7 +354,7 @@ CONSUMER_SCENES = (
         "over",
         ENGAGEMENT,
         Role.CONSUMER,
-        _say(
+        say(
             snapshot(1, _people(2)),
             ResumeRenewed(resume="r"),
             SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_AGENT),

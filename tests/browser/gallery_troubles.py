@@ -10,30 +10,15 @@ from broker.errors import ErrorCode
 from broker.messages.facts import GuestInvited, RequestRefused, SessionEnded, SessionLeft
 from broker.words import EndReason, InvitationState, LeaveReason, Reach, Role
 from tests.browser.broker_double import BrokerDouble, invitation, painted, person, reach, snapshot
-from tests.browser.catalogues import catalogue
-from tests.browser.gallery import AGENT, ENGAGEMENT, Play, Scene
+from tests.browser.gallery import AGENT, ENGAGEMENT, PAIR, Play, Scene, press, say
 
 NAMELESS = AGENT.partition("&visitorName")[0]
-PAIR = snapshot(0, [person(0), person(1)])
 LINK = "https://video.example.com/join#0123456789abcdef0123456789abcdef"
 SAY_TROUBLE = """([microphone, camera]) => {
   const { client } = document.querySelector('switchboard-agent, switchboard-engagement');
   client.media.troubles = { microphone, camera, screen: null };
   client.dispatchEvent(new Event('change'));
 }"""
-
-
-async def _press(page: Page, key: str) -> None:
-    language = await page.evaluate("document.documentElement.lang")
-    button = page.get_by_role("button", name=catalogue(language)[key], exact=True)
-    await button.click()
-
-
-def _tell(*messages: object) -> Play:
-    async def play(double: BrokerDouble, page: Page) -> None:
-        await double.tell(*messages)  # type: ignore[arg-type]
-
-    return play
 
 
 def _devices(me: int, microphone: str | None, camera: str | None) -> Play:
@@ -47,9 +32,8 @@ def _devices(me: int, microphone: str | None, camera: str | None) -> Play:
 
 
 async def _link_made(double: BrokerDouble, page: Page) -> None:
-    await double.tell(PAIR)
-    await _press(page, "people")
-    await _press(page, "make_link")
+    await press("people", PAIR)(double, page)
+    await press("make_link")(double, page)
     request = await double.until_heard("guest.invite")
     made = GuestInvited(
         reply_to=request["id"], seq=2, guest_invitation_id="g1", url=LINK, expires_in_ms=3_600_000
@@ -59,8 +43,7 @@ async def _link_made(double: BrokerDouble, page: Page) -> None:
 
 def _refused(code: ErrorCode) -> Play:
     async def play(double: BrokerDouble, page: Page) -> None:
-        await double.tell(reach(Reach.REACHABLE))
-        await _press(page, "start_video")
+        await press("start_video", reach(Reach.REACHABLE))(double, page)
         request = await double.until_heard("session.start")
         await double.tell(
             RequestRefused(reply_to=request["id"], code=code, message="No.", retryable=False)
@@ -78,7 +61,7 @@ def _outcomes(reasons: Sequence[EndReason | LeaveReason]) -> tuple[Scene, ...]:
             else SessionLeft(seq=2, reason=reason)
         )
         for role, path, me in ((Role.AGENT, AGENT, 0), (Role.CONSUMER, ENGAGEMENT, 1)):
-            play = _tell(snapshot(me, [person(0), person(1)]), over)
+            play = say(snapshot(me, [person(0), person(1)]), over)
             scenes.append(Scene(f"over-{reason}", path, role, play, "over"))
     return tuple(scenes)
 
@@ -100,7 +83,7 @@ TROUBLE_SCENES = (
         "nameless",
         NAMELESS,
         Role.AGENT,
-        _tell(reach(Reach.REACHABLE)),
+        say(reach(Reach.REACHABLE)),
         "idle",
         in_session=False,
     ),
@@ -109,7 +92,7 @@ TROUBLE_SCENES = (
             f"nameless-{state}",
             NAMELESS,
             Role.AGENT,
-            _tell(snapshot(0, [person(0)], ringing=invitation(state))),
+            say(snapshot(0, [person(0)], ringing=invitation(state))),
         )
         for state in (InvitationState.RINGING, InvitationState.DECLINED)
     ),
