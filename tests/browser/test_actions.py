@@ -79,7 +79,7 @@ async def test_what_became_of_the_invitation_is_said_with_what_can_be_done(
         await expect(cancel).to_be_visible(visible=on)
         await expect(again).to_be_visible(visible=not on)
         if state is InvitationState.DECLINED:
-            await expect(card).to_contain_text("“On the train”")
+            await expect(card).to_contain_text("\u2068“On the train”\u2069")
     await again.click()
     assert await asked(double, "invitation.send") == {"mode": "video"}
     await double.tell(InvitationChanged(seq=99, invitation=invitation()))

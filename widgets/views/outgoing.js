@@ -102,7 +102,8 @@ function words({ state, surfaces, visible, reason }, name) {
   // The consumer's own words, or the stable code of what stands in the way.
   const trouble = state !== 'declined' && knows(`ring_${reason}`) ? say(`ring_${reason}`, { name }) : '';
   if (state !== 'sent' && state !== 'ringing') {
-    const why = reason && state === 'declined' ? `“${reason}”` : trouble;
+    // In the direction of its own writing.
+    const why = reason && state === 'declined' ? `\u2068“${reason}”\u2069` : trouble;
     return { title: say(`ring_${state}`, { name }), help: why };
   }
   if (trouble) return { title: trouble, help: '' };
