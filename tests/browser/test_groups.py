@@ -71,7 +71,9 @@ async def test_a_colleague_is_let_in_put_in_charge_and_the_first_agent_leaves(
     await consumer.get_by_role("button", name="Text", exact=True).click()
     await consumer.get_by_label("Message").fill("Thank you, both of you")
     await consumer.get_by_role("button", name="Send").click()
-    await expect(colleague.get_by_text("Maya Cohen: Thank you, both of you")).to_be_visible()
+    # Name and line each stand in the direction of their own writing.
+    told = "\u2068Maya Cohen\u2069: \u2068Thank you, both of you\u2069"
+    await expect(colleague.get_by_text(told)).to_be_visible()
 
     await colleague.get_by_role("button", name="End", exact=True).click()
     await consumer.get_by_role("radio", name="4 of 5").check(force=True)
