@@ -213,11 +213,13 @@ def check_database(url: str | None) -> Finding:
 
 def check_ray(
     plan: Plan,
-    ports: Callable[[], list[int]] = probe.ray_ports,
+    ports: Callable[[], probe.RayPorts] = probe.ray_ports,
     addresses: Callable[[], list[str]] = probe.outer_addresses,
 ) -> Iterator[Finding]:
     """Whether Ray answers where it is expected, and nowhere where a stranger could ask it."""
-    known = set(ports())
+    here = ports()
+    # A gateway is in a process that has joined Ray, and strangers are to reach it.
+    known = set(here.found) - {plan.port}
     if plan.address is not None:
         host, _, port = plan.address.rpartition(":")
         if not port.isdigit() or not probe.answers_tcp(host, int(port)):
@@ -246,6 +248,14 @@ def check_ray(
             f"{len(open_to)} answer beyond loopback, such as {number} on {address}",
             "Bind Ray to loopback, or to a network of its own and name that by "
             "--cluster-network; no port of Ray may be reached from elsewhere.",
+        )
+    elif here.unread:
+        yield Finding(
+            "ray ports",
+            Grade.WARNING,
+            f"{len(known)} found, none answers to strangers; {here.unread} of Ray's processes "
+            "are another user's and may have more",
+            "Run this as root, or as the user whose Ray it is.",
         )
     else:
         yield Finding("ray ports", Grade.OK, f"{len(known)} found, none answers to strangers")

@@ -17,8 +17,11 @@ TIMEOUT_S = 1.0
 MAGIC_COOKIE = 0x2112A442
 _BINDING = 0x0001
 _BINDING_SUCCESS = 0x0101
-_RAY_PROGRAMS = ("gcs_server", "raylet")
-_RAY_MODULES = ("/ray/dashboard/", "/ray/_private/", "/ray/util/client/")
+_RAY_TITLES = ("gcs_server", "raylet", "ray::", "ray-dashboard")
+"""What Ray's processes call themselves: workers and agents forget the command that began them."""
+_RAY_MODULES = ("/ray/dashboard/", "/ray/_private/", "/ray/autoscaler/", "ray.util.client.server")
+_RAY_LIBRARY = "/ray/_raylet.so"
+"""What every process has loaded that has joined a Ray, whatever it calls itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +102,48 @@ def carries_udp(host: str, port: int, timeout_s: float = TIMEOUT_S) -> str | Non
     return None if received == token else "another datagram arrived"
 
 
-def ray_ports() -> list[int]:
-    """The TCP ports that Ray's processes on this machine listen on."""
+@dataclass(frozen=True, slots=True)
+class RayPorts:
+    """Where the Ray of this machine listens."""
+
+    found: frozenset[int]
+    """TCP ports, also those of our own in a process that has joined it."""
+    unread: int = 0
+    """Its processes that only their own user may ask."""
+
+
+def ray_ports(processes: Iterable[psutil.Process] | None = None) -> RayPorts:
+    """Find the TCP ports that Ray's processes listen on, and those of whoever has joined it.
+
+    Of another user's processes those are known that say in their title whose they are.
+    """
     found: set[int] = set()
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            name, words = process.name(), " ".join(process.cmdline())
-            if name.startswith(_RAY_PROGRAMS) or any(each in words for each in _RAY_MODULES):
-                found.update(
-                    each.laddr.port
-                    for each in process.net_connections("tcp")
-                    if each.status == psutil.CONN_LISTEN
-                )
-    return sorted(found)
+    unread = 0
+    for process in psutil.process_iter() if processes is None else processes:
+        with suppress(psutil.NoSuchProcess):
+            if not _is_ray(process):
+                continue
+            try:
+                connections = process.net_connections("tcp")
+            except psutil.AccessDenied:
+                unread += 1
+                continue
+            found |= {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
+    return RayPorts(frozenset(found), unread)
+
+
+def _is_ray(process: psutil.Process) -> bool:
+    with suppress(psutil.AccessDenied):
+        words = " ".join(process.cmdline())
+        if words.startswith(_RAY_TITLES) or any(each in words for each in _RAY_MODULES):
+            return True
+    with suppress(psutil.AccessDenied):
+        if process.name().startswith(_RAY_TITLES):
+            return True
+    with suppress(OSError):
+        maps = Path("/proc", str(process.pid), "maps").read_text(errors="replace")
+        return _RAY_LIBRARY in maps
+    return False
 
 
 @dataclass(frozen=True, slots=True)

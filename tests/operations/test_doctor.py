@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
 from gateway import doctor, probe
 from gateway.command import app
 from gateway.doctor import Finding, Grade, Plan
+from tests.operations.cluster import until
 
 RUNNER = CliRunner()
 
@@ -83,27 +87,56 @@ def test_a_database_that_answers_is_well(tmp_path: Path) -> None:
     assert doctor.check_database(f"sqlite:///{tmp_path / 'l.sqlite3'}").grade is Grade.OK
 
 
+def listening_at(*ports: int) -> Callable[[], probe.RayPorts]:
+    return lambda: probe.RayPorts(frozenset(ports))
+
+
 def test_a_ray_port_that_answers_beyond_loopback_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         # Loopback stands for an address of this machine that others can reach.
         plan = Plan(address=f"127.0.0.1:{port}")
-        seen = {x.name: x for x in doctor.check_ray(plan, lambda: [], lambda: ["127.0.0.1"])}
+        seen = {x.name: x for x in doctor.check_ray(plan, listening_at(), lambda: ["127.0.0.1"])}
         assert seen["ray ports"].grade is Grade.FAILURE
         assert f"{port} on 127.0.0.1" in seen["ray ports"].found
         assert {seen["ray"].grade, seen["ray token"].grade} == {Grade.OK}
         own = Plan(cluster_networks=("127.0.0.0/8",))
-        (inside,) = doctor.check_ray(own, lambda: [port], lambda: ["127.0.0.1"])
+        (inside,) = doctor.check_ray(own, listening_at(port), lambda: ["127.0.0.1"])
         assert inside.grade is Grade.OK
-        (nowhere,) = doctor.check_ray(Plan(), lambda: [port], lambda: [])
+        (nowhere,) = doctor.check_ray(Plan(), listening_at(port), lambda: [])
         assert nowhere.grade is Grade.OK
+        # A gateway's process has joined Ray; its own port is for everybody.
+        gateway = Plan(port=port)
+        (edge,) = doctor.check_ray(gateway, listening_at(port), lambda: ["127.0.0.1"])
+        assert (edge.grade, edge.found) == (Grade.OK, "0 found, none answers to strangers")
+
+
+class Locked(psutil.Process):
+    """A process whose sockets only another user may see."""
+
+    def net_connections(self, kind: str = "inet") -> list[Any]:
+        raise psutil.AccessDenied(self.pid)
+
+
+def test_a_ray_process_that_may_not_be_read_is_no_process_without_ports() -> None:
+    with subprocess.Popen(["ray::IDLE", "60"], executable="/bin/sleep") as process:
+        try:
+            one = Locked(process.pid)
+            until("the title", lambda: one.cmdline()[:1] == ["ray::IDLE"])
+            seen = probe.ray_ports([one, psutil.Process()])
+        finally:
+            process.kill()
+    assert seen.unread == 1
+    (finding,) = doctor.check_ray(Plan(), lambda: seen, lambda: [])
+    assert finding.grade is Grade.WARNING
+    assert "another user's" in finding.found
 
 
 def test_a_ray_without_tokens_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     plan = Plan(address="127.0.0.1:9")
-    seen = {x.name: x.grade for x in doctor.check_ray(plan, lambda: [], lambda: [])}
+    seen = {x.name: x.grade for x in doctor.check_ray(plan, listening_at(), lambda: [])}
     assert seen["ray"] is seen["ray token"] is Grade.FAILURE
 
 

@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 from broker.messages import SUBPROTOCOL
 from gateway.compose import entry as compose
 from gateway.deployment import Deployment
+from gateway.probe import ray_ports
 from gateway.ray_environment import LOG_BACKUPS, LOG_BYTES
 from gateway.settings import BadSettings
 from gateway.up import refuse_many_nodes
@@ -94,12 +95,14 @@ def test_a_private_deployment_serves_over_its_own_tls_and_ends_by_down(tmp_path:
 def check_private(up: psutil.Process) -> None:
     """Nothing of its Ray listens where others could reach it, and none takes part without a token.
 
-    What Ray remembers of actors that have ended is bounded, and what a worker may write.
+    `doctor` finds whatever listens. What Ray remembers of actors that have ended is bounded, and
+    what a worker may write.
     """
     family = [up, *up.children(recursive=True)]
-    bound = [each for one in family for each in one.net_connections("inet")]
-    listening = {each.laddr.ip for each in bound if each.status == psutil.CONN_LISTEN}
-    assert {each.removeprefix("::ffff:") for each in listening} == {"127.0.0.1"}
+    bound = [each for one in family for each in one.net_connections("tcp")]
+    listening = [each.laddr for each in bound if each.status == psutil.CONN_LISTEN]
+    assert {each.ip.removeprefix("::ffff:") for each in listening} == {"127.0.0.1"}
+    assert {each.port for each in listening} - ray_ports().found == set()
     told = [one.environ() for one in family if "/gcs_server" in " ".join(one.cmdline())]
     assert [each["RAY_AUTH_MODE"] for each in told] == ["token"]
     assert int(told[0]["RAY_maximum_gcs_destroyed_actor_cached_count"]) <= DEAD_ACTORS
