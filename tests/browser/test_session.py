@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import httpx
-from playwright.async_api import expect
+from playwright.async_api import Frame, expect
 
 from tests.browser.demo import People, counts, negotiated, recorded, shoot, until_counts
 from tests.deployment import Deployment
@@ -86,6 +86,26 @@ async def until_support_sees_both(people: People) -> None:
     assert {each["quality"] for each in seen["participants"].values()} <= {"good", "fair"}
 
 
+CAMERA = "document.querySelector('switchboard-engagement').client.media.tracks.camera"
+KEEP_CAMERA = f"() => {{ window.camera = {CAMERA}; }}"
+
+
+async def choose(frame: Frame, item: str) -> None:
+    """Press what one needs now and then."""
+    await frame.get_by_role("button", name="More", exact=True).click()
+    await frame.get_by_role("button", name=item).click()
+
+
+async def until_still(frame: Frame) -> float:
+    """Wait until half a second has brought no frame; returns how many were decoded so far."""
+    before = -1.0
+    async with asyncio.timeout(20 * PATIENCE):
+        while (now := (await counts(frame))["frames"]) != before:
+            before = now
+            await asyncio.sleep(0.5)
+    return now
+
+
 async def test_the_consumer_ends_and_a_second_session_works(people: People) -> None:
     await people.open()
     consumer = await people.talk()
@@ -97,6 +117,23 @@ async def test_the_consumer_ends_and_a_second_session_works(people: People) -> N
         await expect(tile).to_have_attribute("data-picture", picture)
         await until_counts(consumer, frames=10)
         await expect(tile).to_have_attribute("data-picture", picture)
+
+    # Nor is anybody seen by who goes on with the voice only, until both are again.
+    await consumer.evaluate(KEEP_CAMERA)
+    await choose(consumer, "Voice only")
+    await expect(tile).to_have_attribute("data-picture", "no")
+    await consumer.wait_for_function(f"() => window.camera.readyState === 'ended' && !{CAMERA}")
+    await expect(consumer.get_by_role("button", name="Turn camera on")).to_be_visible()
+    await expect(consumer.locator(".tile[data-picture=yes]:visible")).to_have_count(0)
+    for frame in (people.agent, consumer):
+        decoded = await until_still(frame)
+        assert (await until_counts(frame, energy=0.0001))["frames"] == decoded
+    await choose(consumer, "Video again")
+    await consumer.wait_for_function(f"() => {CAMERA}?.readyState === 'live'")
+    await expect(consumer.get_by_role("button", name="Turn camera off")).to_be_visible()
+    for frame in (people.agent, consumer):
+        await until_counts(frame, frames=20, energy=0.0001)
+        await expect(frame.locator(".tile[data-picture=yes]:visible")).to_have_count(2)
     await consumer.get_by_role("button", name="End", exact=True).click()
     await expect(people.agent.get_by_text("The consumer ended it.")).to_be_visible()
     await expect(consumer.get_by_text("It lasted")).to_be_visible()
