@@ -2,9 +2,12 @@ import { say } from '../catalogues/words.js';
 import { iconButton } from './buttons.js';
 import { el, setText } from './dom.js';
 
+/** The one that is open: they share a place. @type {Panel|null} */
+let shown = null;
+
 /**
- * A sheet over the stage: titled, closed by its button or Escape, and giving the focus back to
- * what opened it.
+ * A sheet over the stage, beside it where both have room: titled, closed by its button or Escape,
+ * and giving the focus back to what opened it.
  */
 export class Panel {
   #title = el('h2', {});
@@ -40,6 +43,8 @@ export class Panel {
   }
 
   show() {
+    shown?.close();
+    shown = this;
     this.#opener = /** @type {HTMLElement|null} */ (document.activeElement);
     this.root.hidden = false;
     this.root.focus({ preventScroll: true });
@@ -48,8 +53,10 @@ export class Panel {
 
   close() {
     if (!this.open) return;
+    // Who is elsewhere by now stays there.
+    const held = this.root.contains(document.activeElement);
     this.root.hidden = true;
-    this.#opener?.focus({ preventScroll: true });
+    if (held) this.#opener?.focus({ preventScroll: true });
     this.root.dispatchEvent(new CustomEvent('panelclose', { bubbles: true }));
   }
 }

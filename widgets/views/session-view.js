@@ -39,6 +39,8 @@ export class SessionView {
     this.#chatting = chatting;
     /** @param {Promise<unknown>} asked */
     const attempt = (asked) => void asked.catch(this.#failed);
+    /** @param {PanelLater} later */
+    const toggle = (later) => () => attempt(later.use((panel) => panel.toggle()));
     this.#stage = new Stage(client);
     const update = () => this.update();
     this.#people = new Later(
@@ -64,7 +66,7 @@ export class SessionView {
       attempt,
       ownWindow,
       devices: () => attempt(this.#devices.use((panel) => panel.show())),
-      text: () => attempt(this.#text.use((panel) => panel.toggle())),
+      text: toggle(this.#text),
       layoutChanged: update,
     };
     this.#more = new Later(
@@ -74,8 +76,8 @@ export class SessionView {
     );
     this.#bar = new ControlBar(client, {
       attempt,
-      people: () => attempt(this.#only(this.#people, this.#more)),
-      more: () => attempt(this.#only(this.#more, this.#people)),
+      people: toggle(this.#people),
+      more: toggle(this.#more),
       end: () => attempt(this.#end()),
     });
     this.#banner = new Banner(client, ownWindow);
@@ -130,15 +132,6 @@ export class SessionView {
     const { session } = this.#client;
     const all = session !== null && may(session, 'end_for_all') && session.role !== 'guest';
     return all ? this.#client.end() : this.#client.leave();
-  }
-
-  /**
-   * Open or close one of two panels; the other closes.
-   * @param {PanelLater} wanted @param {PanelLater} other
-   */
-  #only(wanted, other) {
-    other.panel?.close();
-    return wanted.use((panel) => panel.toggle());
   }
 }
 
