@@ -1,7 +1,7 @@
 import { say } from '../catalogues/words.js';
 import { makeLink } from '../hosts/join-link.js';
 import { clock } from '../session/select.js';
-import { iconButton, wordButton } from './buttons.js';
+import { wordButton } from './buttons.js';
 import { CopyLine } from './copy-line.js';
 import { el, keyed, setText, show } from './dom.js';
 
@@ -96,11 +96,10 @@ class LinkRow {
 
   /** @param {SessionClient} client @param {Attempt} attempt */
   constructor(client, attempt) {
-    const withdraw = iconButton(
+    const withdraw = wordButton(
       say('withdraw'),
-      'close',
       () => attempt(client.ask({ type: 'guest.revoke', guest_invitation_id: this.#id })),
-      'quiet small',
+      { kind: 'small deed' },
     );
     this.root = el('li', { class: 'person' }, this.#words, withdraw.root);
   }

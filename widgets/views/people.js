@@ -1,9 +1,9 @@
 import { say } from '../catalogues/words.js';
 import { may, ownEntry } from '../session/select.js';
 import { Avatar } from './avatar.js';
-import { iconButton, wordButton } from './buttons.js';
+import { wordButton } from './buttons.js';
 import { Colleagues } from './colleagues.js';
-import { el, keyed, setText, show } from './dom.js';
+import { el, keyed, setAttr, setText, show } from './dom.js';
 import { GuestLinks } from './guest-links.js';
 import { Panel } from './panel.js';
 
@@ -78,16 +78,17 @@ class PersonRow {
     /** @param {string} type @param {object} [more] */
     const ask = (type, more) => () =>
       attempt(client.ask({ type, participant_id: this.#id, ...more }));
-    /** @param {string} sign @param {() => void} act Named when it is shown. */
-    const icon = (sign, act) => iconButton('', sign, act, 'quiet small');
+    /** @param {string} word @param {string} icon @param {() => void} act @param {string} [more] */
+    const deed = (word, icon, act, more = '') =>
+      wordButton(say(word), act, { kind: `small deed ${more}`, icon });
     this.#buttons = {
       admit: wordButton(say('let_in'), ask('participant.admit'), { kind: 'primary small' }),
       refuse: wordButton(say('refuse'), ask('participant.refuse'), { kind: 'small' }),
-      mute_person: icon('microphone', ask('participant.mute', { sources: ['microphone'] })),
-      stop_video: icon('camera', ask('participant.mute', { sources: ['camera'] })),
-      ask_screen: icon('screen', ask('screen.request')),
-      hand_over: icon('crown', ask('session.hand_over')),
-      remove: icon('leave', ask('participant.remove')),
+      mute_person: deed('mute_person', 'microphone_off', ask('participant.mute', { sources: ['microphone'] })),
+      stop_video: deed('stop_video', 'camera_off', ask('participant.mute', { sources: ['camera'] })),
+      remove: deed('remove', 'remove', ask('participant.remove'), 'stop'),
+      hand_over: deed('hand_over', 'crown', ask('session.hand_over')),
+      ask_screen: deed('ask_screen', 'screen', ask('screen.request')),
     };
     this.#actions.append(...Object.values(this.#buttons).map((button) => button.root));
   }
@@ -102,22 +103,22 @@ class PersonRow {
     setText(this.#name, self ? `${name} (${say('you')})` : name);
     setText(this.#note, noteOf(entry, lobby));
     const moderate = may(session, 'moderate') && !self;
-    const { admit, refuse, ...icons } = this.#buttons;
+    const { admit, refuse, ...deeds } = this.#buttons;
     const hidden = entry.way === 'monitor' || entry.way === 'whisper';
     const act = !lobby && moderate && !hidden;
-    for (const [word, button] of Object.entries(icons)) {
-      button.set(say('colon', { a: say(word), b: name }));
+    for (const [word, { root }] of Object.entries(deeds)) {
+      setAttr(root, 'aria-label', say('colon', { a: say(word), b: name }));
     }
     const judge = lobby && may(session, 'admit');
     show(admit.root, judge);
     show(refuse.root, judge);
-    show(icons.mute_person.root, act && entry.microphone);
-    show(icons.stop_video.root, act && entry.camera);
+    show(deeds.mute_person.root, act && entry.microphone);
+    show(deeds.stop_video.root, act && entry.camera);
     const guest = entry.role === 'consumer' || entry.role === 'guest';
-    show(icons.ask_screen.root, act && guest && !entry.screen && entry.capabilities.includes('send_screen'));
-    show(icons.remove.root, act && entry.role !== 'consumer');
+    show(deeds.ask_screen.root, act && guest && !entry.screen && entry.capabilities.includes('send_screen'));
+    show(deeds.remove.root, act && entry.role !== 'consumer');
     const owner = ownEntry(session)?.owner === true;
-    show(icons.hand_over.root, !lobby && owner && !self && entry.role === 'agent');
+    show(deeds.hand_over.root, !lobby && owner && !self && entry.role === 'agent');
   }
 }
 
