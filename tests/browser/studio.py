@@ -47,6 +47,20 @@ COVERED = """() => [...document.querySelectorAll('[role=toolbar] button')]
   })
   .map((button) => button.ariaLabel)"""
 """What of the bar cannot be pressed, or is missing if it ends the session."""
+BADLY_SHOWN = """() => [...document.querySelectorAll('.tile[data-picture=yes]:not([hidden])')]
+  .filter((tile) => {
+    const video = tile.querySelector('video');
+    const { clientWidth, clientHeight, videoWidth, videoHeight } = video;
+    const beside = tile.clientWidth - clientWidth > 1;
+    const above = tile.clientHeight - clientHeight > 1;
+    const ratio = clientWidth / clientHeight;
+    if (tile.matches('.screen')) return getComputedStyle(video).objectFit !== 'contain';
+    if (videoWidth < videoHeight) return above || ratio > 0.76 || (beside && ratio < 0.74);
+    return beside || (above && (ratio > 0.76 || tile.matches('.self'))) ||
+      (ratio < 0.74 && !tile.matches('.self'));
+  })
+  .map((tile) => `${tile.className} ${tile.textContent}`)"""
+"""Pictures cut further than to 3:4, or less although the tile has room for more of them."""
 
 
 class _Set:
@@ -97,6 +111,8 @@ class Studio:
             await shoot(page, f"{name}-{scene.name}-{size[0]}-{scheme}")
             problems += [f"{scheme} overflow: {each}" for each in await page.evaluate(OVERFLOW)]
             problems += [f"{scheme} covered: {each}" for each in await page.evaluate(COVERED)]
+            shown = await page.evaluate(BADLY_SHOWN)
+            problems += [f"{size} {scheme} picture: {each}" for each in shown]
             found = await violations(page, seen_otherwise=number > 0 and not thorough)
             problems += [f"{scheme} axe {each}" for each in found]
         assert problems == [], "\n".join(problems)

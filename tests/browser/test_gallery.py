@@ -19,12 +19,14 @@ from tests.browser.gallery import (
     PROOF_SCENES,
     Scene,
 )
+from tests.browser.gallery_pictures import MORE_PICTURE_SCENES, PICTURE_SCENES
 from tests.browser.gallery_troubles import TROUBLE_SCENES
 from tests.browser.studio import Studio
 
 AGENT_LOOKS = [((280, 540), "dark"), ((340, 680), "light")]
 CONSUMER_LOOKS = [((320, 568), "light"), ((380, 600), "dark")]
 GUEST_LOOKS = [((390, 844), "light"), ((1280, 800), "dark")]
+PICTURE_LOOKS = [((280, 540), "dark"), ((340, 680), "light"), ((1280, 800), "light")]
 ALL_SCENES = (
     *AGENT_SCENES,
     *CROWDS,
@@ -33,6 +35,8 @@ ALL_SCENES = (
     *GUEST_SCENES,
     *LOGIN_SCENES,
     *TROUBLE_SCENES,
+    *PICTURE_SCENES,
+    *MORE_PICTURE_SCENES,
 )
 TRANSLATED = {
     *("idle-reachable", "calling-hidden", "people", "more", "login", "enrol-wrong", "compare"),
@@ -94,6 +98,11 @@ async def test_the_consumers_widget(studio: Studio, scene: Scene) -> None:
 @pytest.mark.parametrize("scene", GUEST_SCENES, ids=lambda scene: scene.name)
 async def test_the_guests_page(studio: Studio, scene: Scene) -> None:
     await studio.show(scene, GUEST_LOOKS, "guest")
+
+
+@pytest.mark.parametrize("scene", PICTURE_SCENES, ids=lambda scene: f"{scene.role}-{scene.name}")
+async def test_people_who_are_seen(studio: Studio, scene: Scene) -> None:
+    await studio.show(scene, PICTURE_LOOKS, f"seen-{scene.role}")
 
 
 @pytest.mark.parametrize(("scene", "language"), OTHERS)

@@ -33,6 +33,8 @@ export class Tile {
     this.#onTurn = onTurn;
     // The sound has a player of its own; a silent picture may start without a gesture.
     this.video.muted = true;
+    this.video.onresize = () =>
+      setAttr(this.root, 'data-tall', this.video.videoHeight > this.video.videoWidth ? '' : null);
     this.root = el(
       'li',
       { class: `tile ${kind}` },
