@@ -37,6 +37,8 @@ class Live:
     """The node of the holder whose link went last, if that is known."""
     homeless_ms: int | None = None
     """Since when no link of a holder is up."""
+    asked_ms: int = 0
+    """When somebody last wanted to know where it is."""
     granted_ms: deque[int] = field(default_factory=deque)
     """When epochs after the first were granted; as far back as the window of the limit."""
     rescue: asyncio.Task[None] | None = None
@@ -62,6 +64,13 @@ class Live:
             account_id=self.account_id,
             engagement_key=self.engagement_key,
         )
+
+    def is_lost(self, now_ms: int, after_ms: int, at_last_ms: int) -> bool:
+        """Whether nobody held it or asked for it for so long, or nobody held it for the longer."""
+        if self.homeless_ms is None:
+            return False
+        quiet_ms = now_ms - max(self.homeless_ms, self.asked_ms)
+        return quiet_ms >= after_ms or now_ms - self.homeless_ms >= at_last_ms
 
     def settle(self, actor: Actor) -> None:
         """Say who holds it from now on."""

@@ -50,7 +50,10 @@ class LedgerPolicy:
     takeover_limit: int = 3
     takeover_window_ms: int = 300_000
     lost_after_ms: int = 60_000
-    """A session without a home for this long may be ended as lost."""
+    """A session without a home that nobody has asked for so long is ended as lost: its people's
+    own time to come back (`Policy.reconnect_grace_ms`) is over."""
+    lost_at_last_ms: int = 900_000
+    """One without a home is ended after so long, whoever asks."""
     waiting_limit: int = 100_000
     waiting_per_account: int = 50_000
     waiting_per_key: int = 16

@@ -207,6 +207,7 @@ class Sessions:
     async def locate(self, session_id: str) -> Location:
         """Say where a session is. Raises NotFound, Gone, Unavailable (`session_away`)."""
         live = await self._live(session_id)
+        live.asked_ms = self._now_ms()
         if live.holder is None:
             self.rescue.begin(live)
         return await self._settled(live)
@@ -219,6 +220,7 @@ class Sessions:
             Unavailable: `session_away`: no standby came in time; the attempt goes on.
         """
         live = await self._live(ask.session_id)
+        live.asked_ms = self._now_ms()
         if live.epoch <= ask.observed_epoch or live.holder is None:
             self.rescue.begin(live)
         return await self._settled(live)
@@ -267,13 +269,17 @@ class Sessions:
         return Done()
 
     async def end_lost(self) -> list[str]:
-        """End the sessions that had no home for `lost_after_ms`; return their ids."""
-        since = self._now_ms() - self._policy.lost_after_ms
+        """End the sessions that nobody holds and nobody comes back to; return their ids.
+
+        Whose people still ask waits for a standby, however long the queue is: what a node held may
+        be more than the reserve, and is taken up at the rate at which standbys start.
+        """
+        policy, now_ms = self._policy, self._now_ms()
         # A transaction whose outcome was unknown may have left a session that memory lacks.
         await self.load()
         ended = []
         for live in self.directory:
-            if live.homeless_ms is not None and live.homeless_ms <= since:
+            if live.is_lost(now_ms, policy.lost_after_ms, policy.lost_at_last_ms):
                 if live.rescue is not None:
                     live.rescue.cancel()
                 await self.rescue.end(live, EndReason.LOST)

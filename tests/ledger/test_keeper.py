@@ -11,7 +11,7 @@ import pytest
 from actors.keeper import DeliveryPolicy, Endpoint, Keeper, KeeperPolicy
 from actors.ledger import keeping
 from actors.ledger_link import LedgerLink
-from broker.errors import Conflict, NotFound, SwitchboardError
+from broker.errors import Conflict, NotFound, SwitchboardError, Unavailable
 from broker.messages import upkeep
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.members import LinkHello
@@ -289,6 +289,49 @@ async def test_a_session_that_nobody_owns_is_ended_as_lost(bare_town: Town) -> N
     assert [one.type for one in record.events] == ["session.started", "session.ended"]
     await town.actor()
     await gateway.open("eng-0")
+
+
+async def test_a_session_whose_people_still_ask_is_not_lost_and_one_nobody_asks_for_is(
+    bare_town: Town,
+) -> None:
+    """More sessions than standbys: the death of a node beyond its reserve."""
+    town = bare_town
+    ledger = await town.new_ledger(replace(POLICY, settle_s=0.01))
+    dead = [await town.actor() for _ in range(3)]
+    gateway, keeper = await town.gateway(), await keeper_link(town)
+    asked, left, stuck = [(await gateway.open(f"eng-{n}")).session_id for n in range(3)]
+    for actor in dead:
+        await actor.die()
+    await until(lambda: ledger.level().queued == 3, "all wait for a standby")
+
+    async def ask(session_id: str) -> None:
+        with pytest.raises(Unavailable):
+            await gateway.takeover(session_id, 1)
+
+    async def reconcile() -> list[str]:
+        return (await keeper.call(keeping.Reconcile(), keeping.Reconciled)).ended
+
+    town.clock.ms += POLICY.lost_after_ms - 1
+    await ask(asked)
+    await ask(stuck)
+    assert await reconcile() == []
+    town.clock.ms += 1
+    assert await reconcile() == [left]
+    begun_ms = town.clock.ms - POLICY.lost_after_ms
+    # Its people come back again and again; somebody's forgotten window, too, but not for ever.
+    while town.clock.ms < begun_ms + POLICY.lost_at_last_ms - 10_000:
+        town.clock.ms += 10_000
+        await ask(asked)
+        await ask(stuck)
+        assert await reconcile() == []
+    standby = await town.actor()
+    await until(lambda: bool(standby.committed), "the first standby that was started")
+    assert standby.session_id == asked
+    town.clock.ms += 10_000
+    await ask(stuck)
+    assert await reconcile() == [stuck]
+    assert (await gateway.record(stuck)).end_reason is EndReason.LOST
+    assert (await gateway.record(asked)).end_reason is None
 
 
 async def test_a_session_with_an_actor_is_not_lost(town: Town) -> None:
