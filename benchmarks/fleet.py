@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from actors.arrivals import standbys_for
 from actors.pool import PoolPolicy
+from gateway.deployment import MOST_RESERVE
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 """Sessions at once."""
@@ -66,7 +67,7 @@ class Fleet:
     """One of them may be lost."""
     standbys: int
     reserve: int
-    """Standbys for the sessions of one machine."""
+    """Standbys for the sessions of one machine, in each deployment: for `up --reserve`."""
     shards: int
     """Ledgers that the journal's appends keep busy, at least one in each deployment."""
     deployments: int
@@ -78,7 +79,7 @@ class Fleet:
         """Say it in one line."""
         return (
             f"{self.machines} machines (first used up: {self.first}), {self.standbys} standbys, "
-            f"reserve {self.reserve}, ledger shards {self.shards} "
+            f"--reserve {self.reserve}, ledger shards {self.shards} "
             f"in {self.deployments} deployments"
         )
 
@@ -96,14 +97,15 @@ def fleet(sessions: int, costs: Costs, assumed: Assumptions) -> Fleet:
         "memory": (sessions + standbys) * costs.memory_mb / 1024 / assumed.memory_gb,
         "network": sessions * assumed.gigabits / assumed.network_gigabits,
     }
-    # The others hold the reserve for each machine. More machines, which its memory may take, make
-    # it smaller, so the reserve of the first count is enough.
-    reserve = math.ceil(sessions / (math.ceil(max(shares.values()) / BUSY_AT_MOST) + 1))
-    shares["memory"] += reserve * costs.memory_mb / 1024 / assumed.memory_gb
+    # The others of a deployment hold the reserve for each of its machines. More machines, which its
+    # memory may take, make it smaller, so the reserve of the first count is enough.
+    of_machine = math.ceil(sessions / (math.ceil(max(shares.values()) / BUSY_AT_MOST) + 1))
+    reserve = min(of_machine, MOST_RESERVE)
+    deployments = math.ceil((sessions + standbys) / (MEMBERS - reserve))
+    shares["memory"] += deployments * reserve * costs.memory_mb / 1024 / assumed.memory_gb
     first = max(shares, key=lambda name: shares[name])
     machines = math.ceil(shares[first] / BUSY_AT_MOST) + 1
     busy = math.ceil(opened_s * assumed.appends / (costs.ledger_appends_s * BUSY_AT_MOST))
-    deployments = math.ceil((sessions + standbys + reserve) / MEMBERS)
     return Fleet(
         sessions=sessions,
         machines=machines,

@@ -16,6 +16,8 @@ _DATABASES = ("sqlite", "postgresql")
 
 
 MOST_SHARDS = 64
+MOST_RESERVE = 1_000
+"""More than one machine has sessions."""
 MOST_REUSE = 20
 """A process does not grow old: what its libraries leak or leave in pieces ends with it."""
 MOST_FILLED = 0.8
@@ -44,6 +46,8 @@ class Deployment:
     """A file of PostgreSQL's `.pgpass` form, at the same path on every node."""
     data_dir: Path | None = None
     standbys: int = 4
+    reserve: int = 16
+    """Standbys beside those, for the sessions of the fullest node: as many as it has, at most."""
     ledger_shards: int = 1
     """Among how many ledgers the accounts are divided; more than one needs PostgreSQL."""
     reuse: int = 20
@@ -71,6 +75,10 @@ class Deployment:
         self._check_media()
         if self.standbys < 1:
             raise BadSettings("A deployment needs at least one standby; give --standbys 1 or more.")
+        if not 0 <= self.reserve <= MOST_RESERVE:
+            raise BadSettings(
+                f"--reserve goes from 0 (none) to {MOST_RESERVE}, not {self.reserve}."
+            )
         if not 0 <= self.reuse <= MOST_REUSE:
             raise BadSettings(f"--reuse goes from 0 (never) to {MOST_REUSE}, not {self.reuse}.")
         if not 0 <= self.vacate_below <= MOST_FILLED:

@@ -88,6 +88,10 @@ def up(
     database_passfile: PassFile = None,
     data_dir: DataDir = None,
     standbys: Annotated[int, typer.Option(help="Session actors kept ready.")] = 4,
+    reserve: Annotated[
+        int,
+        typer.Option(help="Session actors kept beside those for the death of the fullest node."),
+    ] = 16,
     ledger_shards: Annotated[
         int, typer.Option(help="Ledgers that the accounts are divided among; PostgreSQL only.")
     ] = 1,
@@ -157,6 +161,7 @@ def up(
             database_passfile=database_passfile,
             data_dir=data_dir,
             standbys=standbys,
+            reserve=reserve,
             ledger_shards=ledger_shards,
             reuse=reuse,
             vacate_below=vacate_below,

@@ -128,6 +128,7 @@ def cluster_settings(deployment: Deployment) -> compose.ClusterSettings:
         database_url=deployment.database_url,
         public_url=deployment.origin,
         standbys=deployment.standbys,
+        reserve=deployment.reserve,
         reuse=deployment.reuse,
         vacate_below=deployment.vacate_below,
         ledger_shards=deployment.ledger_shards,

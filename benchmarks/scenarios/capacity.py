@@ -171,7 +171,7 @@ def plan(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> N
     result.facts["machines"] = machines
     result.facts["machines, when one of them may be lost"] = machines + 1
     reserve = math.ceil(outcome.peak_sessions / (machines + 1))
-    result.facts["reserve for the loss of one machine"] = reserve
+    result.facts["--reserve for the loss of one machine"] = reserve
 
 
 def scale(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> None:

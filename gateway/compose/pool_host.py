@@ -28,7 +28,7 @@ from gateway.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
     from actors.placement import Place
-    from actors.pool import Pool
+    from actors.pool import Pool, PoolPolicy
 
 _LOG = logging.getLogger(__name__)
 PLACES_S = 2.0
@@ -69,10 +69,9 @@ class PoolHost:
         self._watching = asyncio.create_task(self._watch_places())
 
     def _pool_of(self, shard: int) -> Pool:
-        from actors.pool import Pool, PoolPolicy
+        from actors.pool import Pool
 
         settings = self._settings
-        shards = settings.ledger_shards
         return Pool(
             partial(self._start_standby, shard),
             LedgerAddress(shard),
@@ -81,11 +80,9 @@ class PoolHost:
                 kind="pool",
                 member_id=secrets.token_urlsafe(12),
                 node=node_name(),
-                shards=shards,
+                shards=settings.ledger_shards,
             ),
-            policy=PoolPolicy(
-                target=math.ceil(settings.standbys / shards), vacate_below=settings.vacate_below
-            ),
+            policy=policy_of(settings),
             places=lambda: places_left(self._nodes, self._others(shard)),
             elsewhere=lambda: sum(pool.members for pool in self._others(shard)),
             tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
@@ -128,6 +125,18 @@ class PoolHost:
             raise
         # Runs until the session is over; the actor then exits, whether or not this pool lives.
         host.live.remote()
+
+
+def policy_of(settings: ClusterSettings) -> PoolPolicy:
+    """What each ledger's pool is told: standbys and reserve are divided, rounded up."""
+    from actors.pool import PoolPolicy
+
+    shards = settings.ledger_shards
+    return PoolPolicy(
+        target=math.ceil(settings.standbys / shards),
+        reserve_limit=math.ceil(settings.reserve / shards),
+        vacate_below=settings.vacate_below,
+    )
 
 
 def places_left(nodes: Sequence[RayNode], others: Sequence[Pool]) -> list[Place]:

@@ -42,6 +42,8 @@ class ClusterSettings:
     """Among how many ledgers the accounts are divided."""
     shard: int = 0
     """Which of them this actor is, or belongs to; pool and keeper serve all."""
+    reserve: int = 16
+    """`PoolPolicy.reserve_limit`, over all ledgers."""
 
     def __getstate__(self) -> list[object]:
         return [getattr(self, each.name) for each in fields(self)]

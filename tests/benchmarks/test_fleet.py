@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.fleet import BUSY_AT_MOST, MEMBERS, SIZES, Assumptions, Costs, fleet, fleets
 from benchmarks.result import ScenarioResult
 from benchmarks.scenarios.capacity import Capacity, scale
+from gateway.deployment import MOST_RESERVE
 
 COSTS = Costs(
     start_processor_s=1.4,
@@ -48,11 +49,12 @@ def test_each_size_needs_no_less_than_a_smaller_one() -> None:
 def test_a_million_sessions_by_hand() -> None:
     found = fleet(1_000_000, COSTS, NEEDS)
     opened_s = 1_000_000 / 480
-    held_gb = (1_000_000 + found.standbys + found.reserve) * 66 / 1024
+    reserved = found.reserve * found.deployments
+    held_gb = (1_000_000 + found.standbys + reserved) * 66 / 1024
     assert found.first == "memory"
     assert found.machines == pytest.approx(held_gb / (32 * BUSY_AT_MOST) + 1, abs=1)
     assert found.standbys == pytest.approx(opened_s * 1.4 + 2 * (opened_s * 1.4) ** 0.5, abs=1)
-    assert found.deployments == pytest.approx(1_000_000 / MEMBERS, rel=0.01)
+    assert found.deployments == pytest.approx(1_000_000 / (MEMBERS - found.reserve), rel=0.01)
     # 2,083 sessions a second, 14 appends each, 700 a second of a ledger: 42 would do.
     assert found.shards == found.deployments
 
@@ -97,7 +99,10 @@ def test_the_others_can_take_what_one_machine_has(
     assert found.machines >= 2
     assert found.reserve * found.machines >= sessions
     left_gb = (found.machines - 1) * needs.memory_gb * BUSY_AT_MOST
-    assert (sessions + found.standbys + found.reserve) * memory_mb / 1024 <= left_gb * 1.001
+    held = sessions + found.standbys + found.reserve * found.deployments
+    assert held * memory_mb / 1024 <= left_gb * 1.001
+    assert (sessions + found.standbys) / found.deployments + found.reserve <= MEMBERS
+    assert found.reserve <= MOST_RESERVE, "`up` takes it"
 
 
 def test_the_command_says_it_for_each_size_and_what_it_rests_on() -> None:
@@ -108,7 +113,7 @@ def test_the_command_says_it_for_each_size_and_what_it_rests_on() -> None:
     for size in SIZES:
         said = str(result.facts[f"{size:,} sessions at once"])
         assert re.fullmatch(
-            r"\d+ machines \(first used up: \w+\), \d+ standbys, reserve \d+, "
+            r"\d+ machines \(first used up: \w+\), \d+ standbys, --reserve \d+, "
             r"ledger shards \d+ in \d+ deployments",
             said,
         )

@@ -47,6 +47,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         ("--port 70000", "is no port"),
         ("--standbys 0", "at least one standby"),
+        ("--reserve 1001", "--reserve goes from 0 (none) to 1000"),
         ("--vacate-below 0.9", "from 0 (never) to 0.8"),
         ("--ledger-shards 2", "SQLite serves one ledger"),
         ("--ledger-shards 2 --database sqlite:////x", "SQLite serves one ledger"),

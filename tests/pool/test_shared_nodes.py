@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from actors.pool import Pool, PoolPolicy
-from gateway.compose.pool_host import places_left
+from gateway.compose.pool_host import places_left, policy_of
 from gateway.compose.ray_runtime import RayNode
+from gateway.compose.settings import ClusterSettings
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import KEY, TIMING
 from tests.patience import until
@@ -62,6 +63,17 @@ async def run(
 
 def standbys(towns: list[Town]) -> list[int]:
     return [town.ledger.level().standbys for town in towns]
+
+
+@pytest.mark.parametrize(("shards", "each"), [(1, (10, 94)), (4, (3, 24))])
+def test_standbys_and_reserve_are_divided_among_the_pools(
+    shards: int, each: tuple[int, int]
+) -> None:
+    settings = ClusterSettings(
+        "secret", "postgresql://u@h/d", "https://x", 10, ledger_shards=shards, reserve=94
+    )
+    policy = policy_of(settings)
+    assert (policy.target, policy.reserve_limit) == each
 
 
 async def test_a_node_is_not_filled_twice(towns: list[Town], pools: list[Pool]) -> None:
