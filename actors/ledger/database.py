@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
-from actors.ledger.schema import migrate, sessions, terms
+from actors.ledger.schema import migrate, owners, sessions, terms
 from broker.shards import WHOLE, Shard
 from broker.words import SessionPhase
 
@@ -35,6 +35,16 @@ Work = Callable[[sa.Connection], T]
 
 class TermLost(Exception):
     """Another ledger has taken the database; this one must stop."""
+
+
+class Superseded(Exception):
+    """The database is another deployment's now; this one's ledgers stay away from it."""
+
+    def __str__(self) -> str:
+        return (
+            "superseded: another deployment has taken the database; end what is left of this one "
+            "by `switchboard down`, and `up` again if it shall take the database back."
+        )
 
 
 class OtherShards(Exception):
@@ -60,12 +70,14 @@ class Database:
     `close()` closes every connection.
     """
 
-    def __init__(self, url: str, shard: Shard = WHOLE) -> None:
+    def __init__(self, url: str, shard: Shard = WHOLE, owner: str = "") -> None:
+        """`owner` is the deployment whose ledger it is; empty: whoever has none."""
         parsed = sa.make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and shard.of > 1:
             raise ValueError("The ledger's database must be postgresql for more than one shard.")
         self._shard = shard
+        self._owner = owner
         # Built once, like whatever else is asked often: SQLAlchemy takes longer to put a statement
         # together than SQLite to answer it.
         mine = terms.c.shard == shard.number
@@ -90,6 +102,7 @@ class Database:
 
         Raises:
             OtherShards: what is live belongs to ledgers of another number.
+            Superseded: a deployment that was started later has the database.
         """
 
         def take(connection: sa.Connection) -> int:
@@ -99,7 +112,9 @@ class Database:
             connection.execute(
                 sa.update(terms).where(mine).values(term=terms.c.term + 1, taken_ms=now_ms)
             )
-            return connection.scalar(sa.select(terms.c.term).where(mine)) or 0
+            term = connection.scalar(sa.select(terms.c.term).where(mine)) or 0
+            _own(connection, self._shard.number, self._owner, term)
+            return term
 
         self.term = await self._writing.begin(take)
         return self.term
@@ -164,6 +179,19 @@ def _agree(connection: sa.Connection, shards: int, now_ms: int) -> None:
         for number in range(shards)
     ]
     connection.execute(sa.insert(terms), rows)
+
+
+def _own(connection: sa.Connection, shard: int, owner: str, term: int) -> None:
+    """Take note of who takes the term. Raises Superseded."""
+    known = connection.scalars(
+        sa.select(owners.c.owner).where(owners.c.shard == shard).order_by(owners.c.term.desc())
+    ).all()
+    newest = known[0] if known else ""
+    if owner == newest:
+        return
+    if not owner or owner in known:
+        raise Superseded
+    connection.execute(sa.insert(owners).values(shard=shard, owner=owner, term=term))
 
 
 class _Engine(Protocol):

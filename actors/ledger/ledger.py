@@ -59,6 +59,7 @@ class Ledger:
         *,
         now_ms: Callable[[], int],
         shard: Shard = WHOLE,
+        owner: str = "",
         policy: LedgerPolicy | None = None,
         tls: Tls | None = None,
         traces: Traces | None = None,
@@ -67,7 +68,7 @@ class Ledger:
         self._policy = policy or LedgerPolicy()
         self._now_ms = now_ms
         self._shard = shard
-        self._database = Database(database_url, shard)
+        self._database = Database(database_url, shard, owner)
         self._writer = Writer(
             self._database,
             batch_limit=self._policy.batch_limit,
@@ -144,6 +145,7 @@ class Ledger:
         Raises:
             RuntimeError: the database is newer than this release.
             OtherShards: sessions are live that belong to ledgers of another number.
+            Superseded: a deployment that was started later has the database.
             SQLAlchemyError, OSError: the database or the port cannot be had.
         """
         try:

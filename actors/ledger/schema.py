@@ -38,6 +38,17 @@ terms = sa.Table(
 )
 """One row per ledger shard: who writes now. Every write transaction reads it."""
 
+owners = sa.Table(
+    "owners",
+    metadata,
+    sa.Column("shard", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("owner", _ID, primary_key=True),
+    # Its first one.
+    sa.Column("term", sa.BigInteger, nullable=False),
+)
+"""Whose ledgers have had the term: a row for each time that somebody started a deployment. The one
+whose first term is the highest may take it again, the others may not."""
+
 sessions = sa.Table(
     "sessions",
     metadata,
@@ -321,6 +332,11 @@ def _add_floor(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=(schema_floor,))
 
 
+def _add_owners(connection: sa.Connection) -> None:
+    """Whose the term is."""
+    metadata.create_all(connection, tables=(owners,))
+
+
 # The first step makes its tables as they are now, so a later step looks before it alters.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_first,
@@ -331,6 +347,7 @@ MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _add_notes,
     _add_labels,
     _add_floor,
+    _add_owners,
 )
 """Step n leads from version n to n + 1; a released step is never changed."""
 OLDEST_READER = 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -74,13 +75,14 @@ async def start_cluster(settings: ClusterSettings) -> Cluster:
         # The file lies here and nowhere else, so a restart must not move its ledger.
         here = ray.get_runtime_context().get_node_id()
         options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
+    owner = secrets.token_urlsafe(12)
     try:
         async with asyncio.timeout(ACTOR_START_S):
             ledgers = []
             for shard in range(settings.ledger_shards):
                 told = replace(settings, shard=shard)
                 options["name"] = ledger_name(shard)
-                ledger: Any = ray.remote(LedgerHost).options(**options).remote(told)
+                ledger: Any = ray.remote(LedgerHost).options(**options).remote(told, owner)
                 _refuse_other(await ledger.settings.remote(), told)
                 ledgers.append(ledger)
             await asyncio.gather(*(ledger.address.remote() for ledger in ledgers))

@@ -25,9 +25,11 @@ _LOG = logging.getLogger(__name__)
 class LedgerHost:
     """The ledger in a Ray actor."""
 
-    def __init__(self, settings: ClusterSettings) -> None:
+    def __init__(self, settings: ClusterSettings, owner: str = "") -> None:
+        """`owner` names the start of the deployment that made this actor, and outlives restarts."""
         logs.configure()
         self._settings = settings
+        self._owner = owner
         self._ledger: Ledger | None = None
         self._address: tuple[str, int] | None = None
         self._starting = asyncio.Lock()
@@ -47,6 +49,7 @@ class LedgerHost:
                     settings.key(KeyPurpose.TRUNK),
                     now_ms=steady_clock(),
                     shard=Shard(settings.shard, settings.ledger_shards),
+                    owner=self._owner,
                     policy=LedgerPolicy(session=dict(settings.policy)),
                     tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
                     traces=self._traces,

@@ -33,9 +33,11 @@ class Town:
     def ledger(self) -> LedgerAt:
         return self.ledgers[-1]
 
-    async def new_ledger(self, policy: LedgerPolicy = POLICY) -> LedgerAt:
+    async def new_ledger(self, policy: LedgerPolicy = POLICY, owner: str = "") -> LedgerAt:
         """Start a ledger where members look for one; an earlier one is left running."""
-        ledger = LedgerAt(self.url, KEY, now_ms=self.clock, shard=self.shard, policy=policy)
+        ledger = LedgerAt(
+            self.url, KEY, now_ms=self.clock, shard=self.shard, owner=owner, policy=policy
+        )
         self.stack.push_async_callback(ledger.close)
         await ledger.serve(self.home)
         self.ledgers.append(ledger)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from actors.ledger.database import Database
+from actors.ledger.database import Database, Superseded
 from actors.ledger.schema import MIGRATIONS, schema_floor, schema_version
 from broker.errors import ErrorCode, SwitchboardError
 from broker.messages.cluster.nodes import PoolLevel
 from tests.ledger import postgres
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import HOST, FakeGateway, Home, entry
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 
 async def test_two_ledgers_cannot_both_write(bare_town: Town) -> None:
@@ -55,6 +55,41 @@ async def test_the_older_ledger_takes_no_new_links(bare_town: Town) -> None:
     with pytest.raises(SwitchboardError):
         await late.link.wait_up(0.2)
     await late.link.close()
+
+
+async def test_a_deployment_whose_database_another_took_does_not_take_it_back(
+    bare_town: Town,
+) -> None:
+    """Two clusters on one database: Ray restarts the ledger of each for ever."""
+    town = bare_town
+    old = await town.new_ledger(owner="blue")
+    holder, gateway = await town.actor(), await town.gateway()
+    session_id = (await gateway.open()).session_id
+    await old.close()
+    old = await town.new_ledger(owner="blue")
+    assert old.term == 2, "its own restart"
+    await until(lambda: holder.link.term == 2 and holder.link.is_up, "the holder is back")
+    # The new cluster has a ledger, standbys and gateways of its own.
+    green = Town(town.url, town.stack)
+    new = await green.new_ledger(owner="green")
+    standby, gateway = await green.actor(), await green.gateway()
+    with pytest.raises(SwitchboardError):
+        await holder.append(entry(2, word="written by nobody"))
+    await asyncio.wait_for(old.stopped.wait(), 5 * PATIENCE)
+    for owner in ("blue", "", "blue"):
+        with pytest.raises(Superseded, match="switchboard down"):
+            await Town(town.url, town.stack).new_ledger(owner=owner)
+    assert not new.stopped.is_set()
+    # The old cluster is ended, and its people come to the new one's gateways.
+    await holder.die()
+    place = await gateway.takeover(session_id, 1)
+    assert (place.epoch, place.port) == (2, standby.port)
+    await standby.append(entry(2, word="written once"))
+    # Whoever starts the old one anew means it.
+    again = await Town(town.url, town.stack).new_ledger(owner="blue, once more")
+    assert (new.term, again.term) == (3, 4)
+    with pytest.raises(Superseded):
+        await Town(town.url, town.stack).new_ledger(owner="green")
 
 
 async def test_a_database_that_only_later_releases_can_work_with_is_refused(
