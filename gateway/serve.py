@@ -16,6 +16,11 @@ from gateway.switchroom import Switchroom
 from gateway.websocket_protocol import WebSocketProtocol
 
 BACKLOG = 2_048
+KEEP_ALIVE_S = 75
+"""How long a proxy may keep an idle connection, to send the next request into it. It must be the
+proxy that closes it: a request that crosses with our closing is an error at somebody's screen."""
+BROWSER_KEEP_ALIVE_S = 5
+"""The same without a proxy: browsers come from so many places, and each holds descriptors."""
 MAX_WEBSOCKET_BYTES = 1024 * 1024
 """Above this uvicorn itself closes with 1009; up to here we refuse with a code of ours."""
 
@@ -60,6 +65,7 @@ class EdgeServer:
             backlog=BACKLOG,
             proxy_headers=bool(trusted_proxies),
             forwarded_allow_ips=list(trusted_proxies),
+            timeout_keep_alive=KEEP_ALIVE_S if trusted_proxies else BROWSER_KEEP_ALIVE_S,
             timeout_graceful_shutdown=max(1, round(stop_bound_s)),
             callback_notify=self._on_notify,
         )
