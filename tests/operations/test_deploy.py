@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import runpy
+import shutil
 import subprocess
 from collections.abc import Callable
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -82,6 +85,45 @@ def test_the_ray_cluster_fits_kuberay(
     misspelt["spec"]["workerGroupSpecs"][0]["minReplica"] = 1
     with pytest.raises(jsonschema.ValidationError, match="minReplica"):
         jsonschema.Draft202012Validator(schema).validate(misspelt)
+
+
+def test_the_cluster_file_fits_ray() -> None:
+    found = find_spec("ray")
+    assert found is not None
+    assert found.origin is not None
+    schema = json.loads((Path(found.origin).parent / "autoscaler" / "ray-schema.json").read_text())
+    text = (DEPLOY / "ray" / "cluster.yaml").read_text()
+    jsonschema.Draft7Validator(schema).validate(yaml.safe_load(text))
+    misspelt = yaml.safe_load(text.replace("max_workers", "max_worker"))
+    with pytest.raises(jsonschema.ValidationError, match="max_worker"):
+        jsonschema.Draft7Validator(schema).validate(misspelt)
+
+
+def verified(folder: Path, change: Callable[[str], str]) -> tuple[int, str]:
+    """Let systemd read the units with programs that there are; its status and what it says."""
+    names = []
+    for path in (DEPLOY / "systemd").glob("*.service"):
+        text = re.sub(r"/opt/switchboard/\.venv/bin/\w+", "/bin/true", path.read_text())
+        names.append(folder / path.name)
+        names[-1].write_text(change(text))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *names],
+        capture_output=True,
+        text=True,
+        timeout=60 * PATIENCE,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_systemd_takes_the_units(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    if shutil.which("systemd-analyze") is None:
+        record_property("note", "systemd is absent: the units were read as text only.")
+        return
+    assert verified(tmp_path, lambda text: text) == (0, "")
+    _, said = verified(tmp_path, lambda text: text.replace("LimitNOFILE", "LimitNOFILES"))
+    assert said.count("LimitNOFILES") == 3
 
 
 def test_every_node_is_told_of_niceness_and_of_the_length_of_logs() -> None:
