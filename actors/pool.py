@@ -179,7 +179,7 @@ class Pool:
             return
         level = read(PoolLevel, payload)
         reused = frozenset(level.reused)
-        for member in level.members:
+        for member in (*level.passed, *level.members):
             if member in self._seen:
                 continue
             self._seen[member] = None

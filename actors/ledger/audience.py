@@ -19,6 +19,7 @@ class Audience:
     """The gateways, pools and keepers that have a link now."""
 
     def __init__(self, level: Callable[[], PoolLevel], level_s: float) -> None:
+        """`level` is asked once for each notice to the pools."""
         self._level = level
         self._level_s = level_s
         self._timer: asyncio.TimerHandle | None = None

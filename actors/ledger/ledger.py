@@ -76,7 +76,7 @@ class Ledger:
             on_term_lost=self._on_term_lost,
         )
         self._chores = Chores()
-        self._audience = Audience(lambda: self._sessions.level(), self._policy.level_s)
+        self._audience = Audience(lambda: self._sessions.news(), self._policy.level_s)
         self._presence: Presence[End] = Presence(
             self._policy,
             lambda key: self._sessions.located(key),

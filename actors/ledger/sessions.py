@@ -10,6 +10,7 @@ from actors.ledger.audience import Audience
 from actors.ledger.database import Database
 from actors.ledger.drains import Drains
 from actors.ledger.journal import Append
+from actors.ledger.linked import Linked
 from actors.ledger.live import Directory, Live
 from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Key, Presence
@@ -66,8 +67,7 @@ class Sessions:
         self._policy = policy
         self._now_ms = now_ms
         self._opening: set[Key] = set()
-        self._actors: dict[str, Actor] = {}
-        self._by_end: dict[End, Actor] = {}
+        self._actors = Linked()
         self.directory = Directory()
         self.standbys = Standbys(
             policy.queue_limit,
@@ -97,7 +97,7 @@ class Sessions:
             chores,
             policy,
             now_ms,
-            self._actors.values,
+            self._actors.all,
         )
 
     async def load(self) -> None:
@@ -115,19 +115,22 @@ class Sessions:
 
     def level(self) -> PoolLevel:
         """Say how many standbys wait, and how much they are wanted."""
+        members = [actor.member for actor in self._actors.all()]
         return PoolLevel(
             standbys=len(self.standbys),
             live=len(self.directory),
             queued=self.standbys.queued,
-            members=list(self._actors),
+            members=[member.member_id for member in members],
             nodes=self.drains.all().nodes,
             queued_for=self.standbys.queued_for(),
             taken=self.standbys.taken,
-            reused=[
-                name for name, each in self._actors.items() if each.member.account_id is not None
-            ],
+            reused=[each.member_id for each in members if each.account_id is not None],
             failed=self.rescue.failed,
         )
+
+    def news(self) -> PoolLevel:
+        """Say the level, and who came and went since this was asked before."""
+        return self.level().model_copy(update={"passed": self._actors.passed()})
 
     def located(self, key: Key) -> Location | None:
         """Return where the live session of an engagement is."""
@@ -141,7 +144,7 @@ class Sessions:
             Unavailable: `session_away`: the session is being granted to another this moment;
                 ask again, the grant may fail.
         """
-        old = self._actors.get(member.member_id)
+        old = self._actors.of_member(member.member_id)
         if old is not None:
             self._part(old)
             if old.end is not end:
@@ -150,7 +153,7 @@ class Sessions:
             return Enlisted(term=term, keep=False)
         actor = Actor(member, end)
         if member.session_id is None:
-            self._note(actor)
+            self._actors.add(actor)
             self.standbys.add(actor)
             return Enlisted(term=term, keep=True)
         live = self.directory.get(member.session_id)
@@ -163,7 +166,7 @@ class Sessions:
             or live.holder is not None
         ):
             return Enlisted(term=term, keep=False)
-        self._note(actor)
+        self._actors.add(actor)
         live.settle(actor)
         # Said again, because the link may have broken before the first time was heard.
         _notify_committed(live, actor)
@@ -172,7 +175,7 @@ class Sessions:
 
     def on_actor_lost(self, end: End) -> None:
         """An actor's link is gone: what it held needs a home."""
-        actor = self._by_end.get(end)
+        actor = self._actors.of_end(end)
         if actor is not None:
             self._part(actor)
             self._audience.level_changed()
@@ -379,14 +382,9 @@ class Sessions:
                 self._audience.attach(waiting.gateway, waiting.put.connection_id, location)
         self._presence.on_live_changed(key)
 
-    def _note(self, actor: Actor) -> None:
-        self._actors[actor.member.member_id] = actor
-        self._by_end[actor.end] = actor
-
     def _part(self, actor: Actor) -> None:
         """Forget an actor's link, and what it was doing on it."""
-        del self._actors[actor.member.member_id]
-        del self._by_end[actor.end]
+        self._actors.remove(actor)
         self.standbys.discard(actor)
         live = None if actor.session_id is None else self.directory.get(actor.session_id)
         if live is not None and live.holder is actor:

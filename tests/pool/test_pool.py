@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -64,14 +62,6 @@ class Starter:
             self.at_once -= 1
 
 
-@pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    async with AsyncExitStack() as stack:
-        town = Town(f"sqlite:///{tmp_path}/ledger.db", stack)
-        await town.new_ledger()
-        yield town
-
-
 async def run_pool(
     town: Town,
     starter: Starter,
@@ -80,9 +70,11 @@ async def run_pool(
     arrival_s: float = 5.0,
     overdue_s: float = 5.0,
     vacate_below: float = 0.0,
+    target_limit: int = 64,
 ) -> Pool:
     policy = PoolPolicy(
         target=target,
+        target_limit=target_limit,
         backoff_first_s=backoff_first_s,
         arrival_s=arrival_s,
         overdue_s=overdue_s,

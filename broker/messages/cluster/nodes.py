@@ -118,6 +118,8 @@ class PoolLevel(ClusterMessage):
     """Members of processes that have held a session before: nobody started these."""
     failed: int = 0
     """Sessions that this ledger has ended because no actor could go on with them."""
+    passed: list[str] = Field(default_factory=list)
+    """Members that came and went since the notice before: no notice has them among `members`."""
 
     @classmethod
     def of_all(cls, levels: Sequence[PoolLevel]) -> PoolLevel:
@@ -135,4 +137,5 @@ class PoolLevel(ClusterMessage):
             taken=sum(level.taken for level in levels),
             reused=[name for level in levels for name in level.reused],
             failed=sum(level.failed for level in levels),
+            passed=[name for level in levels for name in level.passed],
         )
