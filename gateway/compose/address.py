@@ -27,10 +27,13 @@ class LedgerAddress:
         try:
             async with asyncio.timeout(LOOK_UP_S):
                 ledger = await asyncio.to_thread(ray.get_actor, self._name, NAMESPACE)
-                self._known = await ledger.address.remote()
+                # While Ray starts it anew the question waits for it; otherwise it would fail at
+                # once, and whoever asks again later would hear of the ledger later.
+                self._known = await ledger.address.options(max_task_retries=-1).remote()
         except (TimeoutError, ValueError, RayError) as error:
             if self._known is None:
                 raise Unavailable(ErrorCode.LEDGER_AWAY, "The ledger cannot be found.") from error
+            # Not to be trusted: Ray is asked again before it is tried once more.
+            return self._known
         self._trust = True
-        assert self._known is not None
         return self._known

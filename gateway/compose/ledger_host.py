@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class LedgerHost:
-    """The ledger in a Ray actor."""
+    """The ledger in a Ray actor. It starts by itself, also when Ray has restarted it."""
 
     def __init__(self, settings: ClusterSettings, owner: str = "") -> None:
         """`owner` names the start of the deployment that made this actor, and outlives restarts."""
@@ -35,6 +35,15 @@ class LedgerHost:
         self._starting = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         self._traces: OpenTelemetry | None = None
+        self._first = asyncio.get_running_loop().create_task(self._begin())
+
+    async def _begin(self) -> None:
+        """Start before anybody asks where it is: who waits for a restarted one asks late."""
+        try:
+            await self.address()
+        except Exception as error:
+            # Whoever asks has it try again, and hears why it fails.
+            _LOG.warning("the ledger did not start", extra={"why": repr(error)})
 
     async def address(self) -> tuple[str, int]:
         """Start it if this process is new, and say where it listens."""
@@ -87,6 +96,7 @@ class LedgerHost:
 
     async def stop(self) -> None:
         """Close the database in order."""
+        self._first.cancel()
         if self._watching is not None:
             self._watching.cancel()
         if self._ledger is not None:
