@@ -42,6 +42,9 @@ class PoolPolicy:
     """A start that takes longer has failed."""
     overdue_s: float = 5.0
     """A start that takes longer, and three times what starts take, is tried elsewhere, too."""
+    put_off_s: float = 3.0
+    """Starts that nobody waits for are put off so long at most, and until the next look, while
+    sessions are on their way to another actor: those need the processor first."""
     arrival_s: float = 15.0
     """A standby that was started and has no link to the ledger after this long is not coming."""
     members_limit: int = 10_000
@@ -116,6 +119,7 @@ class Pool:
         self._overdue = 0
         self._failures = 0
         self._pause: asyncio.TimerHandle | None = None
+        self._moving_since: float | None = None
         self._avoided = Avoided(self._policy.backoff_first_s, self._policy.backoff_last_s)
         self._vacating = Vacating(
             self._policy.vacate_below, self._policy.vacate_after_s, spared=hello.node
@@ -210,11 +214,23 @@ class Pool:
         coming = self._coming
         room = policy.members_limit - self._elsewhere() - len(level.members) - coming
         free = min(room, policy.starting_limit - self._starting + self._overdue)
+        if self._puts_off(level):
+            free = min(free, level.queued - coming)
         for node in self._wanted(level, coming, free):
             self._starting += 1
             if node is not None:
                 self._under_way[node] += 1
             self._chores.start(self._start(_Start(node)))
+
+    def _puts_off(self, level: PoolLevel) -> bool:
+        """Whether all starts wait that nobody waits for, because sessions are on their way."""
+        if not level.moving:
+            self._moving_since = None
+            return False
+        now = asyncio.get_running_loop().time()
+        if self._moving_since is None:
+            self._moving_since = now
+        return now - self._moving_since < self._policy.put_off_s
 
     def _wanted(self, level: PoolLevel, coming: int, limit: int) -> list[str | None]:
         """Name where to start how many now: at most `limit`."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 
@@ -75,6 +76,8 @@ class Rescue:
         self._on_live_changed = on_live_changed
         self.failed = 0
         """Sessions ended because no actor could go on with them."""
+        self.moving = 0
+        """Sessions that have a standby and are on their way to it."""
 
     def begin(self, live: Live) -> None:
         """See to it that somebody holds the session; a running attempt goes on."""
@@ -107,9 +110,10 @@ class Rescue:
         if live.holder is not holder or live.rescue is not None or live.ended:
             self._standbys.add(standby)
             return False
-        live.rescue = self._chores.start(self._move(live, holder, standby))
-        if live.rescue is not None:
-            await asyncio.wait({live.rescue})
+        with self._on_the_way():
+            live.rescue = self._chores.start(self._move(live, holder, standby))
+            if live.rescue is not None:
+                await asyncio.wait({live.rescue})
         return live.holder is standby
 
     async def end(self, live: Live, reason: EndReason) -> None:
@@ -164,7 +168,8 @@ class Rescue:
             if live.ended or live.holder is not None:
                 self._standbys.add(standby)
                 return
-            await self._continue(live, standby)
+            with self._on_the_way():
+                await self._continue(live, standby)
 
     async def _move(self, live: Live, holder: Actor, standby: Actor) -> None:
         epoch = live.epoch
@@ -190,6 +195,16 @@ class Rescue:
                 self._chores.start(self._part_from(holder))
             if live.holder is None:
                 self.begin(live)
+
+    @contextmanager
+    def _on_the_way(self) -> Iterator[None]:
+        """Tell the pools, which start nothing meanwhile that would hold a session up."""
+        self.moving += 1
+        try:
+            yield
+        finally:
+            self.moving -= 1
+            self._audience.level_changed()
 
     async def _yields(self, live: Live, holder: Actor) -> bool:
         ask = SessionYield(session_id=live.session_id, epoch=live.epoch)

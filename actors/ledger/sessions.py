@@ -126,6 +126,7 @@ class Sessions:
             taken=self.standbys.taken,
             reused=[each.member_id for each in members if each.account_id is not None],
             failed=self.rescue.failed,
+            moving=self.rescue.moving,
         )
 
     def news(self) -> PoolLevel:

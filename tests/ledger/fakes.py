@@ -121,6 +121,7 @@ class FakeActor:
         """Die when asked to continue a session, as a poisonous journal would make it."""
         self.silent = False
         self.assigning: Callable[[], Awaitable[None]] | None = None
+        self.continuing: Callable[[], Awaitable[object]] | None = None
         self.port = 0
         self._dead = False
         self._listener = Listener(KEY, lambda end, hello: None)
@@ -189,6 +190,8 @@ class FakeActor:
             case "session.continue":
                 ask = read(SessionContinue, payload)
                 self.continued.append(ask)
+                if self.continuing is not None:
+                    await self.continuing()
                 if self.kills:
                     await self._listener.close()
                     self.link.drop()

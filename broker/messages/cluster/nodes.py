@@ -120,6 +120,8 @@ class PoolLevel(ClusterMessage):
     """Sessions that this ledger has ended because no actor could go on with them."""
     passed: list[str] = Field(default_factory=list)
     """Members that came and went since the notice before: no notice has them among `members`."""
+    moving: int = 0
+    """Sessions on their way to another actor, which have a standby."""
 
     @classmethod
     def of_all(cls, levels: Sequence[PoolLevel]) -> PoolLevel:
@@ -138,4 +140,5 @@ class PoolLevel(ClusterMessage):
             reused=[name for level in levels for name in level.reused],
             failed=sum(level.failed for level in levels),
             passed=[name for level in levels for name in level.passed],
+            moving=sum(level.moving for level in levels),
         )
