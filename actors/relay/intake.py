@@ -97,6 +97,10 @@ class Intake:
         self.packets = 0
         """Authentic ones; what nobody has proved to be this peer's uses up no allowance."""
         self.octets = 0
+        self.nacked = 0
+        """Packets the peer asked for once more; those above its allowance count once a message."""
+        self.key_frames_wanted = 0
+        """Requests of the peer."""
         self._most_packets = transport.config.max_packets_per_second * _BURST_SECONDS
         """Up to which count packets are taken; grows by the clock (`allow`)."""
         self._allowed_at = transport.created
@@ -354,6 +358,7 @@ class Intake:
         slot = self.transport.slots_by_ssrc.get(int.from_bytes(body[4:8], "big"))
         if slot is not None:
             for number in rtcp.nacked(body):
+                self.nacked += 1
                 # The bound is what makes a storm of requests cost others nothing.
                 if not self._requests.has_any(now):
                     return
@@ -378,6 +383,7 @@ class Intake:
     def _key_frame_wanted(self, ssrc: int, now: float) -> None:
         slot = self.transport.slots_by_ssrc.get(ssrc)
         if slot is not None and slot.video and slot.layer is not None:
+            self.key_frames_wanted += 1
             slot.layer.request_key_frame(now)
 
     def transport_feedback(self) -> list[bytes]:

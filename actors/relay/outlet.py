@@ -40,6 +40,8 @@ class Outlet:
         "feedback_ssrc",
         "handle",
         "ice",
+        "key_frames_asked",
+        "layer_switches",
         "octets_sent",
         "outbox",
         "packets_sent",
@@ -64,6 +66,9 @@ class Outlet:
         self.reduced_size = False
         self.packets_sent = 0
         self.octets_sent = 0
+        self.key_frames_asked = 0
+        self.layer_switches = 0
+        """Slots that went on with another layer of the same person."""
         self.refused_sends = 0
         """Packets libsrtp would not protect: repeats, or far too old."""
         self.protect: Callable[[int], int] = _unkeyed
@@ -125,6 +130,7 @@ class Outlet:
             selected.socket.send(outbox.view[:size], selected.endpoint)
 
     def send_picture_loss(self, ssrc: int) -> None:
+        self.key_frames_asked += 1
         self.send_rtcp(picture_loss(self.feedback_ssrc, ssrc))
 
     def send_missing(self, ssrc: int, sequences: list[int]) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from broker.errors import Conflict, ErrorCode, TooFast
+from broker.measures import Count, Standing
 
 from .answer import AnswerTransport, write_answer
 from .config import RelayConfig
@@ -29,6 +31,7 @@ from .pulse import Pulse
 from .reception import Reception
 from .seating import Seating
 from .snapshot import Snapshot, snapshot_of
+from .tally import Tally, standing_of
 from .terms import MediaRights, OfferLayout, PublishSource
 from .transport import Transport
 
@@ -71,6 +74,7 @@ class Relay:
         )
         self._port: Port | None = None
         self._identity: Identity | None = None
+        self._tally = Tally()
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -97,6 +101,7 @@ class Relay:
             transport.close(now)
         self._pulse.stop()
         if self._port is not None:
+            self._tally.keep_sockets(self._port.sockets)
             self._port.close()
             self._port = None
         self.people.clear()
@@ -303,12 +308,21 @@ class Relay:
         """Describe everything that is alive, for records and for people who look for faults."""
         return snapshot_of(self, self._clock())
 
+    def counts(self) -> Counter[Count]:
+        """Say what it has done since it was made, what has closed included."""
+        return self._tally.of_all(self)
+
+    def standing(self) -> Counter[Standing]:
+        """Say how many transports and people there are now, and how they are."""
+        return standing_of(self)
+
     # -- what transports report ----------------------------------------------------------------
 
     def transport_advanced(self, transport: Transport, now: float) -> None:
         person = self.people.get(transport.participant_id)
         if transport.closed:
-            self.transports.pop(transport.transport_id, None)
+            if self.transports.pop(transport.transport_id, None) is transport:
+                self._tally.keep_transport(transport)
             self.forget_name(transport.ice.credentials)
             if transport.ice.previous is not None:
                 self.forget_name(transport.ice.previous)
