@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from actors.chores import Chores
@@ -14,6 +15,7 @@ from actors.session.arrivals import Arrivals
 from actors.session.colleagues import R
 from actors.session.config import SessionConfig
 from actors.session.live import LiveSession, new_id
+from actors.session.measuring import Measuring
 from actors.session.trunks import Trunks
 from broker.errors import (
     Conflict,
@@ -51,7 +53,7 @@ LAST_WORDS_S = 1.0
 FREEZE_TIMEOUT_S = 1.5
 """Below the ledger's own `yield_s`, so that it hears the refusal."""
 WATCH_BEATS = 10
-"""How often within `lonely_s` the actor looks whether it is cut off."""
+"""How often within `lonely_s` the actor looks whether it is cut off, and how late its loop is."""
 
 
 class SessionActor:
@@ -90,6 +92,7 @@ class SessionActor:
             on_notice=self._on_notice,
             tls=config.tls,
         )
+        self._measuring = Measuring(self._link.notify, config.report_s)
         self._committing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -119,7 +122,7 @@ class SessionActor:
         """Listen for trunks and enlist with the ledger as a standby."""
         self._port = await self._listener.start(self._config.trunk_host, 0)
         await self._link.start()
-        self._watching = asyncio.create_task(self._watch_loneliness(), name="session-loneliness")
+        self._watching = asyncio.create_task(self._watch(), name="session-watch")
 
     async def close(self) -> None:
         """Stop at once; what is not yet durable stays with the ledger's takeover."""
@@ -297,20 +300,26 @@ class SessionActor:
                 _LOG.error("session ended unsaved", extra={"session_id": session.session_id})
             self._clean = saved and self._committed
             await session.close()
+        self._measuring.report(session)
         if self._trunks and not fenced:
             await self._last_words()
         await self._listener.close()
         self._on_over()
 
-    async def _watch_loneliness(self) -> None:
-        """Fall silent when cut off: a successor may hold the session, and nobody could tell us.
+    async def _watch(self) -> None:
+        """Tell what was counted, and fall silent when cut off.
 
-        A trunk counts as long as its gateway is heard.
+        A successor may hold the session then, and nobody could tell us. A trunk counts as long as
+        its gateway is heard.
         """
         loop = asyncio.get_running_loop()
         seen_at = loop.time()
+        beat_s = self._config.lonely_s / WATCH_BEATS
         while True:
-            await asyncio.sleep(self._config.lonely_s / WATCH_BEATS)
+            # Not the loop's own clock: it stands while one callback after another is run.
+            due_s = time.monotonic() + beat_s
+            await asyncio.sleep(beat_s)
+            self._measuring.beat(time.monotonic() - due_s, self._session)
             self._trunks.beat()
             if self._session is None or self._trunks or self._link.is_up:
                 seen_at = loop.time()

@@ -38,3 +38,5 @@ class SessionConfig:
     """The only account whose sessions it takes, because its process has held one of them."""
     lonely_s: float = 10.0
     """With neither trunk nor ledger for this long the actor stops forwarding and ends."""
+    report_s: float = 5.0
+    """About how often the ledger is told what was counted."""

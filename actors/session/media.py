@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from actors.relay import (
 )
 from actors.session.config import SessionConfig
 from actors.session.quality import QualityLog
+from broker.measures import Count, Standing
 from broker.messages.client import MediaOffer, MediaReport, MediaView
 from broker.messages.facts import (
     MediaLayers,
@@ -207,13 +209,21 @@ class SessionMedia:
         return list(self._seats.get(participant_id, {}).values())
 
     def snapshot(self) -> dict[str, object]:
-        """The relay's own picture with what the widgets measured, for support and metrics."""
+        """The relay's own picture with what the widgets measured, for support."""
         snapshot: dict[str, object] = dict(self._relay.snapshot())
         snapshot["reports"] = {
             participant_id: [slot.model_dump() for slot in report.slots]
             for participant_id, report in self.reports.items()
         }
         return snapshot
+
+    def counts(self) -> Counter[Count]:
+        """What the relay has done so far; also once it has closed."""
+        return self._relay.counts()
+
+    def standing(self) -> Counter[Standing]:
+        """How many transports and people the relay has, and how they are."""
+        return self._relay.standing()
 
     def transport_changed(
         self, participant_id: str, transport_id: str, state: TransportState

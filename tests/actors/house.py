@@ -14,6 +14,7 @@ from actors.session.actor import SessionActor
 from actors.session.config import SessionConfig
 from broker.link import Reply
 from broker.messages.cluster.base import ClusterMessage, Done, read
+from broker.messages.cluster.measures import ActorMeasured
 from broker.messages.cluster.members import Enlisted, SessionMember
 from broker.messages.cluster.tenure import (
     JournalAppend,
@@ -41,6 +42,7 @@ class ScriptedLedger:
 
     def __init__(self) -> None:
         self.entries: list[JournalEntry] = []
+        self.reports: list[ActorMeasured] = []
         self.member: SessionMember | None = None
         self.enlisted = asyncio.Event()
         self.appended = asyncio.Event()
@@ -90,8 +92,12 @@ class ScriptedLedger:
     def _on_hello(self, end: ListenedEnd, hello: bytes) -> None:
         self._end = end
         end.on_call = self._on_call
-        end.on_notice = lambda *_: None
+        end.on_notice = self._on_notice
         end.accept(_Term().to_bytes())
+
+    def _on_notice(self, end: End, method: str, payload: bytes) -> None:
+        assert method == "actor.measured"
+        self.reports.append(read(ActorMeasured, payload))
 
     def _on_call(self, end: End, method: str, payload: bytes, reply: Reply) -> None:
         match method:
@@ -108,12 +114,18 @@ class ScriptedLedger:
 class House:
     """The actor, its ledger, and whether it is over."""
 
-    def __init__(self, *, lonely_s: float, relay: RelayConfig | None) -> None:
+    def __init__(self, *, lonely_s: float, relay: RelayConfig | None, report_s: float) -> None:
         self.ledger = ScriptedLedger()
         self.over = asyncio.Event()
         self.now_ms = 1_000_000
         self.actor = SessionActor(
-            SessionConfig(node="n", trunk_key=KEY, lonely_s=lonely_s, relay=relay or RelayConfig()),
+            SessionConfig(
+                node="n",
+                trunk_key=KEY,
+                lonely_s=lonely_s,
+                report_s=report_s,
+                relay=relay or RelayConfig(),
+            ),
             self.ledger.resolve,
             now_ms=lambda: self.now_ms,
             on_over=self.over.set,
@@ -151,10 +163,10 @@ async def reach(member: SessionMember, hello: TrunkHello) -> tuple[DialledEnd, T
 
 @asynccontextmanager
 async def house(
-    *, lonely_s: float = 60.0, relay: RelayConfig | None = None
+    *, lonely_s: float = 60.0, relay: RelayConfig | None = None, report_s: float = 5.0
 ) -> AsyncIterator[House]:
     """Start ledger and actor; the actor is enlisted."""
-    made = House(lonely_s=lonely_s, relay=relay)
+    made = House(lonely_s=lonely_s, relay=relay, report_s=report_s)
     await made.ledger.start()
     try:
         await made.actor.start()
