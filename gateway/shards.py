@@ -8,6 +8,7 @@ from functools import reduce
 from typing import TypeVar, cast
 
 from broker.messages.cluster.base import ClusterMessage, Done
+from broker.messages.cluster.exporting import MeasureList, MeasureQuery
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeQuery, NodeState, NodeUndrain
 from broker.messages.cluster.presence import PresencePut, PresenceState, PresenceWatch
 from broker.messages.cluster.records import (
@@ -97,6 +98,8 @@ class Shards:
             case NodeQuery():
                 found = await self._ask_all(request, NodeList, timeout_s)
                 return cast(Reply, NodeList.of_all(found))
+            case MeasureQuery():
+                return cast(Reply, await self._measured(request, timeout_s))
             case NodeDrain():
                 return cast(Reply, await self._drain(request, timeout_s))
             case NodeUndrain():
@@ -117,6 +120,14 @@ class Shards:
         """Choose who reads records: the account's ledger, or another while that one is away."""
         own = self._of(account_id)
         return own if own.ready else self._of(None)
+
+    async def _measured(self, request: Call, timeout_s: float) -> MeasureList:
+        """Ask all; those that are away count nothing, and hide nothing of the others."""
+        said = await asyncio.gather(
+            *(each.ask(request, MeasureList, timeout_s=timeout_s) for each in self._ledgers),
+            return_exceptions=True,
+        )
+        return MeasureList.of_all(each for each in said if isinstance(each, MeasureList))
 
     async def _drain(self, ask: NodeDrain, timeout_s: float) -> NodeState:
         """Drain a node of the sessions of all shards, though one of them may have none there."""

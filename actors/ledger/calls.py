@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from actors.ledger.colleagues import Asking
 from actors.ledger.devices import DeviceBook
 from actors.ledger.erasure import Erasing
 from actors.ledger.journal import Append
+from actors.ledger.measures import Measures
 from actors.ledger.outbox import Outbox
 from actors.ledger.presence import Presence
 from actors.ledger.ratings import Ratings
@@ -19,8 +21,10 @@ from actors.ledger.records import Records
 from actors.ledger.sessions import Sessions
 from actors.ledger.sharing import Sharing
 from actors.link import End, ListenedEnd
+from broker.measures import APPEND, Count
 from broker.messages import colleagues, devices, sharing, upkeep
 from broker.messages.cluster.base import ClusterMessage, Done, read
+from broker.messages.cluster.exporting import MeasureList, MeasureQuery
 from broker.messages.cluster.members import LinkHello, SessionMember
 from broker.messages.cluster.nodes import NodeDrain, NodeQuery, NodeUndrain
 from broker.messages.cluster.presence import (
@@ -72,23 +76,43 @@ class Parts:
     erasing: Erasing
     ratings: Ratings
     asking: Asking
+    measures: Measures
+    measured: Callable[[], MeasureList]
 
 
 def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
     """Name every call, who may make it, and what answers it."""
     presence, sessions, records = parts.presence, parts.sessions, parts.records
     outbox, erasing, shared, book = parts.outbox, parts.erasing, parts.sharing, parts.devices
+    measures = parts.measures
 
     async def reconcile(_: Member, ask: keeping.Reconcile) -> ClusterMessage:
-        return keeping.Reconciled(ended=await sessions.end_lost())
+        ended = await sessions.end_lost()
+        measures.count(Count.RECONCILES)
+        measures.count(Count.GHOSTS, len(ended))
+        return keeping.Reconciled(ended=ended)
 
     async def enlist(member: Member, ask: SessionMember) -> ClusterMessage:
         return sessions.enlist(member.end, ask, parts.term())
 
     async def append(_: Member, ask: JournalAppend) -> ClusterMessage:
-        done = await sessions.append(Append(ask.session_id, ask.epoch, ask.entries, ask.subjects))
+        begun_s = time.perf_counter()
+        try:
+            done = await sessions.append(
+                Append(ask.session_id, ask.epoch, ask.entries, ask.subjects)
+            )
+        finally:
+            measures.took(APPEND, time.perf_counter() - begun_s)
         parts.audience.journal_grew()
         return done
+
+    async def settle(_: Member, ask: keeping.OutboxSettle) -> ClusterMessage:
+        done = await outbox.settle(ask)
+        measures.count(_outcome(ask))
+        return done
+
+    async def measured(_: Member, ask: MeasureQuery) -> ClusterMessage:
+        return parts.measured()
 
     async def redeliver(_: Member, ask: upkeep.Redeliver) -> ClusterMessage:
         done = await outbox.redeliver(ask)
@@ -141,12 +165,13 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
             _method(_EDGE, NodeDrain, _plain(sessions.drains.drain)),
             _method(_EDGE, NodeUndrain, _plain(sessions.drains.undrain)),
             _method(_EDGE, NodeQuery, nodes),
+            _method(_EDGE, MeasureQuery, measured),
             _method(_EDGE, RecordQuery, _plain(records.page)),
             _method(_EDGE, RecordGet, _plain(records.get)),
             _method(_EDGE, RecordRate, _plain(parts.ratings.rate)),
             _method(_KEEPER, keeping.Reconcile, reconcile),
             _method(_KEEPER, keeping.OutboxTake, _plain(outbox.take)),
-            _method(_KEEPER, keeping.OutboxSettle, _plain(outbox.settle)),
+            _method(_KEEPER, keeping.OutboxSettle, settle),
             _method(_KEEPER, keeping.OutboxSkip, _plain(outbox.skip)),
             _method(_EDGE, sharing.Revocation, _plain(shared.revoke)),
             _method(_EDGE, sharing.RevocationList, _plain(shared.revoked)),
@@ -168,6 +193,13 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
             _method(_KEEPER, keeping.RecordExpire, _plain(erasing.expire)),
         )
     )
+
+
+def _outcome(ask: keeping.OutboxSettle) -> Count:
+    """How a delivery ended, by what the keeper has settled."""
+    if ask.dead is not None:
+        return Count.DELIVERIES_DEAD
+    return Count.DELIVERIES_DELIVERED if ask.retry_in_ms is None else Count.DELIVERIES_FAILED
 
 
 def _plain(

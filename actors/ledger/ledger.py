@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from actors.ledger.colleagues import Asking
 from actors.ledger.database import Database
 from actors.ledger.devices import DeviceBook
 from actors.ledger.erasure import Erasing
+from actors.ledger.measures import Measures
 from actors.ledger.outbox import Outbox
 from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Presence
@@ -28,7 +30,9 @@ from actors.link import End, ListenedEnd, Tls, answer
 from actors.listener import Listener
 from broker.errors import ErrorCode, Forbidden, Malformed, SwitchboardError, TooFast, Unavailable
 from broker.link import Reply
+from broker.measures import Count, Standing
 from broker.messages.cluster.base import ClusterMessage, Done, read
+from broker.messages.cluster.exporting import MeasureList
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.nodes import (
     NodeDrain,
@@ -69,11 +73,13 @@ class Ledger:
         self._now_ms = now_ms
         self._shard = shard
         self._database = Database(database_url, shard, owner)
+        self._measures = Measures(shard.number)
         self._writer = Writer(
             self._database,
             batch_limit=self._policy.batch_limit,
             writes_limit=self._policy.writes_limit,
             on_term_lost=self._on_term_lost,
+            on_failed=lambda: self._measures.count(Count.DATABASE_ERRORS_WRITE),
         )
         self._chores = Chores()
         self._audience = Audience(lambda: self._sessions.news(), self._policy.level_s)
@@ -108,6 +114,8 @@ class Ledger:
                 erasing=Erasing(self._database, self._writer, now_ms, shard),
                 ratings=Ratings(self._writer, now_ms),
                 asking=Asking(self._sessions.directory, self._presence, self._audience),
+                measures=self._measures,
+                measured=self.measured,
             )
         )
         self._heartbeat: asyncio.Task[None] | None = None
@@ -133,6 +141,13 @@ class Ledger:
     async def undrain(self, ask: NodeUndrain) -> Done:
         """Let a node have sessions again."""
         return await self._sessions.drains.undrain(ask)
+
+    def measured(self) -> MeasureList:
+        """Say what was counted of the session actors and of this ledger."""
+        links = Counter(each.hello.kind for each in self._members.values())
+        standing = {Standing(f"links.{kind}"): count for kind, count in links.items()}
+        standing[Standing.WRITES_WAITING] = self._writer.waiting
+        return self._measures.all({Count.TRANSACTIONS: self.transactions}, standing)
 
     @property
     def transactions(self) -> int:
@@ -219,6 +234,9 @@ class Ledger:
                 self._audience.gateways.add(end)
             case "keeper":
                 self._audience.keepers.add(end)
+            case "session":
+                self._measures.come(end, hello.node)
+                end.on_notice = self._measures.on_notice
             case "pool":
                 end.on_notice = lambda _, method, payload: self._on_pool_notice(method, payload)
                 self._audience.pools.add(end)
@@ -234,6 +252,7 @@ class Ledger:
         self._audience.gateways.discard(end)
         self._audience.pools.discard(end)
         self._audience.keepers.discard(end)
+        self._measures.gone(end)
         if self.stopped.is_set():
             return
         self._presence.on_gateway_lost(end)
@@ -267,6 +286,7 @@ class Ledger:
                 raise
             except (sa.exc.SQLAlchemyError, OSError):
                 _log.exception("The database failed a call.", extra={"method": method})
+                self._measures.count(Count.DATABASE_ERRORS_READ)
                 if span is not None:
                     span.end(str(ErrorCode.LEDGER_AWAY))
                 raise Unavailable(ErrorCode.LEDGER_AWAY, "The database is away.") from None

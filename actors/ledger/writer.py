@@ -30,9 +30,9 @@ class Writer:
     """All writes of a ledger, in the order they were asked for.
 
     A refused or failing write harms no other one of its transaction. At most `writes_limit` wait;
-    further ones get `ledger_away`. When the term is lost everything fails, `on_term_lost` is
-    told once, and the writer stops. The ledger calls `close()`, which lets the transaction at
-    work finish and fails the rest.
+    further ones get `ledger_away`. `on_failed` is told of each transaction that fails. When the
+    term is lost everything fails, `on_term_lost` is told once, and the writer stops. The ledger
+    calls `close()`, which lets the transaction at work finish and fails the rest.
     """
 
     def __init__(
@@ -43,18 +43,25 @@ class Writer:
         writes_limit: int = 20_000,
         commit_s: float = 10.0,
         on_term_lost: Callable[[], None] = lambda: None,
+        on_failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._batch_limit = batch_limit
         self._writes_limit = writes_limit
         self._commit_s = commit_s
         self._on_term_lost = on_term_lost
+        self._on_failed = on_failed
         self._waiting: deque[_Write] = deque()
         self._wake = asyncio.Event()
         self._closed = False
         self._task: asyncio.Task[None] | None = None
         self.transactions = 0
         """Transactions committed so far."""
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for the transaction at work."""
+        return len(self._waiting)
 
     def start(self) -> None:
         """Begin to write."""
@@ -124,6 +131,7 @@ class Writer:
         except Exception as error:
             # Whatever it was, the writer goes on: one entry that nobody can store must not stop
             # the journals of all others.
+            self._on_failed()
             if len(batch) > 1 and not _is_away(error):
                 # One write does not fit; alone, each gets its own answer.
                 for write in batch:

@@ -15,7 +15,10 @@ from actors.ledger.database import Database
 from actors.ledger.schema import sessions
 from actors.ledger_link import LedgerLink
 from broker.errors import ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
+from broker.measures import Count
 from broker.messages.cluster.base import Done
+from broker.messages.cluster.exporting import MeasureList, MeasureQuery
+from broker.messages.cluster.measures import ActorMeasured
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeQuery, NodeState, NodeUndrain
 from broker.messages.cluster.presence import PresenceState, PresenceWatch
@@ -43,6 +46,7 @@ from tests.ledger.fakes import (
     waiting,
 )
 from tests.ledger.test_kill import start
+from tests.ledger.test_measures import reported
 from tests.patience import PATIENCE, until
 
 EAST, WEST = "acme", "globex"
@@ -175,6 +179,24 @@ async def test_what_gateways_share_reaches_them_by_any_ledger(city: City) -> Non
         await city.directory.ask(
             claim.model_copy(update={"account_id": WEST}), AnswerClaimed, timeout_s=0.1
         )
+
+
+async def test_what_each_ledger_has_counted_is_shown_beside_the_others(city: City) -> None:
+    for number, town in enumerate((city.east, city.west), start=1):
+        report = ActorMeasured(grown={Count.PACKETS_IN: number})
+        (await town.actor(node="n")).link.notify("actor.measured", report)
+
+    async def counted() -> dict[tuple[int, str], int]:
+        said = await city.directory.ask(MeasureQuery(), MeasureList, timeout_s=0.2 * PATIENCE)
+        return {
+            (each.ledger, each.node): each.counts.get(Count.PACKETS_IN, 0) for each in said.measured
+        }
+
+    towns = (city.east, city.west)
+    await until(lambda: [reported(town, "n") for town in towns] == [1, 2], "both reports")
+    assert await counted() == {(0, ""): 0, (0, "n"): 1, (1, ""): 0, (1, "n"): 2}
+    await city.end_ledger(city.west)
+    assert await counted() == {(0, ""): 0, (0, "n"): 1}, "one that is away hides nothing"
 
 
 async def test_calls_go_on_while_the_other_accounts_ledger_is_killed(
