@@ -33,6 +33,7 @@ from gateway.compose.options import NODE
 from gateway.deployment import Deployment
 from gateway.ledger_client import LedgerClient
 from gateway.level import Level
+from gateway.measured import MeasuredCollector
 from gateway.ray_logs import RayLogs
 from gateway.secret_file import read_secret
 from gateway.serve import EdgeServer, bind
@@ -214,13 +215,14 @@ async def _serve(
     directory.listen(room)
     level = Level(cluster.level, lambda: room.ready, lambda: all(each.ready for each in ledgers))
     level.install(room.metrics.registry)
+    measured = MeasuredCollector(directory, room.metrics.registry)
     # On an existing Ray the workers may be out of sight, each in a container of its own.
     logs = RayLogs(log_folder, room.metrics.registry, tidies=deployment.address is None)
     edge = Edge(app, [listening], deployment, settings.limits.stop_bound_s)
     async with AsyncExitStack() as stack:
         if traces is not None:
             stack.push_async_callback(asyncio.to_thread, traces.close)
-        works = (directory.run(), level.run(), logs.run(), edge.run())
+        works = (directory.run(), level.run(), measured.run(), logs.run(), edge.run())
         tasks = [asyncio.create_task(work) for work in works]
         for task in tasks:
             stack.push_async_callback(_end, task)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 from playwright.async_api import Frame, expect
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.browser.demo import People, counts, negotiated, recorded, shoot, until_counts
 from tests.deployment import Deployment
@@ -21,6 +22,7 @@ async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
     people: People, demo: Deployment
 ) -> None:
     await people.open("conversation=H72", small=False)
+    forwarded = await exported(demo)
     panel = people.page.frame_locator("#shop").locator("iframe[title=Video]")
     await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
     await expect(panel).to_be_hidden()
@@ -54,11 +56,40 @@ async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
     # The record says of both that media came, for as long as they talked.
     spent = [each["quality"] for each in recorded(demo, "H72")["participants"]]
     assert all(sum(each[f"{grade}_ms"] for grade in GRADES) > 2_000 for each in spent), spent
+    # An actor says at its session's end what it has not said yet: two voices with repetitions
+    # have passed the relay, and two pictures.
+    sent = sum(one["frames"] + one["redundant"] for one in after)
+    await until_exported(demo, forwarded, at_least=sent)
 
     await consumer.get_by_role("button", name="Close").click()
     await expect(panel).to_be_hidden()
     await people.agent.get_by_role("button", name="Close").click()
     await expect(people.agent.get_by_role("button", name="Start video")).to_be_enabled()
+
+
+async def exported(demo: Deployment) -> dict[str, float]:
+    """How many packets the relays have forwarded, by direction, as the gateway shows it."""
+    async with httpx.AsyncClient(base_url=demo.gateway, trust_env=False) as http:
+        text = (await http.get("/metrics")).raise_for_status().text
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == "switchboard_relay_packets_total":
+                assert set(sample.labels) == {"direction", "ledger", "node"}
+                direction = sample.labels["direction"]
+                found[direction] = found.get(direction, 0.0) + sample.value
+    return found
+
+
+async def until_exported(demo: Deployment, before: dict[str, float], *, at_least: float) -> None:
+    """Wait until so many packets more have come in and gone out."""
+    found: dict[str, float] = {}
+    for _ in range(int(40 * PATIENCE)):
+        found = await exported(demo)
+        if all(found[way] - before.get(way, 0.0) >= at_least for way in ("in", "out")):
+            return
+        await asyncio.sleep(0.25)
+    raise AssertionError(f"{before}, then {found}, and not {at_least} more")
 
 
 async def until_support_sees_both(people: People) -> None:

@@ -86,6 +86,7 @@ async def complete(street: Street) -> dict[str, tuple[int, int]]:
     """Start what is missing; returns descriptors and memory of ledger and gateways."""
     if not street.of("ledger"):
         await street.ledger()
+    await street.keeper()
     await street.actors(STANDBYS)
     for name in GATEWAYS:
         await street.gateway(name)

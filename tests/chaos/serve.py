@@ -37,15 +37,18 @@ def _stepped_ns() -> int:
 time.time_ns = _stepped_ns
 time.time = lambda: _stepped_ns() / 1e9
 
+from actors.keeper import Keeper  # noqa: E402
 from actors.ledger import Ledger, LedgerPolicy  # noqa: E402
 from actors.ledger_link import LedgerLink  # noqa: E402
 from broker.messages.cluster.base import read  # noqa: E402
 from broker.messages.cluster.members import LinkHello  # noqa: E402
 from broker.messages.cluster.nodes import PoolLevel  # noqa: E402
 from gateway import level as gateway_level  # noqa: E402
+from gateway import measured as gateway_measured  # noqa: E402
 from gateway import ray_logs  # noqa: E402
 from gateway.ledger_client import LedgerClient  # noqa: E402
 from gateway.level import Level  # noqa: E402
+from gateway.measured import MeasuredCollector  # noqa: E402
 from gateway.ray_logs import RayLogs  # noqa: E402
 from gateway.settings import Settings  # noqa: E402
 from gateway.switchroom import Switchroom  # noqa: E402
@@ -68,7 +71,7 @@ class Member(House):
         return replace(told, limits=limits)
 
     def made(self, room: Switchroom, directory: LedgerClient) -> None:
-        """Export the deployment's level as `up` does, heard as a pool hears it."""
+        """Export what `up` does; the deployment's level is heard as a pool hears it."""
         heard: list[PoolLevel] = []
 
         async def last() -> PoolLevel | None:
@@ -83,10 +86,11 @@ class Member(House):
         )
         level = Level(last, lambda: room.ready, lambda: directory.ready)
         level.install(room.metrics.registry)
+        measured = MeasuredCollector(directory, room.metrics.registry)
         logs = RayLogs(self._folder / "logs", room.metrics.registry, tidies=False)
         self.tasks = [
             asyncio.get_running_loop().create_task(work)
-            for work in (link.start(), level.run(), logs.run())
+            for work in (link.start(), level.run(), measured.run(), logs.run())
         ]
 
     async def resolve(self) -> tuple[str, int]:
@@ -131,6 +135,12 @@ async def run(folder: Path, part: str, name: str) -> None:
                 actor = await member.standby()
                 announce(folder, name, actor.member_id)
                 await member.over.wait()
+            case "keeper":
+                hello = LinkHello(kind="keeper", member_id=name, node="n")
+                keeper = Keeper(member.resolve, member.key, hello, now_ms=member.now_ms)
+                await keeper.start()
+                announce(folder, name, name)
+                await asyncio.Event().wait()
             case "gateway":
                 loop: Any = asyncio.get_running_loop()
                 detours = folder / f"{name}.detours"
@@ -144,7 +154,7 @@ def main() -> None:
     global _step_file
     folder = Path(sys.argv[1])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    gateway_level.PERIOD_S = ray_logs.PERIOD_S = 0.05
+    gateway_level.PERIOD_S = gateway_measured.PERIOD_S = ray_logs.PERIOD_S = 0.05
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:

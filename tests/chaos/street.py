@@ -18,6 +18,8 @@ import psutil
 
 from actors.ledger_link import LedgerLink, LinkTiming
 from broker.keys import KeyPurpose, derive_key
+from broker.measures import Standing
+from broker.messages.cluster.exporting import MeasureList, MeasureQuery
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
 from broker.words import SessionPhase
@@ -45,7 +47,10 @@ class Part:
 
     @property
     def alive(self) -> bool:
-        return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+        try:
+            return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:  # It went between the two looks.
+            return False
 
     def kill(self) -> None:
         """End it as `kill -9` does; harmless when it is gone."""
@@ -111,6 +116,16 @@ class Street:
         await asyncio.gather(
             *(self._start("actor", self._name("actor")) for _ in range(count - len(idle)))
         )
+
+    async def keeper(self) -> Part:
+        """Start the keeper, or use the one there is; it has its link."""
+        if not self.of("keeper"):
+            (self.folder / "keeper").unlink(missing_ok=True)
+            await self._start("keeper", "keeper")
+        async with self.link() as link, asyncio.timeout(WAIT_S):
+            while not await _keepers(link):  # noqa: ASYNC110 - another process's news
+                await asyncio.sleep(0.05)
+        return self.parts["keeper"]
 
     async def gateway(self, name: str) -> str:
         """Start a gateway, or use the one of this name; returns its origin."""
@@ -211,6 +226,12 @@ class Street:
         assert part.alive, (self.folder / f"{name}.log").read_text()
         part.address = place.read_text()
         return part
+
+
+async def _keepers(link: LedgerLink) -> int:
+    """How many keepers have a link."""
+    said = await link.call(MeasureQuery(), MeasureList, timeout=WAIT_S)
+    return sum(each.standing.get(Standing.LINKS_KEEPER, 0) for each in said.measured)
 
 
 class Talk:

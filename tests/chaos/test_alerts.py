@@ -11,20 +11,27 @@ import os
 import re
 import resource
 import shutil
+import signal
+import socket
 from collections import defaultdict
+from collections.abc import Callable
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.conftest import GATEWAYS, STANDBYS
-from tests.chaos.street import WAIT_S, Street
+from tests.chaos.street import WAIT_S, Street, signalled
+from tests.ledger import postgres
 from tests.operations.promql import Query, Scrape, Vector
 from tests.operations.test_metrics import rules
 from tests.patience import PATIENCE
-from tests.widget import Widget, agent_widget, consumer_widget
+from tests.widget import Refused, Widget, agent_widget, consumer_widget
 
 SCRAPE_S = 15.0
+FLOOD = 20_000
+"""Datagrams: more than a socket's buffer holds."""
+LATE_S = 1.5
 SURFACES = 11
 """Connections of one consumer who is rung: each takeover moves them all."""
 
@@ -80,12 +87,36 @@ class Prometheus:
             await self.scrape()
         return self.firing
 
-    async def until(self, metric: str, value: float) -> None:
+    def value(self, metric: str, **labels: str) -> set[float]:
+        """What the gateways that answer have shown last; of one of its series, if labels say so."""
+        found = self._history[-1].samples.get(metric, {})
+        return {value for of, value in found.items() if of >= set(labels.items())}
+
+    async def until(self, metric: str, value: float, **labels: str) -> None:
         """Wait until every gateway that answers shows a value."""
-        async with asyncio.timeout(WAIT_S):
-            while set(self._history[-1].samples.get(metric, {}).values()) != {value}:
-                await asyncio.sleep(0.02)
-                await self.scrape()
+        await self.waits(lambda: self.value(metric, **labels) == {value}, f"{metric} is {value}")
+
+    async def grown(self, metric: str, **labels: str) -> None:
+        """Wait until every gateway that answers shows more than it does now."""
+        before = max(self.value(metric, **labels), default=0.0)
+        await self.waits(
+            lambda: min(self.value(metric, **labels), default=0.0) > before, f"more {metric}"
+        )
+
+    async def linked(self) -> None:
+        """Wait until all who work for the ledger have their links."""
+        for kind, links in (("keeper", 1), ("gateway", len(GATEWAYS)), ("pool", len(GATEWAYS))):
+            await self.until("switchboard_ledger_links", links, kind=kind)
+
+    async def waits(self, condition: Callable[[], bool], what: str) -> None:
+        """Scrape until a condition holds."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while not condition():
+                    await asyncio.sleep(0.02)
+                    await self.scrape()
+        except TimeoutError:
+            raise AssertionError(f"In vain: {what}.") from None
 
 
 @pytest.fixture
@@ -93,6 +124,7 @@ async def prometheus(street: Street) -> Prometheus:
     made = Prometheus(street)
     await made.scrape()
     await made.until("switchboard_standbys", STANDBYS)
+    await made.linked()
     assert await made.watch(300.0) == set(), "nothing fires while nothing is wrong"
     return made
 
@@ -110,6 +142,7 @@ async def test_a_ledger_that_is_gone(street: Street, prometheus: Prometheus) -> 
     assert await prometheus.watch(60.0) == {"SwitchboardLedgerAway", "SwitchboardGatewayNotReady"}
     await street.ledger()
     await prometheus.until("switchboard_gateway_ledger_up", 1.0)
+    await prometheus.linked()
     assert await prometheus.watch(0.0) == set()
 
 
@@ -192,6 +225,96 @@ async def test_descriptors_that_run_out(street: Street, prometheus: Prometheus) 
     assert await prometheus.watch(0.0) == set()
     for widget in crowd:
         await widget.close()
+
+
+async def test_a_keeper_that_is_gone(street: Street, prometheus: Prometheus) -> None:
+    street.parts["keeper"].kill()
+    await prometheus.until("switchboard_ledger_links", 0.0, kind="keeper")
+    assert await prometheus.watch(120.0) == {"SwitchboardPoolOrKeeperAway"}
+    await street.keeper()
+    await prometheus.linked()
+    assert await prometheus.watch(0.0) == set()
+
+
+async def test_a_database_that_is_gone(
+    street: Street, prometheus: Prometheus, database: postgres.Server
+) -> None:
+    agent = await agent_widget(street.parts[GATEWAYS[0]].address, "who cannot begin")
+    await asyncio.to_thread(database.crash)
+    try:
+        with pytest.raises(Refused):
+            await agent.request("session.start", mode="video")
+        errors = "switchboard_ledger_database_errors_total"
+        await prometheus.grown(errors, during="write")
+        assert await prometheus.watch(30.0) == {"SwitchboardDatabaseErrors"}
+    finally:
+        await asyncio.to_thread(database.start)
+    await agent.insist("session.start", mode="video")
+    await hears(agent, 1)
+    await agent.insist("session.end")
+    await agent.close()
+
+
+async def test_a_database_that_is_slow(
+    street: Street, prometheus: Prometheus, database: postgres.Server
+) -> None:
+    agent = await agent_widget(street.parts[GATEWAYS[0]].address, "who waits to be saved")
+    await agent.insist("session.start", mode="video")
+    await hears(agent, 1)
+    frozen = database.processes()
+    signalled(frozen, signal.SIGSTOP)
+    try:
+        await agent.send("guest.invite")
+        await agent.expect("session.saving")
+    finally:
+        signalled(frozen, signal.SIGCONT)
+    await prometheus.grown("switchboard_ledger_append_seconds_count")
+    assert await prometheus.watch(60.0) == {"SwitchboardLedgerSlow"}
+    await agent.insist("session.end")
+    await agent.close()
+
+
+async def test_media_that_is_not_read_in_time(street: Street, prometheus: Prometheus) -> None:
+    agent = await agent_widget(street.parts[GATEWAYS[0]].address, "who is flooded")
+    await agent.insist("session.start", mode="video")
+    await hears(agent, 1)
+    actor = street.holder()
+    (media,) = (one.laddr for one in actor.process.net_connections("udp"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+        actor.process.suspend()
+        try:
+            for _ in range(FLOOD):
+                flood.sendto(bytes(1_200), (media.ip, media.port))
+        finally:
+            actor.process.resume()
+    # It says so once more when the session has ended.
+    await agent.insist("session.end")
+    dropped = "switchboard_relay_dropped_packets_total"
+    await prometheus.grown(dropped, reason="kernel")
+    assert await prometheus.watch(120.0) == {"SwitchboardRelayDrops"}
+    await agent.close()
+
+
+@pytest.mark.soak
+async def test_actors_that_are_late(street: Street, prometheus: Prometheus) -> None:
+    looks = "switchboard_actor_loop_late_seconds"
+
+    def late() -> float:
+        in_time = max(prometheus.value(f"{looks}_bucket", le="0.1"), default=0.0)
+        return min(prometheus.value(f"{looks}_count"), default=0.0) - in_time
+
+    async def held_up() -> None:
+        before, actors = late(), [actor.process for actor in street.of("actor")]
+        signalled(actors, signal.SIGSTOP)
+        # Longer than from one look at the loop to the next, and shorter than a link waits.
+        await asyncio.sleep(LATE_S)
+        signalled(actors, signal.SIGCONT)
+        await prometheus.waits(lambda: late() > before, "looks that came late")
+
+    await held_up()
+    assert await prometheus.watch(150.0) == set(), "once is no reason to act"
+    await held_up()
+    assert await prometheus.watch(150.0) == {"SwitchboardActorsLate"}
 
 
 @pytest.mark.soak

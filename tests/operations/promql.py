@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 import re
 from collections import defaultdict
@@ -35,7 +36,7 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
-    "/": lambda a, b: a / b if b else float("nan"),
+    "/": lambda a, b: a / b if b else math.copysign(math.inf, a) if a else math.nan,
 }
 _BINARY = {**_COMPARISONS, **_ARITHMETIC}
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -114,6 +115,8 @@ class Query:
         name = self._take(kind="name")
         if name in _AGGREGATIONS:
             return self._aggregation(name)
+        if name == "histogram_quantile":
+            return self._quantile()
         if name in _OF_RANGES:
             self._take("(")
             metric = self._take(kind="name")
@@ -151,6 +154,23 @@ class Query:
             return {labels: _AGGREGATIONS[name](values) for labels, values in groups.items()}
 
         return aggregate
+
+    def _quantile(self) -> Node:
+        self._take("(")
+        share = float(self._take(kind="number"))
+        self._take(",")
+        inner = self._expression()
+        self._take(")")
+
+        def quantile(history: History) -> Vector:
+            groups: dict[Labels, list[tuple[float, float]]] = defaultdict(list)
+            for labels, value in _vector(inner(history)).items():
+                told = dict(labels)
+                bound = float(told.pop("le"))
+                groups[frozenset(told.items())].append((bound, value))
+            return {labels: _within(share, sorted(found)) for labels, found in groups.items()}
+
+        return quantile
 
     def _selector(self, name: str) -> Callable[[Labels], bool]:
         self.metrics.add(name)
@@ -197,6 +217,19 @@ def _growth(metric: str, matches: Callable[[Labels], bool], size_s: int, per_s: 
         return found
 
     return growth
+
+
+def _within(share: float, buckets: Sequence[tuple[float, float]]) -> float:
+    """Interpolate in the bucket that holds a share of all, as Prometheus does."""
+    wanted = share * buckets[-1][1]
+    lower = below = 0.0
+    for bound, count in buckets:
+        if count >= wanted and count > below:
+            if bound == float("inf"):
+                return lower
+            return lower + (bound - lower) * (wanted - below) / (count - below)
+        lower, below = bound, count
+    return float("nan")
 
 
 def _binary(sign: str, left: Node, right: Node) -> Node:

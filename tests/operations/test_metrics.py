@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +14,42 @@ import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker.errors import ErrorCode
+from broker.measures import APPEND, LOOP, Count, Standing
+from broker.messages.cluster.exporting import Measured
 from broker.messages.cluster.nodes import PoolLevel
 from gateway.level import Level
+from gateway.measured import MeasuredCollector
 from gateway.metrics import Metrics
 from gateway.ray_logs import RayLogs
+from tests.gateway.test_measured import Ledgers
 from tests.operations.promql import Query, Scrape, Vector
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "switchboard.json"
+CLOSED: dict[str, set[str]] = {
+    "code": set(map(str, ErrorCode)),
+    "le": {word.partition(".")[2] for word in (*LOOP.words, *APPEND.words)},
+    **{
+        label: {word.partition(".")[2] for word in (*Count, *Standing) if word.startswith(families)}
+        for label, families in {
+            "direction": ("packets.", "bytes.", "key_frames."),
+            "reason": ("dropped.",),
+            "outcome": ("nacked.", "deliveries."),
+            "state": ("transports.", "sessions."),
+            "grade": ("grades.",),
+            "attendance": ("participants.",),
+            "reports": ("actors.",),
+            "during": ("database_errors.",),
+            "kind": ("links.",),
+        }.items()
+    },
+}
+"""Every value that a label may have; `node` and `ledger` name what the operator has started."""
 
 
-async def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
+async def shown() -> list[tuple[str, str, dict[str, str]]]:
     """Every sample's name, type and labels, as `up` shows them."""
     metrics = Metrics()
 
@@ -36,12 +60,19 @@ async def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
     level.install(metrics.registry)
     RayLogs(Path("/nowhere"), metrics.registry, tidies=False)
     await level.refresh()
-    found = {}
-    for family in text_string_to_metric_families(metrics.render().decode()):
-        for sample in family.samples:
-            if not sample.name.endswith("_created"):
-                found[sample.name] = (family.type, tuple(sorted(sample.labels)))
-    return found
+    ledgers = Ledgers(Measured(ledger=0), Measured(ledger=0, node="n"))
+    await MeasuredCollector(ledgers, metrics.registry).refresh()
+    return [
+        (sample.name, family.type, sample.labels)
+        for family in text_string_to_metric_families(metrics.render().decode())
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    ]
+
+
+async def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Each sample's type and the names of its labels, by its own name."""
+    return {name: (kind, tuple(sorted(labels))) for name, kind, labels in await shown()}
 
 
 def documented() -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -72,8 +103,13 @@ async def test_the_document_names_exactly_what_is_exported() -> None:
 
 
 async def test_no_label_names_a_person_or_a_session() -> None:
-    labels = {label for _, given in (await exported()).values() for label in given}
-    assert labels == {"code"}
+    found: dict[str, set[str]] = {}
+    for _, _, labels in await shown():
+        for label, value in labels.items():
+            found.setdefault(label, set()).add(value)
+    assert found.pop("node") == {"n"}
+    assert found.pop("ledger") == {"0"}
+    assert found == CLOSED
 
 
 async def test_counts_are_absent_rather_than_stale_while_the_ledger_is_away() -> None:
@@ -132,7 +168,11 @@ def test_the_first_burst_of_refusals_fires_the_alert_whatever_its_code(code: Err
 
 
 @pytest.mark.parametrize(
-    "text", ["sum(", "rate(a)", "a b", "a{b=c}", "sum by code (a)", "", "a ?", "a + b * c"]
+    "text",
+    [
+        *("sum(", "rate(a)", "a b", "a{b=c}", "sum by code (a)", "", "a ?", "a + b * c"),
+        *("histogram_quantile(a, b)", "histogram_quantile(0.5)"),
+    ],
 )
 def test_what_is_no_query_is_not_read(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -153,5 +193,41 @@ def test_a_query_yields_what_prometheus_would() -> None:
         'sum(n{code!="b"}) + 1': {frozenset(): 3.0},
         "max by (code) (n / limit)": {only_a: 0.2},
         "sum(rate(n[20s]))": {frozenset(): 3 / 20},
+        'n{code="a"} / (n{code="a"} - 2) > 1': {frozenset({*only_a, ("job", "s")}): math.inf},
     }.items():
         assert Query(text).evaluate(history) == pytest.approx(expected), text
+
+
+def test_a_quantile_is_found_within_its_bucket() -> None:
+    def of(**counts: float) -> Scrape:
+        bounds = {"low": "0.1", "high": "0.5", "most": "+Inf"}
+        buckets = {frozenset({("le", bounds[name])}): count for name, count in counts.items()}
+        return Scrape(0.0, {"b": buckets})
+
+    half = Query("histogram_quantile(0.5, sum by (le) (b))")
+    for scrape, expected in (
+        (of(low=8, high=8, most=8), 0.05),
+        (of(low=2, high=10, most=10), 0.1 + 0.4 * 3 / 8),
+        (of(low=0, high=2, most=10), 0.5),
+        (of(low=0, high=0, most=0), math.nan),
+    ):
+        (found,) = half.evaluate([scrape]).values()
+        assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_actors_that_are_late_now_and_then_raise_no_alert_and_that_often_are_do() -> None:
+    (rule,) = (rule for rule in rules() if rule["alert"] == "SwitchboardActorsLate")
+    query = Query(rule["expr"])
+
+    def at(at_s: float, in_time: float, late: float) -> Scrape:
+        name = "switchboard_actor_loop_late_seconds"
+        series = [(("node", "n"), ("instance", gateway)) for gateway in "ab"]
+        bucket = {frozenset({*each, ("le", "0.1")}): in_time for each in series}
+        count = {frozenset(each): in_time + late for each in series}
+        return Scrape(at_s, {f"{name}_bucket": bucket, f"{name}_count": count})
+
+    quiet = [at(0.0, 100.0, 0.0), at(15.0, 190.0, 10.0)]
+    assert query.evaluate(quiet) == {}, "a tenth is not more than a tenth"
+    assert query.evaluate([at(0.0, 5.0, 0.0), at(15.0, 5.0, 0.0)]) == {}, "nobody was there"
+    late = query.evaluate([*quiet, at(30.0, 270.0, 30.0)])
+    assert late == pytest.approx({frozenset({("node", "n")}): 30 / 200})
