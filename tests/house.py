@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from actors.ledger import Ledger
+from actors.ledger import Ledger, LedgerPolicy
 from actors.session.actor import SessionActor
 from actors.session.config import SessionConfig
 from broker.keys import KeyPurpose, derive_key
@@ -21,6 +21,7 @@ from gateway.ledger_client import LedgerClient
 from gateway.serve import bind, gateway_server
 from gateway.settings import DemoHost, Limits, Settings
 from gateway.switchroom import Switchroom
+from gateway.trunk_tls import trunk_tls
 from tests.patience import PATIENCE
 from tests.widget import Widget
 
@@ -34,14 +35,19 @@ LONELY_S = 10.0
 class House:
     """One ledger, its standbys, and as many gateways as are opened."""
 
+    at = "127.0.0.1"
+    """Where gateways listen."""
+
     def __init__(
         self,
         stack: AsyncExitStack,
         *,
         lonely_s: float = LONELY_S,
         traces: Traces | None = None,
+        ledger_policy: LedgerPolicy | None = None,
     ) -> None:
         self.stack = stack
+        self.ledger_policy = ledger_policy
         self.traces = traces
         self.now_ms = steady_clock()
         self.lonely_s = lonely_s
@@ -69,7 +75,11 @@ class House:
     def config(self) -> SessionConfig:
         """What a session actor of this house is told."""
         return SessionConfig(
-            node="n", trunk_key=self.key, lonely_s=self.lonely_s, traces=self.traces
+            node="n",
+            trunk_key=self.key,
+            tls=trunk_tls(self.key),
+            lonely_s=self.lonely_s,
+            traces=self.traces,
         )
 
     async def standby(self) -> SessionActor:
@@ -106,8 +116,8 @@ class House:
 
     async def gateway(self, name: str) -> str:
         """Start a gateway; returns its origin."""
-        listening = bind("127.0.0.1", 0)
-        origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening = bind(self.at, 0)
+        origin = f"http://{self.at}:{listening.getsockname()[1]}"
         settings = self.settings(origin, name)
         directory = LedgerClient(
             self.resolve,
@@ -137,12 +147,9 @@ H = TypeVar("H", bound=House)
 
 
 @asynccontextmanager
-async def house(
-    folder: Path, standbys: int, *, lonely_s: float = LONELY_S, traces: Traces | None = None
-) -> AsyncIterator[House]:
-    async with settled(
-        folder, lambda stack: House(stack, lonely_s=lonely_s, traces=traces)
-    ) as made:
+async def house(folder: Path, standbys: int, **options: Any) -> AsyncIterator[House]:
+    """A house with its ledger and standbys; `options` are those of `House`."""
+    async with settled(folder, lambda stack: House(stack, **options)) as made:
         for _ in range(standbys):
             await made.standby()
         yield made
@@ -157,6 +164,8 @@ async def settled(folder: Path, build: Callable[[AsyncExitStack], H]) -> AsyncIt
             f"sqlite:///{folder / 'l.sqlite3'}",
             made.key,
             now_ms=made.now_ms,
+            policy=made.ledger_policy,
+            tls=trunk_tls(made.key),
             traces=made.traces,
         )
         made.address = ("127.0.0.1", await ledger.start("127.0.0.1", 0))

@@ -15,9 +15,9 @@ import pytest
 
 from broker.words import EndReason
 from tests.chaos.conftest import GATEWAYS, STANDBYS
-from tests.chaos.proxy import FaultProxy
 from tests.chaos.street import WAIT_S, Street, Talk, resumed, signalled, until
 from tests.ledger import postgres
+from tests.proxy import FaultProxy
 from tests.widget import Refused, Widget, agent_widget
 
 

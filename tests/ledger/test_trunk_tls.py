@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 import pytest
 
@@ -17,6 +16,7 @@ from gateway.dial import dial as gateway_dial
 from gateway.trunk_tls import TrunkTls, is_loopback
 from tests.ledger.fakes import KEY
 from tests.patience import PATIENCE, until
+from tests.proxy import FaultProxy
 
 HOST = "127.0.0.1"
 
@@ -29,37 +29,6 @@ class Everywhere(TrunkTls):
 
     def dialling(self, host: str) -> ssl.SSLContext:
         return self.client
-
-
-class Tap:
-    """Passes one connection on to a port, and keeps what came by."""
-
-    def __init__(self) -> None:
-        self.seen = bytearray()
-        self.port = 0
-        self.passed = asyncio.Event()
-
-    async def start(self, port: int) -> None:
-        async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(ConnectionError):
-                while data := await reader.read(65536):
-                    self.seen += data
-                    writer.write(data)
-            writer.close()
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            far_reader, far_writer = await asyncio.open_connection(HOST, port)
-            await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
-            self.passed.set()
-
-        self._server = await asyncio.start_server(serve, HOST, 0)
-        self.port = int(self._server.sockets[0].getsockname()[1])
-
-    async def close(self) -> None:
-        async with asyncio.timeout(5.0 * PATIENCE):
-            await self.passed.wait()
-        self._server.close()
-        await self._server.wait_closed()
 
 
 def accepted(end: ListenedEnd, hello: bytes) -> None:
@@ -92,8 +61,8 @@ def test_only_loopback_is_plain(host: str, plain: bool) -> None:
 @pytest.mark.parametrize("encrypted", [True, False])
 async def test_nothing_readable_passes_between_two_nodes(encrypted: bool) -> None:
     tls = Everywhere(KEY) if encrypted else None
-    listener, tap = Listener(KEY, accepted, tls=tls), Tap()
-    await tap.start(await listener.start(HOST, 0))
+    listener = Listener(KEY, accepted, tls=tls)
+    tap = await FaultProxy(await listener.start(HOST, 0), keeps=True).start()
     try:
         end, ready = await dial(HOST, tap.port, KEY, b"who speaks", tls=tls)
         assert ready == b"ready for who speaks"

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can hold what passes, in both directions, or cut it."""
+"""A TCP proxy on loopback that can hold what passes, in both directions, cut it, or keep it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from tests.servers import stop_accepting
 
 
 class FaultProxy:
-    """Passes bytes on to a port. Closed by who started it; `close` cuts what passes."""
+    """Passes bytes on to a port. Closed by who started it; `close` cuts what passes.
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    One that `keeps` has in `seen` what came by, in both directions.
+    """
+
+    def __init__(self, target: int = 0, *, keeps: bool = False) -> None:
+        self.target = target
+        self.seen = bytearray()
+        self._keeps = keeps
         self._passing = asyncio.Event()
         self._passing.set()
         self._links: set[asyncio.Task[None]] = set()
@@ -31,14 +36,18 @@ class FaultProxy:
         """Let everything through, also what was held."""
         self._passing.set()
 
+    def cut(self) -> None:
+        """Reset what passes, and go on listening."""
+        for link in self._links:
+            link.cancel()
+
     async def close(self) -> None:
         """Cut everything and listen no more; harmless when closed."""
         server, self._server = self._server, None
         if server is None:
             return
         await stop_accepting(server)
-        for link in self._links:
-            link.cancel()
+        self.cut()
         await asyncio.gather(*self._links, return_exceptions=True)
         await server.wait_closed()
 
@@ -51,7 +60,7 @@ class FaultProxy:
         out: asyncio.StreamWriter | None = None
         try:
             await self._passing.wait()
-            back, out = await asyncio.open_connection("127.0.0.1", self._target)
+            back, out = await asyncio.open_connection("127.0.0.1", self.target)
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pump(reader, out))
                 both.create_task(self._pump(back, writer))
@@ -64,6 +73,8 @@ class FaultProxy:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
+            if self._keeps:
+                self.seen += data
             await self._passing.wait()
             writer.write(data)
             await writer.drain()

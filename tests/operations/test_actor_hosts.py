@@ -1,0 +1,149 @@
+"""What each of our Ray actors is told when it is composed, without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray.util
+
+import actors.keeper
+import actors.ledger
+import actors.pool
+from broker.keys import KeyPurpose
+from gateway import logs
+from gateway.compose import cluster, keeper_host, pool_host, session_host
+from gateway.compose.keeper_host import KeeperHost
+from gateway.compose.ledger_host import LedgerHost
+from gateway.compose.options import KEEPER_NAME, LEDGER_NAME, POOL_NAME
+from gateway.compose.pool_host import PoolHost
+from gateway.compose.settings import ClusterSettings
+from gateway.trunk_tls import TrunkTls, trunk_tls
+
+HERE = "0" * 56
+"""A node of Ray, by its id."""
+
+
+def told(folder: Path, database_url: str = "sqlite:///none") -> ClusterSettings:
+    """What `up` tells every actor, with a secret in this folder."""
+    secret = folder / "secret"
+    secret.touch(mode=0o600)
+    secret.write_text("0" * 64)
+    return ClusterSettings(str(secret), database_url, "https://x", standbys=1)
+
+
+class Recorder:
+    """Stands for what a host hosts; remembers how its links are encrypted."""
+
+    tls: list[object]
+
+    def __init__(self, *_: object, tls: object, **__: object) -> None:
+        self.tls.append(tls)
+        self.stopped = asyncio.Event()
+
+    async def start(self, *_: object) -> int:
+        return 1
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """How links are encrypted, of all that is composed from now on."""
+    Recorder.tls = []
+    for module, name in (
+        (actors.ledger, "Ledger"),
+        (actors.keeper, "Keeper"),
+        (actors.pool, "Pool"),
+    ):
+        monkeypatch.setattr(module, name, Recorder)
+    for module in (keeper_host, pool_host, session_host):
+        monkeypatch.setattr(module, "node_name", lambda: "here")
+    monkeypatch.setattr(session_host, "node_label", lambda: "")
+    monkeypatch.setattr(pool_host, "list_nodes", lambda: [])
+    monkeypatch.setattr(logs, "configure", lambda: None)
+    return Recorder.tls
+
+
+def of(settings: ClusterSettings) -> TrunkTls:
+    return trunk_tls(settings.key(KeyPurpose.TRUNK))
+
+
+async def test_the_ledger_encrypts_its_links(tmp_path: Path, recorded: list[object]) -> None:
+    settings = told(tmp_path)
+    host = LedgerHost(settings)
+    await host.address()
+    await host.stop()
+    assert recorded == [of(settings)]
+
+
+async def test_the_keeper_encrypts_its_link(tmp_path: Path, recorded: list[object]) -> None:
+    settings = told(tmp_path)
+    host = KeeperHost(settings)
+    await host.start()
+    await host.stop()
+    assert recorded == [of(settings)]
+
+
+async def test_the_pool_encrypts_its_link(tmp_path: Path, recorded: list[object]) -> None:
+    settings = told(tmp_path)
+    host = PoolHost(settings)
+    await host.start()
+    await host.stop()
+    assert recorded == [of(settings)]
+
+
+async def test_a_session_actor_encrypts_its_links_and_is_lonely_after_ten_seconds(
+    tmp_path: Path, recorded: list[object]
+) -> None:
+    settings = told(tmp_path)
+    config = session_host.succession_of(settings)._config
+    assert config.tls is of(settings)
+    assert config.lonely_s == 10.0
+
+
+class Composed:
+    """Stands for an actor's class and its handle at Ray; remembers the options it was made with."""
+
+    def __init__(self, options: dict[str, dict[str, Any]]) -> None:
+        self._made = options
+        self._told: ClusterSettings | None = None
+
+    def options(self, **options: Any) -> Composed:
+        self._made[options["name"]] = options
+        return self
+
+    def remote(self, settings: ClusterSettings) -> Composed:
+        self._told = settings
+        return self
+
+    def __getattr__(self, method: str) -> SimpleNamespace:
+        async def answer() -> ClusterSettings | None:
+            return self._told
+
+        return SimpleNamespace(remote=answer)
+
+
+@pytest.mark.parametrize(
+    ("database_url", "stays"),
+    [("sqlite:////data/ledger.sqlite3", True), ("postgresql://ledger@db/switchboard", False)],
+)
+async def test_a_ledger_on_sqlite_stays_on_the_node_that_has_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str, stays: bool
+) -> None:
+    made: dict[str, dict[str, Any]] = {}
+    here = SimpleNamespace(get_node_id=lambda: HERE)
+    joined = SimpleNamespace(
+        remote=lambda kind: Composed(made), get_runtime_context=lambda: here, util=ray.util
+    )
+    monkeypatch.setattr(cluster, "ray", joined)
+    await cluster.start_cluster(told(tmp_path, database_url))
+    assert set(made) == {LEDGER_NAME, POOL_NAME, KEEPER_NAME}
+    bound = made[LEDGER_NAME].get("scheduling_strategy")
+    where = None if bound is None else (bound.node_id, bound.soft)
+    assert where == ((HERE, False) if stays else None), "wherever else, it had no file"
+    assert "scheduling_strategy" not in made[POOL_NAME] | made[KEEPER_NAME]
