@@ -41,8 +41,9 @@ async def attach(
     """Dial the session where it is said to be, and where it has gone since, until attached.
 
     A place that is dead is reported to the ledger, which answers with the new one; an answer of
-    the same epoch means that the actor lives, so it is tried again after a pause. A new epoch
-    starts with a snapshot, so what was seen before does not count.
+    the same epoch means that the actor lives, so it is tried again after a pause. One of a lower
+    epoch is out of date, whoever it comes from, and leads nowhere. A new epoch starts with a
+    snapshot, so what was seen before does not count.
 
     Raises:
         Unavailable: not found within `limits.takeover_bound_s`.
@@ -76,10 +77,11 @@ async def attach(
                 ) from error
             is_dead = True
         else:
-            if found.epoch != location.epoch:
+            if found.epoch > location.epoch:
                 location, last_seq = found, None
                 continue
-            location = found
+            if found.epoch == location.epoch:
+                location = found
             if loop.time() + pause >= give_up_at:
                 raise Unavailable(
                     ErrorCode.SESSION_AWAY, "The session cannot be reached from this gateway."

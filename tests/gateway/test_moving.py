@@ -221,6 +221,44 @@ async def test_a_session_that_cannot_be_found_closes_retryable(settings: Setting
         await world.stop()
 
 
+async def test_an_actor_that_lives_and_cannot_be_reached_from_here_closes_retryable(
+    settings: Settings,
+) -> None:
+    """The widget is sent to another gateway, which may reach it: nobody takes the session away."""
+    world = World(replace(settings, limits=replace(settings.limits, takeover_bound_s=0.1)))
+    await world.start()
+    try:
+        widget, session = await attached(world)
+        world.ledger.places["s-1"] = session.location
+        await session.stop()
+        assert await widget.closed() == 4503
+        assert len(world.ledger.takeovers) > 1, "it was tried again while there was time"
+        assert {asked.observed_epoch for asked in world.ledger.takeovers} == {1}
+        assert "session.moved" not in [message["type"] for message in widget.got]
+    finally:
+        await world.stop()
+
+
+async def test_nobody_is_led_back_to_a_lower_epoch(settings: Settings) -> None:
+    world = World(replace(settings, limits=replace(settings.limits, takeover_bound_s=0.1)))
+    await world.start()
+    try:
+        before, session = await world.session(epoch=1), await world.session(epoch=2)
+        world.ledger.attach(session)
+        widget = await world.consumer()
+        await widget.until("session.snapshot")
+        world.ledger.relocate(before)
+        await widget.say(type="connection.ping")
+        await widget.until("connection.pong")
+        assert before.seen == [], "a notice that was late"
+        world.ledger.places["s-1"] = before.location
+        await session.stop()
+        assert await widget.closed() == 4503
+        assert before.seen == [], "an answer of a ledger that knows less"
+    finally:
+        await world.stop()
+
+
 async def test_resuming_needs_no_ledger(world: World) -> None:
     widget, session = await attached(world)
     resume = next(m["resume"] for m in widget.got if m["type"] == "resume.renewed")
