@@ -46,6 +46,8 @@ class ScriptedLedger:
         self.member: SessionMember | None = None
         self.enlisted = asyncio.Event()
         self.appended = asyncio.Event()
+        self.unanswered: list[Reply] = []
+        """Of questions that it has no answer to, in the order in which they came."""
         self._listener = Listener(KEY, self._on_hello)
         self._end: ListenedEnd | None = None
         self._address = ("", 0)
@@ -109,6 +111,8 @@ class ScriptedLedger:
                 self.entries += read(JournalAppend, payload).entries
                 reply.done(Done().to_bytes())
                 self.appended.set()
+            case _:
+                self.unanswered.append(reply)
 
 
 class House:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import json
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
@@ -21,6 +22,7 @@ from actors.session.succession import Succession
 from broker.errors import Conflict, ErrorCode, NotFound
 from broker.messages.cluster.members import SessionMember
 from broker.messages.cluster.trunk import TrunkReady
+from broker.messages.colleagues import Colleagues
 from broker.trunk import Frame
 from broker.words import PublishSource
 from tests.actors.house import SESSION, WAIT_S, ScriptedLedger, reach
@@ -170,6 +172,49 @@ async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncEx
     await other.connect()
     for name in ("a=ice-ufrag", "a=ice-pwd", "a=fingerprint"):
         assert line(other.answer, name) != line(old_answer, name)
+    trunk.close()
+
+
+async def test_what_is_late_for_the_first_session_changes_nothing_in_the_second(
+    stack: AsyncExitStack,
+) -> None:
+    made, loop = await process(stack), asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+    call_later = loop.call_later
+
+    def noted(*given: Any, **options: Any) -> asyncio.TimerHandle:
+        timers.append(call_later(*given, **options))
+        return timers[-1]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop, "call_later", noted)
+        await made.ledger.assign()
+        trunk, _ = await dial_agent(made.member, SESSION)
+        trunk.link.send(Frame.MESSAGE, b'{"type":"colleague.list","id":"l"}')
+        await until(lambda: made.ledger.unanswered, "a question that is still to be answered")
+        due = [each for each in timers if not each.cancelled() and each.when() > loop.time()]
+        assert len(due) > 1, "such as the end of its invitation"
+        await made.end(trunk)
+        await made.again()
+
+    await made.ledger.assign(SECOND)
+    trunk, _ = await dial_agent(made.member, SECOND)
+    told: list[dict[str, Any]] = []
+    trunk.on_frame = lambda end, kind, body: told.append(json.loads(body))
+    ask = '{"type":"media.publish","id":"%s","microphone":false,"camera":false,"screen":false}'
+    trunk.link.send(Frame.MESSAGE, (ask % "before").encode())
+    await until(lambda: [each for each in told if each.get("reply_to") == "before"], "an answer")
+    told.clear()
+    written = list(made.ledger.entries)
+    (late,) = made.ledger.unanswered
+    late.done(Colleagues(colleagues=[]).to_bytes())
+    for timer in due:
+        if not timer.cancelled():
+            timer._run()
+    trunk.link.send(Frame.MESSAGE, (ask % "after").encode())
+    await until(lambda: told, "an answer")
+    assert [each.get("reply_to") for each in told] == ["after"]
+    assert made.ledger.entries == written
     trunk.close()
 
 
