@@ -104,6 +104,23 @@ async def test_whoever_was_let_in_beside_the_consumer_is_known_by_their_own_clai
         assert (person.participant_id, person.principal.role) == ("p-other", Role.CONSUMER)
 
 
+async def test_a_request_said_again_to_the_next_actor_is_a_new_one_after_its_snapshot() -> None:
+    """The limit that docs/protocol.md names: ids are known for one tenure."""
+    stage = Stage()
+    agent, _ = await stage.talking()
+    for _ in range(2):
+        stage.ask(stage.agent, agent, "guest.invite", id="again")
+        await stage.settle()
+    assert stage.ledger.types().count("guest.invited") == 1
+    async with succeeding(stage) as successor:
+        back = successor.connect(successor.agent, Surface.AGENT_FRAME)
+        await successor.settle()
+        assert len(back.last("session.snapshot")["guest_invitations"]) == 1, "it can be seen"
+        successor.ask(successor.agent, back, "guest.invite", id="again")
+        await successor.settle()
+        assert stage.ledger.types().count("guest.invited") == 2
+
+
 async def test_the_policy_of_the_start_holds_whatever_later_tenures_are_given() -> None:
     promised = Policy(participant_limit=3, guest_lobby=False, invitation_ms=7_000)
     stage = Stage(promised)
