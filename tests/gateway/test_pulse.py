@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from broker.messages.cluster.trunk import Location
+from gateway.settings import Limits
 from gateway.trunks import Pulse
 
 
@@ -30,6 +31,11 @@ def ticked(pulse: Pulse, ticks: int, *, start: float = 0.0) -> float:
     for number in range(ticks):
         pulse.tick(start + number * 0.25)
     return start + ticks * 0.25
+
+
+def test_four_beats_without_an_answer_are_silence() -> None:
+    limits = Limits()
+    assert (limits.trunk_ping_s, limits.trunk_silent_s) == (0.25, 1.0)
 
 
 def test_an_actor_that_answers_is_never_suspected() -> None:

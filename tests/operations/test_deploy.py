@@ -126,8 +126,8 @@ def test_systemd_takes_the_units(
     assert said.count("LimitNOFILES") == 3
 
 
-def test_every_node_is_told_of_niceness_and_of_the_length_of_logs() -> None:
-    """Ray runs workers at niceness 15, and rotates no worker's log, unless told otherwise."""
+def test_every_node_is_told_of_niceness_of_the_length_of_logs_and_to_report_nothing() -> None:
+    """By itself Ray runs workers at niceness 15, rotates no log of theirs and reports its usage."""
     starting = [
         path
         for path in DEPLOY.rglob("*")
@@ -138,12 +138,16 @@ def test_every_node_is_told_of_niceness_and_of_the_length_of_logs() -> None:
         text = path.read_text()
         told = {
             name: re.findall(rf"{name}(?:=|, value: \")(\d+)\b", text)
-            for name in ("RAY_worker_niceness", *ROTATION)
+            for name in ("RAY_worker_niceness", "RAY_USAGE_STATS_ENABLED", *ROTATION)
         }
         nodes = text.count("RAY_USAGE_STATS_ENABLED")
         assert told == {
             name: [value] * nodes
-            for name, value in {"RAY_worker_niceness": "0", **ROTATION}.items()
+            for name, value in {
+                "RAY_worker_niceness": "0",
+                "RAY_USAGE_STATS_ENABLED": "0",
+                **ROTATION,
+            }.items()
         }, path.name
 
 

@@ -22,6 +22,8 @@ from gateway.compose.session_host import SessionHost
 from gateway.compose.settings import ClusterSettings
 from tests.patience import PATIENCE
 
+MEBIBYTE = 1024 * 1024
+
 
 def test_no_method_is_a_coroutine_or_ray_would_take_the_main_thread_back() -> None:
     methods = inspect.getmembers(SessionHost, inspect.isfunction)
@@ -35,7 +37,9 @@ def test_an_actor_that_held_a_session_is_replaced_and_the_others_are_restarted()
     # A custom resource alone would take a whole processor for life.
     assert SESSION_OPTIONS["resources"] == {MEDIA_SLOT: 1}
     assert 0 < float(str(SESSION_OPTIONS["num_cpus"])) < 0.1
-    for options in (LEDGER_OPTIONS, POOL_OPTIONS, KEEPER_OPTIONS):
+    assert SESSION_OPTIONS["memory"] == 100 * MEBIBYTE
+    for options, mebibytes in ((LEDGER_OPTIONS, 200), (POOL_OPTIONS, 120), (KEEPER_OPTIONS, 120)):
+        assert options["memory"] == mebibytes * MEBIBYTE
         assert options["max_restarts"] == -1
         assert (options["lifetime"], options["get_if_exists"]) == ("detached", True)
         assert options["namespace"] == SESSION_OPTIONS["namespace"]
