@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
 import httpx
+import psutil
 import pytest
 
 from tests.calls import Call
+from tests.chaos.baseline import KEPT_BYTES, POOLED, Baseline
 from tests.chaos.street import Street, until
 from tests.deployment import Deployment
 from tests.ledger import postgres
@@ -17,15 +19,14 @@ from tests.patience import PATIENCE
 STANDBYS = 4
 BRIEF: dict[str, object] = {"invitation_ms": 1_000}
 GATEWAYS = ("gateway-1", "gateway-2")
-POOLED = 5
-"""Connections to the database that a ledger may open at any time, and keep."""
-KEPT_BYTES = 24 * 1024 * 1024
-"""A part that outlived its fault may have so much more memory: code that ran for the first time."""
+SHARED_STANDBYS = 3
+MOST = SHARED_STANDBYS + 2
+"""Session actors of the shared deployment at rest: also a reserve, and one of its account."""
 
 
 @pytest.fixture(scope="package")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    running = Deployment(tmp_path_factory.mktemp("demo"), standbys=3)
+    running = Deployment(tmp_path_factory.mktemp("demo"), standbys=SHARED_STANDBYS)
     yield running
     assert running.stop() == 0, running.output
 
@@ -52,9 +53,16 @@ def brief(shared: Deployment) -> Deployment:
 
 @pytest.fixture
 async def call(deployment: Deployment) -> AsyncIterator[Call]:
+    def gateway() -> list[psutil.Process]:
+        return [psutil.Process(deployment.pid)]
+
+    await until(lambda: not deployment.holders(), "no session is held")
+    before = Baseline(gateway, lambda: gateway()[0].children(recursive=True), MOST)
     made = Call(deployment)
     yield made
     await made.close()
+    await until(lambda: not deployment.holders(), "no session is held any more")
+    await before.back()
 
 
 @pytest.fixture(scope="package")
@@ -83,7 +91,7 @@ def ready(gateway: str) -> bool:
 
 
 async def complete(street: Street) -> dict[str, tuple[int, int]]:
-    """Start what is missing; returns descriptors and memory of ledger and gateways."""
+    """Start what is missing; returns descriptors and memory of everything that runs."""
     if not street.of("ledger"):
         await street.ledger()
     await street.keeper()
@@ -92,7 +100,7 @@ async def complete(street: Street) -> dict[str, tuple[int, int]]:
         await street.gateway(name)
         # Without its link to the ledger it has a descriptor less than it will have.
         await until(partial(ready, street.parts[name].address), f"{name} is ready")
-    return {name: street.parts[name].weight() for name in ("ledger", *GATEWAYS)}
+    return {name: part.weight() for name, part in street.parts.items() if part.alive}
 
 
 @pytest.fixture
@@ -104,7 +112,7 @@ async def street(running: Street) -> AsyncIterator[Street]:
     await complete(running)
     for name, (descriptors, memory) in before.items():
         part = running.parts[name]
-        if part.process.pid == pids[name]:
+        if part.alive and part.process.pid == pids[name]:
             await part.shed(descriptors + (POOLED if name == "ledger" else 0))
             grown = part.weight()[1] - memory
             assert grown < KEPT_BYTES, f"{name} keeps {grown} bytes of memory more"

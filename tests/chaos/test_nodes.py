@@ -9,8 +9,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 
+import psutil
 import pytest
 
+from tests.chaos.baseline import Baseline
 from tests.chaos.streams import Streaming, flow, streaming
 from tests.chaos.street import resumed
 from tests.chaos.town import KEY, People, Town, moved_to, open_town, told
@@ -21,6 +23,8 @@ from tests.widget import Widget, guest_widget
 pytestmark = pytest.mark.timeout(400 * PATIENCE)
 
 STANDBYS = 2
+MOST = STANDBYS + 3
+"""Session actors of a town at rest: also a reserve, and those of its one account."""
 GAP_S = 2.0
 """A drain costs nobody more sound or picture than this, a node's death three times as much: it has
 to be noticed first."""
@@ -36,9 +40,18 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 @pytest.fixture
 async def people(town: Town) -> AsyncIterator[People]:
+    """What is there when somebody comes is there when they are gone, and nothing more."""
+    await ready(town)
+    await town.all_known()
+    before = Baseline(
+        lambda: [psutil.Process(up.pid) for up in town.ups],
+        lambda: town.cluster.processes("ray::"),
+        MOST,
+    )
     made = People(town)
     yield made
     await made.close()
+    await before.back()
 
 
 async def end(agent: Widget, consumer: Widget) -> None:
@@ -84,7 +97,6 @@ async def ready(town: Town) -> None:
 async def test_nothing_of_a_call_needs_the_gcs(
     town: Town, people: People, stopped_s: float
 ) -> None:
-    await ready(town)
     agent, consumer = await people.talking()
 
     def spare() -> bool:
@@ -118,7 +130,6 @@ async def test_nothing_of_a_call_needs_the_gcs(
 
 @pytest.mark.soak
 async def test_a_call_outlives_ledger_pool_and_keeper_together(town: Town, people: People) -> None:
-    await ready(town)
     agent, consumer = await people.talking()
     for title in ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost"):
         (process,) = town.cluster.processes(title)
@@ -133,7 +144,6 @@ async def test_a_call_outlives_ledger_pool_and_keeper_together(town: Town, peopl
 async def test_a_session_and_its_media_are_drained_and_outlive_their_node(
     town: Town, people: People
 ) -> None:
-    await ready(town)
     agent, consumer = await people.talking()
     async with streaming(lambda: agent, lambda: consumer) as streams:
         await moved_by_drain_and_by_death(town, agent, consumer, streams)
