@@ -9,7 +9,7 @@ help:
 	@echo "make bench     run a short set of benchmarks and write one report"
 	@echo "make fuzz      fuzz what reads the network for a minute"
 	@echo "make generate  write what is derived from the wire"
-	@echo "make soak      run the long tests"
+	@echo "make soak      run the long tests, and the chaos suite whole"
 
 demo: .venv/demo.installed
 	@exec .venv/bin/switchboard demo $(ARGS)
@@ -20,7 +20,7 @@ test: .venv/all.installed
 
 soak: .venv/all.installed
 	@.ci/require-parts
-	@$(PY) -m pytest -m soak --timeout 3600 $(ARGS)
+	@$(PY) -m pytest -m "soak or chaos" --timeout 3600 $(ARGS)
 
 check: .venv/all.installed
 	@$(PY) -m ruff format --check .

@@ -53,7 +53,13 @@ DEAD_ACTORS = 8
 LEAST_STARTED = 0.8
 """Of those who came: a gateway may die under somebody who has no token to come back with yet."""
 MOST_GROWTH = 1.15
-MARGINS = {"memory, MB": 96.0, "descriptors": 64.0, "log bytes of a session": 5_000.0}
+MARGINS = {
+    "memory, MB": 96.0,
+    "descriptors": 64.0,
+    "processes": 3.0,
+    "log bytes of a session": 5_000.0,
+    "log files of a session": 0.5,
+}
 """Growth that is none: one standby more or less, whose weight is that of a session actor."""
 MARGIN_OF_ONE = 24.0
 """The same of one process's descriptors: who happens to be connected."""
@@ -233,8 +239,8 @@ class Course:
     """What the deployment weighed, look after look."""
 
     values: dict[str, list[float]] = field(default_factory=dict)
-    logs: list[tuple[int, int]] = field(default_factory=list)
-    """Bytes of log, and sessions that had ended well."""
+    logs: list[tuple[int, int, int]] = field(default_factory=list)
+    """Bytes of log, files of log, and sessions that had ended well."""
     held: dict[psutil.Process, list[Counter[str]]] = field(default_factory=dict)
     """The descriptors of each process, by what they are of."""
     names: dict[psutil.Process, str] = field(default_factory=dict)
@@ -259,8 +265,7 @@ class Course:
             self.note("processes", float(len(found)))
             self.note("descriptors", float(await asyncio.to_thread(self.look_into, family())))
             size, count = await asyncio.to_thread(weigh, logs)
-            self.logs.append((size, tally.counts["ended well"]))
-            self.note("log files", float(count))
+            self.logs.append((size, count, tally.counts["ended well"]))
             if number % COUNT_EVERY == 0:
                 self.note("dead actors", float(await asyncio.to_thread(count_dead, town)))
 
@@ -293,13 +298,10 @@ class Course:
         }
         third = len(self.logs) // 3
         if third:
-            rates = []
-            for (size, served), (later, more) in (
-                (self.logs[0], self.logs[third]),
-                (self.logs[-1 - third], self.logs[-1]),
-            ):
-                rates.append((later - size) / max(1, more - served))
-            found["log bytes of a session"] = Growth(*rates)
+            ends = (self.logs[0], self.logs[third]), (self.logs[-1 - third], self.logs[-1])
+            for place, name in enumerate(("bytes", "files")):
+                rates = ((b[place] - a[place]) / max(1, b[-1] - a[-1]) for a, b in ends)
+                found[f"log {name} of a session"] = Growth(*rates)
         return found
 
     def grown(self) -> dict[str, tuple[Growth, Counter[str]]]:
@@ -338,7 +340,7 @@ async def test_people_come_and_go_while_parts_die(town: Town, tmp_path: Path) ->
     course.note("dead actors", float(await asyncio.to_thread(count_dead, town)))
     print(dict(tally.counts))
     growth, grown = course.growth(), course.grown()
-    print({name: (round(each.first), round(each.last)) for name, each in growth.items()})
+    print({name: (round(each.first, 1), round(each.last, 1)) for name, each in growth.items()})
     for name, (each, more) in grown.items():
         most = dict(more.most_common(3))
         print(f"descriptors of {name}: {each.first:.0f} to {each.last:.0f}, more: {most}")
