@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,8 @@ LEDGER_S = 12.0
 LAST = "ledger, pool, keeper"
 MARGIN = 4
 """So many of the longest gaps before anything is done are added: the machine may be slow."""
+CALM_GAP_S = 1.0
+"""Where sound and picture pause for longer while nothing is done, the machine is too slow."""
 
 
 MARK = "of the other release"
@@ -141,17 +143,24 @@ async def switchboard(town: Town, *words: str) -> str:
 
 
 async def test_three_nodes_are_upgraded_one_by_one_and_nobody_clicks(
-    town: Town, tmp_path: Path
+    town: Town, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     second_place = Path(town.operator.environment["PYTHONPATH"]).with_name("release-1")
     environment = {**town.operator.environment, "PYTHONPATH": str(second_place)}
     with Operator(tmp_path, environment) as second:
         gateways = await asyncio.to_thread(Gateways, town, second)
-        await upgrade(town, gateways)
+        media = await upgrade(town, gateways)
         await asyncio.to_thread(gateways.close)
+    if media["calm"] < CALM_GAP_S:
+        assert max(media.values()) <= GAP_S, media
+    else:
+        record_property(
+            "note", f"media paused while nothing was done, so no pause is judged: {media}"
+        )
 
 
-async def upgrade(town: Town, gateways: Gateways) -> None:
+async def upgrade(town: Town, gateways: Gateways) -> dict[str, float]:
+    """Upgrade node by node; returns the longest pause of any sound or picture, by what was done."""
     async with load(town, gateways) as (calls, busy), media_of(busy) as streams:
         await asyncio.to_thread(
             until, "standbys or sessions on each", lambda: len(town.nodes()) == 3
@@ -203,6 +212,7 @@ async def upgrade(town: Town, gateways: Gateways) -> None:
     for people, agent, consumer in zip(calls, busy[::2], busy[1::2], strict=True):
         await check(town, people, agent, consumer)
     await asyncio.to_thread(until, "no session is held any more", lambda: not town.holders())
+    return media
 
 
 def during(busy: list[Busy], streams: list[Streaming], phase: str) -> None:
