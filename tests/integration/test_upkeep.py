@@ -94,7 +94,7 @@ async def test_an_erased_person_is_in_no_file_of_the_deployment(
     assert PERSON["visitor_id"] not in listed
 
 
-async def test_no_log_holds_a_token_a_name_or_what_was_said(
+async def test_no_log_holds_a_secret_a_token_a_name_or_what_was_said(
     call: Call, deployment: Deployment
 ) -> None:
     consumer = await call.consumer(engagement=PERSON)
@@ -113,7 +113,10 @@ async def test_no_log_holds_a_token_a_name_or_what_was_said(
     await stranger.expect_close()
     await agent.request("session.end")
     await guest.expect_close()
+    kept = [deployment.data / name for name in ("secret", "webhook-secret", "api-key")]
+    kept.append(deployment.folder / "token")
     secrets = [
+        *(path.read_text().strip() for path in kept),
         PERSON["visitor_name"],
         "Agent 94711",
         "Ottilie Quendel",
@@ -123,8 +126,13 @@ async def test_no_log_holds_a_token_a_name_or_what_was_said(
         link["url"].split("#")[1],
         *(m["resume"] for w in (agent, consumer) for m in w.heard if "resume" in m),
     ]
-    assert len(secrets) >= 9
-    logs = {path: path.read_bytes() for path in deployment.folder.rglob("*") if path.is_file()}
+    assert len(secrets) >= 13
+    assert all(len(each) > 4 for each in secrets)
+    logs = {
+        path: path.read_bytes()
+        for path in deployment.folder.rglob("*")
+        if path.is_file() and path not in kept
+    }
     logs[Path("output")] = deployment.output.encode()
     assert sum(map(len, logs.values())) > 10_000
     found = [
@@ -137,7 +145,7 @@ async def test_no_log_holds_a_token_a_name_or_what_was_said(
     # Ray shows every process's command, and an actor's arguments and environment in it.
     told = await asyncio.to_thread(commands_and_environments, deployment)
     assert b"SessionHost" in told
-    known = [call.key, invitation, deployment.api_key, *secrets]
+    known = [call.key, invitation, *secrets]
     assert [each for each in known if each.encode() in told] == []
 
 
