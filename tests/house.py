@@ -35,9 +35,6 @@ LONELY_S = 10.0
 class House:
     """One ledger, its standbys, and as many gateways as are opened."""
 
-    at = "127.0.0.1"
-    """Where gateways listen."""
-
     def __init__(
         self,
         stack: AsyncExitStack,
@@ -116,8 +113,8 @@ class House:
 
     async def gateway(self, name: str) -> str:
         """Start a gateway; returns its origin."""
-        listening = bind(self.at, 0)
-        origin = f"http://{self.at}:{listening.getsockname()[1]}"
+        listening = bind("127.0.0.1", 0)
+        origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
         settings = self.settings(origin, name)
         directory = LedgerClient(
             self.resolve,

@@ -7,18 +7,25 @@ number of actors can be counted exactly.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from actors.ledger import LedgerPolicy
 from gateway.settings import Limits
-from tests.house import WAIT_S, hang_up, house
+from tests.house import API_KEY, WAIT_S, hang_up, house
 from tests.patience import PATIENCE
-from tests.widget import Widget, accept, agent_widget, consumer_widget
+from tests.widget import Refused, Widget, accept, agent_widget, consumer_widget, plain_http
 
 SILENCE_S = 6.0 * PATIENCE
 """Three times as long as a thousand take to connect: all of them are silent at once."""
+CAPACITY_S = 1.0
+"""How long an opening waits for a standby in these tests."""
+MARGIN_S = 2.0 * PATIENCE
+"""What two hundred answers may take beside that: all parts share one processor here."""
 
 
 @pytest.mark.parametrize("channel", ["chat", "messaging"])
@@ -71,6 +78,48 @@ async def test_two_thousand_waiting_connections_make_no_session(tmp_path: Path) 
         await crowd[7].expect("session.snapshot")
         assert sum("session.snapshot" in widget.types() for widget in crowd) == 2
         await hang_up(agent, other, *crowd)
+
+
+async def test_two_hundred_starts_on_ten_standbys_are_all_answered_in_time(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    policy = LedgerPolicy(capacity_wait_s=CAPACITY_S)
+    async with house(tmp_path, standbys=10, ledger_policy=policy) as running:
+        origins = [await running.gateway(name) for name in ("one", "two")]
+        agents: list[Widget] = []
+        for start in range(0, 100, 50):
+            agents += await asyncio.gather(
+                *(
+                    agent_widget(origins[number % 2], f"eng-{number}", agent_id=str(number))
+                    for number in range(start, start + 50)
+                )
+            )
+
+        async def by_widget(agent: Widget) -> str:
+            try:
+                return str((await agent.request("session.start", mode="video"))["type"])
+            except Refused as refusal:
+                return refusal.code
+
+        async with plain_http(origins[0]) as http:
+            http.headers["Authorization"] = f"Bearer {API_KEY}"
+
+            async def by_backend(number: int) -> str:
+                ids = {"account_id": "demo", "rt_session_id": f"eng-{number}"}
+                owner = {"agent_id": str(number), "name": "Alex"}
+                asked = {"engagement": ids, "owner": owner}
+                answer = await http.post("/v1/sessions", json=asked)
+                return "request.done" if answer.is_success else str(answer.json()["code"])
+
+            async def timed(asking: Awaitable[str]) -> tuple[str, float]:
+                begun = loop.time()
+                return await asking, loop.time() - begun
+
+            asked = [*map(by_widget, agents), *map(by_backend, range(100, 200))]
+            answers = await asyncio.gather(*map(timed, asked))
+        assert Counter(said for said, _ in answers) == {"request.done": 10, "no_capacity": 190}
+        slowest = max(took for _, took in answers)
+        assert slowest <= CAPACITY_S + MARGIN_S, "nobody is left hanging"
+        await hang_up(*agents)
 
 
 async def test_a_thousand_connections_that_say_nothing_are_closed(tmp_path: Path) -> None:
