@@ -1,10 +1,10 @@
 """Parts of a deployment as processes of their own, without Ray, to be killed, stopped and misled.
 
 `python -m tests.chaos.serve FOLDER` imports once and forks a part for each line it reads, such as
-`actor one`. A part writes its address into `FOLDER/NAME`. Where the ledger is stands in
-`FOLDER/ledger`; by how many seconds the clocks of NAME are wrong in `FOLDER/NAME.step`, which is
-looked at with every question for the time. `FOLDER/NAME.detours` leads a gateway's dialling from
-ports to others.
+`actor one` or `actor two {"lonely_s": 2.0}`. A part writes its address into `FOLDER/NAME`. Where
+the ledger is stands in `FOLDER/ledger`; by how many seconds the clocks of NAME are wrong in
+`FOLDER/NAME.step`, which is looked at with every question for the time. `FOLDER/NAME.detours` leads
+what NAME dials from ports to others. A part that is told of a `namespace` has its sockets there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,11 @@ def _stepped_ns() -> int:
 time.time_ns = _stepped_ns
 time.time = lambda: _stepped_ns() / 1e9
 
-from actors.keeper import Keeper  # noqa: E402
+from actors.keeper import DeliveryPolicy, Endpoint, Keeper, KeeperPolicy  # noqa: E402
 from actors.ledger import Ledger, LedgerPolicy  # noqa: E402
 from actors.ledger_link import LedgerLink  # noqa: E402
+from actors.relay import RelayConfig  # noqa: E402
+from actors.session.config import SessionConfig  # noqa: E402
 from broker.messages.cluster.base import read  # noqa: E402
 from broker.messages.cluster.members import LinkHello  # noqa: E402
 from broker.messages.cluster.nodes import PoolLevel  # noqa: E402
@@ -52,18 +54,44 @@ from gateway.measured import MeasuredCollector  # noqa: E402
 from gateway.ray_logs import RayLogs  # noqa: E402
 from gateway.settings import Settings  # noqa: E402
 from gateway.switchroom import Switchroom  # noqa: E402
+from gateway.trunk_tls import trunk_tls  # noqa: E402
 from tests.house import House  # noqa: E402
+from tests.ledger.receiver import SECRET  # noqa: E402
+from tests.relay.namespaces import Namespace  # noqa: E402
 
+KEEPER = KeeperPolicy(
+    delivery=DeliveryPolicy(backoff_first_s=0.05, backoff_last_s=0.2, loopback_allowed=True)
+)
+LOOPBACK = "127.0.0.1"
 LONELY_S = 10.0
 TAKEOVER_BOUND_S = 1.5
 
 
 class Member(House):
-    """A house whose ledger is another process."""
+    """A house whose ledger is another process.
 
-    def __init__(self, stack: AsyncExitStack, folder: Path) -> None:
-        super().__init__(stack, lonely_s=LONELY_S)
+    Actors of another `host` than this machine's loopback are another node's, whose media they
+    carry too.
+    """
+
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        folder: Path,
+        *,
+        lonely_s: float = LONELY_S,
+        host: str = LOOPBACK,
+    ) -> None:
+        super().__init__(stack, lonely_s=lonely_s)
         self._folder = folder
+        self._host = host
+
+    def config(self) -> SessionConfig:
+        told = super().config()
+        if self._host == LOOPBACK:
+            return told
+        relay = RelayConfig(bind=(self._host,))
+        return replace(told, node=self._host, trunk_host=self._host, relay=relay)
 
     def settings(self, origin: str, name: str) -> Settings:
         told = super().settings(origin, name)
@@ -94,7 +122,11 @@ class Member(House):
         ]
 
     async def resolve(self) -> tuple[str, int]:
-        return "127.0.0.1", int((self._folder / "ledger").read_text())
+        try:
+            host = (self._folder / "ledger.host").read_text()
+        except FileNotFoundError:
+            host = LOOPBACK
+        return host, int((self._folder / "ledger").read_text())
 
 
 def detoured(detours_file: Path, connect: Callable[..., Any]) -> Callable[..., Any]:
@@ -117,36 +149,56 @@ def announce(folder: Path, name: str, address: object) -> None:
     part.rename(folder / name)
 
 
-async def run(folder: Path, part: str, name: str) -> None:
-    """Be one part until killed; an actor ends with its session."""
+async def run(folder: Path, part: str, name: str, told: dict[str, Any]) -> None:
+    """Be one part until killed; an actor ends with its session.
+
+    `told` is the policy of a ledger and its host, the options of an actor's `Member`, the webhooks
+    of a keeper and how often it reconciles.
+    """
+    loop: Any = asyncio.get_running_loop()
+    loop.create_connection = detoured(folder / f"{name}.detours", loop.create_connection)
     async with AsyncExitStack() as stack:
-        member = Member(stack, folder)
+        member = Member(stack, folder, **(told if part == "actor" else {}))
         match part:
             case "ledger":
+                host = told.pop("host", LOOPBACK)
                 ledger = Ledger(
                     (folder / "database").read_text(),
                     member.key,
                     now_ms=member.now_ms,
-                    policy=LedgerPolicy(capacity_wait_s=5.0),
+                    policy=LedgerPolicy(**{"capacity_wait_s": 5.0, **told}),
+                    tls=trunk_tls(member.key),
                 )
-                announce(folder, name, await ledger.start("127.0.0.1", 0))
+                announce(folder, f"{name}.host", host)
+                announce(folder, name, await ledger.start(host, 0))
                 await ledger.stopped.wait()
             case "actor":
                 actor = await member.standby()
                 announce(folder, name, actor.member_id)
                 await member.over.wait()
-            case "keeper":
-                hello = LinkHello(kind="keeper", member_id=name, node="n")
-                keeper = Keeper(member.resolve, member.key, hello, now_ms=member.now_ms)
-                await keeper.start()
-                announce(folder, name, name)
-                await asyncio.Event().wait()
             case "gateway":
-                loop: Any = asyncio.get_running_loop()
-                detours = folder / f"{name}.detours"
-                loop.create_connection = detoured(detours, loop.create_connection)
                 announce(folder, name, await member.gateway(name))
                 await asyncio.Event().wait()
+            case "keeper":
+                keeper = Keeper(
+                    member.resolve,
+                    member.key,
+                    LinkHello(kind="keeper", member_id=name, node="n"),
+                    now_ms=member.now_ms,
+                    endpoints=[Endpoint("chaos", "demo", url, SECRET) for url in told["webhooks"]],
+                    policy=replace(KEEPER, reconcile_s=told["reconcile_s"]),
+                    tls=trunk_tls(member.key),
+                )
+                await keeper.start()
+                announce(folder, name, os.getpid())
+                await asyncio.Event().wait()
+
+
+def be(folder: Path, part: str, name: str, told: dict[str, Any]) -> None:
+    """Run a part where it is to have its sockets."""
+    where = told.pop("namespace", None)
+    with Namespace(where).inside() if where else nullcontext():
+        asyncio.run(run(folder, part, name, told))
 
 
 def main() -> None:
@@ -158,7 +210,7 @@ def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:
-        part, name = line.split()
+        part, name, *told = line.split(maxsplit=2)
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -167,7 +219,7 @@ def main() -> None:
                 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
                 os.dup2(log.fileno(), 1)
                 os.dup2(log.fileno(), 2)
-            asyncio.run(run(folder, part, name))
+            be(folder, part, name, json.loads(told[0]) if told else {})
             os._exit(0)
         sys.stdout.write(f"{child}\n")
         sys.stdout.flush()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from actors.keeper import KeeperPolicy
 from actors.ledger_link import LedgerLink, LinkTiming
 from broker.keys import KeyPurpose, derive_key
 from broker.measures import Standing
@@ -104,11 +105,17 @@ class Street:
         )
         self._ask()
 
-    async def ledger(self) -> Part:
-        """Start the ledger, or the next one."""
+    async def ledger(self, **told: object) -> Part:
+        """Start the ledger, or the next one; what it is told replaces some of `LedgerPolicy`."""
         with suppress(FileNotFoundError):
             (self.folder / "ledger").unlink()
-        return await self._start("ledger", "ledger")
+        return await self._start("ledger", "ledger", **told)
+
+    async def actor(self, detours: dict[int, int] | None = None, **told: object) -> Part:
+        """Start a standby that dials other ports instead of some, and is told of more."""
+        name = self._name("actor")
+        self.detour(name, detours or {})
+        return await self._start("actor", name, **told)
 
     async def actors(self, count: int) -> None:
         """Start standbys until there are `count` without a session."""
@@ -117,11 +124,11 @@ class Street:
             *(self._start("actor", self._name("actor")) for _ in range(count - len(idle)))
         )
 
-    async def keeper(self) -> Part:
+    async def keeper(self, *webhooks: str, reconcile_s: float = KeeperPolicy().reconcile_s) -> Part:
         """Start the keeper, or use the one there is; it has its link."""
         if not self.of("keeper"):
             (self.folder / "keeper").unlink(missing_ok=True)
-            await self._start("keeper", "keeper")
+            await self._start("keeper", "keeper", webhooks=webhooks, reconcile_s=reconcile_s)
         async with self.link() as link, asyncio.timeout(WAIT_S):
             while not await _keepers(link):  # noqa: ASYNC110 - another process's news
                 await asyncio.sleep(0.05)
@@ -149,9 +156,9 @@ class Street:
         """Set the wall clock that a process sees, running or still to be started."""
         (self.folder / f"{name}.step").write_text(str(seconds))
 
-    def detour(self, gateway: str, ports: dict[int, int]) -> None:
-        """Lead what a gateway dials to other ports from now on."""
-        (self.folder / f"{gateway}.detours").write_text(json.dumps(ports))
+    def detour(self, name: str, ports: dict[int, int]) -> None:
+        """Lead what a part dials to other ports from now on."""
+        (self.folder / f"{name}.detours").write_text(json.dumps(ports))
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[LedgerLink]:
@@ -218,8 +225,9 @@ class Street:
                 self._maker.stdin.flush()
             return self._maker.stdout.readline().strip()
 
-    async def _start(self, kind: str, name: str) -> Part:
-        pid = int(await asyncio.to_thread(self._ask, f"{kind} {name}"))
+    async def _start(self, kind: str, name: str, **told: object) -> Part:
+        line = f"{kind} {name} {json.dumps(told)}" if told else f"{kind} {name}"
+        pid = int(await asyncio.to_thread(self._ask, line))
         part = self.parts[name] = Part(name, psutil.Process(pid))
         place = self.folder / name
         await until(lambda: place.exists() or not part.alive, f"{name} came up")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections import Counter
 from contextlib import suppress
 
@@ -17,8 +18,15 @@ from broker.words import EndReason
 from tests.chaos.conftest import GATEWAYS, STANDBYS
 from tests.chaos.street import WAIT_S, Street, Talk, resumed, signalled, until
 from tests.ledger import postgres
+from tests.ledger.receiver import Receiver
 from tests.proxy import FaultProxy
 from tests.widget import Refused, Widget, agent_widget
+
+SOON_S = 1.5
+"""An actor without ledger and trunks is over so soon, where that is waited for."""
+RECONCILE_S = 0.2
+LOST_MS = 1_500
+"""A session is lost when nobody has held it for so long, where that is waited for."""
 
 
 def origin(street: Street, name: str) -> str:
@@ -84,6 +92,89 @@ async def test_a_gateway_cut_off_from_an_actor_hands_its_people_to_another(stree
     record = await street.record(call.session_id)
     assert record.epoch == 1, "the actor lived: nobody took the session from it"
     check_once([one.type for one in record.events])
+
+
+async def test_an_actor_cut_off_from_the_ledger_is_replaced_and_falls_silent(
+    street: Street,
+) -> None:
+    """The line between the two swallows everything, either way; its gateways still reach it."""
+    idle, ledger = street.of("actor"), street.parts["ledger"]
+    for part in idle:
+        part.kill()
+    await until(lambda: not street.of("actor"), "no other standby")
+    to_ledger = await FaultProxy(ledger.port).start()
+    old = await street.actor({ledger.port: to_ledger.port}, lonely_s=SOON_S)
+    to_actor = await FaultProxy(old.port).start()
+    street.detour("ledger", {old.port: to_actor.port})
+    try:
+        call = await talk(street)
+        await call.agent.insist("guest.invite")
+        await street.actors(STANDBYS)
+        assert street.holder() is old
+        marks = len(call.agent.heard), len(call.consumer.heard)
+        to_ledger.hold()
+        to_actor.hold()
+        # Its trunks stand, so it goes on until another has the session.
+        await call.consumer.request("media.publish", microphone=True, camera=False, screen=False)
+        for widget, mark in zip((call.agent, call.consumer), marks, strict=True):
+            await widget.expect("session.snapshot", after=mark, epoch=2)
+        marks = len(call.agent.heard), len(call.consumer.heard)
+        await until(lambda: not old.alive, "the old actor is gone")
+        await call.agent.insist("guest.invite")
+        assert street.holder() is not old
+        for widget, mark in zip((call.agent, call.consumer), marks, strict=True):
+            assert {m["epoch"] for m in widget.heard[mark:] if "epoch" in m} <= {2}
+        to_ledger.release()
+        await call.end()
+    finally:
+        street.detour("ledger", {})
+        for proxy in (to_ledger, to_actor):
+            await proxy.close()
+    record = await street.record(call.session_id)
+    assert record.epoch == 2
+    types = [one.type for one in record.events]
+    check_once(types)
+    assert types.count("guest.invited") == 2, "what either actor acknowledged, once"
+
+
+async def test_a_session_that_nobody_holds_is_lost_and_a_killed_keeper_tells_all_of_it_once(
+    street: Street,
+) -> None:
+    receiver = Receiver()
+    receiver.now_s = int(time.time())
+    hook = f"http://127.0.0.1:{await receiver.start()}/hook"
+    for name in ("keeper", "ledger"):
+        street.parts[name].kill()
+    await street.ledger(lost_after_ms=LOST_MS)
+    try:
+        keeper = await street.keeper(hook, reconcile_s=RECONCILE_S)
+        call = await talk(street)
+        before = len((await street.record(call.session_id)).events)
+        await until(lambda: len(receiver.of(call.session_id)) == before, "it was told so far")
+        keeper.kill()
+        await call.agent.insist("guest.invite")
+        for part in street.of("actor"):
+            part.kill()
+        await until(lambda: not street.of("actor"), "the holder and every standby are gone")
+        await until(lambda: not keeper.alive, "the keeper is gone")
+        keeper = await street.keeper(hook, reconcile_s=RECONCILE_S)
+        await street.check_quiet()
+        record = await street.record(call.session_id)
+        assert record.end_reason is EndReason.LOST
+        check_once([one.type for one in record.events])
+        seqs = [one.seq for one in record.events]
+        await until(lambda: len(receiver.of(call.session_id)) >= len(seqs), "all of it was told")
+        keeper.kill()
+        assert receiver.of(call.session_id) == seqs
+        assert [each["type"] for each in receiver.events][-2:] == ["guest.invited", "session.ended"]
+        assert receiver.unsigned == 0
+        await call.close()
+    finally:
+        # The next one has the policy of everybody.
+        for name in ("keeper", "ledger"):
+            street.parts[name].kill()
+        await street.ledger()
+        await receiver.stop()
 
 
 @pytest.mark.soak
