@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can hold what passes, in both directions, cut it, or keep it."""
+"""A TCP proxy to loopback that can hold what passes, in both directions, cut it, or keep it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ class FaultProxy:
     One that `keeps` has in `seen` what came by, in both directions.
     """
 
-    def __init__(self, target: int = 0, *, keeps: bool = False) -> None:
+    def __init__(self, target: int = 0, *, keeps: bool = False, at: str = "127.0.0.1") -> None:
         self.target = target
+        self._at = at
         self.seen = bytearray()
         self._keeps = keeps
         self._passing = asyncio.Event()
@@ -24,7 +25,7 @@ class FaultProxy:
         self.port = 0
 
     async def start(self) -> FaultProxy:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, self._at, 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

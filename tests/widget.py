@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import secrets
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -37,8 +38,8 @@ class Refused(Exception):
 class Widget:
     """One connection. `expect` waits for a message; nothing is ever slept for."""
 
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
+    def __init__(self, connection: ClientConnection) -> None:
+        self._socket = connection
         self._numbers = itertools.count(1)
         # As a page does: what a person asked on an earlier connection is remembered by its id.
         self._prefix = secrets.token_hex(4)
@@ -48,15 +49,21 @@ class Widget:
         self.closed: int | None = None
 
     @classmethod
-    async def dial(cls, origin: str, *, page: str | None = None) -> Widget:
-        """Connect without a word, from a page of the gateway's own origin or another."""
-        socket = await connect(
+    async def dial(
+        cls, origin: str, *, page: str | None = None, sock: socket.socket | None = None
+    ) -> Widget:
+        """Connect without a word, from a page of the gateway's own origin or another.
+
+        `sock` is a connection to the gateway that is there already.
+        """
+        connection = await connect(
             origin.replace("http", "ws", 1) + "/v1/connect",
             origin=page or origin,  # type: ignore[arg-type]
             subprotocols=["switchboard.v1"],  # type: ignore[list-item]
             max_size=None,
+            sock=sock,
         )
-        return cls(socket)
+        return cls(connection)
 
     async def send(self, type_: str, **fields: Any) -> str:
         """Send a message with a fresh id; returns the id."""
@@ -216,13 +223,14 @@ async def consumer_widget(
     claim_secret: str = CLAIM,
     visible: bool = True,
     engagement: dict[str, Any] | None = None,
+    sock: socket.socket | None = None,
 ) -> Widget:
-    """A consumer's surface that waits, greeted."""
+    """A consumer's surface that waits, greeted; `sock` as for `Widget.dial`."""
     ids = {"account_id": "demo", "window_session_id": key, **(engagement or {})}
     async with plain_http(origin) as http:
         answer = await http.post("/v1/waiting", json={"engagement": ids})
         token = answer.raise_for_status().json()["token"]
-    widget = await Widget.dial(origin)
+    widget = await Widget.dial(origin, sock=sock)
     await widget.request(
         "connection.hello",
         revision=1,

@@ -88,6 +88,19 @@ def link(near: Namespace, far: Namespace, number: int) -> None:
         end.ip("link", "set", device, "up")
 
 
+@contextmanager
+def two_lines() -> Iterator[tuple[Namespace, Namespace]]:
+    """Two namespaces with two lines between them.
+
+    The second is a way to the near end's one address, 10.77.1.1, too, if the first is gone.
+    """
+    with namespace("near") as near, namespace("far") as far:
+        for number in (1, 2):
+            link(near, far, number)
+        far.ip("route", "add", "10.77.1.1", "via", "10.77.2.1", "metric", "500")
+        yield near, far
+
+
 def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=10 * PATIENCE)
     assert done.returncode == 0, f"{' '.join(command)} failed: {done.stderr.strip()}"

@@ -13,7 +13,7 @@ from tests.patience import PATIENCE, until
 from .camera import RIDS, Camera, shown
 from .client import CraftedClient
 from .conftest import Call, StartCall
-from .namespaces import Namespace, link, namespace
+from .namespaces import Namespace, two_lines
 from .voice import concealed, talk
 
 RELAY = "10.77.1.1"
@@ -30,12 +30,8 @@ SHAPES = {
 
 @pytest.fixture
 def ends() -> Iterator[tuple[Namespace, Namespace]]:
-    """Two namespaces, the relay's and a client's, with two lines between them."""
-    with namespace("relay") as near, namespace("client") as far:
-        for number in (1, 2):
-            link(near, far, number)
-        # The second line is a way to the relay's one address, too, if the first is gone.
-        far.ip("route", "add", RELAY, "via", "10.77.2.1", "metric", "500")
+    """The relay's namespace and a client's."""
+    with two_lines() as (near, far):
         yield near, far
 
 
