@@ -8,13 +8,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
+from broker.messages.cluster.nodes import NodeState
 from gateway.command import app
+from gateway.doctor import Finding, Grade
+from gateway.down import Ended
+from gateway.top import Row
 
 RUNNER = CliRunner()
 
@@ -156,3 +163,72 @@ def test_what_the_gateway_refuses_is_said_in_its_words() -> None:
     with serving("/v1/sessions", {"detail": "The API key does not hold."}, 401) as gateway:
         result = RUNNER.invoke(app, ["sessions", "--gateway", gateway, "--api-key", "k"])
     assert (result.exit_code, result.output.strip()) == (1, "The API key does not hold.")
+
+
+STATE = NodeState(node="a1b2c3d4e5f6", drain="drained", live=0, moved=3)
+FINDING = Finding("clock", Grade.OK, "synchronised")
+READY = {"ready": True, "ledger": True, "stopping": False}
+SAY_IT_BY_THEMSELVES = {
+    "demo": "one address for people",
+    "api-key": "a key, and lines for the accounts file",
+    "operator-token": "a token",
+    "operator-revoke": "nothing",
+    "openapi": "JSON always",
+    "export": "JSON Lines or CSV",
+    "erased": "JSON Lines always",
+    "erase": "how many",
+    "redeliver": "how many",
+}
+"""Commands without `--json`, and what they print."""
+
+
+def commands(group: Any) -> Iterator[tuple[str, set[str]]]:
+    """Every command of a program, with its options."""
+    for name, each in group.commands.items():
+        if hasattr(each, "commands"):
+            yield from commands(each)
+        else:
+            yield name, {option for one in each.params for option in one.opts}
+
+
+def test_every_command_prints_json_if_told_to_or_something_plain() -> None:
+    found = dict(commands(typer.main.get_command(app)))
+    plain = {name for name, options in found.items() if "--json" not in options}
+    assert plain == set(SAY_IT_BY_THEMSELVES)
+    assert {"up", "down", "status", "sessions", "drain", "undrain", "doctor", "top"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("words", "source", "found", "printed"),
+    [
+        (
+            ["nodes"],
+            "gateway.drain.run_nodes",
+            [("10.0.0.2", STATE)],
+            [{"address": "10.0.0.2", **STATE.model_dump()}],
+        ),
+        (["drain", "10.0.0.2"], "gateway.drain.run_drain", STATE, STATE.model_dump()),
+        (["undrain", "10.0.0.2"], "gateway.drain.run_undrain", "a1b2", {"node": "a1b2"}),
+        (["down"], "gateway.down.run_down", Ended(True, 3), {"gateway": True, "actors": 3}),
+        (["doctor"], "gateway.doctor.examine", [FINDING], [asdict(FINDING)]),
+        (
+            ["top"],
+            "gateway.top.look_at_all",
+            [Row("http://g", up=True, sessions=2)],
+            [asdict(Row("http://g", up=True, sessions=2))],
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) and isinstance(value[0], str) else "",
+)
+def test_what_a_command_found_is_printed_as_json_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], source: str, found: object, printed: object
+) -> None:
+    monkeypatch.setattr(source, lambda *_, **__: found)
+    result = RUNNER.invoke(app, [*words, "--json"])
+    assert (result.exit_code, json.loads(result.output)) == (0, printed)
+
+
+def test_the_status_of_a_gateway_is_printed_as_json() -> None:
+    with serving("/", READY) as gateway:
+        result = RUNNER.invoke(app, ["status", "--json", "--gateway", gateway])
+    assert (result.exit_code, json.loads(result.output)) == (0, {**READY, "connections": 0})
