@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import errno
 import os
+import platform
 import resource
 import sys
 import time
@@ -81,6 +82,7 @@ def examine(plan: Plan) -> list[Finding]:
         check_clock(clock_state()),
         check_database(plan.database_url),
         *check_ray(plan),
+        *([] if plan.address is None else [check_same_versions(plan.address)]),
         *map(check_ray_logs, probe.ray_nodes()),
         *(check_turn(url) for url in plan.turn),
     ]
@@ -259,6 +261,33 @@ def check_ray(
         )
     else:
         yield Finding("ray ports", Grade.OK, f"{len(known)} found, none answers to strangers")
+
+
+def check_same_versions(address: str) -> Finding:
+    """Whether this machine has the Ray and the Python of the cluster, as each of its nodes must."""
+    name = "ray and python of the cluster"
+    # Ray's environment is read here as `up` reads it: the token is the operator's.
+    from gateway.compose import entry as compose
+
+    try:
+        there = compose.versions_at(address)
+    except Exception as error:
+        return Finding(
+            name,
+            Grade.FAILURE,
+            f"{address} does not say ({type(error).__name__})",
+            "Check that Ray runs there and that RAY_AUTH_TOKEN_PATH holds its token.",
+        )
+    here = metadata.version("ray"), platform.python_version()
+    shown = "Ray {} and Python {}".format(*there)
+    if here != there:
+        return Finding(
+            name,
+            Grade.FAILURE,
+            f"{shown} there, Ray {here[0]} and Python {here[1]} here",
+            "Install the cluster's versions on this machine: Ray takes no node of others.",
+        )
+    return Finding(name, Grade.OK, f"{shown}, as here")
 
 
 def check_ray_logs(node: probe.RayNode) -> Finding:

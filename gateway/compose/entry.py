@@ -11,7 +11,14 @@ from gateway.compose.database import ask_database
 from gateway.compose.keeper_host import webhook_endpoints
 from gateway.compose.node import node_name
 from gateway.compose.options import ACTOR_START_S
-from gateway.compose.ray_runtime import count_nodes, join_ray, list_nodes, private_ray, stop_ray
+from gateway.compose.ray_runtime import (
+    count_nodes,
+    join_ray,
+    list_nodes,
+    private_ray,
+    stop_ray,
+    versions_at,
+)
 from gateway.compose.settings import ClusterSettings
 
 __all__ = [
@@ -29,5 +36,6 @@ __all__ = [
     "start_cluster",
     "stop_cluster",
     "stop_ray",
+    "versions_at",
     "webhook_endpoints",
 ]

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._common.usage.usage_lib import get_cluster_metadata
+from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.exceptions import RayError
 
 from gateway.compose.node import NAME_DIGITS
@@ -70,6 +72,18 @@ def list_nodes() -> list[RayNode]:
         for node in nodes
         if node["Alive"]
     ]
+
+
+def versions_at(address: str) -> tuple[str, str]:
+    """Ask a Ray, without joining it, of which Ray and which Python it is.
+
+    Those of its head are those of each node: a node of others ends as it starts, saying so.
+
+    Raises:
+        Exception: it does not answer, or not to this token.
+    """
+    told = get_cluster_metadata(GcsClient(address=address))
+    return str(told["ray_version"]), str(told["python_version"])
 
 
 def count_nodes() -> int:

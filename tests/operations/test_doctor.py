@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 
 from gateway import doctor, probe
 from gateway.command import app
+from gateway.compose import entry as compose
 from gateway.doctor import Finding, Grade, Plan
 from tests.operations.cluster import until
 
@@ -138,6 +141,20 @@ def test_a_ray_without_tokens_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Plan(address="127.0.0.1:9")
     seen = {x.name: x.grade for x in doctor.check_ray(plan, listening_at(), lambda: [])}
     assert seen["ray"] is seen["ray token"] is Grade.FAILURE
+
+
+@pytest.mark.parametrize("differs", ["", "Ray", "Python"])
+def test_a_machine_must_have_the_ray_and_the_python_of_the_cluster(
+    monkeypatch: pytest.MonkeyPatch, differs: str
+) -> None:
+    there = {"Ray": metadata.version("ray"), "Python": platform.python_version()}
+    if differs:
+        there[differs] = "0.1.2"
+    monkeypatch.setattr(compose, "versions_at", lambda address: tuple(there.values()))
+    finding = doctor.check_same_versions("127.0.0.1:9")
+    assert finding.grade is (Grade.FAILURE if differs else Grade.OK)
+    assert ("0.1.2 " in f"{finding.found} ") is bool(differs)
+    assert bool(finding.advice) is bool(differs)
 
 
 def test_logs_of_ray_are_weighed_and_must_be_rotated(tmp_path: Path) -> None:
