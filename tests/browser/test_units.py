@@ -44,7 +44,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("text-panel", 4),
         ("colleagues", 5),
         ("later", 2),
-        ("media-link", 3),
+        ("media-link", 4),
     ],
 )
 async def test_units(page: Page, name: str, least: int) -> None:

@@ -1,6 +1,6 @@
 import { Refusal } from '../../../widgets/channel/refusal.js';
 import { MediaLink } from '../../../widgets/media/media-link.js';
-import { same, until } from './check.js';
+import { same, settled, until } from './check.js';
 
 const SESSION = { epoch: 1, media: { seats: 1, screens: 1, ice_servers: [], relay_only: false } };
 
@@ -9,9 +9,26 @@ function broker() {
   const asked = [];
   return {
     asked,
-    request: () => new Promise((resolve, reject) => asked.push({ resolve, reject })),
+    /** Called with each request as it is made. */
+    onAsked: () => undefined,
+    request(message) {
+      this.onAsked(message);
+      return new Promise((resolve, reject) => asked.push({ message, resolve, reject }));
+    },
     tell: () => undefined,
   };
+}
+
+/** How often somebody asks for a device from now on. */
+function deviceRequests() {
+  const { mediaDevices } = navigator;
+  const original = mediaDevices.getUserMedia;
+  const found = { count: 0, end: () => void (mediaDevices.getUserMedia = original) };
+  mediaDevices.getUserMedia = (wanted) => {
+    found.count += 1;
+    return original.call(mediaDevices, wanted);
+  };
+  return found;
 }
 
 const notInside = () => new Refusal('not_in_session', 'You are not in this session.', false);
@@ -42,6 +59,35 @@ export const tests = {
     same(link.state, 'connecting');
     link.close();
   },
+  'another actor gets a new connection with the same tracks, and the old one is closed before':
+    async () => {
+      const channel = broker();
+      const link = new MediaLink(channel, () => undefined);
+      const camera = document.createElement('canvas').captureStream().getVideoTracks()[0];
+      const devices = deviceRequests();
+      await link.setTracks({ microphone: null, camera, screen: null });
+      link.negotiate(SESSION);
+      await until(() => channel.asked.length === 1);
+      const before = link.peer;
+      let stateAtOffer = '';
+      channel.onAsked = () => void (stateAtOffer = before.connection.signalingState);
+      link.negotiate({ ...SESSION, epoch: 2 });
+      await until(() => channel.asked.length === 2);
+      same(stateAtOffer, 'closed');
+      same(channel.asked.map(({ message }) => message.epoch), [1, 2]);
+      const sent = () => link.peer.sections.send.camera.sender.track;
+      await until(() => sent() === camera);
+      same([camera.readyState, devices.count], ['live', 0]);
+      // What is late of the actor before changes nothing.
+      const peer = link.peer;
+      channel.asked[0].reject(notInside());
+      link.negotiate(SESSION);
+      await settled();
+      same([link.peer === peer, link.state, channel.asked.length], [true, 'reconnecting', 2]);
+      devices.end();
+      link.close();
+      camera.stop();
+    },
   'who has joined and is refused is told': async () => {
     const channel = broker();
     const link = new MediaLink(channel, () => undefined);
