@@ -108,6 +108,8 @@ class QualityMeasured(Event):
     """Their packets did not reach us."""
     delay_ms: int = 0
     """The round trip was long."""
+    bandwidth_ms: int = 0
+    """Their line carried no more than the smallest pictures."""
     silent_ms: int = 0
     """Nothing came from them at all."""
 

@@ -10,7 +10,7 @@ from broker.messages.cluster.records import SessionRecord
 class Quality(BaseModel):
     """How long a connection was in which state, in milliseconds; time without one counts nowhere.
 
-    `fair_ms` and `poor_ms` together are what the four reasons add up to.
+    `fair_ms` and `poor_ms` together are what the five reasons add up to.
     """
 
     good_ms: int = 0
@@ -22,6 +22,8 @@ class Quality(BaseModel):
     """Their packets did not reach us."""
     delay_ms: int = 0
     """The round trip was long."""
+    bandwidth_ms: int = 0
+    """Their line carried no more than the smallest pictures."""
     silent_ms: int = 0
     """Nothing came from them at all."""
 

@@ -15,6 +15,7 @@ _SPOILS = {
     "loss_down": "loss to them",
     "loss_up": "loss from them",
     "delay": "delay",
+    "bandwidth": "a narrow line",
     "silent": "silence",
 }
 """What makes a connection less than good, by the names of `gateway.quality.Quality`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .choice import Demand, LayerFacts, choose
+from .choice import Demand, LayerFacts, choose, highest_useful
 from .listener import SeatKind
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def _choose(
             )
         )
     chosen, transport.starved = choose(demands, max(0.0, spare))
+    narrow = any(i == 0 < highest_useful(demand) for i, demand in zip(chosen, demands, strict=True))
+    if not narrow:
+        transport.narrow_since = None
+    elif transport.narrow_since is None:
+        transport.narrow_since = now
     for slot, demand, index in zip(slots, demands, chosen, strict=True):
         if index >= 0:
             slot.wanted_rid = demand.layers[index].rid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from .listener import Grade
 
@@ -21,6 +22,8 @@ class Measured:
     """Fraction of their packets that did not reach the relay."""
     round_trip: float = 0.0
     """Seconds."""
+    narrow: float = 0.0
+    """Seconds since the line carries no more than the smallest of some picture shown larger."""
 
 
 def judge(measured: Measured) -> tuple[Grade, str]:
@@ -31,6 +34,8 @@ def judge(measured: Measured) -> tuple[Grade, str]:
         (measured.loss_down, 0.03, 0.10, "loss_down"),
         (measured.loss_up, 0.03, 0.10, "loss_up"),
         (measured.round_trip, 0.30, 0.60, "delay"),
+        # It costs sharpness only; and every line begins with the smallest, until it is measured.
+        (measured.narrow, 8.0, inf, "bandwidth"),
     ):
         grade = Grade.POOR if value >= poor else Grade.FAIR if value >= fair else Grade.GOOD
         if _RANK[grade] > _RANK[worst[0]]:

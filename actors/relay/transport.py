@@ -105,6 +105,8 @@ class Transport:
         self.feedback_due = 0.0
         self.starved = False
         """Whether a higher layer is wanted than fits; only then the relay probes for more."""
+        self.narrow_since: float | None = None
+        """Since when a picture that is shown larger fits only in its lowest layer."""
         self._probing = Probing(self.outlet, now)
         self._dtls = Dtls(identity.context, fingerprints)
         self._dtls_allowance = Allowance(config.dtls_datagrams_per_second)

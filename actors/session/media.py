@@ -38,7 +38,13 @@ CREDENTIAL_LIFE_S = 6 * 3600
 MOST_SEATS = 24
 """Of one widget: with what it sends and the screens its offer stays below the relay's 64 sections.
 In a larger session the seats go to those who speak."""
-QUALITY_WORDS = {"loss_down": "loss", "loss_up": "loss", "delay": "delay", "silent": "delay"}
+QUALITY_WORDS = {
+    "loss_down": "loss",
+    "loss_up": "loss",
+    "delay": "delay",
+    "bandwidth": "bandwidth",
+    "silent": "silence",
+}
 """The relay's reasons in the words that widgets have sentences for."""
 
 

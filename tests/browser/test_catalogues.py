@@ -7,6 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from actors.relay import Grade
+from actors.session.media import QUALITY_WORDS
+from broker.messages.client import InvitationTrouble
+from broker.state import HIDDEN_WAYS
+from broker.words import (
+    Asked,
+    EndReason,
+    InvitationState,
+    LeaveReason,
+    PublishSource,
+    Reach,
+    Role,
+    Way,
+)
 from tests.browser.catalogues import CATALOGUES, LANGUAGES, PARTS, WIDGETS, catalogue, part
 from tests.contract.test_size import PAGES, SIDES, files_of
 
@@ -73,6 +87,62 @@ def test_what_the_widgets_say_is_in_the_catalogue() -> None:
             if said not in english:
                 unknown.append((file, said))
     assert unknown == []
+
+
+CLOSED = {state.value for state in InvitationState} - {"sent", "ringing", "accepted"}
+"""How an invitation ends without a session."""
+TROUBLES = re.findall(
+    r"[a-z_]+", InvitationTrouble.model_json_schema()["properties"]["trouble"]["pattern"]
+)
+SPOKEN: dict[str, set[str]] = {
+    "colleague": {asked.value for asked in Asked},
+    "way": {way.value for way in Way},
+    "is": {way.value for way in HIDDEN_WAYS},
+    "now": {way.value for way in HIDDEN_WAYS},
+    "differs": {
+        "visitor_id",
+        "participant_visitor_id",
+        "visitor_name",
+        "channel",
+        "surface",
+    },
+    "layout": {"auto", "grid", "speaker"},
+    # A session that ends says its own reason; who goes elsewhere is told in a view of its own.
+    "over": CLOSED | {reason.value for reason in LeaveReason} - {"session_ended"},
+    "quality": {grade.value for grade in Grade} - {"good"},
+    "reach": {reach.value for reach in Reach},
+    "reason": set(QUALITY_WORDS.values()),
+    "ring": CLOSED | set(TROUBLES),
+    "role": {role.value for role in Role},
+    "what": {source.value for source in PublishSource},
+    # What is known before anything is opened; the rest is `troubleSentence`'s.
+    "trouble": {"insecure", "no_webrtc", "blocked_by_frame"},
+}
+"""What may fill the place in `say(`word_${place}`)`, by that word."""
+
+
+def test_every_word_of_the_broker_has_its_sentence() -> None:
+    """Keys that are put together, against the sets of words that fill them."""
+    english = catalogue("en")
+    sources = [path.read_text() for path in WIDGETS.rglob("*.js") if "simulator" not in path.parts]
+    found = {word for text in sources for word in re.findall(r"\bsay\(\s*`(\w+?)_\$", text)}
+    assert found == SPOKEN.keys()
+    missing = [
+        f"{word}_{place}"
+        for word, places in SPOKEN.items()
+        for place in places
+        if f"{word}_{place}" not in english
+    ]
+    assert missing == []
+    for reason in EndReason:
+        assert reason.value in english
+
+
+def test_no_sentence_waits_for_a_word_that_never_comes() -> None:
+    english = catalogue("en")
+    for word in ("reason", "quality", "reach", "differs", "colleague", "layout", "what"):
+        said = {key.removeprefix(f"{word}_") for key in english if key.startswith(f"{word}_")}
+        assert said - {"absent_help", "asks"} == SPOKEN[word], word
 
 
 def test_what_comes_at_once_says_nothing_of_what_comes_later() -> None:

@@ -136,6 +136,7 @@ def test_one_session_is_its_people_and_its_time_line() -> None:
                     "loss_down_ms": 0,
                     "loss_up_ms": 2_000,
                     "delay_ms": 1_000,
+                    "bandwidth_ms": 0,
                     "silent_ms": 0,
                 },
             }

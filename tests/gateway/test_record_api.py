@@ -102,6 +102,7 @@ async def test_quality_stands_with_each_person_in_session_and_record(
         "loss_down_ms": 0,
         "loss_up_ms": 300,
         "delay_ms": 50,
+        "bandwidth_ms": 0,
         "silent_ms": 0,
     }
     detail = (await api.get("/v1/sessions/s-1")).json()

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from actors.relay import PublishSource
+from actors.relay import Grade, PublishSource
 from benchmarks.shaper import Downlink
 from tests.patience import until
 
@@ -81,3 +81,20 @@ async def narrow_for_a_while() -> None:
 def test_a_narrow_line_lowers_the_layer_and_recovery_brings_it_back() -> None:
     """500 kbit/s, 5 % loss and 100 ms on one downlink: lower within 3 s, back within 10 s."""
     run_in_virtual_time(narrow_for_a_while())
+
+
+async def too_narrow_for_large_pictures() -> None:
+    async with three_people() as (call, _, ben, cy):
+        await until(lambda: shown(ben) == "f" and shown(cy) == "f")
+        ben.downlink = Downlink(300_000, loss=0.0, delay=0.05)
+        grades = call.listener.grades
+        await until(lambda: ("ben", Grade.FAIR, "bandwidth") in grades, within=20.0)
+        assert shown(ben) == "q"
+        ben.downlink = None
+        await until(lambda: grades[-1] == ("ben", Grade.GOOD, ""), within=10.0)
+        assert {name for name, _, _ in grades} == {"ben"}
+
+
+def test_a_line_that_carries_only_the_smallest_pictures_is_called_slow() -> None:
+    """300 kbit/s on one downlink of three people's call, and nothing lost."""
+    run_in_virtual_time(too_narrow_for_large_pictures())

@@ -70,6 +70,9 @@ def test_the_grade_names_its_reason() -> None:
     assert judge(Measured(loss_up=0.2, round_trip=0.4)) == (Grade.POOR, "loss_up")
     assert judge(Measured(round_trip=0.4)) == (Grade.FAIR, "delay")
     assert judge(Measured(silence=6)) == (Grade.POOR, "silent")
+    assert judge(Measured(narrow=7)) == (Grade.GOOD, "")
+    assert judge(Measured(narrow=700)) == (Grade.FAIR, "bandwidth")
+    assert judge(Measured(narrow=9, loss_down=0.05)) == (Grade.FAIR, "loss_down")
 
 
 def test_a_grade_does_not_flicker() -> None:

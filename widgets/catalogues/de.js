@@ -62,7 +62,7 @@ export default {
   reason_loss: 'unterwegs gehen Daten verloren',
   reason_bandwidth: 'die Leitung ist langsam',
   reason_delay: 'die Verzögerung ist groß',
-  reason_freeze: 'das Bild bleibt manchmal stehen',
+  reason_silence: 'es kommt nichts mehr an',
 
   trouble_refused_camera: 'Ihre Kamera ist nicht freigegeben. Klicken Sie auf das Kamerasymbol in der Adresszeile, um sie freizugeben.',
   trouble_refused_microphone: 'Ihr Mikrofon ist nicht freigegeben. Klicken Sie auf das Symbol in der Adresszeile, um es freizugeben.',

@@ -62,7 +62,7 @@ export default {
   reason_loss: 'data is being lost on the way',
   reason_bandwidth: 'the line is slow',
   reason_delay: 'there is a long delay',
-  reason_freeze: 'the picture stops now and then',
+  reason_silence: 'nothing is arriving',
 
   trouble_refused_camera: 'Your camera was not allowed. Click the camera sign in the address bar to allow it.',
   trouble_refused_microphone: 'Your microphone was not allowed. Click the sign in the address bar to allow it.',

@@ -62,7 +62,7 @@ export default {
   reason_loss: 'se pierden datos por el camino',
   reason_bandwidth: 'la línea es lenta',
   reason_delay: 'hay mucho retardo',
-  reason_freeze: 'la imagen se detiene a veces',
+  reason_silence: 'no llega nada',
 
   trouble_refused_camera: 'No se permitió usar la cámara. Pulse el icono de la cámara en la barra de direcciones para permitirlo.',
   trouble_refused_microphone: 'No se permitió usar el micrófono. Pulse el icono en la barra de direcciones para permitirlo.',

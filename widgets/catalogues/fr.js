@@ -62,7 +62,7 @@ export default {
   reason_loss: 'des données se perdent en route',
   reason_bandwidth: 'la ligne est lente',
   reason_delay: 'le délai est long',
-  reason_freeze: 'l’image se fige par moments',
+  reason_silence: 'plus rien n’arrive',
 
   trouble_refused_camera: 'Votre caméra n’a pas été autorisée. Cliquez sur l’icône de caméra dans la barre d’adresse pour l’autoriser.',
   trouble_refused_microphone: 'Votre micro n’a pas été autorisé. Cliquez sur l’icône dans la barre d’adresse pour l’autoriser.',

@@ -62,7 +62,7 @@ export default {
   reason_loss: 'נתונים הולכים לאיבוד בדרך',
   reason_bandwidth: 'הקו איטי',
   reason_delay: 'העיכוב ארוך',
-  reason_freeze: 'התמונה נעצרת לפעמים',
+  reason_silence: 'שום דבר לא מגיע',
 
   trouble_refused_camera: 'לא ניתנה הרשאה למצלמה. לחצו על סימן המצלמה בשורת הכתובת.',
   trouble_refused_microphone: 'לא ניתנה הרשאה למיקרופון. לחצו על הסימן בשורת הכתובת.',

@@ -62,7 +62,7 @@ export default {
   reason_loss: 'データの一部が失われています',
   reason_bandwidth: '回線が遅くなっています',
   reason_delay: '遅延が大きくなっています',
-  reason_freeze: '映像がときどき止まります',
+  reason_silence: '何も届いていません',
 
   trouble_refused_camera: 'カメラが許可されていません。アドレスバーのカメラのアイコンから許可してください。',
   trouble_refused_microphone: 'マイクが許可されていません。アドレスバーのアイコンから許可してください。',

@@ -62,7 +62,7 @@ export default {
   reason_loss: 'dados se perdem no caminho',
   reason_bandwidth: 'a linha está lenta',
   reason_delay: 'há um atraso longo',
-  reason_freeze: 'a imagem para de vez em quando',
+  reason_silence: 'nada está chegando',
 
   trouble_refused_camera: 'O uso da câmera não foi permitido. Clique no ícone da câmera na barra de endereço para permitir.',
   trouble_refused_microphone: 'O uso do microfone não foi permitido. Clique no ícone na barra de endereço para permitir.',
