@@ -196,7 +196,7 @@ class Slot:
             if not self.video and early < _MOST_EARLY * self.line.clock_rate:
                 return
             stamp = promised
-        if self.layer is not None and self.layer.publication is layer.publication:
+        if self.layer is not None:  # Of the same person: another's was let go by `retarget`.
             self.outlet.layer_switches += 1
         self.wait_for(None)
         self.detach()

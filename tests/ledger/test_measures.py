@@ -84,9 +84,12 @@ def test_nodes_are_counted_apart_and_forgotten_when_they_are_long_empty() -> Non
     desk.measures.gone(west)
     desk.now_s = KEPT_S - 1
     assert (desk.packets("east"), desk.packets("west")) == (1, 2)
-    desk.measures.gone(desk.come("west"))
+    back = desk.come("west")
+    desk.now_s += 2 * KEPT_S
+    assert desk.packets("west") == 2, "somebody is there"
+    desk.measures.gone(back)
     desk.now_s += KEPT_S - 1
-    assert desk.packets("west") == 2, "somebody was there meanwhile"
+    assert desk.packets("west") == 2, "somebody was there a while ago"
     desk.now_s += 2
     assert desk.node("west") is None
     assert desk.packets("east") == 1
