@@ -72,8 +72,12 @@ class Level(Collector):
             ("switchboard_openings_waiting", "Starts that wait for a standby.", level.queued),
         ):
             yield GaugeMetricFamily(name, text, value=float(value))
-        yield CounterMetricFamily(
-            "switchboard_sessions_failed",
-            "Sessions that the ledger ended because no actor could go on with them.",
-            value=float(level.failed),
-        )
+        for name, text, value in (
+            (
+                "switchboard_sessions_failed",
+                "Sessions that the ledger ended because no actor could go on with them.",
+                level.failed,
+            ),
+            ("switchboard_openings_waited", "Starts that found no standby.", level.waited),
+        ):
+            yield CounterMetricFamily(name, text, value=float(value))

@@ -127,6 +127,7 @@ class Sessions:
             reused=[each.member_id for each in members if each.account_id is not None],
             failed=self.rescue.failed,
             moving=self.rescue.moving,
+            waited=self.standbys.waited,
         )
 
     def news(self) -> PoolLevel:

@@ -77,6 +77,8 @@ class Standbys:
         self._loads = loads
         self.taken = 0
         """Standbys of any account given away so far: those that must be replaced."""
+        self.waited = 0
+        """Openings that found no standby so far."""
         self.cordoned: set[str] = set()
         self.closed: frozenset[str] = frozenset()
         self._idle: dict[str, Actor] = {}
@@ -160,8 +162,10 @@ class Standbys:
             self._count(actor)
             self._on_change()
             return actor
-        if urgency == OPENING and self.queued >= self._limit:
-            raise _no_capacity()
+        if urgency == OPENING:
+            self.waited += 1
+            if self.queued >= self._limit:
+                raise _no_capacity()
         future: asyncio.Future[Actor] = asyncio.get_running_loop().create_future()
         self._order += 1
         self._queue.append(_Waiting(urgency, since_ms, self._order, label, account_id, future))

@@ -128,15 +128,19 @@ class PoolHost:
 
 
 def policy_of(settings: ClusterSettings) -> PoolPolicy:
-    """What each ledger's pool is told: standbys and reserve are divided, rounded up."""
+    """What each ledger's pool is told: standbys and reserve are divided, rounded up.
+
+    Where no standby is wanted none is kept, whoever comes.
+    """
     from actors.pool import PoolPolicy
 
     shards = settings.ledger_shards
-    return PoolPolicy(
+    policy = PoolPolicy(
         target=math.ceil(settings.standbys / shards),
         reserve_limit=math.ceil(settings.reserve / shards),
         vacate_below=settings.vacate_below,
     )
+    return policy if settings.standbys else replace(policy, target_limit=0, reserve_limit=0)
 
 
 def places_left(nodes: Sequence[RayNode], others: Sequence[Pool]) -> list[Place]:

@@ -19,6 +19,7 @@ class ClusterSettings:
     """SQLAlchemy URL; a PostgreSQL one must name its password by `PGPASSFILE`, not in itself."""
     public_url: str
     standbys: int
+    """How many are kept when nobody comes. 0: never any, each session starts its own process."""
     accounts_file: str | None = None
     """Names webhooks and retention; at the same path on every node that may run the keeper."""
     demo: bool = False

@@ -112,9 +112,12 @@ async def test_a_standby_is_given_away_once(town: Town) -> None:
 async def test_an_opening_waits_for_a_standby(town: Town) -> None:
     gateway = await town.gateway()
     opening = asyncio.ensure_future(gateway.open())
-    await asyncio.sleep(0)
+    await until(lambda: town.ledger.level().queued == 1, "the opening")
     await town.actor()
     assert (await opening).epoch == 1
+    await town.actor()
+    await gateway.open("eng-2")
+    assert town.ledger.level().waited == 1, "the second found one"
 
 
 async def test_an_ended_session_frees_its_engagement_and_stays_in_the_record(town: Town) -> None:

@@ -13,6 +13,8 @@ from actors.pool import Pool, PoolPolicy
 from broker.errors import Unavailable
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.trunk import Location
+from gateway.compose.pool_host import policy_of
+from gateway.compose.settings import ClusterSettings
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, KEY, TIMING, FakeActor, entry, opening
 from tests.patience import until
@@ -71,8 +73,9 @@ async def run_pool(
     overdue_s: float = 5.0,
     vacate_below: float = 0.0,
     target_limit: int = 64,
+    policy: PoolPolicy | None = None,
 ) -> Pool:
-    policy = PoolPolicy(
+    policy = policy or PoolPolicy(
         target=target,
         target_limit=target_limit,
         backoff_first_s=backoff_first_s,
@@ -134,6 +137,16 @@ async def test_openings_that_wait_are_served_beyond_the_target(town: Town) -> No
     places = await asyncio.gather(*(gateway.open(f"eng-{number}") for number in range(4)))
     assert len({place.port for place in places}) == 4
     assert starter.started >= 4
+
+
+async def test_where_no_standby_is_wanted_each_session_starts_its_own(town: Town) -> None:
+    starter, gateway = Starter(town), await town.gateway()
+    none = ClusterSettings("secret", "sqlite:///none", "https://x", standbys=0)
+    await run_pool(town, starter, policy=policy_of(none))
+    for number in range(1, 4):
+        await gateway.open(f"eng-{number}")
+        level = town.ledger.level()
+        assert (level.waited, level.standbys, starter.started) == (number, 0, number)
 
 
 async def test_a_pool_that_cannot_start_tries_again_later(town: Town) -> None:

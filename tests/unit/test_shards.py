@@ -77,6 +77,7 @@ def test_levels_add_up_and_nodes_are_named_once() -> None:
         taken=4,
         reused=["a"],
         failed=1,
+        waited=2,
     )
     other = PoolLevel(
         standbys=2,
@@ -87,9 +88,11 @@ def test_levels_add_up_and_nodes_are_named_once() -> None:
         queued_for={"eu": 1},
         taken=1,
         failed=2,
+        waited=5,
     )
     both = PoolLevel.of_all([one, other])
     assert (both.standbys, both.live, both.queued, both.taken, both.failed) == (3, 3, 4, 5, 3)
+    assert both.waited == 7
     assert (both.members, both.reused) == (["a", "b", "c"], ["a"])
     assert both.queued_for == {"": 1, "eu": 3}
     assert both.nodes == [

@@ -122,6 +122,8 @@ class PoolLevel(ClusterMessage):
     """Members that came and went since the notice before: no notice has them among `members`."""
     moving: int = 0
     """Sessions on their way to another actor, which have a standby."""
+    waited: int = 0
+    """Openings that found no standby since this ledger took its term, also those refused."""
 
     @classmethod
     def of_all(cls, levels: Sequence[PoolLevel]) -> PoolLevel:
@@ -141,4 +143,5 @@ class PoolLevel(ClusterMessage):
             failed=sum(level.failed for level in levels),
             passed=[name for level in levels for name in level.passed],
             moving=sum(level.moving for level in levels),
+            waited=sum(level.waited for level in levels),
         )
