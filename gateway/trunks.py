@@ -35,6 +35,8 @@ class Trunk:
         traces: Traces | None = None,
     ) -> None:
         self.location = location
+        self.told = 0
+        """Messages passed on so far."""
         self._traces = traces
         self._tells_traces = False
         self._on_message = on_message
@@ -90,6 +92,7 @@ class Trunk:
 
     def send(self, data: bytes) -> bool:
         """Pass a widget's message on; False when the trunk is gone."""
+        self.told += 1
         if self._tells_traces:
             return self._send_traced(data)
         return self._end is not None and self._end.link.send(Frame.MESSAGE, data)
@@ -165,6 +168,8 @@ class Watched(Protocol):
     def location(self) -> Location: ...
     @property
     def heard(self) -> int: ...
+    @property
+    def told(self) -> int: ...
     def ping(self) -> None: ...
     def suspect(self) -> None: ...
 
@@ -172,15 +177,18 @@ class Watched(Protocol):
 class Pulse:
     """The heartbeat of a gateway's trunks: one ping for each actor, not for each trunk.
 
-    An actor is heard when any of its trunks is; after `silent_s` of nothing each of its trunks
-    is given up. A tick that came late (this process stalled) proves nothing and counts nothing.
+    None where something was said both ways since the tick before: to either end that is a sign of
+    life, and a ping would wake the actor's process for nothing. An actor is heard when any of its
+    trunks is; after `silent_s` of nothing each of its trunks is given up. A tick that came late
+    (this process stalled) proves nothing and counts nothing.
     """
 
     def __init__(self, ping_s: float, silent_s: float) -> None:
         self._ping_s = ping_s
         self._allowed = max(1, round(silent_s / ping_s))
         self._groups: dict[tuple[str, int], set[Watched]] = {}
-        self._heard: dict[tuple[str, int], tuple[int, int]] = {}
+        self._before: dict[tuple[str, int], tuple[int, int, int]] = {}
+        """Of each actor at the tick before: frames heard, messages told, ticks of silence."""
         self._ticked_at: float | None = None
 
     def watch(self, trunk: Watched) -> None:
@@ -195,7 +203,7 @@ class Pulse:
             group.discard(trunk)
             if not group:
                 del self._groups[place]
-                self._heard.pop(place, None)
+                self._before.pop(place, None)
 
     def tick(self, now: float) -> None:
         """Look once at every actor; due every `ping_s` seconds."""
@@ -203,13 +211,15 @@ class Pulse:
         self._ticked_at = now
         for place, group in list(self._groups.items()):
             heard = sum(trunk.heard for trunk in group)
-            before, silent = self._heard.get(place, (-1, 0))
-            silent = silent + 1 if heard == before and not late else 0
-            self._heard[place] = (heard, silent)
+            told = sum(trunk.told for trunk in group)
+            heard_before, told_before, silent = self._before.get(place, (-1, told, 0))
+            is_silent = heard == heard_before
+            silent = silent + 1 if is_silent and not late else 0
+            self._before[place] = (heard, told, silent)
             if silent > self._allowed:
                 for trunk in list(group):
                     trunk.suspect()
-            else:
+            elif is_silent or told == told_before:
                 next(iter(group)).ping()
 
     async def run(self) -> None:

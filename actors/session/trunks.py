@@ -10,10 +10,10 @@ from actors.link import ListenedEnd
 class Trunks:
     """The accepted trunks by gateway.
 
-    A gateway pings one trunk for all that it has here, so it is heard when any of them is. Counted
-    in beats, not in seconds: an actor that was itself held up must first read what has come
-    meanwhile. A gateway that left `silent_beats` in a row without a sign has its trunks cut: its
-    node may be gone without a last packet, and nobody else would ever say so.
+    A gateway that says nothing else pings one trunk for all that it has here, so it is heard when
+    any of them is. Counted in beats, not in seconds: an actor that was itself held up must first
+    read what has come meanwhile. A gateway that left `silent_beats` in a row without a sign has its
+    trunks cut: its node may be gone without a last packet, and nobody else would ever say so.
     """
 
     def __init__(self, silent_beats: int) -> None:

@@ -15,12 +15,18 @@ class Line:
             session_id="s", epoch=1, host="h", port=port, account_id="a", engagement_key="k"
         )
         self.heard = 0
+        self.told = 0
         self.answers = answers
         self.pings = 0
         self.suspected = False
 
     def ping(self) -> None:
         self.pings += 1
+        self.heard += self.answers
+
+    def talk(self) -> None:
+        """A message each way."""
+        self.told += 1
         self.heard += self.answers
 
     def suspect(self) -> None:
@@ -63,6 +69,31 @@ def test_one_ping_serves_all_trunks_of_an_actor() -> None:
         pulse.watch(line)
     ticked(pulse, 4)
     assert sum(line.pings for line in lines) == 4
+
+
+def test_who_is_talked_with_is_not_pinged_and_is_suspect_as_soon_as_others() -> None:
+    pulse, line = Pulse(0.25, 1.0), Line(1)
+    pulse.watch(line)
+    now = ticked(pulse, 1)
+    for _ in range(8):
+        line.talk()
+        now = ticked(pulse, 1, start=now)
+    assert line.pings == 1, "only before anything was said"
+    line.answers = False
+    line.talk()
+    now = ticked(pulse, 4, start=now)
+    assert (line.pings, line.suspected) == (5, False), "what was said had no answer"
+    ticked(pulse, 1, start=now)
+    assert line.suspected
+
+
+def test_an_actor_that_only_talks_is_pinged_or_it_would_believe_its_gateway_dead() -> None:
+    pulse, line = Pulse(0.25, 1.0), Line(1)
+    pulse.watch(line)
+    for number in range(8):
+        line.heard += 1
+        pulse.tick(number * 0.25)
+    assert line.pings == 8
 
 
 def test_a_late_tick_proves_nothing() -> None:
