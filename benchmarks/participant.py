@@ -6,11 +6,13 @@ They know what a widget knows and nothing else: the addresses of a gateway and t
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,6 +26,10 @@ ROSTER = "roster.changed"
 PING_SECONDS = 8.0
 PATIENCE = 30
 """How often a retryable refusal is tried again while a call is set up."""
+DEMO = "demo"
+"""The account of a demo."""
+ACCOUNT_VARIABLE, KEY_FILE_VARIABLE = "SWITCHBOARD_BENCH_ACCOUNT", "SWITCHBOARD_BENCH_API_KEY_FILE"
+TOKENS = "/v1/tokens"
 Message = dict[str, object]
 
 
@@ -39,11 +45,22 @@ class Refused(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Where a gateway is, and how tokens are asked for."""
+    """Where a gateway is, and how tokens are asked for.
+
+    A demo gives agents their tokens; elsewhere an API key does, as for a brand's backend.
+    """
 
     origin: str
-    account_id: str
     http: httpx.AsyncClient
+    account_id: str = DEMO
+    api_key: str | None = None
+
+    @classmethod
+    def at(cls, origin: str, http: httpx.AsyncClient) -> Edge:
+        """Take account and key from the environment of the load's process."""
+        file = os.environ.get(KEY_FILE_VARIABLE)
+        key = None if file is None else Path(file).read_text(encoding="utf-8").strip()
+        return cls(origin, http, os.environ.get(ACCOUNT_VARIABLE, DEMO), key)
 
     @property
     def socket_url(self) -> str:
@@ -56,8 +73,11 @@ class Edge:
         Raises:
             Refused: any other status than success.
         """
+        headers = {}
+        if self.api_key is not None and path == TOKENS:
+            headers["Authorization"] = f"Bearer {self.api_key}"
         while True:
-            answer = await self.http.post(self.origin + path, json=body)
+            answer = await self.http.post(self.origin + path, json=body, headers=headers)
             if answer.status_code == 429:
                 await asyncio.sleep(0.5)
                 continue
@@ -67,6 +87,13 @@ class Edge:
                     code=str(answer.status_code),
                 )
             return str(answer.json()["token"])
+
+    async def agent_token(self, agent_id: str, name: str) -> str:
+        """Get a token for one of the account's agents."""
+        who: Message = {"agent_id": agent_id, "name": name}
+        if self.api_key is None:
+            return await self.token("/demo/agent-token", {"account_id": self.account_id, **who})
+        return await self.token(TOKENS, {"kind": "agent", **who})
 
 
 class Participant:
@@ -200,10 +227,7 @@ class Participant:
 
 async def agent(edge: Edge, engagement: str, agent_id: str = "7") -> Participant:
     """Connect an agent's widget on an engagement."""
-    token = await edge.token(
-        "/demo/agent-token",
-        {"account_id": edge.account_id, "agent_id": agent_id, "name": "Bench Agent"},
-    )
+    token = await edge.agent_token(agent_id, "Bench Agent")
     ids = {
         "account_id": edge.account_id,
         "rt_session_id": engagement,

@@ -124,11 +124,12 @@ class Child:
         module: str,
         *arguments: str,
         on: frozenset[int] = frozenset(),
+        environment: Mapping[str, str] | None = None,
         within: float = READY_SECONDS,
     ) -> Child:
         """Start one of our own modules."""
         command = [sys.executable, "-m", module, *arguments]
-        return await cls.start(name, command, on=on, within=within)
+        return await cls.start(name, command, on=on, environment=environment, within=within)
 
     @property
     def pid(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -75,6 +75,8 @@ class Bench:
         self.sides: list[Side] = []
         self.again = 0
         """Rounds measured in vain, because others used the machine meanwhile."""
+        self.target: Mapping[str, str] = {}
+        """What loads are told of the subject in their environment."""
         self.elsewhere = False
         """Whether the subject was up already: who is it, and who are others, is then not known."""
 
@@ -122,6 +124,7 @@ class Bench:
                 json.dumps(options),
                 *(() if adapter is None else (adapter,)),
                 on=self.processors.load,
+                environment=self.target,
                 within=set_up_seconds(options.get("sessions", 0), options.get("size", 0)),
             )
         )
@@ -171,7 +174,7 @@ class Bench:
             return await self._measured(side, number, plan)
 
     async def _measured(self, side: Side, number: int, plan: Plan) -> Measurement:
-        servers = Sampler.of(side.server_processes())
+        servers = Sampler(side.server_processes)
         foreign = machine.Foreign()
         question = {
             "rate": plan.rate,

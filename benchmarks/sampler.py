@@ -8,8 +8,9 @@ that share them, so the sum over processes is what they really take.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -55,33 +56,37 @@ class Usage:
 
 @dataclass(slots=True)
 class Sampler:
-    """Reads the counters of processes at the start and at the end of a round."""
+    """Reads the counters of processes at the start and at the end of a round.
 
-    processes: list[psutil.Process]
+    Of those that began meanwhile all counts, of those that ended nothing is left to be read.
+    """
+
+    look: Callable[[], Iterable[psutil.Process]]
+    """Lists the processes that there are."""
     _began: float = 0.0
-    _before: dict[int, float] = field(default_factory=dict)
+    _before: dict[int, float] | None = None
 
     @classmethod
     def of(cls, processes: Iterable[psutil.Process]) -> Sampler:
-        return cls(list(processes))
+        """Sample these, whoever else may begin."""
+        these = list(processes)
+        return cls(lambda: these)
 
     def begin(self) -> None:
         """Read the counters at the start."""
-        self._began = time.monotonic()
-        for process in self.processes:
-            try:
+        self._began, self._before = time.monotonic(), {}
+        for process in self.look():
+            with suppress(psutil.NoSuchProcess):
                 self._before[process.pid] = processor_seconds(process)
-            except psutil.NoSuchProcess:
-                continue
 
     def end(self) -> tuple[float, list[Usage]]:
         """Return the seconds since `begin` and what each process used in them."""
         seconds = time.monotonic() - self._began
         used: list[Usage] = []
-        for process in self.processes:
-            before = self._before.get(process.pid)
-            if before is None:
-                continue
+        if self._before is None:
+            return seconds, used
+        for process in self.look():
+            before = self._before.get(process.pid, 0.0)
             try:
                 with process.oneshot():
                     now = processor_seconds(process)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Protocol
 
+from benchmarks.participant import DEMO
 from benchmarks.result import ScenarioResult
 
 Progress = Callable[[str, float], None]
@@ -48,6 +49,23 @@ def counted(
         progress(f"{what} {done} of {total}", begin + (end - begin) * done / total)
 
     return step
+
+
+def add_target_options(parser: argparse.ArgumentParser) -> None:
+    """Let a scenario run against a Switchboard that is up already."""
+    add = parser.add_argument
+    add("--target", metavar="URL", help="origin of a gateway that is up already")
+    add("--account", default=DEMO, help="of the target")
+    add("--api-key-file", metavar="FILE", help="holds a key of that account; a demo needs none")
+
+
+def refuse_target(parser: argparse.ArgumentParser, why: str) -> None:
+    """Say why a scenario cannot run against a Switchboard that is up already."""
+
+    def refuse(url: str) -> str:
+        raise argparse.ArgumentTypeError(f"only a Switchboard that it starts itself, since {why}")
+
+    parser.add_argument("--target", type=refuse, help=argparse.SUPPRESS)
 
 
 def add_round_options(

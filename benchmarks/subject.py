@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 import psutil
 
+from benchmarks.participant import ACCOUNT_VARIABLE, DEMO, KEY_FILE_VARIABLE
 from benchmarks.process import START_SECONDS, Child, Processors, pin
 from benchmarks.rounds import Bench
 
@@ -18,6 +21,29 @@ DEFAULT_PEOPLE = 8
 DEFAULT_REUSE = 20
 """As `switchboard up` has it."""
 LOOK_SECONDS = 0.25
+ASK_SECONDS = 10.0
+GONE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A Switchboard that is up already, and the account whose people the load is."""
+
+    origin: str
+    account: str = DEMO
+    api_key_file: str | None = None
+
+    def environment(self) -> dict[str, str]:
+        """Return what a load's process is told of it."""
+        told = {ACCOUNT_VARIABLE: self.account}
+        return told if self.api_key_file is None else {**told, KEY_FILE_VARIABLE: self.api_key_file}
+
+
+def target_of(options: argparse.Namespace) -> Target | None:
+    """Return what the command line says is up already."""
+    if options.target is None:
+        return None
+    return Target(options.target, options.account, options.api_key_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +58,7 @@ class Subject:
     async def open(
         cls,
         bench: Bench,
-        target: str | None,
+        target: Target | None,
         *,
         standbys: int,
         people: int = DEFAULT_PEOPLE,
@@ -44,7 +70,8 @@ class Subject:
         """
         if target is not None:
             bench.elsewhere = True
-            return cls(target.rstrip("/"), [], bench.processors)
+            bench.target = target.environment()
+            return cls(target.origin.rstrip("/"), [], bench.processors)
         child = bench.owned(
             await Child.module(
                 "switchboard",
@@ -58,14 +85,23 @@ class Subject:
         await subject.until_standing(standbys)
         return subject
 
+    def family(self) -> list[psutil.Process]:
+        """List every process of the servers that is alive."""
+        return [process for server in self.servers for process in server.family()]
+
     def actors(self) -> list[psutil.Process]:
         """List the processes of session actors that stand, live or waiting."""
         found: list[psutil.Process] = []
-        for process in (p for server in self.servers for p in server.family()):
+        for process in self.family():
             with suppress(psutil.Error):
                 if process.cmdline()[:1] and process.cmdline()[0].startswith(STANDING):
                     found.append(process)
         return found
+
+    async def waited(self) -> int:
+        """Ask how many openings found no standby so far; 0 for a server that is elsewhere."""
+        answers = [await server.ask({"do": "level"}, ASK_SECONDS) for server in self.servers]
+        return sum(cast(int, answer["waited"]) for answer in answers)
 
     async def until_standing(self, count: int) -> None:
         """Wait until this many session actors stand, so that no start disturbs what is measured.
@@ -85,7 +121,18 @@ class Subject:
             await asyncio.sleep(LOOK_SECONDS)
         raise TimeoutError(f"{count} session actors did not start.")
 
+    async def until_gone(self) -> None:
+        """Wait until no session actor is left of those that nobody needs any more.
+
+        Raises:
+            TimeoutError: some stay.
+        """
+        for _ in range(round(GONE_SECONDS / LOOK_SECONDS)):
+            if not await asyncio.to_thread(self.actors):
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        raise TimeoutError("Session actors that nobody needs stay.")
+
     def _pin(self, processors: frozenset[int]) -> None:
-        for server in self.servers:
-            for process in server.family():
-                pin(process, processors)
+        for process in self.family():
+            pin(process, processors)

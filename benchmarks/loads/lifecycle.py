@@ -44,7 +44,7 @@ class Lifecycle:
 
     def __init__(self, address: str, pairs: int, size: int = 2, stay_ms: int = 0) -> None:
         self._http = httpx.AsyncClient(timeout=20)
-        self._edge = Edge(address, "demo", self._http)
+        self._edge = Edge.at(address, self._http)
         self._pairs = pairs
         self._size = size
         self._stay_s = stay_ms / 1e3

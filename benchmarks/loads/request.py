@@ -22,7 +22,7 @@ class Request:
 
     def __init__(self, address: str, sessions: int, size: int) -> None:
         self._http = httpx.AsyncClient(timeout=20)
-        self._edge = Edge(address, "demo", self._http)
+        self._edge = Edge.at(address, self._http)
         self._sessions = sessions
         self._size = size
         self._calls: list[Call] = []

@@ -18,7 +18,7 @@ class Storm:
     def __init__(self, address: str) -> None:
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
         self._http = httpx.AsyncClient(timeout=20, limits=limits)
-        self._edge = Edge(address, "demo", self._http)
+        self._edge = Edge.at(address, self._http)
         self._running: set[asyncio.Task[None]] = set()
         self._there: list[Participant] = []
         self._measured_from = 0.0

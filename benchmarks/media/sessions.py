@@ -19,7 +19,7 @@ class Sessions:
     def __init__(self, address: str, *, profile: str, camera: Camera) -> None:
         self.media = Media(Certificate(profile), camera)
         self._http = httpx.AsyncClient(timeout=20)
-        self._edge = Edge(address, "demo", self._http)
+        self._edge = Edge.at(address, self._http)
         self._calls: list[Call] = []
 
     async def open(self, sessions: int, size: int) -> None:

@@ -17,7 +17,7 @@ from benchmarks.quiet import noise_of
 from benchmarks.result import Line, Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
-from benchmarks.scenario import Progress, counted, parameters
+from benchmarks.scenario import Progress, counted, parameters, refuse_target
 from benchmarks.scenarios.failover import key_of
 from benchmarks.subject import Subject
 
@@ -96,6 +96,7 @@ class Congestion:
         parser.add_argument("--bitrate", type=float, default=500_000)
         parser.add_argument("--loss", type=float, default=0.05)
         parser.add_argument("--delay", type=float, default=0.1, help="seconds, one way")
+        refuse_target(parser, "it reads its API key")
 
     def short(self) -> list[str]:
         return ["--rounds", "1"]
@@ -111,7 +112,7 @@ class Congestion:
             async with congested(browser, subject.origin, key_of(subject)) as call:
                 for number in range(options.rounds):
                     foreign = machine.Foreign()
-                    used = Sampler.of(p for server in subject.servers for p in server.family())
+                    used = Sampler(subject.family)
                     foreign.begin()
                     used.begin()
                     episodes.append(await episode(call, number, options))

@@ -13,8 +13,8 @@ from benchmarks.quiet import MOST_ATTEMPTS, disturbance, rounds_of
 from benchmarks.result import MEASURED_AGAIN, Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.sampler import Usage
-from benchmarks.scenario import Progress, add_round_options, counted, parameters
-from benchmarks.subject import Subject
+from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
+from benchmarks.subject import Subject, target_of
 
 SIZE = 4
 HELD, BESIDE, STARTING = "held", "held while others start", "starting and ending"
@@ -47,7 +47,7 @@ class Crowd:
         add("--starts", type=float, default=5.0, help="sessions that start each second")
         add("--stay", type=float, default=2.0, help="seconds that one of those stays")
         add("--standbys", type=int, default=16)
-        add("--target", help="origin of a gateway that is up already")
+        add_target_options(parser)
 
     def short(self) -> list[str]:
         return [
@@ -60,8 +60,8 @@ class Crowd:
         censuses: list[Sequence[Usage]] = []
         async with Bench.open(shared=True) as bench:
             progress("starting Switchboard", 0.0)
-            subject = await Subject.open(bench, options.target, standbys=options.standbys)
-            census = Census(lambda: (p for server in subject.servers for p in server.family()))
+            subject = await Subject.open(bench, target_of(options), standbys=options.standbys)
+            census = Census(subject.family)
             progress(f"setting up {options.sessions} sessions of four", 0.1)
             held = await bench.side(
                 HELD,

@@ -16,7 +16,7 @@ from benchmarks.quiet import noise_of
 from benchmarks.result import Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
-from benchmarks.scenario import Progress, counted, parameters
+from benchmarks.scenario import Progress, counted, parameters, refuse_target
 from benchmarks.standing_call import STEPS, Recovery, faults_of_newest, standing_call
 from benchmarks.subject import Subject
 
@@ -36,6 +36,7 @@ class Failover:
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--calls", type=int, default=5, help="calls, two kills in each")
+        refuse_target(parser, "it kills a session actor")
 
     def short(self) -> list[str]:
         return ["--calls", "1"]
@@ -51,7 +52,7 @@ class Failover:
             browser = await launch(playwright)
             step = counted(progress, "call", options.calls, 0.1, 0.95)
             for number in range(options.calls):
-                used = Sampler.of(p for server in subject.servers for p in server.family())
+                used = Sampler(subject.family)
                 foreign = machine.Foreign()
                 foreign.begin()
                 used.begin()

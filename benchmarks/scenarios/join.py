@@ -23,7 +23,7 @@ from benchmarks.result import (
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
 from benchmarks.scenario import Progress, counted, parameters
-from benchmarks.subject import Subject
+from benchmarks.subject import Subject, Target
 
 STANDBYS = 2
 P50_MS = 250.0
@@ -48,7 +48,8 @@ class Join:
         async with Bench.open() as bench, async_playwright() as playwright:
             progress("starting Switchboard and the direct call's page", 0.0)
             floor = await bench.server("direct", "benchmarks.floors.direct")
-            subject = await Subject.open(bench, options.target, standbys=STANDBYS)
+            target = None if options.target is None else Target(options.target)
+            subject = await Subject.open(bench, target, standbys=STANDBYS)
             browser = await launch(playwright)
             sides: list[tuple[Pair, list[Child]]] = [
                 (
@@ -77,7 +78,7 @@ async def measured(
 ) -> Measurement:
     """Make one round's calls of one side."""
     histograms = {name: Histogram() for name in ("first picture", "agent's", "connected")}
-    used = Sampler.of(process for server in servers for process in server.family())
+    used = Sampler(lambda: [process for server in servers for process in server.family()])
     foreign = machine.Foreign()
     foreign.begin()
     used.begin()

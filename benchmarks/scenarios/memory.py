@@ -11,7 +11,7 @@ import psutil
 from benchmarks.result import ScenarioResult, Target, absolute
 from benchmarks.rounds import Bench
 from benchmarks.sampler import proportional
-from benchmarks.scenario import Progress, counted, parameters
+from benchmarks.scenario import Progress, counted, parameters, refuse_target
 from benchmarks.subject import Subject
 
 OVER_BARE = 1.3
@@ -27,6 +27,7 @@ class Memory:
         parser.add_argument("--alive", type=int, default=8)
         parser.add_argument("--rounds", type=int, default=2)
         parser.add_argument("--sizes", default="2,4,8", help="people in the sessions")
+        refuse_target(parser, "it weighs the server's processes")
 
     def short(self) -> list[str]:
         return ["--alive", "4", "--rounds", "1", "--sizes", "2"]

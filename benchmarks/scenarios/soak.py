@@ -11,8 +11,8 @@ from benchmarks.census import Census
 from benchmarks.course import Course, Interval, judge, tell
 from benchmarks.result import Measurement, ScenarioResult
 from benchmarks.rounds import Bench, Plan, Side
-from benchmarks.scenario import Progress, counted, parameters
-from benchmarks.subject import Subject
+from benchmarks.scenario import Progress, add_target_options, counted, parameters
+from benchmarks.subject import Subject, target_of
 
 SIZE = 4
 HELD, PASSING = "held", "coming and going"
@@ -35,7 +35,7 @@ class Soak:
         add("--starts", type=float, default=0.2, help="sessions of four that start each second")
         add("--stay", type=float, default=5.0, help="seconds that one of those stays")
         add("--standbys", type=int, default=3)
-        add("--target", help="origin of a gateway that is up already")
+        add_target_options(parser)
 
     def short(self) -> list[str]:
         return [
@@ -52,7 +52,7 @@ class Soak:
         result = ScenarioResult(self.name, self.summary, parameters(options))
         async with Bench.open() as bench:
             progress("starting Switchboard", 0.0)
-            subject = await Subject.open(bench, options.target, standbys=options.standbys)
+            subject = await Subject.open(bench, target_of(options), standbys=options.standbys)
             held = await bench.side(
                 HELD, "request", subject.origin, [], sessions=options.sessions, size=SIZE
             )
@@ -82,7 +82,7 @@ async def watch(
 ) -> Course:
     """Load both sides for the whole time; neither waits for the other's answers."""
     held, passing = sides
-    census = Census(lambda: (p for server in subject.servers for p in server.family()))
+    census = Census(subject.family)
     count = max(1, round(options.minutes * 60 / options.interval))
     asking = Plan(count, options.interval, 0.0, options.rate)
     starting = replace(asking, rate=options.starts)

@@ -8,8 +8,8 @@ import asyncio
 from benchmarks.quiet import noise_of
 from benchmarks.result import ScenarioResult, absolute
 from benchmarks.rounds import Bench, Plan
-from benchmarks.scenario import Progress, add_round_options, counted, parameters
-from benchmarks.subject import Subject
+from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
+from benchmarks.subject import Subject, target_of
 
 WAITING_MS = 1_000.0
 
@@ -24,7 +24,7 @@ class Storm:
         add_round_options(parser, rounds=3, seconds=1.0, rate=300.0)
         parser.set_defaults(warm_up=0.0)
         parser.add_argument("--starts", type=int, default=4, help="sessions that start meanwhile")
-        parser.add_argument("--target", help="origin of a gateway that is up already")
+        add_target_options(parser)
 
     def short(self) -> list[str]:
         return ["--rounds", "1", "--rate", "100", "--starts", "2"]
@@ -37,7 +37,7 @@ class Storm:
         )
         async with Bench.open() as bench:
             progress("starting Switchboard", 0.0)
-            subject = await Subject.open(bench, options.target, standbys=options.starts + 1)
+            subject = await Subject.open(bench, target_of(options), standbys=options.starts + 1)
             storm = await bench.side("consumers", "storm", subject.origin, subject.servers)
             calls = await bench.side(
                 "sessions in the storm",

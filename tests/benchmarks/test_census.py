@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import psutil
@@ -55,3 +57,18 @@ def test_a_round_counts_the_processor_time_and_memory_of_those_that_were_there_t
     assert used.pid == me.pid
     assert 1_000_000 < used.memory_bytes <= me.memory_info().rss * 1.1
     assert Sampler.of([me]).end()[1] == [], "nobody saw it begin"
+
+
+def test_a_round_counts_all_of_a_process_that_began_in_it() -> None:
+    sampler = Sampler(psutil.Process().children)
+    sampler.begin()
+    before = {used.pid for used in sampler.end()[1]}
+    busy = "import time\nwhile time.process_time() < 0.1: pass\nprint(flush=True); input()"
+    words = [sys.executable, "-c", busy]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as begun:
+        assert begun.stdout is not None
+        begun.stdout.readline()
+        (used,) = (each for each in sampler.end()[1] if each.pid not in before)
+        assert used.pid == begun.pid
+        assert used.processor_seconds >= 0.1
+        begun.kill()

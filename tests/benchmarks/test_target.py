@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import httpx
 import pytest
 
 from benchmarks.command import FAILED, SCENARIOS, main, parser
+from benchmarks.participant import Edge
 from benchmarks.rounds import Bench
-from benchmarks.subject import Subject
+from benchmarks.subject import Subject, Target, target_of
 
 TAKE_ONE = {"signaling", "fanout", "lifecycle", "join", "storm", "crowd", "soak"}
+WHY_NOT = {
+    "failover": "only a Switchboard that it starts itself, since it kills a session actor",
+    "media": "since it reads the counters of the server's processes",
+    "congestion": "since it reads its API key",
+    "memory": "since it weighs the server's processes",
+    "capacity": "since it reads the counters of the server's processes",
+}
 
 
 @pytest.mark.parametrize("scenario", [scenario.name for scenario in SCENARIOS])
@@ -20,19 +31,54 @@ def test_those_that_need_nothing_but_the_edge_take_a_target(
         assert parser().parse_args(arguments).target == "https://gateway.example"
         assert parser().parse_args([scenario]).target is None
         return
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as refused:
         parser().parse_args(arguments)
-    assert "unrecognized arguments: --target" in capsys.readouterr().err
+    assert refused.value.code == 2
+    assert WHY_NOT[scenario] in capsys.readouterr().err
 
 
 async def test_a_target_is_used_as_it_is_and_nothing_of_it_is_known() -> None:
     async with Bench.open() as bench:
-        subject = await Subject.open(bench, "http://127.0.0.1:1/", standbys=64)
+        subject = await Subject.open(bench, Target("http://127.0.0.1:1/"), standbys=64)
         assert subject.origin == "http://127.0.0.1:1"
         assert subject.servers == []
         assert subject.actors() == []
         await subject.until_standing(64)
+        assert await subject.waited() == 0
         assert bench.elsewhere, "its work cannot be told from others'"
+
+
+@pytest.mark.parametrize("key", [None, "swk_load_secret"])
+async def test_agents_get_their_tokens_as_the_targets_own_do(
+    key: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["storm", "--target", "https://gateway.example"]
+    if key is not None:
+        (tmp_path / "key").write_text(f"{key}\n", encoding="utf-8")
+        words += ["--account", "12345678", "--api-key-file", str(tmp_path / "key")]
+    target = target_of(parser().parse_args(words))
+    assert target is not None
+    for name, value in target.environment().items():
+        monkeypatch.setenv(name, value)
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(201, json={"token": "t"})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        edge = Edge.at(target.origin, http)
+        assert await edge.agent_token("7", "Bench Agent") == "t"
+        await edge.token("/v1/waiting", {"engagement": {}})
+    token, waiting = asked
+    if key is None:
+        assert edge.account_id == "demo"
+        assert token.url.path == "/demo/agent-token"
+    else:
+        assert edge.account_id == "12345678"
+        assert token.url.path == "/v1/tokens"
+        assert token.headers["authorization"] == f"Bearer {key}"
+    assert "authorization" not in waiting.headers, "a consumer has no key"
 
 
 def test_a_target_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
