@@ -3,23 +3,30 @@
 `python -m benchmarks.switchboard STANDBYS PEOPLE REUSE`: a private Ray, ledger, pool and one
 gateway. Only limits differ from the demo: those per network address, since all the load of a
 benchmark has one, how many PEOPLE may be in a session, and how many more sessions an actor has
-(REUSE). It is ready when the gateway answers; the pool may still fill.
+(REUSE). It is ready when the gateway answers; the pool may still fill. Each line it reads then is
+answered with how many openings found no standby so far, as the ledger counts them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import shutil
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
-from benchmarks.serving import listening_socket, say_ready, until_told
+from benchmarks.serving import listening_socket, say_ready
 from gateway.ray_environment import private_folder
+
+if TYPE_CHECKING:
+    from broker.messages.cluster.nodes import PoolLevel
 
 PER_ADDRESS = 1e6
 MEDIA_SLOTS = 512
@@ -81,7 +88,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int, reuse:
     try:
         await gateway.started.wait()
         say_ready(origin=origin, api_key_file=str(data / "api-key"))
-        await until_told()
+        await answer(running.level)
     finally:
         await gateway.stop()
         for task in tasks:
@@ -89,6 +96,18 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int, reuse:
             with suppress(asyncio.CancelledError):
                 await task
         await compose.stop_cluster()
+
+
+async def answer(ask_level: Callable[[], Awaitable[PoolLevel | None]]) -> None:
+    """Answer until the harness closes standard input."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    while await reader.readline():
+        level = await ask_level()
+        told = {"error": "The ledger is away."} if level is None else {"waited": level.waited}
+        print(json.dumps(told), flush=True)
 
 
 def main(standbys: int, people: int, reuse: int) -> None:

@@ -17,6 +17,8 @@ from benchmarks.histogram import Histogram
 from benchmarks.participant import Call, Edge, Participant, call
 from benchmarks.websocket import WebSocket, connect
 
+ROSTER_ENTRY_BYTES = 330
+"""About what one person's entry takes in `roster.changed`, so that the peer sends as much."""
 _PAD = re.compile(rb'^\{"id": ?(\d+)')
 
 
@@ -72,7 +74,7 @@ class Everyone:
 
     def __init__(self, address: str, sessions: int, size: int) -> None:
         self._http = httpx.AsyncClient(timeout=20)
-        self._edge = Edge(address, "demo", self._http)
+        self._edge = Edge.at(address, self._http)
         self._sessions = sessions
         self._size = size
         self._calls: list[Call] = []

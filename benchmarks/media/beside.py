@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import cast
@@ -13,7 +13,7 @@ from typing import cast
 from benchmarks.histogram import Histogram
 from benchmarks.media.source import Camera
 from benchmarks.process import Child, set_up_seconds
-from benchmarks.result import Measurement
+from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench
 
 PROFILE = "SRTP_AEAD_AES_128_GCM"
@@ -22,6 +22,8 @@ SIZE = 4
 HALF_A_CORE = Camera(bitrate=120_000, frames=12)
 """About what ten sessions of four need to keep half a processor busy; the report has the share.
 It is packets that cost: at 30 frames a second they took 0.6 to 0.7, however few bits they had."""
+OFF = 0.1
+"""Of a processor, by which the media's share may differ from half of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,19 @@ def camera_of(options: argparse.Namespace) -> Camera:
     return Camera(options.media_bitrate, options.media_frames)
 
 
-def media_share(measurements: Iterable[Measurement], beside: str, idle: str) -> float:
-    """Return the processors that the media took: what the servers used more than when idle."""
+def tell_share(result: ScenarioResult, beside: str, idle: str, of: str = "") -> None:
+    """Say how many processors the media took, what the servers used more than when idle.
+
+    Where that is not about half of one, a ratio is of another load than is meant, and it is said.
+    """
     shares: dict[str, list[float]] = {beside: [], idle: []}
-    for measurement in measurements:
+    for measurement in result.measurements:
         if measurement.side in shares:
             shares[measurement.side].append(measurement.processor_share)
-    return statistics.median(shares[beside]) - statistics.median(shares[idle])
+    share = statistics.median(shares[beside]) - statistics.median(shares[idle])
+    result.facts[f"processors that the media took{of}"] = round(share, 2)
+    if not 0.5 - OFF <= share <= 0.5 + OFF:
+        result.facts[f"not beside half a processor{of}"] = "give other --media or --media-frames"
 
 
 class MediaLoad:
@@ -142,6 +150,7 @@ class MediaLoad:
                 }
             ),
             on=bench.processors.load,
+            environment=bench.target,
             within=set_up_seconds(sessions, size),
         )
         return cls(bench.owned(child))

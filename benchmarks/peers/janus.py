@@ -20,16 +20,28 @@ from benchmarks.websocket import connect
 START_SECONDS = 20.0
 
 
+def where_installed() -> tuple[str, Path] | None:
+    """Return Janus's program and the folder of its libraries; `None` where it is not installed."""
+    program = shutil.which("janus")
+    libraries = next(Path("/usr/lib").glob("*/janus"), None)
+    return None if program is None or libraries is None else (program, libraries)
+
+
+def usual_peer() -> str:
+    """Return the peer of a scenario that can have Janus and is told of none."""
+    return "none" if where_installed() is None else "janus"
+
+
 def configuration(folder: Path, port: int) -> list[str]:
     """Write a configuration into `folder`; returns the command line.
 
     Raises:
         FileNotFoundError: Janus is not installed.
     """
-    program = shutil.which("janus")
-    libraries = next(Path("/usr/lib").glob("*/janus"), None)
-    if program is None or libraries is None:
+    found = where_installed()
+    if found is None:
         raise FileNotFoundError("Janus is not installed (Debian and Ubuntu: apt install janus).")
+    program, libraries = found
     parts = {"plugins": "libjanus_videoroom.so", "transports": "libjanus_websockets.so"}
     for kind, name in parts.items():
         (folder / kind).mkdir()

@@ -7,7 +7,9 @@ import statistics
 from collections.abc import Iterable, Mapping
 
 from benchmarks.adapter import NAMED, address_of, name_of, peer_named
-from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, media_share
+from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
+from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, tell_share
+from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
 from benchmarks.quiet import noise_of
 from benchmarks.result import (
@@ -20,14 +22,12 @@ from benchmarks.result import (
     tell_beside,
 )
 from benchmarks.rounds import Bench, Plan, Side
-from benchmarks.scenario import Progress, add_round_options, counted, parameters
-from benchmarks.subject import DEFAULT_PEOPLE, Subject
+from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
+from benchmarks.subject import DEFAULT_PEOPLE, Subject, target_of
 
 STANDBYS = 2
 BESIDE, ROOM_BESIDE = "switchboard beside media", "room beside media"
 """The room's shows what the same processors leave to anybody while media flow."""
-ROSTER_ENTRY_BYTES = 330
-"""About what one person's entry takes in `roster.changed`, so that the peer sends as much."""
 
 
 class Fanout:
@@ -44,12 +44,13 @@ class Fanout:
         parser.add_argument(
             "--sessions", type=int, default=0, help="instead: this many sessions of four at once"
         )
-        parser.add_argument("--target", help="origin of a gateway that is up already")
+        add_target_options(parser)
         parser.add_argument(
             "--peer",
             type=peer_named,
-            default="none",
-            help="also against janus, installed, or another server, by its adapter's FILE",
+            default=usual_peer(),
+            help="janus (where it is installed, and then unless said otherwise), none, or another "
+            "server, by its adapter's FILE",
         )
         add_media_options(parser)
 
@@ -70,7 +71,7 @@ class Fanout:
             progress("starting Switchboard and the room", 0.0)
             subject = await Subject.open(
                 bench,
-                options.target,
+                target_of(options),
                 standbys=STANDBYS,
                 people=max(DEFAULT_PEOPLE, *(size for _, size in points)),
             )
@@ -218,8 +219,7 @@ def judge_beside(result: ScenarioResult, sessions: int, size: int) -> None:
     """Compare a point beside media with the same point without."""
     idle = side_name("switchboard", sessions, size)
     beside = side_name(BESIDE, sessions, size)
-    share = media_share(result.measurements, beside, idle)
-    result.facts[f"processors that the media took, {sessions}x{size}"] = round(share, 2)
+    tell_share(result, beside, idle, f", {sessions}x{size}")
     result.judge(
         compared(
             f"last of {size} in {sessions} session(s), p99, beside media over idle",

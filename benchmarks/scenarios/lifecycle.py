@@ -1,22 +1,34 @@
-"""How long from the agent's click until the consumer's screen rings, with a warm pool."""
+"""How long from the agent's click until the consumer's screen rings: a warm pool, and none."""
 
 from __future__ import annotations
 
 import argparse
+import statistics
+from collections.abc import Awaitable, Callable
 
-from benchmarks.quiet import noise_of
-from benchmarks.result import ScenarioResult, absolute
-from benchmarks.rounds import Bench, Plan
-from benchmarks.scenario import Progress, add_round_options, counted, parameters
-from benchmarks.subject import Subject
+from benchmarks.quiet import MOST_ATTEMPTS, noise_of, rounds_of
+from benchmarks.result import MEASURED_AGAIN, Measurement, ScenarioResult, absolute
+from benchmarks.rounds import Bench, Plan, Side
+from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
+from benchmarks.subject import Subject, target_of
 
 RINGING_MS = 30.0
 FEWEST = 100
 """Sessions, below which their p99 is only the slowest of a few."""
+WARM, COLD = "warm", "cold"
+COLD_SECONDS = 2.0
+"""From one cold session to the next that is due, of which there is none in its round."""
+COLD_STAY_MS = 2_000
+"""Beyond the end of its round, so that what its process took can be read."""
+NO_STANDBY = "found no standby"
 
 
 class Lifecycle:
-    """Sessions start at random moments, slowly enough that the pool stays warm."""
+    """Sessions start at random moments, slowly enough that the pool stays warm.
+
+    Cold ones start one after another on a Switchboard that keeps no standby at any time, each in a
+    process of its own. Which were cold is what the ledger counted, not what was meant.
+    """
 
     name = "lifecycle"
     summary = "click, ringing, accepted, from a warm pool and from an empty one"
@@ -24,45 +36,85 @@ class Lifecycle:
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         add_round_options(parser, rounds=3, seconds=40.0, rate=1.0)
         parser.add_argument("--standbys", type=int, default=6)
-        parser.add_argument("--cold", type=int, default=3, help="sessions without a standby")
-        parser.add_argument("--target", help="origin of a gateway that is up already")
+        parser.add_argument("--cold", type=int, default=20, help="sessions without a standby")
+        add_target_options(parser)
 
     def short(self) -> list[str]:
-        return ["--rounds", "1", "--seconds", "10", "--cold", "0"]
+        return ["--rounds", "1", "--seconds", "10", "--cold", "3"]
 
     async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
         result = ScenarioResult(self.name, self.summary, parameters(options))
         async with Bench.open() as bench:
             progress("starting Switchboard", 0.0)
-            subject = await Subject.open(bench, options.target, standbys=options.standbys)
-            warm = await bench.side("warm", "lifecycle", subject.origin, subject.servers, pairs=4)
-            step = counted(progress, "round", options.rounds, 0.1, 0.8)
-            plan = Plan(options.rounds, options.seconds, options.warm_up, options.rate)
-            for number in range(options.rounds):
-                await subject.until_standing(options.standbys)
-                result.measurements.append(await bench.round(warm, number, plan))
-                step()
+            subject = await Subject.open(bench, target_of(options), standbys=options.standbys)
+            warm = await bench.side(WARM, "lifecycle", subject.origin, subject.servers, pairs=4)
+            step = counted(progress, "round", options.rounds, 0.1, 0.6)
+            plan = Plan(
+                options.rounds, options.seconds, options.warm_up, options.rate, options.once
+            )
+            await measure(
+                result,
+                bench,
+                subject,
+                warm,
+                plan,
+                lambda: subject.until_standing(options.standbys),
+                step,
+            )
         if options.cold and options.target is None:
             async with Bench.open() as bench:
-                progress("starting Switchboard without standbys", 0.8)
+                progress("starting Switchboard without standbys", 0.6)
                 # Each session needs a process of its own, or the second would find the first's.
                 subject = await Subject.open(bench, None, standbys=0, reuse=0)
                 cold = await bench.side(
-                    "cold", "lifecycle", subject.origin, subject.servers, pairs=1, stay_ms=1000
+                    COLD,
+                    "lifecycle",
+                    subject.origin,
+                    subject.servers,
+                    pairs=1,
+                    stay_ms=COLD_STAY_MS,
                 )
-                step = counted(progress, "cold session", options.cold, 0.85, 1.0)
-                for number in range(options.cold):
-                    one = Plan(1, seconds=4.0, warm_up=0.0, rate=0.25, even=True)
-                    result.measurements.append(await bench.round(cold, number, one))
-                    step()
+                step = counted(progress, "cold session", options.cold, 0.65, 1.0)
+                one = Plan(
+                    options.cold, COLD_SECONDS, 0.0, 1 / COLD_SECONDS, options.once, even=True
+                )
+                await measure(result, bench, subject, cold, one, subject.until_gone, step)
         result.noise = noise_of(result.measurements)
         judge(result)
         return result
 
 
+async def measure(
+    result: ScenarioResult,
+    bench: Bench,
+    subject: Subject,
+    side: Side,
+    plan: Plan,
+    until_ready: Callable[[], Awaitable[None]],
+    step: Callable[[], None],
+) -> None:
+    """Run one side's rounds; each counts how many of its sessions found no standby."""
+
+    async def one(_: Side, number: int) -> Measurement:
+        await until_ready()
+        before = await subject.waited()
+        measured = await bench.round(side, number, plan)
+        if subject.servers:
+            measured.counts[NO_STANDBY] = await subject.waited() - before
+        return measured
+
+    found, again = await rounds_of(
+        [side], one, plan.rounds, step, attempts=1 if plan.once else MOST_ATTEMPTS
+    )
+    result.measurements += found
+    result.facts[f"{side.name}: {MEASURED_AGAIN}"] = again
+
+
 def judge(result: ScenarioResult) -> None:
     """Hold ringing against what people notice, where enough sessions rang to know a p99."""
-    ringing = result.pooled("warm", "ringing")
+    for side in result.sides():
+        tell_cold(result, side)
+    ringing = result.pooled(WARM, "ringing")
     if ringing.count < FEWEST:
         result.facts["click to ringing is not judged"] = (
             f"{ringing.count} sessions are too few for a p99"
@@ -72,4 +124,27 @@ def judge(result: ScenarioResult) -> None:
         absolute(
             "click to ringing, p99, warm pool", ringing.percentile(99.0), RINGING_MS, unit="ms"
         )
+    )
+
+
+def tell_cold(result: ScenarioResult, side: str) -> None:
+    """Say how many of a side's sessions found no standby; cold are only those of a side of such."""
+    mine = [m for m in result.measurements if m.side == side]
+    if not all(NO_STANDBY in m.counts for m in mine):
+        return
+    sent, without = sum(m.sent for m in mine), sum(m.counts[NO_STANDBY] for m in mine)
+    result.facts[f"{side} sessions that found no standby"] = f"{without} of {sent}"
+    if side != COLD or result.noise:
+        return
+    ringing = result.pooled(side, "ringing")
+    if without < sent or not ringing.count:
+        result.facts["click to ringing, cold, is not said"] = "not every session was cold"
+        return
+    result.facts["click to ringing, cold, ms"] = {
+        name: round(ringing.percentile(percent), 1)
+        for name, percent in (("least", 0.0), ("p50", 50.0), ("p90", 90.0), ("most", 100.0))
+    }
+    spent = statistics.median(m.cost_ms() for m in mine) / 1e3
+    result.facts["processor time around one cold session, all server processes, s"] = round(
+        spent, 2
     )

@@ -1,4 +1,4 @@
-"""How long a request takes: widget, gateway, trunk, session actor, and back."""
+"""How long a request takes: widget, gateway, trunk, session actor, and back, or to everyone."""
 
 from __future__ import annotations
 
@@ -7,36 +7,41 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.adapter import adapter_named, address_of, name_of
-from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, media_share
+from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
+from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, tell_share
 from benchmarks.quiet import disturbance, noise_of
 from benchmarks.result import (
     MEASURED_AGAIN,
     Line,
+    Measurement,
     ScenarioResult,
     compared,
     percentile_of,
     tell_beside,
 )
 from benchmarks.rounds import Bench, Plan, Side
-from benchmarks.scenario import Progress, add_round_options, counted, parameters
-from benchmarks.subject import Subject
+from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
+from benchmarks.subject import Subject, target_of
 
 STANDBYS = 2
 BESIDE, FLOOR_BESIDE = "switchboard beside media", "floor beside media"
 """The floor's shows what the same processors leave to anybody while media flow."""
+EVERYONE, ROOM = "switchboard to everyone", "room"
+EVENTS_EACH = 2.5
+"""Cameras that one person turns off or on in a second: on twice in a second is the most."""
 
 
 class Signaling:
     """Subject, floor and naive design under the same open-loop requests."""
 
     name = "signaling"
-    summary = "request to session actor and reply, against a bare echo and against Ray calls"
+    summary = "request to session actor and its reply, or news to everyone, against floor and peers"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         add_round_options(parser, rounds=5, seconds=4.0, rate=200.0)
         parser.add_argument("--sessions", type=int, default=4)
         parser.add_argument("--size", type=int, default=2, help="participants of each session")
-        parser.add_argument("--target", help="origin of a gateway that is up already")
+        add_target_options(parser)
         parser.add_argument("--without-naive", action="store_true", help="leave Ray calls out")
         parser.add_argument(
             "--peer", type=adapter_named, metavar="FILE", help="also another server, by its adapter"
@@ -57,7 +62,7 @@ class Signaling:
             hop = await bench.server("hop", "benchmarks.floors.hop")
             echo = await bench.server("echo", "benchmarks.floors.echo", str(hop.ready["port"]))
             progress("starting Switchboard", 0.05)
-            subject = await Subject.open(bench, options.target, standbys=STANDBYS)
+            subject = await Subject.open(bench, target_of(options), standbys=STANDBYS)
             switchboard = await bench.side(
                 "switchboard",
                 "request",
@@ -116,12 +121,16 @@ class Signaling:
                 options.rounds, options.seconds, options.warm_up, options.rate, options.once
             )
             result.measurements = await bench.run(plan, step)
-            result.facts[MEASURED_AGAIN] = bench.again
             if loads:
                 progress("measuring what a request costs under other loads", 0.85)
                 sides = [side for side in bench.sides if side.name not in (BESIDE, FLOOR_BESIDE)]
                 await against_load(bench, plan, sides, loads, result)
-            progress("ending what was started", 0.95)
+            progress("telling everyone", 0.9)
+            # Its sessions' processes take those that are to come.
+            await switchboard.load.close()
+            result.measurements += await to_everyone(bench, subject, options)
+            result.facts[MEASURED_AGAIN] = bench.again
+            progress("ending what was started", 0.98)
         judge(result)
         if options.peer and not result.noise:
             for percent in (50.0, 99.0):
@@ -133,6 +142,29 @@ class Signaling:
                     percentile_of("reply", percent),
                 )
         return result
+
+
+async def to_everyone(
+    bench: Bench, subject: Subject, options: argparse.Namespace
+) -> list[Measurement]:
+    """Measure requests whose effect everyone in the session is told, against a room in memory."""
+    room = await bench.server("room", "benchmarks.peers.room")
+    alike = {"sessions": options.sessions, "size": options.size}
+    sides = [
+        await bench.side(EVERYONE, "everyone", subject.origin, subject.servers, **alike),
+        await bench.side(
+            ROOM,
+            "room",
+            f"http://127.0.0.1:{room.ready['port']}",
+            [room],
+            payload=ROSTER_ENTRY_BYTES * options.size,
+            **alike,
+        ),
+    ]
+    await subject.until_standing(STANDBYS + options.sessions)
+    rate = EVENTS_EACH * options.sessions * options.size
+    plan = Plan(options.rounds, options.seconds, options.warm_up, rate, options.once)
+    return await bench.run(plan, lambda: None, sides)
 
 
 async def against_load(
@@ -178,9 +210,7 @@ def judge(result: ScenarioResult) -> None:
             )
         )
     if BESIDE in result.sides():
-        result.facts["processors that the media took"] = round(
-            media_share(result.measurements, BESIDE, "switchboard"), 2
-        )
+        tell_share(result, BESIDE, "switchboard")
         result.judge(
             compared(
                 "signalling p99 beside media over idle",
@@ -204,6 +234,17 @@ def judge(result: ScenarioResult) -> None:
                 inverse=True,
             )
         )
+    told = [m for m in result.measurements if m.side in (EVERYONE, ROOM)]
+    if told and all(m.histograms["last"].count for m in told) and not result.noise:
+        # `fanout` holds this against a target, with more people.
+        for percent in (50.0, 99.0):
+            tell_beside(
+                result,
+                f"until everyone knows, p{percent:.0f} over a room's in one process's memory",
+                EVERYONE,
+                ROOM,
+                percentile_of("last", percent),
+            )
     if FLOOR_BESIDE in result.sides() and not result.noise:
         tell_beside(
             result,

@@ -18,12 +18,12 @@ def measured(side: str, number: int, milliseconds: float, busy: float) -> Measur
     return Measurement(side, number, {"reply": reply}, Histogram(), 1, 0, seconds=1.0, usage=usage)
 
 
-def judged(beside_ms: float, *, foreign: float = 0.0) -> ScenarioResult:
+def judged(beside_ms: float, *, foreign: float = 0.0, busy_beside: float = 0.6) -> ScenarioResult:
     result = ScenarioResult("signaling", "", {})
     for number in range(3):
         for side, milliseconds, busy in (
             ("switchboard", 2.0, 0.1),
-            (BESIDE, beside_ms, 0.6),
+            (BESIDE, beside_ms, busy_beside),
             ("floor", 2.0, 0.1),
             (FLOOR_BESIDE, 8.0, 0.1),
         ):
@@ -44,6 +44,13 @@ def test_signalling_beside_media_is_held_against_its_own_idle(beside_ms: float, 
     assert result.facts["processors that the media took"] == 0.5
     told = result.facts["the floor's p99 beside media over its own idle"]
     assert told == "4.00 (4.00 to 4.00)"
+
+
+@pytest.mark.parametrize(("busy", "off"), [(0.35, True), (0.55, False), (0.65, False), (0.8, True)])
+def test_media_that_take_another_share_than_half_a_processor_are_named(
+    busy: float, off: bool
+) -> None:
+    assert ("not beside half a processor" in judged(5.0, busy_beside=busy).facts) is off
 
 
 def test_of_a_noisy_run_the_floor_tells_no_ratio_either() -> None:

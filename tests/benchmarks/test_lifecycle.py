@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import cast
 
+import pytest
+
+from benchmarks.histogram import Histogram
 from benchmarks.loads.lifecycle import Lifecycle, Pair
 from benchmarks.participant import Message, Participant, Refused
+from benchmarks.process import Child, Processors
+from benchmarks.quiet import noise_of
+from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.scenarios.lifecycle import COLD, NO_STANDBY, judge
+from benchmarks.subject import Subject
 from tests.patience import until
 
 
@@ -98,6 +107,74 @@ async def test_who_waits_for_an_answer_is_missing_in_the_round_in_which_it_asked
     assert load.counts() == {"started": 1, "ended": 1}, "counted when it happens"
     assert load.histograms()["started"].count == 0, "a latency of the round before"
     await load.close()
+
+
+LEDGERS = """
+import asyncio
+from benchmarks.serving import say_ready
+from benchmarks.switchboard import answer
+from broker.messages.cluster.nodes import PoolLevel
+
+async def level():
+    return PoolLevel(standbys=0, live=0, queued=0, waited=7)
+
+say_ready()
+asyncio.run(answer(level))
+"""
+
+
+async def test_how_many_found_no_standby_is_what_the_ledger_says() -> None:
+    server = await Child.start("server", [sys.executable, "-c", LEDGERS])
+    try:
+        subject = Subject("http://127.0.0.1:1", [server], Processors.divided())
+        assert await subject.waited() == 7
+        assert await subject.waited() == 7
+    finally:
+        await server.close()
+
+
+def cold(*waited: int, foreign: float = 0.0) -> ScenarioResult:
+    """One session in each round; so many of them found no standby."""
+    result = ScenarioResult("lifecycle", "", {})
+    for number, count in enumerate(waited):
+        ringing = Histogram()
+        ringing.record(1.0)
+        result.measurements.append(
+            Measurement(
+                COLD,
+                number,
+                {"ringing": ringing},
+                Histogram(),
+                1,
+                0,
+                foreign_share=foreign,
+                counts={"started": 1, NO_STANDBY: count},
+            )
+        )
+    result.noise = noise_of(result.measurements)
+    judge(result)
+    return result
+
+
+def test_cold_is_said_of_sessions_that_all_found_no_standby() -> None:
+    facts = cold(1, 1, 1).facts
+    assert facts["cold sessions that found no standby"] == "3 of 3"
+    said = facts["click to ringing, cold, ms"]
+    assert isinstance(said, dict)
+    assert said["p50"] == pytest.approx(1000.0, rel=0.01)
+
+
+def test_one_that_found_a_standby_keeps_cold_from_being_said() -> None:
+    facts = cold(1, 0, 1).facts
+    assert facts["cold sessions that found no standby"] == "2 of 3"
+    assert facts["click to ringing, cold, is not said"] == "not every session was cold"
+    assert "click to ringing, cold, ms" not in facts
+
+
+def test_of_a_noisy_run_only_the_count_is_said() -> None:
+    facts = cold(1, 1, foreign=0.9).facts
+    assert facts["cold sessions that found no standby"] == "2 of 2"
+    assert not [name for name in facts if name.startswith("click to ringing, cold")]
 
 
 async def test_who_stays_is_not_missing() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.command import FAILED, main
+from benchmarks.command import FAILED, main, parser
 from benchmarks.histogram import Histogram
 from benchmarks.loads.videoroom import Member, Videoroom, event_in
 from benchmarks.process import Child
@@ -104,6 +104,16 @@ async def test_janus_tells_everybody_in_the_room() -> None:
     assert isinstance(histograms, dict)
     counts = {name: Histogram.from_json(each).count for name, each in histograms.items()}
     assert counts == {"each": 90, "last": 30}
+
+
+@pytest.mark.parametrize("scenario", ["media", "fanout"])
+def test_janus_is_the_peer_where_it_is_installed(
+    scenario: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert parser().parse_args([scenario]).peer == "janus"
+    assert parser().parse_args([scenario, "--peer", "none"]).peer == "none"
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert parser().parse_args([scenario]).peer == "none"
 
 
 def test_without_janus_the_scenario_says_so(
