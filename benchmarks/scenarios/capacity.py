@@ -11,10 +11,11 @@ from benchmarks.appends import flush_ms
 from benchmarks.appends import measured as appends
 from benchmarks.fleet import BUSY_AT_MOST, Assumptions, Costs, fleets
 from benchmarks.media.source import Camera
+from benchmarks.quiet import noise_of
 from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan
 from benchmarks.sampler import processor_seconds
-from benchmarks.scenario import Progress, parameters
+from benchmarks.scenario import Progress, parameters, refuse_target
 from benchmarks.scenarios.media import cost, idle_share, measure, switchboard
 from benchmarks.scenarios.memory import megabytes
 from benchmarks.simulation import Outcome, Supply, Traffic, fewest_standbys
@@ -55,6 +56,7 @@ class Capacity:
         add("--ledger-appends", type=float, help="a second, of one ledger; measured")
         add("--hours", type=float, default=20.0, help="simulated")
         add("--seed", type=int, default=1)
+        refuse_target(parser, "it reads the counters of the server's processes")
 
     def short(self) -> list[str]:
         return ["--hours", "4"]
@@ -63,6 +65,7 @@ class Capacity:
         result = ScenarioResult(self.name, self.summary, parameters(options))
         async with Bench.open() as bench:
             costs = await measured(bench, result, options, progress)
+        result.noise = noise_of(result.measurements)
         progress("simulating", 0.7)
         plan(result, costs, options)
         scale(result, costs, options)

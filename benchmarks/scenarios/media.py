@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import secrets
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +20,21 @@ import psutil
 from benchmarks import machine
 from benchmarks.media.beside import PROFILE, MediaLoad, MediaReport
 from benchmarks.media.source import Camera
+from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
-from benchmarks.quiet import noise_of
-from benchmarks.result import Line, Measurement, ScenarioResult, absolute, compared, percentile_of
+from benchmarks.quiet import MOST_ATTEMPTS, noise_of, rounds_of
+from benchmarks.result import (
+    MEASURED_AGAIN,
+    Line,
+    Measurement,
+    ScenarioResult,
+    absolute,
+    compared,
+    percentile_of,
+)
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
-from benchmarks.scenario import Progress, add_round_options, counted, parameters
+from benchmarks.scenario import Progress, add_round_options, counted, parameters, refuse_target
 from benchmarks.subject import DEFAULT_PEOPLE, Subject
 
 IDLE_SECONDS = 3.0
@@ -78,7 +87,13 @@ class Media:
             "--loaded", default="16", help="a size that keeps the relay busy for half a core"
         )
         parser.add_argument("--bitrate", type=float, default=800_000, help="of each camera")
-        parser.add_argument("--peer", choices=("janus", "none"), default="none")
+        parser.add_argument(
+            "--peer",
+            choices=("janus", "none"),
+            default=usual_peer(),
+            help="janus where it is installed, unless said otherwise",
+        )
+        refuse_target(parser, "it reads the counters of the server's processes")
 
     def short(self) -> list[str]:
         return ["--rounds", "2", "--seconds", "2", "--participants", "4", "--loaded", ""]
@@ -107,12 +122,30 @@ class Media:
                 progress(f"listening to the silence of {side.name}", 0.15)
                 side.idle = await idle_share(side)
             step = counted(progress, "round", options.rounds * len(sides), 0.2, 0.98)
-            for number in range(options.rounds):
-                for side in sides if number % 2 == 0 else reversed(sides):
-                    side.rounds.append(await measure(side, number, options))
-                    step()
+            again = await run(sides, options, step)
         judge(result, sides, [int(n) for n in options.participants.split(",")])
+        result.facts[MEASURED_AGAIN] = again
         return result
+
+
+async def run(
+    sides: Sequence[Side], options: argparse.Namespace, on_measured: Callable[[], None]
+) -> int:
+    """Give each side its rounds; returns how many were measured in vain."""
+    tried: list[tuple[Side, Round]] = []
+
+    async def one(side: Side, number: int) -> Measurement:
+        tried.append((side, await measure(side, number, options)))
+        return tried[-1][1].measurement
+
+    kept, again = await rounds_of(
+        sides, one, options.rounds, on_measured, attempts=1 if options.once else MOST_ATTEMPTS
+    )
+    for side, each in tried:
+        if any(each.measurement is measurement for measurement in kept):
+            each.number = each.measurement.round
+            side.rounds.append(each)
+    return again
 
 
 async def switchboard(bench: Bench, subject: Subject, size: int, camera: Camera) -> Side:

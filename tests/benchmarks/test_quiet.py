@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Iterator
+from typing import cast
 
+import psutil
+import pytest
+
+from benchmarks.command import parser
+from benchmarks.fleet import Costs
 from benchmarks.histogram import Histogram
+from benchmarks.media.beside import MediaLoad, MediaReport
 from benchmarks.quiet import MOST_ATTEMPTS, noise_of, rounds_of
-from benchmarks.result import Measurement
+from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.scenarios import capacity, media
 
 
 def measured(side: str, number: int, foreign: float, late_ms: float = 0.1) -> Measurement:
@@ -83,6 +92,41 @@ async def test_a_machine_that_never_rests_is_named_as_noise() -> None:
     assert again == (MOST_ATTEMPTS - 1) * 2
     assert sorted((m.side, m.round) for m in kept) == [("A", 0), ("A", 1), ("B", 0), ("B", 1)]
     assert len(noise_of(kept)) == 4
+
+
+async def test_a_packets_cost_is_of_the_rounds_that_were_quiet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times = iter([0.9, 0.0, 0.9])
+
+    async def measure(side: media.Side, number: int, how: argparse.Namespace) -> media.Round:
+        of = measured(side.name, number, next(times, 0.0))
+        return media.Round(number, cast(MediaReport, None), 0.0, 0, of)
+
+    monkeypatch.setattr(media, "measure", measure)
+    monkeypatch.setattr("benchmarks.machine.CALM_SECONDS", 0.0)
+    nobody, nothing = cast(psutil.Process, None), cast(MediaLoad, None)
+    sides = [media.Side(name, nobody, nothing) for name in ("switchboard 4", "janus 4")]
+    steps: list[int] = []
+    options = argparse.Namespace(rounds=2, once=False)
+    assert await media.run(sides, options, lambda: steps.append(1)) == 2
+    for side in sides:
+        assert [each.number for each in side.rounds] == [0, 1]
+        assert [each.measurement.foreign_share for each in side.rounds] == [0.0, 0.0]
+    assert len(steps) == 4
+    assert await media.run(sides, argparse.Namespace(rounds=1, once=True), lambda: None) == 0
+
+
+async def test_a_capacity_of_a_disturbed_machine_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def costs(*_: object) -> Costs:
+        result = cast(ScenarioResult, _[1])
+        result.measurements.append(measured("switchboard", 0, 0.9))
+        return Costs(1.0, 70.0, 1.0, 50.0, 5_000.0)
+
+    monkeypatch.setattr(capacity, "measured", costs)
+    options = parser().parse_args(["capacity", "--hours", "0.1"])
+    result = await capacity.Capacity().run(options, lambda what, share: None)
+    assert "other processes kept 0.90 processors busy" in result.noise[0]
 
 
 def test_answers_that_never_came_and_refusals_are_noise() -> None:
