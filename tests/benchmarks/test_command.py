@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import command
-from benchmarks.command import FAILED, NOISY, SCENARIOS, main, parser
+from benchmarks.command import FAILED, NOISY, main
 from benchmarks.compare import load
 from benchmarks.histogram import Histogram
 from benchmarks.process import ChildFailed
@@ -21,7 +20,6 @@ from benchmarks.result import Measurement, ScenarioResult, absolute, compared, p
 from benchmarks.sampler import Usage
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
 
-REPORT = Path(__file__).parents[2] / "docs" / "performance.md"
 SLOW_ONE = 5.0
 """Milliseconds of one message of five hundred: beyond the p99, within the p99.9."""
 
@@ -195,31 +193,3 @@ def test_what_did_not_start_is_named_and_nothing_is_reported(
     assert status == FAILED
     assert "Nothing was measured: the peer ended before it answered." in shown
     assert not file.exists()
-
-
-def documented() -> list[str]:
-    """Find the commands that the report names, each a scenario with options."""
-    names = "|".join(scenario.name for scenario in SCENARIOS)
-    text = REPORT.read_text(encoding="utf-8")
-    return sorted(
-        {" ".join(found.split()) for found in re.findall(rf"`((?:{names})\s+--[^`]+)`", text)}
-    )
-
-
-@pytest.mark.parametrize("words", documented())
-def test_a_command_of_the_report_is_one(words: str) -> None:
-    asked = [word for word in shlex.split(words) if word not in ("FILE", "URL")]
-    if asked[-1] in ("--target", "--peer"):
-        asked.append(str(REPORT))
-    assert parser().parse_args(asked).command == asked[0]
-
-
-def test_the_report_has_every_scenario_and_the_numbers_their_commands() -> None:
-    text = REPORT.read_text(encoding="utf-8")
-    for scenario in SCENARIOS:
-        assert f"| `{scenario.name}` |" in text
-    table = text.split("## Latest numbers")[1].split("\n\n")[2].splitlines()[2:]
-    assert len(table) > 20
-    for row in table:
-        what = row.rstrip(" |").rsplit("|", 1)[1]
-        assert re.search(r"`[a-z]+( [^`]+)?`, 20\d\d-\d\d-\d\d|^ the same", what), row

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.histogram import Histogram
+from benchmarks.histogram import Histogram, bucket_of
 from benchmarks.result import Measurement, ScenarioResult, compared, percentile_of
 
 latencies = st.lists(st.floats(min_value=1e-6, max_value=3600.0), min_size=1, max_size=200)
@@ -55,6 +55,13 @@ def test_a_histogram_survives_the_file() -> None:
     made = histogram(0.01, 1.0, 250.0)
     read = Histogram.from_json(json.loads(json.dumps(made.to_json())))
     assert read.summary() == made.summary()
+
+
+def test_a_bucket_begins_where_the_document_says() -> None:
+    for bucket in range(128, 3_000):
+        begin = (bucket % 128 + 128) * 2 ** (bucket // 128 - 1)
+        assert (bucket_of(begin - 1), bucket_of(begin)) == (bucket - 1, bucket)
+    assert [bucket_of(microseconds) for microseconds in range(128)] == list(range(128))
 
 
 def test_an_empty_histogram_has_no_percentile() -> None:

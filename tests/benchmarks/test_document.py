@@ -1,0 +1,89 @@
+"""What `docs/performance.md` says can be run, and each of its numbers says where it comes from."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.command import SCENARIOS, parser
+
+ROOT = Path(__file__).parents[2]
+REPORT = ROOT / "docs" / "performance.md"
+MEASURED = re.compile(r"\d ?(?:ms|µs|s|seconds|MB|GB|%)(?=\W)")
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+WAY = re.compile(r"`[a-z]+( --[^`]+)?`|\bby hand\b", re.IGNORECASE)
+POINTER = re.compile(r"\babove\b|\bthe table's\b|\bthe same\b")
+
+
+def documented() -> list[str]:
+    """Find the commands that the report names, each a scenario with options."""
+    names = "|".join(scenario.name for scenario in SCENARIOS)
+    text = REPORT.read_text(encoding="utf-8")
+    return sorted(
+        {" ".join(found.split()) for found in re.findall(rf"`((?:{names})\s+--[^`]+)`", text)}
+    )
+
+
+@pytest.mark.parametrize("words", documented())
+def test_a_command_of_the_report_is_one(words: str) -> None:
+    asked = [word for word in shlex.split(words) if word not in ("FILE", "URL")]
+    if asked[-1] in ("--target", "--peer"):
+        asked.append(str(REPORT))
+    assert parser().parse_args(asked).command == asked[0]
+
+
+def test_the_report_has_every_scenario_and_the_numbers_their_commands() -> None:
+    text = REPORT.read_text(encoding="utf-8")
+    for scenario in SCENARIOS:
+        assert f"| `{scenario.name}` |" in text
+    table = text.split("## Latest numbers")[1].split("\n\n")[2].splitlines()[2:]
+    assert len(table) > 20
+    for row in table:
+        what = row.rstrip(" |").rsplit("|", 1)[1]
+        assert re.search(r"`[a-z]+( [^`]+)?`, 20\d\d-\d\d-\d\d|^ the same", what), row
+
+
+def sources(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield each paragraph, item and table that has a number, and whether it says of what run.
+
+    A table has the paragraph before it.
+    """
+    sourced = False
+    for block in re.split(r"\n\n+|\n(?=- )", text):
+        is_table = block.startswith("|")
+        if not is_table:
+            known = bool(DATE.search(block) and WAY.search(block))
+            sourced = known or bool(POINTER.search(block))
+        if is_table or MEASURED.search(f"{block}\n"):
+            yield block, sourced
+
+
+def test_every_number_of_the_report_says_when_and_how_it_was_measured() -> None:
+    text = REPORT.read_text(encoding="utf-8").split("## Latest numbers")[1]
+    found = [(b, ok) for b, ok in sources(text) if not b.startswith("| Target |")]
+    assert len(found) > 20
+    assert [block[:100] for block, ok in found if not ok] == []
+
+
+def test_a_number_out_of_nowhere_is_found() -> None:
+    text = "It takes 3 ms.\n\n| a | b |\n\n- By hand, 2026-11-26: 4 ms\n- 5 s\n\nNothing."
+    assert [ok for _, ok in sources(text)] == [False, False, True, False]
+
+
+def test_make_bench_writes_one_report() -> None:
+    asked = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "bench"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (line,) = (line for line in asked.splitlines() if " -m benchmarks " in line)
+    options = parser().parse_args(shlex.split(line.split(" -m benchmarks ")[1]))
+    assert options.command == "short"
+    assert options.json.parent == options.html.parent == Path("artifacts")
