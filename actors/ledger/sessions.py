@@ -128,6 +128,7 @@ class Sessions:
             failed=self.rescue.failed,
             moving=self.rescue.moving,
             waited=self.standbys.waited,
+            processes=[each.process for each in members if each.process],
         )
 
     def news(self) -> PoolLevel:

@@ -188,6 +188,7 @@ class SessionActor:
             epoch=0 if session is None else session.epoch,
             label=self._config.label,
             account_id=self._config.account_id,
+            process=self._config.process,
         )
         enlisted = await link.call(member, Enlisted, timeout=APPEND_TIMEOUT_S)
         if not enlisted.keep:

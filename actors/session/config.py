@@ -36,6 +36,8 @@ class SessionConfig:
     """Tell widgets to use TURN only."""
     account_id: str | None = None
     """The only account whose sessions it takes, because its process has held one of them."""
+    process: str = ""
+    """What whoever started the process calls it, and can end it by."""
     lonely_s: float = 10.0
     """With neither trunk nor ledger for this long the actor stops forwarding and ends."""
     report_s: float = 5.0

@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import ray
-import ray.util
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -33,6 +32,7 @@ from gateway.compose.options import (
     ledger_name,
 )
 from gateway.compose.pool_host import PoolHost
+from gateway.compose.ray_runtime import find_actors
 from gateway.compose.settings import ClusterSettings
 from gateway.settings import BadSettings
 
@@ -102,12 +102,6 @@ def _refuse_other(running: ClusterSettings, wanted: ClusterSettings) -> None:
                 f"A deployment with another {each.name} runs on this Ray; give the same, or end "
                 "it by `switchboard down` first."
             )
-
-
-def find_actors() -> list[str]:
-    """Name the deployment's actors on the Ray that this process has joined."""
-    named: list[Any] = ray.util.list_named_actors(all_namespaces=True)
-    return sorted(each["name"] for each in named if each["namespace"] == NAMESPACE)
 
 
 async def _running_ledgers() -> list[Any]:

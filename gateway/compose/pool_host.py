@@ -20,8 +20,14 @@ from broker.messages.cluster.members import LinkHello
 from gateway import logs
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_name
-from gateway.compose.options import ACTOR_START_S, LOOK_UP_S, SESSION_OPTIONS, SESSION_PREFIX
-from gateway.compose.ray_runtime import RayNode, list_nodes
+from gateway.compose.options import (
+    ACTOR_START_S,
+    LOOK_UP_S,
+    NAMESPACE,
+    SESSION_OPTIONS,
+    SESSION_PREFIX,
+)
+from gateway.compose.ray_runtime import RayNode, find_actors, list_nodes
 from gateway.compose.session_host import SessionHost
 from gateway.compose.settings import ClusterSettings
 from gateway.trunk_tls import trunk_tls
@@ -33,6 +39,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 PLACES_S = 2.0
 """Time between two looks at Ray's nodes."""
+STRAYS_S = 5.0
+"""Time between two looks at its actors, of which there may be thousands."""
 
 
 class PoolHost:
@@ -46,6 +54,10 @@ class PoolHost:
         self._settings = settings
         self._pools: list[Pool] = []
         self._nodes: list[RayNode] = []
+        from actors.strays import Strays
+
+        self._strays = Strays()
+        self._strays_due = 0.0
         self._watching: asyncio.Task[None] | None = None
         self._starting = asyncio.get_running_loop().create_task(self._start())
 
@@ -98,9 +110,26 @@ class PoolHost:
                 _LOG.info("nodes not seen", extra={"error": repr(error)})
             else:
                 self._nodes = [each for each in nodes if each.media_slots > 0]
+                await self._end_strays()
             for pool in self._pools:
                 pool.refill()
             await asyncio.sleep(PLACES_S)
+
+    async def _end_strays(self) -> None:
+        """End the processes that no ledger knows: their places are not free before."""
+        now = asyncio.get_running_loop().time()
+        if now < self._strays_due:
+            return
+        self._strays_due = now + STRAYS_S
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                named = await asyncio.to_thread(find_actors)
+                there = [each for each in named if each.startswith(SESSION_PREFIX)]
+                for name in self._strays.look(there, [pool.level for pool in self._pools], now):
+                    _LOG.warning("no ledger knows it: ended", extra={"actor": name})
+                    ray.kill(await asyncio.to_thread(ray.get_actor, name, NAMESPACE))
+        except (TimeoutError, ValueError, RayError, RuntimeError) as error:
+            _LOG.info("strays not seen", extra={"error": repr(error)})
 
     def _others(self, shard: int) -> list[Pool]:
         return [*self._pools[:shard], *self._pools[shard + 1 :]]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import ray.util
 from ray._common.usage.usage_lib import get_cluster_metadata
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.exceptions import RayError
@@ -84,6 +85,12 @@ def versions_at(address: str) -> tuple[str, str]:
     """
     told = get_cluster_metadata(GcsClient(address=address))
     return str(told["ray_version"]), str(told["python_version"])
+
+
+def find_actors() -> list[str]:
+    """Name the deployment's actors on the Ray that this process has joined."""
+    named: list[Any] = ray.util.list_named_actors(all_namespaces=True)
+    return sorted(each["name"] for each in named if each["namespace"] == NAMESPACE)
 
 
 def count_nodes() -> int:

@@ -8,6 +8,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+import ray
 import ray.actor
 import uvloop
 
@@ -54,7 +55,8 @@ class SessionHost:
 
     def start(self) -> str:
         """Enlist as a standby; returns the member id."""
-        self._succession = succession_of(self._settings, self._traces)
+        name = ray.get_runtime_context().get_actor_name() or ""
+        self._succession = succession_of(self._settings, name, self._traces)
         return self._loop.run_until_complete(self._succession.start())
 
     def live(self) -> None:
@@ -75,7 +77,9 @@ def _end_orphan() -> None:
     os._exit(1)
 
 
-def succession_of(settings: ClusterSettings, traces: Traces | None = None) -> Succession:
+def succession_of(
+    settings: ClusterSettings, process: str = "", traces: Traces | None = None
+) -> Succession:
     """Compose what this process will hold, one session after another."""
     from actors.relay import RelayConfig
     from actors.session.actor import SessionActor
@@ -87,6 +91,7 @@ def succession_of(settings: ClusterSettings, traces: Traces | None = None) -> Su
         SessionConfig(
             node=node_name(),
             label=node_label(),
+            process=process,
             traces=traces,
             trunk_key=settings.key(KeyPurpose.TRUNK),
             tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from actors.session.checkpoints import KEEP_S
+from actors.strays import LOST_S
 from gateway.compose.session_host import ORPHAN_S
 from tests import patience
 from tests.calls import Call
@@ -102,6 +103,32 @@ async def measured(call: Call) -> dict[str, int]:
         for each in people
         if each["quality"] is not None
     }
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(240 * PATIENCE)
+async def test_an_actor_that_never_moves_again_is_ended_and_its_place_filled(call: Call) -> None:
+    deployment = call.deployment
+    before = {process.pid for process in deployment.holders()}
+    agent, consumer = await call.talking()
+    holder = await holder_of(call, before)
+    mark = len(consumer.heard)
+    holder.send_signal(signal.SIGSTOP)
+    try:
+        assert (await consumer.expect("session.snapshot", after=mark))["epoch"] == 2
+        await patience.until(
+            lambda: not holder.is_running(), "the stopped one is gone", LOST_S + WAIT_S, every=0.1
+        )
+    finally:
+        if holder.is_running():
+            holder.kill()
+    await agent.request("session.end")
+    await consumer.expect("session.ended")
+    await until(
+        lambda: len(deployment.processes("SessionHost")) >= 3, "as many as before are there"
+    )
+    counts = check_journal(await call.record())
+    assert counts["session.started"] == counts["session.ended"] == 1
 
 
 @pytest.mark.soak

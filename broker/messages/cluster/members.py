@@ -35,6 +35,8 @@ class SessionMember(ClusterMessage):
     """What kind of place its node is: openings may ask for one."""
     account_id: str | None = None
     """Takes sessions of this account only, because its process has held one of them."""
+    process: str = ""
+    """What whoever started its process calls it, and can end it by."""
 
 
 class Enlisted(ClusterMessage):

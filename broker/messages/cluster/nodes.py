@@ -124,6 +124,8 @@ class PoolLevel(ClusterMessage):
     """Sessions on their way to another actor, which have a standby."""
     waited: int = 0
     """Openings that found no standby since this ledger took its term, also those refused."""
+    processes: list[str] = Field(default_factory=list)
+    """Of the members, those that say which they are in."""
 
     @classmethod
     def of_all(cls, levels: Sequence[PoolLevel]) -> PoolLevel:
@@ -144,4 +146,5 @@ class PoolLevel(ClusterMessage):
             passed=[name for level in levels for name in level.passed],
             moving=sum(level.moving for level in levels),
             waited=sum(level.waited for level in levels),
+            processes=[name for level in levels for name in level.processes],
         )
