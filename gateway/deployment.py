@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from broker.policy import Policy
+from gateway import ray_stranger
 from gateway.settings import BadSettings, check_origin, is_loopback
 
 _DATABASES = ("sqlite", "postgresql")
@@ -244,13 +245,14 @@ def read_ports(text: str | None) -> tuple[int, int]:
         raise BadSettings("--media-ports is FIRST-LAST, such as 40000-40999.") from None
 
 
-def require_token() -> None:
-    """Refuse to use a Ray that anybody who reaches it may use.
+def require_token(address: str) -> None:
+    """Refuse to use a Ray that anybody who reaches it may use; asking it takes a second or two.
 
     Raises:
-        BadSettings: token authentication is not switched on here, hence not on the nodes either.
+        BadSettings: token authentication is not switched on, here or there.
     """
-    if os.environ.get("RAY_AUTH_MODE") != "token":
+    here = os.environ.get("RAY_AUTH_MODE") == "token"
+    if not here or ray_stranger.reception(address) == "served":
         raise BadSettings(
             "Ray runs the code of whoever reaches it: start its nodes and this command with "
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH."

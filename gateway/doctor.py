@@ -16,7 +16,7 @@ from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 
-from gateway import probe, ray_logs
+from gateway import probe, ray_logs, ray_stranger
 from gateway.ray_environment import LOG_BYTES
 from gateway.serve import bind
 from gateway.settings import BadSettings
@@ -217,6 +217,7 @@ def check_ray(
     plan: Plan,
     ports: Callable[[], probe.RayPorts] = probe.ray_ports,
     addresses: Callable[[], list[str]] = probe.outer_addresses,
+    reception: Callable[[str], ray_stranger.Reception] = ray_stranger.reception,
 ) -> Iterator[Finding]:
     """Whether Ray answers where it is expected, and nowhere where a stranger could ask it."""
     here = ports()
@@ -231,16 +232,7 @@ def check_ray(
         else:
             known.add(int(port))
             yield Finding("ray", Grade.OK, f"{plan.address} answers")
-        if os.environ.get("RAY_AUTH_MODE") != "token":
-            yield Finding(
-                "ray token",
-                Grade.FAILURE,
-                "RAY_AUTH_MODE is not token",
-                "Ray runs the code of whoever reaches it: set RAY_AUTH_MODE=token and "
-                "RAY_AUTH_TOKEN_PATH on every node and here.",
-            )
-        else:
-            yield Finding("ray token", Grade.OK, "RAY_AUTH_MODE is token")
+        yield check_ray_token(plan.address, reception)
     open_to = probe.exposed(sorted(known), addresses(), plan.cluster_networks)
     if open_to:
         address, number = open_to[0]
@@ -288,6 +280,29 @@ def check_same_versions(address: str) -> Finding:
             "Install the cluster's versions on this machine: Ray takes no node of others.",
         )
     return Finding(name, Grade.OK, f"{shown}, as here")
+
+
+def check_ray_token(address: str, reception: Callable[[str], ray_stranger.Reception]) -> Finding:
+    """Whether this shell has a token, and whether the Ray there wants one."""
+    name = "ray token"
+    advice = (
+        "Ray runs the code of whoever reaches it: set RAY_AUTH_MODE=token and "
+        "RAY_AUTH_TOKEN_PATH on every node and here."
+    )
+    if os.environ.get("RAY_AUTH_MODE") != "token":
+        return Finding(name, Grade.FAILURE, "RAY_AUTH_MODE is not token", advice)
+    match reception(address):
+        case "refused":
+            return Finding(name, Grade.OK, f"{address} refuses who comes without it")
+        case "served":
+            return Finding(name, Grade.FAILURE, f"{address} serves who comes without it", advice)
+        case "unknown":
+            return Finding(
+                name,
+                Grade.WARNING,
+                "RAY_AUTH_MODE is token; whether Ray wants it could not be tried",
+                "Start Ray's head node, and run this again.",
+            )
 
 
 def check_ray_logs(node: probe.RayNode) -> Finding:

@@ -180,7 +180,7 @@ def up(
 
         logs.configure(verbose=verbose)
         if address is not None:
-            require_token()
+            require_token(address)
         # Ray reads its environment when it is imported, so what imports it comes afterwards.
         own = ray_environment.private_folder() if address is None else nullcontext(Path())
         with own as folder:

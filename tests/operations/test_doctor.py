@@ -17,7 +17,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from gateway import doctor, probe
+from gateway import doctor, probe, ray_stranger
 from gateway.command import app
 from gateway.compose import entry as compose
 from gateway.doctor import Finding, Grade, Plan
@@ -100,7 +100,10 @@ def test_a_ray_port_that_answers_beyond_loopback_fails(monkeypatch: pytest.Monke
         port = listening.getsockname()[1]
         # Loopback stands for an address of this machine that others can reach.
         plan = Plan(address=f"127.0.0.1:{port}")
-        seen = {x.name: x for x in doctor.check_ray(plan, listening_at(), lambda: ["127.0.0.1"])}
+        checks = doctor.check_ray(
+            plan, listening_at(), lambda: ["127.0.0.1"], lambda address: "refused"
+        )
+        seen = {x.name: x for x in checks}
         assert seen["ray ports"].grade is Grade.FAILURE
         assert f"{port} on 127.0.0.1" in seen["ray ports"].found
         assert {seen["ray"].grade, seen["ray token"].grade} == {Grade.OK}
@@ -155,6 +158,19 @@ def test_a_machine_must_have_the_ray_and_the_python_of_the_cluster(
     assert finding.grade is (Grade.FAILURE if differs else Grade.OK)
     assert ("0.1.2 " in f"{finding.found} ") is bool(differs)
     assert bool(finding.advice) is bool(differs)
+
+
+@pytest.mark.parametrize(
+    ("said", "grade"),
+    [("refused", Grade.OK), ("served", Grade.FAILURE), ("unknown", Grade.WARNING)],
+)
+def test_a_ray_that_wants_no_token_fails_whatever_stands_here(
+    monkeypatch: pytest.MonkeyPatch, said: ray_stranger.Reception, grade: Grade
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    finding = doctor.check_ray_token("10.0.3.10:6379", lambda address: said)
+    assert (finding.grade, bool(finding.advice)) == (grade, grade is not Grade.OK)
+    assert ray_stranger.reception("127.0.0.1:9") == "unknown"
 
 
 def test_logs_of_ray_are_weighed_and_must_be_rotated(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +17,15 @@ from websockets.typing import Subprotocol
 from broker.messages import SUBPROTOCOL
 from gateway.compose import entry as compose
 from gateway.deployment import Deployment
+from gateway.doctor import Grade, check_ray_token
 from gateway.probe import ray_ports
 from gateway.ray_environment import LOG_BACKUPS, LOG_BYTES
+from gateway.ray_stranger import reception
 from gateway.settings import BadSettings
 from gateway.up import refuse_many_nodes
 from tests.deployment import Deployment as Demo
 from tests.ledger.certificates import make_certificate
-from tests.operations.cluster import WAIT_S, Operator, RayCluster, until
+from tests.operations.cluster import JOIN, WAIT_S, Operator, Process, RayCluster, until
 from tests.patience import PATIENCE
 from tests.ports import free_port
 
@@ -148,6 +151,7 @@ def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(
         _, said = operator.run("doctor", "--json", "--address", cluster.address)
         grades = {each["name"]: each["grade"] for each in json.loads(said)}
         assert grades["ray and python of the cluster"] == grades["ray"] == "ok"
+        assert grades["ray token"] == "ok", "asked without one, it refuses"
         first.wait_for('"gateway"')
         until("a standby", lambda: bool(level(operator, "switchboard_standbys")))
         assert level(operator, "switchboard_ray_log_bytes"), "of the Ray that was joined"
@@ -171,6 +175,37 @@ def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(
         assert int(str(ended["actors"])) > len(SINGLES)
         assert second.end() == 0
         until("no actor left", lambda: not actors(cluster))
+
+
+def test_a_ray_refuses_who_comes_without_its_token(cluster: RayCluster) -> None:
+    token = cluster.folder / "other"
+    token.write_text("0" * 64)
+    known = {x: y for x, y in cluster.environment.items() if "RAY_AUTH" not in x}
+    # Ray would try for twenty seconds.
+    known["RAY_gcs_server_port_wait_time_s"] = "1"
+    strangers = [
+        Process([sys.executable, "-c", JOIN, cluster.address], environment)
+        for environment in (
+            known,
+            {**known, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)},
+        )
+    ]
+    for stranger in strangers:
+        assert stranger.end() != 0
+        assert any("AuthenticationError" in line for line in stranger.lines)
+
+
+@pytest.mark.soak
+def test_a_ray_without_tokens_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RayCluster(told={"RAY_AUTH_MODE": "disabled"}) as open_to_all:
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")
+        finding = check_ray_token(open_to_all.address, reception)
+        assert finding.grade is Grade.FAILURE
+        assert "serves who comes without it" in finding.found
+        with Operator(tmp_path, open_to_all.environment) as operator:
+            up = operator.up("--address", open_to_all.address)
+            assert up.end() == 2
+            assert "Ray runs the code of whoever reaches it" in up.lines[-1]
 
 
 def test_sqlite_is_refused_beyond_one_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
