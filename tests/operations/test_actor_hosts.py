@@ -117,7 +117,7 @@ class Composed:
         self._made[options["name"]] = options
         return self
 
-    def remote(self, settings: ClusterSettings) -> Composed:
+    def remote(self, settings: ClusterSettings, *owner: str) -> Composed:
         self._told = settings
         return self
 
