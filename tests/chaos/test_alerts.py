@@ -20,6 +20,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from broker.errors import Unavailable
+from broker.messages.cluster.records import RecordPage, RecordQuery
 from tests.chaos.conftest import GATEWAYS, STANDBYS
 from tests.chaos.street import WAIT_S, Street, signalled
 from tests.ledger import postgres
@@ -246,6 +248,12 @@ async def test_a_database_that_is_gone(
             await agent.request("session.start", mode="video")
         errors = "switchboard_ledger_database_errors_total"
         await prometheus.grown(errors, during="write")
+        assert await prometheus.watch(30.0) == set(), "once is no reason to act"
+        async with street.link() as link:
+            for _ in range(4):
+                with pytest.raises(Unavailable):
+                    await link.call(RecordQuery(), RecordPage, timeout=WAIT_S)
+        await prometheus.grown(errors, during="read")
         assert await prometheus.watch(30.0) == {"SwitchboardDatabaseErrors"}
     finally:
         await asyncio.to_thread(database.start)
