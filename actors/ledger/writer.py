@@ -18,6 +18,9 @@ from broker.errors import ErrorCode, Internal, SwitchboardError, Unavailable
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+_AWAY = ("08", "53", "57")
+"""Classes of SQLSTATE in which the database is the problem: it cannot be reached, is full, or is
+starting or stopping (PostgreSQL's manual, appendix A)."""
 
 
 @dataclass(slots=True)
@@ -203,6 +206,15 @@ def _away() -> SwitchboardError:
 
 def _is_away(error: Exception) -> bool:
     """Whether the database is the problem, rather than what was written."""
+    if isinstance(error, sa.exc.DBAPIError) and (
+        error.connection_invalidated or _state(error).startswith(_AWAY)
+    ):
+        return True
     return isinstance(
         error, OSError | sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError
-    ) or (isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated)
+    )
+
+
+def _state(error: sa.exc.DBAPIError) -> str:
+    """Return PostgreSQL's SQLSTATE; a database that is starting comes as no class of its own."""
+    return getattr(error.orig, "sqlstate", None) or ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import sqlalchemy as sa
@@ -210,3 +212,32 @@ async def test_the_queue_of_writes_is_bounded(database: Database) -> None:
     await writer.close()
     outcomes = await asyncio.gather(*held, return_exceptions=True)
     assert all(isinstance(one, Unavailable) for one in outcomes)
+
+
+class Failing(Database):
+    """A database whose writes fail with a state of SQL."""
+
+    def __init__(self, url: str, sqlstate: str) -> None:
+        super().__init__(url)
+        self.sqlstate = sqlstate
+
+    async def write(self, work: object) -> NoReturn:
+        error = Exception("It says so.")
+        error.sqlstate = self.sqlstate  # type: ignore[attr-defined]
+        raise sa.exc.DBAPIError("SELECT", {}, error)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "kind"),
+    [("57P03", Unavailable), ("53300", Unavailable), ("08006", Unavailable), ("22001", Internal)],
+)
+async def test_a_database_that_is_starting_or_full_is_away_and_no_fault_of_what_was_written(
+    tmp_path: Path, sqlstate: str, kind: type[SwitchboardError]
+) -> None:
+    database = Failing(f"sqlite:///{tmp_path}/none.db", sqlstate)
+    writer = Writer(database)
+    writer.start()
+    with pytest.raises(kind):
+        await writer.append(Append("s", 1, [entry(2)]))
+    await writer.close()
+    await database.close()
