@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,9 @@ from benchmarks.command import FAILED, SCENARIOS, main, parser
 from benchmarks.participant import Edge
 from benchmarks.rounds import Bench
 from benchmarks.subject import Subject, Target, target_of
+from gateway.accounts import AgentLogin
+from gateway.settings import Settings
+from tests.house import API_KEY, House, settled
 
 TAKE_ONE = {"signaling", "fanout", "lifecycle", "join", "storm", "crowd", "soak"}
 WHY_NOT = {
@@ -79,6 +83,35 @@ async def test_agents_get_their_tokens_as_the_targets_own_do(
         assert token.url.path == "/v1/tokens"
         assert token.headers["authorization"] == f"Bearer {key}"
     assert "authorization" not in waiting.headers, "a consumer has no key"
+
+
+class Deployed(House):
+    """Whose account has its agents' tokens minted by the brand's backend, as a deployment's has."""
+
+    def settings(self, origin: str, name: str) -> Settings:
+        given = super().settings(origin, name)
+        account = replace(
+            given.accounts["demo"],
+            account_id="12345678",
+            agent_login=AgentLogin.TOKEN_URL,
+            token_url="https://crm.example.com/token",
+        )
+        return replace(given, demo=None, accounts={"12345678": account})
+
+
+async def test_a_deployment_is_loaded_with_its_accounts_key(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(API_KEY, encoding="utf-8")
+    (storm,) = (scenario for scenario in SCENARIOS if scenario.name == "storm")
+    async with settled(tmp_path, Deployed) as deployed:
+        await deployed.standby()
+        where = ["--target", await deployed.gateway("one"), "--account", "12345678"]
+        small = ["--rounds", "1", "--seconds", "0.3", "--rate", "20", "--starts", "1"]
+        words = ["storm", *where, "--api-key-file", str(tmp_path / "key"), *small]
+        result = await storm.run(parser().parse_args(words), lambda what, share: None)
+    rush, starts = result.measurements
+    assert rush.missing == starts.missing == 0
+    assert rush.histograms["waiting"].count == rush.sent > 1
+    assert starts.counts["started"] == starts.sent == 1
 
 
 def test_a_target_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
