@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.command import FAILED, SCENARIOS, main, parser
 from benchmarks.participant import Edge
+from benchmarks.result import Measurement
 from benchmarks.rounds import Bench
 from benchmarks.subject import Subject, Target, target_of
 from gateway.accounts import AgentLogin
@@ -17,6 +18,20 @@ from gateway.settings import Settings
 from tests.house import API_KEY, House, settled
 
 TAKE_ONE = {"signaling", "fanout", "lifecycle", "join", "storm", "crowd", "soak"}
+STORM = ["--seconds", "0.3", "--rate", "20", "--starts", "1"]
+FANOUT = [
+    "--sizes",
+    "4",
+    "--peer",
+    "none",
+    "--seconds",
+    "0.5",
+    "--warm-up",
+    "0.2",
+    "--rate",
+    "20",
+    "--once",
+]
 WHY_NOT = {
     "failover": "only a Switchboard that it starts itself, since it kills a session actor",
     "media": "since it reads the counters of the server's processes",
@@ -99,19 +114,32 @@ class Deployed(House):
         return replace(given, demo=None, accounts={"12345678": account})
 
 
-async def test_a_deployment_is_loaded_with_its_accounts_key(tmp_path: Path) -> None:
+async def test_a_deployment_is_loaded_with_its_accounts_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.rounds.SILENT_SECONDS", 0.1)
     (tmp_path / "key").write_text(API_KEY, encoding="utf-8")
-    (storm,) = (scenario for scenario in SCENARIOS if scenario.name == "storm")
     async with settled(tmp_path, Deployed) as deployed:
-        await deployed.standby()
+        for _ in range(2):
+            await deployed.standby()
         where = ["--target", await deployed.gateway("one"), "--account", "12345678"]
-        small = ["--rounds", "1", "--seconds", "0.3", "--rate", "20", "--starts", "1"]
-        words = ["storm", *where, "--api-key-file", str(tmp_path / "key"), *small]
-        result = await storm.run(parser().parse_args(words), lambda what, share: None)
-    rush, starts = result.measurements
+        where += ["--api-key-file", str(tmp_path / "key"), "--rounds", "1"]
+        rush, starts = await measured("storm", *where, *STORM)
+        ours, room = await measured("fanout", *where, *FANOUT)
     assert rush.missing == starts.missing == 0
     assert rush.histograms["waiting"].count == rush.sent > 1
     assert starts.counts["started"] == starts.sent == 1
+    assert (ours.side, room.side) == ("switchboard 1x4", "room 1x4")
+    for side in (ours, room):
+        assert side.missing == 0
+        assert side.histograms["each"].count == 4 * side.histograms["last"].count > 0
+
+
+async def measured(name: str, *words: str) -> list[Measurement]:
+    """Run a scenario; returns what each side measured."""
+    (scenario,) = (each for each in SCENARIOS if each.name == name)
+    result = await scenario.run(parser().parse_args([name, *words]), lambda what, share: None)
+    return result.measurements
 
 
 def test_a_target_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
