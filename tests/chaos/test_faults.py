@@ -22,7 +22,7 @@ from tests.ledger.receiver import Receiver
 from tests.proxy import FaultProxy
 from tests.widget import Refused, Widget, agent_widget
 
-SOON_S = 1.5
+SOON_S = 1.0
 """An actor without ledger and trunks is over so soon, where that is waited for."""
 RECONCILE_S = 0.2
 LOST_MS = 1_500

@@ -22,7 +22,7 @@ from tests.widget import Refused, Widget, accept, agent_widget, consumer_widget,
 
 SILENCE_S = 6.0 * PATIENCE
 """Three times as long as a thousand take to connect: all of them are silent at once."""
-CAPACITY_S = 1.0
+CAPACITY_S = 0.5
 """How long an opening waits for a standby in these tests."""
 MARGIN_S = 2.0 * PATIENCE
 """What two hundred answers may take beside that: all parts share one processor here."""
