@@ -38,8 +38,8 @@ class Baseline:
     """What there was when it was made; `back` waits until there is no more than that.
 
     `gateways` and `below` return the gateways' processes, and all that Ray's nodes started. At
-    `most` so many session actors may stand by: standbys, reserve, and those that wait for their
-    account's next session.
+    `most` so many session actors may stand by, or as many as the ledger has `known`: with whoever
+    comes the pool keeps more ready, and a process that held a session waits for its account's next.
     """
 
     def __init__(
@@ -47,10 +47,12 @@ class Baseline:
         gateways: Callable[[], Iterable[psutil.Process]],
         below: Callable[[], Iterable[psutil.Process]],
         most: int,
+        known: Callable[[], int],
     ) -> None:
         self._gateways = gateways
         self._below = below
         self._most = most
+        self._known = known
         self._before = self._weigh()
 
     def _weigh(self) -> dict[psutil.Process, Weight]:
@@ -75,18 +77,18 @@ class Baseline:
             for kind in (GATEWAY, *SINGLES)
             if counts[kind] != before[kind]
         ]
-        if counts[SESSIONS] > self._most:
-            over.append(f"{counts[SESSIONS]} {SESSIONS}")
+        if counts[SESSIONS] > self._most and counts[SESSIONS] > (known := self._known()):
+            over.append(f"{counts[SESSIONS]} {SESSIONS}, of which the ledger knows {known}")
         for process, weight in now.items():
-            known = self._before.get(process)
-            if known is None:
+            once = self._before.get(process)
+            if once is None:
                 continue
             # A ledger has a link to each session actor.
             more = POOLED + self._most if weight.kind == "ray::LedgerHost" else 0
-            if weight.descriptors > known.descriptors + FEW + more:
-                over.append(f"{known} has {weight.descriptors} descriptors")
-            if weight.memory > known.memory + KEPT_BYTES:
-                over.append(f"{known} has {weight.memory} bytes")
+            if weight.descriptors > once.descriptors + FEW + more:
+                over.append(f"{once} has {weight.descriptors} descriptors")
+            if weight.memory > once.memory + KEPT_BYTES:
+                over.append(f"{once} has {weight.memory} bytes")
         return over
 
     async def back(self) -> None:

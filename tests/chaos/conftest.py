@@ -51,13 +51,25 @@ def brief(shared: Deployment) -> Deployment:
     return shared
 
 
+def standing_by(gateway: str) -> int:
+    """How many session actors a ledger without sessions knows, as a gateway exports it."""
+    text = httpx.get(f"{gateway}/metrics", trust_env=False, timeout=5.0 * PATIENCE).text
+    told = [line.split() for line in text.splitlines() if line.startswith("switchboard_standbys")]
+    return sum(int(float(number)) for _, number in told)
+
+
 @pytest.fixture
 async def call(deployment: Deployment) -> AsyncIterator[Call]:
     def gateway() -> list[psutil.Process]:
         return [psutil.Process(deployment.pid)]
 
     await until(lambda: not deployment.holders(), "no session is held")
-    before = Baseline(gateway, lambda: gateway()[0].children(recursive=True), MOST)
+    before = Baseline(
+        gateway,
+        lambda: gateway()[0].children(recursive=True),
+        most=MOST,
+        known=lambda: standing_by(deployment.gateway),
+    )
     made = Call(deployment)
     yield made
     await made.close()

@@ -46,7 +46,8 @@ async def people(town: Town) -> AsyncIterator[People]:
     before = Baseline(
         lambda: [psutil.Process(up.pid) for up in town.ups],
         lambda: town.cluster.processes("ray::"),
-        MOST,
+        most=MOST,
+        known=lambda: sum(node["members"] for node in town.nodes()),
     )
     made = People(town)
     yield made
