@@ -86,7 +86,7 @@ async def until_exported(demo: Deployment, before: dict[str, float], *, at_least
     found: dict[str, float] = {}
     for _ in range(int(40 * PATIENCE)):
         found = await exported(demo)
-        if all(found[way] - before.get(way, 0.0) >= at_least for way in ("in", "out")):
+        if all(found.get(way, 0.0) - before.get(way, 0.0) >= at_least for way in ("in", "out")):
             return
         await asyncio.sleep(0.25)
     raise AssertionError(f"{before}, then {found}, and not {at_least} more")

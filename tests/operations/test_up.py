@@ -52,9 +52,13 @@ def actors(cluster: RayCluster, titles: tuple[str, ...] = ACTORS) -> set[int]:
     return found
 
 
+def metrics(operator: Operator) -> str:
+    return httpx.get(f"{operator.gateway}/metrics", trust_env=False, timeout=WAIT_S).text
+
+
 def level(operator: Operator, name: str) -> float | None:
     """One sample of the gateway's metrics, `None` while it is absent."""
-    text = httpx.get(f"{operator.gateway}/metrics", trust_env=False, timeout=WAIT_S).text
+    text = metrics(operator)
     return next((float(x.split()[1]) for x in text.splitlines() if x.startswith(f"{name} ")), None)
 
 
@@ -155,6 +159,7 @@ def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(
         first.wait_for('"gateway"')
         until("a standby", lambda: bool(level(operator, "switchboard_standbys")))
         assert level(operator, "switchboard_ray_log_bytes"), "of the Ray that was joined"
+        until("its node's counts", lambda: "switchboard_relay_packets_total{" in metrics(operator))
         # Standbys come and go with the machine's load; the others must stay the same.
         before = actors(cluster, SINGLES)
         assert len(before) == len(SINGLES)
