@@ -211,6 +211,8 @@ interface Wish {
   key: string;
   text: string;
   lines?: string[];
+  /** Whether it says what is wrong. */
+  warns?: boolean;
   choices: { say: string; act: () => void; first?: boolean }[];
 }
 

@@ -52,10 +52,6 @@ export default {
   went: '{name} ist gegangen',
   waits: '{name} wartet auf Einlass',
 
-  reconnecting: 'Verbindung verloren. Wird neu aufgebaut…',
-  reconnecting_media: 'Verbindung verloren. Wird neu aufgebaut; beenden können Sie weiterhin.',
-  reconnecting_signal: 'Wird neu verbunden… Sie sehen und hören einander weiterhin.',
-  media_failed: 'Ton und Bild kamen nicht zustande. Vielleicht ist eine Firewall im Weg.',
   sound_blocked: 'Ton einschalten',
   quality_fair: 'Mäßige Verbindung',
   quality_poor: 'Schlechte Verbindung',
@@ -64,21 +60,9 @@ export default {
   reason_delay: 'die Verzögerung ist groß',
   reason_silence: 'es kommt nichts mehr an',
 
-  trouble_refused_camera: 'Ihre Kamera ist nicht freigegeben. Klicken Sie auf das Kamerasymbol in der Adresszeile, um sie freizugeben.',
-  trouble_refused_microphone: 'Ihr Mikrofon ist nicht freigegeben. Klicken Sie auf das Symbol in der Adresszeile, um es freizugeben.',
-  trouble_refused_both: 'Kamera und Mikrofon sind nicht freigegeben. Klicken Sie auf das Symbol in der Adresszeile, um sie freizugeben.',
   trouble_blocked_by_frame: 'Die Seite um dieses Fenster lässt Kamera und Mikrofon nicht zu. Öffnen Sie es in einem eigenen Fenster.',
-  trouble_no_device_camera: 'Es wurde keine Kamera gefunden. Die anderen sehen stattdessen Ihren Namen.',
-  trouble_no_device_microphone: 'Es wurde kein Mikrofon gefunden. Sie können zuhören, aber niemand hört Sie.',
-  trouble_no_device_both: 'Es wurden weder Kamera noch Mikrofon gefunden. Sie können die anderen sehen und hören.',
-  trouble_busy_camera: 'Ein anderes Programm benutzt Ihre Kamera. Schließen Sie es und schalten Sie die Kamera wieder ein.',
-  trouble_busy_microphone: 'Ein anderes Programm benutzt Ihr Mikrofon. Schließen Sie es und schalten Sie das Mikrofon wieder ein.',
-  trouble_busy_both: 'Ein anderes Programm benutzt Kamera und Mikrofon. Schließen Sie es und versuchen Sie es erneut.',
   trouble_insecure: 'Kamera und Mikrofon funktionieren nur auf sicheren Seiten (https). Sie können die anderen sehen und hören.',
   trouble_no_webrtc: 'Dieser Browser unterstützt keine Videogespräche. Bitte verwenden Sie ein aktuelles Chrome, Edge, Firefox oder Safari.',
-  trouble_failed: 'Kamera und Mikrofon ließen sich nicht einschalten. Sie können die anderen sehen und hören.',
-  trouble_screen: 'Der Bildschirm konnte von hier aus nicht geteilt werden.',
-  dismiss: 'Ausblenden',
 
   over_transferred: 'Jemand aus dem Team hat übernommen',
 

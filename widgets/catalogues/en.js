@@ -52,10 +52,6 @@ export default {
   went: '{name} has left',
   waits: '{name} waits to be let in',
 
-  reconnecting: 'Connection lost. Reconnecting…',
-  reconnecting_media: 'Connection lost. Reconnecting; you can still end the session.',
-  reconnecting_signal: 'Reconnecting… You still see and hear each other.',
-  media_failed: 'Sound and picture could not be connected. A firewall may be in the way.',
   sound_blocked: 'Turn sound on',
   quality_fair: 'Fair connection',
   quality_poor: 'Poor connection',
@@ -64,21 +60,9 @@ export default {
   reason_delay: 'there is a long delay',
   reason_silence: 'nothing is arriving',
 
-  trouble_refused_camera: 'Your camera was not allowed. Click the camera sign in the address bar to allow it.',
-  trouble_refused_microphone: 'Your microphone was not allowed. Click the sign in the address bar to allow it.',
-  trouble_refused_both: 'Camera and microphone were not allowed. Click the sign in the address bar to allow them.',
   trouble_blocked_by_frame: 'The page around this window does not let it use camera and microphone. Open it in its own window.',
-  trouble_no_device_camera: 'No camera was found. The others see your name instead.',
-  trouble_no_device_microphone: 'No microphone was found. You can listen, but nobody hears you.',
-  trouble_no_device_both: 'No camera or microphone was found. You can see and hear the others.',
-  trouble_busy_camera: 'Your camera is in use by another program. Close that one and turn the camera on again.',
-  trouble_busy_microphone: 'Your microphone is in use by another program. Close that one and unmute.',
-  trouble_busy_both: 'Camera and microphone are in use by another program. Close that one and try again.',
   trouble_insecure: 'Camera and microphone work on secure (https) pages only. You can see and hear the others.',
   trouble_no_webrtc: 'This browser cannot do video sessions. Please use a current Chrome, Edge, Firefox or Safari.',
-  trouble_failed: 'Camera and microphone could not be opened. You can see and hear the others.',
-  trouble_screen: 'The screen could not be shared from this window.',
-  dismiss: 'Dismiss',
 
   over_transferred: 'A colleague has taken over',
 

@@ -52,10 +52,6 @@ export default {
   went: '{name} ha salido',
   waits: '{name} espera para entrar',
 
-  reconnecting: 'Se perdió la conexión. Reconectando…',
-  reconnecting_media: 'Se perdió la conexión. Reconectando; aún puede terminar la sesión.',
-  reconnecting_signal: 'Reconectando… Siguen viéndose y oyéndose.',
-  media_failed: 'No se pudo conectar el sonido ni la imagen. Puede que lo impida un cortafuegos.',
   sound_blocked: 'Activar el sonido',
   quality_fair: 'Conexión regular',
   quality_poor: 'Mala conexión',
@@ -64,21 +60,9 @@ export default {
   reason_delay: 'hay mucho retardo',
   reason_silence: 'no llega nada',
 
-  trouble_refused_camera: 'No se permitió usar la cámara. Pulse el icono de la cámara en la barra de direcciones para permitirlo.',
-  trouble_refused_microphone: 'No se permitió usar el micrófono. Pulse el icono en la barra de direcciones para permitirlo.',
-  trouble_refused_both: 'No se permitió usar la cámara ni el micrófono. Pulse el icono en la barra de direcciones para permitirlo.',
   trouble_blocked_by_frame: 'La página que rodea esta ventana no permite usar la cámara ni el micrófono. Ábrala en una ventana propia.',
-  trouble_no_device_camera: 'No se encontró ninguna cámara. Los demás ven su nombre en su lugar.',
-  trouble_no_device_microphone: 'No se encontró ningún micrófono. Puede escuchar, pero nadie le oye.',
-  trouble_no_device_both: 'No se encontró cámara ni micrófono. Puede ver y oír a los demás.',
-  trouble_busy_camera: 'Otro programa está usando la cámara. Ciérrelo y vuelva a encender la cámara.',
-  trouble_busy_microphone: 'Otro programa está usando el micrófono. Ciérrelo y active el micrófono.',
-  trouble_busy_both: 'Otro programa está usando la cámara y el micrófono. Ciérrelo e inténtelo de nuevo.',
   trouble_insecure: 'La cámara y el micrófono solo funcionan en páginas seguras (https). Puede ver y oír a los demás.',
   trouble_no_webrtc: 'Este navegador no admite sesiones de vídeo. Use una versión actual de Chrome, Edge, Firefox o Safari.',
-  trouble_failed: 'No se pudo abrir la cámara ni el micrófono. Puede ver y oír a los demás.',
-  trouble_screen: 'No se pudo compartir la pantalla desde esta ventana.',
-  dismiss: 'Descartar',
 
   over_transferred: 'Un compañero ha asumido la sesión',
 

@@ -52,10 +52,6 @@ export default {
   went: '{name} a quitté la session',
   waits: '{name} attend d’entrer',
 
-  reconnecting: 'Connexion perdue. Reconnexion…',
-  reconnecting_media: 'Connexion perdue. Reconnexion ; vous pouvez toujours terminer la session.',
-  reconnecting_signal: 'Reconnexion… Vous vous voyez et vous entendez toujours.',
-  media_failed: 'Le son et l’image n’ont pas pu être connectés. Un pare-feu les bloque peut-être.',
   sound_blocked: 'Activer le son',
   quality_fair: 'Connexion moyenne',
   quality_poor: 'Mauvaise connexion',
@@ -64,21 +60,9 @@ export default {
   reason_delay: 'le délai est long',
   reason_silence: 'plus rien n’arrive',
 
-  trouble_refused_camera: 'Votre caméra n’a pas été autorisée. Cliquez sur l’icône de caméra dans la barre d’adresse pour l’autoriser.',
-  trouble_refused_microphone: 'Votre micro n’a pas été autorisé. Cliquez sur l’icône dans la barre d’adresse pour l’autoriser.',
-  trouble_refused_both: 'La caméra et le micro n’ont pas été autorisés. Cliquez sur l’icône dans la barre d’adresse pour les autoriser.',
   trouble_blocked_by_frame: 'La page autour de cette fenêtre ne lui permet pas d’utiliser la caméra et le micro. Ouvrez-la dans une autre fenêtre.',
-  trouble_no_device_camera: 'Aucune caméra n’a été trouvée. Les autres voient votre nom à la place.',
-  trouble_no_device_microphone: 'Aucun micro n’a été trouvé. Vous pouvez écouter, mais personne ne vous entend.',
-  trouble_no_device_both: 'Ni caméra ni micro n’ont été trouvés. Vous pouvez voir et entendre les autres.',
-  trouble_busy_camera: 'Votre caméra est utilisée par un autre programme. Fermez-le, puis rallumez la caméra.',
-  trouble_busy_microphone: 'Votre micro est utilisé par un autre programme. Fermez-le, puis réactivez le micro.',
-  trouble_busy_both: 'La caméra et le micro sont utilisés par un autre programme. Fermez-le et réessayez.',
   trouble_insecure: 'La caméra et le micro ne fonctionnent que sur des pages sécurisées (https). Vous pouvez voir et entendre les autres.',
   trouble_no_webrtc: 'Ce navigateur ne gère pas les sessions vidéo. Utilisez une version récente de Chrome, Edge, Firefox ou Safari.',
-  trouble_failed: 'La caméra et le micro n’ont pas pu être ouverts. Vous pouvez voir et entendre les autres.',
-  trouble_screen: 'L’écran n’a pas pu être partagé depuis cette fenêtre.',
-  dismiss: 'Masquer',
 
   over_transferred: 'Un collègue a repris la session',
 

@@ -52,10 +52,6 @@ export default {
   went: '{name} כבר לא כאן',
   waits: 'בהמתנה לכניסה: {name}',
 
-  reconnecting: 'החיבור אבד. מתחבר מחדש…',
-  reconnecting_media: 'החיבור אבד. מתחבר מחדש; עדיין אפשר לסיים.',
-  reconnecting_signal: 'מתחבר מחדש… אתם עדיין רואים ושומעים זה את זה.',
-  media_failed: 'הקול והתמונה לא התחברו. ייתכן שחומת אש חוסמת.',
   sound_blocked: 'הפעלת הקול',
   quality_fair: 'חיבור בינוני',
   quality_poor: 'חיבור חלש',
@@ -64,21 +60,9 @@ export default {
   reason_delay: 'העיכוב ארוך',
   reason_silence: 'שום דבר לא מגיע',
 
-  trouble_refused_camera: 'לא ניתנה הרשאה למצלמה. לחצו על סימן המצלמה בשורת הכתובת.',
-  trouble_refused_microphone: 'לא ניתנה הרשאה למיקרופון. לחצו על הסימן בשורת הכתובת.',
-  trouble_refused_both: 'לא ניתנה הרשאה למצלמה ולמיקרופון. לחצו על הסימן בשורת הכתובת.',
   trouble_blocked_by_frame: 'הדף שמסביב אינו מתיר מצלמה ומיקרופון. פתחו בחלון נפרד.',
-  trouble_no_device_camera: 'לא נמצאה מצלמה. האחרים רואים את שמכם במקומה.',
-  trouble_no_device_microphone: 'לא נמצא מיקרופון. אפשר להקשיב, אבל לא שומעים אתכם.',
-  trouble_no_device_both: 'לא נמצאו מצלמה או מיקרופון. אפשר לראות ולשמוע את האחרים.',
-  trouble_busy_camera: 'המצלמה בשימוש של תוכנה אחרת. סגרו אותה והפעילו שוב את המצלמה.',
-  trouble_busy_microphone: 'המיקרופון בשימוש של תוכנה אחרת. סגרו אותה ובטלו את ההשתקה.',
-  trouble_busy_both: 'המצלמה והמיקרופון בשימוש של תוכנה אחרת. סגרו אותה ונסו שוב.',
   trouble_insecure: 'מצלמה ומיקרופון פועלים רק בדפים מאובטחים (https). אפשר לראות ולשמוע את האחרים.',
   trouble_no_webrtc: 'הדפדפן הזה אינו תומך בשיחות וידאו. השתמשו ב־Chrome, Edge, Firefox או Safari עדכני.',
-  trouble_failed: 'לא ניתן לפתוח מצלמה ומיקרופון. אפשר לראות ולשמוע את האחרים.',
-  trouble_screen: 'לא ניתן לשתף את המסך מהחלון הזה.',
-  dismiss: 'הסתרה',
 
   over_transferred: 'נציג אחר קיבל את השיחה',
 

@@ -52,10 +52,6 @@ export default {
   went: '退出しました：{name}',
   waits: '入室待ち：{name}',
 
-  reconnecting: '接続が切れました。再接続中…',
-  reconnecting_media: '接続が切れました。再接続中です。終了はできます。',
-  reconnecting_signal: '再接続中… 映像と音声は続いています。',
-  media_failed: '音声と映像を接続できませんでした。ファイアウォールが原因かもしれません。',
   sound_blocked: '音声をオンにする',
   quality_fair: '接続はやや不安定',
   quality_poor: '接続が不安定',
@@ -64,21 +60,9 @@ export default {
   reason_delay: '遅延が大きくなっています',
   reason_silence: '何も届いていません',
 
-  trouble_refused_camera: 'カメラが許可されていません。アドレスバーのカメラのアイコンから許可してください。',
-  trouble_refused_microphone: 'マイクが許可されていません。アドレスバーのアイコンから許可してください。',
-  trouble_refused_both: 'カメラとマイクが許可されていません。アドレスバーのアイコンから許可してください。',
   trouble_blocked_by_frame: '周囲のページがカメラとマイクを許可していません。別ウィンドウで開いてください。',
-  trouble_no_device_camera: 'カメラが見つかりません。相手には名前が表示されます。',
-  trouble_no_device_microphone: 'マイクが見つかりません。聞くことはできますが、声は届きません。',
-  trouble_no_device_both: 'カメラもマイクも見つかりません。相手の映像と音声は届きます。',
-  trouble_busy_camera: 'カメラは別のプログラムが使用中です。終了してからカメラをオンにしてください。',
-  trouble_busy_microphone: 'マイクは別のプログラムが使用中です。終了してからミュートを解除してください。',
-  trouble_busy_both: 'カメラとマイクは別のプログラムが使用中です。終了して再試行してください。',
   trouble_insecure: 'カメラとマイクは安全なページ（https）でのみ使えます。相手の映像と音声は届きます。',
   trouble_no_webrtc: 'このブラウザーはビデオに対応していません。最新のChrome、Edge、Firefox、Safariをお使いください。',
-  trouble_failed: 'カメラとマイクを開けませんでした。相手の映像と音声は届きます。',
-  trouble_screen: '画面を共有できませんでした。',
-  dismiss: '閉じる',
 
   over_transferred: '別の担当者が引き継ぎました',
 

@@ -52,10 +52,6 @@ export default {
   went: '{name} saiu',
   waits: '{name} espera para entrar',
 
-  reconnecting: 'Conexão perdida. Reconectando…',
-  reconnecting_media: 'Conexão perdida. Reconectando; você ainda pode encerrar a sessão.',
-  reconnecting_signal: 'Reconectando… Vocês ainda se veem e se ouvem.',
-  media_failed: 'Não foi possível conectar som e imagem. Um firewall pode estar bloqueando.',
   sound_blocked: 'Ativar o som',
   quality_fair: 'Conexão regular',
   quality_poor: 'Conexão ruim',
@@ -64,21 +60,9 @@ export default {
   reason_delay: 'há um atraso longo',
   reason_silence: 'nada está chegando',
 
-  trouble_refused_camera: 'O uso da câmera não foi permitido. Clique no ícone da câmera na barra de endereço para permitir.',
-  trouble_refused_microphone: 'O uso do microfone não foi permitido. Clique no ícone na barra de endereço para permitir.',
-  trouble_refused_both: 'O uso da câmera e do microfone não foi permitido. Clique no ícone na barra de endereço para permitir.',
   trouble_blocked_by_frame: 'A página ao redor desta janela não permite usar câmera e microfone. Abra-a em uma janela própria.',
-  trouble_no_device_camera: 'Nenhuma câmera foi encontrada. Os outros veem seu nome no lugar.',
-  trouble_no_device_microphone: 'Nenhum microfone foi encontrado. Você pode ouvir, mas ninguém ouve você.',
-  trouble_no_device_both: 'Nem câmera nem microfone foram encontrados. Você pode ver e ouvir os outros.',
-  trouble_busy_camera: 'Outro programa está usando sua câmera. Feche-o e ligue a câmera de novo.',
-  trouble_busy_microphone: 'Outro programa está usando seu microfone. Feche-o e ative o microfone.',
-  trouble_busy_both: 'Outro programa está usando câmera e microfone. Feche-o e tente de novo.',
   trouble_insecure: 'Câmera e microfone só funcionam em páginas seguras (https). Você pode ver e ouvir os outros.',
   trouble_no_webrtc: 'Este navegador não permite sessões de vídeo. Use uma versão atual do Chrome, Edge, Firefox ou Safari.',
-  trouble_failed: 'Não foi possível abrir câmera e microfone. Você pode ver e ouvir os outros.',
-  trouble_screen: 'Não foi possível compartilhar a tela a partir desta janela.',
-  dismiss: 'Dispensar',
 
   over_transferred: 'Um colega assumiu a sessão',
 

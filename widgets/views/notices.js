@@ -3,16 +3,20 @@ import { entryOf, ownEntry, transferred } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText } from './dom.js';
 import { qualityWords } from './tile.js';
+import { troubleSentence } from './trouble-sentence.js';
 
-/** What waits for a decision of this person, one strip for each: under the banner, over the stage. */
+/** What is wrong now and what waits for a decision of this person: a strip for each, over the stage. */
 export class Notices {
   #client;
   #attempt;
   #chatting;
+  #ownWindow;
   /** @type {Map<string, Notice>} */
   #views = new Map();
   /** Whose warning was read. @type {Set<string>} */
   #read = new Set();
+  /** The trouble with a device that was read, while it lasts. */
+  #known = '';
   /** The wish for the screen that was answered. @type {SessionState['screenAsked']} */
   #answered = null;
   root = el('div', {});
@@ -20,11 +24,13 @@ export class Notices {
   /**
    * @param {SessionClient} client @param {Attempt} attempt
    * @param {() => boolean|null} chatting What the agent's host says: is the conversation theirs?
+   * @param {(() => void)|null} ownWindow
    */
-  constructor(client, attempt, chatting) {
+  constructor(client, attempt, chatting, ownWindow) {
     this.#client = client;
     this.#attempt = attempt;
     this.#chatting = chatting;
+    this.#ownWindow = ownWindow;
   }
 
   /** @param {SessionState} session */
@@ -33,6 +39,7 @@ export class Notices {
       this.root,
       this.#views,
       [
+        ...this.#troubles(),
         ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved'), choices: [] }] : []),
         ...ownLine(session),
         ...this.#mine(session),
@@ -44,6 +51,31 @@ export class Notices {
       (item) => new Notice(item),
       (notice, item) => notice.update(item),
     );
+  }
+
+  /** The worst of what is wrong: what still works, and the way out. @returns {Wish[]} */
+  #troubles() {
+    const { link, mediaState, media } = this.#client;
+    const flows = { connected: 'reconnecting_signal' }[mediaState] ?? 'reconnecting';
+    const stands = { failed: 'media_failed', reconnecting: 'reconnecting_media' }[mediaState];
+    const away = link.status === 'open' ? stands : flows;
+    if (away) return [{ key: 'away', warns: true, text: say(away), choices: [] }];
+    const text = troubleSentence(media.troubles);
+    if (!text) this.#known = '';
+    if (text === this.#known) return [];
+    const choices = [
+      {
+        say: say('dismiss'),
+        act: () => {
+          this.#known = text;
+          this.#again();
+        },
+      },
+    ];
+    const { microphone, camera } = media.troubles;
+    const act = this.#ownWindow;
+    if (act && [microphone, camera].includes('blocked_by_frame')) choices.unshift({ say: say('own_window'), act });
+    return [{ key: text, warns: true, text, choices }];
   }
 
   /** How this member of the staff stands. @param {SessionState} session @returns {Wish[]} */
@@ -73,6 +105,10 @@ export class Notices {
   /** @param {string} id */
   #dismiss(id) {
     this.#read.add(id);
+    this.#again();
+  }
+
+  #again() {
     if (this.#client.session) this.update(this.#client.session);
   }
 
@@ -85,7 +121,7 @@ export class Notices {
     const answer = (/** @type {boolean} */ share) => () => {
       this.#answered = asked;
       if (share) void this.#client.media.setScreen(true);
-      if (this.#client.session) this.update(this.#client.session);
+      this.#again();
     };
     return [
       {
@@ -131,13 +167,13 @@ class Notice {
   root;
 
   /** @param {Wish} wish */
-  constructor({ choices }) {
+  constructor({ choices, warns }) {
     const buttons = choices.map(({ say: name, act, first }) =>
       wordButton(name, act, { kind: first ? 'primary small' : 'small' }),
     );
     this.root = el(
       'div',
-      { class: 'notice' },
+      { class: warns ? 'notice warning' : 'notice' },
       el('div', { class: 'notice-words' }, this.#text, this.#lines),
       el('div', { class: 'row' }, ...buttons.map((button) => button.root)),
     );

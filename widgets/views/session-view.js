@@ -1,7 +1,6 @@
 import { say } from '../catalogues/words.js';
 import { may, others, ownEntry, transferred } from '../session/select.js';
 import { Announcer } from './announcer.js';
-import { Banner } from './banner.js';
 import { ControlBar } from './control-bar.js';
 import { el, show } from './dom.js';
 import { deviceCheckLater, Later } from './later.js';
@@ -15,7 +14,6 @@ export class SessionView {
   #bar;
   #people;
   #more;
-  #banner;
   #devices;
   #text;
   #notices;
@@ -59,7 +57,7 @@ export class SessionView {
         const [module] = await Promise.all([import('./notices.js'), atEnd?.()]);
         return module;
       },
-      ({ Notices }) => new Notices(client, attempt, chatting),
+      ({ Notices }) => new Notices(client, attempt, chatting, ownWindow),
       update,
     );
     const actions = {
@@ -80,11 +78,10 @@ export class SessionView {
       more: toggle(this.#more),
       end: () => attempt(this.#end()),
     });
-    this.#banner = new Banner(client, ownWindow);
     this.root = el(
       'div',
       { class: 'session' },
-      el('div', {}, this.#banner.root, el('div', { role: 'status' }, this.#notices.root)),
+      el('div', { role: 'status' }, this.#notices.root),
       el(
         'div',
         { class: 'stage-box' },
@@ -109,12 +106,11 @@ export class SessionView {
     this.#bar.update(session);
     this.#people.panel?.update(session);
     this.#more.panel?.update(session);
-    if (asksSomething(session, this.#chatting())) this.#notices.hasten(this.#failed);
+    if (asksSomething(this.#client, session, this.#chatting())) this.#notices.hasten(this.#failed);
     this.#notices.panel?.update(session);
     if (session.lines.length > 0) this.#text.hasten(this.#failed);
     const news = this.#text.panel?.update(session);
     if (news) this.#announcer.tell(news);
-    this.#banner.update();
     this.#devices.panel?.update();
     const covered = this.#over !== undefined && !this.#over.hidden;
     show(this.#alone, others(session).length === 0 && !covered);
@@ -137,10 +133,13 @@ export class SessionView {
 
 /**
  * Whether there is something that only the notices show.
- * @param {SessionState} session @param {boolean|null} chatting
+ * @param {SessionClient} client @param {SessionState} session @param {boolean|null} chatting
  */
-function asksSomething(session, chatting) {
+function asksSomething({ link, mediaState, media }, session, chatting) {
   return (
+    link.status !== 'open' ||
+    ['failed', 'reconnecting'].includes(mediaState) ||
+    Object.values(media.troubles).some(Boolean) ||
     session.conflicts.length > 0 ||
     session.screenAsked !== null ||
     session.unsaved ||

@@ -4,8 +4,8 @@ import { knows, say } from '../catalogues/words.js';
  * What is wrong with this person's devices, in one sentence; empty when nothing is.
  * @param {LocalMedia['troubles']} troubles
  */
-export function troubleSentence({ microphone, camera }) {
-  if (!microphone && !camera) return '';
+export function troubleSentence({ microphone, camera, screen }) {
+  if (!microphone && !camera) return screen ? say('trouble_screen') : '';
   if (microphone && microphone === camera) {
     return first(`trouble_${microphone}_both`, `trouble_${microphone}`);
   }
