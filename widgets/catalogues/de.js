@@ -50,7 +50,6 @@ export default {
   what_screen: 'Ihren Bildschirm',
   came: '{name} ist da',
   went: '{name} ist gegangen',
-  waits: '{name} wartet auf Einlass',
 
   sound_blocked: 'Ton einschalten',
   quality_fair: 'Mäßige Verbindung',

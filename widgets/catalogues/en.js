@@ -50,7 +50,6 @@ export default {
   what_screen: 'your screen',
   came: '{name} is here',
   went: '{name} has left',
-  waits: '{name} waits to be let in',
 
   sound_blocked: 'Turn sound on',
   quality_fair: 'Fair connection',

@@ -50,7 +50,6 @@ export default {
   what_screen: 'la pantalla',
   came: '{name} está aquí',
   went: '{name} ha salido',
-  waits: '{name} espera para entrar',
 
   sound_blocked: 'Activar el sonido',
   quality_fair: 'Conexión regular',

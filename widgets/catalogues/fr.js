@@ -50,7 +50,6 @@ export default {
   what_screen: 'votre écran',
   came: '{name} est là',
   went: '{name} a quitté la session',
-  waits: '{name} attend d’entrer',
 
   sound_blocked: 'Activer le son',
   quality_fair: 'Connexion moyenne',

@@ -50,7 +50,6 @@ export default {
   what_screen: 'המסך שלכם',
   came: '{name} כאן',
   went: '{name} כבר לא כאן',
-  waits: 'בהמתנה לכניסה: {name}',
 
   sound_blocked: 'הפעלת הקול',
   quality_fair: 'חיבור בינוני',

@@ -50,7 +50,6 @@ export default {
   what_screen: '画面',
   came: '参加しました：{name}',
   went: '退出しました：{name}',
-  waits: '入室待ち：{name}',
 
   sound_blocked: '音声をオンにする',
   quality_fair: '接続はやや不安定',

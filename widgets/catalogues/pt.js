@@ -50,7 +50,6 @@ export default {
   what_screen: 'sua tela',
   came: '{name} está aqui',
   went: '{name} saiu',
-  waits: '{name} espera para entrar',
 
   sound_blocked: 'Ativar o som',
   quality_fair: 'Conexão regular',

@@ -1,51 +1,58 @@
 import { say } from '../catalogues/words.js';
+import { entryOf, others } from '../session/select.js';
 import { el } from './dom.js';
+
+const BEAT_MS = 2_000;
 
 /** Says aloud (to screen readers) and shows for a moment what just happened. */
 export class Announcer {
   /** @type {Map<string, string>|null} */
   #present = null;
-  #lobby = new Set();
   #muted = 0;
-  #timer = 0;
+  /** What is still to be said, by what it is about. @type {Map<string, string>} */
+  #waiting = new Map();
+  /** How long what is said stands yet, if nothing waits. */
+  #beats = 0;
   root = el('div', { class: 'toast', role: 'status', 'aria-live': 'polite' });
 
-  /** @param {string} text */
-  tell(text) {
-    this.root.textContent = text;
-    this.root.classList.toggle('shown', text !== '');
-    clearTimeout(this.#timer);
-    if (text) this.#timer = Number(setTimeout(() => this.tell(''), 6_000));
+  /**
+   * Say it in its turn. Of what waits about one thing the latest is said, of too much the latest three.
+   * @param {string} text @param {string} [about]
+   */
+  tell(text, about = text) {
+    this.#waiting.delete(about);
+    this.#waiting.set(about, text);
+    if (this.#waiting.size > 3) this.#waiting.delete([...this.#waiting.keys()][0] ?? '');
+    if (this.#beats === 0) this.#beat();
+  }
+
+  #beat() {
+    const [next] = this.#waiting;
+    this.#beats = next ? 3 : this.#beats - 1;
+    if (next) this.#waiting.delete(next[0]);
+    if (next || this.#beats === 0) this.root.textContent = next?.[1] ?? '';
+    this.root.classList.toggle('shown', this.#beats > 0);
+    if (this.#beats > 0) setTimeout(() => this.#beat(), BEAT_MS);
   }
 
   /** @param {WidgetState} state */
   update({ session, muted }) {
     if (!session) {
       this.#present = null;
-      this.#lobby.clear();
       return;
     }
-    const names = new Map();
-    for (const entry of session.roster) {
-      const name = entry.name || say(`role_${entry.role}`);
-      if (entry.participant_id === session.participantId) continue;
-      if (entry.attendance === 'lobby' && !this.#lobby.has(entry.participant_id)) {
-        this.#lobby.add(entry.participant_id);
-        this.tell(say('waits', { name }));
-      }
-      if (entry.attendance === 'present' || entry.attendance === 'reconnecting') {
-        names.set(entry.participant_id, name);
-      }
-    }
+    const names = new Map(
+      others(session).map(({ participant_id: id, name, role }) => [id, name || say(`role_${role}`)]),
+    );
     const before = this.#present;
     this.#present = names;
     if (before) {
-      for (const [id, name] of names) if (!before.has(id)) this.tell(say('came', { name }));
-      for (const [id, name] of before) if (!names.has(id)) this.tell(say('went', { name }));
+      for (const [id, name] of names) if (!before.has(id)) this.tell(say('came', { name }), id);
+      for (const [id, name] of before) if (!names.has(id)) this.tell(say('went', { name }), id);
     }
     if (muted && muted.count !== this.#muted) {
       this.#muted = muted.count;
-      const by = session.roster.find((entry) => entry.participant_id === muted.by);
+      const by = entryOf(session, muted.by);
       const what = muted.sources.map((source) => say(`what_${source}`)).join(', ');
       this.tell(say('muted_by', { name: by?.name || say('somebody'), what }));
     }

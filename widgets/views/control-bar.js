@@ -11,8 +11,8 @@ export class ControlBar {
   #camera;
   #screen;
   #people;
+  #more;
   #end;
-  #badge = el('span', { class: 'badge', hidden: true });
   root;
 
   /** @param {SessionClient} client @param {ControlActions} actions */
@@ -29,21 +29,20 @@ export class ControlBar {
       void media.setScreen(!media.publishing.screen),
     );
     this.#people = iconButton(say('people'), 'people', actions.people);
-    this.#people.root.append(this.#badge);
-    const more = iconButton(say('more'), 'more', actions.more);
+    this.#more = iconButton(say('more'), 'more', actions.more);
     this.#end = iconButton(say('end'), 'end', actions.end, 'danger');
     this.root = el(
       'div',
       { class: 'bar', role: 'toolbar', 'aria-label': say('controls') },
-      ...[this.#microphone, this.#camera, this.#screen, this.#people, more, this.#end].map(
+      ...[this.#microphone, this.#camera, this.#screen, this.#people, this.#more, this.#end].map(
         (button) => button.root,
       ),
     );
     this.root.addEventListener('keydown', (event) => this.#onKey(event));
   }
 
-  /** @param {SessionState} session */
-  update(session) {
+  /** @param {SessionState} session @param {number} unread How many written lines. */
+  update(session, unread) {
     const { publishing } = this.#client.media;
     const { microphone, camera, screen } = publishing;
     this.#microphone.set(
@@ -63,11 +62,11 @@ export class ControlBar {
     );
     const guest = session.role === 'guest' || session.role === 'supervisor';
     this.#end.set(say(guest || !may(session, 'end_for_all') ? 'leave' : 'end'));
-    const waiting = session.roster.filter(({ attendance }) => attendance === 'lobby').length;
-    const count = waiting > 0 && may(session, 'admit') ? waiting : 0;
-    show(this.#badge, count > 0);
-    this.#badge.textContent = String(count);
-    this.#people.set(count > 0 ? say('people_waiting', { count }) : say('people'));
+    const waiting = session.roster.filter(({ attendance }) => attendance === 'lobby');
+    const count = may(session, 'admit') ? waiting.length : 0;
+    mark(this.#people, count, 'people', 'people_waiting');
+    // What counts them has brought the sentence.
+    mark(this.#more, unread, 'more', 'more_unread');
   }
 
   /** Turning the camera on in a voice session asks for video first. */
@@ -90,4 +89,10 @@ export class ControlBar {
     next?.focus();
     event.preventDefault();
   }
+}
+
+/** @param {IconButton} button @param {number} count @param {string} name @param {string} counted Its name with a number. */
+function mark({ root, set }, count, name, counted) {
+  setAttr(root, 'data-count', count > 0 ? String(count) : null);
+  set(say(count > 0 ? counted : name, { count }));
 }

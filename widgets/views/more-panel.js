@@ -17,6 +17,7 @@ export class MorePanel extends Panel {
   #leave;
   #end;
   #stage;
+  #text;
 
   /** @param {SessionClient} client @param {Stage} stage @param {MoreActions} actions */
   constructor(client, stage, actions) {
@@ -40,7 +41,7 @@ export class MorePanel extends Panel {
     });
     const full = item('full_screen', 'full', () => void toggleFullScreen());
     const picture = item('picture_in_picture', 'picture', () => void pictureInPicture(stage));
-    const text = item('text', 'send', actions.text);
+    this.#text = item('text', 'send', actions.text);
     const devices = item('devices', 'settings', actions.devices);
     const own = item('own_window', 'window', () => actions.ownWindow?.());
     this.#leave = item('leave_session', 'leave', () => actions.attempt(client.leave()));
@@ -49,12 +50,13 @@ export class MorePanel extends Panel {
     show(full.root, document.fullscreenEnabled);
     show(picture.root, document.pictureInPictureEnabled === true);
     show(own.root, actions.ownWindow !== null);
-    const items = [this.#voice, this.#swap, this.#layout, full, picture, text, devices, own, this.#leave, this.#end];
+    const items = [this.#voice, this.#swap, this.#layout, full, picture, this.#text, devices, own, this.#leave, this.#end];
     this.body.append(el('div', { class: 'items' }, ...items.map(({ root }) => root)));
   }
 
-  /** @param {SessionState} session */
-  update(session) {
+  /** @param {SessionState} session @param {number} unread How many written lines. */
+  update(session, unread) {
+    this.#text.set(say(unread > 0 ? 'text_unread' : 'text', { count: unread }));
     this.#voice.set(say(session.mode === 'voice' ? 'video_again' : 'voice_only'));
     this.#layout.set(say('layout', { which: say(`layout_${this.#stage.layout}`) }));
     show(this.#layout.root, others(session).length > 1);

@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { entryOf, ownEntry, transferred } from '../session/select.js';
+import { entryOf, may, ownEntry, transferred } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText } from './dom.js';
 import { qualityWords } from './tile.js';
@@ -33,8 +33,8 @@ export class Notices {
     this.#ownWindow = ownWindow;
   }
 
-  /** @param {SessionState} session */
-  update(session) {
+  /** @param {SessionState} session @param {boolean} [listed] Whether it is seen elsewhere who waits. */
+  update(session, listed = false) {
     keyed(
       this.root,
       this.#views,
@@ -45,6 +45,7 @@ export class Notices {
         ...this.#mine(session),
         ...this.#warnings(session),
         ...this.#wishes(session),
+        ...(listed ? [] : this.#lobby(session)),
         ...this.#conflicts(session),
       ],
       (item) => item.key,
@@ -135,22 +136,39 @@ export class Notices {
     ];
   }
 
+  /** Who waits to be let in, one after the other. @param {SessionState} session @returns {Wish[]} */
+  #lobby(session) {
+    const one = session.roster.find(({ attendance }) => attendance === 'lobby');
+    if (!one || !may(session, 'admit')) return [];
+    const { participant_id, name, role } = one;
+    const text = say('waits', { name: name || say(`role_${role}`) });
+    return [{ key: participant_id, text, choices: this.#judge('participant', 'refuse', { participant_id }) }];
+  }
+
   /** @param {SessionState} session @returns {Wish[]} */
   #conflicts(session) {
     const consumer = session.roster.find(({ role }) => role === 'consumer');
     const text = say('conflict', { name: consumer?.name || say('your_visitor') });
-    /** @param {string} verb @param {string} conflict_id */
-    const judge = (verb, conflict_id) => () =>
-      this.#attempt(this.#client.ask({ type: `conflict.${verb}`, conflict_id }));
-    return session.conflicts.map(({ conflict_id: id, differences }) => ({
-      key: id,
+    return session.conflicts.map(({ conflict_id, differences }) => ({
+      key: conflict_id,
       text,
       lines: differences.length ? differences.map(difference) : [say('conflict_same')],
-      choices: [
-        { say: say('let_in'), act: judge('admit', id), first: true },
-        { say: say('refuse'), act: judge('dismiss', id) },
-      ],
+      choices: this.#judge('conflict', 'dismiss', { conflict_id }),
     }));
+  }
+
+  /**
+   * Let somebody in, or not.
+   * @param {string} what @param {string} no The verb of a no. @param {Record<string, string>} whom
+   * @returns {Wish['choices']}
+   */
+  #judge(what, no, whom) {
+    const ask = (/** @type {string} */ verb) => () =>
+      this.#attempt(this.#client.ask({ type: `${what}.${verb}`, ...whom }));
+    return [
+      { say: say('let_in'), act: ask('admit'), first: true },
+      { say: say('refuse'), act: ask(no) },
+    ];
   }
 
   /** @param {string} way @returns {Wish['choices'][number]} */

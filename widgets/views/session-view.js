@@ -80,7 +80,7 @@ export class SessionView {
     });
     this.root = el(
       'div',
-      { class: 'session' },
+      { class: 'session', on: { panelopen: update, panelclose: update } },
       el('div', { role: 'status' }, this.#notices.root),
       el(
         'div',
@@ -103,14 +103,14 @@ export class SessionView {
     this.#announcer.update(this.#client.state);
     if (!session) return;
     this.#stage.update(session);
-    this.#bar.update(session);
-    this.#people.panel?.update(session);
-    this.#more.panel?.update(session);
-    if (asksSomething(this.#client, session, this.#chatting())) this.#notices.hasten(this.#failed);
-    this.#notices.panel?.update(session);
     if (session.lines.length > 0) this.#text.hasten(this.#failed);
-    const news = this.#text.panel?.update(session);
-    if (news) this.#announcer.tell(news);
+    for (const line of this.#text.panel?.update(session) ?? []) this.#announcer.tell(line);
+    const unread = this.#text.panel?.unread ?? 0;
+    this.#bar.update(session, unread);
+    this.#people.panel?.update(session);
+    this.#more.panel?.update(session, unread);
+    if (asksSomething(this.#client, session, this.#chatting())) this.#notices.hasten(this.#failed);
+    this.#notices.panel?.update(session, this.#people.panel?.open);
     this.#devices.panel?.update();
     const covered = this.#over !== undefined && !this.#over.hidden;
     show(this.#alone, others(session).length === 0 && !covered);
@@ -143,6 +143,7 @@ function asksSomething({ link, mediaState, media }, session, chatting) {
     session.conflicts.length > 0 ||
     session.screenAsked !== null ||
     session.unsaved ||
+    may(session, 'admit') && session.roster.some(({ attendance }) => attendance === 'lobby') ||
     session.quality[session.participantId]?.grade === 'poor' ||
     session.roster.some((entry) => entry.visitor_differs) ||
     ['monitor', 'whisper'].includes(ownEntry(session)?.way ?? '') ||

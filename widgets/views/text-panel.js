@@ -8,7 +8,9 @@ export class TextPanel extends Panel {
   #list = el('ul', { class: 'texts', 'aria-live': 'polite' });
   /** @type {Map<string, {root: HTMLElement}>} */
   #rows = new Map();
-  #seen = 0;
+  #known = 0;
+  /** How many lines of others came since this was last open. */
+  unread = 0;
 
   /** @param {SessionClient} client @param {Attempt} attempt */
   constructor(client, attempt) {
@@ -36,19 +38,26 @@ export class TextPanel extends Panel {
 
   /**
    * @param {SessionState} session
-   * @returns {string} What no open panel shows.
+   * @returns {string[]} What no open panel shows.
    */
   update({ lines, participantId }) {
     keyed(this.#list, this.#rows, lines, (line) => String(line.id), row, () => {});
-    const last = lines.at(-1);
-    if (!last || last.id === this.#seen) return '';
-    this.#seen = last.id;
-    if (this.open) this.#list.lastElementChild?.scrollIntoView({ block: 'nearest' });
-    if (this.open || last.by === participantId) return '';
-    // Each in the direction of its own writing, whatever the page's.
-    const who = last.name || say('somebody');
-    return say('colon', { a: `\u2068${who}\u2069`, b: `\u2068${last.text}\u2069` });
+    const news = lines.filter(({ id }) => id > this.#known);
+    this.#known = lines.at(-1)?.id ?? 0;
+    const others = news.filter(({ by }) => by !== participantId);
+    if (!this.open) {
+      this.unread += others.length;
+      return others.map(told);
+    }
+    if (news.length + this.unread > 0) this.#list.lastElementChild?.scrollIntoView({ block: 'nearest' });
+    this.unread = 0;
+    return [];
   }
+}
+
+/** Each in the direction of its own writing, whatever the page's. @param {Line} line */
+function told({ name, text }) {
+  return say('colon', { a: `\u2068${name || say('somebody')}\u2069`, b: `\u2068${text}\u2069` });
 }
 
 /** @param {Line} line */

@@ -32,6 +32,7 @@ export default {
   mute_person: 'Stumm schalten',
   stop_video: 'Kamera ausschalten',
   hand_over: 'Leitung übergeben',
+  waits: '{name} wartet auf Einlass',
   in_lobby: 'Wartet auf Einlass',
 
   camera: 'Kamera',
@@ -87,7 +88,9 @@ export default {
   ask_screen: 'Um den Bildschirm bitten',
   screen_asked: '{name} möchte Ihren Bildschirm sehen.',
   not_now: 'Jetzt nicht',
+  more_unread: 'Mehr (ungelesen: {count})',
   text: 'Text',
+  text_unread: 'Text (ungelesen: {count})',
   text_field: 'Nachricht',
   text_help: 'Alle im Gespräch sehen es. Es wird nicht aufbewahrt.',
   send: 'Senden',

@@ -32,6 +32,7 @@ export default {
   mute_person: 'Mute',
   stop_video: 'Stop video',
   hand_over: 'Put in charge',
+  waits: '{name} waits to be let in',
   in_lobby: 'Waiting to be let in',
 
   camera: 'Camera',
@@ -87,7 +88,9 @@ export default {
   ask_screen: 'Ask to share the screen',
   screen_asked: '{name} would like to see your screen.',
   not_now: 'Not now',
+  more_unread: 'More: {count} unread',
   text: 'Text',
+  text_unread: 'Text: {count} unread',
   text_field: 'Message',
   text_help: 'Everybody in the session sees it. It is not kept.',
   send: 'Send',

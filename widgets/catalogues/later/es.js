@@ -32,6 +32,7 @@ export default {
   mute_person: 'Silenciar',
   stop_video: 'Detener vídeo',
   hand_over: 'Nombrar responsable',
+  waits: '{name} espera para entrar',
   in_lobby: 'Espera para entrar',
 
   camera: 'Cámara',
@@ -87,7 +88,9 @@ export default {
   ask_screen: 'Pedir que comparta la pantalla',
   screen_asked: '{name} desea ver su pantalla.',
   not_now: 'Ahora no',
+  more_unread: 'Más: {count} sin leer',
   text: 'Texto',
+  text_unread: 'Texto: {count} sin leer',
   text_field: 'Mensaje',
   text_help: 'Todos en la sesión lo ven. No se guarda.',
   send: 'Enviar',

@@ -32,6 +32,7 @@ export default {
   mute_person: 'Couper le micro',
   stop_video: 'Arrêter la vidéo',
   hand_over: 'Nommer responsable',
+  waits: '{name} attend d’entrer',
   in_lobby: 'Attend d’entrer',
 
   camera: 'Caméra',
@@ -87,7 +88,9 @@ export default {
   ask_screen: 'Demander le partage d’écran',
   screen_asked: '{name} aimerait voir votre écran.',
   not_now: 'Pas maintenant',
+  more_unread: 'Plus : {count} non lus',
   text: 'Texte',
+  text_unread: 'Texte : {count} non lus',
   text_field: 'Message',
   text_help: 'Tout le monde dans la session le voit. Rien n’est conservé.',
   send: 'Envoyer',

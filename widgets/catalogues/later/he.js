@@ -32,6 +32,7 @@ export default {
   mute_person: 'השתקה',
   stop_video: 'עצירת הווידאו',
   hand_over: 'העברת ההובלה',
+  waits: 'בהמתנה לכניסה: {name}',
   in_lobby: 'בהמתנה לכניסה',
 
   camera: 'מצלמה',
@@ -87,7 +88,9 @@ export default {
   ask_screen: 'בקשה לשיתוף מסך',
   screen_asked: 'בקשה מאת {name}: לראות את המסך שלכם.',
   not_now: 'לא עכשיו',
+  more_unread: 'עוד (לא נקראו: {count})',
   text: 'טקסט',
+  text_unread: 'טקסט (לא נקראו: {count})',
   text_field: 'הודעה',
   text_help: 'כל מי שבשיחה רואה את זה. זה לא נשמר.',
   send: 'שליחה',

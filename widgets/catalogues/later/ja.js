@@ -32,6 +32,7 @@ export default {
   mute_person: 'ミュート',
   stop_video: 'ビデオを停止',
   hand_over: '主担当にする',
+  waits: '入室待ち：{name}',
   in_lobby: '入室待ち',
 
   camera: 'カメラ',
@@ -87,7 +88,9 @@ export default {
   ask_screen: '画面共有をお願いする',
   screen_asked: '{name}より、画面共有のお願いです。',
   not_now: '今はしない',
+  more_unread: 'その他：未読{count}件',
   text: 'テキスト',
+  text_unread: 'テキスト：未読{count}件',
   text_field: 'メッセージ',
   text_help: 'セッションの全員に見えます。保存されません。',
   send: '送信',

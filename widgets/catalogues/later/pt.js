@@ -32,6 +32,7 @@ export default {
   mute_person: 'Silenciar',
   stop_video: 'Parar vídeo',
   hand_over: 'Tornar responsável',
+  waits: '{name} espera para entrar',
   in_lobby: 'Espera para entrar',
 
   camera: 'Câmera',
@@ -87,7 +88,9 @@ export default {
   ask_screen: 'Pedir para compartilhar a tela',
   screen_asked: '{name} gostaria de ver sua tela.',
   not_now: 'Agora não',
+  more_unread: 'Mais: {count} não lidas',
   text: 'Texto',
+  text_unread: 'Texto: {count} não lidas',
   text_field: 'Mensagem',
   text_help: 'Todos na sessão veem. Nada fica guardado.',
   send: 'Enviar',
