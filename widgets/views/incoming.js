@@ -3,7 +3,7 @@ import { troubleBeforehand, frameAllows } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
-import { deviceCheckLater } from './later.js';
+import { Later } from './later.js';
 import { errorSentence } from './trouble-sentence.js';
 
 /** It rings: who invites, and three answers. Nothing is opened before one of them. */
@@ -13,6 +13,7 @@ export class Incoming {
   #name = el('h1', {});
   #wish = el('p', { class: 'lead' });
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
+  #consent = el('p', { class: 'fine', text: say('consent') });
   #monitored = el('p', { class: 'fine', text: say('monitored') });
   #reason = el('input', { type: 'text', maxlength: '200', 'aria-label': say('decline_reason') });
   #error = el('p', { class: 'fine trouble', role: 'alert' });
@@ -31,12 +32,17 @@ export class Incoming {
     this.#client = client;
     /** @param {'video'|'voice'} mode */
     const accept = (mode) => void this.#answer(client.accept(mode));
+    const refuse = () => void this.#answer(this.#refuse());
     this.#video = wordButton(say('accept_video'), () => accept('video'), { kind: 'go wide', icon: 'camera' });
     this.#voice = wordButton(say('accept_voice'), () => accept('voice'), { kind: 'wide', icon: 'phone' });
-    this.#decline = wordButton(say('decline'), () => void this.#answer(this.#refuse()), { kind: 'wide stop' });
+    this.#decline = wordButton(say('decline'), refuse, { kind: 'wide stop' });
     this.#video.root.dataset.focus = '';
     this.#own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
-    this.#devices = deviceCheckLater(client.media, () => this.update());
+    this.#devices = new Later(
+      () => import('./ringing-check.js'),
+      ({ RingingCheck }) => new RingingCheck(client, accept, refuse),
+      () => this.update(),
+    );
     this.#check = wordButton(say('check_first'), () => void this.#checkDevices(), { kind: 'plain' });
     this.#canOpen = ownWindow !== null;
     this.root = el(
@@ -64,7 +70,7 @@ export class Incoming {
           el('label', { class: 'field' }, this.#reason),
         ),
         this.#error,
-        el('p', { class: 'fine', text: say('consent') }),
+        this.#consent,
         this.#monitored,
         this.#check.root,
       ),
@@ -76,7 +82,7 @@ export class Incoming {
     const invitation = this.#client.session?.invitation;
     if (!invitation) return;
     const name = invitation.from_name || say('an_agent');
-    this.#avatar.update(name, invitation.from_picture);
+    this.#avatar.update(invitation.from_name || say('role_agent'), invitation.from_picture);
     setText(this.#name, name);
     setText(this.#wish, say(invitation.mode === 'voice' ? 'incoming_voice' : 'incoming_video'));
     const voice = invitation.mode === 'voice';
@@ -91,6 +97,8 @@ export class Incoming {
       this.#client.tell({ type: 'invitation.trouble', trouble: toldAs(trouble) });
     }
     show(this.#check.root, trouble === null);
+    // Not beside a picture of oneself.
+    show(this.#consent, !this.#client.media.live);
     show(this.#monitored, invitation.monitoring === true);
     this.#devices.panel?.update();
   }

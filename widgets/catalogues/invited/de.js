@@ -21,4 +21,9 @@ export default {
   over_failed: 'Die Einladung kam nicht an',
   error_answered_elsewhere: 'Es wurde in einem anderen Fenster angenommen.',
   error_consumer_conflict: 'Auf der Kundenseite dieser Unterhaltung nimmt bereits jemand anderes teil.',
+  rate_title: 'Wie war es?',
+  rate_stars: '{count} von 5',
+  rate_comment: 'Möchten Sie etwas anmerken?',
+  rate_thanks: 'Vielen Dank!',
+  unseen: 'Niemand sieht oder hört Sie, bis Sie annehmen.',
 };

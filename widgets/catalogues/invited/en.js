@@ -21,4 +21,9 @@ export default {
   over_failed: 'The invitation could not be delivered',
   error_answered_elsewhere: 'It was answered in another window.',
   error_consumer_conflict: 'Somebody else already takes part as the consumer of this conversation.',
+  rate_title: 'How was it?',
+  rate_stars: '{count} of 5',
+  rate_comment: 'Anything to add?',
+  rate_thanks: 'Thank you!',
+  unseen: 'Nobody sees or hears you until you accept.',
 };

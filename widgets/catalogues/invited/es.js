@@ -21,4 +21,9 @@ export default {
   over_failed: 'No se pudo entregar la invitación',
   error_answered_elsewhere: 'Se respondió en otra ventana.',
   error_consumer_conflict: 'Otra persona ya participa como cliente de esta conversación.',
+  rate_title: '¿Qué tal ha ido?',
+  rate_stars: '{count} de 5',
+  rate_comment: '¿Algo que añadir?',
+  rate_thanks: '¡Gracias!',
+  unseen: 'Nadie le ve ni le oye hasta que acepte.',
 };

@@ -21,4 +21,9 @@ export default {
   over_failed: 'L’invitation n’a pas pu être remise',
   error_answered_elsewhere: 'On a répondu dans une autre fenêtre.',
   error_consumer_conflict: 'Quelqu’un d’autre participe déjà comme client de cette conversation.',
+  rate_title: 'Comment cela s’est-il passé ?',
+  rate_stars: '{count} sur 5',
+  rate_comment: 'Quelque chose à ajouter ?',
+  rate_thanks: 'Merci !',
+  unseen: 'Personne ne vous voit ni ne vous entend avant que vous acceptiez.',
 };

@@ -21,4 +21,9 @@ export default {
   over_failed: 'ההזמנה לא הגיעה',
   error_answered_elsewhere: 'השיחה נענתה בחלון אחר.',
   error_consumer_conflict: 'מישהו אחר כבר משתתף כלקוח בהתכתבות הזאת.',
+  rate_title: 'איך היה?',
+  rate_stars: '{count} מתוך 5',
+  rate_comment: 'משהו להוסיף?',
+  rate_thanks: 'תודה!',
+  unseen: 'איש אינו רואה או שומע אתכם עד שתענו.',
 };

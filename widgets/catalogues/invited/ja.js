@@ -21,4 +21,9 @@ export default {
   over_failed: '招待を届けられませんでした',
   error_answered_elsewhere: '別のウィンドウで応答されました。',
   error_consumer_conflict: '別の方がすでにお客様として参加しています。',
+  rate_title: 'いかがでしたか？',
+  rate_stars: '5点中{count}点',
+  rate_comment: 'ご意見がありましたらどうぞ',
+  rate_thanks: 'ありがとうございました！',
+  unseen: '応答するまで、映像も音声も届きません。',
 };

@@ -21,4 +21,9 @@ export default {
   over_failed: 'Não foi possível entregar o convite',
   error_answered_elsewhere: 'Foi respondido em outra janela.',
   error_consumer_conflict: 'Outra pessoa já participa como cliente desta conversa.',
+  rate_title: 'Como foi?',
+  rate_stars: '{count} de 5',
+  rate_comment: 'Algo a acrescentar?',
+  rate_thanks: 'Obrigado!',
+  unseen: 'Ninguém vê nem ouve você até você aceitar.',
 };

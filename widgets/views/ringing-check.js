@@ -1,0 +1,44 @@
+import { say } from '../catalogues/words.js';
+import { wordButton } from './buttons.js';
+import { DeviceCheck } from './device-check.js';
+import { el, setText } from './dom.js';
+
+/** The check of the devices while it rings: who calls stays in sight, and the answers in reach. */
+export class RingingCheck extends DeviceCheck {
+  #client;
+  #caller = el('b', {});
+
+  /** @param {SessionClient} client @param {(mode: Mode) => void} accept @param {() => void} refuse */
+  constructor(client, accept, refuse) {
+    super(client.media);
+    this.#client = client;
+    /** @param {string} key @param {string} kind @param {() => void} act */
+    const answer = (key, kind, act) =>
+      wordButton(say(key), () => {
+        // What is refused is said behind it.
+        this.close();
+        act();
+      }, { kind }).root;
+    this.root.append(
+      el(
+        'footer',
+        { class: 'panel-body' },
+        this.#caller,
+        el(
+          'div',
+          { class: 'row spread' },
+          answer('accept', 'go', () => accept(client.session?.invitation?.mode ?? 'video')),
+          answer('decline', 'stop', refuse),
+        ),
+        el('p', { class: 'fine', text: say('unseen') }),
+      ),
+    );
+  }
+
+  /** @override */
+  update() {
+    super.update();
+    const name = this.#client.session?.invitation?.from_name || say('an_agent');
+    setText(this.#caller, say('ring_title', { name }));
+  }
+}
