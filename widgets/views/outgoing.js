@@ -3,7 +3,7 @@ import { clock, invitationIsOpen } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
-import { Later } from './later.js';
+import { errorSentence } from './trouble-sentence.js';
 
 /** The agent's view of the invitation: what the consumer sees at this moment, in words. */
 export class Outgoing {
@@ -15,6 +15,7 @@ export class Outgoing {
   #cancel;
   #again;
   #offer;
+  #host;
   #name = '';
   #timer = 0;
   root;
@@ -25,14 +26,9 @@ export class Outgoing {
    * @param {AgentHost|null} host Where a join link can be put into the conversation.
    */
   constructor(client, attempt, host = null) {
-    this.#offer =
-      host &&
-      new Later(
-        () => import('./join-offer.js'),
-        ({ JoinOffer }) => new JoinOffer(client, host, attempt, () => this.#name),
-        () => {},
-      );
     this.#client = client;
+    this.#host = host;
+    this.#offer = wordButton(say('offer_link'), () => void this.#offerLink(), {});
     this.#cancel = wordButton(say('cancel'), () => attempt(client.ask({ type: 'invitation.cancel' })), {});
     this.#again = wordButton(
       say('invite_again'),
@@ -46,7 +42,7 @@ export class Outgoing {
       this.#title,
       this.#help,
       this.#until,
-      el('div', { class: 'actions' }, this.#again.root, this.#cancel.root, this.#offer?.root),
+      el('div', { class: 'actions' }, this.#again.root, this.#cancel.root, this.#offer.root),
     );
   }
 
@@ -74,19 +70,25 @@ export class Outgoing {
     show(this.#cancel.root, open);
     show(this.#again.root, !open);
     show(this.#until, open);
-    if (this.#offer) {
-      const unreached = open && invitation.surfaces.length === 0;
-      // Should it not come, it is tried again: the invitation goes on without it.
-      if (unreached) this.#offer.hasten(() => {});
-      show(this.#offer.root, unreached);
-    }
+    show(this.#offer.root, this.#host !== null && open && invitation.surfaces.length === 0);
     this.#tick();
     if (!this.#timer) this.#timer = Number(setInterval(() => this.#tick(), 1_000));
   }
 
   onClosed() {
-    this.#offer?.close();
     clearInterval(this.#timer);
+  }
+
+  /** A way in for a consumer whom no surface reaches: a join link in the conversation. */
+  async #offerLink() {
+    try {
+      const { makeLink, offerLink } = await import('../hosts/join-link.js');
+      const url = await makeLink(this.#client, this.#name);
+      if (this.#host && !(await offerLink(this.#host, say('offer_text'), url))) throw new Error('It was not taken.');
+      this.#offer.set(say('offer_done'));
+    } catch (error) {
+      this.#offer.set(errorSentence(error));
+    }
   }
 
   #tick() {

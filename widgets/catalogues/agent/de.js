@@ -33,5 +33,8 @@ export default {
   ring_cancelled: 'Sie haben die Einladung zurückgezogen',
   cancel: 'Abbrechen',
   invite_again: 'Noch einmal einladen',
+  offer_link: 'Link zur Teilnahme anbieten',
+  offer_text: 'Zu unserem Videogespräch',
+  offer_done: 'Der Link steht in der Unterhaltung',
   unsaved: 'Die letzten Änderungen sind noch nicht gespeichert.',
 };

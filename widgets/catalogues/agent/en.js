@@ -33,5 +33,8 @@ export default {
   ring_cancelled: 'You took the invitation back',
   cancel: 'Cancel',
   invite_again: 'Invite again',
+  offer_link: 'Offer a join link',
+  offer_text: 'Join our video session',
+  offer_done: 'The link is in the conversation',
   unsaved: 'The last changes are not saved yet.',
 };

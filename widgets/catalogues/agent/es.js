@@ -33,5 +33,8 @@ export default {
   ring_cancelled: 'Ha retirado la invitación',
   cancel: 'Cancelar',
   invite_again: 'Invitar de nuevo',
+  offer_link: 'Ofrecer un enlace para entrar',
+  offer_text: 'Entre en nuestra sesión de vídeo',
+  offer_done: 'El enlace está en la conversación',
   unsaved: 'Los últimos cambios aún no se han guardado.',
 };

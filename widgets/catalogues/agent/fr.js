@@ -33,5 +33,8 @@ export default {
   ring_cancelled: 'Vous avez retiré l’invitation',
   cancel: 'Annuler',
   invite_again: 'Inviter à nouveau',
+  offer_link: 'Proposer un lien pour entrer',
+  offer_text: 'Rejoignez notre session vidéo',
+  offer_done: 'Le lien est dans la conversation',
   unsaved: 'Les derniers changements ne sont pas encore enregistrés.',
 };

@@ -33,5 +33,8 @@ export default {
   ring_cancelled: 'ביטלתם את ההזמנה',
   cancel: 'ביטול',
   invite_again: 'הזמנה חוזרת',
+  offer_link: 'הצעת קישור להצטרפות',
+  offer_text: 'להצטרפות לשיחת הווידאו',
+  offer_done: 'הקישור נמצא בהתכתבות',
   unsaved: 'השינויים האחרונים עוד לא נשמרו.',
 };

@@ -33,5 +33,8 @@ export default {
   ring_cancelled: '招待を取り消しました',
   cancel: 'キャンセル',
   invite_again: 'もう一度招待',
+  offer_link: '参加リンクを送る',
+  offer_text: 'ビデオ通話に参加する',
+  offer_done: 'リンクを会話に入れました',
   unsaved: '直近の変更はまだ保存されていません。',
 };

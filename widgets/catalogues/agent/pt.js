@@ -33,5 +33,8 @@ export default {
   ring_cancelled: 'Você retirou o convite',
   cancel: 'Cancelar',
   invite_again: 'Convidar de novo',
+  offer_link: 'Oferecer um link para entrar',
+  offer_text: 'Entre na nossa sessão de vídeo',
+  offer_done: 'O link está na conversa',
   unsaved: 'As últimas alterações ainda não foram salvas.',
 };
