@@ -182,16 +182,18 @@ export class AgentWidget extends Widget {
 
   /** @param {SessionClient} client */
   #renderOver(client) {
-    const { over } = client.state;
+    const { over, role, ways } = client.state;
     if (!over) return;
-    const words = overWords(over);
+    const agent = role === 'agent';
+    const words = overWords(agent ? { ...over, reason: toAgents(over.reason, client.ending) } : over);
     if (over.unsaved) words.help += ` ${say('unsaved')}`;
-    this.present('over', () =>
-      message(
-        words,
-        wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root,
-      ),
-    );
+    const { next } = this.present('over', () => {
+      const button = wordButton('', () => client.dismiss(), { kind: 'primary' });
+      return { ...message(words, button.root), next: button };
+    });
+    // Behind it stands what can be done now; where the session goes on, the ways into it.
+    const broken = agent && over.for === 'session' && !over.reason.startsWith('ended_by');
+    next.set(say(ways.length > 0 ? 'come_back' : broken ? 'start_again' : 'close'));
   }
 
   #renderHost() {
@@ -220,4 +222,10 @@ export class AgentWidget extends Widget {
       : { title: say('not_connected'), help: say('not_connected_help', { why }) };
     this.present('closed', () => message(words, back.root));
   }
+}
+
+/** Why it ended, as its agents are told. @param {string} reason @param {boolean} ending They asked for it. */
+function toAgents(reason, ending) {
+  if (reason === 'ended_by_agent') return ending ? '' : 'ended_by_colleague';
+  return reason === 'agent_absent' ? 'agents_absent' : reason;
 }

@@ -150,6 +150,7 @@ export class EngagementWidget extends Widget {
     this.present('over', () =>
       overScreen(
         { ...over, reason },
+        say('over_next'),
         wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root,
       ),
     );

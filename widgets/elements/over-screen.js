@@ -9,13 +9,14 @@ export function fetchRating() {
 
 /**
  * It is over: why, how it was if the guest likes to say, and what to do next.
- * @param {Over} over @param {...HTMLElement} actions @returns {View}
+ * @param {Over} over @param {string} next How one can go on. @param {...HTMLElement} actions
+ * @returns {View}
  */
-export function overScreen(over, ...actions) {
+export function overScreen(over, next, ...actions) {
   const rating = over.rating === null ? null : ratingLater(over.rating);
-  const help = over.reason === 'declined' ? say('over_declined_help') : '';
-  const words = over.for === 'invitation' ? { title: say(`over_${over.reason}`), help } : overWords(over);
-  const screen = message(words, rating?.root ?? null, ...actions);
+  const { title, help } = overWords(over);
+  const more = over.reason === 'declined' ? say('over_declined_help') : next;
+  const screen = message({ title, help: `${help} ${more}`.trim() }, rating?.root ?? null, ...actions);
   return { ...screen, onClosed: () => rating?.close() };
 }
 

@@ -88,7 +88,7 @@ export function lobby(client) {
  */
 export function overWords(over) {
   const lasted = say('over_lasted', { time: clock(over.elapsedMs) });
-  if (over.for === 'me' && over.reason !== 'session_ended') {
+  if (over.for !== 'session' && over.reason !== 'session_ended') {
     return { title: say(`over_${over.reason}`), help: over.reason === 'left' ? lasted : '' };
   }
   const why = over.for === 'session' && over.reason ? `${say(over.reason)} ` : '';

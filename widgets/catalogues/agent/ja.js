@@ -36,5 +36,9 @@ export default {
   offer_link: '参加リンクを送る',
   offer_text: 'ビデオ通話に参加する',
   offer_done: 'リンクを会話に入れました',
+  ended_by_colleague: '別の担当者が終了しました。',
+  agents_absent: '不在の時間が長すぎました。',
+  come_back: 'セッションに戻る',
+  start_again: 'もう一度始める',
   unsaved: '直近の変更はまだ保存されていません。',
 };

@@ -6,4 +6,6 @@ export default {
   joining: 'Sie treten bei…',
   join_no_code: 'Dieser Link ist nicht vollständig',
   join_no_code_help: 'Bitte öffnen Sie den Link genau so, wie Sie ihn bekommen haben.',
+  over_link: 'Um wieder dazuzukommen, bitten Sie um einen neuen Link.',
+  over_page: 'Sie können diese Seite schließen.',
 };

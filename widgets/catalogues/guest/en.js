@@ -6,4 +6,6 @@ export default {
   joining: 'Joining…',
   join_no_code: 'This link is not complete',
   join_no_code_help: 'Please open the link exactly as you received it.',
+  over_link: 'To come in again, ask for a new link.',
+  over_page: 'You can close this page.',
 };

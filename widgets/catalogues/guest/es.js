@@ -6,4 +6,6 @@ export default {
   joining: 'Entrando…',
   join_no_code: 'Este enlace está incompleto',
   join_no_code_help: 'Abra el enlace exactamente como lo recibió.',
+  over_link: 'Para volver a entrar, pida un enlace nuevo.',
+  over_page: 'Puede cerrar esta página.',
 };

@@ -6,4 +6,6 @@ export default {
   joining: 'Connexion…',
   join_no_code: 'Ce lien est incomplet',
   join_no_code_help: 'Ouvrez le lien exactement comme vous l’avez reçu.',
+  over_link: 'Pour revenir, demandez un nouveau lien.',
+  over_page: 'Vous pouvez fermer cette page.',
 };

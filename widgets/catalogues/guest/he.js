@@ -6,4 +6,6 @@ export default {
   joining: 'מצטרף…',
   join_no_code: 'הקישור אינו שלם',
   join_no_code_help: 'פתחו את הקישור בדיוק כפי שקיבלתם אותו.',
+  over_link: 'כדי להיכנס שוב, בקשו קישור חדש.',
+  over_page: 'אפשר לסגור את הדף.',
 };

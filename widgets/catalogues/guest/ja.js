@@ -6,4 +6,6 @@ export default {
   joining: '参加しています…',
   join_no_code: 'このリンクは不完全です',
   join_no_code_help: '受け取ったとおりのリンクを開いてください。',
+  over_link: 'もう一度参加するには、新しいリンクを依頼してください。',
+  over_page: 'このページは閉じてかまいません。',
 };

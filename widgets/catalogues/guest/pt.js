@@ -6,4 +6,6 @@ export default {
   joining: 'Entrando…',
   join_no_code: 'Este link está incompleto',
   join_no_code_help: 'Abra o link exatamente como o recebeu.',
+  over_link: 'Para entrar de novo, peça um novo link.',
+  over_page: 'Você pode fechar esta página.',
 };

@@ -16,6 +16,7 @@ export default {
   decline_reason: 'Decir por qué rechaza',
   over_declined: 'Ha rechazado la invitación',
   over_declined_help: 'No hay problema. Hemos avisado al agente.',
+  over_next: 'Puede continuar en el chat; desde allí podemos volver a llamarle.',
   over_cancelled: 'Se retiró la invitación',
   over_expired: 'Tiene una invitación perdida',
   over_failed: 'No se pudo entregar la invitación',

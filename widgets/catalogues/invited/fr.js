@@ -16,6 +16,7 @@ export default {
   decline_reason: 'Dire pourquoi vous refusez',
   over_declined: 'Vous avez refusé l’invitation',
   over_declined_help: 'Aucun problème. Le conseiller est prévenu.',
+  over_next: 'Vous pouvez poursuivre dans le chat ; nous pourrons vous y rappeler.',
   over_cancelled: 'L’invitation a été retirée',
   over_expired: 'Vous avez manqué une invitation',
   over_failed: 'L’invitation n’a pas pu être remise',

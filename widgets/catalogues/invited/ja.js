@@ -16,6 +16,7 @@ export default {
   decline_reason: '辞退の理由を伝える',
   over_declined: '辞退しました',
   over_declined_help: '担当者にお伝えしました。',
+  over_next: 'この後はチャットで続けられます。再度お呼び出しすることもできます。',
   over_cancelled: '招待は取り消されました',
   over_expired: '不在着信がありました',
   over_failed: '招待を届けられませんでした',

@@ -16,6 +16,7 @@ export default {
   decline_reason: 'Dizer por que recusa',
   over_declined: 'Você recusou o convite',
   over_declined_help: 'Sem problema. O atendente foi avisado.',
+  over_next: 'Você pode continuar no chat. De lá podemos chamar você de novo.',
   over_cancelled: 'O convite foi retirado',
   over_expired: 'Você perdeu um convite',
   over_failed: 'Não foi possível entregar o convite',
