@@ -99,13 +99,8 @@ SPOKEN: dict[str, set[str]] = {
     "way": {way.value for way in Way},
     "is": {way.value for way in HIDDEN_WAYS},
     "now": {way.value for way in HIDDEN_WAYS},
-    "differs": {
-        "visitor_id",
-        "participant_visitor_id",
-        "visitor_name",
-        "channel",
-        "surface",
-    },
+    # Where somebody stands says nothing of who they are: `surface` is not shown.
+    "differs": {"visitor_id", "participant_visitor_id", "visitor_name", "channel"},
     "layout": {"auto", "grid", "speaker"},
     # A session that ends says its own reason; who goes elsewhere is told in a view of its own.
     "over": CLOSED | {reason.value for reason in LeaveReason} - {"session_ended"},

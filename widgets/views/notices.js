@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { entryOf, may, ownEntry, transferred } from '../session/select.js';
+import { entryOf, may, others, ownEntry, transferred } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText } from './dom.js';
 import { qualityWords } from './tile.js';
@@ -13,10 +13,10 @@ export class Notices {
   #ownWindow;
   /** @type {Map<string, Notice>} */
   #views = new Map();
-  /** Whose warning was read. @type {Set<string>} */
+  /** The keys of what was read. @type {Set<string>} */
   #read = new Set();
-  /** The trouble with a device that was read, while it lasts. */
-  #known = '';
+  /** What is the matter with the devices; it is said anew when it comes again. */
+  #trouble = '';
   /** The wish for the screen that was answered. @type {SessionState['screenAsked']} */
   #answered = null;
   root = el('div', {});
@@ -35,19 +35,20 @@ export class Notices {
 
   /** @param {SessionState} session @param {boolean} [listed] Whether it is seen elsewhere who waits. */
   update(session, listed = false) {
+    const wishes = [
+      ...this.#troubles(),
+      ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved'), choices: [] }] : []),
+      ...ownLine(session),
+      ...this.#mine(session),
+      ...this.#warnings(session),
+      ...this.#wishes(session),
+      ...(listed ? [] : this.#lobby(session)),
+      ...this.#conflicts(session),
+    ];
     keyed(
       this.root,
       this.#views,
-      [
-        ...this.#troubles(),
-        ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved'), choices: [] }] : []),
-        ...ownLine(session),
-        ...this.#mine(session),
-        ...this.#warnings(session),
-        ...this.#wishes(session),
-        ...(listed ? [] : this.#lobby(session)),
-        ...this.#conflicts(session),
-      ],
+      wishes.filter(({ key }) => !this.#read.has(key)),
       (item) => item.key,
       (item) => new Notice(item),
       (notice, item) => notice.update(item),
@@ -57,25 +58,18 @@ export class Notices {
   /** The worst of what is wrong: what still works, and the way out. @returns {Wish[]} */
   #troubles() {
     const { link, mediaState, media } = this.#client;
-    const flows = { connected: 'reconnecting_signal' }[mediaState] ?? 'reconnecting';
-    const stands = { failed: 'media_failed', reconnecting: 'reconnecting_media' }[mediaState];
-    const away = link.status === 'open' ? stands : flows;
+    const away =
+      link.status !== 'open'
+        ? mediaState === 'connected' ? 'reconnecting_signal' : 'reconnecting'
+        : mediaState === 'failed' ? 'media_failed' : mediaState === 'reconnecting' ? 'reconnecting_media' : '';
     if (away) return [{ key: 'away', warns: true, text: say(away), choices: [] }];
     const text = troubleSentence(media.troubles);
-    if (!text) this.#known = '';
-    if (text === this.#known) return [];
-    const choices = [
-      {
-        say: say('dismiss'),
-        act: () => {
-          this.#known = text;
-          this.#again();
-        },
-      },
-    ];
-    const { microphone, camera } = media.troubles;
+    if (text !== this.#trouble) this.#read.delete(this.#trouble);
+    this.#trouble = text;
+    if (!text) return [];
     const act = this.#ownWindow;
-    if (act && [microphone, camera].includes('blocked_by_frame')) choices.unshift({ say: say('own_window'), act });
+    const framed = act && Object.values(media.troubles).includes('blocked_by_frame');
+    const choices = [...(framed ? [{ say: say('own_window'), act }] : []), this.#dismiss(text)];
     return [{ key: text, warns: true, text, choices }];
   }
 
@@ -88,29 +82,36 @@ export class Notices {
     }
     const chatting = this.#chatting();
     if (!transferred(session, chatting)) return [];
-    if (!chatting) return [{ key: 'away', text: say('transferred_away'), choices: [] }];
-    return [{ key: 'here', text: say('transferred_here'), choices: [this.#go('take_over')] }];
+    if (!chatting) return [{ key: 'lent', text: say('transferred_away'), choices: [this.#dismiss('lent')] }];
+    const owner = others(session).find((one) => one.owner);
+    const text = owner
+      ? say('transferred_here', { name: owner.name || say('role_agent') })
+      : say('transferred_nobody');
+    return [{ key: 'here', text, choices: [this.#go('take_over')] }];
   }
 
   /** The host SDKs do not agree on who the consumer is. @param {SessionState} session @returns {Wish[]} */
   #warnings(session) {
     return session.roster
-      .filter((one) => one.visitor_differs && !this.#read.has(one.participant_id))
+      .filter((one) => one.visitor_differs)
       .map(({ participant_id: id, name, role }) => ({
         key: `visitor-${id}`,
         text: say('colon', { a: name || say(`role_${role}`), b: say('visitor_differs') }),
-        choices: [{ say: say('dismiss'), act: () => this.#dismiss(id) }],
+        choices: [this.#dismiss(`visitor-${id}`)],
       }));
   }
 
-  /** @param {string} id */
-  #dismiss(id) {
-    this.#read.add(id);
-    this.#again();
+  /** @param {string} key @returns {Wish['choices'][number]} */
+  #dismiss(key) {
+    const act = () => {
+      this.#read.add(key);
+      this.#again();
+    };
+    return { say: say('dismiss'), act };
   }
 
   #again() {
-    if (this.#client.session) this.update(this.#client.session);
+    this.#client.dispatchEvent(new Event('change'));
   }
 
   /** @param {SessionState} session @returns {Wish[]} */
@@ -149,12 +150,12 @@ export class Notices {
   #conflicts(session) {
     const consumer = session.roster.find(({ role }) => role === 'consumer');
     const text = say('conflict', { name: consumer?.name || say('your_visitor') });
-    return session.conflicts.map(({ conflict_id, differences }) => ({
-      key: conflict_id,
-      text,
-      lines: differences.length ? differences.map(difference) : [say('conflict_same')],
-      choices: this.#judge('conflict', 'dismiss', { conflict_id }),
-    }));
+    return session.conflicts.map(({ conflict_id, differences }) => {
+      // Where on the page they are says nothing of who they are.
+      const lines = differences.filter(({ what }) => what !== 'surface').map(difference);
+      const choices = this.#judge('conflict', 'dismiss', { conflict_id });
+      return { key: conflict_id, text, lines: lines.length > 0 ? lines : [say('conflict_same')], choices };
+    });
   }
 
   /**
@@ -213,6 +214,8 @@ function ownLine({ quality, participantId }) {
 }
 
 /** @param {Difference} difference */
-function difference({ what, known, claimed }) {
-  return say('colon', { a: say(`differs_${what}`), b: `${claimed ?? '–'} ≠ ${known ?? '–'}` });
+function difference({ what, ...both }) {
+  // Each in the direction of its own writing.
+  const [claimed, known] = [both.claimed, both.known].map((one) => `\u2068${one ?? say('unknown')}\u2069`);
+  return say('differs', { what: say(`differs_${what}`), claimed: claimed ?? '', known: known ?? '' });
 }
