@@ -11,7 +11,7 @@ export class ConsumerLink {
   #said = el('p', { class: 'fine', role: 'status' });
   #button = wordButton(say('link_send'), () => void this.#go(), { kind: 'wide', icon: 'link' });
   #send;
-  root = el('div', { class: 'actions' }, this.#button.root, this.#unwritten, this.#said);
+  root = el('div', { class: 'actions' }, this.#button.root, this.#said, this.#unwritten);
 
   /**
    * @param {(sentence: (url: string) => string) => Promise<string>} send What is left to hand over,
@@ -27,8 +27,8 @@ export class ConsumerLink {
     try {
       const line = await this.#send((url) => say('link_text', { url }));
       show(this.#unwritten, line !== '');
+      setText(this.#said, say(line ? 'unwritten' : 'written'));
       if (line) this.#line.show(line);
-      else setText(this.#said, say('written'));
     } catch (error) {
       setText(this.#said, errorSentence(error));
     }

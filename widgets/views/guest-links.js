@@ -13,9 +13,10 @@ export class GuestLinks {
   #url = new CopyLine(say('link_ready'));
   #write;
   #made;
+  #said = el('p', { class: 'fine', role: 'status' });
   #list = el('ul', { class: 'links' });
   #listTitle = el('h3', { text: say('open_links') });
-  /** @type {Map<string, LinkRow>} */
+  /** @type {Map<string, {root: HTMLElement, words: HTMLElement}>} */
   #rows = new Map();
   root;
 
@@ -29,7 +30,9 @@ export class GuestLinks {
     this.#write = wordButton(
       say('into_conversation'),
       async () => {
-        if (await write?.(this.#url.line.value)) this.#write.set(say('written'));
+        const written = await write?.(this.#url.line.value);
+        if (written) this.#write.set(say('written'));
+        else setText(this.#said, say('unwritten'));
       },
       { kind: 'small', icon: 'send' },
     );
@@ -39,7 +42,7 @@ export class GuestLinks {
       { class: 'made', hidden: true },
       this.#url.line,
       el('div', { class: 'row' }, this.#url.button, this.#write.root),
-      el('p', { class: 'fine', text: say('link_ready') }),
+      this.#said,
     );
     const make = wordButton(say('make_link'), () => {}, { kind: 'small', icon: 'link' });
     make.root.type = 'submit';
@@ -69,9 +72,17 @@ export class GuestLinks {
       this.#rows,
       session.guestInvitations,
       (link) => link.guest_invitation_id,
-      () => new LinkRow(this.#client, this.#attempt),
-      (row, link) => row.update(link),
+      (link) => this.#row(link),
+      ({ words }, { name, expires_in_ms: left }) => setText(words, `${name || say('role_guest')} · ${clock(left)}`),
     );
+  }
+
+  /** An open link: the code itself was shown only once. @param {GuestInvitationView} link */
+  #row({ guest_invitation_id }) {
+    const revoke = () => this.#attempt(this.#client.ask({ type: 'guest.revoke', guest_invitation_id }));
+    const withdraw = wordButton(say('withdraw'), revoke, { kind: 'small deed' });
+    const words = el('span', { class: 'person-words' });
+    return { root: el('li', { class: 'person' }, words, withdraw.root), words };
   }
 
   /** @param {Event} event */
@@ -81,32 +92,10 @@ export class GuestLinks {
       makeLink(this.#client, this.#name.value.trim()).then((url) => {
         this.#name.value = '';
         this.#write.set(say('into_conversation'));
+        setText(this.#said, say('link_ready'));
         show(this.#made, true);
         this.#url.show(url);
       }),
     );
-  }
-}
-
-/** One open link: the code itself was shown only once. */
-class LinkRow {
-  #words = el('span', { class: 'person-words' });
-  #id = '';
-  root;
-
-  /** @param {SessionClient} client @param {Attempt} attempt */
-  constructor(client, attempt) {
-    const withdraw = wordButton(
-      say('withdraw'),
-      () => attempt(client.ask({ type: 'guest.revoke', guest_invitation_id: this.#id })),
-      { kind: 'small deed' },
-    );
-    this.root = el('li', { class: 'person' }, this.#words, withdraw.root);
-  }
-
-  /** @param {GuestInvitationView} link */
-  update(link) {
-    this.#id = link.guest_invitation_id;
-    setText(this.#words, `${link.name || say('role_guest')} · ${clock(link.expires_in_ms)}`);
   }
 }

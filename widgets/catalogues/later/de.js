@@ -24,6 +24,7 @@ export default {
   copied: 'Kopiert',
   into_conversation: 'In die Unterhaltung einfügen',
   written: 'Steht in Ihrem Eingabefeld',
+  unwritten: 'Es ließ sich nicht in die Unterhaltung einfügen. Kopieren Sie es und senden Sie es dort selbst.',
   open_links: 'Offene Links',
   withdraw: 'Zurückziehen',
   let_in: 'Einlassen',

@@ -24,6 +24,7 @@ export default {
   copied: 'Copied',
   into_conversation: 'Put into conversation',
   written: 'It stands in your input box',
+  unwritten: 'It could not be put into the conversation. Copy it and send it there yourself.',
   open_links: 'Open links',
   withdraw: 'Withdraw',
   let_in: 'Let in',

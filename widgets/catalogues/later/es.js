@@ -24,6 +24,7 @@ export default {
   copied: 'Copiado',
   into_conversation: 'Insertar en la conversación',
   written: 'Está en su cuadro de texto',
+  unwritten: 'No se pudo insertar en la conversación. Cópielo y envíelo allí usted mismo.',
   open_links: 'Enlaces abiertos',
   withdraw: 'Retirar',
   let_in: 'Dejar entrar',

@@ -24,6 +24,7 @@ export default {
   copied: 'Copié',
   into_conversation: 'Insérer dans la conversation',
   written: 'Il est dans votre zone de saisie',
+  unwritten: 'L’insertion dans la conversation a échoué. Copiez le texte et envoyez-le vous-même.',
   open_links: 'Liens ouverts',
   withdraw: 'Retirer',
   let_in: 'Faire entrer',

@@ -24,6 +24,7 @@ export default {
   copied: 'הועתק',
   into_conversation: 'הוספה להתכתבות',
   written: 'נכתב בשדה ההודעה שלכם',
+  unwritten: 'ההוספה להתכתבות לא הצליחה. העתיקו ושלחו שם בעצמכם.',
   open_links: 'קישורים פתוחים',
   withdraw: 'ביטול הקישור',
   let_in: 'אישור כניסה',

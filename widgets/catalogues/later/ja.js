@@ -24,6 +24,7 @@ export default {
   copied: 'コピーしました',
   into_conversation: '会話に挿入',
   written: '入力欄に入れました',
+  unwritten: '会話に挿入できませんでした。コピーして送信してください。',
   open_links: '有効なリンク',
   withdraw: '取り消す',
   let_in: '入室を許可',

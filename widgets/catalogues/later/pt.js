@@ -24,6 +24,7 @@ export default {
   copied: 'Copiado',
   into_conversation: 'Inserir na conversa',
   written: 'Está na sua caixa de texto',
+  unwritten: 'Não foi possível inserir na conversa. Copie e envie por lá.',
   open_links: 'Links abertos',
   withdraw: 'Retirar',
   let_in: 'Liberar entrada',
