@@ -142,7 +142,7 @@ export class AgentWidget extends Widget {
         () => new AgentIdle(client, () => this.#render(), this.#ownWindow()),
       );
       const watches = this.#host.ids?.spectating === true || state.role === 'supervisor';
-      idle.show(state, name, watches);
+      idle.show(state, name, this.#host.colleague, watches);
       this.#proof?.offer(idle.root, watches, state);
       title = idle.asked;
     }

@@ -14,6 +14,7 @@ const PATHS = [
   'chatInfo.spectatedEngagement',
   'agentInfo.agentName',
   'agentInfo.agentNickname',
+  'chattingAgentInfo.agentName',
 ];
 
 /**
@@ -84,6 +85,12 @@ export class AgentHost extends EventTarget {
     const { ids } = this;
     if (!ids?.agent_id || !ids.chatting_agent_id) return null;
     return ids.agent_id === ids.chatting_agent_id && ids.spectating !== true;
+  }
+
+  /** The name of the other agent whose conversation it is, where the workspace says one. */
+  get colleague() {
+    const name = this.chatting === false ? this.values['chattingAgentInfo.agentName'] : '';
+    return typeof name === 'string' ? name : '';
   }
 
   get canWrite() {

@@ -37,11 +37,10 @@ export function invitationIsOpen(session) {
   return state === 'sent' || state === 'ringing';
 }
 
-/** Up to two letters that stand for a person without a picture. @param {string} name */
+/** Up to two letters that stand for a person without a picture; Arabic ones would join. @param {string} name */
 export function initials(name) {
-  const words = name.trim().split(/\s+/u).filter(Boolean);
-  const first = [...(words[0] ?? '')][0] ?? '';
-  const last = words.length > 1 ? ([...(words.at(-1) ?? '')][0] ?? '') : '';
+  const [first = '', ...more] = name.trim().split(/\s+/u).map((word) => [...word][0] ?? '');
+  const last = /\p{Script=Arabic}/u.test(first) ? '' : more.at(-1) ?? '';
   return (first + last).toLocaleUpperCase();
 }
 

@@ -72,17 +72,18 @@ export class AgentIdle {
 
   /**
    * @param {WidgetState} state @param {string} name The consumer's; may be empty.
+   * @param {string} agent Whose conversation it is, where that is known and it is a colleague's.
    * @param {boolean} watches This person looks at somebody else's conversation, and starts nothing.
    */
-  show(state, name, watches) {
+  show(state, name, agent, watches) {
     const live = state.ways.length > 0;
     const reach = state.reach?.reach ?? null;
     if (live) this.#ways.hasten((error) => setText(this.#error, errorSentence(error)));
     const { panel } = this.#ways;
     const who = name || say('your_visitor');
-    panel?.update(state, who);
+    panel?.update(state, who, agent);
     show(this.#line, !live);
-    this.#avatar.update(name || '·', null);
+    this.#avatar.update(name || say('role_consumer'), null);
     const title = live ? panel?.title ?? say('connecting') : say('idle_title', { name: who });
     setText(this.#title, title);
     this.asked = state.askedBy && panel ? title : '';
@@ -90,7 +91,7 @@ export class AgentIdle {
     setText(this.#reach, reach ? say(`reach_${reach}`) : say('connecting'));
     setAttr(this.#dot, 'data-reach', reach ?? 'unknown');
     const alone = watches ? say('spectating') : reach === 'absent' ? say('reach_absent_help') : '';
-    setText(this.#help, live ? (panel ? say('ways_help') : '') : alone);
+    setText(this.#help, live ? panel?.help ?? '' : alone);
     show(this.#video.root, !watches && !live);
     show(this.#voice.root, !watches && !live);
   }

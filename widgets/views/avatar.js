@@ -19,7 +19,7 @@ export class Avatar {
 
   /** @param {string} name @param {string|null|undefined} picture Only https pictures are shown. */
   update(name, picture) {
-    setText(this.#letters, initials(name) || '·');
+    setText(this.#letters, initials(name));
     const hue = [...name].reduce((sum, c) => sum + 137 * c.charCodeAt(0), 0);
     this.root.style.setProperty('--hue', String(hue));
     const source = picture && /^https:\/\//u.test(picture) ? picture : '';

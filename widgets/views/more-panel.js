@@ -3,9 +3,9 @@ import { switchCamera } from '../media/switch-camera.js';
 import { may, others } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, show } from './dom.js';
-import { mainPicture } from './main-picture.js';
 import { Panel } from './panel.js';
 
+const SHOWN = '.tile[data-picture=yes]:not(.self, [hidden])';
 const LAYOUTS = ['auto', 'grid', 'speaker'];
 
 /** What one needs now and then. */
@@ -73,8 +73,10 @@ async function toggleFullScreen() {
   else await document.documentElement.requestFullscreen().catch(() => {});
 }
 
-/** @param {Stage} stage */
-async function pictureInPicture(stage) {
-  if (document.pictureInPictureElement) await document.exitPictureInPicture();
-  else await mainPicture(stage)?.requestPictureInPicture?.().catch(() => {});
+/** For the picture worth a window of its own. @param {Stage} stage */
+async function pictureInPicture({ root }) {
+  if (document.pictureInPictureElement) return document.exitPictureInPicture();
+  /** @type {HTMLVideoElement|null} */
+  const video = root.querySelector(`${SHOWN}[data-main] video`) ?? root.querySelector(`${SHOWN} video`);
+  await video?.requestPictureInPicture?.().catch(() => {});
 }

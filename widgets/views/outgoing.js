@@ -61,7 +61,7 @@ export class Outgoing {
       return;
     }
     this.#name = name;
-    this.#avatar.update(name, null);
+    this.#avatar.update(name || say('role_consumer'), null);
     this.root.dataset.state = invitation.state;
     const { title, help } = words(invitation, name || say('your_visitor'));
     setText(this.#title, title);

@@ -8,6 +8,7 @@ export class Ways {
   #attempt;
   #shown = '';
   title = '';
+  help = '';
   root = el('div', { class: 'actions' });
 
   /**
@@ -19,14 +20,22 @@ export class Ways {
     this.#attempt = attempt;
   }
 
-  /** @param {WidgetState} state @param {string} who The consumer of this conversation. */
-  update({ ways, askedBy: by, about }, who) {
+  /**
+   * @param {WidgetState} state @param {string} who The consumer of this conversation.
+   * @param {string} agent Whose it is, where that is known.
+   */
+  update({ ways, askedBy: by, about }, who, agent) {
     const name = about || say('role_consumer');
-    this.title = by ? say('colleague_asks', { by, name }) : say('ways_title', { name: who });
+    this.title = by
+      ? say('colleague_asks', { by, name })
+      : say('ways_title', { name: who, agent: agent || say('a_colleague') });
+    this.help = say('ways_help') + (ways.includes('take_over') ? ` ${say('ways_take')}` : '');
     const shown = [by, ...ways].join();
     if (shown === this.#shown) return;
     this.#shown = shown;
-    const buttons = ways.map((way, index) => {
+    // First what changes least for those who talk.
+    const sorted = [...ways].sort((a, b) => Number(b === 'consult') - Number(a === 'consult'));
+    const buttons = sorted.map((way, index) => {
       const kind = index === 0 ? 'primary wide' : 'wide';
       return this.#button(by ? 'join' : `way_${way}`, kind, () => this.#client.ask({ type: 'session.join', way }));
     });
