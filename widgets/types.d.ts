@@ -142,6 +142,7 @@ type Trouble =
   | 'no_webrtc'
   | 'failed';
 type DeviceSource = 'microphone' | 'camera';
+type DeviceChoice = DeviceSource | 'speaker';
 type Source = DeviceSource | 'screen';
 type Opened = { track: MediaStreamTrack | null; trouble: Trouble | null };
 /** What is really being sent. */
@@ -184,6 +185,12 @@ interface View {
 
 /** Shows why a request failed, wherever its sender shows such things. */
 type Attempt = (asked: Promise<unknown>) => void;
+/** What is sent to the broker, without `id`. */
+type ToBroker = Record<string, unknown> & { type: string };
+/** Puts a line into the conversation, where the host can; true when it stands there. */
+type Write = ((text: string) => Promise<boolean>) | null;
+/** Opens a window of its own, where one stands in a frame. */
+type OpenWindow = (() => void) | null;
 
 interface IconButton {
   root: HTMLButtonElement;

@@ -31,6 +31,7 @@ export default {
   people: 'Personen',
   people_waiting: 'Personen (warten auf Einlass: {count})',
   more: 'Mehr',
+  unread: '{what} (ungelesen: {count})',
   end: 'Beenden',
   leave: 'Verlassen',
   own_window: 'In eigenem Fenster öffnen',
@@ -63,6 +64,7 @@ export default {
   trouble_insecure: 'Kamera und Mikrofon funktionieren nur auf sicheren Seiten (https). Sie können die anderen sehen und hören.',
   trouble_no_webrtc: 'Dieser Browser unterstützt keine Videogespräche. Bitte verwenden Sie ein aktuelles Chrome, Edge, Firefox oder Safari.',
 
+  trouble_screen: 'Der Bildschirm konnte von hier aus nicht geteilt werden.',
   over_transferred: 'Jemand aus dem Team hat übernommen',
 
   over_title: 'Das Gespräch ist beendet',
@@ -78,7 +80,7 @@ export default {
   ended_by_guest: 'Ein Gast hat es beendet.',
   ended_by_backend: 'Der Dienst hat es beendet.',
   nobody_left: 'Es war niemand mehr da.',
-  agent_absent: 'Die Beratung war zu lange abwesend.',
+  agent_absent: 'Zu lange war niemand von der Beratung da.',
   agent_and_consumer_absent: 'Beide Seiten waren zu lange abwesend.',
   invitation_lapsed: 'Niemand hat rechtzeitig geantwortet.',
   too_long: 'Die längste erlaubte Dauer war erreicht.',

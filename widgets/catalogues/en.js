@@ -31,6 +31,7 @@ export default {
   people: 'People',
   people_waiting: 'People: {count} waiting to be let in',
   more: 'More',
+  unread: '{what}: {count} unread',
   end: 'End',
   leave: 'Leave',
   own_window: 'Open in own window',
@@ -63,6 +64,7 @@ export default {
   trouble_insecure: 'Camera and microphone work on secure (https) pages only. You can see and hear the others.',
   trouble_no_webrtc: 'This browser cannot do video sessions. Please use a current Chrome, Edge, Firefox or Safari.',
 
+  trouble_screen: 'The screen could not be shared from this window.',
   over_transferred: 'A colleague has taken over',
 
   over_title: 'The session has ended',
@@ -78,7 +80,7 @@ export default {
   ended_by_guest: 'A guest ended it.',
   ended_by_backend: 'It was ended by the service.',
   nobody_left: 'Nobody was left.',
-  agent_absent: 'The agent was away for too long.',
+  agent_absent: 'There was no agent for too long.',
   agent_and_consumer_absent: 'Both sides were away for too long.',
   invitation_lapsed: 'Nobody answered in time.',
   too_long: 'It reached the longest time allowed.',

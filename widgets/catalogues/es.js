@@ -31,6 +31,7 @@ export default {
   people: 'Personas',
   people_waiting: 'Personas: {count} esperando para entrar',
   more: 'Más',
+  unread: '{what}: {count} sin leer',
   end: 'Terminar',
   leave: 'Salir',
   own_window: 'Abrir en ventana propia',
@@ -63,6 +64,7 @@ export default {
   trouble_insecure: 'La cámara y el micrófono solo funcionan en páginas seguras (https). Puede ver y oír a los demás.',
   trouble_no_webrtc: 'Este navegador no admite sesiones de vídeo. Use una versión actual de Chrome, Edge, Firefox o Safari.',
 
+  trouble_screen: 'No se pudo compartir la pantalla desde esta ventana.',
   over_transferred: 'Un compañero ha asumido la sesión',
 
   over_title: 'La sesión ha terminado',
@@ -78,7 +80,7 @@ export default {
   ended_by_guest: 'La terminó un invitado.',
   ended_by_backend: 'La terminó el servicio.',
   nobody_left: 'No quedaba nadie.',
-  agent_absent: 'El agente estuvo fuera demasiado tiempo.',
+  agent_absent: 'No hubo ningún agente durante demasiado tiempo.',
   agent_and_consumer_absent: 'Ambas partes estuvieron fuera demasiado tiempo.',
   invitation_lapsed: 'Nadie respondió a tiempo.',
   too_long: 'Alcanzó la duración máxima permitida.',

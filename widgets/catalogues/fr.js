@@ -31,6 +31,7 @@ export default {
   people: 'Participants',
   people_waiting: 'Participants : {count} en attente',
   more: 'Plus',
+  unread: '{what} : {count} non lus',
   end: 'Terminer',
   leave: 'Quitter',
   own_window: 'Ouvrir dans une autre fenêtre',
@@ -63,6 +64,7 @@ export default {
   trouble_insecure: 'La caméra et le micro ne fonctionnent que sur des pages sécurisées (https). Vous pouvez voir et entendre les autres.',
   trouble_no_webrtc: 'Ce navigateur ne gère pas les sessions vidéo. Utilisez une version récente de Chrome, Edge, Firefox ou Safari.',
 
+  trouble_screen: 'L’écran n’a pas pu être partagé depuis cette fenêtre.',
   over_transferred: 'Un collègue a repris la session',
 
   over_title: 'La session est terminée',
@@ -78,7 +80,7 @@ export default {
   ended_by_guest: 'Un invité y a mis fin.',
   ended_by_backend: 'Le service y a mis fin.',
   nobody_left: 'Il ne restait personne.',
-  agent_absent: 'Le conseiller a été absent trop longtemps.',
+  agent_absent: 'Il n’y a pas eu de conseiller pendant trop longtemps.',
   agent_and_consumer_absent: 'Les deux côtés ont été absents trop longtemps.',
   invitation_lapsed: 'Personne n’a répondu à temps.',
   too_long: 'Elle a atteint la durée maximale.',

@@ -31,6 +31,7 @@ export default {
   people: 'משתתפים',
   people_waiting: 'משתתפים (בהמתנה לכניסה: {count})',
   more: 'עוד',
+  unread: '{what} (לא נקראו: {count})',
   end: 'סיום',
   leave: 'יציאה',
   own_window: 'פתיחה בחלון נפרד',
@@ -63,6 +64,7 @@ export default {
   trouble_insecure: 'מצלמה ומיקרופון פועלים רק בדפים מאובטחים (https). אפשר לראות ולשמוע את האחרים.',
   trouble_no_webrtc: 'הדפדפן הזה אינו תומך בשיחות וידאו. השתמשו בגרסה עדכנית של כרום, אדג׳, פיירפוקס או ספארי.',
 
+  trouble_screen: 'לא ניתן לשתף את המסך מהחלון הזה.',
   over_transferred: 'נציג אחר קיבל את השיחה',
 
   over_title: 'השיחה הסתיימה',
@@ -78,7 +80,7 @@ export default {
   ended_by_guest: 'אורח סיים אותה.',
   ended_by_backend: 'השירות סיים אותה.',
   nobody_left: 'לא נשאר אף אחד.',
-  agent_absent: 'הנציג נעדר זמן רב מדי.',
+  agent_absent: 'לא היה נציג זמן רב מדי.',
   agent_and_consumer_absent: 'שני הצדדים נעדרו זמן רב מדי.',
   invitation_lapsed: 'אף אחד לא ענה בזמן.',
   too_long: 'היא הגיעה לזמן המרבי.',

@@ -31,6 +31,7 @@ export default {
   people: 'Pessoas',
   people_waiting: 'Pessoas: {count} esperando para entrar',
   more: 'Mais',
+  unread: '{what}: {count} não lidas',
   end: 'Encerrar',
   leave: 'Sair',
   own_window: 'Abrir em janela própria',
@@ -63,6 +64,7 @@ export default {
   trouble_insecure: 'Câmera e microfone só funcionam em páginas seguras (https). Você pode ver e ouvir os outros.',
   trouble_no_webrtc: 'Este navegador não permite sessões de vídeo. Use uma versão atual do Chrome, Edge, Firefox ou Safari.',
 
+  trouble_screen: 'Não foi possível compartilhar a tela a partir desta janela.',
   over_transferred: 'Um colega assumiu a sessão',
 
   over_title: 'A sessão terminou',
@@ -78,7 +80,7 @@ export default {
   ended_by_guest: 'Um convidado a encerrou.',
   ended_by_backend: 'O serviço a encerrou.',
   nobody_left: 'Não restou ninguém.',
-  agent_absent: 'O atendente ficou fora tempo demais.',
+  agent_absent: 'Ficou sem atendente por tempo demais.',
   agent_and_consumer_absent: 'Os dois lados ficaram fora tempo demais.',
   invitation_lapsed: 'Ninguém respondeu a tempo.',
   too_long: 'Atingiu a duração máxima permitida.',

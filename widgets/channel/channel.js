@@ -61,7 +61,7 @@ export class SignallingChannel {
 
   /**
    * Send a request and wait for its reply.
-   * @param {Record<string, unknown> & {type: string}} message Without `id`.
+   * @param {ToBroker} message Without `id`.
    * @param {number} [timeoutMs] For each try.
    * @returns {Promise<any>}
    */
@@ -95,7 +95,7 @@ export class SignallingChannel {
 
   /**
    * Send a message that has no reply. While not connected only the latest of its type is kept.
-   * @param {Record<string, unknown> & {type: string}} message
+   * @param {ToBroker} message
    */
   tell(message) {
     const text = JSON.stringify(message);

@@ -184,16 +184,15 @@ export class AgentWidget extends Widget {
   #renderOver(client) {
     const { over, role, ways } = client.state;
     if (!over) return;
-    const agent = role === 'agent';
-    const words = overWords(agent ? { ...over, reason: toAgents(over.reason, client.ending) } : over);
+    const words = overWords(over, role);
     if (over.unsaved) words.help += ` ${say('unsaved')}`;
     const { next } = this.present('over', () => {
       const button = wordButton('', () => client.dismiss(), { kind: 'primary' });
       return { ...message(words, button.root), next: button };
     });
-    // Behind it stands what can be done now; where the session goes on, the ways into it.
-    const broken = agent && over.for === 'session' && !over.reason.startsWith('ended_by');
-    next.set(say(ways.length > 0 ? 'come_back' : broken ? 'start_again' : 'close'));
+    // Behind it stands what can be done now.
+    const broken = role === 'agent' && over.for === 'session' && !over.reason.startsWith('ended_by');
+    next.set(say(ways.length > 0 ? 'come_back' : broken ? 'try_again' : 'close'));
   }
 
   #renderHost() {
@@ -222,10 +221,4 @@ export class AgentWidget extends Widget {
       : { title: say('not_connected'), help: say('not_connected_help', { why }) };
     this.present('closed', () => message(words, back.root));
   }
-}
-
-/** Why it ended, as its agents are told. @param {string} reason @param {boolean} ending They asked for it. */
-function toAgents(reason, ending) {
-  if (reason === 'ended_by_agent') return ending ? '' : 'ended_by_colleague';
-  return reason === 'agent_absent' ? 'agents_absent' : reason;
 }

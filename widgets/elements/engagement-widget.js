@@ -145,11 +145,10 @@ export class EngagementWidget extends Widget {
     if (!over) return;
     this.setTitle('');
     this.#frame.show('over');
-    // Nobody is told what they did themselves.
-    const reason = over.reason === `ended_by_${role}` ? '' : over.reason;
     this.present('over', () =>
       overScreen(
-        { ...over, reason },
+        over,
+        role,
         say('over_next'),
         wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root,
       ),

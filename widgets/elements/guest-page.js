@@ -75,7 +75,7 @@ export class GuestPage extends Widget {
       this.present('session', () => new SessionView(client, { atEnd: fetchRating })).update();
     } else if (over) {
       this.setTitle('');
-      this.present('over', () => overScreen(over, say(over.for === 'me' ? 'over_link' : 'over_page')));
+      this.present('over', () => overScreen(over, null, say(over.for === 'me' ? 'over_link' : 'over_page')));
     } else if (client.link.status === 'closed') {
       this.present('closed', () => message({ title: say('join_used'), help: say('join_used_help') }));
     } else if (client.link.status === 'open') {

@@ -9,21 +9,18 @@ export function fetchRating() {
 
 /**
  * It is over: why, how it was if the guest likes to say, and what to do next.
- * @param {Over} over @param {string} next How one can go on. @param {...HTMLElement} actions
- * @returns {View}
+ * @param {Over} over @param {string|null} role Whose screen it is. @param {string} next How one can go on.
+ * @param {...HTMLElement} actions @returns {View}
  */
-export function overScreen(over, next, ...actions) {
+export function overScreen(over, role, next, ...actions) {
   const rating = over.rating === null ? null : ratingLater(over.rating);
-  const { title, help } = overWords(over);
+  const { title, help } = overWords(over, role);
   const more = over.reason === 'declined' ? say('over_declined_help') : next;
   const screen = message({ title, help: `${help} ${more}`.trim() }, rating?.root ?? null, ...actions);
   return { ...screen, onClosed: () => rating?.close() };
 }
 
-/**
- * How the person found the session, if they like.
- * @param {string} resume Who rates, sealed.
- */
+/** How the person found the session, if they like. @param {string} resume Who rates, sealed. */
 function ratingLater(resume) {
   const rating = new Later(fetchRating, ({ ratingForm }) => ({ root: ratingForm(resume) }), () => {});
   // A page that cannot ask says nothing of it.

@@ -68,11 +68,7 @@ export function elsewhere(client) {
   return message({ title: say('over_elsewhere'), help: say('over_elsewhere_help') }, here.root);
 }
 
-/**
- * Somebody inside has to let the person in.
- *
- * @param {SessionClient} client
- */
+/** Somebody inside has to let the person in. @param {SessionClient} client */
 export function lobby(client) {
   const go = () => void client.leave().catch(() => client.close());
   return message(
@@ -82,15 +78,14 @@ export function lobby(client) {
 }
 
 /**
- * Why it is over, in words.
- * @param {Over} over
- * @returns {{title: string, help: string}}
+ * Why it is over, in words; nobody is told what they, or others of their kind, did themselves.
+ * @param {Over} over @param {string|null} role
  */
-export function overWords(over) {
+export function overWords(over, role) {
   const lasted = say('over_lasted', { time: clock(over.elapsedMs) });
   if (over.for !== 'session' && over.reason !== 'session_ended') {
     return { title: say(`over_${over.reason}`), help: over.reason === 'left' ? lasted : '' };
   }
-  const why = over.for === 'session' && over.reason ? `${say(over.reason)} ` : '';
+  const why = over.for === 'session' && over.reason !== `ended_by_${role}` ? `${say(over.reason)} ` : '';
   return { title: say('over_title'), help: why + lasted };
 }

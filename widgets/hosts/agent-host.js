@@ -87,10 +87,9 @@ export class AgentHost extends EventTarget {
     return ids.agent_id === ids.chatting_agent_id && ids.spectating !== true;
   }
 
-  /** The name of the other agent whose conversation it is, where the workspace says one. */
+  /** Whose conversation it is, if another agent's; may be empty. */
   get colleague() {
-    const name = this.chatting === false ? this.values['chattingAgentInfo.agentName'] : '';
-    return typeof name === 'string' ? name : '';
+    return this.chatting === false ? String(this.values['chattingAgentInfo.agentName'] ?? '') : '';
   }
 
   get canWrite() {

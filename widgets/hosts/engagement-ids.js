@@ -9,10 +9,7 @@ export function agentIdText(value) {
   return idText(value).split(/[.:]/u).at(-1) ?? '';
 }
 
-/**
- * @param {Record<string, unknown>} fields
- * @returns {EngagementIds|null} Null while the account is unknown.
- */
+/** @param {Record<string, unknown>} fields @returns {EngagementIds|null} Null while the account is unknown. */
 export function engagementIds(fields) {
   /** @type {Record<string, string|boolean>} */
   const ids = {};

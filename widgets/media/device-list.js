@@ -2,13 +2,13 @@ import { KEPT_DEVICE } from './devices.js';
 
 const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audiooutput' };
 
-/** @param {DeviceSource|'speaker'} source @returns {Promise<MediaDeviceInfo[]>} */
+/** @param {DeviceChoice} source @returns {Promise<MediaDeviceInfo[]>} */
 export async function listDevices(source) {
   const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
   return all.filter((device) => device.kind === KINDS[source] && device.deviceId !== '');
 }
 
-/** @param {DeviceSource|'speaker'} source @param {string} deviceId */
+/** @param {DeviceChoice} source @param {string} deviceId */
 export function rememberDevice(source, deviceId) {
   try {
     localStorage.setItem(KEPT_DEVICE + source, deviceId);

@@ -29,9 +29,7 @@ export async function openDevices(withCamera) {
   return { microphone, camera: withCamera ? await openDevice('camera') : none };
 }
 
-/**
- * @param {DeviceSource} source @param {MediaTrackConstraints} [extra] @returns {Promise<Opened>}
- */
+/** @param {DeviceSource} source @param {MediaTrackConstraints} [extra] @returns {Promise<Opened>} */
 export async function openDevice(source, extra = {}) {
   const beforehand = troubleBeforehand();
   if (beforehand) return { track: null, trouble: beforehand };
@@ -65,7 +63,7 @@ export async function openScreen() {
   }
 }
 
-/** @param {DeviceSource|'speaker'} source @returns {string} The id chosen last, or empty. */
+/** @param {DeviceChoice} source @returns {string} The id chosen last, or empty. */
 export function rememberedDevice(source) {
   try {
     return localStorage.getItem(KEPT_DEVICE + source) ?? '';

@@ -25,9 +25,7 @@ export class Peer {
   sections;
   #onState;
 
-  /**
-   * @param {MediaLimits} limits @param {number} epoch @param {(state: PeerState) => void} onState
-   */
+  /** @param {MediaLimits} limits @param {number} epoch @param {(state: PeerState) => void} onState */
   constructor(limits, epoch, onState) {
     this.epoch = epoch;
     this.#onState = onState;
@@ -90,10 +88,7 @@ export class Peer {
     );
   }
 
-  /**
-   * Turn encodings nobody needs off, and back on.
-   * @param {string} source @param {readonly string[]} rids
-   */
+  /** Turn encodings nobody needs off, and back on. @param {string} source @param {readonly string[]} rids */
   async setLayers(source, rids) {
     const sender = this.sections.send[/** @type {Source} */ (source)]?.sender;
     if (!sender) return;

@@ -19,8 +19,6 @@ export class SessionClient extends EventTarget {
   media = new LocalMedia(() => this.#onMedia());
   /** Whether what the widget shows is visible to the person. */
   visible = true;
-  /** Whether this widget has asked that the session end. */
-  ending = false;
   #options;
   #channel;
   #mediaLink;
@@ -92,15 +90,12 @@ export class SessionClient extends EventTarget {
     }
   }
 
-  /**
-   * Ask the broker for something.
-   * @param {Record<string, unknown> & {type: string}} message
-   */
+  /** Ask the broker for something. @param {ToBroker} message */
   ask(message) {
     return this.#channel.request(message);
   }
 
-  /** Tell the broker what has no reply. @param {Record<string, unknown> & {type: string}} message */
+  /** Tell the broker what has no reply. @param {ToBroker} message */
   tell(message) {
     this.#channel.tell(message);
   }
@@ -115,7 +110,6 @@ export class SessionClient extends EventTarget {
 
   /** @param {string} type */
   #go(type) {
-    this.ending = type === 'session.end';
     // Whoever goes is not seen or heard until the broker learns of it.
     if (this.link.status !== 'open') void this.#stopSources(['microphone', 'camera', 'screen']);
     return this.ask({ type });
@@ -211,10 +205,7 @@ export class SessionClient extends EventTarget {
     const { memory } = this.#options;
     if (session && keepable(session)) {
       memory.set('resume', resume);
-      if (!before.session) {
-        this.ending = false;
-        this.media.off = memory.get('off') ?? this.media.off;
-      }
+      if (!before.session) this.media.off = memory.get('off') ?? this.media.off;
     } else if (before.session && !session) this.#forget();
     switch (message.type) {
       case 'participant.muted':

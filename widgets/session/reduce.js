@@ -67,10 +67,7 @@ function standing(session, attendance) {
   return session.attendance === attendance ? session : { ...session, attendance };
 }
 
-/**
- * @param {SessionState} session @param {BrokerMessage} message @param {number} now
- * @returns {SessionState}
- */
+/** @param {SessionState} session @param {BrokerMessage} message @param {number} now @returns {SessionState} */
 function inSession(session, message, now) {
   switch (message.type) {
     case 'invitation.changed':

@@ -23,9 +23,8 @@ export class AgentIdle {
   root;
 
   /**
-   * @param {SessionClient} client
-   * @param {() => void} update Shows the situation anew.
-   * @param {(() => void)|null} ownWindow
+   * @param {SessionClient} client @param {() => void} update Shows the situation anew.
+   * @param {OpenWindow} ownWindow
    */
   constructor(client, update, ownWindow) {
     this.#ways = new Later(
@@ -39,8 +38,7 @@ export class AgentIdle {
     const own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
     const blocked = el('p', { class: 'fine trouble', text: say('trouble_blocked_by_frame') });
     const needed = ownWindow !== null && !(frameAllows('camera') && frameAllows('microphone'));
-    show(own.root, needed);
-    show(blocked, needed);
+    own.root.hidden = blocked.hidden = !needed;
     /** @param {'video'|'voice'} mode */
     const run = async (mode) => {
       this.#busy(true);
@@ -72,7 +70,7 @@ export class AgentIdle {
 
   /**
    * @param {WidgetState} state @param {string} name The consumer's; may be empty.
-   * @param {string} agent Whose conversation it is, where that is known and it is a colleague's.
+   * @param {string} agent The colleague whose conversation it is; may be empty.
    * @param {boolean} watches This person looks at somebody else's conversation, and starts nothing.
    */
   show(state, name, agent, watches) {

@@ -16,7 +16,7 @@ export class Announcer {
   root = el('div', { class: 'toast', role: 'status', 'aria-live': 'polite' });
 
   /**
-   * Say it in its turn. Of what waits about one thing the latest is said, of too much the latest three.
+   * Say it in its turn: of what waits about one thing the latest, of too much the latest three.
    * @param {string} text @param {string} [about]
    */
   tell(text, about = text) {

@@ -9,7 +9,7 @@ export class Colleagues {
   #attempt;
   #panel;
   #list = el('ul', { class: 'people' });
-  /** @type {Map<string, Row>} */
+  /** @type {Map<string, ReturnType<typeof newRow>>} */
   #rows = new Map();
   #said = el('p', { class: 'fine', role: 'status' });
   root = el('div', { hidden: true }, el('h3', { text: say('colleagues') }), this.#list, this.#said);
@@ -46,60 +46,43 @@ export class Colleagues {
       this.#rows,
       colleagues,
       ({ agent_id }) => agent_id,
-      ({ agent_id }) => {
-        const row = new Row(() => this.#attempt(this.#ask(row, agent_id)));
+      ({ agent_id, name }) => {
+        const row = newRow(name || agent_id, () => this.#attempt(this.#ask(row, agent_id)));
         return row;
       },
-      (row, colleague) => {
-        const name = colleague.name || colleague.agent_id;
-        const declined = row.asked === 'asked' && colleague.asked === 'declined';
-        if (declined) setText(this.#said, say('ring_declined', { name }));
-        row.update(name, colleague.asked);
+      (row, { asked }) => {
+        if (row.asked === 'asked' && asked === 'declined') {
+          setText(this.#said, say('ring_declined', { name: row.name }));
+        }
+        row.asked = asked;
+        row.button.set(say(`colleague_${asked}`));
+        row.button.root.disabled = row.asking || asked === 'asked';
       },
     );
     if (held && !this.#list.contains(document.activeElement)) this.#panel.focus();
     this.update();
   }
 
-  /** @param {Row} row @param {string} agentId */
+  /** @param {ReturnType<typeof newRow>} row @param {string} agentId */
   async #ask(row, agentId) {
     setText(this.#said, '');
     // A button that can no more be pressed would take the focus along.
     this.#panel.focus();
-    row.asking(true);
+    row.asking = true;
+    row.button.root.disabled = true;
     try {
       await this.#client.ask({ type: 'colleague.ask', agent_id: agentId });
       await this.#look();
     } finally {
-      row.asking(false);
+      row.asking = false;
+      row.button.root.disabled = row.asked === 'asked';
     }
   }
 }
 
-class Row {
-  asked = '';
-  #asking = false;
-  #name = el('span', { class: 'person-words' });
-  #button;
-  root;
-
-  /** @param {() => void} ask */
-  constructor(ask) {
-    this.#button = wordButton('', ask, { kind: 'small' });
-    this.root = el('li', { class: 'person' }, this.#name, this.#button.root);
-  }
-
-  /** @param {string} name @param {string} asked */
-  update(name, asked) {
-    this.asked = asked;
-    setText(this.#name, name);
-    this.#button.set(say(`colleague_${asked}`));
-    this.asking(this.#asking);
-  }
-
-  /** @param {boolean} now */
-  asking(now) {
-    this.#asking = now;
-    this.#button.root.disabled = now || this.asked === 'asked';
-  }
+/** @param {string} name @param {() => void} ask */
+function newRow(name, ask) {
+  const button = wordButton('', ask, { kind: 'small' });
+  const root = el('li', { class: 'person' }, el('span', { class: 'person-words', text: name }), button.root);
+  return { root, name, button, asked: '', asking: false };
 }

@@ -6,32 +6,30 @@ import { errorSentence } from './trouble-sentence.js';
 
 /** The consumer proves themselves by a link from this agent: one button that writes it. */
 export class ConsumerLink {
-  #line = new CopyLine(say('text_field'));
-  #unwritten = el('div', { class: 'made', hidden: true }, this.#line.line, this.#line.button);
-  #said = el('p', { class: 'fine', role: 'status' });
-  #button = wordButton(say('link_send'), () => void this.#go(), { kind: 'wide', icon: 'link' });
-  #send;
-  root = el('div', { class: 'actions' }, this.#button.root, this.#said, this.#unwritten);
+  root;
 
   /**
    * @param {(sentence: (url: string) => string) => Promise<string>} send What is left to hand over,
    *   where no workspace took it; else empty.
    */
   constructor(send) {
-    this.#send = send;
-  }
-
-  async #go() {
-    this.#button.root.disabled = true;
-    setText(this.#said, '');
-    try {
-      const line = await this.#send((url) => say('link_text', { url }));
-      show(this.#unwritten, line !== '');
-      setText(this.#said, say(line ? 'unwritten' : 'written'));
-      if (line) this.#line.show(line);
-    } catch (error) {
-      setText(this.#said, errorSentence(error));
-    }
-    this.#button.root.disabled = false;
+    const copy = new CopyLine(say('text_field'));
+    const unwritten = el('div', { class: 'made', hidden: true }, copy.line, copy.button);
+    const said = el('p', { class: 'fine', role: 'status' });
+    const go = async () => {
+      root.disabled = true;
+      setText(said, '');
+      try {
+        const line = await send((url) => say('link_text', { url }));
+        setText(said, say(line ? 'unwritten' : 'written'));
+        show(unwritten, line !== '');
+        if (line) copy.show(line);
+      } catch (error) {
+        setText(said, errorSentence(error));
+      }
+      root.disabled = false;
+    };
+    const { root } = wordButton(say('link_send'), () => void go(), { kind: 'wide', icon: 'link' });
+    this.root = el('div', { class: 'actions' }, root, said, unwritten);
   }
 }

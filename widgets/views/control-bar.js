@@ -64,9 +64,9 @@ export class ControlBar {
     this.#end.set(say(guest || !may(session, 'end_for_all') ? 'leave' : 'end'));
     const waiting = session.roster.filter(({ attendance }) => attendance === 'lobby');
     const count = may(session, 'admit') ? waiting.length : 0;
-    mark(this.#people, count, 'people', 'people_waiting');
-    // What counts them has brought the sentence.
-    mark(this.#more, unread, 'more', 'more_unread');
+    mark(this.#people, count, say(count > 0 ? 'people_waiting' : 'people', { count }));
+    const what = say('more');
+    mark(this.#more, unread, unread > 0 ? say('unread', { what, count: unread }) : what);
   }
 
   /** Turning the camera on in a voice session asks for video first. */
@@ -91,8 +91,8 @@ export class ControlBar {
   }
 }
 
-/** @param {IconButton} button @param {number} count @param {string} name @param {string} counted Its name with a number. */
-function mark({ root, set }, count, name, counted) {
+/** @param {IconButton} button @param {number} count @param {string} name */
+function mark({ root, set }, count, name) {
   setAttr(root, 'data-count', count > 0 ? String(count) : null);
-  set(say(count > 0 ? counted : name, { count }));
+  set(name);
 }

@@ -65,14 +65,14 @@ export class DeviceCheck extends Panel {
     void this.#list();
   }
 
-  /** @param {DeviceSource|'speaker'} source */
+  /** @param {DeviceChoice} source */
   #field(source) {
     const picker = this.#pickers[source];
     picker.addEventListener('change', () => this.#choose(source, picker.value));
     return el('label', { class: 'field', for: picker.id }, el('span', { text: say(source) }), picker);
   }
 
-  /** @param {DeviceSource|'speaker'} source @param {string} deviceId */
+  /** @param {DeviceChoice} source @param {string} deviceId */
   #choose(source, deviceId) {
     rememberDevice(source, deviceId);
     if (source === 'speaker') this.#media.setSpeaker(deviceId);

@@ -46,12 +46,8 @@ export function setAttr(node, name, value) {
  *
  * @template T
  * @template {{root: HTMLElement}} V
- * @param {HTMLElement} parent
- * @param {Map<string, V>} views
- * @param {readonly T[]} items
- * @param {(item: T) => string} keyOf
- * @param {(item: T) => V} make
- * @param {(view: V, item: T) => void} update
+ * @param {HTMLElement} parent @param {Map<string, V>} views @param {readonly T[]} items
+ * @param {(item: T) => string} keyOf @param {(item: T) => V} make @param {(view: V, item: T) => void} update
  */
 export function keyed(parent, views, items, keyOf, make, update) {
   const keys = new Set(items.map(keyOf));

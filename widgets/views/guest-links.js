@@ -7,95 +7,70 @@ import { el, keyed, setText, show } from './dom.js';
 
 /** Making, handing out and withdrawing links for further people. */
 export class GuestLinks {
-  #client;
-  #attempt;
-  #name = el('input', { type: 'text', maxlength: '80', autocomplete: 'off', id: 'guest-name' });
-  #url = new CopyLine(say('link_ready'));
-  #write;
-  #made;
-  #said = el('p', { class: 'fine', role: 'status' });
   #list = el('ul', { class: 'links' });
-  #listTitle = el('h3', { text: say('open_links') });
+  #title = el('h3', { text: say('open_links') });
   /** @type {Map<string, {root: HTMLElement, words: HTMLElement}>} */
   #rows = new Map();
+  #row;
   root;
 
-  /**
-   * @param {SessionClient} client @param {Attempt} attempt
-   * @param {((text: string) => Promise<boolean>)|null} write
-   */
+  /** @param {SessionClient} client @param {Attempt} attempt @param {Write} write */
   constructor(client, attempt, write) {
-    this.#client = client;
-    this.#attempt = attempt;
-    this.#write = wordButton(
-      say('into_conversation'),
-      async () => {
-        const written = await write?.(this.#url.line.value);
-        if (written) this.#write.set(say('written'));
-        else setText(this.#said, say('unwritten'));
-      },
-      { kind: 'small', icon: 'send' },
-    );
-    show(this.#write.root, write !== null);
-    this.#made = el(
-      'div',
-      { class: 'made', hidden: true },
-      this.#url.line,
-      el('div', { class: 'row' }, this.#url.button, this.#write.root),
-      this.#said,
-    );
-    const make = wordButton(say('make_link'), () => {}, { kind: 'small', icon: 'link' });
-    make.root.type = 'submit';
-    const form = el(
-      'form',
-      { class: 'row', on: { submit: (/** @type {Event} */ event) => this.#make(event) } },
-      el('label', { class: 'field', for: 'guest-name' }, el('span', { text: say('guest_name') }), this.#name),
-      make.root,
-    );
+    const name = el('input', { type: 'text', maxlength: '80', autocomplete: 'off', id: 'guest-name' });
+    const url = new CopyLine(say('link_ready'));
+    const said = el('p', { class: 'fine', role: 'status' });
+    const putIn = async () => {
+      if (await write?.(url.line.value)) put.set(say('written'));
+      else setText(said, say('unwritten'));
+    };
+    const put = wordButton(say('into_conversation'), () => void putIn(), { kind: 'small', icon: 'send' });
+    show(put.root, write !== null);
+    const row = el('div', { class: 'row' }, url.button, put.root);
+    const made = el('div', { class: 'made', hidden: true }, url.line, row, said);
+    const make = async () => {
+      const link = await makeLink(client, name.value.trim());
+      name.value = '';
+      put.set(say('into_conversation'));
+      setText(said, say('link_ready'));
+      show(made, true);
+      url.show(link);
+    };
+    const submit = (/** @type {Event} */ event) => {
+      event.preventDefault();
+      attempt(make());
+    };
+    const button = wordButton(say('make_link'), () => {}, { kind: 'small', icon: 'link' });
+    button.root.type = 'submit';
+    const field = el('label', { class: 'field', for: name.id }, el('span', { text: say('guest_name') }), name);
     this.root = el(
       'div',
       { class: 'guest-links' },
       el('h3', { text: say('add_person') }),
       el('p', { class: 'fine', text: say('add_help') }),
-      form,
-      this.#made,
-      this.#listTitle,
+      el('form', { class: 'row', on: { submit } }, field, button.root),
+      made,
+      this.#title,
       this.#list,
     );
+    /** An open link: the code itself was shown only once. @param {GuestInvitationView} link */
+    this.#row = ({ guest_invitation_id }) => {
+      const revoke = () => attempt(client.ask({ type: 'guest.revoke', guest_invitation_id }));
+      const withdraw = wordButton(say('withdraw'), revoke, { kind: 'small deed' });
+      const words = el('span', { class: 'person-words' });
+      return { root: el('li', { class: 'person' }, words, withdraw.root), words };
+    };
   }
 
   /** @param {SessionState} session */
-  update(session) {
-    show(this.#listTitle, session.guestInvitations.length > 0);
+  update({ guestInvitations: links }) {
+    show(this.#title, links.length > 0);
     keyed(
       this.#list,
       this.#rows,
-      session.guestInvitations,
+      links,
       (link) => link.guest_invitation_id,
-      (link) => this.#row(link),
+      this.#row,
       ({ words }, { name, expires_in_ms: left }) => setText(words, `${name || say('role_guest')} · ${clock(left)}`),
-    );
-  }
-
-  /** An open link: the code itself was shown only once. @param {GuestInvitationView} link */
-  #row({ guest_invitation_id }) {
-    const revoke = () => this.#attempt(this.#client.ask({ type: 'guest.revoke', guest_invitation_id }));
-    const withdraw = wordButton(say('withdraw'), revoke, { kind: 'small deed' });
-    const words = el('span', { class: 'person-words' });
-    return { root: el('li', { class: 'person' }, words, withdraw.root), words };
-  }
-
-  /** @param {Event} event */
-  #make(event) {
-    event.preventDefault();
-    this.#attempt(
-      makeLink(this.#client, this.#name.value.trim()).then((url) => {
-        this.#name.value = '';
-        this.#write.set(say('into_conversation'));
-        setText(this.#said, say('link_ready'));
-        show(this.#made, true);
-        this.#url.show(url);
-      }),
     );
   }
 }

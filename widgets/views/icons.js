@@ -20,9 +20,7 @@ export function addIcons(paths) {
   Object.assign(PATHS, paths);
 }
 
-/**
- * @param {string} name @returns {SVGSVGElement} Decoration: the control that holds it has the name.
- */
+/** @param {string} name @returns {SVGSVGElement} Decoration: the control that holds it has the name. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('viewBox', '0 0 24 24');

@@ -27,7 +27,7 @@ export class Incoming {
   #canOpen;
   root;
 
-  /** @param {SessionClient} client @param {(() => void)|null} ownWindow */
+  /** @param {SessionClient} client @param {OpenWindow} ownWindow */
   constructor(client, ownWindow) {
     this.#client = client;
     /** @param {'video'|'voice'} mode */

@@ -56,7 +56,8 @@ export class MorePanel extends Panel {
 
   /** @param {SessionState} session @param {number} unread How many written lines. */
   update(session, unread) {
-    this.#text.set(say(unread > 0 ? 'text_unread' : 'text', { count: unread }));
+    const what = say('text');
+    this.#text.set(unread > 0 ? say('unread', { what, count: unread }) : what);
     this.#voice.set(say(session.mode === 'voice' ? 'video_again' : 'voice_only'));
     this.#layout.set(say('layout', { which: say(`layout_${this.#stage.layout}`) }));
     show(this.#layout.root, others(session).length > 1);

@@ -1,9 +1,12 @@
-import { say } from '../catalogues/words.js';
+import { knows, say } from '../catalogues/words.js';
 import { entryOf, may, others, ownEntry, transferred } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText } from './dom.js';
 import { qualityWords } from './tile.js';
 import { troubleSentence } from './trouble-sentence.js';
+
+/** @type {Record<string, string>} */
+const AWAY = { failed: 'media_failed', reconnecting: 'reconnecting_media' };
 
 /** What is wrong now and what waits for a decision of this person: a strip for each, over the stage. */
 export class Notices {
@@ -15,7 +18,7 @@ export class Notices {
   #views = new Map();
   /** The keys of what was read. @type {Set<string>} */
   #read = new Set();
-  /** What is the matter with the devices; it is said anew when it comes again. */
+  /** What is wrong; when it comes again, it is said anew. */
   #trouble = '';
   /** The wish for the screen that was answered. @type {SessionState['screenAsked']} */
   #answered = null;
@@ -24,7 +27,7 @@ export class Notices {
   /**
    * @param {SessionClient} client @param {Attempt} attempt
    * @param {() => boolean|null} chatting What the agent's host says: is the conversation theirs?
-   * @param {(() => void)|null} ownWindow
+   * @param {OpenWindow} ownWindow
    */
   constructor(client, attempt, chatting, ownWindow) {
     this.#client = client;
@@ -33,8 +36,8 @@ export class Notices {
     this.#ownWindow = ownWindow;
   }
 
-  /** @param {SessionState} session @param {boolean} [listed] Whether it is seen elsewhere who waits. */
-  update(session, listed = false) {
+  /** @param {SessionState} session @param {boolean} [listed] It is seen elsewhere who waits. */
+  update(session, listed) {
     const wishes = [
       ...this.#troubles(),
       ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved'), choices: [] }] : []),
@@ -49,28 +52,24 @@ export class Notices {
       this.root,
       this.#views,
       wishes.filter(({ key }) => !this.#read.has(key)),
-      (item) => item.key,
-      (item) => new Notice(item),
-      (notice, item) => notice.update(item),
+      ({ key }) => key,
+      (wish) => new Notice(wish),
+      (notice, wish) => notice.update(wish),
     );
   }
 
   /** The worst of what is wrong: what still works, and the way out. @returns {Wish[]} */
   #troubles() {
-    const { link, mediaState, media } = this.#client;
-    const away =
-      link.status !== 'open'
-        ? mediaState === 'connected' ? 'reconnecting_signal' : 'reconnecting'
-        : mediaState === 'failed' ? 'media_failed' : mediaState === 'reconnecting' ? 'reconnecting_media' : '';
-    if (away) return [{ key: 'away', warns: true, text: say(away), choices: [] }];
-    const text = troubleSentence(media.troubles);
+    const { link, mediaState: flow, media } = this.#client;
+    const away = link.status === 'open' ? AWAY[flow] : flow === 'connected' ? 'reconnecting_signal' : 'reconnecting';
+    const text = away ? say(away) : troubleSentence(media.troubles);
     if (text !== this.#trouble) this.#read.delete(this.#trouble);
     this.#trouble = text;
     if (!text) return [];
     const act = this.#ownWindow;
-    const framed = act && Object.values(media.troubles).includes('blocked_by_frame');
+    const framed = !away && act && Object.values(media.troubles).includes('blocked_by_frame');
     const choices = [...(framed ? [{ say: say('own_window'), act }] : []), this.#dismiss(text)];
-    return [{ key: text, warns: true, text, choices }];
+    return [{ key: text, text, warns: true, choices }];
   }
 
   /** How this member of the staff stands. @param {SessionState} session @returns {Wish[]} */
@@ -84,9 +83,7 @@ export class Notices {
     if (!transferred(session, chatting)) return [];
     if (!chatting) return [{ key: 'lent', text: say('transferred_away'), choices: [this.#dismiss('lent')] }];
     const owner = others(session).find((one) => one.owner);
-    const text = owner
-      ? say('transferred_here', { name: owner.name || say('role_agent') })
-      : say('transferred_nobody');
+    const text = owner ? say('transferred_here', { name: nameOf(owner) }) : say('transferred_nobody');
     return [{ key: 'here', text, choices: [this.#go('take_over')] }];
   }
 
@@ -94,11 +91,68 @@ export class Notices {
   #warnings(session) {
     return session.roster
       .filter((one) => one.visitor_differs)
-      .map(({ participant_id: id, name, role }) => ({
-        key: `visitor-${id}`,
-        text: say('colon', { a: name || say(`role_${role}`), b: say('visitor_differs') }),
-        choices: [this.#dismiss(`visitor-${id}`)],
-      }));
+      .map((one) => {
+        const key = `visitor-${one.participant_id}`;
+        const text = say('colon', { a: nameOf(one), b: say('visitor_differs') });
+        return { key, text, choices: [this.#dismiss(key)] };
+      });
+  }
+
+  /** @param {SessionState} session @returns {Wish[]} */
+  #wishes(session) {
+    const asked = session.screenAsked;
+    if (asked === null || asked === this.#answered) return [];
+    const name = entryOf(session, asked.by)?.name || say('an_agent');
+    // From a click, or no browser shares a screen.
+    const answer = (/** @type {boolean} */ share) => () => {
+      this.#answered = asked;
+      if (share) void this.#client.media.setScreen(true);
+      this.#again();
+    };
+    const choices = [
+      { say: say('screen_off'), act: answer(true), first: true },
+      { say: say('not_now'), act: answer(false) },
+    ];
+    return [{ key: 'screen', text: say('screen_asked', { name }), choices }];
+  }
+
+  /** Who waits to be let in, one after the other. @param {SessionState} session @returns {Wish[]} */
+  #lobby(session) {
+    const one = session.roster.find(({ attendance }) => attendance === 'lobby');
+    if (!one || !may(session, 'admit')) return [];
+    const { participant_id } = one;
+    const choices = this.#judge('participant.admit', 'participant.refuse', { participant_id });
+    return [{ key: participant_id, text: say('waits', { name: nameOf(one) }), choices }];
+  }
+
+  /** @param {SessionState} session @returns {Wish[]} */
+  #conflicts(session) {
+    const consumer = session.roster.find(({ role }) => role === 'consumer');
+    const text = say('conflict', { name: consumer?.name || say('your_visitor') });
+    return session.conflicts.map(({ conflict_id, differences }) => {
+      // Where they are says nothing of who they are.
+      const lines = differences.filter(({ what }) => knows(`differs_${what}`)).map(difference);
+      const choices = this.#judge('conflict.admit', 'conflict.dismiss', { conflict_id });
+      return { key: conflict_id, text, lines: lines.length > 0 ? lines : [say('conflict_same')], choices };
+    });
+  }
+
+  /** @param {string} yes @param {string} no @param {object} whom @returns {Wish['choices']} */
+  #judge(yes, no, whom) {
+    return [
+      { say: say('let_in'), act: this.#ask({ type: yes, ...whom }), first: true },
+      { say: say('refuse'), act: this.#ask({ type: no, ...whom }) },
+    ];
+  }
+
+  /** @param {string} way @returns {Wish['choices'][number]} */
+  #go(way) {
+    return { say: say(`way_${way}`), act: this.#ask({ type: 'session.join', way }), first: way === 'take_over' };
+  }
+
+  /** @param {ToBroker} message */
+  #ask(message) {
+    return () => this.#attempt(this.#client.ask(message));
   }
 
   /** @param {string} key @returns {Wish['choices'][number]} */
@@ -113,109 +167,47 @@ export class Notices {
   #again() {
     this.#client.dispatchEvent(new Event('change'));
   }
-
-  /** @param {SessionState} session @returns {Wish[]} */
-  #wishes(session) {
-    const asked = session.screenAsked;
-    if (asked === null || asked === this.#answered) return [];
-    const name = entryOf(session, asked.by)?.name || say('an_agent');
-    // From a click, or no browser shares a screen.
-    const answer = (/** @type {boolean} */ share) => () => {
-      this.#answered = asked;
-      if (share) void this.#client.media.setScreen(true);
-      this.#again();
-    };
-    return [
-      {
-        key: 'screen',
-        text: say('screen_asked', { name }),
-        choices: [
-          { say: say('screen_off'), act: answer(true), first: true },
-          { say: say('not_now'), act: answer(false) },
-        ],
-      },
-    ];
-  }
-
-  /** Who waits to be let in, one after the other. @param {SessionState} session @returns {Wish[]} */
-  #lobby(session) {
-    const one = session.roster.find(({ attendance }) => attendance === 'lobby');
-    if (!one || !may(session, 'admit')) return [];
-    const { participant_id, name, role } = one;
-    const text = say('waits', { name: name || say(`role_${role}`) });
-    return [{ key: participant_id, text, choices: this.#judge('participant', 'refuse', { participant_id }) }];
-  }
-
-  /** @param {SessionState} session @returns {Wish[]} */
-  #conflicts(session) {
-    const consumer = session.roster.find(({ role }) => role === 'consumer');
-    const text = say('conflict', { name: consumer?.name || say('your_visitor') });
-    return session.conflicts.map(({ conflict_id, differences }) => {
-      // Where on the page they are says nothing of who they are.
-      const lines = differences.filter(({ what }) => what !== 'surface').map(difference);
-      const choices = this.#judge('conflict', 'dismiss', { conflict_id });
-      return { key: conflict_id, text, lines: lines.length > 0 ? lines : [say('conflict_same')], choices };
-    });
-  }
-
-  /**
-   * Let somebody in, or not.
-   * @param {string} what @param {string} no The verb of a no. @param {Record<string, string>} whom
-   * @returns {Wish['choices']}
-   */
-  #judge(what, no, whom) {
-    const ask = (/** @type {string} */ verb) => () =>
-      this.#attempt(this.#client.ask({ type: `${what}.${verb}`, ...whom }));
-    return [
-      { say: say('let_in'), act: ask('admit'), first: true },
-      { say: say('refuse'), act: ask(no) },
-    ];
-  }
-
-  /** @param {string} way @returns {Wish['choices'][number]} */
-  #go(way) {
-    const act = () => this.#attempt(this.#client.ask({ type: 'session.join', way }));
-    return { say: say(`way_${way}`), act, first: way === 'take_over' };
-  }
 }
 
-/** One strip. What it asks never changes; what it says may. */
+/** One strip. Only its first sentence ever changes. */
 class Notice {
   #text = el('p', { class: 'strong' });
-  #lines = el('ul', { class: 'fine' });
   root;
 
   /** @param {Wish} wish */
-  constructor({ choices, warns }) {
-    const buttons = choices.map(({ say: name, act, first }) =>
-      wordButton(name, act, { kind: first ? 'primary small' : 'small' }),
+  constructor({ lines = [], choices, warns }) {
+    const list = el('ul', { class: 'fine' }, ...lines.map((line) => el('li', { text: line })));
+    const buttons = choices.map(
+      ({ say: name, act, first }) => wordButton(name, act, { kind: first ? 'primary small' : 'small' }).root,
     );
     this.root = el(
       'div',
       { class: warns ? 'notice warning' : 'notice' },
-      el('div', { class: 'notice-words' }, this.#text, this.#lines),
-      el('div', { class: 'row' }, ...buttons.map((button) => button.root)),
+      el('div', { class: 'notice-words' }, this.#text, list),
+      el('div', { class: 'row' }, ...buttons),
     );
   }
 
   /** @param {Wish} wish */
-  update({ text, lines = [] }) {
+  update({ text }) {
     setText(this.#text, text);
-    if (this.#lines.childElementCount === lines.length) return;
-    this.#lines.replaceChildren(...lines.map((line) => el('li', { text: line })));
   }
+}
+
+/** @param {RosterEntry} entry */
+function nameOf({ name, role }) {
+  return name || say(`role_${role}`);
 }
 
 /** One's own line, which no tile shows to oneself. @param {SessionState} session @returns {Wish[]} */
 function ownLine({ quality, participantId }) {
   const own = quality[participantId];
-  if (own?.grade !== 'poor') return [];
-  return [{ key: 'line', text: qualityWords(own), choices: [] }];
+  return own?.grade === 'poor' ? [{ key: 'line', text: qualityWords(own), choices: [] }] : [];
 }
 
 /** @param {Difference} difference */
-function difference({ what, ...both }) {
+function difference({ what, claimed, known }) {
   // Each in the direction of its own writing.
-  const [claimed, known] = [both.claimed, both.known].map((one) => `\u2068${one ?? say('unknown')}\u2069`);
-  return say('differs', { what: say(`differs_${what}`), claimed: claimed ?? '', known: known ?? '' });
+  const [other, one] = [claimed, known].map((id) => `\u2068${id ?? '–'}\u2069`);
+  return say('differs', { what: say(`differs_${what}`), claimed: String(other), known: String(one) });
 }

@@ -18,10 +18,7 @@ export class PeoplePanel extends Panel {
   /** @type {Colleagues|null} */
   #colleagues = null;
 
-  /**
-   * @param {SessionClient} client @param {Attempt} attempt
-   * @param {((text: string) => Promise<boolean>)|null} write Puts a line into the conversation.
-   */
+  /** @param {SessionClient} client @param {Attempt} attempt @param {Write} write */
   constructor(client, attempt, write) {
     super(say('people'));
     this.#client = client;
@@ -44,10 +41,10 @@ export class PeoplePanel extends Panel {
       this.#rows,
       entries,
       (entry) => entry.participant_id,
-      ({ attendance }) => {
+      ({ attendance, participant_id }) => {
         // They stand first, maybe out of sight.
         if (attendance === 'lobby') this.body.scrollTop = 0;
-        return new PersonRow(this.#client, this.#attempt);
+        return new PersonRow(this.#client, this.#attempt, participant_id);
       },
       (row, entry) => row.update(entry, session),
     );
@@ -63,7 +60,6 @@ class PersonRow {
   #name = el('span', { class: 'person-name' });
   #note = el('span', { class: 'fine' });
   #actions = el('div', { class: 'person-actions' });
-  #id = '';
   root = el(
     'li',
     { class: 'person' },
@@ -73,11 +69,10 @@ class PersonRow {
   );
   #buttons;
 
-  /** @param {SessionClient} client @param {Attempt} attempt */
-  constructor(client, attempt) {
+  /** @param {SessionClient} client @param {Attempt} attempt @param {string} participant_id */
+  constructor(client, attempt, participant_id) {
     /** @param {string} type @param {object} [more] */
-    const ask = (type, more) => () =>
-      attempt(client.ask({ type, participant_id: this.#id, ...more }));
+    const ask = (type, more) => () => attempt(client.ask({ type, participant_id, ...more }));
     /** @param {string} word @param {string} icon @param {() => void} act @param {string} [more] */
     const deed = (word, icon, act, more = '') =>
       wordButton(say(word), act, { kind: `small deed ${more}`, icon });
@@ -95,7 +90,6 @@ class PersonRow {
 
   /** @param {RosterEntry} entry @param {SessionState} session */
   update(entry, session) {
-    this.#id = entry.participant_id;
     const self = entry.participant_id === session.participantId;
     const lobby = entry.attendance === 'lobby';
     const name = entry.name || say(`role_${entry.role}`);
@@ -109,9 +103,7 @@ class PersonRow {
     for (const [word, { root }] of Object.entries(deeds)) {
       setAttr(root, 'aria-label', say('colon', { a: say(word), b: name }));
     }
-    const judge = lobby && may(session, 'admit');
-    show(admit.root, judge);
-    show(refuse.root, judge);
+    for (const { root } of [admit, refuse]) show(root, lobby && may(session, 'admit'));
     show(deeds.mute_person.root, act && entry.microphone);
     show(deeds.stop_video.root, act && entry.camera);
     const guest = entry.role === 'consumer' || entry.role === 'guest';

@@ -10,10 +10,7 @@ const STARS = [1, 2, 3, 4, 5];
 // At hand with this module; what did not come is fetched again when there is something to rate.
 void fetchStyles();
 
-/**
- * How the person found the session, if they like.
- * @param {string} resume Who rates, sealed.
- */
+/** How the person found the session, if they like. @param {string} resume Who rates, sealed. */
 export function ratingForm(resume) {
   void fetchStyles();
   let stars = 0;

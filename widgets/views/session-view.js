@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { may, others, ownEntry, transferred } from '../session/select.js';
+import { may, others, transferred } from '../session/select.js';
 import { Announcer } from './announcer.js';
 import { ControlBar } from './control-bar.js';
 import { el, show } from './dom.js';
@@ -109,7 +109,7 @@ export class SessionView {
     this.#bar.update(session, unread);
     this.#people.panel?.update(session);
     this.#more.panel?.update(session, unread);
-    if (asksSomething(this.#client, session, this.#chatting())) this.#notices.hasten(this.#failed);
+    if (this.#notable(session)) this.#notices.hasten(this.#failed);
     this.#notices.panel?.update(session, this.#people.panel?.open);
     this.#devices.panel?.update();
     const covered = this.#over !== undefined && !this.#over.hidden;
@@ -117,11 +117,23 @@ export class SessionView {
   }
 
   onClosed() {
-    this.#people.close();
-    this.#more.close();
-    this.#text.close();
-    this.#notices.close();
-    this.#devices.close();
+    for (const part of [this.#people, this.#more, this.#text, this.#notices, this.#devices]) part.close();
+  }
+
+  /** Whether there may be something that only the notices show. @param {SessionState} session */
+  #notable(session) {
+    const { link, mediaState, media } = this.#client;
+    return (
+      link.status !== 'open' ||
+      ['failed', 'reconnecting'].includes(mediaState) ||
+      Object.values(media.troubles).some(Boolean) ||
+      session.conflicts.length > 0 ||
+      session.screenAsked !== null ||
+      session.unsaved ||
+      session.participantId in session.quality ||
+      session.roster.some((one) => one.visitor_differs || one.way || one.attendance === 'lobby') ||
+      transferred(session, this.#chatting())
+    );
   }
 
   #end() {
@@ -129,24 +141,4 @@ export class SessionView {
     const all = session !== null && may(session, 'end_for_all') && session.role !== 'guest';
     return all ? this.#client.end() : this.#client.leave();
   }
-}
-
-/**
- * Whether there is something that only the notices show.
- * @param {SessionClient} client @param {SessionState} session @param {boolean|null} chatting
- */
-function asksSomething({ link, mediaState, media }, session, chatting) {
-  return (
-    link.status !== 'open' ||
-    ['failed', 'reconnecting'].includes(mediaState) ||
-    Object.values(media.troubles).some(Boolean) ||
-    session.conflicts.length > 0 ||
-    session.screenAsked !== null ||
-    session.unsaved ||
-    may(session, 'admit') && session.roster.some(({ attendance }) => attendance === 'lobby') ||
-    session.quality[session.participantId]?.grade === 'poor' ||
-    session.roster.some((entry) => entry.visitor_differs) ||
-    ['monitor', 'whisper'].includes(ownEntry(session)?.way ?? '') ||
-    transferred(session, chatting)
-  );
 }

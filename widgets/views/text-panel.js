@@ -36,10 +36,7 @@ export class TextPanel extends Panel {
     );
   }
 
-  /**
-   * @param {SessionState} session
-   * @returns {string[]} What no open panel shows.
-   */
+  /** @param {SessionState} session @returns {string[]} What no open panel shows. */
   update({ lines, participantId }) {
     keyed(this.#list, this.#rows, lines, (line) => String(line.id), row, () => {});
     const news = lines.filter(({ id }) => id > this.#known);

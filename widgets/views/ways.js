@@ -8,7 +8,7 @@ export class Ways {
   #attempt;
   #shown = '';
   title = '';
-  help = '';
+  help = say('ways_help');
   root = el('div', { class: 'actions' });
 
   /**
@@ -22,14 +22,13 @@ export class Ways {
 
   /**
    * @param {WidgetState} state @param {string} who The consumer of this conversation.
-   * @param {string} agent Whose it is, where that is known.
+   * @param {string} agent Whose it is; may be empty.
    */
   update({ ways, askedBy: by, about }, who, agent) {
     const name = about || say('role_consumer');
     this.title = by
       ? say('colleague_asks', { by, name })
       : say('ways_title', { name: who, agent: agent || say('a_colleague') });
-    this.help = say('ways_help') + (ways.includes('take_over') ? ` ${say('ways_take')}` : '');
     const shown = [by, ...ways].join();
     if (shown === this.#shown) return;
     this.#shown = shown;

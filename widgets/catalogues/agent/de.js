@@ -36,9 +36,6 @@ export default {
   offer_link: 'Link zur Teilnahme anbieten',
   offer_text: 'Zu unserem Videogespräch',
   offer_done: 'Der Link steht in der Unterhaltung',
-  ended_by_colleague: 'Jemand aus dem Team hat es beendet.',
-  agents_absent: 'Sie waren zu lange abwesend.',
   come_back: 'Wieder dazukommen',
-  start_again: 'Noch einmal beginnen',
   unsaved: 'Die letzten Änderungen sind noch nicht gespeichert.',
 };

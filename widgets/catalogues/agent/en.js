@@ -36,9 +36,6 @@ export default {
   offer_link: 'Offer a join link',
   offer_text: 'Join our video session',
   offer_done: 'The link is in the conversation',
-  ended_by_colleague: 'A colleague ended it.',
-  agents_absent: 'You were away for too long.',
   come_back: 'Come back in',
-  start_again: 'Start again',
   unsaved: 'The last changes are not saved yet.',
 };

@@ -36,9 +36,6 @@ export default {
   offer_link: 'Ofrecer un enlace para entrar',
   offer_text: 'Entre en nuestra sesión de vídeo',
   offer_done: 'El enlace está en la conversación',
-  ended_by_colleague: 'La terminó un compañero.',
-  agents_absent: 'Estuvo fuera demasiado tiempo.',
   come_back: 'Volver a entrar',
-  start_again: 'Empezar de nuevo',
   unsaved: 'Los últimos cambios aún no se han guardado.',
 };

@@ -36,9 +36,6 @@ export default {
   offer_link: 'Proposer un lien pour entrer',
   offer_text: 'Rejoignez notre session vidéo',
   offer_done: 'Le lien est dans la conversation',
-  ended_by_colleague: 'Un collègue y a mis fin.',
-  agents_absent: 'Votre absence a été trop longue.',
   come_back: 'Revenir',
-  start_again: 'Recommencer',
   unsaved: 'Les derniers changements ne sont pas encore enregistrés.',
 };

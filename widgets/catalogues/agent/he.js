@@ -36,9 +36,6 @@ export default {
   offer_link: 'הצעת קישור להצטרפות',
   offer_text: 'להצטרפות לשיחת הווידאו',
   offer_done: 'הקישור נמצא בהתכתבות',
-  ended_by_colleague: 'נציג אחר סיים אותה.',
-  agents_absent: 'נעדרתם זמן רב מדי.',
   come_back: 'כניסה חוזרת',
-  start_again: 'התחלה מחדש',
   unsaved: 'השינויים האחרונים עוד לא נשמרו.',
 };

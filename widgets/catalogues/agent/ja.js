@@ -2,11 +2,11 @@
 export default {
   waiting_workspace: 'ワークスペースを待っています…',
   no_workspace: 'このページは担当者のワークスペース用です',
-  no_workspace_help: 'ワークスペースの応答がまだありません。引き続き探しています。ネットワークがスクリプトを遮断している可能性があります。',
+  no_workspace_help: 'ワークスペースの応答を待っています。ネットワークがスクリプトを遮断している可能性があります。',
   no_conversation: '会話はまだありません',
   no_conversation_help: '会話を開くと、ここからビデオを開始できます。',
   not_connected: '接続されていません',
-  not_connected_help: 'ビデオサービスがこのウィジェットを拒否しました：{why}',
+  not_connected_help: 'ビデオサービスに拒否されました：{why}',
   try_again: '再試行',
   idle_title: '{name}様と顔を見て話す',
   start_video: 'ビデオを開始',
@@ -36,9 +36,6 @@ export default {
   offer_link: '参加リンクを送る',
   offer_text: 'ビデオ通話に参加する',
   offer_done: 'リンクを会話に入れました',
-  ended_by_colleague: '別の担当者が終了しました。',
-  agents_absent: '不在の時間が長すぎました。',
   come_back: 'セッションに戻る',
-  start_again: 'もう一度始める',
   unsaved: '直近の変更はまだ保存されていません。',
 };

@@ -36,9 +36,6 @@ export default {
   offer_link: 'Oferecer um link para entrar',
   offer_text: 'Entre na nossa sessão de vídeo',
   offer_done: 'O link está na conversa',
-  ended_by_colleague: 'Um colega a encerrou.',
-  agents_absent: 'Você ficou fora tempo demais.',
   come_back: 'Voltar a entrar',
-  start_again: 'Começar de novo',
   unsaved: 'As últimas alterações ainda não foram salvas.',
 };
