@@ -101,8 +101,8 @@ def press(key: str, *messages: object) -> Play:
 
 async def _text(double: BrokerDouble, page: Page) -> None:
     await press("more", PAIR)(double, page)
-    said = TextSaid(seq=2, participant_id="p1", text="I cannot hear you.")
-    await press("text", said)(double, page)
+    await press("text")(double, page)
+    await double.tell(TextSaid(seq=2, participant_id="p1", text="I cannot hear you."))
 
 
 def _drop(code: int, *messages: object) -> Play:
@@ -125,6 +125,7 @@ async def _cannot_write(double: BrokerDouble, page: Page) -> None:
     language = await page.evaluate("document.documentElement.lang")
     await page.get_by_role("button", name=catalogue(language)["link_send"]).click()
     await page.wait_for_selector(".actions input.link:focus")
+    await page.get_by_role("status").get_by_text(catalogue(language)["unwritten"]).wait_for()
 
 
 def _outgoing(state: InvitationState, **more: object) -> Play:
@@ -240,11 +241,11 @@ AGENT_SCENES = (
             snapshot(
                 0,
                 [
-                    person(0, role=Role.SUPERVISOR, owner=False, way=Way.MONITOR),
+                    person(0, role=Role.SUPERVISOR, owner=False, way=Way.MONITOR, microphone=False),
                     *(_people(3)[1:]),
                 ],
                 mode=Mode.VOICE,
-            )
+            ).model_copy(update={"role": Role.SUPERVISOR, "capabilities": []})
         ),
     ),
     Scene("another-consumer", AGENT, Role.AGENT, say(PAIR, CONFLICT)),

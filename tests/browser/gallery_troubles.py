@@ -17,6 +17,9 @@ LINK = "https://video.example.com/join#0123456789abcdef0123456789abcdef"
 SAY_TROUBLE = """([microphone, camera]) => {
   const { client } = document.querySelector('switchboard-agent, switchboard-engagement');
   client.media.troubles = { microphone, camera, screen: null };
+  // What cannot be opened is not sent.
+  if (microphone) client.media.tracks.microphone = null;
+  if (camera) Object.assign(client.media, { mirror: null }).tracks.camera = null;
   client.dispatchEvent(new Event('change'));
 }"""
 

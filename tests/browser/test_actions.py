@@ -164,15 +164,22 @@ async def test_an_agent_needs_no_mouse(talk: tuple[Page, BrokerDouble]) -> None:
     await double.tell(snapshot(0, [person(0), person(1), waits]))
     button, dialog = partial(page.get_by_role, "button"), partial(page.get_by_role, "dialog")
     people, more = button(name="People: 1 waiting to be let in"), button(name="More", exact=True)
+    asks = page.get_by_role("status").filter(has_text="Noa Levi waits to be let in")
+    await tab_to(page, asks.get_by_role("button", name="Send away"))
+    await page.keyboard.press("Enter")
+    assert await asked(double, "participant.refuse") == {"participant_id": "p2"}
     await tab_to(page, people)
     await page.keyboard.press("Enter")
     await expect(dialog(name="People")).to_be_focused()
+    # Nobody is asked twice at once.
+    await expect(asks).to_have_count(0)
     await tab_to(page, button(name="Let in", exact=True))
     await page.keyboard.press("Enter")
     assert await asked(double, "participant.admit") == {"participant_id": "p2"}
     await page.keyboard.press("Escape")
     await expect(dialog(name="People")).to_be_hidden()
     await expect(people).to_be_focused()
+    await expect(asks).to_have_count(1)
 
     for item, panel in (("Camera and microphone", "Camera and microphone"), ("Text", "Text")):
         await page.keyboard.press("Tab")

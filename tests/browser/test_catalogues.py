@@ -141,10 +141,9 @@ def test_no_sentence_waits_for_a_word_that_never_comes() -> None:
 
 
 def test_what_comes_at_once_says_nothing_of_what_comes_later() -> None:
-    """`agent-idle.js` alone knows how to wait: it names a sentence once its part is there."""
     later = part("later/en") | part("proof/en") | part("login/en")
     early = {named for page in PAGES for named in said_at_once(page) if named[1] in later}
-    assert early == {("agent-idle.js", "ways_help")}
+    assert early == set()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -152,7 +151,7 @@ def test_a_page_has_at_once_what_it_says_at_once(page: str) -> None:
     said = [part("en"), *(part(f"{side}/en") for side in SIDES[page])]
     missing = catalogue("en").keys() - {key for sentences in said for key in sentences}
     early = {named for named in said_at_once(page) if named[1] in missing}
-    assert early <= {("agent-idle.js", "ways_help")}
+    assert early == set()
 
 
 def said_at_once(page: str) -> set[tuple[str, str]]:

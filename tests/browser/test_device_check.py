@@ -78,6 +78,8 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
     double = await show(page, f"{pages}{ENGAGEMENT}&lang=en", Role.CONSUMER)
     await double.tell(INVITED)
     assert await page.evaluate("window.wishes") == []
+    stays_off = page.get_by_text("stay off until you accept")
+    await expect(stays_off).to_be_visible()
     await page.get_by_role("button", name="Check camera and microphone").click()
     await page.wait_for_function(f"() => {MIRROR}?.videoWidth > 0")
     # The fake microphone beeps: the bar moves.
@@ -98,6 +100,7 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
         f"() => window.sounded.filter((id) => id === {chosen[1]!r}).length === 2"
     )
     await page.get_by_role("button", name="Done").click()
+    await expect(stays_off).to_be_hidden()
     seen = await page.evaluate(f"{MIRROR}.srcObject.getVideoTracks()[0].id")
     asked = len(await page.evaluate("window.wishes"))
 
@@ -117,6 +120,13 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
     await double.tell(INVITED)
     await page.get_by_role("button", name="Check camera and microphone").click()
     await page.wait_for_function(f"() => String(({CHOSEN})()) === {','.join(chosen)!r}")
+    # It rings on: who calls is in sight, and the answers are in reach.
+    check = page.get_by_role("dialog", name="Camera and microphone")
+    await expect(check.get_by_text("Alex Berger is calling")).to_be_in_viewport()
+    await expect(check.get_by_role("button", name="Decline")).to_be_in_viewport()
+    await check.get_by_role("button", name="Accept", exact=True).click()
+    assert (await double.until_heard("invitation.accept"))["mode"] == "video"
+    await expect(check).to_be_hidden()
 
 
 async def test_a_speaker_that_was_remembered_serves_as_soon_as_the_browser_gives_it(

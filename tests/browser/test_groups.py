@@ -45,7 +45,7 @@ async def test_a_colleague_is_let_in_put_in_charge_and_the_first_agent_leaves(
     consumer = await people.talk()
     page, colleague = await people.staff("colleague")
     await expect(
-        colleague.get_by_role("heading", name="Maya Cohen is talking with a colleague")
+        colleague.get_by_role("heading", name="Maya Cohen is talking with Alex")
     ).to_be_visible()
     await expect(colleague.get_by_role("button", name="Start video")).to_be_hidden()
     await shoot(page, "consult-1-ways")
@@ -65,15 +65,26 @@ async def test_a_colleague_is_let_in_put_in_charge_and_the_first_agent_leaves(
     await people.agent.get_by_role("button", name="More").click()
     await people.agent.get_by_role("button", name="Leave; the others stay").click()
     await expect(people.agent.get_by_text("You have left")).to_be_visible()
+    await expect(people.agent.get_by_role("button", name="Come back in")).to_be_visible()
+    # The conversation stays the first agent's; who was put in charge is told no more than that.
+    stands = "You are in charge of the session until they take over."
+    strip = colleague.locator(".notice").filter(has_text=stands)
+    await expect(strip).to_be_visible()
+    await strip.get_by_role("button", name="Dismiss").click()
+    await expect(strip).to_have_count(0)
     await until_counts(consumer, frames=10, energy=0.0001)
 
     await consumer.get_by_role("button", name="More").click()
     await consumer.get_by_role("button", name="Text", exact=True).click()
     await consumer.get_by_label("Message").fill("Thank you, both of you")
     await consumer.get_by_role("button", name="Send").click()
-    # Name and line each stand in the direction of their own writing.
-    told = "\u2068Maya Cohen\u2069: \u2068Thank you, both of you\u2069"
-    await expect(colleague.get_by_text(told)).to_be_visible()
+    # A toast passes; what was not read is counted until it is.
+    await colleague.get_by_role("button", name="More: 1 unread").click()
+    await colleague.get_by_role("button", name="Text: 1 unread").click()
+    lines = colleague.get_by_role("dialog", name="Text").get_by_role("listitem")
+    await expect(lines).to_have_text(["Maya CohenThank you, both of you"])
+    await colleague.get_by_role("button", name="More", exact=True).wait_for()
+    await colleague.get_by_role("button", name="Close").click()
 
     await colleague.get_by_role("button", name="End", exact=True).click()
     await consumer.get_by_role("radio", name="4 of 5").check(force=True)
@@ -120,7 +131,9 @@ async def test_the_agent_of_a_transferred_conversation_takes_over(people: People
     page, colleague = await people.staff("colleague")
     await colleague.get_by_role("button", name="Ask to join").wait_for()
     await page.get_by_role("button", name="Take the conversation").click()
-    await expect(people.agent.get_by_text("The conversation was transferred")).to_be_visible()
+    await expect(people.agent.get_by_text("until they take over")).to_be_visible()
+    # First what changes nothing for those who talk.
+    await expect(colleague.locator(".primary:visible")).to_have_text("Ask to join")
     await shoot(people.page, "transfer-1-before")
     await until_counts(people.agent, frames=5)
     await colleague.get_by_role("button", name="Take over").click()
@@ -176,6 +189,10 @@ async def test_a_second_consumer_is_asked_about_and_the_first_stays(
         await expect(
             people.agent.get_by_text("Somebody else says they are Maya Cohen")
         ).to_be_visible()
+        known = f"v-{conversation}"
+        await expect(people.agent.locator(".notice li")).to_have_text(
+            re.compile(rf"^Visitor ID: .v-2. \(in the session: .{known}.\)$")
+        )
         await shoot(people.page, "conflict-1-asked")
         await people.agent.get_by_role("button", name="Let in", exact=True).click()
         other = await people.frame("/engagement", page)

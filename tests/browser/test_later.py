@@ -75,8 +75,8 @@ async def test_what_asks_for_a_decision_comes_by_itself_once_it_can(
 @pytest.mark.parametrize(
     ("chatting", "owner", "said"),
     [
-        (8, True, "The conversation was transferred."),
-        (7, False, "The conversation is yours now."),
+        (8, True, "You are in charge of the session until they take over."),
+        (7, False, "The conversation is yours, and nobody is in charge of the session."),
     ],
 )
 async def test_a_transfer_is_said_at_once(

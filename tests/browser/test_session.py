@@ -51,7 +51,9 @@ async def test_the_launcher_opens_by_itself_and_both_see_and_hear_each_other(
 
     await people.agent.get_by_role("button", name="End", exact=True).click()
     await expect(people.agent.get_by_text("The session has ended")).to_be_visible()
+    await expect(people.agent.get_by_text("The agent ended it.")).to_have_count(0)
     await expect(consumer.get_by_text("The agent ended it.")).to_be_visible()
+    await expect(consumer.get_by_text("You can go on in the chat.")).to_be_visible()
     await shoot(people.page, "session-3-over")
     # The record says of both that media came, for as long as they talked.
     spent = [each["quality"] for each in recorded(demo, "H72")["participants"]]

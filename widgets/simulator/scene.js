@@ -29,6 +29,7 @@
  * @property {string} agentId
  * @property {string} agentName
  * @property {string} chatting The agent whose conversation it is when the page opens.
+ * @property {string} chattingName
  * @property {string} role What the demo's login is asked for: `agent` or `supervisor`.
  * @property {string} visitor
  * @property {string} visitorName
@@ -59,6 +60,7 @@ export async function readScene() {
     agentId: query.get('agent') ?? other?.id ?? config.agent_id,
     agentName: query.get('agentName') ?? other?.name ?? config.agent_name,
     chatting: other ? config.agent_id : (query.get('agent') ?? config.agent_id),
+    chattingName: other ? config.agent_name : (query.get('agentName') ?? config.agent_name),
     role: query.get('as') === 'supervisor' ? 'supervisor' : 'agent',
     visitor: query.get('visitor') ?? `v-${conversation}`,
     visitorName: query.get('visitorName') ?? 'Maya Cohen',

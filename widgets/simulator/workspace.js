@@ -22,7 +22,7 @@ const model = {
   'agentInfo.agentName': scene.agentName,
   'agentInfo.agentNickname': scene.agentName,
   'chattingAgentInfo.agentId': scene.chatting === scene.agentId && spectated ? 999_999 : numeric(scene.chatting),
-  'chattingAgentInfo.agentName': spectated ? 'Somebody else' : scene.agentName,
+  'chattingAgentInfo.agentName': scene.chatting === scene.agentId && spectated ? 'Somebody else' : scene.chattingName,
   'visitorInfo.visitorId': scene.visitor,
   'visitorInfo.visitorName': scene.visitorName,
   'visitorInfo.device': 'DESKTOP',

@@ -43,6 +43,14 @@ export const tests = {
     same((await host({ ...ids, 'chattingAgentInfo.agentId': 8 })).host.chatting, false);
     same((await host(CONVERSATION)).host.chatting, null);
   },
+  'a colleague whose conversation it is has a name where the workspace says one': async () => {
+    const ids = { ...CONVERSATION, 'agentInfo.agentId': 7, 'chattingAgentInfo.agentName': 'Dana' };
+    const colleague = async (more) => (await host({ ...ids, ...more })).host.colleague;
+    same(await colleague({ 'chattingAgentInfo.agentId': 8 }), 'Dana');
+    same(await colleague({ 'chattingAgentInfo.agentId': 8, 'chattingAgentInfo.agentName': null }), '');
+    same(await colleague({ 'chattingAgentInfo.agentId': 7 }), '');
+    same(await colleague({}), '');
+  },
   'a session id that is a number becomes a string': async () => {
     const { host: one } = await host({ ...CONVERSATION, 'chatInfo.rtSessionId': 4711 });
     same(one.ids.rt_session_id, '4711');

@@ -186,6 +186,8 @@ export const tests = {
   },
   'names and times are written for people'() {
     same([initials('Maya Cohen'), initials('李小龍'), initials('  '), initials('J')], ['MC', '李', '', 'J']);
+    // Two Arabic letters would join to what is no letter of the name.
+    same([initials('محمد الأحمد'), initials('מאיה כהן'), initials(' anna maria  lang ')], ['م', 'מכ', 'AL']);
     same([clock(-5), clock(61_000), clock(3_600_000 + 62_000)], ['0:00', '1:01', '1:01:02']);
   },
 };

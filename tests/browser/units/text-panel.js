@@ -52,6 +52,20 @@ export const tests = {
     const { texts } = await panel();
     const lines = [{ id: 1, by: 'p1', name: 'Maya', text: 'Good.' }];
     const told = () => texts.update({ lines, participantId: 'p0' });
-    same([told(), told()], ['\u2068Maya\u2069: \u2068Good.\u2069', '']);
+    same([told(), told()], [['\u2068Maya\u2069: \u2068Good.\u2069'], []]);
+  },
+
+  async 'what others wrote is unread until the panel is open'() {
+    const { texts } = await panel();
+    const lines = [];
+    const said = (...by) => {
+      for (const one of by) lines.push({ id: lines.length + 1, by: one, name: one, text: 'Yes.' });
+      return [texts.update({ lines, participantId: 'p0' }).length, texts.unread];
+    };
+    same([said('p1', 'p2', 'p0'), said(), said('p1')], [[2, 2], [0, 2], [1, 3]]);
+    texts.show();
+    same([said(), said('p1')], [[0, 0], [0, 0]]);
+    texts.close();
+    same([said(), said('p0'), said('p2')], [[0, 0], [0, 0], [1, 1]]);
   },
 };
