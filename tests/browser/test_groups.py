@@ -189,10 +189,6 @@ async def test_a_second_consumer_is_asked_about_and_the_first_stays(
         await expect(
             people.agent.get_by_text("Somebody else says they are Maya Cohen")
         ).to_be_visible()
-        known = f"v-{conversation}"
-        await expect(people.agent.locator(".notice li")).to_have_text(
-            re.compile(rf"^Visitor ID: .v-2. \(in the session: .{known}.\)$")
-        )
         await shoot(people.page, "conflict-1-asked")
         await people.agent.get_by_role("button", name="Let in", exact=True).click()
         other = await people.frame("/engagement", page)

@@ -44,6 +44,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("text-panel", 5),
         ("announcer", 3),
         ("handing-out", 2),
+        ("notices", 3),
         ("colleagues", 5),
         ("later", 2),
         ("media-link", 4),

@@ -1,0 +1,75 @@
+import { loadLanguage, loadMore } from '../../../widgets/catalogues/words.js';
+import { Notices } from '../../../widgets/views/notices.js';
+import { same } from './check.js';
+
+const person = (id, more = {}) => ({ participant_id: id, role: 'guest', name: id, attendance: 'present', ...more });
+const session = (more = {}) => ({
+  participantId: 'me',
+  capabilities: ['admit'],
+  roster: [person('me', { role: 'agent' }), person('Maya', { role: 'consumer' })],
+  conflicts: [],
+  screenAsked: null,
+  quality: {},
+  ...more,
+});
+
+/** Strips whose client sends nowhere. @param {Record<string, unknown>} [state] */
+async function strips(state = {}) {
+  await loadLanguage(['en'], 'agent');
+  await loadMore();
+  const sent = [];
+  const client = Object.assign(new EventTarget(), {
+    link: { status: 'open' },
+    mediaState: 'connected',
+    media: { troubles: {} },
+    ask: async (message) => void sent.push(message),
+    ...state,
+  });
+  const notices = new Notices(client, (asked) => asked, () => null, null);
+  const shown = (...now) => {
+    notices.update(...now);
+    return [...notices.root.children].map((strip) => strip.querySelector('.notice-words').textContent);
+  };
+  const press = (name) =>
+    [...notices.root.querySelectorAll('button')].find(({ textContent }) => textContent === name).click();
+  return { client, shown, press, sent };
+}
+
+export const tests = {
+  async 'what differs of somebody else is said beside what is known, and not where they stand'() {
+    const { shown } = await strips();
+    const differences = [
+      { what: 'visitor_id', known: '1', claimed: '2' },
+      { what: 'visitor_name', known: 'Maya', claimed: null },
+      { what: 'surface', known: 'launcher', claimed: 'window' },
+    ];
+    const lines = ['Visitor ID: \u20682\u2069 (in the session: \u20681\u2069)', 'Name: \u2068–\u2069 (in the session: \u2068Maya\u2069)'];
+    const asked = (found) => shown(session({ conflicts: [{ conflict_id: 'x', differences: found }] }));
+    same(asked(differences), [`Somebody else says they are Maya${lines.join('')}`]);
+  },
+
+  async 'who waits longest is let in or sent away, unless the list of people shows them'() {
+    const { shown, press, sent } = await strips();
+    const waits = (id) => person(id, { attendance: 'lobby' });
+    const crowd = session({ roster: [waits('Noa'), waits('Ben')] });
+    same([shown(crowd), shown(crowd, true), shown({ ...crowd, capabilities: [] })], [['Noa waits to be let in'], [], []]);
+    shown(crowd);
+    press('Let in');
+    press('Send away');
+    same(sent, [
+      { type: 'participant.admit', participant_id: 'Noa' },
+      { type: 'participant.refuse', participant_id: 'Noa' },
+    ]);
+  },
+
+  async 'a trouble that was read is said again when it comes again'() {
+    const { client, shown, press } = await strips();
+    const now = (camera) => {
+      client.media.troubles = { microphone: null, camera, screen: null };
+      return shown(session()).length;
+    };
+    same(now('no_device'), 1);
+    press('Dismiss');
+    same([now('no_device'), now(null), now('no_device')], [0, 0, 1]);
+  },
+};
