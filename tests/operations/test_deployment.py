@@ -11,7 +11,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from gateway import down
+from gateway import down, ray_stranger
 from gateway.command import app
 from gateway.deployment import Deployment, read_ports
 from gateway.running import RunFile
@@ -82,6 +82,18 @@ def test_what_cannot_work_is_one_sentence(files: Path, words: str, sentence: str
     assert sentence in result.output
     assert len(result.output.strip().splitlines()) == 1
     assert "hunter2" not in result.output
+
+
+def test_a_ray_that_serves_strangers_is_not_used(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setattr(ray_stranger, "reception", lambda address: "served")
+    given = ["up", "--accounts", f"{files}/accounts.toml", "--secret-file", f"{files}/secret"]
+    given += ["--origin", "http://127.0.0.1:1", "--data-dir", f"{files}/data"]
+    result = RUNNER.invoke(app, [*given, "--address", "127.0.0.1:9"])
+    assert result.exit_code == 2
+    assert "Ray runs the code of whoever reaches it" in result.output
 
 
 @pytest.mark.parametrize("secret", ["none", "open", "short"])
