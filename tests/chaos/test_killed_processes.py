@@ -116,14 +116,15 @@ async def test_an_actor_that_never_moves_again_is_ended_and_its_place_filled(cal
     holder.send_signal(signal.SIGSTOP)
     try:
         assert (await consumer.expect("session.snapshot", after=mark))["epoch"] == 2
+        # Nobody here sends the heartbeats of a call that lasts.
+        await agent.insist("session.end")
+        await consumer.expect("session.ended")
         await patience.until(
             lambda: not holder.is_running(), "the stopped one is gone", LOST_S + WAIT_S, every=0.1
         )
     finally:
         if holder.is_running():
             holder.kill()
-    await agent.request("session.end")
-    await consumer.expect("session.ended")
     await until(
         lambda: len(deployment.processes("SessionHost")) >= 3, "as many as before are there"
     )
