@@ -20,6 +20,7 @@ from tests.calls import Call
 from tests.chaos.conftest import BRIEF
 from tests.chaos.streams import flow, streaming
 from tests.chaos.street import WAIT_S, until
+from tests.chaos.town import beating
 from tests.deployment import Deployment
 from tests.patience import PATIENCE
 from tests.widget import Widget
@@ -113,6 +114,8 @@ async def test_an_actor_that_never_moves_again_is_ended_and_its_place_filled(cal
     agent, consumer = await call.talking()
     holder = await holder_of(call, before)
     mark = len(consumer.heard)
+    # It takes longer than a gateway keeps somebody who says nothing.
+    beats = [asyncio.create_task(beating(widget)) for widget in (agent, consumer)]
     holder.send_signal(signal.SIGSTOP)
     try:
         assert (await consumer.expect("session.snapshot", after=mark))["epoch"] == 2
@@ -123,6 +126,8 @@ async def test_an_actor_that_never_moves_again_is_ended_and_its_place_filled(cal
             lambda: not holder.is_running(), "the stopped one is gone", LOST_S + WAIT_S, every=0.1
         )
     finally:
+        for beat in beats:
+            beat.cancel()
         if holder.is_running():
             holder.kill()
     await until(
