@@ -31,7 +31,9 @@ async def test_each_action_about_a_person_asks_for_it(talk: tuple[Page, BrokerDo
         ("Mute: Maya Cohen", "participant.mute", {"sources": ["microphone"]}),
         ("Ask to share the screen: Maya Cohen", "screen.request", {}),
     ):
-        await page.get_by_role("button", name=button).click()
+        deed = page.get_by_role("button", name=button)
+        await expect(deed).to_have_text(button.partition(":")[0])
+        await deed.click()
         assert await asked(double, kind) == {"participant_id": "p1", **fields}
     double.heard.clear()
     await page.get_by_role("button", name="Stop video: Maya Cohen").click()

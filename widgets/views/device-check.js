@@ -39,7 +39,7 @@ export class DeviceCheck extends Panel {
       this.#meter,
       el('p', { class: 'fine', text: say('speak_now') }),
       this.#field('speaker'),
-      el('div', { class: 'row spread' }, sound.root, done.root),
+      el('div', { class: 'row' }, sound.root, done.root),
     );
     this.root.addEventListener('panelclose', () => this.#loudness.stop());
   }

@@ -7,7 +7,7 @@ import { el, keyed, setText, show } from './dom.js';
 
 /** Making, handing out and withdrawing links for further people. */
 export class GuestLinks {
-  #list = el('ul', { class: 'links' });
+  #list = el('ul', { class: 'people' });
   #title = el('h3', { text: say('open_links') });
   /** @type {Map<string, {root: HTMLElement, words: HTMLElement}>} */
   #rows = new Map();

@@ -26,7 +26,7 @@ export class RingingCheck extends DeviceCheck {
         this.#caller,
         el(
           'div',
-          { class: 'row spread' },
+          { class: 'row' },
           answer('accept', 'go', () => accept(client.session?.invitation?.mode ?? 'video')),
           answer('decline', 'stop', refuse),
         ),
