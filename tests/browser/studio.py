@@ -55,12 +55,17 @@ BADLY_SHOWN = """() => [...document.querySelectorAll('.tile[data-picture=yes]:no
     const above = tile.clientHeight - clientHeight > 1;
     const ratio = clientWidth / clientHeight;
     if (tile.matches('.screen')) return getComputedStyle(video).objectFit !== 'contain';
-    if (videoWidth < videoHeight) return above || ratio > 0.76 || (beside && ratio < 0.74);
-    return beside || (above && (ratio > 0.76 || tile.matches('.self'))) ||
-      (ratio < 0.74 && !tile.matches('.self'));
+    const tall = videoWidth < videoHeight;
+    if (tall === tile.clientWidth < tile.clientHeight || !(tall || tile.matches('[data-main]'))) {
+      return beside || above;
+    }
+    return tall
+      ? above || ratio > 0.76 || (beside && ratio < 0.74)
+      : beside || ratio < 0.74 || (above && ratio > 0.76);
   })
   .map((tile) => `${tile.className} ${tile.textContent}`)"""
-"""Pictures cut further than to 3:4, or less although the tile has room for more of them."""
+"""Pictures that do not fill their tile, but for those which that would cut to less than 3:4: the
+main one in a tall tile, an upright one in a wide tile."""
 
 
 class _Set:
