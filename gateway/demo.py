@@ -22,7 +22,7 @@ from gateway.accounts import Account, hash_key, with_policy
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app
 from gateway.compose import entry as compose
-from gateway.demo_hosts import NOTE, create_demo_hosts
+from gateway.demo_hosts import NOTE, create_demo_hosts, origins_of
 from gateway.ledger_client import LedgerClient
 from gateway.measured import MeasuredCollector
 from gateway.secret_file import read_secret
@@ -128,7 +128,7 @@ def demo_accounts(data: Path, host_at: str, webhooks: Sequence[str] = ()) -> Map
     lines = [
         f"[accounts.{ACCOUNT}]",
         'agent_login = "demo"',
-        f"frame_ancestors = {json.dumps([host_at])}",
+        f"frame_ancestors = {json.dumps(origins_of(DemoHost(origin=host_at, account_id=ACCOUNT)))}",
         f"[[accounts.{ACCOUNT}.api_keys]]",
         'key_id = "demo"',
         f'hash = "{hash_key(api_key)}"',

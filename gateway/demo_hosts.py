@@ -42,7 +42,8 @@ def create_demo_hosts(settings: Settings, *, assets: Assets | None = None) -> Fa
     served = assets or Assets.read(settings.widgets / "simulator", skip=_SKIP)
     app = FastAPI(title="Switchboard demo hosts", openapi_url=None)
     problems.install(app, Metrics())
-    app.add_middleware(HostCheck, hosts=(demo.origin.split("://", 1)[1],))
+    hosts = tuple(origin.split("://", 1)[1] for origin in origins_of(demo))
+    app.add_middleware(HostCheck, hosts=hosts)
 
     @app.get("/demo-config.json")
     async def demo_config() -> DemoConfig:
@@ -66,6 +67,15 @@ def create_demo_hosts(settings: Settings, *, assets: Assets | None = None) -> Fa
         )
 
     return app
+
+
+def origins_of(demo: DemoHost) -> tuple[str, str]:
+    """Return how the hosts' pages may be called.
+
+    By `localhost` they are another site than the gateway at 127.0.0.1, as a brand's pages are:
+    for browsers its frames are strangers there, and keep apart what they keep.
+    """
+    return demo.origin, demo.origin.replace("127.0.0.1", "localhost")
 
 
 def config_of(settings: Settings, demo: DemoHost) -> DemoConfig:
