@@ -22,6 +22,7 @@ type Refusal = import('./channel/refusal.js').Refusal;
 type ResumeMemory = import('./channel/resume-memory.js').ResumeMemory;
 type SessionClient = import('./session/client.js').SessionClient;
 type LocalMedia = import('./media/local-media.js').LocalMedia;
+type ConsumerLink = import('./views/consumer-link.js').ConsumerLink;
 type AgentHost = import('./hosts/agent-host.js').AgentHost;
 type Peer = import('./media/peer.js').Peer;
 type PanelLater = import('./views/later.js').Later<{
@@ -30,6 +31,8 @@ type PanelLater = import('./views/later.js').Later<{
   close: () => void;
 }>;
 type Widget = import('./elements/widget.js').Widget;
+type EngagementWidget = import('./elements/engagement-widget.js').EngagementWidget;
+type FrameHost = import('./hosts/frame-host.js').FrameHost;
 type Stage = import('./views/stage.js').Stage;
 
 /**
@@ -38,8 +41,14 @@ type Stage = import('./views/stage.js').Stage;
  */
 type EngagementIds = { account_id: string } & Record<string, string | boolean>;
 
+/** A token, and for how long it holds. */
+type Grant = { token: string; expires_in_s: number };
+
 type LinkStatus = 'idle' | 'connecting' | 'open' | 'reconnecting' | 'closed';
 type Link = { status: LinkStatus; code: number; refusal: Refusal | null };
+
+/** A slot as it is displayed, in device pixels. */
+type SlotSize = { kind: string; index: number; width: number; height: number };
 
 interface ChannelOptions {
   /** Address of the WebSocket. */
@@ -144,6 +153,8 @@ type Trouble =
 type DeviceSource = 'microphone' | 'camera';
 type DeviceChoice = DeviceSource | 'speaker';
 type Source = DeviceSource | 'screen';
+/** What is sent; null: nothing. */
+type Tracks = Record<Source, MediaStreamTrack | null>;
 type Opened = { track: MediaStreamTrack | null; trouble: Trouble | null };
 /** What is really being sent. */
 type Publishing = Record<Source, boolean>;
@@ -225,9 +236,9 @@ interface Wish {
 
 interface SessionViewOptions {
   /** Puts a line into the conversation. */
-  write?: ((text: string) => Promise<boolean>) | null;
+  write?: Write;
   /** Opens the session in a window of its own. */
-  ownWindow?: (() => void) | null;
+  ownWindow?: OpenWindow;
   /** Whether the agent's host says that the conversation is theirs; null: it says nothing. */
   chatting?: () => boolean | null;
   /** Fetches what is asked at the end. */

@@ -35,13 +35,15 @@ STYLES = re.compile(r"""\bloadStyles\('(\w+)'\)""")
 """Names of styles that come later, beside `later`."""
 
 
-def reachable(start: list[Path], *patterns: re.Pattern[str]) -> set[Path]:
-    """Follow imports from these modules."""
+def reachable(
+    start: list[Path], *patterns: re.Pattern[str], without: Path | None = None
+) -> set[Path]:
+    """Follow imports from these modules, but not into `without`."""
     found: set[Path] = set()
     todo = list(start)
     while todo:
         path = todo.pop().resolve()
-        if path in found:
+        if path in found or path == without:
             continue
         found.add(path)
         text = path.read_text()
@@ -66,9 +68,14 @@ def largest(folder: str) -> Path:
 
 def all_files_of(page: str) -> set[Path]:
     """What the page may fetch at any account, in the largest language."""
-    found = reachable(list(files_of(page)), IMPORT, LAZY) - proof_files()
+    found = modules_of(page)
     extra = {largest("catalogues/later"), WIDGETS / "styles" / "later.css"}
     return found | extra | styles_of(found)
+
+
+def modules_of(page: str) -> set[Path]:
+    """What the page has at once, with all modules it may fetch but for an agent's proof."""
+    return reachable(list(files_of(page)), IMPORT, LAZY, without=PROOF)
 
 
 def styles_of(modules: set[Path]) -> set[Path]:
@@ -79,7 +86,7 @@ def styles_of(modules: set[Path]) -> set[Path]:
 
 def proof_files() -> set[Path]:
     """What an agent's login needs beside the page, in the largest language."""
-    modules = reachable([PROOF], IMPORT) - files_of("agent")
+    modules = reachable([PROOF], IMPORT, LAZY) - modules_of("agent")
     return modules | {largest("catalogues/proof")} | styles_of(modules)
 
 

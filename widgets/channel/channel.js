@@ -1,6 +1,4 @@
 import { PROTOCOL_REVISION, RETRYABLE_CLOSE_CODES, SUBPROTOCOL } from '../protocol/messages.js';
-import { retryDelay } from './backoff.js';
-import { PendingRequests } from './pending.js';
 import { Refusal } from './refusal.js';
 import { randomText } from './random-text.js';
 
@@ -12,13 +10,57 @@ const MAX_PENDING = 64;
 const MAX_QUEUED = 32;
 const retryable = new Set(RETRYABLE_CLOSE_CODES);
 
+/** Requests that await their reply: a bounded number, each with a time limit. */
+class PendingRequests {
+  /** @type {Map<string, Waiter>} */
+  #waiters = new Map();
+
+  /** The reply; rejects with a `Refusal`. @param {string} id @param {number} timeoutMs */
+  add(id, timeoutMs) {
+    if (this.#waiters.size >= MAX_PENDING) {
+      return Promise.reject(new Refusal('busy', 'Too many requests await an answer.', true));
+    }
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiters.delete(id);
+        reject(new Refusal('timeout', 'No answer came in time.', true));
+      }, timeoutMs);
+      this.#waiters.set(id, { resolve, reject, timer: Number(timer) });
+    });
+  }
+
+  /** @param {BrokerMessage} message @returns {boolean} Whether somebody waited for it. */
+  settle(message) {
+    const id = 'reply_to' in message ? message.reply_to : null;
+    const waiter = id ? this.#waiters.get(id) : undefined;
+    if (!id || !waiter) return false;
+    this.#waiters.delete(id);
+    clearTimeout(waiter.timer);
+    if (message.type === 'request.refused') {
+      waiter.reject(new Refusal(message.code, message.message, message.retryable));
+    } else {
+      waiter.resolve(message);
+    }
+    return true;
+  }
+
+  /** The connection is gone: nobody will be answered. */
+  onConnectionClosed() {
+    for (const { reject, timer } of this.#waiters.values()) {
+      clearTimeout(timer);
+      reject(new Refusal('connection_lost', 'The connection was lost.', true));
+    }
+    this.#waiters.clear();
+  }
+}
+
 /**
  * One widget's connection to the broker: says hello, matches replies, counts `seq`, keeps the
  * heartbeat, comes back after a loss. `close()` rejects every request in flight.
  */
 export class SignallingChannel {
   #options;
-  #pending = new PendingRequests(MAX_PENDING);
+  #pending = new PendingRequests();
   /** @type {WebSocket|null} */
   #socket = null;
   /** @type {Link} */
@@ -31,8 +73,7 @@ export class SignallingChannel {
   /** Counts the attempts: one whose hello was still being prepared when a newer began is off. */
   #opening = 0;
   #lastHeard = 0;
-  /** Requests made while not connected, in order; beyond the bound they are refused at once. */
-  /** @type {string[]} */
+  /** Requests made while not connected, in order; a bounded number. @type {string[]} */
   #queue = [];
   /** The latest of each notification made while not connected. @type {Map<string, string>} */
   #latest = new Map();
@@ -61,9 +102,7 @@ export class SignallingChannel {
 
   /**
    * Send a request and wait for its reply.
-   * @param {ToBroker} message Without `id`.
-   * @param {number} [timeoutMs] For each try.
-   * @returns {Promise<any>}
+   * @param {ToBroker} message Without `id`. @param {number} [timeoutMs] For each try. @returns {Promise<any>}
    */
   async request(message, timeoutMs = REQUEST_MS) {
     for (let pause = 100; ; pause *= 2) {
@@ -243,4 +282,15 @@ export class SignallingChannel {
     this.#link = { status, code, refusal };
     this.#options.onLink(this.#link);
   }
+}
+
+/**
+ * Milliseconds before the next attempt: none, then doubling with full jitter, so that the widgets
+ * of a lost gateway do not come back in one moment.
+ * @param {number} attempt Attempts since the last success. @param {number} random In [0, 1).
+ */
+export function retryDelay(attempt, random) {
+  if (attempt === 0) return 0;
+  const ceiling = Math.min(15_000, 400 * 2 ** Math.min(attempt - 1, 10));
+  return Math.round(ceiling / 4 + (random * ceiling * 3) / 4);
 }

@@ -14,25 +14,24 @@ import { Later, loadStyles } from '../views/later.js';
  * the tab, as every conversation has a frame of its own.
  */
 export class AgentProof {
-  /** What the agent is asked at the moment. @type {LoginView|EnrolView|null} */
+  /** What the agent is asked. @type {LoginView|EnrolView|null} */
   view = null;
   #config;
   #request;
   #host;
   #onChange;
   #kept;
-  /** @type {Later<import('../views/consumer-link.js').ConsumerLink>|null} */
+  /** @type {Later<ConsumerLink>|null} */
   #link = null;
-  /** One question at a time, whoever waits for the answer. @type {Promise<string>|null} */
+  /** One question at a time. @type {Promise<string>|null} */
   #asking = null;
   /** Ends what is being asked. @type {AbortController|null} */
   #ending = null;
 
   /**
    * @param {WidgetConfig} config The account's.
-   * @param {() => Promise<string>} request Get a token where it takes a request only.
-   * @param {AgentHost} host
-   * @param {() => void} onChange There is another view.
+   * @param {() => Promise<string>} request For a token, where that is all it takes.
+   * @param {AgentHost} host @param {() => void} onChange There is another view.
    */
   constructor(config, request, host, onChange) {
     this.#config = config;
@@ -81,8 +80,7 @@ export class AgentProof {
 
   /**
    * Offer the link to an agent whose consumer has to prove themselves by one, and has not.
-   * @param {HTMLElement} place The agent's screen.
-   * @param {boolean} watches The person looks at somebody else's conversation.
+   * @param {HTMLElement} place @param {boolean} watches Somebody else's conversation.
    * @param {WidgetState} state
    */
   offer(place, watches, state) {
@@ -127,19 +125,21 @@ export class AgentProof {
   /** @param {AbortSignal} signal */
   async #loggedIn(signal) {
     const view = new LoginView();
-    const onCode = (/** @type {string} */ code, /** @type {string} */ url) => {
-      view.show(code, url);
-      this.#show(view);
-    };
-    return this.#kept.keep(await loggedIn(this.#config.account_id, onCode, signal));
+    const asked = loggedIn(
+      this.#config.account_id,
+      (code, url) => {
+        view.show(code, url);
+        this.#show(view);
+      },
+      signal,
+    );
+    return this.#kept.keep(await asked);
   }
 
   async #enrolled() {
     await new Promise((resolve) => {
-      const enrol = async (/** @type {string} */ code) => {
-        await enrolDevice(this.#config.account_id, code);
-        resolve(null);
-      };
+      const enrol = (/** @type {string} */ code) =>
+        enrolDevice(this.#config.account_id, code).then(resolve);
       this.#show(new EnrolView(enrol));
     });
     const made = await deviceToken(this.#config.account_id);

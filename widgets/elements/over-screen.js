@@ -20,7 +20,7 @@ export function overScreen(over, role, next, ...actions) {
   return { ...screen, onClosed: () => rating?.close() };
 }
 
-/** How the person found the session, if they like. @param {string} resume Who rates, sealed. */
+/** @param {string} resume Who rates, sealed. */
 function ratingLater(resume) {
   const rating = new Later(fetchRating, ({ ratingForm }) => ({ root: ratingForm(resume) }), () => {});
   // A page that cannot ask says nothing of it.

@@ -7,9 +7,7 @@ const SIGNING = { name: 'ECDSA', hash: 'SHA-256' };
 
 /**
  * Prove this device for an account; null when it is not enrolled (any more).
- *
- * @param {string} account_id
- * @returns {Promise<{token: string, expires_in_s: number}|null>}
+ * @param {string} account_id @returns {Promise<Grant|null>}
  */
 export async function deviceToken(account_id) {
   const device = /** @type {Device|undefined} */ (await keep('readonly', (s) => s.get(account_id)));
@@ -18,13 +16,13 @@ export async function deviceToken(account_id) {
   return navigator.locks.request(`switchboard.device.${account_id}`, async () => {
     const first = await proved(device);
     if (first) return first;
-    // Clocks differ a little from gateway to gateway, and then it does not hold either.
+    // Nor does it hold where the clocks of two gateways differ a little.
     await new Promise((resolve) => setTimeout(resolve, SKEW_MS));
     return proved(device);
   });
 }
 
-/** @param {Device} device @returns {Promise<{token: string, expires_in_s: number}|null>} */
+/** @param {Device} device @returns {Promise<Grant|null>} */
 async function proved(device) {
   const { challenge } = await post('/v1/device-challenge', { device_id: device.device_id });
   const signed = await crypto.subtle.sign(
@@ -42,9 +40,7 @@ async function proved(device) {
 
 /**
  * Make a key that cannot be taken out of this browser, and enrol it by an agent's code.
- *
- * @param {string} account_id
- * @param {string} code
+ * @param {string} account_id @param {string} code
  */
 export async function enrolDevice(account_id, code) {
   const keys = /** @type {CryptoKeyPair} */ (
@@ -55,11 +51,7 @@ export async function enrolDevice(account_id, code) {
   await keep('readwrite', (store) => store.put({ device_id, keys }, account_id));
 }
 
-/**
- * @param {IDBTransactionMode} mode
- * @param {(store: IDBObjectStore) => IDBRequest} act
- * @returns {Promise<unknown>}
- */
+/** @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest} act */
 async function keep(mode, act) {
   const opening = indexedDB.open('switchboard', 1);
   opening.onupgradeneeded = () => void opening.result.createObjectStore(STORE);
@@ -71,10 +63,7 @@ async function keep(mode, act) {
   }
 }
 
-/**
- * @param {IDBRequest} request
- * @returns {Promise<unknown>}
- */
+/** @param {IDBRequest} request @returns {Promise<unknown>} */
 function settled(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);

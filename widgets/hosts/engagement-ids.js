@@ -49,10 +49,7 @@ export function idsToQuery(ids) {
 
 /**
  * Wait for a host's SDK: its script may come late, or be blocked.
- *
- * @template T
- * @param {() => T|null|undefined} look Null ends the search.
- * @param {number} patienceMs
+ * @template T @param {() => T|null|undefined} look Null ends the search. @param {number} patienceMs
  * @param {() => void} onLate It takes longer than that, and is looked for more seldom.
  * @returns {Promise<T|null>}
  */

@@ -1,13 +1,4 @@
 /**
- * Make a link for one further person.
- * @param {SessionClient} client @param {string} name Theirs; may be empty. @returns {Promise<string>}
- */
-export async function makeLink(client, name) {
-  const { url } = await client.ask({ type: 'guest.invite', ...(name ? { name } : {}) });
-  return url;
-}
-
-/**
  * Offer a link in the conversation: in messaging as a card with a button, elsewhere, or where
  * cards are refused, as a line in the agent's input box.
  *

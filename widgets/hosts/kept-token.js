@@ -22,7 +22,7 @@ export class KeptToken {
     return Number(until) > Date.now() && token ? token : '';
   }
 
-  /** @param {{token: string, expires_in_s: number}} answer @returns {string} The token. */
+  /** @param {Grant} answer @returns {string} The token. */
   keep({ token, expires_in_s }) {
     this.#memory.set('token', `${Date.now() + expires_in_s * 1000 - EARLY_MS} ${token}`);
     return token;

@@ -3,11 +3,10 @@ import { SUBPROTOCOL } from '../protocol/messages.js';
 
 /**
  * Wait on a WebSocket until the login page has said who this is.
- *
  * @param {string} account_id
  * @param {(code: string, url: string) => void} onCode The page to open, and the code it will show.
  * @param {AbortSignal} signal Leaves the login.
- * @returns {Promise<{token: string, expires_in_s: number}>} Rejects with a `Refusal`.
+ * @returns {Promise<Grant>} Rejects with a `Refusal`.
  */
 export function loggedIn(account_id, onCode, signal) {
   const place = new URL(`/v1/login?account_id=${encodeURIComponent(account_id)}`, location.href);

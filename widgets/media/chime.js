@@ -20,9 +20,8 @@ export async function chime(speaker = '') {
 function note(out, pitch, delay) {
   const { context } = out;
   const start = context.currentTime + delay;
-  const oscillator = context.createOscillator();
-  const gain = context.createGain();
-  oscillator.frequency.value = pitch;
+  const oscillator = new OscillatorNode(context, { frequency: pitch });
+  const gain = new GainNode(context);
   gain.gain.setValueAtTime(0, start);
   gain.gain.linearRampToValueAtTime(0.16, start + 0.02);
   gain.gain.exponentialRampToValueAtTime(0.001, start + 0.5);

@@ -5,7 +5,7 @@ import { openDevice, openDevices, openScreen, rememberedDevice } from './devices
  * whole session and across peer connections. `stop()` gives the devices back.
  */
 export class LocalMedia {
-  /** @type {Record<Source, MediaStreamTrack|null>} */
+  /** @type {Tracks} */
   tracks = { microphone: null, camera: null, screen: null };
   /** @type {Record<Source, Trouble|null>} */
   troubles = { microphone: null, camera: null, screen: null };
@@ -14,7 +14,7 @@ export class LocalMedia {
   /** The camera shown in the mirror: it lives as long as the camera track. @type {MediaStream|null} */
   mirror = null;
   facing = 'user';
-  /** Where voices come out, by device id; empty is the system's own choice. */
+  /** Where voices come out, by device id; else the system's choice. */
   speaker = rememberedDevice('speaker');
   /** Rises when a device is granted or plugged in: the browser may allow a speaker by now. */
   chances = 0;
@@ -48,10 +48,7 @@ export class LocalMedia {
     return Object.values(this.tracks).some((track) => track !== null);
   }
 
-  /**
-   * Open the devices once; later calls add the camera if it is wanted and missing.
-   * @param {boolean} withCamera @returns {Promise<void>}
-   */
+  /** Open them once; later calls add the camera that is missing. @param {boolean} withCamera */
   async open(withCamera) {
     const camera = withCamera && !this.off.includes('camera');
     if (this.#opened) {

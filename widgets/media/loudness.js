@@ -20,8 +20,7 @@ export class Loudness {
     if (!track) return;
     const context = new AudioContext();
     this.#context = context;
-    const analyser = context.createAnalyser();
-    analyser.fftSize = 512;
+    const analyser = new AnalyserNode(context, { fftSize: 512 });
     context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
     const samples = new Float32Array(analyser.fftSize);
     const measure = () => {

@@ -18,7 +18,7 @@ export class MediaLink {
   state = 'idle';
   #channel;
   #onChange;
-  /** @type {LocalMedia['tracks']} */
+  /** @type {Tracks} */
   #tracks = { microphone: null, camera: null, screen: null };
   #reports = 0;
   #patience = 0;
@@ -60,7 +60,7 @@ export class MediaLink {
     else if (peer !== before) this.#setState('reconnecting');
   }
 
-  /** @param {LocalMedia['tracks']} tracks */
+  /** @param {Tracks} tracks */
   async setTracks(tracks) {
     this.#tracks = tracks;
     if (this.#joined) await this.peer?.setTracks(tracks);

@@ -75,10 +75,7 @@ export class Peer {
     this.answered = true;
   }
 
-  /**
-   * Send these tracks from now on; null sends nothing.
-   * @param {Record<Source, MediaStreamTrack|null>} tracks
-   */
+  /** Send these from now on. @param {Tracks} tracks */
   async setTracks(tracks) {
     await Promise.all(
       SOURCES.map(async (source) => {

@@ -10,8 +10,7 @@ const CAMERA_LAYERS = [
 const SCREEN_LAYERS = [{ scaleResolutionDownBy: 1, maxBitrate: 2_500_000, maxFramerate: 15 }];
 
 /**
- * @param {RTCPeerConnection} connection @param {{seats: number, screens: number}} limits
- * @returns {Sections}
+ * @param {RTCPeerConnection} connection @param {{seats: number, screens: number}} limits @returns {Sections}
  */
 export function addSections(connection, limits) {
   const voice = new MediaStream();

@@ -3,8 +3,12 @@ export function troubleBeforehand() {
   if (typeof RTCPeerConnection !== 'function') return 'no_webrtc';
   if (!globalThis.isSecureContext) return 'insecure';
   if (!navigator.mediaDevices?.getUserMedia) return 'no_webrtc';
-  if (!frameAllows('microphone')) return 'blocked_by_frame';
-  return null;
+  return frameAllows('microphone') ? null : 'blocked_by_frame';
+}
+
+/** The same where a picture is wanted, too. @returns {Trouble|null} */
+export function videoTrouble() {
+  return troubleBeforehand() ?? (frameAllows('camera') ? null : 'blocked_by_frame');
 }
 
 /**
@@ -18,8 +22,7 @@ export function frameAllows(feature) {
 /**
  * @param {unknown} error What getUserMedia or getDisplayMedia rejected with.
  * @param {'camera'|'microphone'|'display-capture'} feature
- * @param {number} elapsedMs How long the browser took to refuse.
- * @returns {Trouble}
+ * @param {number} elapsedMs How long the browser took to refuse. @returns {Trouble}
  */
 export function troubleOf(error, feature, elapsedMs) {
   const name = error instanceof Error || error instanceof DOMException ? error.name : '';

@@ -14,8 +14,7 @@ export const INITIAL = Object.freeze({
  * The widget's state after one more message. Pure; unknown messages change nothing, a repeated
  * message changes nothing more.
  * @param {WidgetState} state @param {BrokerMessage} message
- * @param {number} now The widget's clock in milliseconds.
- * @returns {WidgetState}
+ * @param {number} now The widget's clock in milliseconds. @returns {WidgetState}
  */
 export function reduce(state, message, now) {
   switch (message.type) {
@@ -56,13 +55,13 @@ export function reduce(state, message, now) {
 /**
  * The person goes on with this session on another surface (`elsewhere`), or brings it here
  * (`present`).
- * @param {WidgetState} state @param {'elsewhere'|'present'} attendance @returns {WidgetState}
+ * @param {WidgetState} state @param {'elsewhere'|'present'} attendance
  */
 export function moved(state, attendance) {
   return state.session ? { ...state, session: standing(state.session, attendance) } : state;
 }
 
-/** @param {SessionState} session @param {string} attendance @returns {SessionState} */
+/** @param {SessionState} session @param {string} attendance */
 function standing(session, attendance) {
   return session.attendance === attendance ? session : { ...session, attendance };
 }
@@ -151,7 +150,6 @@ function fromSnapshot(before, message, now) {
 
 /**
  * The latest hundred lines; each keeps the name of who wrote it, who may have left since.
- *
  * @param {SessionState} session @param {string} by @param {string} text
  */
 function withLine({ lines, roster }, by, text) {
@@ -160,10 +158,7 @@ function withLine({ lines, roster }, by, text) {
   return [...lines.slice(-99), { id, by, name, text }];
 }
 
-/**
- * @param {SessionState['seats']} seats @param {readonly SeatAssignment[]} changes
- * @returns {SessionState['seats']}
- */
+/** @param {SessionState['seats']} seats @param {readonly SeatAssignment[]} changes */
 function seated(seats, changes) {
   /** @type {Record<string, SeatAssignment>} */
   const next = { ...seats };

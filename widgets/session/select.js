@@ -23,7 +23,7 @@ export function may(session, capability) {
 }
 
 /**
- * Whether host and session differ on whether this agent has the conversation.
+ * Whether host and session differ on whose the conversation is.
  * @param {SessionState} session @param {boolean|null} chatting What the host says, if anything.
  */
 export function transferred(session, chatting) {

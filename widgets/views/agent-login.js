@@ -26,7 +26,6 @@ export class LoginView {
 
 /** An agent enters the code they were given, once for this browser. */
 export class EnrolView {
-  #enrol;
   #trouble = el('p', { class: 'fine trouble', role: 'alert' });
   #code = el('input', {
     type: 'text',
@@ -42,11 +41,10 @@ export class EnrolView {
 
   /** @param {(code: string) => Promise<void>} enrol */
   constructor(enrol) {
-    this.#enrol = enrol;
     this.#button.type = 'submit';
     const submit = (/** @type {Event} */ event) => {
       event.preventDefault();
-      void this.#submit();
+      void this.#submit(enrol);
     };
     this.root = screen(
       say('enrol_title'),
@@ -61,11 +59,12 @@ export class EnrolView {
     );
   }
 
-  async #submit() {
+  /** @param {(code: string) => Promise<void>} enrol */
+  async #submit(enrol) {
     this.#button.disabled = true;
     setText(this.#trouble, '');
     try {
-      await this.#enrol(this.#code.value.trim());
+      await enrol(this.#code.value.trim());
     } catch (error) {
       const { code } = /** @type {{code?: string}} */ (error);
       setText(this.#trouble, code === 'unknown_entry' ? say('enrol_wrong') : errorSentence(error));
@@ -81,11 +80,7 @@ export function showCode(place, code) {
   setAttr(place, 'aria-label', say('login_code', { code: [...code].join(' ') }));
 }
 
-/**
- * @param {string} title
- * @param {string} help
- * @param {...HTMLElement} parts
- */
+/** @param {string} title @param {string} help @param {...HTMLElement} parts */
 export function screen(title, help, ...parts) {
   return el(
     'div',

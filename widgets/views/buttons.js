@@ -4,8 +4,7 @@ import { icon, setIcon } from './icons.js';
 /**
  * A round button with a sign; its name is what is read out and shown on hover.
  * @param {string} name @param {string} iconName @param {() => void} onClick
- * @param {string} [kind] `danger`, `quiet` or nothing.
- * @returns {IconButton}
+ * @param {string} [kind] `danger`, `quiet` or nothing. @returns {IconButton}
  */
 export function iconButton(name, iconName, onClick, kind = '') {
   const sign = icon(iconName);

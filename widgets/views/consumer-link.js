@@ -8,10 +8,7 @@ import { errorSentence } from './trouble-sentence.js';
 export class ConsumerLink {
   root;
 
-  /**
-   * @param {(sentence: (url: string) => string) => Promise<string>} send What is left to hand over,
-   *   where no workspace took it; else empty.
-   */
+  /** @param {(sentence: (url: string) => string) => Promise<string>} send What nobody wrote. */
   constructor(send) {
     const copy = new CopyLine(say('text_field'));
     const unwritten = el('div', { class: 'made', hidden: true }, copy.line, copy.button);

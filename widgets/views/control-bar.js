@@ -19,25 +19,18 @@ export class ControlBar {
   constructor(client, actions) {
     this.#client = client;
     const { media } = client;
-    this.#microphone = iconButton(say('microphone_on'), 'microphone', () =>
-      void media.setMicrophone(!media.publishing.microphone),
-    );
-    this.#camera = iconButton(say('camera_on'), 'camera', () =>
-      actions.attempt(this.#toggleCamera()),
-    );
+    const mute = () => void media.setMicrophone(!media.publishing.microphone);
+    this.#microphone = iconButton(say('microphone_on'), 'microphone', mute);
+    this.#camera = iconButton(say('camera_on'), 'camera', () => actions.attempt(this.#toggleCamera()));
     this.#screen = iconButton(say('screen_off'), 'screen', () =>
       void media.setScreen(!media.publishing.screen),
     );
     this.#people = iconButton(say('people'), 'people', actions.people);
     this.#more = iconButton(say('more'), 'more', actions.more);
     this.#end = iconButton(say('end'), 'end', actions.end, 'danger');
-    this.root = el(
-      'div',
-      { class: 'bar', role: 'toolbar', 'aria-label': say('controls') },
-      ...[this.#microphone, this.#camera, this.#screen, this.#people, this.#more, this.#end].map(
-        (button) => button.root,
-      ),
-    );
+    const buttons = [this.#microphone, this.#camera, this.#screen, this.#people, this.#more, this.#end];
+    const props = { class: 'bar', role: 'toolbar', 'aria-label': say('controls') };
+    this.root = el('div', props, ...buttons.map(({ root }) => root));
     this.root.addEventListener('keydown', (event) => this.#onKey(event));
   }
 
@@ -45,11 +38,8 @@ export class ControlBar {
   update(session, unread) {
     const { publishing } = this.#client.media;
     const { microphone, camera, screen } = publishing;
-    this.#microphone.set(
-      say(microphone ? 'microphone_on' : 'microphone_off'),
-      microphone ? 'microphone' : 'microphone_off',
-      microphone,
-    );
+    const heard = microphone ? 'microphone' : 'microphone_off';
+    this.#microphone.set(say(microphone ? 'microphone_on' : heard), heard, microphone);
     this.#camera.set(say(camera ? 'camera_on' : 'camera_off'), camera ? 'camera' : 'camera_off', camera);
     this.#screen.set(say(screen ? 'screen_on' : 'screen_off'), 'screen');
     setAttr(this.#screen.root, 'data-active', screen ? '' : null);
@@ -81,12 +71,10 @@ export class ControlBar {
     const forward = document.documentElement.dir === 'rtl' ? 'ArrowLeft' : 'ArrowRight';
     const back = forward === 'ArrowRight' ? 'ArrowLeft' : 'ArrowRight';
     if (event.key !== forward && event.key !== back) return;
-    const buttons = [...this.root.querySelectorAll('button')].filter(
-      (button) => !button.hidden && !button.disabled,
-    );
-    const at = buttons.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
+    const buttons = [...this.root.querySelectorAll('button:enabled:not([hidden])')];
+    const at = buttons.indexOf(/** @type {Element} */ (document.activeElement));
     const next = buttons.at((at + (event.key === forward ? 1 : -1)) % buttons.length);
-    next?.focus();
+    /** @type {HTMLElement} */ (next).focus();
     event.preventDefault();
   }
 }

@@ -1,12 +1,13 @@
 import { say } from '../catalogues/words.js';
-import { listDevices, rememberDevice } from '../media/device-list.js';
-import { rememberedDevice } from '../media/devices.js';
+import { KEPT_DEVICE, rememberedDevice } from '../media/devices.js';
 import { chime } from '../media/chime.js';
 import { Loudness } from '../media/loudness.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
 import { Panel } from './panel.js';
 import { troubleSentence } from './trouble-sentence.js';
+
+const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audiooutput' };
 
 /** See and hear oneself, and choose devices: before a session and during it. */
 export class DeviceCheck extends Panel {
@@ -27,10 +28,8 @@ export class DeviceCheck extends Panel {
     super(say('devices'));
     this.#media = media;
     this.#mirror.muted = true;
-    const sound = wordButton(say('test_sound'), () => void chime(this.#media.speaker), {
-      kind: 'small',
-      icon: 'speaker',
-    });
+    const test = () => void chime(this.#media.speaker);
+    const sound = wordButton(say('test_sound'), test, { kind: 'small', icon: 'speaker' });
     const done = wordButton(say('done'), () => this.close(), { kind: 'primary small' });
     this.body.append(
       el('div', {}, el('div', { class: 'mirror' }, this.#mirror, this.#off), this.#trouble),
@@ -74,7 +73,11 @@ export class DeviceCheck extends Panel {
 
   /** @param {DeviceChoice} source @param {string} deviceId */
   #choose(source, deviceId) {
-    rememberDevice(source, deviceId);
+    try {
+      localStorage.setItem(KEPT_DEVICE + source, deviceId);
+    } catch {
+      // Storage is refused in this frame: the choice lasts as long as the page.
+    }
     if (source === 'speaker') this.#media.setSpeaker(deviceId);
     else if (source === 'microphone' || this.#media.tracks.camera) {
       void this.#media.replace(source, { deviceId: { exact: deviceId } });
@@ -82,8 +85,9 @@ export class DeviceCheck extends Panel {
   }
 
   async #list() {
+    const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
     for (const source of /** @type {const} */ (['camera', 'microphone', 'speaker'])) {
-      const devices = await listDevices(source);
+      const devices = all.filter(({ kind, deviceId }) => kind === KINDS[source] && deviceId !== '');
       const picker = this.#pickers[source];
       show(/** @type {HTMLElement} */ (picker.parentElement), devices.length > 0);
       const names = devices.map(({ deviceId, label }) => `${deviceId} ${label}`).join('\n');

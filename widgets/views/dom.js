@@ -1,12 +1,9 @@
 /**
  * Make an element. Text goes in as text, never as markup.
- *
- * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag
+ * @template {keyof HTMLElementTagNameMap} K @param {K} tag
  * @param {Record<string, any>} [props] `class`, `text`, `on` (listeners), anything else is an
  *   attribute; true writes it empty, false and null leave it out.
- * @param {...(Node|string|null|false|undefined)} children
- * @returns {HTMLElementTagNameMap[K]}
+ * @param {...(Node|string|null|false|undefined)} children @returns {HTMLElementTagNameMap[K]}
  */
 export function el(tag, props = {}, ...children) {
   const node = document.createElement(tag);
@@ -44,8 +41,7 @@ export function setAttr(node, name, value) {
 /**
  * Keep one child for each key, in order, making and removing as needed.
  *
- * @template T
- * @template {{root: HTMLElement}} V
+ * @template T @template {{root: HTMLElement}} V
  * @param {HTMLElement} parent @param {Map<string, V>} views @param {readonly T[]} items
  * @param {(item: T) => string} keyOf @param {(item: T) => V} make @param {(view: V, item: T) => void} update
  */

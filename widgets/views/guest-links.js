@@ -1,5 +1,4 @@
 import { say } from '../catalogues/words.js';
-import { makeLink } from '../hosts/join-link.js';
 import { clock } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { CopyLine } from './copy-line.js';
@@ -28,12 +27,12 @@ export class GuestLinks {
     const row = el('div', { class: 'row' }, url.button, put.root);
     const made = el('div', { class: 'made', hidden: true }, url.line, row, said);
     const make = async () => {
-      const link = await makeLink(client, name.value.trim());
+      const link = await client.ask({ type: 'guest.invite', name: name.value.trim() || undefined });
       name.value = '';
       put.set(say('into_conversation'));
       setText(said, say('link_ready'));
       show(made, true);
-      url.show(link);
+      url.show(link.url);
     };
     const submit = (/** @type {Event} */ event) => {
       event.preventDefault();

@@ -38,42 +38,21 @@ export class Incoming {
     this.#decline = wordButton(say('decline'), refuse, { kind: 'wide stop' });
     this.#video.root.dataset.focus = '';
     this.#own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
-    this.#devices = new Later(
-      () => import('./ringing-check.js'),
-      ({ RingingCheck }) => new RingingCheck(client, accept, refuse),
-      () => this.update(),
-    );
+    const bring = () => import('./ringing-check.js');
+    this.#devices = new Later(bring, (module) => new module.RingingCheck(client, accept, refuse), () => this.update());
     this.#check = wordButton(say('check_first'), () => void this.#checkDevices(), { kind: 'plain' });
     this.#canOpen = ownWindow !== null;
+    const ringing = el('div', { class: 'ringing-avatar' }, this.#avatar.root);
+    const who = [ringing, this.#name, this.#wish, this.#trouble];
+    const label = el('label', { class: 'field' }, this.#reason);
+    const why = el('details', { class: 'fine' }, el('summary', { text: say('decline_reason') }), label);
+    const buttons = [this.#video, this.#voice, this.#own, this.#decline].map(({ root }) => root);
+    const below = [why, this.#error, this.#consent, this.#monitored, this.#check.root];
     this.root = el(
       'div',
       { class: 'incoming' },
-      el(
-        'div',
-        { class: 'incoming-who' },
-        el('div', { class: 'ringing-avatar' }, this.#avatar.root),
-        this.#name,
-        this.#wish,
-        this.#trouble,
-      ),
-      el(
-        'div',
-        { class: 'actions' },
-        this.#video.root,
-        this.#voice.root,
-        this.#own.root,
-        this.#decline.root,
-        el(
-          'details',
-          { class: 'fine' },
-          el('summary', { text: say('decline_reason') }),
-          el('label', { class: 'field' }, this.#reason),
-        ),
-        this.#error,
-        this.#consent,
-        this.#monitored,
-        this.#check.root,
-      ),
+      el('div', { class: 'incoming-who' }, ...who),
+      el('div', { class: 'actions' }, ...buttons, ...below),
       this.#devices.root,
     );
   }
@@ -84,8 +63,8 @@ export class Incoming {
     const name = invitation.from_name || say('an_agent');
     this.#avatar.update(invitation.from_name || say('role_agent'), invitation.from_picture);
     setText(this.#name, name);
-    setText(this.#wish, say(invitation.mode === 'voice' ? 'incoming_voice' : 'incoming_video'));
     const voice = invitation.mode === 'voice';
+    setText(this.#wish, say(voice ? 'incoming_voice' : 'incoming_video'));
     show(this.#video.root, !voice);
     this.#voice.set(say(voice ? 'accept' : 'accept_voice'));
     this.#voice.root.classList.toggle('go', voice);

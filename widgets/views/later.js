@@ -8,9 +8,7 @@ const LONGEST_REST_MS = 60_000;
 /**
  * A part of a screen that is seldom wanted. Its module, the sentences and the styles come when
  * asked for, or once the page has shown what matters: later the gateway may serve another revision.
- *
- * @template {{root: HTMLElement, close?: () => void}} P
- * @template [M=any]
+ * @template {{root: HTMLElement, close?: () => void}} P @template [M=any]
  */
 export class Later {
   /** @type {P|null} */
@@ -39,10 +37,7 @@ export class Later {
     return this.#coming;
   }
 
-  /**
-   * Do something with the panel as soon as it is here, unless its screen is gone by then.
-   * @param {(panel: P) => void} act
-   */
+  /** Use the panel when it is here, unless its screen is gone by then. @param {(panel: P) => void} act */
   async use(act) {
     const panel = await this.ready();
     if (!this.#closed) act(panel);
@@ -118,9 +113,5 @@ export function loadStyles(name = 'later') {
 
 /** @param {LocalMedia} media @param {() => void} onReady */
 export function deviceCheckLater(media, onReady) {
-  return new Later(
-    () => import('./device-check.js'),
-    ({ DeviceCheck }) => new DeviceCheck(media),
-    onReady,
-  );
+  return new Later(() => import('./device-check.js'), ({ DeviceCheck }) => new DeviceCheck(media), onReady);
 }

@@ -1,5 +1,4 @@
 import { say } from '../catalogues/words.js';
-import { switchCamera } from '../media/switch-camera.js';
 import { may, others } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, show } from './dom.js';
@@ -67,6 +66,12 @@ export class MorePanel extends Panel {
     show(this.#end.root, ends);
     show(this.#leave.root, ends);
   }
+}
+
+/** Front and back camera of a phone. @param {LocalMedia} media */
+async function switchCamera(media) {
+  media.facing = media.facing === 'user' ? 'environment' : 'user';
+  await media.replace('camera', { facingMode: { ideal: media.facing }, deviceId: undefined });
 }
 
 async function toggleFullScreen() {

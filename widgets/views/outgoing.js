@@ -21,8 +21,7 @@ export class Outgoing {
   root;
 
   /**
-   * @param {SessionClient} client
-   * @param {Attempt} attempt
+   * @param {SessionClient} client @param {Attempt} attempt
    * @param {AgentHost|null} host Where a join link can be put into the conversation.
    */
   constructor(client, attempt, host = null) {
@@ -82,8 +81,8 @@ export class Outgoing {
   /** A way in for a consumer whom no surface reaches: a join link in the conversation. */
   async #offerLink() {
     try {
-      const { makeLink, offerLink } = await import('../hosts/join-link.js');
-      const url = await makeLink(this.#client, this.#name);
+      const { offerLink } = await import('../hosts/join-link.js');
+      const { url } = await this.#client.ask({ type: 'guest.invite', name: this.#name || undefined });
       if (this.#host && !(await offerLink(this.#host, say('offer_text'), url))) throw new Error('It was not taken.');
       this.#offer.set(say('offer_done'));
     } catch (error) {

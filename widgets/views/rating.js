@@ -5,8 +5,6 @@ import { el } from './dom.js';
 import { loadStyles } from './later.js';
 import { errorSentence } from './trouble-sentence.js';
 
-const STARS = [1, 2, 3, 4, 5];
-
 // At hand with this module; what did not come is fetched again when there is something to rate.
 void fetchStyles();
 
@@ -24,14 +22,11 @@ export function ratingForm(resume) {
     stars = count;
     send.root.disabled = false;
   };
-  const choices = STARS.map((count) =>
-    el(
-      'label',
-      {},
-      el('input', { type: 'radio', name: 'stars', value: count, 'aria-label': say('rate_stars', { count }), on: { change: () => choose(count) } }),
-      el('span', { text: '★', 'aria-hidden': 'true' }),
-    ),
-  );
+  const choices = [1, 2, 3, 4, 5].map((count) => {
+    const on = { change: () => choose(count) };
+    const button = el('input', { type: 'radio', name: 'stars', value: count, 'aria-label': say('rate_stars', { count }), on });
+    return el('label', {}, button, el('span', { text: '★', 'aria-hidden': 'true' }));
+  });
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
     send.root.disabled = true;

@@ -19,20 +19,10 @@ export class RingingCheck extends DeviceCheck {
         this.close();
         act();
       }, { kind }).root;
-    this.root.append(
-      el(
-        'footer',
-        { class: 'panel-body' },
-        this.#caller,
-        el(
-          'div',
-          { class: 'row' },
-          answer('accept', 'go', () => accept(client.session?.invitation?.mode ?? 'video')),
-          answer('decline', 'stop', refuse),
-        ),
-        el('p', { class: 'fine', text: say('unseen') }),
-      ),
-    );
+    const agree = answer('accept', 'go', () => accept(client.session?.invitation?.mode ?? 'video'));
+    const answers = el('div', { class: 'row' }, agree, answer('decline', 'stop', refuse));
+    const unseen = el('p', { class: 'fine', text: say('unseen') });
+    this.root.append(el('footer', { class: 'panel-body' }, this.#caller, answers, unseen));
   }
 
   /** @override */

@@ -47,16 +47,9 @@ export class SessionView {
       update,
     );
     this.#devices = deviceCheckLater(client.media, update);
-    this.#text = new Later(
-      () => import('./text-panel.js'),
-      ({ TextPanel }) => new TextPanel(client, attempt),
-      update,
-    );
+    this.#text = new Later(() => import('./text-panel.js'), ({ TextPanel }) => new TextPanel(client, attempt), update);
     this.#notices = new Later(
-      async () => {
-        const [module] = await Promise.all([import('./notices.js'), atEnd?.()]);
-        return module;
-      },
+      () => Promise.all([import('./notices.js'), atEnd?.()]).then(([module]) => module),
       ({ Notices }) => new Notices(client, attempt, chatting, ownWindow),
       update,
     );
@@ -82,19 +75,8 @@ export class SessionView {
       'div',
       { class: 'session', on: { panelopen: update, panelclose: update } },
       el('div', { role: 'status' }, this.#notices.root),
-      el(
-        'div',
-        { class: 'stage-box' },
-        this.#stage.root,
-        this.#alone,
-        over ?? null,
-        this.#announcer.root,
-      ),
-      this.#bar.root,
-      this.#people.root,
-      this.#more.root,
-      this.#text.root,
-      this.#devices.root,
+      el('div', { class: 'stage-box' }, this.#stage.root, this.#alone, over ?? null, this.#announcer.root),
+      ...[this.#bar, this.#people, this.#more, this.#text, this.#devices].map(({ root }) => root),
     );
   }
 

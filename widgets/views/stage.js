@@ -92,32 +92,27 @@ export class Stage {
   #adopt(peer) {
     if (peer === this.#peer) return;
     this.#peer = peer;
-    const seats = peer?.seats ?? [];
-    const screens = peer?.screens ?? [];
-    const update = () => {
-      if (this.#client.session) this.update(this.#client.session);
-    };
-    while (this.#seats.length < seats.length) {
-      this.#seats.push(this.#newTile('seat', this.#seats.length, update));
-    }
-    while (this.#screens.length < screens.length) {
-      this.#screens.push(this.#newTile('screen', this.#screens.length, update));
-    }
-    this.#seats.forEach((tile, index) =>
-      tile.setStreams(seats[index]?.video ?? null, seats[index]?.audio ?? null),
-    );
-    this.#screens.forEach((tile, index) => tile.setStreams(screens[index]?.video ?? null, null));
+    this.#fill('seat', this.#seats, peer?.seats ?? []);
+    this.#fill('screen', this.#screens, peer?.screens ?? []);
     this.#measured = '';
     this.#play();
   }
 
-  /** @param {'seat'|'screen'} kind @param {number} index @param {() => void} update */
-  #newTile(kind, index, update) {
-    const tile = new Tile(kind, index, update);
-    tile.root.hidden = true;
-    this.#sizes.observe(tile.root);
-    this.#list.insertBefore(tile.root, this.#self.root);
-    return tile;
+  /** @param {'seat'|'screen'} kind @param {Tile[]} tiles @param {Peer['seats'|'screens']} streams */
+  #fill(kind, tiles, streams) {
+    while (tiles.length < streams.length) {
+      const tile = new Tile(kind, tiles.length, () => {
+        if (this.#client.session) this.update(this.#client.session);
+      });
+      tile.root.hidden = true;
+      this.#sizes.observe(tile.root);
+      this.#list.insertBefore(tile.root, this.#self.root);
+      tiles.push(tile);
+    }
+    tiles.forEach((tile, index) => {
+      const { video = null, audio = null } = streams[index] ?? {};
+      tile.setStreams(video, audio);
+    });
   }
 
   /** Start every player; when the browser wants a gesture before sound, say so. */

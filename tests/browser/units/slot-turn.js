@@ -1,4 +1,4 @@
-import { retryDelay } from '../../../widgets/channel/backoff.js';
+import { retryDelay } from '../../../widgets/channel/channel.js';
 import { agentIdText, engagementIds } from '../../../widgets/hosts/engagement-ids.js';
 import { SlotTurn } from '../../../widgets/media/slot-turn.js';
 import { same } from './check.js';
