@@ -16,6 +16,8 @@ export class GuestPage extends Widget {
   client = null;
   #code = location.hash.slice(1);
   #memory = new ResumeMemory(`guest_page.${this.#code.slice(0, 12)}`);
+  /** What the hello says of the guest. @type {{token?: string, name?: string}} */
+  #introduction = {};
 
   connectedCallback() {
     if (!this.#code) {
@@ -24,12 +26,20 @@ export class GuestPage extends Widget {
       );
       return;
     }
-    const client = this.#newClient(async () => ({}));
+    const client = new SessionClient({
+      surface: 'guest_page',
+      memory: this.#memory,
+      introduce: async () => this.#introduction,
+    });
+    client.addEventListener('change', () => {
+      if (client === this.client) this.#render(client);
+    });
+    this.client = client;
     if (this.#memory.get('resume')) {
       this.present('connecting', () => message({ title: say('connecting'), busy: true }));
       client.connect();
     } else {
-      this.#askName();
+      this.present('join', () => new JoinForm(client.media, (name) => this.#join(client, name)));
     }
   }
 
@@ -38,30 +48,10 @@ export class GuestPage extends Widget {
     this.client = null;
   }
 
-  /** @param {() => Promise<Record<string, unknown>>} introduce */
-  #newClient(introduce) {
-    const client = new SessionClient({
-      surface: 'guest_page',
-      memory: this.#memory,
-      introduce,
-    });
-    client.addEventListener('change', () => {
-      if (client === this.client) this.#render(client);
-    });
-    this.client = client;
-    return client;
-  }
-
-  #askName() {
-    const before = this.client;
-    this.present('join', () => new JoinForm(before?.media ?? null, (name) => this.#join(name)));
-  }
-
-  /** @param {string} name */
-  async #join(name) {
+  /** @param {SessionClient} client What they saw of themselves goes along. @param {string} name */
+  async #join(client, name) {
     const { token } = await post('/v1/guest', { code: this.#code, name });
-    this.client?.media.stop();
-    const client = this.#newClient(async () => ({ token, name }));
+    this.#introduction = { token, name };
     client.connect();
   }
 

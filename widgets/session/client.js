@@ -133,7 +133,7 @@ export class SessionClient extends EventTarget {
     if (this.link.status === 'open') this.#channel.tell({ type: 'surface.update', visible });
   }
 
-  /** @param {{kind: string, index: number, width: number, height: number}[]} slots */
+  /** @param {SlotSize[]} slots */
   view(slots) {
     if (this.peer?.answered) this.#channel.tell({ type: 'media.view', slots });
   }
@@ -176,6 +176,7 @@ export class SessionClient extends EventTarget {
   }
 
   #forget() {
+    this.media.stop();
     this.#options.memory.set('resume', null);
     this.#options.memory.set('off', null);
     this.#channel.forgetSequence();
@@ -265,8 +266,8 @@ export class SessionClient extends EventTarget {
         // What is off there is off here, if it comes back.
         const { microphone, camera } = ownEntry(session) ?? {};
         this.#options.memory.set('off', (microphone ? '' : 'microphone') + (camera ? '' : 'camera'));
+        this.media.stop();
       }
-      if (!session || session.attendance === 'elsewhere') this.media.stop();
     }
   }
 

@@ -1,10 +1,13 @@
 import { say } from '../catalogues/words.js';
-import { frameAllows } from '../media/trouble.js';
+import { videoTrouble } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, setAttr, setText, show } from './dom.js';
-import { Later } from './later.js';
+import { deviceCheckLater, Later } from './later.js';
 import { errorSentence } from './trouble-sentence.js';
+
+/** So long devices that were looked at stay open for a session. */
+const KEPT_MS = 60_000;
 
 /** The agent before a session: who could be rung, and one button. */
 export class AgentIdle {
@@ -18,6 +21,11 @@ export class AgentIdle {
   #error = el('p', { class: 'fine trouble', role: 'alert' });
   #video;
   #voice;
+  #check;
+  #devices;
+  #client;
+  #kept = 0;
+  #trouble = videoTrouble();
   /** What a colleague asks; else empty. */
   asked = '';
   root;
@@ -27,6 +35,7 @@ export class AgentIdle {
    * @param {OpenWindow} ownWindow
    */
   constructor(client, update, ownWindow) {
+    this.#client = client;
     this.#ways = new Later(
       () => import('./ways.js'),
       ({ Ways }) => new Ways(client, (asked) => this.#attempt(asked)),
@@ -36,12 +45,22 @@ export class AgentIdle {
       },
     );
     const own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
-    const blocked = el('p', { class: 'fine trouble', text: say('trouble_blocked_by_frame') });
-    const needed = ownWindow !== null && !(frameAllows('camera') && frameAllows('microphone'));
-    own.root.hidden = blocked.hidden = !needed;
+    const trouble = this.#trouble && say(`trouble_${this.#trouble}`);
+    show(own.root, ownWindow !== null && this.#trouble === 'blocked_by_frame');
+    this.#devices = deviceCheckLater(client.media, update);
+    this.#devices.root.addEventListener('panelclose', () => {
+      this.#kept = Number(setTimeout(() => client.media.stop(), KEPT_MS));
+    });
+    const look = () => {
+      clearTimeout(this.#kept);
+      void this.#attempt(this.#devices.use((panel) => panel.show()));
+    };
+    this.#check = wordButton(say('devices'), look, { kind: 'plain' });
     /** @param {'video'|'voice'} mode */
     const run = async (mode) => {
       this.#busy(true);
+      clearTimeout(this.#kept);
+      if (mode === 'voice') void client.media.setCamera(false);
       void client.media.open(mode === 'video');
       await this.#attempt(
         client.ask({ type: 'session.start', mode }).catch((error) => {
@@ -61,10 +80,11 @@ export class AgentIdle {
       el('div', { role: 'status' }, this.#title),
       this.#line,
       this.#help,
-      blocked,
-      el('div', { class: 'actions' }, own.root, this.#video.root, this.#voice.root),
+      el('p', { class: 'fine trouble', text: trouble }),
+      el('div', { class: 'actions' }, own.root, this.#video.root, this.#voice.root, this.#check.root),
       this.#ways.root,
       this.#error,
+      this.#devices.root,
     );
   }
 
@@ -90,12 +110,18 @@ export class AgentIdle {
     setAttr(this.#dot, 'data-reach', reach ?? 'unknown');
     const alone = watches ? say('spectating') : reach === 'absent' ? say('reach_absent_help') : '';
     setText(this.#help, live ? panel?.help ?? '' : alone);
-    show(this.#video.root, !watches && !live);
-    show(this.#voice.root, !watches && !live);
+    const may = !watches && !live;
+    show(this.#video.root, may);
+    show(this.#voice.root, may);
+    show(this.#check.root, may && this.#trouble === null);
+    this.#devices.panel?.update();
   }
 
   onClosed() {
     this.#ways.close();
+    this.#devices.close();
+    clearTimeout(this.#kept);
+    if (!this.#client.session) this.#client.media.stop();
   }
 
   /** @param {Promise<unknown>} asked */

@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { troubleBeforehand, frameAllows } from '../media/trouble.js';
+import { videoTrouble } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
@@ -68,7 +68,7 @@ export class Incoming {
     show(this.#video.root, !voice);
     this.#voice.set(say(voice ? 'accept' : 'accept_voice'));
     this.#voice.root.classList.toggle('go', voice);
-    const trouble = troubleBeforehand() ?? (frameAllows('camera') ? null : 'blocked_by_frame');
+    const trouble = videoTrouble();
     setText(this.#trouble, trouble ? say(`trouble_${trouble}`) : '');
     show(this.#own.root, trouble === 'blocked_by_frame' && this.#canOpen);
     if (trouble && !this.#reported) {

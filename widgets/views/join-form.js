@@ -1,6 +1,7 @@
 import { say } from '../catalogues/words.js';
+import { videoTrouble } from '../media/trouble.js';
 import { wordButton } from './buttons.js';
-import { el, setText } from './dom.js';
+import { el, setText, show } from './dom.js';
 import { deviceCheckLater } from './later.js';
 import { errorSentence } from './trouble-sentence.js';
 
@@ -10,9 +11,10 @@ export class JoinForm {
   #error = el('p', { class: 'fine trouble', role: 'alert' });
   root;
 
-  /** @param {LocalMedia|null} media @param {(name: string) => Promise<void>} join */
+  /** @param {LocalMedia} media @param {(name: string) => Promise<void>} join */
   constructor(media, join) {
-    this.#devices = media ? deviceCheckLater(media, () => {}) : null;
+    this.#devices = deviceCheckLater(media, () => {});
+    const trouble = videoTrouble();
     const name = el('input', {
       type: 'text',
       id: 'name',
@@ -37,12 +39,14 @@ export class JoinForm {
       }
     };
     const check = wordButton(say('check_first'), () => void this.#checkDevices(), { kind: 'plain' });
+    show(check.root, trouble === null);
     this.root = el(
       'div',
       { class: 'message join' },
       el('div', { class: 'mark', 'aria-hidden': 'true' }),
       el('h1', { text: say('join_title') }),
       el('p', { text: say('join_help') }),
+      el('p', { class: 'fine trouble', text: trouble && say(`trouble_${trouble}`) }),
       el(
         'form',
         { class: 'actions', on: { submit } },
@@ -51,24 +55,24 @@ export class JoinForm {
         this.#error,
         check.root,
       ),
-      this.#devices?.root ?? null,
+      this.#devices.root,
     );
   }
 
   update() {
-    this.#devices?.panel?.update();
+    this.#devices.panel?.update();
   }
 
   async #checkDevices() {
     try {
-      await this.#devices?.use((panel) => panel.show());
+      await this.#devices.use((panel) => panel.show());
     } catch (error) {
       setText(this.#error, sentence(error));
     }
   }
 
   onClosed() {
-    this.#devices?.close();
+    this.#devices.close();
   }
 }
 
