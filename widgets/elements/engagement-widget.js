@@ -13,9 +13,6 @@ import { SessionView } from '../views/session-view.js';
 import { fetchRating, overScreen } from './over-screen.js';
 import { elsewhere, message, Widget } from './widget.js';
 
-const BLINK_MS = 1_000;
-const CHIME_MS = 3_000;
-
 /**
  * The consumer's widget, in LivePerson's window, our launcher or a window of its own. It waits to
  * be rung and opens nothing until the person says so.
@@ -30,8 +27,8 @@ export class EngagementWidget extends Widget {
   #key = '';
   #claim = '';
   #ids = '';
-  #blink = 0;
-  #chime = 0;
+  /** Ends the ringing. @type {AbortController|null} */
+  #ringing = null;
   #see = () => this.#onVisible();
 
   connectedCallback() {
@@ -72,8 +69,11 @@ export class EngagementWidget extends Widget {
   }
 
   #onVisible() {
-    const shown = this.#host.shown && this.#frame.open && document.visibilityState === 'visible';
-    this.client?.setVisible(shown);
+    this.client?.setVisible(this.#shown);
+  }
+
+  get #shown() {
+    return this.#host.shown && this.#frame.open && document.visibilityState === 'visible';
   }
 
   #connect() {
@@ -94,7 +94,7 @@ export class EngagementWidget extends Widget {
       if (client === this.client) this.#render(client);
     });
     this.client = client;
-    client.visible = this.#host.shown && this.#frame.open && document.visibilityState === 'visible';
+    client.visible = this.#shown;
     client.connect();
   }
 
@@ -105,8 +105,9 @@ export class EngagementWidget extends Widget {
     if (!ringing) this.#stopRinging();
     if (session && ringing) {
       this.present('incoming', () => new Incoming(client, this.#ownWindow())).update();
+      // The page around the frame learns no name.
+      this.#frame.show('ring', say('ring_title', { name: say('an_agent') }));
       this.#ring(session.invitation?.from_name || say('an_agent'));
-      this.#frame.show('ring');
     } else if (session?.attendance === 'elsewhere') {
       this.present('elsewhere', () => elsewhere(client));
       this.setTitle('');
@@ -145,44 +146,22 @@ export class EngagementWidget extends Widget {
     if (!over) return;
     this.setTitle('');
     this.#frame.show('over');
-    this.present('over', () =>
-      overScreen(
-        over,
-        role,
-        say('over_next'),
-        wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root,
-      ),
-    );
+    const close = () => wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root;
+    this.present('over', () => overScreen(over, role, say('over_next'), close()));
   }
 
   /** @param {string} name */
   #ring(name) {
-    if (this.#blink) return;
+    if (this.#ringing) return;
+    const { signal } = (this.#ringing = new AbortController());
     const words = say('ring_title', { name });
-    let odd = true;
-    this.setTitle(words);
-    this.#blink = Number(
-      setInterval(() => {
-        odd = !odd;
-        this.setTitle(odd ? words : '');
-      }, BLINK_MS),
-    );
-    // Without a gesture of the person no browser lets a page sound.
-    const chime = () => {
-      if (!navigator.userActivation?.hasBeenActive) return;
-      void import('../media/chime.js').then((sound) => sound.chime());
-    };
-    chime();
-    this.#chime = Number(setInterval(chime, CHIME_MS));
     this.#host.notify(words);
-    if (globalThis.Notification?.permission === 'granted' && document.hidden) {
-      new Notification(words, { tag: 'switchboard' });
-    }
+    // A page that cannot have the module has shown the invitation all the same.
+    void import('./ringing.js').then(({ ring }) => ring(this, words, this.#frame, signal), () => {});
   }
 
   #stopRinging() {
-    clearInterval(this.#blink);
-    clearInterval(this.#chime);
-    this.#blink = 0;
+    this.#ringing?.abort();
+    this.#ringing = null;
   }
 }

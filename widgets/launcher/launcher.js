@@ -3,9 +3,9 @@
  *
  *   <script async src="https://video.example.com/launcher.js"></script>
  *
- * Neither LivePerson SDK can open a closed engagement window. So this opens a frame of its own
- * when an agent rings. It learns of the conversation from `lpTag.events`, from attributes of its
- * tag, or from `Switchboard.update(ids)`, and connects only once there is one.
+ * No LivePerson SDK opens a closed engagement window, so this opens a frame of its own when an
+ * agent rings. It connects only once the page, the tag or `Switchboard.update(ids)` has said which
+ * conversation there is.
  */
 (() => {
   'use strict';
@@ -16,7 +16,7 @@
   const page = /** @type {any} */ (window);
   if (!script || page.Switchboard) return;
   const gateway = new URL(script.src).origin;
-  const options = script.dataset;
+  const { lang, theme, position, zIndex, ...given } = script.dataset;
   const KEPT = 'switchboard.launcher';
   const WORDS = {
     en: { title: 'Video', minimise: 'Minimise', restore: 'Show' },
@@ -27,7 +27,7 @@
     ja: { title: 'ビデオ', minimise: '最小化', restore: '表示' },
     pt: { title: 'Vídeo', minimise: 'Minimizar', restore: 'Mostrar' },
   };
-  const language = (options.lang ?? document.documentElement.lang ?? '').slice(0, 2) || 'en';
+  const language = (lang ?? document.documentElement.lang ?? '').slice(0, 2) || 'en';
   const words = WORDS[/** @type {keyof typeof WORDS} */ (language)] ?? WORDS.en;
 
   /** @type {Record<string, string>} */
@@ -42,6 +42,10 @@
   let what = 'closed';
   let minimised = false;
   let before = '';
+  /** Said by the page's title in turns. */
+  let call = '';
+  let title = '';
+  let blinking = 0;
 
   /** @param {unknown} value */
   const text = (value) =>
@@ -62,8 +66,8 @@
   function load() {
     if (!panel) build();
     const query = new URLSearchParams({ surface: 'launcher', host: location.origin, ...ids });
-    if (options.lang) query.set('lang', options.lang);
-    if (options.theme) query.set('theme', options.theme);
+    if (lang) query.set('lang', lang);
+    if (theme) query.set('theme', theme);
     if (frame) frame.src = `${gateway}/engagement?${query}`;
   }
 
@@ -79,7 +83,7 @@
     toggle = document.createElement('button');
     toggle.type = 'button';
     toggle.addEventListener('click', () => setMinimised(!minimised));
-    Object.assign(frame.style, { flex: '1', width: '100%', border: '0', display: 'block' });
+    Object.assign(frame.style, { flex: '1', width: '100%', border: '0' });
     Object.assign(toggle.style, {
       all: 'unset',
       boxSizing: 'border-box',
@@ -91,29 +95,26 @@
       font: '600 13px/32px system-ui, sans-serif',
       textAlign: 'end',
       cursor: 'pointer',
-    });
-    toggle.addEventListener('focus', () => {
-      if (toggle) toggle.style.outline = '3px solid #8ec5ff';
-    });
-    toggle.addEventListener('blur', () => {
-      if (toggle) toggle.style.outline = '';
+      // The browser's own ring, inside: the panel clips what lies around the bar.
+      outline: 'revert',
+      outlineOffset: '-3px',
     });
     panel.append(toggle, frame);
     place();
     document.body.append(panel);
-    window.addEventListener('resize', place);
+    addEventListener('resize', place);
   }
 
   function place() {
     if (!panel || !frame || !toggle) return;
     const open = what !== 'closed';
-    const phone = window.innerWidth <= 480;
+    const phone = innerWidth <= 480;
     const small = minimised && open;
-    const side = options.position === 'left' ? 'left' : 'right';
+    const side = position === 'left' ? 'left' : 'right';
     const edge = phone ? '0' : '20px';
     Object.assign(panel.style, {
       position: 'fixed',
-      zIndex: options.zIndex ?? '2147483000',
+      zIndex: zIndex ?? '2147483000',
       inset: 'auto',
       bottom: edge,
       [side]: edge,
@@ -127,12 +128,10 @@
       background: '#151b21',
       // The frame must live while closed, to be rung: hidden, not gone.
       visibility: open ? 'visible' : 'hidden',
-      pointerEvents: open ? 'auto' : 'none',
     });
     toggle.textContent = small ? `${words.title}  ▴ ${words.restore}` : `▾ ${words.minimise}`;
     toggle.setAttribute('aria-expanded', String(!small));
     frame.style.visibility = open && !small ? 'visible' : 'hidden';
-    panel.setAttribute('aria-hidden', String(!open));
     tell();
   }
 
@@ -143,19 +142,20 @@
   }
 
   function tell() {
-    // Closed counts as open: it opens by itself when it rings.
-    frame?.contentWindow?.postMessage({ type: 'switchboard.opened', open: !minimised }, gateway);
+    // A gesture here lets the frame sound. Closed counts as open: it opens by itself.
+    const active = navigator.userActivation?.hasBeenActive === true;
+    frame?.contentWindow?.postMessage({ type: 'switchboard.opened', open: !minimised, active }, gateway);
   }
 
-  /** @param {What} next */
-  function show(next) {
+  /** @param {What} next @param {string} said What is to be noticed. */
+  function show(next, said) {
     if (next === what) return;
     const opened = what === 'closed';
     what = next;
     if (next === 'ring' || next === 'closed') minimised = false;
     keep(next === 'session');
     place();
-    const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
     if (opened && panel && !calm) {
       panel.animate(
         [{ opacity: 0, transform: 'translateY(24px)' }, { opacity: 1, transform: 'none' }],
@@ -163,6 +163,33 @@
       );
     }
     document.dispatchEvent(new CustomEvent('switchboard', { detail: { what: next } }));
+    stopRinging();
+    if (next === 'ring') ring(said);
+  }
+
+  /** Nobody sees a frame's title. @param {string} said */
+  function ring(said) {
+    call = said;
+    blink();
+    blinking = setInterval(blink, 1_000);
+    if (!document.hidden || page.Notification?.permission !== 'granted') return;
+    try {
+      new Notification(said, { tag: 'switchboard' }).onclick = () => focus();
+    } catch {
+      // Some browsers want a service worker.
+    }
+  }
+
+  function blink() {
+    if (document.title === call) document.title = title;
+    else [title, document.title] = [document.title, call];
+    tell();
+  }
+
+  function stopRinging() {
+    clearInterval(blinking);
+    if (call && document.title === call) document.title = title;
+    call = '';
   }
 
   /** After a navigation in mid-session the next page comes back by itself. @param {boolean} live */
@@ -175,10 +202,10 @@
     }
   }
 
-  window.addEventListener('message', (event) => {
+  addEventListener('message', (event) => {
     if (event.origin !== gateway || !frame || event.source !== frame.contentWindow) return;
     if (event.data?.type === 'switchboard.ready') tell();
-    if (event.data?.type === 'switchboard.show') show(event.data.what);
+    if (event.data?.type === 'switchboard.show') show(event.data.what, String(event.data.said));
   });
 
   /** Listen to LivePerson's tag, which may come later than we do. @param {number} triesLeft */
@@ -188,7 +215,7 @@
       const site = tag.site;
       tag.events.bind('lpUnifiedWindow', 'conversationInfo', (/** @type {any} */ data) => {
         update({
-          accountId: options.accountId ?? site ?? data?.accountId,
+          accountId: given.accountId ?? site ?? data?.accountId,
           conversationId: data?.conversationId,
           sessionId: data?.sessionId,
           visitorId: data?.visitorId,
@@ -206,13 +233,7 @@
     } catch {
       // Nothing kept.
     }
-    update({
-      accountId: options.accountId,
-      conversationId: options.conversationId,
-      sessionId: options.sessionId,
-      visitorId: options.visitorId,
-      visitorName: options.visitorName,
-    });
+    update(given);
     listen(240);
   }
 
