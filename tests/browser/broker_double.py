@@ -12,9 +12,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
 from playwright.async_api import Page, Route, WebSocketRoute
 
 from broker.messages import encode
@@ -66,6 +68,13 @@ def serve_pages() -> Iterator[str]:
     app = FastAPI()
     app.include_router(pages_router(settings, assets))
     app.include_router(assets_router(assets))
+
+    @app.get("/brand")
+    def brand(body: str) -> HTMLResponse:
+        """A page of somebody else's, by `localhost` on another site. Really served: what a test
+        fulfils itself counts as the internet, which may frame nothing of this machine."""
+        return HTMLResponse(body)
+
     server = uvicorn.Server(
         uvicorn.Config(app, port=port, log_level="error", lifespan="off", ws="none")
     )
@@ -76,6 +85,11 @@ def serve_pages() -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+def brand(pages: str, body: str) -> str:
+    """The address of a page with this body, on another site than the gateway's pages."""
+    return f"{pages.replace('127.0.0.1', 'localhost')}/brand?{urlencode({'body': body})}"
 
 
 class BrokerDouble:

@@ -15,11 +15,7 @@ export class Widget extends HTMLElement {
 
   /**
    * Show a view; the same name keeps the one that is there.
-   *
-   * @template {View} V
-   * @param {string} name
-   * @param {() => V} make
-   * @returns {V}
+   * @template {View} V @param {string} name @param {() => V} make @returns {V}
    */
   present(name, make) {
     if (name === this.#name && this.#view) return /** @type {V} */ (this.#view);
@@ -30,6 +26,7 @@ export class Widget extends HTMLElement {
     this.#view = view;
     this.dataset.view = name;
     this.replaceChildren(view.root);
+    void import('./aloud.js').then(({ sayAloud }) => sayAloud(view.root), () => {});
     if (held) {
       const next = view.root.querySelector('[data-focus], button:not([hidden])');
       if (next instanceof HTMLElement) next.focus({ preventScroll: true });
