@@ -3,15 +3,17 @@ its own sentence. Against a double of the broker, so that each costs little."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from broker.messages.facts import MediaSpeaker
-from broker.words import Reach, Role
-from tests.browser.broker_double import BrokerDouble, person, reach, snapshot
+from broker.words import Attendance, Reach, Role
+from tests.browser.broker_double import BrokerDouble, brand, person, reach, snapshot
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
 
 WATCH = """{
@@ -51,6 +53,9 @@ LATE_GRANT = """{
 """The speaker was chosen another day; the browser gives it with the microphone only."""
 INSECURE = "Object.defineProperty(window, 'isSecureContext', { value: false });"
 NO_WEBRTC = "delete window.RTCPeerConnection;"
+SANDBOX = """<!doctype html><iframe sandbox="allow-scripts allow-same-origin" src="{address}"
+  style="width: 360px; height: 640px"></iframe>"""
+"""Neither devices nor windows: neither `allow` nor `allow-popups` is given."""
 MIRROR = "document.querySelector('.mirror video')"
 CHOSEN = """() => ['microphone', 'speaker']
   .map((source) => document.querySelector(`#pick-${source}`)?.value)"""
@@ -160,9 +165,136 @@ async def test_what_makes_pictures_impossible_is_said_on_both_sides(
     await page.add_init_script(lacking)
     double = await show(page, f"{pages}{ENGAGEMENT}&lang=en", Role.CONSUMER)
     await double.tell(INVITED)
+    check = page.get_by_role("button", name=re.compile("amera and microphone$"))
     await expect(page.get_by_text(sentence)).to_be_visible()
-    await expect(page.get_by_role("button", name="Check camera and microphone")).to_be_hidden()
+    await expect(check).to_be_hidden()
     assert (await double.until_heard("invitation.trouble"))["trouble"] == word
+    double.begin(Role.AGENT, in_session=False)
+    await page.goto(f"{pages}{AGENT}&lang=en")
+    await double.tell(reach(Reach.REACHABLE))
+    await expect(page.get_by_text(sentence)).to_be_visible()
+    await expect(check).to_be_hidden()
+    await page.goto(f"{pages}/join?lang=en#0123456789abcdef")
+    await expect(page.get_by_text(sentence)).to_be_visible()
+    await expect(check).to_be_hidden()
+
+
+OWN_TRACK = "document.querySelector('.self video').srcObject.getVideoTracks()[0].id"
+SOONER = "const { setTimeout: real } = window;" + (
+    "window.setTimeout = (call, ms, ...more) => real(call, ms === 60_000 ? 300 : ms, ...more);"
+)
+
+
+async def look(page: Page, button: str) -> str:
+    """Look at oneself, and be done with it; returns the camera's track."""
+    await page.get_by_role("button", name=button).click()
+    await page.wait_for_function(f"() => {MIRROR}?.videoWidth > 0")
+    track: str = await page.evaluate(f"{MIRROR}.srcObject.getVideoTracks()[0].id")
+    await page.get_by_role("button", name="Done").click()
+    return track
+
+
+async def test_an_agent_looks_first_and_starts_with_the_same_camera(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    await page.add_init_script(WATCH + SOONER)
+    double = BrokerDouble(page, Role.AGENT, in_session=False)
+    await double.attach()
+    await page.goto(f"{pages}{AGENT}&lang=en")
+    await double.tell(reach(Reach.REACHABLE))
+    await look(page, "Camera and microphone")
+    # Nothing comes of it: the camera's light goes out.
+    await page.wait_for_function(
+        "() => !document.querySelector('switchboard-agent').client.media.live"
+    )
+    await page.get_by_role("button", name="Camera and microphone").click()
+    # What the broker says meanwhile takes nothing away.
+    await double.tell(reach(Reach.HIDDEN))
+    await page.keyboard.press("Escape")
+    seen = await page.evaluate(f"{MIRROR}.srcObject.getVideoTracks()[0].id")
+    await page.get_by_role("button", name="Start video").click()
+    await double.until_heard("session.start")
+    await double.tell(snapshot(0, [person(0), person(1)]))
+    await page.wait_for_selector("[data-view=session]")
+    await page.wait_for_timeout(400)
+    assert await page.evaluate(OWN_TRACK) == seen
+    assert len(await page.evaluate("window.wishes")) == 2
+
+
+async def test_a_guest_takes_along_what_they_looked_at(context: BrowserContext, pages: str) -> None:
+    page = await context.new_page()
+    await page.add_init_script(WATCH)
+    double = await show(page, f"{pages}/join?lang=en#0123456789abcdef", Role.GUEST)
+    seen = await look(page, "Check camera and microphone")
+    await page.get_by_label("Your name").fill("Noa")
+    await page.get_by_role("button", name="Join").click()
+    hello = await double.until_heard("connection.hello")
+    assert (hello["token"], hello["name"]) == ("t", "Noa")
+    inside = person(2, name="Noa")
+    waits = inside.model_copy(update={"attendance": Attendance.LOBBY})
+    await double.tell(snapshot(2, [person(0), waits], attendance="lobby"))
+    await expect(page.get_by_text("Almost there")).to_be_visible()
+    await double.tell(snapshot(2, [person(0), inside]))
+    await page.wait_for_selector("[data-view=session]")
+    assert await page.evaluate(OWN_TRACK) == seen
+    assert len(await page.evaluate("window.wishes")) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("NotAllowedError", "Camera and microphone were not allowed."),
+        ("NotFoundError", "No camera or microphone was found."),
+        ("NotReadableError", "Camera and microphone are in use by another program."),
+    ],
+)
+async def test_agents_and_guests_learn_beforehand_what_keeps_devices_from_them(
+    context: BrowserContext, pages: str, error: str, sentence: str
+) -> None:
+    page = await context.new_page()
+    refuse = f"throw new DOMException('', '{error}')"
+    await page.add_init_script(
+        f"navigator.mediaDevices.getUserMedia = async () => {{ {refuse}; }};"
+    )
+    double = BrokerDouble(page, Role.AGENT, in_session=False)
+    await double.attach()
+    await page.goto(f"{pages}{AGENT}&lang=en")
+    await double.tell(reach(Reach.REACHABLE))
+    for address in ("", f"{pages}/join?lang=en#0123456789abcdef"):
+        if address:
+            await page.goto(address)
+        await page.get_by_role("button", name=re.compile("amera and microphone$")).click()
+        await expect(page.get_by_role("dialog").get_by_text(sentence)).to_be_visible()
+
+
+async def test_where_no_window_opens_its_address_is_given(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    double = BrokerDouble(page, Role.CONSUMER)
+    await double.attach()
+    for path, role, fact in (
+        (ENGAGEMENT, Role.CONSUMER, INVITED),
+        (AGENT, Role.AGENT, reach(Reach.REACHABLE)),
+    ):
+        double.begin(role, in_session=role is Role.CONSUMER)
+        await page.goto(brand(pages, SANDBOX.format(address=f"{pages}{path}&amp;lang=en")))
+        await double.tell(fact)
+        inside = page.frame_locator("iframe")
+        await inside.get_by_role("button", name="Open in own window").click()
+        dialog = inside.get_by_role("dialog", name="Open in own window")
+        await expect(dialog.get_by_text("The browser opened no window.")).to_be_visible()
+        link = await dialog.get_by_role("textbox").input_value()
+        given = parse_qs(urlsplit(link).query)
+        assert link.startswith(f"{pages}{urlsplit(path).path}?")
+        # Nothing that proves anything, and nobody to ask for it.
+        assert not {"handOver", "token", "claim"} & given.keys()
+        assert given["accountId"] == ["demo"]
+        await dialog.get_by_role("button", name="Copy").click()
+        await expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
+        await dialog.get_by_role("button", name="Close").click()
+        await expect(dialog).to_be_hidden()
 
 
 async def test_starting_with_voice_opens_no_camera(context: BrowserContext, pages: str) -> None:

@@ -94,6 +94,7 @@ export default {
   text_field: 'Nachricht',
   text_help: 'Alle im Gespräch sehen es. Es wird nicht aufbewahrt.',
   send: 'Senden',
+  no_window: 'Der Browser hat kein Fenster geöffnet. Öffnen Sie diese Adresse selbst in einem.',
   error_too_many_links: 'Es sind zu viele Links offen. Ziehen Sie erst einen zurück.',
   error_rate_limited: 'Zu viel auf einmal. Bitte warten Sie einen Moment und versuchen Sie es noch einmal.',
   error_unknown_participant: 'Diese Person ist nicht mehr da.',

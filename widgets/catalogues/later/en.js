@@ -94,6 +94,7 @@ export default {
   text_field: 'Message',
   text_help: 'Everybody in the session sees it. It is not kept.',
   send: 'Send',
+  no_window: 'The browser opened no window. Open this address in one yourself.',
   error_too_many_links: 'There are too many open links. Withdraw one first.',
   error_rate_limited: 'Too many at once. Please wait a moment and try again.',
   error_unknown_participant: 'This person is no longer there.',

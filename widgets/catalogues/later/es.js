@@ -94,6 +94,7 @@ export default {
   text_field: 'Mensaje',
   text_help: 'Todos en la sesión lo ven. No se guarda.',
   send: 'Enviar',
+  no_window: 'El navegador no ha abierto ninguna ventana. Abra usted esta dirección en una.',
   error_too_many_links: 'Hay demasiados enlaces abiertos. Retire uno primero.',
   error_rate_limited: 'Demasiado a la vez. Espere un momento e inténtelo de nuevo.',
   error_unknown_participant: 'Esta persona ya no está.',

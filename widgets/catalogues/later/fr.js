@@ -94,6 +94,7 @@ export default {
   text_field: 'Message',
   text_help: 'Tout le monde dans la session le voit. Rien n’est conservé.',
   send: 'Envoyer',
+  no_window: 'Le navigateur n’a pas ouvert de fenêtre. Ouvrez vous-même cette adresse dans une autre.',
   error_too_many_links: 'Il y a trop de liens ouverts. Retirez-en un d’abord.',
   error_rate_limited: 'Trop de demandes à la fois. Veuillez réessayer dans un moment.',
   error_unknown_participant: 'Cette personne n’est plus là.',

@@ -94,6 +94,7 @@ export default {
   text_field: 'הודעה',
   text_help: 'כל מי שבשיחה רואה את זה. זה לא נשמר.',
   send: 'שליחה',
+  no_window: 'הדפדפן לא פתח חלון. פתחו את הכתובת הזו בחלון בעצמכם.',
   error_too_many_links: 'יש יותר מדי קישורים פתוחים. בטלו אחד קודם.',
   error_rate_limited: 'יותר מדי בבת אחת. נסו שוב בעוד רגע.',
   error_unknown_participant: 'האדם הזה כבר לא נמצא.',

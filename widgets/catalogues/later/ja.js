@@ -94,6 +94,7 @@ export default {
   text_field: 'メッセージ',
   text_help: 'セッションの全員に見えます。保存されません。',
   send: '送信',
+  no_window: 'ブラウザーがウィンドウを開きませんでした。このアドレスを別のウィンドウで開いてください。',
   error_too_many_links: '有効なリンクが多すぎます。先に一つ取り消してください。',
   error_rate_limited: '操作が多すぎます。少し待って再試行してください。',
   error_unknown_participant: 'この方はすでに退出しています。',

@@ -94,6 +94,7 @@ export default {
   text_field: 'Mensagem',
   text_help: 'Todos na sessão veem. Nada fica guardado.',
   send: 'Enviar',
+  no_window: 'O navegador não abriu nenhuma janela. Abra você mesmo este endereço em uma.',
   error_too_many_links: 'Há links abertos demais. Retire um primeiro.',
   error_rate_limited: 'Muita coisa de uma vez. Espere um momento e tente de novo.',
   error_unknown_participant: 'Esta pessoa não está mais lá.',
