@@ -36,6 +36,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
     [
         ("reduce", 18),
         ("slot-turn", 11),
+        ("tile", 2),
         ("channel", 9),
         ("vectors", 3),
         ("agent-host", 8),

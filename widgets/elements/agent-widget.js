@@ -147,6 +147,7 @@ export class AgentWidget extends Widget {
       title = idle.asked;
     }
     this.setTitle(title);
+    this.#host.signal(title);
   }
 
   /** @param {SessionClient} client @param {string} name */

@@ -32,6 +32,9 @@ export class AgentHost extends EventTarget {
   /** @type {any} */
   #sdk = null;
   #scheduled = 0;
+  /** Another conversation is in front. */
+  #blurred = false;
+  #signalled = '';
 
   /** @param {URLSearchParams} query */
   constructor(query) {
@@ -52,7 +55,11 @@ export class AgentHost extends EventTarget {
       () => this.#become('absent'),
     );
     if (!this.#sdk) return;
-    this.#sdk.init({ visitorFocusedCallback: () => {}, visitorBlurredCallback: () => {} });
+    const look = (/** @type {boolean} */ blurred) => () => {
+      this.#blurred = blurred;
+      this.#changed();
+    };
+    this.#sdk.init({ visitorFocusedCallback: look(false), visitorBlurredCallback: look(true) });
     this.#become('ready');
     for (const path of PATHS) {
       const update = (/** @type {{newValue: unknown}} */ { newValue }) => {
@@ -97,9 +104,8 @@ export class AgentHost extends EventTarget {
   }
 
   /**
-   * Put a line into the agent's input box. Chat wants HTML, messaging plain text: a line that
-   * needs no escaping serves both.
-   * @param {string} text @returns {Promise<boolean>} Whether the workspace took it.
+   * Put a line into the agent's input box; tells whether the workspace took it. Chat wants HTML,
+   * messaging plain text: a line that needs no escaping serves both. @param {string} text
    */
   write(text) {
     return this.command('write', 'Write ChatLine', { text });
@@ -107,15 +113,25 @@ export class AgentHost extends EventTarget {
 
   /**
    * @param {string} key Of the SDK's command names. @param {string} name Where it has none.
-   * @param {object} data
-   * @returns {Promise<boolean>} Whether the workspace took it.
+   * @param {object} data @returns {Promise<boolean>} Whether the workspace took it.
    */
   async command(key, name, data) {
     if (!this.#sdk) return false;
     return new Promise((resolve) => {
-      const done = (/** @type {unknown} */ error) => resolve(!error);
-      this.#sdk.command(this.#sdk.cmdNames?.[key] ?? name, data, done);
+      const command = this.#sdk.cmdNames?.[key] ?? name;
+      this.#sdk.command(command, data, (/** @type {unknown} */ error) => resolve(!error));
     });
+  }
+
+  /**
+   * Have the workspace point here, once for each thing, while another conversation is in front.
+   * What it shows is not documented.
+   * @param {string} what Goes on here; may be empty.
+   */
+  signal(what) {
+    const wanted = this.#blurred ? what : '';
+    if (wanted && wanted !== this.#signalled) void this.command('notify', 'Send Notification', {});
+    this.#signalled = wanted;
   }
 
   /** @param {string} status */

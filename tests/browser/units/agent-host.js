@@ -5,10 +5,13 @@ import { same } from './check.js';
 /** A workspace that knows these values, and takes or refuses commands by name. */
 async function host(values, refused = []) {
   const commands = [];
+  let callbacks = {};
   globalThis.lpTag = {
     agentSDK: {
       cmdNames: { write: 'Write ChatLine', writeSC: 'Write StructuredContent' },
-      init() {},
+      init(given) {
+        callbacks = given;
+      },
       bind(path, callback, done) {
         if (path in values) callback({ key: path, newValue: values[path] });
         done();
@@ -21,7 +24,7 @@ async function host(values, refused = []) {
   };
   const made = new AgentHost(new URLSearchParams());
   await made.start();
-  return { host: made, commands };
+  return { host: made, commands, callbacks };
 }
 
 const CONVERSATION = { 'chatInfo.accountId': 'acc', 'chatInfo.rtSessionId': 'c-1' };
@@ -64,6 +67,23 @@ export const tests = {
     await host(CONVERSATION);
     await started;
     same([late.status, late.ids.rt_session_id], ['ready', 'c-1']);
+  },
+  'a conversation behind another is pointed at, once for each thing that goes on': async () => {
+    const { host: one, commands, callbacks } = await host(CONVERSATION);
+    one.signal('a session');
+    same(commands, []);
+    const told = new Promise((resolve) => one.addEventListener('change', resolve, { once: true }));
+    callbacks.visitorBlurredCallback();
+    await told;
+    for (const what of ['', 'a session', 'a session', 'somebody asks', '', 'a session']) one.signal(what);
+    const sent = ['Send Notification', {}];
+    same(commands, [sent, sent, sent]);
+    callbacks.visitorFocusedCallback();
+    one.signal('somebody asks');
+    same(commands.length, 3);
+    callbacks.visitorBlurredCallback();
+    one.signal('somebody asks');
+    same(commands.length, 4);
   },
   'nobody looks for a workspace after the widget has left the page': async () => {
     delete globalThis.lpTag;
