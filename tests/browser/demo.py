@@ -80,6 +80,8 @@ class People:
     def __init__(self, demo: Deployment, context: BrowserContext) -> None:
         self.demo = demo
         self.context = context
+        self.host = demo.host
+        """The origin of the hosts' pages; as `localhost` it is another site than the gateway."""
         self.problems: list[str] = []
         """Errors of the pages; a test expects none."""
         self.page: Page
@@ -90,7 +92,7 @@ class People:
         if small:
             await self.context.add_init_script(SMALL_CAMERA)
         self.page = await self.new_page()
-        await self.page.goto(f"{self.demo.host}/?{choices}")
+        await self.page.goto(f"{self.host}/?{choices}")
         self.agent = await self.frame("/agent")
 
     async def new_page(self) -> Page:
@@ -120,7 +122,7 @@ class People:
             "new URLSearchParams(location.search).get('conversation')"
         )
         page = await self.new_page()
-        await page.goto(f"{self.demo.host}/workspace.html?conversation={conversation}&as={who}")
+        await page.goto(f"{self.host}/workspace.html?conversation={conversation}&as={who}")
         return page, await self.frame("/agent", page)
 
     async def ring(self, mode: str = "Start video") -> Frame:

@@ -86,6 +86,8 @@ async def test_frames_without_allow_offer_an_own_window_on_the_agents_side(
 async def test_the_engagement_window_without_allow_rings_and_moves_to_an_own_window(
     people: People,
 ) -> None:
+    # Another site than the gateway's, where frames and windows keep what they keep apart.
+    people.host = people.host.replace("127.0.0.1", "localhost")
     await people.open("allow=0&launcher=0&window=open&conversation=w1")
     window = await people.frame("/window")
     # The agent's own frame is blocked as well: voice and picture come from the other side only.
@@ -96,6 +98,10 @@ async def test_the_engagement_window_without_allow_rings_and_moves_to_an_own_win
     async with people.context.expect_page() as opening:
         await window.get_by_role("button", name="Open in own window").click()
     own = await opening.value
+    # What the frame keeps, if it may keep anything, is not there: the proof that both are one
+    # consumer is handed over, or somebody else would ask to be let in.
+    await window.evaluate("() => { try { localStorage.frame = 'only'; } catch { return; } }")
+    assert await own.evaluate("localStorage.getItem('frame')") is None
     await own.get_by_role("button", name="Accept with video").click()
     await expect(window.get_by_text("Open in another window")).to_be_visible()
     await until_counts(people.agent, frames=10, energy=0.0001)

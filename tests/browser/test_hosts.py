@@ -12,7 +12,7 @@ from tests.browser.gallery import PATIENCE_ENDS
 
 SITUATIONS = [
     "channel=chat&ids=different",
-    "channel=messaging&ids=equal",
+    "channel=messaging&ids=equal&missing=null",
     "numeric=1&late=300&missing=error&sdk=late:500&storage=blocked&net=slow:150",
 ]
 COUNT_LOOKS = """() => {
@@ -22,6 +22,14 @@ COUNT_LOOKS = """() => {
   window.setTimeout = (call, ms, ...more) => real(call, ms === 1_000 ? 10 : ms, ...more);
 }"""
 """Counts how often a host's script is looked for, a hundred times as often as it would be."""
+ROUND_TRIPS = """async () => {
+  const { client } = document.querySelector('switchboard-agent');
+  const began = performance.now();
+  await fetch('/v1/widget-config?account_id=demo');
+  const asked = performance.now();
+  await client.ask({ type: 'colleague.list' });
+  return [asked - began, performance.now() - asked];
+}"""
 LOOKS_WITHOUT_WIDGET = """async () => {
   document.querySelector('switchboard-agent').remove();
   const before = window.looks;
@@ -64,6 +72,10 @@ async def test_the_engagement_window_and_the_agent_meet(people: People, choices:
     await people.open(f"launcher=0&window={'open' if opened else ''}&{choices}")
     if opened:
         await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
+    # Without the consumer's name in the workspace's model they are called what they are.
+    consumer = "the consumer" if "missing=" in choices else "Maya Cohen"
+    heading = people.agent.get_by_role("heading", name=f"Talk face to face with {consumer}")
+    await expect(heading).to_be_visible()
     await people.agent.get_by_role("button", name="Start video").click()
     if not opened:
         await offer_link(people, "chat" if "=chat" in choices else "messaging")
@@ -77,6 +89,44 @@ async def test_the_engagement_window_and_the_agent_meet(people: People, choices:
     if "storage=blocked" in choices:
         blocked = "() => { try { return !localStorage; } catch (error) { return error.name; } }"
         assert await window.evaluate(blocked) == "SecurityError"
+        # Nothing was kept: the agent's token says who comes back to this conversation.
+        session = "document.querySelector('switchboard-agent').client.session?.id"
+        before = await people.agent.evaluate(session)
+        async with people.page.expect_event("framenavigated", lambda frame: frame == people.agent):
+            await people.agent.evaluate("location.reload()")
+        await people.agent.get_by_role("toolbar").wait_for()
+        for side in (people.agent, window):
+            await until_counts(side, frames=5, energy=0.0001)
+        assert await people.agent.evaluate(session) == before
+    if "net=slow:150" in choices:
+        asked, answered = await people.agent.evaluate(ROUND_TRIPS)
+        # A request waits once, what the broker is asked waits there and back.
+        assert asked >= 150
+        assert answered >= 300
+
+
+async def test_a_voice_call_rings_behind_a_closed_window_and_opens_nothing(
+    people: People,
+) -> None:
+    await people.open("launcher=0&window=open")
+    window = await people.frame("/window")
+    shop = next(frame for frame in people.page.frames if "/shop.html" in frame.url)
+    await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
+    await shop.evaluate("simulator.setWindow(false)")
+    await expect(people.agent.get_by_text("the page is in the background")).to_be_visible()
+    await people.agent.get_by_role("button", name="Start voice").click()
+    await expect(people.agent.get_by_text("Ringing, but not seen yet")).to_be_visible()
+    # The window's counter is all that its SDK can raise.
+    await expect(shop.locator("#counter")).to_have_text("1")
+    await expect(shop.locator("#window")).to_be_hidden()
+    await shop.evaluate("simulator.setWindow(true)")
+    await expect(shop.locator("#counter")).to_be_hidden()
+    await expect(people.agent.get_by_text("Maya Cohen sees the invitation")).to_be_visible()
+    await expect(window.get_by_role("button", name="Accept with video")).to_be_hidden()
+    await window.get_by_role("button", name="Accept", exact=True).click()
+    for side in (window, people.agent):
+        heard = await until_counts(side, energy=0.001)
+        assert (heard["frames"], heard["sent"]) == (0, 0)
 
 
 async def test_an_agents_script_that_is_blocked_is_said(people: People) -> None:

@@ -3,7 +3,7 @@
  * load this, so it reaches the pages that load an SDK (agent, window), not the launcher's frame.
  *
  * @param {URLSearchParams} query `storage=blocked`: no storage and no cookie, as where third-party
- *   ones are refused. `net=slow:MS`: everything the widget sends or asks for takes so much longer.
+ *   ones are refused. `net=slow:MS`: everything the widget sends, asks for or is told takes so much longer.
  */
 export function befall(query) {
   if (query.get('storage') === 'blocked') blockStorage();
@@ -31,6 +31,18 @@ function slowDown(ms) {
     await new Promise((resolve) => setTimeout(resolve, ms));
     return ask(...args);
   };
+  const told = /** @type {PropertyDescriptor} */ (
+    Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage')
+  );
+  Object.defineProperty(WebSocket.prototype, 'onmessage', {
+    ...told,
+    /** @this {WebSocket} @param {(event: MessageEvent) => void} listener */
+    set(listener) {
+      told.set?.call(this, (/** @type {MessageEvent} */ event) => {
+        setTimeout(() => listener.call(this, event), ms);
+      });
+    },
+  });
   // Equal waits keep the order.
   WebSocket.prototype.send = /** @this {WebSocket} @param {any} data */ function later(data) {
     setTimeout(() => this.readyState === WebSocket.OPEN && send.call(this, data), ms);

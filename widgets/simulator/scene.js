@@ -11,8 +11,8 @@
  * | `allow` | `0` | LivePerson's frames carry no `allow` attribute |
  * | `sdk` | `blocked`, `late:MS` | the host's script does not come, or comes late |
  * | `storage` | `blocked` | no storage and no cookie in the frames that load an SDK |
- * | `net` | `slow:MS` | what these frames send takes so much longer |
- * | `missing` | `error` | an empty path of the agent's model is an error, not null |
+ * | `net` | `slow:MS` | what these frames send and are told takes so much longer |
+ * | `missing` | `null`, `error` | nickname, chatting agent, spectating and the visitor's name are not in the agent's model: null, or an error |
  * | `as` | `colleague`, `supervisor` | who sits at this workspace, instead of the conversation's agent |
  * | `spectate` | `1` | the agent watches somebody else's conversation |
  * | `window` | `open` | the engagement window starts open |

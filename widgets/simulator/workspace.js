@@ -28,6 +28,11 @@ const model = {
   'visitorInfo.device': 'DESKTOP',
   'visitorInfo.chattingVisitorState': 'CHATTING',
 };
+if (scene.query.has('missing')) {
+  for (const path of ['agentInfo.agentNickname', 'chattingAgentInfo.agentId', 'chatInfo.spectatedEngagement', 'visitorInfo.visitorName']) {
+    delete model[path];
+  }
+}
 /** @type {Set<string>} */
 const bound = new Set();
 /** What the widget told the workspace, for tests. @type {{name: string, data: any}[]} */
