@@ -22,7 +22,7 @@ TAKE_AWAY = """() => {
 }"""
 PUT = """(address) => {
   history.replaceState(null, '', address);
-  document.querySelector('main').append(document.createElement(window.widgetName));
+  document.querySelector('main').prepend(document.createElement(window.widgetName));
 }"""
 SETTLED = """() => document.fonts.status === 'loaded' &&
   !document.querySelector('[aria-busy]') &&
