@@ -119,7 +119,6 @@ async def test_an_actor_that_never_moves_again_is_ended_and_its_place_filled(cal
     holder.send_signal(signal.SIGSTOP)
     try:
         assert (await consumer.expect("session.snapshot", after=mark))["epoch"] == 2
-        # Nobody here sends the heartbeats of a call that lasts.
         await agent.insist("session.end")
         await consumer.expect("session.ended")
         await patience.until(

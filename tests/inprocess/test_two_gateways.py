@@ -20,8 +20,8 @@ from tests.house import API_KEY, WAIT_S, hang_up, house
 from tests.patience import PATIENCE
 from tests.widget import Refused, Widget, accept, agent_widget, consumer_widget, plain_http
 
-SILENCE_S = 6.0 * PATIENCE
-"""Three times as long as a thousand take to connect: all of them are silent at once."""
+SILENCE_S = 10.0 * PATIENCE
+"""Several times as long as a thousand take to connect: all of them are silent at once."""
 CAPACITY_S = 0.5
 """How long an opening waits for a standby in these tests."""
 MARGIN_S = 2.0 * PATIENCE
