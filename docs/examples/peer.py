@@ -51,8 +51,9 @@ class Lines:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
-            intended = self._pending.pop(int(line))
-            if intended >= self._measured_from:
+            # An answer that is later than its round is nobody's.
+            intended = self._pending.pop(int(line), None)
+            if intended is not None and intended >= self._measured_from:
                 self._latency.record(time.monotonic() - intended)
 
 
