@@ -215,9 +215,13 @@ async def test_quality_speaker_saving_and_layout_are_shown(talk: tuple[Page, Bro
         "Poor connection: data is being lost on the way"
     )
     await expect(maya).to_have_attribute("data-speaking", "")
-    unsaved = page.get_by_role("status").get_by_text("The last changes are not saved yet.")
+    words = "The last changes are not saved yet."
+    unsaved = page.get_by_role("status").get_by_text(words)
     await double.tell(SessionSaving(seq=4, saved=False))
     await expect(unsaved).to_be_visible()
+    # A strip that comes is read out, and not those once more that stand there.
+    region = page.get_by_role("status").filter(has_text=words)
+    await expect(region).to_have_attribute("aria-atomic", "false")
     await double.tell(SessionSaving(seq=5, saved=True))
     await expect(unsaved).to_be_hidden()
     stage = page.locator(".stage")

@@ -13,7 +13,7 @@ export class Announcer {
   #waiting = new Map();
   /** How long what is said stands yet, if nothing waits. */
   #beats = 0;
-  root = el('div', { class: 'toast', role: 'status', 'aria-live': 'polite' });
+  root = el('div', { class: 'toast', role: 'status' });
 
   /**
    * Say it in its turn: of what waits about one thing the latest, of too much the latest three.

@@ -74,7 +74,7 @@ export class SessionView {
     this.root = el(
       'div',
       { class: 'session', on: { panelopen: update, panelclose: update } },
-      el('div', { role: 'status' }, this.#notices.root),
+      el('div', { role: 'status', 'aria-atomic': 'false' }, this.#notices.root),
       el('div', { class: 'stage-box' }, this.#stage.root, this.#alone, over ?? null, this.#announcer.root),
       ...[this.#bar, this.#people, this.#more, this.#text, this.#devices].map(({ root }) => root),
     );
