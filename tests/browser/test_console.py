@@ -23,7 +23,7 @@ from tests.browser.accessibility import prepare, violations
 from tests.browser.demo import shoot
 from tests.gateway.conftest import KEY, SECRET, World
 from tests.gateway.fake_session import BackendSession
-from tests.gateway.records import RECORD
+from tests.gateway.records import LETTER, RECORD
 from tests.gateway.test_operator_sessions import MEDIA, present
 
 NODE = {"label": "eu-1", "deadline_ms": None, "standbys": 2, "live": 3, "members": 6, "moved": 0}
@@ -235,15 +235,7 @@ async def gateway() -> AsyncIterator[World]:
     """A gateway whose ledger has two nodes, one live session, one that ended and a dead letter."""
     account = Account("acc", agent_login=AgentLogin.DEMO)
     world = World(Settings(origin="http://127.0.0.1:1", secret=SECRET, accounts={"acc": account}))
-    letter = upkeep.DeadLetter(
-        account_id="acc",
-        endpoint_id="crm",
-        session_id="s-0",
-        seq=3,
-        type="session.ended",
-        dead_ms=1_750_000_099_000,
-        why="status 500",
-    )
+    letter = LETTER.model_copy(update={"session_id": "s-0"})
     nodes = [
         NodeState(node="n-1", label="eu-1", standbys=2, live=1, members=3),
         NodeState(node="n-2", drain="drained", moved=4),

@@ -1,9 +1,10 @@
-"""A record as the ledger gives it: a call of two that has ended."""
+"""What the ledger gives: the record of a call of two that has ended, and a dead letter."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from broker.messages import upkeep
 from broker.messages.cluster.records import SessionRecord
 from broker.messages.cluster.tenure import JournalEntry, Subject
 from broker.messages.parts import EngagementIds
@@ -39,4 +40,14 @@ RECORD = SessionRecord(
         Subject(participant_id="p1", body={"role": "agent", "name": "=Alex", "agent_id": "7"}),
         Subject(participant_id="p2", body={}),
     ],
+)
+
+LETTER = upkeep.DeadLetter(
+    account_id="acc",
+    endpoint_id="crm",
+    session_id="s-1",
+    seq=3,
+    type="session.ended",
+    dead_ms=1_000,
+    why="status 500",
 )

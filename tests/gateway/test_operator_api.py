@@ -18,7 +18,7 @@ from gateway.operators import LONGEST_S, operator_token
 from gateway.revocations import agent_hash, operator_hash
 from gateway.tokens import LEEWAY_S, Audience, Tokens
 from tests.gateway.conftest import API_KEY, World
-from tests.gateway.records import RECORD
+from tests.gateway.records import LETTER, RECORD
 from tests.gateway.test_command import serving
 
 PLACES = ("accounts", "ends", "dead-letters", "nodes")
@@ -47,17 +47,8 @@ async def test_an_operators_token_opens_nothing_else(world: World) -> None:
 
 
 async def test_an_operator_sees_what_goes_wrong_and_nobody(world: World) -> None:
-    letter = upkeep.DeadLetter(
-        account_id="acc",
-        endpoint_id="crm",
-        session_id="s-1",
-        seq=3,
-        type="session.ended",
-        dead_ms=1,
-        why="status 500",
-    )
     world.ledger.records["s-1"] = RECORD
-    world.ledger.others["outbox.dead"] = lambda payload: upkeep.DeadLetterPage(letters=[letter])
+    world.ledger.others["outbox.dead"] = lambda payload: upkeep.DeadLetterPage(letters=[LETTER])
     world.ledger.others["outbox.redeliver"] = lambda payload: upkeep.Redelivered(count=1)
     head = {"Authorization": f"Bearer {operator_token(world.tokens, 'Sam', 600)}"}
     async with world.http() as client:

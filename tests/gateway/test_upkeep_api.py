@@ -12,16 +12,7 @@ from broker.errors import ErrorCode, NotFound
 from broker.messages import upkeep
 from broker.messages.cluster.base import ClusterMessage, read
 from tests.gateway.conftest import World
-
-LETTER = upkeep.DeadLetter(
-    account_id="acc",
-    endpoint_id="crm",
-    session_id="s-1",
-    seq=3,
-    type="session.ended",
-    dead_ms=1_000,
-    why="status 500",
-)
+from tests.gateway.records import LETTER
 
 
 def answering(world: World, model: type[Any], reply: ClusterMessage) -> list[Any]:
