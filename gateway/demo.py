@@ -128,7 +128,7 @@ def demo_accounts(data: Path, host_at: str, webhooks: Sequence[str] = ()) -> Map
     lines = [
         f"[accounts.{ACCOUNT}]",
         'agent_login = "demo"',
-        f"frame_ancestors = {json.dumps(origins_of(DemoHost(origin=host_at, account_id=ACCOUNT)))}",
+        f"frame_ancestors = {json.dumps(origins_of(host_at))}",
         f"[[accounts.{ACCOUNT}.api_keys]]",
         'key_id = "demo"',
         f'hash = "{hash_key(api_key)}"',

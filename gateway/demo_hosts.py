@@ -42,7 +42,7 @@ def create_demo_hosts(settings: Settings, *, assets: Assets | None = None) -> Fa
     served = assets or Assets.read(settings.widgets / "simulator", skip=_SKIP)
     app = FastAPI(title="Switchboard demo hosts", openapi_url=None)
     problems.install(app, Metrics())
-    hosts = tuple(origin.split("://", 1)[1] for origin in origins_of(demo))
+    hosts = tuple(origin.split("://", 1)[1] for origin in origins_of(demo.origin))
     app.add_middleware(HostCheck, hosts=hosts)
 
     @app.get("/demo-config.json")
@@ -69,13 +69,13 @@ def create_demo_hosts(settings: Settings, *, assets: Assets | None = None) -> Fa
     return app
 
 
-def origins_of(demo: DemoHost) -> tuple[str, str]:
-    """Return how the hosts' pages may be called.
+def origins_of(origin: str) -> tuple[str, str]:
+    """Return how the hosts' pages may be called that are served there.
 
     By `localhost` they are another site than the gateway at 127.0.0.1, as a brand's pages are:
     for browsers its frames are strangers there, and keep apart what they keep.
     """
-    return demo.origin, demo.origin.replace("127.0.0.1", "localhost")
+    return origin, origin.replace("127.0.0.1", "localhost")
 
 
 def config_of(settings: Settings, demo: DemoHost) -> DemoConfig:
