@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 
-class Count(StrEnum):
+class _Word(StrEnum):
+    @property
+    def family(self) -> str:
+        """What stands before the dot; all of a word that is alone."""
+        return self.partition(".")[0]
+
+    @property
+    def which(self) -> str:
+        """What stands after it; empty for a word that is alone."""
+        return self.partition(".")[2]
+
+
+class Count(_Word):
     """What only grows."""
 
     PACKETS_IN = "packets.in"
@@ -68,7 +80,7 @@ class Count(StrEnum):
     DELIVERIES_DEAD = "deliveries.dead"
 
 
-class Standing(StrEnum):
+class Standing(_Word):
     """What there is now."""
 
     TRANSPORTS_CONNECTING = "transports.connecting"
@@ -103,11 +115,9 @@ class Buckets:
     """The words of one histogram, and the word that adds up its microseconds."""
 
     def __init__(self, family: str, total: Count) -> None:
-        self.words: tuple[Count, ...] = tuple(
-            each for each in Count if each.partition(".")[0] == family
-        )
+        self.words = tuple(each for each in Count if each.family == family)
         self.total = total
-        self._bounds: Sequence[float] = [float(each.partition(".")[2]) for each in self.words]
+        self._bounds: Sequence[float] = [float(each.which) for each in self.words]
 
     def of(self, seconds: float) -> Count:
         """Return the word that counts something that took so long."""

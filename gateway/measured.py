@@ -165,7 +165,7 @@ class MeasuredCollector(Collector):
 def words_of(family: str) -> list[_Word]:
     """The words of a family, in their order."""
     words: tuple[_Word, ...] = (*Count, *Standing)
-    return [each for each in words if each.partition(".")[0] == family]
+    return [each for each in words if each.family == family]
 
 
 def _metric(
@@ -183,7 +183,7 @@ def _metric(
         made = CounterMetricFamily(shown.name, shown.text, labels=of)
     for each in told:
         for word in words:
-            mine = [word.partition(".")[2]] if shown.label else []
+            mine = [word.which] if shown.label else []
             made.add_metric([*_whose(each, labels), *mine], _value(each, word) * shown.unit)
     return made
 
@@ -194,7 +194,7 @@ def _histogram(
     made = HistogramMetricFamily(shown.name, shown.text, labels=labels)
     for each in told:
         numbers = accumulate(each.counts.get(word, 0) for word in buckets.words)
-        bounds = (word.partition(".")[2] for word in buckets.words)
+        bounds = (word.which for word in buckets.words)
         made.add_metric(
             _whose(each, labels),
             list(zip(bounds, numbers, strict=True)),

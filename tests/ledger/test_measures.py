@@ -158,7 +158,7 @@ def test_something_counts_in_the_first_bucket_that_holds_it() -> None:
         Count.LOOP_MORE,
     ]
     for buckets in (LOOP, APPEND):
-        bounds = [float(word.partition(".")[2]) for word in buckets.words]
+        bounds = [float(word.which) for word in buckets.words]
         assert bounds == sorted(set(bounds))
         assert bounds[-1] == float("inf")
 

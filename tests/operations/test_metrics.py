@@ -30,19 +30,19 @@ ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "switchboard.json"
 CLOSED: dict[str, set[str]] = {
     "code": set(map(str, ErrorCode)),
-    "le": {word.partition(".")[2] for word in (*LOOP.words, *APPEND.words)},
+    "le": {word.which for word in (*LOOP.words, *APPEND.words)},
     **{
-        label: {word.partition(".")[2] for word in (*Count, *Standing) if word.startswith(families)}
+        label: {word.which for word in (*Count, *Standing) if word.family in families}
         for label, families in {
-            "direction": ("packets.", "bytes.", "key_frames."),
-            "reason": ("dropped.",),
-            "outcome": ("nacked.", "deliveries."),
-            "state": ("transports.", "sessions."),
-            "grade": ("grades.",),
-            "attendance": ("participants.",),
-            "reports": ("actors.",),
-            "during": ("database_errors.",),
-            "kind": ("links.",),
+            "direction": ("packets", "bytes", "key_frames"),
+            "reason": ("dropped",),
+            "outcome": ("nacked", "deliveries"),
+            "state": ("transports", "sessions"),
+            "grade": ("grades",),
+            "attendance": ("participants",),
+            "reports": ("actors",),
+            "during": ("database_errors",),
+            "kind": ("links",),
         }.items()
     },
 }

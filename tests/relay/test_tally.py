@@ -12,9 +12,7 @@ from tests.patience import until
 from .camera import RIDS, Camera, shown
 from .conftest import Call
 
-REASONS = {
-    each.value.partition(".")[2] for each in Count if each.value.partition(".")[0] == "dropped"
-}
+REASONS = {each.which for each in Count if each.family == "dropped"}
 
 
 def falls(before: Counter[Count], after: Counter[Count]) -> list[Count]:
