@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import ray.util
 
 import actors.keeper
 import actors.ledger
@@ -81,17 +80,12 @@ async def test_the_ledger_encrypts_its_links(tmp_path: Path, recorded: list[obje
     assert recorded == [of(settings)]
 
 
-async def test_the_keeper_encrypts_its_link(tmp_path: Path, recorded: list[object]) -> None:
+@pytest.mark.parametrize("kind", [KeeperHost, PoolHost])
+async def test_keeper_and_pool_encrypt_their_link(
+    tmp_path: Path, recorded: list[object], kind: type[KeeperHost | PoolHost]
+) -> None:
     settings = told(tmp_path)
-    host = KeeperHost(settings)
-    await host.start()
-    await host.stop()
-    assert recorded == [of(settings)]
-
-
-async def test_the_pool_encrypts_its_link(tmp_path: Path, recorded: list[object]) -> None:
-    settings = told(tmp_path)
-    host = PoolHost(settings)
+    host = kind(settings)
     await host.start()
     await host.stop()
     assert recorded == [of(settings)]
@@ -137,9 +131,7 @@ async def test_a_ledger_on_sqlite_stays_on_the_node_that_has_the_file(
 ) -> None:
     made: dict[str, dict[str, Any]] = {}
     here = SimpleNamespace(get_node_id=lambda: HERE)
-    joined = SimpleNamespace(
-        remote=lambda kind: Composed(made), get_runtime_context=lambda: here, util=ray.util
-    )
+    joined = SimpleNamespace(remote=lambda kind: Composed(made), get_runtime_context=lambda: here)
     monkeypatch.setattr(cluster, "ray", joined)
     await cluster.start_cluster(told(tmp_path, database_url))
     assert set(made) == {LEDGER_NAME, POOL_NAME, KEEPER_NAME}
