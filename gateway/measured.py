@@ -107,7 +107,7 @@ OF_LEDGERS: Mapping[str, Family] = {
         "switchboard_keeper_reconciles", "How often the keeper had ghosts looked for."
     ),
     "ghosts": Family(
-        "switchboard_keeper_ghosts", "Sessions that nobody had held for a minute, ended as lost."
+        "switchboard_keeper_ghosts", "Sessions that nobody had held for too long, ended as lost."
     ),
     "deliveries": Family(
         "switchboard_keeper_deliveries", "Deliveries to webhooks, by what came of them.", "outcome"

@@ -125,7 +125,7 @@ class PoolLevel(ClusterMessage):
     waited: int = 0
     """Openings that found no standby since this ledger took its term, also those refused."""
     processes: list[str] = Field(default_factory=list)
-    """Of the members, those that say which they are in."""
+    """Those that members are in, of the members that say so (`SessionMember.process`)."""
 
     @classmethod
     def of_all(cls, levels: Sequence[PoolLevel]) -> PoolLevel:
