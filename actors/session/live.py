@@ -327,6 +327,12 @@ class LiveSession:
             if not hidden or participant.role in STAFF:
                 self.people[participant.participant_id].tell(body)
 
+    def rights(self, participant_id: str) -> MediaRights | None:
+        """The media rights somebody has now; `None` outside the session."""
+        return rights_of(participant_id, self.decided, self.durable)
+
+    # End of a tenure, or a pause in it.
+
     async def close(self) -> None:
         """End the tenure: timers, journal, media; harmless when closed."""
         self._over = True
@@ -418,10 +424,6 @@ class LiveSession:
             if self._release is not None:
                 self._release.close()
             self._on_over(self)
-
-    def rights(self, participant_id: str) -> MediaRights | None:
-        """The media rights somebody has now; `None` outside the session."""
-        return rights_of(participant_id, self.decided, self.durable)
 
 
 def new_id() -> str:
