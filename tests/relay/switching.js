@@ -29,19 +29,23 @@ window.watch = (colours) => {
   const sample = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
   const seen = { wrong: [], frames: [], shown: [] };
   const told = [];
-  const nearest = () => {
-    sample.drawImage(video, 160, 90, 1, 1, 0, 0, 1, 1);
+  const nearest = (picture) => {
+    sample.drawImage(picture, picture.displayWidth / 2, picture.displayHeight / 2, 1, 1, 0, 0, 1, 1);
     const [red, green, blue] = sample.getImageData(0, 0, 1, 1).data;
     const far = ([r, g, b]) => Math.abs(r - red) + Math.abs(g - green) + Math.abs(b - blue);
     const [name, colour] = Object.entries(colours).sort((a, b) => far(a[1]) - far(b[1]))[0];
     return far(colour) < 120 ? name : null;
   };
-  const onFrame = (_, frame) => {
-    turn.onFrame(frame.rtpTimestamp ?? null);
-    const name = nearest();
-    if (name !== null) seen.frames.push([frame.rtpTimestamp, name]);
+  const onFrame = (_, { rtpTimestamp = null }) => {
+    turn.onFrame(rtpTimestamp);
+    // By now the element may show the frame after the one that this call is about: what is judged
+    // has its colour and its time from one and the same frame.
+    const picture = new VideoFrame(video);
+    const name = nearest(picture);
+    if (name !== null) seen.frames.push([picture.metadata().rtpTimestamp, name]);
+    picture.close();
     if (name !== null && turn.picture && turn.shown !== name) {
-      seen.wrong.push({ shown: turn.shown, name, timestamp: frame.rtpTimestamp, told: told.length });
+      seen.wrong.push({ shown: turn.shown, name, timestamp: rtpTimestamp, told: told.length });
     }
     if (seen.shown.at(-1) !== turn.shown) seen.shown.push(turn.shown);
     video.requestVideoFrameCallback(onFrame);

@@ -213,9 +213,9 @@ async def test_ten_switches_of_a_seat(
         (tmp_path / "switching.json").write_text(json.dumps([asdict(each) for each in rounds]))
         seen: Seen = await viewer.evaluate("window.seen()")
         told = listener.told
-        owners = [(owner_of(timestamp, told), name) for timestamp, name in seen["frames"]]
-        assert [pair for pair in owners if pair[0] != pair[1]] == []
-        assert {name for _, name in owners} == set(PEOPLE)
+        owners = [(time, owner_of(time, told), name) for time, name in seen["frames"]]
+        assert [each for each in owners if each[1] != each[2]] == [], told
+        assert {name for _, _, name in owners} == set(PEOPLE)
         # A frame may overtake the message about it on a slow line; it may never contradict one.
         assert [
             wrong
