@@ -10,16 +10,13 @@ from dataclasses import dataclass
 import psutil
 
 from tests.chaos.street import until
+from tests.operations.cluster import SESSIONS, SINGLES
 
 GATEWAY = "gateway"
-SESSIONS = "ray::SessionHost"
-SINGLES = ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost")
 POOLED = 5
 """Connections to the database that a ledger may open at any time, and keep."""
 KEPT_BYTES = 24 * 1024 * 1024
 """A part that outlived a fault may have so much more memory: code that ran for the first time."""
-
-
 FEW = 8
 """Descriptors that any process may have more: Ray's own lines to who came meanwhile, and files that
 whoever has held a session has read."""

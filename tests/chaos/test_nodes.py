@@ -16,7 +16,7 @@ from tests.chaos.baseline import Baseline
 from tests.chaos.streams import Streaming, flow, streaming
 from tests.chaos.street import resumed
 from tests.chaos.town import KEY, People, Town, moved_to, open_town, told
-from tests.operations.cluster import until
+from tests.operations.cluster import SINGLES, until
 from tests.patience import PATIENCE
 from tests.widget import Widget, guest_widget
 
@@ -132,7 +132,7 @@ async def test_nothing_of_a_call_needs_the_gcs(
 @pytest.mark.soak
 async def test_a_call_outlives_ledger_pool_and_keeper_together(town: Town, people: People) -> None:
     agent, consumer = await people.talking()
-    for title in ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost"):
+    for title in SINGLES:
         (process,) = town.cluster.processes(title)
         process.kill()
     await agent.request("media.publish", microphone=True, camera=True, screen=False)

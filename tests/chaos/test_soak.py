@@ -28,7 +28,7 @@ from benchmarks.census import FEWEST, Census, Growth
 from benchmarks.sampler import title
 from tests.chaos.busy import Busy, are_kept, mode, traces
 from tests.chaos.town import KEY, MOVED_S, Gateways, People, Town, open_town
-from tests.operations.cluster import Operator, until
+from tests.operations.cluster import SINGLES, Operator, until
 from tests.patience import PATIENCE
 from tests.widget import Refused, plain_http
 
@@ -67,7 +67,6 @@ LOG_MONITOR = "log_monitor.py"
 """Ray's; not counted: it keeps the logs of every worker that ever was open, up to 200 of them."""
 NOT_STARTED = (Refused, OSError, WebSocketException, AssertionError, httpx.HTTPError)
 """What somebody meets whose gateway dies before they have a token to come back with."""
-HOSTS = ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost")
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +206,7 @@ async def faults(town: Town, gateways: Gateways, tally: Tally, end: float) -> No
         return kill(lot.sample(holders, min(1, len(holders))))
 
     async def host() -> bool:
-        return kill(await asyncio.to_thread(town.cluster.processes, lot.choice(HOSTS)))
+        return kill(await asyncio.to_thread(town.cluster.processes, lot.choice(SINGLES)))
 
     async def gateway() -> bool:
         index = lot.randrange(2)

@@ -22,7 +22,7 @@ from tests.chaos.busy import Busy, are_kept, mode, rights_of, traces
 from tests.chaos.releases import put_other_release
 from tests.chaos.streams import Streaming, flow, streaming
 from tests.chaos.town import KEY, Gateways, People, Town, open_town, told
-from tests.operations.cluster import ROOT, Operator, until
+from tests.operations.cluster import ROOT, SINGLES, Operator, until
 from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 * PATIENCE)]
@@ -181,7 +181,7 @@ async def upgrade(town: Town, gateways: Gateways) -> dict[str, float]:
                 await asyncio.to_thread(gateways.replace, index)
             else:
                 during(busy, streams, LAST)
-                for title in ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost"):
+                for title in SINGLES:
                     (process,) = town.cluster.processes(title)
                     process.kill()
             if index < 2:

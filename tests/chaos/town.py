@@ -24,7 +24,15 @@ from gateway.compose.session_host import ORPHAN_S
 from gateway.operators import operator_token
 from gateway.tokens import Audience, Tokens
 from tests.ledger import postgres
-from tests.operations.cluster import ROOT, WAIT_S, Operator, Process, RayCluster, until
+from tests.operations.cluster import (
+    ROOT,
+    SESSIONS,
+    WAIT_S,
+    Operator,
+    Process,
+    RayCluster,
+    until,
+)
 from tests.patience import PATIENCE
 from tests.widget import Widget, accept, plain_http, ring
 
@@ -75,7 +83,7 @@ class Town:
         """The session actors that hold a session: those with a media port."""
         return [
             process
-            for process in self.cluster.processes("ray::SessionHost")
+            for process in self.cluster.processes(SESSIONS)
             if process.net_connections("udp")
         ]
 
@@ -87,7 +95,7 @@ class Town:
 
         def known() -> bool:
             members: int = sum(node["members"] for node in self.nodes())
-            return len(self.cluster.processes("ray::SessionHost")) == members
+            return len(self.cluster.processes(SESSIONS)) == members
 
         what = "no process that the ledger does not know"
         await asyncio.to_thread(until, what, known, ORPHAN_S + WAIT_S)

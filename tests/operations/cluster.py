@@ -26,6 +26,10 @@ PROGRAMS = Path(sys.executable).parent
 START_S = 90.0 * PATIENCE
 WAIT_S = 60.0 * PATIENCE
 ROOT = Path(__file__).resolve().parents[2]
+SESSIONS = "ray::SessionHost"
+"""The title of a session actor's process."""
+SINGLES = ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost")
+"""The titles of those that a deployment with one ledger has one of, as an upgrade ends them."""
 ACCOUNTS = """
 [accounts.12345678]
 agent_login = "token_url"

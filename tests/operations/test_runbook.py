@@ -26,7 +26,7 @@ from gateway.command import app
 from tests.chaos.town import ACCOUNTS, KEY, People, Town, moved_to, told
 from tests.ledger import postgres
 from tests.ledger.certificates import make_certificate
-from tests.operations.cluster import Operator, Process, RayCluster, until
+from tests.operations.cluster import SINGLES, Operator, Process, RayCluster, until
 from tests.operations.runbook import RUNBOOK, Shell, commands_of, is_whole, sections
 from tests.operations.test_deploy import options_of
 from tests.patience import PATIENCE
@@ -43,8 +43,6 @@ ALONE = ["TURN", "The console"]
 """Sections whose commands need no deployment."""
 OPERATED = ["Several machines", "Size", "Scale in", "Upgrade"]
 KEPT = ["Back up", "Restore"]
-PARTS = ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost")
-"""In the order in which `Upgrade` ends them."""
 
 
 class Install:
@@ -260,7 +258,7 @@ async def test_a_deployment_is_operated_as_it_is_written(written: Written) -> No
     assert "1 sessions were moved away" in await asyncio.to_thread(shell.run, drain)
     await moved_to((agent, consumer), 2)
     await asyncio.to_thread(shell.run, undrain)
-    for command, title in zip(commands_of("Upgrade"), PARTS, strict=True):
+    for command, title in zip(commands_of("Upgrade"), SINGLES, strict=True):
         (before,) = town.cluster.processes(title)
         await asyncio.to_thread(shell.run, command)
         await asyncio.to_thread(until, f"{title} has ended", partial(has_ended, before))

@@ -25,7 +25,16 @@ from gateway.settings import BadSettings
 from gateway.up import refuse_many_nodes
 from tests.deployment import Deployment as Demo
 from tests.ledger.certificates import make_certificate
-from tests.operations.cluster import JOIN, WAIT_S, Operator, Process, RayCluster, until
+from tests.operations.cluster import (
+    JOIN,
+    SESSIONS,
+    SINGLES,
+    WAIT_S,
+    Operator,
+    Process,
+    RayCluster,
+    until,
+)
 from tests.patience import PATIENCE
 from tests.ports import free_port
 
@@ -34,8 +43,7 @@ pytestmark = pytest.mark.timeout(400 * PATIENCE)
 
 DEAD_ACTORS = 1_000
 """Ray's own bound is a hundred times that."""
-SINGLES = ("ray::LedgerHost", "ray::PoolHost", "ray::KeeperHost")
-ACTORS = (*SINGLES, "ray::SessionHost")
+ACTORS = (*SINGLES, SESSIONS)
 
 
 def actors(cluster: RayCluster, titles: tuple[str, ...] = ACTORS) -> set[int]:
