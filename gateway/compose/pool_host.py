@@ -50,12 +50,12 @@ class PoolHost:
     """
 
     def __init__(self, settings: ClusterSettings) -> None:
+        from actors.strays import Strays
+
         logs.configure()
         self._settings = settings
         self._pools: list[Pool] = []
         self._nodes: list[RayNode] = []
-        from actors.strays import Strays
-
         self._strays = Strays()
         self._strays_due = 0.0
         self._watching: asyncio.Task[None] | None = None
