@@ -24,7 +24,7 @@ whoever has held a session has read."""
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """One process: what it is, its descriptors, and bytes of its own memory."""
+    """One process: what it is, its descriptors, and its resident bytes."""
 
     kind: str
     descriptors: int

@@ -78,7 +78,7 @@ class Part:
         await until(lambda: self.weight()[0] <= descriptors, what)
 
     def weight(self) -> tuple[int, int]:
-        """Descriptors, and bytes of its own memory."""
+        """Descriptors, and resident bytes."""
         return self.process.num_fds(), self.process.memory_info().rss
 
 
