@@ -1,4 +1,4 @@
-"""The command line: list scenarios, run one or the short set, compare two runs."""
+"""List the scenarios, run one or the short set, compare two runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import machine
-from benchmarks.compare import cautions, changes, load
+from benchmarks import compare, machine
 from benchmarks.process import ChildFailed
 from benchmarks.report import print_changes, print_result
 from benchmarks.result import FORMAT, ScenarioResult
@@ -52,22 +52,61 @@ FAILED = 1
 NOISY = 3
 """Exit status of a run that could not tell. A missed target is a finding and no failure."""
 
+SHORT = "a short run of every scenario, in one report"
+STATUSES = (
+    "Exit status: 0 when all was measured, whether targets are met or not; "
+    f"{NOISY} when the machine was too noisy to tell; {FAILED} when something did not start."
+)
 PIPED_WIDTH = 140
 
 
 def parser() -> argparse.ArgumentParser:
     """Build the command line; each scenario adds its own options."""
-    whole = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    whole = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, epilog=STATUSES
+    )
     commands = whole.add_subparsers(dest="command", metavar="NAME")
     for scenario in SCENARIOS:
-        one = commands.add_parser(scenario.name, help=scenario.summary)
+        one = commands.add_parser(
+            scenario.name,
+            help=scenario.summary,
+            description=f"{scenario.name}: {scenario.summary}",
+            epilog=STATUSES,
+            formatter_class=Help,
+        )
         scenario.add_options(one)
         add_output_options(one)
-    add_output_options(commands.add_parser("short", help="a short run of every scenario"))
-    two = commands.add_parser("compare", help="what moved between two runs")
-    two.add_argument("before", type=Path)
-    two.add_argument("after", type=Path)
+    add_output_options(commands.add_parser("short", help=SHORT, description=SHORT, epilog=STATUSES))
+    two = commands.add_parser(
+        "compare", help="what moved between two runs", description=compare.__doc__
+    )
+    two.add_argument("before", type=Path, help="what --json wrote of the one run")
+    two.add_argument("after", type=Path, help="and of the other")
     return whole
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Says the default of each option that has one, beside the longest of their names."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=42)
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False:
+            return action.help
+        return super()._get_help_string(action)
+
+
+def overview() -> Iterator[str]:
+    """Yield what can be asked for, a line each."""
+    yield "python -m benchmarks NAME [--json FILE] [--html FILE] [options]"
+    yield ""
+    for scenario in SCENARIOS:
+        yield f"  {scenario.name:<12}{scenario.summary}"
+    yield f"  {'short':<12}{SHORT}"
+    yield ""
+    yield "python -m benchmarks NAME --help               what a scenario can be asked"
+    yield "python -m benchmarks compare A.json B.json     what moved between two runs"
 
 
 def add_output_options(one: argparse.ArgumentParser) -> None:
@@ -81,13 +120,13 @@ def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     match options.command:
         case None:
-            console.print("python -m benchmarks NAME [--json FILE] [--html FILE] [options]\n")
-            for scenario in SCENARIOS:
-                console.print(f"  {scenario.name:<12}{scenario.summary}")
+            for line in overview():
+                console.print(line, markup=False)
             return 0
         case "compare":
-            before, after = load(options.before), load(options.after)
-            print_changes(console, changes(before, after), cautions(before, after))
+            before, after = compare.load(options.before), compare.load(options.after)
+            moved = compare.changes(before, after)
+            print_changes(console, moved, compare.cautions(before, after))
             return 0
         case "short":
             plans = [(s, parser().parse_args([s.name, *s.short()])) for s in SCENARIOS]

@@ -25,13 +25,15 @@ async def rounds_of(
     on_measured: Callable[[], None],
     *,
     calm: Callable[[], Awaitable[None]] = machine.calm,
-    attempts: int = MOST_ATTEMPTS,
+    once: bool = False,
 ) -> tuple[list[Measurement], int]:
     """Let the sides take turns, A B and then B A, until there are enough quiet rounds.
 
     Returns what counts, and how many rounds were measured in vain. When too few were quiet, the
-    disturbed ones that came last fill up, and `noise_of` names them. One attempt waits for nothing.
+    disturbed ones that came last fill up, and `noise_of` names them. `once` measures nothing again
+    and waits for nothing.
     """
+    attempts = 1 if once else MOST_ATTEMPTS
     quiet: list[list[Measurement]] = []
     disturbed: list[list[Measurement]] = []
     while len(quiet) < rounds and len(quiet) + len(disturbed) < attempts * rounds:

@@ -5,6 +5,7 @@ All servers stand ready the whole time; only one side is loaded at any moment.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import sys
@@ -24,7 +25,7 @@ from benchmarks import machine
 from benchmarks.adapter import name_of
 from benchmarks.histogram import Histogram
 from benchmarks.process import Child, Processors, set_up_seconds
-from benchmarks.quiet import MOST_ATTEMPTS, rounds_of
+from benchmarks.quiet import rounds_of
 from benchmarks.result import Measurement
 from benchmarks.sampler import Sampler
 
@@ -43,6 +44,11 @@ class Plan:
     """Whether disturbed rounds stay as they are."""
     even: bool = False
     """Whether messages are sent at even pauses instead of at random moments."""
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, rate: float) -> Plan:
+        """Take what the command line chose (`add_round_options`)."""
+        return cls(options.rounds, options.seconds, options.warm_up, rate, options.once)
 
 
 class Side:
@@ -148,7 +154,7 @@ class Bench:
             lambda side, number: self.round(side, number, plan),
             plan.rounds,
             on_round,
-            attempts=1 if plan.once else MOST_ATTEMPTS,
+            once=plan.once,
         )
         self.again += again
         return measured

@@ -54,8 +54,8 @@ def counted(
 def add_target_options(parser: argparse.ArgumentParser) -> None:
     """Let a scenario run against a Switchboard that is up already."""
     add = parser.add_argument
-    add("--target", metavar="URL", help="origin of a gateway that is up already")
-    add("--account", default=DEMO, help="of the target")
+    add("--target", metavar="URL", help="origin of a gateway that is up already; starts none")
+    add("--account", default=DEMO, metavar="ID", help="of the target")
     add("--api-key-file", metavar="FILE", help="holds a key of that account; a demo needs none")
 
 
@@ -69,13 +69,28 @@ def refuse_target(parser: argparse.ArgumentParser, why: str) -> None:
 
 
 def add_round_options(
-    parser: argparse.ArgumentParser, *, rounds: int, seconds: float, rate: float
+    parser: argparse.ArgumentParser,
+    *,
+    rounds: int,
+    seconds: float,
+    rate: float | None,
+    rate_of: str = "messages a second, all together",
+    warm_up: float = 1.0,
+    again: bool = True,
 ) -> None:
-    """Add what all scenarios with rounds have."""
-    parser.add_argument("--rounds", type=int, default=rounds, help="rounds of each side")
-    parser.add_argument("--seconds", type=float, default=seconds, help="measured per round")
-    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds not counted")
+    """Add what all scenarios with rounds have; `again` says whether a round may be repeated."""
+    add = parser.add_argument
+    add("--rounds", type=int, default=rounds, help="rounds of each side")
+    add("--seconds", type=float, default=seconds, help="measured in each round")
+    add("--warm-up", type=float, default=warm_up, help="seconds before them, not counted")
+    if rate is not None:
+        add("--rate", type=float, default=rate, help=rate_of)
+    if again:
+        add_once(parser)
+
+
+def add_once(parser: argparse.ArgumentParser) -> None:
+    """Let whoever is in a hurry keep the rounds that others disturbed; they are named."""
     parser.add_argument(
         "--once", action="store_true", help="measure no round again, however disturbed"
     )
-    parser.add_argument("--rate", type=float, default=rate, help="messages a second, all together")

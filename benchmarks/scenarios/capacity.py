@@ -46,16 +46,29 @@ class Capacity:
         add("--size", type=float, default=2.2, help="mean number of participants")
         add("--processors", type=int, default=8, help="of one machine")
         add("--memory-gb", type=float, default=32.0, help="of one machine")
-        add("--starts-at-once", type=int, default=2, help="of the pool")
-        add("--waiting-share", type=float, default=0.01, help="calls that may have to wait")
-        add("--packet-us", type=float, help="processor time of a forwarded packet; measured")
-        add("--requests", type=float, default=1.0, help="of one session's people, a second")
+        add("--starts-at-once", type=int, default=2, help="actors that the pool starts at a time")
+        add(
+            "--waiting-share", type=float, default=0.01, help="share of calls that may have to wait"
+        )
+        add(
+            "--packet-us",
+            type=float,
+            help="processor time of a forwarded packet; measured unless given",
+        )
+        add(
+            "--requests", type=float, default=1.0, help="of one session's people together, a second"
+        )
         add("--network-gigabits", type=float, default=10.0, help="of one machine")
-        add("--started-share", type=float, default=0.2, help="sessions in a process of their own")
+        add(
+            "--started-share",
+            type=float,
+            default=0.2,
+            help="share of sessions for which an actor starts",
+        )
         add("--appends", type=float, default=14.0, help="of one session to the journal")
-        add("--ledger-appends", type=float, help="a second, of one ledger; measured")
-        add("--hours", type=float, default=20.0, help="simulated")
-        add("--seed", type=int, default=1)
+        add("--ledger-appends", type=float, help="of one ledger, a second; measured unless given")
+        add("--hours", type=float, default=20.0, help="that are simulated")
+        add("--seed", type=int, default=1, help="of the simulated traffic")
         refuse_target(parser, "it reads the counters of the server's processes")
 
     def short(self) -> list[str]:

@@ -93,8 +93,10 @@ class Congestion:
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--rounds", type=int, default=3, help="times the line turns bad")
         parser.add_argument("--seconds", type=float, default=12.0, help="of each state of the line")
-        parser.add_argument("--bitrate", type=float, default=500_000)
-        parser.add_argument("--loss", type=float, default=0.05)
+        parser.add_argument(
+            "--bitrate", type=float, default=500_000, help="of the line, bits a second"
+        )
+        parser.add_argument("--loss", type=float, default=0.05, help="share of packets")
         parser.add_argument("--delay", type=float, default=0.1, help="seconds, one way")
         refuse_target(parser, "it reads its API key")
 

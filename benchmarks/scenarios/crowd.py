@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.census import Census
-from benchmarks.quiet import MOST_ATTEMPTS, disturbance, rounds_of
+from benchmarks.quiet import disturbance, rounds_of
 from benchmarks.result import MEASURED_AGAIN, Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.sampler import Usage
@@ -40,13 +40,19 @@ class Crowd:
     summary = "a hundred sessions at once: memory, and answers while others start and end"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        add_round_options(parser, rounds=3, seconds=20.0, rate=200.0)
-        parser.set_defaults(warm_up=5.0)
+        add_round_options(
+            parser,
+            rounds=3,
+            seconds=20.0,
+            rate=200.0,
+            rate_of="requests a second in those held, all together",
+            warm_up=5.0,
+        )
         add = parser.add_argument
         add("--sessions", type=int, default=100, help="of four, held all the time")
         add("--starts", type=float, default=5.0, help="sessions that start each second")
         add("--stay", type=float, default=2.0, help="seconds that one of those stays")
-        add("--standbys", type=int, default=16)
+        add("--standbys", type=int, default=16, help="that the pool keeps")
         add_target_options(parser)
 
     def short(self) -> list[str]:
@@ -81,7 +87,7 @@ class Crowd:
             )
             beside = Side(BESIDE, held.load, held.servers)
             step = counted(progress, "round", 2 * options.rounds, 0.5, 0.98)
-            asking = Plan(options.rounds, options.seconds, options.warm_up, options.rate)
+            asking = Plan.of(options, options.rate)
             pairs: list[tuple[Measurement, Measurement]] = []
 
             async def measure(side: Side, number: int) -> Measurement:
@@ -102,7 +108,7 @@ class Crowd:
                 measure,
                 options.rounds,
                 step,
-                attempts=1 if options.once else MOST_ATTEMPTS,
+                once=options.once,
             )
         for answers, starts in pairs:
             if any(answers is kept for kept in result.measurements):

@@ -37,7 +37,9 @@ class Fanout:
     summary = "one event to everyone in a session, against a room in one process's memory"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        add_round_options(parser, rounds=4, seconds=4.0, rate=10.0)
+        add_round_options(
+            parser, rounds=4, seconds=4.0, rate=10.0, rate_of="events a second in each session"
+        )
         parser.add_argument(
             "--sizes", default="4,16,50", help="people in one session; one point for each number"
         )
@@ -118,13 +120,7 @@ class Fanout:
                         name = side_name(who, sessions, size)
                         sides.append(Side(name, side.load, side.servers, beside.flowing))
                 await subject.until_standing(STANDBYS + sessions + options.media)
-                plan = Plan(
-                    options.rounds,
-                    options.seconds,
-                    options.warm_up,
-                    options.rate * sessions,
-                    options.once,
-                )
+                plan = Plan.of(options, options.rate * sessions)
                 silence |= await bench.silence(sides)
                 result.measurements += await bench.run(plan, step, sides)
                 for load in loads:

@@ -22,7 +22,7 @@ from benchmarks.result import (
 )
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
-from benchmarks.scenario import Progress, counted, parameters
+from benchmarks.scenario import Progress, add_once, counted, parameters
 from benchmarks.subject import Subject, Target
 
 STANDBYS = 2
@@ -38,7 +38,12 @@ class Join:
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--rounds", type=int, default=4, help="rounds of each side")
         parser.add_argument("--calls", type=int, default=5, help="calls in a round of a side")
-        parser.add_argument("--target", help="origin of a demo's gateway that is up already")
+        add_once(parser)
+        parser.add_argument(
+            "--target",
+            metavar="URL",
+            help="origin of a demo's gateway that is up already; starts none",
+        )
 
     def short(self) -> list[str]:
         return ["--rounds", "1", "--calls", "3"]
@@ -66,7 +71,9 @@ class Join:
             async def round_of(side: tuple[Pair, list[Child]], number: int) -> Measurement:
                 return await measured(*side, browser, number, options.calls, subject)
 
-            result.measurements, again = await rounds_of(sides, round_of, options.rounds, step)
+            result.measurements, again = await rounds_of(
+                sides, round_of, options.rounds, step, once=options.once
+            )
         result.facts[MEASURED_AGAIN] = again
         result.noise = noise_of(result.measurements)
         judge(result)

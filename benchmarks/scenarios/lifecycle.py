@@ -6,7 +6,7 @@ import argparse
 import statistics
 from collections.abc import Awaitable, Callable
 
-from benchmarks.quiet import MOST_ATTEMPTS, noise_of, rounds_of
+from benchmarks.quiet import noise_of, rounds_of
 from benchmarks.result import MEASURED_AGAIN, Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
@@ -34,9 +34,13 @@ class Lifecycle:
     summary = "click, ringing, accepted, from a warm pool and from an empty one"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        add_round_options(parser, rounds=3, seconds=40.0, rate=1.0)
-        parser.add_argument("--standbys", type=int, default=6)
-        parser.add_argument("--cold", type=int, default=20, help="sessions without a standby")
+        add_round_options(
+            parser, rounds=3, seconds=40.0, rate=1.0, rate_of="sessions that start each second"
+        )
+        parser.add_argument("--standbys", type=int, default=6, help="that the warm pool keeps")
+        parser.add_argument(
+            "--cold", type=int, default=20, help="sessions from a pool that keeps none"
+        )
         add_target_options(parser)
 
     def short(self) -> list[str]:
@@ -49,9 +53,7 @@ class Lifecycle:
             subject = await Subject.open(bench, target_of(options), standbys=options.standbys)
             warm = await bench.side(WARM, "lifecycle", subject.origin, subject.servers, pairs=4)
             step = counted(progress, "round", options.rounds, 0.1, 0.6)
-            plan = Plan(
-                options.rounds, options.seconds, options.warm_up, options.rate, options.once
-            )
+            plan = Plan.of(options, options.rate)
             await measure(
                 result,
                 bench,
@@ -103,9 +105,7 @@ async def measure(
             measured.counts[NO_STANDBY] = await subject.waited() - before
         return measured
 
-    found, again = await rounds_of(
-        [side], one, plan.rounds, step, attempts=1 if plan.once else MOST_ATTEMPTS
-    )
+    found, again = await rounds_of([side], one, plan.rounds, step, once=plan.once)
     result.measurements += found
     result.facts[f"{side.name}: {MEASURED_AGAIN}"] = again
 

@@ -22,7 +22,7 @@ from benchmarks.media.beside import PROFILE, MediaLoad, MediaReport
 from benchmarks.media.source import Camera
 from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
-from benchmarks.quiet import MOST_ATTEMPTS, noise_of, rounds_of
+from benchmarks.quiet import noise_of, rounds_of
 from benchmarks.result import (
     MEASURED_AGAIN,
     Line,
@@ -81,12 +81,14 @@ class Media:
     summary = "processor time and delay of a forwarded packet, beside Janus"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        add_round_options(parser, rounds=5, seconds=5.0, rate=0.0)
+        add_round_options(parser, rounds=5, seconds=5.0, rate=None)
         parser.add_argument("--participants", default="4,6", help="sizes of the session")
         parser.add_argument(
             "--loaded", default="16", help="a size that keeps the relay busy for half a core"
         )
-        parser.add_argument("--bitrate", type=float, default=800_000, help="of each camera")
+        parser.add_argument(
+            "--bitrate", type=float, default=800_000, help="of each camera, bits a second"
+        )
         parser.add_argument(
             "--peer",
             choices=("janus", "none"),
@@ -138,9 +140,7 @@ async def run(
         tried.append((side, await measure(side, number, options)))
         return tried[-1][1].measurement
 
-    kept, again = await rounds_of(
-        sides, one, options.rounds, on_measured, attempts=1 if options.once else MOST_ATTEMPTS
-    )
+    kept, again = await rounds_of(sides, one, options.rounds, on_measured, once=options.once)
     for side, each in tried:
         if any(each.measurement is measurement for measurement in kept):
             each.number = each.measurement.round

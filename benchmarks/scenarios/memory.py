@@ -24,8 +24,8 @@ class Memory:
     summary = "memory of a session actor, against a bare Ray actor"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--alive", type=int, default=8)
-        parser.add_argument("--rounds", type=int, default=2)
+        parser.add_argument("--alive", type=int, default=8, help="actors of a kind at once")
+        parser.add_argument("--rounds", type=int, default=2, help="of each kind")
         parser.add_argument("--sizes", default="2,4,8", help="people in the sessions")
         refuse_target(parser, "it weighs the server's processes")
 

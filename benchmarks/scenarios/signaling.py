@@ -38,8 +38,12 @@ class Signaling:
     summary = "request to session actor and its reply, or news to everyone, against floor and peers"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        add_round_options(parser, rounds=5, seconds=4.0, rate=200.0)
-        parser.add_argument("--sessions", type=int, default=4)
+        add_round_options(
+            parser, rounds=5, seconds=4.0, rate=200.0, rate_of="requests a second, all together"
+        )
+        parser.add_argument(
+            "--sessions", type=int, default=4, help="whose participants ask in turn"
+        )
         parser.add_argument("--size", type=int, default=2, help="participants of each session")
         add_target_options(parser)
         parser.add_argument("--without-naive", action="store_true", help="leave Ray calls out")
@@ -117,9 +121,7 @@ class Signaling:
                 )
             loads = [float(load) for load in options.loads.split(",") if load]
             step = counted(progress, "round", options.rounds * len(bench.sides), 0.2, 0.85)
-            plan = Plan(
-                options.rounds, options.seconds, options.warm_up, options.rate, options.once
-            )
+            plan = Plan.of(options, options.rate)
             result.measurements = await bench.run(plan, step)
             if loads:
                 progress("measuring what a request costs under other loads", 0.85)
@@ -163,8 +165,7 @@ async def to_everyone(
     ]
     await subject.until_standing(STANDBYS + options.sessions)
     rate = EVENTS_EACH * options.sessions * options.size
-    plan = Plan(options.rounds, options.seconds, options.warm_up, rate, options.once)
-    return await bench.run(plan, lambda: None, sides)
+    return await bench.run(Plan.of(options, rate), lambda: None, sides)
 
 
 async def against_load(

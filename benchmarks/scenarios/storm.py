@@ -21,8 +21,16 @@ class Storm:
     summary = "hundreds of consumers connect within a second while sessions start"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        add_round_options(parser, rounds=3, seconds=1.0, rate=300.0)
-        parser.set_defaults(warm_up=0.0)
+        add_round_options(
+            parser,
+            rounds=3,
+            seconds=1.0,
+            rate=300.0,
+            rate_of="consumers a second",
+            warm_up=0.0,
+            # A rush is meant to be late, and so no reason to measure it again.
+            again=False,
+        )
         parser.add_argument("--starts", type=int, default=4, help="sessions that start meanwhile")
         add_target_options(parser)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import sys
 import time
 
@@ -111,7 +112,35 @@ def test_every_scenario_has_a_short_run(scenario: Scenario) -> None:
     assert chosen.command == scenario.name
 
 
-def test_without_a_name_the_scenarios_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_name_it_says_what_can_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
-    listed = capsys.readouterr().out
-    assert all(scenario.name in listed for scenario in SCENARIOS)
+    usage, *listed = capsys.readouterr().out.splitlines()
+    assert usage == "python -m benchmarks NAME [--json FILE] [--html FILE] [options]"
+    for scenario in SCENARIOS:
+        assert f"  {scenario.name:<12}{scenario.summary}" in listed
+    assert any("compare A.json B.json" in line for line in listed)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
+def test_each_option_says_what_it_is_and_what_holds_without_it(
+    scenario: Scenario, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        main([scenario.name, "--help"])
+    shown = capsys.readouterr().out
+    assert f"{scenario.name}: {scenario.summary}" in shown
+    said = dict(re.findall(r"^  --([\w-]+)(?: \S+)?(?:  +(.*))?$", shown, re.MULTILINE))
+    assert len(said) >= 3
+    assert [option for option, text in said.items() if not text] == []
+    unless = vars(parser().parse_args([scenario.name]))
+    for option, text in said.items():
+        default = unless[option.replace("-", "_")]
+        has_one = default is not None and default is not False
+        assert (f"(default: {default})" in text) is has_one, option
+
+
+def test_a_repeated_round_can_be_declined_where_rounds_are_repeated() -> None:
+    """The others name what disturbed them, and would ignore it."""
+    took = {s.name for s in SCENARIOS if "once" in parser().parse_args([s.name])}
+    assert took == {"signaling", "fanout", "lifecycle", "join", "media", "crowd"}

@@ -40,12 +40,8 @@ class Machine:
     async def calm(self) -> None:
         pass
 
-    async def rounds(
-        self, count: int, attempts: int = MOST_ATTEMPTS
-    ) -> tuple[list[Measurement], int]:
-        return await rounds_of(
-            "AB", self.measure, count, lambda: None, calm=self.calm, attempts=attempts
-        )
+    async def rounds(self, count: int, *, once: bool = False) -> tuple[list[Measurement], int]:
+        return await rounds_of("AB", self.measure, count, lambda: None, calm=self.calm, once=once)
 
 
 async def test_sides_take_turns_in_both_orders() -> None:
@@ -64,9 +60,9 @@ async def test_a_disturbed_round_is_measured_again_with_all_its_sides() -> None:
     assert sorted((m.side, m.round) for m in kept) == [("A", 0), ("A", 1), ("B", 0), ("B", 1)]
 
 
-async def test_one_attempt_measures_nothing_again_and_names_the_noise() -> None:
+async def test_once_measures_nothing_again_and_names_the_noise() -> None:
     machine = Machine([0.9])
-    kept, again = await machine.rounds(2, attempts=1)
+    kept, again = await machine.rounds(2, once=True)
     assert machine.order == ["A", "B", "B", "A"]
     assert again == 0
     assert len(noise_of(kept)) == 4
