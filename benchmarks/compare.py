@@ -2,7 +2,9 @@
 
 Of a latency the percentiles of each round are compared. It moved when the medians differ by more
 than a tenth, and when rounds of equal runs would be as far apart in less than one of twenty cases
-(the rank test of Mann and Whitney, which asks nothing of how latencies are spread). What a run
+(the rank test of Mann and Whitney, which asks nothing of how latencies are spread). The rounds of
+a run share its hour, and a shared machine may be half as fast an hour later: where the floor or
+the peer of the same run moved as well, the ratio to that, round by round, decides. What a run
 itself called too noisy to tell is not told here either, but for memory.
 """
 
@@ -12,7 +14,7 @@ import itertools
 import math
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,6 +43,13 @@ class SavedMeasurement(BaseModel):
     memory_mb: float
 
 
+class SavedTarget(BaseModel):
+    """Which side a target compared with which, as saved."""
+
+    subject: str = ""
+    reference: str = ""
+
+
 class SavedScenario(BaseModel):
     """A scenario, as saved."""
 
@@ -48,6 +57,7 @@ class SavedScenario(BaseModel):
     parameters: dict[str, object] = {}
     noise: list[str]
     measurements: list[SavedMeasurement]
+    targets: list[SavedTarget] = []
 
     @property
     def disturbed(self) -> bool:
@@ -79,6 +89,11 @@ class Change:
         return self.verdict in ("less", "more")
 
     @property
+    def judged(self) -> bool:
+        """Whether it could have moved."""
+        return not self.verdict.startswith("too ")
+
+    @property
     def ratio(self) -> float:
         return self.after / self.before if self.before else float("inf")
 
@@ -89,14 +104,27 @@ def load(path: Path) -> SavedRun:
 
 def changes(before: SavedRun, after: SavedRun) -> Iterator[Change]:
     """Compare every number that both runs have."""
-    earlier = dict(numbers(before))
+    pairs = [*references(before), *references(after)]
+    earlier = dict(numbers(before, pairs))
     noisy = {one.name for run in (before, after) for one in run.scenarios if one.disturbed}
-    for name, values in numbers(after):
+    found: dict[str, Change] = {}
+    for name, values in numbers(after, pairs):
         if name in earlier:
             made = change(name, earlier[name], values)
             if name.split(",")[0] in noisy and not name.endswith(MEMORY):
                 made = replace(made, verdict="too noisy to tell")
-            yield made
+            found[name] = made
+    for scenario, subject, reference in pairs:
+        side = f"{scenario}, {subject}, "
+        for name in [name for name, made in found.items() if name.startswith(side) and made.moved]:
+            what = name.removeprefix(side)
+            beside = found.get(f"{scenario}, {reference}, {what}")
+            ratio = found.get(over(scenario, subject, reference, what))
+            if beside is None or ratio is None:
+                continue
+            if beside.verdict == found[name].verdict and not ratio.moved:
+                found[name] = replace(found[name], verdict=f"as {reference} did")
+    yield from found.values()
 
 
 def cautions(before: SavedRun, after: SavedRun) -> Iterator[str]:
@@ -118,20 +146,51 @@ def cautions(before: SavedRun, after: SavedRun) -> Iterator[str]:
                 yield f"{scenario.name}: {name} was {was.parameters[name]}, now {now}"
 
 
-def numbers(run: SavedRun) -> Iterator[tuple[str, list[float]]]:
-    """Yield each number's name with its value in every round."""
-    found: dict[str, list[float]] = {}
+def references(run: SavedRun) -> Iterator[tuple[str, str, str]]:
+    """Yield scenario, side and what that is held against; a noisy run has no targets to say it."""
     for scenario in run.scenarios:
-        for measurement in scenario.measurements:
-            prefix = f"{scenario.name}, {measurement.side}"
-            for histogram, summary in measurement.summary.items():
-                for percentile in ("p50", "p99"):
-                    if percentile in summary:
-                        name = f"{prefix}, {histogram} {percentile} ms"
-                        found.setdefault(name, []).append(summary[percentile])
-            found.setdefault(f"{prefix}, processors", []).append(measurement.processor_share)
-            found.setdefault(f"{prefix}, {MEMORY}", []).append(measurement.memory_mb)
+        for target in scenario.targets:
+            if target.subject:
+                yield scenario.name, target.subject, target.reference
+
+
+def over(scenario: str, subject: str, reference: str, what: str) -> str:
+    """Name the ratio of one number of two sides."""
+    return f"{scenario}, {subject} over {reference}, {what.removesuffix(' ms')}"
+
+
+def numbers(
+    run: SavedRun, pairs: Collection[tuple[str, str, str]] = ()
+) -> Iterator[tuple[str, list[float]]]:
+    """Yield each number's name with its value in every round, then the ratios of the pairs."""
+    found: dict[str, list[float]] = {}
+    rounds: dict[tuple[str, str, int], dict[str, float]] = {}
+    for scenario in run.scenarios:
+        for measured in scenario.measurements:
+            values = values_of(measured)
+            rounds[scenario.name, measured.side, measured.round] = values
+            for what, value in values.items():
+                found.setdefault(f"{scenario.name}, {measured.side}, {what}", []).append(value)
+    for scenario_name, subject, reference in dict.fromkeys(pairs):
+        for (name, side, number), values in rounds.items():
+            beside = rounds.get((name, reference, number), {})
+            if (name, side) == (scenario_name, subject):
+                for what, value in values.items():
+                    if what != MEMORY and beside.get(what):
+                        ratio = over(name, subject, reference, what)
+                        found.setdefault(ratio, []).append(value / beside[what])
     yield from found.items()
+
+
+def values_of(measured: SavedMeasurement) -> dict[str, float]:
+    """Return what is compared of one side in one round."""
+    found = {
+        f"{histogram} {percentile} ms": summary[percentile]
+        for histogram, summary in measured.summary.items()
+        for percentile in ("p50", "p99")
+        if percentile in summary
+    }
+    return {**found, "processors": measured.processor_share, MEMORY: measured.memory_mb}
 
 
 def change(name: str, before: Sequence[float], after: Sequence[float]) -> Change:

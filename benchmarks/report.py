@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.compare import Change
+from benchmarks.compare import MOST_CHANCE, Change
 from benchmarks.result import ScenarioResult, Target
 
 
@@ -76,10 +76,11 @@ def print_changes(
     """Show what moved between two runs, and what speaks against comparing them."""
     for caution in cautions:
         console.print(f"[bold]Beware:[/bold] {escape(caution)}")
-    table = Table("number", "before", "after", "ratio", "chance", "verdict")
-    moved = 0
+    table = Table("number", "before", "after", "after / before", "chance if equal", "verdict")
+    moved = judged = 0
     for change in changes:
         moved += change.moved
+        judged += change.judged
         table.add_row(
             change.name,
             f"{change.before:.3f}",
@@ -92,4 +93,7 @@ def print_changes(
         console.print("The two runs have no number in common.")
         return
     console.print(table)
-    console.print(f"{moved} of {table.row_count} numbers moved by more than noise.")
+    console.print(
+        f"{moved} of {table.row_count} numbers moved by more than noise. Of {judged} that could be "
+        f"judged {MOST_CHANCE * judged:.1f} at most would seem to by chance, had nothing changed."
+    )

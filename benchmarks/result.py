@@ -98,6 +98,8 @@ class Target:
     target: float
     direction: Literal["at most", "at least"]
     met: bool
+    subject: str = ""
+    """The side whose value it is, where it is compared with another's, the reference."""
     spread: tuple[float, float] | None = None
     """The quartiles of the ratio over the rounds."""
     robust: bool = False
@@ -208,6 +210,7 @@ def compared(
         target=target,
         direction=direction,
         met=middle <= target if direction == "at most" else middle >= target,
+        subject=subject,
         spread=(low, high),
     )
 

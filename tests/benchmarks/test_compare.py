@@ -69,6 +69,59 @@ def test_many_rounds_are_judged_by_the_normal_law_as_few_are_by_counting() -> No
     assert statistics.median(chances) == pytest.approx(0.5, abs=0.1)
 
 
+def run_of(ours: list[float], floors: list[float]) -> SavedRun:
+    """A run whose sides had these p50 in its rounds."""
+    measurements = [
+        {
+            "side": side,
+            "round": number,
+            "summary": {"reply": {"p50": value}},
+            "processor_share": 0.1,
+            "memory_mb": 1.0,
+        }
+        for number, pair in enumerate(zip(ours, floors, strict=True))
+        for side, value in zip(("switchboard", "floor"), pair, strict=True)
+    ]
+    against = [{"subject": "switchboard", "reference": "floor"}]
+    scenario = {"name": "s", "noise": [], "measurements": measurements, "targets": against}
+    return SavedRun.model_validate({"at": "now", "machine": {}, "scenarios": [scenario]})
+
+
+OURS, FLOORS = [1.5, 1.6, 1.4, 1.5], [1.0, 1.05, 0.95, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("ours", "floors", "said"),
+    [
+        # An hour in which all is twice as slow says nothing about the code.
+        ([3.0, 3.3, 2.9, 3.1], [2.0, 2.2, 1.9, 2.1], ("as floor did", "more", "the same")),
+        # Slower than the hour explains.
+        ([6.0, 6.3, 5.9, 6.1], [2.0, 2.2, 1.9, 2.1], ("more", "more", "more")),
+        # Faster than the hour explains, though as fast as before.
+        ([1.5, 1.6, 1.4, 1.5], [2.0, 2.2, 1.9, 2.1], ("the same", "more", "less")),
+        # The floor did not move, and one of its rounds makes the ratio uncertain.
+        ([3.0, 3.3, 2.9, 3.1], [1.0, 1.05, 3.9, 1.0], ("more", "the same", "within the noise")),
+    ],
+)
+def test_a_slow_hour_is_told_from_slow_code(
+    ours: list[float], floors: list[float], said: tuple[str, ...]
+) -> None:
+    found = {c.name: c.verdict for c in changes(run_of(OURS, FLOORS), run_of(ours, floors))}
+    names = (
+        "switchboard, reply p50 ms",
+        "floor, reply p50 ms",
+        "switchboard over floor, reply p50",
+    )
+    assert tuple(found[f"s, {name}"] for name in names) == said
+
+
+def test_ratios_are_compared_though_one_run_was_too_noisy_to_have_targets() -> None:
+    silent = run_of(OURS, FLOORS)
+    silent.scenarios[0].targets.clear()
+    for pair in ((silent, run_of(OURS, FLOORS)), (run_of(OURS, FLOORS), silent)):
+        assert "s, switchboard over floor, reply p50" in [each.name for each in changes(*pair)]
+
+
 def verdicts(before: str, after: str) -> dict[str, str]:
     found = changes(load(RECORDED / f"{before}.json"), load(RECORDED / f"{after}.json"))
     return {each.name: each.verdict for each in found}
@@ -76,7 +129,7 @@ def verdicts(before: str, after: str) -> dict[str, str]:
 
 def test_the_same_code_twice_has_not_moved() -> None:
     found = verdicts("quiet", "quiet-again")
-    assert len(found) == 8
+    assert len(found) == 11, "four numbers of two sides, and the ratios of three"
     assert found["signaling, switchboard, reply p99 ms"] == "within the noise", "6.8 ms and 2.3"
     assert not {"more", "less"} & set(found.values())
 
@@ -85,7 +138,8 @@ def test_what_became_slower_is_named_and_nothing_else() -> None:
     found = verdicts("quiet", "slower-floor")
     moved = {name for name, verdict in found.items() if verdict in ("more", "less")}
     assert "signaling, floor, reply p50 ms" in moved
-    assert all(name.startswith("signaling, floor, ") for name in moved)
+    whose = ("signaling, floor, reply ", "signaling, switchboard over floor, reply ")
+    assert all(name.startswith(whose) for name in moved)
     back = verdicts("slower-floor", "quiet")
     assert back["signaling, floor, reply p50 ms"] == "less"
 
@@ -112,7 +166,8 @@ def test_the_command_shows_it_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", *paths]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "signaling, floor, reply p50 ms" in shown
-    assert "of 8 numbers moved by more than noise" in shown
+    assert "4 of 11 numbers moved by more than noise" in shown
+    assert "Of 11 that could be judged 0.6 at most would seem to by chance" in shown
 
 
 def test_it_reads_what_a_run_writes() -> None:
