@@ -22,7 +22,7 @@ td + td { white-space: nowrap; }
 .met { color: light-dark(#18794e, #4cc38a); }
 .missed { color: light-dark(#c62a2f, #ff8080); font-weight: 600; }
 .noise { border-left: 4px solid light-dark(#c62a2f, #ff8080); padding-left: 1rem; }
-svg { max-width: 100%; height: auto; margin: .5rem 0; display: block; }
+svg { min-width: 36rem; max-width: 100%; height: auto; margin: .5rem 0; display: block; }
 pre, code { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }
 """
 FEWEST = 10
@@ -80,7 +80,7 @@ def sentence_of(target: Target) -> str:
     name = html.escape(target.name)
     value = f"{number(target.value)} {target.unit}".strip()
     if target.ratio is None:
-        return f"{name}: {value}, {wanted}: {outcome}."
+        return f"{name}: {value}, {wanted} {target.unit}".rstrip() + f": {outcome}."
     spread = ""
     if target.spread is not None:
         low, high = map(number, target.spread)
@@ -111,18 +111,23 @@ def section(result: ScenarioResult) -> Iterator[str]:
             yield "<tr>" + "".join(f"<td>{c}" for c in cells) + f"<td class={outcome}>{outcome}"
         yield "</table></div>"
     for over in dict.fromkeys(line.over for line in result.lines):
-        yield plots.lines(result, over)
+        yield wide(plots.lines(result, over))
     if result.steps and result.measurements:
-        yield plots.steps(result)
+        yield wide(plots.steps(result))
     yield from latencies(result)
     for histogram in dict.fromkeys(n for m in result.measurements for n in m.histograms):
         if any(result.pooled(side, histogram).count >= FEWEST for side in result.sides()):
-            yield plots.distribution(result, histogram)
-            yield plots.over_size(result, histogram) or ""
-            yield plots.rounds(result, histogram) or ""
+            yield wide(plots.distribution(result, histogram))
+            yield wide(plots.over_size(result, histogram))
+            yield wide(plots.rounds(result, histogram))
     yield from facts(result)
     shown = html.escape(json.dumps(result.parameters))
     yield f"<p>Parameters: <code>{shown}</code></p>"
+
+
+def wide(plot: str | None) -> str:
+    """Let a narrow screen move over what cannot be read when it is shrunk to fit."""
+    return "" if plot is None else f"<div class=wide>{plot}</div>"
 
 
 def facts(result: ScenarioResult) -> Iterator[str]:
@@ -132,7 +137,7 @@ def facts(result: ScenarioResult) -> Iterator[str]:
         if not isinstance(fact, dict):
             yield f"<p>{title}: {html.escape(str(fact))}</p>"
         elif all(isinstance(value, int | float) for value in fact.values()):
-            yield plots.bars(name, {str(k): float(v) for k, v in fact.items()}, "")
+            yield wide(plots.bars(name, {str(k): float(v) for k, v in fact.items()}, ""))
         else:
             rows = "".join(
                 f"<tr><th>{html.escape(str(key))}<td>{html.escape(json.dumps(value))}"

@@ -122,6 +122,23 @@ async def test_consumers_come_in_a_rush_while_a_session_rings(subject: Subject) 
     assert counts == dict.fromkeys(("ringing", "started", "accepted"), 1)
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "words",
+    [
+        "lifecycle --rounds 1 --seconds 2 --rate 1 --warm-up 0 --once",
+        "crowd --rounds 1 --seconds 2 --warm-up 1 --sessions 1 --starts 0.5 --stay 0.2 --once",
+        "soak --minutes 0.1 --interval 2 --warm-up 1 --sessions 1 --starts 0.5 --stay 0.2",
+        "join --rounds 1 --calls 1 --once",
+    ],
+)
+async def test_the_others_measure_a_switchboard_that_is_up(subject: Subject, words: str) -> None:
+    name, *arguments = words.split()
+    result = await measured(name, arguments, subject)
+    assert sum(each.sent for each in result.measurements) > 0
+    assert all(h.count for m in result.measurements for h in m.histograms.values() if m.sent)
+
+
 async def test_load_and_servers_keep_to_processors_of_their_own(subject: Subject) -> None:
     mine = frozenset(os.sched_getaffinity(0))
     async with Bench.open() as bench:

@@ -7,6 +7,7 @@ import itertools
 import re
 import sys
 import time
+from typing import cast
 
 import pytest
 
@@ -16,6 +17,7 @@ from benchmarks.histogram import Histogram
 from benchmarks.process import Child, ChildFailed
 from benchmarks.scenario import Scenario
 from benchmarks.websocket import connect
+from broker.trunk import Frame, FrameLink
 from tests.patience import PATIENCE
 
 
@@ -89,21 +91,29 @@ async def test_the_floor_sends_back_what_it_got() -> None:
         await hop.close()
 
 
-async def test_the_loads_own_websocket_carries_any_size() -> None:
-    hop = await Child.module("hop", "benchmarks.floors.hop")
-    echo = await Child.module("echo", "benchmarks.floors.echo", str(hop.ready["port"]))
+def backwards(link: FrameLink, kind: Frame, body: bytes) -> None:
+    link.send(kind, body[::-1])
+
+
+async def test_the_floor_has_a_trunk_hop_and_the_loads_own_websocket_carries_any_size() -> None:
+    hop = await asyncio.get_running_loop().create_server(
+        lambda: cast(asyncio.Protocol, FrameLink(backwards, lambda link: None)), "127.0.0.1", 0
+    )
+    port = hop.sockets[0].getsockname()[1]
+    echo = await Child.module("echo", "benchmarks.floors.echo", str(port))
     try:
         socket = await connect(f"http://127.0.0.1:{echo.ready['port']}/v1/connect")
         got: asyncio.Queue[bytes] = asyncio.Queue()
         socket.on_text = got.put_nowait
-        for size in (0, 125, 126, 65_535, 65_536, 200_000):
-            socket.send(b"x" * size)
+        for size in (0, 124, 125, 65_534, 65_535, 200_000):
+            socket.send(b"<" + b"x" * size)
             async with asyncio.timeout(10 * PATIENCE):
-                assert await got.get() == b"x" * size
+                assert await got.get() == b"x" * size + b"<"
         socket.close()
     finally:
         await echo.close()
-        await hop.close()
+        hop.close()
+        await hop.wait_closed()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])

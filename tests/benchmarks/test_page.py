@@ -49,6 +49,25 @@ def test_plots_take_the_colour_of_the_page() -> None:
     assert "light-dark(" in text
 
 
+def test_a_narrow_screen_moves_over_plots_instead_of_shrinking_them() -> None:
+    result = result_of(*(measurement(f"{who} 1x{n}") for n in (4, 50) for who in ("room", "us")))
+    result.lines = [Line("minutes", "threads", "gateway", [(0.0, 1.0)])]
+    result.facts = {"bars": {"a": 1.0}}
+    result.steps = ("reply",)
+    text = page([result], DOCUMENT)
+    assert plots_in(text) == text.count("<div class=wide><svg") == 5
+    assert re.search(r"svg \{ min-width: \d+rem", text)
+
+
+def test_a_limit_has_the_unit_of_what_is_held_against_it() -> None:
+    result = result_of()
+    result.judge(absolute("memory", 9.1, 12.0, unit="GB"))
+    result.judge(absolute("faults", 0.0, 0.0, unit=""))
+    said = re.sub("<[^>]+>", "", page([result], DOCUMENT))
+    assert "memory: 9.1 GB, wanted at most 12 GB: met." in said
+    assert "faults: 0, wanted at most 0: met." in said
+
+
 def test_fan_out_is_drawn_against_the_size() -> None:
     result = result_of(*(measurement(f"{who} 1x{n}") for n in (4, 50) for who in ("room", "us")))
     assert "people in the session" in page([result], DOCUMENT)
