@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 
 from broker.errors import ErrorCode, Gone, NotFound, Unavailable
 from broker.messages.cluster.base import read
 from broker.messages.cluster.deeds import SessionCommand, SessionCommandDone
 from broker.messages.cluster.records import RecordGet
-from broker.messages.cluster.trunk import Location, Principal, TrunkHello
-from broker.words import Role, Surface
+from broker.messages.cluster.trunk import Location
 from gateway.attachment import attach
-from gateway.dial import End, dial
+from gateway.dial import End
+from gateway.nobody import dial_as_nobody
 from gateway.switchroom import Switchroom
 
 
@@ -30,16 +29,9 @@ async def command_session(
     limits = room.settings.limits
 
     async def try_at(location: Location, last_seq: int | None) -> End:
-        hello = _hello(room.settings.gateway_id, location)
-        end, _ = await dial(
-            location.host,
-            location.port,
-            room.trunk_key,
-            hello.to_bytes(),
-            timeout_s=limits.dial_timeout_s,
-            prepare=lambda end: None,
+        return await dial_as_nobody(
+            location, room.trunk_key, room.settings.gateway_id, limits.dial_timeout_s
         )
-        return end
 
     location = await _locate(room, account_id, asked.session_id)
     end = await attach(try_at, room.directory, limits, location, last_seq=None)
@@ -70,16 +62,3 @@ async def _locate(room: Switchroom, account_id: str | None, session_id: str) -> 
     if account_id not in (None, location.account_id):
         raise NotFound(ErrorCode.UNKNOWN_SESSION, "There is no such session.")
     return location
-
-
-def _hello(gateway_id: str, location: Location) -> TrunkHello:
-    return TrunkHello(
-        session_id=location.session_id,
-        epoch=location.epoch,
-        connection_id=secrets.token_urlsafe(12),
-        gateway_id=gateway_id,
-        principal=Principal(role=Role.SUPERVISOR, account_id=location.account_id),
-        surface=Surface.AGENT_FRAME,
-        visible=False,
-        backend=True,
-    )

@@ -39,6 +39,7 @@ from gateway.tokens import Tokens
 from gateway.tracing import traced
 from gateway.trunks import Pulse, Trunk
 from gateway.unattached import Unattached
+from gateway.unsaved import Unsaved
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ class Room(Protocol):
     def trunk_key(self) -> bytes: ...
     @property
     def pulse(self) -> Pulse: ...
+    @property
+    def unsaved(self) -> Unsaved: ...
     @property
     def traces(self) -> Traces | None: ...
 
@@ -106,7 +109,13 @@ class Connection:
         self._pipe = pipe
         self._outbox = Outbox(pipe, send, max_bytes=limits.outgoing_bytes, on_stuck=self._on_stuck)
         self._steward = Steward(
-            self, room.directory, room.settings, room.metrics, room.trunk_key, room.traces
+            self,
+            room.directory,
+            room.settings,
+            room.metrics,
+            room.trunk_key,
+            room.unsaved,
+            room.traces,
         )
         self._loop = asyncio.get_running_loop()
         self._trunk: Trunk | None = None

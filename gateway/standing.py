@@ -144,6 +144,7 @@ class Standing:
             way=way,
             widget_id=self.widget_id,
             attempt=self.hello.attempt,
+            keeps_unsaved=True,
         )
 
     def came_into(self, session_id: str, ready: TrunkReady) -> None:

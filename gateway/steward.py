@@ -26,6 +26,7 @@ from gateway.stages import UNATTACHED, Stage
 from gateway.standing import Standing
 from gateway.tracing import apart, traced
 from gateway.trunks import Trunk
+from gateway.unsaved import Unsaved
 
 if TYPE_CHECKING:
     from gateway.unattached import Unattached
@@ -71,9 +72,11 @@ class Steward:
         settings: Settings,
         metrics: Metrics,
         trunk_key: bytes,
+        unsaved: Unsaved,
         traces: Traces | None = None,
     ) -> None:
         self._traces = traces
+        self._unsaved = unsaved
         self._client = client
         self._directory = directory
         self._settings = settings
@@ -339,11 +342,14 @@ class Steward:
             raise Gone(ErrorCode.NOT_IN_SESSION, "The widget is gone.")
         standing = self._client.standing
         assert standing is not None
+        # First what must be known there of whoever comes.
+        await self._unsaved.bring(location)
         trunk = Trunk(
             location,
             on_message=self._client.on_trunk_message,
             on_close=self._client.on_trunk_close,
             on_lost=self._client.on_trunk_lost,
+            on_unsaved=self._unsaved.keep,
             traces=self._traces,
         )
         hello = standing.trunk_hello(self._settings.gateway_id, location, last_seq, way)

@@ -24,6 +24,7 @@ from gateway.stages import Stage
 from gateway.tokens import Tokens
 from gateway.trunks import Pulse
 from gateway.unproved import Unproved
+from gateway.unsaved import Unsaved
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Switchroom:
         self.logins = logins
         self.trunk_key = derive_key(settings.secret, KeyPurpose.TRUNK)
         self.pulse = Pulse(settings.limits.trunk_ping_s, settings.limits.trunk_silent_s)
+        self.unsaved = Unsaved(directory, settings, self.trunk_key)
         self.stopping = False
         self._connections: dict[str, Connection] = {}
         self._unproved = Unproved(
@@ -164,9 +166,10 @@ class Switchroom:
                 connection.close(CloseCode.GOING_AWAY, "Nothing was heard from the widget.")
 
     async def run(self) -> None:
-        """Run heartbeat and sweep until cancelled."""
+        """Run heartbeat, sweep and what is brought to sessions until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.pulse.run())
+            group.create_task(self.unsaved.run())
             group.create_task(self._sweep())
 
     async def stop(self) -> None:

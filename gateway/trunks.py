@@ -9,6 +9,7 @@ from typing import Protocol
 from broker.errors import ErrorCode, Unavailable
 from broker.link import LinkEnd
 from broker.messages.cluster.base import read
+from broker.messages.cluster.tenure import SessionUnsaved
 from broker.messages.cluster.trunk import Location, TrunkClose, TrunkHello, TrunkReady
 from broker.tracing import CONTEXT, Traces
 from broker.trunk import Frame
@@ -32,6 +33,7 @@ class Trunk:
         on_message: Callable[[bytes], None],
         on_close: Callable[[Trunk, TrunkClose], None],
         on_lost: Callable[[Trunk], None],
+        on_unsaved: Callable[[SessionUnsaved], None],
         traces: Traces | None = None,
     ) -> None:
         self.location = location
@@ -42,6 +44,7 @@ class Trunk:
         self._on_message = on_message
         self._on_close = on_close
         self._on_lost = on_lost
+        self._on_unsaved = on_unsaved
         self._end: End | None = None
         self._early: list[tuple[Frame, bytes]] | None = []
         self._closed = False
@@ -136,12 +139,18 @@ class Trunk:
         end.on_frame = self._on_frame
         end.on_lost = self._on_end_lost
         end.on_drained = self._on_drained
+        end.on_notice = self._on_notice
 
     def _on_frame(self, end: AnyEnd, kind: Frame, body: bytes) -> None:
         if self._early is None:
             self._deliver(kind, body)
         else:
             self._early.append((kind, body))
+
+    def _on_notice(self, end: AnyEnd, method: str, payload: bytes) -> None:
+        """Have kept what is not saved; what else an actor may have to say is a later release's."""
+        if method == SessionUnsaved.method:
+            self._on_unsaved(read(SessionUnsaved, payload))
 
     def _deliver(self, kind: Frame, body: bytes) -> None:
         if self._closed:

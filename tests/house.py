@@ -17,7 +17,7 @@ from broker.tracing import Traces
 from gateway.accounts import Account, AgentLogin, ApiKey, hash_key
 from gateway.app import create_app
 from gateway.clock import steady_clock
-from gateway.ledger_client import LedgerClient
+from gateway.ledger_client import LedgerClient, Resolver
 from gateway.serve import bind, gateway_server
 from gateway.settings import DemoHost, Limits, Settings
 from gateway.switchroom import Switchroom
@@ -79,10 +79,11 @@ class House:
             traces=self.traces,
         )
 
-    async def standby(self) -> SessionActor:
+    async def standby(self, resolve: Resolver | None = None) -> SessionActor:
+        """Start a session actor; `resolve`: how it finds the ledger, if not as everybody does."""
         actor = SessionActor(
             self.config(),
-            self.resolve,
+            resolve or self.resolve,
             now_ms=self.now_ms,
             on_over=self.over.set,
         )

@@ -278,6 +278,7 @@ class SessionActor:
             store=self,
             now_ms=self._now_ms,
             ring_waiting=lambda claim_hash: self._ring_waiting(given.session_id, claim_hash),
+            tell_unsaved=self._trunks.tell_unsaved,
             ask_ledger=self._ask_ledger,
             on_over=lambda session: self._over(fenced=session.durable.phase != SessionPhase.ENDED),
         )

@@ -16,6 +16,7 @@ from actors.session.requests import Requests
 from actors.session.trunks import Trunks
 from broker.errors import ErrorCode, Internal, Malformed, SwitchboardError
 from broker.messages.cluster.base import read
+from broker.messages.cluster.tenure import SessionUnsaved
 from broker.messages.cluster.trunk import TrunkHello, TrunkReady
 from broker.rights import BACKEND
 from broker.tracing import Span, Traces
@@ -99,7 +100,7 @@ class Arrivals:
                 return
             trunk.on_frame = lambda end, kind, data: self._on_frame(person, connection, kind, data)
             trunk.on_lost = lambda end: self._on_lost(session, trunk, person, connection)
-            self._trunks.add(trunk, hello.gateway_id)
+            self._trunks.add(trunk, hello.gateway_id, keeps_unsaved=hello.keeps_unsaved)
             traces = self._traces is not None
             if traces:
                 trunk.on_notice = lambda end, method, payload: connection.note(method, payload)
@@ -108,6 +109,8 @@ class Arrivals:
                     participant_id=person.participant_id, epoch=session.epoch, traces=traces
                 ).to_bytes()
             )
+            if hello.keeps_unsaved and session.unsaved.now.entries:
+                trunk.notify(SessionUnsaved.method, session.unsaved.now.to_bytes())
             if span is not None:
                 span.end()
             session.comings.connect(person, connection, hello.last_seq)

@@ -1,4 +1,8 @@
-"""What the brand's backend asks of a live session: its calls become commands with its authority."""
+"""What is asked of a live session by a trunk on which nobody joins.
+
+The brand's backend has its calls become commands with its authority; a gateway has done again what
+an earlier tenure could not save.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ from broker.commands import (
 )
 from broker.errors import ErrorCode, Internal, Malformed, SwitchboardError
 from broker.link import LinkEnd, Reply
-from broker.messages.cluster.base import read
+from broker.messages.cluster.base import Done, read
 from broker.messages.cluster.deeds import (
     DeedAdmit,
     DeedCancelInvitation,
@@ -43,13 +47,14 @@ from broker.messages.cluster.deeds import (
     SessionCommand,
     SessionCommandDone,
 )
+from broker.messages.cluster.tenure import SessionUnsaved
 from broker.rights import BACKEND
 
 _LOG = logging.getLogger(__name__)
 
 
 class BackendCalls:
-    """Answers the calls of one backend trunk; each once its events are durable."""
+    """Answers the calls of one such trunk; each once its events are durable."""
 
     def __init__(self, session: LiveSession) -> None:
         self._session = session
@@ -57,9 +62,14 @@ class BackendCalls:
     def on_call(self, end: LinkEnd[Future], method: str, payload: bytes, reply: Reply) -> None:
         """Handle one call; whatever is wrong with it stays with its caller."""
         try:
-            if method != SessionCommand.method:
-                raise Malformed(ErrorCode.MALFORMED, "The backend asked for something unknown.")
-            self._do(read(SessionCommand, payload), reply)
+            match method:
+                case SessionCommand.method:
+                    self._do(read(SessionCommand, payload), reply)
+                case SessionUnsaved.method:
+                    done = partial(reply.done, Done().to_bytes())
+                    self._session.unsaved.recall(read(SessionUnsaved, payload), done)
+                case _:
+                    raise Malformed(ErrorCode.MALFORMED, "Something unknown was asked for.")
         except ValidationError:
             reply.fault(Malformed(ErrorCode.MALFORMED, "The backend's call cannot be read."))
         except SwitchboardError as refusal:

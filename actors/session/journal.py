@@ -43,6 +43,10 @@ class JournalReader(Protocol):
         """Everything up to `seq` is durable, or was released while the ledger is away."""
         ...
 
+    def on_unsaved(self, entries: Sequence[JournalEntry]) -> None:
+        """This is about to be let out, or has been, and is not durable; nothing: all is again."""
+        ...
+
     def on_saving(self, saved: bool) -> None:
         """Something has waited for `UNSAVED_S`; or, after that, all is durable."""
         ...
@@ -97,6 +101,8 @@ class Journal:
         self._oldest_at: float | None = None
         self._failing = False
         self._unsaved = False
+        self._let_out = False
+        """Whether something was told to be unsaved that may not be any more."""
         self._look: asyncio.TimerHandle | None = None
         self._task = asyncio.create_task(self._run(), name="session-journal")
         self.durable_seq = self._seq
@@ -139,6 +145,7 @@ class Journal:
         """Let consequences out before they are durable: the ledger is away, and they reduce."""
         if seq > self.durable_seq:
             self.durable_seq = seq
+            self._tell_unsaved()
             self._reader.on_durable(seq)
 
     @property
@@ -150,6 +157,11 @@ class Journal:
     def stored(self) -> bool:
         """Whether the ledger has all that was let out."""
         return not self._entries or self._entries[0].seq > self.durable_seq
+
+    @property
+    def unsaved(self) -> list[JournalEntry]:
+        """What was let out and the ledger does not have."""
+        return [entry for entry in self._entries if entry.seq <= self.durable_seq]
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until all is durable; False when it is not in time, or never will be: fenced."""
@@ -167,6 +179,12 @@ class Journal:
         await asyncio.gather(self._task, return_exceptions=True)
         if self._span is not None:
             self._span.end()
+
+    def _tell_unsaved(self) -> None:
+        if self._let_out or not self.stored:
+            unsaved = self.unsaved
+            self._let_out = bool(unsaved)
+            self._reader.on_unsaved(unsaved)
 
     @property
     def _pending(self) -> bool:
@@ -252,4 +270,5 @@ class Journal:
         self._oldest_at = asyncio.get_running_loop().time() if self._pending else None
         if entries:
             self.release(entries[-1].seq)
+            self._tell_unsaved()
         return True

@@ -30,13 +30,21 @@ from actors.session.person import Person, encode_body
 from actors.session.publishing import Publishing
 from actors.session.rebuilding import rebuilt
 from actors.session.release import Release
+from actors.session.unsaved import Unsaved
 from broker.commands import Command, Detach, Start, Tick
 from broker.deadlines import next_deadline
 from broker.decide import Decision, decide
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
 from broker.events import AnyEvent
 from broker.evolve import evolve, replay
-from broker.messages.cluster.tenure import Journalled, SessionAssign, SessionContinue, Subject
+from broker.messages.cluster.tenure import (
+    JournalEntry,
+    Journalled,
+    SessionAssign,
+    SessionContinue,
+    SessionUnsaved,
+    Subject,
+)
 from broker.messages.facts import SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
 from broker.past import read_event, retrace
@@ -75,6 +83,7 @@ class LiveSession:
         now_ms: Callable[[], int],
         on_over: Callable[[LiveSession], None],
         ring_waiting: Callable[[str], None] = lambda claim_hash: None,
+        tell_unsaved: Callable[[SessionUnsaved], None] = lambda unsaved: None,
         ask_ledger: LedgerCall = _nobody_answers,
     ) -> None:
         self.session_id = session_id
@@ -94,6 +103,7 @@ class LiveSession:
         self.asking = Asking(self, ask_ledger)
         self.ring_waiting = ring_waiting
         """Has whoever waits with this claim come once more."""
+        self.unsaved = Unsaved(self, tell_unsaved)
         self.checkpoints = Checkpoints(self)
         self._narrator = Narrator(self)
         self._store = store
@@ -265,6 +275,10 @@ class LiveSession:
         self._flush_roster()
         if self.durable.phase is SessionPhase.ENDED:
             self._finish()
+
+    def on_unsaved(self, entries: Sequence[JournalEntry]) -> None:
+        """Have the gateways keep what the ledger does not have."""
+        self.unsaved.changed(entries)
 
     def on_saving(self, saved: bool) -> None:
         """Tell the staff that something waits to be saved, or that all is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from actors.link import ListenedEnd
+from broker.messages.cluster.tenure import SessionUnsaved
 
 
 class Trunks:
@@ -21,20 +22,25 @@ class Trunks:
         self._gateways: dict[str, dict[ListenedEnd, None]] = {}
         self._heard: dict[str, tuple[int, int]] = {}
         self._of: dict[ListenedEnd, str] = {}
+        self._keeping: set[ListenedEnd] = set()
+        """Trunks of gateways that keep what is not saved."""
         self._gone = asyncio.Event()
         self._gone.set()
 
     def __len__(self) -> int:
         return len(self._of)
 
-    def add(self, trunk: ListenedEnd, gateway_id: str) -> None:
+    def add(self, trunk: ListenedEnd, gateway_id: str, *, keeps_unsaved: bool = False) -> None:
         """Begin to listen to a trunk."""
+        if keeps_unsaved:
+            self._keeping.add(trunk)
         self._of[trunk] = gateway_id
         self._gateways.setdefault(gateway_id, {})[trunk] = None
         self._gone.clear()
 
     def discard(self, trunk: ListenedEnd) -> None:
         """Forget a trunk that is lost; harmless when unknown."""
+        self._keeping.discard(trunk)
         gateway_id = self._of.pop(trunk, None)
         if gateway_id is None:
             return
@@ -45,6 +51,12 @@ class Trunks:
             self._heard.pop(gateway_id, None)
         if not self._of:
             self._gone.set()
+
+    def tell_unsaved(self, unsaved: SessionUnsaved) -> None:
+        """Tell every gateway what to keep, by each of its trunks: some of them may go next."""
+        body = unsaved.to_bytes()
+        for trunk in tuple(self._keeping):
+            trunk.notify(unsaved.method, body)
 
     def beat(self) -> None:
         """Look once at every gateway, and cut the trunks of those that are silent."""

@@ -21,6 +21,7 @@ from broker.messages.cluster.tenure import (
     JournalEntry,
     SessionAssign,
     SessionContinue,
+    SessionUnsaved,
     Subject,
 )
 from broker.messages.cluster.trunk import Principal, TrunkHello
@@ -155,6 +156,8 @@ class Stage:
         self.now_ms = 1_000_000
         self.ledger = FakeLedger()
         self.over: list[LiveSession] = []
+        self.unsaved: list[SessionUnsaved] = []
+        """What gateways were told to keep, in order."""
         self.session = LiveSession(
             "s-1",
             epoch,
@@ -166,6 +169,7 @@ class Stage:
             store=self.ledger,
             now_ms=lambda: self.now_ms,
             on_over=self.over.append,
+            tell_unsaved=self.unsaved.append,
         )
         self.requests = Requests(self.session)
         self._numbers = itertools.count(1)

@@ -15,6 +15,7 @@ import pytest
 
 from actors.session.actor import SessionActor
 from broker.messages.cluster.tenure import JournalAppend
+from gateway.ledger_client import Resolver
 from tests.house import House, hang_up, settled
 from tests.proxy import FaultProxy
 from tests.widget import Widget, accept, agent_widget, consumer_widget, ring
@@ -36,9 +37,9 @@ class Wired(House):
         self.stack.push_async_callback(proxy.close)
         return proxy
 
-    async def standby(self) -> SessionActor:
+    async def standby(self, resolve: Resolver | None = None) -> SessionActor:
         proxy = await self.wire()
-        actor = await super().standby()
+        actor = await super().standby(resolve)
         # It has told nobody yet where it is dialled: its link begins when the loop turns.
         proxy.target, actor._port = actor._port, proxy.port
         self.wires[actor] = proxy

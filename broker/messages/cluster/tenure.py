@@ -113,6 +113,20 @@ class JournalAppend(ClusterMessage):
     trace: Trace = None
 
 
+class SessionUnsaved(ClusterMessage):
+    """What a tenure let out before it was saved: only what makes exposure less.
+
+    Actor to gateway, as notice `session.unsaved`: all of it, each time it changes; no entry: all is
+    saved now. Gateway to an actor of a later epoch, as call: see to it that it is so. An entry is
+    known by epoch and seq, so that it counts once, however many gateways kept it.
+    """
+
+    method: ClassVar[str] = "session.unsaved"
+    session_id: str
+    epoch: int
+    entries: list[JournalEntry]
+
+
 class SessionRing(ClusterMessage):
     """Actor to ledger: whoever waits with this claim was turned away before and is welcome now."""
 

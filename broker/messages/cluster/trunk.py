@@ -43,12 +43,15 @@ class TrunkHello(ClusterMessage):
     way: Way | None = None
     """A further member of the staff comes in by this way; `None`: only whoever is known."""
     backend: bool = False
-    """The account's backend asks something: calls only, nobody joins. Only the principal's account
-    counts then; it names no agent, so that an older actor finds nobody and refuses."""
+    """The account's backend, or the gateway, asks something: calls only, nobody joins. Only the
+    principal's account counts then; it names no agent, so that an older actor finds nobody and
+    refuses."""
     widget_id: str | None = None
     """The widget behind the connection: the id of its first one, also when it has come back."""
     attempt: int = 0
     """Counts the connections of a page, as its hello does."""
+    keeps_unsaved: bool = False
+    """The gateway takes notice of what is not saved; one of another release would cut the trunk."""
     trace: Trace = None
 
 
