@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
+
+Standby = TypeVar("Standby")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,27 @@ def choose(places: Sequence[Place], label: str = "") -> Place | None:
     return min(fit, key=lambda place: (place.used / place.slots, place.node), default=None)
 
 
-def largest_load(places: Sequence[Place]) -> int:
-    """How many sessions lose their actor at once in the worst death of one node.
+def reserve_for(places: Sequence[Place], limit: int) -> int:
+    """How many sessions lose their actor at once in the worst death of one node, up to `limit`.
 
     Zero where there is no other node: no reserve could help there.
     """
-    return max((place.live for place in places), default=0) if len(places) > 1 else 0
+    return min(limit, max(place.live for place in places)) if len(places) > 1 else 0
+
+
+def least_loaded(
+    standbys: Sequence[Standby],
+    node_of: Callable[[Standby], str],
+    loads: Callable[[], Mapping[str, int]],
+) -> Standby | None:
+    """Return the standby on the node with the fewest sessions, the oldest of several.
+
+    `loads` counts the sessions by node, and is only asked where there is a choice.
+    """
+    if len({node_of(each) for each in standbys}) <= 1:
+        return next(iter(standbys), None)
+    counted = loads()
+    return min(standbys, key=lambda each: counted.get(node_of(each), 0))
 
 
 def succeeds(place: Place, lost: Place) -> bool:

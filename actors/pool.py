@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from actors.arrivals import Arrivals, StartTime, standbys_for
 from actors.avoided import Avoided
 from actors.chores import Chores
+from actors.demand import Demand
 from actors.ledger_link import LedgerLink, LinkTiming
 from actors.link import Tls
-from actors.placement import Place, largest_load, plan
+from actors.placement import Place, plan, reserve_for
 from actors.vacating import Need, Vacating
 from broker.messages.cluster.base import read
 from broker.messages.cluster.members import LinkHello
@@ -91,8 +91,7 @@ class Pool:
     ) -> None:
         self._places = places
         self._elsewhere = elsewhere
-        self._arrivals = Arrivals()
-        self._start_time = StartTime()
+        self._demand = Demand()
         # Nodes of the starts at work, and of those that came back and have no link yet.
         self._under_way: Counter[str] = Counter()
         self._start_standby = start_standby
@@ -235,12 +234,8 @@ class Pool:
     def _wanted(self, level: PoolLevel, coming: int, limit: int) -> list[str | None]:
         """Name where to start how many now: at most `limit`."""
         policy, now = self._policy, asyncio.get_running_loop().time()
-        self._arrivals.observe(level.taken, now)
-        target = standbys_for(
-            self._arrivals.per_s,
-            self._start_time.seconds,
-            floor=policy.target,
-            ceiling=max(policy.target, policy.target_limit),
+        target = self._demand.target(
+            level.taken, now, floor=policy.target, limit=policy.target_limit
         )
         known = {state.node: state for state in level.nodes}
         places = self._places()
@@ -248,7 +243,7 @@ class Pool:
         nodes = self._avoided.cordon(nodes, now)
         if not nodes:
             return [None] * min(limit, max(0, target + level.queued - level.standbys - coming))
-        reserve = min(policy.reserve_limit, largest_load(nodes))
+        reserve = reserve_for(nodes, policy.reserve_limit)
         # A ledger of the release before this one does not say what is wanted.
         queued = level.queued_for or {"": level.queued}
         if policy.vacate_below > 0:
@@ -276,13 +271,13 @@ class Pool:
         node, started = start.node, False
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        patience_s = max(self._policy.overdue_s, 3 * self._start_time.seconds)
+        patience_s = max(self._policy.overdue_s, 3 * self._demand.start_s)
         watch = loop.call_later(patience_s, self._on_overdue, start)
         try:
             async with asyncio.timeout(self._policy.start_s):
                 await self._start_standby(node)
             started = True
-            self._start_time.observe(loop.time() - begun)
+            self._demand.on_started(loop.time() - begun)
         except Exception as error:
             # Whatever the starter raises, the pool goes on: it is what refills a cluster that
             # comes back.

@@ -1,9 +1,13 @@
-"""A discrete-event simulation of the pool: who waits for a standby, and for how long.
+"""A discrete-event simulation of pool and placement: who waits for a standby, and for how long.
 
 Pure and deterministic. Sessions arrive at random moments and last a log-normal time, or as in a
 trace that was measured; each takes a standby, and the pool starts another as soon as it may. What
-is simulated is the wait between an agent's click and a session actor that can take it, nothing
-else. How many standbys the arrivals call for is decided by the pool's own code.
+is simulated is the wait between an agent's click and a session actor that can take it.
+
+What the product decides is decided here by the same code: how many standbys the arrivals call for
+(`actors.demand`), on which nodes they are started, the reserve for the loss of a node, and which
+standby an opening gets (`actors.placement`). Left out is what happens when something fails: starts
+that hang, nodes that die or are drained; and a process's second session.
 """
 
 from __future__ import annotations
@@ -11,14 +15,14 @@ from __future__ import annotations
 import heapq
 import math
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, repeat
 
-from actors.arrivals import Arrivals, StartTime, standbys_for
-
-_ARRIVE, _STARTED, _OVER = 0, 1, 2
+from actors.demand import Demand
+from actors.placement import Place, least_loaded, plan, reserve_for
+from actors.pool import PoolPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class Opening:
 
     at: float
     stays: float
+    label: str = ""
+    """Of the nodes that it may have; empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,143 +57,251 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """What the pool can do."""
+    """What the pool is told, and what its machines can do."""
 
-    standbys: int
-    """Kept ready when nobody comes."""
-    start_seconds: float
-    """From deciding to start a session actor until it can take a session."""
-    starts_at_once: int
-    members: int
-    """Most session actors, live and waiting, that the machines hold."""
+    policy: PoolPolicy
+    places: tuple[Place, ...]
+    """The nodes, empty."""
+    start_seconds: tuple[float, ...]
+    """From the pool's decision to a standby: with one start at work on a machine, with two, and so
+    on; the last holds for more. Those at work share its processors, so a start that is joined by
+    another goes on at the pace of two."""
+    one_machine: bool = False
+    """Whether all nodes share one machine's processors, as those of a test do."""
     patience_seconds: float = 5.0
     """An opening that waits longer is refused."""
-    most_standbys: int = 0
-    """Kept ready at most, where arrivals call for more than `standbys`; 0: never more."""
-    assumed_start_seconds: float = StartTime.FIRST_S
-    """What the pool takes starts to last before it has seen one."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What happened in one simulated stretch."""
+    """What happened in one stretch, simulated or measured."""
 
-    openings: int = 0
-    waits: list[float] = field(default_factory=list)
-    """Of those that found no standby, until they got one."""
-    refused: int = 0
+    waited: list[float | None] = field(default_factory=list)
+    """How long each opening waited for its session, in seconds and in the order in which they came;
+    0 where a standby was ready, `None` where it was refused."""
+    standbys: list[tuple[float, int]] = field(default_factory=list)
+    """How many there were from when on, in seconds."""
+    started: Counter[str] = field(default_factory=Counter)
+    """Session actors by node."""
     peak_sessions: int = 0
-    peak_standbys: int = 0
+
+    @property
+    def openings(self) -> int:
+        return len(self.waited)
+
+    @property
+    def refused(self) -> int:
+        return self.waited.count(None)
+
+    @property
+    def peak_standbys(self) -> int:
+        return max((count for _, count in self.standbys), default=0)
 
     @property
     def waited_share(self) -> float:
         """Openings that did not ring at once."""
-        return (len(self.waits) + self.refused) / max(self.openings, 1)
+        return sum(each != 0.0 for each in self.waited) / max(self.openings, 1)
 
     def wait(self, percent: float) -> float:
-        """Return the wait in seconds that this share of openings did not exceed."""
-        ranked = sorted(self.waits)
-        at_once = self.openings - len(ranked) - self.refused
-        rank = math.ceil(self.openings * percent / 100) - at_once
-        if rank <= 0:
-            return 0.0
-        return ranked[rank - 1] if rank <= len(ranked) else math.inf
+        """Return the wait that this share of openings did not exceed; infinite for a refusal."""
+        ranked = sorted(math.inf if each is None else each for each in self.waited)
+        rank = math.ceil(self.openings * percent / 100)
+        return ranked[rank - 1] if rank else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    node: str
+    begun: float
+    ends_at: float
+    """In its machine's progress."""
+
+
+class _Machine:
+    """Processors that starts at work share. All are as much work, so the first begun ends first."""
+
+    def __init__(self, seconds: tuple[float, ...]) -> None:
+        self._seconds = seconds
+        self._progress = 0.0
+        """Starts that one begun with the machine would have completed."""
+        self._now = 0.0
+        self._starts: deque[_Start] = deque()
+
+    def next_at(self) -> float:
+        """Return when the next start ends if none begins before."""
+        if not self._starts:
+            return math.inf
+        return self._now + (self._starts[0].ends_at - self._progress) * self._each()
+
+    def begin(self, node: str, now: float) -> None:
+        self._advance(now)
+        self._starts.append(_Start(node, now, self._progress + 1))
+
+    def end(self, now: float) -> _Start:
+        """Take off the start that ends now."""
+        self._advance(now)
+        return self._starts.popleft()
+
+    def _advance(self, now: float) -> None:
+        if self._starts:
+            self._progress += (now - self._now) / self._each()
+        self._now = now
+
+    def _each(self) -> float:
+        return self._seconds[min(len(self._starts), len(self._seconds)) - 1]
 
 
 class Simulation:
     """One run. `run` may be called once."""
 
     def __init__(self, openings: Iterable[Opening], supply: Supply) -> None:
-        """`openings` come in the order of their times."""
+        """`openings` come in the order of their times, over a pool that stands ready."""
         self._openings = iter(openings)
         self._supply = supply
-        self._arrivals = Arrivals()
+        self._demand = Demand()
         self._taken = 0
-        self._start_time = StartTime(supply.assumed_start_seconds)
-        self._events: list[tuple[float, int, int]] = []
-        self._order = 0
-        self._idle = supply.standbys
-        self._starting = 0
-        self._live = 0
+        self._places = {place.node: place for place in supply.places}
+        shared = _Machine(supply.start_seconds)
+        self._machine_of = {
+            node: shared if supply.one_machine else _Machine(supply.start_seconds)
+            for node in self._places
+        }
+        self._machines = list(dict.fromkeys(self._machine_of.values()))
+        self._starting: Counter[str] = Counter()
+        self._idle: list[str] = []
+        """Nodes of the standbys, the oldest first."""
+        self._overs: list[tuple[float, str]] = []
+        """When each live session is over, and where it is."""
+        self._live: Counter[str] = Counter()
+        """Sessions by node."""
         self._next: Opening | None = None
-        self._queue: deque[Opening] = deque()
+        self._queue: dict[int, Opening] = {}
+        """Who waits, by number, the oldest first."""
+        self._wanted: Counter[str] = Counter()
+        """How many of them, by label."""
+        self._number = 0
+        self._waited: dict[int, float | None] = {}
         self._outcome = Outcome()
 
     def run(self, until: float = math.inf, *, counted_from: float = 0.0) -> Outcome:
         """Simulate until everything has happened, or this time; earlier things are not counted."""
-        self._arrivals.observe(0, 0.0)
-        self._expect_opening()
-        while self._events:
-            now, _, event = heapq.heappop(self._events)
-            if now >= until:
-                break
-            counts = now >= counted_from
-            self._give_up(now, counts)
-            match event:
-                case 0:
-                    assert self._next is not None
-                    self._queue.append(self._next)
-                    self._outcome.openings += counts
-                    self._expect_opening()
-                case 1:
-                    self._starting -= 1
-                    self._idle += 1
-                    self._start_time.observe(self._supply.start_seconds)
-                case _:
-                    self._live -= 1
-            self._serve(now, counts)
+        self._stand_ready()
+        self._next = next(self._openings, None)
+        now = 0.0
+        while (now := self._next_at()) < until:
+            self._happen(now, counts=now >= counted_from)
+            self._serve(now)
             self._refill(now)
-            self._outcome.peak_standbys = max(self._outcome.peak_standbys, self._idle)
+            if now >= counted_from:
+                self._note(now)
+        self._outcome.waited = [
+            waited for number, waited in sorted(self._waited.items()) if number not in self._queue
+        ]
         return self._outcome
 
-    def _expect_opening(self) -> None:
-        self._next = next(self._openings, None)
-        if self._next is not None:
-            self._at(self._next.at, _ARRIVE)
+    def _stand_ready(self) -> None:
+        policy = self._supply.policy
+        self._demand.target(0, 0.0, floor=policy.target, limit=policy.target_limit)
+        for node in plan(
+            self._now_places(),
+            target=policy.target,
+            reserve=0,
+            queued={},
+            limit=policy.members_limit,
+        ):
+            self._idle.append(node)
+            self._demand.on_started(self._supply.start_seconds[0])
+        self._note(0.0)
 
-    def _at(self, time: float, event: int) -> None:
-        self._order += 1
-        heapq.heappush(self._events, (time, self._order, event))
+    def _next_at(self) -> float:
+        return min(
+            math.inf if self._next is None else self._next.at,
+            min(machine.next_at() for machine in self._machines),
+            self._overs[0][0] if self._overs else math.inf,
+            self._gives_up_at(),
+        )
 
-    def _give_up(self, now: float, counts: bool) -> None:
-        while self._queue and now - self._queue[0].at > self._supply.patience_seconds:
-            self._queue.popleft()
-            self._outcome.refused += counts
+    def _gives_up_at(self) -> float:
+        oldest = next(iter(self._queue.values()), None)
+        return math.inf if oldest is None else oldest.at + self._supply.patience_seconds
 
-    def _serve(self, now: float, counts: bool) -> None:
-        while self._queue and self._idle:
-            opening = self._queue.popleft()
-            waited = now - opening.at
-            self._idle -= 1
-            self._live += 1
+    def _happen(self, now: float, *, counts: bool) -> None:
+        """Let one thing happen; what happens at the same time has its turn next."""
+        for machine in self._machines:
+            if machine.next_at() <= now:
+                start = machine.end(now)
+                self._starting[start.node] -= 1
+                self._idle.append(start.node)
+                self._outcome.started[start.node] += 1
+                self._demand.on_started(now - start.begun)
+                return
+        if self._overs and self._overs[0][0] <= now:
+            _, node = heapq.heappop(self._overs)
+            self._live[node] -= 1
+        elif self._gives_up_at() <= now:
+            self._leave(next(iter(self._queue)))
+        elif self._next is not None:
+            self._queue[self._number] = self._next
+            self._wanted[self._next.label] += 1
+            if counts:
+                self._waited[self._number] = None
+            self._number += 1
+            self._next = next(self._openings, None)
+
+    def _serve(self, now: float) -> None:
+        """Give standbys away, to who came first."""
+        for number, opening in list(self._queue.items()) if self._idle else ():
+            fit = [node for node in self._idle if opening.label in ("", self._places[node].label)]
+            node = least_loaded(fit, str, lambda: self._live)
+            if node is None:
+                continue
+            self._leave(number)
+            self._idle.remove(node)
             self._taken += 1
-            self._at(now + opening.stays, _OVER)
-            if waited > 0 and counts:
-                self._outcome.waits.append(waited)
-        self._outcome.peak_sessions = max(self._outcome.peak_sessions, self._live)
+            self._live[node] += 1
+            heapq.heappush(self._overs, (now + opening.stays, node))
+            if number in self._waited:
+                self._waited[number] = now - opening.at
+
+    def _leave(self, number: int) -> None:
+        self._wanted[self._queue.pop(number).label] -= 1
+
+    def _now_places(self) -> list[Place]:
+        standbys = Counter(self._idle)
+        standbys.update(self._starting)
+        return [
+            Place(
+                node,
+                place.label,
+                place.slots,
+                used=self._live[node] + standbys[node],
+                standbys=standbys[node],
+                live=self._live[node],
+            )
+            for node, place in self._places.items()
+        ]
 
     def _refill(self, now: float) -> None:
-        supply = self._supply
-        wanted = self._kept_ready(now) + len(self._queue)
-        while (
-            self._idle + self._starting < wanted
-            and self._starting < supply.starts_at_once
-            and self._idle + self._starting + self._live < supply.members
-        ):
-            self._starting += 1
-            self._at(now + supply.start_seconds, _STARTED)
-
-    def _kept_ready(self, now: float) -> int:
-        supply = self._supply
-        if supply.most_standbys <= supply.standbys:
-            return supply.standbys
-        self._arrivals.observe(self._taken, now)
-        return standbys_for(
-            self._arrivals.per_s,
-            self._start_time.seconds,
-            floor=supply.standbys,
-            ceiling=supply.most_standbys,
+        policy = self._supply.policy
+        target = self._demand.target(
+            self._taken, now, floor=policy.target, limit=policy.target_limit
         )
+        starting = self._starting.total()
+        room = policy.members_limit - starting - len(self._idle) - len(self._overs)
+        limit = min(room, policy.starting_limit - starting)
+        if limit <= 0:
+            return
+        places = self._now_places()
+        reserve = reserve_for(places, policy.reserve_limit)
+        for node in plan(places, target=target, reserve=reserve, queued=self._wanted, limit=limit):
+            self._starting[node] += 1
+            self._machine_of[node].begin(node, now)
+
+    def _note(self, now: float) -> None:
+        outcome = self._outcome
+        outcome.peak_sessions = max(outcome.peak_sessions, len(self._overs))
+        if not outcome.standbys or outcome.standbys[-1][1] != len(self._idle):
+            outcome.standbys.append((now, len(self._idle)))
 
 
 def simulate(traffic: Traffic, supply: Supply, seed: int, hours: float) -> Outcome:
@@ -205,18 +319,19 @@ def fewest_standbys(
     Raises:
         ValueError: no pool of up to half of the machines' room is large enough.
     """
-    most = max(1, supply.members // 2)
+    most = max(1, sum(place.slots for place in supply.places) // 2)
 
     def tried(standbys: int) -> Outcome:
-        return simulate(traffic, replace(supply, standbys=standbys), seed, hours)
+        policy = replace(supply.policy, target=standbys)
+        return simulate(traffic, replace(supply, policy=policy), seed, hours)
 
     low, high = 1, 1
     while (outcome := tried(high)).waited_share > waiting_share:
         if high >= most:
             raise ValueError(
-                f"Starting {supply.starts_at_once} session actors at once, each in "
-                f"{supply.start_seconds:.1f} s, cannot follow {traffic.sessions_per_hour:.0f} "
-                "sessions an hour with any pool."
+                f"Starting {supply.policy.starting_limit} session actors at once, each in "
+                f"{supply.start_seconds[-1]:.1f} s, cannot follow "
+                f"{traffic.sessions_per_hour:.0f} sessions an hour with any pool."
             )
         low, high = high + 1, min(high * 2, most)
     while low < high:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from actors.link import End
+from actors.placement import least_loaded
 from broker.errors import ErrorCode, Unavailable
 from broker.messages.cluster.members import SessionMember
 
@@ -194,10 +195,7 @@ class Standbys:
         fit = [actor for actor in fit if actor.member.node != rather_not] or fit
         fit = [actor for actor in fit if actor.member.node not in self.closed] or fit
         fit = [actor for actor in fit if actor.waits_again] or fit
-        if len({actor.member.node for actor in fit}) <= 1:
-            return next(iter(fit), None)
-        loads = self._loads()
-        return min(fit, key=lambda actor: loads.get(actor.member.node, 0))
+        return least_loaded(fit, lambda actor: actor.member.node, self._loads)
 
     def _dismiss_all(self, node: str) -> None:
         for actor in [each for each in self._idle.values() if each.member.node == node]:

@@ -7,6 +7,8 @@ import math
 import statistics
 import time
 
+from actors.placement import Place
+from actors.pool import PoolPolicy
 from benchmarks.appends import flush_ms
 from benchmarks.appends import measured as appends
 from benchmarks.fleet import BUSY_AT_MOST, Assumptions, Costs, fleets
@@ -155,10 +157,9 @@ def plan(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> N
     room = math.floor(options.memory_gb * 1024 * BUSY_AT_MOST / costs.memory_mb)
     erlangs = options.sessions_per_hour * options.minutes / 60
     supply = Supply(
-        standbys=1,
-        start_seconds=costs.start_processor_s,
-        starts_at_once=options.starts_at_once,
-        members=max(64, math.ceil(erlangs * 4)),
+        policy=PoolPolicy(starting_limit=options.starts_at_once, target_limit=0),
+        places=(Place("every machine", "", slots=max(64, math.ceil(erlangs * 4))),),
+        start_seconds=(costs.start_processor_s,),
     )
     try:
         standbys, outcome = fewest_standbys(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.arrivals import Arrivals, standbys_for
 from actors.avoided import Avoided
-from actors.placement import Place, choose, largest_load, plan, succeeds
+from actors.placement import Place, choose, plan, reserve_for, succeeds
 
 LABELS = ("", "eu", "us")
 
@@ -122,8 +122,8 @@ def test_three_nodes_two_labels_one_full() -> None:
     ]
     starts = plan(nodes, target=4, reserve=0, queued={"eu": 1}, limit=10)
     assert Counter(starts) == {"b": 3, "c": 2}
-    assert largest_load(nodes) == 4
-    assert largest_load(nodes[:1]) == 0, "with one node a reserve helps nobody"
+    assert (reserve_for(nodes, 16), reserve_for(nodes, 3)) == (4, 3)
+    assert reserve_for(nodes[:1], 16) == 0, "with one node a reserve helps nobody"
 
 
 def test_a_full_label_leaves_its_openings_waiting_and_nobody_elsewhere_pays() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from actors.demand import Demand
 from actors.placement import Place
 from actors.pool import Pool, PoolPolicy
 from broker.errors import Unavailable
@@ -313,7 +314,7 @@ async def test_a_start_that_hangs_holds_up_neither_the_others_nor_their_number(
     spread(starter, a_1=8, a_2=8, a_3=8)
     starter.hanging = {"a_1", "a_2"}
     pool = await run_pool(town, starter, target=4, overdue_s=0.02)
-    monkeypatch.setattr(pool._start_time, "seconds", 0.0)
+    monkeypatch.setattr(Demand, "start_s", 0.0)
     await until(lambda: standbys(town) == 4, "four standbys on the node that lives")
     tried = Counter(starter.nodes)
     assert tried["a_1"] <= 2

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.placement import Place
+from actors.pool import PoolPolicy
 from benchmarks.simulation import Opening, Outcome, Simulation, Supply
 from broker.errors import ErrorCode, Unavailable
 from broker.messages.cluster.trunk import Location
@@ -28,7 +30,6 @@ from tests.pool.test_pool import Starter, run_pool, standbys
 RECORDED = Path(__file__).parent / "recorded" / "storm.json"
 START_S = 1.5
 STANDBYS = 1
-MOST_STANDBYS = 64
 STORM_PER_S, CALM_PER_S = 1.5, 0.8
 """The pool can start 1.33 a second; in the calm it catches up."""
 OPENINGS = 40
@@ -50,23 +51,15 @@ class Storm:
 
     def outcome(self) -> Outcome:
         """Return it in the simulation's words."""
-        kept = [waited for waited in self.waited if waited is not None]
-        return Outcome(
-            openings=len(self.at),
-            waits=[waited for waited in kept if waited > LOOK_S],
-            refused=len(self.waited) - len(kept),
-            peak_standbys=self.peak_standbys,
-        )
+        return Outcome(waited=list(self.waited), standbys=[(0.0, self.peak_standbys)])
 
     def predicted(self) -> Outcome:
         """Replay when they came; all else is the simulation's."""
         supply = Supply(
-            standbys=STANDBYS,
-            start_seconds=self.start_seconds,
-            starts_at_once=2,
-            members=1_000,
+            policy=PoolPolicy(target=STANDBYS),
+            places=(Place("node-1", "", 1_000),),
+            start_seconds=(self.start_seconds,),
             patience_seconds=CAPACITY_S,
-            most_standbys=MOST_STANDBYS,
         )
         return Simulation([Opening(at, stays=3_600.0) for at in self.at], supply).run()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.placement import Place, largest_load, plan
+from actors.placement import Place, plan, reserve_for
 from actors.vacating import KEPT, Need, Vacating
 
 AFTER_S = 120.0
@@ -56,7 +56,7 @@ class World:
 
     @property
     def need(self) -> Need:
-        return Need(self.target, largest_load(self.nodes), self.waiting)
+        return Need(self.target, reserve_for(self.nodes, 1_000), self.waiting)
 
     @property
     def labels(self) -> set[str]:
