@@ -19,6 +19,13 @@ SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 BUSY_AT_MOST = 0.7
 """Of whatever a machine or a ledger has."""
 MEMBERS = PoolPolicy().members_limit
+SOUND_PACKETS_S = 50
+VIDEO_PACKETS_S = 130
+"""Of one camera at about 1.2 Mbit/s."""
+PACKET_BITS = 8_800
+"""Of a packet, headers included, on average over sound and picture."""
+SOUND_BITS = 1_300
+"""Of one that carries sound: 20 ms of Opus are 60 to 120 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +38,39 @@ class Costs:
     request_ms: float
     """Processor time of one request and its reply, over all server processes."""
     packet_us: float
-    """Processor time of one forwarded packet."""
+    """Processor time of one forwarded packet in a session with cameras, sound and picture alike."""
+    sound_us: float
+    """The same in a session without: nothing travels in bursts there."""
     ledger_appends_s: float
     """What one ledger makes durable in a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What one session forwards: everybody's microphone, and camera if any, to everybody else."""
+
+    size: float
+    """Mean number of people."""
+    video_share: float = 1.0
+    """Of the sessions: everybody's camera is on, in the others nobody's."""
+
+    def packets(self, *, video: bool) -> float:
+        """Return how many packets a second leave for the people of one session."""
+        return self.size * (self.size - 1) * (SOUND_PACKETS_S + VIDEO_PACKETS_S * video)
+
+    def processors(self, costs: Costs) -> float:
+        """Return the processors that forwarding keeps busy, for a session on average."""
+        return (
+            self.video_share * self.packets(video=True) * costs.packet_us
+            + (1 - self.video_share) * self.packets(video=False) * costs.sound_us
+        ) / 1e6
+
+    def gigabits(self) -> float:
+        """Return what a session sends on average, in Gbit/s."""
+        return (
+            self.video_share * self.packets(video=True) * PACKET_BITS
+            + (1 - self.video_share) * self.packets(video=False) * SOUND_BITS
+        ) / 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +79,9 @@ class Assumptions:
 
     minutes: float
     """Mean length of a session."""
-    packets_s: float
-    """Packets that one session forwards, a second."""
+    media: Media
     requests_s: float
     """Requests of one session's people, a second."""
-    gigabits: float
-    """What one session sends, in Gbit/s."""
     started_share: float
     """Of the sessions that need a process of their own; the others get one that had another."""
     appends: float
@@ -89,13 +123,12 @@ def fleet(sessions: int, costs: Costs, assumed: Assumptions) -> Fleet:
     opened_s = sessions / (assumed.minutes * 60)
     started_s = opened_s * assumed.started_share
     standbys = standbys_for(opened_s, costs.start_processor_s, floor=1, ceiling=sessions)
-    forwarding = assumed.packets_s * costs.packet_us / 1e6
-    of_session = forwarding + assumed.requests_s * costs.request_ms / 1e3
+    of_session = assumed.media.processors(costs) + assumed.requests_s * costs.request_ms / 1e3
     shares = {
         "processors": (sessions * of_session + started_s * costs.start_processor_s)
         / assumed.processors,
         "memory": (sessions + standbys) * costs.memory_mb / 1024 / assumed.memory_gb,
-        "network": sessions * assumed.gigabits / assumed.network_gigabits,
+        "network": sessions * assumed.media.gigabits() / assumed.network_gigabits,
     }
     # The others of a deployment hold the reserve for each of its machines. More machines, which its
     # memory may take, make it smaller, so the reserve of the first count is enough.

@@ -160,6 +160,7 @@ class Pump:
             _Due(now + 0.01 + self._random.random() * track.interval, track.number, track, outgoing)
             for outgoing in self._outgoing
             for track in outgoing.tracks
+            if track.sends
         ]
         heapq.heapify(queue)
         while self._sending.is_set():

@@ -40,7 +40,7 @@ class Camera:
     bitrate: float = 800_000
     """Payload bits per second."""
     frames: int = 30
-    """Per second."""
+    """Per second; 0: it is off."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -73,6 +73,10 @@ class Track(Numbering):
         if self.audio:
             self._payload_type = LOAD.opus
             self._behind = element(numbers[AUDIO_LEVEL_URI], bytes([_LOUDNESS]))
+
+    @property
+    def sends(self) -> bool:
+        return self.audio or self.camera.frames > 0
 
     @property
     def interval(self) -> float:

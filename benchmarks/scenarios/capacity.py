@@ -11,7 +11,7 @@ from actors.placement import Place
 from actors.pool import PoolPolicy
 from benchmarks.appends import flush_ms
 from benchmarks.appends import measured as appends
-from benchmarks.fleet import BUSY_AT_MOST, Assumptions, Costs, fleets
+from benchmarks.fleet import BUSY_AT_MOST, Assumptions, Costs, Media, fleets
 from benchmarks.media.source import Camera
 from benchmarks.quiet import noise_of
 from benchmarks.result import ScenarioResult
@@ -23,13 +23,9 @@ from benchmarks.scenarios.memory import megabytes
 from benchmarks.simulation import Outcome, Supply, Traffic, fewest_standbys
 from benchmarks.subject import Subject
 
-AUDIO_PACKETS_S = 50
-VIDEO_PACKETS_S = 130
-"""Of one camera at about 1.2 Mbit/s."""
 REQUESTS_S = 60.0
-PACKET_BITS = 8_800
-"""Of a packet, headers included, on average over sound and picture."""
 CAMERA = Camera(bitrate=1_200_000)
+OFF = Camera(frames=0)
 MEDIA_ROUNDS = 2
 MEASURED = ("start", "memory", "request")
 ASSUMED = ("requests and appends of a session", "reuse", "machine", "traffic")
@@ -46,6 +42,7 @@ class Capacity:
         add("--sessions-per-hour", type=float, default=1200.0, help="in the busiest hour")
         add("--minutes", type=float, default=8.0, help="mean length of a session")
         add("--size", type=float, default=2.2, help="mean number of participants")
+        add("--video-share", type=float, default=1.0, help="share of sessions with cameras on")
         add("--processors", type=int, default=8, help="of one machine")
         add("--memory-gb", type=float, default=32.0, help="of one machine")
         add("--starts-at-once", type=int, default=2, help="actors that the pool starts at a time")
@@ -57,6 +54,7 @@ class Capacity:
             type=float,
             help="processor time of a forwarded packet; measured unless given",
         )
+        add("--sound-us", type=float, help="the same where no camera is on; measured unless given")
         add(
             "--requests", type=float, default=1.0, help="of one session's people together, a second"
         )
@@ -109,10 +107,13 @@ async def measured(
     result.measurements += rounds
     start_s = min(processor_seconds(actor) for actor in actors)
     memory_mb = megabytes(actors)
-    packet_us = options.packet_us
+    progress("measuring what a packet costs", 0.5)
+    size = max(2, round(options.size))
+    packet_us, sound_us = options.packet_us, options.sound_us
     if packet_us is None:
-        progress("measuring what a packet costs", 0.5)
-        packet_us = await packet(bench, alone, result, max(2, round(options.size)))
+        packet_us = await packet(bench, alone, result, size, CAMERA)
+    if sound_us is None:
+        sound_us = await packet(bench, alone, result, size, OFF)
     costs = Costs(
         start_processor_s=start_s,
         memory_mb=memory_mb,
@@ -120,6 +121,7 @@ async def measured(
             m.processor_share * m.seconds * 1e3 / max(m.sent, 1) for m in rounds
         ),
         packet_us=packet_us,
+        sound_us=sound_us,
         ledger_appends_s=appends_s,
     )
     facts["first start of everything, s"] = round(first, 1)
@@ -127,14 +129,22 @@ async def measured(
     facts["memory of one session actor, MB"] = round(costs.memory_mb, 1)
     facts["processor time of one request, ms"] = round(costs.request_ms, 3)
     facts["processor time of one forwarded packet, us"] = round(costs.packet_us, 1)
+    facts["the same where no camera is on, us"] = round(costs.sound_us, 1)
     facts["appends of one ledger, a second"] = round(costs.ledger_appends_s)
     return costs
 
 
-async def packet(bench: Bench, subject: Subject, result: ScenarioResult, size: int) -> float:
-    """Measure what forwarding a packet costs in a session of this size, in microseconds."""
-    side = await switchboard(bench, subject, size, CAMERA)
-    await subject.until_standing(3)
+async def packet(
+    bench: Bench, subject: Subject, result: ScenarioResult, size: int, camera: Camera
+) -> float:
+    """Measure what forwarding a packet costs in a session of this size, in microseconds.
+
+    The session is not in the way afterwards: it stays, and is silent.
+    """
+    there = len(subject.actors())
+    side = await switchboard(bench, subject, size, camera)
+    side.name += "" if camera.frames else ", sound only"
+    await subject.until_standing(there + 1)
     side.idle = await idle_share(side)
     how = argparse.Namespace(warm_up=1.0, seconds=3.0)
     rounds = [await measure(side, number, how) for number in range(MEDIA_ROUNDS)]
@@ -173,8 +183,8 @@ def plan(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> N
         result.facts["no pool is large enough"] = str(error)
         return
     say(result, outcome, standbys, traffic, costs)
-    forwarding = session_processors(options.size, costs.packet_us)
-    per_session = forwarding + options.requests * costs.request_ms / 1e3
+    media = Media(options.size, options.video_share)
+    per_session = media.processors(costs) + options.requests * costs.request_ms / 1e3
     starting = options.sessions_per_hour / 3600 * costs.start_processor_s
     by_processor = (outcome.peak_sessions * per_session + starting) / (
         options.processors * BUSY_AT_MOST
@@ -195,9 +205,8 @@ def scale(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> 
     """Say what a hundred sessions at once need, and what a million, into the result's facts."""
     assumed = Assumptions(
         minutes=options.minutes,
-        packets_s=packets_forwarded(options.size),
+        media=Media(options.size, options.video_share),
         requests_s=options.requests,
-        gigabits=packets_forwarded(options.size) * PACKET_BITS / 1e9,
         started_share=options.started_share,
         appends=options.appends,
         processors=options.processors,
@@ -206,7 +215,11 @@ def scale(result: ScenarioResult, costs: Costs, options: argparse.Namespace) -> 
     )
     for each in fleets(costs, assumed):
         result.facts[f"{each.sessions:,} sessions at once"] = each.line()
-    given = {"packet": options.packet_us, "ledger's appends": options.ledger_appends}
+    given = {
+        "packet": options.packet_us,
+        "packet of sound": options.sound_us,
+        "ledger's appends": options.ledger_appends,
+    }
     measured_too = [name for name, value in given.items() if value is None]
     result.facts["measured"] = ", ".join([*MEASURED, *measured_too]) + ": here"
     assumed_too = [name for name in given if name not in measured_too]
@@ -224,16 +237,3 @@ def say(
     result.facts["sessions at once, mean"] = round(
         traffic.sessions_per_hour * traffic.minutes / 60, 1
     )
-
-
-def session_processors(size: float, packet_us: float) -> float:
-    """Return the processors that forwarding for one session of this size keeps busy."""
-    return packets_forwarded(size) * packet_us / 1e6
-
-
-def packets_forwarded(size: float) -> float:
-    """Return how many packets a second leave for the people of one session.
-
-    Everybody sends one camera and one microphone, and everybody else gets both.
-    """
-    return size * (size - 1) * (AUDIO_PACKETS_S + VIDEO_PACKETS_S)

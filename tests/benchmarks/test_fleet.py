@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.fleet import BUSY_AT_MOST, MEMBERS, SIZES, Assumptions, Costs, fleet, fleets
+from benchmarks.fleet import (
+    BUSY_AT_MOST,
+    MEMBERS,
+    SIZES,
+    Assumptions,
+    Costs,
+    Media,
+    fleet,
+    fleets,
+)
 from benchmarks.result import ScenarioResult
 from benchmarks.scenarios.capacity import Capacity, scale
 from gateway.deployment import MOST_RESERVE
@@ -21,13 +30,13 @@ COSTS = Costs(
     memory_mb=66.0,
     request_ms=0.4,
     packet_us=20.0,
+    sound_us=30.0,
     ledger_appends_s=1_000.0,
 )
 NEEDS = Assumptions(
     minutes=8.0,
-    packets_s=350.0,
+    media=Media(size=2.0),
     requests_s=1.0,
-    gigabits=0.004,
     started_share=0.2,
     appends=14.0,
     processors=8,
@@ -73,8 +82,27 @@ def test_what_is_scarce_is_used_up_first(scarce: dict[str, float], name: str) ->
 
 def test_packets_keep_processors_busy() -> None:
     cheap, dear = (fleet(10_000, replace(COSTS, packet_us=us), NEEDS) for us in (200.0, 400.0))
-    # 10,000 sessions, 350 packets each, 200 us more each: 700 processors.
-    assert dear.machines - cheap.machines == pytest.approx(700 / 8 / BUSY_AT_MOST, abs=1)
+    # 10,000 sessions, 360 packets each, 200 us more each: 720 processors.
+    assert dear.machines - cheap.machines == pytest.approx(720 / 8 / BUSY_AT_MOST, abs=1)
+
+
+def test_two_people_forward_each_others_packets() -> None:
+    assert Media(size=2.0).processors(COSTS) == pytest.approx(2 * 180 * 20e-6)
+    assert Media(size=2.0).gigabits() == pytest.approx(2 * 180 * 8_800e-9)
+
+
+def test_sessions_without_cameras_forward_sound_at_its_own_cost() -> None:
+    assert Media(size=3.0, video_share=0.0).processors(COSTS) == pytest.approx(6 * 50 * 30e-6)
+    half = Media(size=3.0, video_share=0.5)
+    assert half.processors(COSTS) == pytest.approx((6 * 180 * 20e-6 + 6 * 50 * 30e-6) / 2)
+    assert half.gigabits() == pytest.approx((6 * 180 * 8_800e-9 + 6 * 50 * 1_300e-9) / 2)
+
+
+def test_fewer_cameras_need_fewer_machines() -> None:
+    dear = replace(COSTS, packet_us=200.0, sound_us=200.0)
+    shares = [replace(NEEDS, media=Media(2.0, share)) for share in (1.0, 0.5, 0.0)]
+    machines = [fleet(10_000, dear, needs).machines for needs in shares]
+    assert machines[0] > machines[1] > machines[2]
 
 
 def test_requests_keep_processors_busy() -> None:
@@ -117,7 +145,9 @@ def test_the_command_says_it_for_each_size_and_what_it_rests_on() -> None:
             r"ledger shards \d+ in \d+ deployments",
             said,
         )
-    assert result.facts["measured"] == "start, memory, request, packet, ledger's appends: here"
+    assert result.facts["measured"] == (
+        "start, memory, request, packet, packet of sound, ledger's appends: here"
+    )
     assert "appends of a session" in str(result.facts["assumed"])
 
 
@@ -126,5 +156,5 @@ def test_what_is_given_is_not_said_to_be_measured() -> None:
     Capacity().add_options(parser)
     result = ScenarioResult("capacity", "", {})
     scale(result, COSTS, parser.parse_args(["--ledger-appends", "500", "--packet-us", "54"]))
-    assert result.facts["measured"] == "start, memory, request: here"
+    assert result.facts["measured"] == "start, memory, request, packet of sound: here"
     assert str(result.facts["assumed"]).endswith("packet, ledger's appends: options")

@@ -117,7 +117,7 @@ async def test_a_capacity_of_a_disturbed_machine_names_it(monkeypatch: pytest.Mo
     async def costs(*_: object) -> Costs:
         result = cast(ScenarioResult, _[1])
         result.measurements.append(measured("switchboard", 0, 0.9))
-        return Costs(1.0, 70.0, 1.0, 50.0, 5_000.0)
+        return Costs(1.0, 70.0, 1.0, 50.0, 50.0, 5_000.0)
 
     monkeypatch.setattr(capacity, "measured", costs)
     options = parser().parse_args(["capacity", "--hours", "0.1"])

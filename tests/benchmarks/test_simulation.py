@@ -10,7 +10,6 @@ import pytest
 
 from actors.placement import Place
 from actors.pool import PoolPolicy
-from benchmarks.scenarios.capacity import session_processors
 from benchmarks.simulation import (
     Opening,
     Outcome,
@@ -139,7 +138,3 @@ def test_the_wait_counts_those_who_did_not_wait() -> None:
     assert outcome.wait(99) == 2.0
     assert outcome.wait(100) == math.inf
     assert outcome.waited_share == 0.03
-
-
-def test_two_people_forward_each_others_packets() -> None:
-    assert session_processors(2, 10.0) == pytest.approx(2 * 180 * 10e-6)
