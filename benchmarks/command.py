@@ -29,6 +29,7 @@ from benchmarks.scenarios.join import Join
 from benchmarks.scenarios.lifecycle import Lifecycle
 from benchmarks.scenarios.media import Media
 from benchmarks.scenarios.memory import Memory
+from benchmarks.scenarios.pool import Pool
 from benchmarks.scenarios.signaling import Signaling
 from benchmarks.scenarios.soak import Soak
 from benchmarks.scenarios.storm import Storm
@@ -43,6 +44,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Congestion(),
     Memory(),
     Storm(),
+    Pool(),
     Soak(),
     Crowd(),
     Capacity(),

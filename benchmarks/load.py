@@ -30,8 +30,9 @@ from benchmarks.loads.storm import Storm
 from benchmarks.loads.videoroom import Videoroom
 from benchmarks.serving import say_ready
 
-SETTLE_SECONDS = 5.0
-"""How long a round waits for the last answers; what is missing then is counted."""
+SETTLE_SECONDS = 8.0
+"""How long a round waits for the last answers; what is missing then is counted. A ledger lets a
+start wait for 5 s before it is refused."""
 SETTLE_STEP = 0.01
 LOAD_PRIORITY = -15
 """A load that waits for a processor measures itself."""
@@ -71,6 +72,15 @@ class Counting(Protocol):
 
     def counts(self) -> dict[str, int]:
         """Return what the round counted."""
+        ...
+
+
+@runtime_checkable
+class Traced(Protocol):
+    """A load that says what became of each thing it sent."""
+
+    def trace(self) -> list[tuple[float, float | None]]:
+        """Return when each was due, on the machine's clock, and what it took, in seconds."""
         ...
 
 
@@ -118,6 +128,7 @@ async def round_of(load: Load, plan: dict[str, float]) -> dict[str, object]:
         "sent": sent,
         "missing": load.missing(),
         "counts": load.counts() if isinstance(load, Counting) else {},
+        "trace": load.trace() if isinstance(load, Traced) else [],
         "lateness": arrivals.lateness.to_json(),
         "histograms": {name: h.to_json() for name, h in load.histograms().items()},
     }

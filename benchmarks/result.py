@@ -38,6 +38,9 @@ class Measurement:
     usage: list[Usage] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     """What the load counted beside latencies."""
+    trace: list[tuple[float, float | None]] = field(default_factory=list)
+    """When each thing sent was due, on the machine's clock, and what it took, in seconds; `None`
+    where it was refused. Only of loads that say so."""
 
     @property
     def processor_share(self) -> float:

@@ -31,6 +31,8 @@ from benchmarks.sampler import Sampler
 
 SILENT_SECONDS = 5.0
 
+Trace = list[tuple[float, float | None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -204,5 +206,6 @@ class Bench:
             seconds=seconds,
             foreign_share=0.0 if self.elsewhere else foreign.share(),
             counts=cast(dict[str, int], answer.get("counts", {})),
+            trace=[(at, took) for at, took in cast(Trace, answer.get("trace", []))],
             usage=usage,
         )

@@ -47,6 +47,16 @@ def target_of(options: argparse.Namespace) -> Target | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What the ledger knew from this moment on, in seconds on the machine's clock."""
+
+    at: float
+    standbys: int
+    members: int
+    """Session actors, those that hold a session included."""
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """A running Switchboard. Owned by the bench that started it; a `--target` by its operator."""
 
@@ -103,6 +113,17 @@ class Subject:
         answers = [await server.ask({"do": "level"}, ASK_SECONDS) for server in self.servers]
         return sum(cast(int, answer["waited"]) for answer in answers)
 
+    async def watch(self) -> None:
+        """Begin to note how many standbys and session actors there are."""
+        for server in self.servers:
+            await server.ask({"do": "watch"}, ASK_SECONDS)
+
+    async def watched(self) -> list[Look]:
+        """End that; return what changed."""
+        answers = [await server.ask({"do": "watched"}, ASK_SECONDS) for server in self.servers]
+        looks = (cast(list[tuple[float, int, int]], each["looks"]) for each in answers)
+        return [Look(*look) for each in looks for look in each]
+
     async def until_standing(self, count: int) -> None:
         """Wait until this many session actors stand, so that no start disturbs what is measured.
 
@@ -120,6 +141,21 @@ class Subject:
                 return
             await asyncio.sleep(LOOK_SECONDS)
         raise TimeoutError(f"{count} session actors did not start.")
+
+    async def until_at_rest(self, standbys: int) -> None:
+        """Wait until no session is left, and as many stand by as the pool was told to keep.
+
+        Raises:
+            TimeoutError: that does not come.
+        """
+        self._pin(self.processors.servers)
+        for _ in range(round((30 + START_SECONDS * standbys) / LOOK_SECONDS)):
+            found = [await server.ask({"do": "level"}, ASK_SECONDS) for server in self.servers]
+            ready = [cast(int, each["standbys"]) >= standbys for each in found]
+            if all(ready) and not any(each["live"] for each in found):
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        raise TimeoutError(f"No {standbys} standbys without any session.")
 
     async def until_gone(self) -> None:
         """Wait until no session actor is left of those that nobody needs any more.

@@ -3,8 +3,12 @@
 `python -m benchmarks.switchboard STANDBYS PEOPLE REUSE`: a private Ray, ledger, pool and one
 gateway. Only limits differ from the demo: those per network address, since all the load of a
 benchmark has one, how many PEOPLE may be in a session, and how many more sessions an actor has
-(REUSE). It is ready when the gateway answers; the pool may still fill. Each line it reads then is
-answered with how many openings found no standby so far, as the ledger counts them.
+(REUSE). It is ready when the gateway answers; the pool may still fill.
+
+Each line it reads then is a question. `{"do": "level"}`: how many sessions and standbys are there,
+and how many openings found no standby so far, as the ledger counts them? `{"do": "watch"}`: look
+at the pool twenty times a second from now on, and `{"do": "watched"}`: what changed, and when on
+the machine's clock?
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 PER_ADDRESS = 1e6
 MEDIA_SLOTS = 512
 """Session actors that there may be, as for `switchboard up`; a slot costs nothing."""
+LOOK_SECONDS = 0.05
 
 
 async def serve(ray_folder: Path, data: Path, standbys: int, people: int, reuse: int) -> None:
@@ -104,10 +110,40 @@ async def answer(ask_level: Callable[[], Awaitable[PoolLevel | None]]) -> None:
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
-    while await reader.readline():
-        level = await ask_level()
-        told = {"error": "The ledger is away."} if level is None else {"waited": level.waited}
+    looks: list[tuple[float, int, int]] = []
+    watching: asyncio.Task[None] | None = None
+    while line := await reader.readline():
+        match json.loads(line)["do"]:
+            case "watch":
+                looks.clear()
+                watching = asyncio.create_task(watch(ask_level, looks))
+                told: dict[str, object] = {}
+            case "watched" if watching is not None:
+                watching.cancel()
+                told = {"looks": looks}
+            case _:
+                level = await ask_level()
+                told = {"error": "The ledger is away."}
+                if level is not None:
+                    told = {
+                        "waited": level.waited,
+                        "live": level.live,
+                        "standbys": level.standbys,
+                    }
         print(json.dumps(told), flush=True)
+
+
+async def watch(
+    ask_level: Callable[[], Awaitable[PoolLevel | None]], looks: list[tuple[float, int, int]]
+) -> None:
+    """Note standbys and session actors whenever they are others than at the look before."""
+    while True:
+        level = await ask_level()
+        if level is not None:
+            seen = (level.standbys, len(level.members))
+            if not looks or looks[-1][1:] != seen:
+                looks.append((time.monotonic(), *seen))
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def main(standbys: int, people: int, reuse: int) -> None:

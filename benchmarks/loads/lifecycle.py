@@ -21,6 +21,8 @@ from benchmarks.participant import Edge, Participant, Refused, agent, consumer, 
 
 SILENCE = (TimeoutError, OSError, httpx.HTTPError)
 """How it shows that no answer came."""
+NO_CAPACITY = "no_capacity"
+"""The code of a start that found no standby in time."""
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class Lifecycle:
         self._unanswered = 0
         self._measured_from = 0.0
         self._histograms: dict[str, Histogram] = {}
+        self._starts: list[tuple[float, float | None]] = []
         self._counts: Counter[str] = Counter()
 
     async def open(self) -> None:
@@ -66,6 +69,7 @@ class Lifecycle:
         self._round += 1
         self._asking = self._unanswered = 0
         self._counts = Counter(started=0, ended=0)
+        self._starts = []
         self._histograms = {name: Histogram() for name in ("ringing", "started", "accepted")}
 
     def send(self, number: int, intended: float) -> None:
@@ -79,6 +83,13 @@ class Lifecycle:
 
     def counts(self) -> dict[str, int]:
         return dict(self._counts)
+
+    def trace(self) -> list[tuple[float, float | None]]:
+        """Return when each start was due, on the machine's clock, and what it waited, in seconds.
+
+        `None` where none stood by in time; a start that got no answer is left out.
+        """
+        return sorted(self._starts)
 
     async def close(self) -> None:
         for task in tuple(self._running):
@@ -141,9 +152,16 @@ class Lifecycle:
     async def _start(self, pair: Pair, intended: float) -> None:
         ringing = asyncio.create_task(self._ring(pair, intended))
         try:
-            await pair.caller.ask({"type": "session.start", "mode": "video"})
+            try:
+                await pair.caller.ask({"type": "session.start", "mode": "video"})
+            except Refused as refusal:
+                if refusal.code == NO_CAPACITY:
+                    self._starts.append((intended, None))
+                raise
+            waited = time.monotonic() - intended
+            self._starts.append((intended, waited))
             self._counts["started"] += 1
-            self._record("started", time.monotonic() - intended, intended)
+            self._record("started", waited, intended)
             invitation_id = await ringing
         finally:
             ringing.cancel()

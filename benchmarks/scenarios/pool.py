@@ -1,0 +1,192 @@
+"""Storms of session starts on a small pool: how long they wait, and what the simulation says."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from dataclasses import dataclass, field, replace
+
+from actors.ledger.policy import LedgerPolicy
+from actors.placement import Place
+from actors.pool import PoolPolicy
+from benchmarks.loads.lifecycle import NO_CAPACITY
+from benchmarks.machine import MAX_FOREIGN_SHARE, calm
+from benchmarks.quiet import MOST_ATTEMPTS, noise_of
+from benchmarks.replay import Replay, alone_seconds, shared_seconds, with_starts
+from benchmarks.result import Measurement, ScenarioResult, absolute
+from benchmarks.rounds import Bench, Plan, Side
+from benchmarks.scenario import Progress, counted, parameters, refuse_target
+from benchmarks.simulation import Outcome, Supply
+from benchmarks.subject import Subject
+from benchmarks.switchboard import MEDIA_SLOTS
+
+LONE = 3
+LONE_SECONDS = 5.0
+"""From one lone opening to the next; the pool is at rest by then."""
+STAY_SECONDS = 16.0
+"""All that come in a storm are there until its end."""
+LONGEST_WAIT = 3.0
+"""That a storm is meant to cause, in seconds: beyond 5 it would be refused."""
+TIMES = (2.0, 1.5, 3.0, 4.0)
+"""As many openings a second as the pool can start; by the first storm the costs are found."""
+GUESSED_PER_S = 1.2
+"""Starts a second, before any were seen."""
+WITHIN = 20.0
+"""Per cent."""
+STARTS = "starts"
+
+
+@dataclass(frozen=True, slots=True)
+class Rush:
+    """One storm of a run: when, how dense, and what was measured."""
+
+    times: float
+    begin: float
+    end: float
+    measurement: Measurement
+
+
+class Pool:
+    """More sessions start than stand ready, in storms; the first one teaches, the others test."""
+
+    name = "pool"
+    summary = "storms of starts on a small pool, and the simulation's word on them"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--standbys", type=int, default=2)
+        parser.add_argument("--storms", type=int, default=6, help="beside the one that teaches")
+        parser.add_argument("--seed", type=int, default=0, help="of when the openings come")
+        refuse_target(parser, "it looks at the pool of the server")
+
+    def short(self) -> list[str]:
+        return ["--storms", "1"]
+
+    async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
+        result = ScenarioResult(self.name, self.summary, parameters(options))
+        async with Bench.open(shared=True) as bench:
+            progress("starting Switchboard", 0.0)
+            # Each session has a process of its own, or the second storm would find the first's.
+            subject = await Subject.open(bench, None, standbys=options.standbys, reuse=0)
+            side = await bench.side(
+                STARTS,
+                "lifecycle",
+                subject.origin,
+                subject.servers,
+                pairs=16,
+                stay_ms=round(STAY_SECONDS * 1e3),
+            )
+            storms = Storms(bench, subject, side, options.standbys)
+            await subject.until_at_rest(options.standbys)
+            await subject.watch()
+            progress("starts that have the machine for themselves", 0.1)
+            lone = await storms.lone()
+            step = counted(progress, "storm", options.storms + 1, 0.2, 1.0)
+            for number in range(options.storms + 1):
+                await storms.come(TIMES[number % len(TIMES)], options.seed + number + 1)
+                step()
+            looks = await subject.watched()
+        trace = sorted(each for m in storms.measured for each in m.trace)
+        tell(result, Replay(trace, looks, STAY_SECONDS), lone, storms.rushes, options.standbys)
+        return result
+
+
+@dataclass(slots=True)
+class Storms:
+    """Lets them come, one after another, each over a pool at rest."""
+
+    bench: Bench
+    subject: Subject
+    side: Side
+    standbys: int
+    rushes: list[Rush] = field(default_factory=list)
+    measured: list[Measurement] = field(default_factory=list)
+    """Everything that came, also what others disturbed."""
+
+    async def lone(self) -> Measurement:
+        """Let openings come of which each finds the pool at rest."""
+        plan = Plan(1, LONE * LONE_SECONDS, 0.0, 1 / LONE_SECONDS, even=True)
+        self.measured.append(await self.bench.round(self.side, 0, plan))
+        await self.subject.until_at_rest(self.standbys)
+        return self.measured[-1]
+
+    async def come(self, times: float, seed: int) -> None:
+        """Let a storm come, again while others use the machine; the last one counts."""
+        for _ in range(MOST_ATTEMPTS):
+            await calm()
+            begin = time.monotonic()
+            # At the end the last opening waits for what is still to be started, less the storm.
+            seconds = (LONGEST_WAIT + self.standbys / GUESSED_PER_S) / (times - 1)
+            plan = Plan(1, seconds, 0.0, times * GUESSED_PER_S)
+            measurement = await self.bench.round(self.side, seed, plan)
+            await self.subject.until_at_rest(self.standbys)
+            self.measured.append(measurement)
+            rush = Rush(times, begin, time.monotonic(), measurement)
+            if measurement.foreign_share <= MAX_FOREIGN_SHARE:
+                break
+        self.rushes.append(rush)
+
+
+def tell(
+    result: ScenarioResult, replay: Replay, lone: Measurement, rushes: list[Rush], standbys: int
+) -> None:
+    """Learn what a start costs from the first storm, and hold the others against the prediction."""
+    result.measurements = [lone, *(rush.measurement for rush in rushes)]
+    # A storm is meant to be refused in part, and a moment is nothing beside the waits.
+    result.noise = [
+        noise
+        for noise in noise_of(result.measurements)
+        if "sent late" not in noise and NO_CAPACITY not in noise
+    ]
+    ready = [waited for _, waited in lone.trace if waited is not None]
+    replay = replace(replay, answer_s=statistics.median(ready))
+    alone = alone_seconds(lone.trace, replay.looks)
+    supply = Supply(
+        policy=PoolPolicy(target=standbys),
+        places=(Place("node", "", MEDIA_SLOTS),),
+        start_seconds=(alone,),
+        patience_seconds=LedgerPolicy().capacity_wait_s,
+    )
+    teacher = rushes[0]
+    shared = shared_seconds(replay, teacher.begin, teacher.end, supply, alone)
+    supply = with_starts(supply, alone, shared)
+    result.facts["an opening that finds a standby, s"] = round(replay.answer_s, 3)
+    result.facts["a start alone, s"] = round(alone, 2)
+    result.facts["one of two starts at work, s"] = round(shared, 2)
+    measured, predicted = replay.measured(), replay.predicted(supply)
+    bound = supply.patience_seconds
+    waits, peaks = [], []
+    for number, rush in enumerate(rushes, 1):
+        truth, told = (replay.part(each, rush.begin, rush.end) for each in (measured, predicted))
+        result.facts[f"storm {number}, {rush.times:g} times what can be started"] = beside(
+            truth, told, bound
+        )
+        if rush is not teacher:
+            peaks.append(off(told.peak_standbys, truth.peak_standbys))
+            if truth.wait(95) < bound or told.wait(95) < bound:
+                waits.append(off(min(told.wait(95), bound), min(truth.wait(95), bound)))
+    if not waits:
+        result.noise.append("no storm whose waits the bound leaves to be compared")
+        return
+    what = f"worst of {len(waits)} storms"
+    result.judge(absolute(f"p95 of the wait, {what}, off by", max(waits), WITHIN, unit="%"))
+    what = f"worst of {len(peaks)} storms"
+    result.judge(absolute(f"most standbys, {what}, off by", max(peaks), WITHIN, unit="%"))
+
+
+def off(predicted: float, measured: float) -> float:
+    """Return by how many per cent of what was measured a prediction is wrong."""
+    return 100 * abs(predicted / measured - 1)
+
+
+def beside(measured: Outcome, predicted: Outcome, bound: float) -> str:
+    """Say both in one line; who is refused has waited until the bound."""
+
+    def wait(outcome: Outcome) -> str:
+        return f"{min(outcome.wait(95), bound):.2f}"
+
+    return (
+        f"{measured.openings} openings; p95 of the wait {wait(measured)} s, "
+        f"predicted {wait(predicted)}; refused {measured.refused}, {predicted.refused}; "
+        f"most standbys {measured.peak_standbys}, {predicted.peak_standbys}"
+    )

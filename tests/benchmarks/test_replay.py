@@ -1,0 +1,109 @@
+"""A measured run and the prediction of it: costs are learnt from a part, the rest is judged."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from actors.placement import Place
+from actors.pool import PoolPolicy
+from benchmarks.histogram import Histogram
+from benchmarks.replay import Replay, alone_seconds, shared_seconds, with_starts
+from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.scenarios.pool import STARTS, Rush, tell
+from benchmarks.simulation import Opening, Outcome, Simulation, Supply
+from benchmarks.subject import Look
+
+BEGAN = 1_000.0
+"""On the machine's clock, whose zero means nothing."""
+STAY_S = 16.0
+ANSWER_S = 0.02
+ALONE_S, SHARED_S = 1.1, 1.7
+SUPPLY = Supply(PoolPolicy(target=2), (Place("node", "", 512),), (ALONE_S, SHARED_S))
+LONE = [2.5, 7.5, 12.5]
+STORMS = [[40.0 + 0.4 * n for n in range(10)], [80.0 + 0.3 * n for n in range(9)]]
+Spoil = Callable[[float | None], float | None]
+
+
+def run(spoil: Spoil = lambda waited: waited) -> tuple[Replay, Measurement, list[Rush]]:
+    """Let a simulated pool stand for a measured one; `spoil` changes what the last storm waited."""
+    at = [*LONE, *itertools.chain(*STORMS)]
+    outcome = Simulation([Opening(each, STAY_S) for each in at], SUPPLY).run()
+    waited = [None if each is None else each + ANSWER_S for each in outcome.waited]
+    last = len(STORMS[-1])
+    waited[-last:] = [spoil(each) for each in waited[-last:]]
+    trace = [(BEGAN + when, each) for when, each in zip(at, waited, strict=True)]
+    looks = [Look(BEGAN + when, count, 0) for when, count in outcome.standbys]
+    parts = [trace[: len(LONE)], trace[len(LONE) : -last], trace[-last:]]
+    lone, *storms = (
+        Measurement(STARTS, n, {}, Histogram(), len(part), 0, trace=part)
+        for n, part in enumerate(parts)
+    )
+    rushes = [
+        Rush(2.0, BEGAN + begin, BEGAN + begin + 39.0, storm)
+        for begin, storm in zip((40.0, 80.0), storms, strict=True)
+    ]
+    return Replay(trace, with_members(looks, outcome, trace), STAY_S), lone, rushes
+
+
+def with_members(
+    looks: list[Look], outcome: Outcome, trace: list[tuple[float, float | None]]
+) -> list[Look]:
+    """Say how many session actors there are at each look: a standby that went is a session."""
+    found, taken = [], 0
+    for look in looks:
+        taken = sum(waited is not None and at <= look.at for at, waited in trace)
+        found.append(Look(look.at, look.standbys, look.standbys + taken))
+    return found
+
+
+def test_a_start_alone_lasts_from_the_answer_until_one_more_is_there() -> None:
+    lone = [(10.0, 0.1), (20.0, 0.1), (30.0, None)]
+    looks = [Look(0.0, 2, 2), Look(10.05, 1, 2), Look(11.2, 2, 3), Look(18.0, 2, 2)]
+    looks += [Look(20.05, 1, 2), Look(21.6, 2, 3)]
+    assert alone_seconds(lone, looks) == pytest.approx(1.3), "the middle of 1.1 and 1.5"
+
+
+def test_what_two_starts_cost_is_learnt_from_one_storm() -> None:
+    replay, _, (teacher, _) = run()
+    unknown = with_starts(SUPPLY, ALONE_S)
+    found = shared_seconds(replay, teacher.begin, teacher.end, unknown, ALONE_S)
+    # What an opening takes that finds a standby is in its wait; nobody has said so here.
+    assert found == pytest.approx(SHARED_S, rel=0.05)
+
+
+def test_a_part_has_its_openings_and_what_stood_by_at_its_begin() -> None:
+    replay = Replay([(BEGAN + 5.0, 0.1), (BEGAN + 9.0, None)], [Look(BEGAN, 2, 2)], STAY_S)
+    part = replay.part(replay.measured(), BEGAN + 6.0, BEGAN + 20.0)
+    assert (part.waited, part.peak_standbys) == ([None], 2)
+
+
+def judged(spoil: Spoil = lambda waited: waited) -> ScenarioResult:
+    replay, lone, rushes = run(spoil)
+    result = ScenarioResult("pool", "", {})
+    tell(result, replay, lone, rushes, standbys=2)
+    return result
+
+
+def test_a_run_that_is_as_predicted_meets_its_targets() -> None:
+    result = judged()
+    assert not result.noise
+    assert {target.name.split(",")[0]: target.met for target in result.judged()} == {
+        "p95 of the wait": True,
+        "most standbys": True,
+    }
+
+
+def test_the_storm_that_teaches_does_not_judge() -> None:
+    waits = next(target for target in judged().targets if target.name.startswith("p95"))
+    assert "worst of 1 storms" in waits.name
+
+
+def test_waits_that_were_not_predicted_miss_the_target() -> None:
+    result = judged(lambda waited: None if waited is None else 0.7 * waited)
+    waits, standbys = result.judged()
+    assert not waits.met
+    assert waits.value == pytest.approx(100 * (1 / 0.7 - 1), abs=10)
+    assert standbys.met
