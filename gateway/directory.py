@@ -13,7 +13,12 @@ from broker.messages.cluster.records import (
     RecordRate,
     SessionRecord,
 )
-from broker.messages.cluster.sessions import GuestLocated, SessionAttach, SessionOpen
+from broker.messages.cluster.sessions import (
+    GuestLocated,
+    SessionAttach,
+    SessionOpen,
+    SessionQueued,
+)
 from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueAnswer, ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation
@@ -99,6 +104,10 @@ class Listener(Protocol):
 
     def on_attach(self, attach: SessionAttach) -> None:
         """A waiting connection's engagement has a session now."""
+        ...
+
+    def on_queued(self, queued: SessionQueued) -> None:
+        """The opening of one of our connections waits for a standby."""
         ...
 
     def on_relocated(self, location: Location) -> None:

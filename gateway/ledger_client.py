@@ -35,6 +35,7 @@ from broker.messages.cluster.sessions import (
     SessionAttach,
     SessionLocate,
     SessionOpen,
+    SessionQueued,
     SessionRelocated,
     SessionTakeover,
 )
@@ -308,6 +309,8 @@ class LedgerClient:
                     listener.on_presence(read(PresenceState, payload))
                 case "session.attach":
                     listener.on_attach(read(SessionAttach, payload))
+                case "session.queued":
+                    listener.on_queued(read(SessionQueued, payload))
                 case "session.relocated":
                     listener.on_relocated(read(SessionRelocated, payload).location)
                 case "colleague.called":

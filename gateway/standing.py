@@ -121,6 +121,7 @@ class Standing:
             owner=self.principal,
             policy=policy,
             label=label,
+            connection_id=self.connection_id,
         )
 
     def trunk_hello(

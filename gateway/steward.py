@@ -14,7 +14,13 @@ from broker.messages.client import SessionJoin, SessionStart
 from broker.messages.cluster.presence import PresencePut, PresenceState
 from broker.messages.cluster.records import RecordGet
 from broker.messages.cluster.trunk import Location, TrunkClose, TrunkReady
-from broker.messages.facts import RequestDone, SessionEnded, SessionLeft, SessionMoved
+from broker.messages.facts import (
+    RequestDone,
+    SessionEnded,
+    SessionLeft,
+    SessionMoved,
+    SessionWaiting,
+)
 from broker.tracing import Traces
 from broker.words import EndReason, LeaveReason, Role, Way
 from gateway.attachment import attach
@@ -111,6 +117,11 @@ class Steward:
         self._start = message
         self.wake()
         return True
+
+    def on_queued(self, within_ms: int) -> None:
+        """Say that the session being opened waits for a standby."""
+        if self._start is not None:
+            self._client.put(encode(SessionWaiting(within_ms=within_ms)))
 
     def join(self, message: SessionJoin, location: Location) -> bool:
         """Come into a live session as further staff; False when that is being done."""

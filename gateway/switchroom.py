@@ -9,7 +9,7 @@ from broker.close_codes import CloseCode
 from broker.errors import ErrorCode, SwitchboardError, TooFast, Unauthenticated
 from broker.keys import KeyPurpose, derive_key
 from broker.messages.cluster.presence import PresenceState
-from broker.messages.cluster.sessions import SessionAttach
+from broker.messages.cluster.sessions import SessionAttach, SessionQueued
 from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation
@@ -127,6 +127,11 @@ class Switchroom:
         connection = self._connections.get(attach.connection_id)
         if connection is not None:
             connection.unattached.on_offered(attach.location, again=attach.again)
+
+    def on_queued(self, queued: SessionQueued) -> None:
+        connection = self._connections.get(queued.connection_id)
+        if connection is not None:
+            connection.unattached.on_queued(queued.within_ms)
 
     def on_relocated(self, location: Location) -> None:
         for connection in list(self._connections.values()):

@@ -151,6 +151,10 @@ class Unattached:
         if self._client.stage in UNATTACHED or self._client.stage is Stage.GREETING:
             self._steward.offer(location, again=again)
 
+    def on_queued(self, within_ms: int) -> None:
+        """The session that this agent starts waits for a standby."""
+        self._steward.on_queued(within_ms)
+
     def on_turned_away(self) -> None:
         """The live session does not know this agent: say how they could come in."""
         standing, state = self._client.standing, self._state

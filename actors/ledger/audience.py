@@ -9,7 +9,7 @@ from actors.link import End
 from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.cluster.nodes import PoolLevel
 from broker.messages.cluster.presence import PresenceState
-from broker.messages.cluster.sessions import SessionAttach, SessionRelocated
+from broker.messages.cluster.sessions import SessionAttach, SessionQueued, SessionRelocated
 from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation
@@ -34,6 +34,11 @@ class Audience:
         """Have a gateway dial a session for a waiting connection."""
         attach = SessionAttach(connection_id=connection_id, location=location, again=again)
         _notify(gateway, "session.attach", attach)
+
+    def queued(self, gateway: End, connection_id: str, within_s: float) -> None:
+        """Tell the connection that opens a session that it waits for a standby."""
+        queued = SessionQueued(connection_id=connection_id, within_ms=round(within_s * 1e3))
+        _notify(gateway, "session.queued", queued)
 
     def reach_changed(self, gateway: End, state: PresenceState) -> None:
         """Tell a watching connection's gateway how reachable the consumer is now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from actors.ledger import keeping
@@ -137,6 +138,12 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
         presence.unwatch(ask.connection_id)
         return Done()
 
+    async def open_session(member: Member, ask: SessionOpen) -> ClusterMessage:
+        if ask.connection_id is None:
+            return await sessions.open(ask)
+        told = partial(parts.audience.queued, member.end, ask.connection_id)
+        return await sessions.open(ask, told)
+
     async def locate(_: Member, ask: SessionLocate) -> ClusterMessage:
         return await sessions.locate(ask.session_id)
 
@@ -158,7 +165,7 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
             _method(_EDGE, PresenceDrop, drop),
             _method(_EDGE, PresenceWatch, watch),
             _method(_EDGE, PresenceUnwatch, unwatch),
-            _method(_EDGE, SessionOpen, _plain(sessions.open)),
+            _method(_EDGE, SessionOpen, open_session),
             _method(_EDGE, SessionLocate, locate),
             _method(_EDGE, SessionTakeover, _plain(sessions.takeover)),
             _method(_EDGE, GuestLocate, guest),

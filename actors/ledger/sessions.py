@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 
 from actors.chores import Chores
 from actors.ledger.audience import Audience
@@ -183,8 +184,10 @@ class Sessions:
             self._part(actor)
             self._audience.level_changed()
 
-    async def open(self, ask: SessionOpen) -> Location:
-        """Create a session on a standby.
+    async def open(
+        self, ask: SessionOpen, on_queued: Callable[[float], None] = lambda within_s: None
+    ) -> Location:
+        """Create a session on a standby; `on_queued` is told how long it waits for one at most.
 
         Raises:
             Conflict: `already_live`.
@@ -199,7 +202,7 @@ class Sessions:
             raise TooFast(ErrorCode.RATE_LIMITED, "The account has too many live sessions.")
         self._opening.add(key)
         try:
-            live = await self._open(ask)
+            live = await self._open(ask, on_queued)
         finally:
             self._opening.discard(key)
         location = live.location()
@@ -292,9 +295,9 @@ class Sessions:
                 ended.append(live.session_id)
         return ended
 
-    async def _open(self, ask: SessionOpen) -> Live:
+    async def _open(self, ask: SessionOpen, on_queued: Callable[[float], None]) -> Live:
         now_ms = self._now_ms()
-        standby, first, session_id = await self._assigned(ask, now_ms)
+        standby, first, session_id = await self._assigned(ask, now_ms, on_queued)
         try:
             phase = await self._writer.do(
                 NewSession(session_id, ask, first, standby.member, now_ms)
@@ -325,7 +328,9 @@ class Sessions:
         _notify_committed(live, standby)
         return live
 
-    async def _assigned(self, ask: SessionOpen, now_ms: int) -> tuple[Actor, Journalled, str]:
+    async def _assigned(
+        self, ask: SessionOpen, now_ms: int, on_queued: Callable[[float], None]
+    ) -> tuple[Actor, Journalled, str]:
         """Find a standby that takes the session. One that fails is stopped, the next is asked."""
         for _ in range(3):
             standby = await self.standbys.take(
@@ -334,6 +339,7 @@ class Sessions:
                 timeout_s=self._policy.capacity_wait_s,
                 account_id=ask.account_id,
                 label=ask.label,
+                on_queued=partial(on_queued, self._policy.capacity_wait_s),
             )
             session_id = secrets.token_urlsafe(16)
             standby.session_id = session_id

@@ -149,8 +149,11 @@ class Standbys:
         account_id: str,
         label: str = "",
         rather_not: str = "",
+        on_queued: Callable[[], None] = lambda: None,
     ) -> Actor:
         """Get a standby that nobody else gets, on a node with this label if one is given.
+
+        `on_queued` is called once if there is none and this one waits.
 
         While this one waits, one that only another account could use makes room for a new one.
 
@@ -172,6 +175,7 @@ class Standbys:
         self._queue.append(_Waiting(urgency, since_ms, self._order, label, account_id, future))
         self._make_room()
         self._on_change()
+        on_queued()
         try:
             async with asyncio.timeout(timeout_s):
                 return await asyncio.shield(future)

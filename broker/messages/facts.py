@@ -264,6 +264,18 @@ class MediaQuality(Part):
     reason: str | None
 
 
+class SessionWaiting(Part):
+    """Agent: the session that is being started waits, since no session actor stands by.
+
+    It names no request: whoever knows no such message would take it for the answer.
+    """
+
+    type: Literal["session.waiting"] = "session.waiting"
+    within_ms: int
+    """`session.start` is answered by then, with `no_capacity` if none came; said again, it holds
+    from then on."""
+
+
 class SessionSaving(Part):
     """The staff: whether what was decided is saved. False while some of it has waited for long, and
     right before `session.left` or `session.ended` where that itself is not saved.
@@ -326,6 +338,7 @@ BrokerMessage = Annotated[
     | MediaSpeaker
     | MediaLayers
     | MediaQuality
+    | SessionWaiting
     | SessionSaving
     | SessionMoved
     | SessionLeft

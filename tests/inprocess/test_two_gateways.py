@@ -22,6 +22,7 @@ from tests.widget import Refused, Widget, accept, agent_widget, consumer_widget,
 
 SILENCE_S = 10.0 * PATIENCE
 """Several times as long as a thousand take to connect: all of them are silent at once."""
+WAITING = "session.waiting"
 CAPACITY_S = 0.5
 """How long an opening waits for a standby in these tests."""
 MARGIN_S = 2.0 * PATIENCE
@@ -117,9 +118,28 @@ async def test_two_hundred_starts_on_ten_standbys_are_all_answered_in_time(tmp_p
             asked = [*map(by_widget, agents), *map(by_backend, range(100, 200))]
             answers = await asyncio.gather(*map(timed, asked))
         assert Counter(said for said, _ in answers) == {"request.done": 10, "no_capacity": 190}
+        for agent, (said, _) in zip(agents, answers, strict=False):
+            waits = [each["within_ms"] for each in agent.heard if each["type"] == WAITING]
+            assert waits == ([] if said == "request.done" else [CAPACITY_S * 1e3])
         slowest = max(took for _, took in answers)
         assert slowest <= CAPACITY_S + MARGIN_S, "nobody is left hanging"
         await hang_up(*agents)
+
+
+async def test_an_empty_pool_answers_that_it_waits_and_then_with_a_session(tmp_path: Path) -> None:
+    async with house(tmp_path, standbys=0) as running:
+        origin = await running.gateway("one")
+        agent, bystander = [await agent_widget(origin, f"eng-{n}", agent_id=f"{n}") for n in "ab"]
+        starting = asyncio.create_task(agent.request("session.start", mode="video"))
+        await agent.expect(WAITING)
+        assert not starting.done()
+        await running.standby()
+        assert (await starting)["type"] == "request.done"
+        snapshot = await agent.expect("session.snapshot")
+        types = agent.types()
+        assert types.index(WAITING) < types.index("request.done") < types.index(snapshot["type"])
+        assert WAITING not in bystander.types()
+        await hang_up(agent, bystander)
 
 
 async def test_a_thousand_connections_that_say_nothing_are_closed(tmp_path: Path) -> None:

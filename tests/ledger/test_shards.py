@@ -23,7 +23,7 @@ from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeQuery, NodeState, NodeUndrain
 from broker.messages.cluster.presence import PresenceState, PresenceWatch
 from broker.messages.cluster.records import RecordGet, RecordQuery, RecordRate
-from broker.messages.cluster.sessions import SessionAttach
+from broker.messages.cluster.sessions import SessionAttach, SessionQueued
 from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueCalled, ColleagueSettled
 from broker.messages.devices import Device, EnrolmentMake, EnrolmentUse
@@ -75,6 +75,7 @@ class Told:
         self.handed.append(hand)
 
     def on_attach(self, attach: SessionAttach) -> None: ...
+    def on_queued(self, queued: SessionQueued) -> None: ...
     def on_called(self, called: ColleagueCalled) -> None: ...
     def on_settled(self, settled: ColleagueSettled) -> None: ...
 

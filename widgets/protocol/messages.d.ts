@@ -766,6 +766,13 @@ export interface SessionSnapshot {
   conflicts: Array<ConflictView>;
 }
 
+/** Agent: the session that is being started waits, since no session actor stands by. It names no request: whoever knows no such message would take it for the answer. */
+export interface SessionWaiting {
+  type: "session.waiting";
+  /** `session.start` is answered by then, with `no_capacity` if none came; said again, it holds from then on */
+  within_ms: number;
+}
+
 /** Somebody said something in writing. Not part of a snapshot: who comes later missed it. */
 export interface TextSaid {
   type: "text.said";
@@ -814,7 +821,7 @@ export interface LoginRefused {
 export type ClientMessage = ConnectionHello | ConnectionPing | SurfaceUpdate | EngagementUpdate | SessionStart | SessionJoin | SessionLeave | SessionEnd | SessionHandOver | InvitationSend | InvitationCancel | InvitationAccept | InvitationDecline | InvitationTrouble | ColleagueList | ColleagueAsk | ColleagueDecline | ConflictAdmit | ConflictDismiss | TextSend | ScreenRequest | GuestInvite | GuestRevoke | ParticipantAdmit | ParticipantRefuse | ParticipantRemove | ParticipantGrant | ParticipantMute | MediaOffer | MediaPublish | MediaMode | MediaView | MediaReport | MediaClose;
 
 /** Broker to widget. */
-export type BrokerMessage = ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | ColleagueListed | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionSaving | SessionMoved | SessionLeft | SessionEnded;
+export type BrokerMessage = ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | ColleagueListed | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionWaiting | SessionSaving | SessionMoved | SessionLeft | SessionEnded;
 
 /** Gateway to a frame that logs in. */
 export type LoginMessage = LoginCode | LoginDone | LoginRefused;

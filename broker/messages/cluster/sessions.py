@@ -25,7 +25,17 @@ class SessionOpen(ClusterMessage):
     """Values of `Policy` that the account sets; they go before the deployment's."""
     label: str = ""
     """Only a node with this label may have the session, now and after a takeover; empty: any."""
+    connection_id: str | None = None
+    """The gateway's connection that is told, by `session.queued`, while none stands by."""
     trace: Trace = None
+
+
+class SessionQueued(ClusterMessage):
+    """Notice ledger to gateway, `session.queued`: the opening for a connection waits."""
+
+    connection_id: str
+    within_ms: int
+    """It is answered by then."""
 
 
 class SessionLocate(ClusterMessage):
