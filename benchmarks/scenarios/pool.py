@@ -14,7 +14,7 @@ from benchmarks.loads.lifecycle import NO_CAPACITY
 from benchmarks.machine import MAX_FOREIGN_SHARE, calm
 from benchmarks.quiet import MOST_ATTEMPTS, noise_of
 from benchmarks.replay import Replay, alone_seconds, shared_seconds, with_starts
-from benchmarks.result import Measurement, ScenarioResult, absolute
+from benchmarks.result import Line, Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, counted, parameters, refuse_target
 from benchmarks.simulation import Outcome, Supply
@@ -154,6 +154,7 @@ def tell(
     result.facts["a start alone, s"] = round(alone, 2)
     result.facts["one of two starts at work, s"] = round(shared, 2)
     measured, predicted = replay.measured(), replay.predicted(supply)
+    result.lines = drawn(replay, measured, predicted)
     bound = supply.patience_seconds
     waits, peaks = [], []
     for number, rush in enumerate(rushes, 1):
@@ -172,6 +173,23 @@ def tell(
     result.judge(absolute(f"p95 of the wait, {what}, off by", max(waits), WITHIN, unit="%"))
     what = f"worst of {len(peaks)} storms"
     result.judge(absolute(f"most standbys, {what}, off by", max(peaks), WITHIN, unit="%"))
+
+
+def drawn(replay: Replay, measured: Outcome, predicted: Outcome) -> list[Line]:
+    """Return what is drawn: waits and standbys over the time of the run."""
+    came = [at - replay.began for at, _ in replay.trace]
+    lines = []
+    for name, outcome in (("measured", measured), ("predicted", predicted)):
+        waits = [
+            (at, waited)
+            for at, waited in zip(came, outcome.waited, strict=True)
+            if waited is not None
+        ]
+        standbys = [(at, float(count)) for at, count in outcome.standbys]
+        lines.append(Line("seconds", "wait, s", name, waits))
+        lines.append(Line("seconds", "standbys", name, standbys))
+    members = [(look.at - replay.began, float(look.members)) for look in replay.looks]
+    return [*lines, Line("seconds", "session actors", "measured", members)]
 
 
 def off(predicted: float, measured: float) -> float:
