@@ -37,6 +37,7 @@ WHY_NOT = {
     "media": "since it reads the counters of the server's processes",
     "congestion": "since it reads its API key",
     "memory": "since it weighs the server's processes",
+    "pool": "since it looks at the pool of the server",
     "capacity": "since it reads the counters of the server's processes",
 }
 
