@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -21,6 +21,7 @@ from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, NotFound, SwitchboardError
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain
+from broker.messages.cluster.tenure import SessionLeaving
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ class Drain:
     node: str
     deadline_ms: int
     moved: int = 0
+    told: dict[str, int] = field(default_factory=dict)
+    """Sessions whose people know that they will be moved, each with the epoch of that word."""
     work: asyncio.Task[None] | None = None
 
 
@@ -123,6 +126,7 @@ class Drains:
         if drain is not None:
             if drain.work is not None:
                 drain.work.cancel()
+            self._announce(drain, None)
             self._standbys.uncordon(ask.node)
             _log.warning("A node is no longer drained.", extra={"node": ask.node})
         return Done()
@@ -162,6 +166,7 @@ class Drains:
     def _begin(self, node: str, deadline_ms: int) -> None:
         drain = self._drains.setdefault(node, Drain(node, deadline_ms))
         drain.deadline_ms = deadline_ms
+        drain.told.clear()
         self._standbys.cordon(node)
         if drain.work is None:
             drain.work = self._chores.start(self._run(drain))
@@ -170,14 +175,28 @@ class Drains:
         try:
             # To the deadline, whatever is there now: actors come back after a lost link.
             while self._now_ms() < drain.deadline_ms:
-                there = [live for live in self._directory if self._held_at(drain.node, live)]
+                there = self._announce(drain, drain.deadline_ms - self._now_ms())
                 batch = there[: self._policy.moves_at_once]
                 moved = await asyncio.gather(*(self._move(drain, live) for live in batch))
                 drain.moved += sum(moved)
                 if not any(moved):
                     await asyncio.sleep(self._policy.drain_pause_s)
+            self._announce(drain, None)
         finally:
             drain.work = None
+
+    def _announce(self, drain: Drain, within_ms: int | None) -> list[Live]:
+        """Tell the sessions of the node what becomes of them, once; returns them."""
+        there = [live for live in self._directory if self._held_at(drain.node, live)]
+        for live in there:
+            told = drain.told.get(live.session_id) == live.epoch
+            if told == (within_ms is None) and live.holder is not None:
+                news = SessionLeaving(
+                    session_id=live.session_id, epoch=live.epoch, within_ms=within_ms
+                )
+                live.holder.end.notify("session.leaving", news.to_bytes())
+        drain.told = {} if within_ms is None else {live.session_id: live.epoch for live in there}
+        return there
 
     async def _move(self, drain: Drain, live: Live) -> bool:
         left_s = max(0.0, (drain.deadline_ms - self._now_ms()) / 1000)

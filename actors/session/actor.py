@@ -34,6 +34,7 @@ from broker.messages.cluster.tenure import (
     SessionCommitted,
     SessionContinue,
     SessionKeep,
+    SessionLeaving,
     SessionPast,
     SessionRing,
     SessionYield,
@@ -233,6 +234,11 @@ class SessionActor:
             keep = read(SessionKeep, payload)
             if self._session is not None and self._session.epoch == keep.epoch:
                 self._session.thaw()
+            return
+        if method == "session.leaving":
+            leaving = read(SessionLeaving, payload)
+            if self._session is not None and self._session.epoch == leaving.epoch:
+                self._session.announce_move(leaving.within_ms)
             return
         if method == "colleague.declined":
             declined = read(ColleagueDeclined, payload)

@@ -120,6 +120,8 @@ class LiveSession:
         """Another actor is about to continue the session."""
         self._trace: str | None = None
         """What is being decided belongs to this trace."""
+        self.moves_by_ms: int | None = None
+        """Until when the session is to be moved, where that is so."""
         self.saved = True
         """False from when something has waited for long to be saved until all is."""
 
@@ -323,6 +325,8 @@ class LiveSession:
         person.tell(encode_body(self._snapshot(person)), only=only)
         if not self.saved:
             self._narrator.saving(person, only)
+        if self.moves_by_ms is not None:
+            self._narrator.moving(person, only)
 
     def tell(self, participant_id: str | None, message: Part, *, about: str | None = None) -> None:
         """Send a message to one participant, or to everybody who takes part.
@@ -360,6 +364,11 @@ class LiveSession:
         if self._journal is not None:
             await self._journal.close()
         await self.media.close()
+
+    def announce_move(self, within_ms: int | None) -> None:
+        """Tell everybody that another actor will continue the session; `None`: that none will."""
+        self.moves_by_ms = None if within_ms is None else self.now_ms() + within_ms
+        self._narrator.moving()
 
     async def freeze(self, timeout_s: float) -> bool:
         """Decide nothing more, and make durable what was decided; media go on.

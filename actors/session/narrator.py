@@ -43,6 +43,7 @@ from broker.messages.facts import (
     RightsChanged,
     ScreenRequested,
     SessionLeft,
+    SessionMoving,
     SessionSaving,
     SessionSnapshot,
     TextSaid,
@@ -163,6 +164,16 @@ class Narrator:
         for participant in session.durable.inside():
             asked = to is None or to.participant_id == participant.participant_id
             if participant.role in STAFF and asked:
+                session.people[participant.participant_id].tell(body, only=only)
+
+    def moving(self, to: Person | None = None, only: Connection | None = None) -> None:
+        """Tell everybody, or one person, by when another actor continues the session."""
+        session = self._session
+        by_ms = session.moves_by_ms
+        within_ms = None if by_ms is None else max(0, by_ms - session.now_ms())
+        body = encode_body(SessionMoving(seq=0, within_ms=within_ms))
+        for participant in session.durable.inside():
+            if to is None or to.participant_id == participant.participant_id:
                 session.people[participant.participant_id].tell(body, only=only)
 
     def guests(self) -> None:

@@ -288,6 +288,18 @@ class SessionSaving(Part):
     saved: bool
 
 
+class SessionMoving(Part):
+    """Whoever takes part: another actor is about to continue the session; nothing is to be done.
+
+    Media go on meanwhile; what is asked may be refused as `session_away` for a moment.
+    """
+
+    type: Literal["session.moving"] = "session.moving"
+    seq: int
+    within_ms: int | None
+    """How long that may take at most; `None`: the session stays where it is after all."""
+
+
 class SessionMoved(Part):
     """Another actor holds the session now: build a new peer connection with the same tracks."""
 
@@ -340,6 +352,7 @@ BrokerMessage = Annotated[
     | MediaQuality
     | SessionWaiting
     | SessionSaving
+    | SessionMoving
     | SessionMoved
     | SessionLeft
     | SessionEnded,

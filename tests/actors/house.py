@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from actors.ledger.stop import SessionStop
@@ -22,9 +22,11 @@ from broker.messages.cluster.tenure import (
     Journalled,
     SessionAssign,
     SessionCommitted,
+    SessionLeaving,
     SessionYield,
 )
 from broker.messages.cluster.trunk import Principal, TrunkHello, TrunkReady
+from broker.trunk import Frame
 from broker.words import Mode, Way
 from tests.actors.stage import AGENT, IDS, KEY, hello_of
 from tests.patience import PATIENCE
@@ -85,6 +87,12 @@ class ScriptedLedger:
         """Tell the actor that its session is another's."""
         assert self._end is not None
         await call(self._end, SessionStop(session_id=SESSION), Done, timeout_s=WAIT_S)
+
+    def leaving(self, within_ms: int | None, epoch: int = 1) -> None:
+        """Say that the actor's node is drained, or is not any more."""
+        assert self._end is not None
+        news = SessionLeaving(session_id=SESSION, epoch=epoch, within_ms=within_ms)
+        self._end.notify("session.leaving", news.to_bytes())
 
     async def move(self) -> None:
         """Ask the actor to yield its session, as at the beginning of a move."""
@@ -153,11 +161,15 @@ class House:
         return await reach(member, hello_of(principal, **ids, way=way))
 
 
-async def reach(member: SessionMember, hello: TrunkHello) -> tuple[DialledEnd, TrunkReady]:
+async def reach(
+    member: SessionMember,
+    hello: TrunkHello,
+    on_frame: Callable[[End, Frame, bytes], None] = lambda *_: None,
+) -> tuple[DialledEnd, TrunkReady]:
     """Dial a session actor and return the trunk with what it answered."""
 
     def prepare(end: DialledEnd) -> None:
-        end.on_frame = lambda *_: None
+        end.on_frame = on_frame
 
     end, ready = await dial(
         member.host, member.port, KEY, hello.to_bytes(), timeout_s=WAIT_S, prepare=prepare

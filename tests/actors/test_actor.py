@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from contextlib import suppress
 
 import pytest
 
+from actors.link import DialledEnd
 from actors.relay import RelayConfig
 from actors.session.person import PACE_COUNT, PACE_MS
 from broker.errors import Conflict, ErrorCode, Gone, TooFast, Unavailable
@@ -43,6 +45,38 @@ async def test_an_actor_takes_one_session_and_goes_on_with_it() -> None:
                 await made.ledger.assign(session_id)
             assert refusal.value.code is ErrorCode.ALREADY_LIVE
         (await made.trunk()).close()
+
+
+async def test_whoever_takes_part_is_told_of_a_move_and_whoever_comes_meanwhile() -> None:
+    async with house() as made:
+        await made.ledger.assign()
+        heard: dict[str, list[tuple[str, int | None]]] = {"early": [], "late": []}
+
+        async def listen(name: str) -> DialledEnd:
+            def take(_: object, kind: Frame, body: bytes) -> None:
+                message = json.loads(body)
+                if message["type"] in ("session.snapshot", "session.moving"):
+                    heard[name].append((message["type"], message.get("within_ms")))
+
+            member = made.ledger.member
+            assert member is not None
+            return (await reach(member, hello_of(AGENT, connection_id=name), take))[0]
+
+        early = await listen("early")
+        await until(lambda: heard["early"], "the snapshot")
+        made.ledger.leaving(7_000, epoch=2)
+        made.ledger.leaving(30_000)
+        await until(lambda: len(heard["early"]) == 2, "the word of the move")
+        made.now_ms += 10_000
+        late = await listen("late")
+        await until(lambda: len(heard["late"]) == 2, "the same word")
+        made.ledger.leaving(None)
+        stays = ("session.moving", None)
+        await until(lambda: all(each[-1] == stays for each in heard.values()), "it stays")
+        assert heard["early"][1:] == [("session.moving", 30_000), stays]
+        assert heard["late"] == [("session.snapshot", None), ("session.moving", 20_000), stays]
+        early.close()
+        late.close()
 
 
 @pytest.mark.parametrize("epoch", [0, 2])

@@ -24,6 +24,7 @@ from broker.messages.cluster.tenure import (
     SessionAssign,
     SessionCommitted,
     SessionContinue,
+    SessionLeaving,
     SessionPast,
     SessionYield,
     Subject,
@@ -114,6 +115,8 @@ class FakeActor:
         self.yields = True
         self.yielded: list[int] = []
         self.told_to_keep = 0
+        self.leaving: list[tuple[int | None, int]] = []
+        """By when its session was said to move, and how often it had yielded by then."""
         self.declined: list[str] = []
         """Agents who were asked into its session and do not come."""
         self.stopped = False
@@ -217,6 +220,9 @@ class FakeActor:
     def _on_notice(self, method: str, payload: bytes) -> None:
         if method == "session.keep":
             self.told_to_keep += 1
+            return
+        if method == "session.leaving":
+            self.leaving.append((read(SessionLeaving, payload).within_ms, len(self.yielded)))
             return
         if method == "colleague.declined":
             self.declined.append(read(ColleagueDeclined, payload).agent_id)

@@ -53,6 +53,26 @@ async def test_a_drain_moves_sessions_and_lets_no_standby_stay(town: Town) -> No
     assert town.ledger.level().standbys == 0, "a drained node gets no standby"
 
 
+async def test_a_move_is_announced_first_and_once_and_taken_back_where_none_comes(
+    town: Town,
+) -> None:
+    actor, gateway, _ = await on_two_nodes(town)
+    await gateway.drain("node-1", deadline_s=60.0)
+    await until(lambda: town.ledger.level().queued == 1, "the move in the queue")
+    await gateway.undrain("node-1")
+    await until(lambda: len(actor.leaving) == 2, "that it stays")
+    await gateway.drain("node-1", deadline_s=5.0)
+    await until(lambda: town.ledger.level().queued == 1, "the next move in the queue")
+    await gateway.drain("node-1", deadline_s=30.0)
+    await until(lambda: len(actor.leaving) == 4, "the new deadline")
+    elsewhere = await town.actor(node="node-2")
+    await until(lambda: bool(elsewhere.committed), "the move")
+    assert actor.leaving == [(60_000, 0), (None, 0), (5_000, 0), (30_000, 0)]
+    assert actor.yielded == [1]
+    await gateway.undrain("node-1")
+    assert elsewhere.leaving == [], "it does not move again"
+
+
 async def test_a_drain_waits_for_room_elsewhere_and_undrain_ends_it(town: Town) -> None:
     actor, gateway, _ = await on_two_nodes(town)
     await gateway.drain("node-1")
@@ -73,6 +93,7 @@ async def test_a_drain_is_over_at_its_deadline_and_cuts_nobody_off(town: Town) -
     town.clock.ms += 5_000
     await until(lambda: standing(town).drain == "late", "the end of the drain")
     assert (standing(town).live, standing(town).moved) == (1, 0)
+    await until(lambda: actor.leaving == [(5_000, 0), (None, 0)], "that it stays")
     await actor.append(entry(3))
     assert not actor.stopped
     elsewhere = await town.actor(node="node-2")

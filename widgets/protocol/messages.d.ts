@@ -736,6 +736,14 @@ export interface SessionMoved {
   epoch: number;
 }
 
+/** Whoever takes part: another actor is about to continue the session; nothing is to be done. Media go on meanwhile; what is asked may be refused as `session_away` for a moment. */
+export interface SessionMoving {
+  type: "session.moving";
+  seq: number;
+  /** How long that may take at most; `None`: the session stays where it is after all */
+  within_ms: number | null;
+}
+
 /** The staff: whether what was decided is saved. False while some of it has waited for long, and right before `session.left` or `session.ended` where that itself is not saved. What makes the session less exposed acts at once, also while it cannot be saved. */
 export interface SessionSaving {
   type: "session.saving";
@@ -821,7 +829,7 @@ export interface LoginRefused {
 export type ClientMessage = ConnectionHello | ConnectionPing | SurfaceUpdate | EngagementUpdate | SessionStart | SessionJoin | SessionLeave | SessionEnd | SessionHandOver | InvitationSend | InvitationCancel | InvitationAccept | InvitationDecline | InvitationTrouble | ColleagueList | ColleagueAsk | ColleagueDecline | ConflictAdmit | ConflictDismiss | TextSend | ScreenRequest | GuestInvite | GuestRevoke | ParticipantAdmit | ParticipantRefuse | ParticipantRemove | ParticipantGrant | ParticipantMute | MediaOffer | MediaPublish | MediaMode | MediaView | MediaReport | MediaClose;
 
 /** Broker to widget. */
-export type BrokerMessage = ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | ColleagueListed | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionWaiting | SessionSaving | SessionMoved | SessionLeft | SessionEnded;
+export type BrokerMessage = ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | ColleagueListed | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionWaiting | SessionSaving | SessionMoving | SessionMoved | SessionLeft | SessionEnded;
 
 /** Gateway to a frame that logs in. */
 export type LoginMessage = LoginCode | LoginDone | LoginRefused;

@@ -69,6 +69,18 @@ class SessionPast(ClusterMessage):
     entries: list[JournalEntry]
 
 
+class SessionLeaving(ClusterMessage):
+    """Notice ledger to holder, `session.leaving`: its node is drained, so it will be asked to yield.
+
+    The holder says so to whoever takes part.
+    """
+
+    session_id: str
+    epoch: int
+    within_ms: int | None
+    """Until the drain's deadline; `None`: the session stays after all."""
+
+
 class SessionYield(ClusterMessage):
     """Ledger to holder: another actor is about to continue the session.
 
