@@ -188,9 +188,11 @@ async def upgrade(town: Town, gateways: Gateways) -> dict[str, float]:
                 during(busy, streams, "undrain")
             await asyncio.to_thread(until, "the drain is ended", partial(is_undrained, town, node))
             await asyncio.to_thread(until, "the pool is full again", partial(is_full, town))
-            beside = partial(are_side_by_side, town, index + 1)
-            await asyncio.to_thread(until, "both releases, then this one only", beside)
-            print(index + 1, "of three nodes have this release:", dict(hosts(town)))
+            try:
+                beside = partial(are_side_by_side, town, index + 1)
+                await asyncio.to_thread(until, "both releases, then this one only", beside)
+            finally:
+                print(index + 1, "of three nodes have this release:", dict(hosts(town)))
         await flow(streams, "afterwards", epoch=2)
         await asyncio.sleep(1.0)
     answers = longest([each.gaps for each in busy])
