@@ -70,7 +70,7 @@ class SessionPast(ClusterMessage):
 
 
 class SessionLeaving(ClusterMessage):
-    """Notice ledger to holder, `session.leaving`: its node is drained, so it will be asked to yield.
+    """Notice ledger to holder, `session.leaving`: its node is drained, it will be asked to yield.
 
     The holder says so to whoever takes part.
     """
