@@ -7,6 +7,7 @@ import gc
 import inspect
 import json
 import weakref
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any
@@ -19,12 +20,12 @@ from actors.relay import Relay, RelayConfig
 from actors.session.actor import SessionActor
 from actors.session.config import SessionConfig
 from actors.session.succession import Succession
-from broker.errors import Conflict, ErrorCode, NotFound
+from broker.errors import Conflict, ErrorCode, NotFound, SwitchboardError
 from broker.messages.cluster.members import SessionMember
-from broker.messages.cluster.trunk import TrunkReady
+from broker.messages.cluster.trunk import Principal, TrunkReady
 from broker.messages.colleagues import Colleagues
 from broker.trunk import Frame
-from broker.words import PublishSource
+from broker.words import PublishSource, Role
 from tests.actors.house import SESSION, WAIT_S, ScriptedLedger, reach
 from tests.actors.stage import AGENT, KEY, hello_of
 from tests.patience import until
@@ -173,6 +174,76 @@ async def test_nothing_of_the_first_session_is_left_in_the_second(stack: AsyncEx
     for name in ("a=ice-ufrag", "a=ice-pwd", "a=fingerprint"):
         assert line(other.answer, name) != line(old_answer, name)
     trunk.close()
+
+
+def ours() -> Counter[str]:
+    """Count what is alive of our own classes, by name."""
+    gc.collect()
+    # By class first: there are a million objects. A class may have anything as its `__module__`.
+    classes = Counter(map(type, gc.get_objects())).items()
+    named = {f"{each.__module__}.{each.__qualname__}": count for each, count in classes}
+    mine = ("actors.", "broker.")
+    return Counter({name: count for name, count in named.items() if name.startswith(mine)})
+
+
+async def call_through(made: Process) -> None:
+    """Hold a call with media in the process, with a guest's link and a written line; end it."""
+    await made.ledger.assign()
+    trunk, ready = await dial_agent(made.member, SESSION)
+    client = CraftedClient(
+        relay_of(made.actors[0]), ready.participant_id, publish=[PublishSource.MICROPHONE]
+    )
+    await client.connect()
+    for number, words in enumerate(('"guest.invite"', '"text.say","text":"hello"')):
+        trunk.link.send(Frame.MESSAGE, f'{{"type":{words},"id":"t{number}"}}'.encode())
+    await made.end(trunk)
+    await made.again()
+    client.close()
+    made.actors.pop(0)
+    made.ledger.entries.clear()
+    made.ledger.reports.clear()
+
+
+async def test_no_object_of_a_session_outlives_it(stack: AsyncExitStack) -> None:
+    made = await process(stack)
+    # A process that has held none has no account yet.
+    await call_through(made)
+    before = ours()
+    await call_through(made)
+    left: Counter[str] = Counter()
+
+    def gone() -> bool:
+        nonlocal left
+        made.ledger.reports.clear()
+        left = ours() - before
+        return not left
+
+    try:
+        await until(gone, "all is gone")
+    except AssertionError:
+        raise AssertionError(f"left of it: {left}") from None
+
+
+async def test_who_was_in_the_first_session_is_nobody_in_the_second(stack: AsyncExitStack) -> None:
+    """As with a resume token of the first whose address is the process's of today."""
+    made = await process(stack)
+    await made.ledger.assign()
+    trunk, ready = await dial_agent(made.member, SESSION)
+    await made.end(trunk)
+    await made.again()
+    await made.ledger.assign(SECOND)
+    written = list(made.ledger.entries)
+    bound = AGENT.model_copy(update={"participant_id": ready.participant_id})
+    invited = Principal(role=Role.GUEST, account_id="acc", guest_invitation_id="of the first")
+    for who, code in (
+        (bound, ErrorCode.UNKNOWN_PARTICIPANT),
+        (invited, ErrorCode.UNKNOWN_INVITATION),
+    ):
+        for session_id, expected in ((SESSION, ErrorCode.UNKNOWN_SESSION), (SECOND, code)):
+            with pytest.raises(SwitchboardError) as refused:
+                await reach(made.member, hello_of(who, session_id=session_id))
+            assert refused.value.code is expected
+    assert made.ledger.entries == written
 
 
 async def test_what_is_late_for_the_first_session_changes_nothing_in_the_second(
