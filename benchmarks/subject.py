@@ -73,10 +73,12 @@ class Subject:
         standbys: int,
         people: int = DEFAULT_PEOPLE,
         reuse: int = DEFAULT_REUSE,
+        nodes: int = 1,
     ) -> Subject:
         """Start a Switchboard and wait for its standbys, or take the one that is named.
 
-        `people` is how many its sessions may hold, `reuse` how many more sessions an actor has.
+        `people` is how many its sessions may hold, `reuse` how many more sessions an actor has,
+        `nodes` how many nodes its Ray has.
         """
         if target is not None:
             bench.elsewhere = True
@@ -89,6 +91,7 @@ class Subject:
                 str(standbys),
                 str(people),
                 str(reuse),
+                str(nodes),
             )
         )
         subject = cls(str(child.ready["origin"]), [child], bench.processors)

@@ -1,9 +1,10 @@
 """Switchboard as `switchboard demo` composes it, with room for a load from one address.
 
-`python -m benchmarks.switchboard STANDBYS PEOPLE REUSE`: a private Ray, ledger, pool and one
+`python -m benchmarks.switchboard STANDBYS PEOPLE REUSE NODES`: a private Ray, ledger, pool and one
 gateway. Only limits differ from the demo: those per network address, since all the load of a
 benchmark has one, how many PEOPLE may be in a session, and how many more sessions an actor has
-(REUSE). It is ready when the gateway answers; the pool may still fill.
+(REUSE); and Ray may have several NODES, all on this machine. It is ready when the gateway answers;
+the pool may still fill.
 
 Each line it reads then is a question. `{"do": "level"}`: how many sessions and standbys are there,
 and how many openings found no standby so far, as the ledger counts them? `{"do": "watch"}`: look
@@ -15,8 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +31,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from benchmarks.serving import listening_socket, say_ready
+from gateway.compose.options import MEDIA_SLOT
 from gateway.ray_environment import private_folder
 
 if TYPE_CHECKING:
@@ -39,7 +43,9 @@ MEDIA_SLOTS = 512
 LOOK_SECONDS = 0.05
 
 
-async def serve(ray_folder: Path, data: Path, standbys: int, people: int, reuse: int) -> None:
+async def serve(
+    ray_folder: Path, data: Path, standbys: int, people: int, reuse: int, nodes: int
+) -> None:
     """Start everything, say so, and stop in order when told."""
     # Ray reads its environment when it is imported, and these import it.
     from broker.keys import KeyPurpose
@@ -54,6 +60,7 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int, reuse:
 
     prepare_data(data)
     await asyncio.to_thread(compose.private_ray, ray_folder, MEDIA_SLOTS)
+    others = [await asyncio.to_thread(add_node) for _ in range(nodes - 1)]
     sock = listening_socket()
     origin = f"http://127.0.0.1:{sock.getsockname()[1]}"
     settings = Settings(
@@ -102,6 +109,30 @@ async def serve(ray_folder: Path, data: Path, standbys: int, people: int, reuse:
             with suppress(asyncio.CancelledError):
                 await task
         await compose.stop_cluster()
+        for other in others:
+            other.terminate()
+
+
+def add_node() -> subprocess.Popen[str]:
+    """Start a further node of our Ray; it ends with its command.
+
+    Raises:
+        RuntimeError: it does not start.
+    """
+    import ray
+
+    command = [
+        *(str(Path(sys.executable).with_name("ray")), "start", "--block"),
+        f"--address={ray.get_runtime_context().gcs_address}",
+        *("--node-ip-address=127.0.0.1", "--num-cpus=2", "--object-store-memory=80000000"),
+        f'--resources={{"{MEDIA_SLOT}": {MEDIA_SLOTS}}}',
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Ray runtime started." in line:
+            return process
+    raise RuntimeError("A further Ray node did not start.")
 
 
 async def answer(ask_level: Callable[[], Awaitable[PoolLevel | None]]) -> None:
@@ -146,10 +177,13 @@ async def watch(
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def main(standbys: int, people: int, reuse: int) -> None:
+def main(standbys: int, people: int, reuse: int, nodes: int) -> None:
     with private_folder() as folder, tempfile.TemporaryDirectory(prefix="sb-bench-") as data:
+        if nodes > 1:
+            # Ray allows a single node only, unless told that this machine takes part in a cluster.
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "1"
         try:
-            uvloop.run(serve(folder, Path(data) / "data", standbys, people, reuse))
+            uvloop.run(serve(folder, Path(data) / "data", standbys, people, reuse, nodes))
         except KeyboardInterrupt:
             pass
         finally:

@@ -54,7 +54,8 @@ class Pool:
     summary = "storms of starts on a small pool, and the simulation's word on them"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--standbys", type=int, default=2)
+        parser.add_argument("--standbys", type=int, default=2, help="kept when nobody comes")
+        parser.add_argument("--nodes", type=int, default=3, help="of Ray, all on this machine")
         parser.add_argument("--storms", type=int, default=6, help="beside the one that teaches")
         parser.add_argument("--seed", type=int, default=0, help="of when the openings come")
         refuse_target(parser, "it looks at the pool of the server")
@@ -67,7 +68,9 @@ class Pool:
         async with Bench.open(shared=True) as bench:
             progress("starting Switchboard", 0.0)
             # Each session has a process of its own, or the second storm would find the first's.
-            subject = await Subject.open(bench, None, standbys=options.standbys, reuse=0)
+            subject = await Subject.open(
+                bench, None, standbys=options.standbys, reuse=0, nodes=options.nodes
+            )
             side = await bench.side(
                 STARTS,
                 "lifecycle",
@@ -87,7 +90,7 @@ class Pool:
                 step()
             looks = await subject.watched()
         trace = sorted(each for m in storms.measured for each in m.trace)
-        tell(result, Replay(trace, looks, STAY_SECONDS), lone, storms.rushes, options.standbys)
+        tell(result, Replay(trace, looks, STAY_SECONDS), lone, storms.rushes, options)
         return result
 
 
@@ -128,7 +131,11 @@ class Storms:
 
 
 def tell(
-    result: ScenarioResult, replay: Replay, lone: Measurement, rushes: list[Rush], standbys: int
+    result: ScenarioResult,
+    replay: Replay,
+    lone: Measurement,
+    rushes: list[Rush],
+    options: argparse.Namespace,
 ) -> None:
     """Learn what a start costs from the first storm, and hold the others against the prediction."""
     result.measurements = [lone, *(rush.measurement for rush in rushes)]
@@ -142,9 +149,10 @@ def tell(
     replay = replace(replay, answer_s=statistics.median(ready))
     alone = alone_seconds(lone.trace, replay.looks)
     supply = Supply(
-        policy=PoolPolicy(target=standbys),
-        places=(Place("node", "", MEDIA_SLOTS),),
+        policy=PoolPolicy(target=options.standbys),
+        places=tuple(Place(f"node {n}", "", MEDIA_SLOTS) for n in range(options.nodes)),
         start_seconds=(alone,),
+        one_machine=True,
         patience_seconds=LedgerPolicy().capacity_wait_s,
     )
     teacher = rushes[0]

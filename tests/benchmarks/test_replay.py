@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections.abc import Callable
 
@@ -83,7 +84,7 @@ def test_a_part_has_its_openings_and_what_stood_by_at_its_begin() -> None:
 def judged(spoil: Spoil = lambda waited: waited) -> ScenarioResult:
     replay, lone, rushes = run(spoil)
     result = ScenarioResult("pool", "", {})
-    tell(result, replay, lone, rushes, standbys=2)
+    tell(result, replay, lone, rushes, argparse.Namespace(standbys=2, nodes=1))
     return result
 
 
