@@ -44,7 +44,12 @@ label = "eu"
 [[accounts.eastern.api_keys]]
 key_id = "chaos"
 hash = "{hash_key(KEY)}"
+[accounts.western]
+token_url = "https://crm.example.com/token"
+label = "us"
 """
+SLOTS = 8
+"""Session actors that a node may have, unless said otherwise."""
 MOVED_S = 60.0 * PATIENCE
 BEAT_S = 3.0
 
@@ -140,28 +145,31 @@ def open_town(
     *,
     labels: Sequence[str],
     standbys: int,
+    slots: Sequence[int] = (),
     told: Mapping[str, str] | None = None,
     releases: Sequence[Path] = (),
     options: Sequence[str] = (),
 ) -> Iterator[Town]:
     """Start PostgreSQL, a Ray node for each label, and a deployment with one gateway on them.
 
+    `slots` says how many session actors each node may have; `SLOTS`, where it is empty.
     `told` goes into the environment of Ray's nodes. `releases` is where the sources of each node
     lie, and of the first gateway those of the first; these, where it is empty. `options` are
     further ones of `up`.
     """
     at = [*releases] or [ROOT] * len(labels)
+    room = [*slots] or [SLOTS] * len(labels)
     with (
         closing(postgres.Server()) as database,
-        RayCluster(label=labels[0], slots=8, many=True, told=told, release=at[0]) as cluster,
+        RayCluster(label=labels[0], slots=room[0], many=True, told=told, release=at[0]) as cluster,
         Operator(folder, {**cluster.environment, "PYTHONPATH": str(at[0])}) as operator,
         ThreadPoolExecutor(1) as beside,
     ):
         started = beside.submit(database.start)
         (folder / "accounts.toml").write_text(ACCOUNTS)
         added = [
-            cluster.add(label=label, slots=8, release=release)
-            for label, release in zip(labels[1:], at[1:], strict=True)
+            cluster.add(label=label, slots=count, release=release)
+            for label, count, release in zip(labels[1:], room[1:], at[1:], strict=True)
         ]
         started.result()
         words = (
@@ -228,7 +236,8 @@ class Gateways:
 class People:
     """An agent and a consumer of one engagement, by tokens of the deployment's secret."""
 
-    def __init__(self, town: Town) -> None:
+    def __init__(self, town: Town, account_id: str = "eastern") -> None:
+        self.account_id = account_id
         self.tokens = town.tokens
         self.origin = self.through = town.operator.gateway
         self.key = f"engagement-{uuid.uuid4()}"
@@ -241,19 +250,19 @@ class People:
         await asyncio.gather(*self._beats, return_exceptions=True)
 
     async def agent(self) -> Widget:
-        who = Principal(role=Role.AGENT, account_id="eastern", agent_id="7", name="Alex")
+        who = Principal(role=Role.AGENT, account_id=self.account_id, agent_id="7", name="Alex")
         widget = await Widget.dial(self.through, page=self.origin)
         await widget.request(
             "connection.hello",
             revision=1,
             token=self.tokens.mint(Audience.AGENT, who, 600),
             surface="agent_frame",
-            engagement={"account_id": "eastern", "rt_session_id": self.key, "agent_id": "7"},
+            engagement={"account_id": self.account_id, "rt_session_id": self.key, "agent_id": "7"},
         )
         return widget
 
     async def consumer(self) -> Widget:
-        ids = {"account_id": "eastern", "window_session_id": self.key}
+        ids = {"account_id": self.account_id, "window_session_id": self.key}
         async with plain_http(self.through) as http:
             answer = await http.post("/v1/waiting", json={"engagement": ids})
             answer.raise_for_status()
