@@ -317,3 +317,33 @@ async def test_a_shared_screen_is_seen_large_and_a_picture_may_float(people: Peo
     await consumer.wait_for_function(
         "() => document.pictureInPictureElement?.localName === 'video'"
     )
+
+
+FACE = "https://pictures.example/alex.svg"
+GREEN = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9v9H0z"/></svg>'
+
+
+async def test_the_picture_in_the_agents_token_rings_and_stays(
+    people: People, demo: Deployment
+) -> None:
+    """From the brand's backend, which mints the token, to what the consumer looks at."""
+    wish = {"kind": "agent", "agent_id": "31", "name": "Robin Vogel", "picture": FACE}
+    headers = {"Authorization": f"Bearer {demo.api_key}"}
+    async with httpx.AsyncClient(base_url=demo.gateway, headers=headers, trust_env=False) as api:
+        minted = (await api.post("/v1/tokens", json=wish)).raise_for_status().json()
+    # The demo's own login stands in for the address where the brand gives its agents tokens.
+    await people.context.route("**/demo/agent-token", lambda route: route.fulfill(json=minted))
+    await people.context.route(
+        FACE, lambda route: route.fulfill(body=GREEN, content_type="image/svg+xml")
+    )
+    await people.open()
+    consumer = await people.ring()
+    await expect(consumer.get_by_role("heading", name="Robin Vogel")).to_be_visible()
+    image = consumer.locator(".ringing-avatar img")
+    await expect(image).to_be_visible()
+    assert await image.evaluate("({ src, naturalWidth }) => [src, naturalWidth]") == [FACE, 9]
+    await shoot(people.page, "picture-of-the-agent")
+    await consumer.get_by_role("button", name="Accept with voice only").click()
+    # Who sends no picture is seen by it.
+    await people.agent.get_by_role("button", name="Turn camera off").click()
+    await expect(consumer.locator(".tile.seat:visible img")).to_be_visible()
