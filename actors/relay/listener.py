@@ -45,8 +45,6 @@ class SeatUpdate:
     participant_id: str | None
     audio_timestamp: int | None
     video_timestamp: int | None
-    transport_id: str = ""
-    """Which of the subscriber's transports; two exist during a handover."""
 
 
 class RelayListener(Protocol):
@@ -57,16 +55,26 @@ class RelayListener(Protocol):
     ) -> None:
         """A transport connected, fell silent, came back or closed."""
 
-    def seats_changed(self, participant_id: str, seats: Sequence[SeatUpdate]) -> None:
-        """Tell this subscriber who sits where."""
+    def seats_changed(
+        self, participant_id: str, transport_id: str, seats: Sequence[SeatUpdate]
+    ) -> None:
+        """Tell this subscriber who sits where in one of their transports.
+
+        A transport has seats of its own, and two exist during a handover. The first call for each
+        seat names it even if it is empty.
+        """
 
     def speaker_changed(self, participant_id: str | None) -> None:
         """Somebody else is speaking now; None after a while of silence."""
 
     def layers_wanted(
-        self, participant_id: str, source: PublishSource, rids: tuple[str, ...]
+        self,
+        participant_id: str,
+        transport_id: str,
+        source: PublishSource,
+        rids: tuple[str, ...],
     ) -> None:
-        """Only these simulcast layers are needed; the widget may stop sending the rest."""
+        """Of what this transport sends only these simulcast layers are needed."""
 
     def quality_changed(self, participant_id: str, grade: Grade, reason: str) -> None:
         """A participant's connection got better or worse; `reason` is a stable word."""

@@ -135,7 +135,12 @@ class Pulse:
         publication.fewer_since = None
         publication.told_rids = needed
         self._tell(
-            lambda: self._listener.layers_wanted(person.participant_id, publication.source, needed)
+            lambda: self._listener.layers_wanted(
+                person.participant_id,
+                publication.transport.transport_id,
+                publication.source,
+                needed,
+            )
         )
 
     def _grade(self, now: float) -> None:

@@ -36,14 +36,20 @@ class _Nobody:
         self, participant_id: str, transport_id: str, state: TransportState
     ) -> None: ...
 
-    def seats_changed(self, participant_id: str, seats: Sequence[SeatUpdate]) -> None: ...
+    def seats_changed(
+        self, participant_id: str, transport_id: str, seats: Sequence[SeatUpdate]
+    ) -> None: ...
 
     def speaker_changed(self, participant_id: str | None) -> None: ...
 
     def quality_changed(self, participant_id: str, grade: Grade, reason: str) -> None: ...
 
     def layers_wanted(
-        self, participant_id: str, source: PublishSource, rids: tuple[str, ...]
+        self,
+        participant_id: str,
+        transport_id: str,
+        source: PublishSource,
+        rids: tuple[str, ...],
     ) -> None: ...
 
 

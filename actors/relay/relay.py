@@ -389,8 +389,12 @@ class Relay:
 
     # -- telling -------------------------------------------------------------------------------
 
-    def _seats_changed(self, participant_id: str, updates: list[SeatUpdate]) -> None:
-        self._tell(lambda: self._listener.seats_changed(participant_id, updates))
+    def _seats_changed(self, transport: Transport, updates: list[SeatUpdate]) -> None:
+        self._tell(
+            lambda: self._listener.seats_changed(
+                transport.participant_id, transport.transport_id, updates
+            )
+        )
 
     def _tell(self, call: Callable[[], None]) -> None:
         """Call the listener; its mistakes stay its own."""

@@ -54,9 +54,9 @@ class Seating:
         self,
         people: Mapping[str, Person],
         transports: Mapping[str, Transport],
-        tell: Callable[[str, list[SeatUpdate]], None],
+        tell: Callable[[Transport, list[SeatUpdate]], None],
     ) -> None:
-        """Work on the relay's own people and transports; `tell` takes each subscriber's updates."""
+        """Work on the relay's own people and transports; `tell` takes each transport's updates."""
         self._people = people
         self._transports = transports
         self._tell = tell
@@ -84,7 +84,7 @@ class Seating:
             here = [p for p in sharing if p.is_for(own)]
             updates += self._seat(transport, SeatKind.SCREEN, here, now)
             if updates:
-                self._tell(own, updates)
+                self._tell(transport, updates)
 
     def apply_view(self, person: Person, now: float) -> None:
         """Feed or pause this person's slots by what they may and want to see."""
@@ -112,12 +112,10 @@ class Seating:
             for slot in slots:
                 slot.enabled = self._is_wanted(transport, slot)
                 slot.follow(self._publication_for(slot, occupant), now)
-            if occupant == before[index]:
+            # Empty ones are told, too: the subscriber may remember those of an older transport.
+            if occupant == before[index] and (kind, index) in transport.occupants:
                 continue
-            if occupant is None:
-                transport.occupants.pop((kind, index), None)
-            else:
-                transport.occupants[kind, index] = occupant
+            transport.occupants[kind, index] = occupant
             updates.append(
                 SeatUpdate(
                     kind,
@@ -125,7 +123,6 @@ class Seating:
                     occupant,
                     slots[0].line.promise(now) if kind is SeatKind.SEAT else None,
                     slots[-1].line.promise(now),
-                    transport.transport_id,
                 )
             )
         return updates

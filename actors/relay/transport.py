@@ -95,8 +95,8 @@ class Transport:
         self.seats: list[tuple[Slot, Slot]] = []
         self.screens: list[Slot] = []
         self.slots_by_ssrc: dict[int, Slot] = {}
-        self.occupants: dict[tuple[SeatKind, int], str] = {}
-        """Who sits where, as it was told to the subscriber."""
+        self.occupants: dict[tuple[SeatKind, int], str | None] = {}
+        """Who sits where, as it was told to the subscriber; what was not told yet is missing."""
         self.clock_offset: float | None = None
         """Relay clock less the publisher's wall clock, one for all of its tracks."""
         self._clock_since = 0.0

@@ -322,21 +322,30 @@ class LiveSession:
 
     def show_snapshot(self, person: Person, *, only: Connection | None = None) -> None:
         """Send the whole session as this person may see it."""
-        person.tell(encode_body(self._snapshot(person)), only=only)
+        person.tell(encode_body(self._snapshot(person, only)), only=only)
         if not self.saved:
             self._narrator.saving(person, only)
         if self.moves_by_ms is not None:
             self._narrator.moving(person, only)
 
-    def tell(self, participant_id: str | None, message: Part, *, about: str | None = None) -> None:
-        """Send a message to one participant, or to everybody who takes part.
+    def tell(
+        self,
+        participant_id: str | None,
+        message: Part,
+        *,
+        about: str | None = None,
+        widget_id: str | None = None,
+    ) -> None:
+        """Send a message to one participant or widget, or to everybody who takes part.
 
         `about` names the participant it speaks of: of who is hidden only the staff is told.
         """
         body = encode_body(message)
         if participant_id is not None:
             person = self.people.get(participant_id)
-            if person is not None:
+            if person is not None and widget_id is not None:
+                person.tell_widget(body, widget_id)
+            elif person is not None:
                 person.tell(body)
             return
         subject = self.durable.participants.get(about or "")
@@ -397,11 +406,11 @@ class LiveSession:
 
     # Inside.
 
-    def _snapshot(self, person: Person) -> SessionSnapshot:
+    def _snapshot(self, person: Person, only: Connection | None) -> SessionSnapshot:
+        # What goes to all widgets of a person tells that they came in: nobody is seated yet.
+        seats = [] if only is None else self.media.seats_of(person.participant_id, only.widget_id)
         return self._narrator.snapshot(
-            person,
-            media=limits(self.config, self.durable, self.now_ms()),
-            seats=self.media.seats_of(person.participant_id),
+            person, media=limits(self.config, self.durable, self.now_ms()), seats=seats
         )
 
     def _flush_roster(self) -> None:

@@ -19,6 +19,7 @@ from actors.relay import (
     SeatUpdate,
     TransportState,
 )
+from actors.session.carried import CarriedMedia
 from actors.session.config import SessionConfig
 from actors.session.quality import QualityLog
 from broker.measures import Count, Standing
@@ -113,10 +114,15 @@ NO_RIGHTS = MediaRights(
 
 
 class Tell(Protocol):
-    """Sends a message to one participant, or to all when the id is `None`."""
+    """Sends a message to all, to one participant, or to one widget of theirs."""
 
     def __call__(
-        self, participant_id: str | None, message: Part, *, about: str | None = None
+        self,
+        participant_id: str | None,
+        message: Part,
+        *,
+        about: str | None = None,
+        widget_id: str | None = None,
     ) -> None: ...
 
 
@@ -128,7 +134,7 @@ class SessionMedia:
     ) -> None:
         self._epoch = epoch
         self._tell = tell
-        self._seats: dict[str, dict[tuple[str, int], SeatAssignment]] = {}
+        self._carried = CarriedMedia()
         self._known: dict[str, MediaRights] = {}
         self._relay = Relay(config, self)
         self.reports: dict[str, MediaReport] = {}
@@ -148,8 +154,10 @@ class SessionMedia:
         """Close every transport and the port; harmless when closed."""
         await self._relay.close()
 
-    def answer(self, participant_id: str, offer: MediaOffer, rights: MediaRights | None) -> str:
-        """Answer an offer. Raises Malformed (offer_*), Conflict (no_common_codec)."""
+    def answer(
+        self, participant_id: str, widget_id: str, offer: MediaOffer, rights: MediaRights | None
+    ) -> str:
+        """Answer a widget's offer. Raises Malformed (offer_*), Conflict (no_common_codec)."""
         layout = OfferLayout(
             publish={track.mid: track.source for track in offer.publish},
             seats=tuple((seat.audio_mid, seat.video_mid) for seat in offer.seats),
@@ -157,7 +165,9 @@ class SessionMedia:
         )
         effective = rights or NO_RIGHTS
         self._known[participant_id] = effective
-        return self._relay.answer(participant_id, offer.transport_id, offer.sdp, layout, effective)
+        sdp = self._relay.answer(participant_id, offer.transport_id, offer.sdp, layout, effective)
+        self._carried.offered(participant_id, widget_id, offer.transport_id)
+        return sdp
 
     def apply(self, decided: SessionState, durable: SessionState) -> None:
         """Bring the relay to what the state allows. Cheap when nothing changed."""
@@ -168,7 +178,6 @@ class SessionMedia:
             if rights is None and not inside and not decided.may_answer(participant_id):
                 self._relay.remove(participant_id)
                 del self._known[participant_id]
-                self._seats.pop(participant_id, None)
             elif (rights or NO_RIGHTS) != known:
                 self._known[participant_id] = rights or NO_RIGHTS
                 self._relay.set_rights(participant_id, rights or NO_RIGHTS)
@@ -210,9 +219,10 @@ class SessionMedia:
         if transport is not None and transport.participant_id == participant_id:
             self._relay.close_transport(transport_id)
 
-    def seats_of(self, participant_id: str) -> list[SeatAssignment]:
-        """Who sits where in somebody's widget, for a snapshot."""
-        return list(self._seats.get(participant_id, {}).values())
+    def seats_of(self, participant_id: str, widget_id: str) -> list[SeatAssignment]:
+        """Who sits where in the transport that this widget carries, for a snapshot."""
+        carried = self._carried.by_widget(participant_id, widget_id)
+        return [] if carried is None else list(carried.seats.values())
 
     def snapshot(self) -> dict[str, object]:
         """The relay's own picture with what the widgets measured, for support."""
@@ -235,12 +245,19 @@ class SessionMedia:
         self, participant_id: str, transport_id: str, state: TransportState
     ) -> None:
         self.quality.transport_changed(participant_id, transport_id, state)
+        if state is TransportState.CLOSED:
+            self._carried.closed(transport_id)
         self._tell(
             participant_id,
             MediaTransport(seq=0, epoch=self._epoch, transport_id=transport_id, state=str(state)),
         )
 
-    def seats_changed(self, participant_id: str, seats: Sequence[SeatUpdate]) -> None:
+    def seats_changed(
+        self, participant_id: str, transport_id: str, seats: Sequence[SeatUpdate]
+    ) -> None:
+        carried = self._carried.by_transport(transport_id)
+        if carried is None:
+            return
         assignments = [
             SeatAssignment(
                 kind=str(update.kind),
@@ -251,18 +268,28 @@ class SessionMedia:
             )
             for update in seats
         ]
-        held = self._seats.setdefault(participant_id, {})
-        for assignment in assignments:
-            held[assignment.kind, assignment.index] = assignment
-        self._tell(participant_id, MediaSeats(seq=0, epoch=self._epoch, seats=assignments))
+        carried.seated(assignments)
+        self._tell(
+            participant_id,
+            MediaSeats(seq=0, epoch=self._epoch, seats=assignments),
+            widget_id=carried.widget_id,
+        )
 
     def speaker_changed(self, participant_id: str | None) -> None:
         self._tell(None, MediaSpeaker(seq=0, participant_id=participant_id))
 
     def layers_wanted(
-        self, participant_id: str, source: PublishSource, rids: tuple[str, ...]
+        self,
+        participant_id: str,
+        transport_id: str,
+        source: PublishSource,
+        rids: tuple[str, ...],
     ) -> None:
-        self._tell(participant_id, MediaLayers(seq=0, source=source, rids=list(rids)))
+        carried = self._carried.by_transport(transport_id)
+        if carried is None:
+            return
+        carried.layers[source] = message = MediaLayers(seq=0, source=source, rids=list(rids))
+        self._tell(participant_id, message, widget_id=carried.widget_id)
 
     def quality_changed(self, participant_id: str, grade: Grade, reason: str) -> None:
         self.quality.graded(participant_id, grade, reason)

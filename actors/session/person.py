@@ -149,6 +149,13 @@ class Person:
             if connection.current:
                 connection.send(message)
 
+    def tell_widget(self, body: bytes, widget_id: str) -> None:
+        """Send an encoded message to one widget, which need not be connected just now."""
+        message = self.told.add(body, widget_id)
+        for connection in self.connections_of(widget_id):
+            if connection.current:
+                connection.send(message)
+
     def part(self, body: bytes | None, code: int, reason: str, *, to_waiting: bool) -> None:
         """End all connections, each with this as its last message."""
         last: bytes | None = None

@@ -262,7 +262,10 @@ class Requests:
             # enough: of several surfaces that ring the newest has it.
             session.media.close_others(person.participant_id, offer.transport_id)
         sdp = session.media.answer(
-            person.participant_id, offer, session.rights(person.participant_id)
+            person.participant_id,
+            connection.widget_id,
+            offer,
+            session.rights(person.participant_id),
         )
         answer = MediaAnswer(
             reply_to=offer.id,

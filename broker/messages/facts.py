@@ -217,7 +217,11 @@ class MediaAnswer(Part):
 
 
 class MediaSeats(Part):
-    """Changes of who sits where; slots not named keep their person."""
+    """Changes of who sits where in the transport that this widget offered last.
+
+    Slots not named keep their person. Each transport has seats of its own: the first of these after
+    it connects names every slot, also the empty ones.
+    """
 
     type: Literal["media.seats"] = "media.seats"
     seq: int

@@ -275,13 +275,14 @@ class Stage:
         await self.settle()
         return agent, consumer
 
-    async def guest(self, *, admitted: bool = False) -> tuple[Person, Trunk]:
-        """Somebody who followed the link `g`: in the lobby, or let in."""
+    async def guest(self, name: str = "guest", *, admitted: bool = False) -> tuple[Person, Trunk]:
+        """Somebody who followed a link named after them: in the lobby, or let in."""
         by = self.agent.participant_id
-        self.session.do(InviteGuest(by, "g", "h", 1, 60_000))
-        guest = Person("p-guest", Principal(role=Role.GUEST, account_id="acc", name="Gwen"))
+        self.session.do(InviteGuest(by, name, f"hash-{name}", 1, 60_000))
+        principal = Principal(role=Role.GUEST, account_id="acc", name=name.capitalize())
+        guest = Person(f"p-{name}", principal)
         self.session.people[guest.participant_id] = guest
-        self.session.do(JoinGuest(guest.participant_id, "g"))
+        self.session.do(JoinGuest(guest.participant_id, name))
         if admitted:
             self.session.do(Admit(by, guest.participant_id))
         trunk = self.connect(guest, Surface.GUEST_PAGE)

@@ -48,7 +48,7 @@ def aimed(stage: Stage, message: dict[str, object], number: int) -> bytes:
     real = {
         "id": f"m{number}",
         "participant_id": stage.consumer().participant_id,
-        "guest_invitation_id": "g",
+        "guest_invitation_id": "guest",
     }
     return json.dumps({name: real.get(name, value) for name, value in message.items()}).encode()
 

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 
 import pytest
 
-from actors.relay import Relay, RelayConfig
+from actors.relay import RelayConfig
 from actors.session.media import MOST_SEATS
 from broker.policy import Policy
 from broker.words import Surface
-from tests.actors.stage import Message, Stage, Trunk
-from tests.relay.client import CraftedClient
-from tests.relay.recording import RecordingListener
-
-_numbers = itertools.count(1)
-
-
-def offer(stage: Stage, trunk: Trunk) -> Message:
-    """Offer as the consumer's widget does and return the reply."""
-    client = CraftedClient(Relay(RelayConfig(), RecordingListener()), f"t{next(_numbers)}")
-    layout = client.layout
-    request = stage.ask(
-        stage.consumer(),
-        trunk,
-        "media.offer",
-        transport_id=client.transport_id,
-        epoch=1,
-        sdp=client.offer(),
-        publish=[{"mid": mid, "source": source} for mid, source in layout.publish.items()],
-        seats=[{"audio_mid": audio, "video_mid": video} for audio, video in layout.seats],
-        screens=list(layout.screens),
-    )
-    (reply,) = [message for message in trunk.heard if message.get("reply_to") == request]
-    return reply
+from tests.actors.crafted import offer
+from tests.actors.stage import Stage
 
 
 def transports(stage: Stage) -> list[str]:

@@ -7,8 +7,9 @@ import pytest
 from actors.relay import MediaRights
 from actors.session.connection import UNSENT_LIMIT_BYTES
 from broker.words import PublishSource, Surface
+from tests.actors.crafted import offer
 from tests.actors.stage import Stage
-from tests.actors.test_connecting_ahead import offer, transports
+from tests.actors.test_connecting_ahead import transports
 
 
 async def test_every_surface_rings_and_the_first_answer_silences_the_others(stage: Stage) -> None:

@@ -108,9 +108,15 @@ class CraftedClient(Wire):
 
     def negotiate(self) -> None:
         """Offer, and take what the answer says."""
-        self.answer = self.relay.answer(
-            self.participant_id, self.transport_id, self.offer(), self.layout, self.rights
+        self.answered(
+            self.relay.answer(
+                self.participant_id, self.transport_id, self.offer(), self.layout, self.rights
+            )
         )
+
+    def answered(self, answer: str) -> None:
+        """Take an answer."""
+        self.answer = answer
         self.remote = read(self.answer)
         self.remote.address = self.destination
         self.slots = {

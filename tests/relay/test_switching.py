@@ -92,8 +92,10 @@ class Messenger(RecordingListener):
         self._queue: asyncio.Queue[SeatUpdate] = asyncio.Queue()
         self.task = asyncio.create_task(self._bring())
 
-    def seats_changed(self, participant_id: str, seats: Sequence[SeatUpdate]) -> None:
-        super().seats_changed(participant_id, seats)
+    def seats_changed(
+        self, participant_id: str, transport_id: str, seats: Sequence[SeatUpdate]
+    ) -> None:
+        super().seats_changed(participant_id, transport_id, seats)
         if participant_id == "cy":
             for seat in seats:
                 if seat.kind == "seat":

@@ -589,7 +589,7 @@ export interface MediaQuality {
   reason: string | null;
 }
 
-/** Changes of who sits where; slots not named keep their person. */
+/** Changes of who sits where in the transport that this widget offered last. Slots not named keep their person. Each transport has seats of its own: the first of these after it connects names every slot, also the empty ones. */
 export interface MediaSeats {
   type: "media.seats";
   seq: number;

@@ -1,0 +1,59 @@
+"""Which widget carries its media by which transport, and what it was told of that transport."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from broker.messages.facts import MediaLayers
+from broker.messages.parts import SeatAssignment
+from broker.words import PublishSource
+
+
+@dataclass(slots=True)
+class Carried:
+    """One transport, the widget that offered it, and what holds for its seats and layers now."""
+
+    transport_id: str
+    participant_id: str
+    widget_id: str
+    seats: dict[tuple[str, int], SeatAssignment] = field(default_factory=dict)
+    layers: dict[PublishSource, MediaLayers] = field(default_factory=dict)
+
+    def seated(self, assignments: Iterable[SeatAssignment]) -> None:
+        """Note who sits where; seats that are not named keep their person."""
+        for assignment in assignments:
+            self.seats[assignment.kind, assignment.index] = assignment
+
+
+class CarriedMedia:
+    """The transports in use, at most one of each widget: the one that it offered last."""
+
+    def __init__(self) -> None:
+        self._by_transport: dict[str, Carried] = {}
+
+    def offered(self, participant_id: str, widget_id: str, transport_id: str) -> None:
+        """Note an offer that was answered; a widget gives up what it offered before."""
+        earlier = self.by_widget(participant_id, widget_id)
+        if earlier is not None and earlier.transport_id != transport_id:
+            self.closed(earlier.transport_id)
+        carried = self._by_transport.get(transport_id)
+        if carried is None:
+            carried = Carried(transport_id, participant_id, widget_id)
+            self._by_transport[transport_id] = carried
+        carried.widget_id = widget_id
+
+    def closed(self, transport_id: str) -> None:
+        """Forget a transport; unknown ones are ignored."""
+        self._by_transport.pop(transport_id, None)
+
+    def by_transport(self, transport_id: str) -> Carried | None:
+        """What a widget carries by this transport; `None` where it has given it up."""
+        return self._by_transport.get(transport_id)
+
+    def by_widget(self, participant_id: str, widget_id: str) -> Carried | None:
+        """What this widget carries its media by, if it does."""
+        for carried in self._by_transport.values():
+            if (carried.participant_id, carried.widget_id) == (participant_id, widget_id):
+                return carried
+        return None
