@@ -104,6 +104,9 @@ class LinkEnd(ABC, Generic[P]):
             self._on_handshake(kind, body)
             return
         match kind:
+            # First what comes most.
+            case Frame.MESSAGE | Frame.CLOSE if self.on_frame is not None:
+                self.on_frame(self, kind, body)
             case Frame.PING:
                 link.send(Frame.PONG)
             case Frame.PONG:
@@ -118,8 +121,6 @@ class LinkEnd(ABC, Generic[P]):
             case Frame.NOTICE if self.on_notice is not None:
                 method, payload = decode_notice(body)
                 self.on_notice(self, method, payload)
-            case Frame.MESSAGE | Frame.CLOSE if self.on_frame is not None:
-                self.on_frame(self, kind, body)
             case _:
                 link.abort()
 

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from enum import IntEnum
+from struct import Struct
 from typing import Protocol
 
 from broker.errors import ErrorCode, Malformed
@@ -20,6 +21,8 @@ from broker.errors import ErrorCode, Malformed
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 NONCE_BYTES = 32
 _HEADER_BYTES = 4
+_HEAD = Struct(">IB")
+"""Length of what follows it, kind included, and the kind."""
 
 
 class Frame(IntEnum):
@@ -44,7 +47,7 @@ _KINDS = {int(kind): kind for kind in Frame}
 
 def encode_frame(kind: Frame, body: bytes = b"") -> bytes:
     """Put one frame into bytes."""
-    return (len(body) + 1).to_bytes(_HEADER_BYTES, "big") + bytes((kind,)) + body
+    return _HEAD.pack(len(body) + 1, kind) + body
 
 
 def fits(body: bytes) -> bool:
@@ -67,8 +70,8 @@ class FrameDecoder:
         """
         buffer = self._buffer
         if not buffer and len(data) > _HEADER_BYTES:
-            kind = _KINDS.get(data[_HEADER_BYTES])
-            length = int.from_bytes(data[:_HEADER_BYTES], "big")
+            length, number = _HEAD.unpack_from(data)
+            kind = _KINDS.get(number)
             if kind is not None and length == len(data) - _HEADER_BYTES and length <= self._limit:
                 # The usual case: one frame, whole, and nothing else.
                 return [(kind, data[_HEADER_BYTES + 1 :])]
@@ -194,18 +197,10 @@ class FrameLink:
 
     def send(self, kind: Frame, body: bytes = b"") -> bool:
         """Write one frame; False when the link is closed already."""
-        if self.closed:
+        transport = self._transport
+        if self._lost or transport is None or transport.is_closing():
             return False
-        assert self._transport is not None
-        self._transport.write(encode_frame(kind, body))
-        return True
-
-    def send_encoded(self, frame: bytes) -> bool:
-        """Write a frame that `encode_frame` made once for many links."""
-        if self.closed:
-            return False
-        assert self._transport is not None
-        self._transport.write(frame)
+        transport.write(encode_frame(kind, body))
         return True
 
     def close(self) -> None:

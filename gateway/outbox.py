@@ -17,10 +17,11 @@ class Pipe(Protocol):
     """Is offered each text message before ASGI is; True when it took it."""
 
     @property
-    def unsent_bytes(self) -> int: ...
-    @property
     def is_open(self) -> bool: ...
-    def send_text(self, data: bytes) -> None: ...
+    def send_text(self, data: bytes) -> int:
+        """Write a message; returns how many bytes the kernel has not taken yet."""
+        ...
+
     def abort(self) -> None: ...
 
 
@@ -45,8 +46,7 @@ class Outbox:
         """Write one message; ignored once closed."""
         if self._closing is not None:
             return
-        self._pipe.send_text(data)
-        if self._pipe.unsent_bytes > self._max_bytes:
+        if self._pipe.send_text(data) > self._max_bytes:
             self._on_stuck()
 
     def close(self, code: int, reason: str) -> None:

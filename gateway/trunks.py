@@ -142,10 +142,13 @@ class Trunk:
         end.on_notice = self._on_notice
 
     def _on_frame(self, end: AnyEnd, kind: Frame, body: bytes) -> None:
-        if self._early is None:
-            self._deliver(kind, body)
-        else:
+        if self._early is not None:
             self._early.append((kind, body))
+        elif kind is Frame.MESSAGE and not self._closed:
+            # As `_deliver` has it: nearly all that comes is this, and each call counts.
+            self._on_message(body)
+        else:
+            self._deliver(kind, body)
 
     def _on_notice(self, end: AnyEnd, method: str, payload: bytes) -> None:
         """Have kept what is not saved; what else an actor may have to say is a later release's."""

@@ -38,27 +38,24 @@ class WebSocketPipe:
         self.on_text: Callable[[bytes], bool] | None = None
 
     @property
-    def unsent_bytes(self) -> int:
-        """Bytes the kernel has not taken yet."""
-        return self._protocol.transport.get_write_buffer_size()
-
-    @property
     def is_open(self) -> bool:
         """Whether neither side has begun to close."""
         protocol = self._protocol
         return protocol.conn.state is OPEN and not protocol.transport.is_closing()
 
-    def send_text(self, data: bytes) -> None:
+    def send_text(self, data: bytes) -> int:
         """Write one text message; ignored once either side has begun to close."""
         protocol = self._protocol
         conn = protocol.conn
-        if conn.state is OPEN and not protocol.transport.is_closing():
+        transport = protocol.transport
+        if conn.state is OPEN and not transport.is_closing():
             if conn.extensions:
                 conn.send_text(data)
-                protocol.transport.write(b"".join(conn.data_to_send()))
+                transport.write(b"".join(conn.data_to_send()))
             else:
                 # The library takes 9 us for this, and one event may go to hundreds of widgets.
-                protocol.transport.write(text_frame(data))
+                transport.write(text_frame(data))
+        return transport.get_write_buffer_size()
 
     def abort(self) -> None:
         """End the TCP connection at once."""

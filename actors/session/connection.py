@@ -62,18 +62,21 @@ class Connection:
     def send(self, message: bytes) -> None:
         """Send one encoded message; a connection too slow for that is closed."""
         link = self._trunk.link
-        if link.unsent_bytes > UNSENT_LIMIT_BYTES:
+        # A transport that is not full is asked nothing: its bound is far below this one.
+        if not link.writable and link.unsent_bytes > UNSENT_LIMIT_BYTES:
             self.close(CloseCode.TOO_FAST_OR_SLOW, "too_slow")
             return
-        # A roster that waits goes first: what comes later must not be overtaken by it.
-        self._on_drained(self._trunk)
+        if self._latest is not None:
+            # A roster that waits goes first: what comes later must not be overtaken by it.
+            self._on_drained(self._trunk)
         link.send(Frame.MESSAGE, message)
 
     def send_latest(self, message: bytes) -> None:
         """Send now, or once the connection can take it unless a newer one came meanwhile."""
-        if self._trunk.link.writable:
+        link = self._trunk.link
+        if link.writable:
             self._latest = None
-            self.send(message)
+            link.send(Frame.MESSAGE, message)
         else:
             self._latest = message
 

@@ -132,10 +132,7 @@ class Narrator:
     def roster(self) -> None:
         """Send the roster to everybody who takes part; encoded once for staff, once for others."""
         session = self._session
-        whole, public = (
-            self._rosters.body(session.durable, session.people, staff=staff)
-            for staff in (True, False)
-        )
+        whole, public = self._rosters.bodies(session.durable, session.people)
         news = public != self._public_roster
         self._public_roster = public
         for participant in session.durable.inside():

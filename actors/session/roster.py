@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from actors.session import views
 from actors.session.person import Person
-from broker.state import SessionState
+from broker.state import Participant, SessionState
 
 
 class RosterWriter:
@@ -16,13 +16,19 @@ class RosterWriter:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[bool, dict[str, tuple[object, bytes]]] = {True: {}, False: {}}
+        self._entries: dict[str, tuple[object, bytes, bytes]] = {}
+        """Of each person what was encoded, for the staff and for the others."""
 
-    def body(self, state: SessionState, people: Mapping[str, Person], *, staff: bool) -> bytes:
-        """Return the message without its `seq`, as `encode_body` would encode it."""
-        before, now = self._entries[staff], {}
+    def bodies(self, state: SessionState, people: Mapping[str, Person]) -> tuple[bytes, bytes]:
+        """Return the message for the staff and for the others.
+
+        Both without their `seq`, as `encode_body` would encode them.
+        """
+        before, now = self._entries, {}
         owner = people.get(state.owner_id)
-        for participant in views.listed(state, staff=staff):
+        whole: list[bytes] = []
+        public: list[bytes] = []
+        for participant in views.listed(state, staff=True):
             participant_id = participant.participant_id
             person = people.get(participant_id)
             # Everything that `views.roster_entry` reads; what did not change is the same object.
@@ -34,9 +40,27 @@ class RosterWriter:
             )
             known = before.get(participant_id)
             if known is None or known[0] != seen:
-                entry = views.roster_entry(state, participant, people, staff=staff)
-                known = (seen, entry.model_dump_json().encode())
+                known = (seen, *_encoded(state, participant, people))
             now[participant_id] = known
-        self._entries[staff] = now
-        entries = b",".join(encoded for _, encoded in now.values())
-        return b'{"type":"roster.changed","roster":[%b]}' % entries
+            whole.append(known[1])
+            if views.is_public(participant):
+                public.append(known[2])
+        self._entries = now
+        return _message(whole), _message(public)
+
+
+def _encoded(
+    state: SessionState, participant: Participant, people: Mapping[str, Person]
+) -> tuple[bytes, bytes]:
+    """Encode somebody for the staff and for the others: once, where both see the same."""
+    entry = views.roster_entry(state, participant, people, staff=True)
+    told = entry.model_dump_json().encode()
+    if entry.way is None and not entry.visitor_differs:
+        return told, told
+    return told, views.roster_entry(
+        state, participant, people, staff=False
+    ).model_dump_json().encode()
+
+
+def _message(entries: list[bytes]) -> bytes:
+    return b'{"type":"roster.changed","roster":[%b]}' % b",".join(entries)

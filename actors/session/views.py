@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from actors.session.person import Person
 from broker.ids import normal_id
@@ -13,7 +14,12 @@ from broker.words import Attendance, Capability, InvitationState, PublishSource,
 
 def capabilities_of(participant: Participant) -> list[Capability]:
     """Capabilities in the order of their definition."""
-    return [capability for capability in Capability if capability in participant.capabilities]
+    return list(_in_order(participant.capabilities))
+
+
+@lru_cache(maxsize=256)
+def _in_order(capabilities: frozenset[Capability]) -> tuple[Capability, ...]:
+    return tuple(capability for capability in Capability if capability in capabilities)
 
 
 def roster(state: SessionState, people: Mapping[str, Person], *, staff: bool) -> list[RosterEntry]:
@@ -27,11 +33,12 @@ def roster(state: SessionState, people: Mapping[str, Person], *, staff: bool) ->
 def listed(state: SessionState, *, staff: bool) -> Iterator[Participant]:
     """Who stands in the roster; only the staff sees who listens unseen, and which of them wait."""
     for participant in state.participants.values():
-        if participant.attendance is not Attendance.LEFT and (staff or _is_public(participant)):
+        if participant.attendance is not Attendance.LEFT and (staff or is_public(participant)):
             yield participant
 
 
-def _is_public(participant: Participant) -> bool:
+def is_public(participant: Participant) -> bool:
+    """Whether those outside the staff see somebody who is listed."""
     waits = participant.attendance is Attendance.LOBBY and participant.role in STAFF
     return not (participant.hidden or waits)
 

@@ -123,12 +123,18 @@ async def test_a_roster_that_waited_overtakes_nothing(stage: Stage) -> None:
 
 async def test_a_stuck_connection_is_closed_and_nobody_else_notices(stage: Stage) -> None:
     agent, consumer = await stage.talking()
+    # As a transport does: it says that it is full long before it holds so much.
+    agent.end.link.pause_writing()
+    agent.transport.unsent = UNSENT_LIMIT_BYTES
+    stage.ask(stage.consumer(), consumer, "text.send", text="One.")
+    await stage.settle()
+    assert agent.transport.closes == []
     agent.transport.unsent = UNSENT_LIMIT_BYTES + 1
-    stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
+    stage.ask(stage.consumer(), consumer, "text.send", text="Two.")
     await stage.settle()
     assert agent.transport.closes[0]["code"] == 4429
     assert consumer.transport.closes == []
-    assert consumer.last("rights.changed")["mode"] == "voice"
+    assert consumer.last("text.said")["text"] == "Two."
 
 
 async def test_malformed_messages_are_answered_and_then_closed(stage: Stage) -> None:

@@ -153,11 +153,9 @@ async def play(script: list[tuple[str, str]]) -> None:
         answered = [m["reply_to"] for m in widget.heard if m["type"] == "request.done"]
         assert answered == widget.asked, "its own replies, and no other's"
         skipped = {
-            message.seq
-            for message in told._kept
-            if message.is_for(widget.widget_id) and message.seq > seqs[0]
+            seq for seq, _, only in told._kept if only in (None, widget.widget_id) and seq > seqs[0]
         } - set(seqs)
-        rosters = {m.seq for m in told._kept if b'"type":"roster.changed"' in m.data}
+        rosters = {seq for seq, data, _ in told._kept if b'"type":"roster.changed"' in data}
         assert skipped <= rosters, "only a roster, for a later one"
     await scene.stage.close()
 
