@@ -1,4 +1,7 @@
-"""How floors and peers serve: uvicorn on uvloop like the gateway, until standard input closes."""
+"""What every child of the harness does: say that it is ready, and end when its input closes.
+
+FastAPI is elsewhere (`benchmarks.web`): loads and hops need none, and it takes 0.3 s to import.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 
-import uvicorn
 import uvloop
-from fastapi import FastAPI
-
-WEBSOCKET_PROTOCOL = "websockets-sansio"
 
 
 def listening_socket() -> socket.socket:
@@ -43,26 +42,6 @@ async def until_told() -> None:
     loop.add_reader(0, on_input)
     await closed.wait()
     loop.remove_reader(0)
-
-
-async def serve(app: FastAPI) -> None:
-    """Serve an application on a free port until told to stop."""
-    sock = listening_socket()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            ws=WEBSOCKET_PROTOCOL,
-            ws_per_message_deflate=False,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=2,
-        )
-    )
-    serving = asyncio.create_task(server.serve(sockets=[sock]))
-    say_ready(port=sock.getsockname()[1])
-    await until_told()
-    server.should_exit = True
-    await serving
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:

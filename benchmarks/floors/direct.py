@@ -12,7 +12,8 @@ from pathlib import Path
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse
 
-from benchmarks.serving import run, serve
+from benchmarks.serving import run
+from benchmarks.web import serve
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 app = FastAPI()

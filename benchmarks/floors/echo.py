@@ -12,7 +12,8 @@ from contextlib import suppress
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
-from benchmarks.serving import run, serve
+from benchmarks.serving import run
+from benchmarks.web import serve
 from broker.trunk import Frame, FrameLink
 
 

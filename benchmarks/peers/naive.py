@@ -10,7 +10,8 @@ from typing import Any
 import ray
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
-from benchmarks.serving import run, serve
+from benchmarks.serving import run
+from benchmarks.web import serve
 
 
 class Session:

@@ -11,7 +11,8 @@ from contextlib import suppress
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
-from benchmarks.serving import run, serve
+from benchmarks.serving import run
+from benchmarks.web import serve
 
 app = FastAPI()
 rooms: dict[str, set[WebSocket]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import subprocess
 import sys
 import time
 from typing import cast
@@ -114,6 +115,14 @@ async def test_the_floor_has_a_trunk_hop_and_the_loads_own_websocket_carries_any
         await echo.close()
         hop.close()
         await hop.wait_closed()
+
+
+def test_a_load_and_a_hop_start_without_a_server_framework() -> None:
+    """Each round's sides have a process or two of their own; what they import they all pay."""
+    heavy = {"fastapi", "uvicorn", "ray", "aiortc", "matplotlib", "sqlalchemy"}
+    asked = f"import benchmarks.load, benchmarks.floors.hop, sys; print({heavy} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
