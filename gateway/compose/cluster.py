@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from broker.errors import SwitchboardError
 from broker.messages.cluster.nodes import PoolLevel
+from gateway.compose.actor_class import actor_class
 from gateway.compose.address import LedgerAddress
 from gateway.compose.keeper_host import KeeperHost
 from gateway.compose.ledger_host import LedgerHost
@@ -82,12 +83,12 @@ async def start_cluster(settings: ClusterSettings) -> Cluster:
             for shard in range(settings.ledger_shards):
                 told = replace(settings, shard=shard)
                 options["name"] = ledger_name(shard)
-                ledger: Any = ray.remote(LedgerHost).options(**options).remote(told, owner)
+                ledger: Any = actor_class(LedgerHost).options(**options).remote(told, owner)
                 _refuse_other(await ledger.settings.remote(), told)
                 ledgers.append(ledger)
             await asyncio.gather(*(ledger.address.remote() for ledger in ledgers))
-            pool: Any = ray.remote(PoolHost).options(**POOL_OPTIONS).remote(settings)
-            keeper: Any = ray.remote(KeeperHost).options(**KEEPER_OPTIONS).remote(settings)
+            pool: Any = actor_class(PoolHost).options(**POOL_OPTIONS).remote(settings)
+            keeper: Any = actor_class(KeeperHost).options(**KEEPER_OPTIONS).remote(settings)
             await asyncio.gather(pool.start.remote(), keeper.start.remote())
     except RayError as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]

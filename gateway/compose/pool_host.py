@@ -18,6 +18,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from broker.keys import KeyPurpose
 from broker.messages.cluster.members import LinkHello
 from gateway import logs
+from gateway.compose.actor_class import actor_class
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_name
 from gateway.compose.options import (
@@ -48,6 +49,9 @@ class PoolHost:
 
     Where there are several ledgers, each has its own standbys: as many pools share the nodes.
     """
+
+    _places = None
+    """What the release before stored of this class names a method of that name (`actor_class`)."""
 
     def __init__(self, settings: ClusterSettings) -> None:
         from actors.strays import Strays
@@ -145,7 +149,7 @@ class PoolHost:
                 where.node_id, soft=False
             )
         settings = replace(self._settings, shard=shard)
-        host: Any = ray.remote(SessionHost).options(**options).remote(settings)
+        host: Any = actor_class(SessionHost).options(**options).remote(settings)
         try:
             async with asyncio.timeout(ACTOR_START_S):
                 await host.start.remote()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray import cloudpickle
 
 import actors.keeper
 import actors.ledger
@@ -15,10 +17,12 @@ import actors.pool
 from broker.keys import KeyPurpose
 from gateway import logs
 from gateway.compose import cluster, keeper_host, pool_host, session_host
+from gateway.compose.actor_class import actor_class
 from gateway.compose.keeper_host import KeeperHost
 from gateway.compose.ledger_host import LedgerHost
 from gateway.compose.options import KEEPER_NAME, LEDGER_NAME, POOL_NAME
 from gateway.compose.pool_host import PoolHost
+from gateway.compose.session_host import SessionHost
 from gateway.compose.settings import ClusterSettings
 from gateway.trunk_tls import TrunkTls, trunk_tls
 
@@ -131,7 +135,8 @@ async def test_a_ledger_on_sqlite_stays_on_the_node_that_has_the_file(
 ) -> None:
     made: dict[str, dict[str, Any]] = {}
     here = SimpleNamespace(get_node_id=lambda: HERE)
-    joined = SimpleNamespace(remote=lambda kind: Composed(made), get_runtime_context=lambda: here)
+    joined = SimpleNamespace(get_runtime_context=lambda: here)
+    monkeypatch.setattr(cluster, "actor_class", lambda host: Composed(made))
     monkeypatch.setattr(cluster, "ray", joined)
     await cluster.start_cluster(told(tmp_path, database_url))
     assert set(made) == {LEDGER_NAME, POOL_NAME, KEEPER_NAME}
@@ -139,3 +144,18 @@ async def test_a_ledger_on_sqlite_stays_on_the_node_that_has_the_file(
     where = None if bound is None else (bound.node_id, bound.soft)
     assert where == ((HERE, False) if stays else None), "wherever else, it had no file"
     assert "scheduling_strategy" not in made[POOL_NAME] | made[KEEPER_NAME]
+
+
+@pytest.mark.parametrize("host", [LedgerHost, PoolHost, KeeperHost, SessionHost])
+def test_what_ray_stores_of_a_host_names_none_of_its_methods(host: type) -> None:
+    """Ray starts actors from it in processes of another release, which has other methods."""
+    kind = actor_class(host).__ray_metadata__.modified_class
+    stored: bytes = cloudpickle.dumps(kind)  # type: ignore[no-untyped-call]
+    assert host.__qualname__.encode() in stored
+    methods = [name for name, _ in inspect.getmembers(host, inspect.isfunction)]
+    assert "__init__" in methods
+    assert [name for name in methods if f"{host.__qualname__}.{name}".encode() in stored] == []
+
+
+def test_what_ray_stored_of_the_release_before_can_be_read() -> None:
+    assert hasattr(PoolHost, "_places")
