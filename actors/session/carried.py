@@ -47,6 +47,16 @@ class CarriedMedia:
         """Forget a transport; unknown ones are ignored."""
         self._by_transport.pop(transport_id, None)
 
+    def layers_of(self, participant_id: str, widget_id: str) -> list[MediaLayers]:
+        """Which layers are needed of what this widget sends, as it was told last."""
+        carried = self.by_widget(participant_id, widget_id)
+        return [] if carried is None else list(carried.layers.values())
+
+    def seats_of(self, participant_id: str, widget_id: str) -> list[SeatAssignment]:
+        """Who sits where in the transport that this widget carries."""
+        carried = self.by_widget(participant_id, widget_id)
+        return [] if carried is None else list(carried.seats.values())
+
     def by_transport(self, transport_id: str) -> Carried | None:
         """What a widget carries by this transport; `None` where it has given it up."""
         return self._by_transport.get(transport_id)

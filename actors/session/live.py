@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from actors.relay import MediaRights
+from actors.session import views
 from actors.session.checkpoints import Checkpoints
 from actors.session.colleagues import Asking, LedgerCall
 from actors.session.comings import Comings
@@ -49,7 +50,7 @@ from broker.messages.facts import SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
 from broker.past import read_event, retrace
 from broker.policy import Policy
-from broker.state import STAFF, SessionState
+from broker.state import SessionState
 from broker.tracing import Span
 from broker.words import Attendance, SessionPhase
 
@@ -327,6 +328,7 @@ class LiveSession:
             self._narrator.saving(person, only)
         if self.moves_by_ms is not None:
             self._narrator.moving(person, only)
+        self._narrator.signals(person, only)
 
     def tell(
         self,
@@ -348,10 +350,8 @@ class LiveSession:
             elif person is not None:
                 person.tell(body)
             return
-        subject = self.durable.participants.get(about or "")
-        hidden = subject is not None and subject.hidden
         for participant in self.durable.inside():
-            if not hidden or participant.role in STAFF:
+            if views.may_hear(self.durable, participant, about):
                 self.people[participant.participant_id].tell(body)
 
     def rights(self, participant_id: str) -> MediaRights | None:

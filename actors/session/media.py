@@ -135,6 +135,9 @@ class SessionMedia:
         self._epoch = epoch
         self._tell = tell
         self._carried = CarriedMedia()
+        self._speaker: MediaSpeaker | None = None
+        self._grades: dict[str, MediaQuality] = {}
+        """What was told of each participant last."""
         self._known: dict[str, MediaRights] = {}
         self._relay = Relay(config, self)
         self.reports: dict[str, MediaReport] = {}
@@ -178,6 +181,7 @@ class SessionMedia:
             if rights is None and not inside and not decided.may_answer(participant_id):
                 self._relay.remove(participant_id)
                 del self._known[participant_id]
+                self._grades.pop(participant_id, None)
             elif (rights or NO_RIGHTS) != known:
                 self._known[participant_id] = rights or NO_RIGHTS
                 self._relay.set_rights(participant_id, rights or NO_RIGHTS)
@@ -221,8 +225,22 @@ class SessionMedia:
 
     def seats_of(self, participant_id: str, widget_id: str) -> list[SeatAssignment]:
         """Who sits where in the transport that this widget carries, for a snapshot."""
-        carried = self._carried.by_widget(participant_id, widget_id)
-        return [] if carried is None else list(carried.seats.values())
+        return self._carried.seats_of(participant_id, widget_id)
+
+    def signals_for(
+        self, participant_id: str, widget_id: str | None
+    ) -> list[tuple[str | None, Part]]:
+        """What holds now beside a snapshot, each with whom it speaks of.
+
+        It was told when it changed, which whoever gets a snapshot may have missed. `widget_id`:
+        for this widget; `None`: for all of the participant's.
+        """
+        signals: list[tuple[str | None, Part]] = list(self._grades.items())
+        if self._speaker is not None:
+            signals.append((None, self._speaker))
+        if widget_id is not None:
+            signals += ((None, each) for each in self._carried.layers_of(participant_id, widget_id))
+        return signals
 
     def snapshot(self) -> dict[str, object]:
         """The relay's own picture with what the widgets measured, for support."""
@@ -276,7 +294,8 @@ class SessionMedia:
         )
 
     def speaker_changed(self, participant_id: str | None) -> None:
-        self._tell(None, MediaSpeaker(seq=0, participant_id=participant_id))
+        self._speaker = MediaSpeaker(seq=0, participant_id=participant_id)
+        self._tell(None, self._speaker)
 
     def layers_wanted(
         self,
@@ -293,13 +312,10 @@ class SessionMedia:
 
     def quality_changed(self, participant_id: str, grade: Grade, reason: str) -> None:
         self.quality.graded(participant_id, grade, reason)
-        self._tell(
-            None,
-            MediaQuality(
-                seq=0,
-                participant_id=participant_id,
-                grade=str(grade),
-                reason=QUALITY_WORDS.get(reason),
-            ),
-            about=participant_id,
+        self._grades[participant_id] = message = MediaQuality(
+            seq=0,
+            participant_id=participant_id,
+            grade=str(grade),
+            reason=QUALITY_WORDS.get(reason),
         )
+        self._tell(None, message, about=participant_id)

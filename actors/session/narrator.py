@@ -173,6 +173,17 @@ class Narrator:
             if to is None or to.participant_id == participant.participant_id:
                 session.people[participant.participant_id].tell(body, only=only)
 
+    def signals(self, person: Person, only: Connection | None) -> None:
+        """Tell beside a snapshot what holds now and was told when it changed: media's signals."""
+        session = self._session
+        participant = session.durable.participants.get(person.participant_id)
+        if participant is None or not participant.inside:
+            return
+        widget_id = None if only is None else only.widget_id
+        for about, signal in session.media.signals_for(person.participant_id, widget_id):
+            if views.may_hear(session.durable, participant, about):
+                person.tell(encode_body(signal), only=only)
+
     def guests(self) -> None:
         """Send the open guest links to those who may invite."""
         session = self._session

@@ -37,6 +37,12 @@ def listed(state: SessionState, *, staff: bool) -> Iterator[Participant]:
             yield participant
 
 
+def may_hear(state: SessionState, participant: Participant, about: str | None) -> bool:
+    """Whether somebody may be told what is said of another: of who is hidden only the staff."""
+    subject = state.participants.get(about or "")
+    return subject is None or not subject.hidden or participant.role in STAFF
+
+
 def is_public(participant: Participant) -> bool:
     """Whether those outside the staff see somebody who is listed."""
     waits = participant.attendance is Attendance.LOBBY and participant.role in STAFF

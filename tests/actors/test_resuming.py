@@ -9,8 +9,11 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from actors.relay import Grade
 from actors.session.told import REPLAY_MESSAGES, Told
-from broker.words import Surface
+from broker.messages.facts import TextSaid
+from broker.words import PublishSource, Surface
+from tests.actors.crafted import offer
 from tests.actors.stage import Stage, Trunk
 
 WIDGETS = ("frame", "pop_out")
@@ -209,3 +212,37 @@ async def test_a_widget_that_rang_and_was_away_is_told_that_it_does_no_more() ->
     assert back.types() == ["invitation.changed", "session.left"]
     assert back.heard[0]["invitation"]["state"] == "cancelled"
     await stage.close()
+
+
+async def test_a_snapshot_is_followed_by_the_signals_that_still_hold(stage: Stage) -> None:
+    """They were told once, when they changed: whoever missed that would not learn it any more."""
+    agent, consumer = await stage.talking()
+    media, away = stage.session.media, stage.consumer().participant_id
+    transport = offer(stage, consumer)["transport_id"]
+    await stage.settle()
+    seen, widget = consumer.heard[-1]["seq"], consumer.connection.widget_id
+    stage.disconnect(stage.consumer(), consumer)
+    for rids in (("q", "h"), ("q",)):
+        media.layers_wanted(away, transport, PublishSource.CAMERA, rids)
+    for speaker in (away, stage.agent.participant_id):
+        media.speaker_changed(speaker)
+    media.quality_changed(stage.agent.participant_id, Grade.POOR, "loss_up")
+    for _ in range(REPLAY_MESSAGES):
+        stage.session.tell(None, TextSaid(seq=0, participant_id=away, text="much is said"))
+    back = stage.connect(stage.consumer(), Surface.LAUNCHER, last_seq=seen, widget_id=widget)
+    other = stage.connect(stage.consumer(), Surface.WINDOW)
+    await stage.settle()
+    assert back.types()[0] == other.types()[0] == "session.snapshot"
+    assert back.last("media.speaker")["participant_id"] == stage.agent.participant_id
+    assert other.last("media.quality")["grade"] == back.last("media.quality")["grade"] == "poor"
+    assert back.last("media.layers")["rids"] == ["q"]
+    # Another widget sends nothing by this transport.
+    assert "media.layers" not in other.types()
+    # Nor has it to do with whoever has left.
+    media.quality_changed(away, Grade.FAIR, "delay")
+    stage.ask(stage.consumer(), back, "session.leave")
+    await stage.settle()
+    agent.heard.clear()
+    stage.session.show_snapshot(stage.agent, only=agent.connection)
+    graded = [m["participant_id"] for m in agent.heard if m["type"] == "media.quality"]
+    assert graded == [stage.agent.participant_id]
