@@ -14,6 +14,7 @@
  * | `net` | `slow:MS` | what these frames send and are told takes so much longer |
  * | `missing` | `null`, `error` | nickname, chatting agent, spectating and the visitor's name are not in the agent's model: null, or an error |
  * | `as` | `colleague`, `supervisor` | who sits at this workspace, instead of the conversation's agent |
+ * | `also` | text, text | further conversations that this workspace has open, each in a frame of its own |
  * | `spectate` | `1` | the agent watches somebody else's conversation |
  * | `window` | `open` | the engagement window starts open |
  * | `launcher` | `0` | the shop has no launcher |

@@ -1,83 +1,21 @@
-import { allowDevices, readScene, widgetAddress } from './scene.js';
+import { Conversation, numeric, spectates } from './conversation.js';
+import { readScene } from './scene.js';
 
-/** The host half of `lpTag.agentSDK`: a model of paths, and a frame that asks for them. */
+/** The agent's workspace: the conversations that are open, one of them in front. */
 const scene = await readScene();
-const frame = /** @type {HTMLIFrameElement} */ (document.getElementById('widget'));
 const input = /** @type {HTMLTextAreaElement} */ (document.getElementById('input'));
 const lines = /** @type {HTMLElement} */ (document.getElementById('lines'));
-const spectated = scene.query.get('spectate') === '1' || scene.chatting !== scene.agentId;
+const list = /** @type {HTMLElement} */ (document.getElementById('conversations'));
 /** All workspaces in which this conversation is open. */
 const channel = new BroadcastChannel(`conversation-${scene.conversation}`);
 const take = /** @type {HTMLButtonElement} */ (document.getElementById('take'));
-
-/** @type {Record<string, unknown>} */
-const model = {
-  'chatInfo.rtSessionId': scene.conversation,
-  'chatInfo.accountId': scene.account,
-  'chatInfo.isMessaging': scene.channel === 'messaging',
-  'chatInfo.spectatedEngagement': spectated,
-  'chatInfo.chatSkill': 'Furniture advice',
-  'agentInfo.accountId': scene.account,
-  'agentInfo.agentId': numeric(scene.agentId),
-  'agentInfo.agentName': scene.agentName,
-  'agentInfo.agentNickname': scene.agentName,
-  'chattingAgentInfo.agentId': scene.chatting === scene.agentId && spectated ? 999_999 : numeric(scene.chatting),
-  'chattingAgentInfo.agentName': scene.chatting === scene.agentId && spectated ? 'Somebody else' : scene.chattingName,
-  'visitorInfo.visitorId': scene.visitor,
-  'visitorInfo.visitorName': scene.visitorName,
-  'visitorInfo.device': 'DESKTOP',
-  'visitorInfo.chattingVisitorState': 'CHATTING',
-};
-if (scene.query.has('missing')) {
-  for (const path of ['agentInfo.agentNickname', 'chattingAgentInfo.agentId', 'chatInfo.spectatedEngagement', 'visitorInfo.visitorName']) {
-    delete model[path];
-  }
-}
-/** @type {Set<string>} */
-const bound = new Set();
-/** What the widget told the workspace, for tests. @type {{name: string, data: any}[]} */
-const commands = [];
-let initialised = false;
-
-/** @param {string} text Agent ids are numbers on this side, where they can be. */
-function numeric(text) {
-  return /^\d{1,15}$/u.test(text) ? Number(text) : text;
-}
-
-/** @param {Record<string, unknown>} message */
-function post(message) {
-  frame.contentWindow?.postMessage({ sdk: 'agent', ...message }, scene.gateway);
-}
-
-window.addEventListener('message', (event) => {
-  if (event.origin !== scene.gateway || event.source !== frame.contentWindow) return;
-  if (event.data?.sdk !== 'agent') return;
-  const { kind, id, path, name, data } = event.data;
-  if (kind === 'init') {
-    initialised = true;
-    bound.clear();
-    return;
-  }
-  // Always asynchronous, as over the real bus.
-  setTimeout(() => {
-    if (!initialised) post({ kind: 'answer', id, error: 'no channel defined, missing init?' });
-    else if (kind === 'command') answerCommand(id, name, data);
-    else {
-      if (kind === 'bind') bound.add(path);
-      const missing = !(path in model);
-      const failing = missing && scene.query.get('missing') === 'error';
-      post({ kind: 'answer', id, value: model[path] ?? null, ...(failing ? { error: 'no data' } : {}) });
-    }
-  }, 5);
-});
+const firstFrame = /** @type {HTMLIFrameElement} */ (document.getElementById('widget'));
 
 /**
- * @param {number} id
  * @param {string} name
  * @param {any} data
  */
-function answerCommand(id, name, data) {
-  commands.push({ name, data });
+function obey(name, data) {
   if (name === 'Write ChatLine') {
     input.value = [input.value, data.text].filter(Boolean).join(' ');
     input.focus();
@@ -86,43 +24,7 @@ function answerCommand(id, name, data) {
     const { title, click } = data.json.elements[0];
     say(`${title}: ${click.actions[0].uri}`, 'agent');
   }
-  post({ kind: 'answer', id, value: null });
 }
-
-/**
- * Change the model, as the workspace does when conversations move.
- *
- * @param {Record<string, unknown>} changes
- */
-function set(changes) {
-  for (const [path, value] of Object.entries(changes)) {
-    model[path] = value;
-    if (bound.has(path)) post({ kind: 'update', path, value });
-  }
-}
-
-function load() {
-  initialised = false;
-  frame.src = widgetAddress(scene, '/agent', { role: scene.role });
-}
-
-/** The conversation is this agent's from now on. @param {{id: string, name: string}} agent */
-function transferTo({ id, name }) {
-  set({
-    'chattingAgentInfo.agentId': numeric(id),
-    'chattingAgentInfo.agentName': name,
-    'chatInfo.spectatedEngagement': id !== scene.agentId,
-  });
-  take.hidden = id === scene.agentId || scene.role === 'supervisor';
-}
-
-channel.addEventListener('message', ({ data }) => transferTo(data));
-take.hidden = !spectated || scene.role === 'supervisor';
-take.addEventListener('click', () => {
-  const me = { id: scene.agentId, name: scene.agentName };
-  channel.postMessage(me);
-  transferTo(me);
-});
 
 /** @param {string} text @param {string} by */
 function say(text, by) {
@@ -133,16 +35,94 @@ function say(text, by) {
   line.scrollIntoView({ block: 'end' });
 }
 
+const first = new Conversation(
+  scene,
+  firstFrame,
+  { key: scene.conversation, visitor: scene.visitor, visitorName: scene.visitorName },
+  obey,
+);
+/** Each has a frame of its own, which stays when another comes to the front. */
+const conversations = [first, ...(scene.query.get('also')?.split(',') ?? []).map(another)];
+let front = first;
+
+/** @param {string} key */
+function another(key) {
+  const visitorName = `Visitor ${key}`;
+  const frame = document.createElement('iframe');
+  frame.title = `Video widget: ${visitorName}`;
+  frame.hidden = true;
+  firstFrame.after(frame);
+  return new Conversation(scene, frame, { key, visitor: `v-${key}`, visitorName }, obey);
+}
+
+/** @param {Conversation} next */
+function bringToFront(next) {
+  for (const each of conversations) {
+    each.frame.hidden = each !== next;
+    if (each !== next) each.focus(false);
+  }
+  next.focus(true);
+  front = next;
+  showNames();
+}
+
+function showNames() {
+  for (const node of document.querySelectorAll('h1 [data-visitor]')) node.textContent = front.visitorName;
+  conversations.forEach((each, at) => {
+    setCurrent(/** @type {Element} */ (list.children[at]), each === front);
+  });
+}
+
+/** @param {Element} row @param {boolean} current */
+function setCurrent(row, current) {
+  row.classList.toggle('current', current);
+  row.querySelector('button')?.setAttribute('aria-current', String(current));
+}
+
+conversations.forEach((each, at) => {
+  const open = document.createElement('button');
+  open.type = 'button';
+  open.textContent = each.visitorName;
+  open.addEventListener('click', () => bringToFront(each));
+  const said = document.createElement('span');
+  said.textContent = 'Is the oak table in stock?';
+  const row = document.createElement('li');
+  row.append(open, said);
+  list.insertBefore(row, list.children[at] ?? null);
+});
+showNames();
+
+/** The conversation is this agent's from now on. @param {{id: string, name: string}} agent */
+function transferTo({ id, name }) {
+  first.set({
+    'chattingAgentInfo.agentId': numeric(id),
+    'chattingAgentInfo.agentName': name,
+    'chatInfo.spectatedEngagement': id !== scene.agentId,
+  });
+  take.hidden = id === scene.agentId || scene.role === 'supervisor';
+}
+
+channel.addEventListener('message', ({ data }) => transferTo(data));
+take.hidden = !spectates(scene) || scene.role === 'supervisor';
+take.addEventListener('click', () => {
+  const me = { id: scene.agentId, name: scene.agentName };
+  channel.postMessage(me);
+  transferTo(me);
+});
 document.getElementById('send')?.addEventListener('click', () => {
   if (input.value.trim()) say(input.value.trim(), 'agent');
   input.value = '';
 });
-document.getElementById('reload')?.addEventListener('click', load);
-for (const node of document.querySelectorAll('[data-visitor]')) node.textContent = scene.visitorName;
+document.getElementById('reload')?.addEventListener('click', () => front.load());
 for (const node of document.querySelectorAll('[data-agent]')) node.textContent = scene.agentName;
 for (const node of document.querySelectorAll('[data-channel]')) node.textContent = scene.channel;
-allowDevices(frame, scene);
-load();
 Object.assign(window, {
-  simulator: { set, commands, reload: load, focus: (/** @type {boolean} */ value) => post({ kind: 'focus', value }) },
+  simulator: {
+    set: (/** @type {Record<string, unknown>} */ changes) => front.set(changes),
+    get commands() {
+      return front.commands;
+    },
+    of: (/** @type {string} */ key) => conversations.find((each) => each.key === key),
+    focus: (/** @type {boolean} */ value) => front.focus(value),
+  },
 });
