@@ -218,7 +218,8 @@ class DemoSettings:
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address can be reached from this machine only."""
-    if host == "localhost":
+    if host == "localhost" or host.endswith(".localhost"):
+        # RFC 6761 §6.3: names below it are loopback's, too.
         return True
     try:
         return ip_address(host.strip("[]")).is_loopback

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from actors.relay import RelayConfig
-from actors.session.config import SessionConfig
-from gateway.demo_hosts import create_demo_hosts
-from gateway.serve import EdgeServer, bind
-from gateway.settings import DemoHost, Settings
 from tests.browser.demo import SCREENS
-from tests.house import House, end, settled
+from tests.browser.fair import Fair
+from tests.house import settled
 from tests.patience import PATIENCE
 from tests.relay.firefox import ADDRESS, Firefox, FirefoxPage, network
 
@@ -41,47 +36,11 @@ FACES = """[...document.querySelectorAll('.tile.seat[data-picture=yes] .tile-nam
 FRAMES = 20
 
 
-class Fair(House):
-    """A house whose agents and consumers meet in the simulated hosts' pages."""
-
-    def __init__(self, stack: AsyncExitStack) -> None:
-        super().__init__(stack)
-        self._stand = bind("127.0.0.1", 0)
-        self.hosts = f"http://127.0.0.1:{self._stand.getsockname()[1]}"
-        self.origin = ""
-
-    def settings(self, origin: str, name: str) -> Settings:
-        self.origin = origin
-        told = super().settings(origin, name)
-        account = replace(told.accounts["demo"], frame_ancestors=(self.hosts,))
-        return replace(
-            told,
-            accounts={"demo": account},
-            demo=DemoHost(origin=self.hosts, account_id="demo"),
-            agent_sdk=f"{self.hosts}/simulator/agent-sdk.js",
-            window_sdk=f"{self.hosts}/simulator/widget-sdk.js",
-        )
-
-    def config(self) -> SessionConfig:
-        """Guests come by the gateway; media have an address that Firefox uses."""
-        relay = RelayConfig(bind=(ADDRESS,))
-        return replace(super().config(), public_url=self.origin, relay=relay)
-
-    async def begin(self) -> None:
-        """Open a gateway with its hosts, and have one session actor ready."""
-        settings = self.settings(await self.gateway("g"), "g")
-        hosts = EdgeServer(create_demo_hosts(settings), [self._stand])
-        self.stack.push_async_callback(end, asyncio.create_task(hosts.run()))
-        self.stack.push_async_callback(hosts.stop)
-        await hosts.started.wait()
-        await self.standby()
-
-
 @asynccontextmanager
 async def fair_with_firefox(folder: Path) -> AsyncIterator[tuple[Fair, Firefox]]:
     with network() as made, made.inside():
         firefox = Firefox(made, folder / "profile")
-        async with settled(folder, Fair) as fair:
+        async with settled(folder, lambda stack: Fair(stack, media=ADDRESS)) as fair:
             try:
                 await asyncio.gather(fair.begin(), firefox.start())
                 yield fair, firefox
