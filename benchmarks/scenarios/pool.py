@@ -171,7 +171,7 @@ def tell(
             truth, told, bound
         )
         if rush is not teacher:
-            peaks.append(off(told.peak_standbys, truth.peak_standbys))
+            peaks.append(off_in_number(told.peak_standbys, truth.peak_standbys))
             if truth.wait(95) < bound or told.wait(95) < bound:
                 waits.append(off(min(told.wait(95), bound), min(truth.wait(95), bound)))
     if not waits:
@@ -203,6 +203,14 @@ def drawn(replay: Replay, measured: Outcome, predicted: Outcome) -> list[Line]:
 def off(predicted: float, measured: float) -> float:
     """Return by how many per cent of what was measured a prediction is wrong."""
     return 100 * abs(predicted / measured - 1)
+
+
+def off_in_number(predicted: int, measured: int) -> float:
+    """Return the same of a number of standbys, of which one more or less is no error.
+
+    It is the threshold of a rate: a start that took a moment longer decides about it.
+    """
+    return 0.0 if abs(predicted - measured) <= 1 else off(predicted, measured)
 
 
 def beside(measured: Outcome, predicted: Outcome, bound: float) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,7 @@ from actors.pool import PoolPolicy
 from benchmarks.histogram import Histogram
 from benchmarks.replay import Replay, alone_seconds, shared_seconds, with_starts
 from benchmarks.result import Measurement, ScenarioResult
-from benchmarks.scenarios.pool import STARTS, Rush, tell
+from benchmarks.scenarios.pool import STARTS, Rush, off_in_number, tell
 from benchmarks.simulation import Opening, Outcome, Simulation, Supply
 from benchmarks.subject import Look
 
@@ -108,3 +110,31 @@ def test_waits_that_were_not_predicted_miss_the_target() -> None:
     assert not waits.met
     assert waits.value == pytest.approx(100 * (1 / 0.7 - 1), abs=10)
     assert standbys.met
+
+
+def recorded() -> tuple[Replay, Measurement, list[Rush]]:
+    """A lone opening after another, then three storms on real Ray, while the machine was quiet."""
+    told = json.loads((Path(__file__).parent / "recorded" / "starts.json").read_text())
+    trace = [(at, waited) for at, waited in told["trace"]]
+
+    def part(begin: float, end: float) -> Measurement:
+        mine = [(at, waited) for at, waited in trace if begin <= at < end]
+        return Measurement(STARTS, 0, {}, Histogram(), len(mine), 0, trace=mine)
+
+    rushes = [Rush(times, begin, end, part(begin, end)) for times, begin, end in told["storms"]]
+    looks = [Look(*look) for look in told["looks"]]
+    return Replay(trace, looks, STAY_S), part(0.0, rushes[0].begin), rushes
+
+
+def test_storms_that_were_measured_on_ray_are_predicted() -> None:
+    result = ScenarioResult("pool", "", {})
+    tell(result, *recorded(), argparse.Namespace(standbys=2, nodes=1))
+    waits, standbys = result.judged()
+    assert "worst of 2 storms" in waits.name
+    assert waits.met, result.facts
+    assert standbys.met, result.facts
+
+
+def test_a_standby_more_or_less_is_no_error_and_two_are() -> None:
+    assert [off_in_number(predicted, 3) for predicted in (2, 3, 4)] == [0.0, 0.0, 0.0]
+    assert off_in_number(5, 3) == pytest.approx(100 * 2 / 3)
