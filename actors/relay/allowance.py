@@ -34,11 +34,15 @@ class ByteBudget:
         self._tokens = burst
         self._at = 0.0
 
-    def take(self, octets: int, now: float) -> bool:
-        """Spend `octets` if they are there."""
+    def has(self, octets: int, now: float) -> bool:
+        """Whether `octets` are there to be spent."""
         self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
         self._at = now
-        if self._tokens < octets:
+        return self._tokens >= octets
+
+    def take(self, octets: int, now: float) -> bool:
+        """Spend `octets` if they are there."""
+        if not self.has(octets, now):
             return False
         self._tokens -= octets
         return True

@@ -7,8 +7,9 @@ them; repairs, probes and RTCP are written into the outbox, protected there and 
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .allowance import ByteBudget
 from .departures import Departures
@@ -17,11 +18,23 @@ from .ice import IceLite
 from .pylibsrtp_private import Buffer, Srtp
 from .rtcp import negative_acknowledgement, picture_loss, receiver_report
 
+if TYPE_CHECKING:
+    from .repairs import Repairs
+
 _FIRST_ESTIMATE = 2_500_000
 """Bits per second assumed of a subscriber before it has reported anything."""
 _REPAIR_SHARE = 0.2
 _REPAIR_BURST = 24_000
-"""Bytes of repairs at once: about one key frame."""
+"""Bytes beyond that share: about one key frame."""
+_AT_ONCE_SECONDS = 0.05
+"""So much of the line repairs may take at once, and no more than the line while they last: a line
+in need of them has a queue already, and what is put on top of it is what is lost next."""
+_LEAST_AT_ONCE = 2_600
+"""Bytes: two packets, on however narrow a line."""
+_MOST_WAITING = 64
+"""Repairs that wait for their turn."""
+_LONGEST_WAIT = 0.5
+"""Seconds after which a repair is too late for its picture."""
 
 
 def _unkeyed(size: int) -> int:
@@ -34,7 +47,9 @@ class Outlet:
 
     __slots__ = (
         "_outbound",
-        "_repairs",
+        "_pace",
+        "_share",
+        "_waiting",
         "departures",
         "estimate",
         "feedback_ssrc",
@@ -74,7 +89,11 @@ class Outlet:
         self.protect: Callable[[int], int] = _unkeyed
         """Encrypts the packet in the outbox; returns its new size, 0 before there are keys."""
         self._outbound: Srtp | None = None
-        self._repairs = ByteBudget(_REPAIR_SHARE * _FIRST_ESTIMATE / 8, _REPAIR_BURST)
+        self._share = ByteBudget(0.0, _REPAIR_BURST)
+        self._pace = ByteBudget(0.0, _REPAIR_BURST)
+        self._waiting: deque[tuple[Repairs, int, float]] = deque()
+        """Repairs in the order in which they were asked for: whose, which, and since when."""
+        self._share_repairs()
 
     def keyed(self, outbound: Srtp) -> None:
         """Take the keys the handshake gave."""
@@ -87,6 +106,7 @@ class Outlet:
         self._outbound = None
         self.handle = None
         self.protect = _unkeyed
+        self._waiting.clear()
 
     def send_rtp(self, size: int, now: float, *, counted: bool) -> None:
         """Protect and send the packet in the outbox; `Slot.forward` has its own.
@@ -137,10 +157,37 @@ class Outlet:
         numbers = [sequence & 0xFFFF for sequence in sequences]
         self.send_rtcp(negative_acknowledgement(self.feedback_ssrc, ssrc, numbers))
 
-    def may_resend(self, octets: int, now: float) -> bool:
-        """Say whether a repair of this size fits into the share that repairs get."""
-        return self._repairs.take(octets, now)
+    def repair(self, repairs: Repairs, number: int, now: float) -> bool:
+        """Let this be sent again when its turn comes; False when too many wait already."""
+        if len(self._waiting) >= _MOST_WAITING:
+            return False
+        self._waiting.append((repairs, number, now))
+        self._go_on_repairing(now)
+        return True
 
-    def share_repairs(self) -> None:
-        """Give repairs their share of the present estimate."""
-        self._repairs.rate = _REPAIR_SHARE * self.estimate.bitrate / 8
+    def tick(self, now: float) -> None:
+        """Give repairs their share of the present estimate, and send those whose turn it is."""
+        self._share_repairs()
+        self._go_on_repairing(now)
+
+    def may_resend(self, octets: int, now: float) -> bool:
+        """Say whether a repair of this size may leave now: by the pace, and by its share."""
+        share = self._share
+        return share.has(octets, now) and self._pace.take(octets, now) and share.take(octets, now)
+
+    def _share_repairs(self) -> None:
+        line = self.estimate.bitrate / 8
+        self._share.rate = _REPAIR_SHARE * line
+        pace = self._pace
+        pace.rate = line
+        pace.burst = max(_LEAST_AT_ONCE, _AT_ONCE_SECONDS * line)
+
+    def _go_on_repairing(self, now: float) -> None:
+        waiting = self._waiting
+        while waiting:
+            repairs, number, since = waiting[0]
+            if now - since > _LONGEST_WAIT:
+                repairs.give_up(number)
+            elif not repairs.send(number, now):
+                return
+            waiting.popleft()

@@ -26,17 +26,28 @@ _MOST_RESENT = 1024
 class Repairs:
     """The RTX stream beside a slot's own; without RTX, the slot's own packets once more."""
 
-    __slots__ = ("_resent", "_sequence", "_slot", "protected", "refused", "sent", "ssrc")
+    __slots__ = (
+        "_resent",
+        "_sequence",
+        "_slot",
+        "_waiting",
+        "protected",
+        "refused",
+        "sent",
+        "ssrc",
+    )
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
         self.ssrc = 1 + secrets.randbelow(0xFFFFFFFE)
         self.sent = 0
         self.refused = 0
-        """Repairs that did not fit into the share of the line that repairs get."""
+        """Repairs whose turn in the share of the line that repairs get would have come too late."""
         self._sequence = secrets.randbelow(1 << 15)
         self._resent: dict[int, float] = {}
         """Outgoing sequence → when it was resent last."""
+        self._waiting: set[int] = set()
+        """Outgoing sequences that the outlet will come back to (`send`, `give_up`)."""
         self.protected: Protected | None = None
         """What may be asked for again, as it left; None where there is RTX, or no `nack`."""
 
@@ -54,6 +65,7 @@ class Repairs:
     def forget(self) -> None:
         """Nothing that was sent until now is sent again."""
         self._resent.clear()
+        self._waiting.clear()
         self.protected = None
 
     def _keep(self, path: Address, sizes: list[int]) -> None:
@@ -69,7 +81,7 @@ class Repairs:
         departures.add(path, sizes)
 
     def resend(self, number: int, now: float) -> None:
-        """Repeat what went out under this 16-bit sequence.
+        """Repeat what went out under this 16-bit sequence, as soon as the line has room for it.
 
         Not twice within a round trip, and only from the last second.
         """
@@ -85,28 +97,49 @@ class Repairs:
             # Its subscriber would look at a still picture for seconds before asking for this.
             layer.request_key_frame(now)
             return
+        wait = max(_SHORTEST_WAIT, slot.round_trip or 0.0)
+        if out in self._waiting or now - self._resent.get(out, -1e9) < wait:
+            return
+        self._waiting.add(out)
+        if not slot.outlet.repair(self, out, now):
+            self.give_up(out)
+
+    def send(self, out: int, now: float) -> bool:
+        """Send this again, unless it is gone meanwhile; False when it has to wait for its turn."""
+        slot = self._slot
+        layer, codec = slot.layer, slot.codec
+        incoming = slot.line.incoming_of(out)
+        if out not in self._waiting or layer is None or codec is None or incoming is None:
+            self._waiting.discard(out)
+            return True
         if self.protected is not None:
-            sent = self.protected.find(number, now)
-            if sent is not None and self._may_resend(number, len(sent.data), now):
+            sent = self.protected.find(out & 0xFFFF, now)
+            if sent is not None:
+                if not slot.outlet.may_resend(len(sent.data), now):
+                    return False
                 slot.outlet.repeat(sent.data, sent.number, now)
+                self._note_resent(out, now)
         elif codec.repair_payload_type is not None:
             kept = layer.kept(incoming, now)
-            if kept is not None and self._may_resend(out, len(kept.payload), now):
+            if kept is not None:
+                if not slot.outlet.may_resend(len(kept.payload), now):
+                    return False
                 self._send_again(kept, out, codec.repair_payload_type, now)
+                self._note_resent(out, now)
+        self._waiting.discard(out)
+        return True
 
-    def _may_resend(self, out: int, octets: int, now: float) -> bool:
-        """Count one that may be sent again: not so soon, and not beyond the share of repairs."""
-        wait = max(_SHORTEST_WAIT, self._slot.round_trip or 0.0)
-        if now - self._resent.get(out, -1e9) < wait:
-            return False
-        if not self._slot.outlet.may_resend(octets, now):
+    def give_up(self, out: int) -> None:
+        """Count one that would come too late, or that too many wait before."""
+        if out in self._waiting:
+            self._waiting.remove(out)
             self.refused += 1
-            return False
+
+    def _note_resent(self, out: int, now: float) -> None:
         if len(self._resent) >= _MOST_RESENT:
             self._resent.clear()
         self._resent[out] = now
         self.sent += 1
-        return True
 
     def probe(self, back: int, now: float) -> int:
         """Repeat a recent packet to find out whether more gets through; returns its size.

@@ -309,7 +309,7 @@ class Transport:
                 layer.measure(now)
         for slot in self.slots_by_ssrc.values():
             slot.measure(now)
-        self.outlet.share_repairs()
+        self.outlet.tick(now)
         self._probing.tick(self.all_slots(), starved=self.starved, now=now)
         if now >= self.feedback_due:
             self.feedback_due = now + config.feedback_interval

@@ -15,6 +15,7 @@ from actors.relay.dtls import Dtls
 from actors.relay.repairs import Repairs
 from actors.relay.rtcp import negative_acknowledgement, receiver_report
 from benchmarks.media.description import Dialect
+from benchmarks.shaper import Downlink
 from tests.patience import PATIENCE, until
 
 from .client import CraftedClient
@@ -211,6 +212,51 @@ def test_repairs_get_a_fifth_of_the_estimate(dialect: Dialect | None) -> None:
         )
         share = 0.2 * bitrate / 8 * 20
         assert 0.9 * share < given < 1.1 * share + 24_000
+
+
+async def much_asked_for_at_once(call: Call, dialect: Dialect | None) -> tuple[int, int, int, int]:
+    """Let Ben, on half a megabit, ask for 48 packets again at once while Ada speaks.
+
+    Returns how much of the voice was lost, how many repairs came, the most bytes within three
+    steps of 20 ms, and how many repairs were given up.
+    """
+    ada, ben = await call.join("ada"), await call.join("ben", dialect=dialect)
+    voice, video = ben.seat(0)
+    outlet = call.relay.transports["ben-1"].outlet
+    outlet.estimate.bitrate = 500_000
+    ada.send_frame(key=True, parts=(bytes(990),) * 48)
+    await until(lambda: len(ben.heard_on(video)) == 48)
+    # The share is that of this estimate by now.
+    await asyncio.sleep(0.1)
+    ben.downlink = Downlink(500_000, loss=0, delay=0.02)
+    numbers = [heard.packet.sequence_number for heard in ben.heard_on(video)]
+    ssrc, _ = ben.slots[video]
+    left: list[int] = []
+    for step in range(50):
+        if step == 5:
+            ben.send_rtcp(negative_acknowledgement(1, ssrc, numbers))
+        ada.send_audio()
+        before = outlet.octets_sent
+        await asyncio.sleep(0.02)
+        left.append(outlet.octets_sent - before)
+    await asyncio.sleep(0.5)
+    repairs = call.relay.transports["ben-1"].slots_by_ssrc[ssrc].repairs
+    most = max(sum(left[i : i + 3]) for i in range(len(left)))
+    return 50 - len(ben.heard_on(voice)), repairs.sent, most, repairs.refused
+
+
+@either
+def test_repairs_are_paced_and_those_too_late_are_dropped(dialect: Dialect | None) -> None:
+    """All at once they would fill the line's queue of 200 ms, and the voice would go with them."""
+    lost, repairs, most, refused = call_in_virtual_time(
+        partial(much_asked_for_at_once, dialect=dialect)
+    )
+    assert lost == 0
+    # 24 kB, and the fifth of half a second.
+    assert 24 <= repairs <= 34
+    assert repairs + refused == 48
+    # A twentieth of a second of this line and what it carries in 60 ms are 6,900 bytes.
+    assert most < 9_000
 
 
 async def asked_late(call: Call, dialect: Dialect | None) -> int:
