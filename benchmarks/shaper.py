@@ -70,6 +70,16 @@ class Shaper:
                 self._loop.remove_reader(each.fileno())
                 each.close()
 
+    def rebind(self) -> None:
+        """Be a NAT that forgets: every client comes from another port, and the old ones are dead.
+
+        What comes up next opens the new one, as with a NAT; until then nothing comes down.
+        """
+        for each in self._far.values():
+            self._loop.remove_reader(each.fileno())
+            each.close()
+        self._far.clear()
+
     @staticmethod
     def _socket() -> socket.socket:
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

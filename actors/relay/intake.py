@@ -141,6 +141,12 @@ class Intake:
         self._allowed_at = now
         return self.packets < self._most_packets
 
+    def knows(self, ssrc: int, *, feedback: bool) -> bool:
+        """Whether authentic packets of this SSRC have come; `feedback` asks for RTCP."""
+        if feedback:
+            return ssrc in self._rtcp_senders
+        return ssrc in self.layers or ssrc in self.repairs
+
     # -- RTP -----------------------------------------------------------------------------------
 
     def receive_rtp(self, buffer: Buffer, size: int, now: float) -> bool:

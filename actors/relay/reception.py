@@ -7,16 +7,22 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from . import mmsg, stun
+from .allowance import Allowance
 from .departures import Departures
 from .ice import Credentials
 from .mmsg import LENGTH_FIRST, LENGTH_STEP
-from .port import Key, Socket, unpack_name
+from .port import Endpoint, Key, Socket, unpack_name
 from .pylibsrtp_private import Buffer
 from .transport import Transport
 
 log = logging.getLogger(__name__)
 
 Name: TypeAlias = tuple[Transport, Credentials]
+
+
+_MOST_STRANGERS = 200
+"""Media of unknown addresses looked at in a second, for who may have sent them; a flood of them is
+to cost next to nothing, and who has moved sends at least fifty."""
 
 
 class Reception:
@@ -35,6 +41,7 @@ class Reception:
         """Datagrams that our own code failed on; anything but 0 is a bug."""
         self.names: dict[bytes, Name] = {}
         """Local ufrag → whose it is, for every generation of credentials that is valid."""
+        self._strangers = Allowance(_MOST_STRANGERS)
         self._clock = clock
 
     def wake(self, socket: Socket) -> None:
@@ -82,7 +89,7 @@ class Reception:
         if address is None:
             if first < 2:
                 self._stun(bytes(view[:size]), socket, key, now)
-            else:
+            elif not (127 < first < 192 and self._has_moved(socket, key, inbox, size, now)):
                 self.dropped_strangers += 1
             return
         transport = address.transport
@@ -101,6 +108,22 @@ class Reception:
         else:
             transport.intake.drops.malformed += 1
 
+    def _has_moved(self, socket: Socket, key: Key, inbox: Buffer, size: int, now: float) -> bool:
+        """Whether this is media of somebody whose address has changed; it is taken then."""
+        if size < 12 or not self._strangers.has_any(now):
+            return False
+        self._strangers.spend()
+        view = inbox.view
+        feedback = 192 <= view[1] <= 223
+        ssrc = int.from_bytes(view[4:8] if feedback else view[8:12], "big")
+        for transport, _ in self.names.values():
+            if transport.knows(ssrc, feedback=feedback):
+                endpoint = _endpoint_of(key)
+                return transport.heard_elsewhere(
+                    inbox, size, socket, endpoint, now, feedback=feedback
+                )
+        return False
+
     def _stun(self, data: bytes, socket: Socket, key: Key, now: float) -> None:
         if stun.is_response(data):
             address = socket.peers.get(key)
@@ -113,11 +136,14 @@ class Reception:
             self.dropped_strangers += 1
             return
         transport, credentials = found
-        endpoint = unpack_name(key) if isinstance(key, bytes) else key
-        transport.binding_request(data, credentials, socket, endpoint, now)
+        transport.binding_request(data, credentials, socket, _endpoint_of(key), now)
 
     def know(self, transport: Transport, credentials: Credentials) -> None:
         self.names[credentials.ufrag.encode()] = (transport, credentials)
 
     def forget(self, credentials: Credentials) -> None:
         self.names.pop(credentials.ufrag.encode(), None)
+
+
+def _endpoint_of(key: Key) -> Endpoint:
+    return unpack_name(key) if isinstance(key, bytes) else key

@@ -16,7 +16,7 @@ from .listener import SeatKind, TransportState
 from .outlet import Outlet
 from .probing import Probing
 from .publication import Publication
-from .pylibsrtp_private import Srtp
+from .pylibsrtp_private import Buffer, Srtp
 from .rtcp import receiver_report, sender_report, source_description
 from .slot import Slot
 
@@ -32,6 +32,9 @@ _CLOCK_SETTLES = 2.0
 """Seconds in which a publisher's clock may still jump to a better reading."""
 _CLOCK_STEP = 0.002
 """Seconds by which a later report may improve it."""
+
+_MOVED_AFTER = 0.2
+"""Seconds of silence after which a peer may be somewhere else; a voice comes every 20 ms."""
 
 _LEGAL: dict[TransportState, frozenset[TransportState]] = {
     TransportState.CONNECTING: frozenset({TransportState.CONNECTED, TransportState.CLOSED}),
@@ -194,6 +197,41 @@ class Transport:
         socket.send(stun.success(message, endpoint[0], endpoint[1], password), endpoint)
         if stun.is_nomination(message):
             ice.nominate(address, now)
+
+    def knows(self, ssrc: int, *, feedback: bool) -> bool:
+        """Whether this peer has sent authentic RTP, or RTCP (`feedback`), as this SSRC."""
+        return self.live and self.intake.knows(ssrc, feedback=feedback)
+
+    def heard_elsewhere(
+        self,
+        inbox: Buffer,
+        size: int,
+        socket: Socket,
+        endpoint: Endpoint,
+        now: float,
+        *,
+        feedback: bool,
+    ) -> bool:
+        """Take SRTP from an address that has sent no check: a NAT has given the peer another.
+
+        A browser checks a path that works every two and a half seconds only, and knows nothing of
+        such a change. What is authentic shows that the peer sends, not that it is there: whether it
+        is, is asked of it before anything goes to that address. While the peer is heard where it
+        was nothing is looked at. Returns whether it was the peer's.
+        """
+        ice = self.ice
+        selected = ice.selected
+        if selected is None or now - selected.heard < _MOVED_AFTER or not ice.budget.has_any(now):
+            return False
+        intake = self.intake
+        receive = intake.receive_rtcp if feedback else intake.receive_rtp
+        if not receive(inbox, size, now):
+            ice.budget.spend()
+            return False
+        address = self._hear(socket, endpoint, now)
+        if address is not None:
+            ice.nominate(address, now)
+        return True
 
     def _hear(self, socket: Socket, endpoint: Endpoint, now: float) -> Address | None:
         holder = socket.peers.get(socket.key_of(endpoint))

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from aioice import stun
 
-from actors.relay import RelayConfig, TransportState
+from actors.relay import PublishSource, RelayConfig, TransportState
 from actors.relay.allowance import Allowance
 from tests.patience import until
 
 from .client import CraftedClient
-from .conftest import Call, StartCall
+from .conftest import Call, StartCall, call_in_virtual_time
 
 
 class Stranger(asyncio.DatagramProtocol):
@@ -244,6 +244,43 @@ async def test_at_most_eight_addresses_are_heard(call: Call) -> None:
     assert sum(len(s.peers) for s in call.relay.sockets) == 8
     for stranger in strangers:
         stranger.close()
+
+
+async def copied_media(call: Call) -> tuple[list[bytes], int, int]:
+    """Let somebody send copies of what Ben sends from an address of their own.
+
+    Returns what they are sent, and how many of Ada's next 50 packets Ben heard: while Ben was
+    heard himself, and once he was not.
+    """
+    ada, ben = await call.join("ada"), await call.join("ben")
+    audio, _ = ben.seat(0)
+    stranger = await Stranger().open()
+    ben.send_audio()
+    await until(lambda: call.relay.transports["ben-1"].intake.layers)
+    heard = []
+    for silent in (False, True):
+        if silent:
+            ben.stop_checking()
+            await asyncio.sleep(0.5)
+        before = len(ben.heard_on(audio))
+        for _ in range(50):
+            # Ben's own never arrives: the copy is no repetition.
+            stranger.send(ben.rtp(ben.track(PublishSource.MICROPHONE), b"copied"), call.relay.port)
+            ben.track(PublishSource.MICROPHONE).step(960, 6)
+            ada.send_audio()
+            await asyncio.sleep(0.02)
+        heard.append(len(ben.heard_on(audio)) - before)
+    stranger.close()
+    return stranger.received, heard[0], heard[1]
+
+
+def test_media_from_elsewhere_are_asked_back_and_send_nothing_there() -> None:
+    """A packet shows that its sender has the keys, not that it came from where it says."""
+    sent, before, after = call_in_virtual_time(copied_media)
+    assert (before, after) == (50, 50)
+    # At most a check every tenth of a second, to an address that never answers one.
+    assert 1 <= len(sent) <= 20
+    assert all(data[0] < 2 for data in sent)
 
 
 async def test_bad_proofs_are_looked_at_twenty_times_a_second_only(call: Call) -> None:

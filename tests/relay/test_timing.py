@@ -94,19 +94,23 @@ def test_only_what_is_authentic_counts_as_life() -> None:
     run_in_virtual_time(noise_instead_of_a_voice())
 
 
-async def move(*, nominates: bool) -> float:
-    """Let Ben's port change in mid-call; return how long he heard nothing."""
+async def move(*, nominates: bool = True, checks: bool = True) -> float:
+    """Let Ben's port change in mid-call while he speaks; return how long he heard nothing."""
     loop = asyncio.get_running_loop()
     async with duo() as (_, ada, ben):
         audio, _ = ben.seat(0)
         moved = 0.0
         for step in range(200):
             ada.send_audio()
+            ben.send_audio()
             await asyncio.sleep(0.02)
             if step == 50:
                 ben.nominates = nominates
                 await ben.rebind()
-                ben.keep_checking()
+                if checks:
+                    ben.keep_checking()
+                else:
+                    ben.stop_checking()
                 moved = loop.time()
         times = [heard.at for heard in ben.heard_on(audio)]
         assert any(at > moved for at in times)
@@ -120,6 +124,11 @@ def test_a_client_that_moves_goes_on_within_a_second() -> None:
 def test_a_client_that_moves_without_nominating_goes_on_soon_after_a_second() -> None:
     """The old address is silent for a second before the relay looks for the voice elsewhere."""
     assert 0.9 < run_in_virtual_time(move(nominates=False)) < 1.5
+
+
+def test_a_client_whose_nat_moved_it_unawares_goes_on_by_its_media_alone() -> None:
+    """Browsers check a path that works every two and a half seconds only."""
+    assert run_in_virtual_time(move(checks=False)) < 0.5
 
 
 async def probed(size: tuple[int, int]) -> tuple[float, int]:
