@@ -146,6 +146,7 @@ class Standing:
             widget_id=self.widget_id,
             attempt=self.hello.attempt,
             keeps_unsaved=True,
+            token_id=self.greeting.token_id,
         )
 
     def came_into(self, session_id: str, ready: TrunkReady) -> None:

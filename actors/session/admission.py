@@ -148,10 +148,19 @@ def _join_staff(
             subjects=[person.subject()],
             then=lambda: ready(person),
         )
-    except SwitchboardError:
+    except SwitchboardError as refusal:
         if known is None:
             del session.people[person.participant_id]
+        elif refusal.code is ErrorCode.ALREADY_LIVE:
+            _come_again(session, known, ready)
+            return
         raise
+
+
+def _come_again(session: LiveSession, person: Person, ready: Callable[[Person], None]) -> None:
+    """Connect somebody who asks to join and has: they did not hear that it worked."""
+    session.comings.require_pace_of_return(person)
+    session.after_durable(lambda: ready(person))
 
 
 def _join_guest(
@@ -160,14 +169,21 @@ def _join_guest(
     ready: Callable[[Person], None],
 ) -> None:
     principal = hello.principal
-    if principal.guest_invitation_id is None:
+    link_id = principal.guest_invitation_id
+    if link_id is None:
         raise Forbidden(ErrorCode.NOT_PERMITTED, "A guest needs a link.")
+    before = session.people.of_token(hello.token_id)
+    if before is not None:
+        _require_not_gone(session, before)
+        _come_again(session, before, ready)
+        return
     person = guests.guest_of(session, principal, new_id())
+    person.token_id = hello.token_id
     named = session.people.get(person.participant_id)
     session.people[person.participant_id] = person
     try:
         session.do(
-            JoinGuest(person.participant_id, principal.guest_invitation_id),
+            JoinGuest(person.participant_id, link_id),
             subjects=[person.subject()],
             then=lambda: ready(person),
         )

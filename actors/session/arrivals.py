@@ -14,7 +14,7 @@ from actors.session.live import LiveSession
 from actors.session.person import Person
 from actors.session.requests import Requests
 from actors.session.trunks import Trunks
-from broker.errors import ErrorCode, Internal, Malformed, SwitchboardError
+from broker.errors import ErrorCode, Internal, Malformed, SwitchboardError, Unavailable
 from broker.messages.cluster.base import read
 from broker.messages.cluster.tenure import SessionUnsaved
 from broker.messages.cluster.trunk import TrunkHello, TrunkReady
@@ -96,7 +96,12 @@ class Arrivals:
         )
 
         def ready(person: Person) -> None:
+            if session.frozen:
+                trunk.refuse(Unavailable(ErrorCode.SESSION_AWAY, "The session is moving."))
+                return
             if trunk.link.closed:
+                # They came in and are gone; what is journalled of it is that they went.
+                session.comings.without_connection(person.participant_id)
                 return
             trunk.on_frame = lambda end, kind, data: self._on_frame(person, connection, kind, data)
             trunk.on_lost = lambda end: self._on_lost(session, trunk, person, connection)

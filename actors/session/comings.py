@@ -34,28 +34,37 @@ class Comings:
     def __init__(self, session: LiveSession) -> None:
         self._session = session
         self._expected: dict[str, asyncio.TimerHandle] = {}
-        """Who waits in the lobby and has no connection just now."""
+        """Who is in the lobby, or came in with the session, and has no connection just now."""
         self._unrung: dict[str, asyncio.TimerHandle] = {}
         """Connections that could not ring while the ledger was away, by their ids."""
 
     def begin(self) -> None:
-        """Expect those back who waited in the lobby of the tenure before."""
+        """Expect those whom the tenure begins with: nobody has a connection yet."""
         for participant in self._session.decided.participants.values():
-            if participant.attendance is Attendance.LOBBY:
-                self._expect_back(participant.participant_id)
+            if participant.attendance in (Attendance.PRESENT, Attendance.LOBBY):
+                self._expect(participant.participant_id)
 
     def go_on(self) -> None:
         """Nobody took the session after all: look who went while it decided nothing."""
-        for participant in tuple(self._session.decided.participants.values()):
-            participant_id = participant.participant_id
-            if self._session.people[participant_id].connections:
-                continue
-            if participant.attendance is Attendance.PRESENT:
-                self._session.do(Detach(participant_id), widens=False)
-            elif (
-                participant.attendance is Attendance.LOBBY and participant_id not in self._expected
-            ):
-                self._expect_back(participant_id)
+        for participant_id in tuple(self._session.decided.participants):
+            self.without_connection(participant_id)
+
+    def without_connection(self, participant_id: str) -> None:
+        """Have somebody expected back who has no connection; harmless when they have one.
+
+        Nobody takes part, or waits in the lobby, without a connection or a time at which that ends.
+        A frozen session decides nothing; `go_on` looks again.
+        """
+        session = self._session
+        participant = session.decided.participants.get(participant_id)
+        if participant is None or session.over or session.frozen:
+            return
+        if session.people[participant_id].connections:
+            return
+        if participant.attendance is Attendance.PRESENT:
+            session.do(Detach(participant_id), widens=False)
+        elif participant.attendance is Attendance.LOBBY:
+            self._expect(participant_id)
 
     def close(self) -> None:
         """Wait for nobody; harmless when closed."""
@@ -173,13 +182,7 @@ class Comings:
             if len(person.rang) < RANG_LIMIT and not person.connections_of(connection.widget_id):
                 person.rang.add(connection.widget_id)
             self._session.visibility_changed()
-        participant = self._session.decided.participants.get(person.participant_id)
-        if person.connections or self._session.decided.phase is SessionPhase.ENDED:
-            return
-        if participant is not None and participant.attendance is Attendance.LOBBY:
-            self._expect_back(person.participant_id)
-        else:
-            self._session.do(Detach(person.participant_id), widens=False)
+        self.without_connection(person.participant_id)
 
     def _ring_later(self, person: Person, connection: Connection) -> None:
         def again() -> None:
@@ -195,20 +198,19 @@ class Comings:
                 RING_AGAIN_S, again
             )
 
-    def _expect_back(self, participant_id: str) -> None:
-        """Keep a place in the lobby for the grace time: a reload must not use up a guest link."""
-        self._expected[participant_id] = asyncio.get_running_loop().call_later(
-            self._session.decided.policy.reconnect_grace_ms / 1000,
-            self._on_not_back,
-            participant_id,
-        )
+    def _expect(self, participant_id: str) -> None:
+        """Wait for the grace time. It keeps a place in the lobby: a reload must not use up a guest
+        link; and it lets whoever a session was started for come without a word in the journal.
+        """
+        if participant_id not in self._expected:
+            self._expected[participant_id] = asyncio.get_running_loop().call_later(
+                self._session.decided.policy.reconnect_grace_ms / 1000,
+                self._on_not_there,
+                participant_id,
+            )
 
-    def _on_not_back(self, participant_id: str) -> None:
-        self._expected.pop(participant_id, None)
-        # A frozen session decides nothing; `thaw` looks again.
-        if (
-            not self._session.over
-            and not self._session.frozen
-            and self._session.decided.phase is SessionPhase.OPEN
-        ):
-            self._session.do(Detach(participant_id), widens=False)
+    def _on_not_there(self, participant_id: str) -> None:
+        del self._expected[participant_id]
+        session = self._session
+        if not session.over and not session.frozen and session.decided.phase is SessionPhase.OPEN:
+            session.do(Detach(participant_id), widens=False)

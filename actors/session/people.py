@@ -24,3 +24,10 @@ class People(dict[str, Person]):
                 if person.principal.claim_hash == claim_hash:
                     return person
         return None
+
+    def of_token(self, token_id: str | None) -> Person | None:
+        """The guest who came in by this token, if any."""
+        for person in self.values():
+            if token_id is not None and person.token_id == token_id:
+                return person
+        return None

@@ -73,6 +73,9 @@ class Person:
     published: dict[PublishSource, bool] = field(
         default_factory=lambda: dict.fromkeys(PublishSource, False)
     )
+    token_id: str | None = None
+    """Guests: the token by which they came in. They have it anew with each page, and nothing else
+    before they are connected."""
     trouble: str | None = None
     """What the consumer's surface said stands between the person and the camera."""
     decline_reason: str | None = None

@@ -176,6 +176,11 @@ class Stage:
 
     async def begin(self) -> Trunk:
         """Assign, commit, and connect the agent's frame."""
+        await self.begin_unattended()
+        return self.connect(self.agent, Surface.AGENT_FRAME)
+
+    async def begin_unattended(self) -> None:
+        """Assign and commit; nobody has connected."""
         first = self.session.begin(
             SessionAssign(
                 session_id="s-1",
@@ -191,7 +196,6 @@ class Stage:
         self.ledger.entries += first.entries
         self.ledger.subjects |= {subject.participant_id: subject for subject in first.subjects}
         await self.session.commit()
-        return self.connect(self.agent, Surface.AGENT_FRAME)
 
     async def take_over(self, ledger: FakeLedger) -> None:
         """Continue from what a ledger holds."""

@@ -71,6 +71,8 @@ async def test_a_guest_is_the_same_guest_at_the_new_actor(world: World) -> None:
     (hello,) = successor.seen
     assert session.seen[0].principal.participant_id is None
     assert (hello.principal.participant_id, hello.principal.name) == ("p-1", "Gwen")
+    assert hello.token_id == session.seen[0].token_id
+    assert hello.token_id is not None, "by which they are known where nobody is bound to them yet"
 
 
 async def test_a_dead_actor_is_replaced_and_the_widget_is_told(world: World) -> None:

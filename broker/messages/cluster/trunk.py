@@ -52,6 +52,8 @@ class TrunkHello(ClusterMessage):
     """Counts the connections of a page, as its hello does."""
     keeps_unsaved: bool = False
     """The gateway takes notice of what is not saved; one of another release would cut the trunk."""
+    token_id: str | None = None
+    """Of the token that the connection began with: a guest who comes again is known by it."""
     trace: Trace = None
 
 
