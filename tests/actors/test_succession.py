@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
+import psutil
 import pytest
 
 from actors import memory
@@ -204,11 +205,11 @@ async def call_through(made: Process) -> None:
     made.ledger.reports.clear()
 
 
-async def test_no_object_of_a_session_outlives_it(stack: AsyncExitStack) -> None:
+async def test_no_object_and_no_descriptor_of_a_session_outlives_it(stack: AsyncExitStack) -> None:
     made = await process(stack)
     # A process that has held none has no account yet.
     await call_through(made)
-    before = ours()
+    before, descriptors = ours(), psutil.Process().num_fds()
     await call_through(made)
     left: Counter[str] = Counter()
 
@@ -216,12 +217,13 @@ async def test_no_object_of_a_session_outlives_it(stack: AsyncExitStack) -> None
         nonlocal left
         made.ledger.reports.clear()
         left = ours() - before
-        return not left
+        return not left and psutil.Process().num_fds() <= descriptors
 
     try:
         await until(gone, "all is gone")
     except AssertionError:
-        raise AssertionError(f"left of it: {left}") from None
+        more = psutil.Process().num_fds() - descriptors
+        raise AssertionError(f"left of it: {left}, and {more} descriptors") from None
 
 
 async def test_who_was_in_the_first_session_is_nobody_in_the_second(stack: AsyncExitStack) -> None:
