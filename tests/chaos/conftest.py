@@ -51,11 +51,14 @@ def brief(shared: Deployment) -> Deployment:
     return shared
 
 
-def standing_by(gateway: str) -> int:
-    """How many session actors a ledger without sessions knows, as a gateway exports it."""
+def standing_by(gateway: str) -> int | None:
+    """How many session actors a ledger without sessions knows, as a gateway exports it.
+
+    `None` while the ledger does not answer the gateway: its counts are absent then.
+    """
     text = httpx.get(f"{gateway}/metrics", trust_env=False, timeout=5.0 * PATIENCE).text
     told = [line.split() for line in text.splitlines() if line.startswith("switchboard_standbys")]
-    return sum(int(float(number)) for _, number in told)
+    return sum(int(float(number)) for _, number in told) if told else None
 
 
 @pytest.fixture
