@@ -11,6 +11,7 @@ import itertools
 import os
 import random
 import secrets
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -24,18 +25,18 @@ import psutil
 import pytest
 from websockets.exceptions import WebSocketException
 
-from benchmarks.census import FEWEST, Census, Growth
+from benchmarks.census import FEWEST, Census, Growth, thirds
 from benchmarks.sampler import title
 from tests.chaos.busy import Busy, are_kept, mode, traces
 from tests.chaos.town import KEY, MOVED_S, Gateways, People, Town, open_town
-from tests.operations.cluster import SINGLES, Operator, until
+from tests.operations.cluster import SESSIONS, SINGLES, Operator, until
 from tests.patience import PATIENCE
 from tests.widget import Refused, plain_http
 
 MINUTES = float(os.environ.get("SWITCHBOARD_SOAK_MINUTES", "30"))
 SEED = int(os.environ.get("SWITCHBOARD_SOAK_SEED") or secrets.randbelow(1_000_000))
 JUDGED_MINUTES = 6.0
-"""A third of it is as long as the pool remembers arrivals."""
+"""Below it the ramp leaves too little to compare."""
 pytestmark = [pytest.mark.soak, pytest.mark.timeout((MINUTES * 60 + 600) * PATIENCE)]
 
 STANDBYS = 3
@@ -53,14 +54,25 @@ DEAD_ACTORS = 8
 LEAST_STARTED = 0.8
 """Of those who came: a gateway may die under somebody who has no token to come back with yet."""
 MOST_GROWTH = 1.15
+RAMP_S = 120.0
+"""Until then the pool learns how many standbys are wanted, so nothing is compared with it: as long
+as it takes to forget all but an eighth of what it believed before (`actors.arrivals`)."""
+ACTORS = "session actors"
+ACTOR_MB = "memory of a session actor, MB"
+REST_MB = "memory of everything else, MB"
+STRAYS = "session actors that the ledger does not know"
 MARGINS = {
-    "memory, MB": 96.0,
+    ACTOR_MB: 6.0,
+    REST_MB: 48.0,
+    ACTORS: 3.0,
     "descriptors": 64.0,
-    "processes": 3.0,
     "log bytes of a session": 5_000.0,
     "log files of a session": 0.5,
 }
-"""Growth that is none: one standby more or less, whose weight is that of a session actor."""
+"""Growth that is none: one standby more or less. How many there are is apart from what each weighs:
+memory that a process keeps is a fault, one more standby is the pool's judgement of who comes."""
+MOST_STRAYS = 4.0
+"""Starts at work on two nodes: one more lasts longer than a start, and nobody would end it."""
 MARGIN_OF_ONE = 24.0
 """The same of one process's descriptors: who happens to be connected."""
 LOG_MONITOR = "log_monitor.py"
@@ -260,8 +272,14 @@ class Course:
             if time.monotonic() > end:
                 return
             found = await asyncio.to_thread(census.take)
-            self.note("memory, MB", sum(each.memory_bytes for each in found) / 2**20)
-            self.note("processes", float(len(found)))
+            actors = [each.memory_bytes for each in found if SESSIONS in each.name]
+            total = sum(each.memory_bytes for each in found)
+            self.note(ACTOR_MB, statistics.fmean(actors or [0]) / 2**20)
+            self.note(REST_MB, (total - sum(actors)) / 2**20)
+            self.note(ACTORS, float(len(actors)))
+            with suppress(httpx.HTTPError, AssertionError):
+                nodes = await asyncio.to_thread(town.nodes)
+                self.note(STRAYS, float(len(actors) - sum(each["members"] for each in nodes)))
             self.note("descriptors", float(await asyncio.to_thread(self.look_into, family())))
             size, count = await asyncio.to_thread(weigh, logs)
             self.logs.append((size, count, tally.counts["ended well"]))
@@ -289,11 +307,12 @@ class Course:
         return total
 
     def growth(self) -> dict[str, Growth]:
-        """Compare the thirds of the run, as far as it was long enough."""
+        """Compare the thirds of the run behind its ramp, as far as that was long enough."""
+        ramp = round(RAMP_S / LOOK_S)
         found = {
-            name: Growth.of(values)
+            name: Growth.of(values[ramp:])
             for name, values in self.values.items()
-            if len(values) >= 3 * FEWEST
+            if len(values) >= ramp + 3 * FEWEST
         }
         third = len(self.logs) // 3
         if third:
@@ -356,6 +375,8 @@ async def test_people_come_and_go_while_parts_die(town: Town, tmp_path: Path) ->
         for kind in ("actor", "host", "gateway", "database"):
             assert tally.counts[f"fault: {kind}"] > 0, (kind, tally.counts)
         assert tally.counts["moves"] > 0, "an actor's death moves its session"
+        strays = thirds(course.values[STRAYS])[1]
+        assert statistics.median(strays) <= MOST_STRAYS, strays
         for name, margin in MARGINS.items():
             over = growth[name].beyond(margin)
             assert over <= MOST_GROWTH, f"{name}: {growth[name]}, {course.values.get(name)}"
