@@ -322,6 +322,19 @@ class Course:
                 found[f"log {name} of a session"] = Growth(*rates)
         return found
 
+    def too_much(self) -> list[str]:
+        """What has grown that must not, or is more than anybody started."""
+        growth = self.growth()
+        found = [
+            f"{name}: {growth[name]}, {self.values.get(name)}"
+            for name, margin in MARGINS.items()
+            if growth[name].beyond(margin) > MOST_GROWTH
+        ]
+        strays = thirds(self.values[STRAYS])[1]
+        if statistics.median(strays) > MOST_STRAYS:
+            found.append(f"{STRAYS}: {strays}")
+        return found
+
     def grown(self) -> dict[str, tuple[Growth, Counter[str]]]:
         """Of each process that lasted: how its descriptors grew, and what there is more of."""
         return {
@@ -375,10 +388,6 @@ async def test_people_come_and_go_while_parts_die(town: Town, tmp_path: Path) ->
         for kind in ("actor", "host", "gateway", "database"):
             assert tally.counts[f"fault: {kind}"] > 0, (kind, tally.counts)
         assert tally.counts["moves"] > 0, "an actor's death moves its session"
-        strays = thirds(course.values[STRAYS])[1]
-        assert statistics.median(strays) <= MOST_STRAYS, strays
-        for name, margin in MARGINS.items():
-            over = growth[name].beyond(margin)
-            assert over <= MOST_GROWTH, f"{name}: {growth[name]}, {course.values.get(name)}"
+        assert course.too_much() == []
         for name, (each, more) in grown.items():
             assert each.beyond(MARGIN_OF_ONE) <= MOST_GROWTH, f"{name}: {each}, {more}"
