@@ -25,6 +25,8 @@ td + td { white-space: nowrap; }
 svg { min-width: 36rem; max-width: 100%; height: auto; margin: .5rem 0; display: block; }
 pre, code { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }
 """
+MOST_SIGNS = 4
+"""Signs of noise that are shown at once."""
 FEWEST = 10
 """Latencies, below which a plot of their distribution shows nothing."""
 
@@ -101,8 +103,11 @@ def section(result: ScenarioResult) -> Iterator[str]:
     """Write one scenario's part of the page."""
     yield f"<h2 id='{result.name}'>{result.name}</h2><p>{html.escape(result.summary)}</p>"
     if result.noise:
-        items = "".join(f"<li>{html.escape(noise)}</li>" for noise in result.noise)
-        yield f"<div class=noise>Too noisy to tell:<ul>{items}</ul></div>"
+        first, rest = result.noise[:MOST_SIGNS], result.noise[MOST_SIGNS:]
+        yield f"<div class=noise>Too noisy to tell:{listed(first)}"
+        if rest:
+            yield f"<details><summary>and {len(rest)} more</summary>{listed(rest)}</details>"
+        yield "</div>"
     if result.judged():
         yield "<div class=wide><table><tr><th>target<th>value<th>reference<th>ratio (quartiles)"
         yield "<th>wanted<th></tr>"
@@ -123,6 +128,11 @@ def section(result: ScenarioResult) -> Iterator[str]:
     yield from facts(result)
     shown = html.escape(json.dumps(result.parameters))
     yield f"<p>Parameters: <code>{shown}</code></p>"
+
+
+def listed(items: list[str]) -> str:
+    """Write texts as a list."""
+    return "<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in items) + "</ul>"
 
 
 def wide(plot: str | None) -> str:
@@ -162,6 +172,7 @@ def latencies(result: ScenarioResult) -> Iterator[str]:
                 cells = [f"{summary['count']:.0f}"]
                 cells += [f"{v:.2f}" for k, v in summary.items() if k != "count"]
                 cells += [f"{share:.2f}", f"{memory:.0f}"]
-                yield f"<tr><td>{html.escape(side)}<td>{html.escape(name)}"
+                what = html.escape(plots.MEANINGS.get(name, name))
+                yield f"<tr><td>{html.escape(side)}<td>{what}"
                 yield "".join(f"<td class=number>{cell}" for cell in cells)
     yield "</table></div>"

@@ -48,6 +48,20 @@ mpl.rcParams.update(
 POINT = re.compile(r"(.+) (\d+)x(\d+)$")
 SIZED = re.compile(r"(.+) ((?:\d+x)?\d+)$")
 STYLES = ("-", "--", ":", "-.")
+MEANINGS = {
+    "reply": "a request until its reply",
+    "each": "an event until one receiver has it",
+    "last": "an event until the last receiver has it",
+    "ringing": "click until the consumer's screen rings",
+    "started": "click until the session has started",
+    "accepted": "accept until that is answered",
+    "waiting": "a consumer's arrival until they wait",
+    "first picture": "accept until the consumer's first picture",
+    "agent's": "accept until the agent's first picture",
+    "connected": "accept until the connection stands",
+    "delay": "delay of a packet from sender to receiver",
+}
+"""What each latency is of, for readers who do not know its name."""
 MOST_ROUNDS = 30
 """Rounds above which their medians are no longer drawn one by one."""
 
@@ -101,7 +115,7 @@ def distribution(result: ScenarioResult, histogram: str) -> str:
                 linestyle=style,
             )
         axes.set(xscale="log", yscale="log", xlabel="ms", ylabel="share that took longer")
-        axes.set_title(f"{result.name}: {histogram}")
+        axes.set_title(titled(result, histogram))
         plain(axes.xaxis)
         for share, name in ((0.5, "p50"), (0.01, "p99"), (0.001, "p99.9")):
             axes.axhline(share, color="grey", linewidth=0.5, linestyle=":")
@@ -138,7 +152,7 @@ def over_size(result: ScenarioResult, histogram: str) -> str | None:
             )
         axes.set(xlabel="people in the session", ylabel="ms", yscale="log")
         plain(axes.yaxis)
-        axes.set_title(f"{result.name}: {histogram}, against the size of the session")
+        axes.set_title(titled(result, histogram, "by size of the session"))
         named(axes)
 
     return drawn(draw)
@@ -170,7 +184,7 @@ def rounds(result: ScenarioResult, histogram: str) -> str | None:
         axes.set(xlabel="round", ylabel="p50, ms", yscale="log")
         axes.set_xticks([number + 1 for number in numbers])
         plain(axes.yaxis)
-        axes.set_title(f"{result.name}: {histogram}, round by round")
+        axes.set_title(titled(result, histogram, "round by round"))
         named(axes)
 
     return drawn(draw)
@@ -249,6 +263,12 @@ def bars(title: str, values: dict[str, float], unit: str) -> str:
         axes.invert_yaxis()
 
     return drawn(draw, height=1.0 + 0.35 * len(values))
+
+
+def titled(result: ScenarioResult, histogram: str, how: str = "") -> str:
+    """Name a plot of one latency by what it is of."""
+    said = f"{result.name}: {MEANINGS.get(histogram, histogram)}"
+    return f"{said}, {how}" if how else said
 
 
 def looks_of(sides: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -42,6 +42,22 @@ def test_it_needs_no_other_file() -> None:
         assert outside not in text
 
 
+def test_a_latency_is_called_by_what_it_is_of() -> None:
+    text = page([result_of(measurement("us"), measurement("us", 1))], DOCUMENT)
+    assert "<td>a request until its reply\n<td" in text
+    assert ">signaling: a request until its reply<" in text
+    assert ">signaling: a request until its reply, round by round<" in text
+    assert ">signaling: hops<" in page([result_of(measurement("us", 0, "hops"))], DOCUMENT)
+
+
+def test_of_many_signs_of_noise_the_first_are_seen_and_the_rest_can_be() -> None:
+    result = result_of()
+    result.noise = [f"sign {number}" for number in range(9)]
+    shown, folded = page([result], DOCUMENT).split("<summary>and 5 more</summary>")
+    assert [f"<li>sign {number}</li>" in shown for number in range(9)] == [True] * 4 + [False] * 5
+    assert all(f"<li>sign {number}</li>" in folded for number in range(4, 9))
+
+
 def test_plots_take_the_colour_of_the_page() -> None:
     text = page([result_of(measurement("switchboard"))], DOCUMENT)
     assert INK not in text
