@@ -58,7 +58,6 @@ MEANINGS = {
     "waiting": "a consumer's arrival until they wait",
     "first picture": "accept until the consumer's first picture",
     "agent's": "accept until the agent's first picture",
-    "connected": "accept until the connection stands",
     "delay": "delay of a packet from sender to receiver",
 }
 """What each latency is of, for readers who do not know its name."""
@@ -172,6 +171,8 @@ def rounds(result: ScenarioResult, histogram: str) -> str | None:
                 for m in result.measurements
                 if m.side == side and histogram in m.histograms and m.histograms[histogram].count
             ]
+            if not points:
+                continue
             color, style = looks[side]
             axes.plot(
                 [r for r, _ in sorted(points)],
@@ -245,7 +246,9 @@ def steps(result: ScenarioResult) -> str:
             axes.annotate(f"{middle:.0f}", (high, row), (6, -3), textcoords="offset points")
         axes.set_yticks(range(len(found)), list(found))
         longest = max(each.percentile(100.0) for each in found.values())
-        axes.set(xlabel="ms since then: median, middle half, all", xlim=(0, 1.15 * longest))
+        axes.set(
+            xlabel=f"ms since {result.since}: median, middle half, all", xlim=(0, 1.15 * longest)
+        )
         axes.invert_yaxis()
         axes.set_title(f"{result.name}: time line")
 

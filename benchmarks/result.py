@@ -136,6 +136,8 @@ class ScenarioResult:
     lines: list[Line] = field(default_factory=list)
     steps: tuple[str, ...] = ()
     """Histograms that follow one another from one moment, in order: a time line."""
+    since: str = "the beginning"
+    """What that moment is."""
 
     def judged(self) -> list[Target]:
         """Return the targets that mean something: of a noisy run only the robust ones."""

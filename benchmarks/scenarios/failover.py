@@ -82,7 +82,7 @@ class Failover:
                 )
                 recoveries += seen
                 step()
-        result.steps = (*STEPS, AGAIN)
+        result.steps, result.since = (*STEPS, AGAIN), "the kill"
         result.facts["milliseconds after the kill, medians"] = timeline(recoveries)
         result.noise = noise_of(result.measurements)
         judge(result, faults)
@@ -113,11 +113,11 @@ def histograms(recoveries: list[Recovery]) -> dict[str, Histogram]:
 
 
 def timeline(recoveries: list[Recovery]) -> str:
-    """Write the median of each step, in order."""
-    line = {"last picture": statistics.median(each.last for each in recoveries)}
+    """Write the median of each step, in order; of two in the middle the lower, as in the table."""
+    line = {"last picture": statistics.median_low(each.last for each in recoveries)}
     for name in STEPS:
-        line[name] = statistics.median(each.steps[name] for each in recoveries)
-    line[AGAIN] = statistics.median(each.again for each in recoveries)
+        line[name] = statistics.median_low(each.steps[name] for each in recoveries)
+    line[AGAIN] = statistics.median_low(each.again for each in recoveries)
     return ", ".join(f"{name} {value:.0f}" for name, value in line.items())
 
 

@@ -58,6 +58,13 @@ def test_of_many_signs_of_noise_the_first_are_seen_and_the_rest_can_be() -> None
     assert all(f"<li>sign {number}</li>" in folded for number in range(4, 9))
 
 
+def test_a_plots_legend_names_those_who_are_in_it() -> None:
+    sides = [measurement(side, n, "each") for side in ("us", "room") for n in (0, 1)]
+    text = page([result_of(measurement("alone", 0), *sides)], DOCUMENT)
+    # In the table, and in distribution and rounds of its own latency.
+    assert [text.count(f">{side}<") for side in ("alone", "us", "room")] == [3, 3, 3]
+
+
 def test_plots_take_the_colour_of_the_page() -> None:
     text = page([result_of(measurement("switchboard"))], DOCUMENT)
     assert INK not in text
@@ -105,8 +112,9 @@ def test_lines_are_drawn_in_panels_a_plot_for_each_axis() -> None:
 
 def test_steps_are_drawn_as_a_time_line() -> None:
     result = result_of(measurement("switchboard", histogram="told"))
-    result.steps = ("told", "never measured")
+    result.steps, result.since = ("told", "never measured"), "the kill"
     text = page([result], DOCUMENT)
+    assert ">ms since the kill: median, middle half, all<" in text
     assert ">signaling: time line<" in text
     assert "never measured" not in text
 
