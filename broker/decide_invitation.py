@@ -35,10 +35,15 @@ Events = tuple[AnyEvent, ...]
 
 
 def require_claim(state: SessionState, participant_id: str, claim_hash: str | None) -> None:
-    """Refuse whoever is not the consumer this session is bound to."""
-    if state.consumer_id is None:
-        return
-    if participant_id != state.consumer_id or claim_hash != state.consumer_claim:
+    """Refuse whoever is not the consumer this session is bound to, or could not be known again.
+
+    A journal of the release before may bind the consumer without a claim; their next ring adds it.
+    """
+    if (
+        claim_hash is None
+        or state.consumer_id not in (None, participant_id)
+        or state.consumer_claim not in (None, claim_hash)
+    ):
         raise Forbidden(
             ErrorCode.CONSUMER_CONFLICT, "Another person is invited on this conversation."
         )

@@ -72,6 +72,7 @@ def _find_person(session: LiveSession, hello: TrunkHello) -> Person | None:
         if person is None or person.principal.role is not principal.role:
             raise NotFound(ErrorCode.UNKNOWN_PARTICIPANT, "You are not in this session.")
         _require_not_gone(session, person)
+        person.recognise(principal)
         return person
     match principal.role:
         case Role.AGENT | Role.SUPERVISOR:
@@ -103,23 +104,30 @@ def _find_consumer(session: LiveSession, principal: Principal, hello: TrunkHello
     state = session.decided
     if principal.claim_hash is None:
         raise Forbidden(ErrorCode.CONSUMER_CONFLICT, "This connection has no claim.")
+    bound = session.people.get(state.consumer_id or "")
     person = session.people.of_claim(principal.claim_hash)
-    stranger = state.consumer_claim not in (None, principal.claim_hash)
+    stranger = state.consumer_id is not None and principal.claim_hash != (
+        state.consumer_claim or (bound and bound.principal.claim_hash)
+    )
     if stranger and not _was_admitted(session, person, principal):
         session.conflicts.noticed(hello, new_id())
         raise Forbidden(
             ErrorCode.CONSUMER_CONFLICT, "Another person is invited on this conversation."
         )
-    if person is None:
-        # The consumer's own page proves no name; what the agent's side calls them serves.
-        said = session.ids if not stranger else hello.engagement
-        name = principal.name or (said.visitor_name if said else None) or ""
-        person = Person(
-            participant_id=new_id() if stranger else state.consumer_id or new_id(),
-            principal=principal.model_copy(update={"name": name}),
-            engagement=hello.engagement,
-        )
-        session.people[person.participant_id] = person
+    if person is None and not stranger:
+        person = bound
+    if person is not None:
+        person.recognise(principal)
+        return person
+    # The consumer's own page proves no name; what the agent's side calls them serves.
+    said = session.ids if not stranger else hello.engagement
+    name = principal.name or (said.visitor_name if said else None) or ""
+    person = Person(
+        participant_id=new_id() if stranger else state.consumer_id or new_id(),
+        principal=principal.model_copy(update={"name": name}),
+        engagement=hello.engagement,
+    )
+    session.people[person.participant_id] = person
     return person
 
 

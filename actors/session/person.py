@@ -24,6 +24,7 @@ SUBJECT = frozenset(
         "picture",
         "agent_id",
         "visitor_id",
+        "claim_hash",
         "decline_reason",
         "measured",
         "engagement",
@@ -97,6 +98,13 @@ class Person:
     _asked: Pace = field(default_factory=lambda: Pace((PACE_COUNT, PACE_MS), (HOUR_COUNT, HOUR_MS)))
     _replies: OrderedDict[str, bytes | None] = field(default_factory=OrderedDict)
 
+    def recognise(self, principal: Principal) -> None:
+        """Take from a hello of the same person the claim by which their other surfaces are known;
+        what a subject of the release before does not say."""
+        if self.principal.claim_hash is None and principal.claim_hash is not None:
+            self.principal = self.principal.model_copy(update={"claim_hash": principal.claim_hash})
+            self.unkept = True
+
     @property
     def surfaces(self) -> list[Surface]:
         """The distinct surfaces connected now."""
@@ -130,6 +138,7 @@ class Person:
             "picture": principal.picture,
             "agent_id": principal.agent_id,
             "visitor_id": principal.visitor_id,
+            "claim_hash": principal.claim_hash,
             "decline_reason": self.decline_reason,
             "measured": self.measured,
         }

@@ -29,7 +29,7 @@ def rebuilt(
             participant_id,
             known.get(participant_id, {}),
             state.participants.get(participant_id),
-            claims.get(participant_id),
+            claims.get(participant_id) or known.get(participant_id, {}).get("claim_hash"),
             account_id,
         )
         if person is not None:

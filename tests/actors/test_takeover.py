@@ -6,12 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
+from actors.session.admission import admit
 from actors.session.person import Person
 from broker.commands import InviteGuest, JoinGuest
+from broker.errors import ErrorCode, Forbidden
 from broker.messages.cluster.tenure import JournalEntry, Subject
+from broker.messages.cluster.trunk import Principal
+from broker.messages.parts import EngagementIds
 from broker.policy import Policy
 from broker.words import Role, Surface
-from tests.actors.stage import CLAIM, CONSUMER, STRANGER, WAIT_S, Stage
+from tests.actors.stage import CLAIM, CONSUMER, STRANGER, WAIT_S, Stage, hello_of
 
 
 @asynccontextmanager
@@ -168,3 +174,69 @@ async def test_a_session_of_the_next_release_is_taken_over_and_handed_back_whole
         assert written.keys() == later.keys()
         assert written["pronouns"] == "they"
         assert written["engagement"].items() >= {**told, "conversation_id": "c"}.items()
+
+
+@pytest.mark.parametrize("kept", ["with the subject", "by the resume token"])
+async def test_who_knows_the_ids_is_not_taken_for_a_consumer_who_had_not_rung_yet(
+    kept: str,
+) -> None:
+    stage = Stage()
+    agent = await stage.begin()
+    stage.ask(stage.agent, agent, "invitation.cancel")
+    waits = come(stage, CONSUMER)
+    stage.connect(waits, Surface.WINDOW)
+    told = {"account_id": "acc", "conversation_id": "k", "visitor_name": "Vera"}
+    stage.session.checkpoints.engagement_changed(waits, EngagementIds.model_validate(told))
+    await stage.settle()
+    subject = stage.ledger.subjects[waits.participant_id]
+    assert subject.body["claim_hash"] == CLAIM
+    if kept == "by the resume token":
+        # As the release before wrote it.
+        del subject.body["claim_hash"]
+    resumed = CONSUMER.model_copy(update={"participant_id": waits.participant_id})
+    async with succeeding(stage) as successor:
+        agent = successor.connect(successor.agent, Surface.AGENT_FRAME)
+        person = come(successor, resumed)
+        assert person.participant_id == waits.participant_id
+        window = successor.connect(person, Surface.WINDOW)
+        successor.ask(successor.agent, agent, "invitation.send", mode="video")
+        await successor.settle()
+        successor.accept(window)
+        await successor.settle()
+        assert successor.session.durable.consumer_claim == CLAIM
+        with pytest.raises(Forbidden) as refusal:
+            come(successor, CONSUMER.model_copy(update={"claim_hash": STRANGER}))
+        assert refusal.value.code is ErrorCode.CONSUMER_CONFLICT
+        assert come(successor, CONSUMER) is person, "their other surface is theirs"
+        successor.ask(successor.agent, agent, "text.send", text="for you alone")
+        assert window.last("text.said")["text"] == "for you alone"
+
+
+async def test_a_consumer_bound_without_a_claim_is_nobody_who_merely_has_one() -> None:
+    """A release before bound a consumer without a claim, whom it had rebuilt from a subject."""
+    stage = Stage()
+    await stage.talking()
+    consumer_id = stage.consumer().participant_id
+    for entry in stage.ledger.entries:
+        if entry.type == "invitation.ringing":
+            entry.body["claim_hash"] = None
+    stage.ledger.subjects[consumer_id].body.pop("claim_hash")
+    async with succeeding(stage) as successor:
+        for claim in (STRANGER, CLAIM):
+            with pytest.raises(Forbidden):
+                come(successor, CONSUMER.model_copy(update={"claim_hash": claim}))
+        resumed = CONSUMER.model_copy(update={"participant_id": consumer_id})
+        person = come(successor, resumed)
+        assert person.participant_id == consumer_id
+        assert come(successor, CONSUMER) is person
+        with pytest.raises(Forbidden):
+            come(successor, CONSUMER.model_copy(update={"claim_hash": STRANGER}))
+
+
+def come(stage: Stage, principal: Principal) -> Person:
+    """Say hello as the gateway does. Raises what the session refuses."""
+    came: list[Person] = []
+    epoch = stage.session.epoch
+    admit(stage.session, hello_of(principal, epoch=epoch, surface=Surface.WINDOW), came.append)
+    [person] = came
+    return person
