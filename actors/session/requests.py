@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from actors.session import guests
 from actors.session.commands import SHOWN, command_of, join_staff, reduces
@@ -14,7 +14,6 @@ from broker.close_codes import CloseCode
 from broker.commands import (
     AcceptInvitation,
     Command,
-    DeclineInvitation,
     FailInvitation,
     JoinGuest,
 )
@@ -52,6 +51,7 @@ from broker.messages.client import (
     SessionStart,
     SurfaceUpdate,
 )
+from broker.messages.cluster.tenure import Subject
 from broker.messages.facts import (
     ColleagueListed,
     GuestInvited,
@@ -158,15 +158,20 @@ class Requests:
                 self._command(person, connection, message.id, join)
             case ConnectionHello() | ConnectionPing() | SessionStart() | ColleagueDecline():
                 raise Conflict(ErrorCode.ALREADY_LIVE, "You are in a session already.")
+            case InvitationDecline():
+                self._decline(person, connection, message)
             case _:
-                if isinstance(message, InvitationDecline):
-                    person.decline_reason = message.reason
                 self._command(
                     person, connection, message.id, command_of(person, connection, message)
                 )
 
     def _command(
-        self, person: Person, connection: Connection, request_id: str, command: Command
+        self,
+        person: Person,
+        connection: Connection,
+        request_id: str,
+        command: Command,
+        subjects: Sequence[Subject] = (),
     ) -> None:
         if isinstance(command, AcceptInvitation):
             connection.answered = True
@@ -177,10 +182,19 @@ class Requests:
         self._session.do(
             command,
             widens=not reducing,
-            # Why somebody declined stands beside the journal.
-            subjects=[person.subject()] if isinstance(command, DeclineInvitation) else (),
+            subjects=subjects,
             reply=self._answer(person, connection, request_id, RequestDone(reply_to=request_id)),
         )
+
+    def _decline(self, person: Person, connection: Connection, message: InvitationDecline) -> None:
+        """Decline; why stands beside the journal, and nowhere if it could not be declined."""
+        command = command_of(person, connection, message)
+        before, person.decline_reason = person.decline_reason, message.reason
+        try:
+            self._command(person, connection, message.id, command, [person.subject()])
+        except SwitchboardError:
+            person.decline_reason = before
+            raise
 
     def _note_trouble(self, person: Person, connection: Connection, trouble: str) -> None:
         """Show what stands in the way; where nothing that rings could answer, it has failed."""

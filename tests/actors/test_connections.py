@@ -305,3 +305,19 @@ async def test_the_media_of_a_widget_that_is_back_go_on(stage: Stage) -> None:
     assert consumer.transport.closes[-1]["code"] == 4409
     assert transports(stage) == standing
     assert "media.transport" not in back.types()
+
+
+async def test_why_somebody_declined_what_they_could_not_is_kept_nowhere(stage: Stage) -> None:
+    agent, consumer = await stage.ringing()
+    invitation = consumer.last("session.snapshot")["invitation"]["invitation_id"]
+    answer = {"invitation_id": invitation, "reason": "not mine to say"}
+    stage.ask(stage.agent, agent, "invitation.decline", **answer)
+    assert agent.last("request.refused")["code"] == "no_invitation"
+    stage.ask(stage.consumer(), consumer, "invitation.decline", **answer | {"invitation_id": "no"})
+    stage.session.keep([stage.agent, stage.consumer()])
+    await stage.settle()
+    assert "not mine to say" not in str(stage.ledger.subjects)
+    stage.ask(stage.consumer(), consumer, "invitation.decline", **answer)
+    await stage.settle()
+    [kept] = [each for each in stage.ledger.subjects.values() if "decline_reason" in each.body]
+    assert kept.participant_id == stage.consumer().participant_id
