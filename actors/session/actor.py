@@ -22,6 +22,7 @@ from broker.errors import (
     ErrorCode,
     Malformed,
     SwitchboardError,
+    TooFast,
     Unavailable,
 )
 from broker.messages.cluster.base import Done, read
@@ -164,7 +165,8 @@ class SessionActor:
             else:
                 then(said)
 
-        self._chores.start(ask())
+        if self._chores.start(ask()) is None:
+            refused(TooFast(ErrorCode.RATE_LIMITED, "Too much is being asked; wait a little."))
 
     def _ring_waiting(self, session_id: str, claim_hash: str) -> None:
         self._chores.start(

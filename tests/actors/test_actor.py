@@ -12,7 +12,8 @@ import pytest
 from actors.link import DialledEnd
 from actors.relay import RelayConfig
 from actors.session.person import PACE_COUNT, PACE_MS
-from broker.errors import Conflict, ErrorCode, Gone, TooFast, Unavailable
+from broker.errors import Conflict, ErrorCode, Gone, SwitchboardError, TooFast, Unavailable
+from broker.messages.colleagues import ColleagueQuery, Colleagues
 from broker.trunk import Frame
 from broker.words import Way
 from tests.actors.house import SESSION, WAIT_S, House, house, reach
@@ -182,3 +183,13 @@ async def test_who_has_left_and_comes_back_with_a_resume_token_is_told_that_it_i
         with pytest.raises(Gone) as refused:
             await made.dial(other.model_copy(update={"participant_id": ready.participant_id}), "c3")
         assert refused.value.code is ErrorCode.NOT_IN_SESSION
+
+
+async def test_a_question_more_than_the_actor_has_room_for_is_answered_at_once() -> None:
+    async with house() as made:
+        refused: list[SwitchboardError] = []
+        for _ in range(100):
+            query = ColleagueQuery(session_id="s-1")
+            made.actor._ask_ledger(query, Colleagues, lambda _: None, refused.append)
+        assert {each.code for each in refused} == {ErrorCode.RATE_LIMITED}
+        assert 0 < len(refused) < 100
