@@ -152,7 +152,9 @@ class Trunk:
 class Stage:
     """A session with its agent connected; close it at the end."""
 
-    def __init__(self, policy: Policy | None = None, epoch: int = 1) -> None:
+    def __init__(
+        self, policy: Policy | None = None, epoch: int = 1, *, config: SessionConfig | None = None
+    ) -> None:
         self.now_ms = 1_000_000
         self.ledger = FakeLedger()
         self.over: list[LiveSession] = []
@@ -165,7 +167,7 @@ class Stage:
             "eng",
             IDS,
             policy or Policy(),
-            config=SessionConfig(node="n", trunk_key=KEY),
+            config=config or SessionConfig(node="n", trunk_key=KEY),
             store=self.ledger,
             now_ms=lambda: self.now_ms,
             on_over=self.over.append,

@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parents[1] / "deploy" / "coturn"
 ON_LOOPBACK = HERE / "on-loopback.conf"
 LOOPBACK_PEERS = HERE / "loopback-peers.conf"
+RELAY_IPV6 = HERE / "relay-ipv6.conf"
 
 
 def program() -> str:

@@ -13,33 +13,60 @@ import pytest
 from aioice import stun
 from aioice.turn import TurnClientTcpProtocol, TurnClientUdpProtocol
 
+from actors.session.config import SessionConfig
 from actors.session.media import turn_credentials
-from tests.coturn import Configuration, coturn
+from tests.actors.stage import KEY, Stage
+from tests.coturn import RELAY_IPV6, Configuration, coturn
 
 SECRET = "only-of-this-test"
 NODE = "10.0.3.11"
+NODE_IPV6 = "fd00:77::11"
+_ADDRESS_FAMILY = "REQUESTED-ADDRESS-FAMILY"
+stun.ATTRIBUTES_BY_NAME[_ADDRESS_FAMILY] = (
+    0x0017,
+    _ADDRESS_FAMILY,
+    stun.pack_unsigned,
+    stun.unpack_unsigned,
+)
 
 
 @pytest.fixture
 async def turn(tmp_path: Path) -> AsyncIterator[Configuration]:
-    """Debian's coturn with what is shipped, for one media node."""
-    async with coturn(tmp_path, SECRET, nodes=[NODE]) as server:
+    """Debian's coturn with what is shipped, for a media node with two addresses."""
+    nodes = [NODE, NODE_IPV6]
+    async with coturn(tmp_path, SECRET, nodes=nodes, beside=[RELAY_IPV6]) as server:
         yield server
 
 
 Allocation: TypeAlias = TurnClientUdpProtocol | TurnClientTcpProtocol
 
 
+class OverIpv6(TurnClientUdpProtocol):
+    """Asks for an IPv6 address of the server's (RFC 8656 §18.8), which aioice does not."""
+
+    async def request_with_retry(
+        self, request: stun.Message
+    ) -> tuple[stun.Message, tuple[str, int]]:
+        if request.message_method == stun.Method.ALLOCATE:
+            request.attributes[_ADDRESS_FAMILY] = stun.IPV6_PROTOCOL << 24
+        return await super().request_with_retry(request)
+
+
 class Client:
     """A TURN client with the credentials that a session actor mints."""
 
-    def __init__(self, turn: Configuration, secret: str = SECRET) -> None:
+    def __init__(
+        self, turn: Configuration, secret: str = SECRET, known: tuple[str, str] | None = None
+    ) -> None:
+        """`known` are credentials that somebody else minted."""
         self._turn = turn
-        self._username, self._password = turn_credentials(secret.encode(), int(1000 * time.time()))
+        self._username, self._password = known or turn_credentials(
+            secret.encode(), int(1000 * time.time())
+        )
         self._opened: list[Allocation] = []
 
-    async def allocate(self, *, tls: bool = False) -> Allocation:
-        """Take one allocation more, over UDP or TLS."""
+    async def allocate(self, *, tls: bool = False, ipv6: bool = False) -> Allocation:
+        """Take one allocation more, over UDP or TLS, of an IPv4 or (over UDP) an IPv6 address."""
         loop = asyncio.get_running_loop()
         server = "127.0.0.1", self._turn.tls_port if tls else self._turn.port
         known = (server, self._username, self._password, 600, 500)
@@ -54,7 +81,7 @@ class Client:
             )
         else:
             _, protocol = await loop.create_datagram_endpoint(
-                lambda: TurnClientUdpProtocol(*known), remote_addr=server
+                lambda: (OverIpv6 if ipv6 else TurnClientUdpProtocol)(*known), remote_addr=server
             )
         self._opened.append(protocol)
         await protocol.connect()
@@ -103,6 +130,29 @@ async def test_private_peers_are_refused_except_the_media_nodes(client: Client, 
         assert refused(caught) == 403, peer
 
 
+async def test_private_peers_over_ipv6_are_refused_except_the_media_nodes(client: Client) -> None:
+    """Those that hold an IPv4 address, too: a translator would bring what is sent there to it."""
+    allocation = await client.allocate(ipv6=True)
+    await allocation.channel_bind(0x4000, (NODE_IPV6, 40000))
+    for index, peer in enumerate(
+        (
+            "fd00:77::12",
+            "fc00::1",
+            "fe80::1",
+            "::1",
+            "::",
+            "::ffff:10.0.3.12",
+            "64:ff9b::a00:30c",
+            "2001::1",
+            "2002:a00:30c::1",
+            "ff02::1",
+        )
+    ):
+        with pytest.raises(stun.TransactionFailed) as caught:
+            await allocation.channel_bind(0x4001 + index, (peer, 40000))
+        assert refused(caught) == 403, peer
+
+
 async def test_a_user_gets_so_many_allocations_and_no_more(client: Client) -> None:
     """ASVS V17.1.2: somebody with good credentials cannot take every port."""
     for _ in range(12):
@@ -127,3 +177,31 @@ async def test_credentials_of_another_secret_get_nothing(turn: Configuration) ->
         await stranger.allocate()
     assert refused(caught) == 401
     await stranger.close()
+
+
+async def test_who_joins_is_given_what_the_server_takes(turn: Configuration) -> None:
+    """The snapshot of agent and consumer: the servers, and credentials of each one's own."""
+    url = f"turn:127.0.0.1:{turn.port}?transport=udp"
+    config = SessionConfig(
+        node="n",
+        trunk_key=KEY,
+        ice_servers=(url,),
+        turn_secret=SECRET.encode(),
+        relay_only=True,
+    )
+    stage = Stage(config=config)
+    stage.now_ms = int(1000 * time.time())
+    names = set()
+    try:
+        for trunk in await stage.ringing():
+            media = trunk.last("session.snapshot")["media"]
+            assert media["relay_only"] is True
+            (server,) = media["ice_servers"]
+            assert server["urls"] == [url]
+            names.add(server["username"])
+            joined = Client(turn, known=(server["username"], server["credential"]))
+            await joined.allocate()
+            await joined.close()
+    finally:
+        await stage.close()
+    assert len(names) == 2
