@@ -1,7 +1,7 @@
 /**
  * Who is shown in one slot. The relay says from which frame on it carries somebody else: the name
- * changes at that frame; when it stays out the picture goes first. Nobody is ever shown under
- * another's name. Pure: time and frames come in as arguments.
+ * changes at that frame; when it stays out the picture goes first. A frame before that word
+ * bears the old name. Pure: time and frames come in as arguments.
  */
 export class SlotTurn {
   /** Whose name stands on the tile. @type {string|null} */
