@@ -11,6 +11,8 @@ from collections import deque
 from .rtp import ahead
 from .vp8 import Vp8
 
+MAX_DROPOUT = 3000
+"""Numbers in a row that may be missing before what comes is a new feed (RFC 3550 §A.1)."""
 # How many relay-made gaps a late packet may lie behind; older ones are dropped.
 _REMEMBERED_STEPS = 32
 # Stands for the offset of a sequence that was left out; no real offset is this large.
@@ -25,6 +27,8 @@ class Line:
     """
 
     __slots__ = (
+        "_holes",
+        "_holes_since",
         "_steps",
         "clock_rate",
         "first",
@@ -68,6 +72,9 @@ class Line:
         self.promised: int | None = None
         """The time stamp that a message named for the next feed; it begins no earlier."""
         self._steps: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_STEPS)
+        self._holes = MAX_DROPOUT
+        """How many numbers may be left out yet; what was sent since `_holes_since` adds to it."""
+        self._holes_since = first_sequence
 
     def timestamp_at(self, now: float) -> int:
         """Return the time stamp a new feed would start with at `now`: always after the last."""
@@ -97,10 +104,8 @@ class Line:
     ) -> None:
         """Let the packet (`sequence`, `timestamp`, VP8 counters) continue the line at `stamp`."""
         self.promised = None
-        self.offset = self.next_sequence - sequence
-        self.first = self.step = sequence
         self.highest = sequence - 1
-        self._steps.clear()
+        self._begin(sequence)
         self.timestamp_offset = stamp - timestamp
         self.picture_offset = self.last_picture + 1 - picture
         self.level_offset = self.last_level + 1 - level
@@ -126,12 +131,38 @@ class Line:
 
     def sequence_of(self, sequence: int) -> int | None:
         """Return the outgoing sequence of an incoming one; None when it is from before."""
-        if sequence > self.highest:
-            self.highest = sequence
-            out = sequence + self.offset
-            self.next_sequence = out + 1
-            return out
-        return self.late_sequence_of(sequence)
+        missing = sequence - self.highest - 1
+        if missing < 0:
+            return self.late_sequence_of(sequence)
+        if missing and not self._may_leave_out(missing):
+            self._begin(sequence)
+        self.highest = sequence
+        out = sequence + self.offset
+        self.next_sequence = out + 1
+        return out
+
+    def _begin(self, sequence: int) -> None:
+        """Go on without a hole at `sequence`; what the source numbered lower is from before."""
+        self.offset = self.next_sequence - sequence
+        self.first = self.step = sequence
+        self._steps.clear()
+
+    def _may_leave_out(self, missing: int) -> bool:
+        """Whether a hole of the source's may become one of this line.
+
+        A receiver guesses how often the sequence has wrapped (RFC 3711 §3.3.1): once it has missed
+        2¹⁵ numbers it is wrong for good, whoever feeds the line. So what a source leaves out,
+        which costs it nothing, may be as much as was sent and `MAX_DROPOUT` beyond; a source that
+        jumps further goes on without a hole, as a new feed.
+        """
+        left = self._holes + self.next_sequence - self._holes_since
+        self._holes_since = self.next_sequence
+        self._holes = min(MAX_DROPOUT, left)
+        if missing > self._holes:
+            return False
+        self._holes -= missing
+        self._holes_since += missing
+        return True
 
     def late_sequence_of(self, sequence: int) -> int | None:
         """Look up without moving the line on: for late packets and for retransmissions."""
@@ -163,7 +194,12 @@ class Line:
 
         Only the newest can be closed up; a late one's place is already taken by a hole.
         """
-        if sequence <= self.highest:
+        missing = sequence - self.highest - 1
+        if missing < 0:
+            return
+        if missing and not self._may_leave_out(missing):
+            self.highest = sequence
+            self._begin(sequence + 1)
             return
         self._steps.append((self.step, self.offset))
         self._steps.append((sequence, _DROPPED))

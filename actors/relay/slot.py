@@ -248,7 +248,8 @@ class Slot:
         packets = frame.packets
         first = packets[0]
         sequence = first.sequence
-        if not frame.plain or sequence <= line.highest or header.elements != 2:
+        # What leaves a hole is looked at closely: see `Line.sequence_of`.
+        if not frame.plain or sequence != line.highest + 1 or header.elements != 2:
             self._forward_each(packets, audio_level, now)
             return
         count = len(packets)

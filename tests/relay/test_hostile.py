@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import struct
@@ -25,6 +26,7 @@ from tests.patience import until
 from .client import CraftedClient
 from .conftest import Call, StartCall
 from .recording import RecordingListener
+from .tap import Tap
 
 
 class OpenSrtp(Srtp):
@@ -287,3 +289,36 @@ async def test_every_resource_returns() -> None:
         await session()
     assert await settled() <= before
     assert ours() <= objects
+
+
+@pytest.mark.parametrize(("step", "lost"), [(30_000, 3), (2_900, 24)])
+@pytest.mark.parametrize("source", [PublishSource.MICROPHONE, PublishSource.CAMERA])
+async def test_numbers_left_out_harm_nobody_who_sits_in_the_seat_later(
+    call: Call, source: PublishSource, step: int, lost: int
+) -> None:
+    """A receiver that misses 2¹⁵ numbers of an SSRC decrypts nothing of it any more (RFC 3711)."""
+    ada, ben = await call.join("ada"), await call.join("ben", publish=(), seats=1)
+    voice = source is PublishSource.MICROPHONE
+    mid = ben.seat(0)[0 if voice else 1]
+    tap = Tap(ben)
+    tap.lose = set(range(2, 2 + lost))
+
+    def send(client: CraftedClient, key: bool) -> None:
+        if voice:
+            client.send_audio(client.participant_id.encode())
+        else:
+            client.send_frame(key=key, parts=(client.participant_id.encode(),))
+
+    track = ada.track(source)
+    for number in range(lost + 6):
+        send(ada, number == 0)
+        track.sequence = track.sequence + step - 1 & 0xFFFF
+        await until(lambda number=number: len(tap.seen) == number + 1)  # type: ignore[misc]
+    eve = await call.join("eve")
+    ada.close()
+    await until(lambda: call.listener.occupants("ben").get(("seat", 0)) == "eve")
+    await asyncio.sleep(0.35)
+    for _ in range(3):
+        send(eve, True)
+    await until(lambda: [h.content for h in ben.heard_on(mid)].count(b"eve") >= 1)
+    assert ben.undecryptable == 0

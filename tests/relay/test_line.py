@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.relay.line import Line
+from actors.relay.line import MAX_DROPOUT, Line
 from actors.relay.rtp import ahead, unwrap
 
 _START = 0x10000
@@ -135,3 +135,50 @@ def test_a_late_packet_finds_the_place_it_left() -> None:
     assert line.sequence_of(_START + 1) == 101
     assert line.sequence_of(_START + 2) == 102
     assert line.sequence_of(_START + 3) is None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["send", "send", "pad"]),
+            st.one_of(st.integers(1, 4), st.integers(1, MAX_DROPOUT + 2), st.integers(1, 0x7FFF)),
+        ),
+        min_size=1,
+        max_size=50,
+    ),
+    st.integers(0, 0x7FFF),
+)
+def test_a_source_that_leaves_numbers_out_opens_no_hole_that_a_receiver_cannot_follow(
+    steps: list[tuple[str, int]], first: int
+) -> None:
+    """Else the rollover that a receiver guesses would be wrong for whoever comes next, too."""
+    line = Line(90000, 0.0, first, 0)
+    sequence = _START
+    line.switch(sequence, 0, 1)
+    assert line.sequence_of(sequence) == first
+    sent = [first]
+    for what, step in steps:
+        sequence += step
+        if what == "pad":
+            line.skip(sequence)
+            continue
+        out = line.sequence_of(sequence)
+        assert out is not None
+        assert out > sent[-1]
+        assert line.incoming_of(out) == sequence
+        sent.append(out)
+    for start, before in enumerate(sent):
+        for count, out in enumerate(sent[start:]):
+            assert out - before <= 2 * count + MAX_DROPOUT
+
+
+def test_what_was_lost_on_the_way_in_stays_a_hole_up_to_the_bound() -> None:
+    line = Line(90000, 0.0, 100, 0)
+    line.switch(_START, 0, 1)
+    assert line.sequence_of(_START) == 100
+    after = _START + 1 + MAX_DROPOUT
+    assert line.sequence_of(after) == 101 + MAX_DROPOUT
+    assert line.sequence_of(_START + 5) == 105
+    # Once more at once would be more than is sent: a new feed, and what was before it is late.
+    assert line.sequence_of(after + MAX_DROPOUT) == 102 + MAX_DROPOUT
+    assert line.sequence_of(after + 1) is None
