@@ -248,12 +248,12 @@ class Slot:
         packets = frame.packets
         first = packets[0]
         sequence = first.sequence
-        # What leaves a hole is looked at closely: see `Line.sequence_of`.
-        if not frame.plain or sequence != line.highest + 1 or header.elements != 2:
+        out = sequence + line.offset
+        # What is late or leaves a hole is looked at closely: see `Line.sequence_of`.
+        if out != line.next_sequence or not frame.plain or header.elements != 2:
             self._forward_each(packets, audio_level, now)
             return
         count = len(packets)
-        out = sequence + line.offset
         line.highest = sequence + count - 1
         line.next_sequence = out + count
         stamp = first.timestamp + line.timestamp_offset & 0xFFFFFFFF
