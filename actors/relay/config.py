@@ -30,6 +30,9 @@ class RelayConfig:
     max_section_ssrcs: int = 32
     max_transports: int = 500
     """Live transports of one session, handovers included."""
+    max_publications: int = 16
+    """Of one transport in its life. It has three at most at a time; each one more brings SSRCs,
+    and the state that libsrtp has for an SSRC goes only with the transport."""
     max_addresses: int = 8
     """Validated addresses of one transport."""
     max_rtp_bytes: int = 1300

@@ -121,6 +121,13 @@ class Intake:
         self._counted = extensions.get(TRANSPORT_CC_URI, 0)
         self._level = extensions.get(AUDIO_LEVEL_URI, 0)
 
+    def forget(self, publication: Publication) -> None:
+        """Take nothing more of a publication that has closed."""
+        self.layers = {s: la for s, la in self.layers.items() if la.publication is not publication}
+        self.repairs = {
+            s: la for s, la in self.repairs.items() if la.publication is not publication
+        }
+
     def close(self) -> None:
         self._inbound = None
         self.layers.clear()

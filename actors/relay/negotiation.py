@@ -103,6 +103,7 @@ def apply_sections(
     transport.screens = screens
     slots = {slot.mid: slot for slot in transport.all_slots()}
     transport.slots_by_ssrc = {slot.ssrc: slot for slot in slots.values()}
+    _drop_publications(transport, planned, now)
     answered: list[AnsweredSection] = []
     extensions: dict[str, int] = {}
     for section in planned:
@@ -113,6 +114,31 @@ def apply_sections(
     transport.intake.negotiated(extensions)
     transport.outlet.reduced_size = all(s.offered.reduced_size for s in planned if s.codecs)
     return answered
+
+
+def new_publications(transport: Transport, planned: Sequence[PlannedSection]) -> int:
+    """Count what this offer would publish that the transport does not publish yet."""
+    known = {mid: publication.source for mid, publication in transport.publications.items()}
+    return sum(known.get(mid) is not source for mid, source in _published(planned).items())
+
+
+def _published(planned: Sequence[PlannedSection]) -> dict[str, PublishSource]:
+    return {
+        section.offered.mid: section.source
+        for section in planned
+        if section.codecs and section.source is not None
+    }
+
+
+def _drop_publications(transport: Transport, planned: Sequence[PlannedSection], now: float) -> None:
+    """Close what the offer no longer publishes; which SSRCs it names, the offer says anew."""
+    published = _published(planned)
+    for mid, publication in list(transport.publications.items()):
+        if published.get(mid) is not publication.source:
+            del transport.publications[mid]
+            publication.close(now)
+            transport.intake.forget(publication)
+    transport.intake.signalled.clear()
 
 
 def _apply(
@@ -130,6 +156,7 @@ def _apply(
         if publication is None:
             publication = Publication(transport, offered.mid, section.source)
             transport.publications[offered.mid] = publication
+            transport.published += 1
         publication.negotiated(section.codecs, answer.rids)
         publication.signalled = bool(offered.ssrcs)
         repairs = set(offered.repairs.values())

@@ -22,7 +22,7 @@ from .ice import Credentials
 from .identity import Identity
 from .layer import Layer
 from .listener import RelayListener, SeatKind, SeatUpdate, TransportState
-from .negotiation import apply_sections, plan_sections
+from .negotiation import PlannedSection, apply_sections, new_publications, plan_sections
 from .offer import Offer, parse_offer, refusal
 from .person import Person
 from .port import Port, Socket
@@ -157,7 +157,8 @@ class Relay:
         Raises:
             Malformed: `offer_too_large`, `offer_invalid`, `offer_without_media`,
                 `no_common_codec`; nothing has changed then.
-            TooFast: `session_full` when the session has too many transports.
+            TooFast: `session_full` when the session has too many transports, `rate_limited` when
+                this one has published on too many sections.
             Conflict: `replaced` when the transport is closed or of somebody else.
         """
         offer = parse_offer(sdp, self.config)
@@ -167,7 +168,7 @@ class Relay:
         if transport is None:
             transport = self._new_transport(participant_id, transport_id, offer, rights, now)
         else:
-            self._check_renegotiation(transport, participant_id, offer)
+            self._check_renegotiation(transport, participant_id, offer, planned)
         answered = apply_sections(transport, planned, layout, now)
         credentials = transport.ice.credentials
         if (credentials.remote_ufrag, credentials.remote_password) != (
@@ -235,11 +236,23 @@ class Relay:
         self._pulse.go_on()
         return transport
 
-    def _check_renegotiation(self, transport: Transport, participant_id: str, offer: Offer) -> None:
+    def _check_renegotiation(
+        self,
+        transport: Transport,
+        participant_id: str,
+        offer: Offer,
+        planned: Sequence[PlannedSection],
+    ) -> None:
         if transport.participant_id != participant_id or transport.closed:
             raise Conflict(ErrorCode.REPLACED, "This transport is not yours any more.")
         if transport.fingerprints != offer.fingerprints:
             raise refusal("A renegotiation may not change the certificate.")
+        published = transport.published + new_publications(transport, planned)
+        if published > self.config.max_publications:
+            raise TooFast(
+                ErrorCode.RATE_LIMITED,
+                "This transport has published on too many sections; offer a new one.",
+            )
 
     def _restart_ice(self, transport: Transport, offer: Offer) -> None:
         credentials = Credentials.fresh(offer.ice_ufrag, offer.ice_password)

@@ -95,6 +95,8 @@ class Transport:
         self.session_version = 1
         self.key_frame_interval = config.key_frame_interval
         self.publications: dict[str, Publication] = {}
+        self.published = 0
+        """How many publications it has had so far."""
         self.seats: list[tuple[Slot, Slot]] = []
         self.screens: list[Slot] = []
         self.slots_by_ssrc: dict[int, Slot] = {}

@@ -70,6 +70,7 @@ class CraftedClient(Wire):
         self._counter = 0
         self._extensions = extensions_map(self.dialect.extensions)
         self._version = itertools.count(1)
+        self._sections = itertools.count()
         mids = map(str, itertools.count())
         self._publish = dict(zip(mids, publish, strict=False))
         self._seats = [(next(mids), next(mids)) for _ in range(seats)]
@@ -87,6 +88,22 @@ class CraftedClient(Wire):
                 )
 
     # -- signalling ----------------------------------------------------------------------------
+
+    def publish_anew(self) -> None:
+        """Give up the sections it sends on for new ones, which are offered next."""
+        moved: dict[tuple[PublishSource, str], Track] = {}
+        mids: dict[PublishSource, str] = {}
+        for (source, rid), track in self.tracks.items():
+            mid = mids.setdefault(source, f"again-{next(self._sections)}")
+            moved[source, rid] = Track(
+                ssrc=1 + secrets.randbelow(0xFFFFFFFE),
+                mid=mid,
+                source=source,
+                dialect=track.dialect,
+                rid=rid,
+            )
+        self.tracks = moved
+        self._publish = {mid: source for source, mid in mids.items()}
 
     @property
     def layout(self) -> OfferLayout:

@@ -16,6 +16,7 @@ from actors.relay.repairs import Repairs
 from actors.relay.rtcp import negative_acknowledgement, receiver_report
 from benchmarks.media.description import Dialect
 from benchmarks.shaper import Downlink
+from broker.errors import ErrorCode, TooFast
 from tests.patience import PATIENCE, until
 
 from .client import CraftedClient
@@ -357,3 +358,33 @@ def test_the_limits_that_ship_are_the_designs() -> None:
     assert config.report_interval <= 1
     assert config.feedback_interval == 0.1
     assert config.receive_buffer_bytes == 2 * 1024 * 1024
+
+
+async def test_offers_without_end_keep_what_a_transport_holds_within_bounds(call: Call) -> None:
+    """Sections are given up and offered anew: what was published on them goes with them."""
+    most = call.relay.config.max_publications
+    ada, ben = await call.join("ada"), await call.join("ben", publish=())
+    transport = call.relay.transports["ada-1"]
+    audio, _ = ben.seat(0)
+    # Two at first, and two more with each offer.
+    answered = (most - 2) // 2
+    for turn in range(answered):
+        ada.publish_anew()
+        ada.negotiate()
+        for _ in range(3):
+            ada.send_audio(b"%d" % turn)
+            ada.send_frame(key=True)
+        await until(
+            lambda turn=turn: b"%d" % turn in [each.content for each in ben.heard_on(audio)]  # type: ignore[misc]
+        )
+        intake = transport.intake
+        assert len(transport.publications) == len(intake.layers) == 2
+        assert len(intake.signalled) <= 3
+        assert all(slot.publication is not None for slot in call.relay.transports["ben-1"].seats[0])
+    for _ in range(answered, 200):
+        ada.publish_anew()
+        with pytest.raises(TooFast) as refused:
+            ada.negotiate()
+        assert (refused.value.code, refused.value.retryable) == (ErrorCode.RATE_LIMITED, True)
+    assert (transport.published, len(transport.publications)) == (most, 2)
+    assert ben.undecryptable == 0
