@@ -379,6 +379,7 @@ class Intake:
                 slot.repairs.resend(number, now)
 
     def _reports(self, body: memoryview, count: int, start: int, now: float) -> None:
+        worst = -1
         for report in rtcp.reports_of(body, count, start):
             slot = self.transport.slots_by_ssrc.get(report.ssrc)
             if slot is None:
@@ -386,12 +387,15 @@ class Intake:
             slot.fraction_lost = report.fraction_lost
             slot.jitter = report.jitter
             if slot.video and slot.layer is not None:
-                self.transport.estimate.reported_loss(report.fraction_lost / 256, now)
+                worst = max(worst, report.fraction_lost)
             if report.last_sender_report:
                 arrival = rtcp.ntp_of(now + self.transport.owner.epoch) >> 16 & 0xFFFFFFFF
                 trip = arrival - report.last_sender_report - report.delay & 0xFFFFFFFF
                 if trip < 0x80000000:
                     slot.round_trip = trip / 65536
+        if worst >= 0:
+            # One line, one reading of it, however many slots are reported on.
+            self.transport.estimate.reported_loss(worst / 256, now)
 
     def _key_frame_wanted(self, ssrc: int, now: float) -> None:
         slot = self.transport.slots_by_ssrc.get(ssrc)

@@ -76,18 +76,25 @@ class Pulse:
                 transport.tick(now)
             except Exception:
                 log.exception("tick failed", extra={"transport_id": transport.transport_id})
-        self._take_over(now)
+        self._contained(self._take_over, now)
         if now >= self._speaker_due:
             self._speaker_due = now + _SPEAKER_INTERVAL
-            self._choose_speaker(now)
+            self._contained(self._choose_speaker, now)
         if self._has_narrowed() or now >= self._layers_due:
             self._layers_due = now + _LAYER_INTERVAL
-            self._choose_layers(now)
+            self._contained(self._choose_layers, now)
         if now >= self._quality_due:
             self._quality_due = now + _QUALITY_INTERVAL
-            self._grade(now)
+            self._contained(self._grade, now)
         if self._transports:
             self.go_on()
+
+    def _contained(self, step: Callable[[float], None], now: float) -> None:
+        """Take one step; a mistake of ours in it must not cost the session its pulse."""
+        try:
+            step(now)
+        except Exception:
+            log.exception("a step of the pulse failed")
 
     def _choose_speaker(self, now: float) -> None:
         voices = {

@@ -144,7 +144,8 @@ class Transport:
             return
         if notify and self._dtls_address is not None:
             self._dtls.close()
-            self._flush_dtls()
+            # The peer may have moved since the handshake.
+            self._flush_dtls(self.ice.selected or self._dtls_address)
         for slot in self.all_slots():
             slot.close()
         for publication in self.publications.values():
@@ -271,7 +272,7 @@ class Transport:
         self._dtls_address = address
         before = self._dtls.state
         self._dtls.receive(data)
-        self._flush_dtls()
+        self._flush_dtls(self._dtls_address)
         after = self._dtls.state
         if after is before:
             return
@@ -295,8 +296,7 @@ class Transport:
             )
             self.close(now, notify=False)
 
-    def _flush_dtls(self) -> None:
-        address = self._dtls_address
+    def _flush_dtls(self, address: Address | None) -> None:
         for datagram in self._dtls.datagrams():
             if address is not None:
                 address.socket.send(datagram, address.endpoint)
@@ -374,7 +374,7 @@ class Transport:
         due = self._dtls.timeout()
         if due is not None and due <= 0:
             self._dtls.on_timeout()
-            self._flush_dtls()
+            self._flush_dtls(self._dtls_address)
 
     def _send_receiver_reports(self, now: float) -> None:
         reports = [

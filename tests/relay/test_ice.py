@@ -396,3 +396,22 @@ async def test_a_certificate_other_than_the_offers_is_refused(call: Call) -> Non
     await until(lambda: client.checks_answered)
     client.start_dtls()
     await until(lambda: call.listener.state_of("mallory-1") is TransportState.CLOSED)
+
+
+async def test_who_has_moved_is_told_where_they_are_that_it_is_over(call: Call) -> None:
+    ada = await call.join("ada")
+    ada.stop_checking()
+    await ada.rebind()
+    ada.keep_checking()
+    selected = call.relay.transports["ada-1"].ice
+    await until(lambda: selected.selected and selected.selected.endpoint[1] == ada.local_port)
+    records: list[bytes] = []
+
+    def take(data: bytes) -> bool:
+        if 19 < data[0] < 64:
+            records.append(data)
+        return False
+
+    ada.raw_received = take
+    call.relay.close_transport("ada-1")
+    await until(lambda: records)

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from aiortc.rtp import RtcpSrPacket
 from hypothesis import given
 from hypothesis import strategies as st
@@ -309,3 +310,24 @@ async def test_a_whisper_reaches_its_audience_and_nobody_else_is_told_of_it(call
     call.relay.set_rights("boss", replace(rights, audience=None))
     boss.send_audio(level=20)
     await until(lambda: len(ben.heard) == 1)
+
+
+async def test_a_mistake_in_one_step_costs_the_others_nothing(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, ben = await call.join("ada"), await call.join("ben")
+
+    def mistaken(person: object, now: float) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("actors.relay.pulse.choose_layers", mistaken)
+    await asyncio.sleep(0.6)
+    ada.send_audio(level=20)
+    await until(lambda: ben.heard)
+    await until(lambda: [report for report in ben.reports if isinstance(report, RtcpSrPacket)])
+    for _ in range(100):
+        if call.listener.speakers:
+            break
+        ada.send_audio(level=20)
+        await asyncio.sleep(0.02)
+    assert call.listener.speakers == ["ada"]

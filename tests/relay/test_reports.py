@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 
+import pytest
 from aiortc.rtp import RtcpRrPacket, RtcpSdesPacket, RtcpSrPacket
 
 from actors.relay import PublishSource, RelayConfig, SeatKind
@@ -367,3 +368,20 @@ def test_a_seats_clock_does_not_bend_when_somebody_else_sits_down() -> None:
     """Browsers fit a line through a slot's reports; a step in it would be a step in lip sync."""
     readings = call_in_virtual_time(clocks_of_a_seat, RelayConfig(report_interval=0.1))
     assert max(map(abs, readings)) < 0.005, readings
+
+
+async def test_one_report_is_one_reading_of_the_line_however_many_slots_it_names(
+    call: Call,
+) -> None:
+    people = [await call.join(name) for name in ("ada", "ben", "cy")]
+    dora = await call.join("dora", publish=())
+    for client in people:
+        client.send_frame(key=True)
+    mids = [dora.seat(index)[1] for index in range(3)]
+    await until(lambda: all(dora.heard_on(mid) for mid in mids))
+    estimate = call.relay.transports["dora-1"].estimate
+    before = estimate.bitrate
+    lost = [Report(dora.slots[mid][0], 64, 10, 100, 0, 0, 0) for mid in mids]
+    dora.send_rtcp(receiver_report(1, lost))
+    await until(lambda: estimate.bitrate < before)
+    assert estimate.bitrate == pytest.approx(before * (1 - 0.5 * 0.25))
