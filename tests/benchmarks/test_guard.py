@@ -1,15 +1,14 @@
 """Scenarios run small against a Switchboard that is up: the guard against lost speed, and that they
 measure what they say and leave nothing behind.
 
-The guard goes by ratio to the floor of the same moment. Its bound is several times the target and
-the best of several rounds counts, so a busy machine cannot break it; a message that goes through
-Ray calls, or waits for a timer or a disk, does.
+The guard goes by ratio to the floor of the same run. Its bound is above the target and each side's
+best round counts, so a busy machine cannot break it; a message that goes through a Ray call does.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
@@ -17,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from benchmarks.command import SCENARIOS, parser
-from benchmarks.result import Measurement, ScenarioResult, compared, percentile_of
+from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench
 from benchmarks.subject import Subject
 
@@ -27,8 +26,9 @@ GUARD = [
     *("--rounds", "4", "--seconds", "0.4", "--warm-up", "0.15", "--rate", "100", "--once"),
     *("--sessions", "1", "--without-naive", "--loads", ""),
 ]
-MOST = 4.0
-"""Times the floor, at p50; the target is 1.5."""
+MOST = 2.5
+"""Times the floor, at p50; the target is 1.5, and one Ray call in its place takes four to six times
+the floor. On a machine with ten processes to each processor it was 0.6 to 1.3."""
 MOST_TO_EVERYONE = 6.0
 """Times the room, at p50; at p99 and with more people the target is 2."""
 STANDBYS = 2
@@ -95,21 +95,18 @@ async def test_signalling_stays_near_the_floor(subject: Subject) -> None:
             assert 0 < each.histograms["reply"].count < each.sent, "the warm-up does not count"
         elsewhere = each.side.startswith("switchboard")
         assert bool(each.usage) != elsewhere, "a server elsewhere cannot be weighed"
-    assert min(ratios(result, "switchboard", "floor", "reply")) <= MOST
-    assert min(ratios(result, "switchboard to everyone", "room", "last")) <= MOST_TO_EVERYONE
+    assert least(result, "switchboard", "reply") <= MOST * least(result, "floor", "reply")
+    took = least(result, "switchboard to everyone", "last")
+    assert took <= MOST_TO_EVERYONE * least(result, "room", "last")
 
 
-def ratios(result: ScenarioResult, subject: str, reference: str, what: str) -> Iterator[float]:
-    """Yield the ratio of p50 of each round in which both sides measured something."""
-    rounds: dict[int, list[Measurement]] = {}
-    for each in result.measurements:
-        if each.side in (subject, reference) and each.histograms[what].count:
-            rounds.setdefault(each.round, []).append(each)
-    for pair in rounds.values():
-        if len(pair) == 2:
-            target = compared("p50", pair, subject, reference, percentile_of(what, 50), MOST)
-            assert target.ratio is not None
-            yield target.ratio
+def least(result: ScenarioResult, side: str, what: str) -> float:
+    """Return the p50 of a side's best round, in milliseconds.
+
+    Not the best ratio of a round: one in which others held up the floor alone would hide anything.
+    """
+    rounds = [m.histograms[what] for m in result.measurements if m.side == side]
+    return min(each.percentile(50) for each in rounds if each.count)
 
 
 async def test_consumers_come_in_a_rush_while_a_session_rings(subject: Subject) -> None:
