@@ -22,6 +22,7 @@ class KeyPurpose(StrEnum):
     LOGIN = "login"
     DEVICE = "device"
     CONSUMER_LINK = "consumer-link"
+    PICTURE = "picture"
 
 
 def derive_key(secret: bytes, purpose: KeyPurpose) -> bytes:

@@ -90,6 +90,8 @@ class Account:
     """Who may frame the widgets; empty: anybody, reported only, until it is known."""
     allowed_origins: tuple[str, ...] = ()
     """Wrapper pages of this account that may open a widget WebSocket."""
+    picture_hosts: tuple[str, ...] = ()
+    """Where agents' pictures may be fetched from, by this gateway; empty: agents have none."""
     api_keys: tuple[ApiKey, ...] = ()
     oidc: OidcProvider | None = None
     """With `consumer_proof = "token"`: consumers may come with this login's id_token."""

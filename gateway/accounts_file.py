@@ -25,6 +25,7 @@ from gateway.accounts import (
 )
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_HOST = re.compile(r"[a-z0-9.-]{1,253}(?::[0-9]{1,5})?")
 _LABEL = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 _ENDPOINT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 LONGEST_RETENTION_DAYS = 36_500
@@ -85,6 +86,7 @@ class _Reader:
             raise BadAccounts(f"{where}: {error}.") from error
         for name in ("frame_ancestors", "allowed_origins"):
             values[name] = _origins(f"{where}.{name}", values.get(name, []))
+        values["picture_hosts"] = _hosts(f"{where}.picture_hosts", values.get("picture_hosts", []))
         if not isinstance(values.get("colleagues", False), bool):
             raise BadAccounts(f"{where}.colleagues must be true or false.")
         values["policy"] = _policy(f"{where}.policy", values.get("policy", {}))
@@ -182,6 +184,13 @@ def _origins(where: str, listed: object) -> tuple[str, ...]:
     if any(not item or set(item) & set(" ;,\r\n") for item in listed):
         raise BadAccounts(f"{where} holds something that is no origin.")
     return tuple(listed)
+
+
+def _hosts(where: str, listed: object) -> tuple[str, ...]:
+    hosts = tuple(name.lower() for name in _names(where, listed))
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise BadAccounts(f"{where} holds something that is no host: write cdn.example.com.")
+    return hosts
 
 
 def _tables(where: str, listed: object) -> list[dict[str, Any]]:

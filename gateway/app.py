@@ -37,6 +37,7 @@ from gateway.operator_api import operator_router
 from gateway.operator_sessions import operator_sessions_router
 from gateway.origins import HostCheck
 from gateway.pages import pages_router
+from gateway.pictures import Pictures, pictures_router
 from gateway.revocations import RevocationList
 from gateway.server_api import server_router
 from gateway.settings import Settings
@@ -58,6 +59,7 @@ def create_app(
     entropy: Callable[[int], bytes] = secrets.token_bytes,
     assets: Assets | None = None,
     traces: Traces | None = None,
+    pictures: Pictures | None = None,
 ) -> FastAPI:
     """Build the app of one gateway.
 
@@ -75,6 +77,7 @@ def create_app(
     logins = LoginFlows(settings.secret, clock, directory)
     room = Switchroom(settings, directory, tokens, metrics, revocations, logins, traces)
     oidc = Oidc(clock)
+    pictures = pictures or Pictures(settings.secret, settings.accounts)
     liveperson = LivePersonLogin(f"{settings.origin}/login/callback", clock)
 
     @asynccontextmanager
@@ -88,6 +91,7 @@ def create_app(
                 await loops
             await liveperson.close()
             await oidc.close()
+            await pictures.close()
 
     app = FastAPI(
         title="Switchboard",
@@ -116,7 +120,8 @@ def create_app(
     app.include_router(widget_router(room, ConsumerLinks(settings.secret, clock, directory), oidc))
     app.include_router(device_router(room, idempotency, clock))
     app.include_router(login_router(room, logins, liveperson))
-    app.include_router(token_router(room, idempotency))
+    app.include_router(token_router(room, idempotency, pictures))
+    app.include_router(pictures_router(pictures))
     app.include_router(server_router(room, idempotency))
     app.include_router(live_router(room, idempotency))
     app.include_router(upkeep_router(room, idempotency))

@@ -129,6 +129,8 @@ def demo_accounts(data: Path, host_at: str, webhooks: Sequence[str] = ()) -> Map
         f"[accounts.{ACCOUNT}]",
         'agent_login = "demo"',
         f"frame_ancestors = {json.dumps(origins_of(host_at))}",
+        # A name that nobody has: what the API says of pictures can be tried.
+        'picture_hosts = ["pictures.example"]',
         f"[[accounts.{ACCOUNT}.api_keys]]",
         'key_id = "demo"',
         f'hash = "{hash_key(api_key)}"',

@@ -60,7 +60,7 @@ def content_security_policy(
         script,
         "style-src 'self'",
         " ".join(("connect-src 'self'", settings.own_websocket, *connect)),
-        "img-src 'self' https: data:",
+        "img-src 'self' data:",
         "media-src 'self' blob: mediastream:",
         "font-src 'self'",
         "base-uri 'none'",
@@ -120,7 +120,7 @@ def pages_router(settings: Settings, assets: Assets) -> APIRouter:
 
     @router.get("/engagement")
     async def engagement(request: Request) -> Response:
-        return page(request, "engagement", settings.window_sdk, framed=True)
+        return page(request, "engagement", None, framed=True)
 
     @router.get("/join")
     async def join(request: Request) -> Response:

@@ -15,6 +15,7 @@ from broker.words import Role
 from gateway.api_keys import Caller
 from gateway.greeting import waiting_keys
 from gateway.idempotency import Idempotency, IdempotencyKey
+from gateway.pictures import Pictures
 from gateway.problems import PROBLEMS
 from gateway.revocations import agent_hash, token_hash
 from gateway.switchroom import Switchroom
@@ -32,6 +33,7 @@ class AgentTokenRequest(Body):
     """LivePerson's agent id in any of its forms; it wins over what the SDK says."""
     name: Name
     picture: Picture | None = None
+    """Its host must be in the account's `picture_hosts`; widgets have it from the gateway."""
     expires_in_s: Annotated[int, Field(ge=60)] = 3_600
 
 
@@ -66,7 +68,7 @@ class Revoked(BaseModel):
     )
 
 
-def token_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
+def token_router(room: Switchroom, idempotency: Idempotency, pictures: Pictures) -> APIRouter:
     """Serve tokens and revocations for the caller's account."""
     router = APIRouter(prefix="/v1", tags=["tokens"], responses=PROBLEMS)
     settings, tokens, directory = room.settings, room.tokens, room.directory
@@ -85,7 +87,7 @@ def token_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
                     account_id=account.account_id,
                     agent_id=agent_id,
                     name=body.name,
-                    picture=body.picture,
+                    picture=body.picture and pictures.path_of(account, body.picture),
                     verified=True,
                 )
                 life_s = min(body.expires_in_s, settings.agent_token_s)

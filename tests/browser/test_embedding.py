@@ -16,6 +16,7 @@ from tests.browser.broker_double import BrokerDouble, invitation, person, snapsh
 from tests.browser.catalogues import LANGUAGES, WIDGETS, catalogue
 from tests.browser.demo import ROOT, shoot
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED, JOIN, LOGIN_PAGE
+from tests.patience import until
 
 TAG = {
     "data-account-id": "demo",
@@ -35,7 +36,7 @@ document.addEventListener('switchboard', ({ detail }) =>
 </script><script async src="%s/launcher.js" %s></script><h1>Shop</h1>"""
 WHITE, DARK = "rgb(255, 255, 255)", "rgb(20, 25, 30)"
 """The paper of either look."""
-PICTURE = "https://pictures.example/alex.svg"
+PICTURE = "/v1/pictures/demo/alex.svg"
 GREEN = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9v9H0z"/></svg>'
 
 
@@ -213,16 +214,17 @@ async def test_a_brands_own_tokens_are_what_is_seen(page: Page, pages: str) -> N
 async def test_pictures_are_shown_and_initials_where_one_does_not_come(
     page: Page, pages: str
 ) -> None:
-    asked: list[str | None] = []
+    asked: list[str] = []
 
     async def answer(route: Route) -> None:
-        asked.append(await route.request.header_value("referer"))
-        if route.request.url == PICTURE:
+        asked.append(route.request.url)
+        if route.request.url == pages + PICTURE:
             await route.fulfill(body=GREEN, content_type="image/svg+xml")
         else:
             await route.fulfill(status=404)
 
-    await page.route("https://pictures.example/**", answer)
+    for place in (f"{pages}/v1/pictures/**", "https://pictures.example/**"):
+        await page.route(place, answer)
     refused: list[str] = []
     page.on("console", lambda said: refused.append(said.text) if "Policy" in said.text else None)
     double = BrokerDouble(page, Role.CONSUMER)
@@ -233,8 +235,6 @@ async def test_pictures_are_shown_and_initials_where_one_does_not_come(
     image = page.locator(".ringing-avatar img")
     await expect(image).to_be_visible()
     assert await image.evaluate("({ naturalWidth }) => naturalWidth") == 9
-    # The page's own policy says the same: of the two, either may be forgotten.
-    assert await image.evaluate("({ referrerPolicy }) => referrerPolicy") == "no-referrer"
     await shoot(page, "picture-1-ringing")
 
     await double.tell(snapshot(1, [person(0, picture=PICTURE), person(1)]))
@@ -242,14 +242,17 @@ async def test_pictures_are_shown_and_initials_where_one_does_not_come(
     await expect(tile.locator("img")).to_be_visible()
     await shoot(page, "picture-2-tile")
     for number, picture in enumerate(
-        (f"{PICTURE}.gone", PICTURE, "http://pictures.example/alex.svg", PICTURE, None)
+        (f"{PICTURE}.gone", PICTURE, "https://pictures.example/alex.svg", PICTURE, None)
     ):
         shown = picture == PICTURE
         roster = [person(0, picture=picture), person(1)]
         await double.tell(RosterChanged(seq=2 + number, roster=roster))
         await expect(tile.locator("img")).to_be_visible(visible=shown)
         await expect(tile.get_by_text("AB", exact=True)).to_be_visible()
-    # Whose page it is shown on is nobody's business, and nothing is asked for in the clear.
-    assert len(asked) >= 2
-    assert set(asked) == {None}
+    # Nobody but the gateway learns who talks; the widget does not even try.
+    assert {address.startswith(f"{pages}/v1/pictures/") for address in asked} == {True}
     assert refused == []
+    # Nor could it: the page's own policy says the same.
+    await page.evaluate("(url) => { new Image().src = url; }", "https://pictures.example/a.png")
+    await until(lambda: len(refused) > 0, "the policy refuses it")
+    assert "img-src" in refused[0]

@@ -333,15 +333,18 @@ async def test_the_picture_in_the_agents_token_rings_and_stays(
         minted = (await api.post("/v1/tokens", json=wish)).raise_for_status().json()
     # The demo's own login stands in for the address where the brand gives its agents tokens.
     await people.context.route("**/demo/agent-token", lambda route: route.fulfill(json=minted))
+    # What the gateway would fetch there stands in `tests/gateway/test_pictures.py`.
     await people.context.route(
-        FACE, lambda route: route.fulfill(body=GREEN, content_type="image/svg+xml")
+        "**/v1/pictures/**", lambda route: route.fulfill(body=GREEN, content_type="image/svg+xml")
     )
     await people.open()
     consumer = await people.ring()
     await expect(consumer.get_by_role("heading", name="Robin Vogel")).to_be_visible()
     image = consumer.locator(".ringing-avatar img")
     await expect(image).to_be_visible()
-    assert await image.evaluate("({ src, naturalWidth }) => [src, naturalWidth]") == [FACE, 9]
+    source, width = await image.evaluate("({ src, naturalWidth }) => [src, naturalWidth]")
+    assert source.startswith(f"{demo.gateway}/v1/pictures/demo/")
+    assert width == 9
     await shoot(people.page, "picture-of-the-agent")
     await consumer.get_by_role("button", name="Accept with voice only").click()
     # Who sends no picture is seen by it.

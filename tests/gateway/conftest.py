@@ -27,6 +27,7 @@ from broker.words import Role
 from gateway.accounts import Account, AgentLogin, ApiKey, hash_key
 from gateway.app import create_app
 from gateway.ledger_client import LedgerClient
+from gateway.pictures import Pictures
 from gateway.serve import EdgeServer, bind
 from gateway.settings import Limits, Settings
 from gateway.switchroom import Switchroom
@@ -159,6 +160,8 @@ class World:
         self.server: EdgeServer
         self.directory: LedgerClient
         self.tokens = Tokens(SECRET, time.time, secrets.token_bytes, resume_s=3_600)
+        self.picture_hosts: httpx.AsyncBaseTransport | None = None
+        """What answers instead of the network when pictures are fetched."""
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -180,7 +183,8 @@ class World:
             LinkHello(kind="gateway", member_id=self.settings.gateway_id, node="test"),
             limits=self.settings.limits,
         )
-        self.app = create_app(self.settings, self.directory)
+        pictures = Pictures(SECRET, self.settings.accounts, transport=self.picture_hosts)
+        self.app = create_app(self.settings, self.directory, pictures=pictures)
         self.directory.listen(self.room)
         self.server = EdgeServer(
             self.app,

@@ -52,19 +52,23 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
     assert set(body) == {"type", "title", "status", "detail", "code", "retryable"}
 
 
-@pytest.mark.parametrize("page", ["agent", "window", "engagement"])
+@pytest.mark.parametrize(
+    ("page", "sdk"), [("agent", True), ("window", True), ("engagement", False)]
+)
 async def test_a_widget_page_names_its_assets_and_is_fenced(
-    client: httpx.AsyncClient, world: World, page: str
+    client: httpx.AsyncClient, world: World, page: str, sdk: bool
 ) -> None:
     answer = await client.get(f"/{page}", params={"accountId": "acc"})
     assert answer.status_code == 200
     revision = Assets.read(world.settings.widgets).revision
     assert f"/assets/{revision}/entry/{page}.js" in answer.text
-    assert "https://lpcdn.lpsnmedia.net/" in answer.text
+    assert ("https://lpcdn.lpsnmedia.net/" in answer.text) is sdk
     assert "{{" not in answer.text
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert "script-src 'self' https://lpcdn.lpsnmedia.net;" in policy
+    # Our launcher frames the engagement page, and no SDK of LivePerson's is there.
+    scripts = "'self' https://lpcdn.lpsnmedia.net" if sdk else "'self'"
+    assert f"script-src {scripts};" in policy
     assert policy.endswith("frame-ancestors https://desk.example.com")
     assert f"connect-src 'self' ws://127.0.0.1:{world.port};" in policy
     assert answer.headers["referrer-policy"] == "no-referrer"

@@ -4,7 +4,7 @@ import { el, setText } from './dom.js';
 /** A round picture of a person, or the initials of the name. */
 export class Avatar {
   #letters = el('span', { 'aria-hidden': 'true' });
-  #image = el('img', { alt: '', referrerpolicy: 'no-referrer', hidden: true });
+  #image = el('img', { alt: '', hidden: true });
   root = el('div', { class: 'avatar' }, this.#letters, this.#image);
   #shown = '';
 
@@ -17,12 +17,12 @@ export class Avatar {
     });
   }
 
-  /** @param {string} name @param {string|null|undefined} picture Only https pictures are shown. */
+  /** @param {string} name @param {string|null|undefined} picture Shown if the gateway has it. */
   update(name, picture) {
     setText(this.#letters, initials(name));
     const hue = [...name].reduce((sum, c) => sum + 137 * c.charCodeAt(0), 0);
     this.root.style.setProperty('--hue', String(hue));
-    const source = picture && /^https:\/\//u.test(picture) ? picture : '';
+    const source = picture?.startsWith('/v1/pictures/') ? picture : '';
     if (source === this.#shown) return;
     this.#shown = source;
     this.#image.hidden = true;
