@@ -307,7 +307,8 @@ class Narrator:
         person = self._session.people[event.participant_id]
         self._still_unsaved(person, person.principal.role)
         removed = event.reason in (LeaveReason.REMOVED, LeaveReason.NOT_ADMITTED)
-        body = encode_body(SessionLeft(seq=0, reason=event.reason))
+        by = event.by if event.reason is LeaveReason.REMOVED else None
+        body = encode_body(SessionLeft(seq=0, reason=event.reason, by_participant_id=by))
         _part(person, body, CloseCode.FORBIDDEN if removed else CloseCode.NORMAL, event.reason)
         self._session.roster_changed()
 

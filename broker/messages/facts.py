@@ -317,6 +317,8 @@ class SessionLeft(Part):
     type: Literal["session.left"] = "session.left"
     seq: int
     reason: LeaveReason
+    by_participant_id: str | None = None
+    """Who removed this participant"""
 
 
 class SessionEnded(Part):

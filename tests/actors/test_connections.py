@@ -236,6 +236,9 @@ async def test_what_is_withdrawn_in_mid_call_the_relay_passes_on_no_more(
     stage.ask(stage.agent, agent, "participant.remove", participant_id=me)
     await stage.settle()
     assert transports(stage) == []
+    left = consumer.last("session.left")
+    assert left["reason"] == "removed"
+    assert left["by_participant_id"] == agent.last("session.snapshot")["participant_id"]
 
 
 async def test_a_widget_that_is_back_closes_its_older_connection_and_nothing_else_changes(

@@ -728,6 +728,8 @@ export interface SessionLeft {
   type: "session.left";
   seq: number;
   reason: LeaveReason;
+  /** Who removed this participant */
+  by_participant_id: string | null;
 }
 
 /** Another actor holds the session now: build a new peer connection with the same tracks. */
