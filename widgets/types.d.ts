@@ -30,9 +30,9 @@ type PanelLater = import('./views/later.js').Later<{
   toggle: () => void;
   close: () => void;
 }>;
+type ColleaguesClass = typeof import('./views/colleagues.js').Colleagues;
 type Widget = import('./elements/widget.js').Widget;
 type EngagementWidget = import('./elements/engagement-widget.js').EngagementWidget;
-type FrameHost = import('./hosts/frame-host.js').FrameHost;
 type Stage = import('./views/stage.js').Stage;
 
 /**
@@ -40,6 +40,25 @@ type Stage = import('./views/stage.js').Stage;
  * as number, string, `account.agent` or `account:agent` and are compared by their last part.
  */
 type EngagementIds = { account_id: string } & Record<string, string | boolean>;
+
+/** What frames the consumer's widget: LivePerson's window, our launcher, or nothing. It emits `change`. */
+interface ConsumerHost extends EventTarget {
+  /** Null until there is a conversation. */
+  readonly ids: EngagementIds | null;
+  /** Whether the host shows the widget to the person. */
+  readonly shown: boolean;
+  /** Whether the person has touched the page around it, which lets this frame sound. */
+  readonly active: boolean;
+  /** Whether there is a launcher, which tells of a ring outside the frame. */
+  readonly framed: boolean;
+  /** The widget has left the page: nobody looks for an SDK any more. */
+  gone: boolean;
+  start(): Promise<void> | void;
+  /** Open, close, or tell of a ring; `said` is what is to be noticed. */
+  show(what: 'closed' | 'ring' | 'session' | 'over', said?: string): void;
+  /** Raise the host's counter. */
+  notify(text: string): void;
+}
 
 /** A token, and for how long it holds. */
 type Grant = { token: string; expires_in_s: number };
@@ -76,9 +95,9 @@ interface ClientOptions {
 
 /** The session as this participant sees it. Times are on the widget's clock, in milliseconds. */
 interface SessionState {
-  id: string;
+  session_id: string;
   epoch: number;
-  participantId: string;
+  participant_id: string;
   role: string;
   mode: string;
   /**
@@ -91,7 +110,7 @@ interface SessionState {
   invitation: InvitationView | null;
   /** When the invitation expires. */
   invitationUntil: number;
-  guestInvitations: readonly GuestInvitationView[];
+  guest_invitations: readonly GuestInvitationView[];
   /** By `seat:0`, `screen:0`, … */
   seats: Readonly<Record<string, SeatAssignment>>;
   media: MediaLimits;
@@ -135,6 +154,8 @@ interface Over {
   reason: string;
   for: 'session' | 'me' | 'invitation';
   elapsedMs: number;
+  /** Who removed this person, where it is known. */
+  by: string;
   /** Whether it stood unsaved when this person went. */
   unsaved: boolean;
   /** The resume token that the session may be rated with. */
@@ -241,6 +262,8 @@ interface SessionViewOptions {
   ownWindow?: OpenWindow;
   /** Whether the agent's host says that the conversation is theirs; null: it says nothing. */
   chatting?: () => boolean | null;
+  /** Fetches what shows an agent their colleagues. */
+  colleagues?: () => Promise<typeof import('./views/colleagues.js')>;
   /** Fetches what is asked at the end. */
   atEnd?: () => Promise<unknown>;
   /** Something that lies over the stage, such as the invitation. */

@@ -8,7 +8,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, CDPSession, Page, WebSocketRoute
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    ConsoleMessage,
+    Page,
+    WebSocketRoute,
+)
 
 from broker.messages import encode
 from broker.messages.facts import InvitationChanged, SessionEnded, SessionLeft
@@ -63,6 +70,10 @@ class Surfaces:
     def __init__(self) -> None:
         self._sockets: list[WebSocketRoute] = []
         self.there: set[str] = set()
+
+    @property
+    def connections(self) -> int:
+        return len(self._sockets)
 
     def accept(self, socket: WebSocketRoute) -> None:
         def hear(text: str | bytes) -> None:
@@ -135,6 +146,57 @@ async def test_a_ring_is_noticed_on_a_page_of_another_site(
     # Its next turn would have come.
     await page.wait_for_timeout(1_200)
     assert await page.title() == "Basket (1)"
+
+
+async def test_of_a_window_of_its_own_and_its_opener_one_sounds_and_one_notifies(
+    context: BrowserContext, pages: str
+) -> None:
+    shop = await context.new_page()
+    said: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        place = "" if message.page is shop else " own"
+        said.append(message.text.partition(":")[0] + place)
+
+    context.on("console", hear)
+    await shop.add_init_script(WATCH)
+    surfaces = Surfaces()
+    await context.route_web_socket("**/v1/connect", surfaces.accept)
+    await context.route("**/v1/waiting", lambda route: route.fulfill(json={"token": "t"}))
+    await shop.goto(brand(pages, SHOP.format(gateway=pages)))
+    await until(lambda: surfaces.there == {"launcher", "window"}, "both surfaces wait", every=0.02)
+
+    def sounding() -> list[str]:
+        return [line for line in said if line.startswith("sounds")]
+
+    surfaces.tell(INVITED)
+    # The finger on this button lets the frame sound, too.
+    frame = shop.frame_locator("iframe[src*='surface=window']")
+    async with context.expect_page() as opening:
+        await frame.get_by_role("button", name="Open in own window").click()
+    own = await opening.value
+    await until(lambda: surfaces.connections == 3, "its own window waits, too", every=0.02)
+    await own.evaluate(f"() => {WATCH}")
+    await own.mouse.click(3, 3)
+    surfaces.tell(INVITED)
+    await own.get_by_role("button", name="Decline").wait_for()
+    await until(lambda: len(sounding()) > 5, "it rings on", every=0.02)
+    assert set(sounding()) == {"sounds window"}, "who sounds goes on"
+
+    surfaces.tell(LEFT)
+    await own.get_by_role("heading", name="The invitation was withdrawn").wait_for()
+    said.clear()
+    surfaces.tell(INVITED)
+    await own.get_by_role("button", name="Decline").wait_for()
+    await until(lambda: len(sounding()) > 5, "it rings again", every=0.02)
+    assert len(set(sounding())) == 1
+    assert [line for line in said if line.startswith("notified")] == ["notified window own"], said
+    await own.close()
+    # What was opened is gone: the opener rings as before.
+    surfaces.tell(LEFT)
+    said.clear()
+    surfaces.tell(INVITED)
+    await until(lambda: "notified window" in said, "it notifies", every=0.02)
 
 
 async def statuses(screen: CDPSession) -> dict[int, str]:

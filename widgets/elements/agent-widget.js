@@ -2,18 +2,18 @@ import { say } from '../catalogues/words.js';
 import { ResumeMemory } from '../channel/resume-memory.js';
 import { get, post } from '../hosts/gateway.js';
 import { AgentHost } from '../hosts/agent-host.js';
-import { idsToQuery } from '../hosts/engagement-ids.js';
-import { openOwnWindow, receiveHandOver } from '../hosts/own-window.js';
+import { receiveHandOver } from '../hosts/own-window.js';
 import { SessionClient } from '../session/client.js';
 import { AgentIdle } from '../views/agent-idle.js';
 import { wordButton } from '../views/buttons.js';
 import { Outgoing } from '../views/outgoing.js';
 import { SessionView } from '../views/session-view.js';
+import { wayOut } from './way-out.js';
 import { elsewhere, lobby, message, overWords, Widget } from './widget.js';
 
 /**
- * The agent's widget in the Agent Workspace: one button that rings the consumer, then the session.
- * The frame may reload, and the workspace may put another conversation into it, at any time.
+ * The agent's widget: one button that rings the consumer, then the session. The frame may reload,
+ * and the workspace may put another conversation into it, at any time.
  */
 export class AgentWidget extends Widget {
   /** @type {SessionClient|null} */
@@ -163,6 +163,7 @@ export class AgentWidget extends Widget {
         ownWindow: this.#ownWindow(),
         over: outgoing.root,
         chatting: () => host.chatting,
+        ...(client.state.role === 'agent' && { colleagues: () => import('../views/colleagues.js') }),
       });
       return { root: inner.root, inner, outgoing, onClosed: () => (inner.onClosed(), outgoing.onClosed()) };
     });
@@ -171,14 +172,10 @@ export class AgentWidget extends Widget {
   }
 
   #ownWindow() {
-    if (window.top === window.self) return null;
-    return () => {
-      const { ids, agentName } = this.#host;
-      if (!ids) return;
-      const lang = document.documentElement.lang;
-      const query = { surface: 'pop_out', lang, agentName, off: this.client?.media.off ?? '', ...idsToQuery(ids) };
-      openOwnWindow('/agent', query, { token: this.#token });
-    };
+    return wayOut('/agent', this.#host, () => ({
+      query: { surface: 'pop_out', agentName: this.#host.agentName, off: this.client?.media.off ?? '' },
+      secrets: { token: this.#token },
+    }));
   }
 
   /** @param {SessionClient} client */

@@ -1,29 +1,24 @@
 import { say } from '../catalogues/words.js';
 import { claimSecret } from '../channel/claim-secret.js';
 import { ResumeMemory } from '../channel/resume-memory.js';
-import { FrameHost } from '../hosts/frame-host.js';
 import { ConsumerProof } from '../hosts/consumer-proof.js';
-import { idsToQuery } from '../hosts/engagement-ids.js';
-import { openOwnWindow, receiveHandOver } from '../hosts/own-window.js';
-import { WindowHost } from '../hosts/window-host.js';
+import { receiveHandOver } from '../hosts/own-window.js';
+import { ownWindowIsOpen } from '../hosts/windows-of-ours.js';
 import { SessionClient } from '../session/client.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
 import { SessionView } from '../views/session-view.js';
 import { fetchRating, overScreen } from './over-screen.js';
+import { wayOut } from './way-out.js';
 import { elsewhere, message, Widget } from './widget.js';
 
-/**
- * The consumer's widget, in LivePerson's window, our launcher or a window of its own. It waits to
- * be rung and opens nothing until the person says so.
- */
+/** The consumer's widget: it waits to be rung and opens nothing until the person says so. */
 export class EngagementWidget extends Widget {
   /** @type {SessionClient|null} */
   client = null;
   #query = new URLSearchParams(location.search);
   #surface = this.#query.get('surface') === 'launcher' ? 'launcher' : 'window';
-  #host = new WindowHost(this.#query);
-  #frame = new FrameHost(this.#query);
+  #host;
   #key = '';
   #claim = '';
   #ids = '';
@@ -31,18 +26,31 @@ export class EngagementWidget extends Widget {
   #ringing = null;
   #see = () => this.#onVisible();
 
+  /** @param {ConsumerHost} host */
+  static define(host) {
+    customElements.define('switchboard-engagement', class extends EngagementWidget {
+      constructor() {
+        super(host);
+      }
+    });
+  }
+
+  /** @param {ConsumerHost} host What frames the page. */
+  constructor(host) {
+    super();
+    this.#host = host;
+  }
+
   connectedCallback() {
     this.#host.addEventListener('change', () => this.#onHost());
-    this.#frame.addEventListener('change', () => this.#onVisible());
     document.addEventListener('visibilitychange', this.#see);
     this.present('connecting', () => message({ title: say('quiet_title'), help: say('quiet_help') }));
-    this.#frame.start();
     void this.#start();
   }
 
   async #start() {
     this.#claim = (await receiveHandOver(this.#query)).claim ?? '';
-    await this.#host.start(location.pathname === '/window');
+    await this.#host.start();
   }
 
   disconnectedCallback() {
@@ -73,7 +81,7 @@ export class EngagementWidget extends Widget {
   }
 
   get #shown() {
-    return this.#host.shown && this.#frame.open && document.visibilityState === 'visible';
+    return this.#host.shown && document.visibilityState === 'visible';
   }
 
   #connect() {
@@ -106,17 +114,17 @@ export class EngagementWidget extends Widget {
     if (session && ringing) {
       this.present('incoming', () => new Incoming(client, this.#ownWindow())).update();
       // The page around the frame learns no name.
-      this.#frame.show('ring', say('ring_title', { name: say('an_agent') }));
+      this.#host.show('ring', ownWindowIsOpen() ? '' : say('ring_title', { name: say('an_agent') }));
       this.#ring(session.invitation?.from_name || say('an_agent'));
     } else if (session?.attendance === 'elsewhere') {
       this.present('elsewhere', () => elsewhere(client));
       this.setTitle('');
-      this.#frame.show('closed');
+      this.#host.show('closed');
     } else if (session && session.attendance !== 'invited') {
       const options = { ownWindow: this.#ownWindow(), atEnd: fetchRating };
       this.present('session', () => new SessionView(client, options)).update();
       this.setTitle(`● ${say('title')}`);
-      this.#frame.show('session');
+      this.#host.show('session');
     } else if (over) {
       this.#renderOver(client);
     } else if (client.link.status === 'closed' && location.hash) {
@@ -124,20 +132,15 @@ export class EngagementWidget extends Widget {
     } else {
       this.present('quiet', () => message({ title: say('quiet_title'), help: say('quiet_help') }));
       this.setTitle('');
-      this.#frame.show('closed');
+      this.#host.show('closed');
     }
   }
 
-  /** Only a frame needs the way out. */
   #ownWindow() {
-    if (window.top === window.self) return null;
-    return () => {
-      const { ids } = this.#host;
-      if (!ids) return;
-      const lang = document.documentElement.lang;
-      const query = { surface: 'window', lang, off: this.client?.media.off ?? '', ...idsToQuery(ids) };
-      openOwnWindow('/engagement', query, { claim: this.#claim });
-    };
+    return wayOut('/engagement', this.#host, () => ({
+      query: { surface: 'window', off: this.client?.media.off ?? '' },
+      secrets: { claim: this.#claim },
+    }));
   }
 
   /** @param {SessionClient} client */
@@ -145,7 +148,7 @@ export class EngagementWidget extends Widget {
     const { over, role } = client.state;
     if (!over) return;
     this.setTitle('');
-    this.#frame.show('over');
+    this.#host.show('over');
     const close = () => wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root;
     this.present('over', () => overScreen(over, role, say('over_next'), close()));
   }
@@ -157,7 +160,7 @@ export class EngagementWidget extends Widget {
     const words = say('ring_title', { name });
     this.#host.notify(words);
     // A page that cannot have the module has shown the invitation all the same.
-    void import('./ringing.js').then(({ ring }) => ring(this, words, this.#frame, signal), () => {});
+    void import('./ringing.js').then(({ ring }) => ring(this, words, this.#host, signal), () => {});
   }
 
   #stopRinging() {

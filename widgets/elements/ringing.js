@@ -1,3 +1,4 @@
+import { ownWindowIsOpen, windowsOfOurs } from '../hosts/windows-of-ours.js';
 import { chime } from '../media/chime.js';
 
 const BLINK_MS = 1_000;
@@ -9,26 +10,27 @@ const BEHIND_MS = 200;
 
 /**
  * Have an invitation noticed: by the title, by a notification where the page is hidden and may
- * notify, and by sound. All surfaces of a person ring, and one of those that may sounds.
- * @param {EngagementWidget} widget @param {string} words @param {FrameHost} frame
+ * notify, and by sound. All surfaces of a person ring; one of those that may sounds, and where
+ * there is a window of its own that one notifies.
+ * @param {EngagementWidget} widget @param {string} words @param {ConsumerHost} host
  * @param {AbortSignal} signal Ends it.
  */
-export async function ring(widget, words, frame, signal) {
+export async function ring(widget, words, host, signal) {
   if (signal.aborted) return;
   let odd = false;
   const blink = () => widget.setTitle((odd = !odd) ? words : '');
   blink();
   const blinking = setInterval(blink, BLINK_MS);
   signal.addEventListener('abort', () => clearInterval(blinking));
-  if (!frame.framed) notify(words);
+  if (!host.framed && !ownWindowIsOpen()) notify(words);
   await pause(document.hasFocus() ? 0 : BEHIND_MS, signal);
   // Without a gesture of the person no browser lets a page sound.
-  const may = () => navigator.userActivation?.hasBeenActive || frame.active;
+  const may = () => navigator.userActivation?.hasBeenActive || host.active;
   while (!may() && !signal.aborted) await pause(LOOK_MS, signal);
   const mark = document.documentElement.dataset;
   const chimes = async () => {
     while (!signal.aborted) {
-      if (!anotherSounds()) {
+      if (!windowsOfOurs().some(sounds)) {
         mark.sounds = '';
         chime().catch(() => {});
       }
@@ -39,7 +41,7 @@ export async function ring(widget, words, frame, signal) {
   try {
     await navigator.locks.request('switchboard.ringing', { signal }, chimes);
   } catch {
-    // Where third parties are refused locks, frames of one page know of each other.
+    // Where third parties are refused locks, windows that see each other know.
     await chimes();
   }
 }
@@ -54,18 +56,9 @@ function notify(words) {
   }
 }
 
-/** Whether another frame of ours on this page sounds. @param {any} [page] @returns {boolean} */
-function anotherSounds(page = window.top) {
-  for (let at = 0; at < page.length; at += 1) {
-    const frame = page[at];
-    try {
-      if (frame !== window && 'sounds' in frame.document.documentElement.dataset) return true;
-    } catch {
-      // Somebody else's.
-    }
-    if (anotherSounds(frame)) return true;
-  }
-  return false;
+/** @param {any} one */
+function sounds(one) {
+  return 'sounds' in one.document.documentElement.dataset;
 }
 
 /** @param {number} ms @param {AbortSignal} signal Ends it early. @returns {Promise<unknown>} */

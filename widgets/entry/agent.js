@@ -1,9 +1,5 @@
-import { loadLanguage } from '../catalogues/words.js';
 import { AgentWidget } from '../elements/agent-widget.js';
-import { applyTheme } from './theme.js';
+import { prepare } from './prepare.js';
 
-const query = new URLSearchParams(location.search);
-const wished = query.get('lang');
-applyTheme(query);
-await loadLanguage(wished ? [wished] : navigator.languages, 'agent');
+await prepare(new URLSearchParams(location.search), 'agent');
 customElements.define('switchboard-agent', AgentWidget);

@@ -1,9 +1,7 @@
-import { loadLanguage } from '../catalogues/words.js';
 import { EngagementWidget } from '../elements/engagement-widget.js';
-import { applyTheme } from './theme.js';
+import { FrameHost } from '../hosts/frame-host.js';
+import { prepare } from './prepare.js';
 
 const query = new URLSearchParams(location.search);
-const wished = query.get('lang');
-applyTheme(query);
-await loadLanguage(wished ? [wished] : navigator.languages, 'invited');
-customElements.define('switchboard-engagement', EngagementWidget);
+await prepare(query, 'invited');
+EngagementWidget.define(new FrameHost(query));

@@ -1,9 +1,5 @@
-import { loadLanguage } from '../catalogues/words.js';
 import { GuestPage } from '../elements/guest-page.js';
-import { applyTheme } from './theme.js';
+import { prepare } from './prepare.js';
 
-const query = new URLSearchParams(location.search);
-const wished = query.get('lang');
-applyTheme(query);
-await loadLanguage(wished ? [wished] : navigator.languages, 'invited', 'guest');
+await prepare(new URLSearchParams(location.search), 'invited');
 customElements.define('switchboard-guest', GuestPage);

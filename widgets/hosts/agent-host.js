@@ -1,4 +1,5 @@
-import { engagementIds, idsFromQuery, sdkWhenThere } from './engagement-ids.js';
+import { engagementIds, idsFromQuery } from './engagement-ids.js';
+import { sdkWhenThere } from './sdk-wait.js';
 
 const IDS = Object.entries({
   account_id: 'chatInfo.accountId',
@@ -19,7 +20,7 @@ const PATHS = [
 
 /**
  * The agent's workspace as the widget sees it: `lpTag.agentSDK`, or the page's own address where
- * there is no workspace. It emits `change` when something it knows has changed.
+ * there is none. It emits `change`.
  */
 export class AgentHost extends EventTarget {
   /** @type {Record<string, unknown>} */
@@ -87,7 +88,7 @@ export class AgentHost extends EventTarget {
     return typeof name === 'string' && name ? name : (this.#query.get('agentName') ?? '');
   }
 
-  /** Whether the workspace says that the conversation is this agent's; null: it says nothing. */
+  /** Whether the conversation is this agent's; null: the workspace does not say. */
   get chatting() {
     const { ids } = this;
     if (!ids?.agent_id || !ids.chatting_agent_id) return null;

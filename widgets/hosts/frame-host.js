@@ -1,33 +1,43 @@
+import { idsFromQuery } from './engagement-ids.js';
+
 /**
  * The launcher as the framed widget sees it; its origin stands in the frame's address. Only that
- * origin is listened to and spoken to, and nothing is said of persons.
+ * origin is listened to and spoken to, and nothing is said of persons. A window of its own, and a
+ * page that frames the widget by itself, have no launcher.
  */
 export class FrameHost extends EventTarget {
   /** Whether the person has not put the frame away; the launcher opens by itself when it rings. */
-  open = true;
+  shown = true;
   /** Whether the person has touched the page around it, which lets this frame sound. */
   active = false;
+  gone = false;
   #origin;
   #shown = '';
 
   /** @param {URLSearchParams} query */
   constructor(query) {
     super();
+    const ids = idsFromQuery(query);
+    this.ids = ids?.window_session_id || ids?.conversation_id ? ids : null;
     const host = query.get('host') ?? '';
     this.#origin = window.parent !== window && /^https?:\/\/[^/]+$/u.test(host) ? host : '';
   }
 
   start() {
+    this.#changed();
     if (!this.#origin) return;
     window.addEventListener('message', (event) => {
       if (event.origin !== this.#origin || event.source !== window.parent) return;
       if (event.data?.type !== 'switchboard.opened') return;
-      this.open = event.data.open === true;
+      this.shown = event.data.open === true;
       this.active = event.data.active === true;
-      this.dispatchEvent(new Event('change'));
+      this.#changed();
     });
     this.#post({ type: 'switchboard.ready' });
   }
+
+  /** What rings rings by itself, or by `show`. */
+  notify() {}
 
   /** Whether there is a launcher, which tells of a ring outside the frame. */
   get framed() {
@@ -39,6 +49,10 @@ export class FrameHost extends EventTarget {
     if (what === this.#shown) return;
     this.#shown = what;
     this.#post({ type: 'switchboard.show', what, said });
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event('change'));
   }
 
   /** @param {Record<string, unknown>} data */

@@ -1,7 +1,6 @@
 /**
- * Offer a link in the conversation: in messaging as a card with a button, elsewhere, or where
- * cards are refused, as a line in the agent's input box.
- *
+ * Offer a link in the conversation: in messaging as a card; elsewhere, or where cards are refused,
+ * as a line in the agent's input box.
  * @param {AgentHost} host @param {string} text @param {string} url
  * @returns {Promise<boolean>} Whether the workspace took it.
  */

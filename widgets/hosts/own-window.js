@@ -1,6 +1,6 @@
 /**
- * A window of its own: the way out where the page around a frame keeps the devices from it. It has
- * storage of its own, so it asks its opener for what proves that both are the same person.
+ * A window of its own has storage of its own, so it asks its opener for what proves that both are
+ * the same person.
  */
 
 const ASK = 'switchboard.hand-over.ask';
@@ -8,22 +8,24 @@ const GIVE = 'switchboard.hand-over.give';
 const PATIENCE_MS = 3_000;
 
 /**
- * To be called from a click. Where the browser opens none, the person is given the address.
- * @param {string} path @param {Record<string, string>} query
- * @param {Record<string, string>} secrets Never part of an address.
+ * To be called from a click.
+ * @param {string} address @param {Record<string, string>} secrets Never part of an address.
+ * @returns {boolean} Whether the browser opened one.
  */
-export function openOwnWindow(path, query, secrets) {
-  const address = `${path}?${new URLSearchParams(query)}`;
+export function openOwnWindow(address, secrets) {
   const opened = window.open(`${address}&handOver=1`, '_blank', 'popup,width=460,height=760');
-  if (!opened) return void import('../views/no-window.js').then(({ offer }) => offer(address), () => {});
+  if (!opened) return false;
+  // `windowsOfOurs` finds it there.
+  Object.assign(window, { ownWindow: opened });
   addEventListener('message', (event) => {
     if (event.origin !== location.origin || event.source !== opened) return;
     if (event.data?.type === ASK) opened.postMessage({ type: GIVE, secrets }, location.origin);
   });
+  return true;
 }
 
 /**
- * What the opening frame gave this window; empty when nobody did.
+ * What the opener gave this window; empty when nobody did.
  * @param {URLSearchParams} query @returns {Promise<Record<string, string>>}
  */
 export async function receiveHandOver(query) {

@@ -1,11 +1,15 @@
-import { engagementIds, idsFromQuery, sdkWhenThere } from './engagement-ids.js';
+import { engagementIds, idsFromQuery } from './engagement-ids.js';
+import { sdkWhenThere } from './sdk-wait.js';
 
 /**
  * The engagement window as the widget sees it: `lpTag.LPWidgetSDK`, or the page's own address
- * where the launcher or an own window framed it. It emits `change`.
+ * where its script stays out. It emits `change`.
  */
 export class WindowHost extends EventTarget {
   status = 'waiting';
+  /** No launcher tells of a ring, or lets it sound. */
+  framed = false;
+  active = false;
   /** Whether the host shows the widget to the person. */
   shown = true;
   /** The widget has left the page: nobody looks for the SDK any more. */
@@ -23,15 +27,8 @@ export class WindowHost extends EventTarget {
     this.#query = query;
   }
 
-  /**
-   * @param {boolean} framedByWindow Whether LivePerson's window frames this page.
-   * @param {number} [patienceMs]
-   */
-  async start(framedByWindow, patienceMs = 8_000) {
-    if (!framedByWindow) {
-      this.#become('plain');
-      return;
-    }
+  /** @param {number} [patienceMs] How long the SDK's script may take. */
+  async start(patienceMs = 8_000) {
     const host = /** @type {any} */ (globalThis);
     const namespace = await sdkWhenThere(
       () => (this.gone ? null : host.lpTag?.LPWidgetSDK),
@@ -79,6 +76,9 @@ export class WindowHost extends EventTarget {
     });
     return ids?.window_session_id || ids?.conversation_id ? ids : null;
   }
+
+  /** It can neither be opened nor closed. */
+  show() {}
 
   /** Raise the window's counter: all that the SDK offers. @param {string} text */
   notify(text) {

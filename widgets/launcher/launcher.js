@@ -164,7 +164,7 @@
     }
     document.dispatchEvent(new CustomEvent('switchboard', { detail: { what: next } }));
     stopRinging();
-    if (next === 'ring') ring(said);
+    if (next === 'ring' && said) ring(said);
   }
 
   /** Nobody sees a frame's title. @param {string} said */

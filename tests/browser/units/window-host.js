@@ -1,3 +1,4 @@
+import { FrameHost } from '../../../widgets/hosts/frame-host.js';
 import { WindowHost } from '../../../widgets/hosts/window-host.js';
 import { same } from './check.js';
 
@@ -6,7 +7,7 @@ export const tests = {
     delete globalThis.lpTag;
     const late = new WindowHost(new URLSearchParams());
     const seen = new Promise((resolve) => late.addEventListener('change', () => resolve(late.status)));
-    const started = late.start(true, 0);
+    const started = late.start(0);
     same([await seen, late.ids], ['absent', null]);
     globalThis.lpTag = {
       LPWidgetSDK: {
@@ -24,16 +25,17 @@ export const tests = {
   async 'nobody looks for a window after the widget has left the page'() {
     delete globalThis.lpTag;
     const gone = new WindowHost(new URLSearchParams());
-    const started = gone.start(true, 60_000);
+    const started = gone.start(60_000);
     gone.gone = true;
     await started;
     same(gone.status, 'waiting');
   },
 
-  async 'a page that no window frames waits for no script'() {
-    delete globalThis.lpTag;
-    const plain = new WindowHost(new URLSearchParams('accountId=acc&conversationId=c-2'));
-    await plain.start(false);
-    same([plain.status, plain.ids.conversation_id], ['plain', 'c-2']);
+  'a page that no window frames waits for no script'() {
+    const plain = new FrameHost(new URLSearchParams('accountId=acc&conversationId=c-2'));
+    let told = 0;
+    plain.addEventListener('change', () => (told += 1));
+    plain.start();
+    same([told, plain.shown, plain.ids.conversation_id], [1, true, 'c-2']);
   },
 };

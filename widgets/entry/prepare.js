@@ -1,0 +1,14 @@
+import { loadLanguage } from '../catalogues/words.js';
+
+/** @param {URLSearchParams} query The page's. @param {Parameters<typeof loadLanguage>[1][]} parts */
+export async function prepare(query, ...parts) {
+  const wished = query.get('lang');
+  applyTheme(query);
+  await loadLanguage(wished ? [wished] : navigator.languages, ...parts);
+}
+
+/** The look a host asked for. @param {URLSearchParams} query */
+export function applyTheme(query) {
+  const theme = query.get('theme');
+  if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
+}

@@ -1,0 +1,7 @@
+import { EngagementWidget } from '../elements/engagement-widget.js';
+import { WindowHost } from '../hosts/window-host.js';
+import { prepare } from './prepare.js';
+
+const query = new URLSearchParams(location.search);
+await prepare(query, 'invited');
+EngagementWidget.define(new WindowHost(query));
