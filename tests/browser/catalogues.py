@@ -13,8 +13,9 @@ LANGUAGES = re.findall(
     re.findall(r"LANGUAGES = \[(.*?)\]", (CATALOGUES / "words.js").read_text(), re.DOTALL)[0],
 )
 
-PARTS = ("{}", "agent/{}", "invited/{}", "guest/{}", "later/{}", "proof/{}", "login/{}")
-"""What is said at once, to agents, to all others and to guests; later; in a proof; at the login."""
+PARTS = ("{}", "agent/{}", "invited/{}", "later/{}", "staff/{}", "proof/{}", "login/{}")
+"""What is said at once, to agents and to all others; later, and to the staff; in a proof; at the
+login."""
 
 
 def catalogue(language: str) -> dict[str, str]:

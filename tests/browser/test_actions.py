@@ -151,6 +151,19 @@ async def test_a_link_for_one_person_is_made_and_copied(talk: tuple[Page, Broker
     assert await page.evaluate("window.shares") is True
 
 
+async def test_who_comes_to_wait_while_the_list_is_open_is_said_aloud(
+    talk: tuple[Page, BrokerDouble],
+) -> None:
+    page, double = talk
+    await page.get_by_role("button", name="People").click()
+    await expect(page.get_by_role("dialog", name="People")).to_be_focused()
+    waits = person(4, name="Dana", attendance=Attendance.LOBBY)
+    await double.tell(snapshot(0, [person(0), person(1), person(2), waits]))
+    said = page.get_by_role("status").filter(has_text="Dana waits to be let in")
+    await expect(said).to_have_count(1)
+    await expect(said).to_have_class("toast shown")
+
+
 async def tab_to(page: Page, target: Locator) -> None:
     """Walk by the tabulator until this has the focus."""
     for _ in range(60):

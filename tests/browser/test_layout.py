@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from functools import partial
 
-from playwright.async_api import Page, expect
+import pytest
+from playwright.async_api import Browser, Page, expect
 
-from tests.browser.broker_double import BrokerDouble
+from broker.words import Role
+from tests.browser.broker_double import BrokerDouble, person, snapshot
+from tests.browser.demo import shoot
+from tests.browser.gallery import AGENT
 
 PLACES = """() => Object.fromEntries(
   [...document.querySelectorAll('.stage-box, .bar, .panel:not([hidden])')].map((node) => {
     const { left, right, top, bottom } = node.getBoundingClientRect();
     return [node.className, { left, right, top, bottom }];
   }))"""
+
+
+NAMES_IN_STRIP = """() => [...document.querySelectorAll('.tile:not([data-main], [hidden])')]
+  .filter((tile) => tile.querySelector('.tile-name').checkVisibility())
+  .map((tile) => {
+    const name = tile.querySelector('.tile-name');
+    const cut = name.scrollWidth > name.clientWidth;
+    const width = tile.clientWidth;
+    return [width - name.parentElement.offsetWidth, cut ? name.clientWidth / width : 1];
+  })"""
 
 
 async def test_a_panel_moves_the_stage_aside_where_both_have_room(
@@ -44,3 +58,56 @@ async def test_a_panel_moves_the_stage_aside_where_both_have_room(
         await expect(button(name="More", exact=True)).to_be_focused()
         stage = (await page.evaluate(PLACES))["stage-box"]
         assert (stage["left"], stage["right"]) == (0, width)
+
+
+async def test_names_in_a_strip_of_five_can_be_read(talk: tuple[Page, BrokerDouble]) -> None:
+    page, double = talk
+    await page.set_viewport_size({"width": 340, "height": 680})
+    await double.tell(snapshot(0, [person(number) for number in range(7)]))
+    for _ in ("grid", "speaker"):
+        await page.get_by_role("button", name="More", exact=True).click()
+        await page.get_by_role("button", name="Layout").click()
+    await page.locator(".stage[data-layout=speaker]").wait_for()
+    names: list[tuple[float, float]] = await page.evaluate(NAMES_IN_STRIP)
+    await shoot(page, "strip-of-five")
+    # Five others beside the one who speaks, and oneself.
+    assert len(names) == 6
+    assert {beside for beside, _ in names} == {0}, "a name has all the tile's width"
+    assert min(share for _, share in names) > 0.8, "and shares it with no sign"
+
+
+async def test_a_face_fills_its_tile_and_a_screen_is_whole(
+    talk: tuple[Page, BrokerDouble],
+) -> None:
+    page, double = talk
+    await double.tell(snapshot(0, [person(0), person(1, camera=True)]))
+    video = page.locator(".tile.seat[data-main] video")
+    for width, height in ((280, 540), (340, 680)):
+        await page.set_viewport_size({"width": width, "height": height})
+        tile = await page.locator(".tile.seat[data-main]").bounding_box()
+        picture = await video.bounding_box()
+        assert tile is not None
+        assert picture is not None
+        assert [picture[side] for side in ("width", "height")] == pytest.approx(
+            [tile[side] for side in ("width", "height")], abs=1
+        )
+        await expect(video).to_have_css("object-fit", "cover")
+    await expect(page.locator(".tile.screen video").first).to_have_css("object-fit", "contain")
+
+
+async def test_a_sign_that_leads_out_turns_with_the_writing(browser: Browser, pages: str) -> None:
+    turned = {}
+    for lang in ("en", "he"):
+        page = await browser.new_page()
+        double = BrokerDouble(page, Role.AGENT)
+        await double.attach()
+        await page.goto(f"{pages}{AGENT}&lang={lang}")
+        await double.tell(snapshot(0, [person(0), person(1)]))
+        await page.locator(".bar button").nth(4).click()
+        signs = page.locator(".panel:not([hidden]) .items path[transform]")
+        await page.locator(".panel:not([hidden]) .items").wait_for()
+        turned[lang] = await signs.count()
+        await shoot(page, f"panel-more-{lang}")
+        await page.close()
+    # Writing and leaving.
+    assert turned == {"en": 0, "he": 2}

@@ -4,27 +4,31 @@ export const LANGUAGES = ['en', 'de', 'es', 'fr', 'he', 'ja', 'pt'];
 /** @type {Record<string, string>} */
 const catalogue = {};
 let language = 'en';
+/** What comes later. */
+let later = ['later'];
 
 /**
- * Load the catalogue of the first wished language there is one for, and mark the document.
+ * Load the first wished language there is, and mark the document.
  * @param {readonly string[]} wished BCP 47 tags, best first.
- * @param {...('agent'|'invited'|'guest'|'proof'|'login')} parts What the page says besides.
+ * @param {...('agent'|'invited'|'proof'|'login')} parts What the page says besides.
  * @returns {Promise<void>}
  */
 export async function loadLanguage(wished, ...parts) {
   language = wished.map(primary).find((one) => LANGUAGES.includes(one)) ?? 'en';
-  await Promise.all(['.', ...parts].map((part) => loadMore(part)));
+  if (parts.includes('agent')) later = ['later', 'staff'];
+  await loadMore('.', ...parts);
   document.documentElement.lang = language;
   document.documentElement.dir = language === 'he' ? 'rtl' : 'ltr';
 }
 
 /**
- * Load the sentences of what is seldom wanted; from then on `say` knows them too.
- * @param {string} [part] @returns {Promise<void>} Rejects when they cannot be had.
+ * Load more sentences, by default those of what is seldom wanted; from then on `say` knows them.
+ * @param {...string} parts @returns {Promise<void>} Rejects when they cannot be had.
  */
-export async function loadMore(part = 'later') {
-  const loaded = await import(`./${part}/${language}.js`);
-  Object.assign(catalogue, loaded.default);
+export async function loadMore(...parts) {
+  const wanted = parts.length > 0 ? parts : later;
+  const loaded = await Promise.all(wanted.map((part) => import(`./${part}/${language}.js`)));
+  Object.assign(catalogue, ...loaded.map((one) => one.default));
 }
 
 /**

@@ -10,7 +10,7 @@ const MAX_PENDING = 64;
 const MAX_QUEUED = 32;
 const retryable = new Set(RETRYABLE_CLOSE_CODES);
 
-/** Requests that await their reply: a bounded number, each with a time limit. */
+/** Requests that await their reply, each with a time limit. */
 class PendingRequests {
   /** @type {Map<string, Waiter>} */
   #waiters = new Map();
@@ -44,7 +44,6 @@ class PendingRequests {
     return true;
   }
 
-  /** The connection is gone: nobody will be answered. */
   onConnectionClosed() {
     for (const { reject, timer } of this.#waiters.values()) {
       clearTimeout(timer);
@@ -55,8 +54,8 @@ class PendingRequests {
 }
 
 /**
- * One widget's connection to the broker: says hello, matches replies, counts `seq`, keeps the
- * heartbeat, comes back after a loss. `close()` rejects every request in flight.
+ * One widget's connection to the broker, which comes back after a loss. `close()` rejects every
+ * request in flight.
  */
 export class SignallingChannel {
   #options;
@@ -73,7 +72,7 @@ export class SignallingChannel {
   /** Counts the attempts: one whose hello was still being prepared when a newer began is off. */
   #opening = 0;
   #lastHeard = 0;
-  /** Requests made while not connected, in order; a bounded number. @type {string[]} */
+  /** Requests made while not connected. @type {string[]} */
   #queue = [];
   /** The latest of each notification made while not connected. @type {Map<string, string>} */
   #latest = new Map();
@@ -100,10 +99,7 @@ export class SignallingChannel {
     void this.#open();
   }
 
-  /**
-   * Send a request and wait for its reply.
-   * @param {ToBroker} message Without `id`. @param {number} [timeoutMs] For each try. @returns {Promise<any>}
-   */
+  /** @param {ToBroker} message @param {number} [timeoutMs] For each try. @returns {Promise<any>} The reply. */
   async request(message, timeoutMs = REQUEST_MS) {
     for (let pause = 100; ; pause *= 2) {
       try {
@@ -132,10 +128,7 @@ export class SignallingChannel {
     return this.#pending.add(id, timeoutMs);
   }
 
-  /**
-   * Send a message that has no reply. While not connected only the latest of its type is kept.
-   * @param {ToBroker} message
-   */
+  /** While not connected only the latest of its type is kept. @param {ToBroker} message */
   tell(message) {
     const text = JSON.stringify(message);
     if (this.#link.status === 'open') this.#socket?.send(text);

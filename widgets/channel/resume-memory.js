@@ -1,6 +1,6 @@
 /**
- * What lets a reloaded frame come back, for this tab only. Storage may be refused (third-party
- * rules) or vanish; then memory serves until the page goes.
+ * What lets a reloaded frame come back, for this tab only. Where storage is refused or vanishes,
+ * memory serves until the page goes.
  */
 export class ResumeMemory {
   /** @type {Map<string, string>} */
@@ -22,7 +22,7 @@ export class ResumeMemory {
       const kept = sessionStorage.getItem(this.#prefix + name);
       if (kept !== null) return kept;
     } catch {
-      // Storage is refused in this frame.
+      // Refused.
     }
     return this.#memory.get(name) ?? null;
   }
@@ -35,7 +35,7 @@ export class ResumeMemory {
       if (value === null) sessionStorage.removeItem(this.#prefix + name);
       else sessionStorage.setItem(this.#prefix + name, value);
     } catch {
-      // Storage is refused in this frame.
+      // Refused.
     }
   }
 }

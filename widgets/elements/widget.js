@@ -3,10 +3,7 @@ import { clock } from '../session/select.js';
 import { wordButton } from '../views/buttons.js';
 import { el } from '../views/dom.js';
 
-/**
- * What the three widgets have in common: one view at a time in the page itself, a focus that is
- * never lost when views change, a title that says what goes on.
- */
+/** Shows one view at a time, and loses no focus when views change. */
 export class Widget extends HTMLElement {
   /** @type {View|null} */
   #view = null;
@@ -42,7 +39,7 @@ export class Widget extends HTMLElement {
 }
 
 /**
- * A quiet screen with a sentence or two.
+ * A quiet screen.
  * @param {{title: string, help?: string, busy?: boolean}} words
  * @param {...(HTMLElement|null)} actions @returns {View}
  */
@@ -81,7 +78,9 @@ export function lobby(client) {
 export function overWords(over, role) {
   const lasted = say('over_lasted', { time: clock(over.elapsedMs) });
   if (over.for !== 'session' && over.reason !== 'session_ended') {
-    return { title: say(`over_${over.reason}`), help: over.reason === 'left' ? lasted : '' };
+    const title = over.by ? say('over_removed_by', { name: over.by }) : say(`over_${over.reason}`);
+    const help = over.reason === 'grace_over' ? say('away_help') : '';
+    return { title, help: over.reason === 'left' ? lasted : help };
   }
   const why = over.for === 'session' && over.reason !== `ended_by_${role}` ? `${say(over.reason)} ` : '';
   return { title: say('over_title'), help: why + lasted };

@@ -2,10 +2,20 @@ import { troubleBeforehand, troubleOf } from './trouble.js';
 
 /** What a choice is kept under, before its source. */
 export const KEPT_DEVICE = 'switchboard.device.';
+/** @type {Record<DeviceSource, MediaTrackConstraints>} */
+const WISHES = {
+  microphone: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+  camera: {
+    width: { ideal: 1280 },
+    height: { ideal: 720 },
+    frameRate: { ideal: 30, max: 30 },
+    facingMode: 'user',
+  },
+};
 
 /**
- * Open microphone and, when wanted, camera. One question to the person when both are free; when
- * that fails each is tried alone, so that a missing camera never costs the voice.
+ * One question to the person when both are free; when that fails each is tried alone, so that a
+ * missing camera never costs the voice.
  * @param {boolean} withCamera @returns {Promise<{microphone: Opened, camera: Opened}>}
  */
 export async function openDevices(withCamera) {
@@ -14,8 +24,8 @@ export async function openDevices(withCamera) {
   if (withCamera && !troubleBeforehand()) {
     try {
       const stream = await navigator.mediaDevices.getUserMedia({
-        audio: microphoneWish(),
-        video: cameraWish(),
+        audio: wish('microphone'),
+        video: wish('camera'),
       });
       return {
         microphone: { track: stream.getAudioTracks()[0] ?? null, trouble: null },
@@ -34,11 +44,9 @@ export async function openDevice(source, extra = {}) {
   const beforehand = troubleBeforehand();
   if (beforehand) return { track: null, trouble: beforehand };
   const asked = performance.now();
-  const wish = source === 'camera' ? { ...cameraWish(), ...extra } : { ...microphoneWish(), ...extra };
+  const kind = source === 'camera' ? 'video' : 'audio';
   try {
-    const stream = await navigator.mediaDevices.getUserMedia(
-      source === 'camera' ? { video: wish } : { audio: wish },
-    );
+    const stream = await navigator.mediaDevices.getUserMedia({ [kind]: { ...wish(source), ...extra } });
     return { track: stream.getTracks()[0] ?? null, trouble: null };
   } catch (error) {
     return { track: null, trouble: troubleOf(error, source, performance.now() - asked) };
@@ -72,29 +80,8 @@ export function rememberedDevice(source) {
   }
 }
 
-/** @returns {MediaTrackConstraints} */
-function microphoneWish() {
-  return {
-    echoCancellation: true,
-    noiseSuppression: true,
-    autoGainControl: true,
-    ...preferred('microphone'),
-  };
-}
-
-/** @returns {MediaTrackConstraints} */
-function cameraWish() {
-  return {
-    width: { ideal: 1280 },
-    height: { ideal: 720 },
-    frameRate: { ideal: 30, max: 30 },
-    facingMode: 'user',
-    ...preferred('camera'),
-  };
-}
-
-/** @param {DeviceSource} source */
-function preferred(source) {
+/** @param {DeviceSource} source @returns {MediaTrackConstraints} The device chosen last, if it is there. */
+function wish(source) {
   const id = rememberedDevice(source);
-  return id ? { deviceId: { ideal: id } } : {};
+  return { ...WISHES[source], ...(id && { deviceId: { ideal: id } }) };
 }

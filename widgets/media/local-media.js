@@ -2,7 +2,7 @@ import { openDevice, openDevices, openScreen, rememberedDevice } from './devices
 
 /**
  * This person's microphone, camera and screen: opened once, kept from the preview through the
- * whole session and across peer connections. `stop()` gives the devices back.
+ * whole session. `stop()` gives the devices back.
  */
 export class LocalMedia {
   /** @type {Tracks} */
@@ -11,7 +11,7 @@ export class LocalMedia {
   troubles = { microphone: null, camera: null, screen: null };
   /** Whether a device is being opened: the person may be looking at the browser's question. */
   opening = false;
-  /** The camera shown in the mirror: it lives as long as the camera track. @type {MediaStream|null} */
+  /** The camera's picture, as long as there is one. @type {MediaStream|null} */
   mirror = null;
   facing = 'user';
   /** Where voices come out, by device id; else the system's choice. */
@@ -48,7 +48,7 @@ export class LocalMedia {
     return Object.values(this.tracks).some((track) => track !== null);
   }
 
-  /** Open them once; later calls add the camera that is missing. @param {boolean} withCamera */
+  /** Once; later calls add the camera that is missing. @param {boolean} withCamera */
   async open(withCamera) {
     const camera = withCamera && !this.off.includes('camera');
     if (this.#opened) {
@@ -95,7 +95,7 @@ export class LocalMedia {
     this.#onChange();
   }
 
-  /** Open another device instead. @param {DeviceSource} source @param {MediaTrackConstraints} wish */
+  /** @param {DeviceSource} source @param {MediaTrackConstraints} wish */
   async replace(source, wish) {
     this.#drop(source);
     await this.#reopen(source, wish);

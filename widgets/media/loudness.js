@@ -1,4 +1,3 @@
-/** Measures how loud a microphone is, for a meter. */
 export class Loudness {
   #onLevel;
   /** @type {AudioContext|null} */

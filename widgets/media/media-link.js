@@ -7,10 +7,7 @@ const LOOKS = 5;
 const PATIENCE_MS = 4_000;
 const RETRY_MS = 1_000;
 
-/**
- * Keeps one peer connection in line with the session and reports what it measures. Owned by
- * `SessionClient`; `close()` closes it.
- */
+/** Keeps one peer connection in line with the session. Owned by `SessionClient`; `close()` closes it. */
 export class MediaLink {
   /** @type {Peer|null} */
   peer = null;
@@ -24,7 +21,7 @@ export class MediaLink {
   #patience = 0;
   /** Whether this person takes part: only then do tracks go out and states matter. */
   #joined = false;
-  /** Whether a connection ahead of the answer was tried; one try is enough. */
+  /** Whether a connection ahead of the answer was tried. */
   #tried = false;
   /** @type {SessionState|null} */
   #session = null;
@@ -74,7 +71,7 @@ export class MediaLink {
     this.state = 'idle';
   }
 
-  /** The peer of this epoch; a new one is offered at once. @param {SessionState} session */
+  /** @param {SessionState} session */
   #build(session) {
     if (typeof RTCPeerConnection !== 'function') return null;
     if (this.peer && this.peer.epoch >= session.epoch) return this.peer;

@@ -10,9 +10,9 @@ const SOURCES = /** @type {Source[]} */ (['microphone', 'camera', 'screen']);
 export class Peer {
   id = randomText(12);
   /**
-   * What each seat and screen slot receives, for players apart: a player that has both waits with
-   * the sound for a first picture, which a person without a camera never sends. Lip sync is kept
-   * by the receivers, whose tracks share a stream in the answer.
+   * For players apart: one that has both waits with the sound for a first picture, which a person
+   * without a camera never sends. Lip sync is kept by the receivers, whose tracks share a stream
+   * in the answer.
    * @type {{audio: MediaStream, video: MediaStream}[]}
    */
   seats;
@@ -21,7 +21,6 @@ export class Peer {
   connection;
   /** Whether the relay's answer is in place. */
   answered = false;
-  /** Its media sections, in the order of the offer. */
   sections;
   #onState;
 
@@ -75,7 +74,7 @@ export class Peer {
     this.answered = true;
   }
 
-  /** Send these from now on. @param {Tracks} tracks */
+  /** @param {Tracks} tracks */
   async setTracks(tracks) {
     await Promise.all(
       SOURCES.map(async (source) => {

@@ -17,12 +17,12 @@ const HELD_MS = 80;
 /** For so many looks after the last loss. */
 const LINGER = 10;
 
-/** What getStats says of all that comes in. @param {Peer} peer */
+/** @param {Peer} peer */
 export async function inboundOf({ connection }) {
   return [...(await connection.getStats()).values()].filter(({ type }) => type === 'inbound-rtp');
 }
 
-/** Turns counters of getStats into what `media.report` wants: what is new since the last. */
+/** Turns counters of getStats into what is new since the last report. */
 export class Reporter {
   /** @type {Map<string, Count>} */
   #before = new Map();
@@ -56,7 +56,7 @@ export class Reporter {
   }
 }
 
-/** Holds sound a little longer on a bad line: at once when it loses, and for a while after. */
+/** Holds sound longer on a bad line: at once when it loses, and for a while after. */
 export class SoundHold {
   #lost = 0;
   #received = 0;
@@ -76,7 +76,7 @@ export class SoundHold {
   }
 }
 
-/** What a peer receives in, with the names of the sections. @param {Peer} peer */
+/** @param {Peer} peer */
 function slotsOf({ sections: { seats, screens } }) {
   return [
     ...seats.map(({ audio, video }, index) => ({ kind: 'seat', index, mids: [audio.mid, video.mid] })),

@@ -1,4 +1,4 @@
-/** Trouble that is certain before anything is asked of the browser. @returns {Trouble|null} */
+/** What is certain before anything is asked of the browser. @returns {Trouble|null} */
 export function troubleBeforehand() {
   if (typeof RTCPeerConnection !== 'function') return 'no_webrtc';
   if (!globalThis.isSecureContext) return 'insecure';

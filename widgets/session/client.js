@@ -9,8 +9,8 @@ const FOR_GOOD = new Set([4401, 4404, 4410]);
 
 /**
  * One widget's part in a session: what the broker said (`state`), the connection (`link`), the
- * devices (`media`), and what one may do (the methods). Emits `change` once for everything of one
- * turn of the event loop. Owned by a widget element, which calls `connect()` and `close()`.
+ * devices (`media`). Emits `change` once for everything of one turn of the event loop. Owned by a
+ * widget element, which calls `connect()` and `close()`.
  */
 export class SessionClient extends EventTarget {
   state = INITIAL;
@@ -25,7 +25,7 @@ export class SessionClient extends EventTarget {
   #resumed = false;
   #scheduled = false;
   #published = '';
-  /** Another transport of this person, when it is connected. */
+  /** Another connected transport of this person. */
   #otherTransport = '';
 
   /** @param {ClientOptions} options */
@@ -42,7 +42,6 @@ export class SessionClient extends EventTarget {
     this.#mediaLink = new MediaLink(this.#channel, () => this.#changed());
   }
 
-  /** The peer connection that is in use, for the views that show it. */
   get peer() {
     return this.#mediaLink.peer;
   }
@@ -90,12 +89,12 @@ export class SessionClient extends EventTarget {
     }
   }
 
-  /** Ask the broker for something. @param {ToBroker} message */
+  /** @param {ToBroker} message */
   ask(message) {
     return this.#channel.request(message);
   }
 
-  /** Tell the broker what has no reply. @param {ToBroker} message */
+  /** What has no reply. @param {ToBroker} message */
   tell(message) {
     this.#channel.tell(message);
   }
@@ -228,8 +227,8 @@ export class SessionClient extends EventTarget {
   }
 
   /**
-   * The relay closes this widget's transport when another surface of the person has taken over:
-   * then this one stands back and does not fight for it.
+   * The relay closes this transport when another surface of the person has taken over: then this
+   * one stands back.
    * @param {string} id @param {string} state
    */
   #onTransport(id, state) {

@@ -1,4 +1,7 @@
 const NO_WAYS = { ways: [], askedBy: null, about: null };
+import { entryOf } from './select.js';
+
+const UNTOLD = { conflicts: [], lines: [], screenAsked: null, speaker: null, quality: {} };
 /** @type {WidgetState} */
 export const INITIAL = Object.freeze({
   role: null,
@@ -34,7 +37,7 @@ export function reduce(state, message, now) {
     case 'session.snapshot':
       return { ...state, session: fromSnapshot(state.session, message, now), over: null, ...NO_WAYS };
     case 'session.left':
-      return over(state, message.reason, 'me', now);
+      return over(state, message.reason, 'me', now, message.by_participant_id);
     case 'session.ended':
       return over(state, message.reason, 'session', now);
     default: {
@@ -53,8 +56,7 @@ export function reduce(state, message, now) {
 }
 
 /**
- * The person goes on with this session on another surface (`elsewhere`), or brings it here
- * (`present`).
+ * The person goes on with this session on another surface, or brings it here.
  * @param {WidgetState} state @param {'elsewhere'|'present'} attendance
  */
 export function moved(state, attendance) {
@@ -79,23 +81,21 @@ function inSession(session, message, now) {
       if (session.invitation?.invitation_id !== message.invitation_id) return session;
       return standing(session, 'elsewhere');
     case 'roster.changed': {
-      const own = message.roster.find((entry) => entry.participant_id === session.participantId);
+      const own = message.roster.find((entry) => entry.participant_id === session.participant_id);
       const known = { ...session, roster: message.roster };
       // The person takes part, but on another surface: that changes by a click only.
       return own && session.attendance !== 'elsewhere' ? standing(known, own.attendance) : known;
     }
     case 'rights.changed':
-      return { ...session, mode: message.mode, capabilities: message.capabilities };
     case 'guests.changed':
-      return { ...session, guestInvitations: message.guest_invitations };
+    case 'conflicts.changed':
+      return { ...session, ...told(message) };
     case 'media.seats':
       if (message.epoch < session.epoch) return session;
       return { ...session, seats: seated(session.seats, message.seats) };
     case 'media.transport':
       if (message.epoch < session.epoch) return session;
       return { ...session, transport: message.state };
-    case 'conflicts.changed':
-      return { ...session, conflicts: message.conflicts };
     case 'text.said':
       return { ...session, lines: withLine(session, message.participant_id, message.text) };
     case 'screen.requested':
@@ -122,34 +122,27 @@ function inSession(session, message, now) {
  * @returns {SessionState}
  */
 function fromSnapshot(before, message, now) {
-  const same = before !== null && before.id === message.session_id;
+  const same = before?.session_id === message.session_id;
   return {
-    id: message.session_id,
-    epoch: message.epoch,
-    participantId: message.participant_id,
-    role: message.role,
-    mode: message.mode,
+    // What no snapshot tells is known from before.
+    ...(same ? before : UNTOLD),
+    ...told(message),
     attendance: same && before.attendance === 'elsewhere' ? 'elsewhere' : message.attendance,
-    capabilities: message.capabilities,
-    roster: message.roster,
-    invitation: message.invitation,
     invitationUntil: now + (message.invitation?.expires_in_ms ?? 0),
-    guestInvitations: message.guest_invitations,
     seats: seated({}, message.seats),
-    conflicts: message.conflicts ?? [],
-    lines: same ? before.lines : [],
-    screenAsked: same ? before.screenAsked : null,
-    media: message.media,
     startedAt: now - message.started_ms_ago,
     unsaved: false,
-    speaker: same ? before.speaker : null,
-    quality: same ? before.quality : {},
     transport: same && before.epoch === message.epoch ? before.transport : '',
   };
 }
 
+/** What a message says. @template {{type: string, seq: number}} M @param {M} message */
+function told({ type: _type, seq: _seq, ...fields }) {
+  return fields;
+}
+
 /**
- * The latest hundred lines; each keeps the name of who wrote it, who may have left since.
+ * The latest hundred; each keeps the name of who wrote it and may have left since.
  * @param {SessionState} session @param {string} by @param {string} text
  */
 function withLine({ lines, roster }, by, text) {
@@ -168,9 +161,9 @@ function seated(seats, changes) {
 
 /**
  * @param {WidgetState} state @param {string} reason @param {'session'|'me'} what
- * @param {number} now @returns {WidgetState}
+ * @param {number} now @param {string|null} [by] @returns {WidgetState}
  */
-function over(state, reason, what, now) {
+function over(state, reason, what, now, by = null) {
   const session = state.session;
   if (!session) return state;
   const gone = { ...state, session: null, resume: null };
@@ -183,6 +176,7 @@ function over(state, reason, what, now) {
       reason: ringing ? closedAs(session) : reason,
       for: ringing ? 'invitation' : what,
       elapsedMs: now - session.startedAt,
+      by: entryOf(session, by)?.name ?? '',
       unsaved: session.unsaved,
       rating: !ringing && what === 'session' ? state.resume : null,
     },

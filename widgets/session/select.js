@@ -5,14 +5,14 @@ export function entryOf(session, participantId) {
 
 /** @param {SessionState} session */
 export function ownEntry(session) {
-  return entryOf(session, session.participantId);
+  return entryOf(session, session.participant_id);
 }
 
-/** Everybody else who is here or on the way back. @param {SessionState} session */
+/** Who else is here or on the way back. @param {SessionState} session */
 export function others(session) {
   return session.roster.filter(
     (entry) =>
-      entry.participant_id !== session.participantId &&
+      entry.participant_id !== session.participant_id &&
       (entry.attendance === 'present' || entry.attendance === 'reconnecting'),
   );
 }
@@ -37,7 +37,7 @@ export function invitationIsOpen(session) {
   return state === 'sent' || state === 'ringing';
 }
 
-/** Up to two letters that stand for a person without a picture; Arabic ones would join. @param {string} name */
+/** Up to two letters of a name; Arabic ones would join. @param {string} name */
 export function initials(name) {
   const [first = '', ...more] = name.trim().split(/\s+/u).map((word) => [...word][0] ?? '');
   const last = /\p{Script=Arabic}/u.test(first) ? '' : more.at(-1) ?? '';

@@ -1,7 +1,7 @@
 import { say } from '../catalogues/words.js';
 import { videoTrouble } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
-import { wordButton } from './buttons.js';
+import { attend, wordButton } from './buttons.js';
 import { el, setAttr, setText, show } from './dom.js';
 import { deviceCheckLater, Later } from './later.js';
 import { errorSentence } from './trouble-sentence.js';
@@ -38,7 +38,7 @@ export class AgentIdle {
     this.#client = client;
     this.#ways = new Later(
       () => import('./ways.js'),
-      ({ Ways }) => new Ways(client, (asked) => this.#attempt(asked)),
+      ({ Ways }) => new Ways(client, this.#error),
       () => {
         if (!this.#ways.root.hidden) setText(this.#error, '');
         update();
@@ -53,22 +53,21 @@ export class AgentIdle {
     });
     const look = () => {
       clearTimeout(this.#kept);
-      void this.#attempt(this.#devices.use((panel) => panel.show()));
+      void attend(this.#devices.use((panel) => panel.show()), this.#error);
     };
     this.#check = wordButton(say('devices'), look, { kind: 'plain' });
     /** @param {'video'|'voice'} mode */
     const run = async (mode) => {
-      this.#busy(true);
       clearTimeout(this.#kept);
       if (mode === 'voice') void client.media.setCamera(false);
       void client.media.open(mode === 'video');
-      await this.#attempt(
-        client.ask({ type: 'session.start', mode }).catch((error) => {
-          client.media.stop();
-          throw error;
-        }),
-      );
-      this.#busy(false);
+      const started = client.ask({ type: 'session.start', mode }).catch((error) => {
+        client.media.stop();
+        throw error;
+      });
+      this.#video.set(say('starting'));
+      await attend(started, this.#error, this.#video.root, this.#voice.root);
+      this.#video.set(say('start_video'));
     };
     this.#video = wordButton(say('start_video'), () => void run('video'), { kind: 'primary wide', icon: 'camera' });
     this.#voice = wordButton(say('start_voice'), () => void run('voice'), { kind: 'wide', icon: 'phone' });
@@ -122,22 +121,5 @@ export class AgentIdle {
     this.#devices.close();
     clearTimeout(this.#kept);
     if (!this.#client.session) this.#client.media.stop();
-  }
-
-  /** @param {Promise<unknown>} asked */
-  async #attempt(asked) {
-    setText(this.#error, '');
-    try {
-      await asked;
-    } catch (error) {
-      setText(this.#error, errorSentence(error));
-    }
-  }
-
-  /** @param {boolean} busy */
-  #busy(busy) {
-    this.#video.root.disabled = busy;
-    this.#voice.root.disabled = busy;
-    this.#video.set(say(busy ? 'starting' : 'start_video'));
   }
 }

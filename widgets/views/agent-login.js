@@ -1,6 +1,7 @@
 import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
 import { el, setAttr, setText } from './dom.js';
+import { field, form } from './fields.js';
 import { errorSentence } from './trouble-sentence.js';
 
 /** The frame waits while its agent logs in on a page of its own, which shows the same code. */
@@ -29,30 +30,24 @@ export class EnrolView {
   #trouble = el('p', { class: 'fine trouble', role: 'alert' });
   #code = el('input', {
     type: 'text',
-    id: 'code',
     required: true,
     autocomplete: 'off',
     spellcheck: 'false',
     'data-focus': true,
   });
-  #button = wordButton(say('enrol_send'), () => {}, { kind: 'primary wide' }).root;
+  #button = wordButton(say('enrol_send'), null, { kind: 'primary wide' }).root;
   name = 'enrol';
   root;
 
   /** @param {(code: string) => Promise<void>} enrol */
   constructor(enrol) {
-    this.#button.type = 'submit';
-    const submit = (/** @type {Event} */ event) => {
-      event.preventDefault();
-      void this.#submit(enrol);
-    };
     this.root = screen(
       say('enrol_title'),
       say('enrol_help'),
-      el(
-        'form',
-        { class: 'actions', on: { submit } },
-        el('label', { class: 'field', for: 'code' }, el('span', { text: say('enrol_code') }), this.#code),
+      form(
+        'actions',
+        () => this.#submit(enrol),
+        field(say('enrol_code'), this.#code),
         this.#button,
         this.#trouble,
       ),

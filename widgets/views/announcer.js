@@ -4,7 +4,7 @@ import { el } from './dom.js';
 
 const BEAT_MS = 2_000;
 
-/** Says aloud (to screen readers) and shows for a moment what just happened. */
+/** Says aloud and shows for a moment what just happened. */
 export class Announcer {
   /** @type {Map<string, string>|null} */
   #present = null;

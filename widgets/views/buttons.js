@@ -1,8 +1,8 @@
 import { el, setAttr, setText } from './dom.js';
 import { icon, setIcon } from './icons.js';
+import { errorSentence } from './trouble-sentence.js';
 
 /**
- * A round button with a sign; its name is what is read out and shown on hover.
  * @param {string} name @param {string} iconName @param {() => void} onClick
  * @param {string} [kind] `danger`, `quiet` or nothing. @returns {IconButton}
  */
@@ -26,14 +26,14 @@ export function iconButton(name, iconName, onClick, kind = '') {
 }
 
 /**
- * A button with words, and a sign before them if wanted.
- * @param {string} name @param {() => void} onClick @param {{kind?: string, icon?: string}} [look]
+ * @param {string} name @param {(() => void)|null} onClick Null: it sends its form.
+ * @param {{kind?: string, icon?: string}} [look]
  */
 export function wordButton(name, onClick, look = {}) {
   const words = el('span', { text: name });
   const root = el(
     'button',
-    { type: 'button', class: `button ${look.kind ?? ''}`, on: { click: onClick } },
+    { type: onClick ? 'button' : 'submit', class: `button ${look.kind ?? ''}`, on: onClick && { click: onClick } },
     look.icon ? icon(look.icon) : null,
     words,
   );
@@ -42,4 +42,16 @@ export function wordButton(name, onClick, look = {}) {
     /** @param {string} text */
     set: (text) => setText(words, text),
   };
+}
+
+/**
+ * See through what a click asked for: meanwhile its buttons rest, and what is refused is said.
+ * @param {Promise<unknown>} asked @param {HTMLElement} said @param {...HTMLButtonElement} buttons
+ */
+export async function attend(asked, said, ...buttons) {
+  const rest = (/** @type {boolean} */ disabled) => buttons.forEach((one) => (one.disabled = disabled));
+  rest(true);
+  setText(said, '');
+  await asked.catch((error) => setText(said, errorSentence(error)));
+  rest(false);
 }

@@ -3,7 +3,7 @@ import { may } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText, show } from './dom.js';
 
-/** The account's other agents, to be asked to help; looked for while the panel is open. */
+/** The account's other agents, looked for while the panel is open. */
 export class Colleagues {
   #client;
   #attempt;

@@ -1,8 +1,7 @@
 import { say } from '../catalogues/words.js';
-import { wordButton } from './buttons.js';
+import { attend, wordButton } from './buttons.js';
 import { CopyLine } from './copy-line.js';
 import { el, setText, show } from './dom.js';
-import { errorSentence } from './trouble-sentence.js';
 
 /** The consumer proves themselves by a link from this agent: one button that writes it. */
 export class ConsumerLink {
@@ -14,19 +13,13 @@ export class ConsumerLink {
     const unwritten = el('div', { class: 'made', hidden: true }, copy.line, copy.button);
     const said = el('p', { class: 'fine', role: 'status' });
     const go = async () => {
-      root.disabled = true;
-      setText(said, '');
-      try {
-        const line = await send((url) => say('link_text', { url }));
-        setText(said, say(line ? 'unwritten' : 'written'));
-        show(unwritten, line !== '');
-        if (line) copy.show(line);
-      } catch (error) {
-        setText(said, errorSentence(error));
-      }
-      root.disabled = false;
+      const line = await send((url) => say('link_text', { url }));
+      setText(said, say(line ? 'unwritten' : 'written'));
+      show(unwritten, line !== '');
+      if (line) copy.show(line);
     };
-    const { root } = wordButton(say('link_send'), () => void go(), { kind: 'wide', icon: 'link' });
+    const look = { kind: 'wide', icon: 'link' };
+    const { root } = wordButton(say('link_send'), () => void attend(go(), said, root), look);
     this.root = el('div', { class: 'actions' }, root, said, unwritten);
   }
 }

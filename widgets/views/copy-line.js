@@ -2,7 +2,6 @@ import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
 import { el } from './dom.js';
 
-/** A line to be handed on, and the button that copies it. */
 export class CopyLine {
   #copy = wordButton(say('copy'), () => void this.#go(), { kind: 'small', icon: 'copy' });
   button = this.#copy.root;

@@ -4,12 +4,13 @@ import { chime } from '../media/chime.js';
 import { Loudness } from '../media/loudness.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
+import { field } from './fields.js';
 import { Panel } from './panel.js';
 import { troubleSentence } from './trouble-sentence.js';
 
 const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audiooutput' };
 
-/** See and hear oneself, and choose devices: before a session and during it. */
+/** See and hear oneself, and choose devices. */
 export class DeviceCheck extends Panel {
   #media;
   #mirror = el('video', { playsinline: true, 'aria-hidden': 'true' });
@@ -68,7 +69,7 @@ export class DeviceCheck extends Panel {
   #field(source) {
     const picker = this.#pickers[source];
     picker.addEventListener('change', () => this.#choose(source, picker.value));
-    return el('label', { class: 'field', for: picker.id }, el('span', { text: say(source) }), picker);
+    return field(say(source), picker);
   }
 
   /** @param {DeviceChoice} source @param {string} deviceId */

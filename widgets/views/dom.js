@@ -1,8 +1,8 @@
 /**
  * Make an element. Text goes in as text, never as markup.
  * @template {keyof HTMLElementTagNameMap} K @param {K} tag
- * @param {Record<string, any>} [props] `class`, `text`, `on` (listeners), anything else is an
- *   attribute; true writes it empty, false and null leave it out.
+ * @param {Record<string, any>} [props] `class`, `text`, `on` (listeners), or an attribute: true
+ *   writes it empty, false and null leave it out.
  * @param {...(Node|string|null|false|undefined)} children @returns {HTMLElementTagNameMap[K]}
  */
 export function el(tag, props = {}, ...children) {
@@ -19,10 +19,7 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
-/**
- * Write only what changed: live regions and screen readers notice every write.
- * @param {Element} node @param {string} text
- */
+/** Screen readers notice every write. @param {Element} node @param {string} text */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

@@ -3,8 +3,9 @@ import { clock } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { CopyLine } from './copy-line.js';
 import { el, keyed, setText, show } from './dom.js';
+import { field, form } from './fields.js';
 
-/** Making, handing out and withdrawing links for further people. */
+/** Links for further people. */
 export class GuestLinks {
   #list = el('ul', { class: 'people' });
   #title = el('h3', { text: say('open_links') });
@@ -15,7 +16,7 @@ export class GuestLinks {
 
   /** @param {SessionClient} client @param {Attempt} attempt @param {Write} write */
   constructor(client, attempt, write) {
-    const name = el('input', { type: 'text', maxlength: '80', autocomplete: 'off', id: 'guest-name' });
+    const name = el('input', { type: 'text', maxlength: '80', autocomplete: 'off' });
     const url = new CopyLine(say('link_ready'));
     const said = el('p', { class: 'fine', role: 'status' });
     const putIn = async () => {
@@ -34,19 +35,13 @@ export class GuestLinks {
       show(made, true);
       url.show(link.url);
     };
-    const submit = (/** @type {Event} */ event) => {
-      event.preventDefault();
-      attempt(make());
-    };
-    const button = wordButton(say('make_link'), () => {}, { kind: 'small', icon: 'link' });
-    button.root.type = 'submit';
-    const field = el('label', { class: 'field', for: name.id }, el('span', { text: say('guest_name') }), name);
+    const button = wordButton(say('make_link'), null, { kind: 'small', icon: 'link' });
     this.root = el(
       'div',
       { class: 'guest-links' },
       el('h3', { text: say('add_person') }),
       el('p', { class: 'fine', text: say('add_help') }),
-      el('form', { class: 'row', on: { submit } }, field, button.root),
+      form('row', () => attempt(make()), field(say('guest_name'), name), button.root),
       made,
       this.#title,
       this.#list,
@@ -61,7 +56,7 @@ export class GuestLinks {
   }
 
   /** @param {SessionState} session */
-  update({ guestInvitations: links }) {
+  update({ guest_invitations: links }) {
     show(this.#title, links.length > 0);
     keyed(
       this.#list,

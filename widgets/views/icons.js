@@ -41,5 +41,9 @@ export function setIcon(svg, name) {
 function outline(name) {
   const path = document.createElementNS(SVG, 'path');
   path.setAttribute('d', PATHS[name] ?? '');
+  // Where one reads from the right, one leaves and sends to the left.
+  if (document.dir === 'rtl' && ['leave', 'send'].includes(name)) {
+    path.setAttribute('transform', 'matrix(-1 0 0 1 24 0)');
+  }
   return path;
 }

@@ -1,10 +1,9 @@
 import { say } from '../catalogues/words.js';
 import { videoTrouble } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
-import { wordButton } from './buttons.js';
+import { attend, wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
 import { Later } from './later.js';
-import { errorSentence } from './trouble-sentence.js';
 
 /** It rings: who invites, and three answers. Nothing is opened before one of them. */
 export class Incoming {
@@ -40,7 +39,8 @@ export class Incoming {
     this.#own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
     const bring = () => import('./ringing-check.js');
     this.#devices = new Later(bring, (module) => new module.RingingCheck(client, accept, refuse), () => this.update());
-    this.#check = wordButton(say('check_first'), () => void this.#checkDevices(), { kind: 'plain' });
+    const look = () => void attend(this.#devices.use((panel) => panel.show()), this.#error);
+    this.#check = wordButton(say('check_first'), look, { kind: 'plain' });
     this.#canOpen = ownWindow !== null;
     const ringing = el('div', { class: 'ringing-avatar' }, this.#avatar.root);
     const who = [ringing, this.#name, this.#wish, this.#trouble];
@@ -86,14 +86,6 @@ export class Incoming {
     this.#devices.close();
   }
 
-  async #checkDevices() {
-    try {
-      await this.#devices.use((panel) => panel.show());
-    } catch (error) {
-      setText(this.#error, errorSentence(error));
-    }
-  }
-
   async #refuse() {
     const reason = this.#reason.value.trim();
     const invitation_id = this.#client.session?.invitation?.invitation_id;
@@ -102,15 +94,8 @@ export class Incoming {
   }
 
   /** @param {Promise<unknown>} asked */
-  async #answer(asked) {
-    const buttons = [this.#video.root, this.#voice.root, this.#decline.root];
-    for (const button of buttons) button.disabled = true;
-    try {
-      await asked;
-    } catch (error) {
-      setText(this.#error, errorSentence(error));
-    }
-    for (const button of buttons) button.disabled = false;
+  #answer(asked) {
+    return attend(asked, this.#error, this.#video.root, this.#voice.root, this.#decline.root);
   }
 }
 

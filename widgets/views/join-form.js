@@ -1,7 +1,8 @@
 import { say } from '../catalogues/words.js';
 import { videoTrouble } from '../media/trouble.js';
-import { wordButton } from './buttons.js';
+import { attend, wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
+import { field, form } from './fields.js';
 import { deviceCheckLater } from './later.js';
 import { errorSentence } from './trouble-sentence.js';
 
@@ -17,16 +18,13 @@ export class JoinForm {
     const trouble = videoTrouble();
     const name = el('input', {
       type: 'text',
-      id: 'name',
       maxlength: '80',
       required: true,
       autocomplete: 'name',
       'data-focus': true,
     });
-    const button = wordButton(say('join'), () => {}, { kind: 'primary wide' });
-    button.root.type = 'submit';
-    const submit = async (/** @type {Event} */ event) => {
-      event.preventDefault();
+    const button = wordButton(say('join'), null, { kind: 'primary wide' });
+    const send = async () => {
       button.root.disabled = true;
       button.set(say('joining'));
       setText(this.#error, '');
@@ -38,7 +36,8 @@ export class JoinForm {
         button.set(say('join'));
       }
     };
-    const check = wordButton(say('check_first'), () => void this.#checkDevices(), { kind: 'plain' });
+    const look = () => void attend(this.#devices.use((panel) => panel.show()), this.#error);
+    const check = wordButton(say('check_first'), look, { kind: 'plain' });
     show(check.root, trouble === null);
     this.root = el(
       'div',
@@ -47,28 +46,13 @@ export class JoinForm {
       el('h1', { text: say('join_title') }),
       el('p', { text: say('join_help') }),
       el('p', { class: 'fine trouble', text: trouble && say(`trouble_${trouble}`) }),
-      el(
-        'form',
-        { class: 'actions', on: { submit } },
-        el('label', { class: 'field', for: 'name' }, el('span', { text: say('your_name') }), name),
-        button.root,
-        this.#error,
-        check.root,
-      ),
+      form('actions', send, field(say('your_name'), name), button.root, this.#error, check.root),
       this.#devices.root,
     );
   }
 
   update() {
     this.#devices.panel?.update();
-  }
-
-  async #checkDevices() {
-    try {
-      await this.#devices.use((panel) => panel.show());
-    } catch (error) {
-      setText(this.#error, sentence(error));
-    }
   }
 
   onClosed() {

@@ -31,7 +31,7 @@ export class Later {
     this.#bring(REST_MS);
   }
 
-  /** The panel; rejects when it cannot be had, and may be asked again. */
+  /** Rejects when it cannot be had, and may be asked again. */
   ready() {
     this.#coming ??= this.#fetch();
     return this.#coming;
@@ -96,7 +96,7 @@ async function loadIcons() {
 /** @type {Record<string, Promise<unknown>>} */
 const styles = {};
 
-/** The styles of all such parts and of a stage with more than two people, once. @param {string} [name] */
+/** By default of all such parts and of a stage with more than two people. @param {string} [name] */
 export function loadStyles(name = 'later') {
   styles[name] ??= new Promise((resolve, reject) => {
     const href = new URL(`../styles/${name}.css`, import.meta.url).href;

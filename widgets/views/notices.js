@@ -8,7 +8,7 @@ import { troubleSentence } from './trouble-sentence.js';
 /** @type {Record<string, string>} */
 const AWAY = { failed: 'media_failed', reconnecting: 'reconnecting_media' };
 
-/** What is wrong now and what waits for a decision of this person: a strip for each, over the stage. */
+/** A strip for each thing that is wrong now or waits for a decision of this person. */
 export class Notices {
   #client;
   #attempt;
@@ -18,7 +18,7 @@ export class Notices {
   #views = new Map();
   /** The keys of what was read. @type {Set<string>} */
   #read = new Set();
-  /** What is wrong; when it comes again, it is said anew. */
+  /** When it comes again, it is said anew. */
   #trouble = '';
   /** The wish for the screen that was answered. @type {SessionState['screenAsked']} */
   #answered = null;
@@ -36,10 +36,13 @@ export class Notices {
     this.#ownWindow = ownWindow;
   }
 
-  /** @param {SessionState} session @param {boolean} [listed] It is seen elsewhere who waits. */
-  update(session, listed) {
+  /**
+   * @param {SessionState} session @param {boolean} [listed] It is seen elsewhere who waits,
+   * @param {boolean} [checked] and what is wrong with the devices.
+   */
+  update(session, listed, checked) {
     const wishes = [
-      ...this.#troubles(),
+      ...this.#troubles(checked),
       ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved'), choices: [] }] : []),
       ...ownLine(session),
       ...this.#mine(session),
@@ -58,10 +61,11 @@ export class Notices {
     );
   }
 
-  /** The worst of what is wrong: what still works, and the way out. @returns {Wish[]} */
-  #troubles() {
+  /** The worst of it, and the way out. @param {boolean} [checked] @returns {Wish[]} */
+  #troubles(checked) {
     const { link, mediaState: flow, media } = this.#client;
     const away = link.status === 'open' ? AWAY[flow] : flow === 'connected' ? 'reconnecting_signal' : 'reconnecting';
+    if (checked && !away) return [];
     const text = away ? say(away) : troubleSentence(media.troubles);
     if (text !== this.#trouble) this.#read.delete(this.#trouble);
     this.#trouble = text;
@@ -72,7 +76,7 @@ export class Notices {
     return [{ key: text, text, warns: true, choices }];
   }
 
-  /** How this member of the staff stands. @param {SessionState} session @returns {Wish[]} */
+  /** @param {SessionState} session @returns {Wish[]} */
   #mine(session) {
     const way = ownEntry(session)?.way;
     if (way === 'monitor' || way === 'whisper') {
@@ -200,14 +204,14 @@ function nameOf({ name, role }) {
 }
 
 /** One's own line, which no tile shows to oneself. @param {SessionState} session @returns {Wish[]} */
-function ownLine({ quality, participantId }) {
-  const own = quality[participantId];
+function ownLine({ quality, participant_id }) {
+  const own = quality[participant_id];
   return own?.grade === 'poor' ? [{ key: 'line', text: qualityWords(own), choices: [] }] : [];
 }
 
 /** @param {Difference} difference */
 function difference({ what, claimed, known }) {
   // Each in the direction of its own writing.
-  const [other, one] = [claimed, known].map((id) => `\u2068${id ?? '–'}\u2069`);
+  const [other, one] = [claimed, known].map((id) => `\u2068${id ?? say('value_unknown')}\u2069`);
   return say('differs', { what: say(`differs_${what}`), claimed: String(other), known: String(one) });
 }

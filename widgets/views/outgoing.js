@@ -5,7 +5,7 @@ import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
 import { errorSentence } from './trouble-sentence.js';
 
-/** The agent's view of the invitation: what the consumer sees at this moment, in words. */
+/** What the consumer sees of the invitation at this moment, in words. */
 export class Outgoing {
   #client;
   #avatar = new Avatar();

@@ -5,10 +5,7 @@ import { el, setText } from './dom.js';
 /** The one that is open: they share a place. @type {Panel|null} */
 let shown = null;
 
-/**
- * A sheet over the stage, beside it where both have room: titled, closed by its button or Escape,
- * and giving the focus back to what opened it.
- */
+/** A sheet over the stage, or beside it where both have room. It gives the focus back. */
 export class Panel {
   #title = el('h2', {});
   body = el('div', { class: 'panel-body' });

@@ -2,12 +2,11 @@ import { say } from '../catalogues/words.js';
 import { may, ownEntry } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
-import { Colleagues } from './colleagues.js';
 import { el, keyed, setAttr, setText, show } from './dom.js';
 import { GuestLinks } from './guest-links.js';
 import { Panel } from './panel.js';
 
-/** Who is in the session, who waits, and what one may do about each. */
+/** Who is there, who waits, and what one may do about each. */
 export class PeoplePanel extends Panel {
   #client;
   #attempt;
@@ -15,24 +14,25 @@ export class PeoplePanel extends Panel {
   /** @type {Map<string, PersonRow>} */
   #rows = new Map();
   #links;
-  /** @type {Colleagues|null} */
-  #colleagues = null;
+  #colleagues;
 
-  /** @param {SessionClient} client @param {Attempt} attempt @param {Write} write */
-  constructor(client, attempt, write) {
+  /**
+   * @param {SessionClient} client @param {Attempt} attempt @param {Write} write
+   * @param {ColleaguesClass} [Colleagues] Where there may be any.
+   */
+  constructor(client, attempt, write, Colleagues) {
     super(say('people'));
     this.#client = client;
     this.#attempt = attempt;
     this.#links = new GuestLinks(client, attempt, write);
-    this.body.append(this.#list, this.#links.root);
-    if (client.state.role === 'agent') {
-      this.#colleagues = new Colleagues(client, attempt, this.root);
-      this.body.append(this.#colleagues.root);
-    }
+    this.#colleagues = Colleagues && new Colleagues(client, attempt, this.root);
+    this.body.append(this.#list, this.#links.root, this.#colleagues?.root ?? '');
   }
 
-  /** @param {SessionState} session */
+  /** @param {SessionState} session @returns {string[]} Who came to wait meanwhile, to be said aloud. */
   update(session) {
+    /** @type {string[]} */
+    const news = [];
     const entries = session.roster
       .filter((entry) => entry.attendance !== 'left')
       .sort((a, b) => Number(b.attendance === 'lobby') - Number(a.attendance === 'lobby'));
@@ -41,9 +41,12 @@ export class PeoplePanel extends Panel {
       this.#rows,
       entries,
       (entry) => entry.participant_id,
-      ({ attendance, participant_id }) => {
-        // They stand first, maybe out of sight.
-        if (attendance === 'lobby') this.body.scrollTop = 0;
+      ({ attendance, participant_id, name, role }) => {
+        if (attendance === 'lobby' && this.open) {
+          // They stand first, maybe out of sight.
+          this.body.scrollTop = 0;
+          news.push(say('waits', { name: name || say(`role_${role}`) }));
+        }
         return new PersonRow(this.#client, this.#attempt, participant_id);
       },
       (row, entry) => row.update(entry, session),
@@ -51,10 +54,10 @@ export class PeoplePanel extends Panel {
     show(this.#links.root, may(session, 'invite'));
     this.#links.update(session);
     this.#colleagues?.update();
+    return news;
   }
 }
 
-/** One person in the list. */
 class PersonRow {
   #avatar = new Avatar();
   #name = el('span', { class: 'person-name' });
@@ -90,7 +93,7 @@ class PersonRow {
 
   /** @param {RosterEntry} entry @param {SessionState} session */
   update(entry, session) {
-    const self = entry.participant_id === session.participantId;
+    const self = entry.participant_id === session.participant_id;
     const lobby = entry.attendance === 'lobby';
     const name = entry.name || say(`role_${entry.role}`);
     this.#avatar.update(name, entry.picture);

@@ -1,9 +1,9 @@
 import { say } from '../catalogues/words.js';
 import { post } from '../hosts/gateway.js';
-import { wordButton } from './buttons.js';
+import { attend, wordButton } from './buttons.js';
 import { el } from './dom.js';
+import { field, form } from './fields.js';
 import { loadStyles } from './later.js';
-import { errorSentence } from './trouble-sentence.js';
 
 // At hand with this module; what did not come is fetched again when there is something to rate.
 void fetchStyles();
@@ -14,9 +14,7 @@ export function ratingForm(resume) {
   let stars = 0;
   const said = el('p', { class: 'fine', role: 'status' });
   const comment = el('input', { type: 'text', maxlength: '500' });
-  const label = el('label', { class: 'field' }, el('span', { text: say('rate_comment') }), comment);
-  const send = wordButton(say('send'), () => {}, { kind: 'small' });
-  send.root.type = 'submit';
+  const send = wordButton(say('send'), null, { kind: 'small' });
   send.root.disabled = true;
   const choose = (/** @type {number} */ count) => {
     stars = count;
@@ -27,26 +25,19 @@ export function ratingForm(resume) {
     const button = el('input', { type: 'radio', name: 'stars', value: count, 'aria-label': say('rate_stars', { count }), on });
     return el('label', {}, button, el('span', { text: '★', 'aria-hidden': 'true' }));
   });
-  const submit = async (/** @type {Event} */ event) => {
-    event.preventDefault();
-    send.root.disabled = true;
-    try {
-      await post('/v1/ratings', { resume, stars, comment: comment.value });
-      form.replaceChildren(said);
-      said.textContent = say('rate_thanks');
-    } catch (error) {
-      said.textContent = errorSentence(error);
-      send.root.disabled = false;
-    }
+  const rate = async () => {
+    await post('/v1/ratings', { resume, stars, comment: comment.value });
+    root.replaceChildren(said);
+    said.textContent = say('rate_thanks');
   };
-  const form = el(
-    'form',
-    { class: 'rating', on: { submit } },
+  const root = form(
+    'rating',
+    () => attend(rate(), said, send.root),
     el('fieldset', {}, el('legend', { text: say('rate_title') }), ...choices),
-    el('div', { class: 'row' }, label, send.root),
+    el('div', { class: 'row' }, field(say('rate_comment'), comment), send.root),
     said,
   );
-  return form;
+  return root;
 }
 
 /** Without them the stars are plain buttons, and can be chosen all the same. */

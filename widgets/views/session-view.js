@@ -31,7 +31,7 @@ export class SessionView {
   root;
 
   /** @param {SessionClient} client @param {SessionViewOptions} [options] */
-  constructor(client, { write = null, ownWindow = null, over, chatting = () => null, atEnd } = {}) {
+  constructor(client, { write = null, ownWindow = null, over, chatting = () => null, colleagues, atEnd } = {}) {
     this.#client = client;
     this.#over = over;
     this.#chatting = chatting;
@@ -42,8 +42,8 @@ export class SessionView {
     this.#stage = new Stage(client);
     const update = () => this.update();
     this.#people = new Later(
-      () => import('./people.js'),
-      ({ PeoplePanel }) => new PeoplePanel(client, attempt, write),
+      () => Promise.all([import('./people.js'), colleagues?.()]),
+      ([{ PeoplePanel }, more]) => new PeoplePanel(client, attempt, write, more?.Colleagues),
       update,
     );
     this.#devices = deviceCheckLater(client.media, update);
@@ -89,10 +89,10 @@ export class SessionView {
     for (const line of this.#text.panel?.update(session) ?? []) this.#announcer.tell(line);
     const unread = this.#text.panel?.unread ?? 0;
     this.#bar.update(session, unread);
-    this.#people.panel?.update(session);
+    for (const line of this.#people.panel?.update(session) ?? []) this.#announcer.tell(line);
     this.#more.panel?.update(session, unread);
     if (this.#notable(session)) this.#notices.hasten(this.#failed);
-    this.#notices.panel?.update(session, this.#people.panel?.open);
+    this.#notices.panel?.update(session, this.#people.panel?.open, this.#devices.panel?.open);
     this.#devices.panel?.update();
     const covered = this.#over !== undefined && !this.#over.hidden;
     show(this.#alone, others(session).length === 0 && !covered);
@@ -112,7 +112,7 @@ export class SessionView {
       session.conflicts.length > 0 ||
       session.screenAsked !== null ||
       session.unsaved ||
-      session.participantId in session.quality ||
+      session.participant_id in session.quality ||
       session.roster.some((one) => one.visitor_differs || one.way || one.attendance === 'lobby') ||
       transferred(session, this.#chatting())
     );

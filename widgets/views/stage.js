@@ -7,7 +7,7 @@ import { Tile } from './tile.js';
 
 const NOT_SELF = Object.freeze({ mirror: false, hasPicture: null });
 
-/** Everybody's pictures, laid out: one to one, grid, speaker with a strip, shared screen. */
+/** Everybody's pictures: one to one, grid, speaker with a strip, shared screen. */
 export class Stage {
   /** What the person chose: `auto`, `grid` or `speaker`. */
   layout = 'auto';
@@ -22,7 +22,7 @@ export class Stage {
   #peer = null;
   #sound = wordButton(say('sound_blocked'), () => this.#play(), { kind: 'primary', icon: 'speaker' });
   #speaker = '';
-  /** The wish for a speaker that the browser refused last. */
+  /** The speaker that the browser refused last. */
   #refused = '';
   #measured = '';
   #sizes = new ResizeObserver(() => this.#reportSizes());
@@ -153,9 +153,8 @@ export class Stage {
   }
 
   /**
-   * Tell the relay how large each picture is, so that it sends no more than that. Empty tiles are
-   * left out: a size of nothing would pause whoever comes, until the next layout, and a page behind
-   * another is not laid out at all.
+   * The relay sends no more than what is shown. Empty tiles are left out: a size of nothing would
+   * pause whoever comes, until the next layout, and a page behind another is not laid out at all.
    */
   #reportSizes() {
     clearTimeout(this.#sizeTimer);

@@ -1,6 +1,7 @@
 import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
 import { el, keyed } from './dom.js';
+import { field, form } from './fields.js';
 import { Panel } from './panel.js';
 
 /** Writing to everybody in the session. */
@@ -15,33 +16,30 @@ export class TextPanel extends Panel {
   /** @param {SessionClient} client @param {Attempt} attempt */
   constructor(client, attempt) {
     super(say('text'));
-    const field = el('input', { type: 'text', maxlength: '1000', autocomplete: 'off' });
-    const label = el('label', { class: 'field' }, el('span', { text: say('text_field') }), field);
-    const send = wordButton(say('send'), () => {}, { kind: 'primary small' });
-    send.root.type = 'submit';
-    const submit = (/** @type {Event} */ event) => {
-      event.preventDefault();
-      const text = field.value.trim();
+    const line = el('input', { type: 'text', maxlength: '1000', autocomplete: 'off' });
+    const send = wordButton(say('send'), null, { kind: 'primary small' });
+    const tell = () => {
+      const text = line.value.trim();
       if (!text) return;
-      field.value = '';
+      line.value = '';
       attempt(client.ask({ type: 'text.send', text }).catch((error) => {
-        field.value ||= text;
+        line.value ||= text;
         throw error;
       }));
     };
     this.body.append(
       el('p', { class: 'fine', text: say('text_help') }),
       this.#list,
-      el('form', { class: 'row', on: { submit } }, label, send.root),
+      form('row', tell, field(say('text_field'), line), send.root),
     );
   }
 
   /** @param {SessionState} session @returns {string[]} What no open panel shows. */
-  update({ lines, participantId }) {
+  update({ lines, participant_id }) {
     keyed(this.#list, this.#rows, lines, (line) => String(line.id), row, () => {});
     const news = lines.filter(({ id }) => id > this.#known);
     this.#known = lines.at(-1)?.id ?? 0;
-    const others = news.filter(({ by }) => by !== participantId);
+    const others = news.filter(({ by }) => by !== participant_id);
     if (!this.open) {
       this.unread += others.length;
       return others.map(told);

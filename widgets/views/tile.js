@@ -4,7 +4,7 @@ import { Avatar } from './avatar.js';
 import { el, setAttr, setText, show } from './dom.js';
 import { icon } from './icons.js';
 
-/** The picture of one person: a seat of the peer connection, a screen, or the mirror. */
+/** The picture of one person: a seat, a screen, or the mirror. */
 export class Tile {
   /** @type {HTMLVideoElement} */
   video = el('video', { playsinline: true, autoplay: true, 'aria-hidden': 'true' });

@@ -1,23 +1,20 @@
 import { say } from '../catalogues/words.js';
-import { wordButton } from './buttons.js';
+import { attend, wordButton } from './buttons.js';
 import { el } from './dom.js';
 
 /** How a member of the staff could come into a live session: one button for each way. */
 export class Ways {
   #client;
-  #attempt;
+  #said;
   #shown = '';
   title = '';
   help = say('ways_help');
   root = el('div', { class: 'actions' });
 
-  /**
-   * @param {SessionClient} client
-   * @param {(asked: Promise<unknown>) => Promise<void>} attempt Says what was refused; never rejects.
-   */
-  constructor(client, attempt) {
+  /** @param {SessionClient} client @param {HTMLElement} said Where it stands what was refused. */
+  constructor(client, said) {
     this.#client = client;
-    this.#attempt = attempt;
+    this.#said = said;
   }
 
   /**
@@ -44,12 +41,7 @@ export class Ways {
 
   /** @param {string} key @param {string} kind @param {() => Promise<unknown>} ask */
   #button(key, kind, ask) {
-    const go = async () => {
-      root.disabled = true;
-      await this.#attempt(ask());
-      root.disabled = false;
-    };
-    const { root } = wordButton(say(key), () => void go(), { kind });
+    const { root } = wordButton(say(key), () => void attend(ask(), this.#said, root), { kind });
     return root;
   }
 }

@@ -27,7 +27,7 @@ function beaten(play) {
 }
 
 const person = (id) => ({ participant_id: id, role: 'guest', name: id, attendance: 'present' });
-const among = (...ids) => ({ session: { participantId: 'me', roster: ids.map(person) }, muted: null });
+const among = (...ids) => ({ session: { participant_id: 'me', roster: ids.map(person) }, muted: null });
 
 export const tests = {
   'what follows quickly waits for its turn, and the last stands longer': beaten((announcer, said, beat) => {

@@ -4,7 +4,7 @@ import { same } from './check.js';
 
 const person = (id, more = {}) => ({ participant_id: id, role: 'guest', name: id, attendance: 'present', ...more });
 const session = (more = {}) => ({
-  participantId: 'me',
+  participant_id: 'me',
   capabilities: ['admit'],
   roster: [person('me', { role: 'agent' }), person('Maya', { role: 'consumer' })],
   conflicts: [],
@@ -43,7 +43,7 @@ export const tests = {
       { what: 'visitor_name', known: 'Maya', claimed: null },
       { what: 'surface', known: 'launcher', claimed: 'window' },
     ];
-    const lines = ['Visitor ID: \u20682\u2069 (in the session: \u20681\u2069)', 'Name: \u2068–\u2069 (in the session: \u2068Maya\u2069)'];
+    const lines = ['Visitor ID: \u20682\u2069 (in the session: \u20681\u2069)', 'Name: \u2068not known\u2069 (in the session: \u2068Maya\u2069)'];
     const asked = (found) => shown(session({ conflicts: [{ conflict_id: 'x', differences: found }] }));
     same(asked(differences), [`Somebody else says they are Maya${lines.join('')}`]);
   },
@@ -71,5 +71,18 @@ export const tests = {
     same(now('no_device'), 1);
     press('Dismiss');
     same([now('no_device'), now(null), now('no_device')], [0, 0, 1]);
+  },
+
+  async 'a trouble of devices stands once while their check is open, and a lost connection all the same'() {
+    const { client, shown, press } = await strips();
+    client.media.troubles = { microphone: null, camera: 'no_device', screen: null };
+    const now = (checked) => shown(session(), false, checked).length;
+    same([now(), now(true), now()], [1, 0, 1]);
+    client.link.status = 'reconnecting';
+    same(now(true), 1);
+    client.link.status = 'open';
+    now();
+    press('Dismiss');
+    same([now(), now(true), now()], [0, 0, 0]);
   },
 };

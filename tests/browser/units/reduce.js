@@ -60,7 +60,7 @@ export const tests = {
   },
   'a snapshot is the whole session'() {
     const { session } = play([welcome(true), snapshot()]);
-    same([session.id, session.startedAt, session.attendance], ['s1', 95_000, 'present']);
+    same([session.session_id, session.startedAt, session.attendance], ['s1', 95_000, 'present']);
     same(session.seats['seat:0'].participant_id, 'agent');
     same(others(session).map(({ name }) => name), ['agent']);
   },
@@ -109,6 +109,7 @@ export const tests = {
         reason,
         for: 'invitation',
         elapsedMs: 5_000,
+        by: '',
         unsaved: false,
         rating: null,
       });
@@ -117,7 +118,9 @@ export const tests = {
   'leaving and ending say why'() {
     const leaving = { type: 'session.left', seq: 2, reason: 'removed' };
     const left = play([snapshot(), leaving]);
-    same([left.session, left.over.for, left.over.reason], [null, 'me', 'removed']);
+    same([left.session, left.over.for, left.over.reason, left.over.by], [null, 'me', 'removed', '']);
+    const removed = (by_participant_id) => play([snapshot(), { ...leaving, by_participant_id }]).over.by;
+    same([removed('agent'), removed('backend'), removed(null)], ['agent', '', '']);
     const ended = { type: 'session.ended', seq: 2, session_id: 's1', reason: 'too_long' };
     same(play([snapshot(), ended]).over.reason, 'too_long');
     const saving = { type: 'session.saving', seq: 2, saved: false };

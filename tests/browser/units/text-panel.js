@@ -51,7 +51,7 @@ export const tests = {
   async 'a line that no panel shows is told, set apart from the writing around it'() {
     const { texts } = await panel();
     const lines = [{ id: 1, by: 'p1', name: 'Maya', text: 'Good.' }];
-    const told = () => texts.update({ lines, participantId: 'p0' });
+    const told = () => texts.update({ lines, participant_id: 'p0' });
     same([told(), told()], [['\u2068Maya\u2069: \u2068Good.\u2069'], []]);
   },
 
@@ -60,7 +60,7 @@ export const tests = {
     const lines = [];
     const said = (...by) => {
       for (const one of by) lines.push({ id: lines.length + 1, by: one, name: one, text: 'Yes.' });
-      return [texts.update({ lines, participantId: 'p0' }).length, texts.unread];
+      return [texts.update({ lines, participant_id: 'p0' }).length, texts.unread];
     };
     same([said('p1', 'p2', 'p0'), said(), said('p1')], [[2, 2], [0, 2], [1, 3]]);
     texts.show();

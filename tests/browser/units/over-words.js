@@ -1,0 +1,21 @@
+import { loadLanguage } from '../../../widgets/catalogues/words.js';
+import { overWords } from '../../../widgets/elements/widget.js';
+import { same } from './check.js';
+
+const over = (reason, more = {}) => overWords({ reason, for: 'me', elapsedMs: 65_000, by: '', ...more }, 'guest');
+
+export const tests = {
+  async 'whoever is out by somebody is told by whom, where that is known'() {
+    await loadLanguage(['en'], 'invited');
+    same(over('removed', { by: 'Alex' }), { title: 'Alex removed you from the session', help: '' });
+    same(over('removed'), { title: 'You were removed from the session', help: '' });
+  },
+  async 'whoever was away for too long is told what became of their place'() {
+    await loadLanguage(['en'], 'invited');
+    same(over('grace_over'), {
+      title: 'You were away for too long',
+      help: 'Your connection was gone, and your place was given up.',
+    });
+    same(over('left').help, 'It lasted 1:05.');
+  },
+};
