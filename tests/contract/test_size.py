@@ -25,8 +25,10 @@ SIDES = {
 }
 """Whose sentences each page says beside those of all."""
 KB = 1024
-RAW, TOGETHER, PACKED, EVERYTHING = 150 * KB, 45 * KB, 55 * KB, 200 * KB
-"""As stored, by gzip as one, by gzip file by file (what is sent); with what comes later."""
+RAW, TOGETHER, PACKED = 150 * KB, 45 * KB, 55 * KB
+"""At once: as stored, by gzip as one, by gzip file by file (what is sent)."""
+EVERYTHING, EVERYTHING_TOGETHER = 200 * KB, 58 * KB
+"""With what comes later: as stored, by gzip as one."""
 PROOF, PROOF_SIZE = WIDGETS / "elements" / "agent-proof.js", 16 * KB
 """What comes only where an account wants more of its agents than a request for a token."""
 IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?['"](\.[^'"]+)['"];""", re.MULTILINE)
@@ -109,8 +111,10 @@ def test_a_page_stays_small(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_stays_small_with_what_comes_later(page: str) -> None:
-    size = sizes_of(page)[-1]
-    assert size <= EVERYTHING, f"{page}: {size:,} bytes"
+    everything = b"".join(path.read_bytes() for path in sorted(all_files_of(page)))
+    assert len(everything) <= EVERYTHING, f"{page}: {len(everything):,} bytes"
+    together = len(gzip.compress(everything))
+    assert together <= EVERYTHING_TOGETHER, f"{page}: {together:,} bytes compressed as one"
 
 
 @pytest.mark.parametrize("page", PAGES)
