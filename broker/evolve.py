@@ -101,10 +101,11 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
                 event.participant_id,
                 way=event.way,
                 mode=event.mode,
+                mode_ms=event.at_ms,
                 capabilities=frozenset(event.capabilities),
             )
         case ModeChanged():
-            return _person(state, event.participant_id, mode=event.mode)
+            return _person(state, event.participant_id, mode=event.mode, mode_ms=event.at_ms)
         case OwnerChanged():
             return replace(state, owner_id=event.participant_id)
         case InvitationSent():
@@ -158,6 +159,8 @@ def _joined(state: SessionState, event: ParticipantJoined) -> SessionState:
         capabilities=frozenset(event.capabilities),
         attendance=Attendance.LOBBY if event.lobby else Attendance.PRESENT,
         since_ms=event.at_ms,
+        joined_ms=event.at_ms,
+        mode_ms=event.at_ms,
         verified=event.verified,
         guest_invitation_id=event.guest_invitation_id,
         way=event.way,

@@ -51,9 +51,13 @@ RECALLED = frozenset(kind for kind, cls in EVENTS.items() if cls in _REDUCING)
 def recall(state: SessionState, event: PastEvent) -> Command | None:
     """Return the command that lets an unsaved event happen in this state.
 
-    `None`: there is nothing left to do, or it was no reduction. What stands in the way besides is
+    `None`: there is nothing left to do, or it was no reduction, or it is outdated: who was out has
+    come in since, who wanted no video has wanted it since. A gateway may bring it late, and what
+    was saved after all. What stands in the way besides is
     for `decide` to say; its refusal means the same.
     """
+    if _is_outdated(state, event):
+        return None
     match event:
         case SessionEnded(by=by, reason=reason):
             return End(by, reason)
@@ -89,3 +93,16 @@ def _is_open(state: SessionState, invitation_id: str) -> bool:
     """Whether it is still this invitation that can be answered, and not a later one."""
     invitation = state.invitation
     return invitation is not None and invitation.open and invitation.invitation_id == invitation_id
+
+
+def _is_outdated(state: SessionState, event: PastEvent) -> bool:
+    """Whether something happened to the same person since that says otherwise."""
+    match event:
+        case ParticipantLeft():
+            person = state.participants.get(event.participant_id)
+            return person is not None and person.joined_ms > event.at_ms
+        case ModeChanged():
+            person = state.participants.get(event.participant_id)
+            return person is not None and person.mode_ms > event.at_ms
+        case _:
+            return False

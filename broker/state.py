@@ -53,6 +53,10 @@ class Participant:
     attendance: Attendance
     since_ms: int
     """When `attendance` last changed; a grace time counts from here."""
+    joined_ms: int
+    """When they came in last, also into the lobby."""
+    mode_ms: int
+    """When `mode` was said last."""
     verified: bool
     guest_invitation_id: str | None = None
     way: Way = Way.JOIN

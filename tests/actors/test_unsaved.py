@@ -14,8 +14,8 @@ from broker.errors import ErrorCode, Gone, Unavailable
 from broker.messages.cluster.tenure import SessionUnsaved
 from broker.messages.cluster.trunk import Principal
 from broker.policy import Policy
-from broker.words import Role, Surface
-from tests.actors.stage import Stage, hello_of
+from broker.words import Attendance, Mode, Role, Surface
+from tests.actors.stage import Stage, Trunk, hello_of
 from tests.actors.test_away import BACKEND_REDUCING, HELPER, REDUCING, Scene, by_backend
 from tests.actors.test_takeover import succeeding
 
@@ -126,6 +126,65 @@ async def test_a_later_wish_stands_when_another_gateway_brings_the_same(stage: S
         successor.session.unsaved.recall(kept, lambda: None)
         await successor.settle()
         assert trunk.last("rights.changed")["mode"] == "video"
+
+
+@pytest.mark.parametrize("saved", [True, False], ids=["saved after all", "never saved"])
+async def test_who_came_back_since_is_not_sent_out_by_what_a_gateway_brings_late(
+    stage: Stage, saved: bool
+) -> None:
+    _, consumer = await stage.talking()
+    stage.ledger.reachable = False
+    stage.now_ms += 1_000
+    stage.ask(stage.consumer(), consumer, "session.leave")
+    assert consumer.types()[-1] == "session.left"
+    kept = stage.unsaved[-1]
+    if saved:
+        stage.ledger.reachable = True
+        await stage.settle()
+        stage.now_ms += 1_000
+        await ring_and_accept(stage, stage.connect(stage.agent, Surface.AGENT_FRAME))
+    async with back(stage) as second:
+        second.now_ms = stage.now_ms + 1_000
+        if not saved:
+            # One gateway is there at once, the other is not.
+            second.session.unsaved.recall(kept, lambda: None)
+        agent = second.connect(second.agent, Surface.AGENT_FRAME)
+        if not saved:
+            await second.settle()
+            await ring_and_accept(second, agent)
+        async with back(second) as third:
+            third.connect(third.consumer(), Surface.LAUNCHER)
+            await third.settle()
+            third.session.unsaved.recall(kept, lambda: None)
+            await third.settle()
+            here = third.session.durable.participants[third.consumer().participant_id]
+            assert here.attendance is Attendance.PRESENT
+
+
+async def ring_and_accept(stage: Stage, agent: Trunk) -> None:
+    """The agent invites anew, and the consumer takes part again."""
+    launcher = stage.connect(stage.consumer(), Surface.LAUNCHER)
+    stage.ask(stage.agent, agent, "invitation.send", mode="video")
+    await stage.settle()
+    stage.now_ms += 1_000
+    stage.accept(launcher)
+    await stage.settle()
+    here = stage.session.durable.participants[stage.consumer().participant_id]
+    assert here.attendance is Attendance.PRESENT
+
+
+async def test_video_wanted_since_stands_also_in_a_later_tenure(stage: Stage) -> None:
+    kept = await unsaved(stage, "voice")
+    async with back(stage) as second:
+        second.session.unsaved.recall(kept, lambda: None)
+        second.now_ms = stage.now_ms + 1_000
+        person = second.consumer()
+        trunk = second.connect(person, Surface.LAUNCHER)
+        second.ask(person, trunk, "media.mode", mode="video")
+        await second.settle()
+        async with back(second) as third:
+            third.session.unsaved.recall(kept, lambda: None)
+            assert third.session.decided.participants[person.participant_id].mode is Mode.VIDEO
 
 
 async def test_a_later_invitation_is_not_taken_back(stage: Stage) -> None:
