@@ -84,13 +84,19 @@ def joined(
     guest_invitation_id: str | None = None,
     way: Way = Way.JOIN,
 ) -> ParticipantJoined:
-    """Build the event of somebody coming in with the rights of their role and way."""
+    """Build the event of somebody coming in with the rights of their role and way.
+
+    Without those that were taken from them before: going and coming again gives nothing back.
+    Whoever is in charge from now on has them all.
+    """
+    before = state.participants.get(participant_id)
+    withdrawn = before.withdrawn if before is not None and way is not Way.TAKE_OVER else frozenset()
     return ParticipantJoined(
         at_ms=now_ms,
         participant_id=participant_id,
         role=role,
         mode=mode,
-        capabilities=ordered(initial_capabilities(role, state.policy, way)),
+        capabilities=ordered(initial_capabilities(role, state.policy, way) - withdrawn),
         verified=verified,
         lobby=lobby,
         guest_invitation_id=guest_invitation_id,

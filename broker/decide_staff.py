@@ -66,13 +66,14 @@ def _another_way(state: SessionState, command: JoinStaff, here: Participant, now
         raise Conflict(ErrorCode.ALREADY_LIVE, "You are in this session already.")
     if here.hidden:
         _require_place(state, command.way)
+    capabilities = initial_capabilities(here.role, state.policy, command.way) - here.withdrawn
     return (
         WayChanged(
             at_ms=now_ms,
             participant_id=command.participant_id,
             way=command.way,
             mode=_mode(state, command.way),
-            capabilities=ordered(initial_capabilities(here.role, state.policy, command.way)),
+            capabilities=ordered(capabilities),
         ),
     )
 

@@ -94,7 +94,7 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
         case QualityMeasured():
             return state
         case CapabilitiesChanged():
-            return _person(state, event.participant_id, capabilities=frozenset(event.capabilities))
+            return _granted(state, event)
         case WayChanged():
             return _person(
                 state,
@@ -151,7 +151,14 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
             assert_never(event)
 
 
+def _granted(state: SessionState, event: CapabilitiesChanged) -> SessionState:
+    person, now = state.participants[event.participant_id], frozenset(event.capabilities)
+    withdrawn = (person.withdrawn | person.capabilities) - now
+    return _person(state, event.participant_id, capabilities=now, withdrawn=withdrawn)
+
+
 def _joined(state: SessionState, event: ParticipantJoined) -> SessionState:
+    before = state.participants.get(event.participant_id)
     person = Participant(
         participant_id=event.participant_id,
         role=event.role,
@@ -164,6 +171,7 @@ def _joined(state: SessionState, event: ParticipantJoined) -> SessionState:
         verified=event.verified,
         guest_invitation_id=event.guest_invitation_id,
         way=event.way,
+        withdrawn=frozenset() if before is None else before.withdrawn - set(event.capabilities),
     )
     links = state.guest_links
     link = links.get(event.guest_invitation_id or "")

@@ -60,6 +60,8 @@ class Participant:
     verified: bool
     guest_invitation_id: str | None = None
     way: Way = Way.JOIN
+    withdrawn: frozenset[Capability] = frozenset()
+    """What was taken from them and not given back; also when they come in again."""
 
     @property
     def hidden(self) -> bool:

@@ -127,6 +127,7 @@ def test_any_sequence_keeps_the_invariants(steps: list[tuple[Command, int]]) -> 
         state = case.state
         assert state.count_inside() <= policy.participant_limit
         assert not any(p.hidden for p in state.participants.values() if p.role not in STAFF)
+        assert not any(p.withdrawn & p.capabilities for p in state.participants.values())
         assert state.event_count == len(case.events)
         if state.phase is SessionPhase.ENDED:
             assert not any(p.attendance is not Attendance.LEFT for p in state.participants.values())

@@ -251,3 +251,31 @@ def test_whether_monitoring_was_allowed_stands_in_the_journal() -> None:
     stored = [(e.type, e.version, e.at_ms, event_body(e)) for e in case.events]
     again = replay(SessionState(policy=Policy()), [read_event(*entry) for entry in stored])
     assert again == case.state
+
+
+@pytest.mark.parametrize("how", ["another way", "going and coming"])
+def test_rights_that_were_taken_do_not_come_back_by_themselves(how: str) -> None:
+    case = talking(Policy(silent_monitoring=True))
+    case.do(JoinStaff(SUPERVISOR, Role.SUPERVISOR, way=Way.JOIN))
+    left = frozenset({Capability.SEND_AUDIO, Capability.SEND_VIDEO})
+    case.do(Grant(AGENT, SUPERVISOR, left))
+    if how == "another way":
+        case.do(JoinStaff(SUPERVISOR, Role.SUPERVISOR, way=Way.MONITOR))
+        assert case.state.participants[SUPERVISOR].capabilities == frozenset()
+    else:
+        case.do(Leave(SUPERVISOR))
+    case.do(JoinStaff(SUPERVISOR, Role.SUPERVISOR, way=Way.JOIN))
+    assert case.state.participants[SUPERVISOR].capabilities == left
+    more = left | {Capability.MODERATE}
+    case.do(Grant(AGENT, SUPERVISOR, more))
+    case.do(JoinStaff(SUPERVISOR, Role.SUPERVISOR, way=Way.MONITOR))
+    case.do(JoinStaff(SUPERVISOR, Role.SUPERVISOR, way=Way.JOIN))
+    assert case.state.participants[SUPERVISOR].capabilities == more, "what is given back stays"
+
+
+def test_whoever_is_in_charge_has_all_rights_again() -> None:
+    case = with_second_agent()
+    case.do(Grant(AGENT, OTHER_AGENT, frozenset()))
+    case.do(Leave(OTHER_AGENT))
+    case.do(TAKE_OVER)
+    assert case.state.participants[OTHER_AGENT].capabilities == frozenset(Capability)
