@@ -99,10 +99,19 @@ class Person:
     _replies: OrderedDict[str, bytes | None] = field(default_factory=OrderedDict)
 
     def recognise(self, principal: Principal) -> None:
-        """Take from a hello of the same person the claim by which their other surfaces are known;
-        what a subject of the release before does not say."""
-        if self.principal.claim_hash is None and principal.claim_hash is not None:
-            self.principal = self.principal.model_copy(update={"claim_hash": principal.claim_hash})
+        """Take from a later hello of the same person what it knows more: the claim by which their
+        other surfaces are known, where a subject of the release before does not say it; and who
+        they are, once that is proved."""
+        known = self.principal
+        if principal.verified and not known.verified:
+            more = principal.model_dump(include={"name", "picture", "visitor_id", "verified"})
+            more = {name: value for name, value in more.items() if value}
+        else:
+            more = {}
+        if known.claim_hash is None and principal.claim_hash is not None:
+            more["claim_hash"] = principal.claim_hash
+        if more:
+            self.principal = known.model_copy(update=more)
             self.unkept = True
 
     @property

@@ -175,6 +175,8 @@ class Requests:
     ) -> None:
         if isinstance(command, AcceptInvitation):
             connection.answered = True
+            # Who they are may have been proved since they rang.
+            subjects = [person.subject()]
         reducing = reduces(command)
         # What reduces needs no pace: it undoes something that had one, or can be done once.
         if not reducing or isinstance(command, SHOWN):

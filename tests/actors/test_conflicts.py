@@ -67,3 +67,22 @@ async def test_an_id_of_the_roster_is_nobody_elses(stage: Stage) -> None:
     guest = Principal(role=Role.GUEST, account_id="acc", participant_id=of_consumer)
     with pytest.raises(NotFound):
         come(stage, guest)
+
+
+async def test_a_consumer_who_proves_who_they_are_before_they_accept_is_verified(
+    stage: Stage,
+) -> None:
+    agent, launcher = await stage.ringing()
+    proof = {"verified": True, "name": "Casey Proved", "visitor_id": "v-1"}
+    come(stage, CONSUMER.model_copy(update=proof))
+    come(stage, CONSUMER)
+    stage.accept(launcher)
+    await stage.settle()
+    [shown] = [
+        each for each in agent.last("roster.changed")["roster"] if each["role"] == "consumer"
+    ]
+    assert (shown["name"], shown["verified"]) == ("Casey Proved", True)
+    [joined] = [each for each in stage.ledger.entries if each.type == "participant.joined"][1:]
+    assert joined.body["verified"]
+    kept = stage.ledger.subjects[stage.consumer().participant_id]
+    assert (kept.body["name"], kept.body["visitor_id"]) == ("Casey Proved", "v-1")
