@@ -15,8 +15,6 @@ from gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-KEPT_LIMIT = 1_000
-"""Sessions of which something is kept; the oldest is forgotten first."""
 LOOK_S = 2.0
 
 
@@ -47,7 +45,8 @@ class Unsaved:
         if said.entries:
             self._kept[said.session_id] = said
             self._grew.set()
-            if len(self._kept) > KEPT_LIMIT:
+            # As many sessions as may have a widget here; while the ledger is away none begins.
+            if len(self._kept) > self._settings.limits.connections:
                 forgotten, _ = self._kept.popitem(last=False)
                 logger.error("unsaved forgotten", extra={"session_id": forgotten})
         elif before is not None and before.epoch == said.epoch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from broker.messages.cluster.base import Done, read
 from broker.messages.cluster.tenure import JournalEntry, SessionUnsaved
 from broker.messages.cluster.trunk import TrunkHello, TrunkReady
 from gateway import unsaved
+from gateway.settings import Settings
 from tests.gateway.conftest import KEY, World
 from tests.gateway.fake_session import FakeSession
 from tests.gateway.listening import End, Future
@@ -135,8 +137,13 @@ async def test_of_a_session_that_is_over_nothing_is_kept(world: World) -> None:
     await until(lambda: not len(world.room.unsaved), "all forgotten")
 
 
-async def test_only_so_much_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unsaved, "KEPT_LIMIT", 2)
-    for number in range(4):
-        world.room.unsaved.keep(SessionUnsaved(session_id=f"s-{number}", epoch=1, entries=[ENDED]))
-    assert len(world.room.unsaved) == 2
+async def test_of_as_many_sessions_as_may_have_a_widget_here_something_is_kept(
+    world: World, settings: Settings
+) -> None:
+    few = replace(settings, limits=replace(settings.limits, connections=2))
+    assert settings.limits.connections > 10_000
+    for room, kept_of_them in ((settings, 1_500), (few, 2)):
+        holds = unsaved.Unsaved(world.room.directory, room, KEY)
+        for number in range(1_500):
+            holds.keep(SessionUnsaved(session_id=f"s-{number}", epoch=1, entries=[ENDED]))
+        assert len(holds) == kept_of_them
