@@ -29,6 +29,8 @@ def someone(name: str, **changed: object) -> Participant:
         "capabilities": frozenset(Capability),
         "attendance": Attendance.PRESENT,
         "since_ms": 0,
+        "joined_ms": 0,
+        "mode_ms": 0,
         "verified": True,
     }
     return Participant(**(values | changed))  # type: ignore[arg-type]
