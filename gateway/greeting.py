@@ -26,6 +26,8 @@ class Greeting:
     """A guest's session, to be looked up."""
     token_id: str | None
     """The token that proved it, now or when the session was entered."""
+    proved_at: int | None
+    """When that token was issued; Unix time, seconds."""
     bound_keys: tuple[str, ...] = ()
     """The only engagement keys an identified consumer may stand at."""
 
@@ -59,7 +61,15 @@ def greet(data: bytes, tokens: Tokens) -> Greeting:
         else:
             bound = resume.bound_keys
             _stands_where_it_may(resume.principal, hello.engagement, bound)
-            return Greeting(hello, resume.principal, resume, None, resume.token_id, bound)
+            return Greeting(
+                hello=hello,
+                principal=resume.principal,
+                resume=resume,
+                guest_session=None,
+                token_id=resume.token_id,
+                proved_at=resume.proved_at,
+                bound_keys=bound,
+            )
     if hello.token is None:
         raise Unauthenticated(ErrorCode.TOKEN_MISSING, "The hello carries no token.")
     proof = tokens.read(hello.token, Audience.AGENT, Audience.WAITING, Audience.GUEST)
@@ -71,6 +81,7 @@ def greet(data: bytes, tokens: Tokens) -> Greeting:
         resume=None,
         guest_session=proof.session_id if proof.audience is Audience.GUEST else None,
         token_id=proof.token_id,
+        proved_at=proof.issued_at,
         bound_keys=bound,
     )
 

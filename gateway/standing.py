@@ -171,6 +171,7 @@ class Standing:
             engagement_key=location.engagement_key,
             principal=principal,
             token_id=self.greeting.token_id,
+            proved_at=self.greeting.proved_at,
             bound_keys=self.greeting.bound_keys,
             widget_id=self.widget_id,
         )

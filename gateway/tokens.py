@@ -66,8 +66,9 @@ class Proof:
     audience: Audience
     principal: Principal
     token_id: str
+    issued_at: int
+    """Unix time, seconds; as `expires_at`."""
     expires_at: int
-    """Unix time, seconds."""
     session_id: str | None = None
     """Guests: the session whose link was found."""
     keys: tuple[str, ...] = ()
@@ -88,6 +89,10 @@ class ResumePass(ClusterMessage):
     """Identified consumers: the only engagement keys they may stand at."""
     token_id: str | None = None
     """The token it all began with, so that revoking that one ends this one too."""
+    proved_at: int | None = None
+    """When that token was issued (Unix time, seconds): a pass is renewed with every return, and
+    would else outlive a revocation that its gateway has not heard of yet. `None`: sealed by a
+    release that did not say; the time of sealing counts."""
     widget_id: str | None = None
     """The widget's first connection, by which the session knows it again."""
 
@@ -177,6 +182,7 @@ class Tokens:
             audience=audience,
             principal=principal,
             token_id=token_id,
+            issued_at=issued_at,
             expires_at=expires_at,
             session_id=claims.get("sid"),
             keys=keys,
@@ -195,13 +201,14 @@ class Tokens:
         try:
             token = sealed.encode("ascii")
             data = self._seal.decrypt_at_time(token, self._resume_s, int(self._clock()))
-            issued_at = self._seal.extract_timestamp(token)
+            sealed_at = self._seal.extract_timestamp(token)
             resume = ResumePass.model_validate_json(data)
         except (InvalidToken, ValidationError, UnicodeEncodeError):
             raise _invalid() from None
-        if self._revocations.is_revoked(resume.principal, resume.token_id, issued_at):
+        proved_at = sealed_at if resume.proved_at is None else resume.proved_at
+        if self._revocations.is_revoked(resume.principal, resume.token_id, proved_at):
             raise _invalid()
-        return resume
+        return resume.model_copy(update={"proved_at": proved_at})
 
     def _claimed_audience(self, token: str) -> Audience:
         """Choose the key by what the token says it is for; the signature then proves it."""

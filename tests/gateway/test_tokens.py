@@ -19,6 +19,7 @@ PASS = ResumePass(
     port=4711,
     engagement_key="e",
     principal=AGENT.model_copy(update={"participant_id": "p"}),
+    proved_at=1_799_999_000,
 )
 
 
@@ -99,6 +100,11 @@ def test_a_resume_token_is_opaque_and_holds_for_its_life(tokens: Tokens, clock: 
     clock.now += 3_601
     with pytest.raises(Unauthenticated):
         tokens.open(sealed)
+
+
+def test_a_pass_of_the_release_before_counts_from_its_sealing(tokens: Tokens, clock: Clock) -> None:
+    sealed = tokens.seal(PASS.model_copy(update={"proved_at": None}))
+    assert tokens.open(sealed).proved_at == int(clock.now)
 
 
 def test_another_deployment_cannot_open_it(tokens: Tokens, clock: Clock) -> None:
