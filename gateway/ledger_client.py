@@ -56,6 +56,8 @@ FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 1.0
 SAID_AT_ONCE = 500
 """Presence said again on a new link, not yet answered: the ledger refuses what is too much."""
+REVOCATIONS_AT_ONCE = 5_000
+"""So that a page of them fits a frame, however long the ids of accounts are."""
 MOST_UNSAID = 1_000
 """Revocations kept while the ledger is away; the oldest is forgotten first."""
 
@@ -92,6 +94,7 @@ class LedgerClient:
         self._puts: dict[str, PresencePut] = {}
         self._watches: dict[str, PresenceWatch] = {}
         self._unsaid: OrderedDict[tuple[str, str], Revocation] = OrderedDict()
+        self._ready = asyncio.Event()
         self._listener: Listener | None = None
 
     def listen(self, listener: Listener) -> None:
@@ -100,11 +103,12 @@ class LedgerClient:
 
     @property
     def ready(self) -> bool:
-        return self._end is not None
+        # Who was sent out must not find one gateway that has not heard of it.
+        return self._ready.is_set()
 
     async def wait_ready(self) -> None:
-        """Wait until the ledger can be asked."""
-        await self._up.wait()
+        """Wait until the ledger can be asked, and the revocations are known."""
+        await self._ready.wait()
 
     async def run(self) -> None:
         """Keep a link until cancelled: dial, watch its heartbeat, dial again."""
@@ -123,6 +127,7 @@ class LedgerClient:
             finally:
                 self._end = None
                 self._up.clear()
+                self._ready.clear()
                 end.link.abort()
             logger.warning("ledger link lost")
 
@@ -255,8 +260,13 @@ class LedgerClient:
         for key, revocation in list(self._unsaid.items()):
             said = end.call(revocation.method, revocation.to_bytes())
             said.add_done_callback(partial(self._on_revocation_said, key))
-        asked = RevocationList()
-        end.call(asked.method, asked.to_bytes()).add_done_callback(self._on_revocations)
+        self._ask_revocations(end)
+
+    def _ask_revocations(self, end: End, after: tuple[str, str] | None = None) -> None:
+        if not end.link.closed:
+            asked = RevocationList(after=after, limit=REVOCATIONS_AT_ONCE)
+            reply = end.call(asked.method, asked.to_bytes())
+            reply.add_done_callback(partial(self._on_revocations, end))
 
     def _presence(self) -> Iterator[PresencePut | PresenceWatch]:
         """Give what was put and is watched, each as it is by the time it is asked for."""
@@ -289,12 +299,22 @@ class LedgerClient:
         if not reply.cancelled() and reply.exception() is None:
             self._unsaid.pop(key, None)
 
-    def _on_revocations(self, reply: asyncio.Future[bytes]) -> None:
-        # A ledger of the release before knows no such call.
-        if reply.cancelled() or reply.exception() is not None or self._listener is None:
+    def _on_revocations(self, end: End, reply: asyncio.Future[bytes]) -> None:
+        if reply.cancelled() or end.link.closed:
             return
-        for revocation in read(Revocations, reply.result()).revocations:
-            self._listener.on_revoked(revocation)
+        if (fault := reply.exception()) is not None:
+            logger.error("revocations not learned", extra={"reason": str(fault)})
+            asyncio.get_running_loop().call_later(LONGEST_PAUSE_S, self._ask_revocations, end)
+            return
+        page = read(Revocations, reply.result())
+        if self._listener is not None:
+            for revocation in page.revocations:
+                self._listener.on_revoked(revocation)
+        if page.more:
+            last = page.revocations[-1]
+            self._ask_revocations(end, (last.account_id, last.subject_hash))
+        else:
+            self._ready.set()
 
     def _on_lost(self, end: LinkEnd[asyncio.Future[bytes]]) -> None:
         self._down.set()

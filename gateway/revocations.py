@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from broker.errors import ErrorCode, TooFast
 from broker.ids import normal_agent_id
 from broker.messages.cluster.trunk import Principal
-from broker.messages.sharing import Revocation
+from broker.messages.sharing import MOST_REVOCATIONS, Revocation
 
-KEPT = 10_000
 NO_ACCOUNT = ""
 """Where operators belong: none of the accounts can revoke them."""
 
@@ -33,13 +33,15 @@ def operator_hash(name: str) -> str:
 class RevocationList:
     """People and tokens that hold no more, until their last token would have ended anyway.
 
-    Bounded: the oldest entry is forgotten first. `clock` gives Unix time in seconds.
+    Bounded by account, so that nobody's revocations cost anybody else theirs. `clock` gives Unix
+    time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float], kept_s: float) -> None:
         self._clock = clock
         self._kept_s = kept_s
-        self._held: OrderedDict[tuple[str, str], Revocation] = OrderedDict()
+        self._held: dict[str, OrderedDict[str, Revocation]] = {}
+        """By account and subject, the oldest first."""
 
     def make(
         self, account_id: str, subject_hash: str, *, kept_s: float | None = None
@@ -47,8 +49,14 @@ class RevocationList:
         """Withdraw, from now on, everything that was given until now.
 
         `kept_s` is the longest life of what is withdrawn, where the list's own is not.
+
+        Raises:
+            TooFast: the account has as many as one may have.
         """
         now = self._clock()
+        held = self._counting(account_id, now)
+        if subject_hash not in held and len(held) >= MOST_REVOCATIONS:
+            raise TooFast(ErrorCode.RATE_LIMITED, "Too many revocations count at one time.")
         return Revocation(
             account_id=account_id,
             subject_hash=subject_hash,
@@ -58,33 +66,42 @@ class RevocationList:
 
     def add(self, revocation: Revocation) -> bool:
         """Take a revocation in; whether it says something new."""
-        key = (revocation.account_id, revocation.subject_hash)
-        known = self._held.get(key)
+        held = self._counting(revocation.account_id, self._clock())
+        known = held.get(revocation.subject_hash)
         if known is not None and known.at_s >= revocation.at_s:
             return False
-        self._held.pop(key, None)
-        now = self._clock()
-        while self._held:
-            oldest = next(iter(self._held.values()))
-            if len(self._held) < KEPT and oldest.until_s >= now:
-                break
-            self._held.popitem(last=False)
-        self._held[key] = revocation
+        kept = self._held.setdefault(revocation.account_id, OrderedDict())
+        kept[revocation.subject_hash] = revocation
+        kept.move_to_end(revocation.subject_hash)
+        if len(kept) > MOST_REVOCATIONS:
+            # Two gateways may have taken the last one at the same time.
+            kept.popitem(last=False)
         return True
 
     def is_revoked(self, principal: Principal, token_id: str | None, issued_at: float) -> bool:
         """Whether a proof holds no more. `issued_at` is Unix time in seconds."""
-        account_id = principal.account_id
-        if token_id is not None and (account_id, token_hash(token_id)) in self._held:
+        held: Mapping[str, Revocation] = self._held.get(principal.account_id, {})
+        if token_id is not None and token_hash(token_id) in held:
             return True
         if principal.agent_id is not None:
             whose = agent_hash(principal.agent_id)
-        elif account_id == NO_ACCOUNT:
+        elif principal.account_id == NO_ACCOUNT:
             whose = operator_hash(principal.name)
         else:
             return False
-        revocation = self._held.get((account_id, whose))
+        revocation = held.get(whose)
         return revocation is not None and issued_at <= revocation.at_s
+
+    def _counting(self, account_id: str, now: float) -> Mapping[str, Revocation]:
+        """Forget what has had its time, of one account; return the rest."""
+        held = self._held.get(account_id)
+        if held is None:
+            return {}
+        while held and next(iter(held.values())).until_s < now:
+            held.popitem(last=False)
+        if not held:
+            del self._held[account_id]
+        return held
 
 
 def _hash(kind: str, name: str) -> str:

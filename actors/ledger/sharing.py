@@ -11,6 +11,7 @@ from actors.ledger.database import Database
 from actors.ledger.journal import insert_for
 from actors.ledger.schema import answers, revocations
 from actors.ledger.writer import Writer
+from broker.errors import ErrorCode, TooFast
 from broker.messages import sharing
 from broker.messages.cluster.base import Done
 
@@ -31,11 +32,22 @@ class Sharing:
         self._now_ms = now_ms
 
     async def revoke(self, ask: sharing.Revocation) -> Done:
-        """Keep a revocation, and tell every gateway."""
+        """Keep a revocation, and tell every gateway.
+
+        Raises:
+            TooFast: the account has as many as one may have.
+        """
         now_s = self._now_ms() / 1000
 
         def job(connection: sa.Connection) -> None:
             connection.execute(sa.delete(revocations).where(revocations.c.until_s < now_s))
+            others = sa.and_(
+                revocations.c.account_id == ask.account_id,
+                revocations.c.subject_hash != ask.subject_hash,
+            )
+            counted = sa.select(sa.func.count()).select_from(revocations).where(others)
+            if connection.execute(counted).scalar_one() >= sharing.MOST_REVOCATIONS:
+                raise TooFast(ErrorCode.RATE_LIMITED, "Too many revocations count at one time.")
             values = {"at_s": ask.at_s, "until_s": ask.until_s}
             insert = insert_for(connection, revocations).values(
                 account_id=ask.account_id, subject_hash=ask.subject_hash, **values
@@ -53,9 +65,20 @@ class Sharing:
         return Done()
 
     async def revoked(self, ask: sharing.RevocationList) -> sharing.Revocations:
-        """List the revocations that count still."""
-        counting = revocations.c.until_s >= self._now_ms() / 1000
+        """List a page of the revocations that count still."""
+        place = sa.tuple_(revocations.c.account_id, revocations.c.subject_hash)
+        counting = (
+            sa.select(revocations)
+            .where(revocations.c.until_s >= self._now_ms() / 1000)
+            .order_by(revocations.c.account_id, revocations.c.subject_hash)
+        )
+        if ask.after is not None:
+            counting = counting.where(place > sa.tuple_(*map(sa.literal, ask.after)))
+        if ask.limit is not None:
+            counting = counting.limit(ask.limit)
+        rows = await self._database.rows(counting)
         return sharing.Revocations(
+            more=len(rows) == ask.limit,
             revocations=[
                 sharing.Revocation(
                     account_id=row.account_id,
@@ -63,8 +86,8 @@ class Sharing:
                     at_s=row.at_s,
                     until_s=row.until_s,
                 )
-                for row in await self._database.rows(sa.select(revocations).where(counting))
-            ]
+                for row in rows
+            ],
         )
 
     async def claim(self, ask: sharing.AnswerClaim) -> sharing.AnswerClaimed:

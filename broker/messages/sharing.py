@@ -11,6 +11,9 @@ from typing import ClassVar
 
 from broker.messages.cluster.base import ClusterMessage
 
+MOST_REVOCATIONS = 10_000
+"""Revocations of one account that count at one time; another is refused with `rate_limited`."""
+
 
 class Revocation(ClusterMessage):
     """One agent or one token that holds no more.
@@ -29,15 +32,20 @@ class Revocation(ClusterMessage):
 
 
 class RevocationList(ClusterMessage):
-    """Which revocations count still? Asked by a gateway whose link is new."""
+    """Which revocations count still? Asked by a gateway whose link is new, page by page."""
 
     method: ClassVar[str] = "revocation.list"
+    after: tuple[str, str] | None = None
+    """Account and subject of the last one that it has."""
+    limit: int | None = None
+    """`None`: all at once, as the release before asks."""
 
 
 class Revocations(ClusterMessage):
-    """The revocations that count still."""
+    """The revocations that count still, by account and subject."""
 
     revocations: list[Revocation]
+    more: bool = False
 
 
 class LoginHand(ClusterMessage):

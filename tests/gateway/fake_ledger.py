@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,7 +22,14 @@ from broker.messages.cluster.sessions import (
     SessionTakeover,
 )
 from broker.messages.cluster.trunk import Location
-from broker.messages.sharing import AnswerClaimed, Claim, LoginHand, Revocation, Revocations
+from broker.messages.sharing import (
+    AnswerClaimed,
+    Claim,
+    LoginHand,
+    Revocation,
+    RevocationList,
+    Revocations,
+)
 from broker.words import Reach
 from tests.gateway.fake_session import FakeSession
 from tests.gateway.listening import End, Future, Listening
@@ -48,6 +56,7 @@ class FakeLedger(Listening):
         self.on_takeover: Callable[[SessionTakeover], Awaitable[Location]] | None = None
         self.others: dict[str, Callable[[bytes], ClusterMessage]] = {}
         self.revocations: list[Revocation] = []
+        self.refused: Counter[str] = Counter()
         self.answers: dict[str, tuple[str, str | None]] = {}
         self.listed = False
         """Whether a gateway has asked for the revocations since the last start."""
@@ -75,6 +84,7 @@ class FakeLedger(Listening):
     async def _answer(self, method: str, payload: bytes, reply: Reply) -> None:
         try:
             if method in self.faults:
+                self.refused[method] += 1
                 raise self.faults[method]
             reply.done((await self._handle(method, payload)).to_bytes())
         except SwitchboardError as error:
@@ -141,11 +151,17 @@ class FakeLedger(Listening):
                 return Done()
             case "revocation.list":
                 self.listed = True
-                return Revocations(revocations=self.revocations)
+                return self._revoked(read(RevocationList, payload))
             case "answer.claim" | "answer.settle" | "answer.release":
                 return self._keep_answer(method, data)
             case _:
                 return self.others[method](payload)
+
+    def _revoked(self, ask: RevocationList) -> Revocations:
+        found = sorted(self.revocations, key=_place)
+        rest = [each for each in found if ask.after is None or _place(each) > ask.after]
+        page = rest[: ask.limit]
+        return Revocations(revocations=page, more=len(page) < len(rest))
 
     def _keep_answer(self, method: str, data: dict[str, Any]) -> ClusterMessage:
         place = data["place"]
@@ -212,3 +228,7 @@ class FakeLedger(Listening):
         self.places[session.session_id] = session.location
         self.live[session.engagement_key] = session.location
         self.notify("session.relocated", SessionRelocated(location=session.location))
+
+
+def _place(revocation: Revocation) -> tuple[str, str]:
+    return revocation.account_id, revocation.subject_hash

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 
 import pytest
 
-from broker.errors import ErrorCode, Unavailable
-from broker.messages.sharing import Revocation
-from gateway.revocations import KEPT, RevocationList, agent_hash
-from tests.gateway.conftest import API_KEY, World
+from broker.errors import ErrorCode, Internal, TooFast, Unavailable
+from broker.messages.sharing import MOST_REVOCATIONS, Revocation
+from broker.words import Role
+from gateway import ledger_client
+from gateway.revocations import RevocationList, agent_hash
+from gateway.tokens import Tokens
+from tests.gateway.conftest import API_KEY, SECRET, World
 
 HEAD = {"Authorization": f"Bearer {API_KEY}"}
 
@@ -98,11 +102,64 @@ async def test_a_failure_is_not_remembered(world: World) -> None:
     assert world.ledger.answers == {}
 
 
-def test_the_list_is_bounded_and_says_what_is_new() -> None:
-    held = RevocationList(lambda: 1_000.0, 60)
-    first = held.make("acc", "s")
+async def test_a_gateway_is_not_ready_until_it_has_learned_all_revocations(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_client, "LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(ledger_client, "REVOCATIONS_AT_ONCE", 1)
+    old = world.agent_token()
+    world.ledger.revocations += [revoked("6"), revoked("7"), revoked("8")]
+    world.ledger.faults["revocation.list"] = Internal(ErrorCode.INTERNAL, "Broken.")
+    port = world.ledger.port
+    await world.ledger.stop()
+    await world.ledger.start(port)
+    async with world.http() as client:
+        await world.ledger.signal.until(lambda: world.ledger.refused["revocation.list"] > 1)
+        assert (await client.get("/readyz")).status_code == 503
+        world.ledger.faults.clear()
+        await world.directory.wait_ready()
+        assert (await client.get("/readyz")).status_code == 200
+    widget = await world.widget()
+    await widget.greet(token=old, surface="agent_frame")
+    assert await widget.closed() == 4401
+
+
+async def test_a_pass_renewed_after_a_revocation_does_not_outlive_it(world: World) -> None:
+    """Where it was renewed nobody had heard of the revocation, or the clock is ahead."""
+    session = await world.session()
+    world.ledger.live["eng-1"] = session.location
+    consumer = await world.consumer()
+    first = world.tokens.open((await consumer.until("resume.renewed"))["resume"])
+    assert first.proved_at is not None
+    old = first.model_copy(update={"proved_at": first.proved_at - 100})
+    back = await world.widget()
+    await back.greet(resume=world.tokens.seal(old))
+    renewed = world.tokens.open((await back.until("resume.renewed"))["resume"])
+    assert renewed.proved_at == old.proved_at
+
+    agent = renewed.principal.model_copy(update={"role": Role.AGENT, "agent_id": "7"})
+    gone = revoked("acc.7")
+    world.ledger.notify("revocation.added", gone)
+    late = Tokens(SECRET, lambda: gone.at_s + 30, secrets.token_bytes, resume_s=3_600)
+    widget = await world.widget()
+    await widget.greet(resume=late.seal(renewed.model_copy(update={"principal": agent})))
+    assert await widget.closed() == 4401
+
+
+def test_the_list_says_what_is_new_and_is_bounded_by_account() -> None:
+    now = 1_000.0
+    held = RevocationList(lambda: now, 60)
+    first, other = held.make("acc", "s"), held.make("other", "s")
     assert held.add(first)
     assert not held.add(first)
-    for number in range(KEPT):
+    assert held.add(other)
+    for number in range(1, MOST_REVOCATIONS):
         held.add(held.make("acc", str(number)))
+    with pytest.raises(TooFast):
+        held.make("acc", "one more")
+    # Another gateway may take one more at the same time; it costs the account's own oldest.
+    assert held.add(first.model_copy(update={"subject_hash": "elsewhere"}))
     assert held.add(first)
+    assert not held.add(other)
+    now += 61
+    assert held.make("acc", "one more")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
 from actors.ledger.sharing import CLAIM_MS, KEPT_MS
+from broker.errors import TooFast
 from broker.messages import sharing
 from broker.messages.cluster.base import Done
 from broker.messages.sharing import Claim
@@ -53,6 +56,40 @@ async def test_a_later_revocation_counts_and_an_earlier_one_said_again_does_not(
     assert await listed(gateway) == []
     await gateway.link.call(revocation(town, "b"), Done)
     assert [each.subject_hash for each in await listed(gateway)] == ["b"]
+
+
+async def test_the_list_comes_in_pages(town: Town) -> None:
+    gateway = await town.gateway()
+    for subject in "dbeac":
+        await gateway.link.call(revocation(town, subject), Done)
+    found: list[str] = []
+    ask = sharing.RevocationList(limit=2)
+    while (page := await gateway.link.call(ask, sharing.Revocations)).more:
+        found += [each.subject_hash for each in page.revocations]
+        last = page.revocations[-1]
+        ask = sharing.RevocationList(limit=2, after=(last.account_id, last.subject_hash))
+    found += [each.subject_hash for each in page.revocations]
+    assert found == ["a", "b", "c", "d", "e"]
+
+
+async def test_an_account_with_too_many_revocations_costs_no_other_its_own(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "MOST_REVOCATIONS", 2)
+    gateway = await town.gateway()
+    theirs = revocation(town, "x").model_copy(update={"account_id": "other"})
+    for each in (theirs, revocation(town, "a"), revocation(town, "b")):
+        await gateway.link.call(each, Done)
+    with pytest.raises(TooFast):
+        await gateway.link.call(revocation(town, "c"), Done)
+    town.clock.ms += 1_000
+    again = revocation(town, "a")
+    await gateway.link.call(again, Done)
+    assert {(each.account_id, each.subject_hash) for each in await listed(gateway)} == {
+        ("other", "x"),
+        (ACCOUNT, "a"),
+        (ACCOUNT, "b"),
+    }
 
 
 async def claim(gateway: FakeGateway, ask: sharing.AnswerClaim = CLAIM) -> sharing.AnswerClaimed:
