@@ -23,7 +23,14 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, StringConstraints
 
-from broker.errors import ErrorCode, Forbidden, Malformed, TooFast, Unauthenticated
+from broker.errors import (
+    ErrorCode,
+    Forbidden,
+    Malformed,
+    NotFound,
+    TooFast,
+    Unauthenticated,
+)
 from broker.ids import normal_agent_id
 from broker.keys import KeyPurpose, derive_key
 from broker.messages import devices
@@ -46,6 +53,7 @@ CODE_S = 24 * 3_600
 CODE_TRIES = 10
 CHALLENGE_S = 60
 LONGEST_IDLE_MS = 2_160 * 3_600_000
+FOR_EVER_MS = 1 << 62
 """Whose device it is decides how long it may be idle; until that is known this bound serves."""
 
 Code = Annotated[str, StringConstraints(min_length=8, max_length=128)]
@@ -197,12 +205,18 @@ def device_router(
     ) -> None:
         """Forget a device, and end what its agent is connected by; other devices come back."""
         asked = devices.DeviceForget(account_id=account.account_id, device_id=device_id)
+        whose = devices.DeviceGet(device_id=device_id, idle_ms=FOR_EVER_MS)
 
         async def forget() -> Done:
-            device = await directory.ask(asked, devices.Device)
+            # Forgotten last: if that is done and nobody hears of it, the next try finds no device
+            # any more, and nothing is left for it to do.
+            device = await directory.ask(whose, devices.Device)
+            if device.account_id != account.account_id:
+                raise NotFound(ErrorCode.UNKNOWN_ENTRY, "There is no such device.")
             revocation = room.revocations.make(account.account_id, agent_hash(device.agent_id))
             room.on_revoked(revocation)
             await directory.revoke(revocation)
+            await directory.ask(asked, devices.Device)
             return Done()
 
         await idempotency.once(

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from broker.errors import ErrorCode, NotFound
+from broker.errors import ErrorCode, NotFound, Unavailable
 from broker.messages.cluster.base import ClusterMessage, Done, read
 from broker.messages.devices import (
     Device,
@@ -230,6 +230,22 @@ async def test_a_revoked_device_is_cut_off(world: World, browser: Browser, book:
     again = await world.widget()
     await again.greet(token=token, surface="agent_frame")
     assert await again.closed() == 4401
+
+
+async def test_a_device_whose_end_was_not_answered_is_cut_off_all_the_same(
+    world: World, browser: Browser, book: Book
+) -> None:
+    await browser.enrol(await a_code(browser))
+    token = (await browser.token()).json()["token"]
+    widget = await world.widget()
+    await widget.hello(token=token, surface="agent_frame", engagement=ENGAGEMENT)
+    world.ledger.faults["device.forget"] = Unavailable(ErrorCode.LEDGER_AWAY, "Away.")
+    place = f"/v1/devices/{browser.device_id}/revoke"
+    assert (await browser.api.post(place, headers=HEAD)).status_code == 503
+    assert await widget.closed() == 4401
+    world.ledger.faults.clear()
+    assert (await browser.api.post(place, headers=HEAD)).status_code == 204
+    assert (await browser.api.post(place, headers=HEAD)).status_code == 404
 
 
 async def test_an_account_with_another_login_enrols_nobody(
