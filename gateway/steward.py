@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from broker.errors import ErrorCode, Gone, SwitchboardError, TooFast, Unavailable
 from broker.messages import encode
 from broker.messages.client import SessionJoin, SessionStart
-from broker.messages.cluster.presence import PresencePut, PresenceState
+from broker.messages.cluster.presence import PresencePut, PresenceState, PresenceWatch
 from broker.messages.cluster.records import RecordGet
 from broker.messages.cluster.trunk import Location, TrunkClose, TrunkReady
 from broker.messages.facts import (
@@ -189,7 +189,7 @@ class Steward:
         Without the ledger it is told later: the directory remembers.
 
         Raises:
-            TooFast: too many wait already.
+            TooFast: too many wait already; never for a connection that is in its session.
         """
         standing = self._client.standing
         if standing is None:
@@ -200,13 +200,15 @@ class Steward:
         if said is None:
             return None
         try:
-            if isinstance(said, PresencePut):
-                return await self._directory.put_presence(said)
-            try:
+            if isinstance(said, PresenceWatch):
                 return await self._directory.watch_presence(said)
-            except TooFast:
-                # An agent who is not told of the consumer's reach can work all the same.
-                logger.warning("presence not watched", extra=self._client.facts())
+            return await self._directory.put_presence(said)
+        except TooFast:
+            # An agent who is not told of the consumer's reach can work all the same; and whoever
+            # is in a call stays there, however many others stand at the engagement.
+            if isinstance(said, PresencePut) and self._client.stage is not Stage.ATTACHED:
+                raise
+            logger.warning("presence refused", extra=self._client.facts())
         except Unavailable:
             logger.warning("presence not registered", extra=self._client.facts())
         return None

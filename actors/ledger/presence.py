@@ -178,9 +178,23 @@ class Presence(Generic[G]):
             full |= len(self._waiting) >= policy.waiting_limit
         for key in new.keys():
             there = self._by_key.get(key, {})
-            full |= put.connection_id not in there and len(there) >= policy.waiting_per_key
+            full |= (
+                put.connection_id not in there and self._beside(new, key) >= policy.waiting_per_key
+            )
         if full or len(put.keys) > policy.waiting_per_key:
             raise TooFast(ErrorCode.RATE_LIMITED, "Too many connections wait.")
+
+    def _beside(self, new: Waiting[G], key: Key) -> int:
+        """Count who waits there with the first claim, if that is the newcomer's, or without it.
+
+        Whoever else knows the ids of an engagement cannot fill the places of who was there first.
+        """
+        claim = self._claims.get(key)
+        is_first = claim is not None and new.put.claim_hash == claim
+        there = self._by_key.get(key, {}).values()
+        return sum(
+            (claim is not None and each.put.claim_hash == claim) == is_first for each in there
+        )
 
     def _remove(self, old: Waiting[G], keep: frozenset[Key] | set[Key] = frozenset()) -> None:
         connection_id, account_id = old.put.connection_id, old.put.account_id

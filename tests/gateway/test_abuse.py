@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from broker.errors import ErrorCode, Forbidden
+from broker.errors import ErrorCode, Forbidden, TooFast
 from broker.messages.cluster.trunk import Principal
 from broker.words import Role
 from gateway.accounts import ApiKey, hash_key
@@ -65,6 +65,21 @@ async def test_a_resume_token_passes_for_no_other_kind(world: World) -> None:
         widget = await world.widget()
         await widget.greet(token=token, surface="guest_page")
         assert await widget.closed() == 4401
+
+
+async def test_a_crowd_at_the_engagement_costs_nobody_their_place_in_a_call(world: World) -> None:
+    session = await world.session()
+    world.ledger.live["eng-1"] = session.location
+    consumer = await world.consumer()
+    resume = (await consumer.until("resume.renewed"))["resume"]
+    await consumer.socket.close()
+    world.ledger.faults["presence.put"] = TooFast(ErrorCode.RATE_LIMITED, "Too many wait.")
+    back = await world.widget()
+    await back.greet(resume=resume, engagement=WINDOW, claim_secret="c" * 20)
+    await back.until("resume.renewed")
+    await world.ledger.signal.until(lambda: world.ledger.refused["presence.put"])
+    await back.say(type="connection.ping")
+    await back.until("connection.pong")
 
 
 async def post(world: World, address: str, body: dict[str, Any]) -> int:

@@ -142,6 +142,20 @@ def test_waiting_is_bounded(bound: dict[str, int], puts: list[PresencePut]) -> N
     assert len(board.presence) == 2
 
 
+def test_whoever_knows_the_ids_cannot_fill_the_places_of_who_was_there_first() -> None:
+    board = Board(replace(LedgerPolicy(), waiting_per_key=2))
+    board.presence.put("g", waiting("mine", claim="mine"))
+    for number in range(2):
+        board.presence.put("g", waiting(f"x{number}", claim=f"x{number}"))
+    with pytest.raises(TooFast):
+        board.presence.put("g", waiting("x2", claim="x2"))
+    board.presence.put("g", waiting("mine again", claim="mine"))
+    board.presence.drop("mine")
+    board.presence.put("g", waiting("mine after a reload", claim="mine"))
+    with pytest.raises(TooFast):
+        board.presence.put("g", waiting("a third of mine", claim="mine"))
+
+
 def test_watching_is_bounded() -> None:
     board = Board(replace(LedgerPolicy(), watching_per_key=1))
     board.watch("one")
