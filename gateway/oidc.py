@@ -23,8 +23,10 @@ logger = logging.getLogger(__name__)
 ALGORITHMS = ("RS256", "PS256", "ES256")
 CALL_S = 5.0
 KEYS_KEPT_S = 600.0
+KEYS_HELD_S = 24 * 3_600.0
+"""Keys serve on for so long while their provider cannot be reached."""
 KEYS_PAUSE_S = 10.0
-"""A token with an unknown key has the keys fetched anew, this often at most."""
+"""A provider is asked this often at most, whether it answers or not."""
 LEEWAY_S = 60
 MAX_ANSWER_BYTES = 256 * 1024
 
@@ -37,14 +39,32 @@ class Identified:
     name: str
 
 
+class _Keys:
+    """The keys of one provider by their ids. Times are the event loop's."""
+
+    def __init__(self) -> None:
+        self.fetching = asyncio.Lock()
+        self.known: dict[str, Any] = {}
+        self.fetched_at = float("-inf")
+        self.tried_at = float("-inf")
+
+    def lack(self, kid: str, now: float) -> bool:
+        """Whether this one is not known, or may have been withdrawn since."""
+        return kid not in self.known or now - self.fetched_at > KEYS_KEPT_S
+
+    def serve(self, now: float) -> bool:
+        """Whether they hold, fetched in time or not."""
+        return now - self.fetched_at <= KEYS_HELD_S
+
+
 class Oidc:
     """Reads id_tokens. `clock` gives Unix time in seconds; `close()` ends its connections."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._client = httpx.AsyncClient(timeout=CALL_S, follow_redirects=False, trust_env=False)
-        self._keys: dict[str, tuple[float, dict[str, Any]]] = {}
-        self._fetching = asyncio.Lock()
+        self._keys: dict[str, _Keys] = {}
+        """By address, as many as there are accounts: one that hangs holds up its own only."""
 
     async def close(self) -> None:
         """End the kept connections; harmless when closed."""
@@ -88,18 +108,25 @@ class Oidc:
 
     async def _key(self, provider: OidcProvider, kid: str) -> Any:
         """Find a key of the provider by its id. Raises Unauthenticated, Unavailable."""
-        async with self._fetching:
-            now = asyncio.get_running_loop().time()
-            fetched_at, keys = self._keys.get(provider.jwks_url, (float("-inf"), {}))
-            is_old = now - fetched_at > KEYS_KEPT_S
-            if is_old or (kid not in keys and now - fetched_at > KEYS_PAUSE_S):
-                keys = await self._fetch(provider.jwks_url)
-                self._keys[provider.jwks_url] = (now, keys)
-        if kid not in keys:
+        keys = self._keys.setdefault(provider.jwks_url, _Keys())
+        loop = asyncio.get_running_loop()
+        if keys.lack(kid, loop.time()):
+            async with keys.fetching:
+                now = loop.time()
+                if keys.lack(kid, now) and now - keys.tried_at > KEYS_PAUSE_S:
+                    keys.tried_at = now
+                    found = await self._fetch(provider.jwks_url)
+                    if found is not None:
+                        keys.known, keys.fetched_at = found, loop.time()
+        if not keys.serve(loop.time()):
+            raise Unavailable(
+                ErrorCode.SESSION_AWAY, "The brand's login cannot be checked at the moment."
+            )
+        if kid not in keys.known:
             raise _refused()
-        return keys[kid]
+        return keys.known[kid]
 
-    async def _fetch(self, url: str) -> dict[str, Any]:
+    async def _fetch(self, url: str) -> dict[str, Any] | None:
         try:
             async with asyncio.timeout(CALL_S):
                 answer = await self._client.get(url)
@@ -108,9 +135,7 @@ class Oidc:
             found = jwt.PyJWKSet.from_dict(answer.json())
         except (httpx.HTTPError, httpx.InvalidURL, OSError, jwt.PyJWTError, ValueError) as error:
             logger.warning("keys not fetched", extra={"why": type(error).__name__})
-            raise Unavailable(
-                ErrorCode.SESSION_AWAY, "The brand's login cannot be checked at the moment."
-            ) from None
+            return None
         return {each.key_id or "": each.key for each in found.keys if each.key_type != "oct"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from gateway.settings import Settings
 from gateway.tokens import Audience
 from tests.gateway.conftest import WINDOW, World
 from tests.gateway.listening import running
+from tests.patience import until
 
 
 class Provider:
@@ -28,6 +30,9 @@ class Provider:
     def __init__(self) -> None:
         self.status = 200
         self.asked = 0
+        self.may_answer = asyncio.Event()
+        """Whether `/keys` answers; `/others` always does."""
+        self.may_answer.set()
         self.rotate("one")
 
     def rotate(self, kid: str) -> None:
@@ -52,6 +57,15 @@ class Provider:
         @app.get("/keys")
         async def keys() -> Response:
             self.asked += 1
+            await self.may_answer.wait()
+            return key_set()
+
+        @app.get("/others")
+        async def others() -> Response:
+            self.asked += 1
+            return key_set()
+
+        def key_set() -> Response:
             jwk = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.key.public_key()))
             body = {"keys": [{**jwk, "kid": self.kid, "use": "sig", "alg": "ES256"}]}
             return Response(json.dumps(body), self.status, media_type="application/json")
@@ -67,7 +81,10 @@ async def provider(settings: Settings) -> AsyncIterator[tuple[Provider, World]]:
     server = EdgeServer(provider.app(), [listening])
     oidc = OidcProvider("https://login.brand.example", "video", f"http://127.0.0.1:{port}/keys")
     account = replace(settings.accounts["acc"], consumer_proof=ConsumerProof.TOKEN, oidc=oidc)
-    world = World(replace(settings, accounts={**settings.accounts, "acc": account}))
+    elsewhere = replace(oidc, jwks_url=f"http://127.0.0.1:{port}/others")
+    other = replace(account, account_id="brand", oidc=elsewhere)
+    accounts = {**settings.accounts, "acc": account, "brand": other}
+    world = World(replace(settings, accounts=accounts))
     async with running(server.run()):
         await server.started.wait()
         await world.start()
@@ -136,3 +153,41 @@ async def test_a_login_that_is_away_is_told_apart(provider: tuple[Provider, Worl
     brand.status = 500
     answer = await ask(world, brand.token())
     assert (answer.status_code, answer.json()["retryable"]) == (503, True)
+
+
+async def test_a_login_that_goes_away_takes_nobody_along_who_was_known(
+    provider: tuple[Provider, World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brand, world = provider
+    monkeypatch.setattr("gateway.oidc.KEYS_KEPT_S", 0.0)
+    assert (await ask(world, brand.token())).status_code == 200
+    brand.status = 500
+    monkeypatch.setattr("gateway.oidc.KEYS_PAUSE_S", 0.0)
+    assert (await ask(world, brand.token())).status_code == 200
+    assert brand.asked == 2
+    monkeypatch.setattr("gateway.oidc.KEYS_HELD_S", 0.0)
+    assert (await ask(world, brand.token())).status_code == 503
+
+
+async def test_a_login_that_is_away_is_asked_now_and_then_only(
+    provider: tuple[Provider, World],
+) -> None:
+    brand, world = provider
+    brand.status = 500
+    for _ in range(3):
+        assert (await ask(world, brand.token())).status_code == 503
+    assert brand.asked == 1
+
+
+async def test_a_login_that_hangs_holds_up_its_own_account_only(
+    provider: tuple[Provider, World],
+) -> None:
+    brand, world = provider
+    brand.may_answer.clear()
+    hanging = [asyncio.ensure_future(ask(world, brand.token())) for _ in range(2)]
+    await until(lambda: brand.asked == 1, "the keys to be asked for")
+    answer = await ask(world, brand.token(), account_id="brand")
+    assert (answer.status_code, brand.asked) == (200, 2)
+    brand.may_answer.set()
+    assert [(await each).status_code for each in hanging] == [200, 200]
+    assert brand.asked == 2
