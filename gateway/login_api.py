@@ -173,12 +173,13 @@ class LoginSocket:
         if not origin_allowed(socket.headers.get("origin"), self._origins):
             raise Forbidden(ErrorCode.ORIGIN_REFUSED, "This page's origin may not connect.")
         now = asyncio.get_running_loop().time()
-        if room.stopping or not self._asking.take(address_of(dict(socket.scope)), now):
+        address = address_of(dict(socket.scope))
+        if room.stopping or not self._asking.take(address, now):
             raise TooFast(ErrorCode.RATE_LIMITED, "Too many logins; wait a little.")
         account = account_of(room.settings, socket.query_params.get("account_id", ""))
         if account.agent_login is not AgentLogin.LIVEPERSON:
             raise Forbidden(ErrorCode.NOT_PERMITTED, "This account has another login.")
-        return self._flows.begin(account.account_id)
+        return self._flows.begin(account.account_id, address)
 
     async def _serve(self, socket: WebSocket, flow: Flow) -> None:
         """Wait for the token or for the frame to go, whichever is first."""

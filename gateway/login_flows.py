@@ -22,9 +22,12 @@ from broker.keys import KeyPurpose, derive_key
 from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.sharing import LoginHand
 from gateway.directory import Directory
+from gateway.unproved import Unproved
 
 FLOW_S = 600
 MOST_WAITING = 2_000
+FROM_ONE = 200
+"""Frames of one address, a whole office perhaps, that wait at one time."""
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """Without those that are mistaken for one another."""
 
@@ -45,19 +48,21 @@ class LoginFlows:
         self._clock = clock
         self._directory = directory
         self._waiting: dict[str, asyncio.Future[str]] = {}
+        self._unproved = Unproved(MOST_WAITING, FROM_ONE)
 
     @property
     def waiting(self) -> int:
         """How many frames wait at this gateway."""
         return len(self._waiting)
 
-    def begin(self, account_id: str) -> tuple[Flow, str]:
+    def begin(self, account_id: str, address: str) -> tuple[Flow, str]:
         """Begin a login; returns it, and as its page's address holds it. Raises TooFast."""
-        if len(self._waiting) >= MOST_WAITING:
+        if not self._unproved.has_room(address):
             raise TooFast(ErrorCode.RATE_LIMITED, "Too many logins are under way.")
         code = "".join(secrets.choice(_LETTERS) for _ in range(6))
         flow = Flow(flow_id=secrets.token_urlsafe(12), account_id=account_id, code=code)
         sealed = self._seal.encrypt_at_time(flow.to_bytes(), int(self._clock())).decode("ascii")
+        self._unproved.add(flow.flow_id, address)
         self._waiting[flow.flow_id] = asyncio.get_running_loop().create_future()
         return flow, sealed
 
@@ -71,6 +76,7 @@ class LoginFlows:
 
     def forget(self, flow: Flow) -> None:
         """Nobody waits any more; harmless when nobody did."""
+        self._unproved.discard(flow.flow_id)
         self._waiting.pop(flow.flow_id, None)
 
     def open(self, sealed: str) -> Flow:

@@ -15,8 +15,10 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.typing import Origin, Subprotocol
 
+from broker.errors import TooFast
 from broker.messages import SUBPROTOCOL
 from gateway.accounts import AgentLogin, LivePersonApp
+from gateway.login_flows import FROM_ONE
 from gateway.settings import Settings
 from gateway.tokens import Audience
 from tests.gateway.conftest import ENGAGEMENT, World
@@ -263,6 +265,17 @@ async def test_a_login_that_is_not_under_way_is_unknown(world: World) -> None:
         for flow in ("x", "é", "gAAAAAB" + "x" * 90):
             answer = await client.get("/v1/login/flow", params={"flow": flow})
             assert (answer.status_code, answer.json()["code"]) == (404, "unknown_entry")
+
+
+async def test_one_address_cannot_take_every_place_of_a_login(world: World) -> None:
+    for number in range(FROM_ONE):
+        world.room.logins.begin("acc", "198.51.100.7")
+        assert world.room.logins.waiting == number + 1
+    with pytest.raises(TooFast):
+        world.room.logins.begin("other", "198.51.100.7")
+    flow, _ = world.room.logins.begin("acc", "198.51.100.8")
+    world.room.logins.forget(flow)
+    assert world.room.logins.waiting == FROM_ONE
 
 
 async def test_a_frame_that_goes_is_forgotten(world: World) -> None:
