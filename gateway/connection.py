@@ -183,6 +183,9 @@ class Connection:
     async def _greet(self, data: bytes) -> None:
         """Find where the hello leads: into a session, or to waiting for one."""
         greeting = greet(data, self._room.tokens)
+        if greeting.principal.account_id not in self._room.settings.accounts:
+            # Proofs outlive an account that is not served any more.
+            raise NotFound(ErrorCode.UNKNOWN_ACCOUNT, "This account is not served here.")
         if self.standing is None:
             self._room.on_greeted(self, is_proved=greeting.is_proved)
         self.standing = Standing(self.connection_id, greeting)

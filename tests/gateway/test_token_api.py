@@ -133,3 +133,22 @@ async def test_revoking_a_token_ends_what_it_began(api: httpx.AsyncClient, world
 def test_a_revocation_has_no_room_for_more() -> None:
     with pytest.raises(ValidationError):
         RevocationRequest.model_validate({"agent_id": "7", "everybody": True})
+
+
+async def test_proofs_do_not_outlive_the_account_they_are_for(
+    world: World, settings: Settings
+) -> None:
+    session = await world.session()
+    world.ledger.live["eng-1"] = session.location
+    consumer = await world.consumer()
+    resume = (await consumer.until("resume.renewed"))["resume"]
+    without = World(replace(settings, accounts={"other": settings.accounts["other"]}))
+    await without.start()
+    try:
+        for proof in ({"token": world.agent_token()}, {"resume": resume}):
+            widget = await without.widget()
+            await widget.greet(**proof, surface="agent_frame")
+            assert (await widget.next())["code"] == "unknown_account"
+            assert await widget.closed() == 4404
+    finally:
+        await without.stop()
