@@ -50,9 +50,6 @@ class PoolHost:
     Where there are several ledgers, each has its own standbys: as many pools share the nodes.
     """
 
-    _places = None
-    """What the release before stored of this class names a method of that name (`actor_class`)."""
-
     def __init__(self, settings: ClusterSettings) -> None:
         from actors.strays import Strays
 
@@ -134,6 +131,9 @@ class PoolHost:
                     ray.kill(await asyncio.to_thread(ray.get_actor, name, NAMESPACE))
         except (TimeoutError, ValueError, RayError, RuntimeError) as error:
             _LOG.info("strays not seen", extra={"error": repr(error)})
+
+    def _places(self) -> None:
+        """Nothing: what Ray stored of the release before names it, and looks at its signature."""
 
     def _others(self, shard: int) -> list[Pool]:
         return [*self._pools[:shard], *self._pools[shard + 1 :]]
