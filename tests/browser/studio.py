@@ -13,6 +13,8 @@ from tests.browser.broker_double import BrokerDouble, painted
 from tests.browser.demo import shoot
 from tests.browser.gallery import Scene
 
+Look = tuple[tuple[int, int], str]
+"""Width and height, and the colour scheme."""
 TAKE_AWAY = """() => {
   const widget = document.querySelector('main').firstElementChild;
   window.widgetName = widget.localName;
@@ -89,7 +91,7 @@ class Studio:
     async def show(
         self,
         scene: Scene,
-        looks: list[tuple[tuple[int, int], str]],
+        looks: list[Look],
         name: str,
         language: str = "en",
         *,
@@ -104,10 +106,7 @@ class Studio:
             AssertionError: a script failed, something overflows, a button of the bar is covered, or
                 axe finds a violation.
         """
-        stage = await self._set(scene, looks[0], language)
-        page, problems = stage.page, stage.problems
-        await scene.play(stage.double, page)
-        await page.wait_for_selector(f"main > [data-view={scene.view}]")
+        page, problems = await self.play(scene, looks[0], language)
         for number, (size, scheme) in enumerate(looks):
             await page.set_viewport_size({"width": size[0], "height": size[1]})
             await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
@@ -122,12 +121,19 @@ class Studio:
             problems += [f"{scheme} axe {each}" for each in found]
         assert problems == [], "\n".join(problems)
 
+    async def play(self, scene: Scene, look: Look, language: str = "en") -> tuple[Page, list[str]]:
+        """Play a scene; returns its page, and the list of what goes wrong in it from then on."""
+        stage = await self._set(scene, look, language)
+        await scene.play(stage.double, stage.page)
+        await stage.page.wait_for_selector(f"main > [data-view={scene.view}]")
+        return stage.page, stage.problems
+
     async def close(self) -> None:
         for stage in self._sets.values():
             await stage.page.context.close()
         self._sets.clear()
 
-    async def _set(self, scene: Scene, look: tuple[tuple[int, int], str], language: str) -> _Set:
+    async def _set(self, scene: Scene, look: Look, language: str) -> _Set:
         """The page for this scene with a widget that has just been put into it."""
         path, hash_mark, fragment = scene.path.partition("#")
         address = f"{path}{'&' if '?' in path else '?'}lang={language}{hash_mark}{fragment}"

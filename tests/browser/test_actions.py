@@ -3,10 +3,9 @@ of the broker, so that each costs little."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Page, expect
 
 from broker.messages.facts import (
     GuestInvited,
@@ -162,59 +161,6 @@ async def test_who_comes_to_wait_while_the_list_is_open_is_said_aloud(
     said = page.get_by_role("status").filter(has_text="Dana waits to be let in")
     await expect(said).to_have_count(1)
     await expect(said).to_have_class("toast shown")
-
-
-async def tab_to(page: Page, target: Locator) -> None:
-    """Walk by the tabulator until this has the focus."""
-    for _ in range(60):
-        await page.keyboard.press("Tab")
-        if await target.evaluate("(node) => node === document.activeElement"):
-            return
-    raise AssertionError(f"No tabulator leads to {target}.")
-
-
-async def test_an_agent_needs_no_mouse(talk: tuple[Page, BrokerDouble]) -> None:
-    page, double = talk
-    waits = person(2, attendance=Attendance.LOBBY)
-    await double.tell(snapshot(0, [person(0), person(1), waits]))
-    button, dialog = partial(page.get_by_role, "button"), partial(page.get_by_role, "dialog")
-    people, more = button(name="People: 1 waiting to be let in"), button(name="More", exact=True)
-    asks = page.get_by_role("status").filter(has_text="Noa Levi waits to be let in")
-    await tab_to(page, asks.get_by_role("button", name="Send away"))
-    await page.keyboard.press("Enter")
-    assert await asked(double, "participant.refuse") == {"participant_id": "p2"}
-    await tab_to(page, people)
-    await page.keyboard.press("Enter")
-    await expect(dialog(name="People")).to_be_focused()
-    # Nobody is asked twice at once.
-    await expect(asks).to_have_count(0)
-    await tab_to(page, button(name="Let in", exact=True))
-    await page.keyboard.press("Enter")
-    assert await asked(double, "participant.admit") == {"participant_id": "p2"}
-    await page.keyboard.press("Escape")
-    await expect(dialog(name="People")).to_be_hidden()
-    await expect(people).to_be_focused()
-    await expect(asks).to_have_count(1)
-
-    for item, panel in (("Camera and microphone", "Camera and microphone"), ("Text", "Text")):
-        await page.keyboard.press("Tab")
-        await expect(more).to_be_focused()
-        await page.keyboard.press("Space")
-        await expect(dialog(name="More")).to_be_focused()
-        await tab_to(page, dialog(name="More").get_by_role("button", name=item))
-        await page.keyboard.press("Enter")
-        await expect(dialog(name=panel)).to_be_focused()
-        await expect(dialog(name="More")).to_be_hidden()
-        await tab_to(page, dialog(name=panel).locator("input, select").first)
-        await page.keyboard.press("Escape")
-        await expect(dialog(name=panel)).to_be_hidden()
-        await expect(more).to_be_focused()
-        await page.keyboard.press("Shift+Tab")
-        await expect(people).to_be_focused()
-
-    await tab_to(page, button(name="End", exact=True))
-    await page.keyboard.press("Enter")
-    await double.until_heard("session.end")
 
 
 async def test_quality_speaker_saving_and_layout_are_shown(talk: tuple[Page, BrokerDouble]) -> None:

@@ -255,31 +255,6 @@ async def test_a_guest_joins_by_a_link_and_is_let_in(people: People) -> None:
     assert [await negotiated(frame) for frame in (people.agent, consumer)] == agreed
 
 
-async def test_the_whole_session_by_keyboard_alone(people: People) -> None:
-    await people.open()
-    consumer = await people.frame("/engagement")
-    await people.agent.get_by_role("button", name="Start video").focus()
-    await people.page.keyboard.press("Enter")
-    await consumer.get_by_role("button", name="Accept with video").focus()
-    await people.page.keyboard.press("Enter")
-    await until_counts(people.agent, frames=5)
-    microphone = consumer.get_by_role("button", name="Mute")
-    await microphone.focus()
-    await people.page.keyboard.press("Space")
-    await expect(consumer.get_by_role("button", name="Unmute")).to_be_focused()
-    for _ in range(3):
-        await people.page.keyboard.press("ArrowRight")
-    await expect(consumer.get_by_role("button", name="People")).to_be_focused()
-    await people.page.keyboard.press("Enter")
-    await expect(consumer.get_by_role("dialog", name="People")).to_be_focused()
-    await people.page.keyboard.press("Escape")
-    await expect(consumer.get_by_role("button", name="People")).to_be_focused()
-    await people.page.keyboard.press("ArrowRight")
-    await people.page.keyboard.press("ArrowRight")
-    await people.page.keyboard.press("Enter")
-    await expect(people.agent.get_by_text("The consumer ended it.")).to_be_visible()
-
-
 SCREEN = """() => {
   navigator.mediaDevices.getDisplayMedia = async () => {
     const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 });

@@ -16,7 +16,9 @@ export class Widget extends HTMLElement {
    */
   present(name, make) {
     if (name === this.#name && this.#view) return /** @type {V} */ (this.#view);
-    const held = this.contains(document.activeElement);
+    const { activeElement: at, body } = document;
+    // A button that is disabled loses it.
+    const held = this.contains(at) || (at === body && navigator.userActivation?.isActive);
     this.#view?.onClosed?.();
     const view = make();
     this.#name = name;

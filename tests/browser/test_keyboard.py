@@ -1,0 +1,279 @@
+"""Without a mouse: whole sessions, where the focus goes, and in which order. Inside the
+widgets it is moved by nothing but the keys that a person presses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, expect
+
+from broker.words import Attendance, Role
+from tests.browser.broker_double import BrokerDouble, asked, brand, person, snapshot
+from tests.browser.demo import People, until_counts
+from tests.browser.gallery import (
+    AGENT,
+    AGENT_SCENES,
+    CONSUMER_SCENES,
+    ENGAGEMENT,
+    GUEST_SCENES,
+    PAIR,
+    Scene,
+    press,
+)
+from tests.browser.studio import Studio
+
+HOLDS = "(node) => node === document.activeElement && document.hasFocus()"
+FENCES = """() => {
+  for (const [place, id] of [['beforebegin', 'before'], ['afterend', 'after']]) {
+    if (document.getElementById(id)) continue;
+    const fence = Object.assign(document.createElement('button'), { id, textContent: id });
+    document.querySelector('main').insertAdjacentElement(place, fence);
+  }
+  document.getElementById('before').focus();
+}"""
+"""Puts a button before the widget and one behind it, as a page around it has, and begins there."""
+STOP = """() => {
+  const node = document.activeElement;
+  const parts = [node, ...(node.labels ?? [])];
+  const label = node.labels?.[0];
+  const name = node.ariaLabel || (label?.querySelector('span') ?? node).textContent;
+  const { left, top, width, height } = (label ?? node).getBoundingClientRect();
+  const at = document.elementFromPoint(left + width / 2, top + height / 2);
+  const drawn = [...parts, node.nextElementSibling].some(
+    (part) => part && getComputedStyle(part).outlineStyle !== 'none');
+  return {
+    id: node.id,
+    name: name.trim().replace(/\\s+/g, ' '),
+    seen: parts.some((part) => part.contains(at)),
+    drawn,
+  };
+}"""
+"""Where the focus stands: whether it is in sight (WCAG 2.4.11), and drawn (2.4.7)."""
+IDLE = ["Start video", "Start voice", "Camera and microphone"]
+BAR = ["Mute", "Turn camera off", "Share screen", "People", "More", "End"]
+
+
+async def tab_to(page: Page, target: Locator, key: str = "Tab") -> None:
+    """Walk by the tabulator until this has the focus."""
+    await target.wait_for()
+    for _ in range(80):
+        await page.keyboard.press(key)
+        if await target.evaluate(HOLDS):
+            return
+    raise AssertionError(f"No {key} leads to {target}.")
+
+
+async def test_the_whole_session_by_keyboard_alone(people: People) -> None:
+    await people.open()
+    page, agent = people.page, people.agent
+    key = page.keyboard.press
+    consumer = await people.frame("/engagement")
+    button, agents_button = (partial(side.get_by_role, "button") for side in (consumer, agent))
+    start = agents_button(name="Start video")
+    await tab_to(page, start)
+    await key("Enter")
+    # From the workspace's frame to the launcher's, which has opened meanwhile.
+    await tab_to(page, button(name="Accept with video"))
+    await key("Enter")
+    await until_counts(agent, frames=5)
+    await until_counts(consumer, frames=5)
+    # Who answered stands at the first of what one reaches for.
+    await expect(button(name="Mute", exact=True)).to_be_focused()
+    await key("Space")
+    await expect(button(name="Unmute")).to_be_focused()
+    for _ in range(3):
+        await key("ArrowRight")
+    people_button = button(name="People")
+    await expect(people_button).to_be_focused()
+    await key("Enter")
+    await expect(consumer.get_by_role("dialog", name="People")).to_be_focused()
+    await key("Escape")
+    await expect(people_button).to_be_focused()
+
+    # Back to the agent, who writes something.
+    more, end = agents_button(name="More", exact=True), agents_button(name="End", exact=True)
+    await tab_to(page, more, "Shift+Tab")
+    await key("Enter")
+    await expect(agent.get_by_role("dialog", name="More")).to_be_focused()
+    await tab_to(page, agent.get_by_role("dialog").get_by_role("button", name="Text"))
+    await key("Enter")
+    await expect(agent.get_by_role("dialog", name="Text")).to_be_focused()
+    await tab_to(page, agent.get_by_label("Message"))
+    await page.keyboard.type("Is this the table?")
+    await key("Enter")
+    await expect(button(name="More: 1 unread")).to_be_visible()
+    await key("Escape")
+    await expect(more).to_be_focused()
+    await key("ArrowRight")
+    await expect(end).to_be_focused()
+    await key("Enter")
+    await expect(agents_button(name="Close")).to_be_focused()
+    await key("Enter")
+    await expect(start).to_be_focused()
+
+    # On to the consumer, who says how it was.
+    await expect(consumer.get_by_text("The agent ended it.")).to_be_visible()
+    await tab_to(page, consumer.get_by_role("radio", name="1 of 5"))
+    for _ in range(3):
+        await key("ArrowRight")
+    await expect(consumer.get_by_role("radio", name="4 of 5")).to_be_checked()
+    await tab_to(page, button(name="Send"))
+    await key("Enter")
+    await expect(consumer.get_by_text("Thank you!")).to_be_visible()
+    await tab_to(page, button(name="Close"))
+    await key("Enter")
+    shop = page.frame_locator("#shop")
+    await expect(shop.get_by_role("region", name="Video", include_hidden=True)).to_be_hidden()
+
+
+async def test_an_agent_needs_no_mouse(talk: tuple[Page, BrokerDouble]) -> None:
+    page, double = talk
+    waits = person(2, attendance=Attendance.LOBBY)
+    await double.tell(snapshot(0, [person(0), person(1), waits]))
+    button, dialog = partial(page.get_by_role, "button"), partial(page.get_by_role, "dialog")
+    people, more = button(name="People: 1 waiting to be let in"), button(name="More", exact=True)
+    asks = page.get_by_role("status").filter(has_text="Noa Levi waits to be let in")
+    await tab_to(page, asks.get_by_role("button", name="Send away"))
+    await page.keyboard.press("Enter")
+    assert await asked(double, "participant.refuse") == {"participant_id": "p2"}
+    await tab_to(page, people)
+    await page.keyboard.press("Enter")
+    await expect(dialog(name="People")).to_be_focused()
+    # Nobody is asked twice at once.
+    await expect(asks).to_have_count(0)
+    await tab_to(page, button(name="Let in", exact=True))
+    await page.keyboard.press("Enter")
+    assert await asked(double, "participant.admit") == {"participant_id": "p2"}
+    await page.keyboard.press("Escape")
+    await expect(dialog(name="People")).to_be_hidden()
+    await expect(people).to_be_focused()
+    await expect(asks).to_have_count(1)
+
+    for item, panel in (("Camera and microphone", "Camera and microphone"), ("Text", "Text")):
+        await page.keyboard.press("Tab")
+        await expect(more).to_be_focused()
+        await page.keyboard.press("Space")
+        await expect(dialog(name="More")).to_be_focused()
+        await tab_to(page, dialog(name="More").get_by_role("button", name=item))
+        await page.keyboard.press("Enter")
+        await expect(dialog(name=panel)).to_be_focused()
+        await expect(dialog(name="More")).to_be_hidden()
+        await tab_to(page, dialog(name=panel).locator("input, select").first)
+        await page.keyboard.press("Escape")
+        await expect(dialog(name=panel)).to_be_hidden()
+        await expect(more).to_be_focused()
+        await page.keyboard.press("Shift+Tab")
+        await expect(people).to_be_focused()
+
+    await tab_to(page, button(name="End", exact=True))
+    await page.keyboard.press("Enter")
+    await double.until_heard("session.end")
+
+
+async def test_no_widget_keeps_the_focus_from_the_page_around_it(
+    browser: Browser, pages: str
+) -> None:
+    context = await browser.new_context(viewport={"width": 500, "height": 800})
+    page = await context.new_page()
+    double = BrokerDouble(page, Role.AGENT)
+    await double.attach()
+    inside = page.frame_locator("iframe")
+    fence = partial(page.get_by_role, "button")
+    for path, role, me in ((AGENT, Role.AGENT, 0), (ENGAGEMENT, Role.CONSUMER, 1)):
+        double.begin(role, in_session=True)
+        framed = f'<iframe src="{pages}{path}&amp;lang=en" width="400" height="640"></iframe>'
+        await page.goto(brand(pages, f"<button>before</button>{framed}<button>after</button>"))
+        await double.tell(snapshot(me, [person(0), person(1), person(2)]))
+        await tab_to(page, inside.get_by_role("button", name="People", exact=True))
+        await page.keyboard.press("Enter")
+        panel = inside.get_by_role("dialog", name="People")
+        await expect(panel).to_be_focused()
+        # The panel is no wall either: what lies behind it works on.
+        await tab_to(page, fence(name="after"))
+        await tab_to(page, inside.get_by_role("button", name="More", exact=True), "Shift+Tab")
+        await tab_to(page, fence(name="before"), "Shift+Tab")
+        await expect(panel).to_be_visible()
+    await context.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def studio(browser: Browser, pages: str) -> AsyncIterator[Studio]:
+    studio = Studio(browser, pages)
+    yield studio
+    await studio.close()
+
+
+async def _settings(double: BrokerDouble, page: Page) -> None:
+    await press("more", PAIR)(double, page)
+    await press("devices")(double, page)
+
+
+def scene_of(scenes: tuple[Scene, ...], name: str) -> Scene:
+    [found] = [scene for scene in scenes if scene.name == name]
+    return found
+
+
+SETTINGS = Scene("settings", AGENT, Role.AGENT, _settings)
+PEOPLE = [
+    *("Mute: Maya Cohen", "Ask to share the screen: Maya Cohen"),
+    *("Remove: Noa Levi", "Ask to share the screen: Noa Levi"),
+    *("Mute: 李小龍", "Remove: 李小龍", "Put in charge: 李小龍"),
+    *("Name (if you like)", "Make link", "Withdraw"),
+]
+MORE = [
+    *("Voice only", "Layout: Automatic", "Full screen", "Picture in picture", "Text"),
+    *("Camera and microphone", "Leave; the others stay", "End for everybody"),
+]
+DEVICES = ["Camera", "Microphone", "Speaker", "Play a sound", "Done"]
+RINGS = [
+    *("Accept with video", "Accept with voice only", "Decline"),
+    *("Say why you decline", "Check camera and microphone"),
+]
+PANELS = ("people", "more", "text", "settings", "check")
+STARS = ["1 of 5", "Anything to add?"]
+ORDERS: list[tuple[Scene, list[str]]] = [
+    (scene_of(AGENT_SCENES, "idle-reachable"), IDLE),
+    (scene_of(AGENT_SCENES, "calling-seen"), ["Cancel", *BAR]),
+    (scene_of(AGENT_SCENES, "one-to-one"), BAR),
+    (scene_of(AGENT_SCENES, "another-consumer"), ["Let in", "Send away", *BAR]),
+    (scene_of(AGENT_SCENES, "people"), [*BAR, "Close", *PEOPLE]),
+    (scene_of(AGENT_SCENES, "more"), [*BAR, "Close", *MORE]),
+    (scene_of(AGENT_SCENES, "text"), [*BAR, "Close", "Message", "Send"]),
+    (SETTINGS, [*BAR, "Close", *DEVICES]),
+    (scene_of(AGENT_SCENES, "over"), ["Close"]),
+    (scene_of(CONSUMER_SCENES, "incoming"), RINGS),
+    (scene_of(CONSUMER_SCENES, "check"), ["Close", *DEVICES, "Accept", "Decline"]),
+    (scene_of(CONSUMER_SCENES, "over"), [*STARS, "Close"]),
+    (scene_of(GUEST_SCENES, "join"), ["Your name", "Join", "Check camera and microphone"]),
+    (scene_of(GUEST_SCENES, "lobby"), ["Leave"]),
+]
+
+
+async def stops(page: Page, key: str) -> list[dict[str, Any]]:
+    """Where the focus stands one after the other, until it leaves the widget."""
+    found: list[dict[str, Any]] = []
+    for _ in range(60):
+        await page.keyboard.press(key)
+        at = await page.evaluate(STOP)
+        if at["id"] in ("before", "after"):
+            return found
+        found.append(at)
+    raise AssertionError(f"The focus does not leave the widget: {found}")
+
+
+@pytest.mark.parametrize(("scene", "order"), ORDERS, ids=lambda each: getattr(each, "name", ""))
+async def test_the_focus_goes_in_the_order_in_which_one_reads(
+    studio: Studio, scene: Scene, order: list[str]
+) -> None:
+    page, _ = await studio.play(scene, ((320, 600), "light"))
+    if scene.name in PANELS:
+        await expect(page.get_by_role("dialog")).to_be_focused()
+    await page.evaluate(FENCES)
+    there = await stops(page, "Tab")
+    assert [each["name"] for each in there] == order
+    assert [each["name"] for each in await stops(page, "Shift+Tab")] == order[::-1]
+    assert [each["name"] for each in there if not (each["seen"] and each["drawn"])] == []
