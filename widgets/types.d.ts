@@ -162,7 +162,7 @@ interface Over {
   rating: string | null;
 }
 
-/** What can stand between a person and their camera or microphone. */
+/** What can stand between a person and their camera or microphone; `replaced`: another serves now. */
 type Trouble =
   | 'refused'
   | 'blocked_by_frame'
@@ -170,6 +170,7 @@ type Trouble =
   | 'busy'
   | 'insecure'
   | 'no_webrtc'
+  | 'replaced'
   | 'failed';
 type DeviceSource = 'microphone' | 'camera';
 type DeviceChoice = DeviceSource | 'speaker';

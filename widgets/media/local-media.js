@@ -178,7 +178,10 @@ export class LocalMedia {
   async #onEnded(source, track) {
     if (this.tracks[source] !== track) return;
     this.#drop(source);
-    if (source !== 'screen') await this.#reopen(source);
+    if (source !== 'screen') {
+      await this.#reopen(source);
+      this.troubles[source] ??= 'replaced';
+    }
     this.#onChange();
   }
 }

@@ -91,18 +91,19 @@ export class DeviceCheck extends Panel {
       const devices = all.filter(({ kind, deviceId }) => kind === KINDS[source] && deviceId !== '');
       const picker = this.#pickers[source];
       show(/** @type {HTMLElement} */ (picker.parentElement), devices.length > 0);
+      const { speaker, tracks } = this.#media;
+      const used = source === 'speaker' ? speaker : tracks[source]?.getSettings().deviceId;
+      const chosen = used || rememberedDevice(source);
       const names = devices.map(({ deviceId, label }) => `${deviceId} ${label}`).join('\n');
-      if (picker.dataset.names === names) continue;
-      picker.dataset.names = names;
-      const chosen = rememberedDevice(source);
-      picker.replaceChildren(
-        ...devices.map(({ deviceId, label }, index) => {
-          const text = label || `${say(source)} ${index + 1}`;
-          const option = el('option', { value: deviceId, text });
-          option.selected = deviceId === chosen;
-          return option;
-        }),
-      );
+      if (picker.dataset.names !== names) {
+        picker.dataset.names = names;
+        picker.replaceChildren(
+          ...devices.map(({ deviceId, label }, index) =>
+            el('option', { value: deviceId, text: label || `${say(source)} ${index + 1}` }),
+          ),
+        );
+      }
+      if (devices.some(({ deviceId }) => deviceId === chosen)) picker.value = chosen;
     }
   }
 }

@@ -56,6 +56,7 @@ export default {
   trouble_busy_camera: 'Ein anderes Programm benutzt Ihre Kamera. Schließen Sie es und schalten Sie die Kamera wieder ein.',
   trouble_busy_microphone: 'Ein anderes Programm benutzt Ihr Mikrofon. Schließen Sie es und schalten Sie das Mikrofon wieder ein.',
   trouble_busy_both: 'Ein anderes Programm benutzt Kamera und Mikrofon. Schließen Sie es und versuchen Sie es erneut.',
+  trouble_replaced: 'Ein Gerät wurde getrennt. Jetzt ist ein anderes in Gebrauch.',
   trouble_failed: 'Kamera und Mikrofon ließen sich nicht einschalten. Sie können die anderen sehen und hören.',
   dismiss: 'Ausblenden',
   conflict: 'Eine weitere Person meldet sich als {name}',

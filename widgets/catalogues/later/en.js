@@ -56,6 +56,7 @@ export default {
   trouble_busy_camera: 'Your camera is in use by another program. Close that one and turn the camera on again.',
   trouble_busy_microphone: 'Your microphone is in use by another program. Close that one and unmute.',
   trouble_busy_both: 'Camera and microphone are in use by another program. Close that one and try again.',
+  trouble_replaced: 'A device was disconnected. Another one is in use now.',
   trouble_failed: 'Camera and microphone could not be opened. You can see and hear the others.',
   dismiss: 'Dismiss',
   conflict: 'Somebody else says they are {name}',

@@ -56,6 +56,7 @@ export default {
   trouble_busy_camera: 'Otro programa está usando la cámara. Ciérrelo y vuelva a encender la cámara.',
   trouble_busy_microphone: 'Otro programa está usando el micrófono. Ciérrelo y active el micrófono.',
   trouble_busy_both: 'Otro programa está usando la cámara y el micrófono. Ciérrelo e inténtelo de nuevo.',
+  trouble_replaced: 'Se desconectó un dispositivo. Ahora se usa otro.',
   trouble_failed: 'No se pudo abrir la cámara ni el micrófono. Puede ver y oír a los demás.',
   dismiss: 'Descartar',
   conflict: 'Otra persona dice ser {name}',

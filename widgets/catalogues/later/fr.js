@@ -56,6 +56,7 @@ export default {
   trouble_busy_camera: 'Votre caméra est utilisée par un autre programme. Fermez-le, puis rallumez la caméra.',
   trouble_busy_microphone: 'Votre micro est utilisé par un autre programme. Fermez-le, puis réactivez le micro.',
   trouble_busy_both: 'La caméra et le micro sont utilisés par un autre programme. Fermez-le et réessayez.',
+  trouble_replaced: 'Un appareil a été déconnecté. Un autre est maintenant utilisé.',
   trouble_failed: 'La caméra et le micro n’ont pas pu être ouverts. Vous pouvez voir et entendre les autres.',
   dismiss: 'Masquer',
   conflict: 'Quelqu’un d’autre dit être {name}',

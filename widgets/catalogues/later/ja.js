@@ -56,6 +56,7 @@ export default {
   trouble_busy_camera: 'カメラは別のプログラムが使用中です。終了してからカメラをオンにしてください。',
   trouble_busy_microphone: 'マイクは別のプログラムが使用中です。終了してからミュートを解除してください。',
   trouble_busy_both: 'カメラとマイクは別のプログラムが使用中です。終了して再試行してください。',
+  trouble_replaced: '機器が取り外されたため、別の機器を使用しています。',
   trouble_failed: 'カメラとマイクを開けませんでした。相手の映像と音声は届きます。',
   dismiss: '閉じる',
   conflict: '{name}様を名乗る別の方がいます',

@@ -56,6 +56,7 @@ export default {
   trouble_busy_camera: 'Outro programa está usando sua câmera. Feche-o e ligue a câmera de novo.',
   trouble_busy_microphone: 'Outro programa está usando seu microfone. Feche-o e ative o microfone.',
   trouble_busy_both: 'Outro programa está usando câmera e microfone. Feche-o e tente de novo.',
+  trouble_replaced: 'Um dispositivo foi desconectado. Agora outro está em uso.',
   trouble_failed: 'Não foi possível abrir câmera e microfone. Você pode ver e ouvir os outros.',
   dismiss: 'Dispensar',
   conflict: 'Outra pessoa diz ser {name}',
