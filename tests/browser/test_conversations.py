@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import Frame, expect
 
 from tests.browser.demo import SMALL_CAMERA, People, recorded, shoot, until_counts
@@ -23,6 +24,7 @@ async def call(people: People, agent: Frame, key: str) -> Frame:
     return consumer
 
 
+@pytest.mark.soak
 async def test_each_conversation_is_a_call_of_its_own_and_those_behind_go_on(
     people: People,
 ) -> None:

@@ -42,7 +42,9 @@ async def ring(page: Page, pages: str) -> BrokerDouble:
     return double
 
 
-@pytest.mark.parametrize(("width", "height"), [(320, 568), (360, 640)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(320, 568), pytest.param(360, 640, marks=pytest.mark.soak)]
+)
 async def test_the_launcher_fits_a_phone(
     browser: Browser, pages: str, width: int, height: int
 ) -> None:
@@ -123,6 +125,7 @@ async def test_the_launcher_rings_and_reconnects_where_nothing_is_stored(
     await page.close()
 
 
+@pytest.mark.soak
 async def test_a_navigation_without_storage_asks_the_agent_to_let_the_consumer_in_again(
     people: People,
 ) -> None:
