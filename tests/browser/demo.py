@@ -48,6 +48,9 @@ NEGOTIATED = """() => {
   return [peer.id, peer.connection.localDescription.sdp, peer.connection.remoteDescription.sdp];
 }"""
 
+SESSION = """() => document.querySelector(
+  'switchboard-agent, switchboard-engagement, switchboard-guest').client.session?.session_id"""
+
 SCENE = """async () => {
   const widget = document.querySelector(
     'switchboard-agent, switchboard-engagement, switchboard-guest');
@@ -143,6 +146,13 @@ class People:
 async def negotiated(frame: Frame | Page) -> list[str]:
     """What this widget has negotiated: the same again where nothing was since."""
     found: list[str] = await frame.evaluate(NEGOTIATED)
+    return found
+
+
+async def session_of(frame: Frame | Page) -> str:
+    """The session in which this widget's person takes part."""
+    found = await frame.evaluate(SESSION)
+    assert isinstance(found, str), found
     return found
 
 

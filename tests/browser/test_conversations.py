@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Frame, expect
 
-from tests.browser.demo import SMALL_CAMERA, People, recorded, shoot, until_counts
+from tests.browser.demo import SMALL_CAMERA, People, recorded, session_of, shoot, until_counts
 
-SESSION = "document.querySelector('switchboard-agent, switchboard-engagement').client.session?.id"
 VISITORS = {"M1": "Maya Cohen", "M2": "Visitor M2"}
 
 
@@ -54,8 +53,8 @@ async def test_each_conversation_is_a_call_of_its_own_and_those_behind_go_on(
             "(front) => simulator.of(front).commands.map(({ name }) => name)", behind
         )
         assert commands == ["Send Notification"]
-    sessions = {key: await agent.evaluate(SESSION) for key, agent in agents.items()}
-    assert sessions == {key: await each.evaluate(SESSION) for key, each in consumers.items()}
+    sessions = {key: await session_of(agent) for key, agent in agents.items()}
+    assert sessions == {key: await session_of(each) for key, each in consumers.items()}
     assert len(set(sessions.values())) == 2
 
     # The end of one is none of the other's.

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.demo import People, shoot, until_counts
+from tests.browser.demo import People, session_of, shoot, until_counts
 from tests.browser.gallery import PATIENCE_ENDS
 
 SITUATIONS = [
@@ -90,14 +90,13 @@ async def test_the_engagement_window_and_the_agent_meet(people: People, choices:
         blocked = "() => { try { return !localStorage; } catch (error) { return error.name; } }"
         assert await window.evaluate(blocked) == "SecurityError"
         # Nothing was kept: the agent's token says who comes back to this conversation.
-        session = "document.querySelector('switchboard-agent').client.session?.id"
-        before = await people.agent.evaluate(session)
+        before = await session_of(people.agent)
         async with people.page.expect_event("framenavigated", lambda frame: frame == people.agent):
             await people.agent.evaluate("location.reload()")
         await people.agent.get_by_role("toolbar").wait_for()
         for side in (people.agent, window):
             await until_counts(side, frames=5, energy=0.0001)
-        assert await people.agent.evaluate(session) == before
+        assert await session_of(people.agent) == before
     if "net=slow:150" in choices:
         asked, answered = await people.agent.evaluate(ROUND_TRIPS)
         # A request waits once, what the broker is asked waits there and back.

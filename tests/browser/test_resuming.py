@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from playwright.async_api import Frame, Page, WebSocketRoute, expect
 
-from tests.browser.demo import People, counts, until_counts
+from tests.browser.demo import People, counts, session_of, until_counts
 from tests.patience import PATIENCE
 
 
@@ -79,21 +79,15 @@ async def test_reloading_the_agents_frame_comes_back_into_the_same_session(
     await signalling.mend("agent_frame")
     await expect(words).to_be_hidden()
 
-    session = await people.agent.evaluate(
-        "document.querySelector('switchboard-agent').client.session.id"
-    )
+    session = await session_of(people.agent)
     async with people.page.expect_event("framenavigated", lambda frame: frame == people.agent):
         await people.agent.evaluate("location.reload()")
     await people.agent.get_by_role("toolbar").wait_for()
     await until_counts(people.agent, frames=10, energy=0.0001)
     await until_counts(consumer, frames=10, energy=0.0001)
-    again = await people.agent.evaluate(
-        "document.querySelector('switchboard-agent').client.session.id"
-    )
-    assert again == session
+    assert await session_of(people.agent) == session
 
 
-OF_SESSION = "document.querySelector('switchboard-engagement').client.session?.id"
 SILENT = """if (location.search.includes('silent')) {
   Object.defineProperty(window, 'lpTag', { get: () => ({ events: {} }), set() {} });
 }"""
@@ -104,7 +98,7 @@ async def test_navigating_on_the_shop_comes_back_into_the_same_session(people: P
     await people.open()
     consumer = await people.talk()
     await until_counts(people.agent, frames=5)
-    session = await consumer.evaluate(OF_SESSION)
+    session = await session_of(consumer)
     shop = next(frame for frame in people.page.frames if "/shop.html" in frame.url)
     await people.context.add_init_script(SILENT)
     for address in (shop.url, f"{shop.url}&silent=1"):
@@ -116,7 +110,7 @@ async def test_navigating_on_the_shop_comes_back_into_the_same_session(people: P
         await expect(shop.get_by_role("region", name="Video").locator("iframe")).to_be_visible()
         for side in (consumer, people.agent):
             await until_counts(side, frames=10, energy=0.0001)
-        assert await consumer.evaluate(OF_SESSION) == session
+        assert await session_of(consumer) == session
 
 
 CAMERAS_TAKE_TIME = """(() => {
