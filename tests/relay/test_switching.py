@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import TypedDict
@@ -26,15 +26,17 @@ __all__ = ["browser", "page_url"]
 
 PEOPLE = {"ada": ((200, 30, 30), 440), "ben": ((30, 60, 200), 660)}
 SWITCHES = 10
+"""So many are judged at least; if one of them was not smooth, `MOST_SWITCHES`."""
+MOST_SWITCHES = 30
+SMOOTH = 0.8
+"""The share of those judged that has to be smooth."""
 MOST_APART_MS = 80.0
 MOST_FROZEN_SECONDS = 0.5
-MOST_ROUNDS = 5
-"""All ten switches of one round must be smooth, of the fifth that counts at the latest."""
 MOST_WAITED = 0.1
-"""Browsers that wait for a busy machine spoil a switch, for they buffer more sound then. Where this
-process has waited for a processor for more of a switch than this, its round is not counted."""
+"""Browsers that wait for a busy machine spoil a switch, for they buffer more sound then. One for
+more of whose time than this the test's own process has waited for a processor is not judged."""
 LIMIT_SECONDS = 120.0 * PATIENCE
-"""How long rounds are begun."""
+"""How long switches are begun."""
 SCHEDULED = Path("/proc/self/schedstat")
 
 
@@ -44,27 +46,27 @@ class Sync(TypedDict):
     frozen: float
 
 
-@dataclass
-class Round:
-    """What up to ten switches in a row showed; a round ends at the first that is not smooth."""
+@dataclass(frozen=True)
+class Switch:
+    """What was seen of one switch."""
 
-    apart_ms: list[float] = field(default_factory=list)
-    freezes: list[int] = field(default_factory=list)
-    frozen_s: list[float] = field(default_factory=list)
-    waited: list[float] = field(default_factory=list)
-    """Which share of the switch's time this process waited for a processor."""
+    apart_ms: float
+    freezes: int
+    frozen_s: float
+    waited: float
+    """For which share of its time this process waited for a processor."""
 
     @property
-    def spoilt(self) -> bool:
+    def smooth(self) -> bool:
         return (
-            max(self.apart_ms, default=0) > MOST_APART_MS
-            or max(self.freezes, default=0) > 1
-            or max(self.frozen_s, default=0) > MOST_FROZEN_SECONDS
+            self.apart_ms <= MOST_APART_MS
+            and self.freezes <= 1
+            and self.frozen_s <= MOST_FROZEN_SECONDS
         )
 
     @property
-    def counts(self) -> bool:
-        return not self.spoilt or self.waited[-1] <= MOST_WAITED
+    def judged(self) -> bool:
+        return self.waited <= MOST_WAITED
 
 
 class Wrong(TypedDict):
@@ -135,7 +137,7 @@ async def test_ten_switches_of_a_seat(
     listener = Messenger(viewer)
     relay = Relay(RelayConfig(), listener)
     await relay.open()
-    rounds: list[Round] = []
+    switches: list[Switch] = []
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LIMIT_SECONDS
 
@@ -160,9 +162,9 @@ async def test_ten_switches_of_a_seat(
             if near == 5:
                 return
             await viewer.wait_for_timeout(100)
-        raise AssertionError(f"sound and picture are {found} ms apart, after {rounds}")
+        raise AssertionError(f"sound and picture are {found} ms apart, after {switches}")
 
-    async def switch(speaker: str, measured: Round) -> None:
+    async def switch(speaker: str) -> Switch:
         before = await sync()
         began, waited = loop.time(), seconds_waited()
         for name in PEOPLE:
@@ -174,19 +176,20 @@ async def test_ten_switches_of_a_seat(
             after = await sync()
             if after["apart"] is not None:
                 samples.append(abs(after["apart"]))
-        share = (seconds_waited() - waited) / (loop.time() - began)
-        measured.waited.append(round(share, 3))
-        measured.apart_ms.append(median(samples))
-        measured.freezes.append(after["freezes"] - before["freezes"])
-        measured.frozen_s.append(round(after["frozen"] - before["frozen"], 3))
+        return Switch(
+            apart_ms=median(samples),
+            freezes=after["freezes"] - before["freezes"],
+            frozen_s=round(after["frozen"] - before["frozen"], 3),
+            waited=round((seconds_waited() - waited) / (loop.time() - began), 3),
+        )
 
-    turns = itertools.cycle(("ben", "ada"))
+    def judged() -> list[Switch]:
+        return [each for each in switches if each.judged]
 
-    async def ten_switches() -> None:
-        measured = Round()
-        rounds.append(measured)
-        while len(measured.apart_ms) < SWITCHES and not measured.spoilt:
-            await switch(next(turns), measured)
+    def enough() -> bool:
+        found = judged()
+        wanted = SWITCHES if all(each.smooth for each in found) else MOST_SWITCHES
+        return len(found) >= wanted or loop.time() >= deadline
 
     try:
         for name, (colour, frequency) in PEOPLE.items():
@@ -204,15 +207,16 @@ async def test_ten_switches_of_a_seat(
         await viewer.wait_for_function("Boolean(window.watch)")
         await viewer.evaluate("window.watch", {n: c for n, (c, _) in PEOPLE.items()})
         await until_shown("ada")
-        counted = 0
-        while not rounds or (
-            rounds[-1].spoilt and counted < MOST_ROUNDS and loop.time() < deadline
-        ):
-            await until_in_step()
-            await ten_switches()
-            counted += rounds[-1].counts
-        record_property("note", f"{counted} of {len(rounds)} rounds counted")
-        (tmp_path / "switching.json").write_text(json.dumps([asdict(each) for each in rounds]))
+        for speaker in itertools.cycle(("ben", "ada")):
+            if enough():
+                break
+            if not switches or not switches[-1].smooth:
+                await until_in_step()
+            switches.append(await switch(speaker))
+        found = judged()
+        smooth = sum(each.smooth for each in found)
+        record_property("note", f"{smooth} of {len(found)} smooth, {len(switches)} made")
+        (tmp_path / "switching.json").write_text(json.dumps([asdict(each) for each in switches]))
         seen: Seen = await viewer.evaluate("window.seen()")
         told = listener.told
         owners = [(time, owner_of(time, told), name) for time, name in seen["frames"]]
@@ -224,13 +228,11 @@ async def test_ten_switches_of_a_seat(
             for wrong in seen["wrong"]
             if owner_of(wrong["timestamp"], told[: wrong["told"]]) == wrong["name"]
         ] == []
-        switches = sum(len(each.apart_ms) for each in rounds)
         assert [name for name, _ in itertools.groupby(seen["shown"])].count("ben") == (
-            switches + 1
+            len(switches) + 1
         ) // 2
-        assert not rounds[-1].spoilt, rounds
-        assert median(apart for each in rounds for apart in each.apart_ms) <= MOST_APART_MS, rounds
-        assert median(froze for each in rounds for froze in each.frozen_s) <= MOST_FROZEN_SECONDS
+        assert len(found) >= SWITCHES, f"the machine was too busy to judge: {switches}"
+        assert smooth >= SMOOTH * len(found), found
         assert relay.mistakes == 0
     finally:
         listener.task.cancel()
