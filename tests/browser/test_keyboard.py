@@ -111,6 +111,8 @@ async def test_the_whole_session_by_keyboard_alone(people: People) -> None:
     await key("ArrowRight")
     await expect(end).to_be_focused()
     await key("Enter")
+    # It is over on the consumer's side, too, and nothing there takes the focus away.
+    await consumer.locator("main [data-view=over]").wait_for()
     await expect(agents_button(name="Close")).to_be_focused()
     await key("Enter")
     await expect(start).to_be_focused()

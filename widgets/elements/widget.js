@@ -17,8 +17,9 @@ export class Widget extends HTMLElement {
   present(name, make) {
     if (name === this.#name && this.#view) return /** @type {V} */ (this.#view);
     const { activeElement: at, body } = document;
-    // A button that is disabled loses it.
-    const held = this.contains(at) || (at === body && navigator.userActivation?.isActive);
+    // A button that is disabled loses it. The page around keeps its own.
+    const lost = at === body && navigator.userActivation?.isActive;
+    const held = document.hasFocus() && (lost || this.contains(at));
     this.#view?.onClosed?.();
     const view = make();
     this.#name = name;

@@ -68,12 +68,11 @@ export class ControlBar {
 
   /** Arrow keys walk along the bar. @param {KeyboardEvent} event */
   #onKey(event) {
-    const forward = document.documentElement.dir === 'rtl' ? 'ArrowLeft' : 'ArrowRight';
-    const back = forward === 'ArrowRight' ? 'ArrowLeft' : 'ArrowRight';
-    if (event.key !== forward && event.key !== back) return;
+    const step = Number(event.key === 'ArrowRight') - Number(event.key === 'ArrowLeft');
+    if (step === 0) return;
     const buttons = [...this.root.querySelectorAll('button:enabled:not([hidden])')];
     const at = buttons.indexOf(/** @type {Element} */ (document.activeElement));
-    const next = buttons.at((at + (event.key === forward ? 1 : -1)) % buttons.length);
+    const next = buttons.at((at + (document.dir === 'rtl' ? -step : step)) % buttons.length);
     /** @type {HTMLElement} */ (next).focus();
     event.preventDefault();
   }
