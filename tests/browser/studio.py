@@ -57,17 +57,12 @@ BADLY_SHOWN = """() => [...document.querySelectorAll('.tile[data-picture=yes]:no
     const above = tile.clientHeight - clientHeight > 1;
     const ratio = clientWidth / clientHeight;
     if (tile.matches('.screen')) return getComputedStyle(video).objectFit !== 'contain';
-    const tall = videoWidth < videoHeight;
-    if (tall === tile.clientWidth < tile.clientHeight || !(tall || tile.matches('[data-main]'))) {
-      return beside || above;
-    }
-    return tall
-      ? above || ratio > 0.76 || (beside && ratio < 0.74)
-      : beside || ratio < 0.74 || (above && ratio > 0.76);
+    const stands = videoWidth < videoHeight && tile.clientWidth >= tile.clientHeight;
+    return stands ? above || ratio > 0.76 || (beside && ratio < 0.74) : beside || above;
   })
   .map((tile) => `${tile.className} ${tile.textContent}`)"""
-"""Pictures that do not fill their tile, but for those which that would cut to less than 3:4: the
-main one in a tall tile, an upright one in a wide tile."""
+"""Pictures that do not fill their tile, but for standing ones in a wide tile, which are cut to 3:4
+at most, and screens."""
 
 
 class _Set:

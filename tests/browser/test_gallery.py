@@ -26,7 +26,7 @@ from tests.browser.studio import Studio
 AGENT_LOOKS = [((280, 540), "dark"), ((340, 680), "light")]
 CONSUMER_LOOKS = [((320, 568), "light"), ((380, 600), "dark")]
 GUEST_LOOKS = [((390, 844), "light"), ((1280, 800), "dark")]
-PICTURE_LOOKS = [((280, 540), "dark"), ((340, 680), "light"), ((1280, 800), "light")]
+PICTURE_LOOKS = [((280, 540), "dark"), ((1280, 800), "light")]
 ALL_SCENES = (
     *AGENT_SCENES,
     *CROWDS,
