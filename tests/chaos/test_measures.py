@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -36,6 +37,9 @@ def actors() -> Iterator[list[psutil.Process]]:
             stack.callback(process.wait)
             stack.callback(process.kill)
             found.append(psutil.Process(process.pid))
+        # The kernel shows a new program's arguments a moment after it has begun.
+        while not all(process.cmdline() for process in found):
+            time.sleep(0.001)
         yield found
 
 
