@@ -135,6 +135,7 @@ def cluster() -> Iterator[RayCluster]:
         yield running
 
 
+@pytest.mark.soak
 def test_the_demo_keeps_to_a_ray_of_its_own_where_one_runs_already(
     cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
