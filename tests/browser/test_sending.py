@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from broker.messages.facts import MediaTransport, ParticipantMuted, RosterChanged
 from broker.words import PublishSource, Role
-from tests.browser.broker_double import BrokerDouble, asked, person
-from tests.browser.gallery import THREE
+from tests.browser.broker_double import BrokerDouble, asked, person, snapshot
+from tests.browser.gallery import ENGAGEMENT, INVITED, THREE
 
 COUNT_WISHES = """() => {
   const { mediaDevices } = navigator;
@@ -117,6 +117,30 @@ async def test_what_one_turned_off_stays_off_wherever_one_goes_on(
             double.heard.clear()
             await back.click()
         assert await sends(double) == there
+
+
+async def test_an_accept_that_took_effect_stands_though_it_was_not_answered(
+    browser: Browser, pages: str
+) -> None:
+    page = await browser.new_page()
+    double = BrokerDouble(page, Role.CONSUMER)
+    await double.attach()
+    await page.goto(f"{pages}{ENGAGEMENT}&lang=en")
+    await double.tell(INVITED)
+    await page.get_by_role("button", name="Accept with video").click()
+    await double.until_heard("invitation.accept")
+    await double.tell(snapshot(1, [person(0), person(1)]))
+    await page.get_by_role("button", name="Mute", exact=True).click()
+    sending = SENDING.replace("agent", "engagement")
+    await page.wait_for_function(f"() => String({sending}) === 'false,true,false'")
+    # With the connection goes the answer; who muted is not heard again, and is still seen.
+    double.deaf = True
+    double.heard.clear()
+    await double.drop(1012)
+    await double.until_heard("connection.hello")
+    await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
+    assert await page.evaluate(sending) == [False, True, False]
+    await page.close()
 
 
 async def test_without_the_broker_what_is_said_and_what_works(

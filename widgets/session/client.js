@@ -9,8 +9,7 @@ const FOR_GOOD = new Set([4401, 4404, 4410]);
 
 /**
  * One widget's part in a session: what the broker said (`state`), the connection (`link`), the
- * devices (`media`). Emits `change` once for everything of one turn of the event loop. Owned by a
- * widget element, which calls `connect()` and `close()`.
+ * devices (`media`). Emits `change` once in a turn of the event loop. A widget element owns it.
  */
 export class SessionClient extends EventTarget {
   state = INITIAL;
@@ -83,6 +82,8 @@ export class SessionClient extends EventTarget {
     try {
       await accepted;
     } catch (error) {
+      // It took effect, though no answer came.
+      if (keepable(this.session)) return;
       this.#mediaLink.close();
       void opened.then(() => this.media.stop());
       throw error;
@@ -203,7 +204,7 @@ export class SessionClient extends EventTarget {
     this.state = reduce(before, message, Date.now());
     const { session, resume } = this.state;
     const { memory } = this.#options;
-    if (session && keepable(session)) {
+    if (keepable(session)) {
       memory.set('resume', resume);
       if (!before.session) this.media.off = memory.get('off') ?? this.media.off;
     } else if (before.session && !session) this.#forget();
@@ -272,7 +273,7 @@ export class SessionClient extends EventTarget {
 
   #onMedia() {
     const { session, media } = this;
-    if (session && keepable(session)) this.#options.memory.set('off', media.off);
+    if (keepable(session)) this.#options.memory.set('off', media.off);
     void this.#mediaLink.setTracks(this.media.tracks);
     this.#publish();
     this.#changed();
@@ -307,9 +308,9 @@ export class SessionClient extends EventTarget {
   }
 }
 
-/** @param {SessionState} session */
-function keepable({ attendance }) {
-  return attendance === 'present' || attendance === 'reconnecting' || attendance === 'lobby';
+/** @param {SessionState|null} session */
+function keepable(session) {
+  return ['present', 'reconnecting', 'lobby'].includes(session?.attendance ?? '');
 }
 
 /** @param {WidgetState} state */
