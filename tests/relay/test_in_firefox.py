@@ -28,6 +28,7 @@ async def until_shown(page: Page, height: int) -> None:
     raise AssertionError(f"{height} is not shown: {found}")
 
 
+@pytest.mark.soak
 async def test_three_people_with_two_makes_of_browser(tmp_path: Path) -> None:
     listener = RecordingListener()
     relay = Relay(RelayConfig(bind=(ADDRESS,)), listener)
