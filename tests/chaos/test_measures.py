@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -21,7 +20,7 @@ from tests.chaos.test_soak import (
     STRAYS,
     Course,
 )
-from tests.operations.cluster import SESSIONS
+from tests.operations.cluster import SESSIONS, until
 
 LOOKS = 30
 RAMP = round(RAMP_S / LOOK_S)
@@ -38,8 +37,7 @@ def actors() -> Iterator[list[psutil.Process]]:
             stack.callback(process.kill)
             found.append(psutil.Process(process.pid))
         # The kernel shows a new program's arguments a moment after it has begun.
-        while not all(process.cmdline() for process in found):
-            time.sleep(0.001)
+        until("their titles", lambda: all(process.cmdline() for process in found))
         yield found
 
 

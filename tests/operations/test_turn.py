@@ -101,6 +101,13 @@ def refused(caught: pytest.ExceptionInfo[stun.TransactionFailed]) -> int:
     return code
 
 
+async def forbidden(allocation: Allocation, channel: int, peer: str) -> None:
+    """See that nothing is relayed to this address."""
+    with pytest.raises(stun.TransactionFailed) as caught:
+        await allocation.channel_bind(channel, (peer, 40000))
+    assert refused(caught) == 403, peer
+
+
 @pytest.fixture
 async def client(turn: Configuration) -> AsyncIterator[Client]:
     client = Client(turn)
@@ -125,9 +132,7 @@ async def test_private_peers_are_refused_except_the_media_nodes(client: Client, 
             "224.0.0.1",
         )
     ):
-        with pytest.raises(stun.TransactionFailed) as caught:
-            await allocation.channel_bind(0x4001 + index, (peer, 40000))
-        assert refused(caught) == 403, peer
+        await forbidden(allocation, 0x4001 + index, peer)
 
 
 async def test_private_peers_over_ipv6_are_refused_except_the_media_nodes(client: Client) -> None:
@@ -148,9 +153,7 @@ async def test_private_peers_over_ipv6_are_refused_except_the_media_nodes(client
             "ff02::1",
         )
     ):
-        with pytest.raises(stun.TransactionFailed) as caught:
-            await allocation.channel_bind(0x4001 + index, (peer, 40000))
-        assert refused(caught) == 403, peer
+        await forbidden(allocation, 0x4001 + index, peer)
 
 
 async def test_a_user_gets_so_many_allocations_and_no_more(client: Client) -> None:
