@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.simulation import Opening, Outcome, Simulation, Supply
 from benchmarks.subject import Look
@@ -97,16 +97,9 @@ def shared_seconds(replay: Replay, begin: float, end: float, supply: Supply, alo
     low, high = alone, alone * SHARED_AT_MOST
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        told = replay.predicted(with_starts(supply, alone, middle))
+        told = replay.predicted(replace(supply, start_seconds=(alone, middle)))
         if mean_wait(replay.part(told, begin, end), bound) < truth:
             low = middle
         else:
             high = middle
     return (low + high) / 2
-
-
-def with_starts(supply: Supply, *seconds: float) -> Supply:
-    """Return the same machines with other costs of a start."""
-    return Supply(
-        supply.policy, supply.places, seconds, supply.one_machine, supply.patience_seconds
-    )

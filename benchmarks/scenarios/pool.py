@@ -13,7 +13,7 @@ from actors.pool import PoolPolicy
 from benchmarks.loads.lifecycle import NO_CAPACITY
 from benchmarks.machine import MAX_FOREIGN_SHARE, calm
 from benchmarks.quiet import MOST_ATTEMPTS, noise_of
-from benchmarks.replay import Replay, alone_seconds, shared_seconds, with_starts
+from benchmarks.replay import Replay, alone_seconds, shared_seconds
 from benchmarks.result import Line, Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, counted, parameters, refuse_target
@@ -114,7 +114,7 @@ class Storms:
         return self.measured[-1]
 
     async def come(self, times: float, seed: int) -> None:
-        """Let a storm come, again while others use the machine; the last one counts."""
+        """Let a storm come, again while others use the machine; the last counts, and is named."""
         for _ in range(MOST_ATTEMPTS):
             await calm()
             begin = time.monotonic()
@@ -157,7 +157,7 @@ def tell(
     )
     teacher = rushes[0]
     shared = shared_seconds(replay, teacher.begin, teacher.end, supply, alone)
-    supply = with_starts(supply, alone, shared)
+    supply = replace(supply, start_seconds=(alone, shared))
     result.facts["an opening that finds a standby, s"] = round(replay.answer_s, 3)
     result.facts["a start alone, s"] = round(alone, 2)
     result.facts["one of two starts at work, s"] = round(shared, 2)

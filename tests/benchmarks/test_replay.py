@@ -6,6 +6,7 @@ import argparse
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from actors.placement import Place
 from actors.pool import PoolPolicy
 from benchmarks.histogram import Histogram
-from benchmarks.replay import Replay, alone_seconds, shared_seconds, with_starts
+from benchmarks.replay import Replay, alone_seconds, shared_seconds
 from benchmarks.result import Measurement, ScenarioResult
 from benchmarks.scenarios.pool import STARTS, Rush, off_in_number, tell
 from benchmarks.simulation import Opening, Outcome, Simulation, Supply
@@ -71,7 +72,7 @@ def test_a_start_alone_lasts_from_the_answer_until_one_more_is_there() -> None:
 
 def test_what_two_starts_cost_is_learnt_from_one_storm() -> None:
     replay, _, (teacher, _) = run()
-    unknown = with_starts(SUPPLY, ALONE_S)
+    unknown = replace(SUPPLY, start_seconds=(ALONE_S,))
     found = shared_seconds(replay, teacher.begin, teacher.end, unknown, ALONE_S)
     # What an opening takes that finds a standby is in its wait; nobody has said so here.
     assert found == pytest.approx(SHARED_S, rel=0.05)

@@ -1,6 +1,6 @@
 """Three Ray nodes, two labels, PostgreSQL: placement, faults, a drain, the death of a node.
 
-The cluster takes half a minute to start and to stop, so one test runs in CI and the rest are soak.
+The cluster takes half a minute to start and to stop, so all of it is soak.
 """
 
 from __future__ import annotations
