@@ -53,8 +53,9 @@ CODE_S = 24 * 3_600
 CODE_TRIES = 10
 CHALLENGE_S = 60
 LONGEST_IDLE_MS = 2_160 * 3_600_000
-FOR_EVER_MS = 1 << 62
 """Whose device it is decides how long it may be idle; until that is known this bound serves."""
+FOR_EVER_MS = 1 << 62
+"""A device is forgotten however long it was idle."""
 
 Code = Annotated[str, StringConstraints(min_length=8, max_length=128)]
 Base64 = Annotated[

@@ -302,11 +302,12 @@ class LedgerClient:
     def _on_revocations(self, end: End, reply: asyncio.Future[bytes]) -> None:
         if reply.cancelled() or end.link.closed:
             return
-        if (fault := reply.exception()) is not None:
+        try:
+            page = read(Revocations, reply.result())
+        except (SwitchboardError, ValidationError) as fault:
             logger.error("revocations not learned", extra={"reason": str(fault)})
             asyncio.get_running_loop().call_later(LONGEST_PAUSE_S, self._ask_revocations, end)
             return
-        page = read(Revocations, reply.result())
         if self._listener is not None:
             for revocation in page.revocations:
                 self._listener.on_revoked(revocation)

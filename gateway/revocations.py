@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from broker.errors import ErrorCode, TooFast
@@ -40,8 +39,8 @@ class RevocationList:
     def __init__(self, clock: Callable[[], float], kept_s: float) -> None:
         self._clock = clock
         self._kept_s = kept_s
-        self._held: dict[str, OrderedDict[str, Revocation]] = {}
-        """By account and subject, the oldest first."""
+        self._held: dict[str, dict[str, Revocation]] = {}
+        """By account and subject."""
 
     def make(
         self, account_id: str, subject_hash: str, *, kept_s: float | None = None
@@ -70,12 +69,11 @@ class RevocationList:
         known = held.get(revocation.subject_hash)
         if known is not None and known.at_s >= revocation.at_s:
             return False
-        kept = self._held.setdefault(revocation.account_id, OrderedDict())
+        kept = self._held.setdefault(revocation.account_id, {})
         kept[revocation.subject_hash] = revocation
-        kept.move_to_end(revocation.subject_hash)
         if len(kept) > MOST_REVOCATIONS:
             # Two gateways may have taken the last one at the same time.
-            kept.popitem(last=False)
+            del kept[min(kept, key=lambda subject: kept[subject].until_s)]
         return True
 
     def is_revoked(self, principal: Principal, token_id: str | None, issued_at: float) -> bool:
@@ -97,8 +95,9 @@ class RevocationList:
         held = self._held.get(account_id)
         if held is None:
             return {}
-        while held and next(iter(held.values())).until_s < now:
-            held.popitem(last=False)
+        if len(held) >= MOST_REVOCATIONS:
+            for subject in [each for each, of in held.items() if of.until_s < now]:
+                del held[subject]
         if not held:
             del self._held[account_id]
         return held

@@ -6,7 +6,15 @@ import asyncio
 import logging
 from collections import OrderedDict
 
-from broker.errors import ErrorCode, Gone, Malformed, NotFound, SwitchboardError, Unavailable
+from broker.errors import (
+    ErrorCode,
+    Gone,
+    Internal,
+    Malformed,
+    NotFound,
+    SwitchboardError,
+    Unavailable,
+)
 from broker.messages.cluster.tenure import SessionUnsaved
 from broker.messages.cluster.trunk import Location
 from gateway.directory import Directory
@@ -107,11 +115,14 @@ class Unsaved:
                 await end.call(kept.method, kept.to_bytes())
         except TimeoutError:
             raise Unavailable(ErrorCode.SESSION_AWAY, "The session did not answer.") from None
-        except Malformed:
-            logger.warning("unsaved not understood: an older release", extra=facts)
+        except (Malformed, Internal) as error:
+            # An older release, or a mistake of ours: said again it would fail again, and whoever
+            # comes waits for it.
+            logger.error("unsaved not taken", extra={**facts, "code": str(error.code)})
+        else:
+            logger.info("unsaved brought", extra=facts)
         finally:
             end.close()
-        logger.info("unsaved brought", extra=facts)
         self._forget(kept)
 
     def _forget(self, kept: SessionUnsaved) -> None:

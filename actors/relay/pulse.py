@@ -70,6 +70,8 @@ class Pulse:
 
     def _tick(self) -> None:
         self._timer = None
+        if self._transports:
+            self.go_on()
         now = self._clock()
         for transport in list(self._transports.values()):
             try:
@@ -86,8 +88,6 @@ class Pulse:
         if now >= self._quality_due:
             self._quality_due = now + _QUALITY_INTERVAL
             self._contained(self._grade, now)
-        if self._transports:
-            self.go_on()
 
     def _contained(self, step: Callable[[float], None], now: float) -> None:
         """Take one step; a mistake of ours in it must not cost the session its pulse."""

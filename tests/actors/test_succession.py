@@ -195,7 +195,7 @@ async def call_through(made: Process) -> None:
         relay_of(made.actors[0]), ready.participant_id, publish=[PublishSource.MICROPHONE]
     )
     await client.connect()
-    for number, words in enumerate(('"guest.invite"', '"text.say","text":"hello"')):
+    for number, words in enumerate(('"guest.invite"', '"text.send","text":"hello"')):
         trunk.link.send(Frame.MESSAGE, f'{{"type":{words},"id":"t{number}"}}'.encode())
     await made.end(trunk)
     await made.again()

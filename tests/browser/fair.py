@@ -11,7 +11,7 @@ from actors.session.config import SessionConfig
 from gateway.demo_hosts import create_demo_hosts
 from gateway.serve import EdgeServer, bind
 from gateway.settings import DemoHost, Settings
-from tests.house import House, end
+from tests.house import WAIT_S, House, end
 
 LOOPBACK = "127.0.0.1"
 
@@ -61,5 +61,6 @@ class Fair(House):
         hosts = EdgeServer(create_demo_hosts(settings), [self._stand])
         self.stack.push_async_callback(end, asyncio.create_task(hosts.run()))
         self.stack.push_async_callback(hosts.stop)
-        await hosts.started.wait()
+        async with asyncio.timeout(WAIT_S):
+            await hosts.started.wait()
         await self.standby()

@@ -120,6 +120,7 @@ async def test_the_launcher_rings_and_reconnects_where_nothing_is_stored(
     await double.tell(snapshot(1, [person(0), person(1)]))
     await inside.get_by_role("button", name="Leave", exact=True).click()
     await double.until_heard("session.leave")
+    assert claims[0] is not None
     assert claims[0] == claims[1]
     assert problems == []
     await page.close()

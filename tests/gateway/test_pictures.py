@@ -125,7 +125,7 @@ async def test_a_picture_from_elsewhere_is_refused_when_the_token_is_minted(
         assert "picture_hosts" in answer.json()["detail"]
 
 
-async def test_an_account_that_names_no_host_has_no_pictures() -> None:
+def test_an_account_that_says_nothing_names_no_host() -> None:
     assert (
         read_accounts({"accounts": {"a": {"token_url": "https://crm.example"}}})["a"].picture_hosts
         == ()

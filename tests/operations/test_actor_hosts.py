@@ -157,5 +157,5 @@ def test_what_ray_stores_of_a_host_names_none_of_its_methods(host: type) -> None
     assert [name for name in methods if f"{host.__qualname__}.{name}".encode() in stored] == []
 
 
-def test_what_ray_stored_of_the_release_before_can_be_read() -> None:
+def test_the_method_that_the_release_before_stored_is_still_there() -> None:
     assert inspect.isfunction(PoolHost._places)

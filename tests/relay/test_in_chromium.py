@@ -119,7 +119,8 @@ WATCH_GAPS = """() => {
   video.requestVideoFrameCallback(onFrame);
 }"""
 LONGEST_GAP = """() => {
-  const times = [...window.frames.splice(0, window.frames.length - 1), performance.now()];
+  const times = [...window.frames, performance.now()];
+  window.frames.splice(0, window.frames.length - 1);
   return Math.max(...times.slice(1).map((time, index) => time - times[index])) / 1000;
 }"""
 

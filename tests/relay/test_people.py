@@ -317,11 +317,14 @@ async def test_a_mistake_in_one_step_costs_the_others_nothing(
 ) -> None:
     ada, ben = await call.join("ada"), await call.join("ben")
 
+    made: list[object] = []
+
     def mistaken(person: object, now: float) -> None:
+        made.append(person)
         raise ZeroDivisionError
 
     monkeypatch.setattr("actors.relay.pulse.choose_layers", mistaken)
-    await asyncio.sleep(0.6)
+    await until(lambda: len(made) > 2)
     ada.send_audio(level=20)
     await until(lambda: ben.heard)
     await until(lambda: [report for report in ben.reports if isinstance(report, RtcpSrPacket)])

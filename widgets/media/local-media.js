@@ -180,7 +180,7 @@ export class LocalMedia {
     this.#drop(source);
     if (source !== 'screen') {
       await this.#reopen(source);
-      this.troubles[source] ??= 'replaced';
+      if (this.tracks[source]) this.troubles[source] ??= 'replaced';
     }
     this.#onChange();
   }
