@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from broker.errors import ErrorCode, Gone, Malformed, SwitchboardError, Unavailable
+from broker.errors import ErrorCode, Gone, Internal, Malformed, SwitchboardError, Unavailable
 from broker.link import ListeningEnd, Reply
 from broker.messages.cluster.base import Done, read
 from broker.messages.cluster.tenure import JournalEntry, SessionUnsaved
@@ -113,8 +113,13 @@ async def test_it_is_brought_where_nobody_comes_any_more(world: World) -> None:
     [
         (Unavailable(ErrorCode.LEDGER_AWAY, "Not yet."), 2),
         (Malformed(ErrorCode.MALFORMED, "What is that?"), 1),
+        (Internal(ErrorCode.INTERNAL, "A mistake."), 1),
     ],
-    ids=["until it is saved", "once to an actor that does not understand it"],
+    ids=[
+        "until it is saved",
+        "once to an actor that does not understand it",
+        "once to an actor that cannot do it",
+    ],
 )
 async def test_it_is_brought(world: World, fault: SwitchboardError, calls: int) -> None:
     _, session = await attached(world)
