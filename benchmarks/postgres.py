@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.ports import free_port
+from benchmarks.process import ChildFailed
 
 PROGRAMS = Path("/usr/lib/postgresql")
 START_SECONDS = 60.0
@@ -50,7 +51,11 @@ class Server:
         self._running = False
 
     def start(self) -> None:
-        """Start it, on a new folder the first time; what was committed before is there."""
+        """Start it, on a new folder the first time; what was committed before is there.
+
+        Raises:
+            ChildFailed: a program of PostgreSQL's failed, with what that said.
+        """
         if not (self.folder / "data").exists():
             self._run("initdb", "--auth=trust", "--username=ledger", "--no-sync", "--encoding=UTF8")
         listen = f"-p {self._port} -k {self.folder} -c listen_addresses=127.0.0.1"
@@ -72,16 +77,21 @@ class Server:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            [self._binaries / program, "-D", self.folder / "data", *arguments],
-            user=self._user,
-            cwd=self.folder,
-            check=True,
-            timeout=self._limit,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        # Not a pipe: the server that pg_ctl starts would hold it open.
+        with tempfile.TemporaryFile() as said:
+            done = subprocess.run(
+                [self._binaries / program, "-D", self.folder / "data", *arguments],
+                user=self._user,
+                cwd=self.folder,
+                timeout=self._limit,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+            )
+            said.seek(0)
+            if done.returncode != 0:
+                words = said.read().decode(errors="replace").strip()
+                raise ChildFailed(f"PostgreSQL's {program}: {words or done.returncode}")
 
 
 @contextmanager

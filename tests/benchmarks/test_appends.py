@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from actors.ledger.database import Database
 from actors.ledger.schema import journal
 from benchmarks.appends import ACTORS, appended
+from benchmarks.postgres import Server
+from benchmarks.process import ChildFailed
 from benchmarks.rounds import Bench
 from tests.patience import PATIENCE
 
@@ -33,3 +38,16 @@ async def test_every_append_that_was_counted_is_durable(tmp_path: Path) -> None:
         await database.close()
     assert kept[0][0] >= count + ACTORS, "and how each session began"
     assert holes == []
+
+
+def test_what_postgresql_fails_of_is_told() -> None:
+    # Not below pytest's folders, which PostgreSQL's own user may not enter.
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        program = folder / "initdb"
+        program.write_text("#!/bin/sh\necho no room for it >&2\nexit 1\n", encoding="utf-8")
+        program.chmod(0o755)
+        with closing(Server(folder, 1, place=place)) as server:
+            with pytest.raises(ChildFailed, match="initdb: no room for it"):
+                server.start()

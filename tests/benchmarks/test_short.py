@@ -35,6 +35,8 @@ PLOTS = (
 def short_folder() -> Iterator[Path]:
     """A folder whose path leaves room for Ray's sockets in it."""
     folder = Path(tempfile.mkdtemp(prefix="sb-"))
+    # As /tmp is: PostgreSQL, which runs as its own user, has a folder in it.
+    folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
