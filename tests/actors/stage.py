@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from actors.link import ListenedEnd, promise
+from actors.session.admission import admit
 from actors.session.config import SessionConfig
 from actors.session.connection import Connection
 from actors.session.live import LiveSession
@@ -234,6 +235,14 @@ class Stage:
             participant_id = self.session.decided.consumer_id or f"p-{claim[:3]}"
             person = Person(participant_id, CONSUMER.model_copy(update={"claim_hash": claim}))
             self.session.people[person.participant_id] = person
+        return person
+
+    def come(self, principal: Principal) -> Person:
+        """Say hello on a window's surface as the gateway does. Raises what the session refuses."""
+        came: list[Person] = []
+        hello = hello_of(principal, epoch=self.session.epoch, surface=Surface.WINDOW)
+        admit(self.session, hello, came.append)
+        [person] = came
         return person
 
     def connect(

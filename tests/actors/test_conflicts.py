@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from actors.session.admission import admit
 from actors.session.conflicts import OPEN_LIMIT
 from broker.errors import Forbidden, NotFound
 from broker.messages.cluster.trunk import Principal
-from broker.words import Role, Surface
-from tests.actors.stage import AGENT, CONSUMER, Message, Stage, Trunk, hello_of
-
-
-def come(stage: Stage, principal: Principal) -> None:
-    """Say hello as the gateway does. Raises what the session refuses."""
-    admit(stage.session, hello_of(principal, surface=Surface.WINDOW), lambda person: None)
+from broker.words import Role
+from tests.actors.stage import AGENT, CONSUMER, Message, Stage, Trunk
 
 
 def stranger(stage: Stage, number: int) -> None:
     with pytest.raises(Forbidden):
-        come(stage, CONSUMER.model_copy(update={"claim_hash": f"{number:064}"}))
+        stage.come(CONSUMER.model_copy(update={"claim_hash": f"{number:064}"}))
 
 
 def asked(agent: Trunk) -> list[Message]:
@@ -62,11 +56,11 @@ async def test_an_id_of_the_roster_is_nobody_elses(stage: Stage) -> None:
     of_consumer, of_agent = stage.consumer().participant_id, stage.agent.participant_id
     for principal, participant_id in ((CONSUMER, of_agent), (AGENT, of_consumer), (AGENT, "p-x")):
         with pytest.raises(NotFound):
-            come(stage, principal.model_copy(update={"participant_id": participant_id}))
-    come(stage, AGENT.model_copy(update={"participant_id": of_agent}))
+            stage.come(principal.model_copy(update={"participant_id": participant_id}))
+    stage.come(AGENT.model_copy(update={"participant_id": of_agent}))
     guest = Principal(role=Role.GUEST, account_id="acc", participant_id=of_consumer)
     with pytest.raises(NotFound):
-        come(stage, guest)
+        stage.come(guest)
 
 
 async def test_a_consumer_who_proves_who_they_are_before_they_accept_is_verified(
@@ -74,8 +68,8 @@ async def test_a_consumer_who_proves_who_they_are_before_they_accept_is_verified
 ) -> None:
     agent, launcher = await stage.ringing()
     proof = {"verified": True, "name": "Casey Proved", "visitor_id": "v-1"}
-    come(stage, CONSUMER.model_copy(update=proof))
-    come(stage, CONSUMER)
+    stage.come(CONSUMER.model_copy(update=proof))
+    stage.come(CONSUMER)
     stage.accept(launcher)
     await stage.settle()
     [shown] = [

@@ -9,9 +9,7 @@ from __future__ import annotations
 import pytest
 
 from actors.session.person import Person
-from broker.commands import Admit, InviteGuest, JoinGuest
-from broker.messages.cluster.trunk import Principal
-from broker.words import Capability, Role, Surface
+from broker.words import Capability
 from tests.actors.stage import Stage, Trunk
 from tests.profile import calls_of, named, ours
 
@@ -23,16 +21,7 @@ async def seated(stage: Stage, count: int) -> list[tuple[Person, Trunk]]:
     """A session in which so many people take part, each with one widget."""
     agent, consumer = await stage.talking()
     people = [(stage.agent, agent), (stage.consumer(), consumer)]
-    by = stage.agent.participant_id
-    for number in range(count - 2):
-        guest = Person(f"p-{number}", Principal(role=Role.GUEST, account_id="acc", name="Gwen"))
-        stage.session.do(InviteGuest(by, f"g{number}", f"h{number}", 1, 60_000))
-        stage.session.people[guest.participant_id] = guest
-        stage.session.do(JoinGuest(guest.participant_id, f"g{number}"))
-        stage.session.do(Admit(by, guest.participant_id))
-        people.append((guest, stage.connect(guest, Surface.GUEST_PAGE)))
-        await stage.settle()
-    return people
+    return people + [await stage.guest(f"g{n}", admitted=True) for n in range(count - 2)]
 
 
 async def toggled(stage: Stage, person: Person, trunk: Trunk) -> dict[str, int]:

@@ -8,16 +8,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from actors.session.admission import admit
 from actors.session.person import Person
 from broker.commands import InviteGuest, JoinGuest
 from broker.errors import ErrorCode, Forbidden
 from broker.messages.cluster.tenure import JournalEntry, Subject
-from broker.messages.cluster.trunk import Principal
 from broker.messages.parts import EngagementIds
 from broker.policy import Policy
 from broker.words import Role, Surface
-from tests.actors.stage import CLAIM, CONSUMER, STRANGER, WAIT_S, Stage, hello_of
+from tests.actors.stage import CLAIM, CONSUMER, STRANGER, WAIT_S, Stage
 
 
 @asynccontextmanager
@@ -183,7 +181,7 @@ async def test_who_knows_the_ids_is_not_taken_for_a_consumer_who_had_not_rung_ye
     stage = Stage()
     agent = await stage.begin()
     stage.ask(stage.agent, agent, "invitation.cancel")
-    waits = come(stage, CONSUMER)
+    waits = stage.come(CONSUMER)
     stage.connect(waits, Surface.WINDOW)
     told = {"account_id": "acc", "conversation_id": "k", "visitor_name": "Vera"}
     stage.session.checkpoints.engagement_changed(waits, EngagementIds.model_validate(told))
@@ -196,7 +194,7 @@ async def test_who_knows_the_ids_is_not_taken_for_a_consumer_who_had_not_rung_ye
     resumed = CONSUMER.model_copy(update={"participant_id": waits.participant_id})
     async with succeeding(stage) as successor:
         agent = successor.connect(successor.agent, Surface.AGENT_FRAME)
-        person = come(successor, resumed)
+        person = successor.come(resumed)
         assert person.participant_id == waits.participant_id
         window = successor.connect(person, Surface.WINDOW)
         successor.ask(successor.agent, agent, "invitation.send", mode="video")
@@ -205,9 +203,9 @@ async def test_who_knows_the_ids_is_not_taken_for_a_consumer_who_had_not_rung_ye
         await successor.settle()
         assert successor.session.durable.consumer_claim == CLAIM
         with pytest.raises(Forbidden) as refusal:
-            come(successor, CONSUMER.model_copy(update={"claim_hash": STRANGER}))
+            successor.come(CONSUMER.model_copy(update={"claim_hash": STRANGER}))
         assert refusal.value.code is ErrorCode.CONSUMER_CONFLICT
-        assert come(successor, CONSUMER) is person, "their other surface is theirs"
+        assert successor.come(CONSUMER) is person, "their other surface is theirs"
         successor.ask(successor.agent, agent, "text.send", text="for you alone")
         assert window.last("text.said")["text"] == "for you alone"
 
@@ -224,19 +222,10 @@ async def test_a_consumer_bound_without_a_claim_is_nobody_who_merely_has_one() -
     async with succeeding(stage) as successor:
         for claim in (STRANGER, CLAIM):
             with pytest.raises(Forbidden):
-                come(successor, CONSUMER.model_copy(update={"claim_hash": claim}))
+                successor.come(CONSUMER.model_copy(update={"claim_hash": claim}))
         resumed = CONSUMER.model_copy(update={"participant_id": consumer_id})
-        person = come(successor, resumed)
+        person = successor.come(resumed)
         assert person.participant_id == consumer_id
-        assert come(successor, CONSUMER) is person
+        assert successor.come(CONSUMER) is person
         with pytest.raises(Forbidden):
-            come(successor, CONSUMER.model_copy(update={"claim_hash": STRANGER}))
-
-
-def come(stage: Stage, principal: Principal) -> Person:
-    """Say hello as the gateway does. Raises what the session refuses."""
-    came: list[Person] = []
-    epoch = stage.session.epoch
-    admit(stage.session, hello_of(principal, epoch=epoch, surface=Surface.WINDOW), came.append)
-    [person] = came
-    return person
+            successor.come(CONSUMER.model_copy(update={"claim_hash": STRANGER}))
