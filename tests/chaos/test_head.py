@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,38 +18,21 @@ import pytest
 
 from tests.chaos.town import People, Town, moved_to, open_town
 from tests.operations.cluster import Process, until
+from tests.packages import installed
 from tests.patience import PATIENCE
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(400 * PATIENCE)]
 
-INSTALL_S = 300 * PATIENCE
 STANDBYS = 2
-
-
-def program() -> str:
-    """Find Redis, installing Debian's package if that may be done."""
-    found = shutil.which("redis-server")
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        for words in (["update"], ["install", "--yes", "--no-install-recommends", "redis-server"]):
-            subprocess.run(
-                ["apt-get", "-qq", *words],
-                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                check=True,
-                timeout=INSTALL_S,
-                capture_output=True,
-            )
-        found = shutil.which("redis-server")
-    if found is None:
-        pytest.fail("Redis is needed (Debian and Ubuntu: apt-get install redis-server).")
-    return found
 
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
     """Run a Redis on loopback that keeps nothing on disk; gives its address."""
     port = free_port()
-    words = [program(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+    program = installed("redis-server", lambda: shutil.which("redis-server"))
+    words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
     running = Process([str(word) for word in words], dict(os.environ))
     try:
         running.wait_for("Ready to accept connections")

@@ -1,47 +1,31 @@
-"""Debian's PostgreSQL for tests: installed if that may be done, in memory if there is room."""
+"""Debian's PostgreSQL for tests: in memory if there is room."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks import postgres
 from benchmarks.postgres import find_binaries
+from tests.packages import installed
 from tests.patience import PATIENCE
 from tests.ports import free_port
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 2 * 1024**3
 """Bytes that must be free there: each database of a test takes seven megabytes."""
-_INSTALL_S = 300 * PATIENCE
 
 
-def installed() -> Path:
-    """Return the folder of the programs, installing Debian's package if that may be done."""
-    binaries = find_binaries()
-    if binaries is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update"], ["install", "--yes", "--no-install-recommends", "postgresql"]):
-            subprocess.run(
-                ["apt-get", "-qq", *words],
-                env=environment,
-                check=True,
-                timeout=_INSTALL_S,
-                capture_output=True,
-            )
-        binaries = find_binaries()
-    if binaries is None:
-        pytest.fail("PostgreSQL is needed (Debian and Ubuntu: apt-get install postgresql).")
-    return binaries
+def binaries() -> Path:
+    """Return the folder of the programs."""
+    return installed("postgresql", find_binaries)
 
 
 def place() -> str | None:
@@ -55,7 +39,7 @@ class Server(postgres.Server):
 
     def __init__(self) -> None:
         super().__init__(
-            installed(),
+            binaries(),
             free_port(),
             place=place(),
             options="-F -c max_connections=40",
