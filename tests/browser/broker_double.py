@@ -173,6 +173,13 @@ class BrokerDouble:
                 await asyncio.sleep(0.02)
 
 
+async def heard(double: BrokerDouble, kind: str) -> dict[str, Any]:
+    """Take the next message of this type, and forget what else the page sent so far."""
+    message = await double.until_heard(kind)
+    double.heard.clear()
+    return message
+
+
 async def asked(double: BrokerDouble, kind: str) -> dict[str, Any]:
     """What was asked, without the number of the request."""
     message = await double.until_heard(kind)

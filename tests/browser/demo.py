@@ -16,6 +16,8 @@ from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENS = ROOT / "artifacts" / "screens"
+GREEN = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9v9H0z"/></svg>'
+"""A picture of somebody, nine by nine."""
 SMALL_CAMERA = """(() => {
   const { mediaDevices } = navigator;
   const real = mediaDevices?.getUserMedia.bind(mediaDevices);

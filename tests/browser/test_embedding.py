@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from broker.messages.facts import RosterChanged, SessionEnded
 from broker.words import EndReason, Role
-from tests.browser.broker_double import BrokerDouble, invitation, person, snapshot
+from tests.browser.broker_double import BrokerDouble, heard, invitation, person, snapshot
 from tests.browser.catalogues import LANGUAGES, WIDGETS, catalogue
-from tests.browser.demo import ROOT, shoot
+from tests.browser.demo import GREEN, ROOT, shoot
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED, JOIN, LOGIN_PAGE
 from tests.patience import until
 
@@ -37,7 +36,6 @@ document.addEventListener('switchboard', ({ detail }) =>
 WHITE, DARK = "rgb(255, 255, 255)", "rgb(20, 25, 30)"
 """The paper of either look."""
 PICTURE = "/v1/pictures/demo/alex.svg"
-GREEN = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9v9H0z"/></svg>'
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -61,13 +59,6 @@ async def open_shop(page: Page, pages: str, tag: dict[str, str]) -> BrokerDouble
     await double.attach()
     await page.goto(f"{pages}/shop")
     return double
-
-
-async def heard(double: BrokerDouble, kind: str) -> dict[str, Any]:
-    """The next message of this type."""
-    message = await double.until_heard(kind)
-    double.heard.clear()
-    return message
 
 
 async def test_the_launcher_obeys_each_attribute_of_its_tag(page: Page, pages: str) -> None:

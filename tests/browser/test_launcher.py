@@ -4,7 +4,6 @@ gateway's; its tag, methods and events are tested in `test_embedding.py`."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Browser, FrameLocator, Page, expect
@@ -12,7 +11,7 @@ from playwright.async_api import Browser, FrameLocator, Page, expect
 from broker.messages.facts import SessionEnded
 from broker.words import EndReason, Role
 from tests.browser.accessibility import prepare, violations
-from tests.browser.broker_double import BrokerDouble, brand, painted, person, snapshot
+from tests.browser.broker_double import BrokerDouble, brand, heard, painted, person, snapshot
 from tests.browser.demo import SMALL_CAMERA, People, shoot, until_counts
 from tests.browser.fair import Fair
 from tests.browser.gallery import INVITED
@@ -93,12 +92,6 @@ async def test_the_launcher_fits_a_phone(
     await context.close()
 
 
-async def hello(double: BrokerDouble) -> dict[str, Any]:
-    said = await double.until_heard("connection.hello")
-    double.heard.clear()
-    return said
-
-
 async def test_the_launcher_rings_and_reconnects_where_nothing_is_stored(
     browser: Browser, pages: str
 ) -> None:
@@ -108,7 +101,7 @@ async def test_the_launcher_rings_and_reconnects_where_nothing_is_stored(
     await page.add_init_script(NO_STORAGE)
     double = await ring(page, pages)
     inside = page.frame_locator("iframe")
-    claims = [(await hello(double))["claim_secret"]]
+    claims = [(await heard(double, "connection.hello"))["claim_secret"]]
     await inside.get_by_role("button", name="Accept with voice only").click()
     await double.until_heard("invitation.accept")
     await double.tell(snapshot(1, [person(0), person(1)]))
@@ -116,7 +109,7 @@ async def test_the_launcher_rings_and_reconnects_where_nothing_is_stored(
     double.heard.clear()
     # As long as the page stays, this is the same consumer.
     await double.drop(1012)
-    claims.append((await hello(double))["claim_secret"])
+    claims.append((await heard(double, "connection.hello"))["claim_secret"])
     await double.tell(snapshot(1, [person(0), person(1)]))
     await inside.get_by_role("button", name="Leave", exact=True).click()
     await double.until_heard("session.leave")

@@ -11,7 +11,7 @@ import httpx
 from playwright.async_api import Frame, expect
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.browser.demo import People, counts, negotiated, recorded, shoot, until_counts
+from tests.browser.demo import GREEN, People, counts, negotiated, recorded, shoot, until_counts
 from tests.deployment import Deployment
 from tests.patience import PATIENCE
 
@@ -295,7 +295,6 @@ async def test_a_shared_screen_is_seen_large_and_a_picture_may_float(people: Peo
 
 
 FACE = "https://pictures.example/alex.svg"
-GREEN = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 0h9v9H0z"/></svg>'
 
 
 async def test_the_picture_in_the_agents_token_rings_and_stays(
