@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from benchmarks.process import ChildFailed
 
 PROGRAMS = Path("/usr/lib/postgresql")
 START_SECONDS = 60.0
+PLACES = (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))
+"""Where the data may lie; `TMPDIR` may be a folder that only root can enter."""
 
 
 def find_binaries() -> Path | None:
@@ -23,6 +26,11 @@ def find_binaries() -> Path | None:
         return candidate.parent
     found = shutil.which("initdb")
     return None if found is None else Path(found).parent
+
+
+def is_open(folder: Path) -> bool:
+    """Whether a user to whom nothing of it belongs can go there."""
+    return all(each.stat().st_mode & stat.S_IXOTH for each in (folder, *folder.parents))
 
 
 class Server:
@@ -42,6 +50,8 @@ class Server:
         self._limit = START_SECONDS * patience
         # PostgreSQL refuses to run as root; the package brought a user for it.
         self._user = "postgres" if os.geteuid() == 0 else None
+        if place is None and self._user is not None:
+            place = next((str(each) for each in PLACES if is_open(each)), None)
         self.folder = Path(tempfile.mkdtemp(prefix="switchboard-postgres-", dir=place))
         if self._user is not None:
             shutil.chown(self.folder, self._user)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from pathlib import Path
 import psutil
 
 READY_SECONDS = 90.0
+FAMILY = "SWITCHBOARD_BENCH_FAMILY"
+"""In the environment of a child and of what it starts: whose they are should it end before them."""
 START_SECONDS = 6.0
 """How long a session actor may take to start, on a machine that is busy with it."""
 INVITE_SECONDS = 1.5
@@ -61,6 +64,19 @@ def pin(process: psutil.Process, processors: frozenset[int]) -> None:
             os.sched_setaffinity(int(thread.name), processors)
 
 
+def marked(mark: str) -> list[psutil.Process]:
+    """List what a child has started, directly or not, and that is alive.
+
+    A process that changed its title, as Ray's workers do, shows no environment any more.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(FAMILY) == mark:
+                found.append(process)
+    return found
+
+
 class ChildFailed(RuntimeError):
     """A child ended, or said nothing, when it should have been ready."""
 
@@ -68,8 +84,9 @@ class ChildFailed(RuntimeError):
 class Child:
     """One child process with its descendants. Its owner closes it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, name: str, mark: str) -> None:
         self._process = process
+        self._mark = mark
         self.name = name
         self.ready: Mapping[str, object] = {}
         """What it said when it was ready."""
@@ -82,39 +99,43 @@ class Child:
         *,
         on: frozenset[int] = frozenset(),
         environment: Mapping[str, str] | None = None,
-        says_ready: bool = True,
+        sign: str | None = None,
         within: float = READY_SECONDS,
     ) -> Child:
-        """Start a program and wait for its ready line.
+        """Start a program and wait for its ready line, or for one that contains `sign`.
 
         Raises:
             ChildFailed: it ended or stayed silent for `within` seconds.
         """
 
-        def pin() -> None:
+        def prepare() -> None:
+            # Not of a session of its own: Linux may share the processor out by session first, and
+            # then a floor has as much of it as a gateway and all session actors together.
+            os.setpgid(0, 0)
             if on:
                 os.sched_setaffinity(0, on)
 
+        mark = secrets.token_hex(8)
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
-            # Not of a session of its own: Linux may share the processor out by session first, and
-            # then a floor has as much of it as a gateway and all session actors together.
-            process_group=0,
-            preexec_fn=pin,
+            env={**os.environ, **(environment or {}), FAMILY: mark},
+            preexec_fn=prepare,
             limit=64 * 1024 * 1024,
         )
-        child = cls(process, name)
-        if says_ready:
-            try:
+        child = cls(process, name, mark)
+        try:
+            if sign is None:
                 child.ready = await child.read(within)
                 if "error" in child.ready:
                     raise ChildFailed(f"{name}: {child.ready['error']}")
-            except BaseException:
-                await child.close()
-                raise
+            else:
+                wanted = sign.encode()
+                await child.read_to(within, lambda line: wanted in line)
+        except BaseException:
+            await child.close()
+            raise
         return child
 
     @classmethod
@@ -136,26 +157,40 @@ class Child:
         return self._process.pid
 
     async def read(self, seconds: float) -> Mapping[str, object]:
-        """Read one JSON line; lines that are no JSON objects are passed on to standard error."""
+        """Read one JSON line."""
+        line = await self.read_to(seconds, lambda line: line.startswith(b"{"))
+        answer: dict[str, object] = json.loads(line)
+        return answer
+
+    async def read_to(self, seconds: float, wanted: Callable[[bytes], bool]) -> bytes:
+        """Read up to a line that is wanted; those before it are passed on to standard error.
+
+        Raises:
+            ChildFailed: the program ended before, or did not write it in time.
+        """
         assert self._process.stdout is not None
         try:
             async with asyncio.timeout(seconds):
-                while True:
-                    line = await self._process.stdout.readline()
-                    if not line:
-                        raise ChildFailed(f"{self.name} ended before it answered.")
-                    if line.startswith(b"{"):
-                        answer: dict[str, object] = json.loads(line)
-                        return answer
+                while line := await self._process.stdout.readline():
+                    if wanted(line):
+                        return line
                     sys.stderr.write(line.decode(errors="replace"))
         except TimeoutError:
             raise ChildFailed(f"{self.name} did not answer within {seconds:.0f} s.") from None
+        raise ChildFailed(f"{self.name} ended before it answered.")
 
     async def ask(self, question: Mapping[str, object], seconds: float) -> Mapping[str, object]:
-        """Write one JSON line and read one."""
+        """Write one JSON line and read one.
+
+        Raises:
+            ChildFailed: the child has ended, stayed silent or answered with an error.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(question).encode() + b"\n")
-        await self._process.stdin.drain()
+        try:
+            self._process.stdin.write(json.dumps(question).encode() + b"\n")
+            await self._process.stdin.drain()
+        except ConnectionError:
+            raise ChildFailed(f"{self.name} has ended.") from None
         answer = await self.read(seconds)
         if "error" in answer:
             raise ChildFailed(f"{self.name}: {answer['error']}")
@@ -174,8 +209,10 @@ class Child:
 
         Returns when they are gone, so that nothing of them is in the way of what starts next.
         """
-        family = self.family()
+        family = set(self.family()[1:])
+        grace_s = 0.0
         if self._process.returncode is None:
+            grace_s = 3.0
             if self._process.stdin is not None:
                 self._process.stdin.close()
             self._process.send_signal(signal.SIGINT)
@@ -185,7 +222,8 @@ class Child:
             except TimeoutError:
                 self._process.kill()
                 await self._process.wait()
-        _, alive = await asyncio.to_thread(psutil.wait_procs, family[1:], 3)
+        family.update(await asyncio.to_thread(marked, self._mark))
+        _, alive = await asyncio.to_thread(psutil.wait_procs, family, grace_s)
         for process in alive:
             with suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -19,17 +19,17 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
 
+from benchmarks.process import Child
 from benchmarks.serving import listening_socket, say_ready
 from gateway.compose.options import MEDIA_SLOT
 from gateway.ray_environment import private_folder
@@ -41,12 +41,30 @@ PER_ADDRESS = 1e6
 MEDIA_SLOTS = 512
 """Session actors that there may be, as for `switchboard up`; a slot costs nothing."""
 LOOK_SECONDS = 0.05
+NODE_STARTED = "Ray runtime started."
+"""What `ray start` says of a node that has."""
 
 
-async def serve(
+async def up(
     ray_folder: Path, data: Path, standbys: int, people: int, reuse: int, nodes: int
 ) -> None:
-    """Start everything, say so, and stop in order when told."""
+    """Start Ray with so many nodes, serve on it, and end it with the nodes it was given."""
+    # Ray reads its environment when it is imported.
+    import ray
+
+    from gateway.compose import entry as compose
+
+    await asyncio.to_thread(compose.private_ray, ray_folder, MEDIA_SLOTS)
+    async with AsyncExitStack() as further:
+        for number in range(1, nodes):
+            command = node_command(ray.get_runtime_context().gcs_address)
+            node = await Child.start(f"further Ray node {number}", command, sign=NODE_STARTED)
+            further.push_async_callback(node.close)
+        await serve(data, standbys, people, reuse)
+
+
+async def serve(data: Path, standbys: int, people: int, reuse: int) -> None:
+    """Start everything on our Ray, say so, and stop in order when told."""
     # Ray reads its environment when it is imported, and these import it.
     from broker.keys import KeyPurpose
     from broker.messages.cluster.members import LinkHello
@@ -59,8 +77,6 @@ async def serve(
     from gateway.settings import DemoHost, Limits, Settings
 
     prepare_data(data)
-    await asyncio.to_thread(compose.private_ray, ray_folder, MEDIA_SLOTS)
-    others = [await asyncio.to_thread(add_node) for _ in range(nodes - 1)]
     sock = listening_socket()
     origin = f"http://127.0.0.1:{sock.getsockname()[1]}"
     settings = Settings(
@@ -109,72 +125,77 @@ async def serve(
             with suppress(asyncio.CancelledError):
                 await task
         await compose.stop_cluster()
-        for other in others:
-            other.terminate()
 
 
-def add_node() -> subprocess.Popen[str]:
-    """Start a further node of our Ray; it ends with its command.
-
-    Raises:
-        RuntimeError: it does not start.
-    """
-    import ray
-
-    command = [
+def node_command(gcs_address: str) -> list[str]:
+    """Say how a further node of our Ray is started; it ends with its command."""
+    return [
         *(str(Path(sys.executable).with_name("ray")), "start", "--block"),
-        f"--address={ray.get_runtime_context().gcs_address}",
+        f"--address={gcs_address}",
         *("--node-ip-address=127.0.0.1", "--num-cpus=2", "--object-store-memory=80000000"),
         f'--resources={{"{MEDIA_SLOT}": {MEDIA_SLOTS}}}',
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "Ray runtime started." in line:
-            return process
-    raise RuntimeError("A further Ray node did not start.")
+
+
+class Answers:
+    """What the harness is told of the pool. Closed by who asks."""
+
+    def __init__(self, ask_level: Callable[[], Awaitable[PoolLevel | None]]) -> None:
+        self._ask_level = ask_level
+        self._looks: list[tuple[float, int, int]] = []
+        self._watching: asyncio.Task[None] | None = None
+
+    async def to(self, question: str) -> dict[str, object]:
+        """Answer one question; `error` says why there is no answer."""
+        match question:
+            case "level":
+                level = await self._ask_level()
+                if level is None:
+                    return {"error": "The ledger is away."}
+                return {"waited": level.waited, "live": level.live, "standbys": level.standbys}
+            case "watch":
+                await self.close()
+                self._looks = []
+                self._watching = asyncio.create_task(self._watch())
+                return {}
+            case "watched" if self._watching is not None:
+                failed = await self.close()
+                return {"looks": self._looks} if failed is None else {"error": failed}
+            case _:
+                return {"error": f"There is no answer to {question}."}
+
+    async def close(self) -> str | None:
+        """Look no more; returns why it had ended by itself, if it had. Idempotent."""
+        watching, self._watching = self._watching, None
+        if watching is None:
+            return None
+        watching.cancel()
+        (ended,) = await asyncio.gather(watching, return_exceptions=True)
+        return None if isinstance(ended, asyncio.CancelledError) else f"It looks no more: {ended!r}"
+
+    async def _watch(self) -> None:
+        """Note standbys and session actors whenever they are others than at the look before."""
+        while True:
+            level = await self._ask_level()
+            if level is not None:
+                seen = (level.standbys, len(level.members))
+                if not self._looks or self._looks[-1][1:] != seen:
+                    self._looks.append((time.monotonic(), *seen))
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def answer(ask_level: Callable[[], Awaitable[PoolLevel | None]]) -> None:
     """Answer until the harness closes standard input."""
+    answers = Answers(ask_level)
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
-    looks: list[tuple[float, int, int]] = []
-    watching: asyncio.Task[None] | None = None
-    while line := await reader.readline():
-        match json.loads(line)["do"]:
-            case "watch":
-                looks.clear()
-                watching = asyncio.create_task(watch(ask_level, looks))
-                told: dict[str, object] = {}
-            case "watched" if watching is not None:
-                watching.cancel()
-                told = {"looks": looks}
-            case _:
-                level = await ask_level()
-                told = {"error": "The ledger is away."}
-                if level is not None:
-                    told = {
-                        "waited": level.waited,
-                        "live": level.live,
-                        "standbys": level.standbys,
-                    }
-        print(json.dumps(told), flush=True)
-
-
-async def watch(
-    ask_level: Callable[[], Awaitable[PoolLevel | None]], looks: list[tuple[float, int, int]]
-) -> None:
-    """Note standbys and session actors whenever they are others than at the look before."""
-    while True:
-        level = await ask_level()
-        if level is not None:
-            seen = (level.standbys, len(level.members))
-            if not looks or looks[-1][1:] != seen:
-                looks.append((time.monotonic(), *seen))
-        await asyncio.sleep(LOOK_SECONDS)
+    try:
+        while line := await reader.readline():
+            print(json.dumps(await answers.to(json.loads(line)["do"])), flush=True)
+    finally:
+        await answers.close()
 
 
 def main(standbys: int, people: int, reuse: int, nodes: int) -> None:
@@ -183,7 +204,7 @@ def main(standbys: int, people: int, reuse: int, nodes: int) -> None:
             # Ray allows a single node only, unless told that this machine takes part in a cluster.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "1"
         try:
-            uvloop.run(serve(folder, Path(data) / "data", standbys, people, reuse, nodes))
+            uvloop.run(up(folder, Path(data) / "data", standbys, people, reuse, nodes))
         except KeyboardInterrupt:
             pass
         finally:
