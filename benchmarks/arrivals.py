@@ -10,10 +10,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from benchmarks.histogram import Histogram
 from benchmarks.timer import Timer
+
+Arrived: TypeAlias = tuple[float, float | None]
+"""When something was due, on the machine's clock, and the seconds it waited; `None`: refused."""
+Trace: TypeAlias = Sequence[Arrived]
+REFUSED = "refused"
+"""Begins the name under which a load counts refusals, each kind by itself."""
 
 
 class Arrivals:

@@ -14,7 +14,7 @@ import itertools
 import math
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def load(path: Path) -> SavedRun:
 
 def changes(before: SavedRun, after: SavedRun) -> Iterator[Change]:
     """Compare every number that both runs have."""
-    pairs = [*references(before), *references(after)]
+    pairs = list(dict.fromkeys([*references(before), *references(after)]))
     earlier = dict(numbers(before, pairs))
     noisy = {one.name for run in (before, after) for one in run.scenarios if one.disturbed}
     found: dict[str, Change] = {}
@@ -160,7 +160,7 @@ def over(scenario: str, subject: str, reference: str, what: str) -> str:
 
 
 def numbers(
-    run: SavedRun, pairs: Collection[tuple[str, str, str]] = ()
+    run: SavedRun, pairs: Iterable[tuple[str, str, str]]
 ) -> Iterator[tuple[str, list[float]]]:
     """Yield each number's name with its value in every round, then the ratios of the pairs."""
     found: dict[str, list[float]] = {}
@@ -171,7 +171,7 @@ def numbers(
             rounds[scenario.name, measured.side, measured.round] = values
             for what, value in values.items():
                 found.setdefault(f"{scenario.name}, {measured.side}, {what}", []).append(value)
-    for scenario_name, subject, reference in dict.fromkeys(pairs):
+    for scenario_name, subject, reference in pairs:
         for (name, side, number), values in rounds.items():
             beside = rounds.get((name, reference, number), {})
             if (name, side) == (scenario_name, subject):

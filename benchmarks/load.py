@@ -20,7 +20,7 @@ import orjson
 import uvloop
 
 from benchmarks.adapter import maker_in
-from benchmarks.arrivals import Arrivals
+from benchmarks.arrivals import Arrivals, Trace
 from benchmarks.histogram import Histogram
 from benchmarks.loads.echo import Echo
 from benchmarks.loads.everyone import Everyone, Room
@@ -50,7 +50,7 @@ class Load(Protocol):
         ...
 
     def send(self, number: int, intended: float) -> None:
-        """Send one message."""
+        """Send one message. No number comes twice: a late answer is never another's."""
         ...
 
     def missing(self) -> int:
@@ -79,8 +79,8 @@ class Counting(Protocol):
 class Traced(Protocol):
     """A load that says what became of each thing it sent."""
 
-    def trace(self) -> list[tuple[float, float | None]]:
-        """Return when each was due, on the machine's clock, and what it took, in seconds."""
+    def trace(self) -> Trace:
+        """Return when each was due and how long it waited."""
         ...
 
 
@@ -107,8 +107,8 @@ def load_of(kind: str, address: str, options: dict[str, int], adapter: str | Non
     raise ValueError(f"There is no load {kind}.")
 
 
-async def round_of(load: Load, plan: dict[str, float]) -> dict[str, object]:
-    """Run one round and report it."""
+async def round_of(load: Load, plan: dict[str, float], first: int) -> tuple[int, dict[str, object]]:
+    """Run one round, whose messages are numbered from `first`; returns the next, and the report."""
     warm_up = plan["warm_up"]
     arrivals = Arrivals(
         plan["rate"], warm_up + plan["seconds"], int(plan["seed"]), even=bool(plan["even"])
@@ -117,14 +117,14 @@ async def round_of(load: Load, plan: dict[str, float]) -> dict[str, object]:
     gc.disable()
     try:
         load.begin(time.monotonic() + warm_up)
-        sent = await arrivals.run(load.send)
+        sent = await arrivals.run(lambda number, intended: load.send(first + number, intended))
         for _ in range(round(SETTLE_SECONDS / SETTLE_STEP)):
             if not load.missing():
                 break
             await asyncio.sleep(SETTLE_STEP)
     finally:
         gc.enable()
-    return {
+    return first + sent, {
         "sent": sent,
         "missing": load.missing(),
         "counts": load.counts() if isinstance(load, Counting) else {},
@@ -158,8 +158,9 @@ async def main(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
     try:
+        number = 0
         while line := await reader.readline():
-            report = await round_of(load, orjson.loads(line))
+            number, report = await round_of(load, orjson.loads(line), number)
             print(json.dumps(report), flush=True)
     finally:
         await load.close()

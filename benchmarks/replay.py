@@ -11,11 +11,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from benchmarks.arrivals import Trace
 from benchmarks.simulation import Opening, Outcome, Simulation, Supply
 from benchmarks.subject import Look
 
-Trace = Sequence[tuple[float, float | None]]
-"""When each opening came, in order, and how long it waited; in seconds, `None`: refused."""
 SHARED_AT_MOST = 8.0
 """Starts at work at once take so many times as long as alone, at most."""
 HALVINGS = 30
@@ -70,15 +69,21 @@ def alone_seconds(lone: Trace, looks: Sequence[Look]) -> float:
     """Return how long a start takes alone, from openings that each find the pool at rest.
 
     From the answer to the opening until one more session actor is there.
+
+    Raises:
+        ValueError: no opening was followed by a start.
     """
     took = []
     for at, waited in lone:
         if waited is None:
             continue
         taken = at + waited
-        there = [look for look in looks if look.at <= taken][-1]
-        came = next(look.at for look in looks if look.at > taken and look.members > there.members)
-        took.append(came - taken)
+        there = [0, *(look.members for look in looks if look.at <= taken)][-1]
+        came = [look.at for look in looks if look.at > taken and look.members > there]
+        if came:
+            took.append(came[0] - taken)
+    if not took:
+        raise ValueError("No start followed the openings that each had the pool for themselves.")
     return statistics.median(took)
 
 

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
@@ -23,6 +24,7 @@ import psutil
 
 from benchmarks import machine
 from benchmarks.adapter import name_of
+from benchmarks.arrivals import Trace
 from benchmarks.histogram import Histogram
 from benchmarks.process import Child, Processors, set_up_seconds
 from benchmarks.quiet import rounds_of
@@ -30,8 +32,6 @@ from benchmarks.result import Measurement
 from benchmarks.sampler import Sampler
 
 SILENT_SECONDS = 5.0
-
-Trace = list[tuple[float, float | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ class Bench:
         divided = Processors.divided()
         self.processors = divided.shared() if shared else divided
         self.sides: list[Side] = []
-        self.again = 0
-        """Rounds measured in vain, because others used the machine meanwhile."""
+        self.again: Counter[str] = Counter()
+        """Rounds measured in vain, by who disturbed them."""
         self.target: Mapping[str, str] = {}
         """What loads are told of the subject in their environment."""
         self.elsewhere = False
@@ -194,6 +194,7 @@ class Bench:
         foreign.begin()
         servers.begin()
         answer = await side.load.ask(question, plan.seconds + plan.warm_up + 30)
+        share = 0.0 if self.elsewhere else foreign.share()
         seconds, usage = servers.end()
         histograms = cast(dict[str, dict[str, int]], answer["histograms"])
         return Measurement(
@@ -204,8 +205,8 @@ class Bench:
             sent=cast(int, answer["sent"]),
             missing=cast(int, answer["missing"]),
             seconds=seconds,
-            foreign_share=0.0 if self.elsewhere else foreign.share(),
+            foreign_share=share,
             counts=cast(dict[str, int], answer.get("counts", {})),
-            trace=[(at, took) for at, took in cast(Trace, answer.get("trace", []))],
+            trace=[(at, waited) for at, waited in cast(Trace, answer.get("trace", []))],
             usage=usage,
         )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from benchmarks.arrivals import REFUSED, Arrived, Trace
 from benchmarks.histogram import Histogram
 from benchmarks.participant import Edge, Participant, Refused, agent, consumer, guest
 
@@ -58,7 +59,7 @@ class Lifecycle:
         self._unanswered = 0
         self._measured_from = 0.0
         self._histograms: dict[str, Histogram] = {}
-        self._starts: list[tuple[float, float | None]] = []
+        self._starts: list[Arrived] = []
         self._counts: Counter[str] = Counter()
 
     async def open(self) -> None:
@@ -84,11 +85,8 @@ class Lifecycle:
     def counts(self) -> dict[str, int]:
         return dict(self._counts)
 
-    def trace(self) -> list[tuple[float, float | None]]:
-        """Return when each start was due, on the machine's clock, and what it waited, in seconds.
-
-        `None` where none stood by in time; a start that got no answer is left out.
-        """
+    def trace(self) -> Trace:
+        """Return the starts, refused where none stood by; one without an answer is left out."""
         return sorted(self._starts)
 
     async def close(self) -> None:
@@ -124,7 +122,7 @@ class Lifecycle:
                 await pair.caller.ask({"type": "session.end"})
                 self._counts["ended"] += 1
         except Refused as refusal:
-            self._counts[f"refused, {refusal.code or 'without a code'}"] += 1
+            self._counts[f"{REFUSED}, {refusal.code or 'without a code'}"] += 1
         except SILENCE:
             pass
         finally:

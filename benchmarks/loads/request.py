@@ -10,6 +10,7 @@ import re
 
 import httpx
 
+from benchmarks.arrivals import REFUSED
 from benchmarks.histogram import Histogram
 from benchmarks.participant import Call, Edge, Participant, call
 
@@ -31,10 +32,6 @@ class Request:
         self._measured_from = 0.0
         self._latency = Histogram()
         self._refused = 0
-        self._first = 0
-        """Number of the round's first request: a participant's ids are never used twice, because
-        the broker answers a repeated one from memory."""
-        self._sent = 0
 
     async def open(self) -> None:
         for _ in range(self._sessions):
@@ -54,17 +51,17 @@ class Request:
         self._measured_from = measured_from
         self._latency = Histogram()
         self._pending.clear()
-        self._first += self._sent
-        self._sent = 0
+        self._refused = 0
 
     def send(self, number: int, intended: float) -> None:
-        self._sent += 1
-        name = self._first + number
-        self._pending[name] = intended
-        self._people[number % len(self._people)].send(MESSAGE % name)
+        self._pending[number] = intended
+        self._people[number % len(self._people)].send(MESSAGE % number)
 
     def missing(self) -> int:
-        return len(self._pending) + self._refused
+        return len(self._pending)
+
+    def counts(self) -> dict[str, int]:
+        return {REFUSED: self._refused} if self._refused else {}
 
     def histograms(self) -> dict[str, Histogram]:
         return {"reply": self._latency}
@@ -78,9 +75,12 @@ class Request:
         match = _REPLY.search(text)
         if match is None:
             return False
+        intended = self._pending.pop(int(match[2]), None)
+        if intended is None:
+            # Later than its round: nobody waits for it any more.
+            return True
         if match[1] != b"request.done":
             self._refused += 1
-        intended = self._pending.pop(int(match[2]), None)
-        if intended is not None and intended >= self._measured_from:
+        elif intended >= self._measured_from:
             self._latency.record(now - intended)
         return True

@@ -54,9 +54,6 @@ class Videoroom:
         self._size = size
         self._rooms: list[list[Member]] = []
         self._events: dict[int, Event] = {}
-        self._first = 0
-        """Number of the round's first event, so that a late one of the round before is known."""
-        self._sent = 0
         self._spread = Spread()
 
     async def open(self) -> None:
@@ -83,23 +80,19 @@ class Videoroom:
     def begin(self, measured_from: float) -> None:
         self._spread = Spread(measured_from=measured_from)
         self._events.clear()
-        self._first += self._sent
-        self._sent = 0
 
     def send(self, number: int, intended: float) -> None:
-        self._sent += 1
         members = self._rooms[number % len(self._rooms)]
-        name = self._first + number
-        self._events[name] = Event(intended, set(range(len(members))))
+        self._events[number] = Event(intended, set(range(len(members))))
         self._spread.open_events += 1
         sender = members[(number // len(self._rooms)) % len(members)]
         sender.janus.send(
             {
                 "janus": "message",
                 "handle_id": sender.handle,
-                "body": {"request": "configure", "display": f"e{name}"},
+                "body": {"request": "configure", "display": f"e{number}"},
             },
-            f"e{name}",
+            f"e{number}",
         )
 
     def missing(self) -> int:

@@ -12,6 +12,7 @@ from actors.placement import Place
 from actors.pool import PoolPolicy
 from benchmarks.loads.lifecycle import NO_CAPACITY
 from benchmarks.machine import MAX_FOREIGN_SHARE, calm
+from benchmarks.quantities import count, count_or_none
 from benchmarks.quiet import MOST_ATTEMPTS, noise_of
 from benchmarks.replay import Replay, alone_seconds, shared_seconds
 from benchmarks.result import Line, Measurement, ScenarioResult, absolute
@@ -54,9 +55,11 @@ class Pool:
     summary = "storms of starts on a small pool, and the simulation's word on them"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--standbys", type=int, default=2, help="kept when nobody comes")
-        parser.add_argument("--nodes", type=int, default=3, help="of Ray, all on this machine")
-        parser.add_argument("--storms", type=int, default=6, help="beside the one that teaches")
+        parser.add_argument(
+            "--standbys", type=count_or_none, default=2, help="kept when nobody comes"
+        )
+        parser.add_argument("--nodes", type=count, default=3, help="of Ray, all on this machine")
+        parser.add_argument("--storms", type=count, default=6, help="beside the one that teaches")
         parser.add_argument("--seed", type=int, default=0, help="of when the openings come")
         refuse_target(parser, "it looks at the pool of the server")
 
@@ -145,9 +148,13 @@ def tell(
         for noise in noise_of(result.measurements)
         if "sent late" not in noise and NO_CAPACITY not in noise
     ]
+    try:
+        alone = alone_seconds(lone.trace, replay.looks)
+    except ValueError as error:
+        result.noise.append(str(error))
+        return
     ready = [waited for _, waited in lone.trace if waited is not None]
     replay = replace(replay, answer_s=statistics.median(ready))
-    alone = alone_seconds(lone.trace, replay.looks)
     supply = Supply(
         policy=PoolPolicy(target=options.standbys),
         places=tuple(Place(f"node {n}", "", MEDIA_SLOTS) for n in range(options.nodes)),

@@ -1,11 +1,18 @@
-"""What a load reads of a message is what stands in it."""
+"""What a load reads of a message is what stands in it, and what it counts is of its own round."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
+import pytest
+
+from benchmarks.histogram import Histogram
+from benchmarks.load import round_of
 from benchmarks.loads.everyone import camera_of
+from benchmarks.loads.request import Request
+from benchmarks.participant import Participant
 
 VECTORS = Path(__file__).parents[1] / "contract" / "vectors" / "broker-valid.json"
 
@@ -19,3 +26,72 @@ def test_a_camera_is_read_from_a_roster_without_parsing_it() -> None:
             text = json.dumps(roster, separators=(",", ":")).encode()
             assert camera_of(text, entry["participant_id"]) is on
     assert camera_of(b'{"type":"roster.changed"}', "nobody") is None
+
+
+class Numbers:
+    """A load that answers at once and notes what it was given to send."""
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+
+    async def open(self) -> None:
+        raise NotImplementedError
+
+    def begin(self, measured_from: float) -> None:
+        self.sent.append(-1)
+
+    def send(self, number: int, intended: float) -> None:
+        self.sent.append(number)
+
+    def missing(self) -> int:
+        return 0
+
+    def histograms(self) -> dict[str, Histogram]:
+        return {}
+
+    async def close(self) -> None:
+        raise NotImplementedError
+
+
+async def test_no_number_comes_twice_so_that_a_late_answer_is_never_anothers() -> None:
+    load, plan = Numbers(), {"warm_up": 0.0, "seconds": 0.03, "rate": 100.0, "seed": 1, "even": 1.0}
+    following, first = await round_of(load, plan, 0)
+    assert following == first["sent"] == 3
+    assert (await round_of(load, plan, following))[0] == 6
+    assert load.sent == [-1, 0, 1, 2, -1, 3, 4, 5]
+
+
+class Asked:
+    """A participant who says nothing: the test answers."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def send(self, message: bytes) -> None:
+        self.sent.append(message)
+
+
+def test_a_refusal_is_counted_is_no_latency_and_ends_with_its_round() -> None:
+    load = Request("http://127.0.0.1:1", 1, 1)
+    load._people = [cast(Participant, Asked())]
+
+    def answered(number: int, kind: str, now: float) -> None:
+        text = b'{"type":"request.%b","reply_to":"s%d"}' % (kind.encode(), number)
+        assert load._on_raw(text, now)
+
+    load.begin(0.0)
+    for number in range(3):
+        load.send(number, 1.0)
+    answered(0, "done", 1.004)
+    answered(1, "refused", 1.001)
+    assert load.missing() == 1
+    assert load.counts() == {"refused": 1}
+    assert load.histograms()["reply"].summary()["count"] == 1
+    assert load.histograms()["reply"].percentile(0.0) == pytest.approx(4.0, rel=0.01)
+    load.begin(2.0)
+    load.send(3, 2.0)
+    answered(2, "refused", 2.5)
+    assert load.missing() == 1, "of this round's"
+    assert load.counts() == {}
+    answered(3, "done", 2.001)
+    assert load.histograms()["reply"].percentile(100.0) == pytest.approx(1.0, rel=0.01)

@@ -13,6 +13,7 @@ import pytest
 
 from actors.placement import Place
 from actors.pool import PoolPolicy
+from benchmarks.arrivals import Trace
 from benchmarks.histogram import Histogram
 from benchmarks.replay import Replay, alone_seconds, shared_seconds
 from benchmarks.result import Measurement, ScenarioResult
@@ -52,9 +53,7 @@ def run(spoil: Spoil = lambda waited: waited) -> tuple[Replay, Measurement, list
     return Replay(trace, with_members(looks, outcome, trace), STAY_S), lone, rushes
 
 
-def with_members(
-    looks: list[Look], outcome: Outcome, trace: list[tuple[float, float | None]]
-) -> list[Look]:
+def with_members(looks: list[Look], outcome: Outcome, trace: Trace) -> list[Look]:
     """Say how many session actors there are at each look: a standby that went is a session."""
     found, taken = [], 0
     for look in looks:
@@ -68,6 +67,26 @@ def test_a_start_alone_lasts_from_the_answer_until_one_more_is_there() -> None:
     looks = [Look(0.0, 2, 2), Look(10.05, 1, 2), Look(11.2, 2, 3), Look(18.0, 2, 2)]
     looks += [Look(20.05, 1, 2), Look(21.6, 2, 3)]
     assert alone_seconds(lone, looks) == pytest.approx(1.3), "the middle of 1.1 and 1.5"
+
+
+def test_without_any_start_the_run_names_that_and_judges_nothing() -> None:
+    looks = [Look(0.0, 2, 2), Look(50.0, 1, 2)]
+    for waited in (0.1, None):
+        with pytest.raises(ValueError, match="No start followed"):
+            alone_seconds([(10.0, waited)], looks)
+    with pytest.raises(ValueError, match="No start followed"):
+        alone_seconds([(10.0, 0.1)], [])
+    replay, lone, rushes = run()
+    result = ScenarioResult("pool", "", {})
+    nobody = replace(replay, looks=[])
+    tell(result, nobody, lone, rushes, argparse.Namespace(standbys=2, nodes=1))
+    assert ["No start followed" in noise for noise in result.noise] == [True]
+    assert result.targets == []
+
+
+def test_an_opening_that_no_start_followed_is_left_out() -> None:
+    looks = [Look(0.0, 2, 2), Look(10.05, 1, 2), Look(11.2, 2, 3), Look(18.0, 2, 3)]
+    assert alone_seconds([(10.0, 0.1), (20.0, 0.1)], looks) == pytest.approx(1.1)
 
 
 def test_what_two_starts_cost_is_learnt_from_one_storm() -> None:

@@ -77,9 +77,10 @@ def test_the_last_of_all_counts_once_and_old_news_not_at_all() -> None:
     assert load.missing() == 0
     assert load.histograms()["last"].percentile(50) == pytest.approx(3.0, rel=0.01)
     load.begin(0.0)
-    load.send(0, 2.0)
-    assert ends[1].sent == []
-    assert ends[0].sent == ["e0", "e1"], "numbers go on, so that an answer is never another's"
+    load.send(1, 2.0)
+    ends[0].on_raw(TOLD.replace(b"e12", b"e0"), 2.001)
+    assert load.missing() == 1, "it waits for news of its own"
+    assert (ends[0].sent, ends[1].sent) == (["e0"], ["e1"])
 
 
 async def test_janus_tells_everybody_in_the_room() -> None:
