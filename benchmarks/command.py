@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shlex
 import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -82,9 +84,18 @@ def parser() -> argparse.ArgumentParser:
     two = commands.add_parser(
         "compare", help="what moved between two runs", description=compare.__doc__
     )
-    two.add_argument("before", type=Path, help="what --json wrote of the one run")
-    two.add_argument("after", type=Path, help="and of the other")
+    two.add_argument("before", type=saved, metavar="A.json", help="what --json wrote of one run")
+    two.add_argument("after", type=saved, metavar="B.json", help="and of the other")
     return whole
+
+
+def saved(text: str) -> compare.SavedRun:
+    """Take a run from the file that --json wrote of it."""
+    try:
+        return compare.load(Path(text))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no run that --json wrote"
+        raise argparse.ArgumentTypeError(f"{text}: {why}") from error
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -126,7 +137,7 @@ def main(arguments: list[str]) -> int:
                 console.print(line, markup=False)
             return 0
         case "compare":
-            before, after = compare.load(options.before), compare.load(options.after)
+            before, after = options.before, options.after
             moved = compare.changes(before, after)
             print_changes(console, moved, compare.cautions(before, after))
             return 0
@@ -134,14 +145,39 @@ def main(arguments: list[str]) -> int:
             plans = [(s, parser().parse_args([s.name, *s.short()])) for s in SCENARIOS]
         case name:
             plans = [(s, options) for s in SCENARIOS if s.name == name]
+    results: list[ScenarioResult] = []
+    failures: list[str] = []
     try:
-        results = [run(console, scenario, chosen) for scenario, chosen in plans]
-    except ChildFailed as failure:
-        console.print(f"[bold]Nothing was measured:[/bold] {escape(str(failure))}")
+        for scenario, chosen in plans:
+            try:
+                results.append(run(console, scenario, chosen))
+            except ChildFailed as failure:
+                failures.append(f"{scenario.name}: {failure}")
+            except Exception as failure:
+                # What one scenario did not expect must not cost what the others found.
+                console.print(traceback.format_exc(), markup=False, highlight=False)
+                failures.append(f"{scenario.name}: {type(failure).__name__}: {failure}")
+            else:
+                print_result(console, results[-1])
+                continue
+            console.print(f"[bold]Nothing was measured:[/bold] {escape(failures[-1])}")
+    finally:
+        # Also what was measured until somebody interrupts.
+        if results:
+            write(results, failures, ["python", "-m", "benchmarks", *arguments], options)
+    if failures:
         return FAILED
-    for result in results:
-        print_result(console, result)
-    whole = document(results)
+    return NOISY if any(result.noise for result in results) else 0
+
+
+def write(
+    results: list[ScenarioResult],
+    failures: list[str],
+    command: list[str],
+    options: argparse.Namespace,
+) -> None:
+    """Write the files that were asked for."""
+    whole = document(results, failures, command)
     if options.json is not None:
         options.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     if options.html is not None:
@@ -149,7 +185,6 @@ def main(arguments: list[str]) -> int:
         from benchmarks.page import page
 
         options.html.write_text(page(results, whole), encoding="utf-8")
-    return NOISY if any(result.noise for result in results) else 0
 
 
 def run(console: Console, scenario: Scenario, options: argparse.Namespace) -> ScenarioResult:
@@ -172,13 +207,16 @@ def run(console: Console, scenario: Scenario, options: argparse.Namespace) -> Sc
     return result
 
 
-def document(results: list[ScenarioResult]) -> dict[str, object]:
+def document(
+    results: list[ScenarioResult], failures: list[str], command: list[str]
+) -> dict[str, object]:
     """Gather a run as it is written to the JSON file."""
     return {
         "format": FORMAT,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        "command": shlex.join(command),
         "machine": machine.description(),
+        "failed": failures,
         "noise": [noise for result in results for noise in result.noise],
         "targets": [asdict(target) for result in results for target in result.judged()],
         "scenarios": [result.to_json() for result in results],

@@ -119,6 +119,7 @@ HOLDINGS: dict[str, Callable[[Iterable[Usage]], float]] = {
 def judge(result: ScenarioResult, course: Course) -> None:
     """Hold the course against what must be true of a service that is never restarted."""
     silent = sum(m.missing for m in result.measurements)
+    silent += sum(each.held.refused for each in course.intervals)
     result.judge(absolute("requests and starts unanswered", silent, 0.0, unit="", robust=True))
     due = sum(measured.sent for _, measured in course.passing)
     started = sum(measured.counts["started"] for _, measured in course.passing)

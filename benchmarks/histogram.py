@@ -16,7 +16,7 @@ _SUB = 1 << _SUB_BITS
 def bucket_of(microseconds: int) -> int:
     """Number the bucket of a value; buckets below 128 us are exact."""
     if microseconds < _SUB:
-        return max(microseconds, 0)
+        return microseconds
     shift = microseconds.bit_length() - _SUB_BITS - 1
     return (shift + 1) * _SUB + (microseconds >> shift) - _SUB
 
@@ -38,7 +38,13 @@ class Histogram:
         self.count = sum(self._counts.values())
 
     def record(self, seconds: float) -> None:
-        """Count one latency."""
+        """Count one latency.
+
+        Raises:
+            ValueError: it is below zero, so that two clocks or two moments were mixed up.
+        """
+        if seconds < 0:
+            raise ValueError(f"A latency of {seconds} s.")
         bucket = bucket_of(round(seconds * 1e6))
         self._counts[bucket] = self._counts.get(bucket, 0) + 1
         self.count += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterator
+from typing import cast
 
 from benchmarks import plots
 from benchmarks.report import row_of
@@ -41,6 +42,10 @@ def page(results: list[ScenarioResult], document: dict[str, object]) -> str:
         "<nav>",
         *(f"<a href='#{result.name}'>{result.name}</a>" for result in results),
         "</nav><h2>Conclusions</h2>",
+    ]
+    parts += [
+        f"<p class=missed>Not measured: {html.escape(failure)}</p>"
+        for failure in cast(list[str], document["failed"])
     ]
     for result in results:
         parts.append(f"<p><b>{result.name}</b>: {summed_up(result)}</p><ul>")
@@ -166,8 +171,8 @@ def latencies(result: ScenarioResult) -> Iterator[str]:
         mine = [m for m in result.measurements if m.side == side]
         share = sum(m.processor_share for m in mine) / len(mine)
         memory = max(m.memory_mb for m in mine)
-        for name in dict.fromkeys(n for m in mine for n in m.histograms):
-            summary = result.pooled(side, name).summary()
+        for name, pooled in result.latencies(side):
+            summary = pooled.summary()
             if summary["count"]:
                 cells = [f"{summary['count']:.0f}"]
                 cells += [f"{v:.2f}" for k, v in summary.items() if k != "count"]

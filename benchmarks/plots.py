@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from benchmarks.result import Line, ScenarioResult
+from benchmarks.result import LATE, Line, ScenarioResult
 
 INK = "#010203"
 """Stands for the page's own colour until the plot is written."""
@@ -59,6 +59,7 @@ MEANINGS = {
     "first picture": "accept until the consumer's first picture",
     "agent's": "accept until the agent's first picture",
     "delay": "delay of a packet from sender to receiver",
+    LATE: "how late the load itself sent",
 }
 """What each latency is of, for readers who do not know its name."""
 MOST_ROUNDS = 30

@@ -6,10 +6,12 @@ the load itself sent. All sides of a round go together, since ratios are taken w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from benchmarks import machine
+from benchmarks.arrivals import REFUSED
 from benchmarks.result import Measurement
 
 MOST_ATTEMPTS = 3
@@ -26,12 +28,12 @@ async def rounds_of(
     *,
     calm: Callable[[], Awaitable[None]] = machine.calm,
     once: bool = False,
-) -> tuple[list[Measurement], int]:
+) -> tuple[list[Measurement], Counter[str]]:
     """Let the sides take turns, A B and then B A, until there are enough quiet rounds.
 
-    Returns what counts, and how many rounds were measured in vain. When too few were quiet, the
-    disturbed ones that came last fill up, and `noise_of` names them. `once` measures nothing again
-    and waits for nothing.
+    Returns what counts, and how many rounds were measured in vain, by `reason`. When too few were
+    quiet, the disturbed ones that came last fill up, and `noise_of` names them. `once` measures
+    nothing again and waits for nothing.
     """
     attempts = 1 if once else MOST_ATTEMPTS
     quiet: list[list[Measurement]] = []
@@ -59,9 +61,26 @@ async def rounds_of(
     for number, measured in enumerate(kept):
         for measurement in measured:
             measurement.round = number
-    return [measurement for measured in kept for measurement in measured], (
-        len(disturbed) - len(filling)
+    return [measurement for measured in kept for measurement in measured], Counter(
+        reason(next(filter(disturbance, measured)))
+        for measured in disturbed
+        if not any(measured is each for each in filling)
     )
+
+
+def reason(measurement: Measurement) -> str:
+    """Say in short who disturbed a measurement.
+
+    A load that is late only where the subject works is late by its fault, and its slow rounds are
+    those that are measured again: hence by side.
+    """
+    busy = measurement.foreign_share > machine.MAX_FOREIGN_SHARE
+    return "others" if busy else f"the late load of {measurement.side}"
+
+
+def told(again: Counter[str]) -> str:
+    """Write how many rounds were measured in vain, and for whom."""
+    return ", ".join(f"{count} for {why}" for why, count in again.most_common()) or "none"
 
 
 def disturbance(measurement: Measurement) -> str | None:
@@ -88,6 +107,6 @@ def noise_of(measurements: Sequence[Measurement]) -> list[str]:
         f"{count} of {m.sent} were {what} in round {m.round + 1} of {m.side}"
         for m in measurements
         for what, count in m.counts.items()
-        if what.startswith("refused")
+        if what.startswith(REFUSED)
     ]
     return noise

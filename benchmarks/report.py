@@ -35,8 +35,8 @@ def latencies(console: Console, result: ScenarioResult) -> None:
     for side in result.sides():
         mine = [m for m in result.measurements if m.side == side]
         share = sum(m.processor_share for m in mine) / len(mine)
-        for name in dict.fromkeys(name for m in mine for name in m.histograms):
-            summary = result.pooled(side, name).summary()
+        for name, pooled in result.latencies(side):
+            summary = pooled.summary()
             if not summary["count"]:
                 continue
             table.add_row(

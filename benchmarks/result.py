@@ -7,19 +7,23 @@ only those that no noise can move.
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from benchmarks.arrivals import REFUSED, Trace
 from benchmarks.histogram import Histogram
 from benchmarks.machine import MAX_SPREAD
 from benchmarks.sampler import Usage
 
 FORMAT = 1
+LATE = "sent late"
+"""What the load's own lateness is called beside latencies, which contain it."""
 DISAGREE = "the rounds disagree"
 """Noise that the rounds themselves show, whoever made it."""
-MEASURED_AGAIN = "rounds that others disturbed and that were measured again"
+MEASURED_AGAIN = "rounds that were disturbed and measured again"
 
 
 @dataclass(slots=True)
@@ -38,9 +42,8 @@ class Measurement:
     usage: list[Usage] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     """What the load counted beside latencies."""
-    trace: list[tuple[float, float | None]] = field(default_factory=list)
-    """When each thing sent was due, on the machine's clock, and what it took, in seconds; `None`
-    where it was refused. Only of loads that say so."""
+    trace: Trace = field(default_factory=list)
+    """What became of each thing sent, of loads that say so."""
 
     @property
     def processor_share(self) -> float:
@@ -53,6 +56,11 @@ class Measurement:
         `silence` is in processors.
         """
         return 1e3 * (self.processor_share - silence) * self.seconds / max(self.sent, 1)
+
+    @property
+    def refused(self) -> int:
+        """How many of what was sent the broker refused, as the load counted them."""
+        return sum(n for what, n in self.counts.items() if what.startswith(REFUSED))
 
     @property
     def memory_mb(self) -> float:
@@ -144,13 +152,55 @@ class ScenarioResult:
         return [target for target in self.targets if target.robust or not self.noise]
 
     def judge(self, target: Target) -> None:
-        """Add a target, or the noise that keeps it from meaning anything."""
+        """Add a target, or the noise that keeps it from meaning anything.
+
+        Rounds that disagree are noise where it depends on them whether the target is met; where
+        three of four agree about that, they are a finding.
+        """
         self.targets.append(target)
         if target.spread is not None and target.ratio:
             low, high = target.spread
             limit = MAX_SPREAD * (3 if "p99" in target.name else 1)
-            if (high - low) / target.ratio > limit:
+            if (high - low) / target.ratio > limit and low <= target.target <= high:
                 self.noise.append(f"{target.name}: {DISAGREE}, quartiles {low:.2f} and {high:.2f}")
+
+    def compare(
+        self,
+        name: str,
+        subject: str,
+        reference: str,
+        value_of: Callable[[Measurement], float],
+        target: float,
+        *,
+        unit: str = "ms",
+        direction: Literal["at most", "at least"] = "at most",
+        inverse: bool = False,
+    ) -> None:
+        """Hold one side against another, as `compared` does; what cannot be compared is noise."""
+        try:
+            made = compared(
+                name,
+                self.measurements,
+                subject,
+                reference,
+                value_of,
+                target,
+                unit=unit,
+                direction=direction,
+                inverse=inverse,
+            )
+        except ValueError as error:
+            self.noise.append(str(error))
+        else:
+            self.judge(made)
+
+    def hold(self, name: str, side: str, histogram: str, percent: float, most_ms: float) -> None:
+        """Hold a percentile of all of a side's rounds against a number; without any it is noise."""
+        pooled = self.pooled(side, histogram)
+        if pooled.count:
+            self.judge(absolute(name, pooled.percentile(percent), most_ms, unit="ms"))
+        else:
+            self.noise.append(f"{name}: nothing was measured")
 
     def sides(self) -> list[str]:
         return list(dict.fromkeys(m.side for m in self.measurements))
@@ -162,6 +212,16 @@ class ScenarioResult:
             if measurement.side == side and histogram in measurement.histograms:
                 whole.add(measurement.histograms[histogram])
         return whole
+
+    def latencies(self, side: str) -> Iterator[tuple[str, Histogram]]:
+        """Yield what was measured of a side, all rounds together, and how late its load sent."""
+        mine = [m for m in self.measurements if m.side == side]
+        for name in dict.fromkeys(name for m in mine for name in m.histograms):
+            yield name, self.pooled(side, name)
+        late = Histogram()
+        for measurement in mine:
+            late.add(measurement.lateness)
+        yield LATE, late
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -192,14 +252,22 @@ def compared(
 
     The ratio is the subject's value over the reference's; with `inverse` the other way round, for
     "n times faster".
+
+    Raises:
+        ValueError: there is a round in which one of the two has no value. What is left would be
+            the rounds that went well.
     """
     rounds: dict[int, dict[str, float]] = {}
     for measurement in measurements:
         if measurement.side in (subject, reference):
             rounds.setdefault(measurement.round, {})[measurement.side] = value_of(measurement)
-    whole = [r for r in rounds.values() if len(r) == 2 and r[subject] > 0 and r[reference] > 0]
-    if not whole:
-        raise ValueError(f"{name}: no round measured both {subject} and {reference}.")
+    for number, values in rounds.items():
+        for side in (subject, reference):
+            if not values.get(side, 0.0) > 0:
+                raise ValueError(f"{name}: {side} has no value in round {number + 1}")
+    if not rounds:
+        raise ValueError(f"{name}: neither {subject} nor {reference} was measured")
+    whole = list(rounds.values())
     ratios = [r[reference] / r[subject] if inverse else r[subject] / r[reference] for r in whole]
     middle = statistics.median(ratios)
     low, _, high = (
@@ -228,7 +296,11 @@ def tell_beside(
     value_of: Callable[[Measurement], float],
 ) -> None:
     """Say among the facts how a side compares with one that no target names."""
-    beside = compared(name, result.measurements, subject, reference, value_of, 0.0)
+    try:
+        beside = compared(name, result.measurements, subject, reference, value_of, 0.0)
+    except ValueError as error:
+        result.facts[name] = str(error)
+        return
     assert beside.ratio is not None
     assert beside.spread is not None
     low, high = beside.spread
@@ -260,9 +332,10 @@ def absolute(
 
 
 def percentile_of(histogram: str, percent: float) -> Callable[[Measurement], float]:
-    """Return what reads one percentile of a measurement, in milliseconds."""
+    """Return what reads one percentile of a measurement, in milliseconds; nan where none is."""
 
     def value(measurement: Measurement) -> float:
-        return measurement.histograms[histogram].percentile(percent)
+        found = measurement.histograms[histogram]
+        return found.percentile(percent) if found.count else math.nan
 
     return value

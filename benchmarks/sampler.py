@@ -85,16 +85,16 @@ class Sampler:
         used: list[Usage] = []
         if self._before is None:
             return seconds, used
+        # All counters before any memory: that takes milliseconds for each process, and the next one
+        # goes on meanwhile.
+        spent: list[tuple[psutil.Process, float]] = []
         for process in self.look():
-            before = self._before.get(process.pid, 0.0)
-            try:
-                with process.oneshot():
-                    now = processor_seconds(process)
-                    used.append(
-                        Usage(process.pid, title(process), now - before, proportional(process))
-                    )
-            except psutil.NoSuchProcess:
-                continue
+            with suppress(psutil.NoSuchProcess):
+                before = self._before.get(process.pid, 0.0)
+                spent.append((process, processor_seconds(process) - before))
+        for process, busy in spent:
+            with suppress(psutil.NoSuchProcess), process.oneshot():
+                used.append(Usage(process.pid, title(process), busy, proportional(process)))
         return seconds, used
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from benchmarks.participant import DEMO
+from benchmarks.quantities import amount, amount_or_none, count
 from benchmarks.result import ScenarioResult
 
 Progress = Callable[[str, float], None]
@@ -80,11 +81,11 @@ def add_round_options(
 ) -> None:
     """Add what all scenarios with rounds have; `again` says whether a round may be repeated."""
     add = parser.add_argument
-    add("--rounds", type=int, default=rounds, help="rounds of each side")
-    add("--seconds", type=float, default=seconds, help="measured in each round")
-    add("--warm-up", type=float, default=warm_up, help="seconds before them, not counted")
+    add("--rounds", type=count, default=rounds, help="rounds of each side")
+    add("--seconds", type=amount, default=seconds, help="measured in each round")
+    add("--warm-up", type=amount_or_none, default=warm_up, help="seconds before them, not counted")
     if rate is not None:
-        add("--rate", type=float, default=rate, help=rate_of)
+        add("--rate", type=amount, default=rate, help=rate_of)
     if again:
         add_once(parser)
 

@@ -1,6 +1,6 @@
-"""The floor of signalling: a bare FastAPI WebSocket echo with one trunk hop behind it.
+"""The floor of signalling: a bare FastAPI WebSocket gateway with one trunk hop behind it.
 
-Each WebSocket has a connection of its own to the process that echoes, as each widget has a trunk.
+Each WebSocket has a connection of its own to the process behind, as each widget has a trunk.
 There is no meaning, no check and no queue: less than this a gateway and an actor cannot do.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
@@ -17,10 +18,11 @@ from benchmarks.web import serve
 from broker.trunk import Frame, FrameLink
 
 
-def application(hop_port: int) -> FastAPI:
+def application(path: str, port_of: Callable[[WebSocket], int]) -> FastAPI:
+    """Pass each WebSocket of a path on to a port of loopback, and back."""
     app = FastAPI()
 
-    @app.websocket("/v1/connect")
+    @app.websocket(path)
     async def connect(socket: WebSocket) -> None:
         loop = asyncio.get_running_loop()
         replies: asyncio.Queue[bytes] = asyncio.Queue()
@@ -30,7 +32,7 @@ def application(hop_port: int) -> FastAPI:
                 lambda link, kind, body: replies.put_nowait(body), lambda link: None
             )
 
-        transport, protocol = await loop.create_connection(end, "127.0.0.1", hop_port)
+        transport, protocol = await loop.create_connection(end, "127.0.0.1", port_of(socket))
         assert isinstance(protocol, FrameLink)
 
         async def pump() -> None:
@@ -51,5 +53,9 @@ def application(hop_port: int) -> FastAPI:
     return app
 
 
+def main(hop_port: int) -> None:
+    run(lambda: serve(application("/v1/connect", lambda socket: hop_port)))
+
+
 if __name__ == "__main__":
-    run(lambda: serve(application(int(sys.argv[1]))))
+    main(int(sys.argv[1]))

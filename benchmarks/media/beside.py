@@ -12,7 +12,8 @@ from typing import cast
 
 from benchmarks.histogram import Histogram
 from benchmarks.media.source import Camera
-from benchmarks.process import Child, set_up_seconds
+from benchmarks.process import Child, ChildFailed, set_up_seconds
+from benchmarks.quantities import amount, count_or_none
 from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench
 
@@ -24,6 +25,8 @@ HALF_A_CORE = Camera(bitrate=120_000, frames=12)
 It is packets that cost: at 30 frames a second they took 0.6 to 0.7, however few bits they had."""
 OFF = 0.1
 """Of a processor, by which the media's share may differ from half of one."""
+LEAST_FORWARDED = 0.9
+"""Of the packets that were due to somebody, below which nothing was beside media."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,27 @@ class MediaReport:
     lateness: Histogram
     """How late the load itself sent the first packet of each frame."""
 
+    receivers: int
+    """Who was to get each packet."""
+
+    @property
+    def forwarded(self) -> float:
+        """Return the share that came out of what was due: 1 when everything went to everybody.
+
+        A little more where some were on their way when the counting began.
+        """
+        return self.packets / max(self.sent * self.receivers, 1)
+
+    @property
+    def absent(self) -> int:
+        """Count the packets that did not come out.
+
+        By their gaps or by their number: a stream that never came, or no longer, has no gap.
+        """
+        return max(self.lost, self.sent * self.receivers - self.packets)
+
     @classmethod
-    def from_json(cls, answer: Mapping[str, object]) -> MediaReport:
+    def from_json(cls, answer: Mapping[str, object], receivers: int) -> MediaReport:
         numbers = {
             name: cast(int, answer[name])
             for name in (
@@ -66,22 +88,29 @@ class MediaReport:
             **numbers,
             delays=Histogram.from_json(cast(dict[str, int], answer["delays"])),
             lateness=Histogram.from_json(cast(dict[str, int], answer["lateness"])),
+            receivers=receivers,
         )
 
 
 def add_media_options(parser: argparse.ArgumentParser) -> None:
     """Let a scenario be measured beside media as well."""
     parser.add_argument(
-        "--media", type=int, default=0, help="also beside this many sessions of four with media"
+        "--media",
+        type=count_or_none,
+        default=0,
+        help="also beside this many sessions of four with media",
     )
     parser.add_argument(
         "--media-bitrate",
-        type=float,
+        type=amount,
         default=HALF_A_CORE.bitrate,
         help="of each camera, bits a second",
     )
     parser.add_argument(
-        "--media-frames", type=int, default=HALF_A_CORE.frames, help="of each camera, a second"
+        "--media-frames",
+        type=count_or_none,
+        default=HALF_A_CORE.frames,
+        help="of each camera, a second",
     )
 
 
@@ -90,10 +119,11 @@ def camera_of(options: argparse.Namespace) -> Camera:
     return Camera(options.media_bitrate, options.media_frames)
 
 
-def tell_share(result: ScenarioResult, beside: str, idle: str, of: str = "") -> None:
+def tell_share(result: ScenarioResult, beside: str, idle: str, of: str = "") -> bool:
     """Say how many processors the media took, what the servers used more than when idle.
 
-    Where that is not about half of one, a ratio is of another load than is meant, and it is said.
+    Returns whether that was about half of one: beside less, a target would be met by what is not
+    there, and beside more be missed.
     """
     shares: dict[str, list[float]] = {beside: [], idle: []}
     for measurement in result.measurements:
@@ -101,8 +131,11 @@ def tell_share(result: ScenarioResult, beside: str, idle: str, of: str = "") -> 
             shares[measurement.side].append(measurement.processor_share)
     share = statistics.median(shares[beside]) - statistics.median(shares[idle])
     result.facts[f"processors that the media took{of}"] = round(share, 2)
-    if not 0.5 - OFF <= share <= 0.5 + OFF:
-        result.facts[f"not beside half a processor{of}"] = "give other --media or --media-frames"
+    half = 0.5 - OFF <= share <= 0.5 + OFF
+    if not half:
+        advice = "not judged; give other --media or --media-frames"
+        result.facts[f"not beside half a processor{of}"] = advice
+    return half
 
 
 class MediaLoad:
@@ -112,8 +145,9 @@ class MediaLoad:
     `async with load.flowing(): ...`; or `begin`, `mark` and `end` by hand.
     """
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child, size: int) -> None:
         self.child = child
+        self._size = size
         self.ports = frozenset(cast(list[int], child.ready["ports"]))
         """UDP ports of the server that the load sends to."""
         self.profiles = cast(list[str], child.ready["profiles"])
@@ -153,7 +187,7 @@ class MediaLoad:
             environment=bench.target,
             within=set_up_seconds(sessions, size),
         )
-        return cls(bench.owned(child))
+        return cls(bench.owned(child), size)
 
     async def begin(self) -> None:
         """Let everybody send and receive."""
@@ -165,13 +199,23 @@ class MediaLoad:
 
     async def end(self) -> MediaReport:
         """Fall silent, and say what was counted; connections stay."""
-        return MediaReport.from_json(await self.child.ask({"do": "end"}, ASK_SECONDS))
+        answer = await self.child.ask({"do": "end"}, ASK_SECONDS)
+        return MediaReport.from_json(answer, self._size - 1)
 
     @asynccontextmanager
     async def flowing(self) -> AsyncIterator[None]:
-        """Keep media flowing within the context; what was counted is thrown away."""
+        """Keep media flowing within the context.
+
+        Raises:
+            ChildFailed: they did not flow.
+        """
         await self.begin()
         try:
             yield
         finally:
-            await self.end()
+            report = await self.end()
+        if report.forwarded < LEAST_FORWARDED:
+            raise ChildFailed(
+                f"{self.child.name}: of {report.sent * report.receivers} packets that were due "
+                f"{report.packets} came out"
+            )

@@ -1,17 +1,18 @@
-"""The naive design: every message is a Ray call into an async actor, and its reply the result."""
+"""The naive design: every message is a Ray call into an async actor, and its reply the result.
+
+In the Ray that Switchboard would start, whose workers wait behind nobody.
+"""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from contextlib import suppress
 from typing import Any
 
-import ray
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from benchmarks.serving import run
 from benchmarks.web import serve
+from gateway.ray_environment import private_folder
 
 
 class Session:
@@ -21,19 +22,9 @@ class Session:
         return text
 
 
-async def main() -> None:
-    folder = tempfile.mkdtemp(prefix="sb-naive-")
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        configure_logging=False,
-        _temp_dir=folder,
-    )
-    app = FastAPI()
+def application(actor: Any) -> FastAPI:
     # Ray makes its actor classes at run time; no type checker can follow it there.
-    actor: Any = ray.remote(num_cpus=0)(Session).remote()
+    app = FastAPI()
 
     @app.websocket("/v1/connect")
     async def connect(socket: WebSocket) -> None:
@@ -43,11 +34,21 @@ async def main() -> None:
                 text = await socket.receive_text()
                 await socket.send_text(await actor.handle.remote(text))
 
-    try:
-        await serve(app)
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
+    return app
+
+
+async def main() -> None:
+    # Ray reads its environment when it is imported.
+    with private_folder() as folder:
+        import ray
+
+        from gateway.compose import entry as compose
+
+        compose.private_ray(folder, 1)
+        try:
+            await serve(application(ray.remote(num_cpus=0)(Session).remote()))
+        finally:
+            compose.stop_ray()
 
 
 if __name__ == "__main__":

@@ -13,12 +13,13 @@ from benchmarks.appends import flush_ms
 from benchmarks.appends import measured as appends
 from benchmarks.fleet import BUSY_AT_MOST, Assumptions, Costs, Media, fleets
 from benchmarks.media.source import Camera
+from benchmarks.quantities import amount, amount_or_none, count, share
 from benchmarks.quiet import noise_of
 from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan
 from benchmarks.sampler import processor_seconds
 from benchmarks.scenario import Progress, parameters, refuse_target
-from benchmarks.scenarios.media import cost, idle_share, measure, switchboard
+from benchmarks.scenarios.media import cost, idle_share, measure, switchboard, unforwarded
 from benchmarks.scenarios.memory import megabytes
 from benchmarks.simulation import Outcome, Supply, Traffic, fewest_standbys
 from benchmarks.subject import Subject
@@ -39,35 +40,38 @@ class Capacity:
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
-        add("--sessions-per-hour", type=float, default=1200.0, help="in the busiest hour")
-        add("--minutes", type=float, default=8.0, help="mean length of a session")
-        add("--size", type=float, default=2.2, help="mean number of participants")
-        add("--video-share", type=float, default=1.0, help="share of sessions with cameras on")
-        add("--processors", type=int, default=8, help="of one machine")
-        add("--memory-gb", type=float, default=32.0, help="of one machine")
-        add("--starts-at-once", type=int, default=2, help="actors that the pool starts at a time")
+        add("--sessions-per-hour", type=amount, default=1200.0, help="in the busiest hour")
+        add("--minutes", type=amount, default=8.0, help="mean length of a session")
+        add("--size", type=amount, default=2.2, help="mean number of participants")
+        add("--video-share", type=share, default=1.0, help="share of sessions with cameras on")
+        add("--processors", type=count, default=8, help="of one machine")
+        add("--memory-gb", type=amount, default=32.0, help="of one machine")
+        add("--starts-at-once", type=count, default=2, help="actors that the pool starts at a time")
         add(
-            "--waiting-share", type=float, default=0.01, help="share of calls that may have to wait"
+            "--waiting-share", type=share, default=0.01, help="share of calls that may have to wait"
         )
         add(
             "--packet-us",
-            type=float,
+            type=amount,
             help="processor time of a forwarded packet; measured unless given",
         )
-        add("--sound-us", type=float, help="the same where no camera is on; measured unless given")
+        add("--sound-us", type=amount, help="the same where no camera is on; measured unless given")
         add(
-            "--requests", type=float, default=1.0, help="of one session's people together, a second"
+            "--requests",
+            type=amount_or_none,
+            default=1.0,
+            help="of one session's people together, a second",
         )
-        add("--network-gigabits", type=float, default=10.0, help="of one machine")
+        add("--network-gigabits", type=amount, default=10.0, help="of one machine")
         add(
             "--started-share",
-            type=float,
+            type=share,
             default=0.2,
             help="share of sessions for which an actor starts",
         )
-        add("--appends", type=float, default=14.0, help="of one session to the journal")
-        add("--ledger-appends", type=float, help="of one ledger, a second; measured unless given")
-        add("--hours", type=float, default=20.0, help="that are simulated")
+        add("--appends", type=amount_or_none, default=14.0, help="of one session to the journal")
+        add("--ledger-appends", type=amount, help="of one ledger, a second; measured unless given")
+        add("--hours", type=amount, default=20.0, help="that are simulated")
         add("--seed", type=int, default=1, help="of the simulated traffic")
         refuse_target(parser, "it reads the counters of the server's processes")
 
@@ -78,7 +82,7 @@ class Capacity:
         result = ScenarioResult(self.name, self.summary, parameters(options))
         async with Bench.open() as bench:
             costs = await measured(bench, result, options, progress)
-        result.noise = noise_of(result.measurements)
+        result.noise += noise_of(result.measurements)
         progress("simulating", 0.7)
         plan(result, costs, options)
         scale(result, costs, options)
@@ -147,9 +151,10 @@ async def packet(
     await subject.until_standing(there + 1)
     side.idle = await idle_share(side)
     how = argparse.Namespace(warm_up=1.0, seconds=3.0)
-    rounds = [await measure(side, number, how) for number in range(MEDIA_ROUNDS)]
-    result.measurements += [each.measurement for each in rounds]
-    return statistics.median(cost(side, each) for each in rounds)
+    side.rounds = [await measure(side, number, how) for number in range(MEDIA_ROUNDS)]
+    result.measurements += [each.measurement for each in side.rounds]
+    result.noise += unforwarded([side])
+    return statistics.median(cost(side, each) for each in side.rounds)
 
 
 async def ledger(bench: Bench, result: ScenarioResult) -> float:

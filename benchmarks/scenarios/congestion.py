@@ -13,6 +13,7 @@ from benchmarks import machine
 from benchmarks.browser import launch
 from benchmarks.congested_call import CongestedCall, Sample, congested
 from benchmarks.histogram import Histogram
+from benchmarks.quantities import amount, amount_or_none, count, share
 from benchmarks.quiet import noise_of
 from benchmarks.result import Line, Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench
@@ -48,8 +49,8 @@ class Episode:
 
     @property
     def dropped_after(self) -> float:
-        """Seconds from the line's turning bad to a smaller picture, or none."""
-        return _until(self.bad, lambda each: each.height < self.height)
+        """Seconds from the line's turning bad to a smaller picture; a still one is none."""
+        return _until(self.bad, lambda each: 0 < each.height < self.height)
 
     @property
     def returned_after(self) -> float:
@@ -91,13 +92,15 @@ class Congestion:
     summary = "a bad downlink of one of three, in Chromium: sound made up, layers down and back"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--rounds", type=int, default=3, help="times the line turns bad")
-        parser.add_argument("--seconds", type=float, default=12.0, help="of each state of the line")
+        parser.add_argument("--rounds", type=count, default=3, help="times the line turns bad")
         parser.add_argument(
-            "--bitrate", type=float, default=500_000, help="of the line, bits a second"
+            "--seconds", type=amount, default=12.0, help="of each state of the line"
         )
-        parser.add_argument("--loss", type=float, default=0.05, help="share of packets")
-        parser.add_argument("--delay", type=float, default=0.1, help="seconds, one way")
+        parser.add_argument(
+            "--bitrate", type=amount, default=500_000, help="of the line, bits a second"
+        )
+        parser.add_argument("--loss", type=share, default=0.05, help="share of packets")
+        parser.add_argument("--delay", type=amount_or_none, default=0.1, help="seconds, one way")
         refuse_target(parser, "it reads its API key")
 
     def short(self) -> list[str]:

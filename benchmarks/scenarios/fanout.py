@@ -11,13 +11,13 @@ from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
 from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, tell_share
 from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
-from benchmarks.quiet import noise_of
+from benchmarks.quantities import count_or_none, sizes
+from benchmarks.quiet import noise_of, told
 from benchmarks.result import (
     MEASURED_AGAIN,
     Line,
     Measurement,
     ScenarioResult,
-    compared,
     percentile_of,
     tell_beside,
 )
@@ -26,6 +26,8 @@ from benchmarks.scenario import Progress, add_round_options, add_target_options,
 from benchmarks.subject import DEFAULT_PEOPLE, Subject, target_of
 
 STANDBYS = 2
+BARE = "bare processes"
+"""Gateway and actors without their meaning: the limit, where the target is missed."""
 BESIDE, ROOM_BESIDE = "switchboard beside media", "room beside media"
 """The room's shows what the same processors leave to anybody while media flow."""
 
@@ -41,10 +43,16 @@ class Fanout:
             parser, rounds=4, seconds=4.0, rate=10.0, rate_of="events a second in each session"
         )
         parser.add_argument(
-            "--sizes", default="4,16,50", help="people in one session; one point for each number"
+            "--sizes",
+            type=sizes,
+            default="4,16,50",
+            help="people in one session; one point for each number",
         )
         parser.add_argument(
-            "--sessions", type=int, default=0, help="instead: this many sessions of four at once"
+            "--sessions",
+            type=count_or_none,
+            default=0,
+            help="instead: this many sessions of four at once",
         )
         add_target_options(parser)
         parser.add_argument(
@@ -53,6 +61,11 @@ class Fanout:
             default=usual_peer(),
             help="janus (where it is installed, and then unless said otherwise), none, or another "
             "server, by its adapter's FILE",
+        )
+        parser.add_argument(
+            "--bare",
+            action="store_true",
+            help="also the same reads and writes without a meaning, a process for each session",
         )
         add_media_options(parser)
 
@@ -78,7 +91,9 @@ class Fanout:
                 people=max(DEFAULT_PEOPLE, *(size for _, size in points)),
             )
             room = await bench.server("room", "benchmarks.peers.room")
-            room_at = f"http://127.0.0.1:{room.ready['port']}"
+            bare: Child | None = None
+            if options.bare:
+                bare = await bench.server(BARE, "benchmarks.floors.spread", str(points[0][0]))
             silence: dict[str, float] = {}
             beside: MediaLoad | None = None
             if options.media:
@@ -90,28 +105,17 @@ class Fanout:
                     size=SIZE,
                     camera=camera_of(options),
                 )
-            sides_each = 2 + 2 * bool(options.media) + (peer is not None)
+            sides_each = 2 + 2 * bool(options.media) + options.bare + (peer is not None)
             step = counted(progress, "round", options.rounds * sides_each * len(points), 0.1, 0.95)
             for sessions, size in points:
-                sides: list[Side] = [
-                    await bench.side(
-                        side_name("switchboard", sessions, size),
-                        "everyone",
-                        subject.origin,
-                        subject.servers,
-                        sessions=sessions,
-                        size=size,
-                    ),
-                    await bench.side(
-                        side_name("room", sessions, size),
-                        "room",
-                        room_at,
-                        [room],
-                        sessions=sessions,
-                        size=size,
-                        payload=ROSTER_ENTRY_BYTES * size,
-                    ),
+                alike = {"sessions": sessions, "size": size}
+                name = side_name("switchboard", sessions, size)
+                sides = [
+                    await bench.side(name, "everyone", subject.origin, subject.servers, **alike)
                 ]
+                for who, server in (("room", room), (BARE, bare)):
+                    if server is not None:
+                        sides.append(await as_room(bench, who, server, **alike))
                 if peer is not None:
                     sides.append(await beside_peer(bench, options.peer, peer, sessions, size))
                 loads = [side.load for side in sides]
@@ -125,18 +129,15 @@ class Fanout:
                 result.measurements += await bench.run(plan, step, sides)
                 for load in loads:
                     await load.close()
-        result.facts[MEASURED_AGAIN] = bench.again
+        result.facts[MEASURED_AGAIN] = told(bench.again)
         result.noise = noise_of(result.measurements)
         for sessions, size in points:
-            result.judge(
-                compared(
-                    f"last of {size} in {sessions} session(s), p99",
-                    result.measurements,
-                    side_name("switchboard", sessions, size),
-                    side_name("room", sessions, size),
-                    percentile_of("last", 99.0),
-                    2.0,
-                )
+            result.compare(
+                f"last of {size} in {sessions} session(s), p99",
+                side_name("switchboard", sessions, size),
+                side_name("room", sessions, size),
+                percentile_of("last", 99.0),
+                2.0,
             )
             if options.media:
                 judge_beside(result, sessions, size)
@@ -146,6 +147,15 @@ class Fanout:
                     result,
                     f"the room's p99 to the last of {size}, beside media over its own idle",
                     side_name(ROOM_BESIDE, sessions, size),
+                    side_name("room", sessions, size),
+                    percentile_of("last", 99.0),
+                )
+        if options.bare and not result.noise:
+            for sessions, size in points:
+                tell_beside(
+                    result,
+                    f"last of {size} in {sessions} session(s), p99: {BARE} over the room",
+                    side_name(BARE, sessions, size),
                     side_name("room", sessions, size),
                     percentile_of("last", 99.0),
                 )
@@ -175,18 +185,25 @@ async def peer_of(bench: Bench, named: str) -> Child | None:
 
 
 async def beside_peer(bench: Bench, named: str, peer: Child, sessions: int, size: int) -> Side:
-    """Connect everybody to the peer; an adapter's rooms send as much as ours do."""
-    name = side_name(name_of(named), sessions, size)
+    """Connect everybody to the peer."""
     if named in NAMED:
+        name = side_name(name_of(named), sessions, size)
         return await bench.side(
             name, "videoroom", address_of(peer), [peer], sessions=sessions, size=size
         )
+    return await as_room(bench, name_of(named), peer, sessions, size, adapter=named)
+
+
+async def as_room(
+    bench: Bench, who: str, server: Child, sessions: int, size: int, *, adapter: str | None = None
+) -> Side:
+    """Connect everybody to a server that is asked as the room is, and sends as much as ours."""
     return await bench.side(
-        name,
+        side_name(who, sessions, size),
         "room",
-        address_of(peer),
-        [peer],
-        adapter=named,
+        address_of(server),
+        [server],
+        adapter=adapter,
         sessions=sessions,
         size=size,
         payload=ROSTER_ENTRY_BYTES * size,
@@ -215,16 +232,14 @@ def judge_beside(result: ScenarioResult, sessions: int, size: int) -> None:
     """Compare a point beside media with the same point without."""
     idle = side_name("switchboard", sessions, size)
     beside = side_name(BESIDE, sessions, size)
-    tell_share(result, beside, idle, f", {sessions}x{size}")
-    result.judge(
-        compared(
-            f"last of {size} in {sessions} session(s), p99, beside media over idle",
-            result.measurements,
-            beside,
-            idle,
-            percentile_of("last", 99.0),
-            3.0,
-        )
+    if not tell_share(result, beside, idle, f", {sessions}x{size}"):
+        return
+    result.compare(
+        f"last of {size} in {sessions} session(s), p99, beside media over idle",
+        beside,
+        idle,
+        percentile_of("last", 99.0),
+        3.0,
     )
 
 

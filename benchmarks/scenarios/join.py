@@ -11,13 +11,12 @@ from benchmarks.browser import launch
 from benchmarks.histogram import Histogram
 from benchmarks.joining import Direct, Pair, Widgets
 from benchmarks.process import Child
-from benchmarks.quiet import noise_of, rounds_of
+from benchmarks.quantities import count
+from benchmarks.quiet import noise_of, rounds_of, told
 from benchmarks.result import (
     MEASURED_AGAIN,
     Measurement,
     ScenarioResult,
-    absolute,
-    compared,
     percentile_of,
 )
 from benchmarks.rounds import Bench
@@ -36,8 +35,8 @@ class Join:
     summary = "accept to first decoded picture in Chromium, against a direct call"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--rounds", type=int, default=4, help="rounds of each side")
-        parser.add_argument("--calls", type=int, default=5, help="calls in a round of a side")
+        parser.add_argument("--rounds", type=count, default=4, help="rounds of each side")
+        parser.add_argument("--calls", type=count, default=5, help="calls in a round of a side")
         add_once(parser)
         parser.add_argument(
             "--target",
@@ -74,7 +73,7 @@ class Join:
             result.measurements, again = await rounds_of(
                 sides, round_of, options.rounds, step, once=options.once
             )
-        result.facts[MEASURED_AGAIN] = again
+        result.facts[MEASURED_AGAIN] = told(again)
         result.noise = noise_of(result.measurements)
         judge(result)
         return result
@@ -113,21 +112,12 @@ def judge(result: ScenarioResult) -> None:
     """Compare with the direct call, and with what people notice."""
     for name in ("first picture", "agent's"):
         whose = "consumer's" if name == "first picture" else name
-        result.judge(
-            compared(
-                f"accept to the {whose} first decoded picture, p50",
-                result.measurements,
-                "switchboard",
-                "direct",
-                percentile_of(name, 50.0),
-                1.0,
-            )
+        result.compare(
+            f"accept to the {whose} first decoded picture, p50",
+            "switchboard",
+            "direct",
+            percentile_of(name, 50.0),
+            1.0,
         )
-    result.judge(
-        absolute(
-            "accept to first decoded picture, p50",
-            result.pooled("switchboard", "first picture").percentile(50.0),
-            P50_MS,
-            unit="ms",
-        )
-    )
+    name = "accept to first decoded picture, p50"
+    result.hold(name, "switchboard", "first picture", 50.0, P50_MS)

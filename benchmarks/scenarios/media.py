@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import secrets
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,15 +23,16 @@ from benchmarks.media.beside import PROFILE, MediaLoad, MediaReport
 from benchmarks.media.source import Camera
 from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
-from benchmarks.quiet import noise_of, rounds_of
+from benchmarks.quantities import amount, sizes, sizes_or_none
+from benchmarks.quiet import noise_of, rounds_of, told
 from benchmarks.result import (
     MEASURED_AGAIN,
     Line,
     Measurement,
     ScenarioResult,
     absolute,
-    compared,
     percentile_of,
+    tell_beside,
 )
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
@@ -38,6 +40,8 @@ from benchmarks.scenario import Progress, add_round_options, counted, parameters
 from benchmarks.subject import DEFAULT_PEOPLE, Subject
 
 IDLE_SECONDS = 3.0
+LEAST_FORWARDED = 0.99
+"""Of what was due in a round: what a server does not forward costs it nothing and is never late."""
 BUSY_SHARE = 0.8
 """Below this share of a processor nothing may be lost."""
 
@@ -82,12 +86,17 @@ class Media:
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         add_round_options(parser, rounds=5, seconds=5.0, rate=None)
-        parser.add_argument("--participants", default="4,6", help="sizes of the session")
         parser.add_argument(
-            "--loaded", default="16", help="a size that keeps the relay busy for half a core"
+            "--participants", type=sizes, default="4,6", help="sizes of the session"
         )
         parser.add_argument(
-            "--bitrate", type=float, default=800_000, help="of each camera, bits a second"
+            "--loaded",
+            type=sizes_or_none,
+            default="16",
+            help="a size that keeps the relay busy for half a core",
+        )
+        parser.add_argument(
+            "--bitrate", type=amount, default=800_000, help="of each camera, bits a second"
         )
         parser.add_argument(
             "--peer",
@@ -126,14 +135,14 @@ class Media:
             step = counted(progress, "round", options.rounds * len(sides), 0.2, 0.98)
             again = await run(sides, options, step)
         judge(result, sides, [int(n) for n in options.participants.split(",")])
-        result.facts[MEASURED_AGAIN] = again
+        result.facts[MEASURED_AGAIN] = told(again)
         return result
 
 
 async def run(
     sides: Sequence[Side], options: argparse.Namespace, on_measured: Callable[[], None]
-) -> int:
-    """Give each side its rounds; returns how many were measured in vain."""
+) -> Counter[str]:
+    """Give each side its rounds; returns how many were measured in vain, and why."""
     tried: list[tuple[Side, Round]] = []
 
     async def one(side: Side, number: int) -> Measurement:
@@ -204,8 +213,8 @@ async def measure(side: Side, number: int, options: argparse.Namespace) -> Round
     foreign.begin()
     server.begin()
     await asyncio.sleep(options.seconds)
-    seconds, usage = server.end()
     share = foreign.share()
+    seconds, usage = server.end()
     report = await side.load.end()
     busy = sum(u.processor_seconds for u in usage) / seconds
     measurement = Measurement(
@@ -236,7 +245,17 @@ def dropped(ports: frozenset[int]) -> int:
 
 def cost(side: Side, one: Round) -> float:
     """Return microseconds of processor time for each packet that came out."""
-    return 1e6 * (one.busy - side.idle) / one.forwarded_rate
+    return 1e6 * (one.busy - side.idle) / max(one.forwarded_rate, 1e-9)
+
+
+def unforwarded(sides: Iterable[Side]) -> list[str]:
+    """Name the rounds in which a server forwarded less than it should have."""
+    return [
+        f"{side.name} forwarded {one.report.forwarded:.3f} of what was due, round {one.number + 1}"
+        for side in sides
+        for one in side.rounds
+        if one.report.forwarded < LEAST_FORWARDED
+    ]
 
 
 def in_and_out(sides: Sequence[Side]) -> dict[str, float] | None:
@@ -287,13 +306,14 @@ def described(side: Side) -> dict[str, object]:
         "cost_us": [round(cost(side, one), 2) for one in side.rounds],
         "packets_in_per_second": [round(one.sent_rate) for one in side.rounds],
         "packets_out_per_second": [round(one.forwarded_rate) for one in side.rounds],
-        "lost": [one.report.lost for one in side.rounds],
+        "lost": [one.report.absent for one in side.rounds],
         "dropped_by_the_kernel": [one.kernel_drops for one in side.rounds],
         "wrong": [one.report.wrong for one in side.rounds],
         "repaired": [one.report.repaired for one in side.rounds],
         "delay_ms": [
             {p: round(one.report.delays.percentile(float(p)), 3) for p in ("50", "99")}
             for one in side.rounds
+            if one.report.delays.count
         ],
     }
 
@@ -302,6 +322,7 @@ def judge(result: ScenarioResult, sides: Sequence[Side], compared_sizes: Sequenc
     """Compare what was measured with what design asks for."""
     result.measurements = [one.measurement for side in sides for one in side.rounds]
     result.noise = noise_of(result.measurements)
+    result.noise += unforwarded(sides)
     result.facts = {side.name: described(side) for side in sides}
     result.lines = against_load(sides)
     ours = [side for side in sides if side.name.startswith("switchboard")]
@@ -314,7 +335,7 @@ def judge(result: ScenarioResult, sides: Sequence[Side], compared_sizes: Sequenc
         compare(result, own, other, judged=int(own.name.split()[1]) in compared_sizes)
     calm = [one for side in ours for one in side.rounds if one.busy < BUSY_SHARE]
     if calm:
-        lost = sum(one.report.lost + one.kernel_drops for one in calm)
+        lost = sum(one.report.absent + one.kernel_drops for one in calm)
         result.judge(absolute("packets lost below 80 % of a core", lost, 0, unit="packets"))
 
 
@@ -324,20 +345,17 @@ def compare(result: ScenarioResult, own: Side, other: Side, *, judged: bool) -> 
         (side.name, one.number): cost(side, one) for side in (own, other) for one in side.rounds
     }
     size = own.name.split()[1]
-    target = compared(
-        f"processor time of a forwarded packet, {size} participants",
-        result.measurements,
-        own.name,
-        other.name,
-        lambda m: costs[m.side, m.round],
-        1 / 3,
-        unit="us",
-    )
+
+    def cost_of(measurement: Measurement) -> float:
+        return costs[measurement.side, measurement.round]
+
     if not judged:
         if not result.noise:
-            result.facts[f"cost over the peer's, {size} participants"] = round(target.ratio or 0, 3)
+            name = f"cost over the peer's, {size} participants"
+            tell_beside(result, name, own.name, other.name, cost_of)
         return
-    result.judge(target)
+    name = f"processor time of a forwarded packet, {size} participants"
+    result.compare(name, own.name, other.name, cost_of, 1 / 3, unit="us")
     p99 = percentile_of("delay", 99.0)
     added = statistics.median(
         p99(a.measurement) - p99(b.measurement)

@@ -9,13 +9,13 @@ from dataclasses import replace
 from benchmarks.adapter import adapter_named, address_of, name_of
 from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
 from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, tell_share
-from benchmarks.quiet import disturbance, noise_of
+from benchmarks.quantities import count, people, rates_or_none
+from benchmarks.quiet import disturbance, noise_of, told
 from benchmarks.result import (
     MEASURED_AGAIN,
     Line,
     Measurement,
     ScenarioResult,
-    compared,
     percentile_of,
     tell_beside,
 )
@@ -42,16 +42,19 @@ class Signaling:
             parser, rounds=5, seconds=4.0, rate=200.0, rate_of="requests a second, all together"
         )
         parser.add_argument(
-            "--sessions", type=int, default=4, help="whose participants ask in turn"
+            "--sessions", type=count, default=4, help="whose participants ask in turn"
         )
-        parser.add_argument("--size", type=int, default=2, help="participants of each session")
+        parser.add_argument("--size", type=people, default=2, help="participants of each session")
         add_target_options(parser)
         parser.add_argument("--without-naive", action="store_true", help="leave Ray calls out")
         parser.add_argument(
             "--peer", type=adapter_named, metavar="FILE", help="also another server, by its adapter"
         )
         parser.add_argument(
-            "--loads", default="50,200,800", help="requests a second, for the plot of cost"
+            "--loads",
+            type=rates_or_none,
+            default="50,200,800",
+            help="requests a second, for the plot of cost",
         )
         add_media_options(parser)
 
@@ -131,7 +134,7 @@ class Signaling:
             # Its sessions' processes take those that are to come.
             await switchboard.load.close()
             result.measurements += await to_everyone(bench, subject, options)
-            result.facts[MEASURED_AGAIN] = bench.again
+            result.facts[MEASURED_AGAIN] = told(bench.again)
             progress("ending what was started", 0.98)
         judge(result)
         if options.peer and not result.noise:
@@ -200,43 +203,33 @@ def judge(result: ScenarioResult) -> None:
     """Compare what was measured with what design asks for."""
     result.noise = noise_of(result.measurements)
     for percent, limit in ((50.0, 1.5), (99.0, 3.0)):
-        result.judge(
-            compared(
-                f"signalling p{percent:.0f} over the floor",
-                result.measurements,
-                "switchboard",
-                "floor",
-                percentile_of("reply", percent),
-                limit,
-            )
+        result.compare(
+            f"signalling p{percent:.0f} over the floor",
+            "switchboard",
+            "floor",
+            percentile_of("reply", percent),
+            limit,
         )
-    if BESIDE in result.sides():
-        tell_share(result, BESIDE, "switchboard")
-        result.judge(
-            compared(
-                "signalling p99 beside media over idle",
-                result.measurements,
-                BESIDE,
-                "switchboard",
-                percentile_of("reply", 99.0),
-                3.0,
-            )
+    if BESIDE in result.sides() and tell_share(result, BESIDE, "switchboard"):
+        result.compare(
+            "signalling p99 beside media over idle",
+            BESIDE,
+            "switchboard",
+            percentile_of("reply", 99.0),
+            3.0,
         )
     if "naive" in result.sides():
-        result.judge(
-            compared(
-                "signalling p50: times faster than Ray calls",
-                result.measurements,
-                "switchboard",
-                "naive",
-                percentile_of("reply", 50.0),
-                8.0,
-                direction="at least",
-                inverse=True,
-            )
+        result.compare(
+            "signalling p50: times faster than Ray calls",
+            "switchboard",
+            "naive",
+            percentile_of("reply", 50.0),
+            8.0,
+            direction="at least",
+            inverse=True,
         )
-    told = [m for m in result.measurements if m.side in (EVERYONE, ROOM)]
-    if told and all(m.histograms["last"].count for m in told) and not result.noise:
+    news = [m for m in result.measurements if m.side in (EVERYONE, ROOM)]
+    if news and not result.noise:
         # `fanout` holds this against a target, with more people.
         for percent in (50.0, 99.0):
             tell_beside(

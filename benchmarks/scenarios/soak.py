@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from benchmarks.census import Census
 from benchmarks.course import Course, Interval, judge, tell
+from benchmarks.quantities import amount, amount_or_none, count
 from benchmarks.result import Measurement, ScenarioResult
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_target_options, counted, parameters
@@ -27,14 +28,14 @@ class Soak:
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
-        add("--minutes", type=float, default=30.0, help="in all, the warm-up apart")
-        add("--interval", type=float, default=10.0, help="seconds between two countings")
-        add("--warm-up", type=float, default=60.0, help="seconds not counted")
-        add("--sessions", type=int, default=3, help="of four, that live on")
-        add("--rate", type=float, default=100.0, help="requests a second in them, all together")
-        add("--starts", type=float, default=0.2, help="sessions of four that start each second")
-        add("--stay", type=float, default=5.0, help="seconds that one of those stays")
-        add("--standbys", type=int, default=3, help="that the pool keeps")
+        add("--minutes", type=amount, default=30.0, help="in all, the warm-up apart")
+        add("--interval", type=amount, default=10.0, help="seconds between two countings")
+        add("--warm-up", type=amount_or_none, default=60.0, help="seconds not counted")
+        add("--sessions", type=count, default=3, help="of four, that live on")
+        add("--rate", type=amount, default=100.0, help="requests a second in them, all together")
+        add("--starts", type=amount, default=0.2, help="sessions of four that start each second")
+        add("--stay", type=amount_or_none, default=5.0, help="seconds that one of those stays")
+        add("--standbys", type=count, default=3, help="that the pool keeps")
         add_target_options(parser)
 
     def short(self) -> list[str]:

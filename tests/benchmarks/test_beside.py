@@ -1,13 +1,21 @@
-"""What `signaling` and `fanout` say of a time in which media flow."""
+"""What is said of media that flow, or do not, and of what is measured beside them."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from typing import cast
+
+import psutil
 import pytest
 
 from benchmarks.command import parser
 from benchmarks.histogram import Histogram
+from benchmarks.media.beside import MediaLoad
+from benchmarks.process import Child, ChildFailed
 from benchmarks.result import Measurement, ScenarioResult
 from benchmarks.sampler import Usage
+from benchmarks.scenarios import media
 from benchmarks.scenarios.signaling import BESIDE, FLOOR_BESIDE, judge
 
 
@@ -47,10 +55,12 @@ def test_signalling_beside_media_is_held_against_its_own_idle(beside_ms: float, 
 
 
 @pytest.mark.parametrize(("busy", "off"), [(0.35, True), (0.55, False), (0.65, False), (0.8, True)])
-def test_media_that_take_another_share_than_half_a_processor_are_named(
+def test_media_that_take_another_share_than_half_a_processor_are_named_and_judge_nothing(
     busy: float, off: bool
 ) -> None:
-    assert ("not beside half a processor" in judged(5.0, busy_beside=busy).facts) is off
+    result = judged(5.0, busy_beside=busy)
+    assert ("not beside half a processor" in result.facts) is off
+    assert any("beside media" in target.name for target in result.targets) is not off
 
 
 def test_of_a_noisy_run_the_floor_tells_no_ratio_either() -> None:
@@ -61,3 +71,66 @@ def test_of_a_noisy_run_the_floor_tells_no_ratio_either() -> None:
 def test_media_are_there_when_asked_for(scenario: str) -> None:
     assert parser().parse_args([scenario]).media == 0
     assert parser().parse_args([scenario, "--media", "10"]).media == 10
+
+
+class Pump:
+    """Stands for the load's process: answers with what was sent and what came."""
+
+    name = "media of switchboard"
+    ready: Mapping[str, object] = {"ports": [], "profiles": []}
+
+    def __init__(self, sent: int, packets: int, lost: int = 0) -> None:
+        self._counts = {"sent": sent, "packets": packets, "lost": lost}
+
+    async def ask(self, question: Mapping[str, object], seconds: float) -> Mapping[str, object]:
+        rest = dict.fromkeys(("repaired", "wrong", "undecryptable", "key_requests"), 0)
+        return {"seconds": 1.0, **self._counts, **rest, "delays": {}, "lateness": {}}
+
+    def load(self, size: int) -> MediaLoad:
+        return MediaLoad(cast(Child, self), size)
+
+
+async def test_nothing_is_measured_beside_media_that_do_not_flow() -> None:
+    async with Pump(sent=100, packets=300).load(4).flowing():
+        pass
+    with pytest.raises(ChildFailed, match="of 300 packets that were due 100 came out"):
+        async with Pump(sent=100, packets=100).load(4).flowing():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("packets", "gaps", "absent"),
+    [
+        (300, 0, 0),
+        # One of three gets nothing: there is no gap in what never came.
+        (200, 0, 100),
+        # Some were on their way when the counting began, and make up for none that is missing.
+        (303, 2, 2),
+    ],
+)
+async def test_a_packet_that_never_came_out_is_lost_whether_or_not_it_left_a_gap(
+    packets: int, gaps: int, absent: int
+) -> None:
+    report = await Pump(100, packets, gaps).load(4).end()
+    assert report.absent == absent
+    assert report.forwarded == pytest.approx(packets / 300)
+
+
+def forwarding(packets: int, *, side: str = "switchboard 4") -> media.Side:
+    """A server that got 100 packets for three others each, and let so many out."""
+    report = asyncio.run(Pump(100, packets).load(4).end())
+    made = media.Side(side, cast(psutil.Process, None), Pump(0, 0).load(4))
+    made.rounds = [media.Round(0, report, 0.2, 0, Measurement(side, 0, {}, Histogram(), 100, 0))]
+    return made
+
+
+def test_a_server_that_does_not_forward_is_not_cheap() -> None:
+    result = ScenarioResult("media", "", {})
+    media.judge(result, [forwarding(150), forwarding(300, side="janus 4")], [])
+    assert result.noise == ["switchboard 4 forwarded 0.500 of what was due, round 1"]
+    (lost,) = result.targets
+    assert (lost.value, lost.met) == (150, False)
+    result = ScenarioResult("media", "", {})
+    media.judge(result, [forwarding(300), forwarding(0, side="janus 4")], [])
+    assert result.noise == ["janus 4 forwarded 0.000 of what was due, round 1"]
+    assert result.targets[0].met

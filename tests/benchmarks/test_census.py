@@ -72,3 +72,23 @@ def test_a_round_counts_all_of_a_process_that_began_in_it() -> None:
         assert used.pid == begun.pid
         assert used.processor_seconds >= 0.1
         begun.kill()
+
+
+def test_what_goes_on_while_memory_is_read_belongs_to_no_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slowly(process: psutil.Process) -> int:
+        time.sleep(0.3)
+        return 0
+
+    monkeypatch.setattr("benchmarks.sampler.proportional", slowly)
+    words = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as busy:
+        assert busy.stdout is not None
+        busy.stdout.readline()
+        sampler = Sampler.of([psutil.Process(), psutil.Process(busy.pid)])
+        sampler.begin()
+        time.sleep(0.1)
+        seconds, (_, used) = sampler.end()
+        busy.kill()
+    assert used.processor_seconds <= 1.5 * seconds

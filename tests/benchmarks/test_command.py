@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from benchmarks.compare import load
 from benchmarks.histogram import Histogram
 from benchmarks.process import ChildFailed
 from benchmarks.quiet import noise_of
-from benchmarks.result import Measurement, ScenarioResult, absolute, compared, percentile_of
+from benchmarks.result import Measurement, ScenarioResult, absolute, percentile_of
 from benchmarks.sampler import Usage
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
 
@@ -63,15 +64,12 @@ class Made:
             step()
         result.noise = noise_of(result.measurements)
         for limit in (1.5, 3.0):
-            result.judge(
-                compared(
-                    f"p50 over the floor, {limit}",
-                    result.measurements,
-                    "subject",
-                    "floor",
-                    percentile_of("reply", 50.0),
-                    limit,
-                )
+            result.compare(
+                f"p50 over the floor, {limit}",
+                "subject",
+                "floor",
+                percentile_of("reply", 50.0),
+                limit,
             )
         result.judge(absolute("unanswered", 0.0, 0.0, unit="", robust=True))
         return result
@@ -85,7 +83,6 @@ def outcome(
 ) -> tuple[int, str]:
     """Run the command with these scenarios; returns its exit status and what it showed."""
     monkeypatch.setattr(command, "SCENARIOS", tuple(made))
-    monkeypatch.setattr("sys.argv", ["benchmarks", *words])
     status = main(list(words))
     return status, " ".join(capsys.readouterr().out.split())
 
@@ -178,10 +175,12 @@ def test_the_short_set_is_every_scenario_in_one_report(
 
 
 class Broken(Made):
-    """One whose server does not start."""
+    """One that fails, as a server that does not start would."""
+
+    failure: BaseException = ChildFailed("the peer ended before it answered.")
 
     async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
-        raise ChildFailed("the peer ended before it answered.")
+        raise self.failure
 
 
 def test_what_did_not_start_is_named_and_nothing_is_reported(
@@ -191,5 +190,61 @@ def test_what_did_not_start_is_named_and_nothing_is_reported(
     made: list[Made] = [Broken("made")]
     status, shown = outcome(monkeypatch, capsys, made, "made", "--json", str(file))
     assert status == FAILED
-    assert "Nothing was measured: the peer ended before it answered." in shown
+    assert "Nothing was measured: made: the peer ended before it answered." in shown
     assert not file.exists()
+
+
+def test_one_that_fails_costs_nothing_of_what_the_others_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    failing = Broken("failing")
+    failing.failure = TimeoutError("5 session actors did not start.")
+    file, page = tmp_path / "run.json", tmp_path / "run.html"
+    made = [Made("one"), failing, Made("other")]
+    words = ["short", "--json", str(file), "--html", str(page)]
+    status, shown = outcome(monkeypatch, capsys, made, *words)
+    assert status == FAILED
+    named = "failing: TimeoutError: 5 session actors did not start."
+    assert f"Nothing was measured: {named}" in shown
+    assert "Traceback" in shown, "what nobody expected is shown whole"
+    run = json.loads(file.read_text(encoding="utf-8"))
+    assert [each["name"] for each in run["scenarios"]] == ["one", "other"]
+    assert run["failed"] == [named]
+    assert f"Not measured: {named}" in page.read_text(encoding="utf-8")
+
+
+def test_who_interrupts_keeps_what_was_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    interrupted = Broken("interrupted")
+    interrupted.failure = KeyboardInterrupt()
+    file = tmp_path / "run.json"
+    made = [Made("one"), interrupted, Made("other")]
+    with pytest.raises(KeyboardInterrupt):
+        outcome(monkeypatch, capsys, made, "short", "--json", str(file))
+    run = json.loads(file.read_text(encoding="utf-8"))
+    assert [each["name"] for each in run["scenarios"]] == ["one"]
+
+
+def test_the_command_of_a_report_can_be_run_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "my run.json"
+    outcome(monkeypatch, capsys, [Made("made")], "made", "--json", str(file))
+    command = json.loads(file.read_text(encoding="utf-8"))["command"]
+    assert shlex.split(command) == ["python", "-m", "benchmarks", "made", "--json", str(file)]
+
+
+@pytest.mark.parametrize("text", [None, "{}", "{", "no json"])
+def test_a_file_that_is_no_run_is_named(
+    text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.json"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    with pytest.raises(SystemExit) as refused:
+        main(["compare", str(file), str(file)])
+    assert refused.value.code == 2
+    said = " ".join(capsys.readouterr().err.split())
+    why = "No such file or directory" if text is None else "it is no run that --json wrote"
+    assert f"{file}: {why}" in said

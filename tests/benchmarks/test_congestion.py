@@ -49,7 +49,10 @@ def test_silence_that_is_made_up_is_no_loss() -> None:
 def test_the_picture_goes_down_and_comes_back() -> None:
     one = episode()
     assert (one.dropped_after, one.returned_after) == (2.0, 3.0)
-    assert episode(bad=samples(360, 0)).dropped_after == 1.0, "no picture is a smaller one"
+    assert episode(bad=samples(360, 0, 180)).dropped_after == 2.0
+    assert episode(bad=samples(360, 0, 0)).dropped_after == NEVER, (
+        "a still picture is no smaller one"
+    )
     assert episode(back=samples(180, 180)).returned_after == NEVER
     assert one.missing_beside == pytest.approx(1 / 30)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.histogram import Histogram
 from benchmarks.result import Measurement, ScenarioResult
 from benchmarks.sampler import Usage
@@ -16,11 +18,15 @@ def reply(milliseconds: float) -> dict[str, Histogram]:
     return {"reply": made}
 
 
-def crowd(*, started: int, p99_ms: float = 20.0, missing: int = 0) -> ScenarioResult:
+def crowd(
+    *, started: int, p99_ms: float = 20.0, missing: int = 0, refused: int = 0
+) -> ScenarioResult:
     result = ScenarioResult("crowd", "", {})
     result.measurements = [
         Measurement(HELD, 0, reply(1.0), Histogram(), 100, 0),
-        Measurement(BESIDE, 0, reply(p99_ms), Histogram(), 100, missing),
+        Measurement(
+            BESIDE, 0, reply(p99_ms), Histogram(), 100, missing, counts={"refused": refused}
+        ),
         Measurement(
             STARTING,
             0,
@@ -58,13 +64,20 @@ def test_with_one_that_cannot_the_rate_is_missed_and_refusals_are_told() -> None
     assert rate.value == 1.5
     told = str(result.facts["sessions beside them"])
     assert told == "100 due, 30 started, 70 refused, no_capacity"
-    assert "while 1.50 of 5" in str(result.facts["request p99 is not judged"])
+    assert "1.50 of 5 sessions a second began" in str(result.facts["request p99 is not judged"])
 
 
-def test_silence_is_no_noise_but_a_miss() -> None:
-    result = crowd(started=99, missing=1)
+@pytest.mark.parametrize("silent", [{"missing": 1}, {"refused": 1}])
+def test_silence_and_refusals_are_no_noise_but_a_miss_beside_which_no_speed_counts(
+    silent: dict[str, int],
+) -> None:
+    result = crowd(started=99, **silent)
     assert result.noise == []
-    assert not outcome(result)["requests unanswered"]
+    assert outcome(result) == {
+        "requests unanswered": False,
+        "sessions a second that started": True,
+    }
+    assert "1 requests had no answer" in str(result.facts["request p99 is not judged"])
 
 
 def test_the_heaviest_moment_counts_with_every_process() -> None:

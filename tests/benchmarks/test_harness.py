@@ -10,6 +10,7 @@ import sys
 import time
 from typing import cast
 
+import psutil
 import pytest
 
 from benchmarks.arrivals import Arrivals
@@ -19,7 +20,7 @@ from benchmarks.process import Child, ChildFailed
 from benchmarks.scenario import Scenario
 from benchmarks.websocket import connect
 from broker.trunk import Frame, FrameLink
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 
 
 async def test_a_stall_does_not_change_what_is_sent_when() -> None:
@@ -66,6 +67,40 @@ async def test_a_child_that_stays_silent_is_given_the_time_it_was_given() -> Non
     silent = [sys.executable, "-c", "import sys; sys.stdin.read()"]
     with pytest.raises(ChildFailed, match="silent did not answer"):
         await Child.start("silent", silent, within=0.1)
+
+
+async def test_a_program_that_speaks_no_json_is_ready_when_it_says_so_in_its_own_words() -> None:
+    words = (
+        "import sys; print('hello'); print('Ray runtime started.', flush=True); sys.stdin.read()"
+    )
+    child = await Child.start("node", [sys.executable, "-c", words], sign="runtime started")
+    (process,) = child.family()
+    await child.close()
+    assert not process.is_running()
+    with pytest.raises(ChildFailed, match="node ended"):
+        await Child.start("node", [sys.executable, "-c", "print('hello')"], sign="started")
+    before = set(psutil.Process().children(recursive=True))
+    silent = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with pytest.raises(ChildFailed, match="node did not answer"):
+        await Child.start("node", silent, sign="started", within=0.1)
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+async def test_one_that_died_leaves_none_of_its_own_behind() -> None:
+    words = (
+        "import os, signal, subprocess, sys\n"
+        "started = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print('{\"pid\": %d}' % started.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    child = await Child.start("crashing", [sys.executable, "-c", words])
+    left = psutil.Process(int(str(child.ready["pid"])))
+    await until(lambda: child.family() == [])
+    assert left.is_running()
+    with pytest.raises(ChildFailed, match="crashing"):
+        await child.ask({"do": "level"}, 5 * PATIENCE)
+    await child.close()
+    assert not left.is_running()
 
 
 async def test_the_floor_sends_back_what_it_got() -> None:
@@ -117,10 +152,35 @@ async def test_the_floor_has_a_trunk_hop_and_the_loads_own_websocket_carries_any
         await hop.wait_closed()
 
 
+async def test_the_floor_of_fan_out_has_a_process_for_each_session_and_tells_nobody_elses() -> None:
+    floor = await Child.module("spread", "benchmarks.floors.spread", "2")
+    try:
+        assert len(floor.family()) == 3
+        address = f"http://127.0.0.1:{floor.ready['port']}/room"
+        got: list[tuple[str, bytes]] = []
+        sockets = [await connect(f"{address}/{room}") for room in "001"]
+        for name, socket in zip("abc", sockets, strict=True):
+            socket.on_text = lambda text, name=name: got.append((name, text))  # type: ignore[misc]
+        sockets[0].send(b'{"id":7,"size":10}')
+        await until(lambda: len(got) >= 2)
+        sockets[2].send(b'{"id":8,"size":10}')
+        await until(lambda: len(got) >= 3)
+        told = b'{"id": %d, "pad": "xxxxxxxxxx"}'
+        assert sorted(got) == [("a", told % 7), ("b", told % 7), ("c", told % 8)]
+        for socket in sockets:
+            socket.close()
+        head, *rooms = floor.family()
+        head.kill()
+        await until(lambda: not any(room.is_running() for room in rooms))
+    finally:
+        await floor.close()
+
+
 def test_a_load_and_a_hop_start_without_a_server_framework() -> None:
     """Each round's sides have a process or two of their own; what they import they all pay."""
     heavy = {"fastapi", "uvicorn", "ray", "aiortc", "matplotlib", "sqlalchemy"}
-    asked = f"import benchmarks.load, benchmarks.floors.hop, sys; print({heavy} & set(sys.modules))"
+    ours = "benchmarks.load, benchmarks.floors.hop, benchmarks.floors.spread"
+    asked = f"import {ours}, sys; print({heavy} & set(sys.modules))"
     told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "set()"
 
@@ -163,3 +223,55 @@ def test_a_repeated_round_can_be_declined_where_rounds_are_repeated() -> None:
     """The others name what disturbed them, and would ignore it."""
     took = {s.name for s in SCENARIOS if "once" in parser().parse_args([s.name])}
     assert took == {"signaling", "fanout", "lifecycle", "join", "media", "crowd"}
+
+
+LISTS = {"sizes", "participants", "loaded", "loads"}
+"""Options that take several numbers with commas between."""
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
+def test_a_number_that_nothing_can_be_measured_with_is_refused_before_anything_starts(
+    scenario: Scenario, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = parser()
+    taken = vars(whole.parse_args([scenario.name]))
+    wrong = [
+        (name, value)
+        for name, default in taken.items()
+        if name in LISTS or (type(default) in (int, float) and name != "seed")
+        for value in (("4,0", "4,,8", "nan") if name in LISTS else ("-1", "nan", "many"))
+    ]
+    assert wrong
+    for name, value in wrong:
+        option = f"--{name.replace('_', '-')}"
+        with pytest.raises(SystemExit) as refused:
+            whole.parse_args([scenario.name, f"{option}={value}"])
+        assert refused.value.code == 2
+        assert f"argument {option}:" in capsys.readouterr().err, value
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("signaling --rounds 0", "fanout --rate 0", "storm --seconds 0", "signaling --size 1"),
+        *("capacity --video-share 1.1", "fanout --sizes=", "congestion --loss 2"),
+    ],
+)
+def test_nothing_too_small_or_too_large_is_taken(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(words.split())
+    assert refused.value.code == 2
+    assert re.search("is not|is no|more than 1", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("signaling --loads=", "media --loaded=", "memory --sizes=", "lifecycle --cold 0"),
+        *("fanout --sessions 0", "signaling --media 0 --warm-up 0", "signaling --loads 0.5,800"),
+    ],
+)
+def test_none_of_what_may_be_none_is_taken(words: str) -> None:
+    assert parser().parse_args(words.split()).command == words.split()[0]

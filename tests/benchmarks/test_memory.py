@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.command import parser
-from benchmarks.scenarios.memory import over_bare
+from benchmarks.result import ScenarioResult
+from benchmarks.scenarios.memory import over_bare, tell
 
 
 def test_eight_are_alive_at_once_and_sessions_have_three_sizes() -> None:
@@ -23,3 +24,14 @@ def test_a_standby_is_held_against_a_bare_actor_round_by_round(
     assert target.met is met
     assert target.spread == (ratios[0], ratios[2])
     assert (target.value, target.reference_value) == (66.0, 50.0)
+
+
+def test_a_hundred_sessions_of_four_are_reckoned_from_sessions_of_four_only() -> None:
+    found = {"standby": [66.0], "bare actor": [60.0], "session of 2": [70.0]}
+    without = ScenarioResult("memory", "", {})
+    tell(without, found, [2])
+    assert [target.name for target in without.targets] == ["idle session actor over a bare actor"]
+    whole = ScenarioResult("memory", "", {})
+    tell(whole, {**found, "session of 4": [102.4]}, [2, 4])
+    assert whole.targets[1].value == pytest.approx(10.0)
+    assert whole.facts["session of 4 over a standby, MB"] == 36.4

@@ -11,7 +11,7 @@ from benchmarks.page import page, summed_up
 from benchmarks.plots import INK
 from benchmarks.result import Line, Measurement, ScenarioResult, absolute
 
-DOCUMENT: dict[str, object] = {"command": "x", "at": "now", "machine": {}}
+DOCUMENT: dict[str, object] = {"command": "x", "at": "now", "machine": {}, "failed": []}
 
 
 def measurement(side: str, number: int = 0, histogram: str = "reply") -> Measurement:
@@ -154,3 +154,20 @@ def test_the_outcome_is_said_in_one_line(
     for value in values:
         result.judge(absolute("p99", value, 5.0, unit="ms", robust=robust))
     assert said in summed_up(result)
+
+
+def test_what_could_not_be_measured_comes_first() -> None:
+    text = page([result_of()], {**DOCUMENT, "failed": ["join: no <Chromium>"]})
+    conclusions = text.split("<h2>Conclusions</h2>")[1]
+    assert conclusions.lstrip().startswith(
+        "<p class=missed>Not measured: join: no &lt;Chromium&gt;"
+    )
+
+
+def test_how_late_the_load_was_stands_beside_the_latencies_that_contain_it() -> None:
+    late = measurement("us")
+    late.lateness.record(0.0015)
+    text = page([result_of(late, measurement("us", 1))], DOCUMENT)
+    assert re.search(
+        r"<td>us<td>how late the load itself sent\n<td class=number>1<td[^>]*>1\.50", text
+    )

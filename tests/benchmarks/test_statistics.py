@@ -120,3 +120,64 @@ def test_times_faster_is_the_ratio_upside_down() -> None:
     )
     assert target.ratio == pytest.approx(12.0, rel=0.02)
     assert target.met
+
+
+def test_a_latency_below_zero_is_no_latency() -> None:
+    with pytest.raises(ValueError, match="latency of -0"):
+        Histogram().record(-0.001)
+
+
+def compared_sides(*rounds: tuple[float | None, float | None], target: float) -> ScenarioResult:
+    """Compare a subject with a floor by their rounds; `None`: no answer came."""
+    result = ScenarioResult("s", "", {})
+    for number, pair in enumerate(rounds):
+        for side, value in zip(("subject", "floor"), pair, strict=True):
+            came = () if value is None else (value,)
+            result.measurements.append(measurement(side, number, *came))
+    result.compare("p50", "subject", "floor", percentile_of("reply", 50), target)
+    return result
+
+
+@pytest.mark.parametrize(("subject", "floor"), [(None, 1.0), (1.0, None), (None, None)])
+def test_a_round_without_an_answer_is_named_and_never_left_out(
+    subject: float | None, floor: float | None
+) -> None:
+    result = compared_sides((1.0, 1.0), (subject, floor), (1.0, 1.0), target=2.0)
+    side = "subject" if subject is None else "floor"
+    assert result.noise == [f"p50: {side} has no value in round 2"]
+    assert result.targets == []
+
+
+def test_a_side_that_was_never_measured_is_named() -> None:
+    assert compared_sides(target=2.0).noise == ["p50: neither subject nor floor was measured"]
+
+
+@pytest.mark.parametrize(
+    ("target", "noisy"),
+    [
+        # A quarter of the rounds at 2, a quarter at 9: whether 4 is reached nobody can tell.
+        (4.0, True),
+        # At 1 they all miss and at 20 they all meet it, however much they differ.
+        (1.0, False),
+        (20.0, False),
+    ],
+)
+def test_rounds_that_differ_and_agree_about_the_target_are_a_finding(
+    target: float, noisy: bool
+) -> None:
+    result = compared_sides(
+        (2.0, 1.0), (2.0, 1.0), (5.0, 1.0), (9.0, 1.0), (9.0, 1.0), target=target
+    )
+    assert bool(result.noise) is noisy
+    assert [made.met for made in result.judged()] == ([] if noisy else [target == 20.0])
+
+
+def test_a_percentile_of_nothing_is_noise_and_no_target() -> None:
+    result = ScenarioResult("s", "", {})
+    result.measurements = [measurement("us", 0)]
+    result.hold("everyone waits, p99", "us", "reply", 99.0, 1_000.0)
+    assert result.noise == ["everyone waits, p99: nothing was measured"]
+    assert result.targets == []
+    result.measurements.append(measurement("us", 1, 1.0, 3.0))
+    result.hold("everyone waits, p99", "us", "reply", 99.0, 2.0)
+    assert [(made.met, round(made.value)) for made in result.targets] == [(False, 3)]

@@ -146,4 +146,4 @@ async def measured(name: str, *words: str) -> list[Measurement]:
 def test_a_target_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["storm", "--target", "http://127.0.0.1:1", "--rounds", "1"]) == FAILED
     said = " ".join(capsys.readouterr().out.split())
-    assert "Nothing was measured: load of consumers: ConnectError" in said
+    assert "Nothing was measured: storm: load of consumers: ConnectError" in said
