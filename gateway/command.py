@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from gateway import operation, upkeep_command
+from gateway.command_options import DEMO_GATEWAY, Gateway, Key
 
 if TYPE_CHECKING:
     import httpx
@@ -27,20 +28,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Gateway = Annotated[
-    str, typer.Option("--gateway", envvar="SWITCHBOARD_GATEWAY", help="Address of a gateway.")
-]
-Key = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key",
-        envvar="SWITCHBOARD_API_KEY",
-        help="API key of the account; the demo's own is found by itself.",
-        show_default=False,
-    ),
-]
-DEMO_GATEWAY = "http://127.0.0.1:8787"
 
 
 @app.command()
@@ -189,9 +176,7 @@ def operator_token(
 def operator_revoke(
     secret_file: Annotated[Path, typer.Option(help="The deployment's secret file.")],
     name: Annotated[str, typer.Option(help="Whose tokens hold no more, as they were minted.")],
-    gateway: Annotated[
-        str, typer.Option("--gateway", envvar="SWITCHBOARD_GATEWAY", help="Address of a gateway.")
-    ] = upkeep_command.HERE,
+    gateway: Gateway = DEMO_GATEWAY,
 ) -> None:
     """End every token that was minted for an operator until now, at every gateway."""
     with http(gateway, minted(secret_file, "operator-revoke", 60)) as client:

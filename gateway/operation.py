@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.command_options import DEMO_GATEWAY, AsJson
+
 if TYPE_CHECKING:
     from broker.messages.cluster.nodes import NodeState
     from gateway.doctor import Finding
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 FAILED = 1
 BAD_SETTING = 2
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DataDir = Annotated[
     Path | None,
     typer.Option(help="Where the run file lies, and the database if SQLite.", show_default=False),
@@ -327,8 +328,6 @@ def top(
     as_json: AsJson = False,
 ) -> None:
     """Show gateways, sessions and standbys until Ctrl-C; with --json, once."""
-    from gateway.command import DEMO_GATEWAY
-
     with one_sentence():
         from gateway.top import look_at_all, run_top
 

@@ -13,20 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-Gateway = Annotated[
-    str, typer.Option("--gateway", envvar="SWITCHBOARD_GATEWAY", help="Address of a gateway.")
-]
-Key = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key",
-        envvar="SWITCHBOARD_API_KEY",
-        help="API key of the account; the demo's own is found by itself.",
-        show_default=False,
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-HERE = "http://127.0.0.1:8787"
+from gateway.command_options import DEMO_GATEWAY, AsJson, Gateway, Key
 
 records = typer.Typer(help="Export call records, forget people.", no_args_is_help=True)
 webhooks = typer.Typer(help="See what a webhook would not take, send it again.")
@@ -47,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 @records.command("export")
 def export(
-    gateway: Gateway = HERE,
+    gateway: Gateway = DEMO_GATEWAY,
     api_key: Key = None,
     form: Annotated[
         ExportFormat, typer.Option("--format", help="JSON Lines or CSV.")
@@ -81,7 +68,7 @@ def export(
 
 @records.command("erase")
 def erase(
-    gateway: Gateway = HERE,
+    gateway: Gateway = DEMO_GATEWAY,
     api_key: Key = None,
     visitor_id: Annotated[str | None, typer.Option(show_default=False)] = None,
     agent_id: Annotated[str | None, typer.Option(show_default=False)] = None,
@@ -126,7 +113,7 @@ def erase(
 
 @records.command("erased")
 def erased(
-    gateway: Gateway = HERE,
+    gateway: Gateway = DEMO_GATEWAY,
     api_key: Key = None,
     since_ms: Annotated[int, typer.Option(min=0, help="Only those since then.")] = 0,
 ) -> None:
@@ -141,7 +128,7 @@ def erased(
 
 @webhooks.command("dead")
 def dead(
-    gateway: Gateway = HERE,
+    gateway: Gateway = DEMO_GATEWAY,
     api_key: Key = None,
     endpoint_id: Annotated[str | None, typer.Option(show_default=False)] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000)] = 100,
@@ -179,7 +166,7 @@ def redeliver(
     seq: Annotated[
         int | None, typer.Argument(min=1, help="Only this event.", show_default=False)
     ] = None,
-    gateway: Gateway = HERE,
+    gateway: Gateway = DEMO_GATEWAY,
     api_key: Key = None,
 ) -> None:
     """Send dead letters of an endpoint once more."""
