@@ -1,7 +1,7 @@
 """A measured run of session starts, and what the simulation makes of it.
 
-What a start costs is taken from a part of the run: some that had the machine for themselves, and
-one storm. The simulation then gets when the openings of the whole run came, and nothing else of it.
+What a start costs is taken from parts of the run: some that had the machine for themselves, and
+storms. The simulation then gets when the openings of the whole run came, and nothing else of it.
 """
 
 from __future__ import annotations
@@ -87,23 +87,30 @@ def alone_seconds(lone: Trace, looks: Sequence[Look]) -> float:
     return statistics.median(took)
 
 
-def mean_wait(outcome: Outcome, bound: float) -> float:
-    """Return the mean wait; a refusal counts as its bound."""
-    return statistics.fmean(bound if each is None else each for each in outcome.waited)
+Stretch = tuple[float, float]
+"""From when to when, on the machine's clock."""
 
 
-def shared_seconds(replay: Replay, begin: float, end: float, supply: Supply, alone: float) -> float:
-    """Return how long each of two starts at work takes, with which one storm's mean wait is right.
+def shared_seconds(
+    replay: Replay, storms: Sequence[Stretch], supply: Supply, alone: float
+) -> float:
+    """Return how long each of two starts at work takes, with which storms' mean wait is right.
 
-    The storm came between the two moments, and two starts are at work for most of it.
+    Two starts are at work for most of a storm.
     """
-    bound = supply.patience_seconds
-    truth = mean_wait(replay.part(replay.measured(), begin, end), bound)
+
+    def mean_wait(outcome: Outcome) -> float:
+        waits = itertools.chain(*(replay.part(outcome, *storm).waited for storm in storms))
+        # A refusal counts as its bound.
+        bound = supply.patience_seconds
+        return statistics.fmean(bound if each is None else each for each in waits)
+
+    truth = mean_wait(replay.measured())
     low, high = alone, alone * SHARED_AT_MOST
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         told = replay.predicted(replace(supply, start_seconds=(alone, middle)))
-        if mean_wait(replay.part(told, begin, end), bound) < truth:
+        if mean_wait(told) < truth:
             low = middle
         else:
             high = middle

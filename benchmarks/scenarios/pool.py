@@ -14,7 +14,7 @@ from benchmarks.loads.lifecycle import NO_CAPACITY
 from benchmarks.machine import MAX_FOREIGN_SHARE, calm
 from benchmarks.quantities import count, count_or_none
 from benchmarks.quiet import MOST_ATTEMPTS, noise_of
-from benchmarks.replay import Replay, alone_seconds, shared_seconds
+from benchmarks.replay import Replay, Stretch, alone_seconds, shared_seconds
 from benchmarks.result import Line, Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, counted, parameters, refuse_target
@@ -30,7 +30,7 @@ STAY_SECONDS = 16.0
 LONGEST_WAIT = 3.0
 """That a storm is meant to cause, in seconds: beyond 5 it would be refused."""
 TIMES = (2.0, 1.5, 3.0, 4.0)
-"""As many openings a second as the pool can start; by the first storm the costs are found."""
+"""As many openings a second as the pool can start."""
 GUESSED_PER_S = 1.2
 """Starts a second, before any were seen."""
 WITHIN = 20.0
@@ -47,9 +47,14 @@ class Rush:
     end: float
     measurement: Measurement
 
+    @property
+    def stretch(self) -> Stretch:
+        """From when to when it was, with what was started for it."""
+        return self.begin, self.end
+
 
 class Pool:
-    """More sessions start than stand ready, in storms; the first one teaches, the others test."""
+    """More sessions start than stand ready, in storms; each is predicted by what others took."""
 
     name = "pool"
     summary = "storms of starts on a small pool, and the simulation's word on them"
@@ -59,7 +64,7 @@ class Pool:
             "--standbys", type=count_or_none, default=2, help="kept when nobody comes"
         )
         parser.add_argument("--nodes", type=count, default=3, help="of Ray, all on this machine")
-        parser.add_argument("--storms", type=count, default=6, help="beside the one that teaches")
+        parser.add_argument("--storms", type=count, default=7, help="beside the first")
         parser.add_argument("--seed", type=int, default=0, help="of when the openings come")
         refuse_target(parser, "it looks at the pool of the server")
 
@@ -140,7 +145,11 @@ def tell(
     rushes: list[Rush],
     options: argparse.Namespace,
 ) -> None:
-    """Learn what a start costs from the first storm, and hold the others against the prediction."""
+    """Predict each storm from what a start took in the others, and hold it against that.
+
+    One storm alone says little of what a start costs in another: on a machine that is shared it
+    is a tenth more or less from one half minute to the next.
+    """
     result.measurements = [lone, *(rush.measurement for rush in rushes)]
     # A storm is meant to be refused in part, and a moment is nothing beside the waits.
     result.noise = [
@@ -162,30 +171,36 @@ def tell(
         one_machine=True,
         patience_seconds=LedgerPolicy().capacity_wait_s,
     )
-    teacher = rushes[0]
-    shared = shared_seconds(replay, teacher.begin, teacher.end, supply, alone)
-    supply = replace(supply, start_seconds=(alone, shared))
     result.facts["an opening that finds a standby, s"] = round(replay.answer_s, 3)
     result.facts["a start alone, s"] = round(alone, 2)
+    measured = replay.measured()
+    shared = shared_seconds(replay, [rush.stretch for rush in rushes], supply, alone)
     result.facts["one of two starts at work, s"] = round(shared, 2)
-    measured, predicted = replay.measured(), replay.predicted(supply)
-    result.lines = drawn(replay, measured, predicted)
+    whole = replay.predicted(replace(supply, start_seconds=(alone, shared)))
+    result.lines = drawn(replay, measured, whole)
     bound = supply.patience_seconds
     waits, peaks = [], []
     for number, rush in enumerate(rushes, 1):
-        truth, told = (replay.part(each, rush.begin, rush.end) for each in (measured, predicted))
+        others = [each.stretch for each in rushes if each is not rush]
+        shared = shared_seconds(replay, others, supply, alone)
+        predicted = replay.predicted(replace(supply, start_seconds=(alone, shared)))
+        truth, told = (replay.part(each, *rush.stretch) for each in (measured, predicted))
         result.facts[f"storm {number}, {rush.times:g} times what can be started"] = beside(
             truth, told, bound
         )
-        if rush is not teacher:
-            peaks.append(off_in_number(told.peak_standbys, truth.peak_standbys))
-            if truth.wait(95) < bound or told.wait(95) < bound:
-                waits.append(off(min(told.wait(95), bound), min(truth.wait(95), bound)))
+        peaks.append(off_in_number(told.peak_standbys, truth.peak_standbys))
+        both = [min(outcome.wait(95), bound) for outcome in (told, truth)]
+        # Whose wait is shorter than a start may have waited for the rest of one: a moment decides.
+        if alone <= max(both) and min(both) < bound:
+            waits.append(off(*both))
     if not waits:
-        result.noise.append("no storm whose waits the bound leaves to be compared")
+        result.noise.append("no storm with waits that can be compared")
         return
-    what = f"worst of {len(waits)} storms"
-    result.judge(absolute(f"p95 of the wait, {what}, off by", max(waits), WITHIN, unit="%"))
+    result.facts["p95 of the wait, each storm, off by %"] = [round(each) for each in waits]
+    what = f"median of {len(waits)} storms"
+    result.judge(
+        absolute(f"p95 of the wait, {what}, off by", statistics.median(waits), WITHIN, unit="%")
+    )
     what = f"worst of {len(peaks)} storms"
     result.judge(absolute(f"most standbys, {what}, off by", max(peaks), WITHIN, unit="%"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from actors.placement import Place
 from actors.pool import PoolPolicy
 from benchmarks.arrivals import Trace
 from benchmarks.histogram import Histogram
-from benchmarks.replay import Replay, alone_seconds, shared_seconds
+from benchmarks.replay import Replay, Stretch, alone_seconds, shared_seconds
 from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.scenarios import pool
 from benchmarks.scenarios.pool import STARTS, Rush, off_in_number, tell
 from benchmarks.simulation import Opening, Outcome, Simulation, Supply
 from benchmarks.subject import Look
@@ -92,7 +93,7 @@ def test_an_opening_that_no_start_followed_is_left_out() -> None:
 def test_what_two_starts_cost_is_learnt_from_one_storm() -> None:
     replay, _, (teacher, _) = run()
     unknown = replace(SUPPLY, start_seconds=(ALONE_S,))
-    found = shared_seconds(replay, teacher.begin, teacher.end, unknown, ALONE_S)
+    found = shared_seconds(replay, [teacher.stretch], unknown, ALONE_S)
     # What an opening takes that finds a standby is in its wait; nobody has said so here.
     assert found == pytest.approx(SHARED_S, rel=0.05)
 
@@ -119,9 +120,17 @@ def test_a_run_that_is_as_predicted_meets_its_targets() -> None:
     }
 
 
-def test_the_storm_that_teaches_does_not_judge() -> None:
-    waits = next(target for target in judged().targets if target.name.startswith("p95"))
-    assert "worst of 1 storms" in waits.name
+def test_a_storm_is_predicted_by_what_the_others_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Sequence[Stretch]] = []
+
+    def seconds(replay: Replay, storms: Sequence[Stretch], supply: Supply, alone: float) -> float:
+        asked.append(storms)
+        return shared_seconds(replay, storms, supply, alone)
+
+    monkeypatch.setattr(pool, "shared_seconds", seconds)
+    judged()
+    _, _, (first, second) = run()
+    assert asked[1:] == [[second.stretch], [first.stretch]]
 
 
 def test_waits_that_were_not_predicted_miss_the_target() -> None:
@@ -132,9 +141,9 @@ def test_waits_that_were_not_predicted_miss_the_target() -> None:
     assert standbys.met
 
 
-def recorded() -> tuple[Replay, Measurement, list[Rush]]:
-    """A lone opening after another, then three storms on real Ray, while the machine was quiet."""
-    told = json.loads((Path(__file__).parent / "recorded" / "starts.json").read_text())
+def recorded(name: str) -> tuple[Replay, Measurement, list[Rush]]:
+    """A lone opening after another, then storms on real Ray, while the machine was quiet."""
+    told = json.loads((Path(__file__).parent / "recorded" / f"{name}.json").read_text())
     trace = [(at, waited) for at, waited in told["trace"]]
 
     def part(begin: float, end: float) -> Measurement:
@@ -146,11 +155,14 @@ def recorded() -> tuple[Replay, Measurement, list[Rush]]:
     return Replay(trace, looks, STAY_S), part(0.0, rushes[0].begin), rushes
 
 
-def test_storms_that_were_measured_on_ray_are_predicted() -> None:
+@pytest.mark.parametrize(
+    ("name", "nodes", "storms"), [("starts", 1, 3), ("starts_on_three_nodes", 3, 4)]
+)
+def test_storms_that_were_measured_on_ray_are_predicted(name: str, nodes: int, storms: int) -> None:
     result = ScenarioResult("pool", "", {})
-    tell(result, *recorded(), argparse.Namespace(standbys=2, nodes=1))
+    tell(result, *recorded(name), argparse.Namespace(standbys=2, nodes=nodes))
     waits, standbys = result.judged()
-    assert "worst of 2 storms" in waits.name
+    assert f"median of {storms} storms" in waits.name
     assert waits.met, result.facts
     assert standbys.met, result.facts
 
