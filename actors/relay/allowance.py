@@ -23,8 +23,8 @@ class Allowance:
         self._left -= 1
 
 
-class ByteBudget:
-    """A token bucket: `rate` bytes a second, `burst` bytes at once."""
+class Budget:
+    """A token bucket: `rate` a second, `burst` at once, of bytes or whatever is counted."""
 
     __slots__ = ("_at", "_tokens", "burst", "rate")
 
@@ -34,15 +34,15 @@ class ByteBudget:
         self._tokens = burst
         self._at = 0.0
 
-    def has(self, octets: int, now: float) -> bool:
-        """Whether `octets` are there to be spent."""
+    def has(self, count: int, now: float) -> bool:
+        """Whether so many are there to be spent."""
         self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
         self._at = now
-        return self._tokens >= octets
+        return self._tokens >= count
 
-    def take(self, octets: int, now: float) -> bool:
-        """Spend `octets` if they are there."""
-        if not self.has(octets, now):
+    def take(self, count: int, now: float) -> bool:
+        """Spend so many if they are there."""
+        if not self.has(count, now):
             return False
-        self._tokens -= octets
+        self._tokens -= count
         return True

@@ -6,6 +6,7 @@ a packet of it has passed authentication, and only as many are accepted as were 
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import rtcp
@@ -37,6 +38,8 @@ _MOST_REQUESTS = 1000
 """Packets one subscriber may ask for again, per second."""
 _MOST_FEEDBACKS = 50
 """Transport-wide feedback messages looked at per second; browsers send about ten."""
+_MOST_PARTS = 16
+"""Of one compound; four bytes make one, and browsers send ten at most."""
 _SILENT = 127
 _BURST_SECONDS = 0.25
 """How much of a second's packets may come at once: a large key frame, what waited while the process
@@ -188,6 +191,9 @@ class Intake:
             return False
         self.packets += 1
         self.octets += size
+        if stream is not None:
+            # Whatever else is wrong with it: libsrtp keeps state for its SSRC from here on.
+            layer, repaired = self._admit(ssrc, stream, now)
         if size > self.transport.config.max_rtp_bytes:
             drops.oversize += 1
             return True
@@ -199,8 +205,6 @@ class Intake:
             value = extension(view, body, self._counted)
             if value is not None and len(value) == 2:
                 self.arrivals.arrived(value[0] << 8 | value[1], now)
-        if stream is not None:
-            layer, repaired = self._admit(ssrc, stream, now)
         if layer is not None:
             redundant = None
             if payload_type != layer.codec.payload_type:
@@ -334,7 +338,7 @@ class Intake:
         self.packets += 1
         self.octets += size
         # A copy, because handling may send and so reuse no buffer of ours; parts are views of it.
-        for part in rtcp.parts_of(memoryview(bytes(view[:size]))):
+        for part in islice(rtcp.parts_of(memoryview(bytes(view[:size]))), _MOST_PARTS):
             self._part(part, now)
         return True
 
@@ -401,7 +405,7 @@ class Intake:
         slot = self.transport.slots_by_ssrc.get(ssrc)
         if slot is not None and slot.video and slot.layer is not None:
             self.key_frames_wanted += 1
-            slot.layer.request_key_frame(now)
+            slot.request_key_frame(now)
 
     def transport_feedback(self) -> list[bytes]:
         """Return the transport-wide feedback due, if the offer negotiated it."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .allowance import ByteBudget
+from .allowance import Budget
 from .departures import Departures
 from .estimate import Estimate
 from .ice import IceLite
@@ -89,8 +89,8 @@ class Outlet:
         self.protect: Callable[[int], int] = _unkeyed
         """Encrypts the packet in the outbox; returns its new size, 0 before there are keys."""
         self._outbound: Srtp | None = None
-        self._share = ByteBudget(0.0, _REPAIR_BURST)
-        self._pace = ByteBudget(0.0, _REPAIR_BURST)
+        self._share = Budget(0.0, _REPAIR_BURST)
+        self._pace = Budget(0.0, _REPAIR_BURST)
         self._waiting: deque[tuple[Repairs, int, float]] = deque()
         """Repairs in the order in which they were asked for: whose, which, and since when."""
         self._share_repairs()

@@ -95,7 +95,7 @@ class Repairs:
             return
         if slot.video and layer.is_beyond_repair(incoming, now):
             # Its subscriber would look at a still picture for seconds before asking for this.
-            layer.request_key_frame(now)
+            slot.request_key_frame(now)
             return
         wait = max(_SHORTEST_WAIT, slot.round_trip or 0.0)
         if out in self._waiting or now - self._resent.get(out, -1e9) < wait:

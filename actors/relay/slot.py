@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from .allowance import Budget
 from .codec import Codec, CodecName
 from .header import Header
 from .kept import MOST_PADDING, Frame, Kept
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _MOST_EARLY = 0.3
 """Seconds that a voice waits for what was captured after its seat was told of."""
 _MOST_DELAY = 1.0
+_KEY_FRAMES, _KEY_FRAME_BURST = 0.5, 6
+"""Key frames that a subscriber may ask for in a second, and at once: all who see the layer pay."""
 """Seconds between capture and arrival that are believed."""
 _MEASURE_INTERVAL = 1.0
 _PICTURE = struct.Struct("!HB")
@@ -41,6 +44,7 @@ class Slot:
     `publication` is what the slot shall show, `target` the layer it waits for (a key frame first,
     if it is video), `layer` the one that feeds it now.
     """
+        "_key_frames",
 
     __slots__ = (
         "_measured",
@@ -115,6 +119,7 @@ class Slot:
         self.repairs = Repairs(self)
         self.fraction_lost = 0
         """Of the subscriber's last report about this slot, in 256ths."""
+        self._key_frames = Budget(_KEY_FRAMES, _KEY_FRAME_BURST)
         self.jitter = 0
         """Of that report, in clock ticks."""
         self.round_trip: float | None = None
@@ -169,6 +174,12 @@ class Slot:
 
     def wait_for(self, layer: Layer | None) -> None:
         if self.target is not None:
+    def request_key_frame(self, now: float) -> None:
+        """Ask for a key frame because this subscriber does, who may not do so without end."""
+        layer = self.layer
+        if layer is not None and (layer.key_wanted or self._key_frames.take(1, now)):
+            layer.request_key_frame(now)
+
             self.target.waiting.remove(self)
         self.target = layer
         if layer is not None:

@@ -17,14 +17,22 @@ from actors.relay.dtls import Dtls, DtlsState
 from actors.relay.h264 import starts_key_frame
 from actors.relay.identity import Identity
 from actors.relay.pylibsrtp_private import Buffer, Srtp
-from actors.relay.rtcp import nacked, parts_of, receiver_report, reports_of, sender_info
+from actors.relay.rtcp import (
+    nacked,
+    parts_of,
+    picture_loss,
+    receiver_report,
+    reports_of,
+    sender_info,
+)
 from actors.relay.rtp import body_of, extension
 from actors.relay.vp8 import parse_vp8
+from benchmarks.media.description import Dialect
 from broker.errors import ErrorCode, TooFast
 from tests.patience import until
 
 from .client import CraftedClient
-from .conftest import Call, StartCall
+from .conftest import Call, StartCall, call_in_virtual_time
 from .recording import RecordingListener
 from .tap import Tap
 
@@ -95,15 +103,25 @@ async def duo(call: Call) -> tuple[Call, CraftedClient, CraftedClient]:
     return call, ada, ben
 
 
+@pytest.fixture
+async def trio(
+    duo: tuple[Call, CraftedClient, CraftedClient],
+) -> tuple[Call, CraftedClient, CraftedClient, CraftedClient]:
+    call, ada, ben = duo
+    return call, ada, ben, await call.join("cy")
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(packets=st.lists(rtp_like, min_size=1, max_size=8), known=st.integers(0, 3))
 async def test_authentic_nonsense_changes_nothing_but_counters(
-    duo: tuple[Call, CraftedClient, CraftedClient],
+    trio: tuple[Call, CraftedClient, CraftedClient, CraftedClient],
     packets: list[tuple[int, int, bytes, bytes]],
     known: int,
 ) -> None:
-    """RTP and RTCP of any content from somebody with the keys."""
-    call, ada, _ = duo
+    """RTP and RTCP of any content from somebody with the keys, while two others talk."""
+    call, ada, ben, cy = trio
+    for client in (ben, cy):
+        client.heard.clear()
     transport = call.relay.transports["ada-1"]
     intake = transport.intake
     real = intake._inbound
@@ -126,6 +144,20 @@ async def test_authentic_nonsense_changes_nothing_but_counters(
     assert len(intake.layers) <= 2
     assert len(intake.repairs) <= 1
     assert transport.state is TransportState.CONNECTED
+    for talks, hears in ((ben, cy), (cy, ben)):
+        index = next(
+            index
+            for (_, index), who in call.listener.occupants(hears.participant_id).items()
+            if who == talks.participant_id
+        )
+        mids = hears.seat(index)
+        talks.send_audio(b"a voice")
+        talks.send_frame(key=True, parts=(b"a", b"picture"))
+        await until(lambda: sum(len(hears.heard_on(mid)) for mid in mids) >= 3)  # noqa: B023
+        heard = [each.content for mid in mids for each in hears.heard_on(mid)]
+        assert heard == [b"a voice", b"a", b"picture"]
+        assert hears.undecryptable == 0
+    assert call.relay.mistakes == 0
 
 
 async def test_an_ssrc_is_taken_once_per_layer_and_further_ones_are_dropped(
@@ -322,3 +354,61 @@ async def test_numbers_left_out_harm_nobody_who_sits_in_the_seat_later(
         send(eve, True)
     await until(lambda: [h.content for h in ben.heard_on(mid)].count(b"eve") >= 1)
     assert ben.undecryptable == 0
+
+
+@pytest.mark.parametrize("wrong", ["oversize", "padding"])
+async def test_an_ssrc_is_taken_once_whatever_else_is_wrong_with_its_packets(
+    call: Call, wrong: str
+) -> None:
+    """libsrtp has state for each SSRC that it has authenticated, until the transport closes."""
+    ada = await call.join("ada", dialect=Dialect(signals_ssrcs=False))
+    track = ada.track(PublishSource.MICROPHONE)
+    for ssrc in range(5000, 5100):
+        packet = bytearray(track.packet(bytes(1290 if wrong == "oversize" else 20), 1, {}))
+        packet[8:12] = ssrc.to_bytes(4, "big")
+        if wrong == "padding":
+            # What says so is encrypted: that there is none shows once it is read.
+            packet[0] |= 0x20
+        ada.send(ada.protect(bytes(packet)))
+    intake = call.relay.transports["ada-1"].intake
+    await until(lambda: intake.packets + intake.drops.unknown_ssrc == 100)
+    assert (intake.packets, len(intake.layers)) == (1, 1)
+    assert intake.drops.oversize + intake.drops.malformed == 1
+
+
+async def test_of_one_compound_so_many_parts_are_looked_at(
+    duo: tuple[Call, CraftedClient, CraftedClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part takes four bytes: in a second one sender could bring 700,000."""
+    call, ada, _ = duo
+    intake = call.relay.transports["ada-1"].intake
+    seen: list[object] = []
+    monkeypatch.setattr(type(intake), "_part", lambda _, part, now: seen.append(part))
+    ada.send_rtcp(receiver_report(1, ()) + b"\x80\xcb\x00\x00" * 300)
+    await until(lambda: seen)
+    assert len(seen) == 16
+
+
+async def asked_without_end(call: Call) -> int:
+    """Let Ben ask for a key frame ten times a second; return how many Ada was asked for."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+
+    def answer(ssrc: int) -> None:
+        ada.send_frame(key=True)
+
+    ada.send_frame(key=True)
+    await until(lambda: ben.heard_on(video))
+    ada.on_key_frame_request = answer
+    await asyncio.sleep(1)
+    before = len(ada.key_frame_requests)
+    for _ in range(200):
+        ben.send_rtcp(picture_loss(1, ben.slots[video][0]))
+        await asyncio.sleep(0.1)
+    return len(ada.key_frame_requests) - before
+
+
+def test_one_subscriber_does_not_ask_for_key_frames_without_end() -> None:
+    """Else everybody who sees the layer would pay for two in a second."""
+    # Six at once, and one in two seconds.
+    assert 12 <= call_in_virtual_time(asked_without_end) <= 17

@@ -9,7 +9,7 @@ from functools import partial
 from aiortc.rtp import RtcpRtpfbPacket
 
 from actors.relay import PublishSource
-from actors.relay.allowance import ByteBudget
+from actors.relay.allowance import Budget
 from actors.relay.layer import Layer
 from actors.relay.missing import Missing
 from actors.relay.rtcp import nacked, negative_acknowledgement, parts_of
@@ -300,7 +300,7 @@ def test_negative_acknowledgements_read_back() -> None:
 
 
 def test_a_byte_budget_refills_with_time() -> None:
-    budget = ByteBudget(rate=100, burst=200)
+    budget = Budget(rate=100, burst=200)
     assert budget.take(200, 10.0)
     assert not budget.take(1, 10.0)
     assert budget.take(100, 11.0)
