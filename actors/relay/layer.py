@@ -69,6 +69,7 @@ class Layer:
         "rid",
         "slots",
         "ssrc",
+        "steady_from",
         "transit",
         "waiting",
     )
@@ -112,6 +113,8 @@ class Layer:
         self.last_key = -1
         """Where the newest key frame begins."""
         self.clock = SourceClock(publication.transport, codec.clock_rate)
+        self.steady_from = -1
+        """Where its clock has counted anew; what comes late from before has no place in time."""
         self._expected_before = 0
         self._received_before = 0
 
@@ -128,6 +131,7 @@ class Layer:
         redundant: Redundant | None = None,
     ) -> None:
         """Take one decrypted packet whose payload is `data[start:end]` and pass it on."""
+        stamp: int | None = timestamp
         if self.base < 0:
             # One cycle up, so that a packet from just before the first does not go negative.
             self.base = self.highest = sequence + 0x10000
@@ -135,21 +139,41 @@ class Layer:
             self.last_timestamp = timestamp
             self.last_arrival = self._measured = now
             self.transit = now * self.codec.clock_rate - timestamp
+            self.clock.begin(timestamp, now)
         else:
             sequence = unwrap(sequence, self.highest, 16)
             if sequence > self.highest:
                 if sequence != self.highest + 1 and self.missing is not None:
                     self._note_holes(sequence, now)
                 self.highest = sequence
-            elif self.missing is not None:
-                self.missing.arrived(sequence)
+                if start < end:
+                    stamp = self._followed(timestamp, now)
+            else:
+                if self.missing is not None:
+                    self.missing.arrived(sequence)
+                stamp = self._late(sequence, timestamp)
         self.received += 1
         self.octets += end - start
         if timestamp != self.last_timestamp and sequence == self.highest:
             self._measure_jitter(timestamp, now)
             self.last_timestamp = timestamp
             self.last_arrival = now
-        self.deliver(data, sequence, timestamp, marker, start, end, audio_level, now, redundant)
+        if stamp is not None:
+            self.deliver(data, sequence, stamp, marker, start, end, audio_level, now, redundant)
+
+    def _followed(self, timestamp: int, now: float) -> int:
+        """Return the newest packet's time stamp on the clock that its slots go by."""
+        clock = self.clock
+        before = clock.shift
+        timestamp = clock.follow(timestamp, now)
+        if clock.shift != before:
+            self.pass_on(now)
+            self.steady_from = self.highest
+        return timestamp
+
+    def _late(self, sequence: int, timestamp: int) -> int | None:
+        """Return the same of a late packet; None for one that has no place before the newest."""
+        return self.clock.earlier(timestamp) if sequence >= self.steady_from else None
 
     def repair(
         self,
@@ -169,7 +193,9 @@ class Layer:
             sequence = unwrap(sequence, self.highest, 16)
             if self.missing is not None and self.missing.arrived(sequence):
                 self.repaired += 1
-                self.deliver(data, sequence, timestamp, marker, start, end, 0, now)
+                stamp = self._late(sequence, timestamp)
+                if stamp is not None:
+                    self.deliver(data, sequence, stamp, marker, start, end, 0, now)
 
     def deliver(
         self,
@@ -326,13 +352,6 @@ class Layer:
             self._measured = now
             if self.active(now):
                 self.bitrate = rate if not self.bitrate else 0.7 * self.bitrate + 0.3 * rate
-
-    def timestamp_at(self, now: float) -> int:
-        """Return this layer's RTP time at `now`, by sender reports, else by arrival."""
-        reported = self.clock.timestamp_at(now)
-        if reported is not None:
-            return reported
-        return self.last_timestamp + int((now - self.last_arrival) * self.codec.clock_rate)
 
     def _audio_fraction(self, fraction: int) -> int:
         """Return the worst loss among the listeners, smoothed and at most a fifth.

@@ -230,18 +230,12 @@ class Slot:
         """
         old = self.layer
         line = self.line
+        captured = layer.clock.captured_at(timestamp, now)
         if old is not None and old.publication is layer.publication and line.sent:
-            moment = layer.clock.moment_of(timestamp)
-            same = old.clock.timestamp_of(moment) if moment is not None else None
-            if same is None:
-                same = old.timestamp_at(now)
-            stamp = same + line.timestamp_offset & 0xFFFFFFFF
+            stamp = old.clock.timestamp_at(captured) + line.timestamp_offset & 0xFFFFFFFF
             if ahead(stamp, line.last_timestamp):
                 return stamp
             return line.last_timestamp + 1 & 0xFFFFFFFF
-        captured = layer.clock.captured_at(timestamp)
-        if captured is None or not now - _MOST_DELAY < captured < now:
-            captured = now
         return line.timestamp_at(captured)
 
     def forward(self, frame: Frame, audio_level: int, now: float) -> None:
@@ -404,7 +398,7 @@ class Slot:
         layer = self.layer
         if layer is None or not self.line.sent:
             return None
-        incoming = layer.timestamp_at(now)
+        incoming = layer.clock.timestamp_at(now)
         stamp = incoming + self.line.timestamp_offset & 0xFFFFFFFF
         self.line.tell(now, stamp)
         return SenderInfo(self.ssrc, ntp_of(now + epoch), stamp, self.packets, self.octets)
