@@ -13,6 +13,13 @@ from .vp8 import Vp8
 
 MAX_DROPOUT = 3000
 """Numbers in a row that may be missing before what comes is a new feed (RFC 3550 §A.1)."""
+TURNS = 8
+"""The last bits of a picture's time stamp say whose turn it is, by turns of so many people: what a
+widget is told of a seat may come later than the seat's next picture. The clock ticks every 11 µs; a
+picture is at most 89 µs off its time."""
+_SENT_FOR_A_HOLE = 4
+"""Packets that a source has to send for each number that it leaves out."""
+_MOST_OWED = MAX_DROPOUT * _SENT_FOR_A_HOLE
 # How many relay-made gaps a late packet may lie behind; older ones are dropped.
 _REMEMBERED_STEPS = 32
 # Stands for the offset of a sequence that was left out; no real offset is this large.
@@ -72,8 +79,9 @@ class Line:
         self.promised: int | None = None
         """The time stamp that a message named for the next feed; it begins no earlier."""
         self._steps: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_STEPS)
-        self._holes = MAX_DROPOUT
-        """How many numbers may be left out yet; what was sent since `_holes_since` adds to it."""
+        self._holes = _MOST_OWED
+        """How many numbers may be left out yet, in packets that had to be sent for them; those sent
+        since `_holes_since` add to it."""
         self._holes_since = first_sequence
 
     def timestamp_at(self, now: float) -> int:
@@ -152,15 +160,16 @@ class Line:
 
         A receiver guesses how often the sequence has wrapped (RFC 3711 §3.3.1): once it has missed
         2¹⁵ numbers it is wrong for good, whoever feeds the line. So what a source leaves out,
-        which costs it nothing, may be as much as was sent and `MAX_DROPOUT` beyond; a source that
-        jumps further goes on without a hole, as a new feed.
+        which costs it nothing, may be a quarter of what was sent and `MAX_DROPOUT` beyond; a
+        source that jumps further goes on without a hole, as a new feed. (What is sent itself is
+        bounded by the pace of one source and by how long a silent subscriber is sent anything.)
         """
         left = self._holes + self.next_sequence - self._holes_since
         self._holes_since = self.next_sequence
-        self._holes = min(MAX_DROPOUT, left)
-        if missing > self._holes:
+        self._holes = min(_MOST_OWED, left)
+        if missing * _SENT_FOR_A_HOLE > self._holes:
             return False
-        self._holes -= missing
+        self._holes -= missing * _SENT_FOR_A_HOLE
         self._holes_since += missing
         return True
 

@@ -116,12 +116,15 @@ class Reception:
         view = inbox.view
         feedback = 192 <= view[1] <= 223
         ssrc = int.from_bytes(view[4:8] if feedback else view[8:12], "big")
-        for transport, _ in self.names.values():
-            if transport.knows(ssrc, feedback=feedback):
-                endpoint = _endpoint_of(key)
-                return transport.heard_elsewhere(
-                    inbox, size, socket, endpoint, now, feedback=feedback
-                )
+        # Several may go by one SSRC: browsers that only receive report as 1, and anybody may copy.
+        named = {t: None for t, _ in self.names.values() if t.knows(ssrc, feedback=feedback)}
+        endpoint = _endpoint_of(key)
+        data = bytes(view[:size]) if len(named) > 1 else b""
+        for transport in named:
+            if transport.heard_elsewhere(inbox, size, socket, endpoint, now, feedback=feedback):
+                return True
+            # What failed was decrypted in its place all the same.
+            view[: len(data)] = data
         return False
 
     def _stun(self, data: bytes, socket: Socket, key: Key, now: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from .listener import SeatKind, SeatUpdate
+from .listener import SeatKind, SeatUpdate, TransportState
 from .person import Person
 from .publication import Publication
 from .slot import Slot
@@ -140,6 +140,9 @@ class Seating:
         if person is None or not person.rights.takes_part:
             return False
         if not slot.video:
+        if transport.state is TransportState.RECONNECTING:
+            # A receiver that misses 2¹⁵ packets of an SSRC never decrypts it again (see `Line`).
+            return False
             return True
         return person.rights.receive_video and (
             person.view.get((slot.kind, slot.index), (0, 0)) is not None

@@ -6,9 +6,18 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
 
 from actors.relay import PublishSource, TransportState
+from actors.relay.departures import Departures
+from actors.relay.ice import Credentials, IceLite
+from actors.relay.outlet import Outlet
+from actors.relay.probing import Probing
 from actors.relay.rtcp import Report, receiver_report
+from actors.relay.slot import Slot
 from benchmarks.shaper import Downlink
 from tests.patience import until
 
@@ -153,8 +162,7 @@ async def probed(size: tuple[int, int]) -> tuple[float, int]:
 def test_probing_sends_little_more_than_the_estimate_and_only_for_a_higher_layer() -> None:
     share, probes = run_in_virtual_time(probed((1280, 720)))
     assert probes > 50
-    # A packet more may fall into a quarter of a second.
-    assert share < 1.25
+    assert share < 1.15
     _, probes = run_in_virtual_time(probed((320, 180)))
     assert probes == 0
 
@@ -236,3 +244,104 @@ async def without_feedback() -> None:
 
 def test_without_transport_feedback_reported_loss_counts() -> None:
     run_in_virtual_time(without_feedback())
+
+
+async def through_a_tunnel(seconds: float, each: int) -> None:
+    """Let Ben hear and say nothing for a while in which Ada sends; then he is back."""
+    async with duo() as (call, ada, ben):
+        audio, video = ben.seat(0)
+
+        async def speak(seconds: float) -> None:
+            for _ in range(round(seconds / 0.02)):
+                for _ in range(each):
+                    ada.send_audio(b"voice")
+                await asyncio.sleep(0.02)
+
+        ada.send_frame(key=True)
+        await speak(0.1)
+        ben.stop_checking()
+        ben.raw_received = lambda data: True
+        await speak(8.5)
+        outlet = call.relay.transports["ben-1"].outlet
+        sent = outlet.packets_sent
+        await speak(seconds - 8.5)
+        assert outlet.packets_sent == sent
+        ben.raw_received = None
+        ben.heard.clear()
+        asked = len(ada.key_frame_requests)
+        ben.keep_checking()
+        await speak(0.5)
+        assert len(ben.heard_on(audio)) > 20 * each
+        # What a picture would refer to has gone by meanwhile.
+        assert len(ada.key_frame_requests) > asked
+        ada.send_frame(parts=(b"of what was missed",))
+        ada.send_frame(key=True, parts=(b"fresh",))
+        await asyncio.sleep(0.1)
+        assert [each.content for each in ben.heard_on(video)] == [b"fresh"]
+        assert ben.undecryptable == 0
+
+
+def test_who_is_not_heard_is_sent_nothing_and_goes_on_with_what_is_fresh() -> None:
+    run_in_virtual_time(through_a_tunnel(12, each=1))
+
+
+@pytest.mark.soak
+def test_no_publisher_breaks_the_numbers_of_who_hears_nothing_for_a_while() -> None:
+    """2¹⁵ packets of one SSRC that its receiver misses are never made good (RFC 3711 §3.3.1)."""
+    run_in_virtual_time(through_a_tunnel(25, each=40))
+
+
+async def moved_beside_a_copy(*, silent: bool) -> float:
+    """Let Ben's port change while Mallory goes by his SSRC; return how long Ben heard nothing."""
+    async with duo() as (call, ada, _):
+        mallory, victim = (CraftedClient(call.relay, name) for name in ("mallory", "victim"))
+        call.clients += [mallory, victim]
+        ssrc = mallory.track(PublishSource.MICROPHONE).ssrc
+        victim.track(PublishSource.MICROPHONE).ssrc = ssrc
+        for client in (mallory, victim):
+            await client.connect()
+            client.send_audio()
+        if silent:
+            mallory.stop_checking()
+        seats = call.listener.occupants("victim")
+        audio, _ = victim.seat(next(i for (_, i), who in seats.items() if who == "ada"))
+        for step in range(150):
+            ada.send_audio()
+            victim.send_audio()
+            await asyncio.sleep(0.02)
+            if step == 50:
+                await victim.rebind()
+                victim.stop_checking()
+        # Whoever was asked first has left the packet as it came.
+        assert call.relay.transports["victim-1"].intake.drops.unauthentic == 0
+        times = [heard.at for heard in victim.heard_on(audio)]
+        assert len(times) > 100
+        return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_who_copies_an_ssrc_keeps_nobody_from_being_found(silent: bool) -> None:
+    assert run_in_virtual_time(moved_beside_a_copy(silent=silent)) < 0.5
+
+
+def test_probes_fill_the_line_to_fifteen_percent_beyond_its_estimate_and_no_further() -> None:
+    """Packet by packet it is a little more or less; a packet too many in each tick would be 20 %."""
+    outlet = Outlet(IceLite(Credentials.fresh("ufrag", "password"), 8, 20, 100), Departures())
+    estimate = outlet.estimate
+    estimate.bitrate = 700_000
+    now = 100.0
+
+    def send(back: int, at: float) -> None:
+        outlet.octets_sent += 1_040
+
+    slot = SimpleNamespace(video=True, layer=object(), repairs=SimpleNamespace(probe=send))
+    probing = Probing(outlet, now)
+    for tick in range(1, 201):
+        now = 100.0 + 0.05 * tick
+        estimate.feedback((), now)
+        if tick % 40 == 20:
+            # A key frame, which takes 0.15 s of the line.
+            outlet.octets_sent += 15_000
+        probing.tick([cast(Slot, slot)], starved=True, now=now)
+    limit = 1.15 * 700_000 / 8 * 10
+    assert 0.97 * limit < outlet.octets_sent <= limit + 1_040
