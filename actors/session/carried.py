@@ -17,6 +17,8 @@ class Carried:
     transport_id: str
     participant_id: str
     widget_id: str
+    given_up: bool = False
+    """Whether its widget has offered another since; what holds for it is noted and not told."""
     seats: dict[tuple[str, int], SeatAssignment] = field(default_factory=dict)
     layers: dict[PublishSource, MediaLayers] = field(default_factory=dict)
 
@@ -27,21 +29,27 @@ class Carried:
 
 
 class CarriedMedia:
-    """The transports in use, at most one of each widget: the one that it offered last."""
+    """The transports there are; each widget uses one at most: the one that it offered last."""
 
     def __init__(self) -> None:
         self._by_transport: dict[str, Carried] = {}
 
-    def offered(self, participant_id: str, widget_id: str, transport_id: str) -> None:
-        """Note an offer that was answered; a widget gives up what it offered before."""
+    def offered(self, participant_id: str, widget_id: str, transport_id: str) -> Carried | None:
+        """Note an offer that was answered; a widget gives up what it offered before.
+
+        Returns the transport if it had been given up: not all of it was told.
+        """
         earlier = self.by_widget(participant_id, widget_id)
         if earlier is not None and earlier.transport_id != transport_id:
-            self.closed(earlier.transport_id)
+            earlier.given_up = True
         carried = self._by_transport.get(transport_id)
         if carried is None:
             carried = Carried(transport_id, participant_id, widget_id)
             self._by_transport[transport_id] = carried
         carried.widget_id = widget_id
+        taken_up = carried if carried.given_up else None
+        carried.given_up = False
+        return taken_up
 
     def closed(self, transport_id: str) -> None:
         """Forget a transport; unknown ones are ignored."""
@@ -58,12 +66,13 @@ class CarriedMedia:
         return [] if carried is None else list(carried.seats.values())
 
     def by_transport(self, transport_id: str) -> Carried | None:
-        """What a widget carries by this transport; `None` where it has given it up."""
+        """What was offered as this transport and has not closed."""
         return self._by_transport.get(transport_id)
 
     def by_widget(self, participant_id: str, widget_id: str) -> Carried | None:
         """What this widget carries its media by, if it does."""
         for carried in self._by_transport.values():
-            if (carried.participant_id, carried.widget_id) == (participant_id, widget_id):
+            names = (carried.participant_id, carried.widget_id)
+            if names == (participant_id, widget_id) and not carried.given_up:
                 return carried
         return None

@@ -19,7 +19,7 @@ from actors.relay import (
     SeatUpdate,
     TransportState,
 )
-from actors.session.carried import CarriedMedia
+from actors.session.carried import Carried, CarriedMedia
 from actors.session.config import SessionConfig
 from actors.session.quality import QualityLog
 from broker.measures import Count, Standing
@@ -167,9 +167,11 @@ class SessionMedia:
             screens=tuple(offer.screens),
         )
         effective = rights or NO_RIGHTS
-        self._known[participant_id] = effective
         sdp = self._relay.answer(participant_id, offer.transport_id, offer.sdp, layout, effective)
-        self._carried.offered(participant_id, widget_id, offer.transport_id)
+        self._known[participant_id] = effective
+        taken_up = self._carried.offered(participant_id, widget_id, offer.transport_id)
+        if taken_up is not None:
+            self._tell_carried(taken_up)
         return sdp
 
     def apply(self, decided: SessionState, durable: SessionState) -> None:
@@ -182,6 +184,7 @@ class SessionMedia:
                 self._relay.remove(participant_id)
                 del self._known[participant_id]
                 self._grades.pop(participant_id, None)
+                self.reports.pop(participant_id, None)
             elif (rights or NO_RIGHTS) != known:
                 self._known[participant_id] = rights or NO_RIGHTS
                 self._relay.set_rights(participant_id, rights or NO_RIGHTS)
@@ -207,8 +210,9 @@ class SessionMedia:
         self._relay.set_view(participant_id, sizes("seat"), sizes("screen"))
 
     def report(self, participant_id: str, report: MediaReport) -> None:
-        """Note what a widget measured; the last report of each participant is kept."""
-        self.reports[participant_id] = report
+        """Note what a widget measured; the last of each participant who has media is kept."""
+        if participant_id in self._known:
+            self.reports[participant_id] = report
 
     def close_others(self, participant_id: str, transport_id: str) -> None:
         """Close every transport of somebody but this one."""
@@ -288,12 +292,23 @@ class SessionMedia:
         ]
         carried.seated(assignments)
         self._tell(
+        if not carried.given_up:
+            self._tell_seats(carried, assignments)
+
+    def _tell_seats(self, carried: Carried, seats: list[SeatAssignment]) -> None:
             participant_id,
             MediaSeats(seq=0, epoch=self._epoch, seats=assignments),
             widget_id=carried.widget_id,
         )
 
     def speaker_changed(self, participant_id: str | None) -> None:
+    def _tell_carried(self, carried: Carried) -> None:
+        """Say what has become of a transport that its widget had given up."""
+        if carried.seats:
+            self._tell_seats(carried, list(carried.seats.values()))
+        for message in carried.layers.values():
+            self._tell(carried.participant_id, message, widget_id=carried.widget_id)
+
         self._speaker = MediaSpeaker(seq=0, participant_id=participant_id)
         self._tell(None, self._speaker)
 
@@ -308,7 +323,8 @@ class SessionMedia:
         if carried is None:
             return
         carried.layers[source] = message = MediaLayers(seq=0, source=source, rids=list(rids))
-        self._tell(participant_id, message, widget_id=carried.widget_id)
+        if not carried.given_up:
+            self._tell(participant_id, message, widget_id=carried.widget_id)
 
     def quality_changed(self, participant_id: str, grade: Grade, reason: str) -> None:
         self.quality.graded(participant_id, grade, reason)

@@ -29,8 +29,7 @@ def request_of(client: CraftedClient) -> dict[str, Any]:
 
 def offer(stage: Stage, trunk: Trunk) -> Message:
     """Offer as the consumer's widget does and return the reply."""
-    client = CraftedClient(Relay(RelayConfig(), RecordingListener()), f"t{next(_numbers)}")
-    return _ask(stage, stage.consumer(), trunk, client)
+    return offered(stage, stage.consumer(), trunk)
 
 
 async def connect(stage: Stage, person: Person, trunk: Trunk) -> CraftedClient:
@@ -43,6 +42,19 @@ async def connect(stage: Stage, person: Person, trunk: Trunk) -> CraftedClient:
     await client.associate(within=10)
     client.keep_checking()
     return client
+
+
+def offered(stage: Stage, person: Person, trunk: Trunk) -> Message:
+    """Have a widget offer a transport that nobody will answer for; returns the reply."""
+    relay = Relay(RelayConfig(), RecordingListener())
+    return _ask(
+        stage, person, trunk, CraftedClient(relay, person.participant_id, f"t{next(_numbers)}")
+    )
+
+
+def again(stage: Stage, person: Person, trunk: Trunk, client: CraftedClient) -> None:
+    """Have a widget renegotiate the transport of a client."""
+    client.answered(_ask(stage, person, trunk, client)["sdp"])
 
 
 def _ask(stage: Stage, person: Person, trunk: Trunk, client: CraftedClient) -> Message:

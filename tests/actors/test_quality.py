@@ -11,6 +11,7 @@ import pytest
 from actors.relay import Grade, TransportState
 from actors.session.checkpoints import KEEP_S
 from broker.words import Surface
+from tests.actors.crafted import offer
 from tests.actors.stage import Stage
 from tests.patience import until
 
@@ -225,6 +226,7 @@ async def test_while_the_ledger_is_away_nothing_is_kept_and_nothing_piles_up(
 
 async def test_what_a_widget_measured_stands_beside_what_the_relay_did(stage: Stage) -> None:
     _, consumer = await stage.talking()
+    offer(stage, consumer)
     person = stage.consumer()
     for freezes in (1, 2):
         slot = {"index": 0, "freezes": freezes, "freeze_seconds": 0.25 * freezes}

@@ -8,7 +8,7 @@ import pytest
 
 from actors.session.person import Person
 from broker.words import Surface
-from tests.actors.crafted import connect
+from tests.actors.crafted import again, connect, offered
 from tests.actors.stage import Stage, Trunk
 from tests.patience import until
 from tests.relay.client import CraftedClient
@@ -142,3 +142,28 @@ async def test_a_transport_that_is_built_anew_leaves_nobody_in_a_seat_that_is_em
     again = await call.connect(stage.agent, frame)
     await until(lambda: len(told(frame)) == 1)
     assert await heard(again, [call.clients[1]]) == told(frame)
+
+
+async def test_a_transport_that_was_given_up_and_is_offered_again_is_told_of(call: Call) -> None:
+    """A widget whose newer connection failed renegotiates the one that still stands."""
+    stage = call.stage
+    frame, consumer = await stage.talking()
+    first = await call.connect(stage.agent, frame)
+    casey = await call.connect(stage.consumer(), consumer)
+    first.send_frame(key=True)
+    await until(lambda: len(told(frame)) == 1)
+    # Another is offered and comes to nothing.
+    given_up = first.transport_id
+    offered(stage, stage.agent, frame)
+    frame.heard.clear()
+    bea, bea_trunk, bea_client = await call.guest("bea")
+    await until(lambda: len(stage.session.media.snapshot()["transports"]) == 4)  # type: ignore[arg-type]
+    bea_client.send_audio()
+    await until(lambda: any(each.content for each in first.heard))
+    assert told(frame) == {}, "what it gave up"
+    again(stage, stage.agent, frame, first)
+    assert first.transport_id == given_up
+    await stage.settle()
+    assert set(told(frame).values()) == {casey.participant_id, bea.participant_id}
+    stage.ask(bea, bea_trunk, "session.leave")
+    await until(lambda: len(told(frame)) == 1)
