@@ -44,6 +44,7 @@ class Line:
         "last_picture",
         "last_timestamp",
         "level_offset",
+        "mask",
         "next_sequence",
         "offset",
         "picture_offset",
@@ -53,12 +54,23 @@ class Line:
         "started",
         "step",
         "timestamp_offset",
+        "turn",
+        "turns",
     )
 
     def __init__(
-        self, clock_rate: int, now: float, first_sequence: int, first_timestamp: int
+        self,
+        clock_rate: int,
+        now: float,
+        first_sequence: int,
+        first_timestamp: int,
+        *,
+        turns: int = 1,
     ) -> None:
-        """Start a line; `first_sequence` below 2¹⁵ keeps the rollover counter unambiguous."""
+        """Start a line; `first_sequence` below 2¹⁵ keeps the rollover counter unambiguous.
+
+        `turns`: `TURNS` for pictures, whose time stamps say whose they are.
+        """
         self.clock_rate = clock_rate
         self.started = now
         self.start_timestamp = first_timestamp
@@ -76,6 +88,11 @@ class Line:
         self.last_level = 0
         self.picture_offset = 0
         self.level_offset = 0
+        self.turns = turns
+        self.turn = 0
+        """Whose turn it is: the last bits of every time stamp."""
+        self.mask = 0x100000000 - turns
+        """The others; see `stamp`."""
         self.promised: int | None = None
         """The time stamp that a message named for the next feed; it begins no earlier."""
         self._steps: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_STEPS)
@@ -86,9 +103,17 @@ class Line:
 
     def timestamp_at(self, now: float) -> int:
         """Return the time stamp a new feed would start with at `now`: always after the last."""
-        stamp = self.start_timestamp + int((now - self.started) * self.clock_rate) & 0xFFFFFFFF
+        return self.next_stamp(self.start_timestamp + int((now - self.started) * self.clock_rate))
+
+    def stamp(self, timestamp: int) -> int:
+        """Return the outgoing time stamp of an incoming one; `Slot.forward` has its own."""
+        return timestamp + self.timestamp_offset & self.mask | self.turn
+
+    def next_stamp(self, stamp: int) -> int:
+        """Return what comes nearest to `stamp` and after the last that was sent."""
+        stamp = stamp & self.mask | self.turn
         if self.sent and not ahead(stamp, self.last_timestamp):
-            stamp = self.last_timestamp + 1 & 0xFFFFFFFF
+            stamp = self.last_timestamp + self.turns & self.mask | self.turn
         return stamp
 
     def tell(self, now: float, stamp: int) -> None:
@@ -97,7 +122,8 @@ class Line:
         self.start_timestamp = stamp
 
     def promise(self, now: float) -> int:
-        """Choose the time stamp from which the next feed shall hold, and keep to it."""
+        """Choose the time stamp from which the next person's feed shall hold, and keep to it."""
+        self.turn = (self.turn + 1) % self.turns
         self.promised = self.timestamp_at(now)
         return self.promised
 

@@ -45,6 +45,8 @@ class SeatUpdate:
     participant_id: str | None
     audio_timestamp: int | None
     video_timestamp: int | None
+    turn: int
+    """The last three bits of the time stamp of each of their frames, and of no neighbour's."""
 
 
 class RelayListener(Protocol):

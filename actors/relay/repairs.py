@@ -172,7 +172,7 @@ class Repairs:
             0,
             kept.marker | payload_type,
             self._sequence & 0xFFFF,
-            kept.timestamp + line.timestamp_offset & 0xFFFFFFFF,
+            line.stamp(kept.timestamp),
             self.ssrc,
             number,
             _SILENT,

@@ -123,6 +123,7 @@ class Seating:
                     occupant,
                     slots[0].line.promise(now) if kind is SeatKind.SEAT else None,
                     slots[-1].line.promise(now),
+                    slots[-1].line.turn,
                 )
             )
         return updates
@@ -139,10 +140,10 @@ class Seating:
         person = self._people.get(transport.participant_id)
         if person is None or not person.rights.takes_part:
             return False
-        if not slot.video:
         if transport.state is TransportState.RECONNECTING:
             # A receiver that misses 2¹⁵ packets of an SSRC never decrypts it again (see `Line`).
             return False
+        if not slot.video:
             return True
         return person.rights.receive_video and (
             person.view.get((slot.kind, slot.index), (0, 0)) is not None

@@ -11,7 +11,7 @@ from .allowance import Budget
 from .codec import Codec, CodecName
 from .header import Header
 from .kept import MOST_PADDING, Frame, Kept
-from .line import Line
+from .line import TURNS, Line
 from .listener import SeatKind
 from .pylibsrtp_private import BUFFER_BYTES, srtp_protect
 from .redundancy import Forms
@@ -28,11 +28,9 @@ if TYPE_CHECKING:
 
 _MOST_EARLY = 0.3
 """Seconds that a voice waits for what was captured after its seat was told of."""
-_MOST_DELAY = 1.0
+_MEASURE_INTERVAL = 1.0
 _KEY_FRAMES, _KEY_FRAME_BURST = 0.5, 6
 """Key frames that a subscriber may ask for in a second, and at once: all who see the layer pay."""
-"""Seconds between capture and arrival that are believed."""
-_MEASURE_INTERVAL = 1.0
 _PICTURE = struct.Struct("!HB")
 _PADDING = [bytes([0] * (count - 1) + [count])[-count:] for count in range(MOST_PADDING + 1)]
 """RTP padding: its last byte counts it (RFC 3550 §5.1)."""
@@ -44,9 +42,9 @@ class Slot:
     `publication` is what the slot shall show, `target` the layer it waits for (a key frame first,
     if it is video), `layer` the one that feeds it now.
     """
-        "_key_frames",
 
     __slots__ = (
+        "_key_frames",
         "_measured",
         "_octets_before",
         "_payload_type",
@@ -103,7 +101,11 @@ class Slot:
         self.ssrc = 1 + secrets.randbelow(0xFFFFFFFE)
         self.codecs: dict[CodecName, Codec] = {}
         self.line = Line(
-            90000 if video else 48000, now, secrets.randbelow(1 << 15), secrets.randbits(32)
+            90000 if video else 48000,
+            now,
+            secrets.randbelow(1 << 15),
+            secrets.randbits(32),
+            turns=TURNS if video else 1,
         )
         self.publication: Publication | None = None
         self.target: Layer | None = None
@@ -117,9 +119,9 @@ class Slot:
         self.late = 0
         self.report_due = 0.0
         self.repairs = Repairs(self)
+        self._key_frames = Budget(_KEY_FRAMES, _KEY_FRAME_BURST)
         self.fraction_lost = 0
         """Of the subscriber's last report about this slot, in 256ths."""
-        self._key_frames = Budget(_KEY_FRAMES, _KEY_FRAME_BURST)
         self.jitter = 0
         """Of that report, in clock ticks."""
         self.round_trip: float | None = None
@@ -172,14 +174,14 @@ class Slot:
             if self.video:
                 wanted.request_key_frame(now)
 
-    def wait_for(self, layer: Layer | None) -> None:
-        if self.target is not None:
     def request_key_frame(self, now: float) -> None:
         """Ask for a key frame because this subscriber does, who may not do so without end."""
         layer = self.layer
         if layer is not None and (layer.key_wanted or self._key_frames.take(1, now)):
             layer.request_key_frame(now)
 
+    def wait_for(self, layer: Layer | None) -> None:
+        if self.target is not None:
             self.target.waiting.remove(self)
         self.target = layer
         if layer is not None:
@@ -232,10 +234,7 @@ class Slot:
         line = self.line
         captured = layer.clock.captured_at(timestamp, now)
         if old is not None and old.publication is layer.publication and line.sent:
-            stamp = old.clock.timestamp_at(captured) + line.timestamp_offset & 0xFFFFFFFF
-            if ahead(stamp, line.last_timestamp):
-                return stamp
-            return line.last_timestamp + 1 & 0xFFFFFFFF
+            return line.next_stamp(old.clock.timestamp_at(captured) + line.timestamp_offset)
         return line.timestamp_at(captured)
 
     def forward(self, frame: Frame, audio_level: int, now: float) -> None:
@@ -261,7 +260,7 @@ class Slot:
         count = len(packets)
         line.highest = sequence + count - 1
         line.next_sequence = out + count
-        stamp = first.timestamp + line.timestamp_offset & 0xFFFFFFFF
+        stamp = first.timestamp + line.timestamp_offset & line.mask | line.turn
         # As `Line.advance` does it.
         if (stamp - line.last_timestamp) & 0xFFFFFFFF < 0x80000000 or not line.sent:
             line.last_timestamp = stamp
@@ -339,7 +338,7 @@ class Slot:
             if out is None:
                 self.late += 1
                 continue
-            stamp = timestamp + line.timestamp_offset & 0xFFFFFFFF
+            stamp = line.stamp(timestamp)
             number = outlet.transport_sequence
             if header.elements == 2:
                 number = outlet.transport_sequence = number + 1 & 0xFFFF

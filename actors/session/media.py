@@ -287,21 +287,21 @@ class SessionMedia:
                 participant_id=update.participant_id,
                 audio_timestamp=update.audio_timestamp,
                 video_timestamp=update.video_timestamp,
+                turn=update.turn,
             )
             for update in seats
         ]
         carried.seated(assignments)
-        self._tell(
         if not carried.given_up:
             self._tell_seats(carried, assignments)
 
     def _tell_seats(self, carried: Carried, seats: list[SeatAssignment]) -> None:
-            participant_id,
-            MediaSeats(seq=0, epoch=self._epoch, seats=assignments),
+        self._tell(
+            carried.participant_id,
+            MediaSeats(seq=0, epoch=self._epoch, seats=seats),
             widget_id=carried.widget_id,
         )
 
-    def speaker_changed(self, participant_id: str | None) -> None:
     def _tell_carried(self, carried: Carried) -> None:
         """Say what has become of a transport that its widget had given up."""
         if carried.seats:
@@ -309,6 +309,7 @@ class SessionMedia:
         for message in carried.layers.values():
             self._tell(carried.participant_id, message, widget_id=carried.widget_id)
 
+    def speaker_changed(self, participant_id: str | None) -> None:
         self._speaker = MediaSpeaker(seq=0, participant_id=participant_id)
         self._tell(None, self._speaker)
 

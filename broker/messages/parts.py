@@ -121,6 +121,9 @@ class SeatAssignment(Part):
     """RTP timestamp (48 kHz) from which the audio slot carries this person."""
     video_timestamp: int | None = None
     """RTP timestamp (90 kHz) from which the video slot carries this person."""
+    turn: int | None = None
+    """The last three bits of the RTP timestamp of each of their frames in the video slot: one with
+    others is somebody else's, who has not been told of yet. `None`: they say nothing."""
 
 
 class RosterEntry(Part):

@@ -27,8 +27,7 @@ window.watch = (colours) => {
   const turn = new SlotTurn();
   const video = document.querySelector('video');
   const sample = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-  const seen = { wrong: [], frames: [], shown: [] };
-  const told = [];
+  const seen = { wrong: [], frames: [], shown: [], hidden: 0 };
   const nearest = (picture) => {
     sample.drawImage(picture, picture.displayWidth / 2, picture.displayHeight / 2, 1, 1, 0, 0, 1, 1);
     const [red, green, blue] = sample.getImageData(0, 0, 1, 1).data;
@@ -41,21 +40,22 @@ window.watch = (colours) => {
     // By now the element may show the frame after the one that this call is about: what is judged
     // has its colour and its time from one and the same frame.
     const picture = new VideoFrame(video);
+    const { rtpTimestamp: timestamp } = picture.metadata();
     const name = nearest(picture);
-    if (name !== null) seen.frames.push([picture.metadata().rtpTimestamp, name]);
     picture.close();
-    if (name !== null && turn.picture && turn.shown !== name) {
-      seen.wrong.push({ shown: turn.shown, name, timestamp: rtpTimestamp, told: told.length });
+    if (name !== null) {
+      seen.frames.push([timestamp, name]);
+      if (!turn.picture) seen.hidden += 1;
+      else if (timestamp === rtpTimestamp && turn.shown !== name) {
+        seen.wrong.push({ shown: turn.shown, name, timestamp });
+      }
     }
     if (seen.shown.at(-1) !== turn.shown) seen.shown.push(turn.shown);
     video.requestVideoFrameCallback(onFrame);
   };
   video.requestVideoFrameCallback(onFrame);
   setInterval(() => turn.tick(performance.now()), 100);
-  window.assign = (seat) => {
-    told.push(seat);
-    turn.assign(seat.participant, seat.from, performance.now());
-  };
+  window.assign = (seat) => turn.assign(seat, performance.now());
   window.seen = () => ({ ...seen, now: turn.picture ? turn.shown : null });
 };
 

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from actors.relay import PublishSource
+from actors.relay.line import TURNS
 from actors.relay.rtcp import SenderInfo, ntp_of, sender_report
 from tests.patience import until
 
@@ -256,7 +257,7 @@ def test_layers_are_put_where_the_same_picture_would_stand(later: str) -> None:
         else:
             # What was seen already is shown again, and the time line does not go back for it.
             assert picture < before
-            assert step == 1
+            assert step == TURNS
     assert ahead == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 from actors.relay import PublishSource, SeatKind
 from actors.relay.rtcp import SenderInfo, ntp_of, parts_of, sender_report
@@ -44,7 +45,7 @@ async def a_seat_changes_hands(call: Call) -> None:
                     if step % 20 == 0:
                         info = SenderInfo(track.ssrc, ntp_of(loop.time()), now, 1, 1)
                         client.send_rtcp(sender_report(info))
-                    track.timestamp = earlier
+                    track.timestamp = earlier + step & 0xFFFFFFFF
                 client.send_audio(name.encode(), level=10)
                 if step % 2:
                     # An encoder takes its time for a key frame; the old goes on meanwhile.
@@ -55,6 +56,7 @@ async def a_seat_changes_hands(call: Call) -> None:
             await asyncio.sleep(0.02)
     told = [seat for to, seat in call.listener.seats if to == "cy" and seat.kind is SeatKind.SEAT]
     assert [seat.participant_id for seat in told] == ["ada", "ben", "ada", "ben"]
+    assert all(one.turn != other.turn for one, other in itertools.pairwise(told))
     for mid, rate in zip(cy.seat(0), (48000, 90000), strict=True):
         stamps = [s.audio_timestamp if rate == 48000 else s.video_timestamp for s in told]
         shown: dict[int, list[int]] = {}
@@ -66,6 +68,9 @@ async def a_seat_changes_hands(call: Call) -> None:
             ]
             # Whose frame it is follows from what was told and from nothing else.
             assert heard.content.decode() == told[told_before[-1]].participant_id
+            # A picture says so by itself, too, to who has not been told yet.
+            if rate == 90000:
+                assert heard.packet.timestamp & 7 == told[told_before[-1]].turn
             shown.setdefault(told_before[-1], []).append(heard.packet.timestamp)
         assert len(shown) == 4
         for index, stamp in enumerate(stamps):

@@ -37,6 +37,8 @@ MOST_WAITED = 0.1
 more of whose time than this the test's own process has waited for a processor is not judged."""
 LIMIT_SECONDS = 120.0 * PATIENCE
 """How long switches are begun."""
+LATE_SECONDS, LATE_SWITCHES = 1.0, 2
+"""So late come the messages about so many switches more."""
 SCHEDULED = Path("/proc/self/schedstat")
 
 
@@ -73,13 +75,14 @@ class Wrong(TypedDict):
     shown: str
     name: str
     timestamp: int
-    told: int
 
 
 class Seen(TypedDict):
     wrong: list[Wrong]
     frames: list[tuple[int, str]]
     shown: list[str]
+    hidden: int
+    """Frames that came and were not shown."""
     now: str | None
 
 
@@ -91,6 +94,8 @@ class Messenger(RecordingListener):
         self._page = page
         self.told: list[SeatUpdate] = []
         """What was told about the viewer's one seat."""
+        self.late_s = 0.0
+        """By so much the page hears of it later than it could."""
         self._queue: asyncio.Queue[SeatUpdate] = asyncio.Queue()
         self.task = asyncio.create_task(self._bring())
 
@@ -108,7 +113,12 @@ class Messenger(RecordingListener):
         await self._page.wait_for_function("Boolean(window.assign)")
         while True:
             seat = await self._queue.get()
-            told = {"participant": seat.participant_id, "from": seat.video_timestamp}
+            told = {
+                "participant_id": seat.participant_id,
+                "video_timestamp": seat.video_timestamp,
+                "turn": seat.turn,
+            }
+            await asyncio.sleep(self.late_s)
             await self._page.evaluate("seat => window.assign(seat)", told)
 
 
@@ -164,11 +174,14 @@ async def test_ten_switches_of_a_seat(
             await viewer.wait_for_timeout(100)
         raise AssertionError(f"sound and picture are {found} ms apart, after {switches}")
 
+    def speak(speaker: str) -> None:
+        for name in PEOPLE:
+            relay.set_published(name, {PublishSource.MICROPHONE: name == speaker})
+
     async def switch(speaker: str) -> Switch:
         before = await sync()
         began, waited = loop.time(), seconds_waited()
-        for name in PEOPLE:
-            relay.set_published(name, {PublishSource.MICROPHONE: name == speaker})
+        speak(speaker)
         await until_shown(speaker)
         samples: list[float] = []
         while len(samples) < 6:
@@ -207,12 +220,17 @@ async def test_ten_switches_of_a_seat(
         await viewer.wait_for_function("Boolean(window.watch)")
         await viewer.evaluate("window.watch", {n: c for n, (c, _) in PEOPLE.items()})
         await until_shown("ada")
-        for speaker in itertools.cycle(("ben", "ada")):
-            if enough():
-                break
+        speakers = itertools.cycle(("ben", "ada"))
+        while not enough():
             if not switches or not switches[-1].smooth:
                 await until_in_step()
-            switches.append(await switch(speaker))
+            switches.append(await switch(next(speakers)))
+        # The message may come long after the first frame it is about: by way of a repair of TCP.
+        before: Seen = await viewer.evaluate("window.seen()")
+        listener.late_s = LATE_SECONDS
+        for speaker in itertools.islice(speakers, LATE_SWITCHES):
+            speak(speaker)
+            await until_shown(speaker)
         found = judged()
         smooth = sum(each.smooth for each in found)
         record_property("note", f"{smooth} of {len(found)} smooth, {len(switches)} made")
@@ -222,14 +240,11 @@ async def test_ten_switches_of_a_seat(
         owners = [(time, owner_of(time, told), name) for time, name in seen["frames"]]
         assert [each for each in owners if each[1] != each[2]] == [], told
         assert {name for _, _, name in owners} == set(PEOPLE)
-        # A frame may overtake the message about it on a slow line; it may never contradict one.
-        assert [
-            wrong
-            for wrong in seen["wrong"]
-            if owner_of(wrong["timestamp"], told[: wrong["told"]]) == wrong["name"]
-        ] == []
+        assert seen["wrong"] == [], told
+        # A picture that nobody was told of is not shown, and there were some.
+        assert seen["hidden"] - before["hidden"] >= 5 * LATE_SWITCHES
         assert [name for name, _ in itertools.groupby(seen["shown"])].count("ben") == (
-            len(switches) + 1
+            len(switches) + LATE_SWITCHES + 1
         ) // 2
         assert len(found) >= SWITCHES, f"the machine was too busy to judge: {switches}"
         assert smooth >= SMOOTH * len(found), found

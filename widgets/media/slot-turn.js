@@ -1,49 +1,48 @@
 /**
  * Who is shown in one slot. The relay says from which frame on it carries somebody else: the name
- * changes at that frame; when it stays out the picture goes first. A frame before that word
- * bears the old name. Pure: time and frames come in as arguments.
+ * changes at that frame; when it stays out the picture goes first. Each frame's time says whose
+ * turn it is: one that was not told of yet is not shown. Pure: time and frames are arguments.
  */
 export class SlotTurn {
-  /** Whose name stands on the tile. @type {string|null} */
+  /** Whose name is shown. @type {string|null} */
   shown = null;
-  /** Whether the slot's picture may be shown. */
+  /** Whether the picture may be shown. */
   picture = false;
-  /** @type {{participant: string, from: number|null, since: number}|null} */
+  /** @type {number|null} */
+  #turn = null;
+  /** @type {{participant: string, from: number|null, turn: number|null, since: number}|null} */
   #next = null;
 
-  /**
-   * @param {string|null} participant Null: nobody; the slot is blanked at once.
-   * @param {number|null} from RTP timestamp of the first frame that is theirs; null when unknown.
-   * @param {number} now Milliseconds.
-   */
-  assign(participant, from, now) {
+  /** @param {SeatAssignment|undefined} seat Nobody's: blanked. @param {number} now Milliseconds. */
+  assign(seat, now) {
+    const participant = seat?.participant_id ?? null;
+    const turn = seat?.turn ?? null;
+    const next = this.#next;
+    this.#next = null;
     if (participant === null) {
       this.shown = null;
       this.picture = false;
-      this.#next = null;
-      return;
+    } else if (participant !== this.shown || !this.picture || turn !== this.#turn) {
+      const since = next?.participant === participant ? next.since : now;
+      this.#next = { participant, from: seat?.video_timestamp ?? null, turn, since };
+      this.shown ??= participant;
     }
-    if (participant === this.shown && !this.#next) return;
-    if (participant === this.shown && this.picture) {
-      this.#next = null;
-      return;
-    }
-    const since = this.#next?.participant === participant ? this.#next.since : now;
-    this.#next = { participant, from, since };
-    if (this.shown === null) this.shown = participant;
   }
 
   /**
    * A frame is on the screen.
-   * @param {number|null} timestamp Its RTP timestamp; null where the browser does not say.
+   * @param {number|null} timestamp Of RTP; null where the browser does not say.
    */
   onFrame(timestamp) {
     const next = this.#next;
-    if (!next) return;
-    if (timestamp !== null && next.from !== null && ((timestamp - next.from) | 0) < 0) return;
-    this.shown = next.participant;
-    this.picture = true;
-    this.#next = null;
+    if (next) {
+      if (timestamp !== null && next.from !== null && ((timestamp - next.from) | 0) < 0) return;
+      this.shown = next.participant;
+      this.#turn = next.turn;
+      this.#next = null;
+    }
+    const theirs = timestamp === null || this.#turn === null || (timestamp & 7) === this.#turn;
+    this.picture = theirs && this.shown !== null;
   }
 
   /** @param {number} now @param {number} [patienceMs] */
@@ -58,7 +57,7 @@ export class SlotTurn {
   conceal(now) {
     if (this.shown === null || !this.picture) return;
     this.picture = false;
-    this.#next ??= { participant: this.shown, from: null, since: now };
+    this.#next ??= { participant: this.shown, from: null, turn: this.#turn, since: now };
   }
 
   /** Whether somebody else comes here, so that time alone may change the name. */

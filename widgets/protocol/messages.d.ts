@@ -713,6 +713,8 @@ export interface SeatAssignment {
   audio_timestamp: number | null;
   /** RTP timestamp (90 kHz) from which the video slot carries this person */
   video_timestamp: number | null;
+  /** The last three bits of the RTP timestamp of each of their frames in the video slot: one with others is somebody else's, who has not been told of yet. `None`: they say nothing */
+  turn: number | null;
 }
 
 /** The session is over for everybody. */

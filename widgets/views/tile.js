@@ -65,8 +65,7 @@ export class Tile {
 
   /** @param {SeatAssignment|undefined} seat */
   assign(seat) {
-    const now = performance.now();
-    this.#turn.assign(seat?.participant_id ?? null, seat?.video_timestamp ?? null, now);
+    this.#turn.assign(seat, performance.now());
     if (!this.#turn.turning || this.#timer) return;
     this.#timer = Number(
       setTimeout(() => {
@@ -115,7 +114,6 @@ export class Tile {
     if (quality && grade !== 'good') setAttr(this.#quality, 'title', qualityWords(quality));
   }
 
-  /** Names change at the frame where the person changes. */
   #watchFrames() {
     const generation = ++this.#frames;
     /** @param {number} _now @param {VideoFrameCallbackMetadata} frame */
