@@ -325,7 +325,7 @@ def test_who_copies_an_ssrc_keeps_nobody_from_being_found(silent: bool) -> None:
 
 
 def test_probes_fill_the_line_to_fifteen_percent_beyond_its_estimate_and_no_further() -> None:
-    """Packet by packet it is a little more or less; a packet too many in each tick would be 20 %."""
+    """A packet too many in each tick would be twenty."""
     outlet = Outlet(IceLite(Credentials.fresh("ufrag", "password"), 8, 20, 100), Departures())
     estimate = outlet.estimate
     estimate.bitrate = 700_000
