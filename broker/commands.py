@@ -39,6 +39,7 @@ class JoinGuest:
     participant_id: str
     guest_invitation_id: str
     mode: Mode = Mode.VIDEO
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,20 @@ class Detach:
 
 
 @dataclass(frozen=True, slots=True)
+class Prove:
+    """A participant has proved who they are since they came in."""
+
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ring:
     """A surface of the consumer is connected and can show the invitation."""
 
     participant_id: str
     surface: Surface
     claim_hash: str | None
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +244,7 @@ Command = (
     | JoinGuest
     | Attach
     | Detach
+    | Prove
     | Ring
     | SendInvitation
     | CancelInvitation

@@ -29,6 +29,7 @@ from broker.commands import (
     JoinStaff,
     Leave,
     Mute,
+    Prove,
     RefuseEntry,
     Remove,
     RevokeGuest,
@@ -130,6 +131,7 @@ def _events(
     | JoinGuest
     | Attach
     | Detach
+    | Prove
     | Ring
     | SendInvitation
     | CancelInvitation
@@ -175,6 +177,8 @@ def _events(
             return decide_people.attach(state, command, now_ms)
         case Detach():
             return decide_people.detach(state, command, now_ms)
+        case Prove():
+            return decide_people.prove(state, command, now_ms)
         case Admit():
             return decide_people.admit(state, command, now_ms)
         case RefuseEntry():

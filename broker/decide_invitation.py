@@ -14,10 +14,12 @@ from broker.commands import (
     Ring,
     SendInvitation,
 )
+from broker.consumer import require_place
 from broker.decide_people import joined, require_lobby, require_room
 from broker.errors import Conflict, ErrorCode, Forbidden, Gone, NotFound, TooFast
 from broker.events import (
     AnyEvent,
+    ConsumerChanged,
     GuestInvited,
     GuestRevoked,
     InvitationAccepted,
@@ -34,38 +36,34 @@ from broker.words import Capability, InvitationState, Mode, Role
 Events = tuple[AnyEvent, ...]
 
 
-def require_claim(state: SessionState, participant_id: str, claim_hash: str | None) -> None:
-    """Refuse whoever is not the consumer this session is bound to, or could not be known again.
-
-    A journal of the release before may bind the consumer without a claim; their next ring adds it.
-    """
-    if (
-        claim_hash is None
-        or state.consumer_id not in (None, participant_id)
-        or state.consumer_claim not in (None, claim_hash)
-    ):
-        raise Forbidden(
-            ErrorCode.CONSUMER_CONFLICT, "Another person is invited on this conversation."
-        )
-
-
 def ring(state: SessionState, command: Ring, now_ms: int) -> Events:
-    """One more surface of the consumer rings; without an open invitation nothing happens."""
-    require_claim(state, command.participant_id, command.claim_hash)
-    invitation = state.invitation
-    if invitation is None or not invitation.open:
-        return ()
-    if invitation.expires_ms <= now_ms or command.surface in invitation.surfaces:
-        return ()
-    return (
-        InvitationRinging(
-            at_ms=now_ms,
-            invitation_id=invitation.invitation_id,
-            participant_id=command.participant_id,
-            surface=command.surface,
-            claim_hash=command.claim_hash,
-        ),
+    """One more surface of the consumer rings; without an open invitation nothing happens.
+
+    A surface that rings already does so once more when it has been proved since whose it is.
+    """
+    takes = require_place(
+        state, command.participant_id, command.claim_hash, verified=command.verified
     )
+    invitation = state.invitation
+    if invitation is None or not invitation.open or invitation.expires_ms <= now_ms:
+        return ()
+    ringing = InvitationRinging(
+        at_ms=now_ms,
+        invitation_id=invitation.invitation_id,
+        participant_id=command.participant_id,
+        surface=command.surface,
+        claim_hash=command.claim_hash,
+        verified=command.verified,
+    )
+    if takes:
+        changed = ConsumerChanged(
+            at_ms=now_ms,
+            participant_id=command.participant_id,
+            claim_hash=command.claim_hash or "",
+        )
+        return (changed, ringing)
+    proves = command.verified and not state.consumer_proved
+    return (ringing,) if proves or command.surface not in invitation.surfaces else ()
 
 
 def send(state: SessionState, command: SendInvitation, now_ms: int) -> Events:
@@ -206,7 +204,7 @@ def join_guest(state: SessionState, command: JoinGuest, now_ms: int) -> Events:
             Role.GUEST,
             command.mode,
             now_ms,
-            verified=False,
+            verified=command.verified,
             lobby=lobby,
             guest_invitation_id=link.guest_invitation_id,
         ),

@@ -9,6 +9,7 @@ from broker.commands import (
     Grant,
     HandOver,
     Leave,
+    Prove,
     RefuseEntry,
     Remove,
     SetMode,
@@ -26,6 +27,7 @@ from broker.events import (
     ParticipantLeft,
     ParticipantReconnecting,
     ParticipantReturned,
+    ParticipantVerified,
     SessionStarted,
 )
 from broker.rights import (
@@ -148,6 +150,14 @@ def detach(state: SessionState, command: Detach, now_ms: int) -> Events:
             return ()
 
 
+def prove(state: SessionState, command: Prove, now_ms: int) -> Events:
+    """Mark somebody who takes part, or waits to, as verified; once is enough."""
+    person = require_other(state, command.participant_id)
+    if person.verified:
+        return ()
+    return (ParticipantVerified(at_ms=now_ms, participant_id=person.participant_id),)
+
+
 def admit(state: SessionState, command: Admit, now_ms: int) -> Events:
     """Let somebody in."""
     require_capability(state, command.by, Capability.ADMIT)
@@ -220,8 +230,21 @@ def hand_over(state: SessionState, command: HandOver, now_ms: int) -> Events:
         raise Conflict(ErrorCode.NOT_PERMITTED, "A session can be handed only to an agent.")
     if target.participant_id == state.owner_id:
         return ()
-    changed = OwnerChanged(at_ms=now_ms, participant_id=command.participant_id, by=command.by)
-    return (changed,)
+    return in_charge(state, command.participant_id, command.by, now_ms)
+
+
+def in_charge(state: SessionState, participant_id: str, by: str, now_ms: int) -> Events:
+    """Make an agent the owner, with every right, whatever was taken from them before."""
+    changed = OwnerChanged(at_ms=now_ms, participant_id=participant_id, by=by)
+    rights = initial_capabilities(Role.AGENT, state.policy)
+    person = state.participants.get(participant_id)
+    if person is None or not person.inside or person.capabilities == rights:
+        # Who comes in anew has them by coming in (`joined`).
+        return (changed,)
+    granted = CapabilitiesChanged(
+        at_ms=now_ms, participant_id=participant_id, capabilities=ordered(rights), by=by
+    )
+    return (changed, granted)
 
 
 def leave(state: SessionState, command: Leave, now_ms: int) -> Events:

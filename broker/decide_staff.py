@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from broker.commands import JoinStaff
-from broker.decide_people import joined, left, ordered, require_lobby, require_room
+from broker.decide_people import in_charge, joined, left, ordered, require_lobby, require_room
 from broker.errors import Conflict, ErrorCode, Forbidden, TooFast
-from broker.events import AnyEvent, OwnerChanged, WayChanged
+from broker.events import AnyEvent, WayChanged
 from broker.rights import initial_capabilities
 from broker.state import HIDDEN_WAYS, Participant, SessionState
 from broker.words import Attendance, LeaveReason, Mode, Role, Way
@@ -51,14 +51,14 @@ def _take_over(
     if before is not None and not command.chatting:
         raise Forbidden(ErrorCode.NOT_PERMITTED, "The conversation is another agent's.")
     comes = () if here is not None else (_come_in(state, command, now_ms),)
-    changed = OwnerChanged(at_ms=now_ms, participant_id=me, by=me)
+    changed = in_charge(state, me, me, now_ms)
     if before is None:
         if comes:
             require_room(state)
-        return (*comes, changed)
+        return (*comes, *changed)
     # The place of who leaves is the place of who comes: a full session can be taken over, too.
     goes = left(before.participant_id, LeaveReason.TRANSFERRED, now_ms, me)
-    return (*comes, changed, goes)
+    return (*comes, *changed, goes)
 
 
 def _another_way(state: SessionState, command: JoinStaff, here: Participant, now_ms: int) -> Events:

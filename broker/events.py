@@ -80,6 +80,14 @@ class ParticipantReturned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantVerified(Event):
+    """Somebody who takes part has proved who they are."""
+
+    type = "participant.verified"
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParticipantLeft(Event):
     """Somebody is out."""
 
@@ -173,6 +181,17 @@ class InvitationRinging(Event):
     participant_id: str
     surface: Surface
     claim_hash: str | None
+    verified: bool = False
+    """Whether they proved who they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerChanged(Event):
+    """Somebody who proved that they are the consumer takes the place of one who only said so."""
+
+    type = "consumer.changed"
+    participant_id: str
+    claim_hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +285,7 @@ AnyEvent = (
     | ParticipantAdmitted
     | ParticipantReconnecting
     | ParticipantReturned
+    | ParticipantVerified
     | ParticipantLeft
     | QualityMeasured
     | CapabilitiesChanged
@@ -274,6 +294,7 @@ AnyEvent = (
     | OwnerChanged
     | InvitationSent
     | InvitationRinging
+    | ConsumerChanged
     | InvitationAccepted
     | InvitationDeclined
     | InvitationExpired

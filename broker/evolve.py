@@ -14,6 +14,7 @@ from typing import TypeVar, assert_never
 from broker.events import (
     AnyEvent,
     CapabilitiesChanged,
+    ConsumerChanged,
     GuestExpired,
     GuestInvited,
     GuestRevoked,
@@ -32,6 +33,7 @@ from broker.events import (
     ParticipantLeft,
     ParticipantReconnecting,
     ParticipantReturned,
+    ParticipantVerified,
     PastEvent,
     QualityMeasured,
     SessionEnded,
@@ -93,6 +95,9 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
             return _attend(state, event.participant_id, Attendance.LEFT, event.at_ms)
         case QualityMeasured():
             return state
+        case ParticipantVerified():
+            marked = _person(state, event.participant_id, verified=True)
+            return _proved(marked, event.participant_id)
         case CapabilitiesChanged():
             return _granted(state, event)
         case WayChanged():
@@ -121,6 +126,8 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
             )
         case InvitationRinging():
             return _ringing(state, event)
+        case ConsumerChanged():
+            return _consumer_changed(state, event)
         case InvitationAccepted():
             return _close(state, InvitationState.ACCEPTED, event.at_ms)
         case InvitationDeclined():
@@ -182,11 +189,12 @@ def _joined(state: SessionState, event: ParticipantJoined) -> SessionState:
             if left
             else _drop(links, link.guest_invitation_id)
         )
-    return replace(
+    after = replace(
         state,
         participants=_put(state.participants, person.participant_id, person),
         guest_links=links,
     )
+    return _proved(after, person.participant_id) if event.verified else after
 
 
 def _ringing(state: SessionState, event: InvitationRinging) -> SessionState:
@@ -196,7 +204,29 @@ def _ringing(state: SessionState, event: InvitationRinging) -> SessionState:
         invitation=replace(invitation, surfaces=invitation.surfaces | {event.surface}),
         consumer_id=state.consumer_id or event.participant_id,
         consumer_claim=state.consumer_claim or event.claim_hash,
+        consumer_proved=state.consumer_proved or event.verified,
     )
+
+
+def _consumer_changed(state: SessionState, event: ConsumerChanged) -> SessionState:
+    invitation = state.invitation
+    if invitation is not None and invitation.open:
+        # What rang was another's.
+        invitation = replace(invitation, surfaces=frozenset())
+    return replace(
+        state,
+        invitation=invitation,
+        consumer_id=event.participant_id,
+        consumer_claim=event.claim_hash,
+        consumer_proved=True,
+    )
+
+
+def _proved(state: SessionState, participant_id: str) -> SessionState:
+    """Note that it is proved who somebody is: a consumer holds their place by that."""
+    if participant_id != state.consumer_id:
+        return state
+    return replace(state, consumer_proved=True)
 
 
 def _ended(state: SessionState, event: SessionEnded) -> SessionState:

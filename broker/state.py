@@ -127,6 +127,8 @@ class SessionState:
     """The participant id bound to the consumer by the first ring."""
     consumer_claim: str | None = None
     """Hash of the claim secret that bound it."""
+    consumer_proved: bool = False
+    """Whether more than that secret says who the consumer is."""
     agentless_ms: int | None = None
     """Since when no agent is present."""
     deserted_ms: int | None = None

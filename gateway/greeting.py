@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from broker.errors import ErrorCode, Forbidden, Malformed, Unauthenticated
 from broker.ids import normal_id
@@ -30,6 +30,8 @@ class Greeting:
     """When that token was issued; Unix time, seconds."""
     bound_keys: tuple[str, ...] = ()
     """The only engagement keys an identified consumer may stand at."""
+    asked_keys: tuple[str, ...] = ()
+    """The engagement keys that this consumer has a token or a session for."""
 
     @property
     def is_proved(self) -> bool:
@@ -41,8 +43,9 @@ class Greeting:
 def greet(data: bytes, tokens: Tokens) -> Greeting:
     """Check the first message of a connection.
 
-    A hello may carry a resume token and an ordinary one: when the resume token does not hold any
-    more, the ordinary one decides.
+    A hello may carry a resume token and an ordinary one. The resume token says who comes back, and
+    where to; the other one decides when that does not hold any more, and adds what a consumer has
+    proved since.
 
     Raises:
         Malformed: not a hello.
@@ -59,17 +62,8 @@ def greet(data: bytes, tokens: Tokens) -> Greeting:
             if hello.token is None:
                 raise
         else:
-            bound = resume.bound_keys
-            _stands_where_it_may(resume.principal, hello.engagement, bound)
-            return Greeting(
-                hello=hello,
-                principal=resume.principal,
-                resume=resume,
-                guest_session=None,
-                token_id=resume.token_id,
-                proved_at=resume.proved_at,
-                bound_keys=bound,
-            )
+            _stands_where_it_may(resume.principal, hello.engagement, resume.bound_keys)
+            return _resumed(hello, resume, tokens)
     if hello.token is None:
         raise Unauthenticated(ErrorCode.TOKEN_MISSING, "The hello carries no token.")
     proof = tokens.read(hello.token, Audience.AGENT, Audience.WAITING, Audience.GUEST)
@@ -83,7 +77,54 @@ def greet(data: bytes, tokens: Tokens) -> Greeting:
         token_id=proof.token_id,
         proved_at=proof.issued_at,
         bound_keys=bound,
+        asked_keys=proof.keys,
     )
+
+
+def _resumed(hello: ConnectionHello, resume: ResumePass, tokens: Tokens) -> Greeting:
+    """Greet who comes back to a session, with what their ordinary token proves besides."""
+    known = Greeting(
+        hello=hello,
+        principal=resume.principal,
+        resume=resume,
+        guest_session=None,
+        token_id=resume.token_id,
+        proved_at=resume.proved_at,
+        bound_keys=resume.bound_keys,
+        asked_keys=(resume.engagement_key,),
+    )
+    proof = _consumers_own(hello, resume.principal, tokens)
+    if proof is None:
+        return known
+    known = replace(known, asked_keys=(*known.asked_keys, *proof.keys))
+    # What is proved of another engagement, or of some of the ids only, says nothing here.
+    proves = (
+        proof.principal.verified
+        and resume.engagement_key in proof.keys
+        and (hello.engagement is None or within(hello.engagement, proof.keys))
+    )
+    if not proves or resume.principal.verified:
+        return known
+    proved = proof.principal.model_dump(include={"name", "visitor_id", "verified"})
+    more = {name: value for name, value in proved.items() if value}
+    return replace(
+        known,
+        principal=resume.principal.model_copy(update=more),
+        token_id=proof.token_id,
+        proved_at=proof.issued_at,
+        bound_keys=proof.keys,
+    )
+
+
+def _consumers_own(hello: ConnectionHello, who: Principal, tokens: Tokens) -> Proof | None:
+    """Read the ordinary token of a consumer who comes back; one that does not hold is no loss."""
+    if hello.token is None or who.role is not Role.CONSUMER:
+        return None
+    try:
+        proof = tokens.read(hello.token, Audience.WAITING)
+    except Unauthenticated:
+        return None
+    return proof if proof.principal.account_id == who.account_id else None
 
 
 def waiting_keys(ids: EngagementIds) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from actors.session import guests
 from actors.session.commands import join_staff
 from actors.session.live import LiveSession, new_id
 from actors.session.person import Person, seen_here
+from broker import consumer
 from broker.commands import JoinGuest
 from broker.errors import (
     Conflict,
@@ -101,29 +102,28 @@ def _require_not_gone(session: LiveSession, person: Person) -> None:
 
 
 def _find_consumer(session: LiveSession, principal: Principal, hello: TrunkHello) -> Person:
-    state = session.decided
-    if principal.claim_hash is None:
+    claim = principal.claim_hash
+    if claim is None:
         raise Forbidden(ErrorCode.CONSUMER_CONFLICT, "This connection has no claim.")
-    bound = session.people.get(state.consumer_id or "")
-    person = session.people.of_claim(principal.claim_hash)
-    stranger = state.consumer_id is not None and principal.claim_hash != (
-        state.consumer_claim or (bound and bound.principal.claim_hash)
-    )
-    if stranger and not _was_admitted(session, person, principal):
+    person = session.people.of_claim(claim)
+    if person is not None:
+        person.recognise(principal)
+    # Who proved it on one surface need not do so on the others.
+    verified = (person.principal if person is not None else principal).verified
+    known_as = None if person is None else person.participant_id
+    may_ring = consumer.may_come(session.decided, known_as, claim, verified=verified)
+    if not may_ring and not _was_admitted(session, person, principal):
         session.conflicts.noticed(hello, new_id())
         raise Forbidden(
             ErrorCode.CONSUMER_CONFLICT, "Another person is invited on this conversation."
         )
-    if person is None and not stranger:
-        person = bound
     if person is not None:
-        person.recognise(principal)
         return person
     # The consumer's own page proves no name; what the agent's side calls them serves.
-    said = session.ids if not stranger else hello.engagement
+    said = session.ids if may_ring else hello.engagement
     name = principal.name or (said.visitor_name if said else None) or ""
     person = Person(
-        participant_id=new_id() if stranger else state.consumer_id or new_id(),
+        participant_id=new_id(),
         principal=principal.model_copy(update={"name": name}),
         engagement=hello.engagement,
     )

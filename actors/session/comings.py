@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from actors.session.connection import Connection
 from actors.session.person import Person, encode_body
 from broker.close_codes import CloseCode
-from broker.commands import Attach, Detach, Ring
+from broker.commands import Attach, Detach, Prove, Ring
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
 from broker.messages.facts import SessionLeft
+from broker.state import Participant
 from broker.words import Attendance, LeaveReason, Role, SessionPhase
 
 if TYPE_CHECKING:
@@ -56,15 +57,25 @@ class Comings:
         A frozen session decides nothing; `go_on` looks again.
         """
         session = self._session
+        person = session.people.get(participant_id)
+        if person is None or person.connections or session.over or session.frozen:
+            return
         participant = session.decided.participants.get(participant_id)
-        if participant is None or session.over or session.frozen:
-            return
-        if session.people[participant_id].connections:
-            return
-        if participant.attendance is Attendance.PRESENT:
+        if participant is None:
+            self._pass_by(person)
+        elif participant.attendance is Attendance.PRESENT:
             session.do(Detach(participant_id), widens=False)
         elif participant.attendance is Attendance.LOBBY:
             self._expect(participant_id)
+
+    def _pass_by(self, person: Person) -> None:
+        """Forget who said to be the consumer, never rang, and is gone: anybody can say it, as often
+        as they like, each time with another secret."""
+        session = self._session
+        rang = person.participant_id == session.decided.consumer_id
+        if person.principal.role is Role.CONSUMER and not rang:
+            if session.conflicts.link_of(person.principal.claim_hash) is None:
+                del session.people[person.participant_id]
 
     def close(self) -> None:
         """Wait for nobody; harmless when closed."""
@@ -116,6 +127,7 @@ class Comings:
         if participant is not None and participant.attendance is not Attendance.LEFT:
             connection.catching_up = True
             self._session.do(Attach(person.participant_id), widens=False, then=show)
+            self._prove(person, participant)
         elif person.principal.role is Role.CONSUMER:
             # That it rings no more is among what it missed; it rings anew if it may.
             missed = told.missed_since(last_seq, widget_id) if last_seq else []
@@ -157,7 +169,12 @@ class Comings:
         rang = connection.ringing
         try:
             self._session.do(
-                Ring(person.participant_id, connection.surface, person.principal.claim_hash),
+                Ring(
+                    person.participant_id,
+                    connection.surface,
+                    person.principal.claim_hash,
+                    person.principal.verified,
+                ),
                 subjects=[person.subject()],
                 then=tell,
             )
@@ -170,6 +187,13 @@ class Comings:
             _LOG.info(
                 "ring refused", extra={"session_id": self._session.session_id, "code": refusal.code}
             )
+
+    def _prove(self, person: Person, participant: Participant) -> None:
+        """Show that somebody who is in the session has proved who they are since."""
+        if person.principal.verified and not participant.verified:
+            prove = Prove(person.participant_id)
+            self._session.do(prove, widens=False, subjects=[person.subject()])
+            person.unkept = False
 
     def disconnect(self, person: Person, connection: Connection) -> None:
         """A connection is gone; when it was the last, the person is expected back."""

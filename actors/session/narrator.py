@@ -13,6 +13,7 @@ from broker.decide import Muted, Said, ScreenAsked, Signal
 from broker.events import (
     AnyEvent,
     CapabilitiesChanged,
+    ConsumerChanged,
     GuestExpired,
     GuestInvited,
     GuestRevoked,
@@ -30,6 +31,7 @@ from broker.events import (
     ParticipantLeft,
     ParticipantReconnecting,
     ParticipantReturned,
+    ParticipantVerified,
     QualityMeasured,
     SessionEnded,
     SessionStarted,
@@ -84,6 +86,8 @@ class Narrator:
                 self._ring_everywhere()
             case InvitationRinging():
                 self.invitation_changed(to_consumer=False)
+            case ConsumerChanged():
+                self._displaced(before.consumer_id)
             case InvitationAccepted():
                 self.invitation_changed()
                 self._answered(event)
@@ -101,7 +105,12 @@ class Narrator:
                 person = self._session.people[event.participant_id]
                 self._session.show_snapshot(person)
                 self._session.roster_changed()
-            case ParticipantReconnecting() | ParticipantReturned() | OwnerChanged():
+            case (
+                ParticipantReconnecting()
+                | ParticipantReturned()
+                | ParticipantVerified()
+                | OwnerChanged()
+            ):
                 self._session.roster_changed()
             case ParticipantLeft():
                 self._left(event)
@@ -258,10 +267,13 @@ class Narrator:
         return inside or rings or bool(consumer.rang)
 
     def _ring_everywhere(self) -> None:
-        for person in tuple(self._session.people.values()):
-            if person.principal.role is Role.CONSUMER:
-                for connection in tuple(person.connections.values()):
-                    self._session.comings.ring(person, connection)
+        consumers = (
+            each for each in self._session.people.values() if each.principal.role is Role.CONSUMER
+        )
+        # Who proved it first: the place is theirs before anybody else is shown an invitation.
+        for person in sorted(consumers, key=lambda each: not each.principal.verified):
+            for connection in tuple(person.connections.values()):
+                self._session.comings.ring(person, connection)
 
     def _answered(self, event: InvitationAccepted) -> None:
         body = encode_body(InvitationElsewhere(seq=0, invitation_id=event.invitation_id))
@@ -272,6 +284,15 @@ class Narrator:
         if consumer is not None:
             body = encode_body(SessionLeft(seq=0, reason=LeaveReason.LEFT))
             consumer.tell_rung(body, also_who_answered=True)
+
+    def _displaced(self, participant_id: str | None) -> None:
+        """Somebody proved to be the consumer: who only said so is a stranger, and waits again."""
+        former = self._session.people.get(participant_id or "")
+        if former is not None:
+            body = encode_body(SessionLeft(seq=0, reason=LeaveReason.LEFT))
+            knows = self._sees(former)
+            former.part(body if knows else None, CloseCode.NORMAL, "displaced", to_waiting=True)
+            former.rang.clear()
 
     def _joined(self, event: ParticipantJoined) -> None:
         self._session.roster_changed()

@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from actors.session.person import SUBJECT, Person
-from broker.events import GuestInvited, InvitationRinging, ParticipantJoined, PastEvent
+from broker.events import (
+    ConsumerChanged,
+    GuestInvited,
+    InvitationRinging,
+    ParticipantJoined,
+    PastEvent,
+)
 from broker.messages.cluster.tenure import Subject
 from broker.messages.cluster.trunk import Principal
 from broker.messages.tolerance import beyond, read_ids
@@ -31,6 +37,7 @@ def rebuilt(
             state.participants.get(participant_id),
             claims.get(participant_id) or known.get(participant_id, {}).get("claim_hash"),
             account_id,
+            proved=state.consumer_proved and participant_id == state.consumer_id,
         )
         if person is not None:
             yield person
@@ -44,6 +51,8 @@ def _claims_of(events: Sequence[PastEvent]) -> dict[str, str]:
         match event:
             case InvitationRinging(claim_hash=str(claim)):
                 claims.setdefault(event.participant_id, claim)
+            case ConsumerChanged():
+                claims[event.participant_id] = event.claim_hash
             case GuestInvited(admitted=True):
                 admitted[event.guest_invitation_id] = event.code_hash
             case ParticipantJoined() if event.guest_invitation_id in admitted:
@@ -59,6 +68,8 @@ def _rebuilt_person(
     participant: Participant | None,
     claim_hash: str | None,
     account_id: str,
+    *,
+    proved: bool,
 ) -> Person | None:
     """Rebuild somebody from what stands beside the journal, or without that from the journal.
 
@@ -85,7 +96,7 @@ def _rebuilt_person(
             name=known.get("name", ""),
             picture=known.get("picture"),
             participant_id=participant_id,
-            verified=participant is not None and participant.verified,
+            verified=proved or (participant is not None and participant.verified),
         ),
         engagement=ids,
         decline_reason=known.get("decline_reason"),

@@ -260,7 +260,9 @@ class Requests:
         if isinstance(message, InvitationDecline):
             command: Command = self._session.conflicts.decline(person, link_id)
         else:
-            command = JoinGuest(person.participant_id, link_id, message.mode)
+            command = JoinGuest(
+                person.participant_id, link_id, message.mode, person.principal.verified
+            )
             connection.answered = True
         self._command(person, connection, message.id, command)
 

@@ -28,6 +28,7 @@ from broker.commands import (
     JoinStaff,
     Leave,
     Mute,
+    Prove,
     RefuseEntry,
     Remove,
     RevokeGuest,
@@ -72,7 +73,10 @@ rights = st.frozensets(st.sampled_from(Capability))
 commands: st.SearchStrategy[Command] = st.one_of(
     st.just(START),
     st.just(Tick()),
-    st.builds(Ring, people, surfaces, st.sampled_from([CLAIM, "d" * 64, None])),
+    st.builds(
+        Ring, people, surfaces, st.sampled_from([CLAIM, "d" * 64, None]), verified=st.booleans()
+    ),
+    st.builds(Prove, people),
     st.builds(SendInvitation, people, invitations, modes),
     st.builds(CancelInvitation, people),
     st.builds(AcceptInvitation, people, invitations, modes, surfaces),
@@ -128,6 +132,11 @@ def test_any_sequence_keeps_the_invariants(steps: list[tuple[Command, int]]) -> 
         assert state.count_inside() <= policy.participant_limit
         assert not any(p.hidden for p in state.participants.values() if p.role not in STAFF)
         assert not any(p.withdrawn & p.capabilities for p in state.participants.values())
+        if before.consumer_id != state.consumer_id and before.consumer_id is not None:
+            assert not before.consumer_proved
+            assert state.consumer_proved
+            former = state.participants.get(before.consumer_id)
+            assert former is None or not former.inside
         assert state.event_count == len(case.events)
         if state.phase is SessionPhase.ENDED:
             assert not any(p.attendance is not Attendance.LEFT for p in state.participants.values())

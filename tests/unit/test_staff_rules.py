@@ -9,6 +9,7 @@ import pytest
 from broker.commands import (
     Admit,
     Detach,
+    End,
     Grant,
     HandOver,
     InviteGuest,
@@ -273,9 +274,14 @@ def test_rights_that_were_taken_do_not_come_back_by_themselves(how: str) -> None
     assert case.state.participants[SUPERVISOR].capabilities == more, "what is given back stays"
 
 
-def test_whoever_is_in_charge_has_all_rights_again() -> None:
+@pytest.mark.parametrize("how", ["from outside", "from inside", "handed over"])
+def test_whoever_is_in_charge_has_all_rights_again(how: str) -> None:
     case = with_second_agent()
     case.do(Grant(AGENT, OTHER_AGENT, frozenset()))
-    case.do(Leave(OTHER_AGENT))
-    case.do(TAKE_OVER)
+    if how == "from outside":
+        case.do(Leave(OTHER_AGENT))
+    case.do(HandOver(AGENT, OTHER_AGENT) if how == "handed over" else TAKE_OVER)
+    assert case.state.owner_id == OTHER_AGENT
     assert case.state.participants[OTHER_AGENT].capabilities == frozenset(Capability)
+    assert not case.state.participants[OTHER_AGENT].withdrawn
+    assert case.do(End(OTHER_AGENT))
