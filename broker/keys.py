@@ -23,6 +23,7 @@ class KeyPurpose(StrEnum):
     DEVICE = "device"
     CONSUMER_LINK = "consumer-link"
     PICTURE = "picture"
+    COMMANDS = "commands"
 
 
 def derive_key(secret: bytes, purpose: KeyPurpose) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
@@ -48,6 +49,21 @@ class Idempotency:
     def __init__(self, directory: Directory, secret: bytes) -> None:
         self._directory = directory
         self._seal = Fernet(base64.urlsafe_b64encode(derive_key(secret, KeyPurpose.ANSWERS)))
+        self._naming = derive_key(secret, KeyPurpose.COMMANDS)
+
+    def command_id(
+        self, account_id: str, operation: str, key: str | None, body: BaseModel
+    ) -> str | None:
+        """Name what a request has done elsewhere: said again, it has the same name.
+
+        So whoever does it knows it again where nobody heard what came of it. `None`: the request
+        is not to be repeated. Nobody can guess it who has not the deployment's secret.
+        """
+        if key is None:
+            return None
+        said = "\0".join((account_id, operation, key, body.model_dump_json()))
+        digest = hmac.digest(self._naming, said.encode(), "sha256")
+        return base64.urlsafe_b64encode(digest[:18]).decode()
 
     async def once(
         self,
@@ -60,7 +76,10 @@ class Idempotency:
         *,
         harmless: bool = False,
     ) -> Answer:
-        """Do it, or return what doing it answered before. A failure is not remembered.
+        """Do it, or return what doing it answered before.
+
+        A failure is not remembered, and neither is that nobody knows what came of it: what `do`
+        asks of others has a name then (`command_id`).
 
         `harmless`: doing it twice changes nothing, so it is done also while the ledger is away.
 

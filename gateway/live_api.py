@@ -96,12 +96,15 @@ def live_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
         harmless: bool = False,
     ) -> SessionCommandDone:
         asked = SessionCommand(session_id=session_id, deed=deed)
+        named = asked.model_copy(
+            update={"command_id": idempotency.command_id(account.account_id, operation, key, asked)}
+        )
         return await idempotency.once(
             account.account_id,
             operation,
             key,
             asked,
-            lambda: command_session(room, account.account_id, asked),
+            lambda: command_session(room, account.account_id, named),
             SessionCommandDone,
             harmless=harmless,
         )

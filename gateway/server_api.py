@@ -18,7 +18,7 @@ from broker.messages.cluster.base import Done
 from broker.messages.cluster.records import RecordGet, RecordQuery, SessionRecord
 from broker.messages.cluster.sessions import SessionOpen
 from broker.messages.cluster.trunk import Principal
-from broker.messages.parts import EngagementIds, Id, Name
+from broker.messages.parts import EngagementIds, Id, Name, Storable
 from broker.messages.upkeep import SessionAnnotate
 from broker.words import Mode, Role, SessionPhase
 from gateway.api_keys import Caller
@@ -72,8 +72,8 @@ class SessionRequest(Body):
 METADATA_BYTES = 8 * 1024
 Metadata = Annotated[
     dict[
-        Annotated[str, Field(min_length=1, max_length=64)],
-        Annotated[str, Field(max_length=4_096)],
+        Annotated[str, Field(min_length=1, max_length=64), Storable],
+        Annotated[str, Field(max_length=4_096), Storable],
     ],
     Field(max_length=64),
 ]
@@ -153,6 +153,8 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
                 "engagement: give rt_session_id, and the account of the API key.",
             )
 
+        named = idempotency.command_id(account.account_id, "startSession", idempotency_key, body)
+
         async def start() -> SessionStarted:
             owner = Principal(
                 role=Role.AGENT,
@@ -170,6 +172,7 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
                     owner=owner,
                     policy=dict(account.policy),
                     label=account.label,
+                    session_id=named,
                 )
             )
             return SessionStarted(session_id=location.session_id, engagement_key=key)

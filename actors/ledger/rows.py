@@ -236,6 +236,11 @@ def load_journal(
     ]
 
 
+def find_session(session_id: str) -> sa.Select[Any]:
+    """Select a session, live or ended."""
+    return sa.select(sessions.c.session_id).where(sessions.c.session_id == session_id)
+
+
 def find_link(code_hash: str) -> sa.Select[Any]:
     """Select a guest link with its session."""
     return (

@@ -20,6 +20,7 @@ from actors.ledger.rows import (
     NewSession,
     already_live,
     find_link,
+    find_session,
     last_known,
     load_live,
     session_ended,
@@ -67,7 +68,8 @@ class Sessions:
         self._chores = chores
         self._policy = policy
         self._now_ms = now_ms
-        self._opening: set[Key] = set()
+        self._opening: dict[Key, str | None] = {}
+        """By engagement: what its session is to be called, if its request says so."""
         self._actors = Linked()
         self.directory = Directory()
         self.standbys = Standbys(
@@ -189,22 +191,29 @@ class Sessions:
     ) -> Location:
         """Create a session on a standby; `on_queued` is told how long it waits for one at most.
 
+        A request that names its session and is said again is answered with what it made.
+
         Raises:
             Conflict: `already_live`.
             TooFast: `rate_limited`: the account has as many live sessions as it may.
-            Unavailable: `no_capacity`; `ledger_away`.
+            Unavailable: `no_capacity`; `ledger_away`; `session_away`: the same request is at it.
         """
         key = (ask.account_id, ask.engagement_key)
-        if key in self._opening or self.directory.of(key) is not None:
+        live = self.directory.of(key)
+        if live is not None and live.session_id == ask.session_id:
+            return await self._settled(live)
+        if ask.session_id is not None and self._opening.get(key) == ask.session_id:
+            raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being opened already.")
+        if key in self._opening or live is not None:
             raise already_live()
         opening = sum(account_id == ask.account_id for account_id, _ in self._opening)
         if opening + self.directory.count(ask.account_id) >= self._policy.live_per_account:
             raise TooFast(ErrorCode.RATE_LIMITED, "The account has too many live sessions.")
-        self._opening.add(key)
+        self._opening[key] = ask.session_id
         try:
             live = await self._open(ask, on_queued)
         finally:
-            self._opening.discard(key)
+            del self._opening[key]
         location = live.location()
         assert location is not None
         self._audience.journal_grew()
@@ -297,7 +306,8 @@ class Sessions:
 
     async def _open(self, ask: SessionOpen, on_queued: Callable[[float], None]) -> Live:
         now_ms = self._now_ms()
-        standby, first, session_id = await self._assigned(ask, now_ms, on_queued)
+        session_id = await self._name_for(ask)
+        standby, first = await self._assigned(session_id, ask, now_ms, on_queued)
         try:
             phase = await self._writer.do(
                 NewSession(session_id, ask, first, standby.member, now_ms)
@@ -328,9 +338,20 @@ class Sessions:
         _notify_committed(live, standby)
         return live
 
+    async def _name_for(self, ask: SessionOpen) -> str:
+        """Call a session what its request wants, unless one was called so that is over."""
+        wanted = ask.session_id
+        if wanted is not None and not await self._database.rows(find_session(wanted)):
+            return wanted
+        return secrets.token_urlsafe(16)
+
     async def _assigned(
-        self, ask: SessionOpen, now_ms: int, on_queued: Callable[[float], None]
-    ) -> tuple[Actor, Journalled, str]:
+        self,
+        session_id: str,
+        ask: SessionOpen,
+        now_ms: int,
+        on_queued: Callable[[float], None],
+    ) -> tuple[Actor, Journalled]:
         """Find a standby that takes the session. One that fails is stopped, the next is asked."""
         for _ in range(3):
             standby = await self.standbys.take(
@@ -341,7 +362,6 @@ class Sessions:
                 label=ask.label,
                 on_queued=partial(on_queued, self._policy.capacity_wait_s),
             )
-            session_id = secrets.token_urlsafe(16)
             standby.session_id = session_id
             assign = SessionAssign(
                 session_id=session_id,
@@ -360,7 +380,7 @@ class Sessions:
                 if not isinstance(error, SwitchboardError | ValueError):
                     raise
             else:
-                return standby, first, session_id
+                return standby, first
         raise Unavailable(ErrorCode.NO_CAPACITY, "No standby took the session.")
 
     async def _live(self, session_id: str) -> Live:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from actors.link import Future
 from actors.session import guests, views
 from actors.session.live import LiveSession, new_id
+from actors.session.repeats import Answering, code_of, made_of
 from broker.commands import (
     Admit,
     CancelInvitation,
@@ -64,7 +65,7 @@ class BackendCalls:
         try:
             match method:
                 case SessionCommand.method:
-                    self._do(read(SessionCommand, payload), reply)
+                    self._command_once(read(SessionCommand, payload), reply)
                 case SessionUnsaved.method:
                     done = partial(reply.done, Done().to_bytes())
                     self._session.unsaved.recall(read(SessionUnsaved, payload), done)
@@ -78,7 +79,19 @@ class BackendCalls:
             _LOG.exception("backend call failed", extra={"session_id": self._session.session_id})
             reply.fault(Internal(ErrorCode.INTERNAL, "Something went wrong on our side."))
 
-    def _do(self, asked: SessionCommand, reply: Reply) -> None:
+    def _command_once(self, asked: SessionCommand, reply: Reply) -> None:
+        first = self._session.repeats.first(asked.command_id, reply)
+        if first is None:
+            return
+        try:
+            self._do(asked, first)
+        except SwitchboardError as refusal:
+            first.fault(refusal)
+        except Exception:
+            _LOG.exception("backend call failed", extra={"session_id": self._session.session_id})
+            first.fault(Internal(ErrorCode.INTERNAL, "Something went wrong on our side."))
+
+    def _do(self, asked: SessionCommand, reply: Answering) -> None:
         match asked.deed:
             case DeedList():
                 reply.done(SessionCommandDone(participants=self._present()).to_bytes())
@@ -87,13 +100,11 @@ class BackendCalls:
                 done = SessionCommandDone(participants=self._present(), media=media)
                 reply.done(done.to_bytes())
             case DeedInviteGuest() as deed:
-                self._invite_guest(deed, reply)
+                self._invite_guest(deed, asked.command_id, reply)
             case DeedEnd():
                 self._command(End(BACKEND), reply, widens=False)
             case DeedInvite() as deed:
-                invite = SendInvitation(BACKEND, new_id(), deed.mode)
-                done = SessionCommandDone(invitation_id=invite.invitation_id)
-                self._command(invite, reply, widens=True, done=done)
+                self._invite(deed, asked.command_id, reply)
             case DeedCancelInvitation():
                 self._command(CancelInvitation(BACKEND), reply, widens=False)
             case DeedAdmit() as deed:
@@ -113,22 +124,44 @@ class BackendCalls:
             case _:
                 assert_never(asked.deed)
 
-    def _invite_guest(self, deed: DeedInviteGuest, reply: Reply) -> None:
+    def _invite(self, deed: DeedInvite, command_id: str | None, reply: Answering) -> None:
         session = self._session
+        invitation_id = new_id() if command_id is None else made_of(command_id)
+        done = SessionCommandDone(invitation_id=invitation_id)
+        known = session.decided.invitation
+        if known is not None and known.invitation_id == invitation_id:
+            session.after_durable(partial(reply.done, done.to_bytes()))
+            return
+        invite = SendInvitation(BACKEND, invitation_id, deed.mode)
+        self._command(invite, reply, widens=True, done=done)
+
+    def _invite_guest(
+        self, deed: DeedInviteGuest, command_id: str | None, reply: Answering
+    ) -> None:
+        session = self._session
+        key = session.config.trunk_key
         link = guests.new_link(
-            new_id(), BACKEND, deed.uses, deed.expires_in_s, session.config.public_url
+            new_id() if command_id is None else made_of(command_id),
+            BACKEND,
+            deed.uses,
+            deed.expires_in_s,
+            session.config.public_url,
+            code=None if command_id is None else code_of(command_id, key),
         )
         done = SessionCommandDone(
             guest_invitation_id=link.command.guest_invitation_id,
             url=link.url,
             expires_in_ms=link.command.expires_in_ms,
         )
+        if guests.was_made(session.decided, link):
+            session.after_durable(partial(reply.done, done.to_bytes()))
+            return
         guests.invite(session, link, deed.name, partial(reply.done, done.to_bytes()))
 
     def _command(
         self,
         command: Command,
-        reply: Reply,
+        reply: Answering,
         *,
         widens: bool,
         done: SessionCommandDone | None = None,

@@ -30,9 +30,17 @@ class NewLink:
     url: str
 
 
-def new_link(link_id: str, by: str, uses: int, expires_in_s: int, public_url: str) -> NewLink:
-    """Think of a code."""
-    code = secrets.token_urlsafe(18)
+def new_link(
+    link_id: str,
+    by: str,
+    uses: int,
+    expires_in_s: int,
+    public_url: str,
+    *,
+    code: str | None = None,
+) -> NewLink:
+    """Think of a code, unless one is given."""
+    code = code or secrets.token_urlsafe(18)
     command = InviteGuest(
         by=by,
         guest_invitation_id=link_id,
@@ -73,6 +81,14 @@ def forget(session: LiveSession, link_id: str) -> None:
     """The link is gone; of whom it was made for, and did not come, the record alone knows."""
     if link_id not in session.decided.participants:
         session.people.pop(link_id, None)
+
+
+def was_made(state: SessionState, link: NewLink) -> bool:
+    """Whether this link is open, or somebody came by it."""
+    link_id = link.command.guest_invitation_id
+    return link_id in state.guest_links or any(
+        each.guest_invitation_id == link_id for each in state.participants.values()
+    )
 
 
 def _is_for_one(state: SessionState, link_id: str) -> bool:

@@ -31,7 +31,8 @@ from actors.session.person import Person, encode_body
 from actors.session.publishing import Publishing
 from actors.session.rebuilding import rebuilt
 from actors.session.release import Release
-from actors.session.unsaved import Unsaved
+from actors.session.repeats import Repeats
+from actors.session.unsaved import UnsavedRecall
 from broker.commands import Command, Detach, Start, Tick
 from broker.deadlines import next_deadline
 from broker.decide import Decision, decide
@@ -104,8 +105,9 @@ class LiveSession:
         self.asking = Asking(self, ask_ledger)
         self.ring_waiting = ring_waiting
         """Has whoever waits with this claim come once more."""
-        self.unsaved = Unsaved(self, tell_unsaved)
+        self.unsaved = UnsavedRecall(self, tell_unsaved)
         self.checkpoints = Checkpoints(self)
+        self.repeats = Repeats()
         self._narrator = Narrator(self)
         self._store = store
         self._on_over = on_over

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
-class Unsaved:
+class UnsavedRecall:
     """Says to the gateways what to keep, and does what they kept of an earlier tenure.
 
     A cut-off actor may die, or be taken for dead, before it has the ledger back. Whoever was sent

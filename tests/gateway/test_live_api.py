@@ -82,3 +82,25 @@ async def test_a_session_lost_before_it_answers_is_away(
     answer = await api.post("/v1/sessions/s-1/end")
     assert (answer.status_code, answer.json()["code"]) == (503, "session_away")
     assert len(session.asked) == 1
+
+
+async def test_a_request_whose_outcome_nobody_knows_is_the_same_command_when_it_is_repeated(
+    api: httpx.AsyncClient, session: BackendSession
+) -> None:
+    """What it did the actor knows by that, so a second guest link is not made."""
+
+    async def ask(key: str | None, **body: int) -> str | None:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        await api.post("/v1/sessions/s-1/guests", json=body, headers=headers)
+        return session.asked[-1].command_id
+
+    session.silent = True
+    first = await ask("one")
+    assert await ask("two") != first
+    assert await ask("one", uses=2) != first, "another body is another request"
+    assert await ask(None) is None
+    session.silent = False
+    asked = len(session.asked)
+    assert await ask("one") == first
+    assert await ask("one") == first
+    assert len(session.asked) == asked + 1, "its answer is remembered now"

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as fuzzing
 from hypothesis import strategies as st
 
-from broker.errors import Conflict, ErrorCode
+from broker.errors import Conflict, ErrorCode, Unavailable
 from broker.messages.cluster.sessions import SessionOpen
 from broker.messages.cluster.trunk import Location
 from gateway.settings import Settings
@@ -130,3 +130,23 @@ async def test_no_body_makes_a_mistake_of_ours(api: httpx.AsyncClient) -> None:
             answer = await api.post(path, content=json.dumps(body).encode())
             assert answer.status_code in (400, 429), answer.text
             assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_session_is_named_by_the_request_that_starts_it(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    """So that the ledger knows again what a request made of which nobody heard the answer."""
+
+    async def lost(request: SessionOpen) -> Location:
+        raise Unavailable(ErrorCode.LEDGER_AWAY, "It may have been opened.")
+
+    world.ledger.on_open = lost
+    body = {"engagement": ENGAGEMENT, "owner": OWNER}
+    for key in ("one", "one", "two"):
+        answer = await api.post("/v1/sessions", json=body, headers={"Idempotency-Key": key})
+        assert answer.status_code == 503
+    await api.post("/v1/sessions", json=body)
+    one, again, two, unnamed = (asked.session_id for asked in world.ledger.opened)
+    assert one == again
+    assert len({one, two, unnamed}) == 3
+    assert unnamed is None

@@ -30,7 +30,7 @@ from broker.messages.cluster.tenure import JournalAppend, Subject
 from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, POLICY, entry
+from tests.ledger.fakes import ACCOUNT, POLICY, entry, opening
 from tests.patience import until
 
 
@@ -137,6 +137,29 @@ async def test_an_ended_session_frees_its_engagement_and_stays_in_the_record(tow
         await actor.append(entry(3))
     await town.actor()
     assert (await gateway.open()).session_id != first.session_id
+
+
+async def test_a_request_that_is_said_again_is_answered_with_the_session_it_made(
+    town: Town,
+) -> None:
+    gateway = await town.gateway()
+    ask = opening("eng-1", ACCOUNT).model_copy(update={"session_id": "n" * 24})
+    first = asyncio.ensure_future(gateway.link.call(ask, Location))
+    await until(lambda: town.ledger.level().queued == 1, "the opening")
+    with pytest.raises(Unavailable) as refusal:
+        await gateway.link.call(ask, Location)
+    assert refusal.value.code is ErrorCode.SESSION_AWAY
+    actor = await town.actor()
+    made = await first
+    assert made.session_id == "n" * 24
+    assert await gateway.link.call(ask, Location) == made
+    with pytest.raises(Conflict):
+        await gateway.open()
+    with pytest.raises(Conflict):
+        await gateway.link.call(ask.model_copy(update={"session_id": "o" * 24}), Location)
+    await actor.append(entry(2, "session.ended", reason="ended_by_agent"))
+    await town.actor()
+    assert (await gateway.link.call(ask, Location)).session_id != made.session_id
 
 
 async def test_an_unknown_session_is_unknown(town: Town) -> None:

@@ -118,6 +118,8 @@ class SessionCommand(ClusterMessage):
     method: ClassVar[str] = "session.command"
     session_id: str
     deed: Deed
+    command_id: str | None = None
+    """Said again with the same one, it takes effect once, and is answered as before."""
 
 
 class PresentParticipant(ClusterMessage):
