@@ -16,7 +16,6 @@ from actors.session.requests import Requests
 from actors.session.trunks import Trunks
 from broker.errors import ErrorCode, Internal, Malformed, SwitchboardError, Unavailable
 from broker.messages.cluster.base import read
-from broker.messages.cluster.tenure import SessionUnsaved
 from broker.messages.cluster.trunk import TrunkHello, TrunkReady
 from broker.rights import BACKEND
 from broker.tracing import Span, Traces
@@ -114,8 +113,7 @@ class Arrivals:
                     participant_id=person.participant_id, epoch=session.epoch, traces=traces
                 ).to_bytes()
             )
-            if hello.keeps_unsaved and session.unsaved.now.entries:
-                trunk.notify(SessionUnsaved.method, session.unsaved.now.to_bytes())
+            self._trunks.accepted(trunk)
             if span is not None:
                 span.end()
             session.comings.connect(person, connection, hello.last_seq)

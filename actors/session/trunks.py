@@ -22,8 +22,10 @@ class Trunks:
         self._gateways: dict[str, dict[ListenedEnd, None]] = {}
         self._heard: dict[str, tuple[int, int]] = {}
         self._of: dict[ListenedEnd, str] = {}
-        self._keeping: set[ListenedEnd] = set()
-        """Trunks of gateways that keep what is not saved."""
+        self._keeping: dict[str, dict[ListenedEnd, None]] = {}
+        """Trunks of gateways that keep what is not saved; the first of each is told."""
+        self._unsaved: SessionUnsaved | None = None
+        """What they were told last, where it is not saved yet."""
         self._gone = asyncio.Event()
         self._gone.set()
 
@@ -32,15 +34,20 @@ class Trunks:
 
     def add(self, trunk: ListenedEnd, gateway_id: str, *, keeps_unsaved: bool = False) -> None:
         """Begin to listen to a trunk."""
-        if keeps_unsaved:
-            self._keeping.add(trunk)
         self._of[trunk] = gateway_id
         self._gateways.setdefault(gateway_id, {})[trunk] = None
         self._gone.clear()
+        if keeps_unsaved:
+            self._keeping.setdefault(gateway_id, {})[trunk] = None
+
+    def accepted(self, trunk: ListenedEnd) -> None:
+        """A trunk may be spoken on: by the first of its gateway that one hears what to keep."""
+        keeping = self._keeping.get(self._of[trunk], {})
+        if self._unsaved is not None and next(iter(keeping), None) is trunk:
+            self._tell(trunk, self._unsaved)
 
     def discard(self, trunk: ListenedEnd) -> None:
         """Forget a trunk that is lost; harmless when unknown."""
-        self._keeping.discard(trunk)
         gateway_id = self._of.pop(trunk, None)
         if gateway_id is None:
             return
@@ -49,14 +56,30 @@ class Trunks:
         if not of_gateway:
             del self._gateways[gateway_id]
             self._heard.pop(gateway_id, None)
+        self._keep_no_more(gateway_id, trunk)
         if not self._of:
             self._gone.set()
 
     def tell_unsaved(self, unsaved: SessionUnsaved) -> None:
-        """Tell every gateway what to keep, by each of its trunks: some of them may go next."""
-        body = unsaved.to_bytes()
-        for trunk in tuple(self._keeping):
-            trunk.notify(unsaved.method, body)
+        """Tell every gateway what to keep: by one of its trunks, and by the next when that goes,
+        as it may have gone with the word."""
+        self._unsaved = unsaved if unsaved.entries else None
+        for keeping in self._keeping.values():
+            self._tell(next(iter(keeping)), unsaved)
+
+    def _keep_no_more(self, gateway_id: str, trunk: ListenedEnd) -> None:
+        keeping = self._keeping.get(gateway_id, {})
+        if trunk not in keeping:
+            return
+        was_told = next(iter(keeping)) is trunk
+        del keeping[trunk]
+        if not keeping:
+            del self._keeping[gateway_id]
+        elif was_told and self._unsaved is not None:
+            self._tell(next(iter(keeping)), self._unsaved)
+
+    def _tell(self, trunk: ListenedEnd, unsaved: SessionUnsaved) -> None:
+        trunk.notify(unsaved.method, unsaved.to_bytes())
 
     def beat(self) -> None:
         """Look once at every gateway, and cut the trunks of those that are silent."""
