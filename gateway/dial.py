@@ -34,6 +34,7 @@ async def dial(
     loop = asyncio.get_running_loop()
     end: End = DiallingEnd(key, hello, loop.create_future)
     prepare(end)
+    is_taken = False
     try:
         async with asyncio.timeout(timeout_s):
             # A FrameLink has the methods of asyncio.Protocol without importing asyncio.
@@ -45,12 +46,15 @@ async def dial(
                 ssl=context,
                 server_hostname=SERVER_NAME if context is not None else None,
             )
-            return end, await end.ready
+            ready = await end.ready
+        is_taken = True
+        return end, ready
     except TimeoutError:
         raise Unavailable(ErrorCode.SESSION_AWAY, "The far end did not answer in time.") from None
     except OSError as error:
         raise Unavailable(ErrorCode.SESSION_AWAY, "The far end cannot be reached.") from error
     finally:
-        if not end.is_ready:
+        # Also when it was ready, and its caller was cancelled or out of time that very moment.
+        if not is_taken:
             end.ready.cancel()
             end.link.abort()
