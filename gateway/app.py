@@ -35,7 +35,7 @@ from gateway.node_api import node_router
 from gateway.oidc import Oidc
 from gateway.operator_api import operator_router
 from gateway.operator_sessions import operator_sessions_router
-from gateway.origins import HostCheck
+from gateway.origins import AddressCheck, HostCheck
 from gateway.pages import pages_router
 from gateway.pictures import Pictures, pictures_router
 from gateway.revocations import RevocationList
@@ -111,6 +111,7 @@ def create_app(
     app.state.api_keys = ApiKeys(settings.accounts.values())
     problems.install(app, metrics)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(AddressCheck)
     app.add_middleware(HostCheck, hosts=settings.allowed_hosts)
     app.router.routes.append(WebSocketRoute("/v1/connect", Connect(room)))
     served = assets or Assets.read(settings.widgets)

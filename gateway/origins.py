@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -9,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from broker.close_codes import CloseCode
-from broker.errors import ErrorCode, Forbidden
+from broker.errors import ErrorCode, Forbidden, Malformed
 from gateway.problems import answer
 from gateway.settings import Settings
 
@@ -48,6 +49,12 @@ def address_of(scope: Scope) -> str:
     return str(address)
 
 
+def veiled(address: str, key: bytes) -> str:
+    """Return what stands for an address in the cluster: the same at every gateway, and no address
+    to who has not the key."""
+    return hmac.digest(key, b"address:" + address.encode(), "sha256")[:12].hex()
+
+
 class HostCheck:
     """Refuse requests for another `Host`: a page elsewhere that rebinds its name to loopback."""
 
@@ -66,4 +73,18 @@ class HostCheck:
                 refusal = Forbidden(ErrorCode.ORIGIN_REFUSED, "This host is not served here.")
                 await answer(refusal)(scope, receive, send)
                 return
+        await self._app(scope, receive, send)
+
+
+class AddressCheck:
+    """Refuse an address with a NUL in it: no id has one, and no database keeps it as text."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and ("\x00" in scope["path"] or b"%00" in scope["query_string"]):
+            refusal = Malformed(ErrorCode.MALFORMED, "An address cannot hold U+0000.")
+            await answer(refusal)(scope, receive, send)
+            return
         await self._app(scope, receive, send)

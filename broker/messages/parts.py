@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from broker.words import (
     Asked,
@@ -25,11 +25,26 @@ SUBPROTOCOL = f"switchboard.v{PROTOCOL_MAJOR}"
 MAX_MESSAGE_BYTES = 256 * 1024
 """A larger WebSocket message is refused with `message_too_large`."""
 
+
+def _without_nul(text: str) -> str:
+    """Refuse what no database keeps as text."""
+    if "\x00" in text:
+        raise ValueError("a text cannot hold U+0000")
+    return text
+
+
+Storable = AfterValidator(_without_nul)
+"""Of a text that stands in the database."""
+
 RequestId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
+Id = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True), Storable
+]
 Mid = Annotated[str, StringConstraints(min_length=1, max_length=16)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=80, strip_whitespace=True)]
-Reason = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=80, strip_whitespace=True), Storable
+]
+Reason = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), Storable]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1_000, strip_whitespace=True)]
 Sdp = Annotated[str, StringConstraints(min_length=1, max_length=MAX_MESSAGE_BYTES)]
 Size = Annotated[int, Field(ge=0, le=16_384)]
