@@ -65,6 +65,7 @@ class Connect:
             send,
             scope["extensions"][PIPE],
             asyncio.get_running_loop().time(),
+            address,
         )
-        room.on_accepted(connection, address)
+        room.on_accepted(connection)
         await connection.run()

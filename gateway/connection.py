@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from broker.close_codes import CloseCode
@@ -24,10 +24,12 @@ from broker.messages.cluster.trunk import Location, Principal, TrunkClose, Trunk
 from broker.messages.facts import ConnectionWelcome, ResumeRenewed
 from broker.tracing import Traces
 from broker.words import Role
+from gateway.asking import Asking
 from gateway.directory import Directory
 from gateway.greeting import greet
 from gateway.limits import TokenBucket
 from gateway.metrics import Metrics
+from gateway.origins import veiled
 from gateway.outbox import Outbox, Pipe, Send
 from gateway.overheard import Overheard, concerns_gateway
 from gateway.refusals import close_code_of, refused
@@ -39,7 +41,7 @@ from gateway.tokens import Tokens
 from gateway.tracing import traced
 from gateway.trunks import Pulse, Trunk
 from gateway.unattached import Unattached
-from gateway.unsaved import Unsaved
+from gateway.unsaved import UnsavedCourier
 
 logger = logging.getLogger(__name__)
 
@@ -59,18 +61,24 @@ class Room(Protocol):
     @property
     def tokens(self) -> Tokens: ...
     @property
+    def asking(self) -> Asking: ...
+    @property
     def metrics(self) -> Metrics: ...
     @property
     def trunk_key(self) -> bytes: ...
     @property
     def pulse(self) -> Pulse: ...
     @property
-    def unsaved(self) -> Unsaved: ...
+    def unsaved(self) -> UnsavedCourier: ...
     @property
     def traces(self) -> Traces | None: ...
 
     def on_greeted(self, connection: Connection, *, is_proved: bool) -> None:
         """The connection's hello held. Raises TooFast when too many prove nothing."""
+        ...
+
+    def on_attached(self, connection: Connection) -> None:
+        """The connection is in a session."""
         ...
 
     def on_closed(self, connection: Connection) -> None:
@@ -96,8 +104,11 @@ class Connection:
         send: Send,
         pipe: Pipe,
         now: float,
+        address: str,
     ) -> None:
         self.connection_id = connection_id
+        self.address = address
+        """Where it came from, for limits of rate."""
         self.stage = Stage.GREETING
         self.standing: Standing | None = None
         self.heard_at = now
@@ -131,6 +142,19 @@ class Connection:
     def principal(self) -> Principal | None:
         """Who is connected, once the hello held."""
         return None if self.standing is None else self.standing.principal
+
+    def may_stand_at(self, keys: Sequence[str]) -> bool:
+        """Whether the widget may be rung by these keys; each that is new to it costs."""
+        standing, asking, now = self.standing, self._room.asking, self._loop.time()
+        assert standing is not None
+        new = standing.new_keys(keys)
+        if new and not (
+            asking.from_address(self.address, now)
+            and asking.about(standing.principal.account_id, new, now)
+        ):
+            return False
+        standing.stands_at(keys)
+        return True
 
     @property
     def is_there(self) -> bool:
@@ -183,12 +207,10 @@ class Connection:
     async def _greet(self, data: bytes) -> None:
         """Find where the hello leads: into a session, or to waiting for one."""
         greeting = greet(data, self._room.tokens)
-        if greeting.principal.account_id not in self._room.settings.accounts:
-            # Proofs outlive an account that is not served any more.
-            raise NotFound(ErrorCode.UNKNOWN_ACCOUNT, "This account is not served here.")
-        if self.standing is None:
-            self._room.on_greeted(self, is_proved=greeting.is_proved)
-        self.standing = Standing(self.connection_id, greeting)
+        self._room.settings.account(greeting.principal.account_id)
+        self._room.on_greeted(self, is_proved=greeting.is_proved)
+        origin = veiled(self.address, self._room.trunk_key)
+        self.standing = Standing(self.connection_id, greeting, origin)
         hello = greeting.hello
         if greeting.resume is not None:
             try:
@@ -307,6 +329,11 @@ class Connection:
             self._room.pulse.drop(trunk)
             self._leave(trunk, location)
 
+    def on_displaced(self) -> None:
+        """Another address that waits less has its place among those who may be rung."""
+        if self.stage is Stage.WAITING:
+            self.fail(TooFast(ErrorCode.RATE_LIMITED, "Too many connections wait."))
+
     def on_trunk_message(self, data: bytes) -> None:
         """Pass a session's message on; of one that is handed over only what answers a request."""
         if self._former is None or _REPLY in data[:_HEAD_BYTES]:
@@ -347,6 +374,7 @@ class Connection:
         self._detach()
         self._trunk = trunk
         self._room.pulse.watch(trunk)
+        self._room.on_attached(self)
         self.standing.came_into(trunk.location.session_id, ready)
         sealed = self._room.tokens.seal(self.standing.resume_pass(trunk.location, ready))
         self.put(encode(ResumeRenewed(resume=sealed)))

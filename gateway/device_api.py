@@ -47,7 +47,7 @@ from gateway.problems import PROBLEMS
 from gateway.revocations import agent_hash
 from gateway.switchroom import Switchroom
 from gateway.tokens import Audience
-from gateway.widget_api import Body, TokenAnswer, account_of
+from gateway.widget_api import Body, TokenAnswer
 
 CODE_S = 24 * 3_600
 CODE_TRIES = 10
@@ -259,7 +259,7 @@ def device_router(
         found = await directory.ask(
             devices.DeviceGet(device_id=asked.device_id, idle_ms=LONGEST_IDLE_MS), devices.Device
         )
-        account = account_of(settings, found.account_id)
+        account = settings.account(found.account_id)
         _require_enrolment(account)
         _check_signature(found.public_key, body.signature, sealed)
         device = await directory.ask(

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import ClassVar, Protocol, TypeVar
 
 from broker.messages.cluster.base import ClusterMessage
-from broker.messages.cluster.presence import PresencePut, PresenceState, PresenceWatch
+from broker.messages.cluster.presence import (
+    PresenceDisplaced,
+    PresencePut,
+    PresenceState,
+    PresenceWatch,
+)
 from broker.messages.cluster.records import (
     RecordGet,
     RecordPage,
@@ -112,6 +117,10 @@ class Listener(Protocol):
 
     def on_relocated(self, location: Location) -> None:
         """Another actor holds this session."""
+        ...
+
+    def on_displaced(self, displaced: PresenceDisplaced) -> None:
+        """A waiting connection of ours gave way to another."""
         ...
 
     def on_called(self, called: ColleagueCalled) -> None:

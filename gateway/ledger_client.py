@@ -16,6 +16,7 @@ from broker.link import LinkEnd
 from broker.messages.cluster.base import ClusterMessage, Done, read
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.presence import (
+    PresenceDisplaced,
     PresenceDrop,
     PresencePut,
     PresenceState,
@@ -334,6 +335,11 @@ class LedgerClient:
                     listener.on_queued(read(SessionQueued, payload))
                 case "session.relocated":
                     listener.on_relocated(read(SessionRelocated, payload).location)
+                case PresenceDisplaced.method:
+                    displaced = read(PresenceDisplaced, payload)
+                    # Not said again on the next link.
+                    self._puts.pop(displaced.connection_id, None)
+                    listener.on_displaced(displaced)
                 case "colleague.called":
                     listener.on_called(read(ColleagueCalled, payload))
                 case "colleague.settled":

@@ -28,7 +28,7 @@ from gateway.problems import PROBLEMS
 from gateway.refusals import close_code_of
 from gateway.switchroom import Switchroom
 from gateway.tokens import Audience
-from gateway.widget_api import Body, account_of
+from gateway.widget_api import Body
 
 logger = logging.getLogger(__name__)
 COOKIE = "switchboard_login"
@@ -73,7 +73,7 @@ def login_router(room: Switchroom, flows: LoginFlows, liveperson: LivePersonLogi
         if request.headers.get("origin", settings.origin) != settings.origin:
             raise Forbidden(ErrorCode.ORIGIN_REFUSED, "This page's origin may not do that.")
         found = flows.open(body.flow)
-        account = account_of(settings, found.account_id)
+        account = settings.account(found.account_id)
         url = await liveperson.authorize_url(account, state_of(body.flow))
         response.set_cookie(
             COOKIE,
@@ -97,7 +97,7 @@ def login_router(room: Switchroom, flows: LoginFlows, liveperson: LivePersonLogi
             return _back("refused")
         try:
             flow = flows.open(sealed)
-            account = account_of(settings, flow.account_id)
+            account = settings.account(flow.account_id)
             token = await _token_of(account, code)
             await flows.hand(flow, token)
         except SwitchboardError as error:
@@ -176,7 +176,7 @@ class LoginSocket:
         address = address_of(dict(socket.scope))
         if room.stopping or not self._asking.take(address, now):
             raise TooFast(ErrorCode.RATE_LIMITED, "Too many logins; wait a little.")
-        account = account_of(room.settings, socket.query_params.get("account_id", ""))
+        account = room.settings.account(socket.query_params.get("account_id", ""))
         if account.agent_login is not AgentLogin.LIVEPERSON:
             raise Forbidden(ErrorCode.NOT_PERMITTED, "This account has another login.")
         return self._flows.begin(account.account_id, address)

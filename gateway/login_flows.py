@@ -17,12 +17,12 @@ from collections.abc import Callable
 from cryptography.fernet import Fernet, InvalidToken
 from pydantic import ValidationError
 
+from broker.crowd import Crowd
 from broker.errors import ErrorCode, NotFound, TooFast
 from broker.keys import KeyPurpose, derive_key
 from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.sharing import LoginHand
 from gateway.directory import Directory
-from gateway.unproved import Unproved
 
 FLOW_S = 600
 MOST_WAITING = 2_000
@@ -48,7 +48,7 @@ class LoginFlows:
         self._clock = clock
         self._directory = directory
         self._waiting: dict[str, asyncio.Future[str]] = {}
-        self._unproved = Unproved(MOST_WAITING, FROM_ONE)
+        self._crowd: Crowd[str] = Crowd(MOST_WAITING, FROM_ONE)
 
     @property
     def waiting(self) -> int:
@@ -57,26 +57,37 @@ class LoginFlows:
 
     def begin(self, account_id: str, address: str) -> tuple[Flow, str]:
         """Begin a login; returns it, and as its page's address holds it. Raises TooFast."""
-        if not self._unproved.has_room(address):
-            raise TooFast(ErrorCode.RATE_LIMITED, "Too many logins are under way.")
+        if not self._crowd.has_room(address):
+            raise _too_many()
+        displaced = self._crowd.gives_way(address)
+        if displaced is not None:
+            self._displace(displaced)
         code = "".join(secrets.choice(_LETTERS) for _ in range(6))
         flow = Flow(flow_id=secrets.token_urlsafe(12), account_id=account_id, code=code)
         sealed = self._seal.encrypt_at_time(flow.to_bytes(), int(self._clock())).decode("ascii")
-        self._unproved.add(flow.flow_id, address)
+        self._crowd.add(flow.flow_id, address)
         self._waiting[flow.flow_id] = asyncio.get_running_loop().create_future()
         return flow, sealed
 
     async def wait(self, flow: Flow) -> str:
-        """Wait for the token. Raises TimeoutError."""
+        """Wait for the token.
+
+        Raises:
+            TimeoutError: nobody logged in.
+            TooFast: its place was given to another address.
+        """
         try:
             async with asyncio.timeout(FLOW_S):
-                return await self._waiting[flow.flow_id]
+                waiting = self._waiting.get(flow.flow_id)
+                if waiting is None:
+                    raise _too_many()
+                return await waiting
         finally:
             self.forget(flow)
 
     def forget(self, flow: Flow) -> None:
         """Nobody waits any more; harmless when nobody did."""
-        self._unproved.discard(flow.flow_id)
+        self._crowd.discard(flow.flow_id)
         self._waiting.pop(flow.flow_id, None)
 
     def open(self, sealed: str) -> Flow:
@@ -104,12 +115,24 @@ class LoginFlows:
             except InvalidToken:
                 return
 
+    def _displace(self, flow_id: str) -> None:
+        self._crowd.discard(flow_id)
+        waiting = self._waiting.pop(flow_id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(_too_many())
+            # Told to whoever waits; perhaps nobody does yet.
+            waiting.exception()
+
     def _give(self, flow_id: str, token: str) -> bool:
         waiting = self._waiting.get(flow_id)
         if waiting is None or waiting.done():
             return False
         waiting.set_result(token)
         return True
+
+
+def _too_many() -> TooFast:
+    return TooFast(ErrorCode.RATE_LIMITED, "Too many logins are under way.")
 
 
 def state_of(sealed: str) -> str:

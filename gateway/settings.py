@@ -8,6 +8,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from broker.errors import ErrorCode, NotFound
+from broker.ids import normal_id
 from broker.keys import MIN_SECRET_BYTES
 from broker.policy import Policy
 from gateway.accounts import Account
@@ -41,8 +43,11 @@ class Limits:
     """Connections of one gateway that have not proved anything yet."""
     connections_before_hello_from_one: int = 1_000
     """The same from one address: a whole office may stand behind one."""
+    connections_by_claim: int = 14_000
+    """Consumers of one gateway who are known by nothing but their claim, which costs nothing: the
+    rest is for those who prove more."""
     connections_by_claim_from_one: int = 4_000
-    """Consumers of one address who are known by nothing but their claim, which costs nothing."""
+    """The same from one address."""
     outgoing_bytes: int = 1024 * 1024
     """Bytes waiting for one widget; above it the connection is stuck and closed with 4429."""
     held_messages: int = 64
@@ -145,6 +150,17 @@ class Settings:
                         f"Demo mode mints tokens for anybody, so it runs on loopback only, "
                         f"not on {origin}."
                     )
+
+    def account(self, account_id: str) -> Account:
+        """Return an account that is served here: proofs outlive one that is not any more.
+
+        Raises:
+            NotFound: `unknown_account`.
+        """
+        account = self.accounts.get(normal_id(account_id) or "")
+        if account is None:
+            raise NotFound(ErrorCode.UNKNOWN_ACCOUNT, "This account is not served here.")
+        return account
 
     def label_of(self, account_id: str) -> str:
         """Which kind of node may have an account's sessions; empty: any."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from broker.errors import Conflict, ErrorCode, Forbidden
 from broker.ids import normal_agent_id, normal_id, same_agent
 from broker.messages.client import ConnectionHello
@@ -15,16 +17,23 @@ from gateway.tokens import ResumePass
 
 
 class Standing:
-    """Who is connected, on which surface, at which engagement. Changes as the widget tells more."""
+    """Who is connected, on which surface, at which engagement. Changes as the widget tells more.
 
-    def __init__(self, connection_id: str, greeting: Greeting) -> None:
+    `origin` stands for the address it came from (`gateway.origins.veiled`).
+    """
+
+    def __init__(self, connection_id: str, greeting: Greeting, origin: str) -> None:
         self.connection_id = connection_id
+        self._origin = origin
         self.greeting = greeting
         self.widget_id = _widget_of(greeting) or connection_id
         self.principal: Principal = greeting.principal
         self.hello: ConnectionHello = greeting.hello
         self.ids: EngagementIds | None = greeting.hello.engagement
         self.visible = greeting.hello.visible
+        self._asked = frozenset(greeting.asked_keys)
+        """The keys that its token was given for; going elsewhere costs what a token costs."""
+        self._stands_at: frozenset[str] = frozenset()
         self._guest_of: tuple[str, str] | None = None
         """Guests: the session they are in, and who they are there."""
 
@@ -39,6 +48,19 @@ class Standing:
         return normal_id(ids.account_id) == self.principal.account_id and (
             not bound or within(ids, bound)
         )
+
+    def new_keys(self, keys: Sequence[str]) -> list[str]:
+        """Return those of these keys that this widget has neither a token for nor stands at.
+
+        None for whoever proved who they are: their token names the only ones they may stand at.
+        """
+        if self.principal.verified:
+            return []
+        return [key for key in keys if key not in self._asked | self._stands_at]
+
+    def stands_at(self, keys: Sequence[str]) -> None:
+        """Note by which keys it may be rung now."""
+        self._stands_at = frozenset(keys)
 
     def presence(self, *, listed: bool = False) -> PresencePut | PresenceWatch | None:
         """Build what the ledger is to know: who may be rung, or what an agent wants to watch.
@@ -59,6 +81,7 @@ class Standing:
                     surface=self.hello.surface,
                     visible=self.visible,
                     claim_hash=self.principal.claim_hash,
+                    origin=self._origin,
                 )
             case Role.AGENT | Role.SUPERVISOR:
                 key = agent_key(self.ids)

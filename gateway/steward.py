@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -32,7 +33,7 @@ from gateway.stages import UNATTACHED, Stage
 from gateway.standing import Standing
 from gateway.tracing import apart, traced
 from gateway.trunks import Trunk
-from gateway.unsaved import Unsaved
+from gateway.unsaved import UnsavedCourier
 
 if TYPE_CHECKING:
     from gateway.unattached import Unattached
@@ -54,6 +55,7 @@ class Client(Protocol):
     def unattached(self) -> Unattached: ...
     @property
     def is_there(self) -> bool: ...
+    def may_stand_at(self, keys: Sequence[str]) -> bool: ...
     def facts(self, **more: object) -> dict[str, object]: ...
     def put(self, data: bytes) -> None: ...
     def fail(self, error: Exception) -> None: ...
@@ -78,7 +80,7 @@ class Steward:
         settings: Settings,
         metrics: Metrics,
         trunk_key: bytes,
-        unsaved: Unsaved,
+        unsaved: UnsavedCourier,
         traces: Traces | None = None,
     ) -> None:
         self._traces = traces
@@ -189,7 +191,8 @@ class Steward:
         Without the ledger it is told later: the directory remembers.
 
         Raises:
-            TooFast: too many wait already; never for a connection that is in its session.
+            TooFast: too many wait already, or it asks about too many engagements; never for a
+                connection that is in its session.
         """
         standing = self._client.standing
         if standing is None:
@@ -202,6 +205,8 @@ class Steward:
         try:
             if isinstance(said, PresenceWatch):
                 return await self._directory.watch_presence(said)
+            if not self._client.may_stand_at(said.keys):
+                raise TooFast(ErrorCode.RATE_LIMITED, "Too many requests; wait a little.")
             return await self._directory.put_presence(said)
         except TooFast:
             # An agent who is not told of the consumer's reach can work all the same; and whoever

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from broker.close_codes import CloseCode
+from broker.crowd import Crowd
 from broker.errors import ErrorCode, SwitchboardError, TooFast, Unauthenticated
 from broker.keys import KeyPurpose, derive_key
-from broker.messages.cluster.presence import PresenceState
+from broker.messages.cluster.presence import PresenceDisplaced, PresenceState
 from broker.messages.cluster.sessions import SessionAttach, SessionQueued
 from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation
 from broker.tracing import Traces
+from gateway.asking import Asking
 from gateway.connection import Connection
 from gateway.directory import Directory
 from gateway.login_flows import LoginFlows
@@ -23,8 +26,7 @@ from gateway.settings import Settings
 from gateway.stages import Stage
 from gateway.tokens import Tokens
 from gateway.trunks import Pulse
-from gateway.unproved import Unproved
-from gateway.unsaved import Unsaved
+from gateway.unsaved import UnsavedCourier
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +59,19 @@ class Switchroom:
         self.logins = logins
         self.trunk_key = derive_key(settings.secret, KeyPurpose.TRUNK)
         self.pulse = Pulse(settings.limits.trunk_ping_s, settings.limits.trunk_silent_s)
-        self.unsaved = Unsaved(directory, settings, self.trunk_key)
+        self.asking = Asking(settings.limits)
+        self.unsaved = UnsavedCourier(directory, settings, self.trunk_key)
         self.stopping = False
         self._connections: dict[str, Connection] = {}
-        self._unproved = Unproved(
+        self._silent: Crowd[str] = Crowd(
             settings.limits.connections_before_hello,
             settings.limits.connections_before_hello_from_one,
         )
-        self._by_claim = Unproved(
-            settings.limits.connections, settings.limits.connections_by_claim_from_one
+        """Connections that have not said who they are yet, by address."""
+        self._by_claim: Crowd[str] = Crowd(
+            settings.limits.connections_by_claim, settings.limits.connections_by_claim_from_one
         )
+        """Those of consumers who prove nothing, by address."""
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -87,31 +92,42 @@ class Switchroom:
         """Say why no further connection is taken from there now; `None` when one is."""
         if len(self._connections) >= self.settings.limits.connections:
             return TooFast(ErrorCode.RATE_LIMITED, "This gateway is full.")
-        if not self._unproved.has_room(address):
+        if not self._silent.has_room(address):
             return TooFast(ErrorCode.RATE_LIMITED, "Too many connections say nothing.")
         return None
 
-    def on_accepted(self, connection: Connection, address: str) -> None:
+    def on_accepted(self, connection: Connection) -> None:
         """Take note of an accepted WebSocket."""
         self._connections[connection.connection_id] = connection
-        self._unproved.add(connection.connection_id, address)
+        self._enter(self._silent, connection)
         self._empty.clear()
         self.metrics.connections.inc()
 
     def on_greeted(self, connection: Connection, *, is_proved: bool) -> None:
         """Its hello held. Raises TooFast when its address has too many that prove nothing."""
-        address = self._unproved.address_of(connection.connection_id)
-        self._unproved.discard(connection.connection_id)
+        self._silent.discard(connection.connection_id)
         if not is_proved:
-            if not self._by_claim.has_room(address):
+            if not self._by_claim.has_room(connection.address):
                 raise TooFast(ErrorCode.RATE_LIMITED, "Too many consumers of this address wait.")
-            self._by_claim.add(connection.connection_id, address)
+            self._enter(self._by_claim, connection)
+
+    def on_attached(self, connection: Connection) -> None:
+        """It is in a session: nobody takes its place there."""
+        self._by_claim.discard(connection.connection_id)
+
+    def _enter(self, crowd: Crowd[str], connection: Connection) -> None:
+        """Give a connection its place; of an address that holds the most the newest gives way."""
+        other = self._connections.get(crowd.gives_way(connection.address) or "")
+        if other is not None:
+            crowd.discard(other.connection_id)
+            other.fail(TooFast(ErrorCode.RATE_LIMITED, "Too many connections of this address."))
+        crowd.add(connection.connection_id, connection.address)
 
     def on_closed(self, connection: Connection) -> None:
         """It is gone: forget it, here and in the ledger."""
         if self._connections.pop(connection.connection_id, None) is None:
             return
-        self._unproved.discard(connection.connection_id)
+        self._silent.discard(connection.connection_id)
         self._by_claim.discard(connection.connection_id)
         self.directory.forget(connection.connection_id)
         self.metrics.connections.dec()
@@ -136,6 +152,11 @@ class Switchroom:
     def on_relocated(self, location: Location) -> None:
         for connection in list(self._connections.values()):
             connection.on_relocated(location)
+
+    def on_displaced(self, displaced: PresenceDisplaced) -> None:
+        connection = self._connections.get(displaced.connection_id)
+        if connection is not None:
+            connection.on_displaced()
 
     def on_called(self, called: ColleagueCalled) -> None:
         connection = self._connections.get(called.connection_id)
@@ -173,9 +194,9 @@ class Switchroom:
     async def run(self) -> None:
         """Run heartbeat, sweep and what is brought to sessions until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.pulse.run())
+            group.create_task(self._every(self.settings.limits.trunk_ping_s, self.pulse.tick))
+            group.create_task(self._every(SWEEP_S, self.sweep))
             group.create_task(self.unsaved.run())
-            group.create_task(self._sweep())
 
     async def stop(self) -> None:
         """Take nothing new, send every widget elsewhere, wait a bounded time."""
@@ -189,11 +210,15 @@ class Switchroom:
         except TimeoutError:
             logger.warning("connections left at stop", extra={"connections": len(self)})
 
-    async def _sweep(self) -> None:
+    async def _every(self, pause_s: float, step: Callable[[float], None]) -> None:
+        """Take a step again and again: a mistake in one ends neither these nor the other loops."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(SWEEP_S)
-            self.sweep(loop.time())
+            await asyncio.sleep(pause_s)
+            try:
+                step(loop.time())
+            except Exception:
+                logger.exception("step failed", extra={"step": step.__name__})
 
 
 def _is_meant(connection: Connection, revocation: Revocation) -> bool:

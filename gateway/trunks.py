@@ -233,10 +233,3 @@ class Pulse:
                     trunk.suspect()
             elif is_silent or told == told_before:
                 next(iter(group)).ping()
-
-    async def run(self) -> None:
-        """Tick until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self._ping_s)
-            self.tick(loop.time())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from functools import partial
 
 from broker.errors import (
     ErrorCode,
@@ -24,14 +25,17 @@ from gateway.settings import Settings
 logger = logging.getLogger(__name__)
 
 LOOK_S = 2.0
+LOOKS_AT_ONCE = 8
+"""Sessions looked for at one time: one that cannot be reached holds up no other for long."""
 
 
-class Unsaved:
+class UnsavedCourier:
     """Keeps for each session what its actor could not save, and brings it to the next actor.
 
     An actor that is cut off from the ledger acts at once on what reduces exposure. If another
     continues the session before that is saved, this gateway says it there before it lets anybody
-    in; and also where nobody comes any more, as after an end. The switchroom owns it and runs it.
+    in; and also where nobody comes any more, as after an end. The switchroom owns it and runs it;
+    what is on its way then is cancelled.
     """
 
     def __init__(self, directory: Directory, settings: Settings, trunk_key: bytes) -> None:
@@ -39,7 +43,7 @@ class Unsaved:
         self._settings = settings
         self._trunk_key = trunk_key
         self._kept: OrderedDict[str, SessionUnsaved] = OrderedDict()
-        self._bringing: dict[str, asyncio.Lock] = {}
+        self._on_its_way: dict[str, asyncio.Task[None]] = {}
         self._grew = asyncio.Event()
 
     def __len__(self) -> int:
@@ -72,37 +76,70 @@ class Unsaved:
 
     async def run(self) -> None:
         """Bring what nobody comes back for, until cancelled."""
-        while True:
-            await self._grew.wait()
-            self._grew.clear()
-            while self._kept:
-                await asyncio.sleep(LOOK_S)
-                if self._directory.ready:
-                    for kept in list(self._kept.values()):
-                        await self._look(kept)
+        try:
+            while True:
+                await self._grew.wait()
+                self._grew.clear()
+                while self._kept:
+                    await asyncio.sleep(LOOK_S)
+                    if self._directory.ready:
+                        await self._look_for_all()
+        finally:
+            tasks = tuple(self._on_its_way.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look_for_all(self) -> None:
+        rest = iter(list(self._kept.values()))
+
+        async def look() -> None:
+            for kept in rest:
+                await self._look(kept)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(LOOKS_AT_ONCE, len(self._kept))):
+                group.create_task(look())
 
     async def _look(self, kept: SessionUnsaved) -> None:
+        facts = {"session_id": kept.session_id}
         try:
-            await self._bring(await self._directory.locate(kept.session_id, None))
-        except (Gone, NotFound) as over:
-            if over.code in (ErrorCode.SESSION_ENDED, ErrorCode.UNKNOWN_SESSION):
-                self._forget(kept)
+            location = await self._locate(kept)
+            if location is not None:
+                await self._bring(location)
         except SwitchboardError as error:
             # Looked for again.
-            facts = {"session_id": kept.session_id, "code": str(error.code)}
-            logger.info("unsaved not brought", extra=facts)
+            logger.info("unsaved not brought", extra={**facts, "code": str(error.code)})
+        except Exception:
+            # A mistake about one session must not cost the others, nor the gateway its heartbeat.
+            logger.exception("unsaved not brought", extra=facts)
+
+    async def _locate(self, kept: SessionUnsaved) -> Location | None:
+        """Find the session. When it is over, by the ledger's word, nothing is kept of it; an actor
+        that does not know it says only that it has moved on."""
+        try:
+            return await self._directory.locate(kept.session_id, None)
+        except (Gone, NotFound):
+            self._forget(kept)
+            return None
 
     async def _bring(self, location: Location) -> None:
-        """Say it once at a time: who comes meanwhile is let in after it."""
-        lock = self._bringing.setdefault(location.session_id, asyncio.Lock())
-        try:
-            async with lock:
-                kept = self._kept.get(location.session_id)
-                if kept is not None and kept.epoch <= location.epoch:
-                    await self._say(kept, location)
-        finally:
-            if not lock.locked():
-                self._bringing.pop(location.session_id, None)
+        """Say it once at a time: who comes meanwhile waits for the same, and shares how it ends."""
+        session_id = location.session_id
+        while (kept := self._kept.get(session_id)) is not None and kept.epoch <= location.epoch:
+            task = self._on_its_way.get(session_id)
+            if task is None:
+                task = asyncio.create_task(self._say(kept, location), name="unsaved-bring")
+                self._on_its_way[session_id] = task
+                task.add_done_callback(partial(self._arrived, session_id))
+            # Whoever waits may go; the others still do.
+            await asyncio.shield(task)
+
+    def _arrived(self, session_id: str, task: asyncio.Task[None]) -> None:
+        del self._on_its_way[session_id]
+        if not task.cancelled():
+            # Said to whoever waited; perhaps nobody does any more.
+            task.exception()
 
     async def _say(self, kept: SessionUnsaved, location: Location) -> None:
         limits = self._settings.limits

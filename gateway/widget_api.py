@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
@@ -12,7 +13,7 @@ from broker.errors import ErrorCode, Forbidden, NotFound, TooFast
 from broker.ids import normal_id
 from broker.messages.cluster.records import RecordRate
 from broker.messages.cluster.trunk import Principal
-from broker.messages.parts import EngagementIds, Id, Name
+from broker.messages.parts import EngagementIds, Id, Name, Storable
 from broker.words import Role
 from gateway.accounts import Account, AgentLogin, ConsumerProof
 from gateway.consumer_links import LINK_S, ConsumerLinks
@@ -21,7 +22,6 @@ from gateway.limits import AddressLimits
 from gateway.oidc import Identified, Oidc
 from gateway.origins import address_of
 from gateway.problems import PROBLEMS
-from gateway.settings import Settings
 from gateway.switchroom import Switchroom
 from gateway.tokens import Audience, hash_secret
 
@@ -79,7 +79,9 @@ class RatingRequest(Body):
     resume: Annotated[str, StringConstraints(max_length=8192)]
     """The resume token of the session: it says which, and who rates."""
     stars: Annotated[int, Field(ge=1, le=5)]
-    comment: Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)] | None = None
+    comment: (
+        Annotated[str, StringConstraints(max_length=500, strip_whitespace=True), Storable] | None
+    ) = None
 
 
 class RatingAnswer(BaseModel):
@@ -110,46 +112,30 @@ class WidgetConfig(BaseModel):
     consumer_proof: ConsumerProof
 
 
-def account_of(settings: Settings, account_id: str) -> Account:
-    """Return an account that is served here. Raises NotFound."""
-    account = settings.accounts.get(normal_id(account_id) or "")
-    if account is None:
-        raise NotFound(ErrorCode.UNKNOWN_ACCOUNT, "This account is not served here.")
-    return account
-
-
 def widget_router(room: Switchroom, links: ConsumerLinks, oidc: Oidc) -> APIRouter:
     """Serve waiting, guest and demo tokens, and the widgets' configuration."""
     router = APIRouter(tags=["widgets"], responses=PROBLEMS)
-    settings, tokens = room.settings, room.tokens
+    settings, tokens, asking = room.settings, room.tokens, room.asking
     limits = settings.limits
-    asking = AddressLimits(limits.requests_per_minute, limits.request_burst, keys=limits.addresses)
     guessing = AddressLimits(
         limits.guest_tries_per_minute, limits.guest_try_burst, keys=limits.addresses
     )
 
-    by_engagement = AddressLimits(
-        limits.engagement_tries_per_minute, limits.engagement_try_burst, keys=limits.addresses
-    )
-
-    def hold_back_engagement(account_id: str, keys: tuple[str, ...]) -> None:
-        now = asyncio.get_running_loop().time()
-        if not all(by_engagement.take(f"{account_id}:{key}", now) for key in keys):
-            raise TooFast(ErrorCode.RATE_LIMITED, "Too many requests; wait a little.")
-
-    def hold_back(request: Request, bucket: AddressLimits) -> None:
-        if not bucket.take(address_of(request.scope), asyncio.get_running_loop().time()):
-            raise TooFast(ErrorCode.RATE_LIMITED, "Too many requests; wait a little.")
+    def hold_back(request: Request, take: Callable[[str, float], bool]) -> None:
+        if not take(address_of(request.scope), asyncio.get_running_loop().time()):
+            raise _too_fast()
 
     @router.post("/v1/waiting", operation_id="createWaitingToken")
     async def waiting(request: Request, body: WaitingRequest) -> TokenAnswer:
         """Mint a token with the right to be rung. Says nothing about the engagement."""
-        hold_back(request, asking)
+        hold_back(request, asking.from_address)
         ids = body.engagement
-        account = account_of(settings, ids.account_id)
-        hold_back_engagement(account.account_id, waiting_keys(ids))
+        account = settings.account(ids.account_id)
+        now = asyncio.get_running_loop().time()
+        if not asking.about(account.account_id, waiting_keys(ids), now):
+            raise _too_fast()
         if body.code is not None:
-            hold_back(request, guessing)
+            hold_back(request, guessing.take)
             key = await links.take(body.code, account.account_id, waiting_keys(ids))
             who = Identified(normal_id(ids.visitor_id) or "", "")
             return mint(account, ids, (key,), settings.link_token_s, who)
@@ -185,15 +171,16 @@ def widget_router(room: Switchroom, links: ConsumerLinks, oidc: Oidc) -> APIRout
     @router.post("/v1/consumer-links", operation_id="createConsumerLink", status_code=201)
     async def consumer_link(request: Request, body: ConsumerLinkRequest) -> ConsumerLink:
         """Make the one-time link by which an agent's consumer proves to be in the conversation."""
-        hold_back(request, asking)
+        hold_back(request, asking.from_address)
         who = tokens.read(body.token, Audience.AGENT).principal
-        url = links.make(settings.origin, who.account_id, normal_id(body.engagement_key) or "")
+        account = settings.account(who.account_id)
+        url = links.make(settings.origin, account.account_id, normal_id(body.engagement_key) or "")
         return ConsumerLink(url=url, expires_in_s=LINK_S)
 
     @router.post("/v1/guest", operation_id="createGuestToken")
     async def guest(request: Request, body: GuestRequest) -> GuestAnswer:
         """Exchange a guest link's code for a token. The use is consumed on entering."""
-        hold_back(request, guessing)
+        hold_back(request, guessing.take)
         try:
             found = await room.directory.locate_guest(hash_secret(body.code))
         except NotFound:
@@ -221,9 +208,10 @@ def widget_router(room: Switchroom, links: ConsumerLinks, oidc: Oidc) -> APIRout
     @router.post("/v1/ratings", operation_id="rateSession")
     async def rate(request: Request, body: RatingRequest) -> RatingAnswer:
         """Keep a consumer's or guest's rating of an ended session; a later one takes its place."""
-        hold_back(request, guessing)
+        hold_back(request, guessing.take)
         resume = tokens.open(body.resume)
         principal = resume.principal
+        settings.account(principal.account_id)
         if principal.role not in (Role.CONSUMER, Role.GUEST) or not principal.participant_id:
             raise Forbidden(ErrorCode.NOT_PERMITTED, "Only consumers and guests rate.")
         await room.directory.rate(
@@ -240,8 +228,8 @@ def widget_router(room: Switchroom, links: ConsumerLinks, oidc: Oidc) -> APIRout
     @router.get("/v1/widget-config", operation_id="getWidgetConfig")
     async def widget_config(request: Request, account_id: str) -> WidgetConfig:
         """Tell a widget page how its account's people prove who they are."""
-        hold_back(request, asking)
-        account = account_of(settings, account_id)
+        hold_back(request, asking.from_address)
+        account = settings.account(account_id)
         return WidgetConfig(
             account_id=account.account_id,
             agent_login=account.agent_login,
@@ -254,8 +242,8 @@ def widget_router(room: Switchroom, links: ConsumerLinks, oidc: Oidc) -> APIRout
         @router.post("/demo/agent-token", include_in_schema=False)
         async def demo_agent_token(request: Request, body: DemoAgentRequest) -> TokenAnswer:
             """Mint an agent token for anybody: loopback and demo mode only."""
-            hold_back(request, asking)
-            account = account_of(settings, body.account_id)
+            hold_back(request, asking.from_address)
+            account = settings.account(body.account_id)
             if account.agent_login is not AgentLogin.DEMO:
                 raise Forbidden(ErrorCode.NOT_PERMITTED, "This account has a login of its own.")
             principal = Principal(
@@ -269,3 +257,7 @@ def widget_router(room: Switchroom, links: ConsumerLinks, oidc: Oidc) -> APIRout
             return TokenAnswer(token=token, expires_in_s=settings.agent_token_s)
 
     return router
+
+
+def _too_fast() -> TooFast:
+    return TooFast(ErrorCode.RATE_LIMITED, "Too many requests; wait a little.")

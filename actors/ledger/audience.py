@@ -8,7 +8,7 @@ from collections.abc import Callable
 from actors.link import End
 from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.cluster.nodes import PoolLevel
-from broker.messages.cluster.presence import PresenceState
+from broker.messages.cluster.presence import PresenceDisplaced, PresenceState
 from broker.messages.cluster.sessions import SessionAttach, SessionQueued, SessionRelocated
 from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueCalled, ColleagueSettled
@@ -43,6 +43,11 @@ class Audience:
     def reach_changed(self, gateway: End, state: PresenceState) -> None:
         """Tell a watching connection's gateway how reachable the consumer is now."""
         _notify(gateway, "presence.changed", state)
+
+    def displaced(self, gateway: End, connection_id: str) -> None:
+        """Tell a gateway that one of its waiting connections gave way to another."""
+        displaced = PresenceDisplaced(connection_id=connection_id)
+        _notify(gateway, displaced.method, displaced)
 
     def colleague_called(self, gateway: End, called: ColleagueCalled) -> None:
         """Show on an agent's widget that a colleague asks."""

@@ -87,6 +87,7 @@ class Ledger:
             self._policy,
             lambda key: self._sessions.located(key),
             lambda gateway, state: self._audience.reach_changed(gateway, state),
+            lambda gateway, connection_id: self._audience.displaced(gateway, connection_id),
         )
         self._sessions = Sessions(
             self._database,

@@ -5,11 +5,13 @@ Pure and synchronous. A waiting connection costs an entry here and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from actors.ledger.policy import LedgerPolicy
+from broker.crowd import Crowd
 from broker.errors import ErrorCode, TooFast
 from broker.messages.cluster.presence import PresencePut, PresenceState, PresenceWatch
 from broker.messages.cluster.trunk import Location
@@ -48,7 +50,7 @@ class Presence(Generic[G]):
     """The waiting and the watching connections of all gateways.
 
     `live` says where the live session of an engagement is; `tell` is called for each watcher
-    whose answer changed, and only then.
+    whose answer changed, and only then; `displaced` for a waiting connection that gave way.
     """
 
     def __init__(
@@ -56,13 +58,16 @@ class Presence(Generic[G]):
         policy: LedgerPolicy,
         live: Callable[[Key], Location | None],
         tell: Callable[[G, PresenceState], None],
+        displaced: Callable[[G, str], None] = lambda gateway, connection_id: None,
     ) -> None:
         self._policy = policy
         self._live = live
         self._tell = tell
+        self._displaced = displaced
         self._waiting: dict[str, Waiting[G]] = {}
         self._by_key: dict[Key, dict[str, Waiting[G]]] = {}
-        self._by_account: dict[str, int] = {}
+        self._everybody: Crowd[str] = Crowd(policy.waiting_limit, policy.waiting_limit)
+        self._by_account: dict[str, Crowd[str]] = {}
         self._claims: dict[Key, str] = {}
         self._watching: dict[str, Watching[G]] = {}
         self._watchers: dict[Key, dict[str, Watching[G]]] = {}
@@ -77,13 +82,23 @@ class Presence(Generic[G]):
         """Note a waiting connection, or what changed about it. Raises TooFast at a bound."""
         new = Waiting(gateway, put)
         old = self._waiting.get(put.connection_id)
-        self._check(new, old)
-        if old is not None:
+        for other in self._in_its_way(new, old):
+            gone = self._waiting[other].gateway
+            self.drop(other)
+            self._displaced(gone, other)
+        if old is not None and old.put.account_id != put.account_id:
+            self._remove(old)
+            old = None
+        if old is None:
+            self._everybody.add(put.connection_id, _source(new))
+            self._of_account(put.account_id).add(put.connection_id, _source(new))
+        else:
             # A connection that says something again keeps its place among the others.
-            self._remove(old, keep=set(new.keys()))
+            del self._waiting[put.connection_id]
+            self._leave(old.gateway, put.connection_id)
+            self._leave_keys(old, keep=set(new.keys()))
         self._waiting[put.connection_id] = new
         self._by_gateway.setdefault(gateway, {})[put.connection_id] = None
-        self._by_account[put.account_id] = self._by_account.get(put.account_id, 0) + 1
         for key in new.keys():
             self._by_key.setdefault(key, {})[put.connection_id] = new
             if put.claim_hash is not None:
@@ -168,44 +183,70 @@ class Presence(Generic[G]):
         """Return the claim of the first connection that brought one, while any waits."""
         return self._claims.get(key)
 
-    def _check(self, new: Waiting[G], old: Waiting[G] | None) -> None:
-        policy = self._policy
-        put = new.put
-        full = False
-        if old is None or old.put.account_id != put.account_id:
-            full = self._by_account.get(put.account_id, 0) >= policy.waiting_per_account
-        if old is None:
-            full |= len(self._waiting) >= policy.waiting_limit
-        for key in new.keys():
-            there = self._by_key.get(key, {})
-            full |= (
-                put.connection_id not in there and self._beside(new, key) >= policy.waiting_per_key
-            )
-        if full or len(put.keys) > policy.waiting_per_key:
-            raise TooFast(ErrorCode.RATE_LIMITED, "Too many connections wait.")
+    def _in_its_way(self, new: Waiting[G], old: Waiting[G] | None) -> list[str]:
+        """Return which connections give way to this one.
 
-    def _beside(self, new: Waiting[G], key: Key) -> int:
-        """Count who waits there with the first claim, if that is the newcomer's, or without it.
+        Raises:
+            TooFast: it would be one too many, and nobody has more places than who it comes from.
+        """
+        gone: dict[str, None] = {}
+        put, source = new.put, _source(new)
+        full = len(put.keys) > self._policy.waiting_per_key
+        if old is None or old.put.account_id != put.account_id:
+            for crowd in (self._everybody, self._of_account(put.account_id)):
+                full |= not crowd.has_room(source)
+                other = crowd.gives_way(source)
+                if other is not None:
+                    gone[other] = None
+        for key in new.keys():
+            if put.connection_id in self._by_key.get(key, {}):
+                continue
+            beside = self._beside(new, key)
+            if len(beside) >= self._policy.waiting_per_key:
+                other = _largest_but(source, beside)
+                full |= other is None
+                if other is not None:
+                    gone[other] = None
+        self._forget_empty(put.account_id)
+        if full:
+            raise TooFast(ErrorCode.RATE_LIMITED, "Too many connections wait.")
+        return list(gone)
+
+    def _beside(self, new: Waiting[G], key: Key) -> list[Waiting[G]]:
+        """Return who waits there with the first claim, if that is the newcomer's, or without it.
 
         Whoever else knows the ids of an engagement cannot fill the places of who was there first.
         """
         claim = self._claims.get(key)
         is_first = claim is not None and new.put.claim_hash == claim
         there = self._by_key.get(key, {}).values()
-        return sum(
-            (claim is not None and each.put.claim_hash == claim) == is_first for each in there
-        )
+        return [
+            each
+            for each in there
+            if (claim is not None and each.put.claim_hash == claim) == is_first
+        ]
 
-    def _remove(self, old: Waiting[G], keep: frozenset[Key] | set[Key] = frozenset()) -> None:
+    def _of_account(self, account_id: str) -> Crowd[str]:
+        most = self._policy.waiting_per_account
+        return self._by_account.setdefault(account_id, Crowd(most, most))
+
+    def _forget_empty(self, account_id: str) -> None:
+        if not self._by_account.get(account_id):
+            self._by_account.pop(account_id, None)
+
+    def _remove(self, old: Waiting[G]) -> None:
         connection_id, account_id = old.put.connection_id, old.put.account_id
         del self._waiting[connection_id]
         self._leave(old.gateway, connection_id)
-        self._by_account[account_id] -= 1
-        if not self._by_account[account_id]:
-            del self._by_account[account_id]
+        self._everybody.discard(connection_id)
+        self._by_account[account_id].discard(connection_id)
+        self._forget_empty(account_id)
+        self._leave_keys(old)
+
+    def _leave_keys(self, old: Waiting[G], keep: set[Key] | frozenset[Key] = frozenset()) -> None:
         for key in old.keys():
             if key not in keep:
-                del self._by_key[key][connection_id]
+                del self._by_key[key][old.put.connection_id]
 
     def _leave(self, gateway: G, connection_id: str) -> None:
         if connection_id in self._waiting or connection_id in self._watching:
@@ -253,3 +294,17 @@ class Presence(Generic[G]):
         return PresenceState(
             connection_id=connection_id, reach=reach, surfaces=sorted(surfaces), live=live
         )
+
+
+def _source(waiting: Waiting[G]) -> str:
+    """Where somebody waits from; each on its own where its gateway does not say."""
+    return waiting.put.origin or waiting.put.connection_id
+
+
+def _largest_but(source: str, there: Sequence[Waiting[G]]) -> str | None:
+    """Return the newest of the source that has most there; `None`: this one would have as many."""
+    counts = Counter(map(_source, there))
+    largest, count = counts.most_common(1)[0]
+    if count <= counts[source] + 1:
+        return None
+    return next(each.put.connection_id for each in reversed(there) if _source(each) == largest)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
 from broker.messages.cluster.trunk import Location
-from gateway.settings import Limits
+from gateway import switchroom
+from gateway.settings import Limits, Settings
 from gateway.trunks import Pulse
+from tests.gateway.conftest import World
+from tests.patience import until
 
 
 class Line:
@@ -111,3 +120,26 @@ def test_a_dropped_trunk_is_not_looked_at() -> None:
     pulse.drop(line)
     ticked(pulse, 10)
     assert (line.pings, line.suspected) == (0, False)
+
+
+async def test_a_mistake_in_one_beat_ends_neither_the_heartbeat_nor_the_sweep(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats = Counter[str]()
+
+    def mistaken(name: str) -> Callable[[object, float], None]:
+        def step(room: object, now: float) -> None:
+            beats[name] += 1
+            raise RuntimeError("made for this test")
+
+        return step
+
+    monkeypatch.setattr(switchroom, "SWEEP_S", 0.01)
+    monkeypatch.setattr(Pulse, "tick", mistaken("tick"))
+    monkeypatch.setattr(switchroom.Switchroom, "sweep", mistaken("sweep"))
+    world = World(replace(settings, limits=replace(settings.limits, trunk_ping_s=0.01)))
+    await world.start()
+    try:
+        await until(lambda: min(beats["tick"], beats["sweep"]) > 2, "both go on")
+    finally:
+        await world.stop()

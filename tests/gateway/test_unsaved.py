@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from broker.errors import ErrorCode, Gone, Internal, Malformed, SwitchboardError, Unavailable
+from broker.errors import (
+    ErrorCode,
+    Gone,
+    Internal,
+    Malformed,
+    NotFound,
+    SwitchboardError,
+    Unavailable,
+)
 from broker.link import ListeningEnd, Reply
 from broker.messages.cluster.base import Done, read
 from broker.messages.cluster.tenure import JournalEntry, SessionUnsaved
-from broker.messages.cluster.trunk import TrunkHello, TrunkReady
+from broker.messages.cluster.trunk import Location, TrunkHello, TrunkReady
 from gateway import unsaved
 from gateway.settings import Settings
 from tests.gateway.conftest import KEY, World
@@ -142,13 +151,106 @@ async def test_of_a_session_that_is_over_nothing_is_kept(world: World) -> None:
     await until(lambda: not len(world.room.unsaved), "all forgotten")
 
 
+class Undecided(Successor):
+    """Takes what is brought and does not answer before it is told what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.replies: list[Reply] = []
+
+    def _on_call(self, end: End, method: str, payload: bytes, reply: Reply) -> None:
+        self.brought.append(read(SessionUnsaved, payload))
+        self.replies.append(reply)
+        self.signal.changed()
+
+
+async def test_whoever_comes_meanwhile_waits_for_the_same_and_shares_how_it_ends(
+    world: World,
+) -> None:
+    """One at a time: else each would say it again, and wait for as long again."""
+    courier = world.room.unsaved
+    successor = Undecided()
+    await successor.start()
+    world.sessions.append(successor)
+    world.ledger.faults["session.locate"] = Unavailable(ErrorCode.LEDGER_AWAY, "Not now.")
+    courier.keep(SessionUnsaved(session_id="s-1", epoch=1, entries=[ENDED]))
+
+    async def brought_twice(number: int) -> list[asyncio.Task[None]]:
+        both = [asyncio.create_task(courier.bring(successor.location)) for _ in range(2)]
+        await successor.signal.until(lambda: len(successor.replies) == number)
+        return both
+
+    first = await brought_twice(1)
+    successor.replies[0].fault(Unavailable(ErrorCode.LEDGER_AWAY, "Not yet."))
+    ends = await asyncio.gather(*first, return_exceptions=True)
+    assert [type(end) for end in ends] == [Unavailable, Unavailable]
+    again = await brought_twice(2)
+    again[0].cancel()
+    successor.replies[1].done(Done().to_bytes())
+    await again[1]
+    assert len(successor.brought) == 2
+    assert len(courier) == 0
+
+
+async def test_one_that_cannot_be_reached_holds_up_no_other(
+    settings: Settings,
+) -> None:
+    settings = replace(settings, limits=replace(settings.limits, dial_timeout_s=60.0))
+    world = World(settings)
+    await world.start()
+    try:
+        deaf = FakeSession(KEY, "s-0")
+        deaf.held = True
+        await deaf.start()
+        world.sessions.append(deaf)
+        for number in range(3):
+            place = deaf.location.model_copy(update={"session_id": f"deaf-{number}"})
+            world.ledger.places[place.session_id] = place
+            said = SessionUnsaved(session_id=place.session_id, epoch=1, entries=[ENDED])
+            world.room.unsaved.keep(said)
+        successor = await succeeded(world)
+        world.room.unsaved.keep(SessionUnsaved(session_id="s-1", epoch=1, entries=[ENDED]))
+        await successor.signal.until(lambda: successor.brought)
+        assert len(deaf.seen) == 3
+    finally:
+        await world.stop()
+
+
+async def test_an_actor_that_does_not_know_the_session_is_not_believed(world: World) -> None:
+    """It may have moved on; only the ledger says that there is none."""
+    successor = await succeeded(world)
+    successor.faults.append(NotFound(ErrorCode.UNKNOWN_SESSION, "That session is not here."))
+    world.room.unsaved.keep(SessionUnsaved(session_id="s-1", epoch=1, entries=[ENDED]))
+    await successor.signal.until(lambda: len(successor.brought) == 2)
+    await until(lambda: not len(world.room.unsaved), "all forgotten")
+
+
+async def test_a_mistake_about_one_session_costs_no_other_and_no_heartbeat(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    successor = await succeeded(world)
+    locate = world.directory.locate
+
+    async def mistaken(session_id: str, account_id: str | None) -> Location:
+        if session_id == "s-0":
+            raise RuntimeError("made for this test")
+        return await locate(session_id, account_id)
+
+    monkeypatch.setattr(world.directory, "locate", mistaken)
+    for session_id in ("s-0", "s-1"):
+        said = SessionUnsaved(session_id=session_id, epoch=1, entries=[ENDED])
+        world.room.unsaved.keep(said)
+    await successor.signal.until(lambda: successor.brought)
+    await until(lambda: len(world.room.unsaved) == 1, "the other is brought")
+
+
 async def test_of_as_many_sessions_as_may_have_a_widget_here_something_is_kept(
     world: World, settings: Settings
 ) -> None:
     few = replace(settings, limits=replace(settings.limits, connections=2))
     assert settings.limits.connections > 10_000
     for room, kept_of_them in ((settings, 1_500), (few, 2)):
-        holds = unsaved.Unsaved(world.room.directory, room, KEY)
+        holds = unsaved.UnsavedCourier(world.room.directory, room, KEY)
         for number in range(1_500):
             holds.keep(SessionUnsaved(session_id=f"s-{number}", epoch=1, entries=[ENDED]))
         assert len(holds) == kept_of_them

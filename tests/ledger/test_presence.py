@@ -208,3 +208,44 @@ async def test_only_gateways_may_speak_of_presence(town: Town) -> None:
     actor = await town.actor()
     with pytest.raises(SwitchboardError, match="may not"):
         await actor.link.call(waiting("c1"), PresenceState)
+
+
+@pytest.mark.parametrize("bound", ["waiting_limit", "waiting_per_account", "waiting_per_key"])
+def test_few_sources_keep_nobody_else_from_waiting(bound: str) -> None:
+    """Of the source that has most the newest gives way, and its gateway is told."""
+    gone: list[tuple[str, str]] = []
+    policy = replace(LedgerPolicy(), **{bound: 6})  # type: ignore[arg-type]  # all are integers
+    presence: Presence[str] = Presence(
+        policy,
+        lambda key: None,
+        lambda gateway, state: None,
+        lambda gateway, connection_id: gone.append((gateway, connection_id)),
+    )
+
+    def come(connection_id: str, origin: str) -> None:
+        key = "eng-1" if bound == "waiting_per_key" else f"eng-{connection_id}"
+        put = waiting(connection_id, key, claim=f"claim of {connection_id}")
+        presence.put(f"g-{origin}", put.model_copy(update={"origin": origin}))
+
+    if bound == "waiting_per_key":
+        come("holds the first claim", "z")
+    for number in range(4):
+        come(f"a{number}", "a")
+    come("b0", "b")
+    come("b1", "b")
+    come("c0", "c")
+    assert gone == [("g-a", "a3")]
+    with pytest.raises(TooFast):
+        come("a4", "a")
+    come("c1", "c")
+    assert gone[1:] == [("g-a", "a2")]
+    with pytest.raises(TooFast):
+        come("d0", "a")
+    come("b0", "b")  # what is there may say something again
+    come("d1", "d")
+    assert len(gone) == 3
+    for origin in "abcdz":
+        presence.on_gateway_lost(f"g-{origin}")
+    assert len(presence) == 0
+    come("a5", "a")
+    assert len(gone) == 3, "nothing is counted of those who have gone"

@@ -21,7 +21,7 @@ from broker.messages.cluster.exporting import MeasureList, MeasureQuery
 from broker.messages.cluster.measures import ActorMeasured
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeQuery, NodeState, NodeUndrain
-from broker.messages.cluster.presence import PresenceState, PresenceWatch
+from broker.messages.cluster.presence import PresenceDisplaced, PresenceState, PresenceWatch
 from broker.messages.cluster.records import RecordGet, RecordQuery, RecordRate
 from broker.messages.cluster.sessions import SessionAttach, SessionQueued
 from broker.messages.cluster.trunk import Location
@@ -78,6 +78,7 @@ class Told:
     def on_queued(self, queued: SessionQueued) -> None: ...
     def on_called(self, called: ColleagueCalled) -> None: ...
     def on_settled(self, settled: ColleagueSettled) -> None: ...
+    def on_displaced(self, displaced: PresenceDisplaced) -> None: ...
 
 
 @dataclass

@@ -21,12 +21,22 @@ class PresencePut(ClusterMessage):
     surface: Surface
     visible: bool
     claim_hash: str | None = None
+    origin: str | None = None
+    """Stands for the network address it came from, so that places are divided fairly; it tells
+    nobody the address. `None`: a gateway of the release before."""
 
 
 class PresenceDrop(ClusterMessage):
     """The waiting connection is gone."""
 
     method: ClassVar[str] = "presence.drop"
+    connection_id: str
+
+
+class PresenceDisplaced(ClusterMessage):
+    """Notice ledger to gateway, `presence.displaced`: another connection has its place now."""
+
+    method: ClassVar[str] = "presence.displaced"
     connection_id: str
 
 
