@@ -88,6 +88,19 @@ async def test_the_next_actor_knows_what_was_done(stage: Stage) -> None:
             assert successor.ledger.types().count(kind) == made.count(kind)
 
 
+async def test_who_asks_again_before_the_answer_gets_the_same(stage: Stage) -> None:
+    await stage.talking()
+    made = command(stage, INVITE_GUEST)
+    await stage.settle()
+    revoke = {"deed": "revoke_guest", "guest_invitation_id": made.told.guest_invitation_id}
+    stage.ledger.open.clear()
+    first, again = command(stage, revoke, "x" * 24), command(stage, revoke, "x" * 24)
+    stage.ledger.open.set()
+    await stage.settle()
+    assert (len(first.payloads), len(again.payloads)) == (1, 1)
+    assert first.codes == again.codes == []
+
+
 async def test_a_refusal_is_not_remembered(stage: Stage) -> None:
     _, consumer = await stage.talking()
     assert command(stage, INVITE).codes == ["already_live"]
