@@ -52,14 +52,15 @@ SCENARIOS: tuple[Scenario, ...] = (
     Capacity(),
 )
 FAILED = 1
-"""Exit status when something that was to be measured, or to be compared with, did not start."""
+"""Exit status when a scenario failed, as when a server does not start; the others are reported."""
 NOISY = 3
 """Exit status of a run that could not tell. A missed target is a finding and no failure."""
 
 SHORT = "a short run of every scenario, in one report"
 STATUSES = (
     "Exit status: 0 when all was measured, whether targets are met or not; "
-    f"{NOISY} when the machine was too noisy to tell; {FAILED} when something did not start."
+    f"{NOISY} when the machine was too noisy to tell; {FAILED} when something failed, "
+    "and the others are reported; 2 when an option cannot be taken."
 )
 PIPED_WIDTH = 140
 

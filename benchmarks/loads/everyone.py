@@ -143,16 +143,46 @@ class Everyone:
         person.on_raw = on_raw
 
 
-class Room:
+class Events:
+    """What loads have in common whose events are known by their numbers."""
+
+    def __init__(self) -> None:
+        self._spread = Spread()
+        self._open: dict[int, Event] = {}
+
+    def begin(self, measured_from: float) -> None:
+        self._spread = Spread(measured_from=measured_from)
+        self._open.clear()
+
+    def missing(self) -> int:
+        return self._spread.open_events
+
+    def histograms(self) -> dict[str, Histogram]:
+        return {"each": self._spread.each, "last": self._spread.last}
+
+    def caused(self, number: int, intended: float, receivers: int) -> None:
+        """Note an event that so many are to learn of."""
+        self._open[number] = Event(intended, set(range(receivers)))
+        self._spread.open_events += 1
+
+    def received(self, number: int, receiver: int, now: float) -> None:
+        """Note that one of them has it; one that all have, or of an earlier round, is nobody's."""
+        event = self._open.get(number)
+        if event is not None:
+            self._spread.received(event, receiver, now)
+            if not event.waiting_for:
+                del self._open[number]
+
+
+class Room(Events):
     """The same for the single-process room: `size` members in each of `sessions` rooms."""
 
     def __init__(self, address: str, sessions: int, size: int, payload: int) -> None:
+        super().__init__()
         self._address = address
         self._rooms: list[list[WebSocket]] = [[] for _ in range(sessions)]
         self._size = size
         self._payload = payload
-        self._events: dict[int, Event] = {}
-        self._spread = Spread()
 
     async def open(self) -> None:
         for number, members in enumerate(self._rooms):
@@ -161,22 +191,11 @@ class Room:
                 self._listen(socket, receiver)
                 members.append(socket)
 
-    def begin(self, measured_from: float) -> None:
-        self._spread = Spread(measured_from=measured_from)
-        self._events.clear()
-
     def send(self, number: int, intended: float) -> None:
         members = self._rooms[number % len(self._rooms)]
-        self._events[number] = Event(intended, set(range(len(members))))
-        self._spread.open_events += 1
+        self.caused(number, intended, len(members))
         sender = members[(number // len(self._rooms)) % len(members)]
         sender.send(b'{"id":%d,"size":%d}' % (number, self._payload))
-
-    def missing(self) -> int:
-        return self._spread.open_events
-
-    def histograms(self) -> dict[str, Histogram]:
-        return {"each": self._spread.each, "last": self._spread.last}
 
     async def close(self) -> None:
         for members in self._rooms:
@@ -188,8 +207,7 @@ class Room:
         def on_text(text: bytes) -> None:
             now = time.monotonic()
             match = _PAD.match(text)
-            event = self._events.get(int(match[1])) if match else None
-            if event is not None:
-                self._spread.received(event, receiver, now)
+            if match is not None:
+                self.received(int(match[1]), receiver, now)
 
         socket.on_text = on_text

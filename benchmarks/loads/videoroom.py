@@ -16,9 +16,8 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from benchmarks.histogram import Histogram
 from benchmarks.janus_session import JanusSession
-from benchmarks.loads.everyone import Event, Spread
+from benchmarks.loads.everyone import Events
 
 TOLD = re.compile(rb'"display":\s*"e(\d+)"')
 CONFIGURED = re.compile(rb'"transaction":\s*"e(\d+)"')
@@ -45,16 +44,15 @@ class Member:
     handle: int
 
 
-class Videoroom:
+class Videoroom(Events):
     """`sessions` rooms of `size` members, who change their names in turn."""
 
     def __init__(self, address: str, sessions: int, size: int) -> None:
+        super().__init__()
         self._address = address
         self._sessions = sessions
         self._size = size
         self._rooms: list[list[Member]] = []
-        self._events: dict[int, Event] = {}
-        self._spread = Spread()
 
     async def open(self) -> None:
         for _ in range(self._sessions):
@@ -77,14 +75,9 @@ class Videoroom:
                 )
                 self._listen(janus, receiver)
 
-    def begin(self, measured_from: float) -> None:
-        self._spread = Spread(measured_from=measured_from)
-        self._events.clear()
-
     def send(self, number: int, intended: float) -> None:
         members = self._rooms[number % len(self._rooms)]
-        self._events[number] = Event(intended, set(range(len(members))))
-        self._spread.open_events += 1
+        self.caused(number, intended, len(members))
         sender = members[(number // len(self._rooms)) % len(members)]
         sender.janus.send(
             {
@@ -95,12 +88,6 @@ class Videoroom:
             f"e{number}",
         )
 
-    def missing(self) -> int:
-        return self._spread.open_events
-
-    def histograms(self) -> dict[str, Histogram]:
-        return {"each": self._spread.each, "last": self._spread.last}
-
     async def close(self) -> None:
         await asyncio.gather(*(member.janus.close() for room in self._rooms for member in room))
 
@@ -109,11 +96,7 @@ class Videoroom:
             number = event_in(text)
             if number is None:
                 return False
-            event = self._events.get(number)
-            if event is not None:
-                self._spread.received(event, receiver, now)
-                if not event.waiting_for:
-                    del self._events[number]
+            self.received(number, receiver, now)
             return True
 
         janus.on_raw = on_raw

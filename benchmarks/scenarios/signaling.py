@@ -228,6 +228,15 @@ def judge(result: ScenarioResult) -> None:
             direction="at least",
             inverse=True,
         )
+        if not result.noise:
+            # What a gateway and an actor could reach that did nothing.
+            tell_beside(
+                result,
+                "Ray calls over the floor, p50",
+                "naive",
+                "floor",
+                percentile_of("reply", 50.0),
+            )
     news = [m for m in result.measurements if m.side in (EVERYONE, ROOM)]
     if news and not result.noise:
         # `fanout` holds this against a target, with more people.

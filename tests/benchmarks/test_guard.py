@@ -1,8 +1,17 @@
 """Scenarios run small against a Switchboard that is up: the guard against lost speed, and that they
 measure what they say and leave nothing behind.
 
-The guard goes by ratio to the floor of the same run. Its bound is above the target and each side's
-best round counts, so a busy machine cannot break it; a message that goes through a Ray call does.
+The guard asks how many times as long as the floor's, in the same run, the quickest twentieth of our
+messages takes: what others on the machine do makes messages slower and none quicker.
+
+It fails when a message goes through one Ray call. With an actor that says back what the gateway is
+about to send (`await echo.handle.remote(data)` before `trunk.send`) the ratio was 5.8 to 6.9 in six
+runs; the bound is 2.5.
+
+It does not fail because the machine is busy. As the path is, the ratio was 0.97 to 1.20 in ten
+runs, beside which eight to eleven other processes wanted the two processors (both on 2026-11-27).
+The median of the best of four rounds, by which the guard went before, was 0.2 to 1.5 there, and 3.1
+in a run before them.
 """
 
 from __future__ import annotations
@@ -23,14 +32,15 @@ from benchmarks.subject import Subject
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 STORM = ["--rate", "40", "--starts", "1", "--rounds", "1", "--seconds", "0.5"]
 GUARD = [
-    *("--rounds", "4", "--seconds", "0.4", "--warm-up", "0.15", "--rate", "100", "--once"),
-    *("--sessions", "1", "--without-naive", "--loads", ""),
+    *("--rounds", "4", "--seconds", "0.4", "--warm-up", "0.15", "--rate", "200", "--once"),
+    *("--sessions", "1", "--loads", ""),
 ]
+QUICKEST = 5.0
+"""Per cent of a side's messages that are waited for no longer than the guard says."""
 MOST = 2.5
-"""Times the floor, at p50; the target is 1.5, and one Ray call in its place takes four to six times
-the floor. On a machine with ten processes to each processor it was 0.6 to 1.3."""
+"""Times the floor."""
 MOST_TO_EVERYONE = 6.0
-"""Times the room, at p50; at p99 and with more people the target is 2."""
+"""Times the room, of which a run has few events; at p99 and with more people the target is 2."""
 STANDBYS = 2
 
 
@@ -85,7 +95,7 @@ async def measured(name: str, arguments: list[str], subject: Subject) -> Scenari
 
 
 async def test_signalling_stays_near_the_floor(subject: Subject) -> None:
-    result = await measured("signaling", GUARD, subject)
+    result = await measured("signaling", [*GUARD, "--without-naive"], subject)
     asked, told = ("floor", "switchboard"), ("room", "switchboard to everyone")
     assert sorted((m.round, m.side) for m in result.measurements) == [
         (number, side) for number in range(4) for side in sorted((*asked, *told))
@@ -95,18 +105,21 @@ async def test_signalling_stays_near_the_floor(subject: Subject) -> None:
             assert 0 < each.histograms["reply"].count < each.sent, "the warm-up does not count"
         elsewhere = each.side.startswith("switchboard")
         assert bool(each.usage) != elsewhere, "a server elsewhere cannot be weighed"
-    assert least(result, "switchboard", "reply") <= MOST * least(result, "floor", "reply")
-    took = least(result, "switchboard to everyone", "last")
-    assert took <= MOST_TO_EVERYONE * least(result, "room", "last")
+    assert over(result, "switchboard", "floor", "reply") <= MOST
+    assert over(result, "switchboard to everyone", "room", "last") <= MOST_TO_EVERYONE
 
 
-def least(result: ScenarioResult, side: str, what: str) -> float:
-    """Return the p50 of a side's best round, in milliseconds.
+def over(result: ScenarioResult, subject: str, reference: str, what: str) -> float:
+    """Return how many times as long the quickest messages of a side took as another's."""
+    ours, theirs = (result.pooled(side, what).percentile(QUICKEST) for side in (subject, reference))
+    return ours / theirs
 
-    Not the best ratio of a round: one in which others held up the floor alone would hide anything.
-    """
-    rounds = [m.histograms[what] for m in result.measurements if m.side == side]
-    return min(each.percentile(50) for each in rounds if each.count)
+
+@pytest.mark.soak
+async def test_the_guard_would_see_a_ray_call(subject: Subject) -> None:
+    result = await measured("signaling", GUARD, subject)
+    assert over(result, "naive", "floor", "reply") > MOST
+    assert over(result, "switchboard", "floor", "reply") <= MOST
 
 
 async def test_consumers_come_in_a_rush_while_a_session_rings(subject: Subject) -> None:
