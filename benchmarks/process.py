@@ -132,7 +132,7 @@ class Child:
                     raise ChildFailed(f"{name}: {child.ready['error']}")
             else:
                 wanted = sign.encode()
-                await child.read_to(within, lambda line: wanted in line)
+                await child.read_to(within, lambda line: wanted in line, aloud=False)
         except BaseException:
             await child.close()
             raise
@@ -162,8 +162,10 @@ class Child:
         answer: dict[str, object] = json.loads(line)
         return answer
 
-    async def read_to(self, seconds: float, wanted: Callable[[bytes], bool]) -> bytes:
-        """Read up to a line that is wanted; those before it are passed on to standard error.
+    async def read_to(
+        self, seconds: float, wanted: Callable[[bytes], bool], *, aloud: bool = True
+    ) -> bytes:
+        """Read up to a line that is wanted; `aloud` passes those before it on to standard error.
 
         Raises:
             ChildFailed: the program ended before, or did not write it in time.
@@ -174,7 +176,8 @@ class Child:
                 while line := await self._process.stdout.readline():
                     if wanted(line):
                         return line
-                    sys.stderr.write(line.decode(errors="replace"))
+                    if aloud:
+                        sys.stderr.write(line.decode(errors="replace"))
         except TimeoutError:
             raise ChildFailed(f"{self.name} did not answer within {seconds:.0f} s.") from None
         raise ChildFailed(f"{self.name} ended before it answered.")
@@ -209,22 +212,27 @@ class Child:
 
         Returns when they are gone, so that nothing of them is in the way of what starts next.
         """
-        family = set(self.family()[1:])
+        family = self.family()
         grace_s = 0.0
-        if self._process.returncode is None:
+        if family and self._process.returncode is None:
             grace_s = 3.0
             if self._process.stdin is not None:
                 self._process.stdin.close()
             self._process.send_signal(signal.SIGINT)
             try:
                 async with asyncio.timeout(10):
-                    await self._process.wait()
+                    await self._ended()
             except TimeoutError:
                 self._process.kill()
-                await self._process.wait()
-        family.update(await asyncio.to_thread(marked, self._mark))
-        _, alive = await asyncio.to_thread(psutil.wait_procs, family, grace_s)
+                await self._ended()
+        left = {*family[1:], *await asyncio.to_thread(marked, self._mark)}
+        _, alive = await asyncio.to_thread(psutil.wait_procs, left, grace_s)
         for process in alive:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         await asyncio.to_thread(psutil.wait_procs, alive, 3)
+
+    async def _ended(self) -> None:
+        """Wait until it has. `wait` of asyncio waits for its pipes, which a descendant may hold."""
+        while self._process.returncode is None:  # noqa: ASYNC110 - the watcher has no event
+            await asyncio.sleep(0.01)
