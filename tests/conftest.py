@@ -32,11 +32,15 @@ hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
 
 HERE = Path(__file__).parent
-BESIDE = ("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger", "inprocess")
+BESIDE = ("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger", "inprocess", "relay")
 """Categories that run beside others; each stays together."""
 ALONE = ("chaos", "integration", "operations", "installation", "relay", "benchmarks", "browser")
 """Categories that stay together, run in this order; a browser keeps both processors busy, so it is
 last."""
+ALONE_OF_RELAY = frozenset(
+    {"floods", "in_chromium", "in_firefox", "in_namespaces", "switching", "turn"}
+)
+"""All else of it runs on virtual time, or waits for what happens."""
 ALONE_AT: set[str] = set()
 """The workers of pytest-xdist that had tests of `ALONE`."""
 FORBIDDEN_SOCKET_CALLS = ("bind", "connect", "connect_ex", "sendto")
@@ -46,6 +50,20 @@ def category(path: Path) -> str | None:
     """Name the folder of tests that a test file lies in."""
     inside = path.relative_to(HERE).parts
     return inside[0] if len(inside) > 1 else None
+
+
+def alone(nodeid: str) -> bool:
+    """Whether a test is one of those that want the machine."""
+    _, name, file, *_ = nodeid.split("::")[0].split("/")
+    if name in BESIDE and name in ALONE:
+        return file.removeprefix("test_").removesuffix(".py") in ALONE_OF_RELAY
+    return name in ALONE
+
+
+def turn(item: pytest.Item) -> int:
+    """Return when a test has its turn: what comes first is given out first, the longer part."""
+    name = category(item.path) or ""
+    return ALONE.index(name) if alone(item.nodeid) else len(ALONE) + BESIDE.index(name)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,16 +81,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if name not in (*BESIDE, *ALONE):
             raise pytest.UsageError(f"{item.path} lies in no category that conftest.py names.")
         item.add_marker(name)
-    # What comes first is given out first: the longer part.
-    items.sort(key=lambda item: (*ALONE, *BESIDE).index(category(item.path) or ""))
+    items.sort(key=turn)
 
 
 class Division(LoadScopeScheduling):  # type: ignore[misc]
     """Gives all tests of a category, and of those that run alone, to one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        name = nodeid.split("/")[1]
-        return "alone" if name in ALONE else name
+        return "alone" if alone(nodeid) else nodeid.split("/")[1]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Division:
@@ -81,7 +97,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Divisio
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     worker = getattr(report, "node", None)
-    if worker is not None and report.nodeid.split("/")[1] in ALONE:
+    if worker is not None and alone(report.nodeid):
         ALONE_AT.add(worker.gateway.id)
 
 
