@@ -1,39 +1,42 @@
 import { Refusal } from '../channel/refusal.js';
 
+/** So long an answer may take: a network that went away says nothing. */
+const PATIENCE_MS = 10_000;
+
 /**
  * The few plain requests a widget makes of its gateway.
  * @param {string} path @param {Record<string, unknown>} body @returns {Promise<any>}
  */
-export async function post(path, body) {
-  return answerOf(
-    await reach(path, {
-      method: 'POST',
-      // A brand knows its agents by their cookies.
-      credentials: 'include',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    }),
-  );
+export function post(path, body) {
+  return answer(path, {
+    method: 'POST',
+    // A brand knows its agents by their cookies.
+    credentials: 'include',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
 }
 
 /** @param {string} path @returns {Promise<any>} */
-export async function get(path) {
-  return answerOf(await reach(path, {}));
+export function get(path) {
+  return answer(path, {});
 }
 
 /** @param {string} path @param {RequestInit} options */
-async function reach(path, options) {
+async function answer(path, options) {
+  let status = 0;
+  /** @type {any} */
+  let body = {};
   try {
-    return await fetch(path, { ...options, cache: 'no-store', referrerPolicy: 'no-referrer' });
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const response = await fetch(path, { ...options, signal, cache: 'no-store', referrerPolicy: 'no-referrer' });
+    status = response.status;
+    body = JSON.parse((await response.text()) || '{}');
+    if (response.ok) return body;
   } catch {
-    throw new Refusal('connection_lost', 'The service cannot be reached.', true);
+    // No answer, half of one, or the page of somebody in between.
+    if (status < 400) throw new Refusal('connection_lost', 'The service cannot be reached.', true);
   }
-}
-
-/** @param {Response} response */
-async function answerOf(response) {
-  const body = await response.json().catch(() => ({}));
-  if (response.ok) return body;
-  const retryable = body.retryable ?? (response.status >= 500 || response.status === 429);
-  throw new Refusal(body.code ?? `http_${response.status}`, body.detail ?? '', retryable);
+  const retryable = body.retryable ?? (status >= 500 || status === 429);
+  throw new Refusal(body.code ?? `http_${status}`, body.detail ?? '', retryable);
 }

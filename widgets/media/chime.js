@@ -1,3 +1,5 @@
+const START_MS = 1_000;
+
 /**
  * Two soft notes, to test the speaker or to ring once. Resolves when they have sounded.
  * @param {string} [speaker] Where, by device id.
@@ -11,8 +13,11 @@ export async function chime(speaker = '') {
   // Where a page has no say in it, or the device is gone, the system's own choice serves.
   if (speaker) await player.setSinkId?.(speaker).catch(() => {});
   await player.play().catch(() => {});
-  await context.resume();
-  await Promise.all([660, 880].map((pitch, index) => note(out, pitch, index * 0.18)));
+  // Where sound is not allowed this stays out; later all that were refused would sound at once.
+  await Promise.race([context.resume(), new Promise((resolve) => setTimeout(resolve, START_MS))]);
+  if (context.state === 'running') {
+    await Promise.all([660, 880].map((pitch, index) => note(out, pitch, index * 0.18)));
+  }
   await context.close();
 }
 

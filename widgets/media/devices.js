@@ -41,33 +41,31 @@ export async function openDevices(withCamera) {
 
 /** @param {DeviceSource} source @param {MediaTrackConstraints} [extra] @returns {Promise<Opened>} */
 export async function openDevice(source, extra = {}) {
-  const beforehand = troubleBeforehand();
-  if (beforehand) return { track: null, trouble: beforehand };
-  const asked = performance.now();
+  const trouble = troubleBeforehand();
+  if (trouble) return { track: null, trouble };
   const kind = source === 'camera' ? 'video' : 'audio';
-  try {
-    const stream = await navigator.mediaDevices.getUserMedia({ [kind]: { ...wish(source), ...extra } });
-    return { track: stream.getTracks()[0] ?? null, trouble: null };
-  } catch (error) {
-    return { track: null, trouble: troubleOf(error, source, performance.now() - asked) };
-  }
+  return opened(source, navigator.mediaDevices.getUserMedia({ [kind]: { ...wish(source), ...extra } }));
 }
 
 /** @returns {Promise<Opened>} `trouble` is null when the person merely closed the chooser. */
 export async function openScreen() {
   if (!navigator.mediaDevices?.getDisplayMedia) return { track: null, trouble: 'no_webrtc' };
-  const asked = performance.now();
+  const asked = navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: false });
+  const { track, trouble } = await opened('display-capture', asked);
+  if (track) track.contentHint = 'detail';
+  return { track, trouble: trouble === 'refused' ? null : trouble };
+}
+
+/**
+ * @param {Parameters<typeof troubleOf>[1]} feature @param {Promise<MediaStream>} asked
+ * @returns {Promise<Opened>}
+ */
+async function opened(feature, asked) {
+  const begun = performance.now();
   try {
-    const stream = await navigator.mediaDevices.getDisplayMedia({
-      video: { frameRate: { max: 15 } },
-      audio: false,
-    });
-    const track = stream.getVideoTracks()[0] ?? null;
-    if (track) track.contentHint = 'detail';
-    return { track, trouble: null };
+    return { track: (await asked).getTracks()[0] ?? null, trouble: null };
   } catch (error) {
-    const trouble = troubleOf(error, 'display-capture', performance.now() - asked);
-    return { track: null, trouble: trouble === 'refused' ? null : trouble };
+    return { track: null, trouble: troubleOf(error, feature, performance.now() - begun) };
   }
 }
 

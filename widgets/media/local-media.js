@@ -26,13 +26,20 @@ export class LocalMedia {
   /** Rises with `stop()`, so that a device opened for an earlier session is given back. */
   #generation = 0;
 
+  #onDevices = () => {
+    this.chances += 1;
+    this.#onChange();
+  };
+
   /** @param {() => void} onChange */
   constructor(onChange) {
     this.#onChange = onChange;
-    navigator.mediaDevices?.addEventListener?.('devicechange', () => {
-      this.chances += 1;
-      this.#onChange();
-    });
+    navigator.mediaDevices?.addEventListener?.('devicechange', this.#onDevices);
+  }
+
+  /** Nobody uses it any more, and nothing is open. */
+  close() {
+    navigator.mediaDevices?.removeEventListener?.('devicechange', this.#onDevices);
   }
 
   /** @returns {Publishing} What is really being sent now. */
@@ -48,16 +55,16 @@ export class LocalMedia {
     return Object.values(this.tracks).some((track) => track !== null);
   }
 
-  /** Once; later calls add the camera that is missing. @param {boolean} withCamera */
-  async open(withCamera) {
-    const camera = withCamera && !this.off.includes('camera');
-    if (this.#opened) {
-      await this.#opened;
-      if (camera && !this.tracks.camera && !this.troubles.camera) await this.setCamera(true);
-      return;
-    }
-    this.#opened = this.#openBoth(camera);
-    await this.#opened;
+  /** Once; later calls add, one after the other, the camera that is missing. @param {boolean} withCamera */
+  open(withCamera) {
+    const generation = this.#generation;
+    const wanted = () => withCamera && !this.off.includes('camera');
+    const addCamera = async () => {
+      if (generation !== this.#generation || !wanted()) return;
+      if (!this.tracks.camera && !this.troubles.camera) await this.setCamera(true);
+    };
+    this.#opened = this.#opened?.then(addCamera) ?? this.#openBoth(wanted());
+    return this.#opened;
   }
 
   /** @param {boolean} withCamera */
@@ -83,14 +90,14 @@ export class LocalMedia {
   async setMicrophone(on) {
     this.#turn('microphone', on);
     if (this.tracks.microphone) this.tracks.microphone.enabled = on;
-    else if (on) await this.#reopen('microphone');
+    else if (on) await this.#await('microphone', openDevice('microphone'));
     this.#onChange();
   }
 
   /** Off gives the camera back, so that its light goes out. @param {boolean} on */
   async setCamera(on) {
     this.#turn('camera', on);
-    if (on) await this.#reopen('camera', { facingMode: this.facing });
+    if (on) await this.#await('camera', openDevice('camera', { facingMode: this.facing }));
     else this.#drop('camera');
     this.#onChange();
   }
@@ -98,7 +105,7 @@ export class LocalMedia {
   /** @param {DeviceSource} source @param {MediaTrackConstraints} wish */
   async replace(source, wish) {
     this.#drop(source);
-    await this.#reopen(source, wish);
+    await this.#await(source, openDevice(source, wish));
     this.#onChange();
   }
 
@@ -110,13 +117,8 @@ export class LocalMedia {
 
   /** @param {boolean} on */
   async setScreen(on) {
-    if (on && !this.tracks.screen) {
-      const { track, trouble } = await openScreen();
-      this.troubles.screen = trouble;
-      this.#adopt('screen', track);
-    } else if (!on) {
-      this.#drop('screen');
-    }
+    if (!on) this.#drop('screen');
+    else if (!this.tracks.screen) await this.#await('screen', openScreen());
     this.#onChange();
   }
 
@@ -137,16 +139,15 @@ export class LocalMedia {
     this.off = this.off.replace(source, '') + (on ? '' : source);
   }
 
-  /** @param {DeviceSource} source @param {MediaTrackConstraints} [extra] */
-  async #reopen(source, extra) {
+  /** @param {Source} source @param {Promise<Opened>} opening */
+  async #await(source, opening) {
     const generation = this.#generation;
-    const { track, trouble } = await openDevice(source, extra);
+    const { track, trouble } = await opening;
     if (generation !== this.#generation) {
       track?.stop();
       return;
     }
     this.troubles[source] = trouble;
-    if (track) this.#drop(source);
     this.#adopt(source, track);
   }
 
@@ -155,6 +156,7 @@ export class LocalMedia {
     if (!track) return;
     // Turned off while the browser was asked for it.
     if (source === 'camera' && this.off.includes(source)) return track.stop();
+    this.#drop(source);
     this.tracks[source] = track;
     this.chances += 1;
     if (source === 'microphone') track.enabled = !this.off.includes(source);
@@ -179,7 +181,7 @@ export class LocalMedia {
     if (this.tracks[source] !== track) return;
     this.#drop(source);
     if (source !== 'screen') {
-      await this.#reopen(source);
+      await this.#await(source, openDevice(source));
       if (this.tracks[source]) this.troubles[source] ??= 'replaced';
     }
     this.#onChange();
