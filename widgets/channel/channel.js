@@ -6,8 +6,10 @@ const PING_MS = 10_000;
 const SILENCE_MS = 25_000;
 const HELLO_MS = 10_000;
 const REQUEST_MS = 12_000;
+/** So long an answer may take when the network may be another one. */
+const ECHO_MS = 3_000;
 const MAX_PENDING = 64;
-const MAX_QUEUED = 32;
+const PING = '{"type":"connection.ping"}';
 const retryable = new Set(RETRYABLE_CLOSE_CODES);
 
 /** Requests that await their reply, each with a time limit. */
@@ -15,18 +17,22 @@ class PendingRequests {
   /** @type {Map<string, Waiter>} */
   #waiters = new Map();
 
-  /** The reply; rejects with a `Refusal`. @param {string} id @param {number} timeoutMs */
-  add(id, timeoutMs) {
+  /** The reply; rejects with a `Refusal`. @param {string} id @param {string} text @param {number} timeoutMs */
+  add(id, text, timeoutMs) {
     if (this.#waiters.size >= MAX_PENDING) {
-      return Promise.reject(new Refusal('busy', 'Too many requests await an answer.', true));
+      throw new Refusal('busy', 'Too many requests await an answer.', true);
     }
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters.delete(id);
         reject(new Refusal('timeout', 'No answer came in time.', true));
       }, timeoutMs);
-      this.#waiters.set(id, { resolve, reject, timer: Number(timer) });
+      this.#waiters.set(id, { text, resolve, reject, timer });
     });
+  }
+
+  get texts() {
+    return [...this.#waiters.values()].map(({ text }) => text);
   }
 
   /** @param {BrokerMessage} message @returns {boolean} Whether somebody waited for it. */
@@ -72,8 +78,6 @@ export class SignallingChannel {
   /** Counts the attempts: one whose hello was still being prepared when a newer began is off. */
   #opening = 0;
   #lastHeard = 0;
-  /** Requests made while not connected. @type {string[]} */
-  #queue = [];
   /** The latest of each notification made while not connected. @type {Map<string, string>} */
   #latest = new Map();
   #retryTimer = 0;
@@ -85,10 +89,6 @@ export class SignallingChannel {
   /** @param {ChannelOptions} options */
   constructor(options) {
     this.#options = options;
-  }
-
-  get link() {
-    return this.#link;
   }
 
   connect() {
@@ -119,13 +119,9 @@ export class SignallingChannel {
     }
     const id = `${this.#idPrefix}.${this.#nextId++}`;
     const text = JSON.stringify({ ...message, id });
-    if (this.#link.status !== 'open') {
-      if (this.#queue.length >= MAX_QUEUED) throw new Refusal('busy', 'Not connected yet.', true);
-      this.#queue.push(text);
-    } else {
-      this.#socket?.send(text);
-    }
-    return this.#pending.add(id, timeoutMs);
+    const reply = this.#pending.add(id, text, timeoutMs);
+    if (this.#link.status === 'open') this.#socket?.send(text);
+    return reply;
   }
 
   /** While not connected only the latest of its type is kept. @param {ToBroker} message */
@@ -142,10 +138,9 @@ export class SignallingChannel {
 
   close() {
     if (this.#link.status === 'closed') return;
-    this.#stop();
-    this.#socket?.close(1000);
-    this.#socket = null;
-    this.#setLink('closed', 1000);
+    const socket = this.#socket;
+    this.#giveUp(1000, null);
+    socket?.close(1000);
   }
 
   async #open() {
@@ -165,7 +160,7 @@ export class SignallingChannel {
     const socket = new WebSocket(this.#options.url, SUBPROTOCOL);
     this.#socket = socket;
     this.#refusal = null;
-    const late = setTimeout(() => socket.close(), HELLO_MS);
+    const late = setTimeout(() => this.#abandon(socket), HELLO_MS);
     socket.onopen = () => {
       const id = `${this.#idPrefix}.${this.#nextId++}`;
       const hello = { type: 'connection.hello', id, revision: PROTOCOL_REVISION, attempt: turn };
@@ -174,7 +169,7 @@ export class SignallingChannel {
     socket.onmessage = (event) => {
       if (socket !== this.#socket || typeof event.data !== 'string') return;
       this.#lastHeard = performance.now();
-      this.#receive(/** @type {BrokerMessage} */ (JSON.parse(event.data)), late);
+      this.#receive(JSON.parse(event.data), late);
     };
     socket.onclose = (event) => {
       clearTimeout(late);
@@ -191,9 +186,14 @@ export class SignallingChannel {
     if (message.type === 'connection.welcome') {
       clearTimeout(late);
       this.#attempt = 0;
+      // Whatever awaits a reply was asked since the last loss.
+      for (const text of [...this.#pending.texts, ...this.#latest.values()]) this.#socket?.send(text);
+      this.#latest.clear();
       this.#setLink('open');
-      this.#startBeat();
-      this.#flush();
+      this.#beat = setInterval(() => {
+        if (performance.now() - this.#lastHeard > SILENCE_MS) this.#abandon(this.#socket);
+        else this.#socket?.send(PING);
+      }, PING_MS);
     }
     const awaited = this.#pending.settle(message);
     if (message.type === 'request.refused' && !awaited) {
@@ -202,36 +202,18 @@ export class SignallingChannel {
     this.#options.onMessage(message);
   }
 
-  #flush() {
-    const texts = [...this.#queue, ...this.#latest.values()];
-    this.#queue = [];
-    this.#latest.clear();
-    for (const text of texts) this.#socket?.send(text);
-  }
-
-  #startBeat() {
-    clearInterval(this.#beat);
-    this.#beat = Number(
-      setInterval(() => {
-        if (performance.now() - this.#lastHeard > SILENCE_MS) {
-          // A socket that heard nothing may take minutes to notice; do not wait for it.
-          const socket = this.#socket;
-          this.#lost(1006);
-          socket?.close();
-        } else {
-          this.#socket?.send('{"type":"connection.ping"}');
-        }
-      }, PING_MS),
-    );
+  /** A socket that hears nothing may take minutes to notice; do not wait for it. @param {WebSocket|null} socket */
+  #abandon(socket) {
+    if (!socket || socket !== this.#socket) return;
+    this.#lost(1006);
+    socket.close();
   }
 
   /** @param {number} code */
   #lost(code) {
     clearInterval(this.#beat);
     this.#socket = null;
-    this.#queue = [];
     this.#pending.onConnectionClosed();
-    if (this.#link.status === 'closed') return;
     const refusal = this.#refusal;
     const again = this.#options.mayRetry?.(code, refusal) ?? retryable.has(code);
     if (again) this.#later(code, refusal);
@@ -243,31 +225,33 @@ export class SignallingChannel {
     this.#setLink('reconnecting', code, refusal);
     clearTimeout(this.#retryTimer);
     const delay = retryDelay(this.#attempt++, Math.random());
-    this.#retryTimer = Number(setTimeout(() => void this.#open(), delay));
+    this.#retryTimer = setTimeout(() => void this.#open(), delay);
   }
 
-  /** The network came back, or the page became visible: do not sit out the wait. */
+  /** The network came back, or another did: do not sit out a wait, nor trust what stood before. */
   #hurry() {
-    if (this.#link.status !== 'reconnecting' || this.#socket) return;
-    clearTimeout(this.#retryTimer);
-    this.#attempt = 1;
-    void this.#open();
+    const socket = this.#socket;
+    const heard = this.#lastHeard;
+    if (this.#link.status === 'open') {
+      socket?.send(PING);
+      setTimeout(() => heard === this.#lastHeard && this.#abandon(socket), ECHO_MS);
+    } else if (this.#link.status === 'reconnecting' && !socket) {
+      clearTimeout(this.#retryTimer);
+      this.#attempt = 1;
+      void this.#open();
+    }
   }
 
   /** @param {number} code @param {Refusal|null} refusal */
   #giveUp(code, refusal) {
-    this.#stop();
-    this.#setLink('closed', code, refusal);
-  }
-
-  #stop() {
     this.#opening += 1;
+    this.#socket = null;
     clearInterval(this.#beat);
     clearTimeout(this.#retryTimer);
     removeEventListener('online', this.#wake);
     this.#pending.onConnectionClosed();
-    this.#queue = [];
     this.#latest.clear();
+    this.#setLink('closed', code, refusal);
   }
 
   /** @param {LinkStatus} status @param {number} [code] @param {Refusal|null} [refusal] */

@@ -3,7 +3,7 @@
  * memory serves until the page goes.
  */
 export class ResumeMemory {
-  /** @type {Map<string, string>} */
+  /** @type {Map<string, string|null>} */
   #memory = new Map();
   #prefix;
 
@@ -29,8 +29,7 @@ export class ResumeMemory {
 
   /** @param {string} name @param {string|null} value Null forgets. */
   set(name, value) {
-    if (value === null) this.#memory.delete(name);
-    else this.#memory.set(name, value);
+    this.#memory.set(name, value);
     try {
       if (value === null) sessionStorage.removeItem(this.#prefix + name);
       else sessionStorage.setItem(this.#prefix + name, value);

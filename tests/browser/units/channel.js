@@ -1,30 +1,6 @@
 import { SignallingChannel } from '../../../widgets/channel/channel.js';
-import { same, until } from './check.js';
-
-/** A WebSocket whose other end is the test. */
-class Wire {
-  static made = [];
-  sent = [];
-  constructor(url, protocol) {
-    this.url = url;
-    this.protocol = protocol;
-    Wire.made.push(this);
-    setTimeout(() => this.onopen?.(), 0);
-  }
-  send(text) {
-    this.sent.push(JSON.parse(text));
-  }
-  close(code = 1006) {
-    setTimeout(() => this.onclose?.({ code }), 0);
-  }
-  hear(message) {
-    this.onmessage?.({ data: JSON.stringify(message) });
-  }
-  welcome() {
-    this.hear({ type: 'connection.welcome', reply_to: this.sent[0].id, role: 'agent', in_session: false });
-  }
-}
-globalThis.WebSocket = Wire;
+import { postponed, same, settled, until } from './check.js';
+import { Wire } from './wire.js';
 
 async function channel(more = {}) {
   Wire.made = [];
@@ -152,8 +128,42 @@ export const tests = {
     same(await failure(made.request({ type: 'session.end' }, 20)), ['timeout', true]);
     const many = Array.from({ length: 70 }, () => failure(made.request({ type: 'session.end' })));
     same(await many[69], ['busy', true]);
+    // What is refused is not done all the same.
+    same(wire.sent.length, 1 + 1 + 64);
     made.close();
     same((await many[0])[0], 'connection_lost');
+  },
+  async 'a request that was given up before there was a connection is not sent by one'() {
+    const { made, wire } = await channel();
+    same(await failure(made.request({ type: 'session.start' }, 20)), ['timeout', true]);
+    const answer = failure(made.request({ type: 'session.end' }));
+    wire.welcome();
+    same(wire.sent.slice(1).map(({ type }) => type), ['session.end']);
+    made.close();
+    await answer;
+  },
+  async 'where another network comes, a connection that does not answer is given up'() {
+    const { made, wire, statuses } = await channel();
+    wire.welcome();
+    for (const [answers, status] of [[true, 'open'], [false, 'reconnecting']]) {
+      await settled();
+      const echo = postponed(3_000);
+      globalThis.dispatchEvent(new Event('online'));
+      same(wire.sent.at(-1).type, 'connection.ping');
+      if (answers) wire.hear({ type: 'connection.pong' });
+      await settled();
+      echo.due();
+      same(statuses.at(-1), status);
+    }
+    made.close();
+  },
+  async 'a hello that nobody answers is given up, though the socket does not close'() {
+    const patience = postponed(10_000);
+    const { made, wire, statuses } = await channel();
+    wire.close = () => {};
+    patience.due();
+    same(statuses, ['connecting', 'reconnecting']);
+    made.close();
   },
   async 'nothing is sent on a closed channel'() {
     const { made, wire } = await channel();

@@ -40,6 +40,24 @@ export async function until(condition) {
 export const settled = () => new Promise((resolve) => void setTimeout(resolve));
 
 /**
+ * Keeps what is set for so many milliseconds later, until it is said to be due.
+ * @param {number} ms
+ */
+export function postponed(ms) {
+  const { setTimeout: real } = globalThis;
+  const calls = [];
+  globalThis.setTimeout = (call, after) => (after === ms ? calls.push(call) && 0 : real(call, after));
+  return {
+    calls,
+    /** Time goes its way again. */
+    due() {
+      globalThis.setTimeout = real;
+      calls.splice(0).forEach((call) => call());
+    },
+  };
+}
+
+/**
  * @param {Record<string, () => unknown>} tests
  * @param {number} factor By which every wait is stretched.
  */

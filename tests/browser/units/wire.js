@@ -1,0 +1,25 @@
+/** A WebSocket whose other end is the test. */
+export class Wire {
+  /** @type {Wire[]} */
+  static made = [];
+  sent = [];
+  constructor(url, protocol) {
+    this.url = url;
+    this.protocol = protocol;
+    Wire.made.push(this);
+    setTimeout(() => this.onopen?.(), 0);
+  }
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+  close(code = 1006) {
+    setTimeout(() => this.onclose?.({ code }), 0);
+  }
+  hear(message) {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+  welcome(in_session = false) {
+    this.hear({ type: 'connection.welcome', reply_to: this.sent[0].id, role: 'agent', in_session });
+  }
+}
+globalThis.WebSocket = Wire;
