@@ -120,13 +120,13 @@ interface SessionState {
   lines: readonly Line[];
   /** Who would like to see this person's screen; another wish is another object. */
   screenAsked: { by: string } | null;
+  /** What a moderator stopped here last; another time is another object. */
+  muted: { by: string; sources: readonly string[] } | null;
   startedAt: number;
   speaker: string | null;
   quality: Readonly<Record<string, { grade: string; reason: string | null }>>;
   /** Whether something that was decided waits for long to be saved; only the staff is told. */
   unsaved: boolean;
-  /** How the relay sees this widget's transport; empty until it says. */
-  transport: string;
 }
 
 /** Something said in writing; whoever said it may have left since. */
@@ -146,8 +146,6 @@ interface WidgetState {
   resume: string | null;
   /** Why the last session is over for this widget. */
   over: Over | null;
-  /** The last time a moderator stopped something here. */
-  muted: { by: string; sources: readonly string[]; count: number } | null;
 }
 
 interface Over {
@@ -203,12 +201,36 @@ interface Count {
   packets_lost: number;
 }
 
-type Waiter = { resolve: (reply: any) => void; reject: (why: Refusal) => void; timer: number };
+type Waiter = { text: string; resolve: (reply: any) => void; reject: (why: Refusal) => void; timer: number };
 
 /** What the gateway says of an account to anybody: how its people prove who they are. */
 type WidgetConfig = { account_id: string; agent_login: string; consumer_proof: string };
 /** A browser enrolled for an account. */
 type Device = { device_id: string; keys: CryptoKeyPair };
+
+/** Keeps one child of `parent` for each key, in order, making and removing as needed. */
+type Keyed = <T, V extends { root: HTMLElement }>(
+  parent: HTMLElement,
+  views: Map<string, V>,
+  items: readonly T[],
+  keyOf: (item: T) => string,
+  make: (item: T) => V,
+  update: (view: V, item: T) => void,
+) => void;
+
+/** What a window of its own is given: in its address, and never in it. */
+type HandedOver = { query: Record<string, string>; secrets: Record<string, string> };
+
+/** The agent's situation before a session. */
+interface Idle {
+  state: WidgetState;
+  /** The consumer's; may be empty. */
+  name: string;
+  /** The colleague whose conversation it is; may be empty. */
+  agent: string;
+  /** Whether this person looks at somebody else's conversation, and starts nothing. */
+  watches: boolean;
+}
 
 interface View {
   root: HTMLElement;
@@ -267,6 +289,6 @@ interface SessionViewOptions {
   colleagues?: () => Promise<typeof import('./views/colleagues.js')>;
   /** Fetches what is asked at the end. */
   atEnd?: () => Promise<unknown>;
-  /** Something that lies over the stage, such as the invitation. */
-  over?: HTMLElement;
+  /** Makes what lies over the stage, such as the invitation. */
+  over?: (attempt: Attempt) => View & { update: () => void; onClosed: () => void };
 }

@@ -11,7 +11,6 @@ let later = ['later'];
  * Load the first wished language there is, and mark the document.
  * @param {readonly string[]} wished BCP 47 tags, best first.
  * @param {...('agent'|'invited'|'proof'|'login')} parts What the page says besides.
- * @returns {Promise<void>}
  */
 export async function loadLanguage(wished, ...parts) {
   language = wished.map(primary).find((one) => LANGUAGES.includes(one)) ?? 'en';
@@ -23,7 +22,7 @@ export async function loadLanguage(wished, ...parts) {
 
 /**
  * Load more sentences, by default those of what is seldom wanted; from then on `say` knows them.
- * @param {...string} parts @returns {Promise<void>} Rejects when they cannot be had.
+ * @param {...string} parts
  */
 export async function loadMore(...parts) {
   const wanted = parts.length > 0 ? parts : later;

@@ -26,11 +26,9 @@ export class AgentWidget extends Widget {
   #token = '';
   /** Where a proof takes more than a request. @type {import('./agent-proof.js').AgentProof|null} */
   #proof = null;
-  #wake = () => this.client?.setVisible(document.visibilityState === 'visible');
 
   connectedCallback() {
     this.#host.addEventListener('change', () => this.#onHost());
-    document.addEventListener('visibilitychange', this.#wake);
     this.present('connecting', () => message({ title: say('waiting_workspace'), busy: true }));
     void this.#start();
   }
@@ -41,7 +39,6 @@ export class AgentWidget extends Widget {
   }
 
   disconnectedCallback() {
-    document.removeEventListener('visibilitychange', this.#wake);
     this.#host.gone = true;
     this.#proof?.close();
     this.client?.close();
@@ -62,7 +59,7 @@ export class AgentWidget extends Widget {
       this.#key = key;
       this.#connect();
     } else if (text !== this.#ids) {
-      this.client?.updateEngagement(ids);
+      this.client?.tell({ type: 'engagement.update', engagement: ids });
     }
     this.#ids = text;
     this.#render();
@@ -78,7 +75,6 @@ export class AgentWidget extends Widget {
       memory: new ResumeMemory(`${surface}.${this.#key}`, this.#query.get('off')),
       introduce: (resuming) => this.#introduce(!resuming),
     });
-    client.visible = document.visibilityState === 'visible';
     client.addEventListener('change', () => {
       if (client !== this.client) return;
       if (client.session) this.#render();
@@ -120,16 +116,15 @@ export class AgentWidget extends Widget {
       return;
     }
     const { state, link } = client;
-    const name = String(this.#host.ids?.visitor_name ?? '');
     let title = state.session ? `● ${say('title')}` : '';
     if (link.status === 'closed') {
-      this.#renderClosed();
+      this.#renderClosed(client);
     } else if (state.session?.attendance === 'elsewhere') {
       this.present('elsewhere', () => elsewhere(client));
     } else if (state.session?.attendance === 'lobby') {
       this.present('lobby', () => lobby(client));
     } else if (state.session) {
-      this.#renderSession(client, name);
+      this.#renderSession(client);
     } else if (state.over) {
       this.#renderOver(client);
     } else if (this.#proof?.view) {
@@ -142,7 +137,7 @@ export class AgentWidget extends Widget {
         () => new AgentIdle(client, () => this.#render(), this.#ownWindow()),
       );
       const watches = this.#host.ids?.spectating === true || state.role === 'supervisor';
-      idle.show(state, name, this.#host.colleague, watches);
+      idle.show({ state, name: this.#host.visitorName, agent: this.#host.colleague, watches });
       this.#proof?.offer(idle.root, watches, state);
       title = idle.asked;
     }
@@ -150,25 +145,19 @@ export class AgentWidget extends Widget {
     this.#host.signal(title);
   }
 
-  /** @param {SessionClient} client @param {string} name */
-  #renderSession(client, name) {
-    const view = this.present('session', () => {
-      /** @type {Attempt} */
-      const attempt = (asked) => void asked.catch(() => this.#render());
-      const host = this.#host;
-      const write = host.canWrite ? (/** @type {string} */ text) => host.write(text) : null;
-      const outgoing = new Outgoing(client, attempt, host.canWrite ? host : null);
-      const inner = new SessionView(client, {
-        write,
+  /** @param {SessionClient} client */
+  #renderSession(client) {
+    const host = this.#host;
+    const view = this.present('session', () =>
+      new SessionView(client, {
+        write: host.canWrite ? (text) => host.write(text) : null,
         ownWindow: this.#ownWindow(),
-        over: outgoing.root,
+        over: (attempt) => new Outgoing(client, attempt, host),
         chatting: () => host.chatting,
         ...(client.state.role === 'agent' && { colleagues: () => import('../views/colleagues.js') }),
-      });
-      return { root: inner.root, inner, outgoing, onClosed: () => (inner.onClosed(), outgoing.onClosed()) };
-    });
-    view.outgoing.update(name);
-    view.inner.update();
+      }),
+    );
+    view.update();
   }
 
   #ownWindow() {
@@ -206,8 +195,8 @@ export class AgentWidget extends Widget {
     }
   }
 
-  #renderClosed() {
-    const { link } = /** @type {SessionClient} */ (this.client);
+  /** @param {SessionClient} client */
+  #renderClosed({ link }) {
     const replaced = link.code === 4409;
     if (link.code === 4401) this.#proof?.forget();
     const back = wordButton(say(replaced ? 'bring_back' : 'try_again'), () => this.#connect(), {

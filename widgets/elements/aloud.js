@@ -12,9 +12,7 @@ export function sayAloud(view) {
   if (!region.isConnected) document.querySelector('main')?.append(region);
   clearTimeout(timer);
   // Until then the view has its words, and a frame that opens for it is seen.
-  timer = Number(
-    setTimeout(() => {
-      said.textContent = [...view.querySelectorAll('h1, h1 + p')].map((one) => one.textContent).join('. ');
-    }, 300),
-  );
+  timer = setTimeout(() => {
+    said.textContent = [...view.querySelectorAll('h1, h1 + p')].map((one) => one.textContent).join('. ');
+  }, 300);
 }

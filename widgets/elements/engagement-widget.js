@@ -24,7 +24,6 @@ export class EngagementWidget extends Widget {
   #ids = '';
   /** Ends the ringing. @type {AbortController|null} */
   #ringing = null;
-  #see = () => this.#onVisible();
 
   /** @param {ConsumerHost} host */
   static define(host) {
@@ -43,7 +42,6 @@ export class EngagementWidget extends Widget {
 
   connectedCallback() {
     this.#host.addEventListener('change', () => this.#onHost());
-    document.addEventListener('visibilitychange', this.#see);
     this.present('connecting', () => message({ title: say('quiet_title'), help: say('quiet_help') }));
     void this.#start();
   }
@@ -54,7 +52,6 @@ export class EngagementWidget extends Widget {
   }
 
   disconnectedCallback() {
-    document.removeEventListener('visibilitychange', this.#see);
     this.#stopRinging();
     this.#host.gone = true;
     this.client?.close();
@@ -70,18 +67,10 @@ export class EngagementWidget extends Widget {
       this.#key = key;
       this.#connect();
     } else if (text !== this.#ids) {
-      this.client?.updateEngagement(ids);
+      this.client?.tell({ type: 'engagement.update', engagement: ids });
     }
     this.#ids = text;
-    this.#onVisible();
-  }
-
-  #onVisible() {
-    this.client?.setVisible(this.#shown);
-  }
-
-  get #shown() {
-    return this.#host.shown && document.visibilityState === 'visible';
+    this.client?.setShown(this.#host.shown);
   }
 
   #connect() {
@@ -102,7 +91,7 @@ export class EngagementWidget extends Widget {
       if (client === this.client) this.#render(client);
     });
     this.client = client;
-    client.visible = this.#shown;
+    client.setShown(this.#host.shown);
     client.connect();
   }
 

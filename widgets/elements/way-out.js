@@ -3,8 +3,7 @@ import { openOwnWindow } from '../hosts/own-window.js';
 
 /**
  * The way out of a frame that keeps the devices: a window of its own, or its address.
- * @param {string} path @param {{ids: EngagementIds|null}} host
- * @param {() => {query: Record<string, string>, secrets: Record<string, string>}} tell
+ * @param {string} path @param {{ids: EngagementIds|null}} host @param {() => HandedOver} tell
  * @returns {OpenWindow}
  */
 export function wayOut(path, host, tell) {

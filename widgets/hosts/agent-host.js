@@ -88,6 +88,11 @@ export class AgentHost extends EventTarget {
     return typeof name === 'string' && name ? name : (this.#query.get('agentName') ?? '');
   }
 
+  /** The consumer's name; may be empty. */
+  get visitorName() {
+    return String(this.ids?.visitor_name ?? '');
+  }
+
   /** Whether the conversation is this agent's; null: the workspace does not say. */
   get chatting() {
     const { ids } = this;
@@ -144,6 +149,6 @@ export class AgentHost extends EventTarget {
   /** Values come one by one; whoever listens wants them together. */
   #changed() {
     clearTimeout(this.#scheduled);
-    this.#scheduled = Number(setTimeout(() => this.dispatchEvent(new Event('change')), 20));
+    this.#scheduled = setTimeout(() => this.dispatchEvent(new Event('change')), 20);
   }
 }

@@ -3,7 +3,7 @@ import { Peer } from './peer.js';
 const LOOK_MS = 1_000;
 /** A report is made of so many looks. */
 const LOOKS = 5;
-/** So long ICE may take to come back by itself, before the widget connects anew. */
+/** So long another path may take, before the widget connects anew. */
 const PATIENCE_MS = 4_000;
 const RETRY_MS = 1_000;
 
@@ -11,7 +11,7 @@ const RETRY_MS = 1_000;
 export class MediaLink {
   /** @type {Peer|null} */
   peer = null;
-  /** @type {'idle'|'connecting'|'connected'|'reconnecting'|'failed'} */
+  /** @type {'idle'|'connecting'|'connected'|'reconnecting'|'failed'|'no_common_codec'} */
   state = 'idle';
   #channel;
   #onChange;
@@ -19,6 +19,9 @@ export class MediaLink {
   #tracks = { microphone: null, camera: null, screen: null };
   #reports = 0;
   #patience = 0;
+  /** Counts the offers: what answers an earlier one, or that of a connection given up, is late. */
+  #round = 0;
+  #seek = () => this.#findPath();
   /** Whether this person takes part: only then do tracks go out and states matter. */
   #joined = false;
   /** Whether a connection ahead of the answer was tried. */
@@ -78,23 +81,28 @@ export class MediaLink {
     this.drop();
     const peer = new Peer(session.media, session.epoch, (state) => this.#onState(peer, state));
     this.peer = peer;
+    addEventListener('online', this.#seek);
     void this.#exchange(peer);
     return peer;
   }
 
   /** @param {Peer} peer */
   async #exchange(peer) {
+    const round = ++this.#round;
     const ahead = !this.#joined;
+    const again = peer.answered;
     try {
       const offer = await peer.offer();
-      if (peer !== this.peer) return;
+      if (round !== this.#round) return;
       const reply = await this.#channel.request({ type: 'media.offer', ...offer });
-      if (peer !== this.peer) return;
+      if (round !== this.#round) return;
       await peer.answer(reply.sdp);
-      void this.#startReports(peer);
+      if (round !== this.#round) return;
+      if (!again) void this.#startReports(peer);
+      else if (!peer.connected) this.#rebuildIn(PATIENCE_MS);
       this.#onChange();
-    } catch (error) {
-      if (peer !== this.peer) return;
+    } catch (/** @type {any} */ { code = '', retryable }) {
+      if (round !== this.#round) return;
       if (ahead) {
         // Refused beforehand: whoever has joined meanwhile offers anew.
         this.drop();
@@ -102,10 +110,24 @@ export class MediaLink {
         if (this.#joined && this.#session) this.negotiate(this.#session);
         return;
       }
-      const { retryable, code } = /** @type {Partial<Refusal>} */ (error);
-      if (retryable || code === 'stale_epoch') this.#rebuildIn(RETRY_MS);
-      else this.#setState('failed');
+      if (again && ['connection_lost', 'timeout'].includes(code)) {
+        this.#patience = setTimeout(this.#seek, RETRY_MS);
+      } else if (again || retryable || code === 'stale_epoch') {
+        this.#rebuildIn(RETRY_MS);
+      } else {
+        this.#setState(code === 'no_common_codec' ? code : 'failed');
+      }
     }
+  }
+
+  /** The network may be another one: look for another path. Keys and call stay. */
+  #findPath() {
+    const { peer } = this;
+    // A first offer is repeated by itself; who does not take part yet connects when they do.
+    if (!this.#joined || !peer?.answered) return;
+    clearTimeout(this.#patience);
+    peer.connection.restartIce();
+    void this.#exchange(peer);
   }
 
   /** @param {Peer} peer @param {PeerState} state */
@@ -116,7 +138,8 @@ export class MediaLink {
       if (lost) this.drop();
     } else if (lost) {
       this.#setState('reconnecting');
-      this.#rebuildIn(state === 'failed' ? 0 : PATIENCE_MS);
+      if (state === 'failed') this.#rebuildIn(0);
+      else this.#findPath();
     } else if (state === 'connected') {
       clearTimeout(this.#patience);
       this.#setState('connected');
@@ -126,14 +149,12 @@ export class MediaLink {
   /** @param {number} ms */
   #rebuildIn(ms) {
     clearTimeout(this.#patience);
-    this.#patience = Number(
-      setTimeout(() => {
-        const session = this.#session;
-        if (!session) return;
-        this.drop();
-        this.negotiate(session);
-      }, ms),
-    );
+    this.#patience = setTimeout(() => {
+      const session = this.#session;
+      if (!session) return;
+      this.drop();
+      this.negotiate(session);
+    }, ms);
   }
 
   /** @param {Peer} peer */
@@ -144,22 +165,22 @@ export class MediaLink {
     const hold = new SoundHold();
     let looks = 0;
     clearInterval(this.#reports);
-    this.#reports = Number(
-      setInterval(async () => {
-        if (!this.#joined) return;
-        const inbound = await inboundOf(peer);
-        if (peer !== this.peer) return;
-        hold.look(inbound, peer);
-        looks += 1;
-        if (looks % LOOKS) return;
-        const slots = reporter.measure(inbound, peer);
-        if (slots.length > 0) this.#channel.tell({ type: 'media.report', slots });
-      }, LOOK_MS),
-    );
+    this.#reports = setInterval(async () => {
+      if (!this.#joined) return;
+      const inbound = await inboundOf(peer);
+      if (peer !== this.peer) return;
+      hold.look(inbound, peer);
+      looks += 1;
+      if (looks % LOOKS) return;
+      const slots = reporter.measure(inbound, peer);
+      if (slots.length > 0) this.#channel.tell({ type: 'media.report', slots });
+    }, LOOK_MS);
   }
 
   /** Give the connection up: `prepare` tries only once, `negotiate` builds anew. */
   drop() {
+    this.#round += 1;
+    removeEventListener('online', this.#seek);
     clearInterval(this.#reports);
     clearTimeout(this.#patience);
     const peer = this.peer;

@@ -22,12 +22,10 @@ export class Peer {
   /** Whether the relay's answer is in place. */
   answered = false;
   sections;
-  #onState;
 
   /** @param {MediaLimits} limits @param {number} epoch @param {(state: PeerState) => void} onState */
   constructor(limits, epoch, onState) {
     this.epoch = epoch;
-    this.#onState = onState;
     this.connection = new RTCPeerConnection({
       iceServers: limits.ice_servers.map(({ urls, username, credential }) =>
         username && credential ? { urls, username, credential } : { urls },
@@ -43,9 +41,7 @@ export class Peer {
       video: received(video),
     }));
     this.screens = this.sections.screens.map((video) => ({ audio: null, video: received(video) }));
-    this.connection.onconnectionstatechange = () => {
-      this.#onState(/** @type {PeerState} */ (this.connection.connectionState));
-    };
+    this.connection.onconnectionstatechange = () => onState(this.connection.connectionState);
   }
 
   get connected() {
@@ -54,14 +50,13 @@ export class Peer {
 
   /** The fields of `media.offer`. @returns {Promise<Record<string, unknown>>} */
   async offer() {
-    const offer = await this.connection.createOffer();
-    await this.connection.setLocalDescription(offer);
+    await this.connection.setLocalDescription();
     // Candidates are not waited for: the relay finds the widget by its first check.
     const { send, seats, screens } = this.sections;
     return {
       transport_id: this.id,
       epoch: this.epoch,
-      sdp: offer.sdp,
+      sdp: this.connection.localDescription?.sdp,
       publish: SOURCES.map((source) => ({ mid: send[source].mid, source })),
       seats: seats.map(({ audio, video }) => ({ audio_mid: audio.mid, video_mid: video.mid })),
       screens: screens.map(({ mid }) => mid),

@@ -16,14 +16,17 @@ export class SessionClient extends EventTarget {
   /** @type {Link} */
   link = { status: 'idle', code: 0, refusal: null };
   media = new LocalMedia(() => this.#onMedia());
-  /** Whether what the widget shows is visible to the person. */
-  visible = true;
   #options;
   #channel;
   #mediaLink;
   #resumed = false;
   #scheduled = false;
   #published = '';
+  /** Whether the host shows the widget. */
+  #shown = true;
+  /** What the broker was told last of whether this is visible. */
+  #seen = true;
+  #look = () => this.setShown(this.#shown);
   /** Another connected transport of this person. */
   #otherTransport = '';
 
@@ -45,7 +48,6 @@ export class SessionClient extends EventTarget {
     return this.#mediaLink.peer;
   }
 
-  /** `idle`, `connecting`, `connected`, `reconnecting` or `failed`. */
   get mediaState() {
     return this.#mediaLink.state;
   }
@@ -54,13 +56,20 @@ export class SessionClient extends EventTarget {
     return this.state.session;
   }
 
+  /** Whether what the widget shows is visible to the person. */
+  get visible() {
+    return this.#shown && document.visibilityState === 'visible';
+  }
+
   connect() {
+    document.addEventListener('visibilitychange', this.#look);
     this.#channel.connect();
   }
 
   close() {
+    document.removeEventListener('visibilitychange', this.#look);
     this.#channel.close();
-    this.media.stop();
+    this.media.close();
   }
 
   /**
@@ -72,7 +81,7 @@ export class SessionClient extends EventTarget {
     const session = this.session;
     if (!session?.invitation) throw new Refusal('no_invitation', 'Nobody is inviting.', false);
     if (mode === 'voice') void this.media.setCamera(false);
-    const opened = this.media.open(mode === 'video');
+    void this.media.open(mode === 'video');
     const accepted = this.ask({
       type: 'invitation.accept',
       invitation_id: session.invitation.invitation_id,
@@ -85,7 +94,7 @@ export class SessionClient extends EventTarget {
       // It took effect, though no answer came.
       if (keepable(this.session)) return;
       this.#mediaLink.close();
-      void opened.then(() => this.media.stop());
+      this.media.stop();
       throw error;
     }
   }
@@ -121,21 +130,14 @@ export class SessionClient extends EventTarget {
     await this.media.setCamera(mode === 'video');
   }
 
-  /** @param {Record<string, unknown>} engagement */
-  updateEngagement(engagement) {
-    this.tell({ type: 'engagement.update', engagement });
-  }
-
-  /** @param {boolean} visible */
-  setVisible(visible) {
-    if (visible === this.visible) return;
-    this.visible = visible;
-    if (this.link.status === 'open') this.#channel.tell({ type: 'surface.update', visible });
-  }
-
-  /** @param {SlotSize[]} slots */
-  view(slots) {
-    if (this.peer?.answered) this.#channel.tell({ type: 'media.view', slots });
+  /** @param {boolean} shown Whether the host shows the widget. */
+  setShown(shown) {
+    this.#shown = shown;
+    const { visible } = this;
+    if (visible === this.#seen) return;
+    this.#seen = visible;
+    this.tell({ type: 'surface.update', visible });
+    this.#changed();
   }
 
   /** Go on with the session here; the other surface stands back. */
@@ -158,7 +160,8 @@ export class SessionClient extends EventTarget {
     const { surface, memory, introduce } = this.#options;
     const resume = this.state.resume ?? memory.get('resume');
     this.#resumed = resume !== null;
-    const place = { surface, visible: this.visible };
+    this.#seen = this.visible;
+    const place = { surface, visible: this.#seen };
     if (resume === null) return { ...place, ...(await introduce(false)) };
     // The ordinary token goes along: it decides when the session is over by now.
     const self = await introduce(true).catch(() => ({}));
@@ -273,8 +276,9 @@ export class SessionClient extends EventTarget {
 
   #onMedia() {
     const { session, media } = this;
-    if (keepable(session)) this.#options.memory.set('off', media.off);
-    void this.#mediaLink.setTracks(this.media.tracks);
+    // Whoever is replaced here has given the devices back, and turned on nothing.
+    if (this.link.status !== 'closed' && keepable(session)) this.#options.memory.set('off', media.off);
+    void this.#mediaLink.setTracks(media.tracks);
     this.#publish();
     this.#changed();
   }

@@ -49,7 +49,7 @@ export class AgentIdle {
     show(own.root, ownWindow !== null && this.#trouble === 'blocked_by_frame');
     this.#devices = deviceCheckLater(client.media, update);
     this.#devices.root.addEventListener('panelclose', () => {
-      this.#kept = Number(setTimeout(() => client.media.stop(), KEPT_MS));
+      this.#kept = setTimeout(() => client.media.stop(), KEPT_MS);
     });
     const look = () => {
       clearTimeout(this.#kept);
@@ -87,12 +87,8 @@ export class AgentIdle {
     );
   }
 
-  /**
-   * @param {WidgetState} state @param {string} name The consumer's; may be empty.
-   * @param {string} agent The colleague whose conversation it is; may be empty.
-   * @param {boolean} watches This person looks at somebody else's conversation, and starts nothing.
-   */
-  show(state, name, agent, watches) {
+  /** @param {Idle} situation */
+  show({ state, name, agent, watches }) {
     const live = state.ways.length > 0;
     const reach = state.reach?.reach ?? null;
     if (live) this.#ways.hasten((error) => setText(this.#error, errorSentence(error)));

@@ -1,12 +1,17 @@
 import { knows, say } from '../catalogues/words.js';
 import { entryOf, may, others, ownEntry, transferred } from '../session/select.js';
+import { nameOf } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setText } from './dom.js';
 import { qualityWords } from './tile.js';
 import { troubleSentence } from './trouble-sentence.js';
 
 /** @type {Record<string, string>} */
-const AWAY = { failed: 'media_failed', reconnecting: 'reconnecting_media' };
+const AWAY = {
+  failed: 'media_failed',
+  no_common_codec: 'no_common_codec',
+  reconnecting: 'reconnecting_media',
+};
 
 /** A strip for each thing that is wrong now or waits for a decision of this person. */
 export class Notices {
@@ -196,11 +201,6 @@ class Notice {
   update({ text }) {
     setText(this.#text, text);
   }
-}
-
-/** @param {RosterEntry} entry */
-function nameOf({ name, role }) {
-  return name || say(`role_${role}`);
 }
 
 /** One's own line, which no tile shows to oneself. @param {SessionState} session @returns {Wish[]} */

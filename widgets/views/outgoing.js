@@ -16,15 +16,11 @@ export class Outgoing {
   #again;
   #offer;
   #host;
-  #name = '';
   #timer = 0;
   root;
 
-  /**
-   * @param {SessionClient} client @param {Attempt} attempt
-   * @param {AgentHost|null} host Where a join link can be put into the conversation.
-   */
-  constructor(client, attempt, host = null) {
+  /** @param {SessionClient} client @param {Attempt} attempt @param {AgentHost} host */
+  constructor(client, attempt, host) {
     this.#client = client;
     this.#host = host;
     this.#offer = wordButton(say('offer_link'), () => void this.#offerLink(), {});
@@ -45,8 +41,7 @@ export class Outgoing {
     );
   }
 
-  /** @param {string} name The consumer's name. */
-  update(name) {
+  update() {
     const { session } = this.#client;
     const invitation = session?.invitation;
     const here = session?.roster.some(
@@ -59,7 +54,7 @@ export class Outgoing {
       this.#timer = 0;
       return;
     }
-    this.#name = name;
+    const name = this.#host.visitorName;
     this.#avatar.update(name || say('role_consumer'), null);
     this.root.dataset.state = invitation.state;
     const { title, help } = words(invitation, name || say('your_visitor'));
@@ -69,9 +64,10 @@ export class Outgoing {
     show(this.#cancel.root, open);
     show(this.#again.root, !open);
     show(this.#until, open);
-    show(this.#offer.root, this.#host !== null && open && invitation.surfaces.length === 0);
+    // Where a join link can be put into the conversation.
+    show(this.#offer.root, this.#host.canWrite && open && invitation.surfaces.length === 0);
     this.#tick();
-    if (!this.#timer) this.#timer = Number(setInterval(() => this.#tick(), 1_000));
+    if (!this.#timer) this.#timer = setInterval(() => this.#tick(), 1_000);
   }
 
   onClosed() {
@@ -82,8 +78,8 @@ export class Outgoing {
   async #offerLink() {
     try {
       const { offerLink } = await import('../hosts/join-link.js');
-      const { url } = await this.#client.ask({ type: 'guest.invite', name: this.#name || undefined });
-      if (this.#host && !(await offerLink(this.#host, say('offer_text'), url))) throw new Error('It was not taken.');
+      const { url } = await this.#client.ask({ type: 'guest.invite', name: this.#host.visitorName || undefined });
+      if (!(await offerLink(this.#host, say('offer_text'), url))) throw new Error('It was not taken.');
       this.#offer.set(say('offer_done'));
     } catch (error) {
       this.#offer.set(errorSentence(error));

@@ -33,10 +33,10 @@ export class SessionView {
   /** @param {SessionClient} client @param {SessionViewOptions} [options] */
   constructor(client, { write = null, ownWindow = null, over, chatting = () => null, colleagues, atEnd } = {}) {
     this.#client = client;
-    this.#over = over;
     this.#chatting = chatting;
     /** @param {Promise<unknown>} asked */
     const attempt = (asked) => void asked.catch(this.#failed);
+    this.#over = over?.(attempt);
     /** @param {PanelLater} later */
     const toggle = (later) => () => attempt(later.use((panel) => panel.toggle()));
     this.#stage = new Stage(client);
@@ -75,30 +75,33 @@ export class SessionView {
       'div',
       { class: 'session', on: { panelopen: update, panelclose: update } },
       el('div', { role: 'status', 'aria-atomic': 'false' }, this.#notices.root),
-      el('div', { class: 'stage-box' }, this.#stage.root, this.#alone, over ?? null, this.#announcer.root),
+      el('div', { class: 'stage-box' }, this.#stage.root, this.#alone, this.#over?.root, this.#announcer.root),
       ...[this.#bar, this.#people, this.#more, this.#text, this.#devices].map(({ root }) => root),
     );
   }
 
   update() {
     const { session } = this.#client;
-    this.#announcer.update(this.#client.state);
     if (!session) return;
+    this.#announcer.update(session);
+    this.#over?.update();
     this.#stage.update(session);
     if (session.lines.length > 0) this.#text.hasten(this.#failed);
-    for (const line of this.#text.panel?.update(session) ?? []) this.#announcer.tell(line);
+    for (const panel of [this.#text.panel, this.#people.panel]) {
+      for (const line of panel?.update(session) ?? []) this.#announcer.tell(line);
+    }
     const unread = this.#text.panel?.unread ?? 0;
     this.#bar.update(session, unread);
-    for (const line of this.#people.panel?.update(session) ?? []) this.#announcer.tell(line);
     this.#more.panel?.update(session, unread);
     if (this.#notable(session)) this.#notices.hasten(this.#failed);
     this.#notices.panel?.update(session, this.#people.panel?.open, this.#devices.panel?.open);
     this.#devices.panel?.update();
-    const covered = this.#over !== undefined && !this.#over.hidden;
-    show(this.#alone, others(session).length === 0 && !covered);
+    show(this.#alone, others(session).length === 0 && this.#over?.root.hidden !== false);
   }
 
   onClosed() {
+    this.#stage.onClosed();
+    this.#over?.onClosed();
     for (const part of [this.#people, this.#more, this.#text, this.#notices, this.#devices]) part.close();
   }
 
@@ -107,7 +110,7 @@ export class SessionView {
     const { link, mediaState, media } = this.#client;
     return (
       link.status !== 'open' ||
-      ['failed', 'reconnecting'].includes(mediaState) ||
+      !['idle', 'connecting', 'connected'].includes(mediaState) ||
       Object.values(media.troubles).some(Boolean) ||
       session.conflicts.length > 0 ||
       session.screenAsked !== null ||

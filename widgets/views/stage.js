@@ -5,8 +5,6 @@ import { wordButton } from './buttons.js';
 import { loadStyles } from './later.js';
 import { Tile } from './tile.js';
 
-const NOT_SELF = Object.freeze({ mirror: false, hasPicture: null });
-
 /** Everybody's pictures: one to one, grid, speaker with a strip, shared screen. */
 export class Stage {
   /** What the person chose: `auto`, `grid` or `speaker`. */
@@ -14,21 +12,24 @@ export class Stage {
   #client;
   #list = el('ul', { class: 'tiles', 'aria-label': say('stage') });
   #self;
-  /** @type {Tile[]} */
-  #seats = [];
-  /** @type {Tile[]} */
-  #screens = [];
+  /** Seats and screens. @type {Tile[]} */
+  #tiles = [];
   /** @type {Peer|null} */
   #peer = null;
   #sound = wordButton(say('sound_blocked'), () => this.#play(), { kind: 'primary', icon: 'speaker' });
-  #speaker = '';
+  /** Who stands out. @type {string|null} */
+  #speaker = null;
   /** The speaker that the browser refused last. */
   #refused = '';
   #measured = '';
   #sizes = new ResizeObserver(() => this.#reportSizes());
   #sizeTimer = 0;
-  /** Which tiles show somebody. */
-  #occupied = '';
+  /** Whether anything of it is in sight: the page around may hide the frame, which is told nothing. */
+  #inSight = true;
+  #sight = new IntersectionObserver((seen) => {
+    this.#inSight = seen.at(-1)?.isIntersecting !== false;
+    this.#reportSizes();
+  });
   root;
 
   /** @param {SessionClient} client */
@@ -36,32 +37,33 @@ export class Stage {
     this.#client = client;
     this.#self = new Tile('self', 0, () => {});
     this.#list.append(this.#self.root);
+    this.#list.addEventListener('leavepictureinpicture', () => this.#reportSizes());
     this.#sound.root.classList.add('sound');
     this.#sound.root.hidden = true;
     this.root = el('div', { class: 'stage' }, this.#list, this.#sound.root);
+    this.#sight.observe(this.root);
   }
 
   /** @param {SessionState} session */
   update(session) {
     this.#adopt(this.#client.peer);
-    for (const tile of [...this.#seats, ...this.#screens]) {
-      const seat = session.seats[`${tile.kind}:${tile.index}`];
-      tile.assign(seat);
+    for (const tile of this.#tiles) {
+      tile.assign(session.seats[`${tile.kind}:${tile.index}`]);
       const entry = entryOf(session, tile.participant);
       const there = entry && entry.attendance !== 'left' && entry.attendance !== 'lobby';
       const visible = there && (tile.kind === 'seat' || entry.screen);
-      tile.update(visible ? entry : null, session, NOT_SELF);
+      tile.update(visible ? entry : null, session);
     }
     this.#updateSelf(session);
     this.#route();
     this.#arrange(session);
-    const occupied = this.#shown().map(({ kind, index }) => `${kind}${index}`).join();
-    if (this.#measured === '' || occupied !== this.#occupied) this.#reportSizes();
-    this.#occupied = occupied;
+    this.#reportSizes();
   }
 
-  #shown() {
-    return [...this.#seats, ...this.#screens].filter((tile) => !tile.root.hidden);
+  onClosed() {
+    clearTimeout(this.#sizeTimer);
+    this.#sizes.disconnect();
+    this.#sight.disconnect();
   }
 
   /** Let every voice come out where the person chose, as soon as the browser lets them. */
@@ -69,7 +71,7 @@ export class Stage {
     const { speaker, chances } = this.#client.media;
     const wish = `${speaker} ${chances}`;
     if (wish === this.#refused) return;
-    for (const { audio } of this.#seats) {
+    for (const { audio } of this.#tiles) {
       if (audio.sinkId === speaker) continue;
       void audio.setSinkId?.(speaker).catch(() => {
         this.#refused = wish;
@@ -92,33 +94,35 @@ export class Stage {
   #adopt(peer) {
     if (peer === this.#peer) return;
     this.#peer = peer;
-    this.#fill('seat', this.#seats, peer?.seats ?? []);
-    this.#fill('screen', this.#screens, peer?.screens ?? []);
     this.#measured = '';
+    this.#fill('seat', peer?.seats ?? []);
+    this.#fill('screen', peer?.screens ?? []);
     this.#play();
   }
 
-  /** @param {'seat'|'screen'} kind @param {Tile[]} tiles @param {Peer['seats'|'screens']} streams */
-  #fill(kind, tiles, streams) {
+  /** @param {'seat'|'screen'} kind @param {Peer['seats'|'screens']} streams */
+  #fill(kind, streams) {
+    const tiles = this.#tiles.filter((tile) => tile.kind === kind);
     while (tiles.length < streams.length) {
       const tile = new Tile(kind, tiles.length, () => {
         if (this.#client.session) this.update(this.#client.session);
       });
       tile.root.hidden = true;
       this.#sizes.observe(tile.root);
-      this.#list.insertBefore(tile.root, this.#self.root);
+      this.#self.root.before(tile.root);
+      this.#tiles.push(tile);
       tiles.push(tile);
     }
-    tiles.forEach((tile, index) => {
-      const { video = null, audio = null } = streams[index] ?? {};
+    for (const tile of tiles) {
+      const { video = null, audio = null } = streams[tile.index] ?? {};
       tile.setStreams(video, audio);
-    });
+    }
   }
 
   /** Start every player; when the browser wants a gesture before sound, say so. */
   #play() {
     show(this.#sound.root, false);
-    for (const { video, audio } of [...this.#seats, ...this.#screens]) {
+    for (const { video, audio } of this.#tiles) {
       if (video.srcObject) video.play().catch(() => {});
       if (!audio.srcObject) continue;
       audio.play().catch((error) => {
@@ -130,49 +134,54 @@ export class Stage {
   /** @param {SessionState} session */
   #arrange(session) {
     const people = others(session).length;
-    const screen = this.#screens.find((tile) => !tile.root.hidden);
-    let arrangement = people <= 1 ? 'one' : 'grid';
+    const shown = this.#tiles.filter((tile) => !tile.root.hidden);
+    const seats = shown.filter((tile) => tile.kind === 'seat');
+    const screen = shown.find((tile) => tile.kind === 'screen');
+    const many = people > 1 || (people === 1 && this.layout === 'grid');
+    let arrangement = many ? 'grid' : 'one';
     if (screen) arrangement = 'screen';
     else if (people > 1 && this.layout === 'speaker') arrangement = 'speaker';
-    else if (people === 1 && this.layout === 'grid') arrangement = 'grid';
     // Without them the tiles still stand in a plain grid.
     if (arrangement !== 'one') void loadStyles().catch(() => {});
     setAttr(this.root, 'data-layout', arrangement);
     setAttr(this.root, 'data-people', String(people));
-    const spoke = session.speaker;
-    if (spoke && this.#seats.some((tile) => tile.participant === spoke)) this.#speaker = spoke;
-    const shown = this.#seats.filter((tile) => !tile.root.hidden);
-    const speaker = shown.find((tile) => tile.participant === this.#speaker) ?? shown[0];
+    /** @param {string|null} id */
+    const seatOf = (id) => seats.find((tile) => tile.participant === id);
+    const speaker = seatOf(session.speaker) ?? seatOf(this.#speaker) ?? seats[0];
+    this.#speaker = speaker?.participant ?? null;
     const main = screen ?? (arrangement === 'grid' ? null : speaker);
-    for (const tile of [...this.#seats, ...this.#screens, this.#self]) {
-      setAttr(tile.root, 'data-main', tile === main ? '' : null);
+    for (const tile of this.#tiles) tile.root.toggleAttribute('data-main', tile === main);
+    const count = Math.max(1, seats.length + Number(many));
+    setAttr(this.#list, 'data-count', String(count));
+    const short = Math.floor(Math.sqrt(count));
+    const long = Math.ceil(count / short);
+    for (const [name, number] of Object.entries({ short, long, strip: Math.max(1, shown.length) })) {
+      this.#list.style.setProperty(`--${name}`, String(number));
     }
-    const tiles = shown.length + (people > 1 || this.layout === 'grid' ? 1 : 0);
-    setAttr(this.#list, 'data-count', String(Math.max(1, tiles)));
-    this.#list.style.setProperty('--strip', String(Math.max(1, shown.length + (screen ? 1 : 0))));
   }
 
-  /**
-   * The relay sends no more than what is shown. Empty tiles are left out: a size of nothing would
-   * pause whoever comes, until the next layout, and a page behind another is not laid out at all.
-   */
+  /** Tell the relay how large each picture is shown, so that it sends no more, and nothing unseen. */
   #reportSizes() {
-    clearTimeout(this.#sizeTimer);
-    this.#sizeTimer = Number(
-      setTimeout(() => {
-        if (!this.#client.peer?.answered) return;
-        const scale = globalThis.devicePixelRatio || 1;
-        const slots = this.#shown().map(({ kind, index, root }) => ({
-          kind,
-          index,
-          width: Math.min(16_384, Math.round(root.clientWidth * scale)),
-          height: Math.min(16_384, Math.round(root.clientHeight * scale)),
-        }));
-        const text = JSON.stringify(slots);
-        if (slots.length === 0 || text === this.#measured) return;
-        this.#measured = text;
-        this.#client.view(slots);
-      }, 250),
-    );
+    this.#sizeTimer ||= setTimeout(() => {
+      this.#sizeTimer = 0;
+      const { peer, visible } = this.#client;
+      if (!peer?.answered) return;
+      // It reaches down to the bar, or stands beside the stage.
+      const sheet = document.querySelector('.panel:not([hidden])')?.getBoundingClientRect();
+      const slots = this.#tiles.map(({ kind, index, root, video }) => {
+        const box = root.getBoundingClientRect();
+        // Whoever comes to an empty tile is to be seen at once: it counts as small.
+        const covered = sheet && sheet.top <= box.top && sheet.left <= box.left && sheet.right >= box.right;
+        const seen = visible && this.#inSight && (root.hidden || !covered);
+        const scale = seen || document.pictureInPictureElement === video ? devicePixelRatio : 0;
+        /** @param {number} length */
+        const pixels = (length) => Math.min(16_384, Math.round((length || 1) * scale));
+        return { kind, index, width: pixels(box.width), height: pixels(box.height) };
+      });
+      const text = JSON.stringify(slots);
+      if (text === this.#measured) return;
+      this.#measured = text;
+      this.#client.tell({ type: 'media.view', slots });
+    }, 200);
   }
 }

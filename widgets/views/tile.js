@@ -1,14 +1,12 @@
 import { say } from '../catalogues/words.js';
 import { SlotTurn } from '../media/slot-turn.js';
-import { Avatar } from './avatar.js';
+import { Avatar, nameOf } from './avatar.js';
 import { el, setAttr, setText, show } from './dom.js';
 import { icon } from './icons.js';
 
 /** The picture of one person: a seat, a screen, or the mirror. */
 export class Tile {
-  /** @type {HTMLVideoElement} */
   video = el('video', { playsinline: true, autoplay: true, 'aria-hidden': 'true' });
-  /** @type {HTMLAudioElement} */
   audio = el('audio', { autoplay: true });
   #avatar = new Avatar();
   #name = el('span', { class: 'tile-name', dir: 'auto' });
@@ -34,7 +32,7 @@ export class Tile {
     // The sound has a player of its own; a silent picture may start without a gesture.
     this.video.muted = true;
     this.video.onresize = () =>
-      setAttr(this.root, 'data-tall', this.video.videoHeight > this.video.videoWidth ? '' : null);
+      this.root.toggleAttribute('data-tall', this.video.videoHeight > this.video.videoWidth);
     this.root = el(
       'li',
       { class: `tile ${kind}` },
@@ -67,34 +65,32 @@ export class Tile {
   assign(seat) {
     this.#turn.assign(seat, performance.now());
     if (!this.#turn.turning || this.#timer) return;
-    this.#timer = Number(
-      setTimeout(() => {
-        this.#timer = 0;
-        this.#turn.tick(performance.now());
-        this.#onTurn();
-      }, 720),
-    );
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      this.#turn.tick(performance.now());
+      this.#onTurn();
+    }, 720);
   }
 
   /**
    * @param {RosterEntry|null} entry @param {SessionState} session
-   * @param {{mirror: boolean, hasPicture: boolean|null}} self For the mirror: what is sent.
+   * @param {{mirror?: boolean, hasPicture?: boolean|null}} [self] For the mirror: what is sent.
    */
-  update(entry, session, self) {
+  update(entry, session, { mirror = false, hasPicture = null } = {}) {
     show(this.root, entry !== null);
     if (!entry) return;
-    const name = entry.name || say(`role_${entry.role}`);
+    const name = nameOf(entry);
     // With voice only no picture is on its way, whatever the others send.
     const sees = session.mode !== 'voice';
-    const sends = self.hasPicture ?? (sees && (this.kind === 'screen' ? entry.screen : entry.camera));
+    const sends = hasPicture ?? (sees && (this.kind === 'screen' ? entry.screen : entry.camera));
     // A player that waits for its first picture holds back the page's load event.
     if (sends && this.#stream && !this.video.srcObject) this.#attach();
     if (this.kind === 'seat' && !sends) this.#turn.conceal(performance.now());
-    const picture = self.hasPicture ?? (sends && this.#turn.picture);
+    const picture = hasPicture ?? (sends && this.#turn.picture);
     setAttr(this.root, 'data-picture', picture ? 'yes' : 'no');
-    setAttr(this.root, 'data-mirror', self.mirror ? '' : null);
+    this.root.toggleAttribute('data-mirror', mirror);
     const speaking = session.speaker === entry.participant_id && this.kind !== 'screen';
-    setAttr(this.root, 'data-speaking', speaking ? '' : null);
+    this.root.toggleAttribute('data-speaking', speaking);
     this.#avatar.update(name, entry.picture);
     const shares = this.kind === 'screen' ? say('sharing', { name }) : name;
     setText(this.#name, this.kind === 'self' ? say('you') : shares);
@@ -102,7 +98,7 @@ export class Tile {
     const away = entry.attendance === 'reconnecting';
     const note = away ? say('is_back_soon') : sends && !picture ? say('waiting_picture') : '';
     setText(this.#note, this.kind === 'self' ? '' : note);
-    setAttr(this.root, 'data-away', away ? '' : null);
+    this.root.toggleAttribute('data-away', away);
     this.#showQuality(session.quality[entry.participant_id]);
   }
 

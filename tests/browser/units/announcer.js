@@ -27,7 +27,7 @@ function beaten(play) {
 }
 
 const person = (id) => ({ participant_id: id, role: 'guest', name: id, attendance: 'present' });
-const among = (...ids) => ({ session: { participant_id: 'me', roster: ids.map(person) }, muted: null });
+const among = (...ids) => ({ participant_id: 'me', roster: ids.map(person), muted: null });
 
 export const tests = {
   'what follows quickly waits for its turn, and the last stands longer': beaten((announcer, said, beat) => {
@@ -51,5 +51,16 @@ export const tests = {
     announcer.update(among('me', 'Noa', 'Ben'));
     announcer.update(among('me', 'Noa'));
     same([said(), beat(), beat(3)], ['Noa is here', 'Ben has left', '']);
+  }),
+
+  'what a moderator stops is said each time, and not again by a view that comes later': beaten((announcer, said, beat) => {
+    const stopped = () => ({ ...among('me', 'Noa'), muted: { by: 'Noa', sources: ['microphone'] } });
+    announcer.update(stopped());
+    same(said(), '');
+    for (const news of [stopped(), stopped()]) {
+      announcer.update(news);
+      announcer.update(news);
+      same([said(), beat(3)], ['Noa turned off your microphone', '']);
+    }
   }),
 };

@@ -35,9 +35,9 @@ export const tests = {
 
   async 'an offer that the workspace does not take is excused, and can be tried again'() {
     const taken = [];
-    const host = { values: {}, write: async (line) => taken.push(line) > 1 };
+    const host = { visitorName: 'Maya', canWrite: true, values: {}, write: async (line) => taken.push(line) > 1 };
     const outgoing = new Outgoing(await client(), (asked) => asked, host);
-    outgoing.update('Maya');
+    outgoing.update();
     const offer = [...outgoing.root.querySelectorAll('button')].at(-1);
     for (const words of ['That did not work. Please try again.', 'The link is in the conversation']) {
       offer.click();

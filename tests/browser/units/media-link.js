@@ -1,6 +1,6 @@
 import { Refusal } from '../../../widgets/channel/refusal.js';
 import { MediaLink } from '../../../widgets/media/media-link.js';
-import { same, settled, until } from './check.js';
+import { postponed, same, settled, until } from './check.js';
 
 const SESSION = { epoch: 1, media: { seats: 1, screens: 1, ice_servers: [], relay_only: false } };
 
@@ -31,6 +31,38 @@ function deviceRequests() {
   return found;
 }
 
+/** The other end of a connection, which answers what it is offered, with all its candidates. */
+function relay() {
+  const end = new RTCPeerConnection();
+  return async ({ sdp }) => {
+    await end.setRemoteDescription({ type: 'offer', sdp });
+    await end.setLocalDescription();
+    await until(() => end.iceGatheringState === 'complete');
+    return { sdp: end.localDescription.sdp };
+  };
+}
+
+/** A link whose connection stands. */
+async function connected() {
+  const channel = broker();
+  const link = new MediaLink(channel, () => undefined);
+  const answer = relay();
+  link.negotiate(SESSION);
+  await until(() => channel.asked.length === 1);
+  channel.asked[0].resolve(await answer(channel.asked[0].message));
+  await until(() => link.state === 'connected');
+  return { channel, link, answer, peer: link.peer };
+}
+
+/** Have the link believe that its connection is in this state. */
+function become(peer, state) {
+  Object.defineProperty(peer.connection, 'connectionState', { value: state, configurable: true });
+  peer.connection.onconnectionstatechange();
+}
+
+const of = (sdp, line) => sdp.match(new RegExp(`a=${line}:(.*)`))[1];
+const online = () => globalThis.dispatchEvent(new Event('online'));
+const lineLost = () => new Refusal('connection_lost', 'The connection was lost.', true);
 const notInside = () => new Refusal('not_in_session', 'You are not in this session.', false);
 
 export const tests = {
@@ -88,13 +120,88 @@ export const tests = {
       link.close();
       camera.stop();
     },
-  'who has joined and is refused is told': async () => {
-    const channel = broker();
-    const link = new MediaLink(channel, () => undefined);
-    link.negotiate(SESSION);
-    await until(() => channel.asked.length === 1);
-    channel.asked[0].reject(new Refusal('no_common_codec', 'None in common.', false));
-    await until(() => link.state === 'failed');
+  'who has joined and is refused is told, and which browser can do nothing about it': async () => {
+    for (const [code, state] of [['offer_invalid', 'failed'], ['no_common_codec', 'no_common_codec']]) {
+      const channel = broker();
+      const link = new MediaLink(channel, () => undefined);
+      link.negotiate(SESSION);
+      await until(() => channel.asked.length === 1);
+      channel.asked[0].reject(new Refusal(code, 'No.', false));
+      await until(() => link.state !== 'connecting');
+      same(link.state, state);
+      link.close();
+    }
+  },
+  'where another network comes another path is looked for, with the same keys and tracks': async () => {
+    const { channel, link, answer, peer } = await connected();
+    online();
+    await until(() => channel.asked.length === 2);
+    const [first, second] = channel.asked.map(({ message }) => message);
+    same(second.transport_id, first.transport_id);
+    same(of(second.sdp, 'fingerprint'), of(first.sdp, 'fingerprint'));
+    same(of(second.sdp, 'ice-ufrag') === of(first.sdp, 'ice-ufrag'), false);
+    const reply = await answer(second);
+    channel.asked[1].resolve(reply);
+    await until(() => peer.connection.remoteDescription.sdp === reply.sdp);
+    same([link.peer === peer, link.state], [true, 'connected']);
+    link.close();
+    online();
+    await settled();
+    same(channel.asked.length, 2);
+  },
+  'what answers an earlier offer changes nothing': async () => {
+    const { channel, link, answer, peer } = await connected();
+    online();
+    await until(() => channel.asked.length === 2);
+    online();
+    await until(() => channel.asked.length === 3);
+    const [, early, late] = channel.asked;
+    const replies = [await answer(early.message), await answer(late.message)];
+    early.resolve(replies[0]);
+    await settled();
+    same(peer.connection.signalingState, 'have-local-offer');
+    late.resolve(replies[1]);
+    await until(() => peer.connection.signalingState === 'stable');
+    same(of(peer.connection.remoteDescription.sdp, 'ice-ufrag'), of(replies[1].sdp, 'ice-ufrag'));
+    same([link.peer === peer, link.state], [true, 'connected']);
+    link.close();
+  },
+  'a new connection is made where no other path helps, and not before': async () => {
+    const { channel, link, answer, peer } = await connected();
+    become(peer, 'disconnected');
+    same(link.state, 'reconnecting');
+    await until(() => channel.asked.length === 2);
+    same(channel.asked[1].message.transport_id, peer.id);
+    const patience = postponed(4_000);
+    channel.asked[1].resolve(await answer(channel.asked[1].message));
+    await until(() => patience.calls.length === 1);
+    same(link.peer === peer, true);
+    patience.due();
+    same([link.peer === peer, link.state], [false, 'reconnecting']);
+    await until(() => channel.asked.length === 3);
+    link.close();
+  },
+  'an offer of another path that was lost with the line is made again': async () => {
+    const { channel, link, peer } = await connected();
+    become(peer, 'disconnected');
+    await until(() => channel.asked.length === 2);
+    const rest = postponed(1_000);
+    channel.asked[1].reject(lineLost());
+    await until(() => rest.calls.length === 1);
+    rest.due();
+    await until(() => channel.asked.length === 3);
+    same([link.peer === peer, channel.asked[2].message.transport_id], [true, peer.id]);
+    link.close();
+  },
+  'what is refused another path is given up for a new connection': async () => {
+    const { channel, link, peer } = await connected();
+    online();
+    await until(() => channel.asked.length === 2);
+    const rest = postponed(1_000);
+    channel.asked[1].reject(new Refusal('rate_limited', 'Too many.', true));
+    await until(() => rest.calls.length === 1);
+    rest.due();
+    same(link.peer === peer, false);
     link.close();
   },
 };

@@ -47,6 +47,7 @@ export default {
   reconnecting_media: 'Verbindung verloren. Wird neu aufgebaut; beenden können Sie weiterhin.',
   reconnecting_signal: 'Wird neu verbunden… Sie sehen und hören einander weiterhin.',
   media_failed: 'Ton und Bild kamen nicht zustande. Vielleicht ist eine Firewall im Weg.',
+  no_common_codec: 'Ton und Bild brauchen Formate, die diesem Browser fehlen: Opus und VP8 oder H.264. Bitte verwenden Sie einen anderen.',
   trouble_refused_camera: 'Ihre Kamera ist nicht freigegeben. Klicken Sie auf das Kamerasymbol in der Adresszeile, um sie freizugeben.',
   trouble_refused_microphone: 'Ihr Mikrofon ist nicht freigegeben. Klicken Sie auf das Symbol in der Adresszeile, um es freizugeben.',
   trouble_refused_both: 'Kamera und Mikrofon sind nicht freigegeben. Klicken Sie auf das Symbol in der Adresszeile, um sie freizugeben.',

@@ -47,6 +47,7 @@ export default {
   reconnecting_media: 'Se perdió la conexión. Reconectando; aún puede terminar la sesión.',
   reconnecting_signal: 'Reconectando… Siguen viéndose y oyéndose.',
   media_failed: 'No se pudo conectar el sonido ni la imagen. Puede que lo impida un cortafuegos.',
+  no_common_codec: 'El sonido y la imagen necesitan formatos que este navegador no tiene: Opus, y VP8 o H.264. Use otro navegador.',
   trouble_refused_camera: 'No se permitió usar la cámara. Pulse el icono de la cámara en la barra de direcciones para permitirlo.',
   trouble_refused_microphone: 'No se permitió usar el micrófono. Pulse el icono en la barra de direcciones para permitirlo.',
   trouble_refused_both: 'No se permitió usar la cámara ni el micrófono. Pulse el icono en la barra de direcciones para permitirlo.',

@@ -47,6 +47,7 @@ export default {
   reconnecting_media: 'Connexion perdue. Reconnexion ; vous pouvez toujours terminer la session.',
   reconnecting_signal: 'Reconnexion… Vous vous voyez et vous entendez toujours.',
   media_failed: 'Le son et l’image n’ont pas pu être connectés. Un pare-feu les bloque peut-être.',
+  no_common_codec: 'Le son et l’image demandent des formats que ce navigateur n’a pas : Opus, et VP8 ou H.264. Utilisez un autre navigateur.',
   trouble_refused_camera: 'Votre caméra n’a pas été autorisée. Cliquez sur l’icône de caméra dans la barre d’adresse pour l’autoriser.',
   trouble_refused_microphone: 'Votre micro n’a pas été autorisé. Cliquez sur l’icône dans la barre d’adresse pour l’autoriser.',
   trouble_refused_both: 'La caméra et le micro n’ont pas été autorisés. Cliquez sur l’icône dans la barre d’adresse pour les autoriser.',

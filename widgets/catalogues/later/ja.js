@@ -47,6 +47,7 @@ export default {
   reconnecting_media: '接続が切れました。再接続中です。終了はできます。',
   reconnecting_signal: '再接続中… 映像と音声は続いています。',
   media_failed: '音声と映像を接続できませんでした。ファイアウォールが原因かもしれません。',
+  no_common_codec: 'このブラウザーには、音声に必要なOpus、または映像に必要なVP8かH.264がありません。別のブラウザーをお使いください。',
   trouble_refused_camera: 'カメラが許可されていません。アドレスバーのカメラのアイコンから許可してください。',
   trouble_refused_microphone: 'マイクが許可されていません。アドレスバーのアイコンから許可してください。',
   trouble_refused_both: 'カメラとマイクが許可されていません。アドレスバーのアイコンから許可してください。',

@@ -47,6 +47,7 @@ export default {
   reconnecting_media: 'Conexão perdida. Reconectando; você ainda pode encerrar a sessão.',
   reconnecting_signal: 'Reconectando… Vocês ainda se veem e se ouvem.',
   media_failed: 'Não foi possível conectar som e imagem. Um firewall pode estar bloqueando.',
+  no_common_codec: 'O som e a imagem precisam de formatos que este navegador não tem: Opus, e VP8 ou H.264. Use outro navegador.',
   trouble_refused_camera: 'O uso da câmera não foi permitido. Clique no ícone da câmera na barra de endereço para permitir.',
   trouble_refused_microphone: 'O uso do microfone não foi permitido. Clique no ícone na barra de endereço para permitir.',
   trouble_refused_both: 'O uso da câmera e do microfone não foi permitido. Clique no ícone na barra de endereço para permitir.',

@@ -1,0 +1,111 @@
+import { ResumeMemory } from '../../../widgets/channel/resume-memory.js';
+import { SessionClient } from '../../../widgets/session/client.js';
+import { same, settled, until } from './check.js';
+import { Wire } from './wire.js';
+
+const SNAPSHOT = {
+  type: 'session.snapshot',
+  seq: 1,
+  session_id: 's1',
+  epoch: 1,
+  participant_id: 'me',
+  role: 'consumer',
+  mode: 'video',
+  attendance: 'present',
+  capabilities: [],
+  roster: [],
+  invitation: null,
+  guest_invitations: [],
+  seats: [],
+  media: { seats: 1, screens: 1, ice_servers: [], relay_only: false },
+  started_ms_ago: 0,
+};
+const INVITED = {
+  ...SNAPSHOT,
+  attendance: 'invited',
+  invitation: { invitation_id: 'i1', state: 'ringing', mode: 'video', surfaces: [], expires_in_ms: 60_000 },
+};
+
+/** A client that has said hello, its line and its memory; all that went before is forgotten. */
+async function greeted() {
+  Wire.made = [];
+  sessionStorage.clear();
+  const memory = new ResumeMemory('unit');
+  const introduce = async () => ({ token: 't' });
+  const client = new SessionClient({ surface: 'launcher', memory, introduce, url: 'ws://broker.test' });
+  client.connect();
+  const wire = await until(() => Wire.made.find((one) => one.sent.length > 0));
+  return { client, memory, wire };
+}
+
+/** Whether the page is in front, as the browser says it. */
+function becomeVisible(state) {
+  Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}
+
+const told = (wire, type) => wire.sent.filter((message) => message.type === type);
+const refusal = (id) => ({ type: 'request.refused', reply_to: id, code: 'invitation_closed', message: '', retryable: false });
+
+export const tests = {
+  async 'whoever is replaced comes back with off what they turned off'() {
+    const { client, memory, wire } = await greeted();
+    wire.welcome(true);
+    wire.hear(SNAPSHOT);
+    await client.media.setMicrophone(false);
+    wire.close(4409);
+    await until(() => client.link.status === 'closed');
+    navigator.mediaDevices.dispatchEvent(new Event('devicechange'));
+    client.close();
+    same(memory.get('off'), 'microphone');
+  },
+  async 'devices of an answer that was refused are not those of the next one'() {
+    const { mediaDevices } = navigator;
+    const grants = [];
+    mediaDevices.getUserMedia = () => new Promise((resolve) => grants.push(resolve));
+    const stream = () => document.createElement('canvas').captureStream();
+    const { client, wire } = await greeted();
+    try {
+      wire.welcome(true);
+      wire.hear(INVITED);
+      const accepted = (at) => until(() => told(wire, 'invitation.accept')[at]);
+      const refused = client.accept('video').catch((error) => error.code);
+      wire.hear(refusal((await accepted(0)).id));
+      same(await refused, 'invitation_closed');
+      const taken = client.accept('video');
+      wire.hear({ type: 'request.done', reply_to: (await accepted(1)).id });
+      await taken;
+      const [first, second] = [stream(), stream()];
+      grants[0](first);
+      grants[1](second);
+      await until(() => client.media.tracks.camera);
+      await settled();
+      same([first, second].map((each) => each.getTracks()[0].readyState), ['ended', 'live']);
+      same(client.media.tracks.camera === second.getTracks()[0], true);
+    } finally {
+      delete mediaDevices.getUserMedia;
+      client.close();
+    }
+  },
+  async 'the broker learns what is hidden while it is greeted, and nothing twice'() {
+    const { client, wire } = await greeted();
+    try {
+      same(told(wire, 'connection.hello')[0].visible, true);
+      becomeVisible('hidden');
+      wire.welcome();
+      const said = () => told(wire, 'surface.update').map(({ visible }) => visible);
+      same([said(), client.visible], [[false], false]);
+      client.setShown(false);
+      becomeVisible('visible');
+      same([said(), client.visible], [[false], false]);
+      client.setShown(true);
+      same([said(), client.visible], [[false, true], true]);
+      client.close();
+      becomeVisible('hidden');
+      same(said(), [false, true]);
+    } finally {
+      delete document.visibilityState;
+      client.close();
+    }
+  },
+};

@@ -1,0 +1,98 @@
+import { Stage } from '../../../widgets/views/stage.js';
+import { same, settled, until } from './check.js';
+
+const PERSON = { participant_id: 'noa', role: 'guest', name: 'Noa', attendance: 'present', camera: true };
+const SESSION = {
+  participant_id: 'me',
+  mode: 'video',
+  roster: [PERSON],
+  seats: { 'seat:0': { kind: 'seat', index: 0, participant_id: 'noa', video_timestamp: null } },
+  speaker: null,
+  quality: {},
+};
+
+/** A stage of 600 × 300 pixels with somebody in the first of two seats, and what it tells. */
+async function shown(play) {
+  const streams = () => ({ audio: new MediaStream(), video: new MediaStream() });
+  const told = [];
+  const client = {
+    session: SESSION,
+    visible: true,
+    peer: { answered: true, seats: [streams(), streams()], screens: [] },
+    media: { speaker: '', chances: 0, mirror: null, facing: 'user', publishing: {}, tracks: { camera: null } },
+    tell: ({ type, slots }) => {
+      same(type, 'media.view');
+      told.push(slots.map(({ kind, index, width, height }) => `${kind} ${index}: ${width}x${height}`).join());
+    },
+  };
+  const stage = new Stage(client);
+  const place = document.createElement('div');
+  Object.assign(place.style, { position: 'fixed', inset: '0 auto auto 0', width: '600px', height: '300px' });
+  place.append(stage.root);
+  document.body.append(place);
+  try {
+    stage.update(SESSION);
+    await play({ client, stage, place, told, next: (count) => until(() => told[count - 1]) });
+  } finally {
+    stage.onClosed();
+    place.remove();
+  }
+}
+
+const size = (length) => Math.round(length * devicePixelRatio);
+// The gaps around are of six pixels.
+const LARGE = `seat 0: ${size(588)}x${size(288)},seat 1: ${size(1)}x${size(1)}`;
+const NOTHING = 'seat 0: 0x0,seat 1: 0x0';
+
+export const tests = {
+  'the relay is told how large everybody is shown, once, and that nothing is seen of a hidden page': () =>
+    shown(async ({ client, stage, place, told, next }) => {
+      same(await next(1), LARGE);
+      client.visible = false;
+      stage.update(SESSION);
+      same(await next(2), NOTHING);
+      client.visible = true;
+      stage.update(SESSION);
+      same(await next(3), LARGE);
+      place.style.width = '312px';
+      same(await next(4), LARGE.replace(size(588), size(300)));
+      stage.update(SESSION);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      same(told.length, 4);
+    }),
+  'what lies behind a sheet is not seen, and what is beside it is': () =>
+    shown(async ({ stage, place, next }) => {
+      await next(1);
+      const sheet = document.createElement('section');
+      sheet.className = 'panel';
+      place.append(sheet);
+      Object.assign(sheet.style, { inset: '0', width: 'auto' });
+      stage.update(SESSION);
+      same(await next(2), LARGE.replace(`${size(588)}x${size(288)}`, '0x0'));
+      sheet.style.inset = '40px 0 0';
+      stage.update(SESSION);
+      same(await next(3), LARGE);
+      sheet.style.inset = '0 0 0 300px';
+      sheet.hidden = false;
+      stage.update(SESSION);
+      await settled();
+      sheet.hidden = true;
+    }),
+  'nothing is seen of what the page around has put away': () =>
+    shown(async ({ place, next }) => {
+      await next(1);
+      place.style.left = '-700px';
+      same(await next(2), NOTHING);
+      place.style.left = '0';
+      same(await next(3), LARGE);
+    }),
+  'a stage that is gone tells nothing more': () =>
+    shown(async ({ stage, place, told, next }) => {
+      await next(1);
+      stage.update(SESSION);
+      stage.onClosed();
+      place.style.width = '100px';
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      same(told.length, 1);
+    }),
+};
