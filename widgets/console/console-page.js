@@ -94,7 +94,7 @@ export class ConsolePage extends HTMLElement {
       else shown[index]?.view.fail(one.reason.message);
     });
     setText(this.#status, `Looked at ${new Date().toLocaleTimeString()}, again every 5 seconds.`);
-    this.#timer = Number(setTimeout(() => void this.#look(), LOOK_MS));
+    this.#timer = setTimeout(() => void this.#look(), LOOK_MS);
   }
 
   /** @param {Deed|Look} deed */

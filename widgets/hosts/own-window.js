@@ -29,7 +29,7 @@ export function openOwnWindow(address, secrets) {
  * @param {URLSearchParams} query @returns {Promise<Record<string, string>>}
  */
 export async function receiveHandOver(query) {
-  const opener = /** @type {Window|null} */ (window.opener);
+  const { opener } = window;
   if (!query.has('handOver') || !opener) return {};
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve({}), PATIENCE_MS);

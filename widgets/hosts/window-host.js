@@ -6,7 +6,6 @@ import { sdkWhenThere } from './sdk-wait.js';
  * where its script stays out. It emits `change`.
  */
 export class WindowHost extends EventTarget {
-  status = 'waiting';
   /** No launcher tells of a ring, or lets it sound. */
   framed = false;
   active = false;
@@ -33,7 +32,7 @@ export class WindowHost extends EventTarget {
     const namespace = await sdkWhenThere(
       () => (this.gone ? null : host.lpTag?.LPWidgetSDK),
       patienceMs,
-      () => this.#become(idsFromQuery(this.#query) ? 'plain' : 'absent'),
+      () => this.#changed(),
     );
     if (!namespace) return;
     const events = namespace.API?.events ?? {};
@@ -51,7 +50,7 @@ export class WindowHost extends EventTarget {
       if (name) bind[name] = { func: (event) => this.#onEvent(name, event), context: this };
     }
     this.#sdk = namespace.init({ bind });
-    this.#become('ready');
+    this.#changed();
   }
 
   /** @returns {EngagementIds|null} Null until there is a conversation. */
@@ -98,15 +97,9 @@ export class WindowHost extends EventTarget {
     this.#changed();
   }
 
-  /** @param {string} status */
-  #become(status) {
-    this.status = status;
-    this.#changed();
-  }
-
   #changed() {
     clearTimeout(this.#scheduled);
-    this.#scheduled = Number(setTimeout(() => this.dispatchEvent(new Event('change')), 20));
+    this.#scheduled = setTimeout(() => this.dispatchEvent(new Event('change')), 20);
   }
 }
 

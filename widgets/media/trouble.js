@@ -13,7 +13,7 @@ export function videoTrouble() {
 
 /**
  * Whether the page that frames this one lets it use a feature. Browsers that cannot say: true.
- * @param {'camera'|'microphone'|'display-capture'|'fullscreen'} feature
+ * @param {'camera'|'microphone'|'display-capture'} feature
  */
 export function frameAllows(feature) {
   return pagePolicy()?.allowsFeature?.(feature) ?? true;

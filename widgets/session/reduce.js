@@ -1,7 +1,7 @@
-const NO_WAYS = { ways: [], askedBy: null, about: null };
-import { entryOf } from './select.js';
+import { entryOf, ownEntry } from './select.js';
 
-const UNTOLD = { conflicts: [], lines: [], screenAsked: null, speaker: null, quality: {} };
+const NO_WAYS = { ways: [], askedBy: null, about: null };
+const UNTOLD = { conflicts: [], lines: [], screenAsked: null, muted: null, speaker: null, quality: {} };
 /** @type {WidgetState} */
 export const INITIAL = Object.freeze({
   role: null,
@@ -10,7 +10,6 @@ export const INITIAL = Object.freeze({
   session: null,
   resume: null,
   over: null,
-  muted: null,
 });
 
 /**
@@ -43,14 +42,7 @@ export function reduce(state, message, now) {
     default: {
       if (!state.session) return state;
       const session = inSession(state.session, message, now);
-      if (message.type !== 'participant.muted') {
-        return session === state.session ? state : { ...state, session };
-      }
-      const count = (state.muted?.count ?? 0) + 1;
-      return {
-        ...state,
-        muted: { by: message.by_participant_id, sources: message.sources, count },
-      };
+      return session === state.session ? state : { ...state, session };
     }
   }
 }
@@ -81,8 +73,8 @@ function inSession(session, message, now) {
       if (session.invitation?.invitation_id !== message.invitation_id) return session;
       return standing(session, 'elsewhere');
     case 'roster.changed': {
-      const own = message.roster.find((entry) => entry.participant_id === session.participant_id);
       const known = { ...session, roster: message.roster };
+      const own = ownEntry(known);
       // The person takes part, but on another surface: that changes by a click only.
       return own && session.attendance !== 'elsewhere' ? standing(known, own.attendance) : known;
     }
@@ -93,11 +85,10 @@ function inSession(session, message, now) {
     case 'media.seats':
       if (message.epoch < session.epoch) return session;
       return { ...session, seats: seated(session.seats, message.seats) };
-    case 'media.transport':
-      if (message.epoch < session.epoch) return session;
-      return { ...session, transport: message.state };
     case 'text.said':
       return { ...session, lines: withLine(session, message.participant_id, message.text) };
+    case 'participant.muted':
+      return { ...session, muted: { by: message.by_participant_id, sources: message.sources } };
     case 'screen.requested':
       return { ...session, screenAsked: { by: message.by_participant_id } };
     case 'media.speaker':
@@ -110,7 +101,7 @@ function inSession(session, message, now) {
       return { ...session, unsaved: !message.saved };
     case 'session.moved':
       if (message.epoch <= session.epoch) return session;
-      return { ...session, epoch: message.epoch, seats: {}, transport: '' };
+      return { ...session, epoch: message.epoch, seats: {} };
     default:
       return session;
   }
@@ -132,7 +123,6 @@ function fromSnapshot(before, message, now) {
     seats: seated({}, message.seats),
     startedAt: now - message.started_ms_ago,
     unsaved: false,
-    transport: same && before.epoch === message.epoch ? before.transport : '',
   };
 }
 
@@ -145,8 +135,9 @@ function told({ type: _type, seq: _seq, ...fields }) {
  * The latest hundred; each keeps the name of who wrote it and may have left since.
  * @param {SessionState} session @param {string} by @param {string} text
  */
-function withLine({ lines, roster }, by, text) {
-  const name = roster.find((entry) => entry.participant_id === by)?.name ?? '';
+function withLine(session, by, text) {
+  const { lines } = session;
+  const name = entryOf(session, by)?.name ?? '';
   const id = (lines.at(-1)?.id ?? 0) + 1;
   return [...lines.slice(-99), { id, by, name, text }];
 }

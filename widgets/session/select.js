@@ -46,10 +46,8 @@ export function initials(name) {
 
 /** @param {number} ms @returns {string} `m:ss` or `h:mm:ss`. */
 export function clock(ms) {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const parts = [Math.floor(seconds / 60) % 60, seconds % 60];
-  const hours = Math.floor(seconds / 3600);
-  const tail = String(parts[1]).padStart(2, '0');
-  if (hours === 0) return `${parts[0]}:${tail}`;
-  return `${hours}:${String(parts[0]).padStart(2, '0')}:${tail}`;
+  const time = Math.max(0, ms);
+  const hours = Math.floor(time / 3_600_000);
+  const rest = new Date(time).toISOString().slice(14, 19);
+  return hours > 0 ? `${hours}:${rest}` : rest.replace(/^0/u, '');
 }

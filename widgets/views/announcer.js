@@ -1,5 +1,6 @@
 import { say } from '../catalogues/words.js';
 import { entryOf, others } from '../session/select.js';
+import { nameOf } from './avatar.js';
 import { el } from './dom.js';
 
 const BEAT_MS = 2_000;
@@ -8,7 +9,8 @@ const BEAT_MS = 2_000;
 export class Announcer {
   /** @type {Map<string, string>|null} */
   #present = null;
-  #muted = 0;
+  /** @type {SessionState['muted']} */
+  #muted = null;
   /** What is still to be said, by what it is about. @type {Map<string, string>} */
   #waiting = new Map();
   /** How long what is said stands yet, if nothing waits. */
@@ -35,23 +37,19 @@ export class Announcer {
     if (this.#beats > 0) setTimeout(() => this.#beat(), BEAT_MS);
   }
 
-  /** @param {WidgetState} state */
-  update({ session, muted }) {
-    if (!session) {
-      this.#present = null;
-      return;
-    }
-    const names = new Map(
-      others(session).map(({ participant_id: id, name, role }) => [id, name || say(`role_${role}`)]),
-    );
+  /** @param {SessionState} session */
+  update(session) {
+    const { muted } = session;
+    const names = new Map(others(session).map((entry) => [entry.participant_id, nameOf(entry)]));
     const before = this.#present;
+    const stopped = before && muted !== this.#muted;
     this.#present = names;
-    if (before) {
-      for (const [id, name] of names) if (!before.has(id)) this.tell(say('came', { name }), id);
-      for (const [id, name] of before) if (!names.has(id)) this.tell(say('went', { name }), id);
-    }
-    if (muted && muted.count !== this.#muted) {
-      this.#muted = muted.count;
+    this.#muted = muted;
+    // What was so when the view came is no news.
+    if (!before) return;
+    for (const [id, name] of names) if (!before.has(id)) this.tell(say('came', { name }), id);
+    for (const [id, name] of before) if (!names.has(id)) this.tell(say('went', { name }), id);
+    if (muted && stopped) {
       const by = entryOf(session, muted.by);
       const what = muted.sources.map((source) => say(`what_${source}`)).join(', ');
       this.tell(say('muted_by', { name: by?.name || say('somebody'), what }));

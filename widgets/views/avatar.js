@@ -1,5 +1,11 @@
+import { say } from '../catalogues/words.js';
 import { initials } from '../session/select.js';
-import { el, setText } from './dom.js';
+import { el, setText, show } from './dom.js';
+
+/** @param {{name: string, role: string}} person @returns {string} Their name, or what they are. */
+export function nameOf({ name, role }) {
+  return name || say(`role_${role}`);
+}
 
 /** A round picture of a person, or the initials of the name. */
 export class Avatar {
@@ -9,12 +15,7 @@ export class Avatar {
   #shown = '';
 
   constructor() {
-    this.#image.addEventListener('error', () => {
-      this.#image.hidden = true;
-    });
-    this.#image.addEventListener('load', () => {
-      this.#image.hidden = false;
-    });
+    this.#image.onload = () => show(this.#image, true);
   }
 
   /** @param {string} name @param {string|null|undefined} picture Shown if the gateway has it. */
@@ -25,7 +26,7 @@ export class Avatar {
     const source = picture?.startsWith('/v1/pictures/') ? picture : '';
     if (source === this.#shown) return;
     this.#shown = source;
-    this.#image.hidden = true;
+    show(this.#image, false);
     if (source) this.#image.src = source;
   }
 }

@@ -8,7 +8,6 @@ import { errorSentence } from './trouble-sentence.js';
  */
 export function iconButton(name, iconName, onClick, kind = '') {
   const sign = icon(iconName);
-  sign.dataset.icon = iconName;
   const root = el(
     'button',
     { type: 'button', class: `round ${kind}`, 'aria-label': name, title: name, on: { click: onClick } },
@@ -19,7 +18,7 @@ export function iconButton(name, iconName, onClick, kind = '') {
     set(newName, newIcon = iconName, pressed = null) {
       setAttr(root, 'aria-label', newName);
       setAttr(root, 'title', newName);
-      setAttr(root, 'data-off', pressed === false ? '' : null);
+      root.toggleAttribute('data-off', pressed === false);
       setIcon(sign, newIcon);
     },
   };

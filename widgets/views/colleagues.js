@@ -22,7 +22,7 @@ export class Colleagues {
     let timer = 0;
     panel.addEventListener('panelopen', () => {
       attempt(this.#look());
-      timer = Number(setInterval(() => void this.#look().catch(() => {}), 4_000));
+      timer = setInterval(() => void this.#look().catch(() => {}), 4_000);
     });
     panel.addEventListener('panelclose', () => clearInterval(timer));
   }

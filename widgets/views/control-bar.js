@@ -42,7 +42,7 @@ export class ControlBar {
     this.#microphone.set(say(microphone ? 'microphone_on' : heard), heard, microphone);
     this.#camera.set(say(camera ? 'camera_on' : 'camera_off'), camera ? 'camera' : 'camera_off', camera);
     this.#screen.set(say(screen ? 'screen_on' : 'screen_off'), 'screen');
-    setAttr(this.#screen.root, 'data-active', screen ? '' : null);
+    this.#screen.root.toggleAttribute('data-active', screen);
     this.#microphone.root.disabled = !may(session, 'send_audio');
     this.#camera.root.disabled = !may(session, 'send_video');
     const canShare = 'getDisplayMedia' in (navigator.mediaDevices ?? {});

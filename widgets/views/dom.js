@@ -35,13 +35,7 @@ export function setAttr(node, name, value) {
   else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-/**
- * Keep one child for each key, in order, making and removing as needed.
- *
- * @template T @template {{root: HTMLElement}} V
- * @param {HTMLElement} parent @param {Map<string, V>} views @param {readonly T[]} items
- * @param {(item: T) => string} keyOf @param {(item: T) => V} make @param {(view: V, item: T) => void} update
- */
+/** @type {Keyed} */
 export function keyed(parent, views, items, keyOf, make, update) {
   const keys = new Set(items.map(keyOf));
   for (const [key, view] of views) {

@@ -26,7 +26,7 @@ export function icon(name) {
   svg.setAttribute('viewBox', '0 0 24 24');
   svg.setAttribute('class', 'icon');
   svg.setAttribute('aria-hidden', 'true');
-  svg.append(outline(name));
+  setIcon(svg, name);
   return svg;
 }
 
@@ -34,16 +34,11 @@ export function icon(name) {
 export function setIcon(svg, name) {
   if (svg.dataset.icon === name) return;
   svg.dataset.icon = name;
-  svg.replaceChildren(outline(name));
-}
-
-/** @param {string} name */
-function outline(name) {
   const path = document.createElementNS(SVG, 'path');
   path.setAttribute('d', PATHS[name] ?? '');
   // Where one reads from the right, one leaves and sends to the left.
   if (document.dir === 'rtl' && ['leave', 'send'].includes(name)) {
     path.setAttribute('transform', 'matrix(-1 0 0 1 24 0)');
   }
-  return path;
+  svg.replaceChildren(path);
 }

@@ -63,13 +63,11 @@ export class Later {
 
   /** Fetch it unasked; what failed is tried again, ever more seldom. @param {number} rest */
   #bring(rest) {
-    this.#timer = Number(
-      setTimeout(() => {
-        this.ready().catch(() => {
-          if (!this.#closed) this.#bring(Math.min(2 * rest, LONGEST_REST_MS));
-        });
-      }, rest),
-    );
+    this.#timer = setTimeout(() => {
+      this.ready().catch(() => {
+        if (!this.#closed) this.#bring(Math.min(2 * rest, LONGEST_REST_MS));
+      });
+    }, rest);
   }
 
   async #fetch() {

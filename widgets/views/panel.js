@@ -1,13 +1,12 @@
 import { say } from '../catalogues/words.js';
 import { iconButton } from './buttons.js';
-import { el, setText } from './dom.js';
+import { el } from './dom.js';
 
 /** The one that is open: they share a place. @type {Panel|null} */
 let shown = null;
 
 /** A sheet over the stage, or beside it where both have room. It gives the focus back. */
 export class Panel {
-  #title = el('h2', {});
   body = el('div', { class: 'panel-body' });
   /** @type {HTMLElement|null} */
   #opener = null;
@@ -16,11 +15,10 @@ export class Panel {
   /** @param {string} title */
   constructor(title) {
     const close = iconButton(say('close'), 'close', () => this.close(), 'quiet small');
-    setText(this.#title, title);
     this.root = el(
       'section',
       { class: 'panel', role: 'dialog', 'aria-label': title, hidden: true, tabindex: '-1' },
-      el('header', {}, this.#title, close.root),
+      el('header', {}, el('h2', { text: title }), close.root),
       this.body,
     );
     this.root.addEventListener('keydown', (event) => {

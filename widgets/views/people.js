@@ -1,6 +1,6 @@
 import { say } from '../catalogues/words.js';
 import { may, ownEntry } from '../session/select.js';
-import { Avatar } from './avatar.js';
+import { Avatar, nameOf } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, keyed, setAttr, setText, show } from './dom.js';
 import { GuestLinks } from './guest-links.js';
@@ -41,13 +41,13 @@ export class PeoplePanel extends Panel {
       this.#rows,
       entries,
       (entry) => entry.participant_id,
-      ({ attendance, participant_id, name, role }) => {
-        if (attendance === 'lobby' && this.open) {
+      (entry) => {
+        if (entry.attendance === 'lobby' && this.open) {
           // They stand first, maybe out of sight.
           this.body.scrollTop = 0;
-          news.push(say('waits', { name: name || say(`role_${role}`) }));
+          news.push(say('waits', { name: nameOf(entry) }));
         }
-        return new PersonRow(this.#client, this.#attempt, participant_id);
+        return new PersonRow(this.#client, this.#attempt, entry.participant_id);
       },
       (row, entry) => row.update(entry, session),
     );
@@ -95,14 +95,12 @@ class PersonRow {
   update(entry, session) {
     const self = entry.participant_id === session.participant_id;
     const lobby = entry.attendance === 'lobby';
-    const name = entry.name || say(`role_${entry.role}`);
+    const name = nameOf(entry);
     this.#avatar.update(name, entry.picture);
     setText(this.#name, self ? `${name} (${say('you')})` : name);
-    setText(this.#note, noteOf(entry, lobby));
-    const moderate = may(session, 'moderate') && !self;
+    setText(this.#note, noteOf(entry));
     const { admit, refuse, ...deeds } = this.#buttons;
-    const hidden = entry.way === 'monitor' || entry.way === 'whisper';
-    const act = !lobby && moderate && !hidden;
+    const act = !lobby && !self && may(session, 'moderate') && !isHidden(entry);
     for (const [word, { root }] of Object.entries(deeds)) {
       setAttr(root, 'aria-label', say('colon', { a: say(word), b: name }));
     }
@@ -117,12 +115,17 @@ class PersonRow {
   }
 }
 
-/** @param {RosterEntry} entry @param {boolean} lobby */
-function noteOf(entry, lobby) {
-  if (lobby) return say('in_lobby');
+/** @param {RosterEntry} entry */
+function isHidden({ way }) {
+  return way === 'monitor' || way === 'whisper';
+}
+
+/** @param {RosterEntry} entry */
+function noteOf(entry) {
+  if (entry.attendance === 'lobby') return say('in_lobby');
   const words = [say(`role_${entry.role}`)];
   if (entry.owner) words.push(say('owner'));
-  if (entry.way === 'monitor' || entry.way === 'whisper') words.push(say(`is_${entry.way}`));
+  if (isHidden(entry)) words.push(say(`is_${entry.way}`));
   if (entry.visitor_differs) words.push(say('visitor_differs'));
   if (entry.role === 'consumer' && !entry.verified) words.push(say('not_verified'));
   if (entry.attendance === 'reconnecting') words.push(say('is_back_soon'));
