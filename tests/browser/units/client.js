@@ -101,8 +101,12 @@ export const tests = {
       client.setShown(true);
       same([said(), client.visible], [[false, true], true]);
       client.close();
+      await settled();
+      let changes = 0;
+      client.addEventListener('change', () => (changes += 1));
       becomeVisible('hidden');
-      same(said(), [false, true]);
+      await settled();
+      same(changes, 0);
     } finally {
       delete document.visibilityState;
       client.close();
