@@ -22,7 +22,11 @@ export const tests = {
     const patience = [];
     AbortSignal.timeout = (ms) => patience.push(ms) && timeout.call(AbortSignal, 10);
     try {
-      const never = ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', reject));
+      const never = ({ signal }) =>
+        new Promise((resolve, reject) => {
+          if (signal) signal.addEventListener('abort', reject);
+          else resolve(Response.json({}));
+        });
       same([await answered(never), patience.length], [['connection_lost', true], 1]);
     } finally {
       AbortSignal.timeout = timeout;

@@ -144,7 +144,12 @@ export const tests = {
     channel.asked[1].resolve(reply);
     await until(() => peer.connection.remoteDescription.sdp === reply.sdp);
     same([link.peer === peer, link.state], [true, 'connected']);
+    const { removeEventListener: real } = globalThis;
+    const deaf = [];
+    globalThis.removeEventListener = (type, listener) => (deaf.push(type), real(type, listener));
     link.close();
+    globalThis.removeEventListener = real;
+    same(deaf, ['online']);
     online();
     await settled();
     same(channel.asked.length, 2);
