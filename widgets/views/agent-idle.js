@@ -4,7 +4,7 @@ import { Avatar } from './avatar.js';
 import { attend, wordButton } from './buttons.js';
 import { el, setAttr, setText, show } from './dom.js';
 import { deviceCheckLater, Later } from './later.js';
-import { errorSentence } from './trouble-sentence.js';
+import { errorSentence } from './error-sentence.js';
 
 /** So long devices that were looked at stay open for a session. */
 const KEPT_MS = 60_000;

@@ -2,7 +2,7 @@ import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
 import { el, setAttr, setText } from './dom.js';
 import { field, form } from './fields.js';
-import { errorSentence } from './trouble-sentence.js';
+import { errorSentence } from './error-sentence.js';
 
 /** The frame waits while its agent logs in on a page of its own, which shows the same code. */
 export class LoginView {

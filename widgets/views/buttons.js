@@ -1,6 +1,6 @@
 import { el, setAttr, setText } from './dom.js';
 import { icon, setIcon } from './icons.js';
-import { errorSentence } from './trouble-sentence.js';
+import { errorSentence } from './error-sentence.js';
 
 /**
  * @param {string} name @param {string} iconName @param {() => void} onClick

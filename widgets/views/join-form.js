@@ -4,7 +4,7 @@ import { attend, wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
 import { field, form } from './fields.js';
 import { deviceCheckLater } from './later.js';
-import { errorSentence } from './trouble-sentence.js';
+import { errorSentence } from './error-sentence.js';
 
 /** A guest says who they are, looks at themselves if they like, and joins. */
 export class JoinForm {

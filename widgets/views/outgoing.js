@@ -3,7 +3,7 @@ import { clock, invitationIsOpen } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
-import { errorSentence } from './trouble-sentence.js';
+import { errorSentence } from './error-sentence.js';
 
 /** What the consumer sees of the invitation at this moment, in words. */
 export class Outgoing {

@@ -5,7 +5,7 @@ import { ControlBar } from './control-bar.js';
 import { el, show } from './dom.js';
 import { deviceCheckLater, Later } from './later.js';
 import { Stage } from './stage.js';
-import { errorSentence } from './trouble-sentence.js';
+import { errorSentence } from './error-sentence.js';
 
 /** The screen of somebody who takes part; the same for agent, consumer and guest. */
 export class SessionView {

@@ -14,12 +14,6 @@ export function troubleSentence({ microphone, camera, screen }) {
   return first(`trouble_${what}_${source}`, `trouble_${what}`);
 }
 
-/** @param {unknown} error A refusal of the broker. @returns {string} */
-export function errorSentence(error) {
-  const code = /** @type {{code?: string}} */ (error)?.code ?? 'other';
-  return first(`error_${code}`, 'error_other');
-}
-
 /** @param {...string} keys */
 function first(...keys) {
   return say(keys.find(knows) ?? keys[0] ?? '');
