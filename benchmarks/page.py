@@ -20,6 +20,7 @@ table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #8884; text-align: left; }
 td.number { text-align: right; }
 td + td { white-space: nowrap; }
+td:first-child { min-width: 8rem; }
 .met { color: light-dark(#18794e, #4cc38a); }
 .missed { color: light-dark(#c62a2f, #ff8080); font-weight: 600; }
 .noise { border-left: 4px solid light-dark(#c62a2f, #ff8080); padding-left: 1rem; }

@@ -62,6 +62,8 @@ MEANINGS = {
     LATE: "how late the load itself sent",
 }
 """What each latency is of, for readers who do not know its name."""
+FAR = 30.0
+"""Times the least value, from which the scale is logarithmic."""
 MOST_ROUNDS = 30
 """Rounds above which their medians are no longer drawn one by one."""
 
@@ -117,9 +119,17 @@ def distribution(result: ScenarioResult, histogram: str) -> str:
         axes.set(xscale="log", yscale="log", xlabel="ms", ylabel="share that took longer")
         axes.set_title(titled(result, histogram))
         plain(axes.xaxis)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
         for share, name in ((0.5, "p50"), (0.01, "p99"), (0.001, "p99.9")):
             axes.axhline(share, color="grey", linewidth=0.5, linestyle=":")
-            axes.annotate(name, (1, share), xycoords=("axes fraction", "data"), fontsize=7)
+            axes.annotate(
+                name,
+                (1, share),
+                (4, -2),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                fontsize=7,
+            )
         named(axes)
 
     return drawn(draw)
@@ -212,11 +222,16 @@ def lines(result: ScenarioResult, over: str) -> str:
                     label=line.name,
                 )
             axes.set_title(name, fontsize=9, loc="left")
-            axes.set_ylim(0, None)
+            heights = [y for line in group for _, y in line.points]
+            if apart(heights):
+                axes.set_yscale("log")
+                plain(axes.yaxis)
+            else:
+                axes.set_ylim(0, None)
             if last:
                 axes.set_xlabel(over)
             if len(group) > 1:
-                named(axes, beside=True)
+                named(axes)
 
         return draw
 
@@ -225,6 +240,11 @@ def lines(result: ScenarioResult, over: str) -> str:
         [panel(name, grouped[name], last=name == names[-1]) for name in names],
         HEIGHT if len(names) == 1 else PANEL_HEIGHT,
     )
+
+
+def apart(values: Sequence[float]) -> bool:
+    """Whether values are so unlike that the small ones would lie on the axis of the large."""
+    return min(values, default=0.0) > 0 and max(values) > FAR * min(values)
 
 
 def steps(result: ScenarioResult) -> str:
@@ -288,20 +308,26 @@ def looks_of(sides: Sequence[str]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def named(axes: Axes, *, beside: bool = False) -> None:
-    """Name the lines, beside the plot where there are many, so that no name hides a line."""
+def named(axes: Axes) -> None:
+    """Name the lines beside the plot, so that no name hides a line."""
     handles, names = axes.get_legend_handles_labels()
-    if beside or len(names) > 3:
+    if names:
         axes.legend(handles, names, loc="upper left", bbox_to_anchor=(1.06, 1.0), fontsize=8)
-    elif names:
-        axes.legend(handles, names, fontsize=8)
 
 
 def plain(axis: Axis) -> None:
     """Write the numbers of a logarithmic axis as people write them, and few enough to be read."""
     low, high = axis.get_view_interval()
     decades = math.log10(high / low)
-    digits = (1,) if decades > 3 else (1, 2, 5) if decades > 1 else range(1, 10)
+    digits = (
+        (1,)
+        if decades > 3
+        else (1, 2, 5)
+        if decades > 1
+        else (1, 2, 3, 5, 7)
+        if decades > 0.6
+        else range(1, 10)
+    )
     axis.set_major_locator(LogLocator(subs=[float(digit) for digit in digits]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())

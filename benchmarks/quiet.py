@@ -47,16 +47,17 @@ async def rounds_of(
             measured.append(await measure(side, attempt))
             if disturbance(measured[-1]) is not None and attempt < (attempts - 1) * rounds:
                 break
-        if len(measured) == len(sides) and not any(map(disturbance, measured)):
-            quiet.append(measured)
-            for _ in sides:
-                on_measured()
-        else:
-            disturbed.append(measured)
+        is_quiet = len(measured) == len(sides) and not any(map(disturbance, measured))
+        (quiet if is_quiet else disturbed).append(measured)
+        for _ in sides if is_quiet or once else ():
+            on_measured()
     # The last attempts are never cut short, so there is enough to fill up with.
     whole = [measured for measured in disturbed if len(measured) == len(sides)]
     missing = rounds - len(quiet)
     filling = whole[-missing:] if missing > 0 else []
+    for _ in () if once else filling:
+        for _ in sides:
+            on_measured()
     kept = quiet + filling
     for number, measured in enumerate(kept):
         for measurement in measured:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from matplotlib import pyplot
 
 from benchmarks.histogram import Histogram
-from benchmarks.plots import looks_of, plain
-from benchmarks.result import Measurement
+from benchmarks.plots import apart, lines, looks_of, plain
+from benchmarks.result import Line, Measurement, ScenarioResult
 from benchmarks.sampler import Usage
 from benchmarks.scenarios.fanout import BESIDE, ROOM_BESIDE, costs
 
@@ -25,11 +27,11 @@ def test_a_cost_is_what_goes_beyond_silence() -> None:
 def test_the_cost_of_fan_out_is_drawn_against_its_receivers() -> None:
     sides = ("switchboard 1x4", "switchboard 1x50", "room 1x4", "room 1x50")
     beside = (f"{BESIDE} 1x4", f"{ROOM_BESIDE} 1x4")
-    lines = costs(
+    drawn = costs(
         [measured(side, 0.1 * number) for number, side in enumerate((*sides, *beside), 1)],
         dict.fromkeys(sides, 0.0),
     )
-    rounded = {line.name: [(x, round(y, 6)) for x, y in line.points] for line in lines}
+    rounded = {line.name: [(x, round(y, 6)) for x, y in line.points] for line in drawn}
     assert rounded == {
         "switchboard": [(4.0, 5.0), (50.0, 10.0)],
         "room": [(4.0, 15.0), (50.0, 20.0)],
@@ -71,3 +73,17 @@ def test_the_numbers_of_a_logarithmic_axis_can_be_read(
         assert [axes.xaxis.get_major_formatter()(tick, 0) for tick in ticks] == shown
     finally:
         pyplot.close(figure)
+
+
+def test_values_that_are_far_apart_are_drawn_so_that_the_small_ones_can_be_read() -> None:
+    assert apart([0.4, 600.0])
+    assert not apart([0.4, 4.0])
+    assert not apart([0.0, 600.0]), "nothing has no logarithm"
+    assert not apart([])
+    result = ScenarioResult("signaling", "", {})
+    result.lines = [
+        Line("requests a second", "p50, ms", name, [(50.0, low), (800.0, high)])
+        for name, low, high in (("floor", 0.4, 0.5), ("naive", 2.0, 600.0))
+    ]
+    ticks = re.findall(r">([\d.]+)</text>", lines(result, "requests a second"))
+    assert {"1", "10", "100"} <= set(ticks)

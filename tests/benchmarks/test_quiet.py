@@ -44,7 +44,12 @@ class Machine:
     async def rounds(
         self, count: int, *, once: bool = False
     ) -> tuple[list[Measurement], Counter[str]]:
-        return await rounds_of("AB", self.measure, count, lambda: None, calm=self.calm, once=once)
+        steps: list[int] = []
+        found = await rounds_of(
+            "AB", self.measure, count, lambda: steps.append(1), calm=self.calm, once=once
+        )
+        assert len(steps) == 2 * count, "progress goes to its end, whatever others do"
+        return found
 
 
 async def test_sides_take_turns_in_both_orders() -> None:
