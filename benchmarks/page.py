@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from benchmarks import plots
-from benchmarks.report import row_of
+from benchmarks.report import percentiles, row_of
 from benchmarks.result import ScenarioResult, Target
 
 STYLE = """
@@ -173,10 +173,8 @@ def latencies(result: ScenarioResult) -> Iterator[str]:
         share = sum(m.processor_share for m in mine) / len(mine)
         memory = max(m.memory_mb for m in mine)
         for name, pooled in result.latencies(side):
-            summary = pooled.summary()
-            if summary["count"]:
-                cells = [f"{summary['count']:.0f}"]
-                cells += [f"{v:.2f}" for k, v in summary.items() if k != "count"]
+            if pooled.count:
+                cells = [str(pooled.count), *percentiles(pooled, number)]
                 cells += [f"{share:.2f}", f"{memory:.0f}"]
                 what = html.escape(plots.MEANINGS.get(name, name))
                 yield f"<tr><td>{html.escape(side)}<td>{what}"

@@ -212,12 +212,13 @@ def lines(result: ScenarioResult, over: str) -> str:
     def panel(name: str, group: list[Line], *, last: bool) -> Callable[[Axes], None]:
         def draw(axes: Axes) -> None:
             for line in group:
-                few = len(line.points) < 40
                 points = sorted(line.points)
+                few = len(line.points) < 40 and line.shape == "line"
                 axes.plot(
                     [x for x, _ in points],
                     [y for _, y in points],
-                    "o-" if few else "-",
+                    "o" if line.shape == "points" else "o-" if few else "-",
+                    drawstyle="steps-post" if line.shape == "steps" else "default",
                     linewidth=1.2,
                     label=line.name,
                 )

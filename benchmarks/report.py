@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.compare import MOST_CHANCE, Change
+from benchmarks.histogram import Histogram
 from benchmarks.result import ScenarioResult, Target
+
+ENOUGH = {"p99": 100, "p99.9": 1000}
+"""Values, below which a percentile is the largest of them and says nothing more."""
+
+
+def percentiles(pooled: Histogram, write: Callable[[float], str]) -> list[str]:
+    """Write the percentiles of a table's row, those that the values are too few for as a hyphen."""
+    summary = pooled.summary()
+    return [
+        write(value) if summary["count"] >= ENOUGH.get(name, 1) else "-"
+        for name, value in summary.items()
+        if name != "count"
+    ]
 
 
 def print_result(console: Console, result: ScenarioResult) -> None:
@@ -36,14 +50,13 @@ def latencies(console: Console, result: ScenarioResult) -> None:
         mine = [m for m in result.measurements if m.side == side]
         share = sum(m.processor_share for m in mine) / len(mine)
         for name, pooled in result.latencies(side):
-            summary = pooled.summary()
-            if not summary["count"]:
+            if not pooled.count:
                 continue
             table.add_row(
                 side,
                 name,
-                f"{summary['count']:.0f}",
-                *(f"{summary[p]:.3f}" for p in ("p50", "p90", "p99", "p99.9", "max")),
+                str(pooled.count),
+                *percentiles(pooled, "{:.3f}".format),
                 f"{share:.2f}",
             )
     if table.row_count:

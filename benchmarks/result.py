@@ -127,6 +127,8 @@ class Line:
     """What is on the vertical axis, with its unit; lines of one panel are drawn together."""
     name: str
     points: list[tuple[float, float]]
+    shape: Literal["line", "points", "steps"] = "line"
+    """Points have nothing between them; a step holds until the next one."""
 
 
 @dataclass(slots=True)

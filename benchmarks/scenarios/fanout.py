@@ -217,6 +217,8 @@ def costs(measurements: Iterable[Measurement], silence: Mapping[str, float]) -> 
         # Beside media most of the time is theirs.
         if measured.usage and not measured.side.startswith((BESIDE, ROOM_BESIDE)):
             spent.setdefault(measured.side, []).append(measured.cost_ms(silence[measured.side]))
+    # A silence that was busier than the rounds was none: something still started in it.
+    spent = {side: values for side, values in spent.items() if min(values) > 0}
     lines: dict[str, list[tuple[float, float]]] = {}
     for side, values in spent.items():
         who, _, point = side.rpartition(" ")

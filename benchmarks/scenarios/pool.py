@@ -216,10 +216,10 @@ def drawn(replay: Replay, measured: Outcome, predicted: Outcome) -> list[Line]:
             if waited is not None
         ]
         standbys = [(at, float(count)) for at, count in outcome.standbys]
-        lines.append(Line("seconds", "wait, s", name, waits))
-        lines.append(Line("seconds", "standbys", name, standbys))
+        lines.append(Line("seconds", "wait, s", name, waits, "points"))
+        lines.append(Line("seconds", "standbys", name, standbys, "steps"))
     members = [(look.at - replay.began, float(look.members)) for look in replay.looks]
-    return [*lines, Line("seconds", "session actors", "measured", members)]
+    return [*lines, Line("seconds", "session actors", "measured", members, "steps")]
 
 
 def off(predicted: float, measured: float) -> float:

@@ -189,8 +189,7 @@ async def against_load(
                 left_out = f"{side.name} at {load:g} requests a second is not drawn"
                 result.facts[left_out] = why or f"{one.missing} answers never came"
                 continue
-            if one.usage:
-                spent = 1e3 * one.cost_ms(silence[side.name])
+            if one.usage and (spent := 1e3 * one.cost_ms(silence[side.name])) > 0:
                 points.setdefault("processor time of each, us", []).append((load, spent))
             points.setdefault("p50, ms", []).append((load, reply.percentile(50.0)))
             points.setdefault("p99, ms", []).append((load, reply.percentile(99.0)))

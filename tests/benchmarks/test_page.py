@@ -169,5 +169,16 @@ def test_how_late_the_load_was_stands_beside_the_latencies_that_contain_it() -> 
     late.lateness.record(0.0015)
     text = page([result_of(late, measurement("us", 1))], DOCUMENT)
     assert re.search(
-        r"<td>us<td>how late the load itself sent\n<td class=number>1<td[^>]*>1\.50", text
+        r"<td>us<td>how late the load itself sent\n<td class=number>1<td[^>]*>1\.5", text
     )
+
+
+def test_of_few_latencies_no_high_percentile_is_shown() -> None:
+    few = [Measurement("us", 0, {"reply": Histogram()}, Histogram(), 99, 0)]
+    for each in range(99):
+        few[0].histograms["reply"].record((1 + each) / 1e3)
+    text = page([result_of(*few)], DOCUMENT)
+    cells = re.findall(r"<td class=number>([^\n<]+)", text)
+    count, _, p90, *high, most = cells[:6]
+    assert (count, high) == ("99", ["-", "-"])
+    assert float(p90) < float(most) == pytest.approx(99, rel=0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import pytest
 from matplotlib import pyplot
@@ -87,3 +88,19 @@ def test_values_that_are_far_apart_are_drawn_so_that_the_small_ones_can_be_read(
     ]
     ticks = re.findall(r">([\d.]+)</text>", lines(result, "requests a second"))
     assert {"1", "10", "100"} <= set(ticks)
+
+
+def test_a_silence_that_was_busier_than_the_rounds_makes_no_cost_below_zero() -> None:
+    assert costs([measured("switchboard 1x4", 0.1)], {"switchboard 1x4": 0.5}) == []
+
+
+@pytest.mark.parametrize(("shape", "slopes"), [("line", True), ("points", False), ("steps", False)])
+def test_nothing_is_drawn_between_what_has_nothing_between(
+    shape: Literal["line", "points", "steps"], slopes: bool
+) -> None:
+    result = ScenarioResult("pool", "", {})
+    result.lines = [Line("seconds", "wait, s", "measured", [(0.0, 1.0), (9.0, 2.0)], shape)]
+    drawn = lines(result, "seconds")
+    ends = re.findall(r'd="M ([\d.]+) ([\d.]+) \nL ([\d.]+) ([\d.]+) \n"', drawn)
+    assert any(x0 != x1 and y0 != y1 for x0, y0, x1, y1 in ends) is slopes
+    assert "measured" not in drawn, "one line needs no name"
