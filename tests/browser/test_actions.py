@@ -7,11 +7,13 @@ from typing import Any
 
 from playwright.async_api import Page, expect
 
+from broker.errors import ErrorCode
 from broker.messages.facts import (
     GuestInvited,
     InvitationChanged,
     MediaQuality,
     MediaSpeaker,
+    RequestRefused,
     ScreenRequested,
     SessionEnded,
     SessionSaving,
@@ -42,6 +44,18 @@ async def test_each_action_about_a_person_asks_for_it(talk: tuple[Page, BrokerDo
     # Nobody removes the consumer, or mutes themselves.
     for button in ("Remove: Maya Cohen", "Mute: Alex Berger"):
         await expect(page.get_by_role("button", name=button)).to_have_count(0)
+
+
+async def test_a_browser_without_a_codec_in_common_is_told_what_it_lacks(
+    talk: tuple[Page, BrokerDouble],
+) -> None:
+    page, double = talk
+    offer = await double.until_heard("media.offer")
+    code = ErrorCode.NO_COMMON_CODEC
+    await double.tell(
+        RequestRefused(reply_to=offer["id"], code=code, message="No codec.", retryable=False)
+    )
+    await expect(page.get_by_text("Opus, and VP8 or H.264")).to_be_visible()
 
 
 RINGS: list[tuple[str, InvitationState, dict[str, Any]]] = [
