@@ -7,7 +7,7 @@ import functools
 import http.server
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypedDict
@@ -100,15 +100,52 @@ async def join(
     name: str,
     seats: int = 7,
     *,
-    layers: bool = False,
-    configuration: Mapping[str, object] | None = None,
     publishes: bool = True,
 ) -> None:
     """Let a page offer, and give it the relay's answer."""
-    options = (seats, layers, configuration or {}, publishes)
-    arguments = ", ".join(json.dumps(option) for option in options)
+    layers = False
+    arguments = ", ".join(json.dumps(option) for option in (seats, layers, publishes))
     joined: Joined = await page.evaluate(f"window.join({arguments})")
     await page.evaluate("window.accept", answer_to(relay, name, joined))
+
+
+OFFER_OF_THE_WIDGET = """async (limits) => {
+  const { Peer } = await import('/widgets/media/peer.js');
+  window.peer = new Peer({ seats: 1, screens: 1, ...limits }, 1, () => {});
+  window.pc = window.peer.connection;
+  for (const { audio, video } of window.peer.seats) {
+    const srcObject = new MediaStream([...audio.getTracks(), ...video.getTracks()]);
+    const player = document.createElement('video');
+    document.body.append(Object.assign(player, { autoplay: true, srcObject }));
+  }
+  const media = await navigator.mediaDevices.getUserMedia({
+    audio: true, video: { width: 1280, height: 720 },
+  });
+  await window.peer.setTracks({
+    microphone: media.getAudioTracks()[0], camera: media.getVideoTracks()[0], screen: null,
+  });
+  return window.peer.offer();
+}"""
+
+
+async def join_as_widget(
+    relay: Relay,
+    page: Page,
+    name: str,
+    *,
+    ice_servers: Sequence[Mapping[str, str]] = (),
+    relay_only: bool = False,
+) -> None:
+    """Let the widget's own connection, with these limits, offer; and give it the relay's answer."""
+    limits = {"ice_servers": list(ice_servers), "relay_only": relay_only}
+    offer = await page.evaluate(OFFER_OF_THE_WIDGET, limits)
+    layout = OfferLayout(
+        publish={each["mid"]: PublishSource(each["source"]) for each in offer["publish"]},
+        seats=tuple((seat["audio_mid"], seat["video_mid"]) for seat in offer["seats"]),
+        screens=tuple(offer["screens"]),
+    )
+    answer = relay.answer(name, f"{name}-1", offer["sdp"], layout, EVERYTHING)
+    await page.evaluate("sdp => window.peer.answer(sdp)", answer)
 
 
 def answer_to(relay: Relay, name: str, joined: Joined) -> str:

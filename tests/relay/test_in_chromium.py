@@ -8,19 +8,18 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page
 
-from actors.relay import OfferLayout, PublishSource, Relay, RelayConfig, TransportState
+from actors.relay import Relay, RelayConfig, TransportState
 from benchmarks.shaper import Shaper
 from tests.patience import PATIENCE, until
 
 from .client import CraftedClient
 from .pages import (
-    EVERYTHING,
     Joined,
     answer_to,
     browser,
     join,
+    join_as_widget,
     page_url,
-    received,
     until_growing,
 )
 from .recording import RecordingListener
@@ -71,40 +70,6 @@ async def test_three_people_see_and_hear_each_other(
         await pages["cy"].evaluate("window.pc.close()")
         await until(lambda: listener.state_of("cy-1") is TransportState.CLOSED)
         assert set(listener.occupants("ada").values()) == {"ben"}
-    finally:
-        await relay.close()
-
-
-async def test_simulcast_is_switched_by_the_displayed_size(
-    browser: Browser, page_url: str, tmp_path: Path
-) -> None:
-    listener = RecordingListener()
-    relay = Relay(RelayConfig(), listener)
-    await relay.open()
-    try:
-        pages = {}
-        for name in ("ada", "ben"):
-            pages[name] = await browser.new_page()
-            await pages[name].goto(page_url)
-            await join(relay, pages[name], name, layers=name == "ada")
-        ben = pages["ben"]
-
-        async def until_height(height: int) -> None:
-            for _ in range(600):
-                found = await received(ben)
-                if any(s["height"] == height and s["frames"] for s in found.values()):
-                    return
-                await ben.wait_for_timeout(50)
-            raise AssertionError(f"{await received(ben)} {relay.snapshot()}")
-
-        for size, height in (((320, 180), 180), ((640, 360), 360), ((320, 180), 180)):
-            relay.set_view("ben", {0: size}, {})
-            await until_height(height)
-        # The highest layer comes when Chromium's own estimate allows it.
-        relay.set_view("ben", {0: (1280, 720)}, {})
-        await until_height(720)
-        await ben.screenshot(path=str(tmp_path / "simulcast.png"))
-        assert relay.mistakes == 0
     finally:
         await relay.close()
 
@@ -162,18 +127,6 @@ async def test_a_browser_whose_nat_forgets_it_goes_on_within_a_second(
         await relay.close()
 
 
-OFFER_OF_THE_WIDGET = """async () => {
-  const { Peer } = await import('/widgets/media/peer.js');
-  const limits = { seats: 1, screens: 1, ice_servers: [], relay_only: false };
-  window.peer = new Peer(limits, 1, () => {});
-  const media = await navigator.mediaDevices.getUserMedia({
-    audio: true, video: { width: 1280, height: 720 },
-  });
-  await window.peer.setTracks({
-    microphone: media.getAudioTracks()[0], camera: media.getVideoTracks()[0], screen: null,
-  });
-  return window.peer.offer();
-}"""
 SENT_BY_LAYER = """async () => {
   const sent = {};
   for (const report of (await window.peer.connection.getStats()).values()) {
@@ -210,14 +163,7 @@ async def test_layers_nobody_needs_cost_the_sender_nothing(browser: Browser, pag
         raise AssertionError(f"{before} {after} {listener.layers}")
 
     try:
-        offer = await page.evaluate(OFFER_OF_THE_WIDGET)
-        layout = OfferLayout(
-            publish={each["mid"]: PublishSource(each["source"]) for each in offer["publish"]},
-            seats=tuple((seat["audio_mid"], seat["video_mid"]) for seat in offer["seats"]),
-            screens=tuple(offer["screens"]),
-        )
-        answer = relay.answer("ada", "ada-1", offer["sdp"], layout, EVERYTHING)
-        await page.evaluate("sdp => window.peer.answer(sdp)", answer)
+        await join_as_widget(relay, page, "ada")
         await ben.connect()
         ben.acknowledge()
         relay.set_view("ben", {0: (320, 180)}, {})

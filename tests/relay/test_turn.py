@@ -1,4 +1,5 @@
-"""A call through a real coturn with ephemeral credentials (the TURN REST scheme)."""
+"""A call of the widget's own connections through a real coturn, with ephemeral credentials (the
+TURN REST scheme)."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from playwright.async_api import Browser
 from actors.relay import Relay, RelayConfig
 from tests.coturn import LOOPBACK_PEERS, coturn
 
-from .pages import browser, join, page_url, until_growing
+from .pages import browser, join_as_widget, page_url, until_growing
 from .recording import RecordingListener
 
 pytestmark = pytest.mark.browser
@@ -55,8 +56,7 @@ async def test_a_call_passes_through_turn_alone(
                 "username": username,
                 "credential": password,
             }
-            configuration = {"iceServers": [server], "iceTransportPolicy": "relay"}
-            await join(relay, page, name, configuration=configuration)
+            await join_as_widget(relay, page, name, ice_servers=[server], relay_only=True)
             pages.append(page)
         for page in pages:
             await until_growing(page, people=1)
