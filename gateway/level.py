@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -12,6 +13,7 @@ from prometheus_client.registry import Collector
 from broker.messages.cluster.nodes import PoolLevel
 
 PERIOD_S = 2.0
+_LOG = logging.getLogger(__name__)
 
 
 class Level(Collector):
@@ -44,8 +46,12 @@ class Level(Collector):
             await asyncio.sleep(PERIOD_S)
 
     async def refresh(self) -> None:
-        """Ask once."""
-        self._last = await self._ask()
+        """Ask once. Whatever it fails by, a gateway without this graph is a gateway."""
+        try:
+            self._last = await self._ask()
+        except Exception:
+            _LOG.exception("the level was not told")
+            self._last = None
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(

@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from pydantic import ValidationError
 
 from broker.errors import SwitchboardError
 from broker.measures import APPEND, LOOP, Buckets, Count, Standing
@@ -145,10 +146,10 @@ class MeasuredCollector(Collector):
             await asyncio.sleep(PERIOD_S)
 
     async def refresh(self) -> None:
-        """Ask once; a ledger of the release before knows no such call."""
+        """Ask once; a ledger of another release may know no such call, or answer otherwise."""
         try:
             said = await self._ledgers.ask(MeasureQuery(), MeasureList, timeout_s=TIMEOUT_S)
-        except SwitchboardError:
+        except (SwitchboardError, ValidationError):
             self._last = ()
         else:
             self._last = said.measured

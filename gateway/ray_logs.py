@@ -6,6 +6,7 @@ Ray rotates each log and removes none: a worker that ends leaves some 20 KB for 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 import psutil
 from prometheus_client import CollectorRegistry, Gauge
 
+_LOG = logging.getLogger(__name__)
 PERIOD_S = 60.0
 KEPT_BYTES = 256 * 1024 * 1024
 """Of workers that have ended."""
@@ -76,9 +78,12 @@ class RayLogs:
         )
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look until cancelled; what cannot be removed is looked at again."""
         while True:
-            await asyncio.to_thread(self.look)
+            try:
+                await asyncio.to_thread(self.look)
+            except OSError as error:
+                _LOG.warning("logs not tidied", extra={"error": repr(error)})
             await asyncio.sleep(PERIOD_S)
 
     def look(self) -> None:

@@ -14,7 +14,7 @@ import secrets
 import signal
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -229,7 +229,7 @@ async def _serve(
         async with asyncio.timeout(compose.ACTOR_START_S):
             await edge.started.wait()
         _announce(deployment, listening, console, as_json)
-        await stop.wait()
+        await stopped(stop, tasks)
         with console.status("Stopping …"):
             await edge.stop()
     if deployment.address is None:
@@ -255,6 +255,17 @@ def _announce(
         "everything" if deployment.address is None else "this gateway; `switchboard down` the rest"
     )
     console.print(f"  Ctrl-C ends {end}.\n", style="dim")
+
+
+async def stopped(stop: asyncio.Event, parts: Iterable[asyncio.Task[None]]) -> None:
+    """Wait for the word to stop. A part that ends by itself is a gateway that has failed, too."""
+    told = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({told, *parts}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        told.cancel()
+    if not stop.is_set():
+        _LOG.error("a part of the gateway ended; the gateway ends")
 
 
 async def _end(task: asyncio.Task[None]) -> None:

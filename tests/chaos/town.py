@@ -183,7 +183,7 @@ def open_town(
         yield town
         operator.down("--drop-live")
         for each in town.ups:
-            assert each.end() == 0
+            assert each.end() == 0, "\n".join(each.lines)
 
 
 class Gateways:

@@ -41,6 +41,25 @@ async def test_a_gateway_is_a_row() -> None:
     assert row.memory_mb
 
 
+async def test_a_level_that_cannot_be_told_is_asked_for_again() -> None:
+    levels = iter([PoolLevel(standbys=1, live=0, queued=0)] * 2)
+    asked = 0
+
+    async def ask() -> PoolLevel | None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise AttributeError("of another release")
+        return next(levels)
+
+    level = Level(ask, lambda: True, lambda: True)
+    known = []
+    for _ in range(3):
+        await level.refresh()
+        known.append("switchboard_standbys" in {metric.name for metric in level.collect()})
+    assert known == [True, False, True]
+
+
 async def test_what_nobody_knows_is_no_number() -> None:
     row = await shown(None)
     assert row.sessions is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import sys
@@ -22,7 +23,7 @@ from gateway.probe import ray_ports
 from gateway.ray_environment import LOG_BACKUPS, LOG_BYTES
 from gateway.ray_stranger import reception
 from gateway.settings import BadSettings
-from gateway.up import refuse_many_nodes
+from gateway.up import refuse_many_nodes, stopped
 from tests.deployment import Deployment as Demo
 from tests.ledger.certificates import make_certificate
 from tests.operations.cluster import (
@@ -245,3 +246,15 @@ def test_a_ray_that_does_not_come_up_is_one_sentence(
         "Ray did not start (The current node timed out during startup); if this machine is short "
         "of memory or very busy, free some and start again."
     )
+
+
+async def test_a_gateway_of_which_a_part_has_ended_ends(caplog: pytest.LogCaptureFixture) -> None:
+    async def fails() -> None:
+        raise RuntimeError("a mistake of ours")
+
+    async with asyncio.timeout(PATIENCE):
+        part = asyncio.create_task(fails())
+        await stopped(asyncio.Event(), [part])
+    assert "a part of the gateway ended" in caplog.text
+    with pytest.raises(RuntimeError):
+        await part

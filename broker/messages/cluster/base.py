@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,13 @@ class ClusterMessage(BaseModel):
 
     def to_bytes(self) -> bytes:
         return self.model_dump_json().encode()
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Take what another release pickled, as Ray does: newer fields have their defaults."""
+        super().__setstate__(state)
+        for name, each in type(self).model_fields.items():
+            if name not in self.__dict__ and not each.is_required():
+                self.__dict__[name] = each.get_default(call_default_factory=True)
 
 
 Trace = Annotated[str | None, Field(exclude_if=lambda context: context is None)]
