@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from broker.keys import KeyPurpose
@@ -105,16 +104,20 @@ class PoolHost:
         """Look at Ray's nodes now and then; while its GCS is away the last look holds."""
         while True:
             try:
-                async with asyncio.timeout(LOOK_UP_S):
-                    nodes = await asyncio.to_thread(list_nodes)
-            except (TimeoutError, RayError, RuntimeError) as error:
-                _LOG.info("nodes not seen", extra={"error": repr(error)})
-            else:
-                self._nodes = [each for each in nodes if each.media_slots > 0]
-                await self._end_strays()
+                await self._look()
+            except Exception as error:
+                # Whatever Ray raises, the pool goes on: it is what refills a cluster that comes
+                # back.
+                _LOG.warning("nodes or strays not seen", extra={"error": repr(error)})
             for pool in self._pools:
                 pool.refill()
             await asyncio.sleep(PLACES_S)
+
+    async def _look(self) -> None:
+        async with asyncio.timeout(LOOK_UP_S):
+            nodes = await asyncio.to_thread(list_nodes)
+        self._nodes = [each for each in nodes if each.media_slots > 0]
+        await self._end_strays()
 
     async def _end_strays(self) -> None:
         """End the processes that no ledger knows: their places are not free before."""
@@ -122,15 +125,13 @@ class PoolHost:
         if now < self._strays_due:
             return
         self._strays_due = now + STRAYS_S
-        try:
-            async with asyncio.timeout(LOOK_UP_S):
-                named = await asyncio.to_thread(find_actors)
-                there = [each for each in named if each.startswith(SESSION_PREFIX)]
-                for name in self._strays.look(there, [pool.level for pool in self._pools], now):
-                    _LOG.warning("no ledger knows it: ended", extra={"actor": name})
-                    ray.kill(await asyncio.to_thread(ray.get_actor, name, NAMESPACE))
-        except (TimeoutError, ValueError, RayError, RuntimeError) as error:
-            _LOG.info("strays not seen", extra={"error": repr(error)})
+        async with asyncio.timeout(LOOK_UP_S):
+            named = await asyncio.to_thread(find_actors)
+            there = [each for each in named if each.startswith(SESSION_PREFIX)]
+            for name in self._strays.look(there, [pool.level for pool in self._pools], now):
+                _LOG.warning("no ledger knows it: ended", extra={"actor": name})
+                stray = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)
+                await asyncio.to_thread(ray.kill, stray)
 
     def _places(self) -> None:
         """Nothing: what Ray stored of the release before names it, and looks at its signature."""
