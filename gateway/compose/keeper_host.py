@@ -56,7 +56,8 @@ class KeeperHost:
             await keeper.close()
 
     async def _watch(self) -> None:
-        """Begin anew whenever the accounts file changes; one that is wrong changes nothing."""
+        """Begin anew whenever the accounts file changes; one that is wrong changes nothing, and is
+        looked at again: it may be a secret that comes later."""
         read_at = self._changed_at()
         await asyncio.wait((self._starting,))
         while True:
@@ -64,11 +65,12 @@ class KeeperHost:
             changed_at = self._changed_at()
             if changed_at == read_at and self._keepers:
                 continue
-            read_at = changed_at
             try:
                 await self._begin()
             except (BadAccounts, OSError, ValueError) as error:
                 _LOG.error("accounts not taken over", extra={"why": str(error)})
+            else:
+                read_at = changed_at
 
     def _changed_at(self) -> int:
         """Time of the accounts file's last change, ns; 0 when there is none."""

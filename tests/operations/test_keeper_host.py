@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -76,6 +75,12 @@ def name_accounts(accounts: Path, names: Iterable[str]) -> None:
     )
 
 
+def write(accounts: Path, text: str, change: int) -> None:
+    """Write the file; the file system's clock may be coarser than two writes of a test."""
+    accounts.write_text(text)
+    os.utime(accounts, ns=(change, change))
+
+
 async def test_each_shard_has_a_keeper_of_its_own_accounts(accounts: Path) -> None:
     named = {"acme": 0, "globex": 1, "eastern": 1}
     name_accounts(accounts, named)
@@ -92,26 +97,35 @@ async def test_each_shard_has_a_keeper_of_its_own_accounts(accounts: Path) -> No
 async def test_a_changed_accounts_file_is_taken_over_and_a_wrong_one_is_not(
     accounts: Path,
 ) -> None:
-    changes = itertools.count(1)
-
-    def write(text: str) -> None:
-        accounts.write_text(text)
-        # The file system's clock may be coarser than two writes of a test.
-        os.utime(accounts, ns=(next(changes), next(changes)))
-
-    write(ACCOUNT)
+    write(accounts, ACCOUNT, 1)
     host = keeper_host.KeeperHost(told(accounts))
     await host.start()
-    write(f"{ACCOUNT}retention_days = 7\n{HOOK}")
+    write(accounts, f"{ACCOUNT}retention_days = 7\n{HOOK}", 2)
     await until(lambda: len(Recorder.made) == 2, "a second keeper")
     first, second = Recorder.made
     await until(lambda: second.running, "the second keeper's start")
     assert (first.endpoints, first.running) == ([], False)
     assert (second.endpoints, second.retention, second.loopback) == (["crm"], {"a": 7}, False)
-    write("[accounts")
-    write(f"{ACCOUNT}{HOOK.replace('hook', 'missing')}")
-    write(ACCOUNT)
+    write(accounts, "[accounts", 3)
+    write(accounts, f"{ACCOUNT}{HOOK.replace('hook', 'missing')}", 4)
+    write(accounts, ACCOUNT, 5)
     await until(lambda: len(Recorder.made) == 3, "a third keeper")
     await host.stop()
     assert [each.endpoints for each in Recorder.made] == [[], ["crm"], []]
     assert not any(each.running for each in Recorder.made)
+
+
+async def test_a_secret_that_comes_after_its_accounts_file_is_found(
+    accounts: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(accounts, ACCOUNT, 1)
+    host = keeper_host.KeeperHost(told(accounts))
+    await host.start()
+    secret, elsewhere = accounts.with_name("hook"), accounts.with_name("later")
+    os.rename(secret, elsewhere)
+    write(accounts, f"{ACCOUNT}{HOOK}", 2)
+    await until(lambda: "accounts not taken over" in caplog.messages, "it was looked for")
+    os.rename(elsewhere, secret)
+    await until(lambda: len(Recorder.made) == 2, "a second keeper")
+    await host.stop()
+    assert Recorder.made[-1].endpoints == ["crm"]
