@@ -81,7 +81,7 @@ class Ledger:
             on_term_lost=self._on_term_lost,
             on_failed=lambda: self._measures.count(Count.DATABASE_ERRORS_WRITE),
         )
-        self._chores = Chores()
+        self._chores = Chores(self._policy.chores_limit)
         self._audience = Audience(lambda: self._sessions.news(), self._policy.level_s)
         self._presence: Presence[End] = Presence(
             self._policy,
@@ -268,17 +268,22 @@ class Ledger:
         elif member.calls >= self._policy.calls_per_link:
             reply.fault(TooFast(ErrorCode.RATE_LIMITED, "Too many calls are at work."))
         else:
-            member.calls += 1
             # Tasks take their first step in the order they were made, and an append is queued in
             # its first step: the journal keeps the order of the link.
-            self._chores.start(self._serve(member, method, handler, payload, reply))
+            served = self._chores.start(self._serve(member, method, handler, payload, reply))
+            if served is None:
+                reply.fault(TooFast(ErrorCode.RATE_LIMITED, "Too many calls are at work."))
+            else:
+                member.calls += 1
 
     async def _serve(
         self, member: Member, method: str, handler: Handler, payload: bytes, reply: Reply
     ) -> None:
-        span = self._begin_span(method, payload)
+        span: Span | None = None
 
         async def handle(_: str, payload: bytes) -> ClusterMessage:
+            nonlocal span
+            span = self._begin_span(method, payload)
             try:
                 return await handler(member, payload)
             except SwitchboardError as error:

@@ -61,6 +61,8 @@ class LedgerPolicy:
     watching_per_key: int = 64
     calls_per_link: int = 5_000
     """Calls of one link at work at once; further ones get `rate_limited`."""
+    chores_limit: int = 100_000
+    """Calls of all links and other work at once; further calls get `rate_limited`."""
     batch_limit: int = 512
     """Writes in one transaction."""
     writes_limit: int = 20_000

@@ -20,7 +20,8 @@ class SessionStop(ClusterMessage):
 
 def stop(chores: Chores, actor: Actor) -> None:
     """Ask an actor to stop, and cut its link after a second whatever it says."""
-    chores.start(_stop(actor))
+    if chores.start(_stop(actor)) is None:
+        actor.end.link.abort()
 
 
 async def _stop(actor: Actor) -> None:

@@ -276,3 +276,13 @@ async def test_records_come_in_pages_newest_first(town: Town) -> None:
     with pytest.raises(SwitchboardError) as refused:
         await gateway.link.call(RecordQuery(cursor="%%%"), RecordPage)
     assert refused.value.code is ErrorCode.MALFORMED
+
+
+async def test_a_ledger_that_has_too_much_to_do_says_so(bare_town: Town) -> None:
+    town = bare_town
+    await town.new_ledger(replace(POLICY, chores_limit=0))
+    gateway = await town.gateway()
+    for _ in range(2):
+        with pytest.raises(TooFast) as refused:
+            await gateway.nodes()
+        assert refused.value.code is ErrorCode.RATE_LIMITED
