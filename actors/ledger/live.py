@@ -46,6 +46,8 @@ class Live:
     """Set while a holder's link is up."""
     granting: bool = False
     """The next epoch is on its way to the database: nobody knows yet whose the session is."""
+    sought: bool = False
+    """Whether its last holder was looked for before it is given up; anew with each holder."""
     ended: bool = False
 
     @property
@@ -78,6 +80,7 @@ class Live:
         self.member_id = actor.member.member_id
         self.host, self.port = actor.member.host, actor.member.port
         self.homeless_ms = None
+        self.sought = False
         actor.session_id = self.session_id
         self.returned.set()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -37,6 +37,8 @@ from broker.words import EndReason, SessionPhase
 
 _PART_BYTES = MAX_FRAME_BYTES // 4
 """A standby gets a longer journal in parts of about this size, or of one entry."""
+SOUGHT_AT_ONCE = 64
+"""Holders that are looked for side by side."""
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +86,29 @@ class Rescue:
         if live.rescue is None and not live.ended:
             live.rescue = self._chores.start(self._run(live))
 
+    async def seek(self, lost: Iterable[Live]) -> set[Live]:
+        """Look once for the holders of sessions before those are given up; return whose may live.
+
+        Only a refused connection says that it does not. Those count as asked for from now on.
+        """
+        gate = asyncio.Semaphore(SOUGHT_AT_ONCE)
+
+        async def may_live(live: Live) -> bool:
+            if live.host is None or live.port is None:
+                return False
+            async with gate:
+                verdict = await probe(
+                    live.host, live.port, None, timeout_s=self._policy.probe_s, tls=self._tls
+                )
+            return verdict is not Verdict.DEAD
+
+        sought = list(lost)
+        for live in sought:
+            # At once: the keeper may ask again before the answers are here.
+            live.sought, live.asked_ms = True, self._now_ms()
+        found = await asyncio.gather(*(may_live(live) for live in sought))
+        return {live for live, may in zip(sought, found, strict=True) if may}
+
     async def settled(self, live: Live) -> bool:
         """Wait for the attempt at work, `settle_s` at most; say whether there is a holder."""
         task = live.rescue
@@ -112,8 +137,10 @@ class Rescue:
             return False
         with self._on_the_way():
             live.rescue = self._chores.start(self._move(live, holder, standby))
-            if live.rescue is not None:
-                await asyncio.wait({live.rescue})
+            if live.rescue is None:
+                self._standbys.add(standby)
+                return False
+            await asyncio.wait({live.rescue})
         return live.holder is standby
 
     async def end(self, live: Live, reason: EndReason) -> None:
@@ -192,7 +219,8 @@ class Rescue:
                 # Its epoch is over, whether or not the standby came to hold the session.
                 if live.holder is holder:
                     live.unsettle(self._now_ms())
-                self._chores.start(self._part_from(holder))
+                if self._chores.start(self._part_from(holder)) is None:
+                    stop(self._chores, holder)
             if live.holder is None:
                 self.begin(live)
 

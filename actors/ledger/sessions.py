@@ -290,19 +290,29 @@ class Sessions:
         """End the sessions that nobody holds and nobody comes back to; return their ids.
 
         Whose people still ask waits for a standby, however long the queue is: what a node held may
-        be more than the reserve, and is taken up at the rate at which standbys start.
+        be more than the reserve, and is taken up at the rate at which standbys start. A session
+        whose actor may live has people whom nobody tells to ask, where that actor cannot reach this
+        ledger: it is continued by another.
         """
-        policy, now_ms = self._policy, self._now_ms()
         # A transaction whose outcome was unknown may have left a session that memory lacks.
         await self.load()
+        now_ms = self._now_ms()
+        lost = [live for live in self.directory if self._is_lost(live, now_ms)]
+        may_live = await self.rescue.seek(live for live in lost if not live.sought)
         ended = []
-        for live in self.directory:
-            if live.is_lost(now_ms, policy.lost_after_ms, policy.lost_at_last_ms):
+        for live in lost:
+            if live in may_live:
+                self.rescue.begin(live)
+            elif live.holder is None and not live.ended:
                 if live.rescue is not None:
                     live.rescue.cancel()
                 await self.rescue.end(live, EndReason.LOST)
                 ended.append(live.session_id)
         return ended
+
+    def _is_lost(self, live: Live, now_ms: int) -> bool:
+        policy = self._policy
+        return live.is_lost(now_ms, policy.lost_after_ms, policy.lost_at_last_ms)
 
     async def _open(self, ask: SessionOpen, on_queued: Callable[[float], None]) -> Live:
         now_ms = self._now_ms()

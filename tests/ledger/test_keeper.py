@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +17,10 @@ from broker.errors import Conflict, NotFound, SwitchboardError, Unavailable
 from broker.messages import upkeep
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.sessions import SessionRelocated
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, KEY, POLICY, TIMING, FakeActor, entry
+from tests.ledger.fakes import ACCOUNT, HOST, KEY, POLICY, TIMING, FakeActor, entry
 from tests.ledger.receiver import SECRET, Receiver
 from tests.patience import until
 
@@ -332,6 +335,47 @@ async def test_a_session_whose_people_still_ask_is_not_lost_and_one_nobody_asks_
     assert await reconcile() == [stuck]
     assert (await gateway.record(stuck)).end_reason is EndReason.LOST
     assert (await gateway.record(asked)).end_reason is None
+
+
+@pytest.mark.parametrize("way", ["alive", "silent"])
+async def test_a_session_whose_actor_cannot_reach_a_new_ledger_is_continued(
+    bare_town: Town, way: str
+) -> None:
+    """Its trunks stand, so no gateway asks where it is."""
+    town = bare_town
+    first = await town.new_ledger()
+    (actor,) = await sessions(town, 1)
+    await first.close()
+    await actor.link.close()
+    async with AsyncExitStack() as stack:
+        if way == "silent":
+            await actor._listener.close()
+            loop = asyncio.get_running_loop()
+            mute = await loop.create_server(asyncio.Protocol, HOST, actor.port)
+            stack.callback(mute.close)
+        await town.new_ledger()
+        gateway, keeper = await town.gateway(), await keeper_link(town)
+        town.clock.ms += POLICY.lost_after_ms
+        assert (await keeper.call(keeping.Reconcile(), keeping.Reconciled)).ended == []
+        standby = await town.actor()
+        news = "session.relocated"
+        await until(lambda: bool(gateway.told(news, SessionRelocated)), "another continues it")
+        assert standby.session_id == actor.session_id
+        (moved,) = gateway.told(news, SessionRelocated)
+        assert (moved.location.session_id, moved.location.epoch) == (actor.session_id, 2)
+
+
+async def test_a_session_that_is_looked_for_in_vain_is_lost(bare_town: Town) -> None:
+    town = bare_town
+    first = await town.new_ledger()
+    (actor,) = await sessions(town, 1)
+    await first.close()
+    await actor.link.close()
+    await town.new_ledger()
+    keeper = await keeper_link(town)
+    for ended in ([], [actor.session_id]):
+        town.clock.ms += POLICY.lost_after_ms
+        assert (await keeper.call(keeping.Reconcile(), keeping.Reconciled)).ended == ended
 
 
 async def test_a_session_with_an_actor_is_not_lost(town: Town) -> None:
