@@ -220,7 +220,11 @@ class LedgerLink:
         if self._was_up:
             self._was_up = False
             if self._on_down is not None:
-                self._on_down()
+                try:
+                    self._on_down()
+                except Exception:
+                    # A mistake of the owner's must not cost it the link for good.
+                    _log.exception("The link's owner failed.")
 
     def _on_call(self, end: End, method: str, payload: bytes, reply: Reply) -> None:
         if self._call_handler is None:

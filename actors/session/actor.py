@@ -92,6 +92,7 @@ class SessionActor:
             enlist=self._enlist,
             on_call=self._on_call,
             on_notice=self._on_notice,
+            on_down=self._on_ledger_down,
             tls=config.tls,
         )
         self._measuring = Measuring(self._link.notify, config.report_s)
@@ -180,6 +181,15 @@ class SessionActor:
             # Whoever was let in rings on coming again; the agent sees the open link.
             _LOG.warning("not rung", extra={"session_id": ring.session_id, "error": str(error)})
 
+    def _on_ledger_down(self) -> None:
+        """A move that was under way is nobody's any more, as far as can be known here.
+
+        A successor that there is all the same has a higher epoch. Until the ledger is back what
+        reduces exposure must act at once, as it does whenever the ledger is away.
+        """
+        if self._session is not None and self._ending is None:
+            self._session.thaw()
+
     async def _enlist(self, link: LedgerLink) -> None:
         session = self._session
         member = SessionMember(
@@ -197,7 +207,7 @@ class SessionActor:
         if not enlisted.keep:
             self._over(fenced=True)
         elif session is not None:
-            # A move that was under way when the link broke is nobody's any more.
+            # As when the link went down: the word to yield may have come in that moment.
             session.thaw()
 
     async def _on_call(self, method: str, payload: bytes) -> Journalled | Done:

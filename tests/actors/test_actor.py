@@ -162,12 +162,25 @@ async def test_a_move_that_its_ledger_did_not_survive_is_off() -> None:
         await made.ledger.stop()
         await made.ledger.start()
         await until(made.ledger.enlisted.is_set, "the actor enlisted with the next ledger")
-        trunk = None
-        async with asyncio.timeout(WAIT_S):
-            while trunk is None:
-                with suppress(Unavailable):
-                    trunk = await made.trunk()
-        trunk.close()
+        (await coming(made)).close()
+
+
+async def test_a_session_that_was_to_move_goes_on_while_its_ledger_is_away() -> None:
+    """What reduces exposure must act at once, and nobody knows when the ledger is back."""
+    async with house() as made:
+        await made.ledger.assign()
+        (await made.trunk()).close()
+        await made.ledger.move()
+        await made.ledger.stop()
+        (await coming(made)).close()
+
+
+async def coming(made: House) -> DialledEnd:
+    """Dial until the actor's session does not move any more."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            with suppress(Unavailable):
+                return await made.trunk()
 
 
 async def test_who_has_left_and_comes_back_with_a_resume_token_is_told_that_it_is_over() -> None:
