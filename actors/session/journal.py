@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Protocol
 
-from broker.errors import Conflict, SwitchboardError
+from broker.errors import Conflict
 from broker.events import AnyEvent, event_body
 from broker.messages.cluster.tenure import JournalAppend, JournalEntry, Subject
 from broker.tracing import Span, Traces
@@ -251,11 +251,16 @@ class Journal:
                 self._look_no_more()
                 self._reader.on_fenced()
                 return False
-            except (SwitchboardError, TimeoutError) as error:
+            except Exception as error:
+                # Whatever it is, also a mistake of ours: a session without a journal is none.
                 self._failing = True
                 _LOG.warning(
                     "journal append failed",
-                    extra={"session_id": self._session_id, "error": str(error), "attempt": attempt},
+                    extra={
+                        "session_id": self._session_id,
+                        "error": repr(error),
+                        "attempt": attempt,
+                    },
                 )
                 await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
                 attempt += 1

@@ -234,7 +234,7 @@ class LiveSession:
             self._after.append((seq, then))
         for signal in decision.signals:
             self._narrator.signal(signal)
-        self.media.apply(self.decided, self.durable)
+        self._apply_to_media()
         if self._release is not None:
             self._release.decided(widened=widens and bool(events))
         # What made no event has nothing to wait for but what was decided before it.
@@ -274,7 +274,7 @@ class LiveSession:
             self._run_due(self._replies)
             self._contained(partial(self._narrator.tell, event, before, self.durable))
             self._run_due(self._after)
-        self.media.apply(self.decided, self.durable)
+        self._apply_to_media()
         self._run_due(self._replies)
         self._run_due(self._after)
         self._flush_roster()
@@ -423,6 +423,9 @@ class LiveSession:
     def _run_due(self, callbacks: deque[tuple[int, Callable[[], None]]]) -> None:
         while callbacks and callbacks[0][0] <= self.durable.event_count:
             self._contained(callbacks.popleft()[1])
+
+    def _apply_to_media(self) -> None:
+        self._contained(partial(self.media.apply, self.decided, self.durable))
 
     def _contained(self, step: Callable[[], None]) -> None:
         """Run one consequence; a mistake of ours in it must not cost the session the others."""

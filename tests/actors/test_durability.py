@@ -234,6 +234,34 @@ async def test_what_piles_up_while_the_ledger_is_away_is_bounded(stage: Stage) -
     assert [len(append.subjects) for append in stage.ledger.appends] == [1]
 
 
+async def test_whatever_an_append_fails_by_it_is_tried_again(stage: Stage) -> None:
+    agent, _ = await stage.talking()
+    stage.ledger.failure = ValueError("an answer that cannot be read")
+    stage.ask(stage.agent, agent, "guest.invite")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    stage.ledger.failure = None
+    await stage.settle()
+    assert "guest.invited" in agent.types()
+
+
+async def test_a_mistake_in_the_relay_costs_nobody_the_journal(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, consumer = await stage.talking()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(stage.session.media, "apply", broken)
+    stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
+    await stage.settle()
+    assert consumer.last("request.done")
+    stage.ask(stage.agent, agent, "session.end")
+    await stage.settle()
+    assert stage.ledger.types()[-2:] == ["participant.mode_changed", "session.ended"]
+
+
 async def test_a_fenced_journal_is_not_waited_for(stage: Stage) -> None:
     agent, _ = await stage.talking()
     stage.ledger.reachable = False
