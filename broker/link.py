@@ -55,8 +55,8 @@ class LinkEnd(ABC, Generic[P]):
     """What both ends share once the handshake is over. Subclasses do the handshake.
 
     Attributes to set before connecting: `on_frame(end, kind, body)`, `on_call(end, method, payload,
-    reply)`, `on_notice(end, method, payload)`, `on_lost(end)`, `on_drained(end)`. An end without a
-    handler for what it gets closes: the far end is not what it claims.
+    reply)`, `on_notice(end, method, payload)`, `on_lost(end)`, `on_drained(end)`, `on_pong(end)`.
+    An end without a handler for a frame, call or notice closes: the far end is not what it claims.
     """
 
     def __init__(self, promise: Callable[[], P]) -> None:
@@ -72,9 +72,15 @@ class LinkEnd(ABC, Generic[P]):
         self.on_notice: Callable[[LinkEnd[P], str, bytes], None] | None = None
         self.on_lost: Callable[[LinkEnd[P]], None] | None = None
         self.on_drained: Callable[[LinkEnd[P]], None] | None = None
+        self.on_pong: Callable[[LinkEnd[P]], None] | None = None
         self.is_ready = False
         self.heard = 0
         """Frames received so far; the shell compares two readings."""
+        self.pings = 0
+        """Sent so far."""
+        self.pongs = 0
+        """Received so far, in the order of the pings: each behind the answers to what was sent
+        before its ping."""
 
     def call(self, method: str, payload: bytes) -> P:
         """Call the far end; the promise fails with the far end's error or when the link is lost."""
@@ -86,6 +92,7 @@ class LinkEnd(ABC, Generic[P]):
 
     def ping(self) -> None:
         """Ask for a sign of life."""
+        self.pings += 1
         self.link.send(Frame.PING)
 
     def close(self) -> None:
@@ -110,7 +117,9 @@ class LinkEnd(ABC, Generic[P]):
             case Frame.PING:
                 link.send(Frame.PONG)
             case Frame.PONG:
-                pass
+                self.pongs += 1
+                if self.on_pong is not None:
+                    self.on_pong(self)
             case Frame.RESULT:
                 self.calls.on_result(body)
             case Frame.FAULT:

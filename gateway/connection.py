@@ -226,7 +226,7 @@ class Connection:
                 # The session is over; the ordinary token says what the widget may wait for.
                 await self._greet(encode(hello.model_copy(update={"resume": None})))
                 return
-            self._welcome(hello, in_session=True)
+            self._welcome(hello, in_session=True, resumed=True)
             self.attached(trunk, ready)
             self._steward.wake(register=True)
             return
@@ -327,12 +327,19 @@ class Connection:
             # The actor before decides nothing any more, and says so to whoever asks it.
             self._former, self._trunk = trunk, None
             self._room.pulse.drop(trunk)
+            trunk.ask_last()
             self._leave(trunk, location)
 
     def on_displaced(self) -> None:
         """Another address that waits less has its place among those who may be rung."""
         if self.stage is Stage.WAITING:
             self.fail(TooFast(ErrorCode.RATE_LIMITED, "Too many connections wait."))
+
+    async def heard_out(self) -> None:
+        """Wait until the actor before has answered what it was asked, if it lives."""
+        former = self._former
+        if former is not None and not await former.answered(self._limits.last_answers_s):
+            logger.info("the actor before left requests unanswered", extra=self.facts())
 
     def on_trunk_message(self, data: bytes) -> None:
         """Pass a session's message on; of one that is handed over only what answers a request."""
@@ -451,7 +458,7 @@ class Connection:
         assert self.standing is not None
         self._advance(Stage.WAITING if self.standing.is_rung else Stage.IDLE)
 
-    def _welcome(self, hello: ConnectionHello, *, in_session: bool) -> None:
+    def _welcome(self, hello: ConnectionHello, *, in_session: bool, resumed: bool = False) -> None:
         assert self.standing is not None
         self.put(
             encode(
@@ -461,6 +468,7 @@ class Connection:
                     connection_id=self.connection_id,
                     role=self.standing.principal.role,
                     in_session=in_session,
+                    resumed=resumed,
                 )
             )
         )

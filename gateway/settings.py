@@ -58,6 +58,8 @@ class Limits:
     """A trunk silent for this long is suspect: the ledger is asked to make sure."""
     dial_timeout_s: float = 2.0
     """Connecting and handshake of one trunk or ledger link."""
+    last_answers_s: float = 0.5
+    """How long a move waits for what the actor before has still to answer."""
     takeover_bound_s: float = 15.0
     """How long a gateway looks for a session's new actor before it gives the widget up (4503)."""
     call_timeout_s: float = 3.0

@@ -49,6 +49,8 @@ class Trunk:
         self._early: list[tuple[Frame, bytes]] | None = []
         self._closed = False
         self._drained = asyncio.Event()
+        self._last_ping = 0
+        self._answered = asyncio.Event()
 
     async def dial(self, key: bytes, hello: TrunkHello, timeout_s: float) -> TrunkReady:
         """Connect and be accepted by the actor.
@@ -123,6 +125,22 @@ class Trunk:
             self._drained.clear()
             await self._drained.wait()
 
+    def ask_last(self) -> None:
+        """Say nothing more than this; `answered` waits for what it still answers."""
+        if self._end is not None:
+            self._end.ping()
+            self._last_ping = self._end.pings
+
+    async def answered(self, timeout_s: float) -> bool:
+        """Wait until whatever was asked before `ask_last` is answered; False: it is not in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._answered.wait()
+        except TimeoutError:
+            return False
+        end = self._end
+        return end is not None and end.pongs >= self._last_ping
+
     def suspect(self) -> None:
         """Give the trunk up because it is silent; `on_lost` is told."""
         if self._end is not None:
@@ -132,6 +150,7 @@ class Trunk:
         """End the trunk; `on_lost` is not told. Harmless when closed."""
         self._closed = True
         self._drained.set()
+        self._answered.set()
         if self._end is not None:
             self._end.close()
 
@@ -140,6 +159,7 @@ class Trunk:
         end.on_lost = self._on_end_lost
         end.on_drained = self._on_drained
         end.on_notice = self._on_notice
+        end.on_pong = self._on_pong
 
     def _on_frame(self, end: AnyEnd, kind: Frame, body: bytes) -> None:
         if self._early is not None:
@@ -166,8 +186,13 @@ class Trunk:
     def _on_drained(self, end: AnyEnd) -> None:
         self._drained.set()
 
+    def _on_pong(self, end: AnyEnd) -> None:
+        if self._last_ping and end.pongs >= self._last_ping:
+            self._answered.set()
+
     def _on_end_lost(self, end: AnyEnd) -> None:
         self._drained.set()
+        self._answered.set()
         if not self._closed and self._early is None:
             self._closed = True
             self._on_lost(self)

@@ -201,7 +201,13 @@ interface Count {
   packets_lost: number;
 }
 
-type Waiter = { text: string; resolve: (reply: any) => void; reject: (why: Refusal) => void; timer: number };
+type Waiter = {
+  text: string;
+  bound: boolean;
+  resolve: (reply: any) => void;
+  reject: (why: Refusal) => void;
+  timer: number;
+};
 
 /** What the gateway says of an account to anybody: how its people prove who they are. */
 type WidgetConfig = { account_id: string; agent_login: string; consumer_proof: string };

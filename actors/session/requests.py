@@ -25,6 +25,7 @@ from broker.errors import (
     Malformed,
     SwitchboardError,
     TooFast,
+    Unavailable,
 )
 from broker.ids import normal_id
 from broker.messages import decode_client_message
@@ -91,6 +92,9 @@ class Requests:
                     if reply is not None:
                         person.tell(reply, only=connection)
                     return
+                if self._session.frozen:
+                    # Whoever continues the session would not know of it.
+                    raise Unavailable(ErrorCode.SESSION_AWAY, "The session is moving.")
                 person.begin_request(request_id)
             traces = self._session.config.traces
             if trace is None or traces is None:

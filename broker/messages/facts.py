@@ -31,6 +31,9 @@ class ConnectionWelcome(Part):
     role: Role
     in_session: bool
     """Whether a `session.snapshot` follows at once."""
+    resumed: bool = False
+    """Whether the session of the resume token goes on: what was asked in it and not answered may be
+    said again."""
 
 
 class ConnectionPong(Part):

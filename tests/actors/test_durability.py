@@ -314,12 +314,17 @@ async def test_a_frozen_session_saves_what_it_decided_and_decides_nothing_more(
     stage.ask(stage.consumer(), consumer, "media.mode", mode="voice")
     refusal = consumer.last("request.refused")
     assert (refusal["code"], refusal["retryable"]) == ("session_away", True)
+    publish = {"microphone": True, "camera": True, "screen": False}
+    stage.ask(stage.agent, agent, "media.publish", id="p-1", **publish)
+    assert agent.last("request.refused")["code"] == "session_away", "the successor would not know"
     stage.disconnect(stage.consumer(), consumer)
     await stage.settle()
     assert stage.ledger.types() == saved, "who goes over to the successor has not left"
     stage.session.thaw()
     await stage.settle()
     assert stage.ledger.types()[len(saved) :] == ["participant.reconnecting"]
+    stage.ask(stage.agent, agent, "media.publish", id="p-1", **publish)
+    assert agent.last("request.done")["reply_to"] == "p-1", "nothing was done under this id before"
     stage.ask(stage.agent, agent, "media.mode", mode="voice")
     await stage.settle()
     assert agent.types()[-1] != "request.refused"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,15 +21,9 @@ from tests.widget import Refused, Widget, insisted
 ASK_EVERY_S = 0.1
 CHANGE_EVERY = 12
 """Every so many questions one changes the journal."""
-SETTLE_S = 0.5 * PATIENCE
+SETTLE_S = 2.0 * PATIENCE
 """An answer that has not come so long after a move does not come."""
-
-
-class Unanswered(Refused):
-    """A question was lost with a connection or an actor, and is to be asked again."""
-
-    def __init__(self) -> None:
-        super().__init__({"code": "unanswered", "message": "Nobody answers.", "retryable": True})
+LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +98,7 @@ class Busy:
         self.phase = "calm"
         self.returns = 0
         self.unanswered: list[str] = []
-        """Questions that were on their way when the session moved, and were asked again."""
+        """Questions that were on their way when the session moved, and were said again."""
         self.page = origins[0]
         """The page it stands on, which is the deployment's origin."""
         self._change = change
@@ -139,38 +134,48 @@ class Busy:
         return await insisted(partial(self._ask_once, type_, **fields))
 
     async def _ask_once(self, type_: str, **fields: object) -> bool:
+        """Say it, under one id, until it is answered. Raises Refused."""
+        request_id = secrets.token_hex(8)
         try:
-            await self._answered(type_, **fields)
+            while not await self._answered(type_, id=request_id, **fields):
+                pass
         except Refused as refusal:
             if refusal.code != "ledger_away":
                 raise
             return False
+        return True
+
+    async def _answered(self, type_: str, **fields: object) -> bool:
+        """Say it once; False: it was lost on its way, and is to be said again. Raises Refused."""
+        try:
+            return await self._answered_here(type_, **fields)
         except WebSocketException:
-            await self._come_back()
-            raise Unanswered from None
+            pass
         except AssertionError:
             if self.widget.closed is None:
                 raise  # It waits for an answer that does not come.
-            await self._come_back()
-            raise Unanswered from None
-        return True
+        await self._come_back()
+        return False
 
-    async def _answered(self, type_: str, **fields: object) -> None:
-        """Ask once. Raises Refused, also when the session moved and took the question with it."""
+    async def _answered_here(self, type_: str, **fields: object) -> bool:
+        """The same on the connection that there is; False: the session moved and took it along."""
         marked, widget = len(self.widget.heard), self.widget
-        moved = False
+        loop = asyncio.get_running_loop()
+        moved_at: float | None = None
         asked = asyncio.create_task(widget.request(type_, **fields))
         try:
-            while not (await asyncio.wait([asked], timeout=SETTLE_S))[0]:
+            while not (await asyncio.wait([asked], timeout=LOOK_S))[0]:
                 news = widget.types()[marked:]
                 if type_ == "session.end" and "session.ended" in news:
                     # The actor died between the end and its word about it; the gateway told it.
-                    return
-                if moved:
+                    return True
+                if moved_at is None and "session.moved" in news:
+                    moved_at = loop.time()
+                if moved_at is not None and loop.time() - moved_at > SETTLE_S:
                     self.unanswered.append(f"{type_} while {self.phase}, heard {news}")
-                    raise Unanswered
-                moved = "session.moved" in news
+                    return False
             await asked
+            return True
         finally:
             asked.cancel()
 

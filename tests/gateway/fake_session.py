@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from broker.errors import Conflict, ErrorCode, NotFound, SwitchboardError
@@ -115,6 +117,40 @@ class FakeSession(Listening):
         """Wait for that many trunks and return the newest."""
         await self.signal.until(lambda: len(self.callers) >= count)
         return list(self.callers.values())[-1]
+
+
+class BusySession(FakeSession):
+    """A session actor that answers each request, and reads nothing while it is `busy`."""
+
+    def __init__(self, key: bytes, session_id: str) -> None:
+        super().__init__(key, session_id)
+        self.busy = False
+        self.unread: list[Callable[[], None]] = []
+
+    def prepare(self, end: ListeningEnd[Future]) -> None:
+        super().prepare(end)
+        read_now = end.link.data_received
+
+        def received(data: bytes) -> None:
+            if self.busy:
+                self.unread.append(partial(read_now, data))
+                self.signal.changed()
+            else:
+                read_now(data)
+
+        end.link.data_received = received  # type: ignore[method-assign]
+
+    def go_on(self) -> None:
+        """Read what has come, and whatever comes."""
+        self.busy = False
+        unread, self.unread = self.unread, []
+        for each in unread:
+            each()
+
+    def _on_frame(self, end: End, kind: Frame, body: bytes) -> None:
+        super()._on_frame(end, kind, body)
+        done = {"type": "request.done", "reply_to": json.loads(body)["id"], "seq": 9}
+        end.link.send(Frame.MESSAGE, json.dumps(done).encode())
 
 
 class BackendSession(FakeSession):

@@ -13,7 +13,7 @@ from broker.words import Role
 from gateway.settings import Settings
 from gateway.tokens import Audience
 from tests.gateway.conftest import KEY, WINDOW, Widget, World
-from tests.gateway.fake_session import FakeSession
+from tests.gateway.fake_session import BusySession, FakeSession
 from tests.gateway.listening import Future
 
 
@@ -174,6 +174,51 @@ async def test_what_the_actor_before_answers_meanwhile_arrives(world: World) -> 
     await before.signal.until(lambda: not before.callers)
 
 
+async def busy_with(world: World, request_id: str) -> tuple[Widget, BusySession]:
+    """A consumer's widget whose request has reached an actor that is too busy to read it."""
+    session = BusySession(KEY, "s-1")
+    await session.start()
+    world.sessions.append(session)
+    world.ledger.attach(session)
+    widget = await world.consumer()
+    await widget.until("session.snapshot")
+    session.busy = True
+    await widget.say(type="media.mode", id=request_id, mode="voice")
+    await session.signal.until(lambda: session.unread)
+    return widget, session
+
+
+async def test_a_move_waits_for_what_the_actor_before_has_still_to_answer(world: World) -> None:
+    """It may be busy with the move itself; nobody else knows whether the request took effect."""
+    widget, before = await busy_with(world, "r-1")
+    successor = await world.session(epoch=2)
+    world.ledger.relocate(successor)
+    await successor.caller()
+    for _ in range(3):
+        await widget.say(type="connection.ping")
+        assert (await widget.next())["type"] == "connection.pong"
+    before.go_on()
+    assert (await widget.next())["reply_to"] == "r-1"
+    assert (await widget.next())["type"] == "session.moved"
+    await before.signal.until(lambda: not before.callers)
+
+
+async def test_a_move_waits_only_so_long_for_the_actor_before(settings: Settings) -> None:
+    world = World(replace(settings, limits=replace(settings.limits, last_answers_s=0.05)))
+    await world.start()
+    try:
+        widget, before = await busy_with(world, "r-1")
+        successor = await world.session(epoch=2)
+        world.ledger.relocate(successor)
+        assert (await widget.next())["type"] == "session.moved"
+        await widget.say(type="media.mode", id="r-1", mode="voice")
+        caller = await successor.caller()
+        await successor.signal.until(lambda: caller.messages)
+        assert before.busy
+    finally:
+        await world.stop()
+
+
 async def test_an_actor_that_lives_is_dialled_again_at_its_epoch(world: World) -> None:
     widget, session = await attached(world)
     world.ledger.places["s-1"] = session.location
@@ -271,7 +316,7 @@ async def test_resuming_needs_no_ledger(world: World) -> None:
     await again.greet(resume=resume, last_seq=9, engagement=WINDOW)
     kinds = [(await again.next())["type"] for _ in range(3)]
     assert kinds == ["connection.welcome", "resume.renewed", "session.snapshot"]
-    assert again.got[0]["in_session"] is True
+    assert (again.got[0]["in_session"], again.got[0]["resumed"]) == (True, True)
     hello = session.seen[-1]
     assert hello.last_seq == 9
     assert hello.principal.participant_id == "p-1"
@@ -304,6 +349,7 @@ async def test_resuming_an_ended_session_falls_back_to_the_other_token(world: Wo
     again = await world.widget()
     welcome = await again.hello(resume=resume, token=world.waiting_token(), engagement=WINDOW)
     assert (welcome["type"], welcome["in_session"]) == ("connection.welcome", False)
+    assert not welcome["resumed"]
 
 
 async def test_a_connection_closed_in_its_greeting_leaves_no_presence(world: World) -> None:

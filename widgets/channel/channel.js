@@ -12,56 +12,56 @@ const MAX_PENDING = 64;
 const PING = '{"type":"connection.ping"}';
 const retryable = new Set(RETRYABLE_CLOSE_CODES);
 
-/** Requests that await their reply, each with a time limit. */
+/** Requests that await their reply, for a time. */
 class PendingRequests {
   /** @type {Map<string, Waiter>} */
   #waiters = new Map();
 
-  /** The reply; rejects with a `Refusal`. @param {string} id @param {string} text @param {number} timeoutMs */
-  add(id, text, timeoutMs) {
-    if (this.#waiters.size >= MAX_PENDING) {
-      throw new Refusal('busy', 'Too many requests await an answer.', true);
-    }
+  /** The reply. `bound`: only for this session. @param {string} id @param {string} text @param {boolean} bound @param {number} ms */
+  add(id, text, bound, ms) {
+    if (this.#waiters.size >= MAX_PENDING) throw new Refusal('busy', 'Too many requests wait.', true);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiters.delete(id);
-        reject(new Refusal('timeout', 'No answer came in time.', true));
-      }, timeoutMs);
-      this.#waiters.set(id, { text, resolve, reject, timer });
+      const timer = setTimeout(() => this.#fail(id, 'timeout'), ms);
+      this.#waiters.set(id, { text, bound, resolve, reject, timer });
     });
   }
 
-  get texts() {
-    return [...this.#waiters.values()].map(({ text }) => text);
+  /** @param {WebSocket|null} socket */
+  say(socket) {
+    for (const { text } of this.#waiters.values()) socket?.send(text);
   }
 
-  /** @param {BrokerMessage} message @returns {boolean} Whether somebody waited for it. */
+  /** @param {BrokerMessage} message @returns {boolean} Whether it was awaited. */
   settle(message) {
-    const id = 'reply_to' in message ? message.reply_to : null;
-    const waiter = id ? this.#waiters.get(id) : undefined;
-    if (!id || !waiter) return false;
-    this.#waiters.delete(id);
-    clearTimeout(waiter.timer);
+    const waiter = this.#take(/** @type {any} */ (message).reply_to);
     if (message.type === 'request.refused') {
-      waiter.reject(new Refusal(message.code, message.message, message.retryable));
-    } else {
-      waiter.resolve(message);
-    }
-    return true;
+      waiter?.reject(new Refusal(message.code, message.message, message.retryable));
+    } else waiter?.resolve(message);
+    return !!waiter;
   }
 
-  onConnectionClosed() {
-    for (const { reject, timer } of this.#waiters.values()) {
-      clearTimeout(timer);
-      reject(new Refusal('connection_lost', 'The connection was lost.', true));
-    }
-    this.#waiters.clear();
+  /** Nobody answers what was asked in the session, or `all`. @param {boolean} [all] */
+  lose(all) {
+    for (const [id, { bound }] of this.#waiters) if (all || bound) this.#fail(id, 'connection_lost');
+  }
+
+  /** @param {string} id @param {string} code */
+  #fail(id, code) {
+    this.#take(id)?.reject(new Refusal(code, 'No answer came.', true));
+  }
+
+  /** @param {any} id */
+  #take(id) {
+    const waiter = this.#waiters.get(id);
+    clearTimeout(waiter?.timer);
+    this.#waiters.delete(id);
+    return waiter;
   }
 }
 
 /**
- * One widget's connection to the broker, which comes back after a loss. `close()` rejects every
- * request in flight.
+ * One widget's connection to the broker, which comes back after a loss. A request is said again,
+ * under its id, at each `resume.renewed`, until it is answered. `close()` rejects all in flight.
  */
 export class SignallingChannel {
   #options;
@@ -119,8 +119,9 @@ export class SignallingChannel {
     }
     const id = `${this.#idPrefix}.${this.#nextId++}`;
     const text = JSON.stringify({ ...message, id });
-    const reply = this.#pending.add(id, text, timeoutMs);
-    if (this.#link.status === 'open') this.#socket?.send(text);
+    const open = this.#link.status === 'open';
+    const reply = this.#pending.add(id, text, open || this.#lastSeq > 0, timeoutMs);
+    if (open) this.#socket?.send(text);
     return reply;
   }
 
@@ -131,9 +132,10 @@ export class SignallingChannel {
     else this.#latest.set(message.type, text);
   }
 
-  /** A new session counts anew. */
-  forgetSequence() {
+  /** The session is over; the next counts anew. */
+  forgetSession() {
     this.#lastSeq = 0;
+    this.#pending.lose();
   }
 
   close() {
@@ -186,8 +188,11 @@ export class SignallingChannel {
     if (message.type === 'connection.welcome') {
       clearTimeout(late);
       this.#attempt = 0;
-      // Whatever awaits a reply was asked since the last loss.
-      for (const text of [...this.#pending.texts, ...this.#latest.values()]) this.#socket?.send(text);
+      if (!message.resumed) {
+        this.#pending.lose();
+        this.#pending.say(this.#socket);
+      }
+      for (const text of this.#latest.values()) this.#socket?.send(text);
       this.#latest.clear();
       this.#setLink('open');
       this.#beat = setInterval(() => {
@@ -195,6 +200,7 @@ export class SignallingChannel {
         else this.#socket?.send(PING);
       }, PING_MS);
     }
+    if (message.type === 'resume.renewed') this.#pending.say(this.#socket);
     const awaited = this.#pending.settle(message);
     if (message.type === 'request.refused' && !awaited) {
       this.#refusal = new Refusal(message.code, message.message, message.retryable);
@@ -213,7 +219,6 @@ export class SignallingChannel {
   #lost(code) {
     clearInterval(this.#beat);
     this.#socket = null;
-    this.#pending.onConnectionClosed();
     const refusal = this.#refusal;
     const again = this.#options.mayRetry?.(code, refusal) ?? retryable.has(code);
     if (again) this.#later(code, refusal);
@@ -249,7 +254,7 @@ export class SignallingChannel {
     clearInterval(this.#beat);
     clearTimeout(this.#retryTimer);
     removeEventListener('online', this.#wake);
-    this.#pending.onConnectionClosed();
+    this.#pending.lose(true);
     this.#latest.clear();
     this.#setLink('closed', code, refusal);
   }

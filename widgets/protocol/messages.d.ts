@@ -477,6 +477,8 @@ export interface ConnectionWelcome {
   role: Role;
   /** Whether a `session.snapshot` follows at once */
   in_session: boolean;
+  /** Whether the session of the resume token goes on: what was asked in it and not answered may be said again */
+  resumed: boolean;
 }
 
 /** One thing in which somebody who says they are the consumer differs from who is known. */

@@ -182,7 +182,7 @@ export class SessionClient extends EventTarget {
     this.media.stop();
     this.#options.memory.set('resume', null);
     this.#options.memory.set('off', null);
-    this.#channel.forgetSequence();
+    this.#channel.forgetSession();
     if (this.session) {
       const welcome = { type: 'connection.welcome', role: this.state.role, in_session: false };
       this.state = reduce(this.state, /** @type {any} */ (welcome), Date.now());

@@ -57,6 +57,48 @@ export const tests = {
     same((await answer).type, 'request.done');
     made.close();
   },
+  async 'in its session a request is said again, under its id, until it is answered'() {
+    const { made, wire } = await channel();
+    wire.welcome();
+    wire.hear({ type: 'session.snapshot', seq: 1 });
+    const asked = made.request({ type: 'media.mode', mode: 'voice' });
+    const [, first] = wire.sent;
+    wire.hear({ type: 'session.moved', epoch: 2 });
+    wire.hear({ type: 'resume.renewed', resume: 'r' });
+    same(wire.sent.slice(2), [first]);
+    wire.hear({ type: 'session.snapshot', seq: 1 });
+    wire.close(1006);
+    const back = await until(() => Wire.made[1]?.sent.length && Wire.made[1]);
+    void made.request({ type: 'session.leave' }).catch(() => {});
+    back.welcome(true);
+    same(back.sent.length, 1);
+    back.hear({ type: 'resume.renewed', resume: 'r' });
+    same(back.sent.slice(1).map(({ type }) => type), ['media.mode', 'session.leave']);
+    same(back.sent[1], first);
+    back.hear({ type: 'request.done', reply_to: first.id, seq: 2 });
+    same((await asked).type, 'request.done');
+    back.hear({ type: 'resume.renewed', resume: 'r' });
+    same(back.sent.slice(3).map(({ type }) => type), ['session.leave']);
+    made.close();
+  },
+  async 'what was asked in one session is said in no other'() {
+    const { made, wire } = await channel();
+    wire.welcome();
+    wire.hear({ type: 'session.snapshot', seq: 1 });
+    const end = failure(made.request({ type: 'session.end' }));
+    made.forgetSession();
+    same(await end, ['connection_lost', true]);
+    wire.hear({ type: 'resume.renewed', resume: 'r' });
+    wire.hear({ type: 'session.snapshot', seq: 1 });
+    same(wire.sent.length, 2);
+    wire.close(1006);
+    const leave = failure(made.request({ type: 'session.leave' }));
+    const back = await until(() => Wire.made[1]?.sent.length && Wire.made[1]);
+    back.welcome();
+    same(await leave, ['connection_lost', true]);
+    same(back.sent.length, 1);
+    made.close();
+  },
   async 'requests made too early wait, and of notifications only the latest'() {
     const { made, wire } = await channel();
     void made.request({ type: 'session.start' }).catch(() => {});
@@ -77,9 +119,9 @@ export const tests = {
     const lost = failure(made.request({ type: 'session.end' }));
     wire.close(1012);
     const next = await until(() => Wire.made[1]?.sent.length && Wire.made[1]);
-    same(await lost, ['connection_lost', true]);
     same(greetings, [0, 7]);
     next.welcome();
+    same(await lost, ['connection_lost', true]);
     same(statuses, ['connecting', 'open', 'reconnecting', 'open']);
     same(Wire.made.map((each) => each.sent[0].attempt), [1, 2]);
     made.close();

@@ -18,8 +18,9 @@ export class Wire {
   hear(message) {
     this.onmessage?.({ data: JSON.stringify(message) });
   }
-  welcome(in_session = false) {
-    this.hear({ type: 'connection.welcome', reply_to: this.sent[0].id, role: 'agent', in_session });
+  welcome(resumed = false) {
+    const welcome = { type: 'connection.welcome', role: 'agent', in_session: resumed, resumed };
+    this.hear({ ...welcome, reply_to: this.sent[0].id });
   }
 }
 globalThis.WebSocket = Wire;
