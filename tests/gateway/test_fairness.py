@@ -75,7 +75,7 @@ async def test_nobody_in_a_session_gives_way(world: World) -> None:
         await each.until("connection.pong")
 
 
-async def test_who_gave_way_in_the_ledger_is_told_and_not_registered_again(world: World) -> None:
+async def test_who_gave_way_in_the_ledger_is_told(world: World) -> None:
     consumer = await wait_from(world, "203.0.113.1")
     await consumer.until("connection.welcome")
     [put] = world.ledger.puts.values()
@@ -88,7 +88,21 @@ async def test_who_gave_way_in_the_ledger_is_told_and_not_registered_again(world
     displaced = PresenceDisplaced(connection_id=put.connection_id)
     world.ledger.notify(displaced.method, displaced)
     assert await consumer.closed() == 4429
-    world.ledger.puts.clear()
+
+
+async def test_who_gave_way_in_a_call_stays_in_it(world: World) -> None:
+    session = await world.session()
+    world.ledger.live["eng-1"] = session.location
+    inside = await wait_from(world, "203.0.113.1")
+    await inside.until("session.snapshot")
+    [put] = world.ledger.puts.values()
+    other = await wait_from(world, "203.0.113.2")
+    await other.until("session.snapshot")
+    displaced = PresenceDisplaced(connection_id=put.connection_id)
+    world.ledger.notify(displaced.method, displaced)
+    await inside.say(type="connection.ping")
+    await inside.until("connection.pong")
+    # They are said in the order in which they came.
     await world.ledger.stop()
     await world.ledger.start(world.ledger.port)
     await world.ledger.signal.until(lambda: world.ledger.puts)

@@ -56,13 +56,13 @@ async def test_what_is_proved_on_coming_back_is_told_the_session_and_kept(world:
 
 
 @pytest.mark.parametrize(
-    ("who", "keys", "more_ids"),
+    ("who", "keys", "engagement"),
     [
-        (PROVED, ("eng-2",), {}),
-        (PROVED, ("eng-1",), {"conversation_id": "c-1"}),
-        (PROVED.model_copy(update={"account_id": "other"}), ("eng-1",), {}),
-        (PROVED.model_copy(update={"verified": False}), ("eng-1",), {}),
-        (None, (), {}),
+        (PROVED, ("eng-2",), None),
+        (PROVED, ("eng-1",), {**WINDOW, "conversation_id": "c-1"}),
+        (PROVED.model_copy(update={"account_id": "other"}), ("eng-1",), WINDOW),
+        (PROVED.model_copy(update={"verified": False}), ("eng-1",), WINDOW),
+        (None, (), WINDOW),
     ],
     ids=[
         "of another engagement",
@@ -73,12 +73,15 @@ async def test_what_is_proved_on_coming_back_is_told_the_session_and_kept(world:
     ],
 )
 async def test_a_token_marks_nobody(
-    world: World, who: Principal | None, keys: tuple[str, ...], more_ids: dict[str, str]
+    world: World,
+    who: Principal | None,
+    keys: tuple[str, ...],
+    engagement: dict[str, str] | None,
 ) -> None:
     """It is not needed, so it keeps nobody out of their session either."""
     resume = await resume_of(world)
     token = "x" if who is None else world.tokens.mint(Audience.WAITING, who, 60, keys=keys)
-    widget = await come_back(world, resume, token=token, engagement={**WINDOW, **more_ids})
+    widget = await come_back(world, resume, token=token, engagement=engagement)
     assert not world.sessions[0].seen[-1].principal.verified
     assert not world.tokens.open(widget.got[-1]["resume"]).principal.verified
 
