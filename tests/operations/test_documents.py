@@ -39,3 +39,11 @@ def test_files_that_the_documents_name_exist() -> None:
     named = set(re.findall(r"`((?:deploy|docs|gateway|actors)/[\w./-]+)`", OPERATIONS + SECURITY))
     assert len(named) > 5
     assert {each for each in named if not (ROOT / each).exists()} == set()
+
+
+def test_every_long_chaos_test_stands_among_the_faults_that_were_tried() -> None:
+    section = OPERATIONS.split("## What faults were tried")[1].split("\n## ")[0]
+    found = (ROOT / "tests" / "chaos").glob("test_*.py")
+    long = {path.name for path in found if "pytest.mark.soak" in path.read_text(encoding="utf-8")}
+    assert len(long) > 5
+    assert {name for name in long if f"{name}`" not in section} == set()
