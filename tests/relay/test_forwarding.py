@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 from actors.relay import MediaRights, PublishSource, TransportState
+from actors.relay.rtcp import negative_acknowledgement
 from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
 from benchmarks.media.description import Dialect
+from benchmarks.media.packet import FRAME_TICKS
 from tests.patience import until
 
-from .client import EVERYTHING
+from .client import EVERYTHING, CraftedClient
 from .conftest import Call
 
 OTHER_DIALECT = Dialect(
@@ -292,12 +295,51 @@ async def test_firefox_like_and_chromium_like_senders_are_told_apart_by_ssrc_or_
     await until(lambda: ben.heard_on(audio))
 
 
-async def test_h264_is_forwarded_from_who_has_no_vp8(call: Call) -> None:
+def send_units(client: CraftedClient, units: Sequence[bytes], ticks: int = FRAME_TICKS) -> None:
+    """Send one picture of H.264, a packet for each of these (RFC 6184 §5)."""
+    track = client.track(PublishSource.CAMERA)
+    for index, unit in enumerate(units):
+        last = index == len(units) - 1
+        client.send(client.rtp(track, unit, marker=last))
+        track.step(ticks if last else 0, len(unit))
+
+
+async def test_h264_in_many_packets_begins_with_its_parameters_and_goes_on_whole(
+    call: Call,
+) -> None:
     ada = await call.join("ada", dialect=Dialect(vp8=None))
-    ben = await call.join("ben", dialect=OTHER_DIALECT)
-    track = ada.track(PublishSource.CAMERA)
-    ada.send(ada.rtp(track, b"\x65idr", marker=True))
+    ben = await call.join("ben", dialect=OTHER_DIALECT, seats=1)
+    eve = await call.join("eve")
     _, video = ben.seat(0)
-    await until(lambda: ben.heard_on(video))
-    packet = ben.heard_on(video)[0].packet
-    assert (packet.payload_type, packet.payload) == (126, b"\x65idr")
+    key = (b"\x67parameters", b"\x68more", b"\x7c\x85a", b"\x7c\x05b", b"\x7c\x45c")
+    delta = (b"\x7c\x81d", b"\x7c\x01e", b"\x7c\x41f")
+    # Of a picture that needs another nothing is shown.
+    send_units(ada, delta)
+    await until(lambda: ada.key_frame_requests)
+    assert ben.heard_on(video) == []
+    send_units(ada, key)
+    send_units(ada, delta)
+    await until(lambda: len(ben.heard_on(video)) == 8)
+    packets = [heard.packet for heard in ben.heard_on(video)]
+    assert [packet.payload for packet in packets] == [*key, *delta]
+    assert {packet.payload_type for packet in packets} == {126}
+    assert [packet.marker for packet in packets] == [0, 0, 0, 0, 1, 0, 0, 1]
+    numbers = [packet.sequence_number for packet in packets]
+    assert numbers == [numbers[0] + index & 0xFFFF for index in range(8)]
+    first, second = packets[0].timestamp, packets[-1].timestamp
+    assert [p.timestamp for p in packets] == [first] * 5 + [second] * 3
+    assert second - first & 0xFFFFFFFF == FRAME_TICKS
+    # What is missed comes by the repair stream of this codec.
+    ssrc, _ = ben.slots[video]
+    ben.send_rtcp(negative_acknowledgement(1, ssrc, [numbers[3]]))
+    await until(lambda: ben.heard_on(video, repaired=True))
+    repair = ben.heard_on(video, repaired=True)[0].packet
+    assert (repair.payload_type, repair.payload[2:]) == (127, key[3])
+    # Whoever sits there next sends the other codec.
+    ada.close()
+    await until(lambda: call.listener.occupants("ben").get(("seat", 0)) == "eve")
+    eve.send_frame(key=True, parts=(b"VP8",))
+    await until(lambda: len(ben.heard_on(video)) == 9)
+    last = ben.heard_on(video)[-1]
+    assert (last.packet.payload_type, last.content) == (120, b"VP8")
+    assert last.packet.sequence_number == numbers[-1] + 1 & 0xFFFF

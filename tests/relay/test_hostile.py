@@ -8,7 +8,7 @@ import os
 import struct
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from actors.relay import PublishSource, Relay, RelayConfig, TransportState
@@ -111,7 +111,12 @@ async def trio(
     return call, ada, ben, await call.join("cy")
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    # A call that is disturbed shows by waiting, which shrinking would do hundreds of times.
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
 @given(packets=st.lists(rtp_like, min_size=1, max_size=8), known=st.integers(0, 3))
 async def test_authentic_nonsense_changes_nothing_but_counters(
     trio: tuple[Call, CraftedClient, CraftedClient, CraftedClient],

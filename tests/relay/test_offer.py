@@ -96,6 +96,10 @@ def test_a_participant_without_our_codecs_gets_a_plain_refusal() -> None:
     with pytest.raises(Malformed, match=r"VP8 or H\.264") as refused:
         plan_sections(offer, client.layout)
     assert refused.value.code == ErrorCode.NO_COMMON_CODEC
+    offer = parse_offer(client.offer().replace("opus/48000/2", "speex/16000"), CONFIG)
+    with pytest.raises(Malformed, match="no Opus for audio") as refused:
+        plan_sections(offer, client.layout)
+    assert refused.value.code == ErrorCode.NO_COMMON_CODEC
 
 
 @pytest.mark.parametrize(

@@ -305,3 +305,89 @@ def test_a_byte_budget_refills_with_time() -> None:
     assert not budget.take(1, 10.0)
     assert budget.take(100, 11.0)
     assert not budget.take(201, 100.0)
+
+
+async def test_what_left_before_either_sequence_wrapped_is_repaired_after(call: Call) -> None:
+    """By RTX, whose own numbers wrap meanwhile; libsrtp takes none of them for a repetition."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    ssrc, _ = ben.slots[video]
+    slot = call.relay.transports["ben-1"].slots_by_ssrc[ssrc]
+    slot.line.next_sequence = 0xFFFD
+    slot.repairs._sequence = 0xFFFD
+    for number in range(6):
+        ada.send_frame(key=number == 0, parts=(b"%d" % number,))
+    await until(lambda: len(ben.heard_on(video)) == 6)
+    numbers = [heard.packet.sequence_number for heard in ben.heard_on(video)]
+    assert numbers == [0xFFFD, 0xFFFE, 0xFFFF, 0, 1, 2]
+    nack(ben, ssrc, numbers)
+    await until(lambda: len(ben.heard_on(video, repaired=True)) == 6)
+    repairs = [heard.packet for heard in ben.heard_on(video, repaired=True)]
+    assert [int.from_bytes(each.payload[:2], "big") for each in repairs] == numbers
+    assert [each.payload[8:] for each in repairs] == [b"%d" % number for number in range(6)]
+    assert [each.sequence_number for each in repairs] == [0xFFFE, 0xFFFF, 0, 1, 2, 3]
+    assert (ben.undecryptable, call.relay.transports["ben-1"].outlet.refused_sends) == (0, 0)
+
+
+async def asked_for_of_many(call: Call) -> list[int]:
+    """Send 600 packets within a second; return how far back repairs go."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    for number in range(600):
+        ada.send_frame(key=number == 0)
+        await asyncio.sleep(0.001)
+    await until(lambda: len(ben.heard_on(video)) == 600)
+    heard = [each.packet.sequence_number for each in ben.heard_on(video)]
+    for back in (513, 512, 1):
+        nack(ben, ben.slots[video][0], [heard[-back]])
+    await asyncio.sleep(0.1)
+    repairs = [each.packet.payload[:2] for each in ben.heard_on(video, repaired=True)]
+    return [600 - heard.index(int.from_bytes(number, "big")) for number in repairs]
+
+
+def test_of_one_layer_the_last_512_packets_are_repaired() -> None:
+    assert call_in_virtual_time(asked_for_of_many) == [512, 1]
+
+
+async def key_frames_and_voices_in_a_storm(call: Call) -> tuple[int, int, list[float]]:
+    """Let Ben ask for whatever there is, and never was, 50 times a second for 10 s.
+
+    Returns how many key frames Ada was asked for, how many repairs came, and how long each of her
+    packets was under way to Cy.
+    """
+    loop = asyncio.get_running_loop()
+    ada, ben, cy = [await call.join(name) for name in ("ada", "ben", "cy")]
+    (_, bens), (audio, video) = ben.seat(0), cy.seat(0)
+    noise = random.Random(1)
+
+    def answer(ssrc: int) -> None:
+        ada.send_frame(key=True)
+
+    ada.on_key_frame_request = answer
+    ada.send_frame(key=True)
+    await until(lambda: ben.heard_on(bens) and cy.heard_on(video))
+    await asyncio.sleep(1)
+    asked, sent = len(ada.key_frame_requests), []
+    for step in range(500):
+        sent.append(loop.time())
+        ada.send_audio(b"%d" % step)
+        if step % 2:
+            ada.send_frame(parts=(bytes(900),) * 2)
+        heard = [each.packet.sequence_number for each in ben.heard_on(bens)[-200:]]
+        nack(ben, ben.slots[bens][0], heard)
+        nack(ben, ben.slots[bens][0], sorted(noise.sample(range(1 << 16), 100)))
+        await asyncio.sleep(0.02)
+    voices = {int(each.content): each.at for each in cy.heard_on(audio)}
+    assert set(voices) == set(range(500))
+    repairs = len(ben.heard_on(bens, repaired=True))
+    delays = [voices[step] - at for step, at in enumerate(sent)]
+    return len(ada.key_frame_requests) - asked, repairs, delays
+
+
+def test_a_storm_costs_no_voice_a_moment_and_nobody_many_key_frames() -> None:
+    asked, repairs, delays = call_in_virtual_time(key_frames_and_voices_in_a_storm)
+    assert repairs > 100
+    # Six at once and one in two seconds; who asks for what is kept no more asks for one.
+    assert asked <= 12
+    # A tick of the clock: each leaves in the wake-up that brought it.
+    assert max(delays) < 0.01

@@ -201,3 +201,21 @@ async def test_a_full_intra_request_is_a_request_for_a_key_frame(call: Call) -> 
     ssrc = ben.slots[video][0].to_bytes(4, "big")
     ben.send_rtcp(b"\x84\xce\x00\x04" + bytes(8) + ssrc + bytes([1, 0, 0, 0]))
     await until(lambda: len(ada.key_frame_requests) > before)
+
+
+async def test_picture_ids_and_levels_wrap_on_the_way_out_as_on_the_way_in(call: Call) -> None:
+    """In whole pictures, and packet by packet where some were lost."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    line = call.relay.transports["ben-1"].slots_by_ssrc[ben.slots[video][0]].line
+    line.last_picture, line.last_level = 0x7FFC, 0xFC
+    ada.send_frame(key=True, parts=(b"a", b"b"))
+    for number in range(5):
+        ada.send_frame(parts=(b"a", b"b", b"c"), lose=(1,) if number in (1, 3) else ())
+    await until(lambda: len(ben.heard_on(video)) == 15)
+    pictures = [heard.picture for heard in ben.heard_on(video)]
+    levels = [heard.packet.payload[4] for heard in ben.heard_on(video)]
+    counts = (2, 3, 2, 3, 2, 3)
+    expected = [index for index, count in enumerate(counts) for _ in range(count)]
+    assert pictures == [0x7FFD + index & 0x7FFF for index in expected]
+    assert levels == [0xFD + index & 0xFF for index in expected]
