@@ -167,3 +167,24 @@ async def test_a_transport_that_was_given_up_and_is_offered_again_is_told_of(cal
     assert set(told(frame).values()) == {casey.participant_id, bea.participant_id}
     stage.ask(bea, bea_trunk, "session.leave")
     await until(lambda: len(told(frame)) == 1)
+
+
+async def test_who_speaks_is_told_to_every_widget(call: Call) -> None:
+    """From the level of a real voice in the relay to each widget's message."""
+    frame, consumer = await call.stage.talking()
+    await call.connect(call.stage.agent, frame)
+    casey = await call.connect(call.stage.consumer(), consumer)
+
+    def told_of() -> list[object]:
+        return [
+            trunk.last("media.speaker")["participant_id"]
+            for trunk in (frame, consumer)
+            if "media.speaker" in trunk.types()
+        ]
+
+    def speaks() -> bool:
+        casey.send_audio(level=10)
+        return told_of() == [call.stage.consumer().participant_id] * 2
+
+    await until(speaks)
+    await until(lambda: told_of() == [None, None])
