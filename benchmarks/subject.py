@@ -13,6 +13,7 @@ import psutil
 from benchmarks.participant import ACCOUNT_VARIABLE, DEMO, KEY_FILE_VARIABLE
 from benchmarks.process import START_SECONDS, Child, Processors, pin
 from benchmarks.rounds import Bench
+from broker.measures import Count
 
 STANDING = "ray::SessionHost.live"
 """How Ray titles the process of a session actor that has started."""
@@ -23,6 +24,8 @@ DEFAULT_REUSE = 20
 LOOK_SECONDS = 0.25
 ASK_SECONDS = 10.0
 GONE_SECONDS = 30.0
+REPORTED_SECONDS = 7.0
+"""By then each session actor has told the ledger what it had counted: every five, and a fifth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,16 @@ class Subject:
         """Ask how many openings found no standby so far; 0 for a server that is elsewhere."""
         answers = [await server.ask({"do": "level"}, ASK_SECONDS) for server in self.servers]
         return sum(cast(int, answer["waited"]) for answer in answers)
+
+    async def counted(self, count: Count) -> int:
+        """Say how often something was counted in all session actors, up to now.
+
+        Waits for their reports; 0 for a server that is elsewhere.
+        """
+        if self.servers:
+            await asyncio.sleep(REPORTED_SECONDS)
+        answers = [await server.ask({"do": "counted"}, ASK_SECONDS) for server in self.servers]
+        return sum(cast(dict[str, int], answer["counts"]).get(count, 0) for answer in answers)
 
     async def watch(self) -> None:
         """Begin to note how many standbys and session actors there are."""

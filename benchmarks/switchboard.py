@@ -9,7 +9,8 @@ the pool may still fill.
 Each line it reads then is a question. `{"do": "level"}`: how many sessions and standbys are there,
 and how many openings found no standby so far, as the ledger counts them? `{"do": "watch"}`: look
 at the pool twenty times a second from now on, and `{"do": "watched"}`: what changed, and when on
-the machine's clock?
+the machine's clock? `{"do": "counted"}`: what have all session actors counted, up to their last
+reports?
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -35,6 +37,7 @@ from gateway.compose.options import MEDIA_SLOT
 from gateway.ray_environment import private_folder
 
 if TYPE_CHECKING:
+    from broker.messages.cluster.exporting import MeasureList
     from broker.messages.cluster.nodes import PoolLevel
 
 PER_ADDRESS = 1e6
@@ -67,6 +70,7 @@ async def serve(data: Path, standbys: int, people: int, reuse: int) -> None:
     """Start everything on our Ray, say so, and stop in order when told."""
     # Ray reads its environment when it is imported, and these import it.
     from broker.keys import KeyPurpose
+    from broker.messages.cluster.exporting import MeasureList, MeasureQuery
     from broker.messages.cluster.members import LinkHello
     from gateway.app import create_app
     from gateway.compose import entry as compose
@@ -117,7 +121,7 @@ async def serve(data: Path, standbys: int, people: int, reuse: int) -> None:
     try:
         await gateway.started.wait()
         say_ready(origin=origin, api_key_file=str(data / "api-key"))
-        await answer(running.level)
+        await answer(running.level, lambda: directory.ask(MeasureQuery(), MeasureList))
     finally:
         await gateway.stop()
         for task in tasks:
@@ -140,8 +144,13 @@ def node_command(gcs_address: str) -> list[str]:
 class Answers:
     """What the harness is told of the pool. Closed by who asks."""
 
-    def __init__(self, ask_level: Callable[[], Awaitable[PoolLevel | None]]) -> None:
+    def __init__(
+        self,
+        ask_level: Callable[[], Awaitable[PoolLevel | None]],
+        ask_counts: Callable[[], Awaitable[MeasureList]],
+    ) -> None:
         self._ask_level = ask_level
+        self._ask_counts = ask_counts
         self._looks: list[tuple[float, int, int]] = []
         self._watching: asyncio.Task[None] | None = None
 
@@ -153,6 +162,9 @@ class Answers:
                 if level is None:
                     return {"error": "The ledger is away."}
                 return {"waited": level.waited, "live": level.live, "standbys": level.standbys}
+            case "counted":
+                told = (each.counts for each in (await self._ask_counts()).measured if each.node)
+                return {"counts": dict(sum(map(Counter, told), Counter()))}
             case "watch":
                 await self.close()
                 self._looks = []
@@ -184,9 +196,12 @@ class Answers:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def answer(ask_level: Callable[[], Awaitable[PoolLevel | None]]) -> None:
+async def answer(
+    ask_level: Callable[[], Awaitable[PoolLevel | None]],
+    ask_counts: Callable[[], Awaitable[MeasureList]],
+) -> None:
     """Answer until the harness closes standard input."""
-    answers = Answers(ask_level)
+    answers = Answers(ask_level, ask_counts)
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin

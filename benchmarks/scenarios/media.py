@@ -38,6 +38,7 @@ from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
 from benchmarks.scenario import Progress, add_round_options, counted, parameters, refuse_target
 from benchmarks.subject import DEFAULT_PEOPLE, Subject
+from broker.measures import Count
 
 IDLE_SECONDS = 3.0
 LEAST_FORWARDED = 0.99
@@ -132,9 +133,11 @@ class Media:
             for side in sides:
                 progress(f"listening to the silence of {side.name}", 0.15)
                 side.idle = await idle_share(side)
+            before = await subject.counted(Count.DROPPED_BLOCKED)
             step = counted(progress, "round", options.rounds * len(sides), 0.2, 0.98)
             again = await run(sides, options, step)
-        judge(result, sides, [int(n) for n in options.participants.split(",")])
+            blocked = await subject.counted(Count.DROPPED_BLOCKED) - before
+        judge(result, sides, [int(n) for n in options.participants.split(",")], blocked)
         result.facts[MEASURED_AGAIN] = told(again)
         return result
 
@@ -318,12 +321,18 @@ def described(side: Side) -> dict[str, object]:
     }
 
 
-def judge(result: ScenarioResult, sides: Sequence[Side], compared_sizes: Sequence[int]) -> None:
-    """Compare what was measured with what design asks for."""
+def judge(
+    result: ScenarioResult, sides: Sequence[Side], compared_sizes: Sequence[int], blocked: int
+) -> None:
+    """Compare what was measured with what design asks for.
+
+    `blocked`: what the relays could not send at once, in all rounds.
+    """
     result.measurements = [one.measurement for side in sides for one in side.rounds]
     result.noise = noise_of(result.measurements)
     result.noise += unforwarded(sides)
     result.facts = {side.name: described(side) for side in sides}
+    result.facts["packets that our relays could not send"] = blocked
     result.lines = against_load(sides)
     ours = [side for side in sides if side.name.startswith("switchboard")]
     theirs = [side for side in sides if side.name.startswith("janus")]
@@ -333,9 +342,13 @@ def judge(result: ScenarioResult, sides: Sequence[Side], compared_sizes: Sequenc
             result.facts[f"{kind}, in and out"] = {k: round(v, 2) for k, v in divided.items()}
     for own, other in zip(ours, theirs, strict=False):
         compare(result, own, other, judged=int(own.name.split()[1]) in compared_sizes)
-    calm = [one for side in ours for one in side.rounds if one.busy < BUSY_SHARE]
+    rounds = [one for side in ours for one in side.rounds]
+    calm = [one for one in rounds if one.busy < BUSY_SHARE]
     if calm:
         lost = sum(one.report.absent + one.kernel_drops for one in calm)
+        if len(calm) == len(rounds):
+            # In which round is not known; what was not sent is missed by who was to get it, too.
+            lost = max(lost, blocked)
         result.judge(absolute("packets lost below 80 % of a core", lost, 0, unit="packets"))
 
 

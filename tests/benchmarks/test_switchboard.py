@@ -5,8 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from benchmarks.switchboard import Answers
+from broker.measures import Count
+from broker.messages.cluster.exporting import Measured, MeasureList
 from broker.messages.cluster.nodes import PoolLevel
 from tests.patience import until
+
+
+async def uncounted() -> MeasureList:
+    return MeasureList(measured=[])
 
 
 class Pool:
@@ -26,7 +32,7 @@ class Pool:
 
 async def test_it_says_how_the_pool_is_filled_and_that_the_ledger_is_away() -> None:
     pool = Pool()
-    answers = Answers(pool.level)
+    answers = Answers(pool.level, uncounted)
     assert await answers.to("level") == {"waited": 0, "live": 1, "standbys": 2}
     pool.away = True
     assert await answers.to("level") == {"error": "The ledger is away."}
@@ -34,7 +40,7 @@ async def test_it_says_how_the_pool_is_filled_and_that_the_ledger_is_away() -> N
 
 async def test_it_notes_what_changes_between_two_questions_and_looks_no_more_after() -> None:
     pool = Pool()
-    answers = Answers(pool.level)
+    answers = Answers(pool.level, uncounted)
     assert await answers.to("watch") == {}
     await until(lambda: pool.asked >= 2)
     pool.standbys = 1
@@ -49,7 +55,7 @@ async def test_it_notes_what_changes_between_two_questions_and_looks_no_more_aft
 
 async def test_a_second_watch_begins_anew_and_leaves_no_first_behind() -> None:
     pool = Pool()
-    answers = Answers(pool.level)
+    answers = Answers(pool.level, uncounted)
     await answers.to("watch")
     await until(lambda: pool.asked >= 2)
     await answers.to("watch")
@@ -64,10 +70,24 @@ async def test_a_second_watch_begins_anew_and_leaves_no_first_behind() -> None:
 
 async def test_who_looked_and_failed_is_named_instead_of_half_a_course() -> None:
     pool = Pool()
-    answers = Answers(pool.level)
+    answers = Answers(pool.level, uncounted)
     await answers.to("watch")
     await until(lambda: pool.asked >= 2)
     pool.broken = True
     seen = pool.asked
     await until(lambda: pool.asked > seen)
     assert "the ledger is gone" in str((await answers.to("watched"))["error"])
+
+
+async def test_it_adds_up_what_the_session_actors_of_all_nodes_have_counted() -> None:
+    async def counts() -> MeasureList:
+        return MeasureList(
+            measured=[
+                Measured(ledger=0, node="a", counts={Count.DROPPED_BLOCKED: 2}),
+                Measured(ledger=0, node="b", counts={Count.DROPPED_BLOCKED: 3}),
+                Measured(ledger=0, counts={Count.TRANSACTIONS: 9}),
+            ]
+        )
+
+    answers = Answers(Pool().level, counts)
+    assert await answers.to("counted") == {"counts": {"dropped.blocked": 5}}
