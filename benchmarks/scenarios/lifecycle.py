@@ -49,11 +49,12 @@ class Lifecycle:
 
     async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
         result = ScenarioResult(self.name, self.summary, parameters(options))
+        has_cold = bool(options.cold) and options.target is None
         async with Bench.open() as bench:
             progress("starting Switchboard", 0.0)
             subject = await Subject.open(bench, target_of(options), standbys=options.standbys)
             warm = await bench.side(WARM, "lifecycle", subject.origin, subject.servers, pairs=4)
-            step = counted(progress, "round", options.rounds, 0.1, 0.6)
+            step = counted(progress, "round", options.rounds, 0.1, 0.6 if has_cold else 1.0)
             plan = Plan.of(options, options.rate)
             await measure(
                 result,
@@ -64,7 +65,7 @@ class Lifecycle:
                 lambda: subject.until_standing(options.standbys),
                 step,
             )
-        if options.cold and options.target is None:
+        if has_cold:
             async with Bench.open() as bench:
                 progress("starting Switchboard without standbys", 0.6)
                 # Each session needs a process of its own, or the second would find the first's.
