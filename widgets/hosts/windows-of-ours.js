@@ -6,19 +6,19 @@
 export function windowsOfOurs(pages = [window.top, window.opener?.top]) {
   return pages.flatMap((page) => {
     const frames = Array.from({ length: page?.length ?? 0 }, (_, at) => page[at]);
-    return [...frames.flatMap(seen), ...(frames.length > 0 ? windowsOfOurs(frames) : [])];
+    const seen = frames.filter(ours).flatMap((frame) => [frame, frame.ownWindow].filter(ours));
+    const others = seen.filter((one) => one !== window);
+    return [...others, ...(frames.length > 0 ? windowsOfOurs(frames) : [])];
   });
 }
 
-/** @param {any} frame */
-function seen(frame) {
+/** @param {any} one */
+function ours(one) {
   try {
-    return [frame, frame.ownWindow].filter(
-      (one) => one && one !== window && !one.closed && one.document.documentElement,
-    );
+    return one && !one.closed && one.document.documentElement;
   } catch {
     // Somebody else's.
-    return [];
+    return false;
   }
 }
 
