@@ -49,6 +49,10 @@ COVERED = """() => [...document.querySelectorAll('[role=toolbar] button')]
   })
   .map((button) => button.ariaLabel)"""
 """What of the bar cannot be pressed, or is missing if it ends the session."""
+CUT = """() => [...document.querySelectorAll('.message, .incoming, .panel-body')]
+  .filter((box) => box.checkVisibility() && box.firstElementChild?.offsetTop < 0)
+  .map((box) => box.textContent.slice(0, 40))"""
+"""What begins above where one can scroll to."""
 BADLY_SHOWN = """() => [...document.querySelectorAll('.tile[data-picture=yes]:not([hidden])')]
   .filter((tile) => {
     const video = tile.querySelector('video');
@@ -110,6 +114,7 @@ class Studio:
             await shoot(page, f"{name}-{scene.name}-{size[0]}-{scheme}")
             problems += [f"{scheme} overflow: {each}" for each in await page.evaluate(OVERFLOW)]
             problems += [f"{scheme} covered: {each}" for each in await page.evaluate(COVERED)]
+            problems += [f"{size} cut: {each}" for each in await page.evaluate(CUT)]
             shown = await page.evaluate(BADLY_SHOWN)
             problems += [f"{size} {scheme} picture: {each}" for each in shown]
             found = await violations(page, seen_otherwise=number > 0 and not thorough)
@@ -124,9 +129,11 @@ class Studio:
         return stage.page, stage.problems
 
     async def close(self) -> None:
-        for stage in self._sets.values():
-            await stage.page.context.close()
-        self._sets.clear()
+        await self._close(list(self._sets))
+
+    async def _close(self, kinds: list[tuple[str, str]]) -> None:
+        for kind in kinds:
+            await self._sets.pop(kind).page.context.close()
 
     async def _set(self, scene: Scene, look: Look, language: str) -> _Set:
         """The page for this scene with a widget that has just been put into it."""
@@ -135,6 +142,8 @@ class Studio:
         kind = path.partition("?")[0], language
         stage = self._sets.get(kind)
         if stage is None:
+            # Each has a camera running: those of a language that is done with are given up.
+            await self._close([other for other in self._sets if other[1] != language])
             context = await self._browser.new_context(reduced_motion="reduce")
             page = await context.new_page()
             stage = _Set(page, BrokerDouble(page, scene.role, in_session=scene.in_session))

@@ -56,10 +56,10 @@ OTHERS = [
         id=f"{scene.role}-{scene.name}-{language}",
         marks=() if scene.name in IN_CI.get(language, ()) else pytest.mark.soak,
     )
-    for scene in ALL_SCENES
-    if scene.name in TRANSLATED
     for language in LANGUAGES
     if language != "en"
+    for scene in ALL_SCENES
+    if scene.name in TRANSLATED
 ]
 EVERY_LOOK = [
     (size, scheme)
@@ -113,8 +113,8 @@ async def test_other_languages_and_right_to_left(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("scene", ALL_SCENES, ids=lambda scene: f"{scene.role}-{scene.name}")
+@pytest.mark.parametrize("language", LANGUAGES)
 async def test_every_scene_in_every_language_size_and_scheme(
     studio: Studio, scene: Scene, language: str
 ) -> None:
