@@ -94,7 +94,7 @@ interface ClientOptions {
 }
 
 /** The session as this participant sees it. Times are on the widget's clock, in milliseconds. */
-interface SessionState {
+interface Session {
   session_id: string;
   epoch: number;
   participant_id: string;
@@ -124,10 +124,12 @@ interface SessionState {
   muted: { by: string; sources: readonly string[] } | null;
   startedAt: number;
   speaker: string | null;
-  quality: Readonly<Record<string, { grade: string; reason: string | null }>>;
+  quality: Readonly<Record<string, Quality>>;
   /** Whether something that was decided waits for long to be saved; only the staff is told. */
   unsaved: boolean;
 }
+
+type Quality = { grade: string; reason: string | null };
 
 /** Something said in writing; whoever said it may have left since. */
 type Line = { id: number; by: string; name: string; text: string };
@@ -136,12 +138,14 @@ type Line = { id: number; by: string; name: string; text: string };
 interface WidgetState {
   role: string | null;
   reach: ReachView | null;
+  /** Until when, on the widget's clock, a session that is being started waits for room. */
+  waits: number;
   /** How a member of the staff could come into the live session. */
   ways: readonly string[];
   /** The colleague who asks this person into that session, and about whom, where it is known. */
   askedBy: string | null;
   about: string | null;
-  session: SessionState | null;
+  session: Session | null;
   /** Sealed; what brings a reloaded frame back into the session. */
   resume: string | null;
   /** Why the last session is over for this widget. */
@@ -170,6 +174,8 @@ type Trouble =
   | 'no_webrtc'
   | 'replaced'
   | 'failed';
+/** What a page may let its frames use. */
+type Feature = 'camera' | 'microphone' | 'display-capture';
 type DeviceSource = 'microphone' | 'camera';
 type DeviceChoice = DeviceSource | 'speaker';
 type Source = DeviceSource | 'screen';
@@ -283,6 +289,18 @@ interface Wish {
   warns?: boolean;
   choices: { say: string; act: () => void; first?: boolean }[];
 }
+
+/** What the notices look at, and how they act. */
+interface Among {
+  client: SessionClient;
+  attempt: Attempt;
+  /** What the agent's host says: is the conversation theirs? */
+  chatting: () => boolean | null;
+  ownWindow: OpenWindow;
+}
+
+/** What of the session waits for this person. */
+type WishesOf = (session: Session) => Wish[];
 
 interface SessionViewOptions {
   /** Puts a line into the conversation. */

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from playwright.async_api import Page
 
 from broker.errors import ErrorCode
-from broker.messages.facts import GuestInvited, RequestRefused, SessionEnded, SessionLeft
+from broker.messages.facts import (
+    GuestInvited,
+    RequestRefused,
+    SessionEnded,
+    SessionLeft,
+    SessionWaiting,
+)
 from broker.words import EndReason, InvitationState, LeaveReason, Reach, Role
 from tests.browser.broker_double import BrokerDouble, invitation, painted, person, reach, snapshot
 from tests.browser.gallery import AGENT, ENGAGEMENT, PAIR, Play, Scene, press, say
@@ -53,6 +59,12 @@ def _refused(code: ErrorCode) -> Play:
         )
 
     return play
+
+
+async def _waiting(double: BrokerDouble, page: Page) -> None:
+    await press("start_video", reach(Reach.REACHABLE))(double, page)
+    await double.until_heard("session.start")
+    await double.tell(SessionWaiting(within_ms=60_000))
 
 
 def _outcomes(reasons: Sequence[EndReason | LeaveReason]) -> tuple[Scene, ...]:
@@ -102,6 +114,7 @@ TROUBLE_SCENES = (
     Scene(
         "no-capacity", AGENT, Role.AGENT, _refused(ErrorCode.NO_CAPACITY), "idle", in_session=False
     ),
+    Scene("no-room-yet", AGENT, Role.AGENT, _waiting, "idle", in_session=False),
     Scene("link-made", AGENT, Role.AGENT, _link_made),
     *_outcomes(
         (

@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from broker.messages.facts import MediaSpeaker
+from broker.errors import ErrorCode
+from broker.messages.facts import MediaSpeaker, RequestRefused, SessionWaiting
 from broker.words import Attendance, Reach, Role
 from tests.browser.broker_double import BrokerDouble, brand, person, reach, snapshot
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
@@ -295,6 +296,31 @@ async def test_where_no_window_opens_its_address_is_given(
         await expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
         await dialog.get_by_role("button", name="Close").click()
         await expect(dialog).to_be_hidden()
+
+
+async def test_a_start_that_waits_for_room_says_so_until_it_is_answered(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    double = BrokerDouble(page, Role.AGENT, in_session=False)
+    await double.attach()
+    await page.goto(f"{pages}{AGENT}&lang=en")
+    await double.tell(reach(Reach.REACHABLE))
+    waits, reachable = (page.get_by_text(said) for said in ("No room just now", "Can be rung"))
+    await page.get_by_role("button", name="Start video").click()
+    asked = await double.until_heard("session.start")
+    await expect(reachable).to_be_visible()
+    await double.tell(SessionWaiting(within_ms=60_000))
+    await expect(page.get_by_role("status").filter(has=waits)).to_be_visible()
+    await expect(page.get_by_role("button", name="Starting…")).to_be_disabled()
+    await double.tell(
+        RequestRefused(
+            reply_to=asked["id"], code=ErrorCode.NO_CAPACITY, message="No.", retryable=True
+        )
+    )
+    await expect(page.get_by_role("alert").filter(has_text="No room")).to_be_visible()
+    await expect(reachable).to_be_visible()
+    await expect(waits).to_be_hidden()
 
 
 async def test_starting_with_voice_opens_no_camera(context: BrowserContext, pages: str) -> None:

@@ -6,6 +6,7 @@ const UNTOLD = { conflicts: [], lines: [], screenAsked: null, muted: null, speak
 export const INITIAL = Object.freeze({
   role: null,
   reach: null,
+  waits: 0,
   ...NO_WAYS,
   session: null,
   resume: null,
@@ -31,6 +32,8 @@ export function reduce(state, message, now) {
       const { ways, asked_by: askedBy = null, about = null } = message;
       return { ...state, ways, askedBy, about };
     }
+    case 'session.waiting':
+      return { ...state, waits: now + message.within_ms };
     case 'resume.renewed':
       return { ...state, resume: message.resume };
     case 'session.snapshot':
@@ -55,12 +58,12 @@ export function moved(state, attendance) {
   return state.session ? { ...state, session: standing(state.session, attendance) } : state;
 }
 
-/** @param {SessionState} session @param {string} attendance */
+/** @param {Session} session @param {string} attendance */
 function standing(session, attendance) {
   return session.attendance === attendance ? session : { ...session, attendance };
 }
 
-/** @param {SessionState} session @param {BrokerMessage} message @param {number} now @returns {SessionState} */
+/** @param {Session} session @param {BrokerMessage} message @param {number} now @returns {Session} */
 function inSession(session, message, now) {
   switch (message.type) {
     case 'invitation.changed':
@@ -94,8 +97,8 @@ function inSession(session, message, now) {
     case 'media.speaker':
       return { ...session, speaker: message.participant_id };
     case 'media.quality': {
-      const grade = { grade: message.grade, reason: message.reason };
-      return { ...session, quality: { ...session.quality, [message.participant_id]: grade } };
+      const { participant_id: id, grade, reason } = message;
+      return { ...session, quality: { ...session.quality, [id]: { grade, reason } } };
     }
     case 'session.saving':
       return { ...session, unsaved: !message.saved };
@@ -108,9 +111,9 @@ function inSession(session, message, now) {
 }
 
 /**
- * @param {SessionState|null} before
+ * @param {Session|null} before
  * @param {Extract<BrokerMessage, {type: 'session.snapshot'}>} message @param {number} now
- * @returns {SessionState}
+ * @returns {Session}
  */
 function fromSnapshot(before, message, now) {
   const same = before?.session_id === message.session_id;
@@ -133,7 +136,7 @@ function told({ type: _type, seq: _seq, ...fields }) {
 
 /**
  * The latest hundred; each keeps the name of who wrote it and may have left since.
- * @param {SessionState} session @param {string} by @param {string} text
+ * @param {Session} session @param {string} by @param {string} text
  */
 function withLine(session, by, text) {
   const { lines } = session;
@@ -142,7 +145,7 @@ function withLine(session, by, text) {
   return [...lines.slice(-99), { id, by, name, text }];
 }
 
-/** @param {SessionState['seats']} seats @param {readonly SeatAssignment[]} changes */
+/** @param {Session['seats']} seats @param {readonly SeatAssignment[]} changes */
 function seated(seats, changes) {
   /** @type {Record<string, SeatAssignment>} */
   const next = { ...seats };
@@ -154,7 +157,7 @@ function seated(seats, changes) {
  * @param {WidgetState} state @param {string} reason @param {'session'|'me'} what
  * @param {number} now @param {string|null} [by] @returns {WidgetState}
  */
-function over(state, reason, what, now, by = null) {
+export function over(state, reason, what, now, by = null) {
   const session = state.session;
   if (!session) return state;
   const gone = { ...state, session: null, resume: null };
@@ -174,7 +177,7 @@ function over(state, reason, what, now, by = null) {
   };
 }
 
-/** @param {SessionState} session */
+/** @param {Session} session */
 function closedAs(session) {
   const closed = session.invitation?.state ?? 'cancelled';
   return closed === 'ringing' || closed === 'sent' ? 'cancelled' : closed;

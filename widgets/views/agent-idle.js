@@ -68,23 +68,16 @@ export class AgentIdle {
       this.#video.set(say('starting'));
       await attend(started, this.#error, this.#video.root, this.#voice.root);
       this.#video.set(say('start_video'));
+      update();
     };
     this.#video = wordButton(say('start_video'), () => void run('video'), { kind: 'primary wide', icon: 'camera' });
     this.#voice = wordButton(say('start_voice'), () => void run('voice'), { kind: 'wide', icon: 'phone' });
     this.#video.root.dataset.focus = '';
-    this.root = el(
-      'div',
-      { class: 'message idle' },
-      this.#avatar.root,
-      el('div', { role: 'status' }, this.#title),
-      this.#line,
-      this.#help,
-      el('p', { class: 'fine trouble', text: trouble }),
-      el('div', { class: 'actions' }, own.root, this.#video.root, this.#voice.root, this.#check.root),
-      this.#ways.root,
-      this.#error,
-      this.#devices.root,
-    );
+    const title = el('div', { role: 'status' }, this.#title);
+    const said = [title, this.#line, this.#help, el('p', { class: 'fine trouble', text: trouble })];
+    const buttons = [own, this.#video, this.#voice, this.#check].map(({ root }) => root);
+    const more = [el('div', { class: 'actions' }, ...buttons), this.#ways.root, this.#error, this.#devices.root];
+    this.root = el('div', { class: 'message idle' }, this.#avatar.root, ...said, ...more);
   }
 
   /** @param {Idle} situation */
@@ -101,8 +94,10 @@ export class AgentIdle {
     setText(this.#title, title);
     this.asked = state.askedBy && panel ? title : '';
     show(this.#ways.root, live);
-    setText(this.#reach, reach ? say(`reach_${reach}`) : say('connecting'));
-    setAttr(this.#dot, 'data-reach', reach ?? 'unknown');
+    const waits = this.#video.root.disabled && state.waits > Date.now();
+    const reached = reach ? say(`reach_${reach}`) : say('connecting');
+    setText(this.#reach, waits ? say('start_waits') : reached);
+    setAttr(this.#dot, 'data-reach', waits ? 'hidden' : reach ?? 'unknown');
     const alone = watches ? say('spectating') : reach === 'absent' ? say('reach_absent_help') : '';
     setText(this.#help, live ? panel?.help ?? '' : alone);
     const may = !watches && !live;

@@ -183,6 +183,11 @@ export const tests = {
     const left = { type: 'session.left', seq: 2, reason: 'transferred' };
     same(play([renewed, snapshot(), left]).over, { ...play([snapshot(), left]).over, rating: null });
   },
+  'a start waits until a moment of our own clock, and the next word sets it anew'() {
+    const waiting = (within_ms) => ({ type: 'session.waiting', within_ms });
+    same([play([]).waits, play([waiting(5_000)]).waits], [0, 105_000]);
+    same(play([waiting(5_000), waiting(7_000)]).waits, 107_000);
+  },
   'being muted twice is told twice'() {
     const muted = { type: 'participant.muted', seq: 2, by_participant_id: 'agent', sources: ['microphone'] };
     const [once, twice] = [[muted], [muted, muted]].map((all) => play([snapshot(), ...all]).session.muted);

@@ -1,4 +1,3 @@
-/** German: what only agents are told. */
 export default {
   waiting_workspace: 'Warten auf den Workspace…',
   no_workspace: 'Diese Seite gehört in den Agent Workspace',
@@ -12,6 +11,7 @@ export default {
   start_video: 'Video beginnen',
   start_voice: 'Nur mit Ton beginnen',
   starting: 'Beginnt…',
+  start_waits: 'Gerade ist kein Platz. Es beginnt, sobald einer frei ist.',
   reach_reachable: 'Kann jetzt angerufen werden',
   reach_hidden: 'Online, aber die Seite ist im Hintergrund',
   reach_absent: 'Gerade nicht auf der Seite',

@@ -1,4 +1,3 @@
-/** Spanish: what only agents are told. */
 export default {
   waiting_workspace: 'Esperando al espacio de trabajo…',
   no_workspace: 'Esta página pertenece al espacio de trabajo del agente',
@@ -12,6 +11,7 @@ export default {
   start_video: 'Iniciar vídeo',
   start_voice: 'Iniciar solo con voz',
   starting: 'Iniciando…',
+  start_waits: 'Ahora no hay sitio. Empezará en cuanto lo haya.',
   reach_reachable: 'Disponible ahora',
   reach_hidden: 'En línea, pero la página está en segundo plano',
   reach_absent: 'No está en la página en este momento',

@@ -1,4 +1,3 @@
-/** French: what only agents are told. */
 export default {
   waiting_workspace: 'En attente de l’espace de travail…',
   no_workspace: 'Cette page se place dans l’espace de travail du conseiller',
@@ -12,6 +11,7 @@ export default {
   start_video: 'Démarrer la vidéo',
   start_voice: 'Démarrer en voix seule',
   starting: 'Démarrage…',
+  start_waits: 'Pas de place à l’instant. Cela démarre dès qu’il y en a une.',
   reach_reachable: 'Joignable maintenant',
   reach_hidden: 'En ligne, mais la page est en arrière-plan',
   reach_absent: 'Pas sur la page pour le moment',

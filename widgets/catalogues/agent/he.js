@@ -1,4 +1,3 @@
-/** Hebrew, right to left: what only agents are told. */
 export default {
   waiting_workspace: 'ממתין לסביבת העבודה…',
   no_workspace: 'הדף הזה שייך לסביבת העבודה של הנציג',
@@ -12,6 +11,7 @@ export default {
   start_video: 'התחלת וידאו',
   start_voice: 'התחלה בקול בלבד',
   starting: 'מתחיל…',
+  start_waits: 'אין מקום כרגע. השיחה תתחיל ברגע שיתפנה.',
   reach_reachable: 'אפשר לצלצל עכשיו',
   reach_hidden: 'יש חיבור, אבל הדף ברקע',
   reach_absent: 'הדף אינו פתוח כרגע',

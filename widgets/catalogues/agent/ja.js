@@ -1,4 +1,3 @@
-/** Japanese: what only agents are told. */
 export default {
   waiting_workspace: 'ワークスペースを待っています…',
   no_workspace: 'このページは担当者のワークスペース用です',
@@ -12,6 +11,7 @@ export default {
   start_video: 'ビデオを開始',
   start_voice: '音声のみで開始',
   starting: '開始中…',
+  start_waits: '空きがありません。空き次第始まります。',
   reach_reachable: '今すぐ呼び出せます',
   reach_hidden: 'オンラインですが、別の画面を見ています',
   reach_absent: '現在ページを開いていません',

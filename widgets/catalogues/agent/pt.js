@@ -1,4 +1,3 @@
-/** Portuguese: what only agents are told. */
 export default {
   waiting_workspace: 'Aguardando o espaço de trabalho…',
   no_workspace: 'Esta página pertence ao espaço de trabalho do atendente',
@@ -12,6 +11,7 @@ export default {
   start_video: 'Iniciar vídeo',
   start_voice: 'Iniciar só com voz',
   starting: 'Iniciando…',
+  start_waits: 'Não há lugar agora. Começa assim que houver.',
   reach_reachable: 'Disponível para chamada',
   reach_hidden: 'Online, mas a página está em segundo plano',
   reach_absent: 'Não está na página no momento',
