@@ -19,7 +19,15 @@ from broker.messages.facts import (
     SessionSaving,
 )
 from broker.words import Attendance, Capability, EndReason, InvitationState, Reach, Role
-from tests.browser.broker_double import BrokerDouble, asked, invitation, person, reach, snapshot
+from tests.browser.broker_double import (
+    TAKING_PART,
+    BrokerDouble,
+    asked,
+    invitation,
+    person,
+    reach,
+    snapshot,
+)
 from tests.browser.gallery import BY_LINK, ENGAGEMENT
 
 LINK = "https://video.example.com/join#0123456789abcdef"
@@ -162,6 +170,26 @@ async def test_a_link_for_one_person_is_made_and_copied(talk: tuple[Page, Broker
         await strip.get_by_role("button", name=answer).click()
         await expect(strip).to_have_count(0)
     assert await page.evaluate("window.shares") is True
+
+
+async def test_who_may_not_end_it_leaves_and_who_may_not_invite_is_not_told_to(
+    talk: tuple[Page, BrokerDouble],
+) -> None:
+    page, double = talk
+    # A supervisor who takes part may end it, but not by the button that says to leave.
+    told = snapshot(2, [person(0), person(1), person(2, Role.SUPERVISOR)])
+    rights = [*TAKING_PART, Capability.MODERATE, Capability.END_FOR_ALL]
+    await double.tell(told.model_copy(update={"role": Role.SUPERVISOR, "capabilities": rights}))
+    await page.get_by_role("button", name="Leave", exact=True).click()
+    await double.until_heard("session.leave")
+    assert "session.end" not in {message["type"] for message in double.heard}
+
+    adds = page.get_by_text("Add a person, or wait for the others.")
+    await double.tell(snapshot(0, [person(0)]))
+    await expect(adds).to_be_visible()
+    await double.tell(snapshot(1, [person(1)]))
+    await expect(page.get_by_text("You are alone here")).to_be_visible()
+    await expect(adds).to_be_hidden()
 
 
 async def test_who_comes_to_wait_while_the_list_is_open_is_said_aloud(

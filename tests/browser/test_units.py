@@ -34,10 +34,10 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
 @pytest.mark.parametrize(
     ("name", "least"),
     [
-        ("reduce", 18),
+        ("reduce", 19),
         ("slot-turn", 11),
         ("tile", 2),
-        ("channel", 13),
+        ("channel", 14),
         ("vectors", 3),
         ("agent-host", 8),
         ("window-host", 3),
@@ -49,6 +49,8 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("over-words", 2),
         ("colleagues", 5),
         ("later", 2),
+        ("windows-of-ours", 2),
+        ("guest-links", 2),
         ("media-link", 9),
         ("local-media", 4),
         ("client", 3),

@@ -1,14 +1,14 @@
-/** @param {SessionState} session @param {string|null} participantId @returns {RosterEntry|null} */
+/** @param {Session} session @param {string|null} participantId @returns {RosterEntry|null} */
 export function entryOf(session, participantId) {
   return session.roster.find((entry) => entry.participant_id === participantId) ?? null;
 }
 
-/** @param {SessionState} session */
+/** @param {Session} session */
 export function ownEntry(session) {
   return entryOf(session, session.participant_id);
 }
 
-/** Who else is here or on the way back. @param {SessionState} session */
+/** Who else is here or on the way back. @param {Session} session */
 export function others(session) {
   return session.roster.filter(
     (entry) =>
@@ -17,21 +17,26 @@ export function others(session) {
   );
 }
 
-/** @param {SessionState} session @param {string} capability */
+/** Whether the one button ends it for everybody. @param {Session} session */
+export function ends(session) {
+  return /agent|consumer/u.test(session.role) && may(session, 'end_for_all');
+}
+
+/** @param {Session} session @param {string} capability */
 export function may(session, capability) {
   return session.capabilities.includes(capability);
 }
 
 /**
  * Whether host and session differ on whose the conversation is.
- * @param {SessionState} session @param {boolean|null} chatting What the host says, if anything.
+ * @param {Session} session @param {boolean|null} chatting What the host says, if anything.
  */
 export function transferred(session, chatting) {
   const own = ownEntry(session);
   return chatting !== null && own?.role === 'agent' && own.owner !== chatting;
 }
 
-/** @param {SessionState} session */
+/** @param {Session} session */
 export function invitationIsOpen(session) {
   const state = session.invitation?.state;
   return state === 'sent' || state === 'ringing';

@@ -1,6 +1,6 @@
 import { say } from '../catalogues/words.js';
 import { frameAllows } from '../media/trouble.js';
-import { may } from '../session/select.js';
+import { ends, may } from '../session/select.js';
 import { iconButton } from './buttons.js';
 import { el, setAttr, show } from './dom.js';
 
@@ -34,7 +34,7 @@ export class ControlBar {
     this.root.addEventListener('keydown', (event) => this.#onKey(event));
   }
 
-  /** @param {SessionState} session @param {number} unread How many written lines. */
+  /** @param {Session} session @param {number} unread How many written lines. */
   update(session, unread) {
     const { publishing } = this.#client.media;
     const { microphone, camera, screen } = publishing;
@@ -46,12 +46,8 @@ export class ControlBar {
     this.#microphone.root.disabled = !may(session, 'send_audio');
     this.#camera.root.disabled = !may(session, 'send_video');
     const canShare = 'getDisplayMedia' in (navigator.mediaDevices ?? {});
-    show(
-      this.#screen.root,
-      may(session, 'send_screen') && canShare && frameAllows('display-capture'),
-    );
-    const guest = session.role === 'guest' || session.role === 'supervisor';
-    this.#end.set(say(guest || !may(session, 'end_for_all') ? 'leave' : 'end'));
+    show(this.#screen.root, may(session, 'send_screen') && canShare && frameAllows('display-capture'));
+    this.#end.set(say(ends(session) ? 'end' : 'leave'));
     const waiting = session.roster.filter(({ attendance }) => attendance === 'lobby');
     const count = may(session, 'admit') ? waiting.length : 0;
     mark(this.#people, count, say(count > 0 ? 'people_waiting' : 'people', { count }));

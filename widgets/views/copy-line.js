@@ -29,7 +29,7 @@ export class CopyLine {
       await navigator.clipboard.writeText(this.line.value);
     } catch {
       // A frame may be refused the clipboard; the older command needs the selection only.
-      document.execCommand('copy');
+      if (!document.execCommand('copy')) return;
     }
     this.#copy.set(say('copied'));
   }

@@ -11,6 +11,8 @@ export class GuestLinks {
   #title = el('h3', { text: say('open_links') });
   /** @type {Map<string, {root: HTMLElement, words: HTMLElement}>} */
   #rows = new Map();
+  /** When each ends. @type {WeakMap<GuestInvitationView, number>} */
+  #ends = new WeakMap();
   #row;
   root;
 
@@ -36,16 +38,9 @@ export class GuestLinks {
       url.show(link.url);
     };
     const button = wordButton(say('make_link'), null, { kind: 'small', icon: 'link' });
-    this.root = el(
-      'div',
-      { class: 'guest-links' },
-      el('h3', { text: say('add_person') }),
-      el('p', { class: 'fine', text: say('add_help') }),
-      form('row', () => attempt(make()), field(say('guest_name'), name), button.root),
-      made,
-      this.#title,
-      this.#list,
-    );
+    const head = [el('h3', { text: say('add_person') }), el('p', { class: 'fine', text: say('add_help') })];
+    const ask = form('row', () => attempt(make()), field(say('guest_name'), name), button.root);
+    this.root = el('div', { class: 'guest-links' }, ...head, ask, made, this.#title, this.#list);
     /** An open link: the code itself was shown only once. @param {GuestInvitationView} link */
     this.#row = ({ guest_invitation_id }) => {
       const revoke = () => attempt(client.ask({ type: 'guest.revoke', guest_invitation_id }));
@@ -55,7 +50,7 @@ export class GuestLinks {
     };
   }
 
-  /** @param {SessionState} session */
+  /** @param {Session} session */
   update({ guest_invitations: links }) {
     show(this.#title, links.length > 0);
     keyed(
@@ -64,7 +59,11 @@ export class GuestLinks {
       links,
       (link) => link.guest_invitation_id,
       this.#row,
-      ({ words }, { name, expires_in_ms: left }) => setText(words, `${name || say('role_guest')} · ${clock(left)}`),
+      ({ words }, link) => {
+        const end = this.#ends.get(link) ?? Date.now() + link.expires_in_ms;
+        this.#ends.set(link, end);
+        setText(words, `${link.name || say('role_guest')} · ${clock(end - Date.now())}`);
+      },
     );
   }
 }

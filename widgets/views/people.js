@@ -29,7 +29,7 @@ export class PeoplePanel extends Panel {
     this.body.append(this.#list, this.#links.root, this.#colleagues?.root ?? '');
   }
 
-  /** @param {SessionState} session @returns {string[]} Who came to wait meanwhile, to be said aloud. */
+  /** @param {Session} session @returns {string[]} Who came to wait meanwhile, to be said aloud. */
   update(session) {
     /** @type {string[]} */
     const news = [];
@@ -60,16 +60,11 @@ export class PeoplePanel extends Panel {
 
 class PersonRow {
   #avatar = new Avatar();
-  #name = el('span', { class: 'person-name' });
+  #name = el('span', { class: 'strong' });
   #note = el('span', { class: 'fine' });
   #actions = el('div', { class: 'person-actions' });
-  root = el(
-    'li',
-    { class: 'person' },
-    this.#avatar.root,
-    el('div', { class: 'person-words' }, this.#name, this.#note),
-    this.#actions,
-  );
+  #words = el('div', { class: 'person-words' }, this.#name, this.#note);
+  root = el('li', { class: 'person' }, this.#avatar.root, this.#words, this.#actions);
   #buttons;
 
   /** @param {SessionClient} client @param {Attempt} attempt @param {string} participant_id */
@@ -91,7 +86,7 @@ class PersonRow {
     this.#actions.append(...Object.values(this.#buttons).map((button) => button.root));
   }
 
-  /** @param {RosterEntry} entry @param {SessionState} session */
+  /** @param {RosterEntry} entry @param {Session} session */
   update(entry, session) {
     const self = entry.participant_id === session.participant_id;
     const lobby = entry.attendance === 'lobby';

@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { may, others, transferred } from '../session/select.js';
+import { ends, may, others, transferred } from '../session/select.js';
 import { Announcer } from './announcer.js';
 import { ControlBar } from './control-bar.js';
 import { el, show } from './dom.js';
@@ -18,12 +18,8 @@ export class SessionView {
   #text;
   #notices;
   #announcer = new Announcer();
-  #alone = el(
-    'div',
-    { class: 'alone', hidden: true },
-    el('p', { class: 'strong', text: say('alone') }),
-    el('p', { text: say('alone_help') }),
-  );
+  #wait = el('p', { text: say('alone_help') });
+  #alone = el('div', { class: 'alone', hidden: true }, el('p', { class: 'strong', text: say('alone') }), this.#wait);
   #over;
   #chatting;
   /** @param {unknown} error */
@@ -50,7 +46,7 @@ export class SessionView {
     this.#text = new Later(() => import('./text-panel.js'), ({ TextPanel }) => new TextPanel(client, attempt), update);
     this.#notices = new Later(
       () => Promise.all([import('./notices.js'), atEnd?.()]).then(([module]) => module),
-      ({ Notices }) => new Notices(client, attempt, chatting, ownWindow),
+      ({ Notices }) => new Notices({ client, attempt, chatting, ownWindow }),
       update,
     );
     const actions = {
@@ -97,6 +93,7 @@ export class SessionView {
     this.#notices.panel?.update(session, this.#people.panel?.open, this.#devices.panel?.open);
     this.#devices.panel?.update();
     show(this.#alone, others(session).length === 0 && this.#over?.root.hidden !== false);
+    show(this.#wait, may(session, 'invite'));
   }
 
   onClosed() {
@@ -105,7 +102,7 @@ export class SessionView {
     for (const part of [this.#people, this.#more, this.#text, this.#notices, this.#devices]) part.close();
   }
 
-  /** Whether there may be something that only the notices show. @param {SessionState} session */
+  /** Whether there may be something that only the notices show. @param {Session} session */
   #notable(session) {
     const { link, mediaState, media } = this.#client;
     return (
@@ -123,7 +120,6 @@ export class SessionView {
 
   #end() {
     const { session } = this.#client;
-    const all = session !== null && may(session, 'end_for_all') && session.role !== 'guest';
-    return all ? this.#client.end() : this.#client.leave();
+    return session && ends(session) ? this.#client.end() : this.#client.leave();
   }
 }
