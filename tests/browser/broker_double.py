@@ -104,7 +104,8 @@ class BrokerDouble:
         self.deaf = False
         """Whether a hello stays without answer, as when the network is gone."""
         self._role = role
-        self._in_session = in_session
+        self.in_session = in_session
+        """Whether whoever says hello takes part in a session."""
         self._sockets: list[WebSocketRoute] = []
         self._greeted = asyncio.Event()
 
@@ -129,7 +130,7 @@ class BrokerDouble:
         self.heard.clear()
         self.deaf = False
         self._role = role
-        self._in_session = in_session
+        self.in_session = in_session
         self._sockets.clear()
         self._greeted.clear()
 
@@ -146,7 +147,7 @@ class BrokerDouble:
         message = json.loads(text)
         self.heard.append(message)
         if message["type"] == "connection.hello" and not self.deaf:
-            greeting = welcome(message["id"], self._role, in_session=self._in_session)
+            greeting = welcome(message["id"], self._role, in_session=self.in_session)
             socket.send(encode(greeting).decode())
             self._greeted.set()
 

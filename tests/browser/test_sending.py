@@ -7,8 +7,14 @@ from functools import partial
 
 from playwright.async_api import Browser, Page, expect
 
-from broker.messages.facts import MediaTransport, ParticipantMuted, RosterChanged
-from broker.words import PublishSource, Role
+from broker.messages.facts import (
+    MediaTransport,
+    ParticipantMuted,
+    ResumeRenewed,
+    RosterChanged,
+    SessionEnded,
+)
+from broker.words import EndReason, PublishSource, Role
 from tests.browser.broker_double import BrokerDouble, asked, person, snapshot
 from tests.browser.gallery import ENGAGEMENT, INVITED, THREE
 
@@ -24,6 +30,9 @@ MEDIA = """(state) => {
   connection.dispatchEvent(new Event('connectionstatechange'));
 }"""
 """Brings about a state of the peer connection, which has nobody to talk to."""
+LIVE = """Object.values(document.querySelector('main').firstElementChild.client.media.tracks)
+  .filter(Boolean).length"""
+ENDED = SessionEnded(seq=9, session_id="s1", reason=EndReason.ENDED_BY_CONSUMER)
 SENDING = "Object.values(document.querySelector('switchboard-agent').client.media.publishing)"
 
 
@@ -119,6 +128,67 @@ async def test_what_one_turned_off_stays_off_wherever_one_goes_on(
         assert await sends(double) == there
 
 
+async def test_what_one_turned_off_stays_off_by_whatever_way_one_comes_back(
+    talk: tuple[Page, BrokerDouble],
+) -> None:
+    page, double = talk
+    await double.tell(ResumeRenewed(resume="sealed"))
+    await page.get_by_role("button", name="Mute", exact=True).click()
+    double.heard.clear()
+    await double.drop(1012)
+    assert (await double.until_heard("connection.hello"))["resume"] == "sealed"
+    await double.tell(THREE)
+    # What one came back with holds no more: another device of this agent was taken away.
+    double.heard.clear()
+    await double.drop(4401)
+    assert "resume" not in await double.until_heard("connection.hello")
+    await double.tell(THREE)
+    assert await sends(double) == (False, True)
+    # The widget itself is turned away, until one tries again.
+    await double.drop(4403)
+    double.heard.clear()
+    await page.get_by_role("button", name="Try again").click()
+    await double.until_heard("connection.hello")
+    await double.tell(THREE)
+    assert await sends(double) == (False, True)
+    # Another session begins heard, whether one was there as this one ended or not.
+    for drops in (False, True):
+        if drops:
+            await page.get_by_role("button", name="Mute", exact=True).click()
+            double.in_session = False
+            await double.drop(4410)
+            double.heard.clear()
+            await page.get_by_role("button", name="Try again").click()
+            await double.until_heard("connection.hello")
+        else:
+            double.heard.clear()
+            await double.tell(ENDED)
+        await double.tell(THREE.model_copy(update={"session_id": f"after {drops}"}))
+        assert await sends(double) == (True, True)
+
+
+async def test_a_consumer_whose_widget_is_turned_away_is_not_told_to_wait(
+    browser: Browser, pages: str
+) -> None:
+    page = await browser.new_page()
+    double = BrokerDouble(page, Role.CONSUMER)
+    await double.attach()
+    await page.goto(f"{pages}{ENGAGEMENT}&lang=en")
+    for told, over in (
+        (snapshot(1, [person(0), person(1)]), "The session has ended"),
+        (INVITED, "The invitation was withdrawn"),
+    ):
+        await double.tell(told)
+        await double.drop(4403)
+        await expect(page.get_by_role("heading", name=over)).to_be_visible()
+        assert await page.evaluate(LIVE) == 0
+        # Whoever has read that waits for the next call.
+        double.heard.clear()
+        await page.get_by_role("button", name="Close").click()
+        await double.until_heard("connection.hello")
+    await page.close()
+
+
 async def test_an_accept_that_took_effect_stands_though_it_was_not_answered(
     browser: Browser, pages: str
 ) -> None:
@@ -168,20 +238,27 @@ async def test_without_the_broker_what_is_said_and_what_works(
     await button(name="Make link").click()
     await double.drop(1012)
     await expect(page.get_by_text("The connection was lost. Please try again.")).to_be_visible()
-    # Whoever ends is not seen or heard from then on, whenever the broker learns of it.
-    await button(name="End", exact=True).click()
-    assert await page.evaluate(SENDING) == [False, False, False]
-
     await page.evaluate(MEDIA, "failed")
     await expect(words).to_have_text("Connection lost. Reconnecting…")
-    await double.until_heard("connection.hello")
+    # Whoever ends is not seen or heard from then on, and the broker learns of it when it can.
+    await button(name="End", exact=True).click()
+    assert await page.evaluate(SENDING) == [False, False, False]
+    leaves = page.get_by_role("status").get_by_text("You leave as soon as the connection is back.")
+    for _ in range(2):
+        double.heard.clear()
+        await double.drop(1012)
+        await double.until_heard("connection.hello")
+        await expect(leaves).to_be_visible()
     double.deaf = False
     double.heard.clear()
     await double.drop(1012)
-    await double.until_heard("connection.hello")
+    await double.until_heard("session.end")
     await double.tell(THREE)
     assert await sends(double) == (False, False)
     await expect(words).to_be_hidden()
+    await double.tell(ENDED)
+    await expect(page.get_by_role("heading", name="The session has ended")).to_be_visible()
+    assert [each["type"] for each in double.heard].count("session.end") == 1
 
 
 async def test_without_sound_and_picture_what_is_said_and_what_works(

@@ -2,7 +2,7 @@ import { SignallingChannel } from '../channel/channel.js';
 import { Refusal } from '../channel/refusal.js';
 import { LocalMedia } from '../media/local-media.js';
 import { MediaLink } from '../media/media-link.js';
-import { INITIAL, moved, reduce } from './reduce.js';
+import { INITIAL, moved, over, reduce } from './reduce.js';
 import { may, ownEntry } from './select.js';
 
 const FOR_GOOD = new Set([4401, 4404, 4410]);
@@ -29,6 +29,8 @@ export class SessionClient extends EventTarget {
   #look = () => this.setShown(this.#shown);
   /** Another connected transport of this person. */
   #otherTransport = '';
+  /** Whether the person goes as soon as there is a line. */
+  going = false;
 
   /** @param {ClientOptions} options */
   constructor(options) {
@@ -117,11 +119,21 @@ export class SessionClient extends EventTarget {
     return this.#go('session.end');
   }
 
-  /** @param {string} type */
-  #go(type) {
-    // Whoever goes is not seen or heard until the broker learns of it.
-    if (this.link.status !== 'open') void this.#stopSources(['microphone', 'camera', 'screen']);
-    return this.ask({ type });
+  /** Asked for on every connection until it has taken effect. @param {string} type */
+  async #go(type) {
+    for (;;) {
+      this.going = this.link.status !== 'open';
+      // Whoever goes is not seen or heard until the broker learns of it.
+      if (this.going) void this.#stopSources(['microphone', 'camera', 'screen']);
+      try {
+        return await this.ask({ type });
+      } catch (/** @type {any} */ refusal) {
+        if (this.link.status !== 'reconnecting' || refusal.code === 'busy') throw refusal;
+      } finally {
+        this.going = false;
+        this.#changed();
+      }
+    }
   }
 
   /** @param {Mode} mode */
@@ -152,6 +164,7 @@ export class SessionClient extends EventTarget {
   /** The person has read why it is over. */
   dismiss() {
     this.state = { ...this.state, over: null };
+    this.connect();
     this.#changed();
   }
 
@@ -181,13 +194,9 @@ export class SessionClient extends EventTarget {
   #forget() {
     this.media.stop();
     this.#options.memory.set('resume', null);
-    this.#options.memory.set('off', null);
     this.#channel.forgetSession();
-    if (this.session) {
-      const welcome = { type: 'connection.welcome', role: this.state.role, in_session: false };
-      this.state = reduce(this.state, /** @type {any} */ (welcome), Date.now());
-      this.#settle();
-    }
+    this.state = over(this.state, 'lost', 'session', Date.now());
+    this.#settle();
   }
 
   /** @param {Link} link */
@@ -197,6 +206,8 @@ export class SessionClient extends EventTarget {
     if (link.status === 'closed') {
       this.#mediaLink.close();
       this.media.stop();
+      // Nothing more will be heard of it.
+      this.state = over(this.state, 'lost', 'session', Date.now());
     }
     this.#changed();
   }
@@ -211,21 +222,13 @@ export class SessionClient extends EventTarget {
       memory.set('resume', resume);
       if (!before.session) this.media.off = memory.get('off') ?? this.media.off;
     } else if (before.session && !session) this.#forget();
-    switch (message.type) {
-      case 'participant.muted':
-        void this.#stopSources(message.sources);
-        break;
-      case 'rights.changed':
-        void this.#stopSources(forbidden(this.state));
-        break;
-      case 'media.transport':
-        this.#onTransport(message.transport_id, message.state);
-        break;
-      case 'media.layers':
-        void this.peer?.setLayers(message.source, message.rids);
-        break;
-      default:
-    }
+    // Until then what one turned off stays off, by whatever way one comes back.
+    const none = message.type === 'connection.welcome' ? !message.in_session : before.session;
+    if (none && !session) memory.set('off', null);
+    if (message.type === 'participant.muted') void this.#stopSources(message.sources);
+    else if (message.type === 'rights.changed') void this.#stopSources(forbidden(this.state));
+    else if (message.type === 'media.transport') this.#onTransport(message.transport_id, message.state);
+    else if (message.type === 'media.layers') void this.peer?.setLayers(message.source, message.rids);
     this.#settle();
     this.#changed();
   }
@@ -312,7 +315,7 @@ export class SessionClient extends EventTarget {
   }
 }
 
-/** @param {SessionState|null} session */
+/** @param {Session|null} session */
 function keepable(session) {
   return ['present', 'reconnecting', 'lobby'].includes(session?.attendance ?? '');
 }

@@ -7,42 +7,28 @@ import { qualityWords } from './tile.js';
 import { troubleSentence } from './trouble-sentence.js';
 
 /** @type {Record<string, string>} */
-const AWAY = {
-  failed: 'media_failed',
-  no_common_codec: 'no_common_codec',
-  reconnecting: 'reconnecting_media',
-};
+const AWAY = { failed: 'media_failed', no_common_codec: 'no_common_codec', reconnecting: 'reconnecting_media' };
 
 /** A strip for each thing that is wrong now or waits for a decision of this person. */
 export class Notices {
-  #client;
-  #attempt;
-  #chatting;
-  #ownWindow;
-  /** @type {Map<string, Notice>} */
+  #among;
+  /** @type {Map<string, ReturnType<typeof newNotice>>} */
   #views = new Map();
   /** The keys of what was read. @type {Set<string>} */
   #read = new Set();
   /** When it comes again, it is said anew. */
   #trouble = '';
-  /** The wish for the screen that was answered. @type {SessionState['screenAsked']} */
+  /** The wish for the screen that was answered. @type {Session['screenAsked']} */
   #answered = null;
   root = el('div', {});
 
-  /**
-   * @param {SessionClient} client @param {Attempt} attempt
-   * @param {() => boolean|null} chatting What the agent's host says: is the conversation theirs?
-   * @param {OpenWindow} ownWindow
-   */
-  constructor(client, attempt, chatting, ownWindow) {
-    this.#client = client;
-    this.#attempt = attempt;
-    this.#chatting = chatting;
-    this.#ownWindow = ownWindow;
+  /** @param {Among} among */
+  constructor(among) {
+    this.#among = among;
   }
 
   /**
-   * @param {SessionState} session @param {boolean} [listed] It is seen elsewhere who waits,
+   * @param {Session} session @param {boolean} [listed] It is seen elsewhere who waits,
    * @param {boolean} [checked] and what is wrong with the devices.
    */
   update(session, listed, checked) {
@@ -61,43 +47,44 @@ export class Notices {
       this.#views,
       wishes.filter(({ key }) => !this.#read.has(key)),
       ({ key }) => key,
-      (wish) => new Notice(wish),
-      (notice, wish) => notice.update(wish),
+      newNotice,
+      (notice, { text }) => setText(notice.text, text),
     );
   }
 
   /** The worst of it, and the way out. @param {boolean} [checked] @returns {Wish[]} */
   #troubles(checked) {
-    const { link, mediaState: flow, media } = this.#client;
-    const away = link.status === 'open' ? AWAY[flow] : flow === 'connected' ? 'reconnecting_signal' : 'reconnecting';
+    const { going, link, mediaState: flow, media } = this.#among.client;
+    const signal = going ? 'going' : flow === 'connected' ? 'reconnecting_signal' : 'reconnecting';
+    const away = link.status === 'open' ? AWAY[flow] : signal;
     if (checked && !away) return [];
     const text = away ? say(away) : troubleSentence(media.troubles);
     if (text !== this.#trouble) this.#read.delete(this.#trouble);
     this.#trouble = text;
     if (!text) return [];
-    const act = this.#ownWindow;
+    const act = this.#among.ownWindow;
     const framed = !away && act && Object.values(media.troubles).includes('blocked_by_frame');
     const choices = [...(framed ? [{ say: say('own_window'), act }] : []), this.#dismiss(text)];
     return [{ key: text, text, warns: true, choices }];
   }
 
-  /** @param {SessionState} session @returns {Wish[]} */
-  #mine(session) {
+  /** @type {WishesOf} */
+  #mine = (session) => {
     const way = ownEntry(session)?.way;
     if (way === 'monitor' || way === 'whisper') {
       const other = way === 'monitor' ? 'whisper' : 'monitor';
       return [{ key: way, text: say(`now_${way}`), choices: [this.#go(other), this.#go('join')] }];
     }
-    const chatting = this.#chatting();
+    const chatting = this.#among.chatting();
     if (!transferred(session, chatting)) return [];
     if (!chatting) return [{ key: 'lent', text: say('transferred_away'), choices: [this.#dismiss('lent')] }];
     const owner = others(session).find((one) => one.owner);
     const text = owner ? say('transferred_here', { name: nameOf(owner) }) : say('transferred_nobody');
     return [{ key: 'here', text, choices: [this.#go('take_over')] }];
-  }
+  };
 
-  /** The host SDKs do not agree on who the consumer is. @param {SessionState} session @returns {Wish[]} */
-  #warnings(session) {
+  /** The host SDKs do not agree on who the consumer is. @type {WishesOf} */
+  #warnings = (session) => {
     return session.roster
       .filter((one) => one.visitor_differs)
       .map((one) => {
@@ -105,17 +92,17 @@ export class Notices {
         const text = say('colon', { a: nameOf(one), b: say('visitor_differs') });
         return { key, text, choices: [this.#dismiss(key)] };
       });
-  }
+  };
 
-  /** @param {SessionState} session @returns {Wish[]} */
-  #wishes(session) {
+  /** @type {WishesOf} */
+  #wishes = (session) => {
     const asked = session.screenAsked;
     if (asked === null || asked === this.#answered) return [];
     const name = entryOf(session, asked.by)?.name || say('an_agent');
     // From a click, or no browser shares a screen.
     const answer = (/** @type {boolean} */ share) => () => {
       this.#answered = asked;
-      if (share) void this.#client.media.setScreen(true);
+      if (share) void this.#among.client.media.setScreen(true);
       this.#again();
     };
     const choices = [
@@ -123,19 +110,19 @@ export class Notices {
       { say: say('not_now'), act: answer(false) },
     ];
     return [{ key: 'screen', text: say('screen_asked', { name }), choices }];
-  }
+  };
 
-  /** Who waits to be let in, one after the other. @param {SessionState} session @returns {Wish[]} */
-  #lobby(session) {
+  /** Who waits to be let in, one after the other. @type {WishesOf} */
+  #lobby = (session) => {
     const one = session.roster.find(({ attendance }) => attendance === 'lobby');
     if (!one || !may(session, 'admit')) return [];
     const { participant_id } = one;
     const choices = this.#judge('participant.admit', 'participant.refuse', { participant_id });
     return [{ key: participant_id, text: say('waits', { name: nameOf(one) }), choices }];
-  }
+  };
 
-  /** @param {SessionState} session @returns {Wish[]} */
-  #conflicts(session) {
+  /** @type {WishesOf} */
+  #conflicts = (session) => {
     const consumer = session.roster.find(({ role }) => role === 'consumer');
     const text = say('conflict', { name: consumer?.name || say('your_visitor') });
     return session.conflicts.map(({ conflict_id, differences }) => {
@@ -144,7 +131,7 @@ export class Notices {
       const choices = this.#judge('conflict.admit', 'conflict.dismiss', { conflict_id });
       return { key: conflict_id, text, lines: lines.length > 0 ? lines : [say('conflict_same')], choices };
     });
-  }
+  };
 
   /** @param {string} yes @param {string} no @param {object} whom @returns {Wish['choices']} */
   #judge(yes, no, whom) {
@@ -161,7 +148,8 @@ export class Notices {
 
   /** @param {ToBroker} message */
   #ask(message) {
-    return () => this.#attempt(this.#client.ask(message));
+    const { attempt, client } = this.#among;
+    return () => attempt(client.ask(message));
   }
 
   /** @param {string} key @returns {Wish['choices'][number]} */
@@ -174,40 +162,27 @@ export class Notices {
   }
 
   #again() {
-    this.#client.dispatchEvent(new Event('change'));
+    this.#among.client.dispatchEvent(new Event('change'));
   }
 }
 
-/** One strip. Only its first sentence ever changes. */
-class Notice {
-  #text = el('p', { class: 'strong' });
-  root;
-
-  /** @param {Wish} wish */
-  constructor({ lines = [], choices, warns }) {
-    const list = el('ul', { class: 'fine' }, ...lines.map((line) => el('li', { text: line })));
-    const buttons = choices.map(
-      ({ say: name, act, first }) => wordButton(name, act, { kind: first ? 'primary small' : 'small' }).root,
-    );
-    this.root = el(
-      'div',
-      { class: warns ? 'notice warning' : 'notice' },
-      el('div', { class: 'notice-words' }, this.#text, list),
-      el('div', { class: 'row' }, ...buttons),
-    );
-  }
-
-  /** @param {Wish} wish */
-  update({ text }) {
-    setText(this.#text, text);
-  }
+/** One strip, of which only the first sentence ever changes. @param {Wish} wish */
+function newNotice({ lines = [], choices, warns }) {
+  const text = el('p', { class: 'strong' });
+  const list = el('ul', { class: 'fine' }, ...lines.map((line) => el('li', { text: line })));
+  const buttons = choices.map(
+    ({ say: name, act, first }) => wordButton(name, act, { kind: first ? 'primary small' : 'small' }).root,
+  );
+  const looks = warns ? 'notice warning' : 'notice';
+  const said = el('div', { class: 'notice-words' }, text, list);
+  return { root: el('div', { class: looks }, said, el('div', { class: 'row' }, ...buttons)), text };
 }
 
-/** One's own line, which no tile shows to oneself. @param {SessionState} session @returns {Wish[]} */
-function ownLine({ quality, participant_id }) {
+/** One's own line, which no tile shows to oneself. @type {WishesOf} */
+const ownLine = ({ quality, participant_id }) => {
   const own = quality[participant_id];
   return own?.grade === 'poor' ? [{ key: 'line', text: qualityWords(own), choices: [] }] : [];
-}
+};
 
 /** @param {Difference} difference */
 function difference({ what, claimed, known }) {

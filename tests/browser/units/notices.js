@@ -25,7 +25,7 @@ async function strips(state = {}) {
     ask: async (message) => void sent.push(message),
     ...state,
   });
-  const notices = new Notices(client, (asked) => asked, () => null, null);
+  const notices = new Notices({ client, attempt: (asked) => asked, chatting: () => null, ownWindow: null });
   const shown = (...now) => {
     notices.update(...now);
     return [...notices.root.children].map((strip) => strip.querySelector('.notice-words').textContent);

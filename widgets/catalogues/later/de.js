@@ -1,4 +1,3 @@
-/** German: what is said by what comes later. */
 export default {
   owner: 'Leitet das Gespräch',
   not_verified: 'Nicht geprüft',
@@ -46,6 +45,7 @@ export default {
   reconnecting: 'Verbindung verloren. Wird neu aufgebaut…',
   reconnecting_media: 'Verbindung verloren. Wird neu aufgebaut; beenden können Sie weiterhin.',
   reconnecting_signal: 'Wird neu verbunden… Sie sehen und hören einander weiterhin.',
+  going: 'Sie verlassen das Gespräch, sobald die Verbindung wieder da ist.',
   media_failed: 'Ton und Bild kamen nicht zustande. Vielleicht ist eine Firewall im Weg.',
   no_common_codec: 'Ton und Bild brauchen Formate, die diesem Browser fehlen: Opus und VP8 oder H.264. Bitte verwenden Sie einen anderen.',
   trouble_refused_camera: 'Ihre Kamera ist nicht freigegeben. Klicken Sie auf das Kamerasymbol in der Adresszeile, um sie freizugeben.',

@@ -46,6 +46,7 @@ export default {
   reconnecting: 'Connection lost. Reconnecting…',
   reconnecting_media: 'Connection lost. Reconnecting; you can still end the session.',
   reconnecting_signal: 'Reconnecting… You still see and hear each other.',
+  going: 'You leave as soon as the connection is back.',
   media_failed: 'Sound and picture could not be connected. A firewall may be in the way.',
   no_common_codec: 'Sound and picture need formats that this browser lacks: Opus, and VP8 or H.264. Please use another browser.',
   trouble_refused_camera: 'Your camera was not allowed. Click the camera sign in the address bar to allow it.',

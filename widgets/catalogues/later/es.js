@@ -1,4 +1,3 @@
-/** Spanish: what is said by what comes later. */
 export default {
   owner: 'Responsable',
   not_verified: 'Sin verificar',
@@ -46,6 +45,7 @@ export default {
   reconnecting: 'Se perdió la conexión. Reconectando…',
   reconnecting_media: 'Se perdió la conexión. Reconectando; aún puede terminar la sesión.',
   reconnecting_signal: 'Reconectando… Siguen viéndose y oyéndose.',
+  going: 'Saldrá en cuanto vuelva la conexión.',
   media_failed: 'No se pudo conectar el sonido ni la imagen. Puede que lo impida un cortafuegos.',
   no_common_codec: 'El sonido y la imagen necesitan formatos que este navegador no tiene: Opus, y VP8 o H.264. Use otro navegador.',
   trouble_refused_camera: 'No se permitió usar la cámara. Pulse el icono de la cámara en la barra de direcciones para permitirlo.',

@@ -1,4 +1,3 @@
-/** French: what is said by what comes later. */
 export default {
   owner: 'Responsable',
   not_verified: 'Non vérifié',
@@ -46,6 +45,7 @@ export default {
   reconnecting: 'Connexion perdue. Reconnexion…',
   reconnecting_media: 'Connexion perdue. Reconnexion ; vous pouvez toujours terminer la session.',
   reconnecting_signal: 'Reconnexion… Vous vous voyez et vous entendez toujours.',
+  going: 'Vous quitterez la session dès que la connexion sera rétablie.',
   media_failed: 'Le son et l’image n’ont pas pu être connectés. Un pare-feu les bloque peut-être.',
   no_common_codec: 'Le son et l’image demandent des formats que ce navigateur n’a pas : Opus, et VP8 ou H.264. Utilisez un autre navigateur.',
   trouble_refused_camera: 'Votre caméra n’a pas été autorisée. Cliquez sur l’icône de caméra dans la barre d’adresse pour l’autoriser.',

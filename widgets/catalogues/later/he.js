@@ -1,4 +1,3 @@
-/** Hebrew, right to left: what is said by what comes later. */
 export default {
   owner: 'הובלת השיחה',
   not_verified: 'לא אומת',
@@ -46,6 +45,7 @@ export default {
   reconnecting: 'החיבור אבד. מתחבר מחדש…',
   reconnecting_media: 'החיבור אבד. מתחבר מחדש; עדיין אפשר לסיים.',
   reconnecting_signal: 'מתחבר מחדש… אתם עדיין רואים ושומעים זה את זה.',
+  going: 'היציאה תושלם כשהחיבור יחזור.',
   media_failed: 'הקול והתמונה לא התחברו. ייתכן שחומת אש חוסמת.',
   no_common_codec: 'הקול והתמונה דורשים פורמטים שאין בדפדפן הזה: Opus, וגם VP8 או H.264. השתמשו בדפדפן אחר.',
   trouble_refused_camera: 'לא ניתנה הרשאה למצלמה. לחצו על סימן המצלמה בשורת הכתובת.',

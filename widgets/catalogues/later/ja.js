@@ -1,4 +1,3 @@
-/** Japanese: what is said by what comes later. */
 export default {
   owner: '主担当',
   not_verified: '未確認',
@@ -46,6 +45,7 @@ export default {
   reconnecting: '接続が切れました。再接続中…',
   reconnecting_media: '接続が切れました。再接続中です。終了はできます。',
   reconnecting_signal: '再接続中… 映像と音声は続いています。',
+  going: '接続が戻り次第、退出します。',
   media_failed: '音声と映像を接続できませんでした。ファイアウォールが原因かもしれません。',
   no_common_codec: 'このブラウザーには、音声に必要なOpus、または映像に必要なVP8かH.264がありません。別のブラウザーをお使いください。',
   trouble_refused_camera: 'カメラが許可されていません。アドレスバーのカメラのアイコンから許可してください。',

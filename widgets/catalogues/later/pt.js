@@ -1,4 +1,3 @@
-/** Portuguese: what is said by what comes later. */
 export default {
   owner: 'Responsável',
   not_verified: 'Não verificado',
@@ -46,6 +45,7 @@ export default {
   reconnecting: 'Conexão perdida. Reconectando…',
   reconnecting_media: 'Conexão perdida. Reconectando; você ainda pode encerrar a sessão.',
   reconnecting_signal: 'Reconectando… Vocês ainda se veem e se ouvem.',
+  going: 'Você sai assim que a conexão voltar.',
   media_failed: 'Não foi possível conectar som e imagem. Um firewall pode estar bloqueando.',
   no_common_codec: 'O som e a imagem precisam de formatos que este navegador não tem: Opus, e VP8 ou H.264. Use outro navegador.',
   trouble_refused_camera: 'O uso da câmera não foi permitido. Clique no ícone da câmera na barra de endereço para permitir.',
