@@ -32,15 +32,10 @@ export async function receiveHandOver(query) {
   const { opener } = window;
   if (!query.has('handOver') || !opener) return {};
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve({}), PATIENCE_MS);
-    /** @param {MessageEvent} event */
-    const onMessage = (event) => {
-      if (event.origin !== location.origin || event.source !== opener || event.data?.type !== GIVE) return;
-      clearTimeout(timer);
-      removeEventListener('message', onMessage);
-      resolve(event.data.secrets);
-    };
-    addEventListener('message', onMessage);
+    setTimeout(() => resolve({}), PATIENCE_MS);
+    addEventListener('message', ({ origin, source, data }) => {
+      if (origin === location.origin && source === opener && data?.type === GIVE) resolve(data.secrets);
+    });
     opener.postMessage({ type: ASK }, location.origin);
   });
 }

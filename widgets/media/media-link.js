@@ -26,7 +26,7 @@ export class MediaLink {
   #joined = false;
   /** Whether a connection ahead of the answer was tried. */
   #tried = false;
-  /** @type {SessionState|null} */
+  /** @type {Session|null} */
   #session = null;
 
   /** @param {SignallingChannel} channel @param {() => void} onChange */
@@ -38,7 +38,7 @@ export class MediaLink {
   /**
    * Connect while the person decides, so that the answer needs no handshake. No track is sent, and
    * the relay lets nothing pass before the person takes part.
-   * @param {SessionState} session
+   * @param {Session} session
    */
   prepare(session) {
     this.#session = session;
@@ -47,7 +47,7 @@ export class MediaLink {
     this.#build(session);
   }
 
-  /** Harmless when already done. @param {SessionState} session */
+  /** Harmless when already done. @param {Session} session */
   negotiate(session) {
     this.#session = session;
     this.#joined = true;
@@ -74,7 +74,7 @@ export class MediaLink {
     this.state = 'idle';
   }
 
-  /** @param {SessionState} session */
+  /** @param {Session} session */
   #build(session) {
     if (typeof RTCPeerConnection !== 'function') return null;
     if (this.peer && this.peer.epoch >= session.epoch) return this.peer;

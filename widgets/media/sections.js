@@ -22,23 +22,13 @@ export function addSections(connection, limits) {
     return transceiver;
   };
   const microphone = add('audio', { direction: 'sendonly', streams: [voice] });
-  const camera = add('video', {
-    direction: 'sendonly',
-    streams: [voice],
-    sendEncodings: CAMERA_LAYERS,
-  });
-  const screen = add('video', {
-    direction: 'sendonly',
-    streams: [show],
-    sendEncodings: SCREEN_LAYERS,
-  });
+  const camera = add('video', { direction: 'sendonly', streams: [voice], sendEncodings: CAMERA_LAYERS });
+  const screen = add('video', { direction: 'sendonly', streams: [show], sendEncodings: SCREEN_LAYERS });
   const seats = Array.from({ length: limits.seats }, () => ({
     audio: add('audio', { direction: 'recvonly' }),
     video: add('video', { direction: 'recvonly' }),
   }));
-  const screens = Array.from({ length: limits.screens }, () =>
-    add('video', { direction: 'recvonly' }),
-  );
+  const screens = Array.from({ length: limits.screens }, () => add('video', { direction: 'recvonly' }));
   return { send: { microphone, camera, screen }, seats, screens };
 }
 

@@ -13,7 +13,7 @@ export function videoTrouble() {
 
 /**
  * Whether the page that frames this one lets it use a feature. Browsers that cannot say: true.
- * @param {'camera'|'microphone'|'display-capture'} feature
+ * @param {Feature} feature
  */
 export function frameAllows(feature) {
   return pagePolicy()?.allowsFeature?.(feature) ?? true;
@@ -21,7 +21,7 @@ export function frameAllows(feature) {
 
 /**
  * @param {unknown} error What getUserMedia or getDisplayMedia rejected with.
- * @param {'camera'|'microphone'|'display-capture'} feature
+ * @param {Feature} feature
  * @param {number} elapsedMs How long the browser took to refuse. @returns {Trouble}
  */
 export function troubleOf(error, feature, elapsedMs) {

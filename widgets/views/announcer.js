@@ -9,7 +9,7 @@ const BEAT_MS = 2_000;
 export class Announcer {
   /** @type {Map<string, string>|null} */
   #present = null;
-  /** @type {SessionState['muted']} */
+  /** @type {Session['muted']} */
   #muted = null;
   /** What is still to be said, by what it is about. @type {Map<string, string>} */
   #waiting = new Map();
@@ -37,7 +37,7 @@ export class Announcer {
     if (this.#beats > 0) setTimeout(() => this.#beat(), BEAT_MS);
   }
 
-  /** @param {SessionState} session */
+  /** @param {Session} session */
   update(session) {
     const { muted } = session;
     const names = new Map(others(session).map((entry) => [entry.participant_id, nameOf(entry)]));

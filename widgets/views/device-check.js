@@ -29,8 +29,8 @@ export class DeviceCheck extends Panel {
     super(say('devices'));
     this.#media = media;
     this.#mirror.muted = true;
-    const test = () => void chime(this.#media.speaker);
-    const sound = wordButton(say('test_sound'), test, { kind: 'small', icon: 'speaker' });
+    const look = { kind: 'small', icon: 'speaker' };
+    const sound = wordButton(say('test_sound'), () => void chime(media.speaker), look);
     const done = wordButton(say('done'), () => this.close(), { kind: 'primary small' });
     this.body.append(
       el('div', {}, el('div', { class: 'mirror' }, this.#mirror, this.#off), this.#trouble),

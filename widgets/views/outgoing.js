@@ -30,15 +30,10 @@ export class Outgoing {
       () => attempt(client.ask({ type: 'invitation.send', mode: client.session?.mode ?? 'video' })),
       { kind: 'primary' },
     );
-    this.root = el(
-      'div',
-      { class: 'outgoing', hidden: true },
-      el('div', { class: 'ringing-avatar' }, this.#avatar.root),
-      this.#title,
-      this.#help,
-      this.#until,
-      el('div', { class: 'actions' }, this.#again.root, this.#cancel.root, this.#offer.root),
-    );
+    const avatar = el('div', { class: 'ringing-avatar' }, this.#avatar.root);
+    const actions = el('div', { class: 'actions' }, this.#again.root, this.#cancel.root, this.#offer.root);
+    const props = { class: 'outgoing', hidden: true };
+    this.root = el('div', props, avatar, this.#title, this.#help, this.#until, actions);
   }
 
   update() {

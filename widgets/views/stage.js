@@ -44,7 +44,7 @@ export class Stage {
     this.#sight.observe(this.root);
   }
 
-  /** @param {SessionState} session */
+  /** @param {Session} session */
   update(session) {
     this.#adopt(this.#client.peer);
     for (const tile of this.#tiles) {
@@ -79,7 +79,7 @@ export class Stage {
     }
   }
 
-  /** @param {SessionState} session */
+  /** @param {Session} session */
   #updateSelf(session) {
     const { media } = this.#client;
     const own = ownEntry(session);
@@ -131,7 +131,7 @@ export class Stage {
     }
   }
 
-  /** @param {SessionState} session */
+  /** @param {Session} session */
   #arrange(session) {
     const people = others(session).length;
     const shown = this.#tiles.filter((tile) => !tile.root.hidden);

@@ -27,14 +27,11 @@ export class TextPanel extends Panel {
         throw error;
       }));
     };
-    this.body.append(
-      el('p', { class: 'fine', text: say('text_help') }),
-      this.#list,
-      form('row', tell, field(say('text_field'), line), send.root),
-    );
+    const write = form('row', tell, field(say('text_field'), line), send.root);
+    this.body.append(el('p', { class: 'fine', text: say('text_help') }), this.#list, write);
   }
 
-  /** @param {SessionState} session @returns {string[]} What no open panel shows. */
+  /** @param {Session} session @returns {string[]} What no open panel shows. */
   update({ lines, participant_id }) {
     keyed(this.#list, this.#rows, lines, (line) => String(line.id), row, () => {});
     const news = lines.filter(({ id }) => id > this.#known);

@@ -73,7 +73,7 @@ export class Tile {
   }
 
   /**
-   * @param {RosterEntry|null} entry @param {SessionState} session
+   * @param {RosterEntry|null} entry @param {Session} session
    * @param {{mirror?: boolean, hasPicture?: boolean|null}} [self] For the mirror: what is sent.
    */
   update(entry, session, { mirror = false, hasPicture = null } = {}) {
@@ -102,7 +102,7 @@ export class Tile {
     this.#showQuality(session.quality[entry.participant_id]);
   }
 
-  /** @param {{grade: string, reason: string|null}|undefined} quality */
+  /** @param {Quality|undefined} quality */
   #showQuality(quality) {
     const grade = quality?.grade ?? 'good';
     show(this.#quality, grade !== 'good' && this.kind !== 'screen');
@@ -124,7 +124,7 @@ export class Tile {
   }
 }
 
-/** @param {{grade: string, reason: string|null}} quality */
+/** @param {Quality} quality */
 export function qualityWords({ grade, reason }) {
   const words = say(`quality_${grade}`);
   return reason ? say('colon', { a: words, b: say(`reason_${reason}`) }) : words;

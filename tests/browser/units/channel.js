@@ -207,6 +207,15 @@ export const tests = {
     same(statuses, ['connecting', 'reconnecting']);
     made.close();
   },
+  async 'what is too much to await is not sent'() {
+    const { made, wire } = await channel();
+    wire.welcome();
+    const many = Array.from({ length: 70 }, () => failure(made.request({ type: 'text.send' })));
+    same(await many[69], ['busy', true]);
+    same(wire.sent.length, 1 + 64);
+    made.close();
+    await Promise.all(many);
+  },
   async 'nothing is sent on a closed channel'() {
     const { made, wire } = await channel();
     wire.welcome();

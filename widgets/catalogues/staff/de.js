@@ -1,4 +1,3 @@
-/** German: what only the staff is told, and later. */
 export default {
   hand_over: 'Leitung übergeben',
   ways_title: '{name} spricht gerade mit {agent}',

@@ -1,4 +1,3 @@
-/** Spanish: what only the staff is told, and later. */
 export default {
   hand_over: 'Nombrar responsable',
   ways_title: '{name} está hablando con {agent}',

@@ -1,4 +1,3 @@
-/** French: what only the staff is told, and later. */
 export default {
   hand_over: 'Nommer responsable',
   ways_title: '{name} parle avec {agent}',

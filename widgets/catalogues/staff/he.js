@@ -1,4 +1,3 @@
-/** Hebrew, right to left: what only the staff is told, and later. */
 export default {
   hand_over: 'העברת ההובלה',
   ways_title: '{name} בשיחה עם {agent}',

@@ -1,4 +1,3 @@
-/** Japanese: what only the staff is told, and later. */
 export default {
   hand_over: '主担当にする',
   ways_title: '{name}様は{agent}が対応中です',

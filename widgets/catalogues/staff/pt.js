@@ -1,4 +1,3 @@
-/** Portuguese: what only the staff is told, and later. */
 export default {
   hand_over: 'Tornar responsável',
   ways_title: '{name} está falando com {agent}',
