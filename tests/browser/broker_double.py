@@ -147,7 +147,8 @@ class BrokerDouble:
         message = json.loads(text)
         self.heard.append(message)
         if message["type"] == "connection.hello" and not self.deaf:
-            greeting = welcome(message["id"], self._role, in_session=self.in_session)
+            back = self.in_session and "resume" in message
+            greeting = welcome(message["id"], self._role, in_session=self.in_session, resumed=back)
             socket.send(encode(greeting).decode())
             self._greeted.set()
 
@@ -187,10 +188,17 @@ async def asked(double: BrokerDouble, kind: str) -> dict[str, Any]:
     return {name: value for name, value in message.items() if name not in ("id", "type")}
 
 
-def welcome(reply_to: str, role: Role, *, in_session: bool) -> ConnectionWelcome:
+def welcome(
+    reply_to: str, role: Role, *, in_session: bool, resumed: bool = False
+) -> ConnectionWelcome:
     """The answer to a hello."""
     return ConnectionWelcome(
-        reply_to=reply_to, revision=1, connection_id="c", role=role, in_session=in_session
+        reply_to=reply_to,
+        revision=1,
+        connection_id="c",
+        role=role,
+        in_session=in_session,
+        resumed=resumed,
     )
 
 
