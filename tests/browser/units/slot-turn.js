@@ -122,6 +122,15 @@ export const tests = {
     turn.onFrame(24_010);
     same(view(turn), ['maya', false]);
   },
+  'who sits down again while their own picture still shows is shown by the new turn'() {
+    const turn = new SlotTurn();
+    turn.assign(seat('maya', 8_001, 1), 0);
+    turn.onFrame(8_001);
+    turn.assign(seat('maya', 24_003, 3), 100);
+    same(view(turn), ['maya', true]);
+    turn.onFrame(24_003);
+    same(view(turn), ['maya', true]);
+  },
   'a frame of the turn after next is nobody that was told of'() {
     const turn = new SlotTurn();
     turn.assign(seat('maya', 8_001, 1), 0);
