@@ -27,6 +27,10 @@ from broker.shards import WHOLE, Shard
 from broker.words import SessionPhase
 
 READERS = 4
+READ_S = 10.0
+"""What a read may take, the wait for a connection included."""
+TAKE_S = 60.0
+"""What it may take to migrate, and to wait for those who take a term at the same time."""
 _SCRUB_TRIES = 5
 
 T = TypeVar("T")
@@ -70,7 +74,9 @@ class Database:
     `close()` closes every connection.
     """
 
-    def __init__(self, url: str, shard: Shard = WHOLE, owner: str = "") -> None:
+    def __init__(
+        self, url: str, shard: Shard = WHOLE, owner: str = "", *, read_s: float = READ_S
+    ) -> None:
         """`owner` is the deployment whose ledger it is; empty: whoever has none."""
         parsed = sa.make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
@@ -78,6 +84,7 @@ class Database:
             raise ValueError("The ledger's database must be postgresql for more than one shard.")
         self._shard = shard
         self._owner = owner
+        self._read_s = read_s
         # Built once, like whatever else is asked often: SQLAlchemy takes longer to put a statement
         # together than SQLite to answer it.
         mine = terms.c.shard == shard.number
@@ -103,6 +110,7 @@ class Database:
         Raises:
             OtherShards: what is live belongs to ledgers of another number.
             Superseded: a deployment that was started later has the database.
+            TimeoutError: the database did not answer.
         """
 
         def take(connection: sa.Connection) -> int:
@@ -116,13 +124,14 @@ class Database:
             _own(connection, self._shard.number, self._owner, term)
             return term
 
-        self.term = await self._writing.begin(take)
+        async with asyncio.timeout(TAKE_S):
+            self.term = await self._writing.begin(take)
         return self.term
 
     async def write(self, work: Work[T]) -> T:
         """Work in a write transaction. Raises TermLost when the term is another's.
 
-        Cancelled, it may be committed all the same.
+        Cancelled, it may be committed all the same; how long it may take is for who calls it.
         """
 
         def fenced(connection: sa.Connection) -> T:
@@ -134,8 +143,13 @@ class Database:
         return await self._writing.begin(fenced)
 
     async def read(self, work: Work[T]) -> T:
-        """Read in a transaction: one consistent view on SQLite, read committed elsewhere."""
-        return await self._reading.begin(work)
+        """Read in a transaction: one consistent view on SQLite, read committed elsewhere.
+
+        Raises:
+            TimeoutError: the database did not answer; a host that vanished refuses nothing.
+        """
+        async with asyncio.timeout(self._read_s):
+            return await self._reading.begin(work)
 
     async def rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Read what one query finds."""
