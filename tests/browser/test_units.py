@@ -56,6 +56,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("client", 3),
         ("stage", 4),
         ("gateway", 2),
+        ("ringing", 1),
     ],
 )
 async def test_units(page: Page, name: str, least: int) -> None:
