@@ -175,19 +175,30 @@ class SessionMedia:
         return sdp
 
     def apply(self, decided: SessionState, durable: SessionState) -> None:
-        """Bring the relay to what the state allows. Cheap when nothing changed."""
+        """Bring the relay to what the state allows. Cheap when nothing changed.
+
+        Raises:
+            ExceptionGroup: it failed for some; they are tried again at the next change.
+        """
+        failures = []
         for participant_id, known in list(self._known.items()):
             rights = rights_of(participant_id, decided, durable)
             person = decided.participants.get(participant_id)
             inside = person is not None and person.inside
-            if rights is None and not inside and not decided.may_answer(participant_id):
-                self._relay.remove(participant_id)
-                del self._known[participant_id]
-                self._grades.pop(participant_id, None)
-                self.reports.pop(participant_id, None)
-            elif (rights or NO_RIGHTS) != known:
-                self._known[participant_id] = rights or NO_RIGHTS
-                self._relay.set_rights(participant_id, rights or NO_RIGHTS)
+            try:
+                if rights is None and not inside and not decided.may_answer(participant_id):
+                    self._relay.remove(participant_id)
+                    del self._known[participant_id]
+                    self._grades.pop(participant_id, None)
+                    self.reports.pop(participant_id, None)
+                elif (rights or NO_RIGHTS) != known:
+                    self._relay.set_rights(participant_id, rights or NO_RIGHTS)
+                    self._known[participant_id] = rights or NO_RIGHTS
+            except Exception as error:
+                # What was taken from another must not go on being sent for it.
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup("The relay did not take everybody's rights.", failures)
 
     def publish(self, participant_id: str, sources: dict[PublishSource, bool]) -> None:
         """Start or stop the forwarding of what somebody sends."""

@@ -7,7 +7,7 @@ import pytest
 from actors.relay import MediaRights
 from actors.session.connection import UNSENT_LIMIT_BYTES
 from broker.words import PublishSource, Surface
-from tests.actors.crafted import offer
+from tests.actors.crafted import offer, offered
 from tests.actors.stage import Stage
 from tests.actors.test_connecting_ahead import transports
 
@@ -198,6 +198,32 @@ async def test_a_mute_by_the_agent_stops_the_forwarding_until_the_person_goes_on
     assert (seen["microphone"], seen["camera"]) == (True, False)
     stage.ask(person, consumer, "media.publish", **sending)
     assert forwarded[-1][PublishSource.CAMERA] is True
+
+
+async def test_rights_that_the_relay_failed_to_take_are_taken_at_the_next_change(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, consumer = await stage.talking()
+    for person, trunk in ((stage.agent, agent), (stage.consumer(), consumer)):
+        assert offered(stage, person, trunk)["type"] == "media.answer"
+    people = (stage.agent.participant_id, stage.consumer().participant_id)
+    taken: dict[str, MediaRights] = {}
+    broken = {people[0]}
+
+    def take(participant_id: str, rights: MediaRights) -> None:
+        if participant_id in broken:
+            raise RuntimeError("a mistake")
+        taken[participant_id] = rights
+
+    monkeypatch.setattr(stage.session.media._relay, "set_rights", take)
+    voice = MediaRights(True, False, False, receive_video=False)
+    for person, trunk in ((stage.agent, agent), (stage.consumer(), consumer)):
+        stage.ask(person, trunk, "media.mode", mode="voice")
+    assert taken == {people[1]: voice}, "one's mistake is not another's"
+    broken.clear()
+    granted = {"participant_id": people[1], "capabilities": ["send_audio"]}
+    stage.ask(stage.agent, agent, "participant.grant", **granted)
+    assert taken[people[0]] == voice
 
 
 async def test_what_is_withdrawn_in_mid_call_the_relay_passes_on_no_more(
