@@ -129,9 +129,10 @@ class SessionActor:
 
     async def close(self) -> None:
         """Stop at once; what is not yet durable stays with the ledger's takeover."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        tasks = [t for t in (self._watching, self._committing, self._ending) if t is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._listener.close()
         if self._session is not None:
             await self._session.close()
