@@ -114,12 +114,16 @@ import asyncio
 from benchmarks.serving import say_ready
 from benchmarks.switchboard import answer
 from broker.messages.cluster.nodes import PoolLevel
+from broker.messages.cluster.exporting import MeasureList
 
 async def level():
     return PoolLevel(standbys=0, live=0, queued=0, waited=7)
 
+async def counts():
+    return MeasureList(measured=[])
+
 say_ready()
-asyncio.run(answer(level))
+asyncio.run(answer(level, counts))
 """
 
 
