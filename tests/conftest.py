@@ -34,7 +34,7 @@ hypothesis.settings.load_profile("shared machine")
 HERE = Path(__file__).parent
 BESIDE = ("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger", "inprocess", "relay")
 """Categories that run beside others; each stays together."""
-ALONE = ("chaos", "integration", "operations", "installation", "relay", "benchmarks", "browser")
+ALONE = ("chaos", "integration", "operations", "installation", "benchmarks", "relay", "browser")
 """Categories that stay together, run in this order; a browser keeps both processors busy, so it is
 last."""
 ALONE_OF_RELAY = frozenset(
