@@ -7,6 +7,7 @@ an earlier tenure could not save.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
@@ -62,15 +63,25 @@ class BackendCalls:
 
     def on_call(self, end: LinkEnd[Future], method: str, payload: bytes, reply: Reply) -> None:
         """Handle one call; whatever is wrong with it stays with its caller."""
+        self._answered(reply, lambda: self._handle(method, payload, reply))
+
+    def _handle(self, method: str, payload: bytes, reply: Reply) -> None:
+        match method:
+            case SessionCommand.method:
+                asked = read(SessionCommand, payload)
+                first = self._session.repeats.first(asked.command_id, reply)
+                if first is not None:
+                    self._answered(first, lambda: self._do(asked, first))
+            case SessionUnsaved.method:
+                done = partial(reply.done, Done().to_bytes())
+                self._session.unsaved.recall(read(SessionUnsaved, payload), done)
+            case _:
+                raise Malformed(ErrorCode.MALFORMED, "Something unknown was asked for.")
+
+    def _answered(self, reply: Answering, step: Callable[[], None]) -> None:
+        """Take a step of a call; what it raises is the call's answer."""
         try:
-            match method:
-                case SessionCommand.method:
-                    self._command_once(read(SessionCommand, payload), reply)
-                case SessionUnsaved.method:
-                    done = partial(reply.done, Done().to_bytes())
-                    self._session.unsaved.recall(read(SessionUnsaved, payload), done)
-                case _:
-                    raise Malformed(ErrorCode.MALFORMED, "Something unknown was asked for.")
+            step()
         except ValidationError:
             reply.fault(Malformed(ErrorCode.MALFORMED, "The backend's call cannot be read."))
         except SwitchboardError as refusal:
@@ -78,18 +89,6 @@ class BackendCalls:
         except Exception:
             _LOG.exception("backend call failed", extra={"session_id": self._session.session_id})
             reply.fault(Internal(ErrorCode.INTERNAL, "Something went wrong on our side."))
-
-    def _command_once(self, asked: SessionCommand, reply: Reply) -> None:
-        first = self._session.repeats.first(asked.command_id, reply)
-        if first is None:
-            return
-        try:
-            self._do(asked, first)
-        except SwitchboardError as refusal:
-            first.fault(refusal)
-        except Exception:
-            _LOG.exception("backend call failed", extra={"session_id": self._session.session_id})
-            first.fault(Internal(ErrorCode.INTERNAL, "Something went wrong on our side."))
 
     def _do(self, asked: SessionCommand, reply: Answering) -> None:
         match asked.deed:
