@@ -167,13 +167,19 @@ async def test_what_one_turned_off_stays_off_by_whatever_way_one_comes_back(
         assert await sends(double) == (True, True)
 
 
-async def test_a_consumer_whose_widget_is_turned_away_is_not_told_to_wait(
-    browser: Browser, pages: str
-) -> None:
+async def opened(browser: Browser, pages: str) -> tuple[Page, BrokerDouble]:
+    """Open a consumer's widget that waits to be rung."""
     page = await browser.new_page()
     double = BrokerDouble(page, Role.CONSUMER)
     await double.attach()
     await page.goto(f"{pages}{ENGAGEMENT}&lang=en")
+    return page, double
+
+
+async def test_a_consumer_whose_widget_is_turned_away_is_not_told_to_wait(
+    browser: Browser, pages: str
+) -> None:
+    page, double = await opened(browser, pages)
     for told, over in (
         (snapshot(1, [person(0), person(1)]), "The session has ended"),
         (INVITED, "The invitation was withdrawn"),
@@ -192,10 +198,7 @@ async def test_a_consumer_whose_widget_is_turned_away_is_not_told_to_wait(
 async def test_an_accept_that_took_effect_stands_though_it_was_not_answered(
     browser: Browser, pages: str
 ) -> None:
-    page = await browser.new_page()
-    double = BrokerDouble(page, Role.CONSUMER)
-    await double.attach()
-    await page.goto(f"{pages}{ENGAGEMENT}&lang=en")
+    page, double = await opened(browser, pages)
     await double.tell(INVITED)
     await page.get_by_role("button", name="Accept with video").click()
     await double.until_heard("invitation.accept")
