@@ -298,3 +298,12 @@ async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
     async with world.http() as client:
         client.headers["Authorization"] = f"Bearer {API_KEY}"
         yield client
+
+
+async def attached(world: World) -> tuple[Widget, FakeSession]:
+    """A consumer's widget in a session."""
+    session = await world.session()
+    world.ledger.attach(session)
+    widget = await world.consumer()
+    await widget.until("session.snapshot")
+    return widget, session

@@ -23,10 +23,9 @@ from broker.messages.cluster.tenure import JournalEntry, SessionUnsaved
 from broker.messages.cluster.trunk import Location, TrunkHello, TrunkReady
 from gateway import unsaved
 from gateway.settings import Settings
-from tests.gateway.conftest import KEY, World
+from tests.gateway.conftest import KEY, World, attached
 from tests.gateway.fake_session import FakeSession
 from tests.gateway.listening import End, Future
-from tests.gateway.test_moving import attached
 from tests.patience import until
 
 ENDED = JournalEntry(seq=9, at_ms=1, type="session.ended", version=1, body={"reason": "lost"})

@@ -1,38 +1,23 @@
-"""Webhooks, the reconciler, retention: a keeper against a ledger and a receiver."""
+"""Webhooks and retention: a keeper against a ledger and a receiver."""
 
 from __future__ import annotations
 
-import asyncio
 import random
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from actors.keeper import DeliveryPolicy, Endpoint, Keeper, KeeperPolicy
+from actors.keeper import DeliveryPolicy
 from actors.ledger import keeping
-from actors.ledger_link import LedgerLink
-from broker.errors import Conflict, NotFound, SwitchboardError, Unavailable
+from broker.errors import NotFound, SwitchboardError
 from broker.messages import upkeep
 from broker.messages.cluster.base import Done
-from broker.messages.cluster.members import LinkHello
-from broker.messages.cluster.sessions import SessionRelocated
-from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, HOST, KEY, POLICY, TIMING, FakeActor, entry
-from tests.ledger.receiver import SECRET, Receiver
+from tests.ledger.fakes import ACCOUNT, entry
+from tests.ledger.keepers import QUICK, keeper_link, run_keeper, sessions
+from tests.ledger.receiver import Receiver
 from tests.patience import until
-
-HELLO = LinkHello(kind="keeper", member_id="keeper", node="n")
-QUICK = KeeperPolicy(
-    delivery=DeliveryPolicy(
-        attempt_s=2.0, backoff_first_s=0.01, backoff_last_s=0.02, loopback_allowed=True
-    ),
-    poll_s=0.05,
-    reconcile_s=0.05,
-    expire_s=0.05,
-)
 
 
 @pytest.fixture
@@ -42,44 +27,6 @@ async def receiver(town: Town) -> Receiver:
     await receiver.start()
     town.stack.push_async_callback(receiver.stop)
     return receiver
-
-
-async def run_keeper(
-    town: Town, *ports: int, policy: KeeperPolicy = QUICK, account_id: str = ACCOUNT
-) -> Keeper:
-    endpoints = [
-        Endpoint(f"endpoint-{number}", account_id, f"http://localhost:{port}/hook?x=1", SECRET)
-        for number, port in enumerate(ports)
-    ]
-    keeper = Keeper(
-        town.home,
-        KEY,
-        HELLO,
-        now_ms=town.clock,
-        endpoints=endpoints,
-        policy=policy,
-        timing=TIMING,
-    )
-    town.stack.push_async_callback(keeper.close)
-    await keeper.start()
-    return keeper
-
-
-async def keeper_link(town: Town) -> LedgerLink:
-    link = LedgerLink(town.home, KEY, HELLO, timing=TIMING)
-    town.stack.push_async_callback(link.close)
-    await link.start()
-    return link
-
-
-async def sessions(town: Town, count: int) -> list[FakeActor]:
-    """Return actors, each with a session of its own."""
-    gateway = await town.gateway()
-    actors = []
-    for number in range(count):
-        actors.append(await town.actor())
-        await gateway.open(f"eng-{number}")
-    return sorted(actors, key=lambda actor: str(actor.session_id))
 
 
 async def test_every_event_is_delivered_signed_and_in_order(town: Town, receiver: Receiver) -> None:
@@ -267,124 +214,6 @@ async def test_accounts_without_an_endpoint_do_not_fill_the_outbox(
     await link.call(keeping.OutboxSkip(accounts=["other"]), Done)
     take = keeping.OutboxTake(endpoint_id="new", account_id=ACCOUNT)
     assert (await link.call(take, keeping.OutboxParcels)).parcels == []
-
-
-async def test_a_session_that_nobody_owns_is_ended_as_lost(bare_town: Town) -> None:
-    town = bare_town
-    await town.new_ledger(replace(POLICY, lost_after_ms=200))
-    (actor,) = await sessions(town, 1)
-    gateway = await town.gateway()
-    assert actor.session_id is not None
-    await run_keeper(town)
-    await actor.die()
-    with pytest.raises(Conflict):
-        await gateway.open("eng-0")
-    town.clock.ms += 201
-
-    async def phase() -> SessionPhase:
-        assert actor.session_id is not None
-        return (await gateway.record(actor.session_id)).phase
-
-    while await phase() is not SessionPhase.ENDED:
-        pass
-    record = await gateway.record(actor.session_id)
-    assert record.end_reason is EndReason.LOST
-    assert [one.type for one in record.events] == ["session.started", "session.ended"]
-    await town.actor()
-    await gateway.open("eng-0")
-
-
-async def test_a_session_whose_people_still_ask_is_not_lost_and_one_nobody_asks_for_is(
-    bare_town: Town,
-) -> None:
-    """More sessions than standbys: the death of a node beyond its reserve."""
-    town = bare_town
-    ledger = await town.new_ledger(replace(POLICY, settle_s=0.01))
-    dead = [await town.actor() for _ in range(3)]
-    gateway, keeper = await town.gateway(), await keeper_link(town)
-    asked, left, stuck = [(await gateway.open(f"eng-{n}")).session_id for n in range(3)]
-    for actor in dead:
-        await actor.die()
-    await until(lambda: ledger.level().queued == 3, "all wait for a standby")
-
-    async def ask(session_id: str) -> None:
-        with pytest.raises(Unavailable):
-            await gateway.takeover(session_id, 1)
-
-    async def reconcile() -> list[str]:
-        return (await keeper.call(keeping.Reconcile(), keeping.Reconciled)).ended
-
-    town.clock.ms += POLICY.lost_after_ms - 1
-    await ask(asked)
-    await ask(stuck)
-    assert await reconcile() == []
-    town.clock.ms += 1
-    assert await reconcile() == [left]
-    begun_ms = town.clock.ms - POLICY.lost_after_ms
-    # Its people come back again and again; somebody's forgotten window, too, but not for ever.
-    while town.clock.ms < begun_ms + POLICY.lost_at_last_ms - 10_000:
-        town.clock.ms += 10_000
-        await ask(asked)
-        await ask(stuck)
-        assert await reconcile() == []
-    standby = await town.actor()
-    await until(lambda: bool(standby.committed), "the first standby that was started")
-    assert standby.session_id == asked
-    town.clock.ms += 10_000
-    await ask(stuck)
-    assert await reconcile() == [stuck]
-    assert (await gateway.record(stuck)).end_reason is EndReason.LOST
-    assert (await gateway.record(asked)).end_reason is None
-
-
-@pytest.mark.parametrize("way", ["alive", "silent"])
-async def test_a_session_whose_actor_cannot_reach_a_new_ledger_is_continued(
-    bare_town: Town, way: str
-) -> None:
-    """Its trunks stand, so no gateway asks where it is."""
-    town = bare_town
-    first = await town.new_ledger()
-    (actor,) = await sessions(town, 1)
-    await first.close()
-    await actor.link.close()
-    async with AsyncExitStack() as stack:
-        if way == "silent":
-            await actor._listener.close()
-            loop = asyncio.get_running_loop()
-            mute = await loop.create_server(asyncio.Protocol, HOST, actor.port)
-            stack.callback(mute.close)
-        await town.new_ledger()
-        gateway, keeper = await town.gateway(), await keeper_link(town)
-        town.clock.ms += POLICY.lost_after_ms
-        assert (await keeper.call(keeping.Reconcile(), keeping.Reconciled)).ended == []
-        standby = await town.actor()
-        news = "session.relocated"
-        await until(lambda: bool(gateway.told(news, SessionRelocated)), "another continues it")
-        assert standby.session_id == actor.session_id
-        (moved,) = gateway.told(news, SessionRelocated)
-        assert (moved.location.session_id, moved.location.epoch) == (actor.session_id, 2)
-
-
-async def test_a_session_that_is_looked_for_in_vain_is_lost(bare_town: Town) -> None:
-    town = bare_town
-    first = await town.new_ledger()
-    (actor,) = await sessions(town, 1)
-    await first.close()
-    await actor.link.close()
-    await town.new_ledger()
-    keeper = await keeper_link(town)
-    for ended in ([], [actor.session_id]):
-        town.clock.ms += POLICY.lost_after_ms
-        assert (await keeper.call(keeping.Reconcile(), keeping.Reconciled)).ended == ended
-
-
-async def test_a_session_with_an_actor_is_not_lost(town: Town) -> None:
-    (actor,) = await sessions(town, 1)
-    link = await keeper_link(town)
-    town.clock.ms += 10_000_000
-    found = await link.call(keeping.Reconcile(), keeping.Reconciled)
-    assert found.ended == []
-    await actor.append(entry(2))
 
 
 async def test_records_are_deleted_when_their_time_is_over(town: Town) -> None:

@@ -17,7 +17,7 @@ from broker.messages.cluster.exporting import Measured, MeasureList, MeasureQuer
 from broker.messages.cluster.measures import ActorMeasured
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import KEY, FakeActor, entry
-from tests.ledger.test_keeper import run_keeper
+from tests.ledger.keepers import run_keeper
 from tests.patience import until
 
 MOST_BYTES = 4_096
