@@ -71,6 +71,8 @@ class SavedRun(BaseModel):
     at: str
     machine: dict[str, object]
     scenarios: list[SavedScenario]
+    failed: list[str] = []
+    """What did not start, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,9 @@ def cautions(before: SavedRun, after: SavedRun) -> Iterator[str]:
         was, now = before.machine.get(fact), after.machine.get(fact)
         if was != now:
             yield f"{fact}: {was} before, {now} after"
+    for which, run in (("before", before), ("after", after)):
+        for failure in run.failed:
+            yield f"not measured in the run {which}: {failure}"
     earlier = {scenario.name: scenario for scenario in before.scenarios}
     for scenario in after.scenarios:
         if scenario.name not in earlier:

@@ -1,7 +1,7 @@
 """Rounds on a machine that others use as well: one they disturbed is measured again.
 
-Only signs that do not depend on the result decide: processor time that others took, and how late
-the load itself sent. All sides of a round go together, since ratios are taken within it.
+Signs that do not depend on the result decide about that: processor time that others took, and how
+late the load itself sent. All sides of a round go together, since ratios are taken within it.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ LATE = "sent late"
 """What the load's own lateness is called beside latencies, which contain it."""
 DISAGREE = "the rounds disagree"
 """Noise that the rounds themselves show, whoever made it."""
+ROUNDS_THAT_TELL = 4
+"""Of so many rounds that fall to either side by chance, one of eight runs has all on one."""
 MEASURED_AGAIN = "rounds that were disturbed and measured again"
 
 
@@ -113,8 +115,16 @@ class Target:
     """The side whose value it is, where it is compared with another's, the reference."""
     spread: tuple[float, float] | None = None
     """The quartiles of the ratio over the rounds."""
+    ratios: tuple[float, ...] = ()
+    """Of each round."""
     robust: bool = False
     """Whether it holds whatever else the machine did: a count, a size. Noise hides it not."""
+
+    @property
+    def unanimous(self) -> bool:
+        """Whether enough rounds were measured for each by itself to tell, and all say the same."""
+        verdicts = {_meets(ratio, self.target, self.direction) for ratio in self.ratios}
+        return len(self.ratios) >= ROUNDS_THAT_TELL and len(verdicts) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +166,14 @@ class ScenarioResult:
     def judge(self, target: Target) -> None:
         """Add a target, or the noise that keeps it from meaning anything.
 
-        Rounds that disagree are noise where it depends on them whether the target is met; where
-        three of four agree about that, they are a finding.
+        Rounds that lie far apart are noise, but where there are four at least and all of them, met
+        or missed, say the same: that is a finding.
         """
         self.targets.append(target)
         if target.spread is not None and target.ratio:
             low, high = target.spread
             limit = MAX_SPREAD * (3 if "p99" in target.name else 1)
-            if (high - low) / target.ratio > limit and low <= target.target <= high:
+            if (high - low) / target.ratio > limit and not target.unanimous:
                 self.noise.append(f"{target.name}: {DISAGREE}, quartiles {low:.2f} and {high:.2f}")
 
     def compare(
@@ -284,9 +294,10 @@ def compared(
         ratio=middle,
         target=target,
         direction=direction,
-        met=middle <= target if direction == "at most" else middle >= target,
+        met=_meets(middle, target, direction),
         subject=subject,
         spread=(low, high),
+        ratios=tuple(ratios),
     )
 
 
@@ -328,9 +339,13 @@ def absolute(
         ratio=None,
         target=target,
         direction=direction,
-        met=value <= target if direction == "at most" else value >= target,
+        met=_meets(value, target, direction),
         robust=robust,
     )
+
+
+def _meets(value: float, target: float, direction: Literal["at most", "at least"]) -> bool:
+    return value <= target if direction == "at most" else value >= target
 
 
 def percentile_of(histogram: str, percent: float) -> Callable[[Measurement], float]:

@@ -1,7 +1,8 @@
 """The floor of signalling: a bare FastAPI WebSocket gateway with one trunk hop behind it.
 
 Each WebSocket has a connection of its own to the process behind, as each widget has a trunk.
-There is no meaning, no check and no queue: less than this a gateway and an actor cannot do.
+There is no meaning, no check and no bound: written as plainly as FastAPI lets it be, a
+queue and a task for the way back included. Who writes to sockets with less between is below it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The floor of fan-out: the reads and writes of a gateway and of a process for each session.
+"""The floor of fan-out: a gateway and a process for each session that do next to nothing.
 
 `python -m benchmarks.floors.spread SESSIONS`. It speaks as the peer in one process does
 (`benchmarks.peers.room`), and means as little: a message `{"id": k, "size": n}` goes over its
@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import sys
+import traceback
 
 import uvloop
 
@@ -53,10 +54,14 @@ def start(room: socket.socket, pipe: tuple[int, int]) -> None:
         room.close()
         return
     os.close(pipe[1])
+    status = 0
     try:
         uvloop.run(Told().serve(room, pipe[0]))
+    except BaseException:
+        traceback.print_exc()
+        status = 1
     finally:
-        os._exit(0)
+        os._exit(status)
 
 
 def main(sessions: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from benchmarks.adapter import NAMED, address_of, name_of, peer_named
 from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
-from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, tell_share
+from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, hold_beside
 from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
 from benchmarks.quantities import count_or_none, sizes
@@ -234,15 +234,8 @@ def judge_beside(result: ScenarioResult, sessions: int, size: int) -> None:
     """Compare a point beside media with the same point without."""
     idle = side_name("switchboard", sessions, size)
     beside = side_name(BESIDE, sessions, size)
-    if not tell_share(result, beside, idle, f", {sessions}x{size}"):
-        return
-    result.compare(
-        f"last of {size} in {sessions} session(s), p99, beside media over idle",
-        beside,
-        idle,
-        percentile_of("last", 99.0),
-        3.0,
-    )
+    name = f"last of {size} in {sessions} session(s), p99, beside media over idle"
+    hold_beside(result, name, beside, idle, "last", f", {sessions}x{size}")
 
 
 def side_name(who: str, sessions: int, size: int) -> str:

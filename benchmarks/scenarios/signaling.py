@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from benchmarks.adapter import adapter_named, address_of, name_of
 from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
-from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, tell_share
+from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, hold_beside
 from benchmarks.quantities import count, people, rates_or_none
 from benchmarks.quiet import disturbance, noise_of, told
 from benchmarks.result import (
@@ -209,14 +209,9 @@ def judge(result: ScenarioResult) -> None:
             percentile_of("reply", percent),
             limit,
         )
-    if BESIDE in result.sides() and tell_share(result, BESIDE, "switchboard"):
-        result.compare(
-            "signalling p99 beside media over idle",
-            BESIDE,
-            "switchboard",
-            percentile_of("reply", 99.0),
-            3.0,
-        )
+    if BESIDE in result.sides():
+        name = "signalling p99 beside media over idle"
+        hold_beside(result, name, BESIDE, "switchboard", "reply")
     if "naive" in result.sides():
         result.compare(
             "signalling p50: times faster than Ray calls",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -40,14 +39,12 @@ async def test_every_append_that_was_counted_is_durable(tmp_path: Path) -> None:
     assert holes == []
 
 
-def test_what_postgresql_fails_of_is_told() -> None:
-    # Not below pytest's folders, which PostgreSQL's own user may not enter.
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        folder.chmod(0o755)
-        program = folder / "initdb"
-        program.write_text("#!/bin/sh\necho no room for it >&2\nexit 1\n", encoding="utf-8")
-        program.chmod(0o755)
-        with closing(Server(folder, 1, place=place)) as server:
-            with pytest.raises(ChildFailed, match="initdb: no room for it"):
-                server.start()
+def test_what_postgresql_fails_of_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As anybody but root, who would run it as PostgreSQL's own user.
+    monkeypatch.setattr("os.geteuid", lambda: 1_000)
+    program = tmp_path / "initdb"
+    program.write_text("#!/bin/sh\necho no room for it >&2\nexit 1\n", encoding="utf-8")
+    program.chmod(0o755)
+    with closing(Server(tmp_path, 1, place=str(tmp_path))) as server:
+        with pytest.raises(ChildFailed, match="initdb: no room for it"):
+            server.start()

@@ -54,13 +54,28 @@ def test_signalling_beside_media_is_held_against_its_own_idle(beside_ms: float, 
     assert told == "4.00 (4.00 to 4.00)"
 
 
-@pytest.mark.parametrize(("busy", "off"), [(0.35, True), (0.55, False), (0.65, False), (0.8, True)])
-def test_media_that_take_another_share_than_half_a_processor_are_named_and_judge_nothing(
-    busy: float, off: bool
+@pytest.mark.parametrize(
+    ("busy", "beside_ms", "verdict"),
+    [
+        (0.35, 5.0, "none"),
+        (0.55, 5.0, "met"),
+        (0.65, 7.0, "missed"),
+        # Beside more than is meant it is met all the same, and whether it were missed is not known.
+        (0.8, 5.0, "met"),
+        (0.8, 7.0, "noise"),
+    ],
+)
+def test_beside_another_share_than_half_a_processor_nothing_is_met_or_missed_by_that(
+    busy: float, beside_ms: float, verdict: str
 ) -> None:
-    result = judged(5.0, busy_beside=busy)
-    assert ("not beside half a processor" in result.facts) is off
-    assert any("beside media" in target.name for target in result.targets) is not off
+    result = judged(beside_ms, busy_beside=busy)
+    assert ("not beside half a processor" in result.facts) is (verdict == "none")
+    told = [target.met for target in result.judged() if "beside media" in target.name]
+    assert told == {"met": [True], "missed": [False]}.get(verdict, [])
+    assert [each for each in result.noise if "the media took 0.70" in each] == (
+        result.noise if verdict == "noise" else []
+    )
+    assert bool(result.noise) is (verdict == "noise")
 
 
 def test_of_a_noisy_run_the_floor_tells_no_ratio_either() -> None:
@@ -128,8 +143,8 @@ def test_a_server_that_does_not_forward_is_not_cheap() -> None:
     result = ScenarioResult("media", "", {})
     media.judge(result, [forwarding(150), forwarding(300, side="janus 4")], [], 0)
     assert result.noise == ["switchboard 4 forwarded 0.500 of what was due, round 1"]
-    (lost,) = result.targets
-    assert (lost.value, lost.met) == (150, False)
+    (lost,) = result.judged()
+    assert (lost.value, lost.met) == (150, False), "which no noise explains"
     result = ScenarioResult("media", "", {})
     media.judge(result, [forwarding(300), forwarding(0, side="janus 4")], [], 0)
     assert result.noise == ["janus 4 forwarded 0.000 of what was due, round 1"]

@@ -159,6 +159,10 @@ def test_what_speaks_against_comparing_is_said() -> None:
     assert "signaling: rounds was 5, now 4" in said
     elsewhere = quiet.model_copy(update={"machine": {**quiet.machine, "processors": 64}})
     assert "processors: 2 before, 64 after" in list(cautions(quiet, elsewhere))
+    halved = quiet.model_copy(update={"failed": ["storm: the server ended"]})
+    assert list(cautions(quiet, halved)) == [
+        "not measured in the run after: storm: the server ended"
+    ]
 
 
 def test_the_command_shows_it_all(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from benchmarks.postgres import Server, is_open
 
 
 def test_data_of_another_user_lie_where_that_one_can_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    private = Path(tempfile.mkdtemp())
+    private = Path(tempfile.mkdtemp(dir="/tmp"))
     within = private / "within"
     within.mkdir(mode=0o755)
     chosen: list[str | None] = []

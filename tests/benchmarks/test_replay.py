@@ -135,9 +135,10 @@ def test_a_storm_is_predicted_by_what_the_others_took(monkeypatch: pytest.Monkey
 
 def test_waits_that_were_not_predicted_miss_the_target() -> None:
     result = judged(lambda waited: None if waited is None else 0.7 * waited)
-    waits, standbys = result.judged()
-    assert not waits.met
-    assert waits.value == pytest.approx(100 * (1 / 0.7 - 1), abs=10)
+    middle, worst, standbys = result.judged()
+    assert not middle.met
+    assert not worst.met
+    assert worst.value >= middle.value == pytest.approx(100 * (1 / 0.7 - 1), abs=10)
     assert standbys.met
 
 
@@ -156,14 +157,18 @@ def recorded(name: str) -> tuple[Replay, Measurement, list[Rush]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "nodes", "storms"), [("starts", 1, 3), ("starts_on_three_nodes", 3, 4)]
+    ("name", "nodes", "storms", "worst"),
+    [("starts", 1, 3, 5.0), ("starts_on_three_nodes", 3, 4, 70.0)],
 )
-def test_storms_that_were_measured_on_ray_are_predicted(name: str, nodes: int, storms: int) -> None:
+def test_storms_that_were_measured_on_ray_are_predicted(
+    name: str, nodes: int, storms: int, worst: float
+) -> None:
     result = ScenarioResult("pool", "", {})
     tell(result, *recorded(name), argparse.Namespace(standbys=2, nodes=nodes))
-    waits, standbys = result.judged()
-    assert f"median of {storms} storms" in waits.name
-    assert waits.met, result.facts
+    middle, most, standbys = result.judged()
+    assert f"median of {storms} storms" in middle.name
+    assert middle.met, result.facts
+    assert most.value <= worst, "on three nodes of one machine one storm's starts took a fifth less"
     assert standbys.met, result.facts
 
 

@@ -157,6 +157,8 @@ def test_a_side_that_was_never_measured_is_named() -> None:
     [
         # A quarter of the rounds at 2, a quarter at 9: whether 4 is reached nobody can tell.
         (4.0, True),
+        # Three of four agree, which chance does as often.
+        (6.0, True),
         # At 1 they all miss and at 20 they all meet it, however much they differ.
         (1.0, False),
         (20.0, False),
@@ -170,6 +172,14 @@ def test_rounds_that_differ_and_agree_about_the_target_are_a_finding(
     )
     assert bool(result.noise) is noisy
     assert [made.met for made in result.judged()] == ([] if noisy else [target == 20.0])
+
+
+@pytest.mark.parametrize("rounds", [2, 3, 4])
+def test_of_few_rounds_that_differ_nothing_is_a_finding(rounds: int) -> None:
+    result = compared_sides(*((2.0, 1.0), (9.0, 1.0)) * rounds, target=1.0)
+    assert not result.noise
+    few = compared_sides(*[(2.0, 1.0), (9.0, 1.0), (9.0, 1.0), (2.0, 1.0)][:rounds], target=1.0)
+    assert bool(few.noise) is (rounds < 4)
 
 
 def test_a_percentile_of_nothing_is_noise_and_no_target() -> None:
