@@ -16,7 +16,7 @@ MAX_DROPOUT = 3000
 TURNS = 8
 """The last bits of a picture's time stamp say whose turn it is, by turns of so many people: what a
 widget is told of a seat may come later than the seat's next picture. The clock ticks every 11 µs; a
-picture is at most 89 µs off its time."""
+picture is at most 78 µs off its time."""
 _SENT_FOR_A_HOLE = 4
 """Packets that a source has to send for each number that it leaves out."""
 _MOST_OWED = MAX_DROPOUT * _SENT_FOR_A_HOLE
