@@ -86,10 +86,11 @@ class Rescue:
         if live.rescue is None and not live.ended:
             live.rescue = self._chores.start(self._run(live))
 
-    async def seek(self, lost: Iterable[Live]) -> set[Live]:
-        """Look once for the holders of sessions before those are given up; return whose may live.
+    async def seek(self, lost: Iterable[Live]) -> dict[Live, bool]:
+        """Look once for the holders of sessions before those are given up; say whose may live.
 
-        Only a refused connection says that it does not. Those count as asked for from now on.
+        Only a refused connection says that it does not. Those count as asked for from now on. Of a
+        session that somebody comes back to meanwhile nothing is said: it is on its way.
         """
         gate = asyncio.Semaphore(SOUGHT_AT_ONCE)
 
@@ -102,12 +103,18 @@ class Rescue:
                 )
             return verdict is not Verdict.DEAD
 
-        sought = list(lost)
-        for live in sought:
-            # At once: the keeper may ask again before the answers are here.
-            live.sought, live.asked_ms = True, self._now_ms()
-        found = await asyncio.gather(*(may_live(live) for live in sought))
-        return {live for live, may in zip(sought, found, strict=True) if may}
+        before = {}
+        async with asyncio.TaskGroup() as group:
+            for live in lost:
+                live.asked_ms = self._now_ms()
+                task = group.create_task(may_live(live))
+                before[live] = (live.asked_ms, live.rescue, task)
+        found = {}
+        for live, (asked_ms, rescue, task) in before.items():
+            live.sought = True
+            if (live.asked_ms, live.rescue) == (asked_ms, rescue) and live.holder is None:
+                found[live] = task.result()
+        return found
 
     async def settled(self, live: Live) -> bool:
         """Wait for the attempt at work, `settle_s` at most; say whether there is a holder."""

@@ -68,6 +68,7 @@ class Sessions:
         self._chores = chores
         self._policy = policy
         self._now_ms = now_ms
+        self._ending_lost = False
         self._opening: dict[Key, str | None] = {}
         """By engagement: what its session is to be called, if its request says so."""
         self._actors = Linked()
@@ -294,21 +295,35 @@ class Sessions:
         whose actor may live has people whom nobody tells to ask, where that actor cannot reach this
         ledger: it is continued by another.
         """
-        # A transaction whose outcome was unknown may have left a session that memory lacks.
-        await self.load()
-        now_ms = self._now_ms()
-        lost = [live for live in self.directory if self._is_lost(live, now_ms)]
-        may_live = await self.rescue.seek(live for live in lost if not live.sought)
-        ended = []
-        for live in lost:
-            if live in may_live:
-                self.rescue.begin(live)
-            elif live.holder is None and not live.ended:
-                if live.rescue is not None:
-                    live.rescue.cancel()
-                await self.rescue.end(live, EndReason.LOST)
-                ended.append(live.session_id)
-        return ended
+        if self._ending_lost:
+            # The keeper asks again before the answers are here.
+            return []
+        self._ending_lost = True
+        try:
+            # A transaction whose outcome was unknown may have left a session that memory lacks.
+            await self.load()
+            now_ms = self._now_ms()
+            lost = [live for live in self.directory if self._is_lost(live, now_ms)]
+            given_up = [live for live in lost if live.sought]
+            ended = [live.session_id for live in given_up if await self._lose(live)]
+            found = await self.rescue.seek(live for live in lost if not live.sought)
+            for live, may_live in found.items():
+                if may_live:
+                    self.rescue.begin(live)
+                elif await self._lose(live):
+                    ended.append(live.session_id)
+            return ended
+        finally:
+            self._ending_lost = False
+
+    async def _lose(self, live: Live) -> bool:
+        """End a session as lost unless somebody holds it by now; say whether it was."""
+        if live.holder is not None or live.ended:
+            return False
+        if live.rescue is not None:
+            live.rescue.cancel()
+        await self.rescue.end(live, EndReason.LOST)
+        return True
 
     def _is_lost(self, live: Live, now_ms: int) -> bool:
         policy = self._policy

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from actors.ledger import keeping
+from actors.ledger import keeping, rescue
+from actors.ledger.probe import Verdict
 from broker.errors import Conflict, Unavailable
 from broker.messages.cluster.sessions import SessionRelocated
 from broker.words import EndReason, SessionPhase
@@ -125,6 +126,40 @@ async def test_a_session_that_is_looked_for_in_vain_is_lost(bare_town: Town) -> 
     for ended in ([], [actor.session_id]):
         town.clock.ms += POLICY.lost_after_ms
         assert (await keeper.call(keeping.Reconcile(), keeping.Reconciled)).ended == ended
+
+
+async def test_whose_people_come_back_while_it_is_looked_for_is_not_lost(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (actor,) = await sessions(town, 1)
+    gateway, keeper = await town.gateway(), await keeper_link(town)
+    await actor.die()
+    looking, looked = asyncio.Event(), asyncio.Event()
+
+    async def dead(*where: object, **how: object) -> Verdict:
+        looking.set()
+        await looked.wait()
+        return Verdict.DEAD
+
+    async def reconcile() -> list[str]:
+        return (await keeper.call(keeping.Reconcile(), keeping.Reconciled)).ended
+
+    assert actor.session_id is not None
+    with pytest.raises(Conflict):
+        await gateway.open("eng-0")
+    monkeypatch.setattr(rescue, "probe", dead)
+    town.clock.ms += POLICY.lost_after_ms
+    first = asyncio.create_task(reconcile())
+    await looking.wait()
+    town.clock.ms += 1
+    back = asyncio.create_task(gateway.takeover(actor.session_id, 1))
+    assert await reconcile() == [], "one at a time"
+    await asyncio.sleep(0.1)
+    looked.set()
+    assert await first == []
+    standby = await town.actor()
+    assert (await back).epoch == 2
+    assert standby.session_id == actor.session_id
 
 
 async def test_a_session_with_an_actor_is_not_lost(town: Town) -> None:
