@@ -29,8 +29,8 @@ from broker.words import SessionPhase
 READERS = 4
 READ_S = 10.0
 """What a read may take, the wait for a connection included."""
-TAKE_S = 60.0
-"""What it may take to migrate, and to wait for those who take a term at the same time."""
+CONNECT_S = 10.0
+"""What it may take to connect. A migration takes as long as it does."""
 _SCRUB_TRIES = 5
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ class Database:
         Raises:
             OtherShards: what is live belongs to ledgers of another number.
             Superseded: a deployment that was started later has the database.
-            TimeoutError: the database did not answer.
+            TimeoutError: the database's host did not answer.
         """
 
         def take(connection: sa.Connection) -> int:
@@ -124,8 +124,7 @@ class Database:
             _own(connection, self._shard.number, self._owner, term)
             return term
 
-        async with asyncio.timeout(TAKE_S):
-            self.term = await self._writing.begin(take)
+        self.term = await self._writing.begin(take)
         return self.term
 
     async def write(self, work: Work[T]) -> T:
@@ -267,6 +266,7 @@ class _Postgresql:
             max_overflow=0,
             pool_pre_ping=True,
             hide_parameters=True,
+            connect_args={"timeout": CONNECT_S},
         )
 
     async def begin(self, work: Work[T]) -> T:
