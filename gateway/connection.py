@@ -239,6 +239,8 @@ class Connection:
             self.attached(trunk, ready)
             return
         state = await self._steward.register()
+        if self.stage is Stage.CLOSED:
+            return
         if state is not None and state.live is not None:
             try:
                 trunk, ready = await self._steward.dial(state.live, None)
@@ -332,7 +334,8 @@ class Connection:
 
     def on_displaced(self) -> None:
         """Another address that waits less has its place among those who may be rung."""
-        if self.stage is Stage.WAITING:
+        if self.stage not in (Stage.ATTACHED, Stage.MOVING, Stage.CLOSED):
+            # Also while it is greeted: it would wait on and be in nobody's list.
             self.fail(TooFast(ErrorCode.RATE_LIMITED, "Too many connections wait."))
 
     async def heard_out(self) -> None:

@@ -124,6 +124,13 @@ async def _say(socket: WebSocket, message: Part) -> None:
     await socket.send_text(encode(message).decode())
 
 
+async def _refuse(socket: WebSocket, error: SwitchboardError) -> None:
+    await _say(
+        socket, LoginRefused(code=error.code, detail=error.message, retryable=error.retryable)
+    )
+    await socket.close(int(close_code_of(error)))
+
+
 def _back(how: str) -> Response:
     """Show the outcome on the login page; the code leaves the address bar, the cookie goes."""
     answer = RedirectResponse(f"/login#{how}", status_code=303)
@@ -155,9 +162,7 @@ class LoginSocket:
         try:
             flow, sealed = self._begin(socket)
         except SwitchboardError as error:
-            refusal = LoginRefused(code=error.code, detail=error.message, retryable=error.retryable)
-            await _say(socket, refusal)
-            await socket.close(int(close_code_of(error)))
+            await _refuse(socket, error)
             return
         url = f"{self._room.settings.origin}/login?flow={quote(sealed)}"
         try:
@@ -187,7 +192,11 @@ class LoginSocket:
         gone = asyncio.ensure_future(socket.receive())
         try:
             await asyncio.wait((waiting, gone), return_when=asyncio.FIRST_COMPLETED)
-            if waiting.done() and waiting.exception() is None:
+            failure = waiting.exception() if waiting.done() else None
+            if isinstance(failure, SwitchboardError):
+                await _refuse(socket, failure)
+                return
+            if waiting.done() and failure is None:
                 life_s = self._room.settings.agent_token_s
                 await _say(socket, LoginDone(token=waiting.result(), expires_in_s=life_s))
             await socket.close(int(CloseCode.NORMAL))

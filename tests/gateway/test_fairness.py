@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -88,6 +89,22 @@ async def test_who_gave_way_in_the_ledger_is_told(world: World) -> None:
     displaced = PresenceDisplaced(connection_id=put.connection_id)
     world.ledger.notify(displaced.method, displaced)
     assert await consumer.closed() == 4429
+
+
+async def test_who_gave_way_while_it_was_greeted_is_told(world: World) -> None:
+    session = await world.session()
+    mute = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+    try:
+        port = mute.sockets[0].getsockname()[1]
+        world.ledger.live["eng-1"] = session.location.model_copy(update={"port": port})
+        consumer = await wait_from(world, "203.0.113.1")
+        await world.ledger.signal.until(lambda: world.ledger.puts)
+        [put] = world.ledger.puts.values()
+        displaced = PresenceDisplaced(connection_id=put.connection_id)
+        world.ledger.notify(displaced.method, displaced)
+        assert await consumer.closed() == 4429
+    finally:
+        mute.close()
 
 
 async def test_who_gave_way_in_a_call_stays_in_it(world: World) -> None:
