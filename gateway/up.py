@@ -229,12 +229,13 @@ async def _serve(
         async with asyncio.timeout(compose.ACTOR_START_S):
             await edge.started.wait()
         _announce(deployment, listening, console, as_json)
-        await stopped(stop, tasks)
+        failed = await stopped(stop, tasks)
         with console.status("Stopping …"):
             await edge.stop()
     if deployment.address is None:
         await compose.stop_cluster()
-    return 0
+    # As whatever fails, so that a supervisor starts it again.
+    return 1 if failed else 0
 
 
 def _announce(
@@ -257,15 +258,17 @@ def _announce(
     console.print(f"  Ctrl-C ends {end}.\n", style="dim")
 
 
-async def stopped(stop: asyncio.Event, parts: Iterable[asyncio.Task[None]]) -> None:
-    """Wait for the word to stop. A part that ends by itself is a gateway that has failed, too."""
+async def stopped(stop: asyncio.Event, parts: Iterable[asyncio.Task[None]]) -> bool:
+    """Wait for the word to stop; say whether a part ended by itself before: the gateway failed."""
     told = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({told, *parts}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         told.cancel()
-    if not stop.is_set():
+    failed = not stop.is_set()
+    if failed:
         _LOG.error("a part of the gateway ended; the gateway ends")
+    return failed
 
 
 async def _end(task: asyncio.Task[None]) -> None:

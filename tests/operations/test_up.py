@@ -254,7 +254,11 @@ async def test_a_gateway_of_which_a_part_has_ended_ends(caplog: pytest.LogCaptur
 
     async with asyncio.timeout(PATIENCE):
         part = asyncio.create_task(fails())
-        await stopped(asyncio.Event(), [part])
+        assert await stopped(asyncio.Event(), [part])
     assert "a part of the gateway ended" in caplog.text
     with pytest.raises(RuntimeError):
         await part
+    told = asyncio.Event()
+    told.set()
+    async with asyncio.timeout(PATIENCE):
+        assert not await stopped(told, [])
