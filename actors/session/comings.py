@@ -47,7 +47,7 @@ class Comings:
 
     def go_on(self) -> None:
         """Nobody took the session after all: look who went while it decided nothing."""
-        for participant_id in tuple(self._session.decided.participants):
+        for participant_id in tuple(self._session.people):
             self.without_connection(participant_id)
 
     def without_connection(self, participant_id: str) -> None:

@@ -258,7 +258,9 @@ class Journal:
                     "journal append failed",
                     extra={
                         "session_id": self._session_id,
-                        "error": repr(error),
+                        # Not what it says, which may be what somebody wrote.
+                        "error": type(error).__name__,
+                        "code": str(getattr(error, "code", "")),
                         "attempt": attempt,
                     },
                 )

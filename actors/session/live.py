@@ -399,8 +399,8 @@ class LiveSession:
         if not self.frozen or self._over:
             return
         self.frozen = False
-        self.comings.go_on()
         self._schedule()
+        self.comings.go_on()
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until every event is durable; False when it is not in time."""
