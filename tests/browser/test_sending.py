@@ -176,6 +176,50 @@ async def opened(browser: Browser, pages: str) -> tuple[Page, BrokerDouble]:
     return page, double
 
 
+async def test_what_a_consumer_turned_off_stays_off_without_a_way_to_resume(
+    browser: Browser, pages: str
+) -> None:
+    page, double = await opened(browser, pages)
+    await double.tell(snapshot(1, [person(0), person(1)]))
+    await double.tell(ResumeRenewed(resume="sealed"))
+    await page.get_by_role("button", name="Mute", exact=True).click()
+    double.heard.clear()
+    await double.drop(1012)
+    assert (await double.until_heard("connection.hello"))["resume"] == "sealed"
+    await double.tell(snapshot(1, [person(0), person(1)]))
+    double.heard.clear()
+    # Told that there is none, as a consumer always is, and taken back all the same.
+    double.in_session = False
+    await double.drop(4401)
+    assert "resume" not in await double.until_heard("connection.hello")
+    await double.tell(snapshot(1, [person(0), person(1)]))
+    assert (await sends(double))[0] is False
+    await page.close()
+
+
+async def test_a_consumer_whose_session_another_widget_took_is_told_where_it_is(
+    browser: Browser, pages: str
+) -> None:
+    page, double = await opened(browser, pages)
+    await double.tell(snapshot(1, [person(0), person(1)]))
+    await double.drop(4409)
+    await expect(page.get_by_role("heading", name="Open in another window")).to_be_visible()
+    double.heard.clear()
+    await page.get_by_role("button", name="Bring it here").click()
+    await double.until_heard("connection.hello")
+    await page.close()
+
+
+async def test_whoever_leaves_is_not_heard_while_the_broker_is_silent(
+    talk: tuple[Page, BrokerDouble],
+) -> None:
+    page, double = talk
+    double.deaf = True
+    await page.get_by_role("button", name="End", exact=True).click()
+    sending = SENDING
+    await page.wait_for_function(f"() => String({sending}) === 'false,false,false'")
+
+
 async def test_a_consumer_whose_widget_is_turned_away_is_not_told_to_wait(
     browser: Browser, pages: str
 ) -> None:

@@ -8,7 +8,7 @@ import { SessionClient } from '../session/client.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
 import { SessionView } from '../views/session-view.js';
-import { fetchRating, overScreen } from './over-screen.js';
+import { fetchRating, overScreen, replaced } from './over-screen.js';
 import { wayOut } from './way-out.js';
 import { elsewhere, message, Widget } from './widget.js';
 
@@ -138,6 +138,10 @@ export class EngagementWidget extends Widget {
     if (!over) return;
     this.setTitle('');
     this.#host.show('over');
+    if (client.link.code === 4409) {
+      this.present('replaced', () => replaced(client));
+      return;
+    }
     const close = () => wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root;
     this.present('over', () => overScreen(over, role, say('over_next'), close()));
   }

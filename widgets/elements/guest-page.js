@@ -4,7 +4,7 @@ import { post } from '../hosts/gateway.js';
 import { SessionClient } from '../session/client.js';
 import { JoinForm } from '../views/join-form.js';
 import { SessionView } from '../views/session-view.js';
-import { fetchRating, overScreen } from './over-screen.js';
+import { fetchRating, overScreen, replaced } from './over-screen.js';
 import { lobby, message, Widget } from './widget.js';
 
 /**
@@ -63,6 +63,9 @@ export class GuestPage extends Widget {
     } else if (session) {
       this.setTitle(`● ${say('title')}`);
       this.present('session', () => new SessionView(client, { atEnd: fetchRating })).update();
+    } else if (over && client.link.code === 4409) {
+      this.setTitle('');
+      this.present('replaced', () => replaced(client));
     } else if (over) {
       this.setTitle('');
       this.present('over', () => overScreen(over, null, say(over.for === 'me' ? 'over_link' : 'over_page')));

@@ -122,9 +122,9 @@ export class SessionClient extends EventTarget {
   /** Asked for on every connection until it has taken effect. @param {string} type */
   async #go(type) {
     for (;;) {
-      this.going = this.link.status !== 'open';
-      // Whoever goes is not seen or heard until the broker learns of it.
-      if (this.going) void this.#stopSources(['microphone', 'camera', 'screen']);
+      // Whoever goes is seen and heard no more.
+      this.going = true;
+      void this.#stopSources(['microphone', 'camera', 'screen']);
       try {
         return await this.ask({ type });
       } catch (/** @type {any} */ refusal) {
@@ -222,8 +222,9 @@ export class SessionClient extends EventTarget {
       memory.set('resume', resume);
       if (!before.session) this.media.off = memory.get('off') ?? this.media.off;
     } else if (before.session && !session) this.#forget();
-    // Until then what one turned off stays off, by whatever way one comes back.
-    const none = message.type === 'connection.welcome' ? !message.in_session : before.session;
+    // Until then what one turned off stays off. A consumer is not told whether there is one.
+    const welcome = message.type === 'connection.welcome' && message.role !== 'consumer';
+    const none = welcome ? !message.in_session : before.session;
     if (none && !session) memory.set('off', null);
     if (message.type === 'participant.muted') void this.#stopSources(message.sources);
     else if (message.type === 'rights.changed') void this.#stopSources(forbidden(this.state));
@@ -279,8 +280,7 @@ export class SessionClient extends EventTarget {
 
   #onMedia() {
     const { session, media } = this;
-    // Whoever is replaced here has given the devices back, and turned on nothing.
-    if (this.link.status !== 'closed' && keepable(session)) this.#options.memory.set('off', media.off);
+    if (keepable(session)) this.#options.memory.set('off', media.off);
     void this.#mediaLink.setTracks(media.tracks);
     this.#publish();
     this.#changed();

@@ -22,6 +22,8 @@ export class Stage {
   /** The speaker that the browser refused last. */
   #refused = '';
   #measured = '';
+  /** @type {object|null} */
+  #toldBy = null;
   #sizes = new ResizeObserver(() => this.#reportSizes());
   #sizeTimer = 0;
   /** Whether anything of it is in sight: the page around may hide the frame, which is told nothing. */
@@ -164,7 +166,7 @@ export class Stage {
   #reportSizes() {
     this.#sizeTimer ||= setTimeout(() => {
       this.#sizeTimer = 0;
-      const { peer, visible } = this.#client;
+      const { peer, visible, link } = this.#client;
       if (!peer?.answered) return;
       // It reaches down to the bar, or stands beside the stage.
       const sheet = document.querySelector('.panel:not([hidden])')?.getBoundingClientRect();
@@ -175,12 +177,13 @@ export class Stage {
         const seen = visible && this.#inSight && (root.hidden || !covered);
         const scale = seen || document.pictureInPictureElement === video ? devicePixelRatio : 0;
         /** @param {number} length */
-        const pixels = (length) => Math.min(16_384, Math.round((length || 1) * scale));
+        const pixels = (length) => Math.min(16_384, Math.ceil((length || 1) * scale));
         return { kind, index, width: pixels(box.width), height: pixels(box.height) };
       });
       const text = JSON.stringify(slots);
-      if (text === this.#measured) return;
+      if (text === this.#measured && link === this.#toldBy) return;
       this.#measured = text;
+      this.#toldBy = link;
       this.#client.tell({ type: 'media.view', slots });
     }, 200);
   }

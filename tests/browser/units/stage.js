@@ -1,5 +1,6 @@
+import { loadStyles } from '../../../widgets/views/later.js';
 import { Stage } from '../../../widgets/views/stage.js';
-import { same, settled, until } from './check.js';
+import { same, until } from './check.js';
 
 const PERSON = { participant_id: 'noa', role: 'guest', name: 'Noa', attendance: 'present', camera: true };
 const SESSION = {
@@ -60,8 +61,16 @@ export const tests = {
       await new Promise((resolve) => setTimeout(resolve, 250));
       same(told.length, 4);
     }),
+  'what went with a lost connection is told by the next': () =>
+    shown(async ({ client, stage, next }) => {
+      same(await next(1), LARGE);
+      client.link = { status: 'open' };
+      stage.update(SESSION);
+      same(await next(2), LARGE);
+    }),
   'what lies behind a sheet is not seen, and what is beside it is': () =>
-    shown(async ({ stage, place, next }) => {
+    shown(async ({ stage, place, told, next }) => {
+      await loadStyles();
       await next(1);
       const sheet = document.createElement('section');
       sheet.className = 'panel';
@@ -75,8 +84,8 @@ export const tests = {
       sheet.style.inset = '0 0 0 300px';
       sheet.hidden = false;
       stage.update(SESSION);
-      await settled();
-      sheet.hidden = true;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      same(told.length, 3);
     }),
   'nothing is seen of what the page around has put away': () =>
     shown(async ({ place, next }) => {
