@@ -89,8 +89,9 @@ class Line:
         self.picture_offset = 0
         self.level_offset = 0
         self.turns = turns
-        self.turn = 0
-        """Whose turn it is: the last bits of every time stamp."""
+        self.turn = first_timestamp % turns
+        """Whose turn it is: the last bits of every time stamp. It begins anywhere, so that a seat's
+        first turns by two transports differ."""
         self.mask = 0x100000000 - turns
         """The others; see `stamp`."""
         self.promised: int | None = None

@@ -388,6 +388,6 @@ def test_a_storm_costs_no_voice_a_moment_and_nobody_many_key_frames() -> None:
     asked, repairs, delays = call_in_virtual_time(key_frames_and_voices_in_a_storm)
     assert repairs > 100
     # Six at once and one in two seconds; who asks for what is kept no more asks for one.
-    assert asked <= 12
+    assert 1 <= asked <= 12
     # A tick of the clock: each leaves in the wake-up that brought it.
     assert max(delays) < 0.01
