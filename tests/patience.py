@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from pathlib import Path
 
+SCHEDULED = Path("/proc/self/schedstat")
 PATIENCE = float(os.environ.get("SWITCHBOARD_TEST_PATIENCE", "1"))
 
 
@@ -25,3 +27,11 @@ async def until(
     while not condition():
         assert loop.time() <= deadline, f"In vain: {what}."
         await asyncio.sleep(every)
+
+
+def seconds_waited() -> float:
+    """How long this process's first thread, which has the loop, has waited for a processor so far.
+
+    0 where the kernel does not say.
+    """
+    return int(SCHEDULED.read_text().split()[1]) / 1e9 if SCHEDULED.exists() else 0.0

@@ -17,7 +17,7 @@ import pytest
 from actors.ledger import LedgerPolicy
 from gateway.settings import Limits
 from tests.house import API_KEY, WAIT_S, hang_up, house
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, seconds_waited
 from tests.widget import Refused, Widget, accept, agent_widget, consumer_widget, plain_http
 
 SILENCE_S = 10.0 * PATIENCE
@@ -112,8 +112,10 @@ async def test_two_hundred_starts_on_ten_standbys_are_all_answered_in_time(tmp_p
                 return "request.done" if answer.is_success else str(answer.json()["code"])
 
             async def timed(asking: Awaitable[str]) -> tuple[str, float]:
-                begun = loop.time()
-                return await asking, loop.time() - begun
+                # What others kept the processor for is nobody's waiting here.
+                begun, waited = loop.time(), seconds_waited()
+                said = await asking
+                return said, loop.time() - begun - (seconds_waited() - waited)
 
             asked = [*map(by_widget, agents), *map(by_backend, range(100, 200))]
             answers = await asyncio.gather(*map(timed, asked))

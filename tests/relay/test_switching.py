@@ -15,7 +15,7 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from actors.relay import PublishSource, Relay, RelayConfig, SeatUpdate
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, seconds_waited
 
 from .pages import browser, join, page_url
 from .recording import RecordingListener
@@ -39,7 +39,6 @@ LIMIT_SECONDS = 120.0 * PATIENCE
 """How long switches are begun."""
 LATE_SECONDS, LATE_SWITCHES = 1.0, 2
 """So late come the messages about so many switches more."""
-SCHEDULED = Path("/proc/self/schedstat")
 
 
 class Sync(TypedDict):
@@ -120,11 +119,6 @@ class Messenger(RecordingListener):
             }
             await asyncio.sleep(self.late_s)
             await self._page.evaluate("seat => window.assign(seat)", told)
-
-
-def seconds_waited() -> float:
-    """How long this process has waited for a processor since it began, if the kernel says so."""
-    return int(SCHEDULED.read_text().split()[1]) / 1e9 if SCHEDULED.exists() else 0.0
 
 
 def owner_of(timestamp: int, told: Sequence[SeatUpdate]) -> str | None:
