@@ -24,6 +24,7 @@ from gateway.app import create_app
 from gateway.compose import entry as compose
 from gateway.demo_hosts import NOTE, create_demo_hosts, origins_of
 from gateway.ledger_client import LedgerClient
+from gateway.level import Level
 from gateway.measured import MeasuredCollector
 from gateway.secret_file import read_secret
 from gateway.serve import EdgeServer, bind, gateway_server
@@ -174,13 +175,15 @@ async def _serve(
     app = create_app(settings, directory, traces=traces)
     room = app.state.switchroom
     directory.listen(room)
+    level = Level(running.level, lambda: room.ready, lambda: directory.ready)
+    level.install(room.metrics.registry)
     measured = MeasuredCollector(directory, room.metrics.registry)
     gateway = gateway_server(settings, app, [sockets[0]])
     hosts = EdgeServer(create_demo_hosts(settings), [sockets[1]])
     async with AsyncExitStack() as stack:
         if traces is not None:
             stack.push_async_callback(asyncio.to_thread, traces.close)
-        for work in (directory.run(), measured.run(), gateway.run(), hosts.run()):
+        for work in (directory.run(), level.run(), measured.run(), gateway.run(), hosts.run()):
             task = asyncio.create_task(work)
             stack.push_async_callback(_end, task)
         async with asyncio.timeout(compose.ACTOR_START_S):

@@ -1,4 +1,4 @@
-"""What `up` adds to a gateway's metrics: the level of the deployment, and the process itself."""
+"""What a whole deployment adds to its gateway's metrics: its level, and the process itself."""
 
 from __future__ import annotations
 

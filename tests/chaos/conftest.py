@@ -67,6 +67,7 @@ async def call(deployment: Deployment) -> AsyncIterator[Call]:
         return [psutil.Process(deployment.pid)]
 
     await until(lambda: not deployment.holders(), "no session is held")
+    await until(lambda: standing_by(deployment.gateway) is not None, "the ledger's counts are told")
     before = Baseline(
         gateway,
         lambda: gateway()[0].children(recursive=True),
