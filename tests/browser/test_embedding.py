@@ -9,9 +9,16 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
-from broker.messages.facts import RosterChanged, SessionEnded
-from broker.words import EndReason, Role
-from tests.browser.broker_double import BrokerDouble, heard, invitation, person, snapshot
+from broker.messages.facts import RosterChanged, SessionEnded, SessionLeft
+from broker.words import EndReason, LeaveReason, Role
+from tests.browser.broker_double import (
+    BrokerDouble,
+    heard,
+    invitation,
+    painted,
+    person,
+    snapshot,
+)
 from tests.browser.catalogues import LANGUAGES, WIDGETS, catalogue
 from tests.browser.demo import GREEN, ROOT, shoot
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED, JOIN, LOGIN_PAGE
@@ -28,11 +35,24 @@ TAG = {
     "data-theme": "dark",
     "data-z-index": "77",
 }
-BODY = """<!doctype html><html lang="en"><title>Shop</title><script>
+BODY = """<!doctype html><html lang="%s"><title>Shop</title><script>
 window.told = [];
+%s
 document.addEventListener('switchboard', ({ detail }) =>
   told.push([detail.what, Switchboard.state]));
 </script><script async src="%s/launcher.js" %s></script><h1>Shop</h1>"""
+LIVEPERSON = """const listeners = [], fired = [];
+window.lpTag = { site: 'demo', events: {
+  bind: (app, name, tell) => void listeners.push(tell),
+  hasFired: (app, name) => fired.filter(({ eventName }) => eventName === name),
+} };
+window.publish = (data) => {
+  fired.push({ appName: 'lpUnifiedWindow', eventName: 'conversationInfo', data });
+  listeners.forEach((tell) => tell(data));
+};
+publish({ conversationId: 'yesterday' });
+publish({ conversationId: 'today', visitorId: 'v1' });"""
+"""LivePerson's tag with a conversation that it has told of before anybody listened."""
 WHITE, DARK = "rgb(255, 255, 255)", "rgb(20, 25, 30)"
 """The paper of either look."""
 PICTURE = "/v1/pictures/demo/alex.svg"
@@ -47,9 +67,12 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     await context.close()
 
 
-async def open_shop(page: Page, pages: str, tag: dict[str, str]) -> BrokerDouble:
+async def open_shop(
+    page: Page, pages: str, tag: dict[str, str], *, language: str = "en", script: str = ""
+) -> BrokerDouble:
     """Open a brand's page with the launcher's tag; that of the demo has an origin of its own."""
-    body = BODY % (pages, " ".join(f'{name}="{value}"' for name, value in tag.items()))
+    attributes = " ".join(f'{name}="{value}"' for name, value in tag.items())
+    body = BODY % (language, script, pages, attributes)
 
     async def answer(route: Route) -> None:
         await route.fulfill(body=body, content_type="text/html")
@@ -90,7 +113,8 @@ async def test_the_launcher_obeys_each_attribute_of_its_tag(page: Page, pages: s
 async def test_the_launcher_is_led_by_its_methods_and_tells_each_change(
     page: Page, pages: str
 ) -> None:
-    double = await open_shop(page, pages, {})
+    # A page whose language no widget speaks: then it is the browser's.
+    double = await open_shop(page, pages, {}, language="cy")
     await page.wait_for_function("() => window.Switchboard?.state === 'closed'")
     frame = page.locator("iframe")
     # An account alone is no conversation.
@@ -103,7 +127,7 @@ async def test_the_launcher_is_led_by_its_methods_and_tells_each_change(
     assert hello["engagement"]["visitor_name"] == "Ada"
 
     await double.tell(INVITED)
-    panel = page.get_by_role("region", name="Video")
+    panel = page.get_by_role("region", name="Vídeo")
     await expect(panel).to_have_css("right", "20px")
     await expect(panel).to_have_css("z-index", "2147483000")
     inside = panel.frame_locator("iframe")
@@ -126,23 +150,54 @@ async def test_the_launcher_is_led_by_its_methods_and_tells_each_change(
     await double.tell(snapshot(1, [person(0), person(1)]))
     await expect(inside.get_by_role("toolbar")).to_be_visible()
     before = await frame.get_attribute("src")
-    # Who talks is not taken out of it by another conversation on the page.
+    # Who talks is not taken out of it by another conversation on the page: it has its turn.
     await page.evaluate("Switchboard.update({ conversationId: 'another' })")
     assert await frame.get_attribute("src") == before
+    assert "another" not in await page.evaluate("Object.values(sessionStorage).join()")
     await double.tell(SessionEnded(seq=3, session_id="s1", reason=EndReason.ENDED_BY_AGENT))
     double.heard.clear()
     await inside.get_by_role("button", name=catalogue("es")["close"]).click()
     await expect(panel).to_be_hidden()
     told = await page.evaluate("told")
     assert told == [[what, what] for what in ("ring", "session", "over", "closed")]
-    await page.evaluate("Switchboard.update({ conversationId: 'the next' })")
-    hello = await heard(double, "connection.hello")
-    assert hello["engagement"]["conversation_id"] == "the next"
+    for call in ("", "Switchboard.update({ visitorName: 'Grace' })"):
+        await page.evaluate(call or "0")
+        engagement = (await heard(double, "connection.hello"))["engagement"]
+        name = "Grace" if call else "Ada"
+        assert (engagement["conversation_id"], engagement["visitor_name"]) == ("another", name)
+
+
+async def test_the_launcher_learns_what_liveperson_told_before_it_came(
+    page: Page, pages: str
+) -> None:
+    double = await open_shop(page, pages, {}, language="de-AT", script=LIVEPERSON)
+    engagement = (await heard(double, "connection.hello"))["engagement"]
+    assert engagement["account_id"] == "demo"
+    assert engagement["conversation_id"] == "today"
+    assert engagement["visitor_id"] == "v1"
+    # In the language of the page, whatever the browser's.
+    await double.tell(INVITED)
+    panel = page.get_by_role("region", name="Video")
+    await expect(panel.get_by_role("button", name="Verkleinern")).to_be_visible()
+    accept = panel.frame_locator("iframe").get_by_role(
+        "button", name=catalogue("de")["accept_video"]
+    )
+    await expect(accept).to_be_visible()
+    # A ring is not taken away by what the page says next; that has its turn.
+    await page.evaluate("publish({ conversationId: 'tomorrow' })")
+    await painted(page)
+    await expect(accept).to_be_visible()
+    await double.tell(SessionLeft(seq=2, reason=LeaveReason.LEFT))
+    double.heard.clear()
+    over = panel.frame_locator("iframe").get_by_role("button", name=catalogue("de")["close"])
+    await over.click()
+    engagement = (await heard(double, "connection.hello"))["engagement"]
+    assert engagement["conversation_id"] == "tomorrow"
 
 
 def test_the_launcher_speaks_every_language_of_the_widgets() -> None:
     text = (WIDGETS / "launcher" / "launcher.js").read_text()
-    assert re.findall(r"^    ([a-z]{2}): \{ title", text, re.MULTILINE) == sorted(
+    assert re.findall(r"^    ([a-z]{2}): \['", text, re.MULTILINE) == sorted(
         LANGUAGES, key=lambda each: (each != "en", each != "de", each)
     )
 

@@ -18,20 +18,24 @@
   const gateway = new URL(script.src).origin;
   const { lang, theme, position, zIndex, ...given } = script.dataset;
   const KEPT = 'switchboard.launcher';
+  /** What the bar says: what there is, make it small, show it. */
   const WORDS = {
-    en: { title: 'Video', minimise: 'Minimise', restore: 'Show' },
-    de: { title: 'Video', minimise: 'Verkleinern', restore: 'Zeigen' },
-    es: { title: 'Vídeo', minimise: 'Minimizar', restore: 'Mostrar' },
-    fr: { title: 'Vidéo', minimise: 'Réduire', restore: 'Afficher' },
-    he: { title: 'וידאו', minimise: 'מזעור', restore: 'הצגה' },
-    ja: { title: 'ビデオ', minimise: '最小化', restore: '表示' },
-    pt: { title: 'Vídeo', minimise: 'Minimizar', restore: 'Mostrar' },
+    en: ['Video', 'Minimise', 'Show'],
+    de: ['Video', 'Verkleinern', 'Zeigen'],
+    es: ['Vídeo', 'Minimizar', 'Mostrar'],
+    fr: ['Vidéo', 'Réduire', 'Afficher'],
+    he: ['וידאו', 'מזעור', 'הצגה'],
+    ja: ['ビデオ', '最小化', '表示'],
+    pt: ['Vídeo', 'Minimizar', 'Mostrar'],
   };
-  const language = (lang ?? document.documentElement.lang ?? '').slice(0, 2) || 'en';
-  const words = WORDS[/** @type {keyof typeof WORDS} */ (language)] ?? WORDS.en;
+  // Bar and frame speak one: the tag's, else the page's, else the browser's.
+  const wished = [lang ?? '', document.documentElement.lang, ...navigator.languages];
+  const known = wished.map((tag) => tag.toLowerCase().split('-')[0] ?? '').find((tag) => tag in WORDS);
+  const language = /** @type {keyof typeof WORDS} */ (known ?? 'en');
+  const [video = '', minimise, restore] = WORDS[language];
 
   /** @type {Record<string, string>} */
-  let ids = {};
+  const ids = {};
   /** @type {HTMLIFrameElement|null} */
   let frame = null;
   /** @type {HTMLElement|null} */
@@ -53,20 +57,18 @@
 
   /** @param {Record<string, unknown>} more */
   function update(more) {
-    const next = { ...ids };
-    for (const [name, value] of Object.entries(more)) if (text(value)) next[name] = text(value);
-    ids = next;
+    for (const [name, value] of Object.entries(more)) if (text(value)) ids[name] = text(value);
     const conversation = ids.conversationId || ids.sessionId;
-    if (!ids.accountId || !conversation) return;
-    if (frame && (conversation === before || what === 'session')) return;
-    before = conversation;
+    if (!ids.accountId || !conversation || what === 'ring' || what === 'session') return;
+    const now = JSON.stringify(ids);
+    if (now === before) return;
+    before = now;
     load();
   }
 
   function load() {
     if (!panel) build();
-    const query = new URLSearchParams({ surface: 'launcher', host: location.origin, ...ids });
-    if (lang) query.set('lang', lang);
+    const query = new URLSearchParams({ surface: 'launcher', host: location.origin, lang: language, ...ids });
     if (theme) query.set('theme', theme);
     if (frame) frame.src = `${gateway}/engagement?${query}`;
   }
@@ -74,9 +76,9 @@
   function build() {
     panel = document.createElement('div');
     panel.setAttribute('role', 'region');
-    panel.setAttribute('aria-label', words.title);
+    panel.setAttribute('aria-label', video);
     frame = document.createElement('iframe');
-    frame.title = words.title;
+    frame.title = video;
     frame.allow = ['camera', 'microphone', 'speaker-selection', 'display-capture', 'autoplay', 'fullscreen', 'picture-in-picture']
       .map((feature) => `${feature} ${gateway}`)
       .join('; ');
@@ -129,7 +131,7 @@
       // The frame must live while closed, to be rung: hidden, not gone.
       visibility: open ? 'visible' : 'hidden',
     });
-    toggle.textContent = small ? `${words.title}  ▴ ${words.restore}` : `▾ ${words.minimise}`;
+    toggle.textContent = small ? `${video}  ▴ ${restore}` : `▾ ${minimise}`;
     toggle.setAttribute('aria-expanded', String(!small));
     frame.style.visibility = open && !small ? 'visible' : 'hidden';
     tell();
@@ -165,6 +167,8 @@
     document.dispatchEvent(new CustomEvent('switchboard', { detail: { what: next } }));
     stopRinging();
     if (next === 'ring' && said) ring(said);
+    // What the page has said meanwhile.
+    if (next === 'closed') update({});
   }
 
   /** Nobody sees a frame's title. @param {string} said */
@@ -195,7 +199,7 @@
   /** After a navigation in mid-session the next page comes back by itself. @param {boolean} live */
   function keep(live) {
     try {
-      if (live) sessionStorage.setItem(KEPT, JSON.stringify(ids));
+      if (live) sessionStorage.setItem(KEPT, before);
       else sessionStorage.removeItem(KEPT);
     } catch {
       // Without storage the session comes back when the conversation is known again.
@@ -208,19 +212,20 @@
     if (event.data?.type === 'switchboard.show') show(event.data.what, String(event.data.said));
   });
 
+  /** @param {any} data */
+  function learn(data) {
+    const { accountId, conversationId, sessionId, visitorId } = data ?? {};
+    update({ accountId: given.accountId ?? page.lpTag.site ?? accountId, conversationId, sessionId, visitorId });
+  }
+
   /** Listen to LivePerson's tag, which may come later than we do. @param {number} triesLeft */
   function listen(triesLeft) {
-    const tag = page.lpTag;
-    if (tag?.events?.bind) {
-      const site = tag.site;
-      tag.events.bind('lpUnifiedWindow', 'conversationInfo', (/** @type {any} */ data) => {
-        update({
-          accountId: given.accountId ?? site ?? data?.accountId,
-          conversationId: data?.conversationId,
-          sessionId: data?.sessionId,
-          visitorId: data?.visitorId,
-        });
-      });
+    const events = page.lpTag?.events;
+    if (events?.bind) {
+      const event = ['lpUnifiedWindow', 'conversationInfo'];
+      // Who binds is told of no event that was before, and this script may come late.
+      for (const { data } of events.hasFired?.(...event) ?? []) learn(data);
+      events.bind(...event, learn);
     } else if (triesLeft > 0) {
       setTimeout(() => listen(triesLeft - 1), 250);
     }

@@ -18,9 +18,12 @@ function blockStorage() {
       throw new DOMException('Storage is refused in this frame.', 'SecurityError');
     },
   };
-  Object.defineProperty(window, 'localStorage', refuse);
-  Object.defineProperty(window, 'sessionStorage', refuse);
+  for (const name of ['localStorage', 'sessionStorage', 'indexedDB']) Object.defineProperty(window, name, refuse);
   Object.defineProperty(document, 'cookie', { configurable: true, get: () => '', set() {} });
+  // Nor does such a frame share locks with others.
+  navigator.locks.request = async () => {
+    throw new DOMException('Locks are refused in this frame.', 'SecurityError');
+  };
 }
 
 /** @param {number} ms */

@@ -38,6 +38,8 @@ let notifications = 0;
 
 /** @type {{app: string, name: string, callback: Function}[]} */
 const listeners = [];
+/** @type {{appName: string, eventName: string, data: unknown}[]} */
+const fired = [];
 page.lpTag = {
   site: scene.account,
   events: {
@@ -50,13 +52,17 @@ page.lpTag = {
       const at = listeners.findIndex((one) => one.name === name && one.callback === callback);
       if (at >= 0) listeners.splice(at, 1);
     },
+    /** What was before anybody listened. @param {string} app @param {string} name */
+    hasFired: (app, name) => fired.filter(({ appName, eventName }) => appName === app && eventName === name),
   },
 };
 
 /** @param {string} name @param {unknown} data */
 function publish(name, data) {
-  for (const one of listeners.filter(({ app, name: bound_ }) => app === 'lpUnifiedWindow' && bound_ === name)) {
-    one.callback(data, { appName: 'lpUnifiedWindow', eventName: name });
+  const event = { appName: 'lpUnifiedWindow', eventName: name };
+  fired.push({ ...event, data });
+  for (const one of listeners.filter(({ app, name: bound_ }) => app === event.appName && bound_ === name)) {
+    one.callback(data, event);
   }
 }
 
@@ -148,13 +154,6 @@ if (scene.query.get('launcher') !== '0') {
 }
 for (const node of document.querySelectorAll('[data-agent]')) node.textContent = scene.agentName;
 if (scene.query.get('window') === 'open') setWindow(true);
-// The launcher's script may bind after the conversation is known: tell late listeners too.
-page.lpTag.events.bind = (/** @type {string} */ app, /** @type {string} */ name, /** @type {Function} */ callback) => {
-  listeners.push({ app, name, callback });
-  const info = /** @type {any} */ (current.conversationInfo);
-  if (name === 'conversationInfo' && info?.conversationId) {
-    setTimeout(() => callback({ ...info, visitorId: scene.visitor }, { appName: app, eventName: name }), 5);
-  }
-};
+
 await converse();
 Object.assign(window, { simulator: { emit, publish, setWindow, get notifications() { return notifications; } } });
