@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Route, WebSocketRoute, expect
 
 from broker.messages import encode
-from broker.messages.facts import ResumeRenewed
+from broker.messages.facts import MediaSpeaker, ResumeRenewed
 from broker.messages.parts import SeatAssignment
 from broker.words import Role
 from tests.browser.broker_double import BrokerDouble, invitation, person, snapshot, welcome
@@ -101,11 +101,14 @@ async def test_a_browser_that_wants_a_gesture_before_sound_gets_one_button(
     await double.tell(TALKING)
     button = page.get_by_role("button", name="Turn sound on")
     await expect(button).to_be_visible()
+    # It stands there whatever happens, until somebody presses it.
+    await double.tell(MediaSpeaker(seq=2, participant_id="p1"))
+    await expect(page.locator(".seat[data-speaking]")).to_have_count(1)
+    await expect(button).to_be_visible()
     await page.evaluate("window.clicked = true")
-    assert await page.evaluate("window.played ?? 0") == 0
     await button.click()
     await expect(button).to_be_hidden()
-    assert await page.evaluate("window.played ?? 0") > 0
+    assert await page.evaluate("window.played") == await page.locator(".seat audio").count()
 
 
 async def test_a_seat_without_a_picture_keeps_no_page_from_loading(
