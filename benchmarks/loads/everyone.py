@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import httpx
 
@@ -28,30 +28,50 @@ class Event:
 
     intended: float
     waiting_for: set[int]
-    camera: bool = False
 
 
-@dataclass(slots=True)
-class Spread:
-    """Latencies to each receiver, and to the last one of each event."""
+class Events:
+    """What has been caused and not everybody has learnt, and how long it took those who have."""
 
-    each: Histogram = field(default_factory=Histogram)
-    last: Histogram = field(default_factory=Histogram)
-    measured_from: float = 0.0
-    open_events: int = 0
+    def __init__(self) -> None:
+        self._measured_from = 0.0
+        self._each, self._last = Histogram(), Histogram()
+        self._open: dict[int, Event] = {}
 
-    def received(self, event: Event, receiver: int, now: float) -> None:
-        """Count that a receiver has an event; twice is once."""
-        if receiver not in event.waiting_for:
+    def begin(self, measured_from: float) -> None:
+        self._measured_from = measured_from
+        self._each, self._last = Histogram(), Histogram()
+        self._open.clear()
+
+    def missing(self) -> int:
+        return len(self._open)
+
+    def histograms(self) -> dict[str, Histogram]:
+        """Return latencies to each receiver, and to the last one of each event."""
+        return {"each": self._each, "last": self._last}
+
+    def caused(self, number: int, intended: float, receivers: int) -> None:
+        """Note an event that so many are to learn of."""
+        self._open[number] = Event(intended, set(range(receivers)))
+
+    def waits(self, number: int, receiver: int) -> bool:
+        """Whether somebody has not learnt of an event yet."""
+        event = self._open.get(number)
+        return event is not None and receiver in event.waiting_for
+
+    def received(self, number: int, receiver: int, now: float) -> None:
+        """Note that one of them has it: twice is once, and of an earlier round is never."""
+        if not self.waits(number, receiver):
             return
+        event = self._open[number]
         event.waiting_for.discard(receiver)
-        counts = event.intended >= self.measured_from
-        if counts:
-            self.each.record(now - event.intended)
+        histograms = [self._each]
         if not event.waiting_for:
-            self.open_events -= 1
-            if counts:
-                self.last.record(now - event.intended)
+            del self._open[number]
+            histograms.append(self._last)
+        if event.intended >= self._measured_from:
+            for histogram in histograms:
+                histogram.record(now - event.intended)
 
 
 def camera_of(roster: bytes, participant_id: str) -> bool | None:
@@ -65,7 +85,16 @@ def camera_of(roster: bytes, participant_id: str) -> bool | None:
     return None if entry < 0 else roster[camera : camera + 1] == b"t"
 
 
-class Everyone:
+@dataclass(frozen=True, slots=True)
+class Toggle:
+    """An event's number, whose camera it turns off or on, and which."""
+
+    number: int
+    participant_id: str
+    camera: bool
+
+
+class Everyone(Events):
     """Sessions of a given size; in each, the participants toggle their cameras in turn.
 
     A session has at most one event on its way when latencies are far below the time between two
@@ -73,20 +102,21 @@ class Everyone:
     """
 
     def __init__(self, address: str, sessions: int, size: int) -> None:
+        super().__init__()
         self._http = httpx.AsyncClient(timeout=20)
         self._edge = Edge.at(address, self._http)
         self._sessions = sessions
         self._size = size
         self._calls: list[Call] = []
-        self._events: list[list[tuple[str, Event]]] = []
+        self._toggles: list[list[Toggle]] = []
+        """Of each session those that somebody has not learnt of, in order."""
         self._cameras: dict[str, bool] = {}
-        self._spread = Spread()
 
     async def open(self) -> None:
         for number in range(self._sessions):
             made = await call(self._edge, self._size)
             self._calls.append(made)
-            self._events.append([])
+            self._toggles.append([])
             for receiver, person in enumerate(made.people):
                 await person.ask(
                     {"type": "media.publish", "microphone": True, "camera": True, "screen": False}
@@ -95,9 +125,9 @@ class Everyone:
                 self._listen(number, receiver, person)
 
     def begin(self, measured_from: float) -> None:
-        self._spread = Spread(measured_from=measured_from)
-        for events in self._events:
-            events.clear()
+        super().begin(measured_from)
+        for toggles in self._toggles:
+            toggles.clear()
 
     def send(self, number: int, intended: float) -> None:
         session = number % len(self._calls)
@@ -105,19 +135,12 @@ class Everyone:
         person = people[(number // len(self._calls)) % len(people)]
         camera = not self._cameras[person.participant_id]
         self._cameras[person.participant_id] = camera
-        event = Event(intended, set(range(len(people))), camera)
-        self._events[session].append((person.participant_id, event))
-        self._spread.open_events += 1
+        self.caused(number, intended, len(people))
+        self._toggles[session].append(Toggle(number, person.participant_id, camera))
         person.send(
             b'{"type":"media.publish","microphone":true,"camera":%s,"screen":false}'
             % (b"true" if camera else b"false")
         )
-
-    def missing(self) -> int:
-        return self._spread.open_events
-
-    def histograms(self) -> dict[str, Histogram]:
-        return {"each": self._spread.each, "last": self._spread.last}
 
     async def close(self) -> None:
         for made in self._calls:
@@ -128,50 +151,20 @@ class Everyone:
         def on_raw(text: bytes, now: float) -> bool:
             if b'"roster.changed"' not in text[:64]:
                 return False
-            events = self._events[session]
+            toggles = self._toggles[session]
             told = [
                 index
-                for index, (who, event) in enumerate(events)
-                if receiver in event.waiting_for and camera_of(text, who) is event.camera
+                for index, each in enumerate(toggles)
+                if self.waits(each.number, receiver)
+                and camera_of(text, each.participant_id) is each.camera
             ]
-            for index in range(max(told, default=-1) + 1):
-                self._spread.received(events[index][1], receiver, now)
-            while events and not events[0][1].waiting_for:
-                events.pop(0)
+            for each in toggles[: max(told, default=-1) + 1]:
+                self.received(each.number, receiver, now)
+            while toggles and toggles[0].number not in self._open:
+                toggles.pop(0)
             return True
 
         person.on_raw = on_raw
-
-
-class Events:
-    """What loads have in common whose events are known by their numbers."""
-
-    def __init__(self) -> None:
-        self._spread = Spread()
-        self._open: dict[int, Event] = {}
-
-    def begin(self, measured_from: float) -> None:
-        self._spread = Spread(measured_from=measured_from)
-        self._open.clear()
-
-    def missing(self) -> int:
-        return self._spread.open_events
-
-    def histograms(self) -> dict[str, Histogram]:
-        return {"each": self._spread.each, "last": self._spread.last}
-
-    def caused(self, number: int, intended: float, receivers: int) -> None:
-        """Note an event that so many are to learn of."""
-        self._open[number] = Event(intended, set(range(receivers)))
-        self._spread.open_events += 1
-
-    def received(self, number: int, receiver: int, now: float) -> None:
-        """Note that one of them has it; one that all have, or of an earlier round, is nobody's."""
-        event = self._open.get(number)
-        if event is not None:
-            self._spread.received(event, receiver, now)
-            if not event.waiting_for:
-                del self._open[number]
 
 
 class Room(Events):

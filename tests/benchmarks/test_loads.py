@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from benchmarks.histogram import Histogram
 from benchmarks.load import round_of
-from benchmarks.loads.everyone import camera_of
+from benchmarks.loads.everyone import Everyone, camera_of
 from benchmarks.loads.request import Request
-from benchmarks.participant import Participant
+from benchmarks.participant import Call, Participant
 
 VECTORS = Path(__file__).parents[1] / "contract" / "vectors" / "broker-valid.json"
 
@@ -69,6 +71,56 @@ class Asked:
 
     def send(self, message: bytes) -> None:
         self.sent.append(message)
+
+
+class Told(Asked):
+    """One who hears what the test says."""
+
+    def __init__(self, participant_id: str) -> None:
+        super().__init__()
+        self.participant_id = participant_id
+        self.on_raw: Callable[[bytes, float], bool] = lambda text, now: False
+
+
+def roster(**cameras: bool) -> bytes:
+    """A roster in which these people have their cameras on or off."""
+    entries = [{"participant_id": who, "camera": on} for who, on in cameras.items()]
+    told = {"type": "roster.changed", "roster": entries}
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def test_a_later_roster_tells_of_the_events_before_it_and_twice_is_once() -> None:
+    load = Everyone("http://127.0.0.1:1", 1, 2)
+    people = [Told("a"), Told("b")]
+    load._calls, load._toggles = [cast(Call, SimpleNamespace(people=people))], [[]]
+    load._cameras = {"a": True, "b": True}
+    for receiver, person in enumerate(people):
+        load._listen(0, receiver, cast(Participant, person))
+    load.begin(1.5)
+    for number in range(2):
+        load.send(number, 1.0 + number)
+    assert [b'"camera":false' in each for person in people for each in person.sent] == [True, True]
+    assert not people[0].on_raw(b'{"type":"request.done"}', 2.0)
+    first, both = roster(a=False, b=True), roster(a=False, b=False)
+    for receiver, text, now, missing in (
+        (0, first, 2.001, 2),
+        (0, first, 2.002, 2),
+        # Who gets only the second has learnt of the first by it.
+        (1, both, 2.003, 1),
+        (1, both, 2.004, 1),
+        (0, both, 2.005, 0),
+    ):
+        assert people[receiver].on_raw(text, now)
+        assert load.missing() == missing, now
+    found = load.histograms()
+    assert {name: each.count for name, each in found.items()} == {"each": 2, "last": 1}, (
+        "the first was due before what is measured"
+    )
+    assert found["last"].percentile(100.0) == pytest.approx(5.0, rel=0.01)
+    load.send(2, 3.0)
+    load.begin(3.5)
+    assert people[0].on_raw(roster(a=True, b=False), 3.6)
+    assert load.missing() == load.histograms()["each"].count == 0, "that was the round before"
 
 
 def test_a_refusal_is_counted_is_no_latency_and_ends_with_its_round() -> None:
