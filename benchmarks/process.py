@@ -21,7 +21,11 @@ import psutil
 
 READY_SECONDS = 90.0
 FAMILY = "SWITCHBOARD_BENCH_FAMILY"
-"""In the environment of a child and of what it starts: whose they are should it end before them."""
+"""In the environment of a child and of what it starts: whose they are should it end before them.
+A mark for each child on the way, since what a child starts may be a child of its own."""
+KILLED_SECONDS = 3.0
+"""How long one that was killed may take to be gone."""
+LOOK_SECONDS = 0.02
 START_SECONDS = 6.0
 """How long a session actor may take to start, on a machine that is busy with it."""
 INVITE_SECONDS = 1.5
@@ -64,6 +68,14 @@ def pin(process: psutil.Process, processors: frozenset[int]) -> None:
             os.sched_setaffinity(int(thread.name), processors)
 
 
+def lives(process: psutil.Process) -> bool:
+    """Whether a process still does anything: one that has ended may wait for its parent's word."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def marked(mark: str) -> list[psutil.Process]:
     """List what a child has started, directly or not, and that is alive.
 
@@ -72,7 +84,7 @@ def marked(mark: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.environ().get(FAMILY) == mark:
+            if mark in process.environ().get(FAMILY, "").split():
                 found.append(process)
     return found
 
@@ -116,11 +128,13 @@ class Child:
                 os.sched_setaffinity(0, on)
 
         mark = secrets.token_hex(8)
+        # Whose family the starter is of, this child is of as well.
+        marks = f"{os.environ.get(FAMILY, '')} {mark}".strip()
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, **(environment or {}), FAMILY: mark},
+            env={**os.environ, **(environment or {}), FAMILY: marks},
             preexec_fn=prepare,
             limit=64 * 1024 * 1024,
         )
@@ -226,13 +240,28 @@ class Child:
                 self._process.kill()
                 await self._ended()
         left = {*family[1:], *await asyncio.to_thread(marked, self._mark)}
-        _, alive = await asyncio.to_thread(psutil.wait_procs, left, grace_s)
-        for process in alive:
+        left = await _until_gone(left, grace_s)
+        for process in left:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        await asyncio.to_thread(psutil.wait_procs, alive, 3)
+        await _until_gone(left, KILLED_SECONDS)
 
     async def _ended(self) -> None:
         """Wait until it has. `wait` of asyncio waits for its pipes, which a descendant may hold."""
         while self._process.returncode is None:  # noqa: ASYNC110 - the watcher has no event
             await asyncio.sleep(0.01)
+
+
+async def _until_gone(processes: set[psutil.Process], seconds: float) -> set[psutil.Process]:
+    """Wait until none of them lives, so long at most; returns those that do.
+
+    What psutil waits with waits for zombies as well, and where process 1 takes nobody's word an
+    orphan is one for ever.
+    """
+    left = set(filter(lives, processes))
+    for _ in range(round(seconds / LOOK_SECONDS)):
+        if not left:
+            break
+        await asyncio.sleep(LOOK_SECONDS)
+        left = set(filter(lives, left))
+    return left

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import pytest
 from benchmarks.arrivals import Arrivals
 from benchmarks.command import SCENARIOS, main, parser
 from benchmarks.histogram import Histogram
-from benchmarks.process import Child, ChildFailed
+from benchmarks.process import Child, ChildFailed, lives
 from benchmarks.scenario import Scenario
 from benchmarks.websocket import connect
 from broker.trunk import Frame, FrameLink
@@ -55,7 +57,7 @@ async def test_a_child_and_its_descendants_end_with_it() -> None:
     family = hop.family()
     await hop.close()
     await hop.close()
-    assert not any(process.is_running() for process in family)
+    assert not any(map(lives, family))
 
 
 async def test_a_child_that_cannot_start_is_named() -> None:
@@ -79,7 +81,7 @@ async def test_a_program_that_speaks_no_json_is_ready_when_it_says_so_in_its_own
     (process,) = child.family()
     assert capsys.readouterr().err == "", "what it says before goes into no progress bar"
     await child.close()
-    assert not process.is_running()
+    assert not lives(process)
     with pytest.raises(ChildFailed, match="node ended"):
         await Child.start("node", [sys.executable, "-c", "print('hello')"], sign="started")
     before = set(psutil.Process().children(recursive=True))
@@ -98,19 +100,61 @@ async def test_one_that_has_ended_is_named_when_it_is_asked() -> None:
     await child.close()
 
 
+SET_CHILD_SUBREAPER = 36
+"""Of prctl(2): orphans become children of who says so."""
+ORPHANING = (
+    "import os, signal, subprocess, sys\n"
+    "started = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+    "print('{\"pid\": %d}' % started.pid, flush=True)\n"
+    "os.kill(os.getpid(), signal.SIGKILL)"
+)
+
+
 async def test_one_that_died_leaves_none_of_its_own_behind() -> None:
+    child = await Child.start("crashing", [sys.executable, "-c", ORPHANING])
+    left = psutil.Process(int(str(child.ready["pid"])))
+    await until(lambda: child.family() == [])
+    assert lives(left)
+    await child.close()
+    assert not lives(left)
+
+
+async def test_one_that_died_leaves_none_that_a_child_of_its_own_started() -> None:
+    """As a further Ray node, which what starts Switchboard starts."""
     words = (
-        "import os, signal, subprocess, sys\n"
-        "started = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "import asyncio, os, signal, sys\n"
+        "from benchmarks.process import Child\n"
+        "nested = 'import time; print(\"{}\", flush=True); time.sleep(600)'\n"
+        "started = asyncio.run(Child.start('nested', [sys.executable, '-c', nested]))\n"
         "print('{\"pid\": %d}' % started.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     child = await Child.start("crashing", [sys.executable, "-c", words])
     left = psutil.Process(int(str(child.ready["pid"])))
     await until(lambda: child.family() == [])
-    assert left.is_running()
+    assert lives(left)
     await child.close()
-    assert not left.is_running()
+    assert not lives(left)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl")
+async def test_an_orphan_whose_end_nobody_takes_note_of_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where process 1 of a container does not reap: here this one stands for it."""
+    monkeypatch.setattr("benchmarks.process.KILLED_SECONDS", 60.0 * PATIENCE)
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    try:
+        child = await Child.start("crashing", [sys.executable, "-c", ORPHANING])
+        orphan = int(str(child.ready["pid"]))
+        await until(lambda: child.family() == [])
+        async with asyncio.timeout(20.0 * PATIENCE):
+            await child.close()
+        assert psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE
+        os.waitpid(orphan, 0)  # noqa: ASYNC222 - it has ended
+    finally:
+        libc.prctl(SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 async def test_the_floor_sends_back_what_it_got() -> None:
@@ -181,7 +225,7 @@ async def test_the_floor_of_fan_out_has_a_process_for_each_session_and_tells_nob
             socket.close()
         head, *rooms = floor.family()
         head.kill()
-        await until(lambda: not any(room.is_running() for room in rooms))
+        await until(lambda: not any(map(lives, rooms)))
     finally:
         await floor.close()
 
