@@ -22,7 +22,8 @@ ASK_EVERY_S = 0.1
 CHANGE_EVERY = 12
 """Every so many questions one changes the journal."""
 SETTLE_S = 2.0 * PATIENCE
-"""An answer that has not come so long after a move does not come."""
+"""An answer that has not come so long after a move does not come, and its question is said again:
+what is called unanswered (`docs/operations.md`)."""
 LOOK_S = 0.1
 
 
