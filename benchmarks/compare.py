@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from benchmarks.histogram import USUAL, enough
 from benchmarks.result import DISAGREE
 
 LEAST_CHANGE = 0.10
@@ -193,7 +194,8 @@ def values_of(measured: SavedMeasurement) -> dict[str, float]:
         f"{histogram} {percentile} ms": summary[percentile]
         for histogram, summary in measured.summary.items()
         for percentile in ("p50", "p99")
-        if percentile in summary
+        # Also of files from before summaries left out what their values do not bear.
+        if percentile in summary and summary["count"] >= enough(USUAL[percentile])
     }
     return {**found, "processors": measured.processor_share, MEMORY: measured.memory_mb}
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.census import Growth, lasting, thirds
-from benchmarks.histogram import Histogram
+from benchmarks.histogram import Histogram, TooFew
 from benchmarks.quiet import disturbance
 from benchmarks.result import Line, Measurement, ScenarioResult, absolute
 from benchmarks.sampler import Usage
@@ -100,8 +100,8 @@ def over_time(panel: str, name: str, points: Iterable[tuple[float, float]]) -> L
 def percentiles(
     intervals: Iterable[tuple[float, Histogram]], percent: float
 ) -> list[tuple[float, float]]:
-    """Return one percentile of each interval in which something was measured."""
-    return [(at, each.percentile(percent)) for at, each in intervals if each.count]
+    """Return one percentile of each interval in which enough was measured for it."""
+    return [(at, each.percentile(percent)) for at, each in intervals if each.bears(percent)]
 
 
 PARTS: dict[str, Callable[[Iterable[Usage]], list[Usage]]] = {
@@ -136,18 +136,16 @@ def judge(result: ScenarioResult, course: Course) -> None:
         )
     seconds = course.intervals[-1].at if course.intervals else 0.0
     if seconds < SHORTEST_SECONDS:
-        result.facts["growth is not judged"] = (
-            f"{seconds:.0f} s are too short, {SHORTEST_SECONDS:.0f} are needed"
-        )
+        result.leave("growth", f"{seconds:.0f} s are too short, {SHORTEST_SECONDS:.0f} are needed")
         return
     try:
         if course.counted:
             judge_growth(result, [each.census for each in course.intervals])
         else:
-            result.facts["growth is not judged"] = "the server's processes are elsewhere"
+            result.leave("growth", "the server's processes are elsewhere")
         judge_slowness(result, [each.held for each in course.intervals])
     except ValueError as error:
-        result.facts["growth is not judged"] = str(error)
+        result.leave("growth", error)
 
 
 def judge_growth(result: ScenarioResult, censuses: Sequence[Sequence[Usage]]) -> None:
@@ -180,6 +178,7 @@ def judge_ratio(result: ScenarioResult, name: str, ratio: float, most: float) ->
 
 def judge_slowness(result: ScenarioResult, held: Sequence[Measurement]) -> None:
     """Compare the p99 of the intervals that nobody disturbed; too few of them are noise."""
+    name = "request p99, last third over first"
     quiet = [
         [m for m in third if disturbance(m) is None and m.histograms["reply"].count]
         for third in thirds(held)
@@ -190,14 +189,17 @@ def judge_slowness(result: ScenarioResult, held: Sequence[Measurement]) -> None:
                 f"{len(all_of) - len(intervals)} of {len(all_of)} intervals of the {which} third "
                 f"were disturbed: {next(d for m in all_of if (d := disturbance(m)))}"
             )
-    if all(quiet):
+    if not all(quiet):
+        return
+    try:
         first, last = (
             statistics.median(m.histograms["reply"].percentile(99.0) for m in third)
             for third in quiet
         )
-        result.facts["request p99, medians of the first and the last third, ms"] = (
-            f"{first:.2f} and {last:.2f}"
-        )
-        result.judge(
-            absolute("request p99, last third over first", last / first, MOST_SLOWER, unit="x")
-        )
+    except TooFew as few:
+        result.leave(name, few)
+        return
+    result.facts["request p99, medians of the first and the last third, ms"] = (
+        f"{first:.2f} and {last:.2f}"
+    )
+    result.judge(absolute(name, last / first, MOST_SLOWER, unit="x"))

@@ -2,15 +2,37 @@
 
 A value in microseconds falls into one of 128 buckets for each power of two, so that every
 percentile is right to better than one per cent from 1 us to hours, and histograms of rounds and
-processes add up without losing anything.
+processes add up without losing anything. A percentile is told only of values enough for it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 _SUB_BITS = 7
 _SUB = 1 << _SUB_BITS
+USUAL = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9, "max": 100.0}
+"""The percentiles of summaries and tables, by their names."""
+
+
+class TooFew(ValueError):
+    """There are too few values for a percentile."""
+
+
+def enough(percent: float) -> int:
+    """Return how many values a percentile takes, so that one at least lies beyond it.
+
+    Of fewer it would be the largest of them, or the smallest, by another name. 0 and 100 are those.
+    """
+    beyond = min(percent, 100.0 - percent)
+    return math.ceil(round(100.0 / beyond, 6)) if beyond > 0.0 else 1
+
+
+def require(count: int, percent: float) -> None:
+    """Raise TooFew when so many values bear no such percentile."""
+    if count < enough(percent):
+        raise TooFew(f"{count} are too few for a p{percent:g}, which takes {enough(percent)}")
 
 
 def bucket_of(microseconds: int) -> int:
@@ -55,14 +77,17 @@ class Histogram:
             self._counts[bucket] = self._counts.get(bucket, 0) + count
         self.count += other.count
 
+    def bears(self, percent: float) -> bool:
+        """Whether there are enough values for a percentile."""
+        return self.count >= enough(percent)
+
     def percentile(self, percent: float) -> float:
         """Return the latency in milliseconds that this share of all did not exceed.
 
         Raises:
-            ValueError: nothing was recorded.
+            TooFew: there are too few for it, or none.
         """
-        if self.count == 0:
-            raise ValueError("The histogram is empty.")
+        require(self.count, percent)
         rank = max(1, -(-self.count * percent // 100))
         seen = 0
         for bucket in sorted(self._counts):
@@ -72,13 +97,11 @@ class Histogram:
         raise AssertionError("a rank beyond the count")  # pragma: no cover
 
     def summary(self) -> dict[str, float]:
-        """Return count, the usual percentiles and the maximum, in milliseconds."""
-        if self.count == 0:
-            return {"count": 0}
-        named = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9, "max": 100.0}
+        """Return the count, and in milliseconds those of the usual percentiles that it bears."""
+        borne = {name: percent for name, percent in USUAL.items() if self.bears(percent)}
         return {
             "count": self.count,
-            **{name: round(self.percentile(p), 4) for name, p in named.items()},
+            **{name: round(self.percentile(percent), 4) for name, percent in borne.items()},
         }
 
     def curve(self) -> Iterable[tuple[float, float]]:

@@ -24,7 +24,7 @@ MAX_FOREIGN_SHARE = 0.25
 CALM_SECONDS = 10.0
 CALM_LOOK_SECONDS = 0.3
 MAX_LATENESS_MS = 2.0
-"""p99 of how late the load may send."""
+"""p99 of how late the load may send; of fewer than a p99 takes, the most."""
 MAX_SPREAD = 0.35
 """Of the quartiles of a ratio over the rounds, relative to its median."""
 

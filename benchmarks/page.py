@@ -92,7 +92,8 @@ def sentence_of(target: Target) -> str:
     spread = ""
     if target.spread is not None:
         low, high = map(number, target.spread)
-        spread = f" (in half of the rounds between {low} and {high})"
+        which = "half" if target.has_quartiles else "all"
+        spread = f" (in {which} of the rounds between {low} and {high})"
     reference = html.escape(target.reference)
     return (
         f"{name}: {value}, where {reference} has {number(target.reference_value or 0)}; "
@@ -115,7 +116,7 @@ def section(result: ScenarioResult) -> Iterator[str]:
             yield f"<details><summary>and {len(rest)} more</summary>{listed(rest)}</details>"
         yield "</div>"
     if result.judged():
-        yield "<div class=wide><table><tr><th>target<th>value<th>reference<th>ratio (quartiles)"
+        yield "<div class=wide><table><tr><th>target<th>value<th>reference<th>ratio (spread)"
         yield "<th>wanted<th></tr>"
         for target in result.judged():
             *cells, outcome = map(html.escape, row_of(target))

@@ -137,29 +137,24 @@ def distribution(result: ScenarioResult, histogram: str) -> str:
 
 def over_size(result: ScenarioResult, histogram: str) -> str | None:
     """Draw p50 and p99 against the size of a session; `None` when only one size was measured."""
-    lines: dict[str, list[tuple[int, float, float]]] = {}
+    lines: dict[str, tuple[list[tuple[int, float]], list[tuple[int, float]]]] = {}
     for side in result.sides():
         match = POINT.match(side)
         if match is None:
             return None
-        pooled = result.pooled(side, histogram)
-        if pooled.count:
-            point = (int(match[3]), pooled.percentile(50), pooled.percentile(99))
-            lines.setdefault(match[1], []).append(point)
-    if max((len(points) for points in lines.values()), default=0) < 2:
+        pooled, mine = result.pooled(side, histogram), lines.setdefault(match[1], ([], []))
+        for percent, points in zip((50.0, 99.0), mine, strict=True):
+            if pooled.bears(percent):
+                points.append((int(match[3]), pooled.percentile(percent)))
+    if max((len(half) for half, _ in lines.values()), default=0) < 2:
         return None
 
     def draw(axes: Axes) -> None:
-        for who, points in lines.items():
-            sizes = [size for size, _, _ in points]
-            (line,) = axes.plot(sizes, [p99 for _, _, p99 in points], "o-", label=f"{who} p99")
-            axes.plot(
-                sizes,
-                [p50 for _, p50, _ in points],
-                "o:",
-                color=line.get_color(),
-                label=f"{who} p50",
-            )
+        for number, (who, (half, most)) in enumerate(lines.items()):
+            for name, points, style in (("p99", most, "o-"), ("p50", half, "o:")):
+                if points:
+                    label = f"{who} {name}"
+                    axes.plot(*zip(*points, strict=True), style, color=f"C{number}", label=label)
         axes.set(xlabel="people in the session", ylabel="ms", yscale="log")
         plain(axes.yaxis)
         axes.set_title(titled(result, histogram, "by size of the session"))
@@ -180,7 +175,9 @@ def rounds(result: ScenarioResult, histogram: str) -> str | None:
             points = [
                 (m.round + 1, m.histograms[histogram].percentile(50))
                 for m in result.measurements
-                if m.side == side and histogram in m.histograms and m.histograms[histogram].count
+                if m.side == side
+                and histogram in m.histograms
+                and m.histograms[histogram].bears(50)
             ]
             if not points:
                 continue
@@ -253,7 +250,7 @@ def steps(result: ScenarioResult) -> str:
     found = {
         name: pooled
         for name in result.steps
-        if (pooled := result.pooled(result.sides()[0], name)).count
+        if (pooled := result.pooled(result.sides()[0], name)).bears(50.0)
     }
 
     def draw(axes: Axes) -> None:
@@ -261,9 +258,9 @@ def steps(result: ScenarioResult) -> str:
             low, high = each.percentile(0.0), each.percentile(100.0)
             middle = each.percentile(50.0)
             axes.plot([low, high], [row, row], color="C0", linewidth=1)
-            axes.plot(
-                [each.percentile(25.0), each.percentile(75.0)], [row, row], color="C0", linewidth=6
-            )
+            if each.bears(25.0):
+                half = [each.percentile(25.0), each.percentile(75.0)]
+                axes.plot(half, [row, row], color="C0", linewidth=6)
             axes.plot([middle], [row], "o", color="C1")
             axes.annotate(f"{middle:.0f}", (high, row), (6, -3), textcoords="offset points")
         axes.set_yticks(range(len(found)), list(found))

@@ -9,21 +9,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.compare import MOST_CHANCE, Change
-from benchmarks.histogram import Histogram
+from benchmarks.histogram import USUAL, Histogram
 from benchmarks.result import ScenarioResult, Target
-
-ENOUGH = {"p99": 100, "p99.9": 1000}
-"""Values, below which a percentile is the largest of them and says nothing more."""
 
 
 def percentiles(pooled: Histogram, write: Callable[[float], str]) -> list[str]:
     """Write the percentiles of a table's row, those that the values are too few for as a hyphen."""
     summary = pooled.summary()
-    return [
-        write(value) if summary["count"] >= ENOUGH.get(name, 1) else "-"
-        for name, value in summary.items()
-        if name != "count"
-    ]
+    return [write(summary[name]) if name in summary else "-" for name in USUAL]
 
 
 def print_result(console: Console, result: ScenarioResult) -> None:
@@ -36,7 +29,7 @@ def print_result(console: Console, result: ScenarioResult) -> None:
         console.print("[bold]Too noisy to tell:[/bold]")
         for noise in result.noise:
             console.print(f"  {noise}")
-    table = Table("target", "value", "reference", "ratio (quartiles)", "wanted", "")
+    table = Table("target", "value", "reference", "ratio (spread)", "wanted", "")
     for target in result.judged():
         table.add_row(*row_of(target))
     if table.row_count:
@@ -45,7 +38,7 @@ def print_result(console: Console, result: ScenarioResult) -> None:
 
 def latencies(console: Console, result: ScenarioResult) -> None:
     """Show percentiles and processor time of every side."""
-    table = Table("side", "what", "count", "p50", "p90", "p99", "p99.9", "max", "processors")
+    table = Table("side", "what", "count", *USUAL, "processors")
     for side in result.sides():
         mine = [m for m in result.measurements if m.side == side]
         share = sum(m.processor_share for m in mine) / len(mine)

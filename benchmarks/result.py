@@ -1,20 +1,20 @@
 """What a run found, as it stands in the JSON file.
 
 Ratios are taken within one round, between neighbours in time; a target's ratio is the median over
-the rounds, and its spread the quartiles. A noisy run has measurements and noise, and of its targets
-only those that no noise can move.
+the rounds, and its spread the quartiles, of fewer than four rounds the least and the most. A noisy
+run has measurements and noise, and of its targets only those that no noise can move.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from benchmarks.arrivals import REFUSED, Trace
-from benchmarks.histogram import Histogram
+from benchmarks.histogram import Histogram, TooFew
 from benchmarks.machine import MAX_SPREAD
 from benchmarks.sampler import Usage
 
@@ -26,6 +26,8 @@ DISAGREE = "the rounds disagree"
 ROUNDS_THAT_TELL = 4
 """Of so many rounds that fall to either side by chance, one of eight runs has all on one."""
 MEASURED_AGAIN = "rounds that were disturbed and measured again"
+
+Direction: TypeAlias = Literal["at most", "at least"]
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class Measurement:
     """What the load counted beside latencies."""
     trace: Trace = field(default_factory=list)
     """What became of each thing sent, of loads that say so."""
+    forwarded: float | None = None
+    """Which share came out of the media that were due beside it; `None`: there were none."""
 
     @property
     def processor_share(self) -> float:
@@ -77,6 +81,7 @@ class Measurement:
             "counts": self.counts,
             "seconds": round(self.seconds, 3),
             "foreign_share": round(self.foreign_share, 3),
+            **({} if self.forwarded is None else {"forwarded": round(self.forwarded, 4)}),
             "processor_share": round(self.processor_share, 4),
             "memory_mb": round(self.memory_mb, 1),
             "lateness": self.lateness.summary(),
@@ -109,12 +114,12 @@ class Target:
     reference_value: float | None
     ratio: float | None
     target: float
-    direction: Literal["at most", "at least"]
+    direction: Direction
     met: bool
     subject: str = ""
     """The side whose value it is, where it is compared with another's, the reference."""
     spread: tuple[float, float] | None = None
-    """The quartiles of the ratio over the rounds."""
+    """Of the ratio over the rounds (`spread_of`)."""
     ratios: tuple[float, ...] = ()
     """Of each round."""
     robust: bool = False
@@ -124,7 +129,12 @@ class Target:
     def unanimous(self) -> bool:
         """Whether enough rounds were measured for each by itself to tell, and all say the same."""
         verdicts = {_meets(ratio, self.target, self.direction) for ratio in self.ratios}
-        return len(self.ratios) >= ROUNDS_THAT_TELL and len(verdicts) == 1
+        return self.has_quartiles and len(verdicts) == 1
+
+    @property
+    def has_quartiles(self) -> bool:
+        """Whether its spread is the quartiles, and not all there is."""
+        return len(self.ratios) >= ROUNDS_THAT_TELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,45 +184,35 @@ class ScenarioResult:
             low, high = target.spread
             limit = MAX_SPREAD * (3 if "p99" in target.name else 1)
             if (high - low) / target.ratio > limit and not target.unanimous:
-                self.noise.append(f"{target.name}: {DISAGREE}, quartiles {low:.2f} and {high:.2f}")
+                which = "quartiles" if target.has_quartiles else "from"
+                between = "and" if target.has_quartiles else "to"
+                self.noise.append(
+                    f"{target.name}: {DISAGREE}, {which} {low:.2f} {between} {high:.2f}"
+                )
 
-    def compare(
-        self,
-        name: str,
-        subject: str,
-        reference: str,
-        value_of: Callable[[Measurement], float],
-        target: float,
-        *,
-        unit: str = "ms",
-        direction: Literal["at most", "at least"] = "at most",
-        inverse: bool = False,
-    ) -> None:
-        """Hold one side against another, as `compared` does; what cannot be compared is noise."""
+    def leave(self, name: str, why: object) -> None:
+        """Say why something is not judged, of which noise is not the reason."""
+        self.facts[f"{name} is not judged"] = str(why)
+
+    def compare(self, comparison: Comparison) -> None:
+        """Hold one side against another; what has no value is noise, what has too few is left."""
         try:
-            made = compared(
-                name,
-                self.measurements,
-                subject,
-                reference,
-                value_of,
-                target,
-                unit=unit,
-                direction=direction,
-                inverse=inverse,
-            )
+            self.judge(comparison.over(self.measurements))
+        except TooFew as few:
+            self.leave(comparison.name, few)
         except ValueError as error:
             self.noise.append(str(error))
-        else:
-            self.judge(made)
 
     def hold(self, name: str, side: str, histogram: str, percent: float, most_ms: float) -> None:
         """Hold a percentile of all of a side's rounds against a number; without any it is noise."""
         pooled = self.pooled(side, histogram)
-        if pooled.count:
-            self.judge(absolute(name, pooled.percentile(percent), most_ms, unit="ms"))
-        else:
+        if not pooled.count:
             self.noise.append(f"{name}: nothing was measured")
+            return
+        try:
+            self.judge(absolute(name, pooled.percentile(percent), most_ms, unit="ms"))
+        except TooFew as few:
+            self.leave(name, few)
 
     def sides(self) -> list[str]:
         return list(dict.fromkeys(m.side for m in self.measurements))
@@ -248,57 +248,69 @@ class ScenarioResult:
         }
 
 
-def compared(
-    name: str,
-    measurements: Iterable[Measurement],
-    subject: str,
-    reference: str,
-    value_of: Callable[[Measurement], float],
-    target: float,
-    *,
-    unit: str = "ms",
-    direction: Literal["at most", "at least"] = "at most",
-    inverse: bool = False,
-) -> Target:
-    """Compare two sides round by round.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One side held against another, round by round.
 
     The ratio is the subject's value over the reference's; with `inverse` the other way round, for
     "n times faster".
-
-    Raises:
-        ValueError: there is a round in which one of the two has no value. What is left would be
-            the rounds that went well.
     """
-    rounds: dict[int, dict[str, float]] = {}
-    for measurement in measurements:
-        if measurement.side in (subject, reference):
-            rounds.setdefault(measurement.round, {})[measurement.side] = value_of(measurement)
-    for number, values in rounds.items():
-        for side in (subject, reference):
-            if not values.get(side, 0.0) > 0:
-                raise ValueError(f"{name}: {side} has no value in round {number + 1}")
-    if not rounds:
-        raise ValueError(f"{name}: neither {subject} nor {reference} was measured")
-    whole = list(rounds.values())
-    ratios = [r[reference] / r[subject] if inverse else r[subject] / r[reference] for r in whole]
-    middle = statistics.median(ratios)
-    low, _, high = (
-        statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else (middle,) * 3
-    )
-    return Target(
-        name=name,
-        value=statistics.median(r[subject] for r in whole),
-        unit=unit,
-        reference=reference,
-        reference_value=statistics.median(r[reference] for r in whole),
-        ratio=middle,
-        target=target,
-        direction=direction,
-        met=_meets(middle, target, direction),
-        subject=subject,
-        spread=(low, high),
-        ratios=tuple(ratios),
-    )
+
+    name: str
+    subject: str
+    reference: str
+    value_of: Callable[[Measurement], float]
+    target: float
+    unit: str = "ms"
+    direction: Direction = "at most"
+    inverse: bool = False
+
+    def over(self, measurements: Iterable[Measurement]) -> Target:
+        """Compare the two sides among these.
+
+        Raises:
+            TooFew: a round of one of them has too few values for the percentile.
+            ValueError: there is a round in which one of the two has no value. What is left would be
+                the rounds that went well.
+        """
+        rounds: dict[int, dict[str, float]] = {}
+        for measured in measurements:
+            if measured.side in (self.subject, self.reference):
+                rounds.setdefault(measured.round, {})[measured.side] = self.value_of(measured)
+        for number, values in rounds.items():
+            for side in (self.subject, self.reference):
+                if not values.get(side, 0.0) > 0:
+                    raise ValueError(f"{self.name}: {side} has no value in round {number + 1}")
+        if not rounds:
+            neither = f"neither {self.subject} nor {self.reference} was measured"
+            raise ValueError(f"{self.name}: {neither}")
+        ours = [values[self.subject] for values in rounds.values()]
+        theirs = [values[self.reference] for values in rounds.values()]
+        pairs = zip(theirs, ours, strict=True) if self.inverse else zip(ours, theirs, strict=True)
+        ratios = [one / other for one, other in pairs]
+        middle = statistics.median(ratios)
+        return Target(
+            name=self.name,
+            value=statistics.median(ours),
+            unit=self.unit,
+            reference=self.reference,
+            reference_value=statistics.median(theirs),
+            ratio=middle,
+            target=self.target,
+            direction=self.direction,
+            met=_meets(middle, self.target, self.direction),
+            subject=self.subject,
+            spread=spread_of(ratios),
+            ratios=tuple(ratios),
+        )
+
+
+def spread_of(ratios: Sequence[float]) -> tuple[float, float]:
+    """Return the quartiles of rounds enough for them, of fewer the least and the most."""
+    if len(ratios) < ROUNDS_THAT_TELL:
+        return min(ratios), max(ratios)
+    low, _, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return low, high
 
 
 def tell_beside(
@@ -310,7 +322,7 @@ def tell_beside(
 ) -> None:
     """Say among the facts how a side compares with one that no target names."""
     try:
-        beside = compared(name, result.measurements, subject, reference, value_of, 0.0)
+        beside = Comparison(name, subject, reference, value_of, 0.0).over(result.measurements)
     except ValueError as error:
         result.facts[name] = str(error)
         return
@@ -326,7 +338,7 @@ def absolute(
     target: float,
     *,
     unit: str,
-    direction: Literal["at most", "at least"] = "at most",
+    direction: Direction = "at most",
     robust: bool = False,
 ) -> Target:
     """Hold a value against a number."""
@@ -344,12 +356,15 @@ def absolute(
     )
 
 
-def _meets(value: float, target: float, direction: Literal["at most", "at least"]) -> bool:
+def _meets(value: float, target: float, direction: Direction) -> bool:
     return value <= target if direction == "at most" else value >= target
 
 
 def percentile_of(histogram: str, percent: float) -> Callable[[Measurement], float]:
-    """Return what reads one percentile of a measurement, in milliseconds; nan where none is."""
+    """Return what reads one percentile of a measurement, in milliseconds; nan where none is.
+
+    It raises TooFew where there are some, and too few.
+    """
 
     def value(measurement: Measurement) -> float:
         found = measurement.histograms[histogram]

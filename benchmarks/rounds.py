@@ -18,7 +18,7 @@ from contextlib import (
     nullcontext,
 )
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import psutil
 
@@ -53,6 +53,15 @@ class Plan:
         return cls(options.rounds, options.seconds, options.warm_up, rate, options.once)
 
 
+class Beside(Protocol):
+    """What goes on beside a side while it is measured."""
+
+    @property
+    def forwarded(self) -> float:
+        """Which share came out of the media that were due, once they have ended."""
+        ...
+
+
 class Side:
     """A server under a load. Owned by the stack that made it."""
 
@@ -61,7 +70,7 @@ class Side:
         name: str,
         load: Child,
         servers: list[Child],
-        beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+        beside: Callable[[], AbstractAsyncContextManager[Beside | None]] = nullcontext,
     ) -> None:
         self.name = name
         self.load = load
@@ -178,8 +187,11 @@ class Bench:
 
     async def round(self, side: Side, number: int, plan: Plan) -> Measurement:
         """Run one round of one side."""
-        async with side.beside():
-            return await self._measured(side, number, plan)
+        async with side.beside() as beside:
+            measured = await self._measured(side, number, plan)
+        if beside is not None:
+            measured.forwarded = beside.forwarded
+        return measured
 
     async def _measured(self, side: Side, number: int, plan: Plan) -> Measurement:
         servers = Sampler(side.server_processes)

@@ -23,6 +23,7 @@ from itertools import accumulate, repeat
 from actors.demand import Demand
 from actors.placement import Place, least_loaded, plan, reserve_for
 from actors.pool import PoolPolicy
+from benchmarks.histogram import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,20 @@ class Outcome:
         """Openings that did not ring at once."""
         return sum(each != 0.0 for each in self.waited) / max(self.openings, 1)
 
+    @property
+    def longest_wait(self) -> float:
+        """Return what nobody waited longer than; infinite for a refusal, 0 where nobody came."""
+        return max((math.inf if each is None else each for each in self.waited), default=0.0)
+
     def wait(self, percent: float) -> float:
-        """Return the wait that this share of openings did not exceed; infinite for a refusal."""
+        """Return the wait that this share of openings did not exceed; infinite for a refusal.
+
+        Raises:
+            TooFew: there are too few openings for it.
+        """
+        require(self.openings, percent)
         ranked = sorted(math.inf if each is None else each for each in self.waited)
-        rank = math.ceil(self.openings * percent / 100)
-        return ranked[rank - 1] if rank else 0.0
+        return ranked[max(1, math.ceil(self.openings * percent / 100)) - 1]
 
 
 @dataclass(frozen=True, slots=True)

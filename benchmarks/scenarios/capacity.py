@@ -12,6 +12,7 @@ from actors.pool import PoolPolicy
 from benchmarks.appends import flush_ms
 from benchmarks.appends import measured as appends
 from benchmarks.fleet import BUSY_AT_MOST, Assumptions, Costs, Media, fleets
+from benchmarks.histogram import enough
 from benchmarks.media.source import Camera
 from benchmarks.quantities import amount, amount_or_none, count, share
 from benchmarks.quiet import noise_of
@@ -237,7 +238,10 @@ def say(
     result.facts["standbys"] = standbys
     result.facts["calls that wait, share"] = round(outcome.waited_share, 4)
     result.facts["calls refused, share"] = round(outcome.refused / max(outcome.openings, 1), 5)
-    result.facts["p99.9 of the wait, s"] = round(outcome.wait(99.9), 2)
+    if outcome.openings >= enough(99.9):
+        result.facts["p99.9 of the wait, s"] = round(outcome.wait(99.9), 2)
+    else:
+        result.facts["longest wait, s"] = round(outcome.longest_wait, 2)
     result.facts["sessions at once, peak"] = outcome.peak_sessions
     result.facts["sessions at once, mean"] = round(
         traffic.sessions_per_hour * traffic.minutes / 60, 1

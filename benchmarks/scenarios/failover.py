@@ -36,7 +36,7 @@ class Failover:
     summary = "kill -9 of a session actor to the next decoded picture, in Chromium"
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--calls", type=count, default=5, help="calls, two kills in each")
+        parser.add_argument("--calls", type=count, default=25, help="calls, two kills in each")
         refuse_target(parser, "it kills a session actor")
 
     def short(self) -> list[str]:

@@ -15,6 +15,7 @@ from benchmarks.quantities import count
 from benchmarks.quiet import noise_of, rounds_of, told
 from benchmarks.result import (
     MEASURED_AGAIN,
+    Comparison,
     Measurement,
     ScenarioResult,
     percentile_of,
@@ -113,11 +114,13 @@ def judge(result: ScenarioResult) -> None:
     for name in ("first picture", "agent's"):
         whose = "consumer's" if name == "first picture" else name
         result.compare(
-            f"accept to the {whose} first decoded picture, p50",
-            "switchboard",
-            "direct",
-            percentile_of(name, 50.0),
-            1.0,
+            Comparison(
+                f"accept to the {whose} first decoded picture, p50",
+                "switchboard",
+                "direct",
+                percentile_of(name, 50.0),
+                1.0,
+            )
         )
     name = "accept to first decoded picture, p50"
     result.hold(name, "switchboard", "first picture", 50.0, P50_MS)

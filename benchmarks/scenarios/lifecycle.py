@@ -14,8 +14,6 @@ from benchmarks.scenario import Progress, add_round_options, add_target_options,
 from benchmarks.subject import Subject, target_of
 
 RINGING_MS = 30.0
-FEWEST = 100
-"""Sessions, below which their p99 is only the slowest of a few."""
 WARM, COLD = "warm", "cold"
 COLD_SECONDS = 2.0
 """From one cold session to the next that is due, of which there is none in its round."""
@@ -116,12 +114,6 @@ def judge(result: ScenarioResult) -> None:
     """Hold ringing against what people notice, where enough sessions rang to know a p99."""
     for side in result.sides():
         tell_cold(result, side)
-    ringing = result.pooled(WARM, "ringing")
-    if ringing.count < FEWEST:
-        result.facts["click to ringing is not judged"] = (
-            f"{ringing.count} sessions are too few for a p99"
-        )
-        return
     result.hold("click to ringing, p99, warm pool", WARM, "ringing", 99.0, RINGING_MS)
 
 
@@ -141,6 +133,7 @@ def tell_cold(result: ScenarioResult, side: str) -> None:
     result.facts["click to ringing, cold, ms"] = {
         name: round(ringing.percentile(percent), 1)
         for name, percent in (("least", 0.0), ("p50", 50.0), ("p90", 90.0), ("most", 100.0))
+        if ringing.bears(percent)
     }
     spent = statistics.median(m.cost_ms() for m in mine) / 1e3
     result.facts["processor time around one cold session, all server processes, s"] = round(

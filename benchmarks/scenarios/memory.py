@@ -10,7 +10,7 @@ from typing import cast
 import psutil
 
 from benchmarks.quantities import count, sizes_or_none
-from benchmarks.result import ScenarioResult, Target, absolute
+from benchmarks.result import ScenarioResult, Target, absolute, spread_of
 from benchmarks.rounds import Bench
 from benchmarks.sampler import proportional
 from benchmarks.scenario import Progress, counted, parameters, refuse_target
@@ -105,7 +105,8 @@ def over_bare(name: str, middle: dict[str, float], ratios: list[float]) -> Targe
         target=OVER_BARE,
         direction="at most",
         met=ratio <= OVER_BARE,
-        spread=(min(ratios), max(ratios)),
+        spread=spread_of(ratios),
+        ratios=tuple(ratios),
     )
 
 

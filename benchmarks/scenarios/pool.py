@@ -189,16 +189,16 @@ def tell(
             truth, told, bound
         )
         peaks.append(off_in_number(told.peak_standbys, truth.peak_standbys))
-        both = [min(outcome.wait(95), bound) for outcome in (told, truth)]
+        both = [min(outcome.longest_wait, bound) for outcome in (told, truth)]
         # Whose wait is shorter than a start may have waited for the rest of one: a moment decides.
         if alone <= both[1] and min(both) < bound:
             waits.append(off(*both))
     if not waits:
         result.noise.append("no storm with waits that can be compared")
         return
-    result.facts["p95 of the wait, each storm, off by %"] = [round(each) for each in waits]
+    result.facts["longest wait, each storm, off by %"] = [round(each) for each in waits]
     for which, value in (("median", statistics.median(waits)), ("worst", max(waits))):
-        what = f"p95 of the wait, {which} of {len(waits)} storms, off by"
+        what = f"longest wait, {which} of {len(waits)} storms, off by"
         result.judge(absolute(what, value, WITHIN, unit="%"))
     what = f"worst of {len(peaks)} storms"
     result.judge(absolute(f"most standbys, {what}, off by", max(peaks), WITHIN, unit="%"))
@@ -238,10 +238,10 @@ def beside(measured: Outcome, predicted: Outcome, bound: float) -> str:
     """Say both in one line; who is refused has waited until the bound."""
 
     def wait(outcome: Outcome) -> str:
-        return f"{min(outcome.wait(95), bound):.2f}"
+        return f"{min(outcome.longest_wait, bound):.2f}"
 
     return (
-        f"{measured.openings} openings; p95 of the wait {wait(measured)} s, "
+        f"{measured.openings} openings; longest wait {wait(measured)} s, "
         f"predicted {wait(predicted)}; refused {measured.refused}, {predicted.refused}; "
         f"most standbys {measured.peak_standbys}, {predicted.peak_standbys}"
     )

@@ -8,11 +8,19 @@ from dataclasses import replace
 
 from benchmarks.adapter import adapter_named, address_of, name_of
 from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
-from benchmarks.media.beside import SIZE, MediaLoad, add_media_options, camera_of, hold_beside
+from benchmarks.media.beside import (
+    SIZE,
+    MediaLoad,
+    add_media_options,
+    camera_of,
+    hold_beside,
+    not_beside,
+)
 from benchmarks.quantities import count, people, rates_or_none
 from benchmarks.quiet import disturbance, noise_of, told
 from benchmarks.result import (
     MEASURED_AGAIN,
+    Comparison,
     Line,
     Measurement,
     ScenarioResult,
@@ -191,8 +199,10 @@ async def against_load(
                 continue
             if one.usage and (spent := 1e3 * one.cost_ms(silence[side.name])) > 0:
                 points.setdefault("processor time of each, us", []).append((load, spent))
-            points.setdefault("p50, ms", []).append((load, reply.percentile(50.0)))
-            points.setdefault("p99, ms", []).append((load, reply.percentile(99.0)))
+            for percent in (50.0, 99.0):
+                if reply.bears(percent):
+                    panel = points.setdefault(f"p{percent:.0f}, ms", [])
+                    panel.append((load, reply.percentile(percent)))
         result.lines += [
             Line("requests a second", panel, side.name, line) for panel, line in points.items()
         ]
@@ -203,24 +213,28 @@ def judge(result: ScenarioResult) -> None:
     result.noise = noise_of(result.measurements)
     for percent, limit in ((50.0, 1.5), (99.0, 3.0)):
         result.compare(
-            f"signalling p{percent:.0f} over the floor",
-            "switchboard",
-            "floor",
-            percentile_of("reply", percent),
-            limit,
+            Comparison(
+                f"signalling p{percent:.0f} over the floor",
+                "switchboard",
+                "floor",
+                percentile_of("reply", percent),
+                limit,
+            )
         )
     if BESIDE in result.sides():
         name = "signalling p99 beside media over idle"
         hold_beside(result, name, BESIDE, "switchboard", "reply")
     if "naive" in result.sides():
         result.compare(
-            "signalling p50: times faster than Ray calls",
-            "switchboard",
-            "naive",
-            percentile_of("reply", 50.0),
-            8.0,
-            direction="at least",
-            inverse=True,
+            Comparison(
+                "signalling p50: times faster than Ray calls",
+                "switchboard",
+                "naive",
+                percentile_of("reply", 50.0),
+                8.0,
+                direction="at least",
+                inverse=True,
+            )
         )
         if not result.noise:
             # What a gateway and an actor could reach that did nothing.
@@ -242,7 +256,8 @@ def judge(result: ScenarioResult) -> None:
                 ROOM,
                 percentile_of("last", percent),
             )
-    if FLOOR_BESIDE in result.sides() and not result.noise:
+    has_media = FLOOR_BESIDE in result.sides() and not_beside(result, FLOOR_BESIDE) is None
+    if has_media and not result.noise:
         tell_beside(
             result,
             "the floor's p99 beside media over its own idle",

@@ -37,7 +37,7 @@ class Storm:
         add_target_options(parser)
 
     def short(self) -> list[str]:
-        return ["--rounds", "1", "--rate", "100", "--starts", "2"]
+        return ["--rounds", "1", "--rate", "150", "--starts", "2"]
 
     async def run(self, options: argparse.Namespace, progress: Progress) -> ScenarioResult:
         result = ScenarioResult(self.name, self.summary, parameters(options))

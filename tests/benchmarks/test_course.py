@@ -20,7 +20,8 @@ def usage(pid: int, memory_mb: float, descriptors: int, name: str = "gateway") -
 
 def measured(side: str, number: int, milliseconds: float, **changed: float) -> Measurement:
     latency = Histogram()
-    latency.record(milliseconds / 1e3)
+    for _ in range(100):
+        latency.record(milliseconds / 1e3)
     return Measurement(
         side,
         number,
@@ -108,6 +109,18 @@ def test_on_a_busy_machine_slowness_is_noise_and_growth_is_judged_all_the_same()
     assert "10 of 10 intervals of the first third were disturbed" in result.noise[0]
     names = [target.name for target in result.judged() if not target.met]
     assert [name.split(",")[0] for name in names] == ["memory", "memory"]
+
+
+def test_of_intervals_with_few_requests_no_p99_is_judged() -> None:
+    of = course(slower=2.0)
+    for interval in of.intervals:
+        interval.held.histograms["reply"] = Histogram({1_000: 99})
+    result, met = judged(of)
+    assert result.noise == []
+    assert all(met.values())
+    told = result.facts["request p99, last third over first is not judged"]
+    assert told == "99 are too few for a p99, which takes 100"
+    assert [line.points for line in result.lines if line.name == "p99"] == [[]]
 
 
 def test_a_few_disturbed_intervals_are_left_out() -> None:

@@ -48,9 +48,12 @@ def side(
     return made
 
 
-def judged(*sides: Side, sizes: tuple[int, ...] = (4, 6), blocked: int = 0) -> ScenarioResult:
+def judged(
+    *sides: Side, sizes: tuple[int, ...] = (4, 6), blocked: int = 0, again: int = 0
+) -> ScenarioResult:
+    """Judge these, when so many rounds were measured in vain before."""
     result = ScenarioResult("media", "", {})
-    judge(result, sides, sizes, blocked)
+    judge(result, sides, sizes, blocked, {"others": again} if again else {})
     return result
 
 
@@ -102,6 +105,8 @@ def test_what_was_lost_counts_while_there_was_room_whoever_threw_it_away() -> No
     assert lost_of(judged(side("switchboard", 4, drops=1))) == 3
     # What could not be sent at once.
     assert lost_of(judged(side("switchboard", 4), blocked=5)) == 5
+    # It may have been while others disturbed a round that does not count.
+    assert lost_of(judged(side("switchboard", 4), blocked=5, again=1)) == 0
     # Not of the peer, and not of who has more to do than four fifths of a processor.
     assert lost_of(judged(side("switchboard", 4), side("janus", 4, lost=9))) == 0
     overloaded = side("switchboard", 6, times=20.0, lost=9)

@@ -169,7 +169,8 @@ def test_how_late_the_load_was_stands_beside_the_latencies_that_contain_it() -> 
     late.lateness.record(0.0015)
     text = page([result_of(late, measurement("us", 1))], DOCUMENT)
     assert re.search(
-        r"<td>us<td>how late the load itself sent\n<td class=number>1<td[^>]*>1\.5", text
+        r"<td>us<td>how late the load itself sent\n<td class=number>1(<td[^>]*>-){4}<td[^>]*>1\.5",
+        text,
     )
 
 
@@ -182,3 +183,13 @@ def test_of_few_latencies_no_high_percentile_is_shown() -> None:
     count, _, p90, *high, most = cells[:6]
     assert (count, high) == ("99", ["-", "-"])
     assert float(p90) < float(most) == pytest.approx(99, rel=0.01)
+
+
+def test_of_few_latencies_only_the_median_is_drawn_against_the_size() -> None:
+    few = [measurement(f"us 1x{size}", histogram="each") for size in (4, 50)]
+    assert ">us p99<" in page([result_of(*few)], DOCUMENT)
+    for each in few:
+        each.histograms["each"] = Histogram({5_000: 50})
+    text = page([result_of(*few)], DOCUMENT)
+    assert ">us p50<" in text
+    assert ">us p99<" not in text

@@ -115,7 +115,7 @@ def test_a_run_that_is_as_predicted_meets_its_targets() -> None:
     result = judged()
     assert not result.noise
     assert {target.name.split(",")[0]: target.met for target in result.judged()} == {
-        "p95 of the wait": True,
+        "longest wait": True,
         "most standbys": True,
     }
 

@@ -10,6 +10,7 @@ import pytest
 
 from actors.placement import Place
 from actors.pool import PoolPolicy
+from benchmarks.histogram import TooFew
 from benchmarks.simulation import (
     Opening,
     Outcome,
@@ -136,5 +137,10 @@ def test_the_wait_counts_those_who_did_not_wait() -> None:
     assert outcome.wait(50) == 0.0
     assert outcome.wait(98) == 1.0
     assert outcome.wait(99) == 2.0
-    assert outcome.wait(100) == math.inf
+    assert outcome.longest_wait == math.inf
     assert outcome.waited_share == 0.03
+    few = Outcome(waited=[2.0, *[0.0] * 98])
+    assert few.longest_wait == 2.0
+    with pytest.raises(TooFew, match="99 are too few for a p99"):
+        few.wait(99)
+    assert Outcome().longest_wait == 0.0

@@ -6,11 +6,11 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from benchmarks.histogram import Histogram, bucket_of
-from benchmarks.result import Measurement, ScenarioResult, compared, percentile_of
+from benchmarks.histogram import USUAL, Histogram, TooFew, bucket_of, enough
+from benchmarks.result import Comparison, Measurement, ScenarioResult, percentile_of
 
 latencies = st.lists(st.floats(min_value=1e-6, max_value=3600.0), min_size=1, max_size=200)
 
@@ -23,13 +23,14 @@ def histogram(*milliseconds: float) -> Histogram:
 
 
 def measurement(side: str, number: int, *milliseconds: float) -> Measurement:
-    return Measurement(
-        side, number, {"reply": histogram(*milliseconds)}, Histogram(), len(milliseconds), 0
-    )
+    """Each of these latencies twice, so that there is a median."""
+    twice = histogram(*milliseconds, *milliseconds)
+    return Measurement(side, number, {"reply": twice}, Histogram(), twice.count, 0)
 
 
-@given(latencies, st.sampled_from([50.0, 90.0, 99.0, 99.9, 100.0]))
+@given(latencies, st.sampled_from([0.0, 25.0, 50.0, 90.0, 99.0, 100.0]))
 def test_a_percentile_is_right_to_a_hundredth(seconds: list[float], percent: float) -> None:
+    assume(len(seconds) >= enough(percent))
     made = Histogram()
     for value in seconds:
         made.record(value)
@@ -64,9 +65,25 @@ def test_a_bucket_begins_where_the_document_says() -> None:
     assert [bucket_of(microseconds) for microseconds in range(128)] == list(range(128))
 
 
-def test_an_empty_histogram_has_no_percentile() -> None:
-    with pytest.raises(ValueError, match="empty"):
-        Histogram().percentile(50)
+@pytest.mark.parametrize(
+    ("percent", "count"),
+    [(0.0, 1), (5.0, 20), (25.0, 4), (50.0, 2), (90.0, 10), (99.0, 100), (99.9, 1000), (100.0, 1)],
+)
+def test_a_percentile_takes_so_many_values_that_one_lies_beyond_it(
+    percent: float, count: int
+) -> None:
+    few, borne = (histogram(*range(1, n + 1)) for n in (count - 1, count))
+    assert borne.percentile(percent) == pytest.approx(max(1.0, count * percent / 100), rel=0.01)
+    assert (few.bears(percent), borne.bears(percent)) == (False, True)
+    with pytest.raises(TooFew, match=f"{count - 1} are too few for a p{percent:g}"):
+        few.percentile(percent)
+    names = {name for name, each in USUAL.items() if each == percent}
+    assert names <= set(borne.summary())
+    assert not names & set(few.summary())
+
+
+def p50_over_the_floor(target: float) -> Comparison:
+    return Comparison("p50", "subject", "floor", percentile_of("reply", 50.0), target)
 
 
 def test_a_ratio_is_taken_within_each_round() -> None:
@@ -77,7 +94,7 @@ def test_a_ratio_is_taken_within_each_round() -> None:
         measurement("floor", 1, 10.0),
         measurement("subject", 1, 20.0),
     ]
-    target = compared("p50", rounds, "subject", "floor", percentile_of("reply", 50), 2.5)
+    target = p50_over_the_floor(2.5).over(rounds)
     assert target.ratio == pytest.approx(2.0, rel=0.02)
     assert target.met
 
@@ -88,11 +105,15 @@ def test_the_ratio_is_the_median_of_the_rounds_and_its_spread_their_quartiles() 
         for number, subject in enumerate([5.0, 1.0, 2.0, 3.0, 4.0])
         for side, value in (("subject", subject), ("floor", 1.0))
     ]
-    target = compared("p50", rounds, "subject", "floor", percentile_of("reply", 50), 2.5)
+    target = p50_over_the_floor(2.5).over(rounds)
     assert target.ratio == pytest.approx(3.0, rel=0.02)
     assert target.spread is not None
     assert list(target.spread) == pytest.approx([2.0, 4.0], rel=0.02)
     assert not target.met
+    few = p50_over_the_floor(2.5).over(rounds[:6])
+    assert few.spread is not None
+    assert list(few.spread) == pytest.approx([1.0, 5.0], rel=0.02), "three have no quartiles"
+    assert (few.has_quartiles, target.has_quartiles) == (False, True)
 
 
 def test_rounds_that_disagree_are_noise() -> None:
@@ -102,22 +123,21 @@ def test_rounds_that_disagree_are_noise() -> None:
         for number, pair in enumerate([(1.0, 1.0), (3.0, 1.0), (9.0, 1.0), (1.0, 1.0)])
         for side, value in zip(("subject", "floor"), pair, strict=True)
     ]
-    result.judge(compared("p50", rounds, "subject", "floor", percentile_of("reply", 50), 1.5))
+    result.judge(p50_over_the_floor(1.5).over(rounds))
     assert any("disagree" in noise for noise in result.noise)
 
 
 def test_times_faster_is_the_ratio_upside_down() -> None:
     rounds = [measurement("subject", 0, 1.0), measurement("naive", 0, 12.0)]
-    target = compared(
+    target = Comparison(
         "faster",
-        rounds,
         "subject",
         "naive",
         percentile_of("reply", 50),
         8.0,
         direction="at least",
         inverse=True,
-    )
+    ).over(rounds)
     assert target.ratio == pytest.approx(12.0, rel=0.02)
     assert target.met
 
@@ -134,7 +154,7 @@ def compared_sides(*rounds: tuple[float | None, float | None], target: float) ->
         for side, value in zip(("subject", "floor"), pair, strict=True):
             came = () if value is None else (value,)
             result.measurements.append(measurement(side, number, *came))
-    result.compare("p50", "subject", "floor", percentile_of("reply", 50), target)
+    result.compare(p50_over_the_floor(target))
     return result
 
 
@@ -188,6 +208,32 @@ def test_a_percentile_of_nothing_is_noise_and_no_target() -> None:
     result.hold("everyone waits, p99", "us", "reply", 99.0, 1_000.0)
     assert result.noise == ["everyone waits, p99: nothing was measured"]
     assert result.targets == []
-    result.measurements.append(measurement("us", 1, 1.0, 3.0))
+
+
+def test_a_percentile_of_too_few_is_neither_a_target_nor_noise_and_said() -> None:
+    result = ScenarioResult("s", "", {})
+    result.measurements = [measurement("us", 0, *range(1, 50))]
+    result.hold("everyone waits, p99", "us", "reply", 99.0, 1_000.0)
+    assert (result.targets, result.noise) == ([], [])
+    said = "98 are too few for a p99, which takes 100"
+    assert result.facts == {"everyone waits, p99 is not judged": said}
+    # With those of another round there are enough.
+    result.measurements.append(measurement("us", 1, 3.0))
     result.hold("everyone waits, p99", "us", "reply", 99.0, 2.0)
-    assert [(made.met, round(made.value)) for made in result.targets] == [(False, 3)]
+    assert [(made.met, round(made.value)) for made in result.targets] == [(False, 49)]
+
+
+@pytest.mark.parametrize("few", ["subject", "floor"])
+def test_a_ratio_of_rounds_of_which_one_has_too_few_is_not_judged(few: str) -> None:
+    result = ScenarioResult("s", "", {})
+    p99 = Comparison("p99", "subject", "floor", percentile_of("reply", 99.0), 3.0)
+    for number in range(2):
+        for side in ("subject", "floor"):
+            count = 49 if number and side == few else 50
+            result.measurements.append(measurement(side, number, *[1.0] * count))
+    result.compare(p99)
+    assert (result.targets, result.noise) == ([], [])
+    assert result.facts == {"p99 is not judged": "98 are too few for a p99, which takes 100"}
+    result.measurements = [m for m in result.measurements if m.round == 0]
+    result.compare(p99)
+    assert [made.ratio for made in result.targets] == [1.0]
