@@ -14,9 +14,12 @@ from broker.messages.parts import Id
 from gateway.api_keys import Caller
 from gateway.idempotency import Idempotency, IdempotencyKey
 from gateway.problems import PROBLEMS
+from gateway.server_api import Cursor
 from gateway.switchroom import Switchroom
 from gateway.widget_api import Body
 
+MOST_ERASURES = 10_000
+"""In one answer: a frame holds four times as many."""
 ERASE_S = 30.0
 """Erasing folds the database's log into its file, which takes longer than a look-up."""
 
@@ -44,7 +47,7 @@ class RedeliveryRequest(Body):
 
     endpoint_id: Id
     session_id: Id | None = None
-    seq: Annotated[int, Field(ge=1)] | None = None
+    seq: Annotated[int, Field(ge=1, lt=2**31)] | None = None
 
 
 class RedeliveryStarted(BaseModel):
@@ -74,6 +77,12 @@ class ErasureList(BaseModel):
     """Who was erased. Keep this list apart from backups: it is what to erase after a restore."""
 
     erased: list[ErasureView]
+
+
+class ErasurePage(ErasureList):
+    """A page of them, oldest first."""
+
+    cursor: str | None = Field(description="Asks for the next page; null on the last.")
 
 
 def upkeep_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
@@ -146,10 +155,15 @@ def upkeep_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
     async def list_erasures(
         account: Caller,
         since_ms: Annotated[int, Query(ge=0, le=2**53, description="Only those since then.")] = 0,
-    ) -> ErasureList:
+        cursor: Cursor = None,
+        limit: Annotated[int, Query(ge=1, le=MOST_ERASURES)] = MOST_ERASURES,
+    ) -> ErasurePage:
         """List who was erased, oldest first: erase them again after an older backup came back."""
-        asked = upkeep.ErasureList(account_id=account.account_id, since_ms=since_ms)
-        return _view(await directory.ask(asked, upkeep.Erasures))
+        asked = upkeep.ErasureList(
+            account_id=account.account_id, since_ms=since_ms, cursor=cursor, limit=limit
+        )
+        found = await directory.ask(asked, upkeep.Erasures)
+        return ErasurePage(erased=_view(found).erased, cursor=found.cursor)
 
     return router
 

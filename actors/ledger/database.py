@@ -14,6 +14,7 @@ asynchronous by itself, and SQLAlchemy lets the function wait for it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -26,11 +27,14 @@ from actors.ledger.schema import migrate, owners, sessions, terms
 from broker.shards import WHOLE, Shard
 from broker.words import SessionPhase
 
+_log = logging.getLogger(__name__)
 READERS = 4
 READ_S = 10.0
 """What a read may take, the wait for a connection included."""
 CONNECT_S = 10.0
 """What it may take to connect. A migration takes as long as it does."""
+SCRUB_S = 20.0
+"""What it may take to free what was erased."""
 _SCRUB_TRIES = 5
 
 T = TypeVar("T")
@@ -85,6 +89,7 @@ class Database:
         self._shard = shard
         self._owner = owner
         self._read_s = read_s
+        self._scrubbing = asyncio.Lock()
         # Built once, like whatever else is asked often: SQLAlchemy takes longer to put a statement
         # together than SQLite to answer it.
         mine = terms.c.shard == shard.number
@@ -157,10 +162,17 @@ class Database:
     async def scrub(self) -> None:
         """Get what was erased out of the files as far as the database can.
 
-        SQLite folds its write-ahead log into the main file and empties it. PostgreSQL frees the
-        old rows for reuse; its own log and backups age out by their retention.
+        SQLite folds its write-ahead log into the main file and empties it, on the connection that
+        writes. PostgreSQL frees the old rows for reuse, which takes as long as the tables are large
+        and waits for what else tidies them: on another connection, so that no write waits for it.
+        Its own log and backups age out by their retention.
         """
-        await self._writing.scrub()
+        engine = self._writing if self.is_sqlite else self._reading
+        try:
+            async with asyncio.timeout(SCRUB_S), self._scrubbing:
+                await engine.scrub()
+        except TimeoutError:
+            _log.warning("What was erased is not freed yet; the database does it by itself.")
 
     async def close(self) -> None:
         """Close all connections; harmless when closed."""

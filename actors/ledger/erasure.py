@@ -7,12 +7,14 @@ journal, outbox and dead letters hold opaque ids. The time line stays.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from actors.ledger import keeping
+from actors.ledger.cursor import read_cursor, write_cursor
 from actors.ledger.database import Database
 from actors.ledger.journal import AGENT_FIELDS, VISITOR_FIELDS, dump, insert_for
 from actors.ledger.schema import (
@@ -38,6 +40,9 @@ from broker.words import Role, SessionPhase
 _ONLY_NAMED = {"named-visitor": VISITOR_FIELDS, "named-agent": AGENT_FIELDS}
 """Who stands in place of a participant: somebody whom a host SDK named and who never came."""
 _STAND_IN = {Role.CONSUMER: "named-visitor", Role.AGENT: "named-agent"}
+AT_ONCE = 50
+"""Sessions in which one transaction erases somebody: an agent has thousands, and what calls write
+meanwhile waits for one transaction, not for all of them."""
 _OF_RECORDS = (
     notes,
     journal,
@@ -47,6 +52,15 @@ _OF_RECORDS = (
     deliveries,
     dead_letters,
     erasures,
+)
+
+_UNNOTED = (
+    sa.select(
+        erasures.c.session_id, erasures.c.participant_id, sessions.c.epoch, sessions.c.account_id
+    )
+    .join(sessions, sessions.c.session_id == erasures.c.session_id)
+    .where(erasures.c.noted.is_(False))
+    .where(sessions.c.phase == str(SessionPhase.ENDED))
 )
 
 
@@ -70,7 +84,8 @@ class Erasing:
         """
         found = await self._find(ask)
         now_ms = self._now_ms()
-        await self._writer.do(lambda connection: _erase(connection, found, now_ms, self._shard))
+        for some in _batches(found):
+            await self._writer.do(partial(_erase, some, now_ms, self._shard))
         if ask.agent_id is not None:
             await self._forget_devices(ask.account_id, ask.agent_id)
         await self._database.scrub()
@@ -84,33 +99,44 @@ class Erasing:
         )
 
     async def erased(self, ask: upkeep.ErasureList) -> upkeep.Erasures:
-        """List who was erased, oldest first."""
-        found = (
-            sa.select(erasures)
-            .where(erasures.c.erased_ms >= ask.since_ms)
-            .order_by(erasures.c.erased_ms, erasures.c.session_id)
-        )
+        """List who was erased, oldest first. Raises Malformed: the cursor is not ours."""
+        place = (erasures.c.erased_ms, erasures.c.session_id, erasures.c.participant_id)
+        found = sa.select(erasures).where(erasures.c.erased_ms >= ask.since_ms).order_by(*place)
+        if ask.cursor is not None:
+            erased_ms, ids = read_cursor(ask.cursor, 2)
+            after = sa.tuple_(*map(sa.literal, (erased_ms, *ids)))
+            found = found.where(sa.tuple_(*place) > after)
+        if ask.limit is not None:
+            found = found.limit(ask.limit + 1)
         if ask.account_id is not None:
             found = found.join(sessions, sessions.c.session_id == erasures.c.session_id).where(
                 sessions.c.account_id == ask.account_id
             )
-        return upkeep.Erasures(
-            erased=[
-                upkeep.Erasure(
-                    session_id=row.session_id,
-                    participant_id=row.participant_id,
-                    erased_ms=row.erased_ms,
-                )
-                for row in await self._database.rows(found)
-            ]
-        )
+        rows = await self._database.rows(found)
+        erased = [
+            upkeep.Erasure(
+                session_id=row.session_id,
+                participant_id=row.participant_id,
+                erased_ms=row.erased_ms,
+            )
+            for row in rows[: ask.limit]
+        ]
+        if len(erased) == len(rows):
+            return upkeep.Erasures(erased=erased)
+        last = erased[-1]
+        cursor = write_cursor(last.erased_ms, last.session_id, last.participant_id)
+        return upkeep.Erasures(erased=erased, cursor=cursor)
+
+    async def note_ended(self) -> None:
+        """Note erasures of sessions that have ended since: until then their actor wrote there."""
+        if await self._database.rows(_UNNOTED.limit(1)):
+            note = partial(_note_ended, now_ms=self._now_ms(), shard=self._shard)
+            await self._writer.do(note)
 
     async def expire(self, ask: keeping.RecordExpire) -> keeping.Expired:
-        """Delete records whose time is over; note erasures of sessions that ended since."""
-        now_ms = self._now_ms()
+        """Delete records whose time is over."""
 
         def job(connection: sa.Connection) -> int:
-            _note_ended(connection, now_ms, self._shard)
             old = connection.scalars(
                 sa.select(sessions.c.session_id)
                 .where(sessions.c.account_id == ask.account_id)
@@ -223,8 +249,19 @@ def _is_person(body: dict[str, Any], name: str, role: Role) -> bool:
     return bool(own == name)
 
 
+def _batches(found: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """Divide the work. Those of one session stay together: the first one erased takes away what
+    named the others, so that nobody would find them again if the rest failed."""
+    of_session: dict[str, list[tuple[str, str]]] = {}
+    for each in found:
+        of_session.setdefault(each[0], []).append(each)
+    sessions_found = list(of_session.values())
+    for first in range(0, len(sessions_found), AT_ONCE):
+        yield [each for people in sessions_found[first : first + AT_ONCE] for each in people]
+
+
 def _erase(
-    connection: sa.Connection, found: list[tuple[str, str]], now_ms: int, shard: Shard
+    found: list[tuple[str, str]], now_ms: int, shard: Shard, connection: sa.Connection
 ) -> None:
     for session_id, participant_id in found:
         fields = _ONLY_NAMED.get(participant_id)
@@ -288,18 +325,7 @@ def _blank(connection: sa.Connection, session_id: str, fields: frozenset[str]) -
 
 def _note_ended(connection: sa.Connection, now_ms: int, shard: Shard) -> None:
     """Write `subject.erased` into the shard's journals that no actor writes any more."""
-    rows = connection.execute(
-        sa.select(
-            erasures.c.session_id,
-            erasures.c.participant_id,
-            sessions.c.epoch,
-            sessions.c.account_id,
-        )
-        .join(sessions, sessions.c.session_id == erasures.c.session_id)
-        .where(erasures.c.noted.is_(False))
-        .where(sessions.c.phase == str(SessionPhase.ENDED))
-    )
-    for row in rows.all():
+    for row in connection.execute(_UNNOTED).all():
         if not shard.has(row.account_id):
             continue
         this = sessions.c.session_id == row.session_id

@@ -9,7 +9,7 @@ from broker.messages.cluster.tenure import JournalEntry
 
 
 class Reconcile(ClusterMessage):
-    """End the sessions that nobody owns."""
+    """End the sessions that nobody owns, and finish what waited for the end of others."""
 
     method: ClassVar[str] = "session.reconcile"
 

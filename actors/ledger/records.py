@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from typing import Any
 
 import sqlalchemy as sa
 
+from actors.ledger.cursor import read_cursor, write_cursor
 from actors.ledger.database import Database
 from actors.ledger.journal import dump, insert_for
 from actors.ledger.rows import load_journal, unknown_session
 from actors.ledger.schema import notes, sessions
 from actors.ledger.writer import Writer
-from broker.errors import ErrorCode, Malformed
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
 from broker.messages.upkeep import SessionAnnotate
@@ -66,7 +64,7 @@ class Records:
         if query.reference is not None:
             found = found.where(notes.c.reference == query.reference)
         if query.cursor is not None:
-            created_ms, session_id = _read_cursor(query.cursor)
+            created_ms, (session_id,) = read_cursor(query.cursor, 1)
             found = found.where(
                 sa.or_(
                     sessions.c.created_ms < created_ms,
@@ -78,7 +76,9 @@ class Records:
         rows = await self._database.rows(found.limit(limit + 1))
         records = [_record(row) for row in rows[:limit]]
         more = len(rows) > limit
-        return RecordPage(records=records, cursor=_write_cursor(records[-1]) if more else None)
+        last = records[-1] if more else None
+        cursor = None if last is None else write_cursor(last.created_ms, last.session_id)
+        return RecordPage(records=records, cursor=cursor)
 
     async def get(self, query: RecordGet) -> SessionRecord:
         """Return one record with events and subjects.
@@ -115,17 +115,3 @@ def _record(row: Any) -> SessionRecord:
         reference=row.reference,
         metadata=json.loads(row.metadata or "{}"),
     )
-
-
-def _write_cursor(last: SessionRecord) -> str:
-    text = f"{last.created_ms}:{last.session_id}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[int, str]:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        created_ms, session_id = text.split(":", 1)
-        return int(created_ms), session_id
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise Malformed(ErrorCode.MALFORMED, "The cursor is not one of ours.") from None

@@ -75,6 +75,10 @@ class ErasureList(ClusterMessage):
     method: ClassVar[str] = "person.erasures"
     account_id: str | None = None
     since_ms: int = 0
+    cursor: str | None = None
+    """From the page before."""
+    limit: int | None = None
+    """`None`: all that fit into one answer."""
 
 
 class Erasure(ClusterMessage):
@@ -89,6 +93,8 @@ class Erasures(ClusterMessage):
     """The participants that were erased."""
 
     erased: list[Erasure]
+    cursor: str | None = None
+    """Asks for the next page, where there is one."""
 
 
 class SessionAnnotate(ClusterMessage):

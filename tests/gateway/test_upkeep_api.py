@@ -46,6 +46,9 @@ async def test_a_letter_is_sent_again_once_for_a_key(api: httpx.AsyncClient, wor
         )
         assert (answer.status_code, answer.json()) == (201, {"count": 1})
     assert [one.account_id for one in asked] == ["acc"]
+    for seq in (0, 2**31):
+        beyond = await api.post("/v1/webhooks/redeliveries", json=body | {"seq": seq})
+        assert (beyond.status_code, beyond.json()["code"]) == (400, "malformed")
     world.ledger.faults["outbox.redeliver"] = NotFound(ErrorCode.UNKNOWN_ENTRY, "None.")
     answer = await api.post("/v1/webhooks/redeliveries", json=body)
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_entry")
@@ -57,10 +60,12 @@ async def test_one_person_is_forgotten(api: httpx.AsyncClient, world: World) -> 
     answer = await api.post("/v1/erasures", json={"visitor_id": " v "})
     assert answer.json()["erased"] == [gone.model_dump()]
     assert (asked[0].account_id, asked[0].visitor_id) == ("acc", "v")
-    listing = answering(world, upkeep.ErasureList, upkeep.Erasures(erased=[gone]))
-    answer = await api.get("/v1/erasures", params={"since_ms": 4})
-    assert answer.json()["erased"] == [gone.model_dump()]
-    assert (listing[0].account_id, listing[0].since_ms) == ("acc", 4)
+    page = upkeep.Erasures(erased=[gone], cursor="there")
+    listing = answering(world, upkeep.ErasureList, page)
+    answer = await api.get("/v1/erasures", params={"since_ms": 4, "cursor": "here", "limit": 2})
+    assert answer.json() == {"erased": [gone.model_dump()], "cursor": "there"}
+    [said] = listing
+    assert (said.account_id, said.since_ms, said.cursor, said.limit) == ("acc", 4, "here", 2)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -273,6 +274,12 @@ async def test_records_come_in_pages_newest_first(town: Town) -> None:
     assert await found(engagement_key="eng-30") == []
     assert sorted(await found(phase=SessionPhase.OPEN)) == sorted(made)
     assert await found(phase=SessionPhase.ENDED) == []
+    # Neither what is no cursor, nor one that no database can compare with.
+    for written in ("1", "x:s", f"{2**63}:s", "-1:s", "1:\x00"):
+        cursor = base64.urlsafe_b64encode(written.encode()).decode().rstrip("=")
+        with pytest.raises(SwitchboardError) as refused:
+            await gateway.link.call(RecordQuery(cursor=cursor), RecordPage)
+        assert refused.value.code is ErrorCode.MALFORMED, written
     with pytest.raises(SwitchboardError) as refused:
         await gateway.link.call(RecordQuery(cursor="%%%"), RecordPage)
     assert refused.value.code is ErrorCode.MALFORMED

@@ -367,13 +367,13 @@ async def test_a_ledger_keeps_house_for_its_own_accounts_only(city: City) -> Non
 
     assert (await behind(), await noted()) == ({EAST, WEST}, [False, False])
     skip = keeping.OutboxSkip(accounts=[])
-    expire = keeping.RecordExpire(account_id=EAST, before_ms=0)
+    reconcile = keeping.Reconcile()
     links = [await keeper(town) for town in (city.east, city.west)]
     await links[0].call(skip, Done)
     assert await behind() == {WEST}
-    await links[0].call(expire, keeping.Expired)
+    await links[0].call(reconcile, keeping.Reconciled)
     assert await noted() == [True, False]
-    await links[1].call(expire, keeping.Expired)
+    await links[1].call(reconcile, keeping.Reconciled)
     assert await noted() == [True, True]
 
 
