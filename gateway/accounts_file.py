@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from broker.ids import normal_agent_id, normal_id
+from broker.messages.devices import LONGEST_IDLE_HOURS
 from broker.policy import Policy
 from gateway.accounts import (
     Account,
@@ -29,6 +31,8 @@ _HOST = re.compile(r"[a-z0-9.-]{1,253}(?::[0-9]{1,5})?")
 _LABEL = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 _ENDPOINT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 LONGEST_RETENTION_DAYS = 36_500
+_APART = frozenset(" ;,\r\n")
+"""What stands between the parts of a Content-Security-Policy."""
 
 
 class BadAccounts(Exception):
@@ -77,6 +81,10 @@ class _Reader:
 
     def account(self, account_id: str, table: Any) -> Account:
         where = f"accounts.{account_id}"
+        if not 1 <= len(account_id) <= 128 or normal_id(account_id) != account_id:
+            raise BadAccounts(
+                f"{where!r}: an account's id has 1 to 128 characters and no space around them."
+            )
         _refuse_unknown(where, table, Account, given={"account_id"})
         values = dict(table)
         try:
@@ -98,15 +106,21 @@ class _Reader:
             self._webhook(f"{where}.webhooks", item)
             for item in _tables(f"{where}.webhooks", values.get("webhooks", []))
         )
-        values["supervisors"] = _names(f"{where}.supervisors", values.get("supervisors", []))
+        values["supervisors"] = tuple(
+            normal_agent_id(each) or each
+            for each in _names(f"{where}.supervisors", values.get("supervisors", []))
+        )
         if "liveperson" in values:
             values["liveperson"] = self._liveperson(f"{where}.liveperson", values["liveperson"])
         if "oidc" in values:
             values["oidc"] = self._oidc(f"{where}.oidc", values["oidc"])
         _check_days(f"{where}.retention_days", values.get("retention_days"))
         idle = values.get("device_idle_hours", 12)
-        if not isinstance(idle, int) or isinstance(idle, bool) or not 1 <= idle <= 24 * 90:
-            raise BadAccounts(f"{where}.device_idle_hours is a whole number of hours, 1 to 2160.")
+        is_hours = isinstance(idle, int) and not isinstance(idle, bool)
+        if not is_hours or not 1 <= idle <= LONGEST_IDLE_HOURS:
+            raise BadAccounts(
+                f"{where}.device_idle_hours is a whole number of hours, 1 to {LONGEST_IDLE_HOURS}."
+            )
         label = values.get("label", "")
         if not (isinstance(label, str) and _LABEL.fullmatch(label)):
             raise BadAccounts(f"{where}.label has at most 63 letters, digits, dots or dashes.")
@@ -117,6 +131,8 @@ class _Reader:
     def _check_login(self, where: str, account: Account) -> None:
         if account.agent_login is AgentLogin.TOKEN_URL and not account.token_url:
             raise BadAccounts(f'{where}: agent_login = "token_url" needs token_url.')
+        if account.token_url is not None and not _is_page(account.token_url, plain=self._demo):
+            raise BadAccounts(f"{where}.token_url must be https://HOST/….")
         if account.agent_login is AgentLogin.LIVEPERSON and account.liveperson is None:
             raise BadAccounts(f'{where}: agent_login = "liveperson" needs [{where}.liveperson].')
         if account.agent_login is AgentLogin.DEMO and not self._demo:
@@ -172,6 +188,11 @@ def _may_be_called(url: str, *, plain: bool = False) -> bool:
         return False
 
 
+def _is_page(url: object, *, plain: bool) -> bool:
+    """Whether a page may name this address in its Content-Security-Policy."""
+    return isinstance(url, str) and not set(url) & _APART and _may_be_called(url, plain=plain)
+
+
 def _names(where: str, listed: object) -> tuple[str, ...]:
     if not isinstance(listed, list) or not all(isinstance(item, str) and item for item in listed):
         raise BadAccounts(f"{where} must be a list of texts.")
@@ -181,7 +202,7 @@ def _names(where: str, listed: object) -> tuple[str, ...]:
 def _origins(where: str, listed: object) -> tuple[str, ...]:
     if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
         raise BadAccounts(f"{where} must be a list of origins.")
-    if any(not item or set(item) & set(" ;,\r\n") for item in listed):
+    if any(not item or set(item) & _APART for item in listed):
         raise BadAccounts(f"{where} holds something that is no origin.")
     return tuple(listed)
 

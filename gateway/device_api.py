@@ -52,8 +52,6 @@ from gateway.widget_api import Body, TokenAnswer
 CODE_S = 24 * 3_600
 CODE_TRIES = 10
 CHALLENGE_S = 60
-LONGEST_IDLE_MS = 2_160 * 3_600_000
-"""Whose device it is decides how long it may be idle; until that is known this bound serves."""
 FOR_EVER_MS = 1 << 62
 """A device is forgotten however long it was idle."""
 
@@ -92,7 +90,7 @@ class DeviceView(BaseModel):
 
 
 class DeviceListView(BaseModel):
-    """The account's devices, newest first."""
+    """The account's devices, the last used first."""
 
     devices: list[DeviceView]
 
@@ -257,7 +255,8 @@ def device_router(
             raise _refused() from None
         asked = _Asked.model_validate_json(opened)
         found = await directory.ask(
-            devices.DeviceGet(device_id=asked.device_id, idle_ms=LONGEST_IDLE_MS), devices.Device
+            devices.DeviceGet(device_id=asked.device_id, idle_ms=devices.LONGEST_IDLE_MS),
+            devices.Device,
         )
         account = settings.account(found.account_id)
         _require_enrolment(account)

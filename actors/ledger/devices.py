@@ -14,6 +14,7 @@ from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, NotFound
 from broker.messages.cluster.base import Done
 from broker.messages.devices import (
+    LONGEST_IDLE_MS,
     Device,
     DeviceForget,
     DeviceGet,
@@ -37,7 +38,7 @@ class DeviceBook:
         self._now_ms = now_ms
 
     async def make(self, ask: EnrolmentMake) -> Done:
-        """Keep a code; the agent's code before goes, and so does what is late."""
+        """Keep a code; the agent's code before goes, and so does what is late, devices too."""
         now_ms = self._now_ms()
         same = sa.and_(
             enrolments.c.account_id == ask.account_id, enrolments.c.agent_id == ask.agent_id
@@ -46,6 +47,8 @@ class DeviceBook:
         def job(connection: sa.Connection) -> None:
             late = enrolments.c.expires_ms <= now_ms
             connection.execute(sa.delete(enrolments).where(sa.or_(same, late)))
+            idle = devices.c.seen_ms <= now_ms - LONGEST_IDLE_MS
+            connection.execute(sa.delete(devices).where(idle))
             connection.execute(
                 sa.insert(enrolments).values(
                     enrolment_id=ask.enrolment_id,
@@ -120,11 +123,11 @@ class DeviceBook:
         return await self._writer.do(job)
 
     async def list(self, ask: DeviceList) -> Devices:
-        """List an account's devices."""
+        """List an account's devices, the last used first."""
         found = (
             sa.select(devices)
             .where(devices.c.account_id == ask.account_id)
-            .order_by(devices.c.enrolled_ms.desc())
+            .order_by(devices.c.seen_ms.desc(), devices.c.device_id)
             .limit(MOST_LISTED)
         )
         rows = await self._database.rows(found)

@@ -10,6 +10,11 @@ from typing import ClassVar
 from broker.messages.cluster.base import ClusterMessage
 from broker.words import Role
 
+LONGEST_IDLE_HOURS = 2_160
+"""An account decides how long its devices may be idle, and this is the most: the bound until it is
+known whose a device is, and when it is forgotten."""
+LONGEST_IDLE_MS = LONGEST_IDLE_HOURS * 3_600_000
+
 
 class EnrolmentMake(ClusterMessage):
     """Let an agent enrol one device. The agent's code before, if it was not used, holds no more."""
@@ -56,7 +61,7 @@ class DeviceUse(ClusterMessage):
 
 
 class DeviceList(ClusterMessage):
-    """List an account's devices, newest first."""
+    """List an account's devices, the last used first."""
 
     method: ClassVar[str] = "device.list"
     account_id: str

@@ -79,6 +79,12 @@ def test_the_example_shows_every_field(model: type[Any]) -> None:
     assert {each.name for each in fields(model)} - {"account_id"} <= names
 
 
+def test_a_supervisor_may_be_spelled_as_any_agent() -> None:
+    table = BASE | {"supervisors": ["990001", "acc.990002", "acc:990003"]}
+    account = read_accounts({"accounts": {"a": table}})["a"]
+    assert account.supervisors == ("990001", "990002", "990003")
+
+
 HOOK = {"endpoint_id": "crm", "url": "https://crm.example.com/x", "secret_file": "hook.secret"}
 APP = {"client_id": "app", "client_secret_file": "liveperson.secret"}
 OIDC = {"issuer": "x", "audience": "y", "jwks_url": "https://z"}
@@ -92,7 +98,12 @@ BASE = {"agent_login": "token_url", "token_url": "https://crm.example.com/token"
         ({"accounts": {}, "more": 1}, "tables only"),
         ({"accounts": {"a": 1}}, "must be a table"),
         ({"accounts": {"a": {**BASE, "colour": 1}}}, "unknown field colour"),
+        *(({"accounts": {name: BASE}}, "1 to 128 characters") for name in ("", " a", "a" * 129)),
         ({"accounts": {"a": {"agent_login": "magic"}}}, "magic"),
+        *(
+            ({"accounts": {"a": {**BASE, "token_url": url}}}, "token_url must be https")
+            for url in (5, "http://x", "https://x; script-src *", "https://u:p@x/")
+        ),
         ({"accounts": {"a": {"agent_login": "demo"}}}, "demo mode only"),
         ({"accounts": {"a": {"agent_login": "token_url"}}}, "needs token_url"),
         ({"accounts": {"a": {"agent_login": "liveperson"}}}, "needs .accounts.a.liveperson"),

@@ -8,6 +8,7 @@ from broker.errors import NotFound
 from broker.messages import upkeep
 from broker.messages.cluster.base import Done
 from broker.messages.devices import (
+    LONGEST_IDLE_MS,
     Device,
     DeviceForget,
     DeviceGet,
@@ -142,3 +143,28 @@ async def test_an_erased_agent_has_no_code_and_no_device(town: Town) -> None:
     ask = upkeep.PersonErase(account_id=ACCOUNT, agent_id="acc.7")
     await gateway.link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
     assert (await everything(town)).count(NAME) == 1
+
+
+async def test_devices_in_use_are_listed_first_and_those_of_long_ago_forgotten(
+    town: Town,
+) -> None:
+    gateway = await town.gateway()
+
+    async def listed() -> list[str]:
+        asked = DeviceList(account_id=ACCOUNT)
+        found = await gateway.link.call(asked, Devices)
+        return [each.device_id for each in found.devices]
+
+    for code in ("idle", "used", "new"):
+        town.clock.ms += 10
+        await make(town, gateway, code, agent_id=code)
+        await use(gateway, code)
+    assert await listed() == ["d-new", "d-used", "d-idle"]
+    town.clock.ms += LONGEST_IDLE_MS - 25
+    seen = DeviceUse(device_id="d-used", idle_ms=LONGEST_IDLE_MS, at_ms=town.clock.ms)
+    await gateway.link.call(seen, Device)
+    assert await listed() == ["d-used", "d-new", "d-idle"]
+    # Nobody may use the first any more, whatever the account says; the last one holds for 5 ms.
+    town.clock.ms += 20
+    await make(town, gateway, "another")
+    assert await listed() == ["d-used", "d-new"]
