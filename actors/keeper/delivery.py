@@ -61,7 +61,8 @@ class Outcome:
 class Deliverer:
     """Sends parcels. A 2xx takes an event; everything else, also a redirect, is a failure.
 
-    `close()` closes the connections that were kept.
+    Each endpoint has a client of its own: those that hang would hold what connections one client
+    has, and everybody else's events would wait for them. `close()` closes the clients.
     """
 
     def __init__(
@@ -71,20 +72,22 @@ class Deliverer:
         *,
         resolver: Resolver = system_resolver,
         jitter: Callable[[], float] = random.random,
-        verify: bool | ssl.SSLContext = True,
+        verify: ssl.SSLContext | None = None,
     ) -> None:
+        """`verify` says which certificates are trusted; `None`: the usual ones."""
         self._policy = policy
         self._now_ms = now_ms
         self._resolver = resolver
         self._jitter = jitter
-        # Neither proxies nor credentials of our own environment belong in a brand's webhook.
-        self._client = httpx.AsyncClient(
-            timeout=policy.attempt_s, follow_redirects=False, trust_env=False, verify=verify
-        )
+        self._verify = verify or httpx.create_ssl_context(trust_env=False)
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        """By endpoint, as many as the accounts name."""
 
     async def close(self) -> None:
-        """Close the kept connections; harmless when closed."""
-        await self._client.aclose()
+        """Close them; harmless when closed."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.aclose()
 
     async def deliver(self, endpoint: Endpoint, parcel: Parcel) -> Outcome:
         """Send events in order up to the first that fails."""
@@ -125,7 +128,8 @@ class Deliverer:
                     resolver=self._resolver,
                     loopback_allowed=self._policy.loopback_allowed,
                 )
-                request = self._client.build_request(
+                client = self._client_of(endpoint)
+                request = client.build_request(
                     "POST",
                     target.url,
                     content=body,
@@ -137,7 +141,7 @@ class Deliverer:
                     },
                     extensions={"sni_hostname": target.server_name},
                 )
-                response = await self._client.send(request, stream=True)
+                response = await client.send(request, stream=True)
                 # What a receiver says beyond its status is not read: it may be endless.
                 await response.aclose()
         except TargetRefused as error:
@@ -147,6 +151,18 @@ class Deliverer:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:  # TimeoutError is an OSError
             return type(error).__name__
         return None if response.is_success else f"status {response.status_code}"
+
+    def _client_of(self, endpoint: Endpoint) -> httpx.AsyncClient:
+        client = self._clients.get(endpoint.endpoint_id)
+        if client is None:
+            # Neither proxies nor credentials of our own environment belong in a brand's webhook.
+            client = self._clients[endpoint.endpoint_id] = httpx.AsyncClient(
+                timeout=self._policy.attempt_s,
+                follow_redirects=False,
+                trust_env=False,
+                verify=self._verify,
+            )
+        return client
 
 
 def event_json(endpoint: Endpoint, parcel: Parcel, entry: JournalEntry) -> bytes:

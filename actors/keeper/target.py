@@ -87,4 +87,6 @@ def may_reach(address: Address, *, loopback_allowed: bool = False) -> bool:
             return False
     if address.is_loopback:
         return loopback_allowed
+    if isinstance(address, ipaddress.IPv6Address) and address.is_site_local:
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved

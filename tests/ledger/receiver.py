@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from actors.keeper.signature import HEADER, verify
@@ -20,6 +20,8 @@ class Receiver:
     def __init__(self, secret: bytes = SECRET) -> None:
         self.secret = secret
         self.status: Callable[[dict[str, Any]], int] = lambda event: 200
+        self.before: Callable[[], Awaitable[object]] | None = None
+        """What is waited for before each answer."""
         self.location: str | None = None
         """Where a redirect leads."""
         self.events: list[dict[str, Any]] = []
@@ -55,6 +57,9 @@ class Receiver:
                 head = await reader.readuntil(b"\r\n\r\n")
                 fields = self._fields(head)
                 body = await reader.readexactly(int(fields["content-length"]))
+                self.tries += 1
+                if self.before is not None:
+                    await self.before()
                 writer.write(self._answer(fields, body))
                 await writer.drain()
         except (OSError, EOFError):
@@ -68,7 +73,6 @@ class Receiver:
         return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
 
     def _answer(self, fields: dict[str, str], body: bytes) -> bytes:
-        self.tries += 1
         if not verify(self.secret, fields[HEADER.lower()], body, now_s=self.now_s):
             self.unsigned += 1
         event = json.loads(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import ssl
@@ -16,6 +17,7 @@ from actors.ledger.keeping import Parcel
 from tests.ledger.certificates import make_certificate
 from tests.ledger.fakes import entry
 from tests.ledger.receiver import SECRET, Receiver
+from tests.patience import PATIENCE, until
 
 
 def test_a_signature_holds_for_its_body_its_secret_and_its_time() -> None:
@@ -63,6 +65,7 @@ def test_a_short_secret_is_refused() -> None:
         "::",
         "fe80::1",
         "fc00::1",
+        "fec0::1",
         "ff02::1",
         "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",
@@ -189,6 +192,35 @@ async def test_the_certificate_must_name_the_host(tmp_path: Path, host: str, tak
     await receiver.stop()
     assert (outcome.why is None) is taken
     assert len(receiver.events) == int(taken)
+
+
+def a_parcel() -> Parcel:
+    return Parcel(
+        session_id="s", engagement_key="k", entries=[entry(1)], attempts=0, failing_for_ms=0
+    )
+
+
+async def test_what_one_endpoint_holds_is_not_missing_to_another() -> None:
+    """An endpoint that hangs holds its connections as long as a try may take."""
+    hanging, receiver = Receiver(), Receiver()
+    may_answer = asyncio.Event()
+    hanging.before = may_answer.wait
+    ports = [await each.start() for each in (hanging, receiver)]
+    deliverer = Deliverer(DeliveryPolicy(loopback_allowed=True), lambda: 0, resolver=loopback)
+    slow, quick = (
+        Endpoint(str(port), "acme", f"http://hooks.example.test:{port}/", SECRET) for port in ports
+    )
+    # As many as one client of httpx has connections.
+    tries = [asyncio.create_task(deliverer.deliver(slow, a_parcel())) for _ in range(100)]
+    await until(lambda: hanging.tries == 100, "all hang")
+    async with asyncio.timeout(5 * PATIENCE):
+        outcome = await deliverer.deliver(quick, a_parcel())
+    assert (outcome.why, len(receiver.events)) == (None, 1)
+    may_answer.set()
+    assert {each.why for each in await asyncio.gather(*tries)} == {None}
+    await deliverer.close()
+    for each in (hanging, receiver):
+        await each.stop()
 
 
 def test_backing_off_doubles_up_to_an_hour() -> None:
