@@ -95,7 +95,7 @@ def status(
 ) -> None:
     """Say whether a gateway takes widgets, and what it waits for if it does not."""
     with http(gateway) as client:
-        answer = client.get("/readyz").json()
+        answer = json_of(client.get("/readyz"), "ready", "ledger", "stopping")
         connections = metric(client.get("/metrics").text, "switchboard_gateway_connections")
     if as_json:
         typer.echo(json.dumps({**answer, "connections": int(connections)}))
@@ -122,13 +122,15 @@ def sessions(
 
     with http(gateway, require_key(api_key)) as client:
         if session_id is not None:
-            record = body_of(client.get(f"/v1/sessions/{session_id}"))
+            record = body_of(client.get(f"/v1/sessions/{session_id}"), "session_id")
             if as_json:
                 typer.echo(json.dumps(record, indent=2))
             else:
                 print_session(record)
             return
-        records = body_of(client.get("/v1/sessions", params={"limit": limit}))["sessions"]
+        records = body_of(client.get("/v1/sessions", params={"limit": limit}), "sessions")[
+            "sessions"
+        ]
     if as_json:
         typer.echo(json.dumps(records, indent=2))
         return
@@ -169,7 +171,12 @@ def operator_token(
     hours: Annotated[float, typer.Option(min=0.01, max=24, help="How long it holds.")] = 8.0,
 ) -> None:
     """Mint a token for /v1/operator. Whoever can read the secret can."""
-    typer.echo(minted(secret_file, name, round(hours * 3_600)))
+    import jwt
+
+    token = minted(secret_file, name, round(hours * 3_600))
+    token_id = jwt.decode(token, options={"verify_signature": False})["jti"]
+    typer.echo(f"Gateways log what is done by it under its id, {token_id}.", err=True)
+    typer.echo(token)
 
 
 @app.command("operator-revoke")
@@ -180,7 +187,7 @@ def operator_revoke(
 ) -> None:
     """End every token that was minted for an operator until now, at every gateway."""
     with http(gateway, minted(secret_file, "operator-revoke", 60)) as client:
-        done = body_of(client.post("/v1/operator/revocations", json={"name": name}))
+        done = body_of(client.post("/v1/operator/revocations", json={"name": name}), "everywhere")
     if not done["everywhere"]:
         typer.echo("The ledger is away: the other gateways learn it when it is back.", err=True)
 
@@ -196,10 +203,10 @@ def minted(secret_file: Path, name: str, life_s: int) -> str:
 
     try:
         secret = read_secret(secret_file)
+        tokens = Tokens(secret, time.time, secrets.token_bytes, resume_s=0)
+        return mint(tokens, name, life_s)
     except (OSError, ValueError) as error:
         fail(str(error), BAD_SETTING)
-    tokens = Tokens(secret, time.time, secrets.token_bytes, resume_s=0)
-    return mint(tokens, name, life_s)
 
 
 operation.register(app)
@@ -251,14 +258,27 @@ def http(gateway: str, key: str | None = None, *, timeout_s: float = 10.0) -> ht
                 )
 
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    return Client(base_url=gateway, headers=headers, timeout=timeout_s, trust_env=False)
+    try:
+        return Client(base_url=gateway, headers=headers, timeout=timeout_s, trust_env=False)
+    except httpx.InvalidURL:
+        fail(f"{gateway!r} is no address of a gateway; write https://HOST[:PORT].", BAD_SETTING)
 
 
-def body_of(response: httpx.Response) -> Any:
-    """Return the JSON of an answer; a problem becomes one sentence."""
-    body = response.json()
+def body_of(response: httpx.Response, *names: str) -> Any:
+    """Return the JSON of an answer, with these names in it; a problem becomes one sentence."""
     if response.is_error:
-        fail(str(body.get("detail", "The gateway refused.")))
+        fail(str(json_of(response).get("detail", "The gateway refused.")))
+    return json_of(response, *names)
+
+
+def json_of(response: httpx.Response, *names: str) -> dict[str, Any]:
+    """Return what a gateway says, with these names in it; what is none becomes one sentence."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or response.is_redirect or not body.keys() >= set(names):
+        fail(f"What answers at {response.url} is no gateway; give its address by --gateway.")
     return body
 
 

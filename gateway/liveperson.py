@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,8 @@ CALL_S = 10.0
 LEEWAY_S = 60
 HOST_KEPT_S = 3_600.0
 MAX_ANSWER_BYTES = 64 * 1024
+_SERVICE = re.compile(r"(?:[a-z0-9-]+\.)+liveperson\.net")
+"""A host of theirs, and nothing behind it: the client's secret goes there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class LivePersonLogin:
         if until <= now:
             where = f"{DOMAINS}/api/account/{account_id}/service/sentinel/baseURI.json?version=1.0"
             host = _text((await self._ask("GET", where)).get("baseURI")) or ""
-            if not host.endswith(".liveperson.net") or "/" in host or "@" in host:
+            if not _SERVICE.fullmatch(host):
                 raise Unavailable(ErrorCode.SESSION_AWAY, "LivePerson named no login service.")
             self._hosts[account_id] = (now + HOST_KEPT_S, host)
         return f"https://{host}/sentinel/api/account/{account_id}"

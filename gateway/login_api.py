@@ -58,7 +58,13 @@ class LoginPlace(BaseModel):
 def login_router(room: Switchroom, flows: LoginFlows, liveperson: LivePersonLogin) -> APIRouter:
     """Serve the login page's requests and LivePerson's answer."""
     router = APIRouter(tags=["widgets"], responses=PROBLEMS)
-    settings = room.settings
+    settings, limits = room.settings, room.settings.limits
+    asking = AddressLimits(limits.requests_per_minute, limits.request_burst, keys=limits.addresses)
+
+    def hold_back(request: Request) -> None:
+        """LivePerson holds back our application as a whole, so nobody may have it asked at will."""
+        if not asking.take(address_of(request.scope), asyncio.get_running_loop().time()):
+            raise TooFast(ErrorCode.RATE_LIMITED, "Too many logins; wait a little.")
 
     @router.get("/v1/login/flow", operation_id="getLogin")
     async def get_login(flow: Annotated[Sealed, Query()]) -> FlowView:
@@ -72,6 +78,7 @@ def login_router(room: Switchroom, flows: LoginFlows, liveperson: LivePersonLogi
         # A page elsewhere could submit a form here, and so give a browser the cookie unseen.
         if request.headers.get("origin", settings.origin) != settings.origin:
             raise Forbidden(ErrorCode.ORIGIN_REFUSED, "This page's origin may not do that.")
+        hold_back(request)
         found = flows.open(body.flow)
         account = settings.account(found.account_id)
         url = await liveperson.authorize_url(account, state_of(body.flow))
@@ -88,6 +95,7 @@ def login_router(room: Switchroom, flows: LoginFlows, liveperson: LivePersonLogi
 
     @router.get("/login/callback", include_in_schema=False)
     async def callback(
+        request: Request,
         state: str = "",
         code: str = "",
         sealed: Annotated[str, Cookie(alias=COOKIE)] = "",
@@ -96,6 +104,7 @@ def login_router(room: Switchroom, flows: LoginFlows, liveperson: LivePersonLogi
         if not code or not sealed or not same_state(sealed, state):
             return _back("refused")
         try:
+            hold_back(request)
             flow = flows.open(sealed)
             account = settings.account(flow.account_id)
             token = await _token_of(account, code)

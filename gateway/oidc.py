@@ -94,14 +94,18 @@ class Oidc:
                     "require": ["exp", "aud", "iss"],
                     "verify_exp": False,
                     "verify_iat": False,
+                    "verify_nbf": False,
                 },
             )
-            expires_at = float(claims["exp"])
+            expires_at, not_before = float(claims["exp"]), float(claims.get("nbf", 0))
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             logger.info("id_token refused", extra={"why": type(error).__name__})
             raise _refused() from None
         visitor_id = claims.get(provider.visitor_claim)
-        if expires_at + LEEWAY_S <= self._clock() or not isinstance(visitor_id, str):
+        now = self._clock()
+        if expires_at + LEEWAY_S <= now or not_before - LEEWAY_S > now:
+            raise _refused()
+        if not isinstance(visitor_id, str):
             raise _refused()
         name = claims.get(provider.name_claim)
         return Identified(normal_id(visitor_id) or "", name[:80] if isinstance(name, str) else "")

@@ -166,5 +166,5 @@ def operator_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
 
 
 def _note(operator: Operator, deed: str) -> None:
-    """Say in the log who did what: by the token's id, which its minting has logged by name."""
+    """Say in the log who did what: by the token's id, which the command that minted it has said."""
     logger.warning("operator acted", extra={"deed": deed, "token_id": operator.token_id})

@@ -6,9 +6,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import TypeAdapter, ValidationError
 
 from broker.errors import ErrorCode, Unauthenticated
 from broker.messages.cluster.trunk import Principal
+from broker.messages.parts import Name
 from broker.words import Role
 from gateway.revocations import NO_ACCOUNT
 from gateway.tokens import LEEWAY_S, Audience, Proof, Tokens
@@ -18,6 +20,7 @@ _BEARER = HTTPBearer(
     scheme_name="operatorToken",
     description="A token of `switchboard operator-token`.",
 )
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
 LONGEST_S = 24 * 3_600
 REVOKED_S = LONGEST_S + LEEWAY_S
 """As long as that no token outlives its revocation."""
@@ -26,8 +29,16 @@ OPERATOR_ACCOUNT = "operator"
 
 
 def operator_token(tokens: Tokens, name: str, life_s: int) -> str:
-    """Mint an operator's token. `name` stands in the log beside what is done with it."""
-    who = Principal(role=Role.SUPERVISOR, account_id=NO_ACCOUNT, name=name, verified=True)
+    """Mint an operator's token. `name` stands in the log beside what is done with it.
+
+    Raises:
+        ValueError: it is no name by which the token could be revoked.
+    """
+    try:
+        known_as = _NAME.validate_python(name)
+    except ValidationError:
+        raise ValueError("An operator's name has 1 to 80 characters.") from None
+    who = Principal(role=Role.SUPERVISOR, account_id=NO_ACCOUNT, name=known_as, verified=True)
     return tokens.mint(Audience.OPERATOR, who, min(life_s, LONGEST_S))
 
 

@@ -35,9 +35,10 @@ def look(client: httpx.Client, gateway: str) -> Row:
     try:
         answer = client.get(f"{gateway}/metrics")
         answer.raise_for_status()
-    except httpx.HTTPError:
+        samples = read_samples(answer.text)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        # Nobody there, or no gateway.
         return Row(gateway, up=False)
-    samples = read_samples(answer.text)
 
     def count(name: str) -> int | None:
         return int(samples[name]) if name in samples else None

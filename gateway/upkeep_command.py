@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from enum import StrEnum
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,7 +109,12 @@ def erase(
     count = 0
     with http(gateway, require_key(api_key), timeout_s=40.0) as client:
         for body in wanted:
-            count += len(body_of(client.post("/v1/erasures", json=body))["erased"])
+            answer = client.post("/v1/erasures", json=body)
+            while answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                # One agent may have thousands of sessions, and each stands in the list.
+                time.sleep(float(answer.headers.get("Retry-After", 1)))
+                answer = client.post("/v1/erasures", json=body)
+            count += len(body_of(answer, "erased")["erased"])
     typer.echo(f"{count} participants were erased.")
 
 
@@ -120,10 +127,15 @@ def erased(
     """List who was erased, as JSON Lines of opaque ids. Keep it apart from backups."""
     from gateway.command import body_of, http, require_key
 
+    query: dict[str, str | int] = {"since_ms": since_ms}
     with http(gateway, require_key(api_key)) as client:
-        found = body_of(client.get("/v1/erasures", params={"since_ms": since_ms}))
-    for each in found["erased"]:
-        typer.echo(json.dumps(each))
+        while True:
+            found = body_of(client.get("/v1/erasures", params=query), "erased")
+            for each in found["erased"]:
+                typer.echo(json.dumps(each))
+            if found.get("cursor") is None:
+                return
+            query["cursor"] = found["cursor"]
 
 
 @webhooks.command("dead")
@@ -144,7 +156,7 @@ def dead(
     if endpoint_id is not None:
         query["endpoint_id"] = endpoint_id
     with http(gateway, require_key(api_key)) as client:
-        answer = body_of(client.get("/v1/webhooks/dead-letters", params=query))
+        answer = body_of(client.get("/v1/webhooks/dead-letters", params=query), "dead_letters")
     letters = answer["dead_letters"]
     if as_json:
         typer.echo(json.dumps(letters, indent=2))
@@ -175,5 +187,5 @@ def redeliver(
     given = {"endpoint_id": endpoint_id, "session_id": session_id, "seq": seq}
     body = {key: value for key, value in given.items() if value is not None}
     with http(gateway, require_key(api_key)) as client:
-        count = body_of(client.post("/v1/webhooks/redeliveries", json=body))["count"]
+        count = body_of(client.post("/v1/webhooks/redeliveries", json=body), "count")["count"]
     typer.echo(f"{count} are due once more.")

@@ -21,7 +21,7 @@ from broker.messages.cluster.nodes import NodeState
 from gateway.command import app
 from gateway.doctor import Finding, Grade
 from gateway.down import Ended
-from gateway.top import Row
+from gateway.top import Row, look_at_all
 
 RUNNER = CliRunner()
 
@@ -46,6 +46,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["demo", "--policy", "longest_ms=true"], "must be of type int"),
         (["status", "--gateway", "http://127.0.0.1:9"], "No gateway answers"),
         (["sessions", "--gateway", "http://127.0.0.1:9", "--api-key", "k"], "No gateway answers"),
+        (["status", "--gateway", "http://[::1"], "no address of a gateway"),
         (["api-key", "acc", "--key-id", "not good"], "letters and digits"),
     ],
 )
@@ -94,14 +95,21 @@ def serving(path: str, body: object, status: int = 200) -> Iterator[str]:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             self.send_response(status if self.path.startswith(path) else 404)
             self.end_headers()
-            self.wfile.write(json.dumps(body).encode())
+            self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
 
         do_POST = do_GET
 
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    with listening(Handler) as gateway:
+        yield gateway
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server on a free port."""
+    server = HTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -164,6 +172,71 @@ def test_what_the_gateway_refuses_is_said_in_its_words() -> None:
     with serving("/v1/sessions", {"detail": "The API key does not hold."}, 401) as gateway:
         result = RUNNER.invoke(app, ["sessions", "--gateway", gateway, "--api-key", "k"])
     assert (result.exit_code, result.output.strip()) == (1, "The API key does not hold.")
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["sessions", "--api-key", "k"], ["records", "erased"]]
+)
+def test_what_is_no_gateway_is_told_so(words: list[str]) -> None:
+    answers: tuple[object, ...] = (b"<html>", ["ready"], {})
+    for answer in answers:
+        with serving("/", answer) as gateway:
+            arguments = [*words, "--gateway", gateway]
+            result = RUNNER.invoke(app, arguments, env={"SWITCHBOARD_API_KEY": "k"})
+            assert result.exit_code == 1
+            assert "is no gateway; give its address by --gateway" in result.output
+            assert not look_at_all([gateway])[0].up
+
+
+def test_who_erases_many_again_waits_where_the_gateway_holds_back(tmp_path: Path) -> None:
+    listed = [{"session_id": f"s-{number}", "participant_id": "p"} for number in range(3)]
+    file = tmp_path / "erased"
+    file.write_text("\n".join(map(json.dumps, listed)))
+    taken: list[dict[str, str]] = []
+    answers = iter([201, 429, 429, 201, 429, 201])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status = next(answers)
+            self.send_response(status)
+            self.send_header("Retry-After", "0")
+            self.end_headers()
+            if status == 201:
+                taken.append(body)
+            self.wfile.write(json.dumps({"erased": [body]}).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with listening(Handler) as gateway:
+        arguments = ["records", "erase", "--again", str(file), "--gateway", gateway]
+        result = RUNNER.invoke(app, arguments, env={"SWITCHBOARD_API_KEY": "k"})
+    assert (result.exit_code, taken) == (0, listed)
+    assert result.output == "3 participants were erased.\n"
+
+
+def test_who_was_erased_is_printed_to_the_last_page() -> None:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            page = len(asked)
+            found = {"erased": [{"page": page}], "cursor": "further" if page < 3 else None}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(found).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with listening(Handler) as gateway:
+        arguments = ["records", "erased", "--since-ms", "5", "--gateway", gateway]
+        result = RUNNER.invoke(app, arguments, env={"SWITCHBOARD_API_KEY": "k"})
+    assert [json.loads(line)["page"] for line in result.output.splitlines()] == [1, 2, 3]
+    further = "/v1/erasures?since_ms=5&cursor=further"
+    assert asked == ["/v1/erasures?since_ms=5", further, further]
 
 
 STATE = NodeState(node="a1b2c3d4e5f6", drain="drained", live=0, moved=3)

@@ -15,10 +15,11 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.typing import Origin, Subprotocol
 
-from broker.errors import TooFast
+from broker.errors import TooFast, Unavailable
 from broker.messages import SUBPROTOCOL
 from gateway.accounts import AgentLogin, LivePersonApp
-from gateway.login_flows import FROM_ONE
+from gateway.liveperson import LivePersonLogin
+from gateway.login_flows import FROM_ONE, state_of
 from gateway.settings import Settings
 from gateway.tokens import Audience
 from tests.gateway.conftest import ENGAGEMENT, World
@@ -190,6 +191,56 @@ async def test_a_browser_that_was_not_shown_the_code_logs_nobody_in(
         # Its own login is under way, so there is a cookie: of another login.
         assert (await victim.get(answer)).headers["location"] == "/login#refused"
     assert sentinel.exchanged == []
+
+
+async def test_one_address_has_liveperson_asked_only_so_often(
+    world: World, sentinel: LoginServer
+) -> None:
+    """It holds back our application as a whole: with it every agent of the account."""
+    limits = replace(world.settings.limits, requests_per_minute=0.001, request_burst=3)
+    strict = World(replace(world.settings, limits=limits))
+    await strict.start()
+    try:
+        login = await begin(strict)
+        async with await login.page() as page:
+            await login.proceed(page)
+            shown = []
+            for _ in range(4):
+                answer = await page.get(
+                    "/login/callback",
+                    params={"state": state_of(login.flow), "code": "made up"},
+                    headers={"Cookie": f"switchboard_login={login.flow}"},
+                )
+                shown.append(answer.headers["location"])
+            further = await page.post("/v1/login/continue", json={"flow": login.flow})
+    finally:
+        await strict.stop()
+    assert shown == ["/login#refused", "/login#refused", "/login#away", "/login#away"]
+    assert len(sentinel.exchanged) == 2
+    assert (further.status_code, further.json()["code"]) == (429, "rate_limited")
+
+
+@pytest.mark.parametrize(
+    "named", ["evil.example#.liveperson.net", "evil.example?.liveperson.net", "a\\.liveperson.net"]
+)
+async def test_the_secret_goes_to_no_host_but_liveperson(
+    world: World, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    account = world.settings.accounts["acc"]
+    assert account.liveperson is not None
+    found = replace(account, liveperson=replace(account.liveperson, sentinel=None))
+    login = LivePersonLogin("https://video.example.com/login/callback", lambda: 0.0)
+
+    async def said(method: str, url: str, form: dict[str, str] | None = None) -> dict[str, Any]:
+        return {"baseURI": named}
+
+    monkeypatch.setattr(login, "_ask", said)
+    with pytest.raises(Unavailable):
+        await login.authorize_url(found, "state")
+    named = "va.sentinel.liveperson.net"
+    url = await login.authorize_url(found, "state")
+    assert url.startswith("https://va.sentinel.liveperson.net/sentinel/api/account/acc/")
+    await login.close()
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,8 @@ async def test_a_logged_in_consumer_is_verified_and_named(
         {"aud": "shop"},
         {"exp": 1_000_000_000},
         {"exp": None},
+        {"nbf": int(time.time()) + 7_200},
+        {"nbf": "soon"},
         {"sub": None},
         {"key": ec.generate_private_key(ec.SECP256R1())},
         {"key": "a shared secret of thirty-two bytes", "algorithm": "HS256"},
@@ -133,6 +135,14 @@ async def test_what_does_not_hold_proves_nobody(
     assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
     refused = await ask(world, brand.token(), account_id="other")
     assert refused.status_code == 401
+
+
+async def test_a_minute_of_clock_skew_is_tolerated(provider: tuple[Provider, World]) -> None:
+    brand, world = provider
+    now = int(time.time())
+    skewed: tuple[dict[str, Any], ...] = ({"nbf": now + 30, "iat": now + 30}, {"exp": now - 30})
+    for changes in skewed:
+        assert (await ask(world, brand.token(**changes))).status_code == 200
 
 
 async def test_a_new_key_of_the_brand_is_found_and_the_old_one_forgotten(

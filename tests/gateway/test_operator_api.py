@@ -68,7 +68,8 @@ async def test_an_operator_sees_what_goes_wrong_and_nobody(world: World) -> None
 
 @pytest.mark.parametrize("by", ["name", "token_id"])
 async def test_an_operators_tokens_can_be_revoked_at_every_gateway(world: World, by: str) -> None:
-    theirs = operator_token(world.tokens, "Sam", 600)
+    # As spaces go where a revocation is asked for.
+    theirs = operator_token(world.tokens, " Sam ", 600)
     proof = world.tokens.read(theirs, Audience.OPERATOR)
     mine = {"Authorization": f"Bearer {operator_token(world.tokens, 'Alex', 600)}"}
     body = {"name": "Sam"} if by == "name" else {"token_id": proof.token_id}
@@ -86,6 +87,12 @@ async def test_an_operators_tokens_can_be_revoked_at_every_gateway(world: World,
     assert said.account_id == ""
     assert said.until_s >= proof.expires_at + LEEWAY_S
     assert said.until_s - said.at_s == LONGEST_S + LEEWAY_S
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 81])
+def test_a_token_that_no_name_would_revoke_is_not_minted(world: World, name: str) -> None:
+    with pytest.raises(ValueError, match="1 to 80 characters"):
+        operator_token(world.tokens, name, 600)
 
 
 async def test_another_gateways_word_revokes_an_operator_and_an_accounts_does_not(
@@ -166,8 +173,11 @@ def test_whoever_can_read_the_secret_can_mint_one(tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, arguments)
     assert (refused.exit_code, "chmod 600" in refused.output) == (2, True)
     path.chmod(0o600)
-    token = CliRunner().invoke(app, arguments).output.strip()
+    minted = CliRunner().invoke(app, arguments)
+    token = minted.stdout.strip()
     tokens = Tokens(b"0" * 64, time.time, secrets.token_bytes, resume_s=1)
     proof = tokens.read(token, Audience.OPERATOR)
     assert proof.principal.name == "Sam"
+    # By it the log says who did something, and a revocation can name it.
+    assert proof.token_id in minted.stderr
     assert proof.expires_at - time.time() <= 3_600
