@@ -124,6 +124,10 @@ async def test_pages_of_two_releases_find_their_files(front: Front) -> None:
         assert {revision for revision, _ in loaded} == {here, later}
         assert {status for _, statuses in loaded for status in statuses} == {200}
         assert (await http.get(f"/assets/{'0' * 16}/entry/agent.js")).status_code == 404
+        # What a gateway counts is shown to who reaches the gateway itself.
+        assert (await http.get("/metrics")).status_code == 404
+        async with front.gateways[0].http() as inside:
+            assert (await inside.get("/metrics")).status_code == 200
         # The last gateway of the earlier release goes. A page of it is still open.
         await front.gateways[0].server.stop()
         kept = await http.get(f"/assets/{here}/entry/agent.js")

@@ -37,6 +37,8 @@ ROTATION = {
     "RAY_ROTATION_BACKUP_COUNT": str(LOG_BACKUPS),
 }
 COTURN = SHIPPED / "turnserver.conf"
+FOLDERS = (("RuntimeDirectory", "/run"), ("StateDirectory", "/var/lib"))
+"""What a unit makes, and where."""
 
 
 def closed(schema: Any) -> Any:
@@ -124,6 +126,28 @@ def test_systemd_takes_the_units(
     assert verified(tmp_path, lambda text: text) == (0, "")
     _, said = verified(tmp_path, lambda text: text.replace("LimitNOFILE", "LimitNOFILES"))
     assert said.count("LimitNOFILES") == 3
+
+
+def test_a_unit_waits_for_no_folder_that_nobody_makes_and_never_gives_up() -> None:
+    """`ReadWritePaths` of a folder that is missing keeps a unit from starting (systemd.exec(5))."""
+    units = {path.name: path.read_text() for path in (DEPLOY / "systemd").glob("*.service")}
+    assert len(units) == 3
+    makes = {
+        name: {f"{below}/{folder}" for kind, below in FOLDERS for folder in given(text, kind)}
+        for name, text in units.items()
+    }
+    for name, text in units.items():
+        # What it is started after has made its own by then.
+        before = (given(text, "After") & set(units)) | {name}
+        there = set().union(*(makes[each] for each in before))
+        assert "/var/lib/switchboard" in there, name
+        assert given(text, "ReadWritePaths") <= there, name
+        assert given(text, "StartLimitIntervalSec") == {"0"}, name
+
+
+def given(unit: str, name: str) -> set[str]:
+    """The words that a unit gives to a setting."""
+    return set(" ".join(re.findall(rf"^{name}=(.*)$", unit, re.M)).split())
 
 
 def test_every_node_is_told_of_niceness_of_the_length_of_logs_and_to_report_nothing() -> None:
@@ -264,12 +288,14 @@ def test_ray_is_started_with_tokens_and_never_on_every_address() -> None:
         "198.18.0.1",
         "224.0.0.1",
         "255.255.255.255",
+        "::",
         "::1",
         "::ffff:10.0.0.1",
         "64:ff9b::a00:1",
         "fc00::1",
         "fd12::1",
         "fe80::1",
+        "fec0::1",
     ],
 )
 def test_coturn_denies_what_is_private(peer: str) -> None:

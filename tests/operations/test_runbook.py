@@ -1,7 +1,7 @@
 """What stands in a block of the runbook is run as it stands, but for the names of places.
 
 CI runs what needs no deployment. The soak tests run a whole deployment by nothing but the runbook:
-started, looked at, drained, its parts replaced, backed up, ended, restored. Three commands are read
+started, looked at, drained, its parts replaced, backed up, ended, restored. Six commands are read
 only, because they change this machine or need a package index.
 """
 
@@ -33,6 +33,13 @@ from tests.patience import PATIENCE
 from tests.ports import free_port
 
 READ_ONLY = {
+    "useradd --system --home-dir /var/lib/switchboard --shell /usr/sbin/nologin switchboard": (
+        "makes a user of this machine"
+    ),
+    "install -d -o switchboard -g switchboard -m 0700 /etc/switchboard /var/lib/switchboard": (
+        "needs that user"
+    ),
+    "chown -R switchboard: /etc/switchboard": "needs that user",
     "python3 -m venv /opt/switchboard/.venv": "makes an installation",
     "/opt/switchboard/.venv/bin/pip install --constraint constraints.txt .": "needs an index",
     "install -m 0644 deploy/systemd/99-switchboard.conf /etc/sysctl.d/ && sysctl --system": (
@@ -94,7 +101,7 @@ def shell_of(folder: Path, environment: dict[str, str], **places: str) -> Shell:
         "/etc/switchboard": str(folder / "etc" / "switchboard"),
         "/etc/coturn": str(folder / "etc" / "coturn"),
         "/backup": str(folder / "backup"),
-        "/var/lib/switchboard": str(folder / "state" / "switchboard" / "deployment"),
+        "/var/lib/switchboard": str(folder / "var" / "lib" / "switchboard"),
     }
     return Shell(environment, {**places, **own}, [folder / "programs"])
 
@@ -113,7 +120,7 @@ def test_what_needs_no_deployment_does_what_it_says(tmp_path: Path) -> None:
     assert "[[accounts.12345678.api_keys]]" in said
     for section in ALONE:
         said = "\n".join(shell.run(command) for command in commands_of(section))
-    assert len(said.splitlines()) == 1, "the token of an operator"
+    assert len(said.splitlines()) == 2, "the token of an operator and its id"
     coturn = (etc / "coturn" / "turnserver.conf").read_text()
     secret = (etc / "switchboard" / "turn-secret").read_text().strip()
     assert coturn.endswith(
@@ -162,6 +169,14 @@ def test_one_machine_is_run_and_backed_up_as_it_is_written(tmp_path: Path) -> No
     finally:
         status = up.interrupt()
     assert status == 0, "\n".join(up.lines)
+    database = tmp_path / "var" / "lib" / "switchboard" / "ledger.sqlite3"
+    database.write_bytes(b"lost")
+    database.with_name("ledger.sqlite3-wal").write_bytes(b"of the one before")
+    for command in commands_of("Restore")[2:]:
+        shell.run(command)
+    with closing(sqlite3.connect(database)) as restored:
+        assert restored.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert restored.execute("SELECT count(*) FROM terms").fetchone() == (1,)
 
 
 PKILL = """#!/bin/bash
@@ -273,7 +288,7 @@ async def test_a_deployment_is_operated_as_it_is_written(written: Written) -> No
     record = await asyncio.to_thread(told, town.operator, path, KEY)
     assert "guest.invited" in [event["type"] for event in record["events"]]
     dump, _ = commands_of("Back up")
-    down, restore = commands_of("Restore")
+    down, restore, *_ = commands_of("Restore")
     await asyncio.to_thread(shell.run, dump)
     database = shell.places["postgresql://switchboard@db.example.internal/switchboard"]
     await asyncio.to_thread(shell.run, down)
