@@ -114,12 +114,15 @@ class Operators:
     def __init__(self) -> None:
         self.posts: list[tuple[str, Any]] = []
         self.refuse: dict[str, int] = {}
+        self.hang: set[str] = set()
 
     async def answer(self, route: Route) -> None:
         path = route.request.url.partition("/v1/operator/")[2].partition("?")[0]
         if route.request.headers.get("authorization") != "Bearer good":
             detail = "The token has expired."
             await route.fulfill(status=401, json={"code": "token_expired", "detail": detail})
+        elif path in self.hang:
+            return
         elif path in self.refuse:
             await route.fulfill(status=self.refuse[path], json={"detail": "The ledger is away."})
         elif route.request.method == "POST":
@@ -228,6 +231,40 @@ async def test_one_list_that_fails_leaves_the_others(page: Page, operators: Oper
     await log_in(page)
     await expect(page.get_by_text("The ledger is away.")).to_be_visible()
     await expect(page.get_by_role("region", name="Nodes")).to_be_visible()
+
+
+async def test_a_gateway_that_hangs_is_told_and_asked_again(
+    page: Page, operators: Operators
+) -> None:
+    await page.evaluate(
+        """() => {
+          const timeout = AbortSignal.timeout.bind(AbortSignal);
+          AbortSignal.timeout = (ms) => timeout(ms / 20);
+        }"""
+    )
+    operators.hang.add("ends")
+    await log_in(page)
+    await expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
+    await expect(page.get_by_role("region", name="Nodes")).to_be_visible()
+
+
+async def test_what_could_not_be_done_is_said_until_something_is(
+    page: Page, operators: Operators
+) -> None:
+    await page.clock.install()
+    await log_in(page)
+    operators.refuse["nodes/n1/drain"] = 503
+    await page.get_by_role("button", name="Drain").click()
+    await page.get_by_role("button", name="Drain within 5 minutes?").click()
+    said = page.get_by_role("alert")
+    await expect(said).to_have_text("The ledger is away.")
+    async with page.expect_response("**/operator/nodes"):
+        await page.clock.fast_forward(5_000)
+    await expect(said).to_have_text("The ledger is away.")
+    await page.get_by_role("button", name="Send again").click()
+    async with page.expect_response("**/redeliveries"):
+        await page.get_by_role("button", name="Send it once more?").click()
+    await expect(said).to_have_text("")
 
 
 @asynccontextmanager

@@ -9,6 +9,8 @@ import { SectionView } from './section-view.js';
 /** @typedef {import('./sections.js').Section} Section */
 
 const LOOK_MS = 5_000;
+/** What is wrong with a token, or that a proxy before the gateway wants one of its own. */
+const TOKEN = /^token_|^http_401$/;
 
 /** The operations console: asks for an operator's token, then shows what the API offers. */
 export class ConsolePage extends HTMLElement {
@@ -20,6 +22,8 @@ export class ConsolePage extends HTMLElement {
   #closer = null;
   #close = el('div', {});
   #status = el('p', { class: 'fine', role: 'status' });
+  /** What could not be done, until something else is. */
+  #trouble = el('p', { class: 'trouble', role: 'alert' });
   #timer = 0;
 
   connectedCallback() {
@@ -60,12 +64,14 @@ export class ConsolePage extends HTMLElement {
   #open(api) {
     this.#api = api;
     this.#closer = null;
+    setText(this.#trouble, '');
     this.#close = el('div', {});
     this.#shown = SECTIONS.map((section) => this.#viewOf(section));
     const [nodes, sessions, ...rest] = this.#shown.map(({ view }) => view.root);
     const out = wordButton('Forget the token', () => this.#askToken(''), { kind: 'small' });
     this.replaceChildren(
       el('header', {}, el('h1', { text: 'Switchboard operations' }), this.#status, out.root),
+      this.#trouble,
       ...[nodes, sessions, this.#close, ...rest].filter((each) => each !== undefined),
     );
     void this.#look();
@@ -84,7 +90,7 @@ export class ConsolePage extends HTMLElement {
     const looks = shown.map(({ section }) => api.ask(section.path));
     const found = await Promise.allSettled(looks);
     if (api !== this.#api) return;
-    const refused = found.find((one) => one.status === 'rejected' && one.reason.code === 'token');
+    const refused = found.find((one) => one.status === 'rejected' && TOKEN.test(one.reason.code));
     if (refused?.status === 'rejected') {
       this.#askToken(refused.reason.message);
       return;
@@ -106,10 +112,11 @@ export class ConsolePage extends HTMLElement {
       await this.#look();
       return;
     }
+    setText(this.#trouble, '');
     try {
       await this.#api?.ask(deed.path, deed.body);
     } catch (error) {
-      setText(this.#status, error instanceof Error ? error.message : String(error));
+      setText(this.#trouble, error instanceof Error ? error.message : String(error));
       return;
     }
     await this.#look();

@@ -1,4 +1,5 @@
 import { Refusal } from '../channel/refusal.js';
+import { answer } from '../hosts/gateway.js';
 
 /** The operators' API by one token, which is kept in memory only. */
 export class OperatorApi {
@@ -11,22 +12,14 @@ export class OperatorApi {
 
   /** @param {string} path Below `/v1/operator/`. @param {Record<string, unknown>} [body] Posted. */
   async ask(path, body) {
-    const response = await this.#send(path, body);
-    const answer = response.status === 204 ? {} : await response.json().catch(() => ({}));
-    if (response.ok) return answer;
-    const words = answer.detail || `The gateway answered ${response.status}.`;
-    throw new Refusal(response.status === 401 ? 'token' : `http_${response.status}`, words, true);
-  }
-
-  /** @param {string} path @param {Record<string, unknown>} [body] */
-  async #send(path, body) {
     const headers = { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' };
     /** @type {RequestInit} */
     const posted = body ? { method: 'POST', body: JSON.stringify(body) } : {};
     try {
-      return await fetch(`/v1/operator/${path}`, { headers, cache: 'no-store', ...posted });
-    } catch {
-      throw new Refusal('connection_lost', 'The gateway cannot be reached.', true);
+      return await answer(`/v1/operator/${path}`, { headers, ...posted });
+    } catch (error) {
+      const { code, message, retryable } = /** @type {Refusal} */ (error);
+      throw new Refusal(code, message || `The gateway answered ${code.replace('http_', '')}.`, retryable);
     }
   }
 }

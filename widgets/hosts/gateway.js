@@ -23,7 +23,7 @@ export function get(path) {
 }
 
 /** @param {string} path @param {RequestInit} options */
-async function answer(path, options) {
+export async function answer(path, options) {
   let status = 0;
   /** @type {any} */
   let body = {};
