@@ -18,6 +18,7 @@ import psutil
 
 from actors.keeper import KeeperPolicy
 from actors.ledger_link import LedgerLink, LinkTiming
+from broker.close_codes import CloseCode
 from broker.keys import KeyPurpose, derive_key
 from broker.measures import Standing
 from broker.messages.cluster.exporting import MeasureList, MeasureQuery
@@ -271,8 +272,16 @@ class Talk:
             await widget.close()
 
 
+class Ended(Exception):
+    """There is no way back into a session that has ended."""
+
+
 async def resumed(widget: Widget, origin: str, *, page: str | None = None) -> Widget:
-    """Come back with the resume token of a lost connection, through any gateway."""
+    """Come back with the resume token of a lost connection, through any gateway.
+
+    Raises:
+        Ended: the session has ended.
+    """
     resume = [m["resume"] for m in widget.heard if m["type"] == "resume.renewed"][-1]
     last_seq = max(m.get("seq") or 0 for m in widget.heard)
     await widget.close()
@@ -287,8 +296,10 @@ async def resumed(widget: Widget, origin: str, *, page: str | None = None) -> Wi
             surface="agent_frame" if agent else "launcher",
             visible=True,
         )
-    except BaseException:
+    except BaseException as error:
         await again.close()
+        if again.closed == CloseCode.ENDED:
+            raise Ended from error
         raise
     return again
 

@@ -177,6 +177,7 @@ async def check(gateways: Gateways, tally: Tally, session_id: str, changed: list
     well = (
         [event["seq"] for event in found] == list(range(1, len(found) + 1))
         and types["session.started"] == types["session.ended"] == 1
+        and found[-1]["body"]["reason"] == "ended_by_agent"
         and types["participant.joined"] == 2
         and are_kept(changed, traces(found))
     )
