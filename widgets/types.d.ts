@@ -21,6 +21,7 @@ type SignallingChannel = import('./channel/channel.js').SignallingChannel;
 type Refusal = import('./channel/refusal.js').Refusal;
 type ResumeMemory = import('./channel/resume-memory.js').ResumeMemory;
 type SessionClient = import('./session/client.js').SessionClient;
+type InvitedClient = import('./session/invited-client.js').InvitedClient;
 type LocalMedia = import('./media/local-media.js').LocalMedia;
 type ConsumerLink = import('./views/consumer-link.js').ConsumerLink;
 type AgentHost = import('./hosts/agent-host.js').AgentHost;

@@ -44,6 +44,12 @@ export function knows(key) {
   return key in catalogue;
 }
 
+/** @param {unknown} error A refusal of the broker. */
+export function errorSentence(error) {
+  const key = `error_${/** @type {{code?: string}} */ (error)?.code}`;
+  return say(knows(key) ? key : 'error_other');
+}
+
 /** @param {string} tag */
 function primary(tag) {
   const first = tag.toLowerCase().split('-')[0] ?? '';

@@ -44,7 +44,7 @@ export class ConsolePage extends HTMLElement {
       event.preventDefault();
       this.#open(new OperatorApi(token.value.trim()));
     };
-    const button = wordButton('Open', () => {}, { kind: 'primary wide' });
+    const button = wordButton('Open', () => {}, 'primary wide');
     button.root.type = 'submit';
     this.replaceChildren(
       el(
@@ -68,7 +68,7 @@ export class ConsolePage extends HTMLElement {
     this.#close = el('div', {});
     this.#shown = SECTIONS.map((section) => this.#viewOf(section));
     const [nodes, sessions, ...rest] = this.#shown.map(({ view }) => view.root);
-    const out = wordButton('Forget the token', () => this.#askToken(''), { kind: 'small' });
+    const out = wordButton('Forget the token', () => this.#askToken(''), 'small');
     this.replaceChildren(
       el('header', {}, el('h1', { text: 'Switchboard operations' }), this.#status, out.root),
       this.#trouble,
@@ -107,7 +107,7 @@ export class ConsolePage extends HTMLElement {
   async #act(deed) {
     if ('opens' in deed) {
       this.#closer = this.#viewOf(sessionSection(deed.opens));
-      const shut = wordButton('Close', () => this.#shut(), { kind: 'small' });
+      const shut = wordButton('Close', () => this.#shut(), 'small');
       this.#close.replaceChildren(this.#closer.view.root, shut.root);
       await this.#look();
       return;

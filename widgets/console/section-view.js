@@ -99,13 +99,13 @@ class RowView {
 
   /** Asks once more before it acts; leaving it takes the question back. @param {Deed|Look} deed */
   #button(deed) {
-    if ('opens' in deed) return wordButton(deed.name, () => void this.#act(deed), { kind: 'small' }).root;
+    if ('opens' in deed) return wordButton(deed.name, () => void this.#act(deed), 'small').root;
     let asked = false;
     const button = wordButton(deed.name, () => {
       if (asked) void this.#act(deed);
       asked = !asked;
       button.set(asked ? deed.certain : deed.name);
-    }, { kind: 'small' });
+    }, 'small');
     button.root.addEventListener('blur', () => {
       asked = false;
       button.set(deed.name);

@@ -174,7 +174,7 @@ export class AgentWidget extends Widget {
     const words = overWords(over, role);
     if (over.unsaved) words.help += ` ${say('unsaved')}`;
     const { next } = this.present('over', () => {
-      const button = wordButton('', () => client.dismiss(), { kind: 'primary' });
+      const button = wordButton('', () => client.dismiss(), 'primary');
       return { ...message(words, button.root), next: button };
     });
     // Behind it stands what can be done now.
@@ -184,7 +184,7 @@ export class AgentWidget extends Widget {
 
   #renderHost() {
     if (this.#host.status === 'absent') {
-      const again = wordButton(say('try_again'), () => location.reload(), { kind: 'primary' }).root;
+      const again = wordButton(say('try_again'), () => location.reload(), 'primary').root;
       this.present('absent', () =>
         message({ title: say('no_workspace'), help: say('no_workspace_help') }, again),
       );
@@ -199,9 +199,8 @@ export class AgentWidget extends Widget {
   #renderClosed({ link }) {
     const replaced = link.code === 4409;
     if (link.code === 4401) this.#proof?.forget();
-    const back = wordButton(say(replaced ? 'bring_back' : 'try_again'), () => this.#connect(), {
-      kind: 'primary',
-    });
+    const again = say(replaced ? 'bring_back' : 'try_again');
+    const back = wordButton(again, () => this.#connect(), 'primary');
     const why = link.refusal?.message || String(link.code);
     const words = replaced
       ? { title: say('over_elsewhere') }

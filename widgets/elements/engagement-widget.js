@@ -4,7 +4,7 @@ import { ResumeMemory } from '../channel/resume-memory.js';
 import { ConsumerProof } from '../hosts/consumer-proof.js';
 import { receiveHandOver } from '../hosts/own-window.js';
 import { ownWindowIsOpen } from '../hosts/windows-of-ours.js';
-import { SessionClient } from '../session/client.js';
+import { InvitedClient } from '../session/invited-client.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
 import { SessionView } from '../views/session-view.js';
@@ -14,7 +14,7 @@ import { elsewhere, message, Widget } from './widget.js';
 
 /** The consumer's widget: it waits to be rung and opens nothing until the person says so. */
 export class EngagementWidget extends Widget {
-  /** @type {SessionClient|null} */
+  /** @type {InvitedClient|null} */
   client = null;
   #query = new URLSearchParams(location.search);
   #surface = this.#query.get('surface') === 'launcher' ? 'launcher' : 'window';
@@ -79,7 +79,7 @@ export class EngagementWidget extends Widget {
     const claim = claimSecret(this.#key, this.#claim || undefined);
     this.#claim = claim;
     const proof = new ConsumerProof(this.#key);
-    const client = new SessionClient({
+    const client = new InvitedClient({
       surface: this.#surface,
       memory: new ResumeMemory(`${this.#surface}.${this.#key}`, this.#query.get('off')),
       introduce: async () => {
@@ -95,7 +95,7 @@ export class EngagementWidget extends Widget {
     client.connect();
   }
 
-  /** @param {SessionClient} client */
+  /** @param {InvitedClient} client */
   #render(client) {
     const { session, over } = client.state;
     const ringing = session?.attendance === 'invited' && session.invitation !== null;
@@ -132,7 +132,7 @@ export class EngagementWidget extends Widget {
     }));
   }
 
-  /** @param {SessionClient} client */
+  /** @param {InvitedClient} client */
   #renderOver(client) {
     const { over, role } = client.state;
     if (!over) return;
@@ -142,7 +142,7 @@ export class EngagementWidget extends Widget {
       this.present('replaced', () => replaced(client));
       return;
     }
-    const close = () => wordButton(say('close'), () => client.dismiss(), { kind: 'primary' }).root;
+    const close = () => wordButton(say('close'), () => client.dismiss(), 'primary').root;
     this.present('over', () => overScreen(over, role, say('over_next'), close()));
   }
 

@@ -28,7 +28,7 @@ export class LoginPage extends Widget {
           () => this.#say('login_refused'),
         );
       },
-      { kind: 'primary wide' },
+      'primary wide',
     );
     const shown = el('p', { class: 'code' });
     showCode(shown, code);

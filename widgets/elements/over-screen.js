@@ -23,7 +23,7 @@ export function overScreen(over, role, next, ...actions) {
 
 /** Another widget has the session, and it goes on there. @param {SessionClient} client */
 export function replaced(client) {
-  const back = wordButton(say('bring_back'), () => client.dismiss(), { kind: 'primary' });
+  const back = wordButton(say('bring_back'), () => client.dismiss(), 'primary');
   return message({ title: say('over_elsewhere'), help: say('over_elsewhere_help') }, back.root);
 }
 

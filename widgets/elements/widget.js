@@ -61,7 +61,7 @@ export function message({ title, help = '', busy = false }, ...actions) {
 
 /** The person takes part on another surface. @param {SessionClient} client */
 export function elsewhere(client) {
-  const here = wordButton(say('bring_back'), () => client.takeHere(), { kind: 'primary' });
+  const here = wordButton(say('bring_back'), () => client.takeHere(), 'primary');
   return message({ title: say('over_elsewhere'), help: say('over_elsewhere_help') }, here.root);
 }
 
@@ -70,7 +70,7 @@ export function lobby(client) {
   const go = () => void client.leave().catch(() => client.close());
   return message(
     { title: say('lobby_title'), help: say('lobby_help'), busy: true },
-    wordButton(say('leave'), go, {}).root,
+    wordButton(say('leave'), go).root,
   );
 }
 

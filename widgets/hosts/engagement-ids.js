@@ -1,4 +1,4 @@
-/** @param {unknown} value @returns {string} Empty when there is none. */
+/** @param {unknown} value Empty when there is none. */
 export function idText(value) {
   if (typeof value !== 'string' && typeof value !== 'number') return '';
   return String(value).trim().slice(0, 128);
@@ -41,7 +41,7 @@ export function idsFromQuery(query) {
   return engagementIds(Object.fromEntries(IN_ADDRESS.map(([id, name]) => [id, query.get(name)])));
 }
 
-/** @param {EngagementIds} ids @returns {Record<string, string>} As `idsFromQuery` reads them. */
+/** @param {EngagementIds} ids As `idsFromQuery` reads them. */
 export function idsToQuery(ids) {
   const known = IN_ADDRESS.filter(([id]) => ids[id]);
   return Object.fromEntries(known.map(([id, name]) => [name, String(ids[id])]));

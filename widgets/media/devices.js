@@ -69,7 +69,7 @@ async function opened(feature, asked) {
   }
 }
 
-/** @param {DeviceChoice} source @returns {string} The id chosen last, or empty. */
+/** @param {DeviceChoice} source The id chosen last, or empty. */
 export function rememberedDevice(source) {
   try {
     return localStorage.getItem(KEPT_DEVICE + source) ?? '';
@@ -78,7 +78,7 @@ export function rememberedDevice(source) {
   }
 }
 
-/** @param {DeviceSource} source @returns {MediaTrackConstraints} The device chosen last, if it is there. */
+/** @param {DeviceSource} source The device chosen last, if it is there. */
 function wish(source) {
   const id = rememberedDevice(source);
   return { ...WISHES[source], ...(id && { deviceId: { ideal: id } }) };

@@ -84,7 +84,7 @@ function slotsOf({ sections: { seats, screens } }) {
   ];
 }
 
-/** @param {any[]} entries @param {string} stat @returns {number} */
+/** @param {any[]} entries @param {string} stat */
 function total(entries, stat) {
   return entries.reduce((sum, entry) => sum + (entry[stat] ?? 0), 0);
 }

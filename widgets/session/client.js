@@ -1,9 +1,8 @@
 import { SignallingChannel } from '../channel/channel.js';
-import { Refusal } from '../channel/refusal.js';
 import { LocalMedia } from '../media/local-media.js';
 import { MediaLink } from '../media/media-link.js';
 import { INITIAL, moved, over, reduce } from './reduce.js';
-import { may, ownEntry } from './select.js';
+import { keepable, may, ownEntry } from './select.js';
 
 const FOR_GOOD = new Set([4401, 4404, 4410]);
 
@@ -16,9 +15,9 @@ export class SessionClient extends EventTarget {
   /** @type {Link} */
   link = { status: 'idle', code: 0, refusal: null };
   media = new LocalMedia(() => this.#onMedia());
+  mediaLink;
   #options;
   #channel;
-  #mediaLink;
   #resumed = false;
   #scheduled = false;
   #published = '';
@@ -43,15 +42,15 @@ export class SessionClient extends EventTarget {
       onLink: (link) => this.#onLink(link),
       mayRetry: (code) => this.#mayRetry(code),
     });
-    this.#mediaLink = new MediaLink(this.#channel, () => this.#changed());
+    this.mediaLink = new MediaLink(this.#channel, () => this.#changed());
   }
 
   get peer() {
-    return this.#mediaLink.peer;
+    return this.mediaLink.peer;
   }
 
   get mediaState() {
-    return this.#mediaLink.state;
+    return this.mediaLink.state;
   }
 
   get session() {
@@ -72,33 +71,6 @@ export class SessionClient extends EventTarget {
     document.removeEventListener('visibilitychange', this.#look);
     this.#channel.close();
     this.media.close();
-  }
-
-  /**
-   * Take part. The offer travels right behind the answer to the invitation, before any device is
-   * open: the tracks join when they are ready.
-   * @param {Mode} mode
-   */
-  async accept(mode) {
-    const session = this.session;
-    if (!session?.invitation) throw new Refusal('no_invitation', 'Nobody is inviting.', false);
-    if (mode === 'voice') void this.media.setCamera(false);
-    void this.media.open(mode === 'video');
-    const accepted = this.ask({
-      type: 'invitation.accept',
-      invitation_id: session.invitation.invitation_id,
-      mode,
-    });
-    this.#mediaLink.negotiate(session);
-    try {
-      await accepted;
-    } catch (error) {
-      // It took effect, though no answer came.
-      if (keepable(this.session)) return;
-      this.#mediaLink.close();
-      this.media.stop();
-      throw error;
-    }
   }
 
   /** @param {ToBroker} message */
@@ -204,7 +176,7 @@ export class SessionClient extends EventTarget {
     this.link = link;
     if (link.status === 'open') this.#published = '';
     if (link.status === 'closed') {
-      this.#mediaLink.close();
+      this.mediaLink.close();
       this.media.stop();
       // Nothing more will be heard of it.
       this.state = over(this.state, 'lost', 'session', Date.now());
@@ -242,7 +214,7 @@ export class SessionClient extends EventTarget {
   #onTransport(id, state) {
     if (this.session?.attendance === 'invited') {
       // Of several surfaces that ring one is connected ahead; an answer here connects anew.
-      if (id === this.peer?.id && state === 'closed') this.#mediaLink.drop();
+      if (id === this.peer?.id && state === 'closed') this.mediaLink.drop();
       return;
     }
     if (id === this.peer?.id) {
@@ -263,12 +235,12 @@ export class SessionClient extends EventTarget {
       if (may(session, 'send_audio') || may(session, 'send_video')) {
         void this.media.open(session.mode === 'video' && may(session, 'send_video'));
       }
-      this.#mediaLink.negotiate(session);
+      this.mediaLink.negotiate(session);
       this.#publish();
     } else if (session?.attendance === 'invited') {
-      this.#mediaLink.prepare(session);
+      this.mediaLink.prepare(session);
     } else {
-      this.#mediaLink.close();
+      this.mediaLink.close();
       if (session?.attendance === 'elsewhere') {
         // What is off there is off here, if it comes back.
         const { microphone, camera } = ownEntry(session) ?? {};
@@ -281,7 +253,7 @@ export class SessionClient extends EventTarget {
   #onMedia() {
     const { session, media } = this;
     if (keepable(session)) this.#options.memory.set('off', media.off);
-    void this.#mediaLink.setTracks(media.tracks);
+    void this.mediaLink.setTracks(media.tracks);
     this.#publish();
     this.#changed();
   }
@@ -313,11 +285,6 @@ export class SessionClient extends EventTarget {
       this.dispatchEvent(new Event('change'));
     });
   }
-}
-
-/** @param {Session|null} session */
-function keepable(session) {
-  return ['present', 'reconnecting', 'lobby'].includes(session?.attendance ?? '');
 }
 
 /** @param {WidgetState} state */

@@ -1,4 +1,4 @@
-/** @param {Session} session @param {string|null} participantId @returns {RosterEntry|null} */
+/** @param {Session} session @param {string|null} participantId */
 export function entryOf(session, participantId) {
   return session.roster.find((entry) => entry.participant_id === participantId) ?? null;
 }
@@ -27,6 +27,11 @@ export function may(session, capability) {
   return session.capabilities.includes(capability);
 }
 
+/** Whether one comes back into it after a reload. @param {Session|null} session */
+export function keepable(session) {
+  return ['present', 'reconnecting', 'lobby'].includes(session?.attendance ?? '');
+}
+
 /**
  * Whether host and session differ on whose the conversation is.
  * @param {Session} session @param {boolean|null} chatting What the host says, if anything.
@@ -49,7 +54,7 @@ export function initials(name) {
   return (first + last).toLocaleUpperCase();
 }
 
-/** @param {number} ms @returns {string} `m:ss` or `h:mm:ss`. */
+/** @param {number} ms `m:ss` or `h:mm:ss`. */
 export function clock(ms) {
   const time = Math.max(0, ms);
   const hours = Math.floor(time / 3_600_000);

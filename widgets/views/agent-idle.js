@@ -1,10 +1,9 @@
-import { say } from '../catalogues/words.js';
+import { errorSentence, say } from '../catalogues/words.js';
 import { videoTrouble } from '../media/trouble.js';
 import { Avatar } from './avatar.js';
 import { attend, wordButton } from './buttons.js';
 import { el, setAttr, setText, show } from './dom.js';
 import { deviceCheckLater, Later } from './later.js';
-import { errorSentence } from './error-sentence.js';
 
 /** So long devices that were looked at stay open for a session. */
 const KEPT_MS = 60_000;
@@ -44,7 +43,7 @@ export class AgentIdle {
         update();
       },
     );
-    const own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
+    const own = wordButton(say('own_window'), () => ownWindow?.(), 'wide', 'window');
     const trouble = this.#trouble && say(`trouble_${this.#trouble}`);
     show(own.root, ownWindow !== null && this.#trouble === 'blocked_by_frame');
     this.#devices = deviceCheckLater(client.media, update);
@@ -55,7 +54,7 @@ export class AgentIdle {
       clearTimeout(this.#kept);
       void attend(this.#devices.use((panel) => panel.show()), this.#error);
     };
-    this.#check = wordButton(say('devices'), look, { kind: 'plain' });
+    this.#check = wordButton(say('devices'), look, 'plain');
     /** @param {'video'|'voice'} mode */
     const run = async (mode) => {
       clearTimeout(this.#kept);
@@ -70,8 +69,8 @@ export class AgentIdle {
       this.#video.set(say('start_video'));
       update();
     };
-    this.#video = wordButton(say('start_video'), () => void run('video'), { kind: 'primary wide', icon: 'camera' });
-    this.#voice = wordButton(say('start_voice'), () => void run('voice'), { kind: 'wide', icon: 'phone' });
+    this.#video = wordButton(say('start_video'), () => void run('video'), 'primary wide', 'camera');
+    this.#voice = wordButton(say('start_voice'), () => void run('voice'), 'wide', 'phone');
     this.#video.root.dataset.focus = '';
     const title = el('div', { role: 'status' }, this.#title);
     const said = [title, this.#line, this.#help, el('p', { class: 'fine trouble', text: trouble })];

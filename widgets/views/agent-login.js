@@ -1,8 +1,7 @@
-import { say } from '../catalogues/words.js';
+import { errorSentence, say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
 import { el, setAttr, setText } from './dom.js';
 import { field, form } from './fields.js';
-import { errorSentence } from './error-sentence.js';
 
 /** The frame waits while its agent logs in on a page of its own, which shows the same code. */
 export class LoginView {
@@ -13,7 +12,7 @@ export class LoginView {
 
   constructor() {
     const open = () => void window.open(inOurLanguage(this.#url), '_blank', 'noopener');
-    const button = wordButton(say('login_open'), open, { kind: 'primary wide' }).root;
+    const button = wordButton(say('login_open'), open, 'primary wide').root;
     button.dataset.focus = '';
     this.root = screen(say('login_title'), say('login_help'), this.#code, button);
   }
@@ -35,7 +34,7 @@ export class EnrolView {
     spellcheck: 'false',
     'data-focus': true,
   });
-  #button = wordButton(say('enrol_send'), null, { kind: 'primary wide' }).root;
+  #button = wordButton(say('enrol_send'), null, 'primary wide').root;
   name = 'enrol';
   root;
 

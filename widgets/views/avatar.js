@@ -2,7 +2,7 @@ import { say } from '../catalogues/words.js';
 import { initials } from '../session/select.js';
 import { el, setText, show } from './dom.js';
 
-/** @param {{name: string, role: string}} person @returns {string} Their name, or what they are. */
+/** @param {{name: string, role: string}} person Their name, or what they are. */
 export function nameOf({ name, role }) {
   return name || say(`role_${role}`);
 }

@@ -1,6 +1,6 @@
+import { errorSentence } from '../catalogues/words.js';
 import { el, setAttr, setText } from './dom.js';
 import { icon, setIcon } from './icons.js';
-import { errorSentence } from './error-sentence.js';
 
 /**
  * @param {string} name @param {string} iconName @param {() => void} onClick
@@ -26,14 +26,14 @@ export function iconButton(name, iconName, onClick, kind = '') {
 
 /**
  * @param {string} name @param {(() => void)|null} onClick Null: it sends its form.
- * @param {{kind?: string, icon?: string}} [look]
+ * @param {string} [kind] Its looks, such as `primary wide`. @param {string} [iconName]
  */
-export function wordButton(name, onClick, look = {}) {
+export function wordButton(name, onClick, kind = '', iconName = '') {
   const words = el('span', { text: name });
   const root = el(
     'button',
-    { type: onClick ? 'button' : 'submit', class: `button ${look.kind ?? ''}`, on: onClick && { click: onClick } },
-    look.icon ? icon(look.icon) : null,
+    { type: onClick ? 'button' : 'submit', class: `button ${kind}`, on: onClick && { click: onClick } },
+    iconName && icon(iconName),
     words,
   );
   return {

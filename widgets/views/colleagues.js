@@ -82,7 +82,7 @@ export class Colleagues {
 
 /** @param {string} name @param {() => void} ask */
 function newRow(name, ask) {
-  const button = wordButton('', ask, { kind: 'small' });
+  const button = wordButton('', ask, 'small');
   const root = el('li', { class: 'person' }, el('span', { class: 'person-words', text: name }), button.root);
   return { root, name, button, asked: '', asking: false };
 }

@@ -18,8 +18,7 @@ export class ConsumerLink {
       show(unwritten, line !== '');
       if (line) copy.show(line);
     };
-    const look = { kind: 'wide', icon: 'link' };
-    const { root } = wordButton(say('link_send'), () => void attend(go(), said, root), look);
+    const { root } = wordButton(say('link_send'), () => void attend(go(), said, root), 'wide', 'link');
     this.root = el('div', { class: 'actions' }, root, said, unwritten);
   }
 }

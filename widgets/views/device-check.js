@@ -29,9 +29,8 @@ export class DeviceCheck extends Panel {
     super(say('devices'));
     this.#media = media;
     this.#mirror.muted = true;
-    const look = { kind: 'small', icon: 'speaker' };
-    const sound = wordButton(say('test_sound'), () => void chime(media.speaker), look);
-    const done = wordButton(say('done'), () => this.close(), { kind: 'primary small' });
+    const sound = wordButton(say('test_sound'), () => void chime(media.speaker), 'small', 'speaker');
+    const done = wordButton(say('done'), () => this.close(), 'primary small');
     this.body.append(
       el('div', {}, el('div', { class: 'mirror' }, this.#mirror, this.#off), this.#trouble),
       this.#field('camera'),

@@ -26,21 +26,21 @@ export class Incoming {
   #canOpen;
   root;
 
-  /** @param {SessionClient} client @param {OpenWindow} ownWindow */
+  /** @param {InvitedClient} client @param {OpenWindow} ownWindow */
   constructor(client, ownWindow) {
     this.#client = client;
     /** @param {'video'|'voice'} mode */
     const accept = (mode) => void this.#answer(client.accept(mode));
     const refuse = () => void this.#answer(this.#refuse());
-    this.#video = wordButton(say('accept_video'), () => accept('video'), { kind: 'go wide', icon: 'camera' });
-    this.#voice = wordButton(say('accept_voice'), () => accept('voice'), { kind: 'wide', icon: 'phone' });
-    this.#decline = wordButton(say('decline'), refuse, { kind: 'wide stop' });
+    this.#video = wordButton(say('accept_video'), () => accept('video'), 'go wide', 'camera');
+    this.#voice = wordButton(say('accept_voice'), () => accept('voice'), 'wide', 'phone');
+    this.#decline = wordButton(say('decline'), refuse, 'wide stop');
     this.#video.root.dataset.focus = '';
-    this.#own = wordButton(say('own_window'), () => ownWindow?.(), { kind: 'wide', icon: 'window' });
+    this.#own = wordButton(say('own_window'), () => ownWindow?.(), 'wide', 'window');
     const bring = () => import('./ringing-check.js');
     this.#devices = new Later(bring, (module) => new module.RingingCheck(client, accept, refuse), () => this.update());
     const look = () => void attend(this.#devices.use((panel) => panel.show()), this.#error);
-    this.#check = wordButton(say('check_first'), look, { kind: 'plain' });
+    this.#check = wordButton(say('check_first'), look, 'plain');
     this.#canOpen = ownWindow !== null;
     const ringing = el('div', { class: 'ringing-avatar' }, this.#avatar.root);
     const who = [ringing, this.#name, this.#wish, this.#trouble];

@@ -1,10 +1,9 @@
-import { say } from '../catalogues/words.js';
+import { errorSentence, say } from '../catalogues/words.js';
 import { videoTrouble } from '../media/trouble.js';
 import { attend, wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
 import { field, form } from './fields.js';
 import { deviceCheckLater } from './later.js';
-import { errorSentence } from './error-sentence.js';
 
 /** A guest says who they are, looks at themselves if they like, and joins. */
 export class JoinForm {
@@ -23,7 +22,7 @@ export class JoinForm {
       autocomplete: 'name',
       'data-focus': true,
     });
-    const button = wordButton(say('join'), null, { kind: 'primary wide' });
+    const button = wordButton(say('join'), null, 'primary wide');
     const send = async () => {
       button.root.disabled = true;
       button.set(say('joining'));
@@ -37,7 +36,7 @@ export class JoinForm {
       }
     };
     const look = () => void attend(this.#devices.use((panel) => panel.show()), this.#error);
-    const check = wordButton(say('check_first'), look, { kind: 'plain' });
+    const check = wordButton(say('check_first'), look, 'plain');
     show(check.root, trouble === null);
     this.root = el(
       'div',

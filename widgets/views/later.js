@@ -1,6 +1,5 @@
 import { loadMore } from '../catalogues/words.js';
 import { el } from './dom.js';
-import { addIcons } from './icons.js';
 
 const REST_MS = 3_000;
 const LONGEST_REST_MS = 60_000;
@@ -72,7 +71,7 @@ export class Later {
 
   async #fetch() {
     try {
-      const [module] = await Promise.all([this.#load(), loadMore(), loadIcons(), loadStyles()]);
+      const [module] = await Promise.all([this.#load(), loadMore(), loadStyles(), import('./more-icons.js')]);
       const panel = this.#make(module);
       this.panel = panel;
       this.root.removeAttribute('aria-busy');
@@ -86,10 +85,6 @@ export class Later {
   }
 }
 
-async function loadIcons() {
-  const { MORE_ICONS } = await import('./more-icons.js');
-  addIcons(MORE_ICONS);
-}
 
 /** @type {Record<string, Promise<unknown>>} */
 const styles = {};

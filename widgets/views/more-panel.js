@@ -24,7 +24,7 @@ export class MorePanel extends Panel {
       wordButton(say(key), () => {
         this.close();
         action();
-      }, { kind: 'item', icon });
+      }, 'item', icon);
     const items = {
       voice: item('voice_only', 'phone', () =>
         attempt(client.setMode(client.session?.mode === 'voice' ? 'video' : 'voice')),

@@ -171,7 +171,7 @@ function newNotice({ lines = [], choices, warns }) {
   const text = el('p', { class: 'strong' });
   const list = el('ul', { class: 'fine' }, ...lines.map((line) => el('li', { text: line })));
   const buttons = choices.map(
-    ({ say: name, act, first }) => wordButton(name, act, { kind: first ? 'primary small' : 'small' }).root,
+    ({ say: name, act, first }) => wordButton(name, act, first ? 'primary small' : 'small').root,
   );
   const looks = warns ? 'notice warning' : 'notice';
   const said = el('div', { class: 'notice-words' }, text, list);

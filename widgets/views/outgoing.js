@@ -1,9 +1,8 @@
-import { knows, say } from '../catalogues/words.js';
+import { errorSentence, knows, say } from '../catalogues/words.js';
 import { clock, invitationIsOpen } from '../session/select.js';
 import { Avatar } from './avatar.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
-import { errorSentence } from './error-sentence.js';
 
 /** What the consumer sees of the invitation at this moment, in words. */
 export class Outgoing {
@@ -23,12 +22,12 @@ export class Outgoing {
   constructor(client, attempt, host) {
     this.#client = client;
     this.#host = host;
-    this.#offer = wordButton(say('offer_link'), () => void this.#offerLink(), {});
-    this.#cancel = wordButton(say('cancel'), () => attempt(client.ask({ type: 'invitation.cancel' })), {});
+    this.#offer = wordButton(say('offer_link'), () => void this.#offerLink());
+    this.#cancel = wordButton(say('cancel'), () => attempt(client.ask({ type: 'invitation.cancel' })));
     this.#again = wordButton(
       say('invite_again'),
       () => attempt(client.ask({ type: 'invitation.send', mode: client.session?.mode ?? 'video' })),
-      { kind: 'primary' },
+      'primary',
     );
     const avatar = el('div', { class: 'ringing-avatar' }, this.#avatar.root);
     const actions = el('div', { class: 'actions' }, this.#again.root, this.#cancel.root, this.#offer.root);
@@ -72,9 +71,8 @@ export class Outgoing {
   /** A way in for a consumer whom no surface reaches: a join link in the conversation. */
   async #offerLink() {
     try {
-      const { offerLink } = await import('../hosts/join-link.js');
       const { url } = await this.#client.ask({ type: 'guest.invite', name: this.#host.visitorName || undefined });
-      if (!(await offerLink(this.#host, say('offer_text'), url))) throw new Error('It was not taken.');
+      if (!(await this.#host.offerLink(say('offer_text'), url))) throw new Error('It was not taken.');
       this.#offer.set(say('offer_done'));
     } catch (error) {
       this.#offer.set(errorSentence(error));

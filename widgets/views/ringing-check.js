@@ -8,7 +8,7 @@ export class RingingCheck extends DeviceCheck {
   #client;
   #caller = el('b', {});
 
-  /** @param {SessionClient} client @param {(mode: Mode) => void} accept @param {() => void} refuse */
+  /** @param {InvitedClient} client @param {(mode: Mode) => void} accept @param {() => void} refuse */
   constructor(client, accept, refuse) {
     super(client.media);
     this.#client = client;
@@ -18,7 +18,7 @@ export class RingingCheck extends DeviceCheck {
         // What is refused is said behind it.
         this.close();
         act();
-      }, { kind }).root;
+      }, kind).root;
     const agree = answer('accept', 'go', () => accept(client.session?.invitation?.mode ?? 'video'));
     const answers = el('div', { class: 'row' }, agree, answer('decline', 'stop', refuse));
     const unseen = el('p', { class: 'fine', text: say('unseen') });

@@ -1,11 +1,10 @@
-import { say } from '../catalogues/words.js';
+import { errorSentence, say } from '../catalogues/words.js';
 import { ends, may, others, transferred } from '../session/select.js';
 import { Announcer } from './announcer.js';
 import { ControlBar } from './control-bar.js';
 import { el, show } from './dom.js';
 import { deviceCheckLater, Later } from './later.js';
 import { Stage } from './stage.js';
-import { errorSentence } from './error-sentence.js';
 
 /** The screen of somebody who takes part; the same for agent, consumer and guest. */
 export class SessionView {

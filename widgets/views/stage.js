@@ -16,7 +16,7 @@ export class Stage {
   #tiles = [];
   /** @type {Peer|null} */
   #peer = null;
-  #sound = wordButton(say('sound_blocked'), () => this.#play(), { kind: 'primary', icon: 'speaker' });
+  #sound = wordButton(say('sound_blocked'), () => this.#play(), 'primary', 'speaker');
   /** Who stands out. @type {string|null} */
   #speaker = null;
   /** The speaker that the browser refused last. */

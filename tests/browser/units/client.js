@@ -1,5 +1,5 @@
 import { ResumeMemory } from '../../../widgets/channel/resume-memory.js';
-import { SessionClient } from '../../../widgets/session/client.js';
+import { InvitedClient } from '../../../widgets/session/invited-client.js';
 import { same, settled, until } from './check.js';
 import { Wire } from './wire.js';
 
@@ -32,7 +32,7 @@ async function greeted() {
   sessionStorage.clear();
   const memory = new ResumeMemory('unit');
   const introduce = async () => ({ token: 't' });
-  const client = new SessionClient({ surface: 'launcher', memory, introduce, url: 'ws://broker.test' });
+  const client = new InvitedClient({ surface: 'launcher', memory, introduce, url: 'ws://broker.test' });
   client.connect();
   const wire = await until(() => Wire.made.find((one) => one.sent.length > 0));
   return { client, memory, wire };
