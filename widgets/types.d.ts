@@ -111,7 +111,7 @@ interface Session {
   invitation: InvitationView | null;
   /** When the invitation expires. */
   invitationUntil: number;
-  guest_invitations: readonly GuestInvitationView[];
+  guest_invitations: readonly OpenLink[];
   /** By `seat:0`, `screen:0`, … */
   seats: Readonly<Record<string, SeatAssignment>>;
   media: MediaLimits;
@@ -129,6 +129,9 @@ interface Session {
   /** Whether something that was decided waits for long to be saved; only the staff is told. */
   unsaved: boolean;
 }
+
+/** `until`: when it ends. */
+type OpenLink = GuestInvitationView & { until: number };
 
 type Quality = { grade: string; reason: string | null };
 
@@ -231,8 +234,8 @@ type Keyed = <T, V extends { root: HTMLElement }>(
   update: (view: V, item: T) => void,
 ) => void;
 
-/** What a window of its own is given: in its address, and never in it. */
-type HandedOver = { query: Record<string, string>; secrets: Record<string, string> };
+/** What a window of its own is given: in its address, and never in it, which never rejects. */
+type HandedOver = { query: Record<string, string>; secrets: () => Promise<Record<string, string>> };
 
 /** The agent's situation before a session. */
 interface Idle {

@@ -3,6 +3,8 @@ without broker or media; against a double of the broker."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from functools import partial
 
 from playwright.async_api import Browser, Page, expect
@@ -15,8 +17,9 @@ from broker.messages.facts import (
     SessionEnded,
 )
 from broker.words import EndReason, PublishSource, Role
-from tests.browser.broker_double import BrokerDouble, asked, person, snapshot
+from tests.browser.broker_double import DEMO, BrokerDouble, asked, person, snapshot
 from tests.browser.gallery import ENGAGEMENT, INVITED, THREE
+from tests.patience import PATIENCE
 
 COUNT_WISHES = """() => {
   const { mediaDevices } = navigator;
@@ -88,10 +91,18 @@ async def test_what_one_turned_off_stays_off_wherever_one_goes_on(
     frame = page.frame_locator("iframe")
     await frame.get_by_role("button", name="Mute", exact=True).click()
     await frame.get_by_role("button", name="More", exact=True).click()
+    hellos: asyncio.Queue[str | bytes] = asyncio.Queue()
+    context, config = page.context, {"account_id": "demo", "consumer_proof": "ids", **DEMO}
+    await context.route("**/v1/widget-config*", lambda route: route.fulfill(json=config))
+    await context.route_web_socket("**/v1/connect", lambda ws: ws.on_message(hellos.put_nowait))
+    # Its first one may have ended since.
+    await page.route("**/demo/agent-token", lambda route: route.fulfill(json={"token": "fresh"}))
     async with page.expect_popup() as opening:
         await frame.get_by_role("button", name="Open in own window").click()
     popup = await opening.value
     own = popup.url
+    async with asyncio.timeout(10 * PATIENCE):
+        assert json.loads(await hellos.get())["token"] == "fresh"
     await popup.close()
 
     # In a window of one's own.

@@ -2,13 +2,12 @@ import { say } from '../catalogues/words.js';
 import { ResumeMemory } from '../channel/resume-memory.js';
 import { get, post } from '../hosts/gateway.js';
 import { AgentHost } from '../hosts/agent-host.js';
-import { receiveHandOver } from '../hosts/own-window.js';
 import { SessionClient } from '../session/client.js';
 import { AgentIdle } from '../views/agent-idle.js';
 import { wordButton } from '../views/buttons.js';
 import { Outgoing } from '../views/outgoing.js';
 import { SessionView } from '../views/session-view.js';
-import { wayOut } from './way-out.js';
+import { receiveHandOver, wayOut } from './own-window.js';
 import { elsewhere, lobby, message, overWords, Widget } from './widget.js';
 
 /**
@@ -22,8 +21,8 @@ export class AgentWidget extends Widget {
   #host = new AgentHost(this.#query);
   #ids = '';
   #key = '';
-  /** The agent's token, for a window of its own. */
-  #token = '';
+  /** The token that the frame gave to its agent's own window. */
+  #given = '';
   /** Where a proof takes more than a request. @type {import('./agent-proof.js').AgentProof|null} */
   #proof = null;
 
@@ -34,7 +33,7 @@ export class AgentWidget extends Widget {
   }
 
   async #start() {
-    this.#token = (await receiveHandOver(this.#query)).token ?? '';
+    this.#given = (await receiveHandOver(this.#query)).token ?? '';
     await this.#host.start();
   }
 
@@ -103,9 +102,8 @@ export class AgentWidget extends Widget {
       this.#proof ??= new AgentProof(config, request, this.#host, () => this.#render());
     }
     // A window of its own has no login of its own: the frame's token serves it once.
-    const given = this.#query.get('surface') === 'pop_out' ? this.#token : '';
-    const token = given || (await (this.#proof ? this.#proof.token(ask) : request()));
-    this.#token = given ? '' : token;
+    const token = this.#given || (await (this.#proof ? this.#proof.token(ask) : request()));
+    this.#given = '';
     return { token, engagement };
   }
 
@@ -163,7 +161,8 @@ export class AgentWidget extends Widget {
   #ownWindow() {
     return wayOut('/agent', this.#host, () => ({
       query: { surface: 'pop_out', agentName: this.#host.agentName, off: this.client?.media.off ?? '' },
-      secrets: { token: this.#token },
+      // By the time it is opened the frame's own may have ended.
+      secrets: async () => ({ token: await this.#introduce(false).then(({ token }) => token, () => '') }),
     }));
   }
 

@@ -2,14 +2,13 @@ import { say } from '../catalogues/words.js';
 import { claimSecret } from '../channel/claim-secret.js';
 import { ResumeMemory } from '../channel/resume-memory.js';
 import { ConsumerProof } from '../hosts/consumer-proof.js';
-import { receiveHandOver } from '../hosts/own-window.js';
 import { ownWindowIsOpen } from '../hosts/windows-of-ours.js';
 import { InvitedClient } from '../session/invited-client.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
 import { SessionView } from '../views/session-view.js';
 import { fetchRating, overScreen, replaced } from './over-screen.js';
-import { wayOut } from './way-out.js';
+import { receiveHandOver, wayOut } from './own-window.js';
 import { elsewhere, message, Widget } from './widget.js';
 
 /** The consumer's widget: it waits to be rung and opens nothing until the person says so. */
@@ -128,7 +127,7 @@ export class EngagementWidget extends Widget {
   #ownWindow() {
     return wayOut('/engagement', this.#host, () => ({
       query: { surface: 'window', off: this.client?.media.off ?? '' },
-      secrets: { claim: this.#claim },
+      secrets: async () => ({ claim: this.#claim }),
     }));
   }
 

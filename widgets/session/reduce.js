@@ -1,4 +1,4 @@
-import { entryOf, ownEntry } from './select.js';
+import { entryOf, invitationIsOpen, ownEntry } from './select.js';
 
 const NO_WAYS = { ways: [], askedBy: null, about: null };
 const UNTOLD = { conflicts: [], lines: [], screenAsked: null, muted: null, speaker: null, quality: {} };
@@ -81,8 +81,9 @@ function inSession(session, message, now) {
       // The person takes part, but on another surface: that changes by a click only.
       return own && session.attendance !== 'elsewhere' ? standing(known, own.attendance) : known;
     }
-    case 'rights.changed':
     case 'guests.changed':
+      return { ...session, guest_invitations: withEnds(message.guest_invitations, now) };
+    case 'rights.changed':
     case 'conflicts.changed':
       return { ...session, ...told(message) };
     case 'media.seats':
@@ -123,10 +124,16 @@ function fromSnapshot(before, message, now) {
     ...told(message),
     attendance: same && before.attendance === 'elsewhere' ? 'elsewhere' : message.attendance,
     invitationUntil: now + (message.invitation?.expires_in_ms ?? 0),
+    guest_invitations: withEnds(message.guest_invitations, now),
     seats: seated({}, message.seats),
     startedAt: now - message.started_ms_ago,
     unsaved: false,
   };
+}
+
+/** @param {readonly GuestInvitationView[]} links @param {number} now */
+function withEnds(links, now) {
+  return links.map((link) => ({ ...link, until: now + link.expires_in_ms }));
 }
 
 /** What a message says. @template {{type: string, seq: number}} M @param {M} message */
@@ -179,6 +186,5 @@ export function over(state, reason, what, now, by = null) {
 
 /** @param {Session} session */
 function closedAs(session) {
-  const closed = session.invitation?.state ?? 'cancelled';
-  return closed === 'ringing' || closed === 'sent' ? 'cancelled' : closed;
+  return invitationIsOpen(session) ? 'cancelled' : session.invitation?.state ?? 'cancelled';
 }

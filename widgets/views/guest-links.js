@@ -11,8 +11,6 @@ export class GuestLinks {
   #title = el('h3', { text: say('open_links') });
   /** @type {Map<string, {root: HTMLElement, words: HTMLElement}>} */
   #rows = new Map();
-  /** When each ends. @type {WeakMap<GuestInvitationView, number>} */
-  #ends = new WeakMap();
   #row;
   root;
 
@@ -41,7 +39,7 @@ export class GuestLinks {
     const head = [el('h3', { text: say('add_person') }), el('p', { class: 'fine', text: say('add_help') })];
     const ask = form('row', () => attempt(make()), field(say('guest_name'), name), button.root);
     this.root = el('div', { class: 'guest-links' }, ...head, ask, made, this.#title, this.#list);
-    /** An open link: the code itself was shown only once. @param {GuestInvitationView} link */
+    /** An open link: the code itself was shown only once. @param {OpenLink} link */
     this.#row = ({ guest_invitation_id }) => {
       const revoke = () => attempt(client.ask({ type: 'guest.revoke', guest_invitation_id }));
       const withdraw = wordButton(say('withdraw'), revoke, 'small deed');
@@ -60,9 +58,7 @@ export class GuestLinks {
       (link) => link.guest_invitation_id,
       this.#row,
       ({ words }, link) => {
-        const end = this.#ends.get(link) ?? Date.now() + link.expires_in_ms;
-        this.#ends.set(link, end);
-        setText(words, `${link.name || say('role_guest')} · ${clock(end - Date.now())}`);
+        setText(words, `${link.name || say('role_guest')} · ${clock(link.until - Date.now())}`);
       },
     );
   }

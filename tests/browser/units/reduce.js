@@ -64,6 +64,13 @@ export const tests = {
     same(session.seats['seat:0'].participant_id, 'agent');
     same(others(session).map(({ name }) => name), ['agent']);
   },
+  'an open link ends by the time at which it was told of'() {
+    const links = [{ guest_invitation_id: 'g1', name: 'Noa', uses_left: 1, expires_in_ms: 90_000 }];
+    const changed = { type: 'guests.changed', seq: 2, guest_invitations: links };
+    for (const messages of [[snapshot({ guest_invitations: links })], [snapshot(), changed]]) {
+      same(play(messages).session.guest_invitations[0].until, 190_000);
+    }
+  },
   'the same message twice changes nothing more'() {
     for (const message of [
       snapshot(),
