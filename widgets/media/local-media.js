@@ -1,5 +1,7 @@
 import { openDevice, openDevices, openScreen, rememberedDevice } from './devices.js';
 
+const nothing = () => ({ microphone: 0, camera: 0, screen: 0 });
+
 /**
  * This person's microphone, camera and screen: opened once, kept from the preview through the
  * whole session. `stop()` gives the devices back.
@@ -9,8 +11,6 @@ export class LocalMedia {
   tracks = { microphone: null, camera: null, screen: null };
   /** @type {Record<Source, Trouble|null>} */
   troubles = { microphone: null, camera: null, screen: null };
-  /** Whether a device is being opened: the person may be looking at the browser's question. */
-  opening = false;
   /** The camera's picture, as long as there is one. @type {MediaStream|null} */
   mirror = null;
   facing = 'user';
@@ -23,8 +23,8 @@ export class LocalMedia {
   #onChange;
   /** @type {Promise<void>|null} */
   #opened = null;
-  /** Rises with `stop()`, so that a device opened for an earlier session is given back. */
-  #generation = 0;
+  /** How often the browser is asked for each now. New with `stop()`: what comes for the old is given back. */
+  #asked = nothing();
 
   #onDevices = () => {
     this.chances += 1;
@@ -55,12 +55,17 @@ export class LocalMedia {
     return Object.values(this.tracks).some((track) => track !== null);
   }
 
+  /** Whether a device is being opened: the person may be looking at the browser's question. */
+  get opening() {
+    return this.#asked.microphone + this.#asked.camera > 0;
+  }
+
   /** Once; later calls add, one after the other, the camera that is missing. @param {boolean} withCamera */
   open(withCamera) {
-    const generation = this.#generation;
+    const asked = this.#asked;
     const wanted = () => withCamera && !this.off.includes('camera');
     const addCamera = async () => {
-      if (generation !== this.#generation || !wanted()) return;
+      if (asked !== this.#asked || !wanted()) return;
       if (!this.tracks.camera && !this.troubles.camera) await this.setCamera(true);
     };
     this.#opened = this.#opened?.then(addCamera) ?? this.#openBoth(wanted());
@@ -69,20 +74,11 @@ export class LocalMedia {
 
   /** @param {boolean} withCamera */
   async #openBoth(withCamera) {
-    const generation = this.#generation;
-    this.opening = true;
+    const both = openDevices(withCamera);
+    const all = [this.#await('microphone', both.then(({ microphone }) => microphone))];
+    if (withCamera) all.push(this.#await('camera', both.then(({ camera }) => camera)));
     this.#onChange();
-    const { microphone, camera } = await openDevices(withCamera);
-    if (generation !== this.#generation) {
-      microphone.track?.stop();
-      camera.track?.stop();
-      return;
-    }
-    this.opening = false;
-    this.troubles.microphone = microphone.trouble;
-    this.troubles.camera = camera.trouble;
-    this.#adopt('microphone', microphone.track);
-    this.#adopt('camera', camera.track);
+    await Promise.all(all);
     this.#onChange();
   }
 
@@ -117,19 +113,28 @@ export class LocalMedia {
 
   /** @param {boolean} on */
   async setScreen(on) {
+    this.#turn('screen', on);
     if (!on) this.#drop('screen');
     else if (!this.tracks.screen) await this.#await('screen', openScreen());
     this.#onChange();
   }
 
+  /** Turn off what of these is sent, or being asked for. @param {readonly string[]} sources */
+  turnOff(sources) {
+    /** @param {Source} source */
+    const used = (source) => sources.includes(source) && (this.tracks[source] || this.#asked[source]);
+    if (used('microphone')) void this.setMicrophone(false);
+    if (used('camera')) void this.setCamera(false);
+    if (used('screen')) void this.setScreen(false);
+  }
+
   stop() {
-    this.#generation += 1;
+    this.#asked = nothing();
     for (const source of /** @type {Source[]} */ (Object.keys(this.tracks))) {
       this.#drop(source);
       this.troubles[source] = null;
     }
     this.#opened = null;
-    this.opening = false;
     this.#onChange();
     this.off = '';
   }
@@ -141,9 +146,11 @@ export class LocalMedia {
 
   /** @param {Source} source @param {Promise<Opened>} opening */
   async #await(source, opening) {
-    const generation = this.#generation;
+    const asked = this.#asked;
+    asked[source] += 1;
     const { track, trouble } = await opening;
-    if (generation !== this.#generation) {
+    asked[source] -= 1;
+    if (asked !== this.#asked) {
       track?.stop();
       return;
     }
@@ -155,7 +162,7 @@ export class LocalMedia {
   #adopt(source, track) {
     if (!track) return;
     // Turned off while the browser was asked for it.
-    if (source === 'camera' && this.off.includes(source)) return track.stop();
+    if (source !== 'microphone' && this.off.includes(source)) return track.stop();
     this.#drop(source);
     this.tracks[source] = track;
     this.chances += 1;

@@ -96,7 +96,7 @@ export class SessionClient extends EventTarget {
     for (;;) {
       // Whoever goes is seen and heard no more.
       this.going = true;
-      void this.#stopSources(['microphone', 'camera', 'screen']);
+      this.media.turnOff(['microphone', 'camera', 'screen']);
       try {
         return await this.ask({ type });
       } catch (/** @type {any} */ refusal) {
@@ -114,7 +114,7 @@ export class SessionClient extends EventTarget {
     await this.media.setCamera(mode === 'video');
   }
 
-  /** @param {boolean} shown Whether the host shows the widget. */
+  /** @param {boolean} shown */
   setShown(shown) {
     this.#shown = shown;
     const { visible } = this;
@@ -198,8 +198,8 @@ export class SessionClient extends EventTarget {
     const welcome = message.type === 'connection.welcome' && message.role !== 'consumer';
     const none = welcome ? !message.in_session : before.session;
     if (none && !session) memory.set('off', null);
-    if (message.type === 'participant.muted') void this.#stopSources(message.sources);
-    else if (message.type === 'rights.changed') void this.#stopSources(forbidden(this.state));
+    if (message.type === 'participant.muted') this.media.turnOff(message.sources);
+    else if ('capabilities' in message && session?.attendance === 'present') this.media.turnOff(forbidden(session));
     else if (message.type === 'media.transport') this.#onTransport(message.transport_id, message.state);
     else if (message.type === 'media.layers') void this.peer?.setLayers(message.source, message.rids);
     this.#settle();
@@ -269,14 +269,6 @@ export class SessionClient extends EventTarget {
     this.#channel.tell({ type: 'media.publish', ...this.media.publishing });
   }
 
-  /** @param {readonly string[]} sources */
-  async #stopSources(sources) {
-    const { publishing } = this.media;
-    if (sources.includes('microphone')) await this.media.setMicrophone(false);
-    if (sources.includes('camera') && publishing.camera) await this.media.setCamera(false);
-    if (sources.includes('screen') && publishing.screen) await this.media.setScreen(false);
-  }
-
   #changed() {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -287,9 +279,8 @@ export class SessionClient extends EventTarget {
   }
 }
 
-/** @param {WidgetState} state */
-function forbidden({ session }) {
-  if (!session) return [];
+/** @param {Session} session */
+function forbidden(session) {
   const rights = { microphone: 'send_audio', camera: 'send_video', screen: 'send_screen' };
   return Object.entries(rights)
     .filter(([, capability]) => !may(session, capability))

@@ -1,6 +1,7 @@
 import { ResumeMemory } from '../../../widgets/channel/resume-memory.js';
 import { InvitedClient } from '../../../widgets/session/invited-client.js';
 import { same, settled, until } from './check.js';
+import { asked } from './devices.js';
 import { Wire } from './wire.js';
 
 const SNAPSHOT = {
@@ -59,13 +60,9 @@ export const tests = {
     client.close();
     same(memory.get('off'), 'microphone');
   },
-  async 'devices of an answer that was refused are not those of the next one'() {
-    const { mediaDevices } = navigator;
-    const grants = [];
-    mediaDevices.getUserMedia = () => new Promise((resolve) => grants.push(resolve));
-    const stream = () => document.createElement('canvas').captureStream();
-    const { client, wire } = await greeted();
-    try {
+  'devices of an answer that was refused are not those of the next one': () =>
+    asked(async (questions) => {
+      const { client, wire } = await greeted();
       wire.welcome(true);
       wire.hear(INVITED);
       const accepted = (at) => until(() => told(wire, 'invitation.accept')[at]);
@@ -75,16 +72,40 @@ export const tests = {
       const taken = client.accept('video');
       wire.hear({ type: 'request.done', reply_to: (await accepted(1)).id });
       await taken;
-      const [first, second] = [stream(), stream()];
-      grants[0](first);
-      grants[1](second);
+      for (const { grant } of questions) grant();
       await until(() => client.media.tracks.camera);
       await settled();
-      same([first, second].map((each) => each.getTracks()[0].readyState), ['ended', 'live']);
-      same(client.media.tracks.camera === second.getTracks()[0], true);
-    } finally {
-      delete mediaDevices.getUserMedia;
+      const states = questions.map(({ tracks }) => tracks.map(({ readyState }) => readyState));
+      same(states, [['ended', 'ended'], ['live', 'live']]);
+      same(questions[1].tracks.includes(client.media.tracks.camera), true);
       client.close();
+    }),
+  async 'what the browser is still asked for stays off when one is muted, may no more, or goes'() {
+    const sources = ['microphone', 'camera', 'screen'];
+    const present = { ...SNAPSHOT, capabilities: ['send_audio', 'send_video', 'send_screen'] };
+    const ways = {
+      muted: (wire) => wire.hear({ type: 'participant.muted', seq: 2, by_participant_id: 'agent', sources }),
+      forbidden: (wire) => wire.hear({ type: 'rights.changed', seq: 2, capabilities: [] }),
+      // An actor that took over tells rights by its snapshot only.
+      'forbidden by then': (wire) => wire.hear({ ...present, epoch: 2, capabilities: [] }),
+      going: (_, client) => void client.end().catch(() => {}),
+    };
+    for (const [way, happens] of Object.entries(ways)) {
+      await asked(async (questions) => {
+        const { client, wire } = await greeted();
+        wire.welcome(true);
+        wire.hear(present);
+        void client.media.setScreen(true);
+        await until(() => questions.length === 2);
+        happens(wire, client);
+        for (const { grant } of questions) grant();
+        await settled();
+        const live = questions.flatMap(({ tracks }) => tracks).filter(({ readyState }) => readyState === 'live');
+        // The microphone stays open, as it does for whoever mutes themselves.
+        same([way, ...live.map(({ kind, enabled }) => [kind, enabled])], [way, ['audio', false]]);
+        same(Object.values(client.media.publishing), [false, false, false]);
+        client.close();
+      });
     }
   },
   async 'the broker learns what is hidden while it is greeted, and nothing twice'() {

@@ -1,37 +1,13 @@
 import { LocalMedia } from '../../../widgets/media/local-media.js';
 import { same, settled } from './check.js';
-
-/** A track of nothing, of which it is known whether it was given back. */
-function track(kind) {
-  return kind === 'audio'
-    ? new AudioContext().createMediaStreamDestination().stream.getAudioTracks()[0]
-    : document.createElement('canvas').captureStream().getVideoTracks()[0];
-}
-
-/** A person who takes their time: every device that is asked for comes when the test says so. */
-async function asked(play) {
-  const { mediaDevices } = navigator;
-  const questions = [];
-  const ask = (wanted) =>
-    new Promise((resolve) => {
-      const tracks = Object.keys(wanted).filter((kind) => wanted[kind]).map(track);
-      questions.push({ wanted, tracks, grant: () => resolve(new MediaStream(tracks)) });
-    });
-  mediaDevices.getUserMedia = ask;
-  mediaDevices.getDisplayMedia = ask;
-  try {
-    await play(new LocalMedia(() => undefined), questions);
-  } finally {
-    delete mediaDevices.getUserMedia;
-    delete mediaDevices.getDisplayMedia;
-  }
-}
+import { asked } from './devices.js';
 
 const states = (tracks) => tracks.map(({ readyState }) => readyState);
 
 export const tests = {
   'what is granted after the end is given back, and nothing more is asked for': () =>
-    asked(async (media, questions) => {
+    asked(async (questions) => {
+      const media = new LocalMedia(() => undefined);
       // As often as the session says anything.
       const opened = [media.open(true), media.open(true), media.open(true)];
       await settled();
@@ -42,7 +18,8 @@ export const tests = {
       same(states(questions[0].tracks), ['ended', 'ended']);
     }),
   'the camera that a session wants later is asked for once': () =>
-    asked(async (media, questions) => {
+    asked(async (questions) => {
+      const media = new LocalMedia(() => undefined);
       const voice = media.open(false);
       await settled();
       questions[0].grant();
@@ -56,7 +33,8 @@ export const tests = {
       media.stop();
     }),
   'a screen chosen after the end is given back, and of two the former': () =>
-    asked(async (media, questions) => {
+    asked(async (questions) => {
+      const media = new LocalMedia(() => undefined);
       const twice = [media.setScreen(true), media.setScreen(true)];
       questions.forEach(({ grant }) => grant());
       await Promise.all(twice);
