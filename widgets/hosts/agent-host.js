@@ -9,6 +9,8 @@ const IDS = Object.entries({
   visitor_id: 'visitorInfo.visitorId',
   visitor_name: 'visitorInfo.visitorName',
 });
+/** So long the workspace may take to answer a command. */
+const COMMAND_MS = 4_000;
 const PATHS = [
   ...IDS.map(([, path]) => path),
   'chatInfo.isMessaging',
@@ -139,9 +141,10 @@ export class AgentHost extends EventTarget {
   async command(key, name, data) {
     if (!this.#sdk) return false;
     return new Promise((resolve) => {
+      setTimeout(() => resolve(false), COMMAND_MS);
       const command = this.#sdk.cmdNames?.[key] ?? name;
       this.#sdk.command(command, data, (/** @type {unknown} */ error) => resolve(!error));
-    });
+    }).catch(() => false);
   }
 
   /**
