@@ -1,25 +1,36 @@
 import { post } from './gateway.js';
 
 const SKEW_MS = 1_000;
+/** So long the browser may take to find a key, or to keep one. */
+const KEEP_MS = 5_000;
 const STORE = 'devices';
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256' };
+
+/** Where the browser keeps nothing, memory serves until the page goes. @type {Map<string, Device>} */
+const held = new Map();
 
 /**
  * Prove this device for an account; null when it is not enrolled (any more).
  * @param {string} account_id @returns {Promise<Grant|null>}
  */
 export async function deviceToken(account_id) {
-  const device = /** @type {Device|undefined} */ (await keep('readonly', (s) => s.get(account_id)));
-  if (!device) return null;
+  const ours = held.get(account_id);
+  if (ours) return provedInTime(ours);
+  const kept = await keep('readonly', (store) => store.get(account_id)).catch(() => null);
+  if (!kept) return null;
   // A challenge older than the last one used does not hold: frames that open together take turns.
-  return navigator.locks.request(`switchboard.device.${account_id}`, async () => {
-    const first = await proved(device);
-    if (first) return first;
-    // Nor does it hold where the clocks of two gateways differ a little.
-    await new Promise((resolve) => setTimeout(resolve, SKEW_MS));
-    return proved(device);
-  });
+  const prove = () => provedInTime(/** @type {Device} */ (kept));
+  return navigator.locks.request(`switchboard.device.${account_id}`, prove);
+}
+
+/** @param {Device} device */
+async function provedInTime(device) {
+  const first = await proved(device);
+  if (first) return first;
+  // Nor does it hold where the clocks of two gateways differ a little.
+  await new Promise((resolve) => setTimeout(resolve, SKEW_MS));
+  return proved(device);
 }
 
 /** @param {Device} device @returns {Promise<Grant|null>} */
@@ -48,7 +59,11 @@ export async function enrolDevice(account_id, code) {
   );
   const public_key = base64(await crypto.subtle.exportKey('spki', keys.publicKey));
   const { device_id } = await post('/v1/enrol', { code, public_key });
-  await keep('readwrite', (store) => store.put({ device_id, keys }, account_id));
+  const device = { device_id, keys };
+  await keep('readwrite', (store) => store.put(device, account_id)).then(
+    () => held.delete(account_id),
+    () => held.set(account_id, device),
+  );
 }
 
 /** @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest} act */
@@ -67,7 +82,9 @@ async function keep(mode, act) {
 function settled(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error('The browser keeps nothing here.'));
+    const fail = () => reject(new Error('The browser keeps nothing here.'));
+    request.onerror = fail;
+    setTimeout(fail, KEEP_MS);
   });
 }
 
