@@ -192,7 +192,10 @@ export class SignallingChannel {
         this.#pending.lose();
         this.#pending.say(this.#socket);
       }
-      for (const text of this.#latest.values()) this.#socket?.send(text);
+      for (const [type, text] of this.#latest) {
+        // What was told in a session is news to no other.
+        if (message.resumed || /^(surface|engagement)\./u.test(type)) this.#socket?.send(text);
+      }
       this.#latest.clear();
       this.#setLink('open');
       this.#beat = setInterval(() => {

@@ -94,9 +94,11 @@ export const tests = {
     wire.close(1006);
     const leave = failure(made.request({ type: 'session.leave' }));
     const back = await until(() => Wire.made[1]?.sent.length && Wire.made[1]);
+    made.tell({ type: 'media.publish', camera: true });
+    made.tell({ type: 'surface.update', visible: false });
     back.welcome();
     same(await leave, ['connection_lost', true]);
-    same(back.sent.length, 1);
+    same(back.sent.map(({ type }) => type), ['connection.hello', 'surface.update']);
     made.close();
   },
   async 'requests made too early wait, and of notifications only the latest'() {
