@@ -34,12 +34,12 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
 @pytest.mark.parametrize(
     ("name", "least"),
     [
-        ("reduce", 19),
+        ("reduce", 20),
         ("slot-turn", 16),
-        ("tile", 2),
+        ("tile", 3),
         ("channel", 16),
         ("vectors", 3),
-        ("agent-host", 9),
+        ("agent-host", 10),
         ("window-host", 3),
         ("report", 5),
         ("text-panel", 5),
@@ -53,10 +53,11 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("guest-links", 2),
         ("media-link", 9),
         ("local-media", 4),
-        ("client", 3),
+        ("client", 4),
         ("stage", 5),
         ("gateway", 2),
         ("ringing", 1),
+        ("device-key", 1),
     ],
 )
 async def test_units(page: Page, name: str, least: int) -> None:

@@ -26,6 +26,8 @@ export class Stage {
   #toldBy = null;
   #sizes = new ResizeObserver(() => this.#reportSizes());
   #sizeTimer = 0;
+  /** The last open sheet: it covers and uncovers pictures as it grows and shrinks. @type {Element|null} */
+  #sheet = null;
   /** Whether anything of it is in sight: the page around may hide the frame, which is told nothing. */
   #inSight = true;
   #sight = new IntersectionObserver((seen) => {
@@ -169,7 +171,10 @@ export class Stage {
       const { peer, visible, link } = this.#client;
       if (!peer?.answered) return;
       // It reaches down to the bar, or stands beside the stage.
-      const sheet = document.querySelector('.panel:not([hidden])')?.getBoundingClientRect();
+      const open = document.querySelector('.panel:not([hidden])');
+      // Once each time: whoever is observed anew is told of at once.
+      if (open && open !== this.#sheet) this.#sizes.observe((this.#sheet = open));
+      const sheet = open?.getBoundingClientRect();
       const slots = this.#tiles.map(({ kind, index, root, video }) => {
         const box = root.getBoundingClientRect();
         // Whoever comes to an empty tile is to be seen at once: it counts as small.

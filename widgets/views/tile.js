@@ -53,6 +53,8 @@ export class Tile {
     if (this.#stream === video) return;
     this.#stream = video;
     this.audio.srcObject = audio;
+    // The last picture went with the connection.
+    this.#turn.conceal(performance.now());
     if (this.video.srcObject) this.#attach();
   }
 

@@ -1,5 +1,5 @@
 import { AgentHost } from '../../../widgets/hosts/agent-host.js';
-import { same } from './check.js';
+import { postponed, same } from './check.js';
 
 /** A workspace that knows these values, and takes or refuses commands by name. */
 async function host(values, refused = []) {
@@ -92,6 +92,19 @@ export const tests = {
     await started;
     await host(CONVERSATION);
     same([gone.status, gone.canWrite, gone.ids], ['waiting', false, null]);
+  },
+  'what the workspace does not answer, or fails to do, it has not taken': async () => {
+    const { host: one } = await host(CONVERSATION);
+    const { agentSDK } = globalThis.lpTag;
+    const patience = postponed(4_000);
+    agentSDK.command = () => {};
+    const written = one.write('Join us');
+    patience.due();
+    same(await written, false);
+    agentSDK.command = () => {
+      throw new Error('no');
+    };
+    same(await one.write('Join us'), false);
   },
   'in messaging a link is offered as a card': async () => {
     const { host: one, commands } = await host({ ...CONVERSATION, 'chatInfo.isMessaging': true });

@@ -78,14 +78,18 @@ export const tests = {
       Object.assign(sheet.style, { inset: '0', width: 'auto' });
       stage.update(SESSION);
       same(await next(2), LARGE.replace(`${size(588)}x${size(288)}`, '0x0'));
+      // As it shrinks, grows and goes, though nothing else happens.
       sheet.style.inset = '40px 0 0';
-      stage.update(SESSION);
       same(await next(3), LARGE);
+      sheet.style.inset = '0';
+      same(await next(4), told[1]);
+      sheet.hidden = true;
+      same(await next(5), LARGE);
       sheet.style.inset = '0 0 0 300px';
       sheet.hidden = false;
       stage.update(SESSION);
       await new Promise((resolve) => setTimeout(resolve, 250));
-      same(told.length, 3);
+      same(told.length, 5);
     }),
   'nothing is seen of what the page around has put away': () =>
     shown(async ({ place, next }) => {

@@ -65,4 +65,14 @@ export const tests = {
     one.frame(undefined);
     same(one.seen, ['Noa', 'yes']);
   },
+  'by another connection there is no picture until its first'() {
+    const one = seat();
+    for (const timestamp of [1_000, 77]) {
+      one.start();
+      one.assign('maya', null);
+      same(one.seen, ['Maya', 'no']);
+      one.frame(timestamp);
+      same(one.seen, ['Maya', 'yes']);
+    }
+  },
 };
