@@ -54,6 +54,10 @@ class SubscriptionView(BaseModel):
     rid: str | None
     """The layer it is fed from."""
     feeding: bool
+    wanted: bool | None = None
+    """False: its widget does not show it, or may not. Null: an actor of an earlier release."""
+    waiting: bool | None = None
+    """Whether it waits for a key frame, or for the first packet."""
     packets: int
     bitrate: int
     loss: float

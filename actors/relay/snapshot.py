@@ -96,6 +96,8 @@ def _slot(slot: Slot) -> Json:
         "participant_id": publication.transport.participant_id if publication else None,
         "rid": slot.layer.rid if slot.layer else None,
         "feeding": slot.layer is not None,
+        "wanted": slot.enabled,
+        "waiting": slot.target is not None,
         "packets": slot.packets,
         "octets": slot.octets,
         "late": slot.late,

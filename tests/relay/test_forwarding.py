@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 
 from actors.relay import MediaRights, PublishSource, TransportState
@@ -255,6 +256,14 @@ async def test_voice_only_saves_the_bandwidth_both_ways(call: Call) -> None:
     assert len(ada.heard_on(ada.seat(0)[1])) == seen
 
 
+def picture_of(call: Call, name: str) -> dict[str, object]:
+    """Whether the one picture that somebody receives is wanted, awaited and fed."""
+    shown = json.loads(json.dumps(call.relay.snapshot()))
+    (transport,) = [t for t in shown["transports"] if t["participant_id"] == name]
+    (slot,) = [s for s in transport["subscriptions"] if s["video"]]
+    return {key: slot[key] for key in ("wanted", "waiting", "feeding")}
+
+
 async def test_a_hidden_seat_is_paused_and_comes_back_with_a_key_frame(call: Call) -> None:
     ada = await call.join("ada")
     ben = await call.join("ben")
@@ -265,11 +274,14 @@ async def test_a_hidden_seat_is_paused_and_comes_back_with_a_key_frame(call: Cal
     ada.send_frame(key=True, parts=(b"hidden",))
     ada.send_audio()
     await until(lambda: ben.heard_on(audio))
+    assert picture_of(call, "ben") == {"wanted": False, "waiting": False, "feeding": False}
     requests = len(ada.key_frame_requests)
     call.relay.set_view("ben", {0: (640, 360)}, {})
     await until(lambda: len(ada.key_frame_requests) > requests)
+    assert picture_of(call, "ben") == {"wanted": True, "waiting": True, "feeding": False}
     ada.send_frame(key=True, parts=(b"again",))
     await until(lambda: len(ben.heard_on(video)) == 2)
+    assert picture_of(call, "ben") == {"wanted": True, "waiting": False, "feeding": True}
     assert [h.content for h in ben.heard_on(video)] == [b"seen", b"again"]
 
 
