@@ -188,10 +188,14 @@ class Mute:
 
 @dataclass(frozen=True, slots=True)
 class SayText:
-    """Say something in writing to everybody in the session; it is not kept."""
+    """Say something in writing to everybody in the session; it is not kept.
+
+    By `text_id` those who hear it twice know: two actors may say it, each before it can answer.
+    """
 
     participant_id: str
     text: str
+    text_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

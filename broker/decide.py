@@ -74,6 +74,7 @@ class Said:
 
     by: str
     text: str
+    text_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +253,7 @@ def _mute(state: SessionState, command: Mute) -> Decision:
 def _say(state: SessionState, command: SayText) -> Decision:
     if require_inside(state, command.participant_id).hidden:
         raise Forbidden(ErrorCode.NOT_PERMITTED, "Whoever listens unseen writes nothing.")
-    return Decision(signals=(Said(by=command.participant_id, text=command.text),))
+    return Decision(signals=(Said(command.participant_id, command.text, command.text_id),))
 
 
 def _ask_for_screen(state: SessionState, command: AskForScreen) -> Decision:

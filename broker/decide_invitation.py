@@ -141,7 +141,13 @@ def fail(state: SessionState, command: FailInvitation, now_ms: int) -> Events:
 
 
 def invite_guest(state: SessionState, command: InviteGuest, now_ms: int) -> Events:
-    """Make a guest link; links past their time no longer count."""
+    """Make a guest link; links past their time no longer count.
+
+    Nothing happens when it was made before: what was withdrawn, expired or used up is not made anew
+    by whoever asks once more, having heard no answer.
+    """
+    if command.guest_invitation_id in state.guest_link_ids:
+        return ()
     require_capability(state, command.by, Capability.INVITE)
     if command.admitted:
         require_capability(state, command.by, Capability.ADMIT)

@@ -21,6 +21,9 @@ class Event:
     type: ClassVar[str]
     version: ClassVar[int] = 1
     at_ms: int
+    mark: str | None = None
+    """Of the command that led to it, which is known by it when it is said again
+    (`SessionState.done`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +190,10 @@ class InvitationRinging(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerChanged(Event):
-    """Somebody who proved that they are the consumer takes the place of one who only said so."""
+    """Somebody who proved that they are the consumer takes the place of one who only said so.
+
+    The release before passes it over, and holds the former one for the consumer.
+    """
 
     type = "consumer.changed"
     participant_id: str
@@ -313,22 +319,27 @@ class LaterEvent:
 
     type: str
     at_ms: int
+    mark: str | None = None
 
 
 PastEvent = AnyEvent | LaterEvent
 """What stands in a journal, which a later release may have written in (`broker.past`)."""
-KEPT_BACK = frozenset({"claim_hash", "code_hash", "policy"})
+KEPT_BACK = frozenset({"claim_hash", "code_hash", "mark", "policy"})
 """Fields that say nothing to anybody outside: neither records nor webhooks show them."""
 EVENTS: dict[str, type[AnyEvent]] = {cls.type: cls for cls in get_args(AnyEvent)}
 
 
 def event_body(event: AnyEvent) -> dict[str, Any]:
     """Return an event's own fields as JSON values; type, version and time stand beside them."""
-    return {
+    body = {
         field.name: _plain(getattr(event, field.name))
         for field in fields(event)
         if field.name != "at_ms"
     }
+    if event.mark is None:
+        # Most events have none, and each stands in the journal.
+        del body["mark"]
+    return body
 
 
 def _plain(value: Any) -> Any:

@@ -42,6 +42,7 @@ from broker.events import (
 )
 from broker.state import (
     ATTENDANCE_STEPS,
+    DONE_LIMIT,
     INVITATION_STEPS,
     GuestLink,
     Invitation,
@@ -62,10 +63,13 @@ def replay(state: SessionState, events: Iterable[PastEvent]) -> SessionState:
 
 def evolve(state: SessionState, event: PastEvent) -> SessionState:
     """Return the state after one event; one of a later release is counted and changes nothing."""
-    if isinstance(event, LaterEvent):
-        return replace(state, event_count=state.event_count + 1)
-    after = _apply(state, event)
-    return replace(_count_absences(after, event.at_ms), event_count=state.event_count + 1)
+    after = state
+    if not isinstance(event, LaterEvent):
+        after = _count_absences(_apply(state, event), event.at_ms)
+    done = state.done
+    if event.mark is not None:
+        done = (*done, event.mark)[-DONE_LIMIT:]
+    return replace(after, event_count=state.event_count + 1, done=done)
 
 
 def _apply(state: SessionState, event: AnyEvent) -> SessionState:
@@ -148,7 +152,9 @@ def _apply(state: SessionState, event: AnyEvent) -> SessionState:
                 admitted=event.admitted,
             )
             return replace(
-                state, guest_links=_put(state.guest_links, event.guest_invitation_id, link)
+                state,
+                guest_links=_put(state.guest_links, event.guest_invitation_id, link),
+                guest_link_ids=state.guest_link_ids | {event.guest_invitation_id},
             )
         case GuestRevoked() | GuestExpired():
             return replace(state, guest_links=_drop(state.guest_links, event.guest_invitation_id))

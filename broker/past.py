@@ -5,7 +5,7 @@ the newer one wrote. Within a major version changes only add; hence an unknown f
 the known fields of a later version mean what they meant, and an event of an unknown type is passed
 over: it keeps its place in the count and its row in the record. An unknown word is read as the
 known one that exposes people least. What must not be passed over is read one release before it is
-written (`docs/operations.md`).
+written (`docs/operations.md`, with the one exception).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def read_event(type_: str, version: int, at_ms: int, body: Mapping[str, Any]) ->
     """
     cls = EVENTS.get(type_)
     if cls is None:
-        return LaterEvent(type=type_, at_ms=at_ms)
+        return LaterEvent(type=type_, at_ms=at_ms, mark=body.get("mark"))
     try:
         readers = _READERS[type_]
         values = {name: read(body[name]) for name, read in readers.items() if name in body}
@@ -52,7 +52,7 @@ def read_event(type_: str, version: int, at_ms: int, body: Mapping[str, Any]) ->
         return cls(at_ms=at_ms, **values)
     except (TypeError, ValueError) as error:
         if version > cls.version:
-            return LaterEvent(type=type_, at_ms=at_ms)
+            return LaterEvent(type=type_, at_ms=at_ms, mark=body.get("mark"))
         raise ValueError(f"The journal's {type_!r} does not fit its schema.") from error
 
 

@@ -22,6 +22,8 @@ from broker.words import (
 OPEN_INVITATION = frozenset({InvitationState.SENT, InvitationState.RINGING})
 STAFF = frozenset({Role.AGENT, Role.SUPERVISOR})
 HIDDEN_WAYS = frozenset({Way.WHISPER, Way.MONITOR})
+DONE_LIMIT = 256
+"""Commands that a session remembers to have done: everybody's in it, and the backend's."""
 
 INVITATION_STEPS: Mapping[InvitationState, frozenset[InvitationState]] = MappingProxyType(
     {
@@ -123,6 +125,10 @@ class SessionState:
     participants: Mapping[str, Participant] = field(default_factory=lambda: MappingProxyType({}))
     invitation: Invitation | None = None
     guest_links: Mapping[str, GuestLink] = field(default_factory=lambda: MappingProxyType({}))
+    guest_link_ids: frozenset[str] = frozenset()
+    """Of every guest link that was made, whatever became of it: none is made twice."""
+    done: tuple[str, ...] = ()
+    """Marks of the latest commands that led to events, oldest first (`Event.mark`)."""
     consumer_id: str | None = None
     """The participant id bound to the consumer by the first ring."""
     consumer_claim: str | None = None

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from actors.link import Future
 from actors.session import guests, views
 from actors.session.live import LiveSession, new_id
-from actors.session.repeats import Answering, code_of, made_of
+from actors.session.repeats import Answering, mark_of
 from broker.commands import (
     Admit,
     CancelInvitation,
@@ -91,6 +91,9 @@ class BackendCalls:
             reply.fault(Internal(ErrorCode.INTERNAL, "Something went wrong on our side."))
 
     def _do(self, asked: SessionCommand, reply: Answering) -> None:
+        # A gateway of the release before may give it no name: then it is done each time.
+        command_id = asked.command_id or new_id()
+        mark = mark_of(command_id)
         match asked.deed:
             case DeedList():
                 reply.done(SessionCommandDone(participants=self._present()).to_bytes())
@@ -99,74 +102,71 @@ class BackendCalls:
                 done = SessionCommandDone(participants=self._present(), media=media)
                 reply.done(done.to_bytes())
             case DeedInviteGuest() as deed:
-                self._invite_guest(deed, asked.command_id, reply)
+                self._invite_guest(deed, command_id, reply)
             case DeedEnd():
-                self._command(End(BACKEND), reply, widens=False)
+                self._command(End(BACKEND), mark, reply, widens=False)
             case DeedInvite() as deed:
-                self._invite(deed, asked.command_id, reply)
+                self._invite(deed, mark, reply)
             case DeedCancelInvitation():
-                self._command(CancelInvitation(BACKEND), reply, widens=False)
+                self._command(CancelInvitation(BACKEND), mark, reply, widens=False)
             case DeedAdmit() as deed:
-                self._command(Admit(BACKEND, deed.participant_id), reply, widens=True)
+                admit = Admit(BACKEND, deed.participant_id)
+                self._command(admit, mark, reply, widens=True)
             case DeedRefuseEntry() as deed:
-                self._command(RefuseEntry(BACKEND, deed.participant_id), reply, widens=False)
+                refuse = RefuseEntry(BACKEND, deed.participant_id)
+                self._command(refuse, mark, reply, widens=False)
             case DeedRevokeGuest() as deed:
-                self._command(RevokeGuest(BACKEND, deed.guest_invitation_id), reply, widens=False)
+                revoke = RevokeGuest(BACKEND, deed.guest_invitation_id)
+                self._command(revoke, mark, reply, widens=False)
             case DeedRemove() as deed:
-                self._command(Remove(BACKEND, deed.participant_id), reply, widens=False)
+                remove = Remove(BACKEND, deed.participant_id)
+                self._command(remove, mark, reply, widens=False)
             case DeedMute() as deed:
                 mute = Mute(BACKEND, deed.participant_id, tuple(deed.sources))
-                self._command(mute, reply, widens=False)
+                self._command(mute, mark, reply, widens=False)
             case DeedGrant() as deed:
                 grant = Grant(BACKEND, deed.participant_id, frozenset(deed.capabilities))
-                self._command(grant, reply, widens=True)
+                self._command(grant, mark, reply, widens=True)
             case _:
                 assert_never(asked.deed)
 
-    def _invite(self, deed: DeedInvite, command_id: str | None, reply: Answering) -> None:
-        session = self._session
-        invitation_id = new_id() if command_id is None else made_of(command_id)
-        done = SessionCommandDone(invitation_id=invitation_id)
-        known = session.decided.invitation
-        if known is not None and known.invitation_id == invitation_id:
-            session.after_durable(partial(reply.done, done.to_bytes()))
-            return
-        invite = SendInvitation(BACKEND, invitation_id, deed.mode)
-        self._command(invite, reply, widens=True, done=done)
+    def _invite(self, deed: DeedInvite, mark: str, reply: Answering) -> None:
+        invite = SendInvitation(BACKEND, mark, deed.mode)
+        done = SessionCommandDone(invitation_id=mark)
+        self._command(invite, mark, reply, widens=True, done=done)
 
-    def _invite_guest(
-        self, deed: DeedInviteGuest, command_id: str | None, reply: Answering
-    ) -> None:
+    def _invite_guest(self, deed: DeedInviteGuest, command_id: str, reply: Answering) -> None:
         session = self._session
-        key = session.config.trunk_key
+        config = session.config
         link = guests.new_link(
-            new_id() if command_id is None else made_of(command_id),
+            command_id,
+            config.trunk_key,
             BACKEND,
             deed.uses,
             deed.expires_in_s,
-            session.config.public_url,
-            code=None if command_id is None else code_of(command_id, key),
+            config.public_url,
         )
         done = SessionCommandDone(
             guest_invitation_id=link.command.guest_invitation_id,
             url=link.url,
             expires_in_ms=link.command.expires_in_ms,
         )
-        if guests.was_made(session.decided, link):
-            session.after_durable(partial(reply.done, done.to_bytes()))
-            return
         guests.invite(session, link, deed.name, partial(reply.done, done.to_bytes()))
 
     def _command(
         self,
         command: Command,
+        mark: str,
         reply: Answering,
         *,
         widens: bool,
         done: SessionCommandDone | None = None,
     ) -> None:
-        body = (done or SessionCommandDone()).to_bytes()
-        self._session.do(command, widens=widens, reply=partial(reply.done, body))
+        answer = partial(reply.done, (done or SessionCommandDone()).to_bytes())
+        if self._session.did(mark):
+            self._session.after_durable(answer)
+        else:
+            self._session.do(command, widens=widens, reply=answer, mark=mark)
 
     def _present(self) -> list[PresentParticipant]:
         session = self._session

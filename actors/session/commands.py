@@ -7,6 +7,7 @@ from typing import assert_never
 from actors.session.connection import Connection
 from actors.session.live import new_id
 from actors.session.person import Person
+from actors.session.repeats import request_mark
 from broker.commands import (
     AcceptInvitation,
     Admit,
@@ -140,7 +141,7 @@ def command_of(
         case ParticipantMute():
             return Mute(me, message.participant_id, tuple(message.sources))
         case TextSend():
-            return SayText(me, message.text)
+            return SayText(me, message.text, request_mark(person, message.id))
         case ScreenRequest():
             return AskForScreen(me, message.participant_id)
         case MediaMode():

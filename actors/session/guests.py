@@ -7,12 +7,12 @@ that id: whoever erases the guest erases the name in the invitation with it.
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.session.person import Person
+from actors.session.repeats import code_of, mark_of
 from broker.commands import InviteGuest
 from broker.messages.cluster.trunk import Principal
 from broker.state import SessionState
@@ -31,19 +31,16 @@ class NewLink:
 
 
 def new_link(
-    link_id: str,
-    by: str,
-    uses: int,
-    expires_in_s: int,
-    public_url: str,
-    *,
-    code: str | None = None,
+    command_id: str, key: bytes, by: str, uses: int, expires_in_s: int, public_url: str
 ) -> NewLink:
-    """Think of a code, unless one is given."""
-    code = code or secrets.token_urlsafe(18)
+    """Build the link that a command makes: the same each time, though its code is kept nowhere.
+
+    `key` is the cluster's, without which nobody finds the code.
+    """
+    code = code_of(command_id, key)
     command = InviteGuest(
         by=by,
-        guest_invitation_id=link_id,
+        guest_invitation_id=mark_of(command_id),
         code_hash=hashlib.sha256(code.encode()).hexdigest(),
         uses=uses,
         expires_in_ms=expires_in_s * 1000,
@@ -54,13 +51,19 @@ def new_link(
 def invite(
     session: LiveSession, link: NewLink, name: str | None, reply: Callable[[], None]
 ) -> None:
-    """Make a link, for somebody by name if one is given. Raises what the core refuses."""
+    """Make a link, for somebody by name if one is given; one that was made before is told again.
+
+    Raises:
+        SwitchboardError: what the core refuses.
+    """
     named = None
     link_id = link.command.guest_invitation_id
-    if name:
+    known = link_id in session.decided.guest_link_ids
+    if name and not known:
         principal = Principal(role=Role.GUEST, account_id=session.account_id, name=name)
         named = Person(link_id, principal)
-    session.do(link.command, subjects=[named.subject()] if named else (), reply=reply)
+    subjects = [named.subject()] if named else ()
+    session.do(link.command, widens=not known, subjects=subjects, reply=reply)
     if named is not None:
         session.people[link_id] = named
 
@@ -81,14 +84,6 @@ def forget(session: LiveSession, link_id: str) -> None:
     """The link is gone; of whom it was made for, and did not come, the record alone knows."""
     if link_id not in session.decided.participants:
         session.people.pop(link_id, None)
-
-
-def was_made(state: SessionState, link: NewLink) -> bool:
-    """Whether this link is open, or somebody came by it."""
-    link_id = link.command.guest_invitation_id
-    return link_id in state.guest_links or any(
-        each.guest_invitation_id == link_id for each in state.participants.values()
-    )
 
 
 def _is_for_one(state: SessionState, link_id: str) -> bool:

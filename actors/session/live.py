@@ -13,6 +13,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from actors.relay import MediaRights
@@ -209,11 +210,13 @@ class LiveSession:
         subjects: Sequence[Subject] = (),
         reply: Callable[[], None] | None = None,
         then: Callable[[], None] | None = None,
+        mark: str | None = None,
     ) -> Decision:
         """Decide a command. When its events are durable `reply` runs, they are told, `then` runs.
 
         `widens` says whether the command exposes somebody more than before: such a command is
-        refused while the ledger is away, the others act at once and are journalled later.
+        refused while the ledger is away, the others act at once and are journalled later. By its
+        `mark` this actor and the next know that it was done (`did`).
 
         Raises:
             SwitchboardError: the refusal; nothing has changed.
@@ -224,7 +227,10 @@ class LiveSession:
                 ErrorCode.LEDGER_AWAY, "That cannot be saved just now. Try again in a moment."
             )
         decision = decide(self.decided, command, self.now_ms())
-        events = self.media.quality.woven(self.decided, decision.events)
+        events = decision.events
+        if mark is not None and events:
+            events = (replace(events[0], mark=mark), *events[1:])
+        events = self.media.quality.woven(self.decided, events)
         if reply is not None:
             woven = len(events) - len(decision.events)
             first = self.decided.event_count + woven + bool(decision.events)
@@ -242,6 +248,10 @@ class LiveSession:
         self._run_due(self._after)
         self._schedule()
         return decision
+
+    def did(self, mark: str) -> bool:
+        """Whether the command of this mark led to events, be it in an earlier tenure."""
+        return mark in self.decided.done
 
     def _journalled(
         self, journal: Journal, events: Sequence[AnyEvent], subjects: Sequence[Subject] = ()

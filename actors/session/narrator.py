@@ -130,8 +130,9 @@ class Narrator:
                     self._session.publishing.silence(person, sources)
                 muted = ParticipantMuted(seq=0, by_participant_id=by, sources=list(sources))
                 self._session.tell(participant_id, muted)
-            case Said(by, text):
-                self._session.tell(None, TextSaid(seq=0, participant_id=by, text=text))
+            case Said(by, text, text_id):
+                said = TextSaid(seq=0, participant_id=by, text=text, text_id=text_id)
+                self._session.tell(None, said)
             case ScreenAsked(participant_id, by):
                 asked = ScreenRequested(seq=0, by_participant_id=by)
                 self._session.tell(participant_id, asked)

@@ -107,7 +107,9 @@ class QualityLog:
             if spent_ms.total() > 0:
                 known = {name: spent_ms[name] for name in _COUNTED}
                 found.append(
-                    QualityMeasured(at_ms=self._now_ms(), participant_id=participant_id, **known)
+                    QualityMeasured(
+                        at_ms=self._now_ms(), participant_id=participant_id, mark=None, **known
+                    )
                 )
         return found
 

@@ -1,4 +1,8 @@
-"""Commands of the backend that are said again: whoever did not hear the answer asks once more."""
+"""Commands that are said again: whoever did not hear the answer asks once more.
+
+A command has an id, by which whoever asks names it. Hashed, as its *mark*, it stands in the journal
+with what it led to (`Event.mark`), so that the next actor does not do it again.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from actors.session.person import Person
 from broker.errors import SwitchboardError
 
 REMEMBERED = 256
-"""Answers kept of one session. Of those before, and of an earlier tenure, the ids tell that they
-took effect: they are made of the command's own."""
+"""Answers to the backend kept of one session. Those before, and of an earlier tenure, are made
+anew of the command and of what the journal says that it did."""
 
 
 class Answering(Protocol):
@@ -38,7 +43,8 @@ class Shared:
 
 
 class Repeats:
-    """Which commands were done or are under way in this tenure. A refusal is not remembered."""
+    """Which commands of the backend were done or are under way in this tenure, and their answers. A
+    refusal is not remembered."""
 
     def __init__(self) -> None:
         self._done: OrderedDict[str, bytes] = OrderedDict()
@@ -70,8 +76,21 @@ class Repeats:
                 reply.fault(answer)
 
 
-def made_of(command_id: str) -> str:
-    """The id of what a command makes: another actor finds by it that the command was done."""
+def asked_by(person: Person, request_id: str) -> str:
+    """The id of a widget's request as a command: among those of all who are in the session."""
+    return f"{person.participant_id}:{request_id}"
+
+
+def request_mark(person: Person, request_id: str) -> str:
+    """The mark of a widget's request."""
+    return mark_of(asked_by(person, request_id))
+
+
+def mark_of(command_id: str) -> str:
+    """By what the journal knows a command, and the id of what it makes.
+
+    A hash: its own id is whatever somebody chose, and everybody sees the id of what it makes.
+    """
     return urlsafe_b64encode(hashlib.sha256(command_id.encode()).digest()[:12]).decode()
 
 

@@ -10,6 +10,7 @@ from actors.session.commands import SHOWN, command_of, join_staff, reduces
 from actors.session.connection import Connection
 from actors.session.live import LiveSession, new_id
 from actors.session.person import Person, encode_body
+from actors.session.repeats import asked_by, request_mark
 from broker.close_codes import CloseCode
 from broker.commands import (
     AcceptInvitation,
@@ -96,6 +97,8 @@ class Requests:
                     # Whoever continues the session would not know of it.
                     raise Unavailable(ErrorCode.SESSION_AWAY, "The session is moving.")
                 person.begin_request(request_id)
+                if self._was_done(person, connection, message, request_id):
+                    return
             traces = self._session.config.traces
             if trace is None or traces is None:
                 self._dispatch(person, connection, message)
@@ -115,6 +118,20 @@ class Requests:
             self._refuse(person, connection, request_id, mistake)
         finally:
             self._span = None
+
+    def _was_done(
+        self, person: Person, connection: Connection, message: ClientMessage, request_id: str
+    ) -> bool:
+        """Answer what an earlier tenure did, and died before it could say so.
+
+        Of a guest link the answer is made of the request, whoever made the link.
+        """
+        session = self._session
+        if isinstance(message, GuestInvite) or not session.did(request_mark(person, request_id)):
+            return False
+        done = RequestDone(reply_to=request_id)
+        session.after_durable(self._answer(person, connection, request_id, done))
+        return True
 
     def _dispatch(self, person: Person, connection: Connection, message: ClientMessage) -> None:
         match message:
@@ -190,6 +207,7 @@ class Requests:
             widens=not reducing,
             subjects=subjects,
             reply=self._answer(person, connection, request_id, RequestDone(reply_to=request_id)),
+            mark=request_mark(person, request_id),
         )
 
     def _decline(self, person: Person, connection: Connection, message: InvitationDecline) -> None:
@@ -231,6 +249,7 @@ class Requests:
             invite,
             reply=self._answer(person, connection, message.id, RequestDone(reply_to=message.id)),
             then=ring,
+            mark=request_mark(person, message.id),
         )
 
     def _list_colleagues(self, person: Person, connection: Connection, request_id: str) -> None:
@@ -313,7 +332,8 @@ class Requests:
         session = self._session
         person.require_pace(session.now_ms())
         link = guests.new_link(
-            new_id(),
+            asked_by(person, message.id),
+            session.config.trunk_key,
             person.participant_id,
             message.uses,
             message.expires_in_s,

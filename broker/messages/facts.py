@@ -170,6 +170,8 @@ class TextSaid(Part):
     seq: int
     participant_id: str
     text: str
+    text_id: str = ""
+    """The same where the next actor says it again, having heard no answer to whoever wrote it."""
 
 
 class ScreenRequested(Part):

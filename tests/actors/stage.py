@@ -61,6 +61,8 @@ class FakeLedger:
     """Keeps what was appended; can hold appends back, fail them, or be away."""
 
     def __init__(self) -> None:
+        self.requests = itertools.count(1)
+        """Numbers what is asked of the session in all tenures: they know each other's."""
         self.entries: list[JournalEntry] = []
         self.subjects: dict[str, Subject] = {}
         self.appends: list[JournalAppend] = []
@@ -69,12 +71,15 @@ class FakeLedger:
         self.open.set()
         self.reachable = True
         self.failure: Exception | None = None
+        self.refused = asyncio.Event()
+        """An append has failed by that."""
 
     async def append(self, append: JournalAppend) -> None:
         if not self.reachable:
             raise Unavailable(ErrorCode.LEDGER_AWAY, "The ledger is away.")
         await self.open.wait()
         if self.failure is not None:
+            self.refused.set()
             raise self.failure
         self.appends.append(append)
         known = {entry.seq for entry in self.entries}
@@ -175,7 +180,6 @@ class Stage:
             tell_unsaved=self.unsaved.append,
         )
         self.requests = Requests(self.session)
-        self._numbers = itertools.count(1)
 
     async def begin(self) -> Trunk:
         """Assign, commit, and connect the agent's frame."""
@@ -264,7 +268,7 @@ class Stage:
 
     def ask(self, person: Person, trunk: Trunk, type_: str, **fields: Any) -> str:
         """Send a request; returns its id."""
-        request_id = fields.pop("id", f"r{next(self._numbers)}")
+        request_id = fields.pop("id", f"r{next(self.ledger.requests)}")
         data = json.dumps({"type": type_, "id": request_id, **fields}).encode()
         self.requests.handle(person, trunk.connection, data)
         return str(request_id)

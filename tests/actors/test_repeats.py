@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
+from actors.session.admission import admit
 from actors.session.backend import BackendCalls
 from actors.session.repeats import REMEMBERED, Repeats
+from broker.commands import SetMode, Tick
 from broker.errors import SwitchboardError
 from broker.messages.cluster.base import read
 from broker.messages.cluster.deeds import SessionCommand, SessionCommandDone
-from broker.words import Surface
-from tests.actors.stage import Stage
+from broker.messages.cluster.trunk import Principal
+from broker.state import DONE_LIMIT
+from broker.words import Mode, Role, Surface
+from tests.actors.stage import Stage, hello_of
 from tests.actors.test_takeover import succeeding
 
 INVITE = {"deed": "invite", "mode": "video"}
@@ -69,10 +73,11 @@ async def test_a_guest_is_invited_once_and_the_address_is_told_again(stage: Stag
 
 
 async def test_the_next_actor_knows_what_was_done(stage: Stage) -> None:
-    _, consumer = await stage.talking()
+    agent, consumer = await stage.talking()
     stage.ask(stage.consumer(), consumer, "session.leave")
     await stage.settle()
     link, ring = command(stage, INVITE_GUEST, "l" * 24), command(stage, INVITE, "r" * 24)
+    stage.ask(stage.agent, agent, "invitation.cancel")
     await stage.settle()
     made = stage.ledger.types()
     async with succeeding(stage) as successor:
@@ -86,6 +91,40 @@ async def test_the_next_actor_knows_what_was_done(stage: Stage) -> None:
         assert rung.told.invitation_id == ring.told.invitation_id
         for kind in ("guest.invited", "invitation.sent"):
             assert successor.ledger.types().count(kind) == made.count(kind)
+
+
+@pytest.mark.parametrize("then", ["is withdrawn", "is used up", "expires"])
+async def test_a_link_that_is_gone_does_not_come_back_when_it_is_asked_for_again(
+    stage: Stage, then: str
+) -> None:
+    agent, _ = await stage.talking()
+    made = command(stage, INVITE_GUEST)
+    await stage.settle()
+    link_id = made.told.guest_invitation_id
+    assert link_id is not None
+    match then:
+        case "is withdrawn":
+            stage.ask(stage.agent, agent, "guest.revoke", guest_invitation_id=link_id)
+        case "is used up":
+            guest = Principal(role=Role.GUEST, account_id="acc", guest_invitation_id=link_id)
+            admit(stage.session, hello_of(guest), lambda person: None)
+        case _:
+            stage.now_ms += 601_000
+            stage.session.do(Tick(), widens=False)
+    await stage.settle()
+    assert link_id not in stage.session.durable.guest_links
+    # More than a session remembers of commands.
+    for number in range(DONE_LIMIT + 1):
+        mode = Mode.VIDEO if number % 2 else Mode.VOICE
+        stage.session.do(SetMode(stage.agent.participant_id, mode), mark=f"{number}")
+    await stage.settle()
+    async with succeeding(stage) as successor:
+        told = successor.ledger.types()
+        again = command(successor, INVITE_GUEST)
+        await successor.settle()
+        assert again.told.url == made.told.url, "the answer is what it was"
+        assert successor.ledger.types() == told
+        assert link_id not in successor.session.durable.guest_links
 
 
 async def test_who_asks_again_before_the_answer_gets_the_same(stage: Stage) -> None:

@@ -108,21 +108,56 @@ async def test_whoever_was_let_in_beside_the_consumer_is_known_by_their_own_clai
         assert (person.participant_id, person.principal.role) == ("p-other", Role.CONSUMER)
 
 
-async def test_a_request_said_again_to_the_next_actor_is_a_new_one_after_its_snapshot() -> None:
-    """The limit that docs/protocol.md names: ids are known for one tenure."""
+async def test_a_request_that_the_next_actor_is_asked_again_takes_effect_once() -> None:
+    """The actor before died when it was durable, and had answered nobody."""
     stage = Stage()
-    agent, _ = await stage.talking()
-    for _ in range(2):
-        stage.ask(stage.agent, agent, "guest.invite", id="again")
-        await stage.settle()
-    assert stage.ledger.types().count("guest.invited") == 1
+    agent, consumer = await stage.talking()
+    stage.ask(stage.consumer(), consumer, "session.leave")
+    await stage.settle()
+    asked = {
+        "invitation.send": {"mode": "video"},
+        "guest.invite": {"name": "Gil"},
+        "media.mode": {"mode": "voice"},
+    }
+    for type_, fields in asked.items():
+        stage.ask(stage.agent, agent, type_, id=type_, **fields)
+    await stage.settle()
+    link = agent.last("guest.invited")
     async with succeeding(stage) as successor:
         back = successor.connect(successor.agent, Surface.AGENT_FRAME)
         await successor.settle()
-        assert len(back.last("session.snapshot")["guest_invitations"]) == 1, "it can be seen"
-        successor.ask(successor.agent, back, "guest.invite", id="again")
+        told = successor.ledger.types()
+        for type_, fields in asked.items():
+            successor.ask(successor.agent, back, type_, id=type_, **fields)
         await successor.settle()
-        assert stage.ledger.types().count("guest.invited") == 2
+        assert successor.ledger.types() == told
+        answers = [each for each in back.heard if "reply_to" in each]
+        assert [(each["type"], each["reply_to"]) for each in answers] == [
+            ("request.done", "invitation.send"),
+            ("guest.invited", "guest.invite"),
+            ("request.done", "media.mode"),
+        ]
+        assert back.last("guest.invited")["url"] == link["url"]
+        # What somebody else asks under the same id is theirs.
+        helper, trunk = await successor.guest(admitted=True)
+        successor.ask(helper, trunk, "media.mode", id="media.mode", mode="voice")
+        await successor.settle()
+        assert successor.ledger.types()[-1] == "participant.mode_changed"
+
+
+async def test_a_line_of_text_that_two_actors_say_can_be_known_again() -> None:
+    stage = Stage()
+    agent, consumer = await stage.talking()
+    for request_id in ("one", "other"):
+        stage.ask(stage.agent, agent, "text.send", id=request_id, text="hello")
+    first, second = (each for each in consumer.heard if each["type"] == "text.said")
+    assert first["text_id"] != second["text_id"]
+    async with succeeding(stage) as successor:
+        back = successor.connect(successor.agent, Surface.AGENT_FRAME)
+        window = successor.connect(successor.consumer(), Surface.WINDOW)
+        await successor.settle()
+        successor.ask(successor.agent, back, "text.send", id="one", text="hello")
+        assert window.last("text.said")["text_id"] == first["text_id"]
 
 
 async def test_the_policy_of_the_start_holds_whatever_later_tenures_are_given() -> None:

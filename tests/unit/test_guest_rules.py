@@ -100,3 +100,13 @@ def test_a_link_counts_down_and_is_gone() -> None:
     assert case.state.guest_links["g-1"].uses_left == 1
     case.do(JoinGuest("p-2", "g-1"))
     assert "g-1" not in case.state.guest_links
+
+
+def test_a_link_is_made_once_whatever_became_of_it() -> None:
+    case = talking()
+    invite = InviteGuest(AGENT, "g-1", "h", 1, 60_000)
+    case.do(invite)
+    assert case.do(invite) == []
+    case.do(RevokeGuest(AGENT, "g-1"))
+    assert case.do(invite) == []
+    assert not case.state.guest_links

@@ -42,6 +42,7 @@ from broker.deadlines import next_deadline
 from broker.errors import SwitchboardError
 from broker.events import (
     LaterEvent,
+    ModeChanged,
     ParticipantJoined,
     ParticipantReturned,
     PastEvent,
@@ -50,7 +51,7 @@ from broker.events import (
 from broker.evolve import replay
 from broker.past import read_event, retrace
 from broker.policy import Policy
-from broker.state import STAFF, SessionState
+from broker.state import DONE_LIMIT, STAFF, SessionState
 from broker.words import (
     Attendance,
     Capability,
@@ -151,6 +152,24 @@ def test_any_sequence_keeps_the_invariants(steps: list[tuple[Command, int]]) -> 
     assert (
         replay(SessionState(policy=policy), [read_event(*entry) for entry in stored]) == case.state
     )
+
+
+def test_marks_of_the_latest_commands_are_known_and_of_no_more() -> None:
+    case = Case()
+    case.do(START)
+    modes = [Mode.VIDEO if number % 2 else Mode.VOICE for number in range(DONE_LIMIT + 2)]
+    journal: list[PastEvent] = [
+        ModeChanged(at_ms=number, participant_id=START.owner_id, mode=mode, mark=f"m{number}")
+        for number, mode in enumerate(modes)
+    ]
+    # One of which only a later release knows what it was.
+    journal.append(read_event("something.happened", 1, 7, {"mark": "m-later"}))
+    bodies = [event_body(each) for each in journal if not isinstance(each, LaterEvent)]
+    assert [body["mark"] for body in bodies[:2]] == ["m0", "m1"]
+    state = replay(case.state, journal)
+    assert len(state.done) == DONE_LIMIT
+    assert (state.done[0], state.done[-1]) == ("m3", "m-later")
+    assert all("mark" not in event_body(event) for event in case.events)
 
 
 def case_after(steps: list[tuple[Command, int]]) -> Case:

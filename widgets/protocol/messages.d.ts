@@ -793,6 +793,8 @@ export interface TextSaid {
   seq: number;
   participant_id: string;
   text: string;
+  /** The same where the next actor says it again, having heard no answer to whoever wrote it */
+  text_id: string;
 }
 
 /** Staff without a session: the ways into the engagement's live one; empty without one. Or into another one, to which a colleague asks this agent. */

@@ -14,15 +14,14 @@ export const INITIAL = Object.freeze({
 });
 
 /**
- * The widget's state after one more message. Pure; unknown messages change nothing, a repeated
- * message changes nothing more.
+ * The widget's state after one more message. Pure; an unknown or a repeated one changes nothing.
  * @param {WidgetState} state @param {BrokerMessage} message
  * @param {number} now The widget's clock in milliseconds. @returns {WidgetState}
  */
 export function reduce(state, message, now) {
   switch (message.type) {
     case 'connection.welcome': {
-      // A snapshot follows at once when there is a session; otherwise what was known is over.
+      // Without a session what was known is over.
       const known = message.in_session ? state : over(state, 'lost', 'session', now);
       return { ...known, role: message.role };
     }
@@ -78,7 +77,7 @@ function inSession(session, message, now) {
     case 'roster.changed': {
       const known = { ...session, roster: message.roster };
       const own = ownEntry(known);
-      // The person takes part, but on another surface: that changes by a click only.
+      // On another surface: that changes by a click only.
       return own && session.attendance !== 'elsewhere' ? standing(known, own.attendance) : known;
     }
     case 'guests.changed':
@@ -90,7 +89,7 @@ function inSession(session, message, now) {
       if (message.epoch < session.epoch) return session;
       return { ...session, seats: seated(session.seats, message.seats) };
     case 'text.said':
-      return { ...session, lines: withLine(session, message.participant_id, message.text) };
+      return { ...session, lines: withLine(session, message) };
     case 'participant.muted':
       return { ...session, muted: { by: message.by_participant_id, sources: message.sources } };
     case 'screen.requested':
@@ -142,14 +141,15 @@ function told({ type: _type, seq: _seq, ...fields }) {
 }
 
 /**
- * The latest hundred; each keeps the name of who wrote it and may have left since.
- * @param {Session} session @param {string} by @param {string} text
+ * The latest hundred, none twice; each with the name of who wrote it and may have left.
+ * @param {Session} session @param {Extract<BrokerMessage, {type: 'text.said'}>} message
  */
-function withLine(session, by, text) {
+function withLine(session, { participant_id: by, text, text_id }) {
   const { lines } = session;
+  if (text_id && lines.some((line) => line.text_id === text_id)) return lines;
   const name = entryOf(session, by)?.name ?? '';
   const id = (lines.at(-1)?.id ?? 0) + 1;
-  return [...lines.slice(-99), { id, by, name, text }];
+  return [...lines.slice(-99), { id, by, name, text, text_id }];
 }
 
 /** @param {Session['seats']} seats @param {readonly SeatAssignment[]} changes */
@@ -169,7 +169,7 @@ export function over(state, reason, what, now, by = null) {
   if (!session) return state;
   const gone = { ...state, session: null, resume: null };
   if (session.attendance === 'elsewhere') return gone;
-  // Somebody who was only invited has left no session: for them the invitation is over.
+  // Who was only invited has left no session: the invitation is over.
   const ringing = session.attendance === 'invited';
   return {
     ...gone,

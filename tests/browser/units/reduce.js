@@ -182,6 +182,13 @@ export const tests = {
     const many = play([snapshot(), ...Array.from({ length: 120 }, (_, at) => said(at))]).session.lines;
     same([many.length, many.at(-1).id, many[0].text], [100, 120, '20']);
   },
+  'a line that is said again by the next actor stands once'() {
+    const said = (text_id) => ({ type: 'text.said', seq: 2, participant_id: 'agent', text: 'hello', text_id });
+    const moved = { type: 'session.moved', epoch: 2 };
+    const lines = (...messages) => play([snapshot(), ...messages]).session.lines.map(({ id }) => id);
+    same(lines(said('a'), said('b'), moved, said('a'), said('c')), [1, 2, 3]);
+    same(lines(said(''), said('')), [1, 2]);
+  },
   'a session that has ended can be rated by its resume token, an invitation cannot'() {
     const renewed = { type: 'resume.renewed', resume: 'sealed' };
     const ended = { type: 'session.ended', seq: 2, session_id: 's1', reason: 'ended_by_agent' };
