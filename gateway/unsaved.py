@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
+from contextlib import suppress
 from functools import partial
 
 from broker.errors import (
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 LOOK_S = 2.0
 LOOKS_AT_ONCE = 8
 """Sessions looked for at one time: one that cannot be reached holds up no other for long."""
+TRIES = 3
+"""With one actor that cannot take it: of an older release, or by a mistake of ours."""
 
 
 class UnsavedCourier:
@@ -43,6 +46,8 @@ class UnsavedCourier:
         self._settings = settings
         self._trunk_key = trunk_key
         self._kept: OrderedDict[str, SessionUnsaved] = OrderedDict()
+        self._untaken: dict[str, tuple[int, int]] = {}
+        """By session: the epoch of an actor that could not take it, and how often it was tried."""
         self._on_its_way: dict[str, asyncio.Task[None]] = {}
         self._grew = asyncio.Event()
 
@@ -59,20 +64,24 @@ class UnsavedCourier:
             self._grew.set()
             # As many sessions as may have a widget here; while the ledger is away none begins.
             if len(self._kept) > self._settings.limits.connections:
-                forgotten, _ = self._kept.popitem(last=False)
-                logger.error("unsaved forgotten", extra={"session_id": forgotten})
+                forgotten = next(iter(self._kept.values()))
+                self._forget(forgotten)
+                logger.error("unsaved forgotten", extra={"session_id": forgotten.session_id})
         elif before is not None and before.epoch == said.epoch:
-            del self._kept[said.session_id]
+            self._forget(before)
 
     async def bring(self, location: Location) -> None:
         """Have the actor there know what an earlier tenure did; nothing to do is done at once.
+
+        Nobody waits for an actor that could not take it once.
 
         Raises:
             SwitchboardError: it is not there, or the session is over.
         """
         kept = self._kept.get(location.session_id)
-        if kept is not None and kept.epoch < location.epoch:
-            await self._bring(location)
+        if kept is not None and kept.epoch < location.epoch and not self._tried(location):
+            with suppress(Malformed, Internal):
+                await self._bring(location)
 
     async def run(self) -> None:
         """Bring what nobody comes back for, until cancelled."""
@@ -105,7 +114,7 @@ class UnsavedCourier:
         facts = {"session_id": kept.session_id}
         try:
             location = await self._locate(kept)
-            if location is not None:
+            if location is not None and self._tried(location) < TRIES:
                 await self._bring(location)
         except SwitchboardError as error:
             # Looked for again.
@@ -153,15 +162,21 @@ class UnsavedCourier:
         except TimeoutError:
             raise Unavailable(ErrorCode.SESSION_AWAY, "The session did not answer.") from None
         except (Malformed, Internal) as error:
-            # An older release, or a mistake of ours: said again it would fail again, and whoever
-            # comes waits for it.
+            # It is kept for the next actor, until the ledger says that the session is over.
+            self._untaken[kept.session_id] = location.epoch, self._tried(location) + 1
             logger.error("unsaved not taken", extra={**facts, "code": str(error.code)})
-        else:
-            logger.info("unsaved brought", extra=facts)
+            raise
         finally:
             end.close()
+        logger.info("unsaved brought", extra=facts)
         self._forget(kept)
+
+    def _tried(self, location: Location) -> int:
+        """How often this actor could not take what is kept for it."""
+        epoch, tries = self._untaken.get(location.session_id, (0, 0))
+        return tries if epoch == location.epoch else 0
 
     def _forget(self, kept: SessionUnsaved) -> None:
         if self._kept.get(kept.session_id) is kept:
             del self._kept[kept.session_id]
+            self._untaken.pop(kept.session_id, None)

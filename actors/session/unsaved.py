@@ -56,18 +56,20 @@ class UnsavedRecall:
 
     def _again(self, entry: JournalEntry) -> None:
         session = self._session
-        event = read_event(entry.type, entry.version, entry.at_ms, entry.body)
-        command = recall(session.decided, event)
-        if command is None or session.over:
-            return
+        facts = {"session_id": session.session_id, "entry": entry.seq}
         try:
-            session.do(command, widens=False)
+            event = read_event(entry.type, entry.version, entry.at_ms, entry.body)
+            command = recall(session.decided, event)
+            if command is not None and not session.over:
+                session.do(command, widens=False, mark=event.mark)
         except SwitchboardError as refusal:
             if refusal.retryable:
                 raise
             # Somebody else has done it, or what it was about is over.
-            facts = {"session_id": session.session_id, "code": str(refusal.code)}
-            _LOG.info("nothing to recall", extra=facts)
+            _LOG.info("nothing to recall", extra={**facts, "code": str(refusal.code)})
+        except Exception:
+            # A mistake about one must not cost the others: each took something from somebody.
+            _LOG.exception("not recalled", extra=facts)
 
     def _said(self, entries: list[JournalEntry]) -> SessionUnsaved:
         session = self._session

@@ -69,6 +69,37 @@ async def test_the_next_actor_does_it_again_and_only_once(stage: Stage, deed: st
         assert answered == ["one", "two"]
 
 
+async def test_who_asks_again_is_answered_by_the_actor_that_did_it_again(stage: Stage) -> None:
+    scene = Scene(stage)
+    await scene.begin(rings=False)
+    stage.ledger.reachable = False
+    agent = scene.trunks["agent"]
+    stage.ask(stage.agent, agent, "participant.remove", id="out", participant_id=HELPER)
+    kept = stage.unsaved[-1]
+    async with back(stage) as successor:
+        successor.session.unsaved.recall(kept, lambda: None)
+        trunk = successor.connect(successor.agent, Surface.AGENT_FRAME)
+        await successor.settle()
+        successor.ask(successor.agent, trunk, "participant.remove", id="out", participant_id=HELPER)
+        await successor.settle()
+        assert trunk.last("request.done")["reply_to"] == "out"
+
+
+async def test_one_that_cannot_be_done_again_costs_no_other(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = await unsaved(stage, "remove")
+    broken = kept.entries[0].model_copy(update={"seq": kept.entries[0].seq - 1, "body": {}})
+    kept = kept.model_copy(update={"entries": [broken, *kept.entries]})
+    async with back(stage) as successor:
+        answered: list[bool] = []
+        successor.session.unsaved.recall(kept, lambda: answered.append(True))
+        await successor.settle()
+        assert successor.ledger.types()[-1] == "participant.left"
+        assert answered == [True]
+        assert "not recalled" in caplog.messages
+
+
 async def test_it_is_told_before_anybody_learns_of_it_and_again_when_all_is_saved(
     stage: Stage,
 ) -> None:

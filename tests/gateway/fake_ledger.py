@@ -51,6 +51,8 @@ class FakeLedger(Listening):
         self.records: dict[str, SessionRecord] = {}
         self.opened: list[SessionOpen] = []
         self.takeovers: list[SessionTakeover] = []
+        self.located = 0
+        """How often a session was looked for."""
         self.faults: dict[str, SwitchboardError] = {}
         self.on_open: Callable[[SessionOpen], Awaitable[Location]] | None = None
         self.on_takeover: Callable[[SessionTakeover], Awaitable[Location]] | None = None
@@ -115,6 +117,7 @@ class FakeLedger(Listening):
                 assert self.on_open is not None
                 return await self.on_open(asked)
             case "session.locate":
+                self.located += 1
                 return self._place(read(SessionLocate, payload).session_id)
             case "session.takeover":
                 request = read(SessionTakeover, payload)

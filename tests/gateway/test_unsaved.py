@@ -37,10 +37,10 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Successor(FakeSession):
-    """A session actor of epoch 2 that takes what is brought, in the order of all that comes."""
+    """A session actor that takes what is brought, in the order of all that comes."""
 
-    def __init__(self) -> None:
-        super().__init__(KEY, "s-1", 2)
+    def __init__(self, epoch: int = 2) -> None:
+        super().__init__(KEY, "s-1", epoch)
         self.came: list[str] = []
         self.brought: list[SessionUnsaved] = []
         self.faults: list[SwitchboardError] = []
@@ -48,7 +48,7 @@ class Successor(FakeSession):
     def on_hello(self, end: ListeningEnd[Future], hello: bytes) -> None:
         if read(TrunkHello, hello).backend:
             end.on_call = self._on_call
-            end.accept(TrunkReady(participant_id="backend", epoch=2).to_bytes())
+            end.accept(TrunkReady(participant_id="backend", epoch=self.epoch).to_bytes())
         else:
             self.came.append("somebody")
             super().on_hello(end, hello)
@@ -74,9 +74,9 @@ async def kept(world: World, session: FakeSession, *entries: JournalEntry) -> No
     assert len(world.room.unsaved) == bool(entries)
 
 
-async def succeeded(world: World) -> Successor:
+async def succeeded(world: World, epoch: int = 2) -> Successor:
     """An actor that continues the session, once the one before is gone."""
-    successor = Successor()
+    successor = Successor(epoch)
     await successor.start()
     world.sessions.append(successor)
     world.ledger.places["s-1"] = successor.location
@@ -116,20 +116,16 @@ async def test_it_is_brought_where_nobody_comes_any_more(world: World) -> None:
     assert successor.came == ["session.unsaved"]
 
 
+UNDERSTANDS = Malformed(ErrorCode.MALFORMED, "What is that?")
+DOES = Internal(ErrorCode.INTERNAL, "A mistake.")
+
+
 @pytest.mark.parametrize(
-    ("fault", "calls"),
-    [
-        (Unavailable(ErrorCode.LEDGER_AWAY, "Not yet."), 2),
-        (Malformed(ErrorCode.MALFORMED, "What is that?"), 1),
-        (Internal(ErrorCode.INTERNAL, "A mistake."), 1),
-    ],
-    ids=[
-        "until it is saved",
-        "once to an actor that does not understand it",
-        "once to an actor that cannot do it",
-    ],
+    "fault",
+    [Unavailable(ErrorCode.LEDGER_AWAY, "Not yet."), UNDERSTANDS, DOES],
+    ids=["saved", "understood", "done"],
 )
-async def test_it_is_brought(world: World, fault: SwitchboardError, calls: int) -> None:
+async def test_it_is_brought_until_it_is(world: World, fault: SwitchboardError) -> None:
     _, session = await attached(world)
     await kept(world, session, ENDED)
     (await session.caller()).close(4410, "session_ended")
@@ -137,9 +133,32 @@ async def test_it_is_brought(world: World, fault: SwitchboardError, calls: int) 
     await session.stop()
     successor = await succeeded(world)
     successor.faults.append(fault)
-    await successor.signal.until(lambda: len(successor.brought) == calls)
     await until(lambda: not len(world.room.unsaved), "all forgotten")
-    assert len(successor.brought) == calls
+    assert len(successor.brought) == 2
+
+
+@pytest.mark.parametrize("fault", [UNDERSTANDS, DOES], ids=["understand", "do"])
+async def test_an_actor_that_cannot_take_it_keeps_nobody_waiting_and_the_next_one_has_it(
+    world: World, fault: SwitchboardError
+) -> None:
+    courier = world.room.unsaved
+    unable = await succeeded(world)
+    unable.faults = [fault] * (unsaved.TRIES + 1)
+    # Until it may be looked for it is brought by who comes alone.
+    world.ledger.faults["session.locate"] = Unavailable(ErrorCode.LEDGER_AWAY, "Not now.")
+    courier.keep(SessionUnsaved(session_id="s-1", epoch=1, entries=[ENDED]))
+    await courier.bring(unable.location)
+    assert len(unable.brought) == 1
+    await courier.bring(unable.location)
+    assert len(unable.brought) == 1, "nobody waits for that again"
+    del world.ledger.faults["session.locate"]
+    await unable.signal.until(lambda: len(unable.brought) == unsaved.TRIES)
+    looks = world.ledger.located
+    await until(lambda: world.ledger.located > looks + 2, "it is looked for further on")
+    assert len(unable.brought) == unsaved.TRIES
+    able = await succeeded(world, epoch=3)
+    await until(lambda: not len(courier), "all forgotten")
+    assert [each.entries for each in able.brought] == [[ENDED]]
 
 
 async def test_of_a_session_that_is_over_nothing_is_kept(world: World) -> None:
