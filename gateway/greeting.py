@@ -25,13 +25,20 @@ class Greeting:
     guest_session: str | None
     """A guest's session, to be looked up."""
     token_id: str | None
-    """The token that proved it, now or when the session was entered."""
+    """The token that it began with, now or when the session was entered."""
     proved_at: int | None
     """When that token was issued; Unix time, seconds."""
     bound_keys: tuple[str, ...] = ()
     """The only engagement keys an identified consumer may stand at."""
     asked_keys: tuple[str, ...] = ()
     """The engagement keys that this consumer has a token or a session for."""
+    proof_id: str | None = None
+    """The token by which a consumer proved who they are when they were in the session already."""
+
+    @property
+    def token_ids(self) -> tuple[str, ...]:
+        """The tokens it rests on: with either taken back it ends."""
+        return tuple(each for each in (self.token_id, self.proof_id) if each is not None)
 
     @property
     def is_proved(self) -> bool:
@@ -92,6 +99,7 @@ def _resumed(hello: ConnectionHello, resume: ResumePass, tokens: Tokens) -> Gree
         proved_at=resume.proved_at,
         bound_keys=resume.bound_keys,
         asked_keys=(resume.engagement_key,),
+        proof_id=resume.proof_id,
     )
     proof = _consumers_own(hello, resume.principal, tokens)
     if proof is None:
@@ -110,8 +118,7 @@ def _resumed(hello: ConnectionHello, resume: ResumePass, tokens: Tokens) -> Gree
     return replace(
         known,
         principal=resume.principal.model_copy(update=more),
-        token_id=proof.token_id,
-        proved_at=proof.issued_at,
+        proof_id=proof.token_id,
         bound_keys=proof.keys,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from broker.errors import ErrorCode, TooFast
 from broker.ids import normal_agent_id
@@ -76,10 +76,12 @@ class RevocationList:
             del kept[min(kept, key=lambda subject: kept[subject].until_s)]
         return True
 
-    def is_revoked(self, principal: Principal, token_id: str | None, issued_at: float) -> bool:
-        """Whether a proof holds no more. `issued_at` is Unix time in seconds."""
+    def is_revoked(
+        self, principal: Principal, token_ids: Collection[str], issued_at: float
+    ) -> bool:
+        """Whether a proof by these tokens holds no more. `issued_at` is Unix time in seconds."""
         held: Mapping[str, Revocation] = self._held.get(principal.account_id, {})
-        if token_id is not None and token_hash(token_id) in held:
+        if any(token_hash(each) in held for each in token_ids):
             return True
         if principal.agent_id is not None:
             whose = agent_hash(principal.agent_id)

@@ -195,6 +195,7 @@ class Standing:
             principal=principal,
             token_id=self.greeting.token_id,
             proved_at=self.greeting.proved_at,
+            proof_id=self.greeting.proof_id,
             bound_keys=self.greeting.bound_keys,
             widget_id=self.widget_id,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -49,13 +49,17 @@ _PURPOSES = {
 class Revocations(Protocol):
     """Which tokens and people have been withdrawn before their time."""
 
-    def is_revoked(self, principal: Principal, token_id: str | None, issued_at: float) -> bool: ...
+    def is_revoked(
+        self, principal: Principal, token_ids: Collection[str], issued_at: float
+    ) -> bool: ...
 
 
 class NothingRevoked:
     """The revocation list of a deployment that has none."""
 
-    def is_revoked(self, principal: Principal, token_id: str | None, issued_at: float) -> bool:
+    def is_revoked(
+        self, principal: Principal, token_ids: Collection[str], issued_at: float
+    ) -> bool:
         return False
 
 
@@ -93,6 +97,8 @@ class ResumePass(ClusterMessage):
     """When that token was issued (Unix time, seconds): a pass is renewed with every return, and
     would else outlive a revocation that its gateway has not heard of yet. `None`: sealed by a
     release that did not say; the time of sealing counts."""
+    proof_id: str | None = None
+    """The token by which a consumer proved since who they are: revoking it ends the pass, too."""
     widget_id: str | None = None
     """The widget's first connection, by which the session knows it again."""
 
@@ -176,7 +182,7 @@ class Tokens:
             raise Unauthenticated(ErrorCode.TOKEN_EXPIRED, "The token has expired; get a new one.")
         if issued_at - LEEWAY_S > now or not _fits(audience, principal):
             raise _invalid()
-        if self._revocations.is_revoked(principal, token_id, issued_at):
+        if self._revocations.is_revoked(principal, (token_id,), issued_at):
             raise _invalid()
         return Proof(
             audience=audience,
@@ -206,7 +212,8 @@ class Tokens:
         except (InvalidToken, ValidationError, UnicodeEncodeError):
             raise _invalid() from None
         proved_at = sealed_at if resume.proved_at is None else resume.proved_at
-        if self._revocations.is_revoked(resume.principal, resume.token_id, proved_at):
+        token_ids = [each for each in (resume.token_id, resume.proof_id) if each is not None]
+        if self._revocations.is_revoked(resume.principal, token_ids, proved_at):
             raise _invalid()
         return resume.model_copy(update={"proved_at": proved_at})
 

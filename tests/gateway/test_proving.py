@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
 from broker.errors import ErrorCode, Gone
@@ -49,10 +50,33 @@ async def test_what_is_proved_on_coming_back_is_told_the_session_and_kept(world:
     renewed = world.tokens.open(widget.got[-1]["resume"])
     assert renewed.principal.verified
     assert renewed.bound_keys == ("eng-1",)
-    assert renewed.token_id == world.tokens.read(token, Audience.WAITING).token_id
+    assert renewed.token_id == world.tokens.open(resume).token_id, "by which they came in"
+    assert renewed.proof_id == world.tokens.read(token, Audience.WAITING).token_id
     # From now on by the resume token alone.
     await come_back(world, widget.got[-1]["resume"], token=None)
     assert world.sessions[0].seen[-1].principal.verified
+
+
+@pytest.mark.parametrize("taken", ["the one they came in by", "the one that proves it"])
+async def test_either_token_taken_back_ends_it_for_who_proved_it_later(
+    api: httpx.AsyncClient, world: World, taken: str
+) -> None:
+    came_in = world.waiting_token()
+    resume = await resume_of(world, token=came_in)
+    proving = world.tokens.mint(Audience.WAITING, PROVED, 60, keys=("eng-1",))
+    first = await come_back(world, resume, token=proving)
+    # By the resume token alone: it rests on both.
+    second = await come_back(world, first.got[-1]["resume"], token=None)
+    renewed = second.got[-1]["resume"]
+    token = came_in if taken == "the one they came in by" else proving
+    token_id = world.tokens.read(token, Audience.WAITING).token_id
+    answer = await api.post("/v1/revocations", json={"token_id": token_id})
+    assert answer.json()["connections_closed"] == 2
+    for widget in (first, second):
+        assert await widget.closed() == 4401
+    again = await world.widget()
+    await again.greet(resume=renewed)
+    assert await again.closed() == 4401
 
 
 @pytest.mark.parametrize(

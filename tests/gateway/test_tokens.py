@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from broker.errors import ErrorCode, Unauthenticated
@@ -36,7 +38,9 @@ class Clock:
 class Revoked:
     """Revokes one agent."""
 
-    def is_revoked(self, principal: Principal, token_id: str | None, issued_at: float) -> bool:
+    def is_revoked(
+        self, principal: Principal, token_ids: Collection[str], issued_at: float
+    ) -> bool:
         return principal.agent_id == "7"
 
 
