@@ -8,7 +8,7 @@ from gateway.limits import AddressLimits
 from gateway.settings import Limits
 
 
-class Asking:
+class AskingRates:
     """The rates of one gateway, by address and by engagement.
 
     A waiting token costs nothing and proves nothing, so what it lets its holder stand at costs the

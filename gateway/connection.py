@@ -24,7 +24,7 @@ from broker.messages.cluster.trunk import Location, Principal, TrunkClose, Trunk
 from broker.messages.facts import ConnectionWelcome, ResumeRenewed
 from broker.tracing import Traces
 from broker.words import Role
-from gateway.asking import Asking
+from gateway.asking import AskingRates
 from gateway.directory import Directory
 from gateway.greeting import greet
 from gateway.limits import TokenBucket
@@ -61,7 +61,7 @@ class Room(Protocol):
     @property
     def tokens(self) -> Tokens: ...
     @property
-    def asking(self) -> Asking: ...
+    def asking(self) -> AskingRates: ...
     @property
     def metrics(self) -> Metrics: ...
     @property
@@ -77,8 +77,12 @@ class Room(Protocol):
         """The connection's hello held. Raises TooFast when too many prove nothing."""
         ...
 
-    def on_attached(self, connection: Connection) -> None:
+    def on_attached(self, connection: Connection, session_id: str) -> None:
         """The connection is in a session."""
+        ...
+
+    def on_detached(self, connection: Connection, session_id: str) -> None:
+        """The connection has left it; one that moves with its session has not."""
         ...
 
     def on_closed(self, connection: Connection) -> None:
@@ -384,7 +388,7 @@ class Connection:
         self._detach()
         self._trunk = trunk
         self._room.pulse.watch(trunk)
-        self._room.on_attached(self)
+        self._room.on_attached(self, trunk.location.session_id)
         self.standing.came_into(trunk.location.session_id, ready)
         sealed = self._room.tokens.seal(self.standing.resume_pass(trunk.location, ready))
         self.put(encode(ResumeRenewed(resume=sealed)))
@@ -449,12 +453,12 @@ class Connection:
 
     def _detach(self) -> None:
         former, self._former = self._former, None
-        if former is not None:
-            former.close()
         trunk, self._trunk = self._trunk, None
-        if trunk is not None:
-            self._room.pulse.drop(trunk)
-            trunk.close()
+        for each in (former, trunk):
+            if each is not None:
+                self._room.pulse.drop(each)
+                each.close()
+                self._room.on_detached(self, each.location.session_id)
 
     def _rest(self) -> None:
         """Stand without a session."""

@@ -16,7 +16,7 @@ from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueCalled, ColleagueSettled
 from broker.messages.sharing import LoginHand, Revocation
 from broker.tracing import Traces
-from gateway.asking import Asking
+from gateway.asking import AskingRates
 from gateway.connection import Connection
 from gateway.directory import Directory
 from gateway.login_flows import LoginFlows
@@ -59,10 +59,12 @@ class Switchroom:
         self.logins = logins
         self.trunk_key = derive_key(settings.secret, KeyPurpose.TRUNK)
         self.pulse = Pulse(settings.limits.trunk_ping_s, settings.limits.trunk_silent_s)
-        self.asking = Asking(settings.limits)
+        self.asking = AskingRates(settings.limits)
         self.unsaved = UnsavedCourier(directory, settings, self.trunk_key)
         self.stopping = False
         self._connections: dict[str, Connection] = {}
+        self._inside: dict[str, dict[str, Connection]] = {}
+        """Those in a session, by its id: when it moves, nobody else is looked at."""
         self._silent: Crowd[str] = Crowd(
             settings.limits.connections_before_hello,
             settings.limits.connections_before_hello_from_one,
@@ -111,9 +113,17 @@ class Switchroom:
                 raise TooFast(ErrorCode.RATE_LIMITED, "Too many consumers of this address wait.")
             self._enter(self._by_claim, connection)
 
-    def on_attached(self, connection: Connection) -> None:
+    def on_attached(self, connection: Connection, session_id: str) -> None:
         """It is in a session: nobody takes its place there."""
         self._by_claim.discard(connection.connection_id)
+        self._inside.setdefault(session_id, {})[connection.connection_id] = connection
+
+    def on_detached(self, connection: Connection, session_id: str) -> None:
+        """It has left a session; harmless when that is known."""
+        inside = self._inside.get(session_id, {})
+        inside.pop(connection.connection_id, None)
+        if not inside:
+            self._inside.pop(session_id, None)
 
     def _enter(self, crowd: Crowd[str], connection: Connection) -> None:
         """Give a connection its place; of an address that holds the most the newest gives way."""
@@ -150,7 +160,7 @@ class Switchroom:
             connection.unattached.on_queued(queued.within_ms)
 
     def on_relocated(self, location: Location) -> None:
-        for connection in list(self._connections.values()):
+        for connection in list(self._inside.get(location.session_id, {}).values()):
             connection.on_relocated(location)
 
     def on_displaced(self, displaced: PresenceDisplaced) -> None:
@@ -225,7 +235,7 @@ def _is_meant(connection: Connection, revocation: Revocation) -> bool:
     standing = connection.standing
     if standing is None or standing.principal.account_id != revocation.account_id:
         return False
-    agent_id, token_id = standing.principal.agent_id, standing.greeting.token_id
-    return (agent_id is not None and agent_hash(agent_id) == revocation.subject_hash) or (
-        token_id is not None and token_hash(token_id) == revocation.subject_hash
+    agent_id, token_ids = standing.principal.agent_id, standing.greeting.token_ids
+    return (agent_id is not None and agent_hash(agent_id) == revocation.subject_hash) or any(
+        token_hash(each) == revocation.subject_hash for each in token_ids
     )

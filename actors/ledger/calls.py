@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from actors.ledger import keeping
 from actors.ledger.audience import Audience
-from actors.ledger.colleagues import Asking
+from actors.ledger.colleagues import ColleagueCalls
 from actors.ledger.devices import DeviceBook
 from actors.ledger.erasure import Erasing
 from actors.ledger.journal import Append
@@ -76,7 +76,7 @@ class Parts:
     devices: DeviceBook
     erasing: Erasing
     ratings: Ratings
-    asking: Asking
+    asking: ColleagueCalls
     measures: Measures
     measured: Callable[[], MeasureList]
 

@@ -22,7 +22,7 @@ from broker.messages.colleagues import (
 MOST_LISTED = 200
 
 
-class Asking:
+class ColleagueCalls:
     """Passes what colleagues ask of one another, within an account; remembers nothing."""
 
     def __init__(self, directory: Directory, presence: Presence[End], audience: Audience) -> None:

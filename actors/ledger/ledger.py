@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from actors.chores import Chores
 from actors.ledger.audience import Audience
 from actors.ledger.calls import Handler, Member, Parts, calls_of
-from actors.ledger.colleagues import Asking
+from actors.ledger.colleagues import ColleagueCalls
 from actors.ledger.database import Database
 from actors.ledger.devices import DeviceBook
 from actors.ledger.erasure import Erasing
@@ -114,7 +114,7 @@ class Ledger:
                 devices=DeviceBook(self._database, self._writer, now_ms),
                 erasing=Erasing(self._database, self._writer, now_ms, shard),
                 ratings=Ratings(self._writer, now_ms),
-                asking=Asking(self._sessions.directory, self._presence, self._audience),
+                asking=ColleagueCalls(self._sessions.directory, self._presence, self._audience),
                 measures=self._measures,
                 measured=self.measured,
             )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from broker.errors import ErrorCode, Forbidden, Gone, Unavailable
 from broker.link import ListeningEnd
 from broker.messages.cluster.sessions import SessionTakeover
 from broker.messages.cluster.trunk import Location, Principal
 from broker.words import Role
+from gateway.connection import Connection
 from gateway.settings import Settings
 from gateway.tokens import Audience
-from tests.gateway.conftest import KEY, Widget, World, attached
+from tests.gateway.conftest import KEY, WINDOW, Widget, World, attached
 from tests.gateway.fake_session import BusySession, FakeSession
 from tests.gateway.listening import Future
 from tests.patience import PATIENCE
@@ -65,6 +68,36 @@ async def test_a_guest_is_the_same_guest_at_the_new_actor(world: World) -> None:
     assert (hello.principal.participant_id, hello.principal.name) == ("p-1", "Gwen")
     assert hello.token_id == session.seen[0].token_id
     assert hello.token_id is not None, "by which they are known where nobody is bound to them yet"
+
+
+async def test_who_is_in_no_session_is_not_asked_where_they_are_when_one_moves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway may hold twenty thousand, and a node take hundreds of sessions with it."""
+    asked: list[str] = []
+    on_relocated = Connection.on_relocated
+
+    def noted(connection: Connection, location: Location) -> None:
+        asked.append(connection.connection_id)
+        on_relocated(connection, location)
+
+    monkeypatch.setattr(Connection, "on_relocated", noted)
+    widget, session = await attached(world)
+    elsewhere = {**WINDOW, "window_session_id": "eng-2"}
+    await world.consumer(engagement=elsewhere)
+    assert len(world.room) == 2
+    successor = await world.session(epoch=2)
+    world.ledger.relocate(successor)
+    await widget.until("session.moved")
+    await successor.caller()
+    assert asked == [session.seen[0].connection_id] == [successor.seen[0].connection_id]
+    # Whoever has left is not either.
+    (await successor.caller()).close(4410, "session_ended")
+    await widget.closed()
+    world.ledger.relocate(successor)
+    # Behind that word the ledger answers the next who waits.
+    await world.consumer(engagement=elsewhere)
+    assert len(asked) == 1
 
 
 async def test_a_dead_actor_is_replaced_and_the_widget_is_told(world: World) -> None:
