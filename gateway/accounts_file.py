@@ -45,13 +45,27 @@ def load_accounts(path: Path, *, demo: bool = False) -> dict[str, Account]:
     Raises:
         BadAccounts: missing, not TOML, or a field that is unknown or wrong.
     """
+    return read_accounts(_document(path), folder=path.parent, demo=demo)
+
+
+def readable_accounts(path: Path, *, demo: bool = False) -> tuple[dict[str, Account], list[str]]:
+    """Read what can be read of an accounts file: for who must go on, whatever stands there.
+
+    Returns the accounts, each whole, and what is wrong with the others or with the file.
+    """
+    faults: list[str] = []
+    accounts: dict[str, Account] = {}
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadAccounts(f"The accounts file {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadAccounts(f"The accounts file {path} is not TOML: {error}.") from error
-    return read_accounts(document, folder=path.parent, demo=demo)
+        tables = _tables_of(_document(path))
+    except BadAccounts as error:
+        return accounts, [str(error)]
+    reader = _Reader(path.parent, demo)
+    for account_id, table in tables.items():
+        try:
+            accounts[account_id] = reader.account(account_id, table)
+        except BadAccounts as error:
+            faults.append(str(error))
+    return accounts, faults
 
 
 def read_accounts(
@@ -64,11 +78,25 @@ def read_accounts(
     Raises:
         BadAccounts: a field that is unknown or wrong.
     """
+    tables = _tables_of(document)
+    reader = _Reader(folder or Path(), demo)
+    return {account_id: reader.account(account_id, table) for account_id, table in tables.items()}
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadAccounts(f"The accounts file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadAccounts(f"The accounts file {path} is not TOML: {error}.") from error
+
+
+def _tables_of(document: Mapping[str, Any]) -> dict[str, Any]:
     tables = document.get("accounts")
     if not isinstance(tables, dict) or set(document) != {"accounts"}:
         raise BadAccounts("The accounts file must hold [accounts.<account id>] tables only.")
-    reader = _Reader(folder or Path(), demo)
-    return {account_id: reader.account(account_id, table) for account_id, table in tables.items()}
+    return tables
 
 
 class _Reader:

@@ -19,6 +19,8 @@ from broker.events import KEPT_BACK
 from broker.messages.cluster.tenure import JournalEntry
 
 _log = logging.getLogger(__name__)
+REFUSALS = frozenset({400, 413, 415, 422})
+"""Statuses that speak of the event, and not of the receiver or of who sends (RFC 9110, 15.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,12 @@ class DeliveryPolicy:
     backoff_first_s: float = 1.0
     backoff_last_s: float = 3600.0
     give_up_ms: int = 24 * 3_600_000
-    """An event that has failed for this long becomes a dead letter."""
+    """What has failed for so long becomes a dead letter."""
+    refused_ms: int = 3_600_000
+    """What the receiver itself finds wrong, for so long: it has an hour to be mended."""
+    least_tries: int = 8
+    """Tries of each event at least, a minute or two: behind a dead letter the time is up already,
+    and the receiver may be there again."""
     loopback_allowed: bool = False
     """Demo mode: receivers on this machine, also without TLS."""
 
@@ -56,6 +63,8 @@ class Outcome:
     delivered_seq: int
     why: str | None = None
     """Why the next event failed; `None` when all were taken."""
+    refused: bool = False
+    """Whether it is this event that the receiver refuses, and not all of them."""
 
 
 class Deliverer:
@@ -93,7 +102,7 @@ class Deliverer:
         """Send events in order up to the first that fails."""
         delivered = 0
         for entry in parcel.entries:
-            why = await self._send(endpoint, parcel, entry)
+            why, refused = await self._send(endpoint, parcel, entry)
             if why is not None:
                 _log.info(
                     "A webhook failed.",
@@ -104,7 +113,7 @@ class Deliverer:
                         "why": why,
                     },
                 )
-                return Outcome(delivered, why)
+                return Outcome(delivered, why, refused)
             delivered = entry.seq
         return Outcome(delivered)
 
@@ -114,12 +123,16 @@ class Deliverer:
         wait_s = min(policy.backoff_first_s * 2 ** min(attempts, 30), policy.backoff_last_s)
         return int(wait_s * 1000 * (1 - self._jitter() / 2))
 
-    def is_over(self, failing_for_ms: int) -> bool:
-        """Whether an event has failed for too long."""
-        return failing_for_ms >= self._policy.give_up_ms
+    def is_over(self, parcel: Parcel, outcome: Outcome) -> bool:
+        """Whether the first event of a parcel, which has just failed once more, is given up."""
+        policy = self._policy
+        patience_ms = policy.refused_ms if outcome.refused else policy.give_up_ms
+        return parcel.failing_for_ms >= patience_ms and parcel.attempts + 1 >= policy.least_tries
 
-    async def _send(self, endpoint: Endpoint, parcel: Parcel, entry: JournalEntry) -> str | None:
-        """Send one event; say why it failed."""
+    async def _send(
+        self, endpoint: Endpoint, parcel: Parcel, entry: JournalEntry
+    ) -> tuple[str | None, bool]:
+        """Send one event; say why it failed, and whether the receiver refuses this event."""
         body = event_json(endpoint, parcel, entry)
         try:
             async with asyncio.timeout(self._policy.attempt_s):
@@ -145,12 +158,14 @@ class Deliverer:
                 # What a receiver says beyond its status is not read: it may be endless.
                 await response.aclose()
         except TargetRefused as error:
-            return str(error)
+            return str(error), False
         except ValueError:
-            return "The URL cannot be used."
+            return "The URL cannot be used.", False
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:  # TimeoutError is an OSError
-            return type(error).__name__
-        return None if response.is_success else f"status {response.status_code}"
+            return type(error).__name__, False
+        if response.is_success:
+            return None, False
+        return f"status {response.status_code}", response.status_code in REFUSALS
 
     def _client_of(self, endpoint: Endpoint) -> httpx.AsyncClient:
         client = self._clients.get(endpoint.endpoint_id)

@@ -40,6 +40,9 @@ class Keeper:
 
     It holds nothing that is not in the ledger: kill it at any moment and start another. Two at
     once deliver some events twice, no worse. `close()` ends its link and what it was sending.
+
+    `knows_all` says whether there are no other endpoints: only then is it known which accounts have
+    none, whose events wait for nobody.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Keeper:
         *,
         now_ms: Callable[[], int],
         endpoints: Sequence[Endpoint] = (),
+        knows_all: bool = True,
         policy: KeeperPolicy | None = None,
         resolver: Resolver = system_resolver,
         timing: LinkTiming | None = None,
@@ -58,6 +62,7 @@ class Keeper:
         self._policy = policy or KeeperPolicy()
         self._now_ms = now_ms
         self._endpoints = tuple(endpoints)
+        self._knows_all = knows_all
         self._of_account: dict[str, list[str]] = {}
         for endpoint in self._endpoints:
             self._of_account.setdefault(endpoint.account_id, []).append(endpoint.endpoint_id)
@@ -77,9 +82,10 @@ class Keeper:
         self._tasks = [
             loop.create_task(self._every(self._policy.reconcile_s, self._reconcile)),
             loop.create_task(self._every(self._policy.expire_s, self._expire)),
-            loop.create_task(self._every(self._policy.expire_s, self._skip)),
             *(loop.create_task(self._serve(endpoint)) for endpoint in self._endpoints),
         ]
+        if self._knows_all:
+            self._tasks.append(loop.create_task(self._every(self._policy.expire_s, self._skip)))
 
     async def close(self) -> None:
         """Stop; what was not settled is delivered by the next keeper. Harmless when closed."""
@@ -171,7 +177,7 @@ class Keeper:
         if outcome.why is not None:
             # Only the first event of a parcel has a past; a later one fails for the first time.
             first = outcome.delivered_seq == 0
-            if first and deliverer.is_over(parcel.failing_for_ms):
+            if first and deliverer.is_over(parcel, outcome):
                 dead = outcome.why
             else:
                 retry_in_ms = deliverer.retry_in_ms(parcel.attempts if first else 0)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from broker.messages.cluster.members import LinkHello
 from broker.shards import Shard
 from gateway import logs
 from gateway.accounts import Account
-from gateway.accounts_file import BadAccounts, load_accounts
+from gateway.accounts_file import BadAccounts, readable_accounts
 from gateway.clock import steady_clock
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_name
@@ -28,25 +29,49 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 ACCOUNTS_POLL_S = 10.0
 """How often the keeper looks whether the accounts file has changed."""
+ACCOUNTS_WRONG = "accounts_wrong"
+"""The code of what is logged while the accounts file, or a secret it names, cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The accounts that can be used, with their webhooks, and what is wrong with the others."""
+
+    accounts: Mapping[str, Account]
+    endpoints: tuple[Endpoint, ...]
+    faults: tuple[str, ...]
 
 
 class KeeperHost:
     """The keeper in a Ray actor. It starts by itself, also when Ray has restarted it.
 
-    Where there are several ledgers, it is one keeper for each, of that ledger's accounts.
+    Where there are several ledgers, it is one keeper for each, of that ledger's accounts. Whatever
+    stands in the accounts file, sessions are reconciled: a file that went wrong changes nothing,
+    and a keeper that starts with a wrong one serves the accounts that it can read.
     """
 
     def __init__(self, settings: ClusterSettings) -> None:
         logs.configure()
         self._settings = settings
         self._keepers: list[Keeper] = []
+        self._known: Known | None = None
+        self._faults: tuple[str, ...] = ()
+        """What the last look at the accounts found wrong."""
+        self._read_at = 0
         loop = asyncio.get_running_loop()
-        self._starting = loop.create_task(self._begin())
+        self._starting = loop.create_task(self._look())
         self._watching = loop.create_task(self._watch())
 
     async def start(self) -> None:
-        """Wait until it looks after the ledger. Raises what the first start failed by."""
+        """Wait until it looks after the ledger.
+
+        Raises:
+            BadAccounts: it does, and not for all accounts: the file is wrong.
+            OSError, ValueError: it does not, as the deployment's own secret cannot be used.
+        """
         await self._starting
+        if self._faults:
+            raise BadAccounts(self._faults[0])
 
     async def stop(self) -> None:
         """End what it was sending; the next keeper sends it again."""
@@ -56,21 +81,17 @@ class KeeperHost:
             await keeper.close()
 
     async def _watch(self) -> None:
-        """Begin anew whenever the accounts file changes; one that is wrong changes nothing, and is
-        looked at again: it may be a secret that comes later."""
-        read_at = self._changed_at()
+        """Look again whenever the accounts file changes, and while something is wrong with it: it
+        may be a secret that comes later."""
         await asyncio.wait((self._starting,))
         while True:
             await asyncio.sleep(ACCOUNTS_POLL_S)
-            changed_at = self._changed_at()
-            if changed_at == read_at and self._keepers:
+            if self._changed_at() == self._read_at and self._keepers and not self._faults:
                 continue
             try:
-                await self._begin()
-            except (BadAccounts, OSError, ValueError) as error:
-                _LOG.error("accounts not taken over", extra={"why": str(error)})
-            else:
-                read_at = changed_at
+                await self._look()
+            except (OSError, ValueError) as error:
+                _LOG.error("keeper not started", extra={"why": str(error)})
 
     def _changed_at(self) -> int:
         """Time of the accounts file's last change, ns; 0 when there is none."""
@@ -79,26 +100,33 @@ class KeeperHost:
         except OSError:
             return 0
 
-    async def _begin(self) -> None:
-        settings = self._settings
-        accounts: Mapping[str, Account] = {}
-        if settings.accounts_file is not None:
-            accounts = load_accounts(Path(settings.accounts_file), demo=settings.demo)
-        keepers = [
-            self._keeper_of(Shard(number, settings.ledger_shards), accounts)
-            for number in range(settings.ledger_shards)
-        ]
+    async def _look(self) -> None:
+        """Read the accounts, and go on with what is known of them now."""
+        self._read_at = self._changed_at()
+        known = known_accounts(self._settings)
+        self._faults = known.faults
+        for fault in known.faults:
+            facts = {"code": ACCOUNTS_WRONG, "why": fault, "readable": len(known.accounts)}
+            _LOG.error("accounts not taken over", extra=facts)
+        before = self._known
+        if before is None or (known != before and (before.faults or not known.faults)):
+            await self._begin(known)
+
+    async def _begin(self, known: Known) -> None:
+        of = self._settings.ledger_shards
+        keepers = [self._keeper_of(Shard(number, of), known) for number in range(of)]
         before, self._keepers = self._keepers, keepers
+        self._known = known
         for each in before:
             await each.close()
         for each in keepers:
             await each.start()
 
-    def _keeper_of(self, shard: Shard, accounts: Mapping[str, Account]) -> Keeper:
+    def _keeper_of(self, shard: Shard, known: Known) -> Keeper:
         from actors.keeper import DeliveryPolicy, Keeper, KeeperPolicy
 
         settings = self._settings
-        mine = {name: each for name, each in accounts.items() if shard.has(each.account_id)}
+        mine = [each for each in known.accounts.values() if shard.has(each.account_id)]
         return Keeper(
             LedgerAddress(shard.number),
             settings.key(KeyPurpose.TRUNK),
@@ -110,16 +138,38 @@ class KeeperHost:
             ),
             now_ms=steady_clock(),
             tls=trunk_tls(settings.key(KeyPurpose.TRUNK)),
-            endpoints=webhook_endpoints(mine),
+            endpoints=[each for each in known.endpoints if shard.has(each.account_id)],
+            knows_all=not known.faults,
             policy=KeeperPolicy(
                 delivery=DeliveryPolicy(loopback_allowed=settings.demo),
                 retention_days={
                     each.account_id: each.retention_days
-                    for each in mine.values()
+                    for each in mine
                     if each.retention_days is not None
                 },
             ),
         )
+
+
+def known_accounts(settings: ClusterSettings) -> Known:
+    """Read the accounts file and the secrets of its webhooks, as far as they can be used.
+
+    An account of which one secret cannot be read is left out whole: what its other webhooks get
+    would count as delivered to all of them.
+    """
+    if settings.accounts_file is None:
+        return Known({}, (), ())
+    accounts, faults = readable_accounts(Path(settings.accounts_file), demo=settings.demo)
+    known: dict[str, Account] = {}
+    endpoints: list[Endpoint] = []
+    for name, account in accounts.items():
+        try:
+            endpoints += webhook_endpoints({name: account})
+        except (OSError, ValueError) as error:
+            faults.append(f"accounts.{name}: {error}")
+        else:
+            known[name] = account
+    return Known(known, tuple(endpoints), tuple(faults))
 
 
 def webhook_endpoints(accounts: Mapping[str, Account]) -> list[Endpoint]:

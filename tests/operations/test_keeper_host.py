@@ -12,6 +12,7 @@ import pytest
 import actors.keeper
 from broker.messages.cluster.members import LinkHello
 from gateway import logs
+from gateway.accounts_file import BadAccounts
 from gateway.compose import keeper_host
 from gateway.compose.settings import ClusterSettings
 from tests.patience import until
@@ -26,12 +27,21 @@ class Recorder:
     made: list[Recorder]
 
     def __init__(
-        self, _: Any, key: bytes, hello: LinkHello, *, endpoints: Any, policy: Any, **__: Any
+        self,
+        _: Any,
+        key: bytes,
+        hello: LinkHello,
+        *,
+        endpoints: Any,
+        knows_all: bool,
+        policy: Any,
+        **__: Any,
     ) -> None:
         self.shards = hello.shards
         self.endpoints = [each.endpoint_id for each in endpoints]
         self.retention = dict(policy.retention_days)
         self.loopback = policy.delivery.loopback_allowed
+        self.knows_all = knows_all
         self.running = False
         Recorder.made.append(self)
 
@@ -129,3 +139,46 @@ async def test_a_secret_that_comes_after_its_accounts_file_is_found(
     await until(lambda: len(Recorder.made) == 2, "a second keeper")
     await host.stop()
     assert Recorder.made[-1].endpoints == ["crm"]
+
+
+WRONG = {
+    "a field that is unknown": "[accounts.b]\nnonsense = 1\n",
+    "a secret that is missing": ACCOUNT.replace("s.a", "s.b")
+    + HOOK.replace("s.a", "s.b").replace("crm", "b1")
+    + HOOK.replace("s.a", "s.b").replace("crm", "b2").replace('"hook"', '"missing"'),
+    "an endpoint of another": ACCOUNT.replace("s.a", "s.b") + HOOK.replace("s.a", "s.b"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_keeper_that_starts_with_a_wrong_file_serves_the_accounts_it_can_read(
+    accounts: Path, caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    good = f"{ACCOUNT}retention_days = 7\n{HOOK}"
+    write(accounts, good + WRONG[wrong], 1)
+    host = keeper_host.KeeperHost(told(accounts))
+    with pytest.raises(BadAccounts, match=r"accounts\.b"):
+        await host.start()
+    [keeper] = Recorder.made
+    assert keeper.running
+    assert (keeper.endpoints, keeper.retention, keeper.knows_all) == (["crm"], {"a": 7}, False)
+    [said] = [each for each in caplog.records if each.message == "accounts not taken over"][:1]
+    assert said.__dict__["code"] == "accounts_wrong"
+    write(accounts, good, 2)
+    await until(lambda: len(Recorder.made) == 2, "a second keeper")
+    await host.start()
+    await host.stop()
+    second = Recorder.made[1]
+    assert (second.endpoints, second.knows_all) == (["crm"], True)
+
+
+async def test_a_keeper_whose_file_cannot_be_read_at_all_still_looks_after_the_ledger(
+    accounts: Path,
+) -> None:
+    write(accounts, "[accounts", 1)
+    host = keeper_host.KeeperHost(told(accounts))
+    with pytest.raises(BadAccounts, match="not TOML"):
+        await host.start()
+    [keeper] = Recorder.made
+    assert (keeper.running, keeper.endpoints, keeper.knows_all) == (True, [], False)
+    await host.stop()
