@@ -40,7 +40,7 @@ class Parcel(ClusterMessage):
     attempts: int
     """Tries of the first event that failed so far."""
     failing_for_ms: int
-    """How long the first event has been failing."""
+    """How long it has been failing, or those before it that are dead letters by now."""
     again: bool = False
     """A dead letter that is tried once more, beside the order."""
 

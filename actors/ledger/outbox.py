@@ -220,6 +220,9 @@ def _settle(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -
             .on_conflict_do_nothing()
         )
         next_seq += 1
+        # The next one waited as long, and has failed by nothing of its own: it is tried at once,
+        # and shares the end of this one if it fails, too, until one is taken.
+        values["failing_ms"] = old.failing_ms if old is not None else None
     elif ask.retry_in_ms is not None:
         values = {
             "attempts": (old.attempts if same and old is not None else 0) + 1,

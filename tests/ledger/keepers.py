@@ -21,7 +21,11 @@ QUICK = KeeperPolicy(
 
 
 async def run_keeper(
-    town: Town, *ports: int, policy: KeeperPolicy = QUICK, account_id: str = ACCOUNT
+    town: Town,
+    *ports: int,
+    policy: KeeperPolicy = QUICK,
+    account_id: str = ACCOUNT,
+    knows_all: bool = True,
 ) -> Keeper:
     endpoints = [
         Endpoint(f"endpoint-{number}", account_id, f"http://localhost:{port}/hook?x=1", SECRET)
@@ -33,6 +37,7 @@ async def run_keeper(
         HELLO,
         now_ms=town.clock,
         endpoints=endpoints,
+        knows_all=knows_all,
         policy=policy,
         timing=TIMING,
     )

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from actors.keeper import DeliveryPolicy
+from actors.keeper import DeliveryPolicy, Keeper
 from actors.ledger import keeping
+from actors.ledger_link import LedgerLink
 from broker.errors import NotFound, SwitchboardError
 from broker.messages import upkeep
 from broker.messages.cluster.base import Done
@@ -18,6 +19,9 @@ from tests.ledger.fakes import ACCOUNT, entry
 from tests.ledger.keepers import QUICK, keeper_link, run_keeper, sessions
 from tests.ledger.receiver import Receiver
 from tests.patience import until
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 @pytest.fixture
@@ -131,7 +135,7 @@ async def test_what_fails_is_tried_for_a_whole_day(town: Town, receiver: Receive
     assert len(waits) == receiver.tries - 1
     assert 300_000 <= waits[0] <= 600_000
     assert 7_200_000 <= max(waits) <= 14_400_000
-    assert 24 * 3_600_000 <= town.clock.ms - began < 28 * 3_600_000
+    assert DAY_MS <= town.clock.ms - began < 28 * HOUR_MS
     page = await link.call(upkeep.DeadLetters(), upkeep.DeadLetterPage)
     assert [letter.seq for letter in page.letters] == [1]
 
@@ -146,7 +150,7 @@ async def test_what_fails_for_a_day_is_a_dead_letter_that_can_be_sent_again(
     await actor.append(entry(2), entry(3))
     await until(lambda: _moved(town) and receiver.tries >= 3, "a second try")
     assert [event["seq"] for event in receiver.events] == [1]
-    town.clock.ms += 24 * 3_600_000 + 1
+    town.clock.ms += DAY_MS + 1
     await until(lambda: _moved(town) and len(receiver.events) == 2, "the event after it")
     assert [event["seq"] for event in receiver.events] == [1, 3]
     page = await link.call(upkeep.DeadLetters(), upkeep.DeadLetterPage)
@@ -183,6 +187,74 @@ async def test_what_fails_for_a_day_is_a_dead_letter_that_can_be_sent_again(
         await link.call(again, upkeep.Redelivered)
 
 
+async def dead_letters(link: LedgerLink) -> list[int]:
+    """The numbers of the events that were given up."""
+    page = await link.call(upkeep.DeadLetters(), upkeep.DeadLetterPage)
+    return sorted(letter.seq for letter in page.letters)
+
+
+async def test_a_receiver_that_is_gone_for_good_holds_a_session_up_for_one_day(
+    town: Town, receiver: Receiver
+) -> None:
+    receiver.status = lambda event: 500
+    await run_keeper(town, receiver.port)
+    link = await keeper_link(town)
+    (actor,) = await sessions(town, 1)
+    await actor.append(*map(entry, range(2, 7)))
+    await until(lambda: _moved(town) and receiver.tries >= 2, "a second try")
+    town.clock.ms += DAY_MS + 1
+    began = town.clock.ms
+    while await dead_letters(link) != [1, 2, 3, 4, 5, 6]:
+        town.clock.ms += 50
+    assert town.clock.ms - began < HOUR_MS
+    assert receiver.tries >= 6 * DeliveryPolicy().least_tries, "none was given up at its first try"
+
+
+async def test_a_receiver_that_comes_back_behind_a_dead_letter_gets_the_next_event(
+    town: Town, receiver: Receiver
+) -> None:
+    receiver.status = lambda event: 500
+    await run_keeper(town, receiver.port)
+    link = await keeper_link(town)
+    (actor,) = await sessions(town, 1)
+    await actor.append(entry(2), entry(3))
+    await until(lambda: _moved(town) and receiver.tries >= 2, "a second try")
+    failures = 3
+    town.clock.ms += DAY_MS + 1
+
+    def comes_back(event: dict[str, Any]) -> int:
+        nonlocal failures
+        failures -= event["seq"] == 2
+        return 500 if event["seq"] == 1 or failures >= 0 else 200
+
+    receiver.status = comes_back
+    await until(lambda: _moved(town) and len(receiver.events) == 2, "both that waited")
+    assert [event["seq"] for event in receiver.events] == [2, 3]
+    assert await dead_letters(link) == [1]
+
+
+@pytest.mark.parametrize(("status", "is_refusal"), [(400, True), (422, True), (404, False)])
+async def test_an_event_that_its_receiver_refuses_holds_the_others_up_for_an_hour(
+    town: Town, receiver: Receiver, status: int, is_refusal: bool
+) -> None:
+    receiver.status = lambda event: status if event["seq"] == 2 else 200
+    await run_keeper(town, receiver.port)
+    link = await keeper_link(town)
+    (actor,) = await sessions(town, 1)
+    await actor.append(entry(2), entry(3))
+    most = 2 * DeliveryPolicy().least_tries
+    await until(lambda: _moved(town) and receiver.tries >= most, "many tries")
+    assert await dead_letters(link) == []
+    town.clock.ms += HOUR_MS
+    tries = receiver.tries + 3
+    await until(
+        lambda: _moved(town) and (receiver.tries >= tries or len(receiver.events) == 2),
+        "a few more, or the event behind it",
+    )
+    assert [event["seq"] for event in receiver.events] == ([1, 3] if is_refusal else [1])
+    assert await dead_letters(link) == ([2] if is_refusal else [])
+
+
 async def test_what_waited_behind_a_failing_event_has_a_day_of_its_own(
     town: Town, receiver: Receiver
 ) -> None:
@@ -195,7 +267,7 @@ async def test_what_waited_behind_a_failing_event_has_a_day_of_its_own(
     while (await link.call(ask, keeping.OutboxParcels)).next_due_in_ms is None:
         pass
     receiver.status = lambda event: 200 if event["seq"] == 1 else 500
-    town.clock.ms += 24 * 3_600_000 + 1
+    town.clock.ms += DAY_MS + 1
     await until(lambda: len(receiver.events) == 1, "the event that failed for a day")
     due = None
     while due is None:
@@ -216,6 +288,29 @@ async def test_accounts_without_an_endpoint_do_not_fill_the_outbox(
     assert (await link.call(take, keeping.OutboxParcels)).parcels == []
 
 
+@pytest.mark.parametrize("knows_all", [True, False])
+async def test_only_a_keeper_that_knows_all_endpoints_lets_events_wait_for_none(
+    town: Town, monkeypatch: pytest.MonkeyPatch, knows_all: bool
+) -> None:
+    """An account that could not be read has endpoints all the same."""
+    await sessions(town, 1)
+    link, looks = await keeper_link(town), 0
+    reconcile = Keeper._reconcile
+
+    async def counted(keeper: Keeper) -> None:
+        nonlocal looks
+        await reconcile(keeper)
+        looks += 1
+
+    monkeypatch.setattr(Keeper, "_reconcile", counted)
+    await run_keeper(town, knows_all=knows_all)
+    # What is due as often has been done, too.
+    await until(lambda: looks >= 3, "three looks")
+    take = keeping.OutboxTake(endpoint_id="of an account", account_id=ACCOUNT)
+    parcels = (await link.call(take, keeping.OutboxParcels)).parcels
+    assert len(parcels) == (0 if knows_all else 1)
+
+
 async def test_records_are_deleted_when_their_time_is_over(town: Town) -> None:
     old, kept = await sessions(town, 2)
     gateway = await town.gateway()
@@ -223,7 +318,7 @@ async def test_records_are_deleted_when_their_time_is_over(town: Town) -> None:
     assert kept.session_id is not None
     await old.append(entry(2, "session.ended", reason="ended_by_agent"))
     await run_keeper(town, policy=replace(QUICK, retention_days={ACCOUNT: 1}))
-    town.clock.ms = 1_002 + 24 * 3_600_000 + 1
+    town.clock.ms = 1_002 + DAY_MS + 1
 
     async def is_there(session_id: str) -> bool:
         try:
