@@ -7,6 +7,8 @@ import logging
 import math
 import secrets
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -41,6 +43,8 @@ PLACES_S = 2.0
 """Time between two looks at Ray's nodes."""
 STRAYS_S = 5.0
 """Time between two looks at its actors, of which there may be thousands."""
+WAITING_STARTS = 8
+"""Threads in which starts wait for Ray's GCS; more starts than that wait for a thread."""
 
 
 class PoolHost:
@@ -59,6 +63,8 @@ class PoolHost:
         self._strays = Strays()
         self._strays_due = 0.0
         self._watching: asyncio.Task[None] | None = None
+        # Not those of the looks at Ray: while its GCS is away each start may hold one for a minute.
+        self._starters = ThreadPoolExecutor(WAITING_STARTS, thread_name_prefix="standby")
         self._starting = asyncio.get_running_loop().create_task(self._start())
 
     async def start(self) -> None:
@@ -72,6 +78,7 @@ class PoolHost:
             self._watching.cancel()
         for pool in self._pools:
             await pool.close()
+        self._starters.shutdown(wait=False, cancel_futures=True)
 
     async def _start(self) -> None:
         self._pools = [self._pool_of(shard) for shard in range(self._settings.ledger_shards)]
@@ -133,6 +140,13 @@ class PoolHost:
                 stray = await asyncio.to_thread(ray.get_actor, name, NAMESPACE)
                 await asyncio.to_thread(ray.kill, stray)
 
+    def _unmake(self, making: Future[Any]) -> None:
+        """End a standby that is not waited for any more, once it is there; this waits, too."""
+        if not making.cancelled() and making.exception() is None:
+            with suppress(RuntimeError):
+                # A pool that has stopped leaves it to the next one, which knows no ledger of it.
+                self._starters.submit(ray.kill, making.result())
+
     def _places(self) -> None:
         """Nothing: what Ray stored of the release before names it, and looks at its signature."""
 
@@ -150,15 +164,22 @@ class PoolHost:
                 where.node_id, soft=False
             )
         settings = replace(self._settings, shard=shard)
-        host: Any = actor_class(SessionHost).options(**options).remote(settings)
+        # Ray writes a named actor into its GCS before it returns: while that is away, the call
+        # stands, and may come to something when nobody waits for it any more.
+        making: Future[Any] = self._starters.submit(_make, options, settings)
         try:
             async with asyncio.timeout(ACTOR_START_S):
+                host = await asyncio.wrap_future(making)
                 await host.start.remote()
         except BaseException:
-            ray.kill(host)
+            making.add_done_callback(self._unmake)
             raise
         # Runs until the session is over; the actor then exits, whether or not this pool lives.
         host.live.remote()
+
+
+def _make(options: dict[str, Any], settings: ClusterSettings) -> Any:
+    return actor_class(SessionHost).options(**options).remote(settings)
 
 
 def policy_of(settings: ClusterSettings) -> PoolPolicy:

@@ -1,16 +1,21 @@
-"""The pool in its Ray actor: it looks at Ray now and then, whatever Ray answers."""
+"""The pool in its Ray actor: it looks at Ray now and then, whatever Ray answers, or does not."""
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import pytest
+import ray
 
 from gateway import logs
 from gateway.compose import pool_host
 from gateway.compose.ray_runtime import RayNode
 from gateway.compose.settings import ClusterSettings
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 NODE = RayNode("a", "a", "10.0.0.1", "a", "", 4)
+SETTINGS = ClusterSettings("secret", "sqlite:///none", "https://x", standbys=1)
 
 
 class Recorder:
@@ -29,11 +34,22 @@ class Recorder:
         self.refilled += 1
 
 
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """What a host has instead of a pool; Ray knows no node and no actor."""
+    pool = Recorder()
+    monkeypatch.setattr(logs, "configure", lambda: None)
+    monkeypatch.setattr(pool_host, "list_nodes", list)
+    monkeypatch.setattr(pool_host, "find_actors", list)
+    monkeypatch.setattr(pool_host, "PLACES_S", 0.01)
+    monkeypatch.setattr(pool_host.PoolHost, "_pool_of", lambda *_: pool)
+    return pool
+
+
 async def test_a_look_at_ray_that_fails_is_followed_by_another(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, pool: Recorder
 ) -> None:
     looks = 0
-    pool = Recorder()
 
     def list_nodes() -> list[RayNode]:
         nonlocal looks
@@ -42,13 +58,43 @@ async def test_a_look_at_ray_that_fails_is_followed_by_another(
             raise KeyError("NodeManagerAddress")
         return [NODE] if looks > 2 else []
 
-    monkeypatch.setattr(logs, "configure", lambda: None)
     monkeypatch.setattr(pool_host, "list_nodes", list_nodes)
-    monkeypatch.setattr(pool_host, "find_actors", list)
-    monkeypatch.setattr(pool_host, "PLACES_S", 0.01)
-    monkeypatch.setattr(pool_host.PoolHost, "_pool_of", lambda *_: pool)
-    host = pool_host.PoolHost(ClusterSettings("secret", "sqlite:///none", "https://x", standbys=1))
+    host = pool_host.PoolHost(SETTINGS)
     await host.start()
     await until(lambda: host._nodes == [NODE], "the node is seen")
     assert pool.refilled >= 2, "also after the look that failed"
+    await host.stop()
+
+
+class Slow:
+    """A class of Ray's whose actors are made as soon as its GCS is there again."""
+
+    def __init__(self) -> None:
+        self.back = threading.Event()
+
+    def options(self, **_: Any) -> Slow:
+        return self
+
+    def remote(self, settings: ClusterSettings) -> str:
+        assert self.back.wait(30 * PATIENCE)
+        return "a standby"
+
+
+async def test_a_start_that_ray_holds_up_is_given_up_and_holds_up_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, pool: Recorder
+) -> None:
+    slow = Slow()
+    killed: list[object] = []
+    monkeypatch.setattr(pool_host, "actor_class", lambda host: slow)
+    monkeypatch.setattr(pool_host, "ACTOR_START_S", 0.05)
+    monkeypatch.setattr(ray, "kill", killed.append)
+    host = pool_host.PoolHost(SETTINGS)
+    await host.start()
+    refilled = pool.refilled
+    with pytest.raises(TimeoutError):
+        await host._start_standby(0, None)
+    await until(lambda: pool.refilled > refilled + 2, "looks meanwhile")
+    assert killed == []
+    slow.back.set()
+    await until(lambda: killed == ["a standby"], "that nobody waited for it any more")
     await host.stop()
