@@ -26,7 +26,15 @@ from broker.calls import (
     encode_result,
 )
 from broker.errors import ErrorCode, Internal, SwitchboardError, Unauthenticated, Unavailable
-from broker.trunk import Frame, FrameLink, fits, open_hello, sealed_hello
+from broker.trunk import (
+    MAX_FRAME_BYTES,
+    MAX_HELLO_BYTES,
+    Frame,
+    FrameLink,
+    fits,
+    open_hello,
+    sealed_hello,
+)
 
 P = TypeVar("P", bound=Promise)
 
@@ -59,12 +67,13 @@ class LinkEnd(ABC, Generic[P]):
     An end without a handler for a frame, call or notice closes: the far end is not what it claims.
     """
 
-    def __init__(self, promise: Callable[[], P]) -> None:
+    def __init__(self, promise: Callable[[], P], limit: int = MAX_FRAME_BYTES) -> None:
         self.link = FrameLink(
             self._on_any_frame,
             self._on_link_lost,
             on_made=self._on_made,
             on_drained=self._on_link_drained,
+            limit=limit,
         )
         self.calls: Calls[P] = Calls(self.link.send, promise)
         self.on_frame: Callable[[LinkEnd[P], Frame, bytes], None] | None = None
@@ -79,8 +88,9 @@ class LinkEnd(ABC, Generic[P]):
         self.pings = 0
         """Sent so far."""
         self.pongs = 0
-        """Received so far, in the order of the pings: each behind the answers to what was sent
-        before its ping."""
+        """Received so far, in the order of the pings. Each is behind what the far end had answered
+        by then of what was sent before its ping: an answer that waits, for something to be durable
+        say, may come behind it."""
 
     def call(self, method: str, payload: bytes) -> P:
         """Call the far end; the promise fails with the far end's error or when the link is lost."""
@@ -179,7 +189,8 @@ class ListeningEnd(LinkEnd[P]):
     """The end that was dialled.
 
     `on_hello(end, hello)` gets a hello whose proof held; it answers at once or later with
-    `accept` or `refuse`. A wrong proof is refused without a reason.
+    `accept` or `refuse`. A wrong proof is refused without a reason, and a first frame above
+    `MAX_HELLO_BYTES` cuts the link: strangers make nobody keep more.
     """
 
     def __init__(
@@ -189,7 +200,7 @@ class ListeningEnd(LinkEnd[P]):
         on_hello: Callable[[ListeningEnd[P], bytes], None],
         promise: Callable[[], P],
     ) -> None:
-        super().__init__(promise)
+        super().__init__(promise, MAX_HELLO_BYTES)
         self._key = key
         self._nonce = nonce
         self._on_hello = on_hello
@@ -214,4 +225,5 @@ class ListeningEnd(LinkEnd[P]):
             self.refuse(Unauthenticated(ErrorCode.TOKEN_INVALID, "The proof does not hold."))
             return
         self._greeted = True
+        self.link.trust()
         self._on_hello(self, hello)

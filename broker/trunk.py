@@ -19,6 +19,9 @@ from typing import Protocol
 from broker.errors import ErrorCode, Malformed
 
 MAX_FRAME_BYTES = 4 * 1024 * 1024
+MAX_HELLO_BYTES = 64 * 1024
+"""A frame of somebody who has proved nothing yet. A hello has the claims of one token (8 KiB at
+most) and the ids of one engagement (eight of 128 characters)."""
 NONCE_BYTES = 32
 _HEADER_BYTES = 4
 _HEAD = Struct(">IB")
@@ -59,7 +62,8 @@ class FrameDecoder:
     """Bytes in, frames out; holds at most one incomplete frame."""
 
     def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
-        self._limit = limit
+        self.limit = limit
+        """Bytes of a frame at most, kind included; holds for what is fed from now on."""
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[Frame, bytes]]:
@@ -72,7 +76,7 @@ class FrameDecoder:
         if not buffer and len(data) > _HEADER_BYTES:
             length, number = _HEAD.unpack_from(data)
             kind = _KINDS.get(number)
-            if kind is not None and length == len(data) - _HEADER_BYTES and length <= self._limit:
+            if kind is not None and length == len(data) - _HEADER_BYTES and length <= self.limit:
                 # The usual case: one frame, whole, and nothing else.
                 return [(kind, data[_HEADER_BYTES + 1 :])]
         buffer += data
@@ -81,7 +85,7 @@ class FrameDecoder:
         available = len(buffer)
         while available - start >= _HEADER_BYTES:
             length = int.from_bytes(buffer[start : start + _HEADER_BYTES], "big")
-            if not 1 <= length <= self._limit:
+            if not 1 <= length <= self.limit:
                 raise Malformed(ErrorCode.MALFORMED, "The frame's length is out of bounds.")
             end = start + _HEADER_BYTES + length
             if available < end:
@@ -184,6 +188,10 @@ class FrameLink:
             return
         self._lost = True
         self._on_lost(self)
+
+    def trust(self) -> None:
+        """Take frames of any size that there may be: the far end has proved who it is."""
+        self._decoder.limit = MAX_FRAME_BYTES
 
     @property
     def closed(self) -> bool:

@@ -126,13 +126,17 @@ class Trunk:
             await self._drained.wait()
 
     def ask_last(self) -> None:
-        """Say nothing more than this; `answered` waits for what it still answers."""
+        """Say nothing more than this; `answered` waits for what it still answers at once.
+
+        No more is open in a session that moves: its actor froze, and what it had decided was
+        durable and answered, before the ledger gave the session to the next.
+        """
         if self._end is not None:
             self._end.ping()
             self._last_ping = self._end.pings
 
     async def answered(self, timeout_s: float) -> bool:
-        """Wait until whatever was asked before `ask_last` is answered; False: it is not in time."""
+        """Wait for the actor's answers to what it got before `ask_last`; False: not in time."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._answered.wait()

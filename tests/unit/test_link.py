@@ -22,6 +22,7 @@ from broker.errors import (
 from broker.link import DiallingEnd, LinkEnd, ListeningEnd, Reply
 from broker.trunk import (
     MAX_FRAME_BYTES,
+    MAX_HELLO_BYTES,
     Frame,
     FrameDecoder,
     FrameLink,
@@ -154,6 +155,24 @@ def test_a_wrong_key_is_refused_without_a_reason() -> None:
     assert pair.hellos == []
     assert isinstance(pair.dialler.ready.error, Unauthenticated)
     assert pair.back.closed
+
+
+def test_a_stranger_makes_nobody_keep_more_than_a_hello() -> None:
+    pair = Pair()
+    pair.listener.link.data_received(MAX_HELLO_BYTES.to_bytes(4, "big"))
+    assert not pair.back.closed
+    pair = Pair()
+    pair.listener.link.data_received((MAX_HELLO_BYTES + 1).to_bytes(4, "big"))
+    assert pair.back.closed
+
+
+def test_whoever_has_proved_the_key_sends_frames_of_any_size() -> None:
+    pair = joined()
+    heard: list[bytes] = []
+    pair.listener.on_frame = lambda end, kind, body: heard.append(body)
+    pair.dialler.link.send(Frame.MESSAGE, b"x" * (MAX_HELLO_BYTES + 1))
+    pair.carry()
+    assert [len(body) for body in heard] == [MAX_HELLO_BYTES + 1]
 
 
 def test_a_recorded_hello_is_worth_nothing_under_another_nonce() -> None:
