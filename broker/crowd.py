@@ -60,10 +60,6 @@ class Crowd(Generic[M]):
             del self._members[source]
         self._counted(source, len(members) + 1, len(members))
 
-    def source_of(self, member: M) -> str | None:
-        """Where somebody came from; `None` when they are not there."""
-        return self._sources.get(member)
-
     def _may_displace(self, source: str) -> bool:
         return self._largest > self._count(source) + 1
 

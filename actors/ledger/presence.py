@@ -184,7 +184,9 @@ class Presence(Generic[G]):
         return self._claims.get(key)
 
     def _in_its_way(self, new: Waiting[G], old: Waiting[G] | None) -> list[str]:
-        """Return which connections give way to this one.
+        """Return which connections give way to this one: one at most for each of its keys.
+
+        Whoever gives way at a key is of its account, and so leaves a place there and in all.
 
         Raises:
             TooFast: it would be one too many, and nobody has more places than who it comes from.
@@ -192,19 +194,22 @@ class Presence(Generic[G]):
         gone: dict[str, None] = {}
         put, source = new.put, _source(new)
         full = len(put.keys) > self._policy.waiting_per_key
-        if old is None or old.put.account_id != put.account_id:
-            for crowd in (self._everybody, self._of_account(put.account_id)):
-                full |= not crowd.has_room(source)
-                other = crowd.gives_way(source)
-                if other is not None:
-                    gone[other] = None
         for key in new.keys():
             if put.connection_id in self._by_key.get(key, {}):
                 continue
             beside = self._beside(new, key)
-            if len(beside) >= self._policy.waiting_per_key:
+            leaving = any(each.put.connection_id in gone for each in beside)
+            if not leaving and len(beside) >= self._policy.waiting_per_key:
                 other = _largest_but(source, beside)
                 full |= other is None
+                if other is not None:
+                    gone[other] = None
+        if old is None or old.put.account_id != put.account_id:
+            for crowd in (self._of_account(put.account_id), self._everybody):
+                if gone:
+                    break
+                full |= not crowd.has_room(source)
+                other = crowd.gives_way(source)
                 if other is not None:
                     gone[other] = None
         self._forget_empty(put.account_id)

@@ -249,3 +249,30 @@ def test_few_sources_keep_nobody_else_from_waiting(bound: str) -> None:
     assert len(presence) == 0
     come("a5", "a")
     assert len(gone) == 3, "nothing is counted of those who have gone"
+
+
+def test_a_newcomer_takes_one_place_of_others_at_each_of_its_keys() -> None:
+    gone: list[str] = []
+    policy = LedgerPolicy(waiting_limit=6, waiting_per_account=6, waiting_per_key=2)
+    presence: Presence[str] = Presence(
+        policy,
+        lambda key: None,
+        lambda gateway, state: None,
+        lambda gateway, connection_id: gone.append(connection_id),
+    )
+
+    def come(connection_id: str, *keys: str) -> None:
+        """Its first letter says where it comes from."""
+        put = waiting(connection_id).model_copy(update={"keys": keys, "origin": connection_id[0]})
+        presence.put("g", put)
+
+    for number in range(2):
+        come(f"b{number}", "eng-1")
+    for number in range(4):
+        come(f"a{number}", f"eng-a{number}")
+    # Full are the key, where b has most, the account and the ledger, where a has most.
+    come("c0", "eng-1")
+    assert gone == ["b1"]
+    come("d0", "eng-d")
+    assert gone[1:] == ["a3"]
+    assert len(presence) == 6

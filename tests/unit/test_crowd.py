@@ -77,4 +77,3 @@ def test_whoever_comes_and_goes_the_largest_gives_way(steps: list[str | int]) ->
         crowd.add(number, who)
         held[number] = who
         assert len(crowd) == len(held) <= 6
-        assert crowd.source_of(number) == who
