@@ -238,8 +238,7 @@ async def test_whatever_an_append_fails_by_it_is_tried_again(stage: Stage) -> No
     agent, _ = await stage.talking()
     stage.ledger.failure = ValueError("an answer that cannot be read")
     stage.ask(stage.agent, agent, "guest.invite")
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await stage.ledger.refused.wait()
     stage.ledger.failure = None
     await stage.settle()
     assert "guest.invited" in agent.types()

@@ -1,6 +1,6 @@
 import { ResumeMemory } from '../../../widgets/channel/resume-memory.js';
 import { InvitedClient } from '../../../widgets/session/invited-client.js';
-import { same, settled, until } from './check.js';
+import { postponed, same, settled, until } from './check.js';
 import { asked } from './devices.js';
 import { Wire } from './wire.js';
 
@@ -106,6 +106,38 @@ export const tests = {
         same(Object.values(client.media.publishing), [false, false, false]);
         client.close();
       });
+    }
+  },
+  async 'leave pressed without a line is said when there is one, however long that takes'() {
+    const { client, wire } = await greeted();
+    const answers = postponed(12_000);
+    try {
+      wire.welcome(true);
+      wire.hear(SNAPSHOT);
+      wire.close(1006);
+      await until(() => client.link.status === 'reconnecting');
+      const left = client.leave();
+      same(client.going, true);
+      // Two attempts fail, and so does the time that a request waits for its answer.
+      for (const at of [1, 2]) {
+        (await until(() => Wire.made[at]?.sent.length && Wire.made[at])).close(1006);
+        await until(() => client.link.status === 'reconnecting' && !Wire.made[at + 1]);
+        if (at === 2) answers.due();
+        await settled();
+        globalThis.dispatchEvent(new Event('online'));
+      }
+      const back = await until(() => Wire.made[3]?.sent.length && Wire.made[3]);
+      back.welcome(true);
+      same(told(back, 'session.leave'), []);
+      back.hear({ type: 'resume.renewed', resume: 'r' });
+      const [said, ...more] = told(back, 'session.leave');
+      same(more, []);
+      back.hear({ type: 'request.done', reply_to: said.id });
+      await left;
+      same(client.going, false);
+    } finally {
+      answers.due();
+      client.close();
     }
   },
   async 'the broker learns what is hidden while it is greeted, and nothing twice'() {
