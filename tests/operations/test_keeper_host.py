@@ -144,6 +144,7 @@ async def test_a_secret_that_comes_after_its_accounts_file_is_found(
 WRONG = {
     "a field that is unknown": "[accounts.b]\nnonsense = 1\n",
     "a secret that is missing": ACCOUNT.replace("s.a", "s.b")
+    + "retention_days = 9\n"
     + HOOK.replace("s.a", "s.b").replace("crm", "b1")
     + HOOK.replace("s.a", "s.b").replace("crm", "b2").replace('"hook"', '"missing"'),
     "an endpoint of another": ACCOUNT.replace("s.a", "s.b") + HOOK.replace("s.a", "s.b"),
