@@ -206,7 +206,7 @@ async def test_a_receiver_that_is_gone_for_good_holds_a_session_up_for_one_day(
     began = town.clock.ms
     while await dead_letters(link) != [1, 2, 3, 4, 5, 6]:
         town.clock.ms += 50
-    assert town.clock.ms - began < HOUR_MS
+        assert town.clock.ms - began < HOUR_MS // 6
     assert receiver.tries >= 6 * DeliveryPolicy().least_tries, "none was given up at its first try"
 
 
