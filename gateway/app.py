@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.routing import WebSocketRoute
 
+from broker.errors import ErrorCode, NotFound
 from broker.tracing import Traces
 from gateway import problems
 from gateway.account_view import account_router
@@ -35,7 +36,7 @@ from gateway.node_api import node_router
 from gateway.oidc import Oidc
 from gateway.operator_api import operator_router
 from gateway.operator_sessions import operator_sessions_router
-from gateway.origins import AddressCheck, HostCheck
+from gateway.origins import AddressCheck, HostCheck, is_inside
 from gateway.pages import pages_router
 from gateway.pictures import Pictures, pictures_router
 from gateway.revocations import RevocationList
@@ -145,7 +146,9 @@ def create_app(
         )
 
     @app.get("/metrics", include_in_schema=False)
-    async def render_metrics() -> Response:
+    async def render_metrics(request: Request) -> Response:
+        if not is_inside(request.scope, settings.metrics_networks):
+            raise NotFound(ErrorCode.MALFORMED, "There is nothing at this address.")
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
     return app

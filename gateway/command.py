@@ -96,14 +96,17 @@ def status(
     """Say whether a gateway takes widgets, and what it waits for if it does not."""
     with http(gateway) as client:
         answer = json_of(client.get("/readyz"), "ready", "ledger", "stopping")
-        connections = metric(client.get("/metrics").text, "switchboard_gateway_connections")
+        metrics = client.get("/metrics")
+    # Shown to who asks the gateway itself, from inside.
+    shown = metrics.is_success
+    connections = int(metric(metrics.text, "switchboard_gateway_connections")) if shown else None
     if as_json:
-        typer.echo(json.dumps({**answer, "connections": int(connections)}))
+        typer.echo(json.dumps({**answer, "connections": connections}))
         raise typer.Exit(0 if answer["ready"] else NOTHING_THERE)
     typer.echo(f"ready        {yes(answer['ready'])}")
     typer.echo(f"ledger       {yes(answer['ledger'])}")
     typer.echo(f"stopping     {yes(answer['stopping'])}")
-    typer.echo(f"connections  {connections:.0f}")
+    typer.echo(f"connections  {connections if shown else 'not shown to who asks from here'}")
     raise typer.Exit(0 if answer["ready"] else NOTHING_THERE)
 
 

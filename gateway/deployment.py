@@ -64,6 +64,8 @@ class Deployment:
     certificate: Path | None = None
     certificate_key: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
+    metrics_networks: tuple[str, ...] = ()
+    """Networks that are shown `/metrics` beside private addresses."""
     turn: tuple[str, ...] = ()
     turn_secret_file: Path | None = None
     relay_only: bool = False
@@ -121,6 +123,7 @@ class Deployment:
         return self.database is None or self.database.startswith("sqlite")
 
     def _check_edge(self) -> None:
+        check_networks(self.metrics_networks)
         if not 0 <= self.port <= 65_535:
             raise BadSettings(f"{self.port} is no port; choose one from 1 to 65535.")
         if (self.certificate is None) != (self.certificate_key is None):
@@ -141,6 +144,8 @@ class Deployment:
             )
         if "*" in self.trusted_proxies:
             raise BadSettings("--trusted-proxy '*' would let anybody forge addresses; list them.")
+        # A name would match nobody, and all widgets would have the proxy's address.
+        check_networks(self.trusted_proxies)
 
     def _check_database(self) -> None:
         if not 1 <= self.ledger_shards <= MOST_SHARDS:
@@ -220,7 +225,9 @@ def check_networks(texts: Iterable[str]) -> tuple[str, ...]:
         try:
             ip_network(text, strict=False)
         except ValueError:
-            raise BadSettings(f"{text!r} is no network; write it as 10.0.0.0/24.") from None
+            raise BadSettings(
+                f"{text!r} is no network; write an address, or 10.0.0.0/24."
+            ) from None
     return tuple(texts)
 
 

@@ -130,6 +130,14 @@ def up(
             show_default=False,
         ),
     ] = None,
+    metrics_network: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR",
+            help="A network that is shown /metrics beside private addresses; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     turn: Turn = None,
     turn_secret_file: Annotated[
         Path | None, typer.Option(help="coturn's static-auth-secret.", show_default=False)
@@ -172,6 +180,7 @@ def up(
             certificate=certificate,
             certificate_key=certificate_key,
             trusted_proxies=tuple(trusted_proxy or ()),
+            metrics_networks=tuple(metrics_network or ()),
             turn=tuple(turn or ()),
             turn_secret_file=turn_secret_file,
             relay_only=relay_only,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -47,6 +48,20 @@ def address_of(scope: Scope) -> str:
             return str(mapped)
         return str(ip_network((address, 64), strict=False).network_address)
     return str(address)
+
+
+def is_inside(scope: Scope, networks: Iterable[str] = ()) -> bool:
+    """Whether a request comes from this machine, a private address or one of these networks; what a
+    trusted proxy passes on comes from whom it says."""
+    try:
+        address = ip_address(scope["client"][0])
+    except (TypeError, ValueError):
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    address = mapped or address
+    return not address.is_global or any(
+        address in ip_network(each, strict=False) for each in networks
+    )
 
 
 def veiled(address: str, key: bytes) -> str:

@@ -121,6 +121,8 @@ class Settings:
     """Values of `Host` to accept; empty accepts all. The demo always sets them."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses whose `X-Forwarded-For` is believed."""
+    metrics_networks: tuple[str, ...] = ()
+    """Whose addresses are shown `/metrics`, beside private ones."""
     widgets: Path = WIDGETS_FOLDER
     agent_sdk: str = AGENT_SDK
     window_sdk: str = WINDOW_SDK

@@ -116,6 +116,7 @@ def gateway_settings(deployment: Deployment) -> Settings:
             dict.fromkeys(each for one in accounts.values() for each in one.allowed_origins)
         ),
         trusted_proxies=deployment.trusted_proxies,
+        metrics_networks=deployment.metrics_networks,
     )
 
 

@@ -306,3 +306,11 @@ def test_the_status_of_a_gateway_is_printed_as_json() -> None:
     with serving("/", READY) as gateway:
         result = RUNNER.invoke(app, ["status", "--json", "--gateway", gateway])
     assert (result.exit_code, json.loads(result.output)) == (0, {**READY, "connections": 0})
+
+
+def test_a_gateway_that_shows_no_metrics_has_not_no_connections() -> None:
+    with serving("/readyz", READY) as gateway:
+        said = RUNNER.invoke(app, ["status", "--gateway", gateway])
+        told = RUNNER.invoke(app, ["status", "--json", "--gateway", gateway])
+    assert said.output.splitlines()[-1] == "connections  not shown to who asks from here"
+    assert (told.exit_code, json.loads(told.output)) == (0, {**READY, "connections": None})

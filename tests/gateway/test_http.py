@@ -289,6 +289,24 @@ async def test_metrics_count_connections_and_refusals(
     assert 'switchboard_gateway_refusals_total{code="token_missing"} 1.0' in text
 
 
+async def test_metrics_are_shown_to_private_addresses_and_named_networks(
+    settings: Settings,
+) -> None:
+    world = World(replace(settings, metrics_networks=("8.8.4.0/24",)))
+    await world.start()
+    found = {}
+    for address in (
+        *("127.0.0.1", "10.0.3.9", "fd00::9", "::ffff:10.0.3.9", "8.8.4.4"),
+        *("8.8.8.8", "::ffff:8.8.8.8", "2606:4700::1111", "somebody"),
+    ):
+        transport = httpx.ASGITransport(world.app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as asking:
+            found[address] = (await asking.get("/metrics")).status_code
+            assert (await asking.get("/healthz")).status_code == 200
+    await world.stop()
+    assert list(found.values()) == [200] * 5 + [404] * 4
+
+
 def demo_settings(settings: Settings) -> Settings:
     return replace(
         settings,

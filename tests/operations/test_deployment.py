@@ -38,6 +38,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("--origin http://video.example.com", "Browsers give no camera"),
         ("--origin https://video.example.com", "--trusted-proxy"),
         ("--origin https://video.example.com --trusted-proxy *", "forge"),
+        ("--origin https://video.example.com --trusted-proxy proxy.internal", "is no network"),
+        ("--metrics-network monitoring", "is no network"),
         ("--origin https://a.example/path", "is no origin"),
         ("--certificate {0}/secret", "belong together"),
         ("--certificate {0}/secret --certificate-key {0}/secret", "begins with https"),
