@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .codec import Codec, CodecName
-from .offer import OfferedSection
+from .offer import FEEDBACK, OfferedSection
 from .rtp import (
     ABS_SEND_TIME_URI,
     AUDIO_LEVEL_URI,
@@ -26,7 +26,6 @@ _PUBLISHING_EXTENSIONS = (
     ABS_SEND_TIME_URI,
 )
 _SLOT_EXTENSIONS = (MID_URI, AUDIO_LEVEL_URI, TRANSPORT_CC_URI, ABS_SEND_TIME_URI)
-_FEEDBACK = ("nack", "nack pli", "transport-cc", "goog-remb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +177,7 @@ def _codec(codec: Codec) -> list[str]:
             f"a=fmtp:{number} level-asymmetry-allowed=1;packetization-mode=1;"
             f"profile-level-id={profile}"
         )
-    lines += [f"a=rtcp-fb:{number} {name}" for name in _FEEDBACK if name in codec.feedback]
+    lines += [f"a=rtcp-fb:{number} {name}" for name in FEEDBACK if name in codec.feedback]
     repair = codec.repair_payload_type
     if repair is not None:
         lines.append(f"a=rtpmap:{repair} rtx/{codec.clock_rate}")

@@ -111,7 +111,7 @@ def _redundancy_of(section: OfferedSection, codec: OfferedCodec) -> int | None:
         ):
             continue
         # `a=fmtp:63 111/111`: one format for each block, all of this codec (RFC 2198 §5).
-        blocks = next(iter(other.parameters), "").split("/")
+        blocks = other.blocks.split("/")
         if len(blocks) > 1 and all(block == str(codec.payload_type) for block in blocks):
             return other.payload_type
     return None

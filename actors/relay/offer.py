@@ -16,6 +16,10 @@ from .config import RelayConfig
 _STRONG_DIGESTS = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 _ICE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/")
 _TOKEN_CHARACTERS = _ICE_CHARACTERS | frozenset("-_.!~{}=")
+_PARAMETERS = frozenset({"apt", "packetization-mode", "profile-level-id"})
+FEEDBACK = ("nack", "nack pli", "transport-cc", "goog-remb")
+"""What an answer may ask for of what was offered (RFC 4585 §4.2)."""
+_MOST_VALUE = 64
 
 
 @dataclass(slots=True)
@@ -28,6 +32,9 @@ class OfferedCodec:
     clock_rate: int = 0
     channels: int = 1
     parameters: dict[str, str] = field(default_factory=dict)
+    """Those that decide whether it is accepted: what is kept of a line is bounded."""
+    blocks: str = ""
+    """Of redundant audio: the formats of its blocks, as `111/111` (RFC 2198 §5)."""
     feedback: set[str] = field(default_factory=set)
 
 
@@ -179,6 +186,8 @@ def _media_line(line: str) -> OfferedSection:
     if kind in ("audio", "video"):
         for word in formats:
             payload_type = int(word)
+            if word != str(payload_type):
+                raise refusal("A payload type is not written as a plain number.")
             if not 0 <= payload_type <= 127:
                 raise refusal("A payload type is out of range.")
             section.codecs[payload_type] = OfferedCodec(payload_type)
@@ -247,7 +256,7 @@ def _codec_attribute(section: OfferedSection, name: str, value: str) -> None:
     number, _, rest = value.partition(" ")
     if number == "*":
         # Kept once: a line per codec would multiply two numbers the offer chooses.
-        section.feedback.add(rest.strip())
+        _note_feedback(section.feedback, rest)
         return
     found = section.codecs.get(int(number))
     if found is None:
@@ -261,7 +270,14 @@ def _codec_attribute(section: OfferedSection, name: str, value: str) -> None:
     elif name == "fmtp":
         for pair in rest.split(";"):
             key, _, parameter = pair.strip().partition("=")
-            if key:
+            if key.lower() in _PARAMETERS and len(parameter) <= _MOST_VALUE:
                 found.parameters[key.lower()] = parameter
+            elif "/" in key and len(key) <= _MOST_VALUE and not found.blocks:
+                found.blocks = key
     else:
-        found.feedback.add(rest.strip())
+        _note_feedback(found.feedback, rest)
+
+
+def _note_feedback(known: set[str], value: str) -> None:
+    if value.strip() in FEEDBACK:
+        known.add(value.strip())

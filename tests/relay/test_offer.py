@@ -391,3 +391,30 @@ async def test_the_worst_accepted_offer_is_answered_within_fifty_milliseconds() 
         times.append(time.thread_time() - start)
     await relay.close()
     assert min(times) < 0.05, times
+
+
+@pytest.mark.parametrize("written", ["0111", "+111", "11_1", "\u0661\u0661\u0661"])
+async def test_a_payload_type_that_is_not_written_plainly_is_refused_before_anything_changes(
+    call: Call, written: str
+) -> None:
+    """`int` reads them all, and the answer would look for what stands in no m= line."""
+    client = CraftedClient(call.relay, "ada", seats=1)
+    sdp = client.offer().replace("SAVPF 111", f"SAVPF {written}", 1)
+    with pytest.raises(Malformed) as refused:
+        call.relay.answer("ada", "t", sdp, client.layout, client.rights)
+    assert refused.value.code is ErrorCode.OFFER_INVALID
+    assert call.relay.transports == {}
+
+
+def test_of_a_codecs_lines_only_what_decides_is_kept() -> None:
+    """An offer has 128 KiB; taken apart, and kept for each transport, they would be megabytes."""
+    many = ";".join(f"x{number}" for number in range(2_000))
+    line = f"a=fmtp:96 {many};apt={'9' * 500};a/{'b' * 500}\r\na=rtcp-fb:96 {'y' * 5_000}\r\n"
+    offer = parse_offer(VALID_OFFER.replace("a=rtpmap:96", f"{line}a=rtpmap:96"), CONFIG)
+    codecs = [codec for section in offer.sections for codec in section.codecs.values()]
+    vp8 = [codec for codec in codecs if codec.name == "vp8"]
+    assert len(vp8) == 4
+    for codec in vp8:
+        assert codec.parameters == {}
+        assert codec.blocks == ""
+        assert codec.feedback <= {"nack", "nack pli", "transport-cc", "goog-remb"}
