@@ -60,15 +60,12 @@ class Socket:
         """Datagrams that could not be sent at all: unreachable, not permitted, too long."""
 
     def receive_into(self, buffer: Buffer) -> tuple[int, Endpoint] | None:
-        """Take one datagram: (size, sender); None when none waits."""
-        while True:
-            try:
-                return self._socket.recvfrom_into(buffer.view, BUFFER_BYTES)
-            except BlockingIOError:
-                return None
-            except OSError:
-                # An ICMP error about something sent earlier; the next read goes on.
-                continue
+        """Take one datagram: (size, sender); None when none waits, or the socket has closed."""
+        try:
+            return self._socket.recvfrom_into(buffer.view, BUFFER_BYTES)
+        except OSError:
+            # Also an ICMP error about something sent earlier: what waits behind it wakes again.
+            return None
 
     def key_of(self, endpoint: Endpoint) -> Key:
         return pack_name(endpoint) if self.batched else endpoint

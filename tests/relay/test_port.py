@@ -11,7 +11,8 @@ import pytest
 from aioice import stun as aioice_stun
 
 from actors.relay import Relay, RelayConfig, stun
-from actors.relay.port import Port
+from actors.relay.port import Port, Socket
+from actors.relay.pylibsrtp_private import Buffer
 from broker.errors import ErrorCode, Unavailable
 from tests.patience import until
 
@@ -123,3 +124,16 @@ async def test_what_the_kernel_throws_away_is_counted() -> None:
             sender.sendto(bytes(1000), ("127.0.0.1", port.number))
     assert 0 < bound.kernel_drops() < 200
     port.close()
+
+
+@pytest.mark.timeout(20)
+def test_where_datagrams_are_read_one_by_one_a_socket_that_has_closed_has_none() -> None:
+    """What came in may have ended the session, and with it the socket, before the next is read."""
+    bound = Socket("127.0.0.1", 0, 65536, batched=False)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"one", ("127.0.0.1", bound.port))
+        sender.sendto(b"two", ("127.0.0.1", bound.port))
+        buffer = Buffer()
+        assert bound.receive_into(buffer) == (3, ("127.0.0.1", sender.getsockname()[1]))
+        bound.close()
+        assert bound.receive_into(buffer) is None
