@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-_IDR = 5
 _SPS = 7
 _STAP_A = 24
 _FU_A = 28
 
 
 def starts_key_frame(data: memoryview, start: int, end: int) -> bool:
-    """Tell whether a packet begins something a decoder can start from: an SPS or an IDR slice.
+    """Tell whether a packet begins something a decoder can start from: a sequence parameter set.
 
-    Looks inside STAP-A, and at the first fragment of an FU-A.
+    Looks inside STAP-A, and at the first fragment of an FU-A. An IDR slice alone is no beginning:
+    without its parameter sets, which stand before each (libwebrtc, OpenH264) because none are told
+    in the description, nobody can decode it: where they were lost another is needed.
     """
     if start >= end:
         return False
     kind = data[start] & 0x1F
-    if kind in (_IDR, _SPS):
+    if kind == _SPS:
         return True
     if kind == _STAP_A:
         position = start + 1
@@ -25,11 +26,11 @@ def starts_key_frame(data: memoryview, start: int, end: int) -> bool:
             position += 2
             if length == 0 or position + length > end:
                 return False
-            if data[position] & 0x1F in (_IDR, _SPS):
+            if data[position] & 0x1F == _SPS:
                 return True
             position += length
         return False
     if kind == _FU_A and start + 1 < end:
         header = data[start + 1]
-        return bool(header & 0x80) and header & 0x1F in (_IDR, _SPS)
+        return bool(header & 0x80) and header & 0x1F == _SPS
     return False

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Sequence
+from functools import partial
+
+import pytest
 
 from actors.relay import MediaRights, PublishSource, TransportState
 from actors.relay.rtcp import negative_acknowledgement
@@ -14,7 +18,7 @@ from benchmarks.media.packet import FRAME_TICKS
 from tests.patience import until
 
 from .client import EVERYTHING, CraftedClient
-from .conftest import Call
+from .conftest import Call, call_in_virtual_time
 
 OTHER_DIALECT = Dialect(
     opus=109,
@@ -270,13 +274,13 @@ async def test_a_hidden_seat_is_paused_and_comes_back_with_a_key_frame(call: Cal
     audio, video = ben.seat(0)
     ada.send_frame(key=True, parts=(b"seen",))
     await until(lambda: ben.heard_on(video))
-    call.relay.set_view("ben", {0: None}, {})
+    call.relay.set_view("ben-1", {0: None}, {})
     ada.send_frame(key=True, parts=(b"hidden",))
     ada.send_audio()
     await until(lambda: ben.heard_on(audio))
     assert picture_of(call, "ben") == {"wanted": False, "waiting": False, "feeding": False}
     requests = len(ada.key_frame_requests)
-    call.relay.set_view("ben", {0: (640, 360)}, {})
+    call.relay.set_view("ben-1", {0: (640, 360)}, {})
     await until(lambda: len(ada.key_frame_requests) > requests)
     assert picture_of(call, "ben") == {"wanted": True, "waiting": True, "feeding": False}
     ada.send_frame(key=True, parts=(b"again",))
@@ -355,3 +359,56 @@ async def test_h264_in_many_packets_begins_with_its_parameters_and_goes_on_whole
     last = ben.heard_on(video)[-1]
     assert (last.packet.payload_type, last.content) == (120, b"VP8")
     assert last.packet.sequence_number == numbers[-1] + 1 & 0xFFFF
+
+
+SPS, PPS, IDR = b"\x67sequence", b"\x68picture", b"\x7c\x85slice"
+TOGETHER = b"\x78" + b"".join(len(unit).to_bytes(2, "big") + unit for unit in (SPS, PPS))
+
+
+async def parameters_lost_on_the_way_in(call: Call, units: Sequence[bytes], lost: int) -> None:
+    """Let a packet of a key frame be lost for good; who waits and who sees need another frame."""
+    ada = await call.join("ada", dialect=Dialect(vp8=None))
+    ben = await call.join("ben", seats=1)
+    _, video = ben.seat(0)
+    track = ada.track(PublishSource.CAMERA)
+
+    def send_key_frame(*, whole: bool) -> None:
+        for index, unit in enumerate(units):
+            last = index == len(units) - 1
+            if whole or index != lost:
+                ada.send(ada.rtp(track, unit, marker=last))
+            track.step(FRAME_TICKS if last else 0, len(unit))
+
+    def asked() -> int:
+        return len(ada.key_frame_requests)
+
+    # An earlier packet of hers, so that what is lost is known to have been there.
+    send_units(ada, (b"\x7c\x81d",))
+    await until(asked)
+    send_key_frame(whole=False)
+    before = asked()
+    await asyncio.sleep(1.2)
+    if lost == 0:
+        # Nothing a decoder could begin with has been sent on, and the relay goes on asking.
+        assert ben.heard_on(video) == []
+        assert asked() > before
+    send_key_frame(whole=True)
+    await until(lambda: len(ben.heard_on(video)) >= len(units))
+    await asyncio.sleep(1)
+    # Another, with a hole that Ben sees and asks about in vain.
+    hole = ben.heard_on(video)[-1].packet.sequence_number + 1 + lost & 0xFFFF
+    send_key_frame(whole=False)
+    before = asked()
+    for _ in range(8):
+        await asyncio.sleep(0.2)
+        ben.send_rtcp(negative_acknowledgement(1, ben.slots[video][0], [hole]))
+    await asyncio.sleep(0.1)
+    assert asked() > before
+
+
+@pytest.mark.parametrize(
+    ("units", "lost"), [((TOGETHER, IDR), 0), ((SPS, PPS, IDR), 0), ((SPS, PPS, IDR), 1)]
+)
+def test_lost_parameters_of_h264_ask_for_a_key_frame(units: tuple[bytes, ...], lost: int) -> None:
+    """Without them nobody decodes the slice that follows (RFC 6184 §8.4)."""
+    call_in_virtual_time(partial(parameters_lost_on_the_way_in, units=units, lost=lost))

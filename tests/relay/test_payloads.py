@@ -26,21 +26,23 @@ def aggregated(*kinds: int) -> bytes:
 @pytest.mark.parametrize(
     ("payload", "begins"),
     [
-        (bytes([_IDR, 1]), True),
+        (bytes([_IDR, 1]), False),
         (bytes([_SPS, 1]), True),
         (bytes([_SLICE, 1]), False),
         (bytes([0x68, 1]), False),
         (aggregated(_SPS, 0x68, _IDR), True),
-        (aggregated(0x66, _IDR), True),
+        (aggregated(0x66, _IDR), False),
+        (aggregated(0x66, _SPS, 0x68), True),
         (aggregated(0x66, _SLICE), False),
-        # The first fragment of an IDR slice, a later one, the first of another slice.
-        (bytes([0x7C, 0x85, 1]), True),
+        # The first fragment of an IDR slice and a later one, of parameters and a later one.
+        (bytes([0x7C, 0x85, 1]), False),
         (bytes([0x7C, 0x05, 1]), False),
-        (bytes([0x7C, 0x45, 1]), False),
+        (bytes([0x7C, 0x87, 1]), True),
+        (bytes([0x7C, 0x07, 1]), False),
         (bytes([0x5C, 0x81, 1]), False),
     ],
 )
-def test_a_key_frame_of_h264_begins_with_sps_or_idr(payload: bytes, begins: bool) -> None:
+def test_a_key_frame_of_h264_begins_with_its_parameters(payload: bytes, begins: bool) -> None:
     assert starts_key_frame(memoryview(b"x" + payload), 1, 1 + len(payload)) is begins
 
 
