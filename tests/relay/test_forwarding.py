@@ -412,3 +412,47 @@ async def parameters_lost_on_the_way_in(call: Call, units: Sequence[bytes], lost
 def test_lost_parameters_of_h264_ask_for_a_key_frame(units: tuple[bytes, ...], lost: int) -> None:
     """Without them nobody decodes the slice that follows (RFC 6184 §8.4)."""
     call_in_virtual_time(partial(parameters_lost_on_the_way_in, units=units, lost=lost))
+
+
+async def test_packets_that_leave_together_keep_their_holes_and_their_times(call: Call) -> None:
+    """What is lost in the midst of a frame, or its end, by which frames are told apart."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    ada.send_frame(key=True)
+    await until(lambda: ben.heard_on(video))
+    first = ben.heard_on(video)[0]
+    number, stamp = first.packet.sequence_number, first.packet.timestamp
+    track = ada.track(PublishSource.CAMERA)
+    sequences = ada.send_frame(parts=(b"a", b"b", b"c", b"d"), lose=(1,))
+    await until(lambda: len(ben.heard_on(video)) == 4)
+    found = [(h.content, h.packet.sequence_number - number & 0xFFFF) for h in ben.heard_on(video)]
+    assert found == [(b"", 0), (b"a", 1), (b"c", 3), (b"d", 4)]
+    # Its place is free for it.
+    ada.resend(
+        track,
+        sequences[1],
+        track.timestamp - FRAME_TICKS & 0xFFFFFFFF,
+        track.vp8_payload(b"b", key=False, first=False),
+    )
+    await until(lambda: len(ben.heard_on(video)) == 5)
+    late = ben.heard_on(video)[-1]
+    assert (late.content, late.packet.sequence_number - number & 0xFFFF) == (b"b", 2)
+    for part in (b"e", b"f"):
+        track.begin_picture()
+        payload = track.vp8_payload(part, key=False, first=True)
+        ada.send(ada.rtp(track, payload, marker=part == b"f"))
+        track.step(FRAME_TICKS, len(payload))
+    await until(lambda: len(ben.heard_on(video)) == 7)
+    assert first.picture is not None
+    assert [
+        (
+            h.content,
+            h.packet.sequence_number - number & 0xFFFF,
+            h.packet.timestamp - stamp & 0xFFFFFFFF,
+            h.picture,
+        )
+        for h in ben.heard_on(video)[-2:]
+    ] == [
+        (b"e", 5, 2 * FRAME_TICKS, first.picture + 2 & 0x7FFF),
+        (b"f", 6, 3 * FRAME_TICKS, first.picture + 3 & 0x7FFF),
+    ]
