@@ -104,6 +104,45 @@ def test_a_report_is_believed_within_a_second_of_what_arrived() -> None:
             assert signed(clock.timestamp_at(12.0)) == pytest.approx((said + 2) * RATE, abs=2)
 
 
+@given(
+    st.floats(0.1, 5.0),
+    st.sampled_from([(48_000, 0.02), (90_000, 1 / 30)]),
+    st.integers(0, 0xFFFFFFFF),
+)
+def test_what_waited_in_a_queue_comes_in_order_and_the_clock_lags_by_what_was_too_late(
+    waited: float, media: tuple[int, float], first: int
+) -> None:
+    """A mobile network holds packets up, for longer than a second even, and then lets all through.
+
+    A second of it is believed. What was held up longer is put so much later, once and for all.
+    """
+    rate, interval = media
+    ticks = round(interval * rate)
+    clock = begun(first, 0.0, rate)
+    clock.reported(SenderInfo(1, ntp_of(0.0), first, 1, 1), 0.0)
+    count, held = round(waited / interval), round(2 / interval)
+    now, stamps = 0.0, [first]
+    for index in range(1, 2 * held + count + 1):
+        captured = index * interval
+        queued = held < index <= held + count
+        # Captured while the line stood, it arrives with the first that did not wait.
+        now = (held + count + 1) * interval if queued else captured
+        stamps.append(clock.follow(first + index * ticks & 0xFFFFFFFF, now))
+    steps = [signed(after - before) for before, after in itertools.pairwise(stamps)]
+    assert min(steps) >= 8
+    lag = signed(first + (len(stamps) - 1) * ticks - stamps[-1]) / rate
+    assert -0.001 <= lag <= max(0.0, waited - MOST_DELAY + 2 * interval)
+    if waited <= MOST_DELAY - 2 * interval:
+        assert clock.shift == 0
+        assert set(steps) == {ticks}
+    # The next report says what the new numbers mean: lip sync is where it was.
+    clock.reported(
+        SenderInfo(1, ntp_of(now), first + (len(stamps) - 1) * ticks & 0xFFFFFFFF, 1, 1), now
+    )
+    assert clock.captured_at(stamps[-1], now + 0.001) == pytest.approx(now, abs=0.001)
+    assert clock.timestamp_at(now) == pytest.approx(stamps[-1], abs=2)
+
+
 def test_a_late_packet_is_no_way_ahead() -> None:
     clock = begun(5_000, 10.0)
     assert clock.earlier(2_000) == 2_000
