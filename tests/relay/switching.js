@@ -27,7 +27,7 @@ window.watch = (colours) => {
   const turn = new SlotTurn();
   const video = document.querySelector('video');
   const sample = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-  const seen = { wrong: [], frames: [], shown: [], hidden: 0 };
+  const seen = { wrong: [], frames: [], shown: [], hidden: 0, compared: 0 };
   const nearest = (picture) => {
     sample.drawImage(picture, picture.displayWidth / 2, picture.displayHeight / 2, 1, 1, 0, 0, 1, 1);
     const [red, green, blue] = sample.getImageData(0, 0, 1, 1).data;
@@ -46,8 +46,9 @@ window.watch = (colours) => {
     if (name !== null) {
       seen.frames.push([timestamp, name]);
       if (!turn.picture) seen.hidden += 1;
-      else if (timestamp === rtpTimestamp && turn.shown !== name) {
-        seen.wrong.push({ shown: turn.shown, name, timestamp });
+      else if (timestamp === rtpTimestamp) {
+        seen.compared += 1;
+        if (turn.shown !== name) seen.wrong.push({ shown: turn.shown, name, timestamp });
       }
     }
     if (seen.shown.at(-1) !== turn.shown) seen.shown.push(turn.shown);
