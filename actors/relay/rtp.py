@@ -116,11 +116,6 @@ def text_extension(data: memoryview, body: Body, wanted: int) -> str | None:
         return None
 
 
-def is_rtcp(data: memoryview) -> bool:
-    """Tell RTCP from RTP on one port (RFC 5761 §4); `data` holds two bytes at least."""
-    return 192 <= data[1] <= 223
-
-
 def unwrap(value: int, near: int, bits: int) -> int:
     """Extend a counter of `bits` bits to the integer nearest to `near`."""
     span = 1 << bits
