@@ -274,7 +274,7 @@ class Estimate:
 
     def reported_loss(self, fraction: float, now: float) -> None:
         """Take a receiver report's loss; counts only while there is no transport feedback."""
-        if self._last_feedback is None or now - self._last_feedback > _FORGET:
+        if self.is_untold(now):
             self.loss = fraction
             if fraction > _LOSS_HIGH:
                 self._set(self.bitrate * (1 - 0.5 * fraction))
@@ -283,18 +283,21 @@ class Estimate:
 
     def remb(self, bitrate: float, now: float) -> None:
         """Take a REMB; counts only while there is no transport feedback."""
-        if self._last_feedback is None or now - self._last_feedback > _FORGET:
+        if self.is_untold(now):
             self._set(bitrate)
 
     def may_probe(self, now: float) -> bool:
         """Whether sending more than needed can be judged, and does no harm at present."""
         return (
-            self._last_feedback is not None
-            and now - self._last_feedback < _FORGET
+            not self.is_untold(now)
             and self._growing_since is None
             and self.loss < _LOSS_HIGH
             and now - self._last_cut >= _CALM
         )
+
+    def is_untold(self, now: float) -> bool:
+        """Whether nothing has been reported lately: of what was sent, if anything was."""
+        return self._last_feedback is None or now - self._last_feedback >= _FORGET
 
     def _set(self, bitrate: float) -> None:
         self.bitrate = min(MOST, max(LEAST, bitrate))

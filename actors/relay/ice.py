@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _CHECK_INTERVAL = 0.1
 _MOST_CHECKS = 20
+_CONSENT_INTERVAL = 2.0
+"""Seconds between two checks of the address in use."""
+_MOST_UNANSWERED = 4
+"""Checks in a row; the next one goes out eight seconds after the last that was answered."""
 
 
 class Credentials(NamedTuple):
@@ -91,6 +95,10 @@ class IceLite:
         self.selected: Address | None = None
         self.wanted: Address | None = None
         """Nominated, but not yet confirmed."""
+        self._answers = False
+        """Whether the peer has answered a check; one that never does may hear us all the same."""
+        self._unanswered = 0
+        """How many checks in a row of the address in use were not."""
         self.budget = Allowance(failures)
         self.known_budget = Allowance(failures)
         """For addresses that were validated: strangers must not silence them."""
@@ -152,6 +160,8 @@ class IceLite:
             self._select(address)
 
     def _select(self, address: Address) -> None:
+        if self.selected is not address:
+            self._unanswered = 0
         self.selected = address
         self.wanted = None
 
@@ -164,18 +174,38 @@ class IceLite:
             # Nobody there answers; a later nomination starts over.
             self.wanted = None
             return
-        if not wanted.check:
-            wanted.check = secrets.token_bytes(12)
         wanted.checks += 1
-        wanted.check_sent = now
+        self._ask(wanted, now)
+
+    def keep_asking(self, now: float) -> None:
+        """Ask the address in use every other second whether anybody hears what is sent there.
+
+        That the peer is heard says nothing of it: a line may be dead in one direction (RFC 7675).
+        """
+        selected = self.selected
+        if selected is not None and now - selected.check_sent >= _CONSENT_INTERVAL:
+            # Whoever is not heard either proves nothing by not answering.
+            self._unanswered += selected.heard > selected.check_sent
+            self._ask(selected, now)
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether the peer has ceased to answer what is sent to it."""
+        return self._answers and self._unanswered > _MOST_UNANSWERED
+
+    def _ask(self, address: Address, now: float) -> None:
+        """Send a request; a repeated one is the same, so that a late answer counts."""
+        if not address.check:
+            address.check = secrets.token_bytes(12)
+        address.check_sent = now
         credentials = self.credentials
         request = stun.check(
             f"{credentials.remote_ufrag}:{credentials.ufrag}",
             credentials.remote_password.encode(),
-            wanted.check,
+            address.check,
             self._tie_breaker,
         )
-        wanted.socket.send(request, wanted.endpoint)
+        address.socket.send(request, address.endpoint)
 
     def check_answered(self, address: Address, data: bytes, now: float) -> bool:
         """Take a Binding response from a validated address; True when it confirms it."""
@@ -185,6 +215,8 @@ class IceLite:
             if credentials and stun.parse(data, credentials.remote_password.encode()):
                 address.heard = now
                 self.confirm(address)
+                if address is self.selected:
+                    self._answers, self._unanswered = True, 0
                 return True
         return False
 

@@ -333,13 +333,14 @@ class Transport:
             self._tick_handshake(now)
             return
         self.ice.send_check(now)
+        self.ice.keep_asking(now)
         self.ice.follow_the_voice(now, config.silence_before_reroute)
         heard = self.ice.last_heard()
         silence = now - heard if heard is not None else config.silence_before_closing + 1
         if silence > config.silence_before_closing:
             self.close(now, notify=False)
             return
-        quiet = silence > config.silence_before_reconnecting
+        quiet = silence > config.silence_before_reconnecting or self._is_unheard(now)
         self.advance(TransportState.RECONNECTING if quiet else TransportState.CONNECTED, now)
         self.intake.allow(now)
         for publication in self.publications.values():
@@ -361,6 +362,10 @@ class Transport:
         for slot in self.slots_by_ssrc.values():
             if slot.layer is not None and now >= slot.report_due:
                 self._send_sender_report(slot, now)
+
+    def _is_unheard(self, now: float) -> bool:
+        """Whether nothing shows any more that what is sent arrives: no answer, no feedback."""
+        return self.ice.is_unheard and self.estimate.is_untold(now)
 
     def _tick_handshake(self, now: float) -> None:
         started = self._handshake_started

@@ -81,6 +81,7 @@ async def noise_instead_of_a_voice() -> None:
     loop = asyncio.get_running_loop()
     async with duo() as (call, ada, _):
         ada.stop_checking()
+        ada.answers_checks = False
         good = ada.rtp(ada.track(PublishSource.MICROPHONE), b"once")
         fell = loop.time()
         while call.listener.state_of("ada-1") is TransportState.CONNECTED:
@@ -345,3 +346,67 @@ def test_probes_fill_the_line_to_fifteen_percent_beyond_its_estimate_and_no_furt
         probing.tick([cast(Slot, slot)], starved=True, now=now)
     limit = 1.15 * 700_000 / 8 * 10
     assert 0.97 * limit < outlet.octets_sent <= limit + 1_040
+
+
+async def a_line_dead_in_one_direction() -> None:
+    """Let nothing reach Ben, who sends on; then let everything reach him again."""
+    loop = asyncio.get_running_loop()
+    async with duo() as (call, ada, ben):
+        audio, video = ben.seat(0)
+        adas, _ = ada.seat(0)
+
+        async def speak(seconds: float) -> None:
+            for _ in range(round(seconds / 0.02)):
+                for client in (ada, ben):
+                    client.send_audio(client.participant_id.encode())
+                await asyncio.sleep(0.02)
+
+        ben.acknowledge()
+        ada.send_frame(key=True)
+        await speak(4)
+        ben.raw_received = lambda data: True
+        dead = loop.time()
+        while call.listener.state_of("ben-1") is TransportState.CONNECTED:
+            await speak(0.1)
+        assert 8 <= loop.time() - dead < 12
+        outlet = call.relay.transports["ben-1"].outlet
+        sent, heard = outlet.packets_sent, len(ada.heard_on(adas))
+        await speak(40)
+        # He is heard all the while, is sent nothing that he would miss, and is not given up.
+        assert outlet.packets_sent == sent
+        assert len(ada.heard_on(adas)) - heard == 2000
+        assert call.listener.state_of("ben-1") is TransportState.RECONNECTING
+        ben.raw_received = None
+        ben.heard.clear()
+        asked = len(ada.key_frame_requests)
+        back = loop.time()
+        while call.listener.state_of("ben-1") is not TransportState.CONNECTED:
+            await speak(0.1)
+        assert loop.time() - back < 2.5
+        await speak(0.2)
+        assert len(ada.key_frame_requests) > asked
+        ada.send_frame(key=True, parts=(b"fresh",))
+        await speak(0.2)
+        assert [each.content for each in ben.heard_on(video)] == [b"fresh"]
+        assert {each.content for each in ben.heard_on(audio)} == {b"ada"}
+        assert ben.undecryptable == 0
+
+
+def test_who_is_heard_and_hears_nothing_is_sent_nothing_either() -> None:
+    run_in_virtual_time(a_line_dead_in_one_direction())
+
+
+async def no_answer_to_checks() -> None:
+    async with duo() as (call, _, _):
+        cy = CraftedClient(call.relay, "cy")
+        cy.answers_checks = False
+        call.clients.append(cy)
+        await cy.connect()
+        # He has answered none, so that not answering says nothing of his line.
+        await asyncio.sleep(20)
+        assert cy.checks_received > 5
+        assert call.listener.state_of("cy-1") is TransportState.CONNECTED
+
+
+def test_a_browser_that_answers_no_checks_of_a_lite_agent_is_taken_to_hear() -> None:
+    run_in_virtual_time(no_answer_to_checks())
