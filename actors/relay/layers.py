@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .choice import Demand, LayerFacts, choose, highest_useful
-from .listener import SeatKind
 
 if TYPE_CHECKING:
     from .person import Person
@@ -22,12 +21,10 @@ def choose_layers(person: Person, now: float) -> None:
     """Choose for each of a person's transports what its slots shall show."""
     for transport in person.transports():
         if transport.live:
-            _choose(transport, person.view, now)
+            _choose(transport, now)
 
 
-def _choose(
-    transport: Transport, view: dict[tuple[SeatKind, int], tuple[int, int] | None], now: float
-) -> None:
+def _choose(transport: Transport, now: float) -> None:
     slots: list[Slot] = []
     demands: list[Demand] = []
     spare = transport.estimate.bitrate
@@ -43,7 +40,7 @@ def _choose(
         if shown is None:
             # Whoever sees nothing yet begins with what comes soonest and is never off.
             layers = layers[:1]
-        size = view.get((slot.kind, slot.index))
+        size = transport.view.get((slot.kind, slot.index))
         slots.append(slot)
         demands.append(
             Demand(

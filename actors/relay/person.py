@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .listener import SeatKind
 from .publication import Publication
 from .quality import Measured, QualityWatch
 from .terms import MediaRights, PublishSource
@@ -25,7 +24,6 @@ class Person:
         "rights",
         "settled",
         "spoke",
-        "view",
     )
 
     def __init__(self, participant_id: str, rights: MediaRights) -> None:
@@ -41,8 +39,6 @@ class Person:
         self.spoke = float("-inf")
         """When this person last became the speaker."""
         self.quality = QualityWatch()
-        self.view: dict[tuple[SeatKind, int], tuple[int, int] | None] = {}
-        """(seat kind, index) → displayed size in pixels; None where hidden."""
 
     def transports(self) -> list[Transport]:
         return [t for t in (self.current, self.following) if t is not None]

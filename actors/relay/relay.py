@@ -288,18 +288,23 @@ class Relay:
 
     def set_view(
         self,
-        participant_id: str,
+        transport_id: str,
         seat_sizes: Mapping[int, tuple[int, int] | None],
         screen_sizes: Mapping[int, tuple[int, int] | None],
     ) -> None:
-        """Take the sizes at which the widget displays its slots; None pauses the video."""
-        person = self.people.get(participant_id)
-        if person is not None:
-            for kind, sizes in ((SeatKind.SEAT, seat_sizes), (SeatKind.SCREEN, screen_sizes)):
-                for index, size in sizes.items():
-                    if 0 <= index < self.config.max_offer_sections:
-                        person.view[kind, index] = size
-            self._seating.apply_view(person, self._clock())
+        """Take the sizes at which a widget displays its transport's slots; None pauses the video.
+
+        A person may have two transports for a while: one page covers the other, whose sizes say
+        nothing of what the newer one shows.
+        """
+        transport = self.transports.get(transport_id)
+        if transport is None:
+            return
+        for kind, sizes in ((SeatKind.SEAT, seat_sizes), (SeatKind.SCREEN, screen_sizes)):
+            for index, size in sizes.items():
+                if 0 <= index < self.config.max_offer_sections:
+                    transport.view[kind, index] = size
+        self._seating.apply_view(self.people[transport.participant_id], self._clock())
 
     def close_transport(self, transport_id: str) -> None:
         """Close one transport; unknown or closed ones are ignored."""

@@ -146,7 +146,7 @@ class Seating:
         if not slot.video:
             return True
         return person.rights.receive_video and (
-            person.view.get((slot.kind, slot.index), (0, 0)) is not None
+            transport.view.get((slot.kind, slot.index), (0, 0)) is not None
         )
 
 

@@ -100,6 +100,8 @@ class Transport:
         self.seats: list[tuple[Slot, Slot]] = []
         self.screens: list[Slot] = []
         self.slots_by_ssrc: dict[int, Slot] = {}
+        self.view: dict[tuple[SeatKind, int], tuple[int, int] | None] = {}
+        """(seat kind, index) → displayed size in pixels; None where hidden."""
         self.occupants: dict[tuple[SeatKind, int], str | None] = {}
         """Who sits where, as it was told to the subscriber; what was not told yet is missing."""
         self.clock_offset: float | None = None

@@ -208,8 +208,11 @@ class SessionMedia:
         """Note that a widget of theirs has said what it sends, be it what it was."""
         self._relay.settle(participant_id)
 
-    def view(self, participant_id: str, view: MediaView) -> None:
-        """Note how large slots are displayed; zero is hidden."""
+    def view(self, participant_id: str, widget_id: str, view: MediaView) -> None:
+        """Note how large a widget displays the slots of its transport; zero is hidden."""
+        carried = self._carried.by_widget(participant_id, widget_id)
+        if carried is None:
+            return
 
         def sizes(kind: str) -> dict[int, tuple[int, int] | None]:
             return {
@@ -218,7 +221,7 @@ class SessionMedia:
                 if slot.kind == kind
             }
 
-        self._relay.set_view(participant_id, sizes("seat"), sizes("screen"))
+        self._relay.set_view(carried.transport_id, sizes("seat"), sizes("screen"))
 
     def report(self, participant_id: str, report: MediaReport) -> None:
         """Note what a widget measured; the last of each participant who has media is kept."""

@@ -140,7 +140,7 @@ class Requests:
             case MediaPublish():
                 self._publish(person, connection, message)
             case MediaView():
-                self._session.media.view(person.participant_id, message)
+                self._session.media.view(person.participant_id, connection.widget_id, message)
             case MediaClose():
                 self._session.media.close_transport(person.participant_id, message.transport_id)
             case MediaReport():

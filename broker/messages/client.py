@@ -297,7 +297,7 @@ class MediaMode(Part):
 
 
 class MediaView(Part):
-    """How large each slot is displayed; slots not named keep what was said last."""
+    """How large each slot of this widget's transport is displayed; others stay as told last."""
 
     type: Literal["media.view"] = "media.view"
     slots: Annotated[list[SeatView], Field(max_length=68)]

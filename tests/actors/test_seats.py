@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -188,3 +189,33 @@ async def test_who_speaks_is_told_to_every_widget(call: Call) -> None:
 
     await until(speaks)
     await until(lambda: told_of() == [None, None])
+
+
+async def test_the_sizes_that_a_widget_tells_are_those_of_its_own_transport(call: Call) -> None:
+    """A window of one's own covers the frame it was opened from, which tells that it is hidden."""
+    stage = call.stage
+    frame, consumer = await stage.talking()
+    await call.connect(stage.agent, frame)
+    casey = await call.connect(stage.consumer(), consumer)
+    window = stage.connect(stage.agent, Surface.POP_OUT)
+    await stage.settle()
+    in_window = await call.connect(stage.agent, window)
+    await until(lambda: len(told(window)) == 1)
+
+    def show(trunk: Trunk, width: int, height: int) -> None:
+        slot = {"kind": "seat", "index": 0, "width": width, "height": height}
+        data = json.dumps({"type": "media.view", "slots": [slot]}).encode()
+        stage.requests.handle(stage.agent, trunk.connection, data)
+
+    _, video = in_window.seat(0)
+    show(window, 640, 360)
+    show(frame, 0, 0)
+    casey.send_frame(key=True, parts=(b"seen",))
+    await until(lambda: in_window.heard_on(video))
+    show(window, 0, 0)
+    # A widget that carries nothing has nothing to say of it.
+    show(stage.connect(stage.agent, Surface.AGENT_FRAME), 640, 360)
+    casey.send_frame(key=True, parts=(b"unseen",))
+    casey.send_audio(b"heard")
+    await until(lambda: in_window.heard_on(in_window.seat(0)[0]))
+    assert [each.content for each in in_window.heard_on(video)] == [b"seen"]

@@ -37,7 +37,7 @@ async def three_people() -> AsyncIterator[tuple[Call, CraftedClient, CraftedClie
     voice = asyncio.create_task(talk(ada))
     for client in (ben, cy):
         client.acknowledge()
-        call.relay.set_view(client.participant_id, {0: (1280, 720)}, {})
+        call.relay.set_view(client.transport_id, {0: (1280, 720)}, {})
     try:
         yield call, ada, ben, cy
     finally:

@@ -131,3 +131,30 @@ async def test_a_transport_of_somebody_else_cannot_be_renegotiated(call: Call) -
     mallory = CraftedClient(call.relay, "mallory", "shared")
     with pytest.raises(Conflict):
         mallory.negotiate()
+
+
+async def test_what_one_page_shows_says_nothing_of_the_other(call: Call) -> None:
+    """An own window lies over the page that it was opened from, which says that it is not seen."""
+    ada = await call.join("ada")
+    page = await call.join("ben", "ben-page", publish=(), seats=1)
+    _, video = page.seat(0)
+    ada.send_frame(key=True)
+    await until(lambda: page.heard_on(video))
+    window = CraftedClient(call.relay, "ben", "ben-window", publish=(), seats=1)
+    call.clients.append(window)
+    await window.open()
+    window.negotiate()
+    call.relay.set_view("ben-window", {0: (640, 360)}, {})
+    call.relay.set_view("ben-page", {0: None}, {})
+    await window.associate(10.0)
+    _, video = window.seat(0)
+    asked = len(ada.key_frame_requests)
+    await until(lambda: len(ada.key_frame_requests) > asked)
+    ada.send_frame(key=True, parts=(b"seen",))
+    await until(lambda: window.heard_on(video))
+    call.relay.set_view("ben-page", {0: None}, {})
+    ada.send_frame(parts=(b"also",))
+    await until(lambda: len(window.heard_on(video)) == 2)
+    # A transport that nobody has is nobody's view.
+    call.relay.set_view("ben-page", {0: None}, {})
+    call.relay.set_view("nobody", {0: None}, {})

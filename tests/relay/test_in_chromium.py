@@ -166,9 +166,9 @@ async def test_layers_nobody_needs_cost_the_sender_nothing(browser: Browser, pag
         await join_as_widget(relay, page, "ada")
         await ben.connect()
         ben.acknowledge()
-        relay.set_view("ben", {0: (320, 180)}, {})
+        relay.set_view("ben-1", {0: (320, 180)}, {})
         await until_only({"l"})
-        relay.set_view("ben", {0: (640, 360)}, {})
+        relay.set_view("ben-1", {0: (640, 360)}, {})
         await until_only({"l", "m"})
         assert relay.mistakes == 0
     finally:

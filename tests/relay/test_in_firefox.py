@@ -77,7 +77,7 @@ async def test_three_people_with_two_makes_of_browser(tmp_path: Path) -> None:
                 for rid in ("q", "h", "q"):
                     layer = camera.layers[rid]
                     height = layer.height or 2 * camera.layers["q"].height
-                    relay.set_view("ada", {seat: (height * 16 // 9, height)}, {})
+                    relay.set_view("ada-1", {seat: (height * 16 // 9, height)}, {})
                     await until(lambda layer=layer: layer.height, within=40 * PATIENCE)  # type: ignore[misc]
                     await until_shown(pages["ada"], layer.height)
             assert relay.mistakes == 0

@@ -107,7 +107,7 @@ async def test_a_line_that_the_kernel_narrows_lowers_the_layer_and_comes_back(
     try:
         for client in (ben, cy):
             client.acknowledge()
-            call.relay.set_view(client.participant_id, {0: (1280, 720)}, {})
+            call.relay.set_view(client.transport_id, {0: (1280, 720)}, {})
         await until(lambda: shown(ben) == "f" and shown(cy) == "f")
         await asyncio.sleep(3)
         microphone = ada.track(PublishSource.MICROPHONE)

@@ -90,7 +90,7 @@ async def a_restless_call(call: Call) -> None:
     camera = Camera(ada, parts={"q": 2, "h": 3, "f": 4}, interval=1 / 30)
     for step in range(160):
         ada.send_audio()
-        call.relay.set_view("ben", {0: ((320, 180), (1280, 720))[step // 20 % 2]}, {})
+        call.relay.set_view("ben-1", {0: ((320, 180), (1280, 720))[step // 20 % 2]}, {})
         missing = set(tap.lost) - set(tap.repeated)
         for ssrc in {data[8:12] for data in missing}:
             numbers = sorted(sequence_of(data) for data in missing if data[8:12] == ssrc)

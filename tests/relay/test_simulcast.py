@@ -40,7 +40,7 @@ async def test_the_displayed_size_chooses_the_layer_and_nothing_bends(
     call, _, ben = stage
     sizes = {"q": (320, 180), "h": (640, 360), "f": (1280, 720)}
     for rid in "qfhq":
-        call.relay.set_view("ben", {0: sizes[rid]}, {})
+        call.relay.set_view("ben-1", {0: sizes[rid]}, {})
         await until(lambda rid=rid: shown(ben) == rid)  # type: ignore[misc]
     # Sequence, time and pictures go on as if one camera sent them.
     heard = ben.heard_on(ben.seat(0)[1])
@@ -69,7 +69,7 @@ async def first_layers(call: Call, key_delay: float) -> list[str]:
         intake = call.relay.transports[client.transport_id].intake
         await until(lambda intake=intake: len(intake.layers) == 3)  # type: ignore[misc]
     ben = await call.join("ben", publish=(), seats=1)
-    call.relay.set_view("ben", {0: (1280, 720)}, {})
+    call.relay.set_view("ben-1", {0: (1280, 720)}, {})
     _, video = ben.seat(0)
     await until(lambda: shown(ben) == "f")
     begun = [ben.heard_on(video)[0]]
@@ -79,7 +79,7 @@ async def first_layers(call: Call, key_delay: float) -> list[str]:
     begun.append(ben.heard_on(video)[before])
     await until(lambda: shown(ben) == "f")
     dee = await call.join("dee", publish=(), seats=1)
-    call.relay.set_view("dee", {0: (1280, 720)}, {})
+    call.relay.set_view("dee-1", {0: (1280, 720)}, {})
     await until(lambda: shown(dee) == "f")
     begun.append(dee.heard_on(dee.seat(0)[1])[0])
     for camera in cameras:
@@ -101,7 +101,7 @@ async def test_a_low_estimate_shows_a_lower_layer_and_recovery_brings_it_back(
     stage: tuple[Call, Camera, CraftedClient],
 ) -> None:
     call, _, ben = stage
-    call.relay.set_view("ben", {0: (1280, 720)}, {})
+    call.relay.set_view("ben-1", {0: (1280, 720)}, {})
     await until(lambda: shown(ben) == "f")
     transport = call.relay.transports["ben-1"]
     transport.estimate.bitrate = 1_000
@@ -114,7 +114,7 @@ async def test_a_layer_that_is_turned_off_is_replaced_by_a_lower_one(
     stage: tuple[Call, Camera, CraftedClient],
 ) -> None:
     call, camera, ben = stage
-    call.relay.set_view("ben", {0: (1280, 720)}, {})
+    call.relay.set_view("ben-1", {0: (1280, 720)}, {})
     await until(lambda: shown(ben) == "f")
     camera.sending.discard("f")
     await until(lambda: shown(ben) == "h")
@@ -126,13 +126,13 @@ async def test_layers_nobody_needs_are_turned_off_but_never_the_lowest(
     stage: tuple[Call, Camera, CraftedClient],
 ) -> None:
     call, _, ben = stage
-    call.relay.set_view("ben", {0: (320, 180)}, {})
+    call.relay.set_view("ben-1", {0: (320, 180)}, {})
     await until(lambda: shown(ben) == "q")
     told = call.listener.layers
     await until(lambda: told and told[-1] == ("ada", PublishSource.CAMERA, ("q",)))
-    call.relay.set_view("ben", {0: (640, 360)}, {})
+    call.relay.set_view("ben-1", {0: (640, 360)}, {})
     await until(lambda: told[-1] == ("ada", PublishSource.CAMERA, ("q", "h")))
-    call.relay.set_view("ben", {0: None}, {})
+    call.relay.set_view("ben-1", {0: None}, {})
     await until(lambda: told[-1] == ("ada", PublishSource.CAMERA, ("q",)))
 
 
@@ -222,18 +222,18 @@ async def layers_of_unlike_delay(
 ) -> list[tuple[int, str, int]]:
     """Switch up and down; return (picture, layer, time stamp) as Ben got them."""
     ada, ben = await call.join("ada", rids=("q", "h")), await call.join("ben")
-    call.relay.set_view("ben", {0: (320, 180)}, {})
+    call.relay.set_view("ben-1", {0: (320, 180)}, {})
     layers = Layers(ada, later, reports=reports)
     await asyncio.sleep(2)
     # The larger is wanted, but its key frame does not come for a while: the old one goes on.
-    call.relay.set_view("ben", {0: (640, 360)}, {})
+    call.relay.set_view("ben-1", {0: (640, 360)}, {})
     await asyncio.sleep(1.5)
     before = ben.heard_on(ben.seat(0)[1])[-1]
     assert before.content.endswith(b"q")
     assert before.at > asyncio.get_running_loop().time() - 0.1
     layers.answers.add("h")
     await asyncio.sleep(2)
-    call.relay.set_view("ben", {0: (320, 180)}, {})
+    call.relay.set_view("ben-1", {0: (320, 180)}, {})
     await asyncio.sleep(2)
     await layers.stop()
     found = []

@@ -32,7 +32,7 @@ async def longest_stillness(call: Call, seed: int) -> float:
     )
     voice = asyncio.create_task(talk(ada))
     ben.acknowledge()
-    call.relay.set_view("ben", {0: (1280, 720)}, {})
+    call.relay.set_view("ben-1", {0: (1280, 720)}, {})
     viewer = Viewer(ben, ben.seat(0)[1])
     await until(lambda: viewer.shown and viewer.shown[-1][1] == "f")
     await asyncio.sleep(3)

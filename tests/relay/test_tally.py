@@ -66,10 +66,10 @@ async def test_only_another_layer_of_the_same_person_is_a_switch(call: Call) -> 
     ben = await call.join("ben", publish=(), seats=1)
     camera = Camera(ada)
     try:
-        call.relay.set_view("ben", {0: (320, 180)}, {})
+        call.relay.set_view("ben-1", {0: (320, 180)}, {})
         await until(lambda: shown(ben) == "q")
         before = call.relay.counts()[Count.LAYER_SWITCHES]
-        call.relay.set_view("ben", {0: (1280, 720)}, {})
+        call.relay.set_view("ben-1", {0: (1280, 720)}, {})
         await until(lambda: shown(ben) == "f")
         assert call.relay.counts()[Count.LAYER_SWITCHES] > before
     finally:

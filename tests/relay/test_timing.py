@@ -45,7 +45,7 @@ async def three_layers(size: tuple[int, int]) -> AsyncIterator[tuple[Call, Craft
     async with duo(RIDS) as (call, ada, ben):
         camera = Camera(ada, parts={"q": 1, "h": 2, "f": 6}, octets=1000, interval=1 / 30)
         ben.acknowledge()
-        call.relay.set_view("ben", {0: size}, {})
+        call.relay.set_view("ben-1", {0: size}, {})
         yield call, ben
         await camera.stop()
 
@@ -202,10 +202,10 @@ async def told_of_layers() -> list[float]:
     waits = []
     async with duo(RIDS) as (call, ada, _):
         camera = Camera(ada, interval=1 / 30)
-        call.relay.set_view("ben", {0: (1280, 720)}, {})
+        call.relay.set_view("ben-1", {0: (1280, 720)}, {})
         await asyncio.sleep(3)
         for size, needed in (((320, 180), {"q"}), ((1280, 720), {"q", "f"})):
-            call.relay.set_view("ben", {0: size}, {})
+            call.relay.set_view("ben-1", {0: size}, {})
             begun = loop.time()
             await until(lambda needed=needed: set(call.listener.layers[-1][2]) == needed)  # type: ignore[misc]
             waits.append(loop.time() - begun)

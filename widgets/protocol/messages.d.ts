@@ -266,7 +266,7 @@ export interface MediaReport {
   slots: Array<SlotReport>;
 }
 
-/** How large each slot is displayed; slots not named keep what was said last. */
+/** How large each slot of this widget's transport is displayed; others stay as told last. */
 export interface MediaView {
   type: "media.view";
   /** at most 68 entries */
