@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .allowance import Budget
 from .codec import Codec
 from .layer import Layer
 from .speaker import Loudness
@@ -14,10 +15,20 @@ if TYPE_CHECKING:
     from .transport import Transport
 
 
+_KEY_FRAMES, _KEY_FRAME_BURST, _KEY_FRAMES_KEPT = 0.5, 12, 6
+"""Key frames that one subscriber may cause in a second, and at once; so many of these are kept for
+what is urgent. All who see the picture pay for each."""
+_MOST_ASKERS = 512
+_TURNED_OFF, _TURNED_OFF_BURST = 1 / 15, 4
+"""How often layers may be turned off in a second, and at once: with one that is turned on again an
+encoder begins all of them anew, with key frames."""
+
+
 class Publication:
     """What one publishing section of one transport carries."""
 
     __slots__ = (
+        "_askers",
         "codecs",
         "fewer_since",
         "layers",
@@ -32,6 +43,7 @@ class Publication:
         "subscribers",
         "told_rids",
         "transport",
+        "turned_off",
     )
 
     def __init__(self, transport: Transport, mid: str, source: PublishSource) -> None:
@@ -48,7 +60,11 @@ class Publication:
         self.told_rids: tuple[str, ...] = ()
         """The layers the widget was told to send; at first it sends what it offered."""
         self.fewer_since: float | None = None
+        self.turned_off = Budget(_TURNED_OFF, _TURNED_OFF_BURST)
+        """How often its layers may yet be turned off."""
         self.loudness = Loudness()
+        self._askers: dict[str, Budget] = {}
+        """Participant → the key frames that they may yet cause, by whichever transport."""
         self.signalled = False
         """Whether the offer named the SSRCs; then no other is accepted."""
         self.open = False
@@ -104,6 +120,20 @@ class Publication:
         limit = layers.index(wanted)
         fitting = [layer for layer in active if layers.index(layer) <= limit]
         return fitting[-1] if fitting else active[0]
+
+    def may_cause_key_frame(self, participant_id: str, now: float, *, urgent: bool) -> bool:
+        """Take one of the key frames that this subscriber may cause; False when they are used up.
+
+        Whether they ask for it or change what they look at: the others' pictures pay for both. Some
+        are kept for what is `urgent`: a layer that their line does not carry any more.
+        """
+        budget = self._askers.get(participant_id)
+        if budget is None:
+            if len(self._askers) >= _MOST_ASKERS:
+                self._askers.clear()
+            budget = self._askers[participant_id] = Budget(_KEY_FRAMES, _KEY_FRAME_BURST)
+        kept = 0 if urgent else _KEY_FRAMES_KEPT
+        return budget.has(1 + kept, now) and budget.take(1, now)
 
     def set_open(self, value: bool, now: float) -> None:
         """Start or stop passing packets on."""

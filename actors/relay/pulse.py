@@ -131,14 +131,19 @@ class Pulse:
     def _tell_layers(self, person: Person, publication: Publication, now: float) -> None:
         """Tell the widget which layers are needed, at once for more and after a while for less."""
         needed = needed_rids(publication, now)
-        if set(needed) == set(publication.told_rids):
+        told = publication.told_rids
+        if set(needed) == set(told):
             publication.fewer_since = None
             return
-        if set(needed) < set(publication.told_rids):
+        if set(needed) < set(told):
             if publication.fewer_since is None:
                 publication.fewer_since = now
-            if now - publication.fewer_since < _FEWER_LAYERS_SECONDS:
+            waited = now - publication.fewer_since >= _FEWER_LAYERS_SECONDS
+            if not (waited and publication.turned_off.take(1, now)):
                 return
+        else:
+            # What is needed no more has its own time.
+            needed = tuple(rid for rid in publication.ordered_rids() if rid in (*needed, *told))
         publication.fewer_since = None
         publication.told_rids = needed
         self._tell(

@@ -7,7 +7,6 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .allowance import Budget
 from .codec import Codec, CodecName
 from .header import Header
 from .kept import MOST_PADDING, Frame, Kept
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 _MOST_EARLY = 0.3
 """Seconds that a voice waits for what was captured after its seat was told of."""
 _MEASURE_INTERVAL = 1.0
-_KEY_FRAMES, _KEY_FRAME_BURST = 0.5, 6
-"""Key frames that a subscriber may ask for in a second, and at once: all who see the layer pay."""
 _PICTURE = struct.Struct("!HB")
 _PADDING = [bytes([0] * (count - 1) + [count])[-count:] for count in range(MOST_PADDING + 1)]
 """RTP padding: its last byte counts it (RFC 3550 §5.1)."""
@@ -44,7 +41,6 @@ class Slot:
     """
 
     __slots__ = (
-        "_key_frames",
         "_measured",
         "_octets_before",
         "_payload_type",
@@ -119,7 +115,6 @@ class Slot:
         self.late = 0
         self.report_due = 0.0
         self.repairs = Repairs(self)
-        self._key_frames = Budget(_KEY_FRAMES, _KEY_FRAME_BURST)
         self.fraction_lost = 0
         """Of the subscriber's last report about this slot, in 256ths."""
         self.jitter = 0
@@ -172,12 +167,21 @@ class Slot:
                 self.detach()
             self.wait_for(wanted)
             if self.video:
-                wanted.request_key_frame(now)
+                lower = self.layer is not None and wanted.bitrate < self.layer.bitrate
+                self._ask(wanted, now, urgent=lower)
 
     def request_key_frame(self, now: float) -> None:
         """Ask for a key frame because this subscriber does, who may not do so without end."""
-        layer = self.layer
-        if layer is not None and (layer.key_wanted or self._key_frames.take(1, now)):
+        if self.layer is not None:
+            self._ask(self.layer, now, urgent=False)
+
+    def _ask(self, layer: Layer, now: float, *, urgent: bool) -> None:
+        """Ask for what this subscriber needs, unless they have caused too many key frames lately.
+
+        Whoever waits then begins with one that others need, or asks when layers are chosen next.
+        """
+        person, publication = self.transport.participant_id, layer.publication
+        if layer.key_wanted or publication.may_cause_key_frame(person, now, urgent=urgent):
             layer.request_key_frame(now)
 
     def wait_for(self, layer: Layer | None) -> None:

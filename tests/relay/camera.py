@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from actors.relay import PublishSource
 from actors.relay.rtcp import SenderInfo, ntp_of, sender_report
@@ -18,7 +18,7 @@ HEIGHTS = {"q": 180, "h": 360, "f": 720}
 
 def key_content(rid: str) -> bytes:
     """What follows a key frame's first byte: the tag's rest, start code, width, height."""
-    height = HEIGHTS[rid]
+    height = HEIGHTS.get(rid, 720)
     return bytes(2) + b"\x9d\x01\x2a" + struct.pack("<HH", height * 16 // 9, height) + rid.encode()
 
 
@@ -29,12 +29,13 @@ def shown(client: CraftedClient) -> str:
 
 
 class Camera:
-    """Sends three layers until stopped, a key frame whenever one is asked for."""
+    """Sends three layers, or others, until stopped; a key frame whenever one is asked for."""
 
     def __init__(
         self,
         client: CraftedClient,
         *,
+        rids: Sequence[str] = RIDS,
         parts: Mapping[str, int] | None = None,
         key_parts: Mapping[str, int] | None = None,
         octets: int = 20,
@@ -43,16 +44,18 @@ class Camera:
     ) -> None:
         """Send frames of `parts` packets per layer, key frames of `key_parts`, each of `octets`.
 
+        `rids` of one empty name: no simulcast.
+
         A key frame comes `key_delay` seconds after it is asked for.
         """
         self.client = client
-        self._parts = parts or dict.fromkeys(RIDS, 1)
-        self._key_parts = key_parts or self._parts
+        self.parts = dict(parts or dict.fromkeys(rids, 1))
+        self._key_parts = key_parts
         self._octets = octets
         self._interval = interval
-        self.sending = set(RIDS)
-        self._keys = set(RIDS)
-        self._ssrcs = {client.track(PublishSource.CAMERA, rid).ssrc: rid for rid in RIDS}
+        self.sending = set(rids)
+        self._keys = set(rids)
+        self._ssrcs = {client.track(PublishSource.CAMERA, rid).ssrc: rid for rid in rids}
         self._key_delay = key_delay
         client.on_key_frame_request = self._key_frame_wanted
         self._task = asyncio.create_task(self._run())
@@ -69,8 +72,9 @@ class Camera:
             for rid in sorted(self.sending):
                 key = rid in self._keys
                 self._keys.discard(rid)
-                rest = rid.encode() * self._octets
-                contents = [rest] * (self._key_parts if key else self._parts)[rid]
+                rest = (rid or "-").encode() * self._octets
+                parts = self._key_parts if key and self._key_parts else self.parts
+                contents = [rest] * parts[rid]
                 if key:
                     contents[0] = key_content(rid) + rest
                 self.client.send_frame(key=key, parts=contents, rid=rid)
@@ -82,7 +86,7 @@ class Camera:
             await asyncio.sleep(max(0.0, due - loop.time()))
 
     def _report(self, moment: float) -> None:
-        for rid in RIDS:
+        for rid in self._ssrcs.values():
             track = self.client.track(PublishSource.CAMERA, rid)
             # The track already stands one frame further than what was sent last.
             stamp = track.timestamp - FRAME_TICKS & 0xFFFFFFFF

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import os
 import struct
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -31,7 +33,8 @@ from benchmarks.media.description import Dialect
 from broker.errors import ErrorCode, TooFast
 from tests.patience import until
 
-from .client import CraftedClient
+from .camera import RIDS, Camera
+from .client import EVERYTHING, CraftedClient
 from .conftest import Call, StartCall, call_in_virtual_time
 from .recording import RecordingListener
 from .tap import Tap
@@ -417,3 +420,47 @@ def test_one_subscriber_does_not_ask_for_key_frames_without_end() -> None:
     """Else everybody who sees the layer would pay for two in a second."""
     # Six at once, and one in two seconds.
     assert 12 <= call_in_virtual_time(asked_without_end) <= 17
+
+
+async def changing_the_view_without_end(call: Call, change: str) -> tuple[int, int]:
+    """Let Ben change for half a minute what he looks at, four times a second.
+
+    Returns how many key frames Ada was asked for, and how often her widget was told of layers.
+    """
+    rids = RIDS if change == "size" else ()
+    ada, ben = await call.join("ada", rids=rids), await call.join("ben")
+    camera = Camera(ada, rids=rids or ("",), interval=1 / 30)
+    _, video = ben.seat(0)
+    await until(lambda: ben.heard_on(video))
+    before = len(ada.key_frame_requests)
+    sizes: tuple[tuple[int, int] | None, ...] = ((320, 180), (1280, 720), (640, 360))
+    for step in range(120):
+        match change:
+            case "size":
+                call.relay.set_view("ben-1", {0: sizes[step // 3 % 3]}, {})
+            case "hide":
+                call.relay.set_view("ben-1", {0: ((320, 180), None)[step % 2]}, {})
+            case "mode":
+                video_too = step % 2 == 0
+                call.relay.set_rights("ben", replace(EVERYTHING, receive_video=video_too))
+            case "transport" if step % 3 == 0:
+                await call.join("ben", f"ben-{step}", publish=())
+        await asyncio.sleep(0.25)
+    asked, told = len(ada.key_frame_requests) - before, len(call.listener.layers)
+    if change == "hide":
+        # Who has done so waits for a moment, and sees again.
+        call.relay.set_view("ben-1", {0: (320, 180)}, {})
+        count = len(ben.heard_on(video))
+        await until(lambda: len(ben.heard_on(video)) > count, within=3.0)
+    await camera.stop()
+    return asked, told
+
+
+@pytest.mark.parametrize("change", ["hide", "size", "mode", "transport"])
+def test_one_subscriber_does_not_cause_key_frames_without_end(change: str) -> None:
+    """By whatever they change, and with however many transports: all who see the layer pay."""
+    asked, told = call_in_virtual_time(partial(changing_the_view_without_end, change=change))
+    # Twelve at once, of which six are kept for lines that get narrow, and one in two seconds.
+    assert 1 <= asked <= 12 + 15 + 1
+    # Turned off four times at once and once in 15 seconds, and on as often.
+    assert told <= 2 * (4 + 2) + 1
