@@ -39,8 +39,10 @@ class RelayConfig:
     """Longest RTP packet after decryption; a longer one is dropped where it comes in."""
     max_packets_per_second: int = 2000
     """RTP and RTCP that one transport may bring, a quarter of it at once; the rest is not even
-    decrypted. Three layers, a shared screen and their repairs are about 1,000; at `max_rtp_bytes`
-    each it is at most 21 Mbit/s, so that it bounds the bit rate, too."""
+    decrypted. Three layers, a shared screen and their repairs are about 1,000."""
+    max_bits_per_second: int = 8_000_000
+    """The same in bits, half a megabyte at once. Browsers send 2.5 Mbit/s of a camera or a screen
+    at most, and find out by their transport-wide feedback that more does not get through."""
     max_layers: int = 3
     """Simulcast layers of one publication."""
 

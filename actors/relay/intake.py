@@ -44,6 +44,8 @@ _SILENT = 127
 _BURST_SECONDS = 0.25
 """How much of a second's packets may come at once: a large key frame, what waited while the process
 stood still. A whole second's would hold the others up for a tenth of one."""
+_BURST_OCTETS = 512 * 1024
+"""The same in bytes: a large key frame of a shared screen twice."""
 
 
 class Stream(NamedTuple):
@@ -106,6 +108,7 @@ class Intake:
         """Requests of the peer."""
         self._most_packets = transport.config.max_packets_per_second * _BURST_SECONDS
         """Up to which count packets are taken; grows by the clock (`allow`)."""
+        self._most_octets: float = _BURST_OCTETS
         self._allowed_at = transport.created
         self._inbound: Srtp | None = None
         self._counted = 0
@@ -141,15 +144,19 @@ class Intake:
         """Let more packets in by the time that has passed, a bounded number at once.
 
         Whoever has the keys may send valid packets faster than they can be forwarded (ASVS
-        V17.2.5). Counting is by the pulse, so that a packet costs one comparison, and by what is
-        too much, so that what is let in of a flood comes evenly and holds nobody up. Returns
-        whether one more may come in.
+        V17.2.5), and more of them than anybody's line carries. Counting is by the pulse, so that a
+        packet costs two comparisons, and by what is too much, so that what is let in of a flood
+        comes evenly and holds nobody up. Returns whether one more may come in.
         """
-        rate = self.transport.config.max_packets_per_second
-        more = self._most_packets + rate * (now - self._allowed_at)
-        self._most_packets = min(more, self.packets + rate * _BURST_SECONDS)
+        config = self.transport.config
+        passed = now - self._allowed_at
         self._allowed_at = now
-        return self.packets < self._most_packets
+        rate: float = config.max_packets_per_second
+        more = self._most_packets + rate * passed
+        self._most_packets = min(more, self.packets + rate * _BURST_SECONDS)
+        rate = config.max_bits_per_second / 8
+        self._most_octets = min(self._most_octets + rate * passed, self.octets + _BURST_OCTETS)
+        return self.packets < self._most_packets and self.octets < self._most_octets
 
     def knows(self, ssrc: int, *, feedback: bool) -> bool:
         """Whether authentic packets of this SSRC have come; `feedback` asks for RTCP."""
@@ -166,7 +173,8 @@ class Intake:
         if inbound is None:
             drops.unkeyed += 1
             return False
-        if self.packets >= self._most_packets and not self.allow(now):
+        used_up = self.packets >= self._most_packets or self.octets >= self._most_octets
+        if used_up and not self.allow(now):
             drops.excess += 1
             return False
         view = buffer.view
@@ -317,7 +325,8 @@ class Intake:
         if inbound is None:
             self.drops.unkeyed += 1
             return False
-        if self.packets >= self._most_packets and not self.allow(now):
+        used_up = self.packets >= self._most_packets or self.octets >= self._most_octets
+        if used_up and not self.allow(now):
             self.drops.excess += 1
             return False
         if size < 8:

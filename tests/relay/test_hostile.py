@@ -464,3 +464,28 @@ def test_one_subscriber_does_not_cause_key_frames_without_end(change: str) -> No
     assert 1 <= asked <= 12 + 15 + 1
     # Turned off four times at once and once in 15 seconds, and on as often.
     assert told <= 2 * (4 + 2) + 1
+
+
+async def test_the_bits_that_one_sender_brings_are_bounded(start_call: StartCall) -> None:
+    moment = 1000.0
+    call = await start_call(clock=lambda: moment)
+    ada = await call.join("ada")
+    intake = call.relay.transports["ada-1"].intake
+    drops = intake.drops
+
+    async def send(count: int) -> int:
+        """Send so many packets of 1.2 kB; return how many were taken."""
+        before = intake.packets, intake.packets + drops.excess
+        for _ in range(count):
+            ada.send_audio(bytes(1174))
+            if ada.track(PublishSource.MICROPHONE).sequence % 20 == 0:
+                await asyncio.sleep(0)
+        await until(lambda: intake.packets + drops.excess == before[1] + count)
+        return intake.packets - before[0]
+
+    assert 420 <= await send(480) <= 440
+    # A tenth of a second's 100 kB.
+    moment += 0.1
+    assert 75 <= await send(120) <= 85
+    moment += 10
+    assert 420 <= await send(440) <= 440
