@@ -58,6 +58,8 @@ class SubscriptionView(BaseModel):
     """False: its widget does not show it, or may not. Null: an actor of an earlier release."""
     waiting: bool | None = None
     """Whether it waits for a key frame, or for the first packet."""
+    held: bool | None = None
+    """Whether it is held back, because its receiver's line does not carry it."""
     packets: int
     bitrate: int
     loss: float

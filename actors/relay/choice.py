@@ -1,7 +1,7 @@
 """Which layer each slot of one subscriber shall show: displayed sizes against an estimate.
 
-Pure: from what is known to what is wanted. Everybody visible gets the lowest layer first; then
-the largest displays are raised, step by step, while the estimate allows.
+Pure: from what is known to what is wanted. Everybody visible gets the lowest layer first, as far as
+the line carries it; then the largest displays are raised, step by step, while the estimate allows.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 _SHARE = 0.9
 """Of the estimate; the rest is for audio bursts and repairs."""
+_OVERLOAD, _OVERLOAD_QUEUED = 2.0, 1.15
+"""Of the estimate; so much what is sent already may take, and where packets stand in a queue. A cut
+leaves 0.85 of what arrives: behind a queue what is more takes the voice with it, late or lost. Loss
+without a queue is the line's own, and up to a fifth of it leaves half of what is sent."""
 _MARGIN = 1.2
 """A rise must fit this much better than what is shown already, or layers would flicker."""
 _LARGE_ENOUGH = 0.8
@@ -37,6 +41,8 @@ class Demand:
     """Displayed pixels; 0 when the widget has not said, which means as large as possible."""
     shown: int
     """Index of the layer it shows now; -1 for none."""
+    held: bool = False
+    """Whether it is held back now: to begin again it has to fit better than what goes on."""
 
 
 def highest_useful(demand: Demand) -> int:
@@ -48,11 +54,30 @@ def highest_useful(demand: Demand) -> int:
     return len(demand.layers) - 1
 
 
+def carried(demands: Sequence[Demand], bitrate: float, *, queued: bool = False) -> list[bool]:
+    """Say of each slot whether the line carries its lowest layer, which is the least it can show.
+
+    What costs least comes first: so most are seen, and nobody's excess costs another their picture.
+    `queued` says that packets stand in a queue of that line.
+    """
+    found = [True] * len(demands)
+    spent = 0.0
+    most = _OVERLOAD_QUEUED if queued else _OVERLOAD
+    for index in sorted(range(len(demands)), key=lambda index: demands[index].layers[0].bitrate):
+        demand = demands[index]
+        cost = demand.layers[0].bitrate
+        if spent + cost <= bitrate * (_SHARE if demand.held else most):
+            spent += cost
+        else:
+            found[index] = False
+    return found
+
+
 def choose(demands: Sequence[Demand], bitrate: float) -> tuple[list[int], bool]:
     """Return each slot's layer index, and whether a higher one was wanted but did not fit."""
     budget = bitrate * _SHARE
-    chosen = [0 if demand.layers else -1 for demand in demands]
-    spent = sum(d.layers[0].bitrate for d in demands if d.layers)
+    chosen = [0] * len(demands)
+    spent = sum(demand.layers[0].bitrate for demand in demands)
     useful = [highest_useful(demand) for demand in demands]
     order = sorted(
         range(len(demands)), key=lambda index: demands[index].height or 1 << 30, reverse=True
@@ -63,7 +88,7 @@ def choose(demands: Sequence[Demand], bitrate: float) -> tuple[list[int], bool]:
         raised = False
         for index in order:
             here = chosen[index]
-            if here < 0 or here >= useful[index]:
+            if here >= useful[index]:
                 continue
             layers = demands[index].layers
             cost = layers[here + 1].bitrate - layers[here].bitrate

@@ -39,6 +39,8 @@ _USED = 0.7
 _FORGET = 2.0
 """Seconds without feedback after which the other sources of an estimate count."""
 _RATE_WINDOW = 0.3
+_QUEUE = 0.1
+"""Seconds that packets wait in a queue which is more than a moment's."""
 _CALM = 3.0
 """Seconds after a cut without probing: every probe that fails costs the voice a few packets."""
 
@@ -294,6 +296,10 @@ class Estimate:
             and self.loss < _LOSS_HIGH
             and now - self._last_cut >= _CALM
         )
+
+    def is_queueing(self, now: float) -> bool:
+        """Whether packets wait in a queue of this line, as far as it is known."""
+        return self._queue > _QUEUE and not self.is_untold(now)
 
     def is_untold(self, now: float) -> bool:
         """Whether nothing has been reported lately: of what was sent, if anything was."""

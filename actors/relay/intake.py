@@ -399,7 +399,8 @@ class Intake:
                 continue
             slot.fraction_lost = report.fraction_lost
             slot.jitter = report.jitter
-            if slot.video and slot.layer is not None:
+            # Where all pictures are held back the voices tell what the line loses.
+            if slot.layer is not None and (slot.video or self.transport.held):
                 worst = max(worst, report.fraction_lost)
             if report.last_sender_report:
                 arrival = rtcp.ntp_of(now + self.transport.owner.epoch) >> 16 & 0xFFFFFFFF

@@ -350,7 +350,8 @@ class Layer:
             rate = 8 * (self.octets - self._octets_before) / elapsed
             self._octets_before = self.octets
             self._measured = now
-            if self.active(now):
+            if self.active(now) or not self.publication.rids:
+                # What was turned off of several may be wanted again, and then costs as much.
                 self.bitrate = rate if not self.bitrate else 0.7 * self.bitrate + 0.3 * rate
 
     def _audio_fraction(self, fraction: int) -> int:

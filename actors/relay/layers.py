@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .choice import Demand, LayerFacts, choose, highest_useful
+from .choice import Demand, LayerFacts, carried, choose, highest_useful
 
 if TYPE_CHECKING:
     from .person import Person
@@ -25,49 +25,83 @@ def choose_layers(person: Person, now: float) -> None:
 
 
 def _choose(transport: Transport, now: float) -> None:
+    """Give voices what they take, then pictures what is left; what does not fit is held back."""
+    wanted: list[tuple[Slot, Demand]] = []
     slots: list[Slot] = []
     demands: list[Demand] = []
+    held = 0
     spare = transport.estimate.bitrate
     for slot in transport.all_slots():
         publication = slot.publication
         if publication is None or not slot.enabled or not publication.open:
             continue
-        if not publication.rids:
+        if slot.video:
+            demand = _demand_of(slot, publication, now)
+            if demand is not None:
+                wanted.append((slot, demand))
+        else:
             spare -= sum(layer.bitrate for layer in publication.layers.values())
-            continue
-        layers = facts_of(publication, now)
-        shown = slot.layer.rid if slot.layer is not None else None
-        if shown is None:
-            # Whoever sees nothing yet begins with what comes soonest and is never off.
-            layers = layers[:1]
-        size = transport.view.get((slot.kind, slot.index))
-        slots.append(slot)
-        demands.append(
-            Demand(
-                layers,
-                size[1] if size else 0,
-                next((i for i, layer in enumerate(layers) if layer.rid == shown), -1),
-            )
-        )
-    chosen, transport.starved = choose(demands, max(0.0, spare))
+    spare = max(0.0, spare)
+    queued = transport.estimate.is_queueing(now)
+    found = carried([demand for _, demand in wanted], spare, queued=queued)
+    for (slot, demand), fits in zip(wanted, found, strict=True):
+        changed = slot.hold.note(fits, now)
+        if slot.hold.held:
+            held += 1
+            # What is above it may be turned off at the sender.
+            slot.wanted_rid = demand.layers[0].rid
+            if changed:
+                slot.retarget(now)
+        else:
+            slots.append(slot)
+            demands.append(demand)
+    chosen, starved = choose(demands, spare)
+    transport.held = held
+    transport.starved = starved or held > 0
     narrow = any(i == 0 < highest_useful(demand) for i, demand in zip(chosen, demands, strict=True))
     if not narrow:
         transport.narrow_since = None
     elif transport.narrow_since is None:
         transport.narrow_since = now
     for slot, demand, index in zip(slots, demands, chosen, strict=True):
-        if index >= 0:
-            slot.wanted_rid = demand.layers[index].rid
-            slot.retarget(now)
+        slot.wanted_rid = demand.layers[index].rid
+        slot.retarget(now)
+
+
+def _demand_of(slot: Slot, publication: Publication, now: float) -> Demand | None:
+    """Say what a slot's picture takes; None while nothing of it has come."""
+    layers = facts_of(publication, now)
+    if not layers:
+        return None
+    shown = slot.layer.rid if slot.layer is not None else None
+    if shown is None:
+        # Whoever sees nothing yet begins with what comes soonest and is never off.
+        layers = layers[:1]
+    size = slot.transport.view.get((slot.kind, slot.index))
+    return Demand(
+        layers,
+        size[1] if size else 0,
+        next((i for i, layer in enumerate(layers) if layer.rid == shown), -1),
+        slot.hold.held,
+    )
 
 
 def facts_of(publication: Publication, now: float) -> list[LayerFacts]:
-    """List every negotiated layer, lowest first, with guesses for those that are off."""
+    """List every layer, lowest first, with guesses for those that are off.
+
+    A layer that is off costs at least what is sent in its place: the lowest that is not
+    (`Publication.layer_for`). Without simulcast there is one, as soon as it is there.
+    """
     facts: list[LayerFacts] = []
-    for index, rid in enumerate(publication.ordered_rids()):
+    lowest = next((layer for layer in publication.ordered() if layer.active(now)), None)
+    passed = lowest is None
+    for index, rid in enumerate(publication.ordered_rids() or publication.layers):
         layer = publication.layers.get(rid)
+        passed = passed or layer is lowest
         usual = _USUAL[min(index, len(_USUAL) - 1)]
         bitrate = layer.bitrate if layer is not None and layer.bitrate else usual
+        if lowest is not None and not passed:
+            bitrate = max(bitrate, lowest.bitrate)
         facts.append(LayerFacts(rid, layer.height if layer is not None else 0, bitrate))
     return facts
 

@@ -102,4 +102,5 @@ class Person:
             loss_up=max((layer.loss for layer in layers), default=0.0),
             round_trip=max((slot.round_trip or 0.0 for slot in slots), default=0.0),
             narrow=now - transport.narrow_since if transport.narrow_since is not None else 0.0,
+            held=transport.held,
         )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _PROBE_LIMIT = 1.15
 _MOST_PROBES = 20
 """Packets in one tick."""
+_MOST_PADDED = 60
+"""The same of padding, which is shorter."""
 _MOST_BEYOND = 0.25
 """Seconds of the limit that are made up for: a key frame and a packet too many, not an overload."""
 
@@ -30,7 +32,7 @@ class Probing:
         self._ticked = now
 
     def tick(self, slots: Sequence[Slot], *, starved: bool, now: float) -> None:
-        """Probe, if a higher layer is wanted (`starved`); otherwise only count."""
+        """Probe, if more is wanted than fits (`starved`); otherwise only count."""
         elapsed = min(0.2, now - self._ticked)
         self._ticked = now
         outlet = self._outlet
@@ -38,13 +40,33 @@ class Probing:
         estimate = outlet.estimate
         limit = _PROBE_LIMIT * estimate.bitrate / 8
         room = limit * elapsed - sent - self._beyond
-        if starved and estimate.may_probe(now):
+        if starved:
             feeding = [slot for slot in slots if slot.video and slot.layer is not None]
-            back = 0
-            while room > 0 and feeding and back < _MOST_PROBES:
-                before = outlet.octets_sent
-                feeding[back % len(feeding)].repairs.probe(back // len(feeding), now)
-                room -= outlet.octets_sent - before
-                back += 1
+            if estimate.may_probe(now):
+                room = self._repeat(feeding, room, now) if feeding else self._pad(slots, room, now)
+            elif not feeding and estimate.is_untold(now):
+                # Where all pictures are held back perhaps nothing goes that a peer could report.
+                self._pad(slots, 1, now)
         self._beyond = min(max(0.0, -room), _MOST_BEYOND * limit)
         self._octets = outlet.octets_sent
+
+    def _repeat(self, feeding: Sequence[Slot], room: float, now: float) -> float:
+        """Repeat recent packets, each slot's newest first; returns what room is left."""
+        back = 0
+        while room > 0 and back < _MOST_PROBES:
+            before = self._outlet.octets_sent
+            feeding[back % len(feeding)].repairs.probe(back // len(feeding), now)
+            room -= self._outlet.octets_sent - before
+            back += 1
+        return room
+
+    def _pad(self, slots: Sequence[Slot], room: float, now: float) -> float:
+        """Send padding by the first slot whose picture is held back; returns what room is left."""
+        slot = next((slot for slot in slots if slot.hold.held), None)
+        count = 0
+        while slot is not None and room > 0 and count < _MOST_PADDED:
+            before = self._outlet.octets_sent
+            slot.repairs.pad(now)
+            room -= self._outlet.octets_sent - before
+            count += 1
+        return room

@@ -24,6 +24,8 @@ class Measured:
     """Seconds."""
     narrow: float = 0.0
     """Seconds since the line carries no more than the smallest of some picture shown larger."""
+    held: int = 0
+    """Pictures that are not sent, because the line does not carry them."""
 
 
 def judge(measured: Measured) -> tuple[Grade, str]:
@@ -31,6 +33,7 @@ def judge(measured: Measured) -> tuple[Grade, str]:
     worst = (Grade.GOOD, "")
     for value, fair, poor, reason in (
         (measured.silence, 2.0, 5.0, "silent"),
+        (measured.held, 1, 1, "bandwidth"),
         (measured.loss_down, 0.03, 0.10, "loss_down"),
         (measured.loss_up, 0.03, 0.10, "loss_up"),
         (measured.round_trip, 0.30, 0.60, "delay"),

@@ -21,6 +21,8 @@ _SILENT = 127
 _SHORTEST_WAIT = 0.02
 """Between two repairs of one packet, in seconds, when the round trip is not known."""
 _MOST_RESENT = 1024
+_PADDING = bytes(254) + b"\xff"
+"""The most there is: its last byte counts it (RFC 3550 §5.1)."""
 
 
 class Repairs:
@@ -157,27 +159,31 @@ class Repairs:
         self._send_again(kept, out, codec.repair_payload_type, now)
         return len(kept.payload)
 
+    def pad(self, now: float) -> None:
+        """Send padding alone, to find out whether more gets through.
+
+        For a line on which nothing goes that could be repeated. Browsers take RTX without a payload
+        as what it is, for they pad so themselves; only its transport-wide number is of use.
+        """
+        slot = self._slot
+        payload_type = next(
+            (n for codec in slot.codecs.values() if (n := codec.repair_payload_type) is not None),
+            None,
+        )
+        if payload_type is None or slot.header.elements != 2:
+            return
+        start = self._begin_packet(payload_type, slot.line.last_timestamp)
+        view = slot.outlet.outbox.view
+        size = start + len(_PADDING)
+        view[start:size] = _PADDING
+        view[0] |= 0x20
+        slot.outlet.send_rtp(size, now, counted=True)
+
     def _send_again(self, kept: Kept, out: int, payload_type: int, now: float) -> None:
         """Write an RTX packet: the original's sequence before its payload (RFC 4588 §4)."""
-        self._sequence = self._sequence + 1 & 0xFFFFFFFF
         slot = self._slot
-        outlet, header, line = slot.outlet, slot.header, slot.line
-        number = outlet.transport_sequence
-        counted = header.elements == 2
-        if counted:
-            number = outlet.transport_sequence = number + 1 & 0xFFFF
-        view = outlet.outbox.view
-        header.write(
-            view,
-            0,
-            kept.marker | payload_type,
-            self._sequence & 0xFFFF,
-            line.stamp(kept.timestamp),
-            self.ssrc,
-            number,
-            _SILENT,
-        )
-        start = header.size
+        line, view = slot.line, slot.outlet.outbox.view
+        start = self._begin_packet(kept.marker | payload_type, line.stamp(kept.timestamp))
         view[start] = out >> 8 & 0xFF
         view[start + 1] = out & 0xFF
         start += 2
@@ -185,4 +191,22 @@ class Repairs:
         view[start:size] = kept.payload
         if kept.vp8 is not None and kept.vp8.picture_bits:
             line.renumber(view, start, kept.vp8, newest=False)
-        outlet.send_rtp(size, now, counted=counted)
+        slot.outlet.send_rtp(size, now, counted=slot.header.elements == 2)
+
+    def _begin_packet(self, second: int, timestamp: int) -> int:
+        """Write the next header of the RTX stream into the outbox; returns where it ends."""
+        self._sequence = self._sequence + 1 & 0xFFFFFFFF
+        outlet, header = self._slot.outlet, self._slot.header
+        if header.elements == 2:
+            outlet.transport_sequence = outlet.transport_sequence + 1 & 0xFFFF
+        header.write(
+            outlet.outbox.view,
+            0,
+            second,
+            self._sequence & 0xFFFF,
+            timestamp,
+            self.ssrc,
+            outlet.transport_sequence,
+            _SILENT,
+        )
+        return header.size

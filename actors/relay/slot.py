@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .codec import Codec, CodecName
 from .header import Header
+from .hold import Hold
 from .kept import MOST_PADDING, Frame, Kept
 from .line import TURNS, Line
 from .listener import SeatKind
@@ -51,6 +52,7 @@ class Slot:
         "enabled",
         "fraction_lost",
         "header",
+        "hold",
         "index",
         "jitter",
         "kind",
@@ -110,6 +112,7 @@ class Slot:
         """The simulcast layer chosen for this slot; None before the first choice."""
         self.enabled = True
         """False while the subscriber may not or does not want to receive this."""
+        self.hold = Hold()
         self.packets = 0
         self.octets = 0
         self.late = 0
@@ -142,6 +145,7 @@ class Slot:
             self.publication.subscribers.remove(self)
         self.publication = publication
         self.wanted_rid = None
+        self.hold = Hold()
         if publication is not None:
             publication.subscribers.append(self)
         self.retarget(now)
@@ -150,7 +154,7 @@ class Slot:
         """Choose the layer to wait for, from the publication and what is allowed now."""
         publication = self.publication
         wanted: Layer | None = None
-        if publication is not None and self.enabled and publication.open:
+        if publication is not None and self.enabled and not self.hold.held and publication.open:
             wanted = publication.layer_for(self, now)
             if wanted is not None and wanted.codec.name not in self.codecs:
                 wanted = None

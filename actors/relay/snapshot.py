@@ -98,6 +98,7 @@ def _slot(slot: Slot) -> Json:
         "feeding": slot.layer is not None,
         "wanted": slot.enabled,
         "waiting": slot.target is not None,
+        "held": slot.hold.held,
         "packets": slot.packets,
         "octets": slot.octets,
         "late": slot.late,

@@ -111,7 +111,9 @@ class Transport:
         self.reports_due = 0.0
         self.feedback_due = 0.0
         self.starved = False
-        """Whether a higher layer is wanted than fits; only then the relay probes for more."""
+        """Whether more is wanted than fits; only then the relay probes for more."""
+        self.held = 0
+        """How many pictures are held back, because the line does not carry them."""
         self.narrow_since: float | None = None
         """Since when a picture that is shown larger fits only in its lowest layer."""
         self._probing = Probing(self.outlet, now)

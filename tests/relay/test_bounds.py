@@ -192,11 +192,13 @@ async def repaired_in_a_storm(
     _, video = ben.seat(0)
     transport = call.relay.transports["ben-1"]
     transport.estimate.bitrate = bitrate
+    # What the line does not carry would be held back.
+    interval = max(0.05, 2 * 900 * 8 / bitrate)
     ada.send_frame(key=True, parts=(bytes(900),))
     until_then = loop.time() + seconds
     while loop.time() < until_then:
         ada.send_frame(parts=(bytes(900),) * 2)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(interval)
         numbers = [h.packet.sequence_number for h in ben.heard_on(video)[-10:]]
         ben.send_rtcp(negative_acknowledgement(1, ben.slots[video][0], numbers))
     ssrc, _ = ben.slots[video]

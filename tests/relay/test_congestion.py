@@ -98,3 +98,99 @@ async def too_narrow_for_large_pictures() -> None:
 def test_a_line_that_carries_only_the_smallest_pictures_is_called_slow() -> None:
     """300 kbit/s on one downlink of three people's call, and nothing lost."""
     run_in_virtual_time(too_narrow_for_large_pictures())
+
+
+@asynccontextmanager
+async def one_layer() -> AsyncIterator[tuple[Call, Camera, CraftedClient, CraftedClient]]:
+    """Ada sends a voice and a picture without simulcast, of 240 kbit/s; Ben and Cy look at her."""
+    call = Call(clock=asyncio.get_running_loop().time)
+    await call.relay.open()
+    ada, ben, cy = [await call.join(name, seats=2) for name in ("ada", "ben", "cy")]
+    camera = Camera(ada, rids=("",), octets=1000, interval=1 / 30)
+    voice = asyncio.create_task(talk(ada))
+    for client in (ben, cy):
+        client.acknowledge()
+    try:
+        yield call, camera, ben, cy
+    finally:
+        voice.cancel()
+        with suppress(asyncio.CancelledError):
+            await voice
+        await camera.stop()
+        await call.close()
+
+
+async def more_than_the_line_carries() -> None:
+    loop = asyncio.get_running_loop()
+    async with one_layer() as (call, camera, ben, cy):
+        microphone = camera.client.track(PublishSource.MICROPHONE)
+        (_, video), grades = ben.seat(0), call.listener.grades
+
+        def pictures(client: CraftedClient = ben) -> int:
+            return len(client.heard_on(video))
+
+        ben.downlink = Downlink(1_000_000, loss=0.0, delay=0.05)
+        await until(lambda: pictures() > 30)
+        # Twice what Ben's line carries, in the only layer there is: an eighth of it is enough.
+        camera.parts[""] = 8
+        transport = call.relay.transports["ben-1"]
+        await until(lambda: transport.held == 1, within=4.0, every=0.05)
+        await asyncio.sleep(0.5)
+        seen, first = pictures(), microphone.packets
+        others = pictures(cy)
+        await until(lambda: ("ben", Grade.POOR, "bandwidth") in grades, within=8.0, every=0.05)
+        await asyncio.sleep(6)
+        assert pictures() == seen
+        assert concealed(ben, first, microphone.packets - 20) <= 0.03
+        assert pictures(cy) - others > 6 * 8 * 30
+        # It fits again; then the line does, though nothing but padding has shown that.
+        camera.parts[""] = 1
+        await until(lambda: pictures() > seen, within=6.0, every=0.05)
+        await until(lambda: grades[-1] == ("ben", Grade.GOOD, ""), within=10.0, every=0.05)
+        camera.parts[""] = 8
+        await until(lambda: transport.held == 1, within=4.0, every=0.05)
+        await asyncio.sleep(0.5)
+        seen = pictures()
+        ben.downlink = None
+        began = loop.time()
+        await until(lambda: pictures() > seen, within=15.0, every=0.05)
+        assert loop.time() - began > 1
+        assert {name for name, _, _ in grades} == {"ben"}
+        assert concealed(cy, 0, microphone.packets - 20) == 0
+
+
+def test_a_picture_that_a_line_does_not_carry_is_held_back_and_the_voice_goes_on() -> None:
+    """1 Mbit/s on one downlink, and 2 in the only layer of a picture."""
+    run_in_virtual_time(more_than_the_line_carries())
+
+
+async def a_line_with_loss_of_its_own(loss: float) -> int:
+    async with one_layer() as (call, _, ben, _):
+        ben.downlink = Downlink(5_000_000, loss=loss, delay=0.05)
+        transport = call.relay.transports["ben-1"]
+        held = 0
+        for _ in range(200):
+            await asyncio.sleep(0.1)
+            held += transport.held
+        return held
+
+
+def test_loss_that_finds_no_queue_holds_no_picture_back() -> None:
+    """What it takes of a picture is repaired; without the picture it would be no less."""
+    assert run_in_virtual_time(a_line_with_loss_of_its_own(0.15)) == 0
+
+
+async def a_little_too_much() -> float:
+    async with one_layer() as (call, camera, ben, _):
+        microphone = camera.client.track(PublishSource.MICROPHONE)
+        # A fifth more than the line carries: its queue is full, and all of the voice late.
+        ben.downlink = Downlink(250_000, loss=0.0, delay=0.05)
+        transport = call.relay.transports["ben-1"]
+        await until(lambda: transport.held == 1, within=5.0, every=0.05)
+        first = microphone.packets
+        await asyncio.sleep(8)
+        return concealed(ben, first, microphone.packets - 20)
+
+
+def test_what_stands_in_a_queue_holds_a_picture_back_that_is_a_little_too_much() -> None:
+    assert run_in_virtual_time(a_little_too_much()) <= 0.03

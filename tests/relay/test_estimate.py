@@ -7,8 +7,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.relay.choice import Demand, LayerFacts, choose, highest_useful
+from actors.relay.choice import Demand, LayerFacts, carried, choose, highest_useful
 from actors.relay.estimate import LEAST, Estimate
+from actors.relay.hold import Hold
 from actors.relay.rtcp import parts_of
 from actors.relay.transport_feedback import ArrivalLog, arrivals_in
 
@@ -211,6 +212,71 @@ def test_a_shown_layer_stays_where_it_would_not_be_reached() -> None:
     assert choose([shown], 600_000)[0] == [1]
 
 
-def test_nobody_and_nothing_to_choose() -> None:
+def test_nobody_to_choose_for() -> None:
     assert choose([], 1000) == ([], False)
-    assert choose([Demand((), 100, -1)], 1000) == ([-1], False)
+
+
+def picture(bitrate: float, *, held: bool = False) -> Demand:
+    """A slot with one layer of so many bits per second."""
+    return Demand((LayerFacts("", 0, bitrate),), 0, -1, held)
+
+
+def test_what_a_line_does_not_carry_is_held_back_the_dearest_first() -> None:
+    small, large = picture(150_000), picture(8_000_000)
+    assert carried([large, small], 10_000_000) == [True, True]
+    assert carried([large, small], 2_000_000) == [False, True]
+    # Behind a queue what is too much takes voices with it; else it may be the line's own loss.
+    three = [small] * 3
+    assert carried(three, 300_000) == [True, True, True]
+    assert carried(three, 300_000, queued=True) == [True, True, False]
+    assert carried([small], 70_000) == [False]
+
+
+def test_what_was_held_back_begins_again_only_where_it_fits_well() -> None:
+    assert carried([picture(400_000)], 300_000) == [True]
+    assert carried([picture(400_000, held=True)], 300_000) == [False]
+    assert carried([picture(400_000, held=True)], 450_000) == [True]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 5_000_000), st.booleans()), max_size=8),
+    st.integers(0, 8_000_000),
+    st.integers(0, 20_000_000),
+)
+def test_nobodys_excess_costs_another_their_picture(
+    pictures: list[tuple[int, bool]], excess: int, bitrate: int
+) -> None:
+    demands = [picture(cost, held=held) for cost, held in pictures]
+    found = carried(demands, bitrate)
+    costs = [cost for cost, _ in pictures]
+    assert sum(cost for cost, fits in zip(costs, found, strict=True) if fits) <= 2 * bitrate
+    dearest = picture(max(costs, default=0) + 1 + excess)
+    assert carried([dearest, *demands], bitrate)[1:] == found
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.booleans()), max_size=60))
+def test_a_picture_is_held_back_after_a_while_and_for_a_while(
+    steps: list[tuple[float, bool]],
+) -> None:
+    hold = Hold()
+    now = changed_at = 0.0
+    misfit_since: float | None = None
+    for wait, fits in steps:
+        now += wait
+        if fits:
+            misfit_since = None
+        elif misfit_since is None:
+            misfit_since = now
+        before = hold.held
+        assert hold.note(fits, now) == (hold.held is not before)
+        if hold.held and not before:
+            assert misfit_since is not None
+            assert now - misfit_since >= 1.5
+            changed_at = now
+        elif before and not hold.held:
+            assert fits
+            assert now - changed_at >= 3.0
+        elif not hold.held:
+            assert misfit_since is None or now - misfit_since < 1.5
+        elif fits:
+            assert now - changed_at < 3.0

@@ -488,4 +488,4 @@ async def test_the_bits_that_one_sender_brings_are_bounded(start_call: StartCall
     moment += 0.1
     assert 75 <= await send(120) <= 85
     moment += 10
-    assert 420 <= await send(440) <= 440
+    assert 420 <= await send(480) <= 440

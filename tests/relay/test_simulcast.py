@@ -6,11 +6,15 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from functools import partial
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from actors.relay import PublishSource
+from actors.relay.layers import facts_of
 from actors.relay.line import TURNS
+from actors.relay.publication import Publication
 from actors.relay.rtcp import SenderInfo, ntp_of, sender_report
 from tests.patience import until
 
@@ -147,6 +151,38 @@ async def test_a_layers_rate_counts_from_its_first_packet(call: Call) -> None:
     assert layer.bitrate == 0, "too early to say"
     layer.measure(layer.last_arrival + 0.5)
     assert 16_000 <= layer.bitrate <= 17_000
+    # A screen that stands still costs nothing; one layer of several may be wanted again.
+    silent = layer.last_arrival + 0.5
+    for step in range(1, 11):
+        layer.measure(silent + 0.5 * step)
+    assert layer.bitrate < 1_000
+
+
+def test_a_layer_that_is_off_costs_what_is_sent_in_its_place() -> None:
+    """Else somebody who sends only a large one would be thought small, and flood every line."""
+
+    def layer(rid: str, bitrate: float, *, active: bool) -> SimpleNamespace:
+        return SimpleNamespace(rid=rid, bitrate=bitrate, height=0, active=lambda now: active)
+
+    def costs(*layers: SimpleNamespace) -> list[float]:
+        publication = SimpleNamespace(
+            layers={each.rid: each for each in layers},
+            ordered=lambda: list(layers),
+            ordered_rids=lambda: list(RIDS),
+        )
+        return [fact.bitrate for fact in facts_of(cast(Publication, publication), 0.0)]
+
+    q, h, f = (
+        layer("q", 100, active=False),
+        layer("h", 9e6, active=True),
+        layer("f", 9, active=False),
+    )
+    assert costs(q, h, f) == [9e6, 9e6, 9]
+    # A lower one that is sent stands in for a higher one that is not.
+    q, h = layer("q", 100, active=True), layer("h", 200, active=False)
+    assert costs(q, h, f) == [100, 200, 9]
+    # Nothing is sent yet, or of some nothing has come.
+    assert costs(layer("q", 0, active=False)) == [150_000, 500_000, 1_700_000]
 
 
 async def test_a_fourth_layer_is_not_accepted(call: Call) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from actors.relay import PublishSource, TransportState
 from actors.relay.departures import Departures
+from actors.relay.hold import Hold
 from actors.relay.ice import Credentials, IceLite
 from actors.relay.outlet import Outlet
 from actors.relay.probing import Probing
@@ -335,7 +336,9 @@ def test_probes_fill_the_line_to_fifteen_percent_beyond_its_estimate_and_no_furt
     def send(back: int, at: float) -> None:
         outlet.octets_sent += 1_040
 
-    slot = SimpleNamespace(video=True, layer=object(), repairs=SimpleNamespace(probe=send))
+    slot = SimpleNamespace(
+        video=True, layer=object(), hold=Hold(), repairs=SimpleNamespace(probe=send)
+    )
     probing = Probing(outlet, now)
     for tick in range(1, 201):
         now = 100.0 + 0.05 * tick
