@@ -165,10 +165,10 @@ class Busy:
         return False
 
     async def _answered_here(self, type_: str, **fields: object) -> bool:
-        """The same on the connection that there is; False: the session moved and took it along."""
+        """The same on the connection that there is; False: the way to the actor went with it."""
         marked, widget = len(self.widget.heard), self.widget
         loop = asyncio.get_running_loop()
-        moved_at: float | None = None
+        renewed_at: float | None = None
         asked = asyncio.create_task(widget.request(type_, **fields))
         try:
             while not (await asyncio.wait([asked], timeout=LOOK_S))[0]:
@@ -176,9 +176,10 @@ class Busy:
                 if type_ == "session.end" and "session.ended" in news:
                     # The actor died between the end and its word about it; the gateway told it.
                     return True
-                if moved_at is None and "session.moved" in news:
-                    moved_at = loop.time()
-                if moved_at is not None and loop.time() - moved_at > SETTLE_S:
+                # As a widget does, also where the same actor has a new trunk and nothing moved.
+                if renewed_at is None and "resume.renewed" in news:
+                    renewed_at = loop.time()
+                if renewed_at is not None and loop.time() - renewed_at > SETTLE_S:
                     self.unanswered.append(f"{type_} while {self.phase}, heard {news}")
                     return False
             await asked
