@@ -233,6 +233,8 @@ type Keyed = <T, V extends { root: HTMLElement }>(
   keyOf: (item: T) => string,
   make: (item: T) => V,
   update: (view: V, item: T) => void,
+  /** What has the focus once no row is left to have it. */
+  home?: Element|null,
 ) => void;
 
 /** What a window of its own is given: in its address, and never in it, which never rejects. */
@@ -302,6 +304,8 @@ interface Among {
   /** What the agent's host says: is the conversation theirs? */
   chatting: () => boolean | null;
   ownWindow: OpenWindow;
+  /** What has the focus after the last strip. */
+  home: HTMLElement;
 }
 
 /** What of the session waits for this person. */

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
+from broker.messages.facts import RosterChanged
 from broker.words import Attendance, Role
 from tests.browser.broker_double import BrokerDouble, asked, brand, person, snapshot
 from tests.browser.demo import People, until_counts
@@ -142,6 +143,10 @@ async def test_an_agent_needs_no_mouse(talk: tuple[Page, BrokerDouble]) -> None:
     await tab_to(page, asks.get_by_role("button", name="Send away"))
     await page.keyboard.press("Enter")
     assert await asked(double, "participant.refuse") == {"participant_id": "p2"}
+    # The strip goes, and no other is there: on among the buttons.
+    await double.tell(RosterChanged(seq=2, roster=[person(0), person(1)]))
+    await expect(page.get_by_role("toolbar")).to_be_focused()
+    await double.tell(RosterChanged(seq=3, roster=[person(0), person(1), waits]))
     await tab_to(page, people)
     await page.keyboard.press("Enter")
     await expect(dialog(name="People")).to_be_focused()
@@ -150,6 +155,17 @@ async def test_an_agent_needs_no_mouse(talk: tuple[Page, BrokerDouble]) -> None:
     await tab_to(page, button(name="Let in", exact=True))
     await page.keyboard.press("Enter")
     assert await asked(double, "participant.admit") == {"participant_id": "p2"}
+    # Button and row go, the focus stays among people.
+    row = dialog(name="People").get_by_role("listitem").filter
+    await double.tell(RosterChanged(seq=4, roster=[person(0), person(1), person(2)]))
+    await expect(row(has_text="Noa Levi")).to_be_focused()
+    await tab_to(page, button(name="Remove: Noa Levi"))
+    await page.keyboard.press("Enter")
+    assert await asked(double, "participant.remove") == {"participant_id": "p2"}
+    await double.tell(RosterChanged(seq=5, roster=[person(0), person(1)]))
+    await expect(row(has_text="Maya Cohen")).to_be_focused()
+    await double.tell(RosterChanged(seq=6, roster=[person(0), person(1), waits]))
+    await expect(row(has_text="Maya Cohen")).to_be_focused()
     await page.keyboard.press("Escape")
     await expect(dialog(name="People")).to_be_hidden()
     await expect(people).to_be_focused()

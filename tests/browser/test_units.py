@@ -51,6 +51,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("later", 2),
         ("windows-of-ours", 2),
         ("guest-links", 2),
+        ("keyed", 4),
         ("media-link", 9),
         ("local-media", 4),
         ("client", 5),

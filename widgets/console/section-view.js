@@ -1,5 +1,6 @@
 import { wordButton } from '../views/buttons.js';
-import { el, keyed, setText, show } from '../views/dom.js';
+import { el, setText, show } from '../views/dom.js';
+import { keyed } from '../views/keyed.js';
 
 /** @typedef {import('./sections.js').Section} Section */
 /** @typedef {import('./sections.js').Row} Row */

@@ -1,7 +1,8 @@
 import { say } from '../catalogues/words.js';
 import { may } from '../session/select.js';
 import { wordButton } from './buttons.js';
-import { el, keyed, setText, show } from './dom.js';
+import { el, setText, show } from './dom.js';
+import { keyed } from './keyed.js';
 
 /** The account's other agents, looked for while the panel is open. */
 export class Colleagues {
@@ -40,7 +41,6 @@ export class Colleagues {
     if (!this.#allowed) return;
     /** @type {readonly ColleagueView[]} */
     const colleagues = (await this.#client.ask({ type: 'colleague.list' })).colleagues;
-    const held = this.#list.contains(document.activeElement);
     keyed(
       this.#list,
       this.#rows,
@@ -59,7 +59,6 @@ export class Colleagues {
         row.button.root.disabled = row.asking || asked === 'asked';
       },
     );
-    if (held && !this.#list.contains(document.activeElement)) this.#panel.focus();
     this.update();
   }
 

@@ -34,24 +34,3 @@ export function setAttr(node, name, value) {
   if (value === null) node.removeAttribute(name);
   else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
-
-/** @type {Keyed} */
-export function keyed(parent, views, items, keyOf, make, update) {
-  const keys = new Set(items.map(keyOf));
-  for (const [key, view] of views) {
-    if (keys.has(key)) continue;
-    view.root.remove();
-    views.delete(key);
-  }
-  items.forEach((item, index) => {
-    const key = keyOf(item);
-    let view = views.get(key);
-    if (!view) {
-      view = make(item);
-      views.set(key, view);
-    }
-    update(view, item);
-    const there = parent.children[index];
-    if (there !== view.root) parent.insertBefore(view.root, there ?? null);
-  });
-}

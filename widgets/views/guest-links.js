@@ -2,8 +2,9 @@ import { say } from '../catalogues/words.js';
 import { clock } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { CopyLine } from './copy-line.js';
-import { el, keyed, setText, show } from './dom.js';
+import { el, setText, show } from './dom.js';
 import { field, form } from './fields.js';
+import { keyed } from './keyed.js';
 
 /** Links for further people. */
 export class GuestLinks {

@@ -2,7 +2,8 @@ import { knows, say } from '../catalogues/words.js';
 import { entryOf, may, others, ownEntry, transferred } from '../session/select.js';
 import { nameOf } from './avatar.js';
 import { wordButton } from './buttons.js';
-import { el, keyed, setText } from './dom.js';
+import { el, setText } from './dom.js';
+import { keyed } from './keyed.js';
 import { qualityWords } from './tile.js';
 import { troubleSentence } from './trouble-sentence.js';
 
@@ -49,6 +50,7 @@ export class Notices {
       ({ key }) => key,
       newNotice,
       (notice, { text }) => setText(notice.text, text),
+      this.#among.home,
     );
   }
 

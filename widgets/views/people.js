@@ -2,8 +2,9 @@ import { say } from '../catalogues/words.js';
 import { may, ownEntry } from '../session/select.js';
 import { Avatar, nameOf } from './avatar.js';
 import { wordButton } from './buttons.js';
-import { el, keyed, setAttr, setText, show } from './dom.js';
+import { el, setAttr, setText, show } from './dom.js';
 import { GuestLinks } from './guest-links.js';
+import { keyed } from './keyed.js';
 import { Panel } from './panel.js';
 
 /** Who is there, who waits, and what one may do about each. */

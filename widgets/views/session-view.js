@@ -45,7 +45,7 @@ export class SessionView {
     this.#text = new Later(() => import('./text-panel.js'), ({ TextPanel }) => new TextPanel(client, attempt), update);
     this.#notices = new Later(
       () => Promise.all([import('./notices.js'), atEnd?.()]).then(([module]) => module),
-      ({ Notices }) => new Notices({ client, attempt, chatting, ownWindow }),
+      ({ Notices }) => new Notices({ client, attempt, chatting, ownWindow, home: this.#bar.root }),
       update,
     );
     const actions = {

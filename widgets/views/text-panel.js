@@ -1,7 +1,8 @@
 import { say } from '../catalogues/words.js';
 import { wordButton } from './buttons.js';
-import { el, keyed } from './dom.js';
+import { el } from './dom.js';
 import { field, form } from './fields.js';
+import { keyed } from './keyed.js';
 import { Panel } from './panel.js';
 
 /** Writing to everybody in the session. */

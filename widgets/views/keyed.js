@@ -1,0 +1,37 @@
+/**
+ * A row that moves, or in which a button went, keeps the focus. Where it goes itself the one that
+ * takes its place has it, or who is at home there: a row and no button of it, lest a key that is
+ * held down answers for the next.
+ * @type {Keyed}
+ */
+export function keyed(parent, views, items, keyOf, make, update, home = parent.closest('[tabindex]')) {
+  const at = /** @type {HTMLElement|null} */ (document.activeElement);
+  const place = [...parent.children].findIndex((row) => row.contains(at));
+  const own = parent.children[place];
+  const keys = new Set(items.map(keyOf));
+  for (const [key, view] of views) {
+    if (keys.has(key)) continue;
+    view.root.remove();
+    views.delete(key);
+  }
+  items.forEach((item, index) => {
+    const key = keyOf(item);
+    let view = views.get(key);
+    if (!view) {
+      view = make(item);
+      views.set(key, view);
+    }
+    update(view, item);
+    const there = parent.children[index];
+    if (there !== view.root) parent.insertBefore(view.root, there ?? null);
+  });
+  if (!at || !own) return;
+  if (at.isConnected && !at.closest('[hidden]')) {
+    if (at !== document.activeElement) at.focus({ preventScroll: true });
+    return;
+  }
+  const row = own.isConnected ? own : parent.children[place] ?? parent.lastElementChild;
+  const next = /** @type {HTMLElement|null} */ (row ?? home);
+  if (next) next.tabIndex = -1;
+  next?.focus();
+}
