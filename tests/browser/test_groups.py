@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Frame, expect
 
 from tests.browser.demo import People, counts, shoot, until_counts
 
@@ -34,6 +34,10 @@ COUNT_LOST = """(() => {
   };
 })()"""
 """Counts in each frame how often ICE lost a connection or gave it up."""
+DEVICES = """() => {
+  const { opening, tracks } = document.querySelector('switchboard-agent').client.media;
+  return [opening, tracks.microphone, tracks.camera].map(Boolean);
+}"""
 CONNECTED = """() => document.querySelector('switchboard-engagement').client
   .peer?.connection.iceConnectionState === 'connected'"""
 
@@ -143,6 +147,18 @@ async def test_the_agent_of_a_transferred_conversation_takes_over(people: People
     await shoot(page, "transfer-2-after")
 
 
+async def devices_in_check(frame: Frame) -> list[bool]:
+    """While the check of the devices is open: is one being opened, the microphone, the camera."""
+    await frame.get_by_role("button", name="More", exact=True).click()
+    await frame.get_by_role("button", name="Camera and microphone").click()
+    check = frame.get_by_role("dialog", name="Camera and microphone")
+    await expect(check.get_by_role("button", name="Play a sound")).to_be_visible()
+    await expect(check.locator(".mirror")).to_be_hidden()
+    found: list[bool] = await frame.evaluate(DEVICES)
+    await check.get_by_role("button", name="Done").click()
+    return found
+
+
 async def test_a_supervisor_listens_unseen_whispers_and_joins(people: People) -> None:
     await people.open()
     consumer = await people.ring()
@@ -157,12 +173,15 @@ async def test_a_supervisor_listens_unseen_whispers_and_joins(people: People) ->
     assert (await counts(boss))["sent"] == 0
     await expect(consumer.locator(".tile.seat:visible")).to_have_count(1)
     await shoot(page, "supervisor-1-listens")
+    # There is nothing of theirs to check but what they hear by.
+    assert await devices_in_check(boss) == [False, False, False]
 
     await boss.get_by_role("button", name="Whisper to the agent").click()
     await expect(boss.get_by_text("Only the agents hear you.")).to_be_visible()
     await people.agent.wait_for_function(HEARS, arg=2)
     assert await consumer.evaluate(HEARS, 1)
     assert not await consumer.evaluate(HEARS, 2)
+    assert await devices_in_check(boss) == [False, True, False]
     await expect(consumer.locator(".tile.seat:visible")).to_have_count(1)
 
     await boss.get_by_role("button", name="Join, seen by everybody").click()

@@ -13,10 +13,13 @@ const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audioo
 /** See and hear oneself, and choose devices. */
 export class DeviceCheck extends Panel {
   #media;
+  #uses;
   #mirror = el('video', { playsinline: true, 'aria-hidden': 'true' });
   #off = el('p', { class: 'mirror-off', text: say('camera_is_off') });
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
+  #frame = el('div', { class: 'mirror' }, this.#mirror, this.#off);
   #meter = el('div', { class: 'meter', 'aria-hidden': 'true' }, el('i', {}));
+  #speak = el('p', { class: 'fine', text: say('speak_now') });
   #loudness = new Loudness((level) => this.#meter.style.setProperty('--level', String(level)));
   #pickers = {
     camera: el('select', { id: 'pick-camera' }),
@@ -24,19 +27,20 @@ export class DeviceCheck extends Panel {
     speaker: el('select', { id: 'pick-speaker' }),
   };
 
-  /** @param {LocalMedia} media */
-  constructor(media) {
+  /** @param {LocalMedia} media @param {(source: DeviceSource) => boolean} [uses] */
+  constructor(media, uses = () => true) {
     super(say('devices'));
     this.#media = media;
+    this.#uses = uses;
     this.#mirror.muted = true;
     const sound = wordButton(say('test_sound'), () => void chime(media.speaker), 'small', 'speaker');
     const done = wordButton(say('done'), () => this.close(), 'primary small');
     this.body.append(
-      el('div', {}, el('div', { class: 'mirror' }, this.#mirror, this.#off), this.#trouble),
+      el('div', {}, this.#frame, this.#trouble),
       this.#field('camera'),
       this.#field('microphone'),
       this.#meter,
-      el('p', { class: 'fine', text: say('speak_now') }),
+      this.#speak,
       this.#field('speaker'),
       el('div', { class: 'row' }, sound.root, done.root),
     );
@@ -46,7 +50,9 @@ export class DeviceCheck extends Panel {
   /** @override */
   show() {
     super.show();
-    void this.#media.open(true).then(() => this.update());
+    // Whoever only listens has nothing to open.
+    const camera = this.#uses('camera');
+    if (camera || this.#uses('microphone')) void this.#media.open(camera).then(() => this.update());
     this.update();
   }
 
@@ -57,6 +63,8 @@ export class DeviceCheck extends Panel {
       this.#mirror.srcObject = mirror;
       if (mirror) void this.#mirror.play().catch(() => {});
     }
+    show(this.#frame, this.#uses('camera'));
+    for (const part of [this.#meter, this.#speak]) show(part, this.#uses('microphone'));
     show(this.#mirror, mirror !== null);
     show(this.#off, mirror === null);
     setText(this.#trouble, troubleSentence(troubles));
@@ -89,7 +97,8 @@ export class DeviceCheck extends Panel {
     for (const source of /** @type {const} */ (['camera', 'microphone', 'speaker'])) {
       const devices = all.filter(({ kind, deviceId }) => kind === KINDS[source] && deviceId !== '');
       const picker = this.#pickers[source];
-      show(/** @type {HTMLElement} */ (picker.parentElement), devices.length > 0);
+      const wanted = source === 'speaker' || this.#uses(source);
+      show(/** @type {HTMLElement} */ (picker.parentElement), wanted && devices.length > 0);
       const { speaker, tracks } = this.#media;
       const used = source === 'speaker' ? speaker : tracks[source]?.getSettings().deviceId;
       const chosen = used || rememberedDevice(source);

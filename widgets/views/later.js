@@ -104,7 +104,7 @@ export function loadStyles(name = 'later') {
   return styles[name];
 }
 
-/** @param {LocalMedia} media @param {() => void} onReady */
-export function deviceCheckLater(media, onReady) {
-  return new Later(() => import('./device-check.js'), ({ DeviceCheck }) => new DeviceCheck(media), onReady);
+/** @param {LocalMedia} media @param {() => void} onReady @param {(source: DeviceSource) => boolean} [uses] */
+export function deviceCheckLater(media, onReady, uses) {
+  return new Later(() => import('./device-check.js'), ({ DeviceCheck }) => new DeviceCheck(media, uses), onReady);
 }
