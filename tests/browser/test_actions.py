@@ -81,7 +81,7 @@ RINGS: list[tuple[str, InvitationState, dict[str, Any]]] = [
     ("Maya Cohen declined", InvitationState.DECLINED, {"reason": "On the train"}),
     ("Maya Cohen did not answer", InvitationState.EXPIRED, {}),
     ("The invitation could not be delivered", InvitationState.FAILED, {}),
-    ("You took the invitation back", InvitationState.CANCELLED, {}),
+    ("The invitation was withdrawn", InvitationState.CANCELLED, {}),
 ]
 
 

@@ -195,7 +195,7 @@ async def test_the_agent_takes_the_invitation_back(people: People) -> None:
     consumer = await people.ring()
     await people.agent.get_by_role("button", name="Cancel").click()
     await expect(consumer.get_by_text("The invitation was withdrawn")).to_be_visible()
-    await expect(people.agent.get_by_text("You took the invitation back")).to_be_visible()
+    await expect(people.agent.get_by_text("The invitation was withdrawn")).to_be_visible()
     await shoot(people.page, "cancelled")
 
 

@@ -30,7 +30,7 @@ export default {
   ring_declined: '{name} hat abgelehnt',
   ring_expired: '{name} hat nicht geantwortet',
   ring_failed: 'Die Einladung kam nicht an',
-  ring_cancelled: 'Sie haben die Einladung zurückgezogen',
+  ring_cancelled: 'Die Einladung wurde zurückgezogen',
   cancel: 'Abbrechen',
   invite_again: 'Noch einmal einladen',
   offer_link: 'Link zur Teilnahme anbieten',

@@ -31,7 +31,7 @@ export default {
   ring_declined: '{name} declined',
   ring_expired: '{name} did not answer',
   ring_failed: 'The invitation could not be delivered',
-  ring_cancelled: 'You took the invitation back',
+  ring_cancelled: 'The invitation was withdrawn',
   cancel: 'Cancel',
   invite_again: 'Invite again',
   offer_link: 'Offer a join link',

@@ -30,7 +30,7 @@ export default {
   ring_declined: '{name} ha rechazado la invitación',
   ring_expired: '{name} no ha respondido',
   ring_failed: 'No se pudo entregar la invitación',
-  ring_cancelled: 'Ha retirado la invitación',
+  ring_cancelled: 'Se retiró la invitación',
   cancel: 'Cancelar',
   invite_again: 'Invitar de nuevo',
   offer_link: 'Ofrecer un enlace para entrar',

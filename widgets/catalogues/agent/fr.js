@@ -30,7 +30,7 @@ export default {
   ring_declined: '{name} a refusé',
   ring_expired: '{name} n’a pas répondu',
   ring_failed: 'L’invitation n’a pas pu être remise',
-  ring_cancelled: 'Vous avez retiré l’invitation',
+  ring_cancelled: 'L’invitation a été retirée',
   cancel: 'Annuler',
   invite_again: 'Inviter à nouveau',
   offer_link: 'Proposer un lien pour entrer',

@@ -30,7 +30,7 @@ export default {
   ring_declined: 'ההזמנה נדחתה על ידי {name}',
   ring_expired: 'אין תשובה מצד {name}',
   ring_failed: 'ההזמנה לא הגיעה',
-  ring_cancelled: 'ביטלתם את ההזמנה',
+  ring_cancelled: 'ההזמנה בוטלה',
   cancel: 'ביטול',
   invite_again: 'הזמנה חוזרת',
   offer_link: 'הצעת קישור להצטרפות',

@@ -30,7 +30,7 @@ export default {
   ring_declined: '{name}様が辞退しました',
   ring_expired: '{name}様の応答がありませんでした',
   ring_failed: '招待を届けられませんでした',
-  ring_cancelled: '招待を取り消しました',
+  ring_cancelled: '招待は取り消されました',
   cancel: 'キャンセル',
   invite_again: 'もう一度招待',
   offer_link: '参加リンクを送る',

@@ -30,7 +30,7 @@ export default {
   ring_declined: '{name} recusou',
   ring_expired: '{name} não respondeu',
   ring_failed: 'Não foi possível entregar o convite',
-  ring_cancelled: 'Você retirou o convite',
+  ring_cancelled: 'O convite foi retirado',
   cancel: 'Cancelar',
   invite_again: 'Convidar de novo',
   offer_link: 'Oferecer um link para entrar',
