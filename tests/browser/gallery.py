@@ -105,7 +105,9 @@ async def _text(double: BrokerDouble, page: Page) -> None:
     await double.tell(TextSaid(seq=2, participant_id="p1", text="I cannot hear you."))
 
 
-def _drop(code: int, *messages: object) -> Play:
+def drop(code: int, *messages: object) -> Play:
+    """The broker says this, and is gone."""
+
     async def play(double: BrokerDouble, page: Page) -> None:
         await double.tell(*messages)  # type: ignore[arg-type]
         double.deaf = True
@@ -257,8 +259,8 @@ AGENT_SCENES = (
         say(snapshot(0, [person(0, owner=False), person(1)])),
     ),
     Scene("text", AGENT, Role.AGENT, _text),
-    Scene("reconnecting", AGENT, Role.AGENT, _drop(1012, PAIR)),
-    Scene("replaced", AGENT, Role.AGENT, _drop(4409, PAIR), "closed"),
+    Scene("reconnecting", AGENT, Role.AGENT, drop(1012, PAIR)),
+    Scene("replaced", AGENT, Role.AGENT, drop(4409, PAIR), "closed"),
     Scene(
         "over",
         AGENT,

@@ -16,8 +16,11 @@ from broker.messages.facts import (
 )
 from broker.words import EndReason, InvitationState, LeaveReason, Reach, Role
 from tests.browser.broker_double import BrokerDouble, invitation, painted, person, reach, snapshot
-from tests.browser.gallery import AGENT, ENGAGEMENT, PAIR, Play, Scene, press, say
+from tests.browser.gallery import AGENT, ENGAGEMENT, PAIR, Play, Scene, drop, press, say
 
+TURNED_AWAY = RequestRefused(
+    reply_to="0", code=ErrorCode.UNKNOWN_ACCOUNT, message="No such account.", retryable=False
+)
 NAMELESS = AGENT.partition("&visitorName")[0]
 LINK = "https://video.example.com/join#0123456789abcdef0123456789abcdef"
 SAY_TROUBLE = """([microphone, camera]) => {
@@ -115,6 +118,8 @@ TROUBLE_SCENES = (
         "no-capacity", AGENT, Role.AGENT, _refused(ErrorCode.NO_CAPACITY), "idle", in_session=False
     ),
     Scene("no-room-yet", AGENT, Role.AGENT, _waiting, "idle", in_session=False),
+    Scene("turned-away", AGENT, Role.AGENT, drop(4403, TURNED_AWAY), "closed", in_session=False),
+    Scene("turned-away", ENGAGEMENT, Role.CONSUMER, drop(4403), "shut", in_session=False),
     Scene("link-made", AGENT, Role.AGENT, _link_made),
     *_outcomes(
         (

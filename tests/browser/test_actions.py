@@ -65,6 +65,20 @@ async def test_a_browser_without_a_codec_in_common_is_told_what_it_lacks(
     )
     await expect(page.get_by_text("Opus, and VP8 or H.264")).to_be_visible()
 
+    # Whoever is turned away is told why: in their words where there are some, else by the code.
+    for code, why in (
+        (ErrorCode.NOT_PERMITTED, "You may not do that here."),
+        (ErrorCode.UNKNOWN_ACCOUNT, "unknown_account"),
+    ):
+        await double.tell(
+            RequestRefused(reply_to="0", code=code, message="In English.", retryable=False)
+        )
+        await double.drop(4403)
+        said = page.get_by_text("The video service refused this widget")
+        await expect(said).to_have_text(f"The video service refused this widget: {why}")
+        double.begin(Role.AGENT, in_session=False)
+        await page.get_by_role("button", name="Try again").click()
+
 
 RINGS: list[tuple[str, InvitationState, dict[str, Any]]] = [
     ("Looking for Maya Cohen…", InvitationState.SENT, {"surfaces": []}),

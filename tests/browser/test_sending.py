@@ -247,6 +247,10 @@ async def test_a_consumer_whose_widget_is_turned_away_is_not_told_to_wait(
         double.heard.clear()
         await page.get_by_role("button", name="Close").click()
         await double.until_heard("connection.hello")
+    await expect(page.get_by_text("it rings here")).to_be_visible()
+    await double.drop(4403)
+    await expect(page.get_by_text("Video is not available here just now.")).to_be_visible()
+    await expect(page.get_by_text("it rings here")).to_be_hidden()
     await page.close()
 
 

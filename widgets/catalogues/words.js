@@ -44,10 +44,10 @@ export function knows(key) {
   return key in catalogue;
 }
 
-/** @param {unknown} error A refusal of the broker. */
-export function errorSentence(error) {
+/** @param {unknown} error A refusal of the broker. @param {string} [otherwise] Where it has no sentence. */
+export function errorSentence(error, otherwise = say('error_other')) {
   const key = `error_${/** @type {{code?: string}} */ (error)?.code}`;
-  return say(knows(key) ? key : 'error_other');
+  return knows(key) ? say(key) : otherwise;
 }
 
 /** @param {string} tag */

@@ -1,4 +1,4 @@
-import { say } from '../catalogues/words.js';
+import { errorSentence, say } from '../catalogues/words.js';
 import { ResumeMemory } from '../channel/resume-memory.js';
 import { get, post } from '../hosts/gateway.js';
 import { AgentHost } from '../hosts/agent-host.js';
@@ -200,7 +200,7 @@ export class AgentWidget extends Widget {
     if (link.code === 4401) this.#proof?.forget();
     const again = say(replaced ? 'bring_back' : 'try_again');
     const back = wordButton(again, () => this.#connect(), 'primary');
-    const why = link.refusal?.message || String(link.code);
+    const why = errorSentence(link.refusal, String(link.refusal?.code ?? link.code));
     const words = replaced
       ? { title: say('over_elsewhere') }
       : { title: say('not_connected'), help: say('not_connected_help', { why }) };

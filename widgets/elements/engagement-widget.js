@@ -118,7 +118,9 @@ export class EngagementWidget extends Widget {
     } else if (client.link.status === 'closed' && location.hash) {
       this.present('used', () => message({ title: say('join_used'), help: say('join_used_help') }));
     } else {
-      this.present('quiet', () => message({ title: say('quiet_title'), help: say('quiet_help') }));
+      // Where nobody will ring, nobody is told to wait.
+      const [view, help] = client.link.status === 'closed' ? ['shut', 'quiet_shut'] : ['quiet', 'quiet_help'];
+      this.present(view, () => message({ title: say('quiet_title'), help: say(help) }));
       this.setTitle('');
       this.#host.show('closed');
     }

@@ -11,6 +11,7 @@ export default {
   monitored: 'Die Teamleitung kann mithören.',
   quiet_title: 'Video mit unserem Team',
   quiet_help: 'Wenn wir Sie einladen, klingelt es hier.',
+  quiet_shut: 'Video ist hier gerade nicht verfügbar.',
   join_used: 'Dieser Link gilt nicht mehr',
   join_used_help: 'Er wurde benutzt, ist abgelaufen oder wurde zurückgezogen. Bitten Sie um einen neuen.',
   decline_reason: 'Sagen, warum Sie ablehnen',

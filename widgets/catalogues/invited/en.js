@@ -11,6 +11,7 @@ export default {
   monitored: 'A supervisor may listen in.',
   quiet_title: 'Video with our team',
   quiet_help: 'When an agent invites you, it rings here.',
+  quiet_shut: 'Video is not available here just now.',
   join_used: 'This link is no longer valid',
   join_used_help: 'It has been used, has expired or was withdrawn. Ask for a new one.',
   decline_reason: 'Say why you decline',

@@ -11,6 +11,7 @@ export default {
   monitored: 'Es posible que escuche un supervisor.',
   quiet_title: 'Vídeo con nuestro equipo',
   quiet_help: 'Cuando un agente le invite, sonará aquí.',
+  quiet_shut: 'El vídeo no está disponible aquí en este momento.',
   join_used: 'Este enlace ya no es válido',
   join_used_help: 'Se ha usado, ha caducado o se ha retirado. Pida uno nuevo.',
   decline_reason: 'Decir por qué rechaza',

@@ -11,6 +11,7 @@ export default {
   monitored: 'Un superviseur peut écouter.',
   quiet_title: 'La vidéo avec notre équipe',
   quiet_help: 'Quand un conseiller vous invitera, l’appel sonnera ici.',
+  quiet_shut: 'La vidéo n’est pas disponible ici pour le moment.',
   join_used: 'Ce lien n’est plus valable',
   join_used_help: 'Il a été utilisé, a expiré ou a été retiré. Demandez-en un nouveau.',
   decline_reason: 'Dire pourquoi vous refusez',

@@ -11,6 +11,7 @@ export default {
   monitored: 'スーパーバイザーが音声を聞く場合があります。',
   quiet_title: '担当者とビデオで話す',
   quiet_help: '担当者が招待すると、ここに着信します。',
+  quiet_shut: '現在、ここではビデオを利用できません。',
   join_used: 'このリンクは無効になりました',
   join_used_help: '使用済みか、期限切れか、取り消されました。新しいリンクを依頼してください。',
   decline_reason: '辞退の理由を伝える',

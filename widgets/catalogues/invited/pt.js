@@ -11,6 +11,7 @@ export default {
   monitored: 'Um supervisor pode ouvir a conversa.',
   quiet_title: 'Vídeo com nossa equipe',
   quiet_help: 'Quando um atendente convidar você, vai tocar aqui.',
+  quiet_shut: 'O vídeo não está disponível aqui no momento.',
   join_used: 'Este link não é mais válido',
   join_used_help: 'Foi usado, expirou ou foi retirado. Peça um novo.',
   decline_reason: 'Dizer por que recusa',
