@@ -88,7 +88,7 @@ export default {
   too_long: 'Elle a atteint la durée maximale.',
   takeover_exhausted: 'Le service n’a pas pu la maintenir.',
   lost: 'La connexion a été interrompue trop longtemps.',
-  over_lasted: 'Durée : {time}.',
+  over_lasted: 'Durée : {time}.',
 
   error_already_live: 'Il y a déjà une session dans cette conversation.',
   error_no_capacity: 'Pas de place pour une autre session à l’instant. Veuillez réessayer dans un moment.',

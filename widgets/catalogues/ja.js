@@ -88,7 +88,7 @@ export default {
   too_long: '最長時間に達しました。',
   takeover_exhausted: '障害のため終了しました。',
   lost: '接続が長く切れていました。',
-  over_lasted: '通話時間：{time}',
+  over_lasted: '通話時間は{time}でした。',
 
   error_already_live: 'すでにセッションがあります。',
   error_no_capacity: '現在空きがありません。後で再試行してください。',
