@@ -25,7 +25,7 @@ from tests.browser.gallery import (
     Scene,
     press,
 )
-from tests.browser.studio import Studio
+from tests.browser.studio import SETTLED, Studio
 
 HOLDS = "(node) => node === document.activeElement && document.hasFocus()"
 FENCES = """() => {
@@ -290,6 +290,7 @@ async def test_the_focus_goes_in_the_order_in_which_one_reads(
     page, _ = await studio.play(scene, ((320, 600), "light"))
     if scene.name in PANELS:
         await expect(page.get_by_role("dialog")).to_be_focused()
+    await page.wait_for_function(SETTLED)
     await page.evaluate(FENCES)
     there = await stops(page, "Tab")
     assert [each["name"] for each in there] == order

@@ -4,7 +4,6 @@ export class Loudness {
   #context = null;
   /** @type {MediaStreamTrack|null} */
   #track = null;
-  #frame = 0;
 
   /** @param {(level: number) => void} onLevel From 0 to 1, while listening. */
   constructor(onLevel) {
@@ -27,13 +26,12 @@ export class Loudness {
       analyser.getFloatTimeDomainData(samples);
       const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
       this.#onLevel(Math.min(1, Math.sqrt(power) * 4));
-      this.#frame = requestAnimationFrame(measure);
+      requestAnimationFrame(measure);
     };
     measure();
   }
 
   stop() {
-    cancelAnimationFrame(this.#frame);
     void this.#context?.close();
     this.#context = null;
     this.#track = null;

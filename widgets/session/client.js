@@ -2,7 +2,7 @@ import { SignallingChannel } from '../channel/channel.js';
 import { LocalMedia } from '../media/local-media.js';
 import { MediaLink } from '../media/media-link.js';
 import { INITIAL, moved, over, reduce } from './reduce.js';
-import { forbidden, keepable, may, ownEntry } from './select.js';
+import { keepable, may, ownEntry } from './select.js';
 
 const FOR_GOOD = new Set([4401, 4404, 4410]);
 
@@ -279,3 +279,10 @@ export class SessionClient extends EventTarget {
   }
 }
 
+/** @param {Session} session */
+function forbidden(session) {
+  const rights = { microphone: 'send_audio', camera: 'send_video', screen: 'send_screen' };
+  return Object.entries(rights)
+    .filter(([, capability]) => !may(session, capability))
+    .map(([source]) => source);
+}

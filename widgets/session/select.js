@@ -27,14 +27,6 @@ export function may(session, capability) {
   return session.capabilities.includes(capability);
 }
 
-/** What one may not send. @param {Session} session */
-export function forbidden(session) {
-  const rights = { microphone: 'send_audio', camera: 'send_video', screen: 'send_screen' };
-  return Object.entries(rights)
-    .filter(([, capability]) => !may(session, capability))
-    .map(([source]) => source);
-}
-
 /** Whether one comes back into it after a reload. @param {Session|null} session */
 export function keepable(session) {
   return ['present', 'reconnecting', 'lobby'].includes(session?.attendance ?? '');

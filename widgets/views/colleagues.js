@@ -1,5 +1,4 @@
 import { say } from '../catalogues/words.js';
-import { may } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
 import { keyed } from './keyed.js';
@@ -29,8 +28,7 @@ export class Colleagues {
   }
 
   get #allowed() {
-    const { session } = this.#client;
-    return session !== null && may(session, 'invite');
+    return this.#client.session?.capabilities.includes('invite') === true;
   }
 
   update() {

@@ -29,8 +29,7 @@ export class ControlBar {
     this.#more = iconButton(say('more'), 'more', actions.more);
     this.#end = iconButton(say('end'), 'end', actions.end, 'danger');
     const buttons = [this.#microphone, this.#camera, this.#screen, this.#people, this.#more, this.#end];
-    const props = { class: 'bar', role: 'toolbar', 'aria-label': say('controls') };
-    this.root = el('div', props, ...buttons.map(({ root }) => root));
+    this.root = el('div', { class: 'bar', role: 'toolbar', 'aria-label': say('controls') }, ...buttons.map(({ root }) => root));
     this.root.addEventListener('keydown', (event) => this.#onKey(event));
   }
 

@@ -13,13 +13,13 @@ const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audioo
 /** See and hear oneself, and choose devices. */
 export class DeviceCheck extends Panel {
   #media;
-  #uses;
+  #may;
   #mirror = el('video', { playsinline: true, 'aria-hidden': 'true' });
-  #off = el('p', { class: 'mirror-off', text: say('camera_is_off') });
+  #off = el('p', { text: say('camera_is_off') });
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
-  #frame = el('div', { class: 'mirror' }, this.#mirror, this.#off);
   #meter = el('div', { class: 'meter', 'aria-hidden': 'true' }, el('i', {}));
-  #speak = el('p', { class: 'fine', text: say('speak_now') });
+  /** By right. */
+  #parts = { send_video: el('div', { class: 'made' }), send_audio: el('div', { class: 'made' }) };
   #loudness = new Loudness((level) => this.#meter.style.setProperty('--level', String(level)));
   #pickers = {
     camera: el('select', { id: 'pick-camera' }),
@@ -27,23 +27,19 @@ export class DeviceCheck extends Panel {
     speaker: el('select', { id: 'pick-speaker' }),
   };
 
-  /** @param {LocalMedia} media @param {(source: DeviceSource) => boolean} [uses] */
-  constructor(media, uses = () => true) {
+  /** @param {LocalMedia} media @param {(right: string) => boolean} [may] */
+  constructor(media, may = () => true) {
     super(say('devices'));
     this.#media = media;
-    this.#uses = uses;
+    this.#may = may;
     this.#mirror.muted = true;
     const sound = wordButton(say('test_sound'), () => void chime(media.speaker), 'small', 'speaker');
     const done = wordButton(say('done'), () => this.close(), 'primary small');
-    this.body.append(
-      el('div', {}, this.#frame, this.#trouble),
-      this.#field('camera'),
-      this.#field('microphone'),
-      this.#meter,
-      this.#speak,
-      this.#field('speaker'),
-      el('div', { class: 'row' }, sound.root, done.root),
-    );
+    const { send_video: camera, send_audio: microphone } = this.#parts;
+    camera.append(el('div', { class: 'mirror' }, this.#mirror, this.#off), this.#field('camera'));
+    const heard = el('div', {}, this.#trouble, this.#field('microphone'));
+    microphone.append(heard, this.#meter, el('p', { class: 'fine', text: say('speak_now') }));
+    this.body.append(camera, microphone, this.#field('speaker'), el('div', { class: 'row' }, sound.root, done.root));
     this.root.addEventListener('panelclose', () => this.#loudness.stop());
   }
 
@@ -51,8 +47,8 @@ export class DeviceCheck extends Panel {
   show() {
     super.show();
     // Whoever only listens has nothing to open.
-    const camera = this.#uses('camera');
-    if (camera || this.#uses('microphone')) void this.#media.open(camera).then(() => this.update());
+    const camera = this.#may('send_video');
+    if (camera || this.#may('send_audio')) void this.#media.open(camera).then(() => this.update());
     this.update();
   }
 
@@ -63,8 +59,7 @@ export class DeviceCheck extends Panel {
       this.#mirror.srcObject = mirror;
       if (mirror) void this.#mirror.play().catch(() => {});
     }
-    show(this.#frame, this.#uses('camera'));
-    for (const part of [this.#meter, this.#speak]) show(part, this.#uses('microphone'));
+    for (const [right, part] of Object.entries(this.#parts)) show(part, this.#may(right));
     show(this.#mirror, mirror !== null);
     show(this.#off, mirror === null);
     setText(this.#trouble, troubleSentence(troubles));
@@ -97,8 +92,7 @@ export class DeviceCheck extends Panel {
     for (const source of /** @type {const} */ (['camera', 'microphone', 'speaker'])) {
       const devices = all.filter(({ kind, deviceId }) => kind === KINDS[source] && deviceId !== '');
       const picker = this.#pickers[source];
-      const wanted = source === 'speaker' || this.#uses(source);
-      show(/** @type {HTMLElement} */ (picker.parentElement), wanted && devices.length > 0);
+      show(/** @type {HTMLElement} */ (picker.parentElement), devices.length > 0);
       const { speaker, tracks } = this.#media;
       const used = source === 'speaker' ? speaker : tracks[source]?.getSettings().deviceId;
       const chosen = used || rememberedDevice(source);

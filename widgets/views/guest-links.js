@@ -26,8 +26,7 @@ export class GuestLinks {
     };
     const put = wordButton(say('into_conversation'), () => void putIn(), 'small', 'send');
     show(put.root, write !== null);
-    const row = el('div', { class: 'row' }, url.button, put.root);
-    const made = el('div', { class: 'made', hidden: true }, url.line, row, said);
+    const made = el('div', { class: 'made', hidden: true }, url.line, el('div', { class: 'row' }, url.button, put.root), said);
     const make = async () => {
       const link = await client.ask({ type: 'guest.invite', name: name.value.trim() || undefined });
       name.value = '';

@@ -1,7 +1,6 @@
 /**
- * A row that moves, or in which a button went, keeps the focus. Where it goes itself the one that
- * takes its place has it, or who is at home there: a row and no button of it, lest a key that is
- * held down answers for the next.
+ * A row that moves, or whose button goes, keeps the focus; after one that goes the next has it, then
+ * `home`, and no button there, lest a key held down answers for that, too.
  * @type {Keyed}
  */
 export function keyed(parent, views, items, keyOf, make, update, home = parent.closest('[tabindex]')) {
@@ -27,11 +26,10 @@ export function keyed(parent, views, items, keyOf, make, update, home = parent.c
   });
   if (!at || !own) return;
   if (at.isConnected && !at.closest('[hidden]')) {
-    if (at !== document.activeElement) at.focus({ preventScroll: true });
+    if (at !== document.activeElement) at.focus();
     return;
   }
-  const row = own.isConnected ? own : parent.children[place] ?? parent.lastElementChild;
-  const next = /** @type {HTMLElement|null} */ (row ?? home);
-  if (next) next.tabIndex = -1;
-  next?.focus();
+  const row = own.isConnected ? own : parent.children[place] ?? parent.lastElementChild ?? home;
+  row?.setAttribute('tabindex', '-1');
+  /** @type {HTMLElement|null} */ (row)?.focus();
 }

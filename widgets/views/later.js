@@ -104,7 +104,7 @@ export function loadStyles(name = 'later') {
   return styles[name];
 }
 
-/** @param {LocalMedia} media @param {() => void} onReady @param {(source: DeviceSource) => boolean} [uses] */
-export function deviceCheckLater(media, onReady, uses) {
-  return new Later(() => import('./device-check.js'), ({ DeviceCheck }) => new DeviceCheck(media, uses), onReady);
+/** @param {LocalMedia} media @param {() => void} onReady @param {(right: string) => boolean} [may] */
+export function deviceCheckLater(media, onReady, may) {
+  return new Later(() => import('./device-check.js'), ({ DeviceCheck }) => new DeviceCheck(media, may), onReady);
 }

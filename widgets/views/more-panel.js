@@ -44,7 +44,7 @@ export class MorePanel extends Panel {
     };
     items.end.root.classList.add('stop');
     show(items.full.root, document.fullscreenEnabled);
-    show(items.picture.root, document.pictureInPictureEnabled === true);
+    show(items.picture.root, document.pictureInPictureEnabled);
     show(items.own.root, ownWindow !== null);
     this.#items = items;
     this.body.append(el('div', { class: 'items' }, ...Object.values(items).map(({ root }) => root)));

@@ -175,8 +175,8 @@ function newNotice({ lines = [], choices, warns }) {
   const buttons = choices.map(
     ({ say: name, act, first }) => wordButton(name, act, first ? 'primary small' : 'small').root,
   );
-  const looks = warns ? 'notice warning' : 'notice';
   const said = el('div', { class: 'notice-words' }, text, list);
+  const looks = `notice ${warns ? 'warning' : ''}`;
   return { root: el('div', { class: looks }, said, el('div', { class: 'row' }, ...buttons)), text };
 }
 

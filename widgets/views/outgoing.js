@@ -31,8 +31,7 @@ export class Outgoing {
     );
     const avatar = el('div', { class: 'ringing-avatar' }, this.#avatar.root);
     const actions = el('div', { class: 'actions' }, this.#again.root, this.#cancel.root, this.#offer.root);
-    const props = { class: 'outgoing', hidden: true };
-    this.root = el('div', props, avatar, this.#title, this.#help, this.#until, actions);
+    this.root = el('div', { class: 'outgoing', hidden: true }, avatar, this.#title, this.#help, this.#until, actions);
   }
 
   update() {

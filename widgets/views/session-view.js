@@ -1,5 +1,5 @@
 import { errorSentence, say } from '../catalogues/words.js';
-import { ends, forbidden, may, others, transferred } from '../session/select.js';
+import { ends, may, others, transferred } from '../session/select.js';
 import { Announcer } from './announcer.js';
 import { ControlBar } from './control-bar.js';
 import { el, show } from './dom.js';
@@ -41,9 +41,7 @@ export class SessionView {
       ([{ PeoplePanel }, more]) => new PeoplePanel(client, attempt, write, more?.Colleagues),
       update,
     );
-    /** @param {string} source */
-    const sends = (source) => client.session !== null && !forbidden(client.session).includes(source);
-    this.#devices = deviceCheckLater(client.media, update, sends);
+    this.#devices = deviceCheckLater(client.media, update, (right) => client.session?.capabilities.includes(right) === true);
     this.#text = new Later(() => import('./text-panel.js'), ({ TextPanel }) => new TextPanel(client, attempt), update);
     this.#notices = new Later(
       () => Promise.all([import('./notices.js'), atEnd?.()]).then(([module]) => module),

@@ -4,7 +4,7 @@ export default {
   login_help: 'ログインは専用のウィンドウで開きます。次のコードが表示されている場合のみ、そこで続行してください。',
   login_code: 'コード {code}',
   login_open: 'LivePersonでログイン',
-  enrol_title: 'このブラウザーを登録',
+  enrol_title: 'このブラウザを登録',
   enrol_help: '管理者から受け取ったコードを入力してください。1日以内に1回だけ使えます。',
   enrol_code: 'コード',
   enrol_send: '登録',
