@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import httpx
 
 from actors.keeper.signature import HEADER, sign
-from actors.keeper.target import Resolver, TargetRefused, resolve, system_resolver
+from actors.keeper.target import Resolver, SystemResolver, TargetRefused, resolve
 from actors.ledger.keeping import Parcel
 from broker.events import KEPT_BACK
 from broker.messages.cluster.tenure import JournalEntry
@@ -79,14 +79,18 @@ class Deliverer:
         policy: DeliveryPolicy,
         now_ms: Callable[[], int],
         *,
-        resolver: Resolver = system_resolver,
+        resolver: Resolver | None = None,
         jitter: Callable[[], float] = random.random,
         verify: ssl.SSLContext | None = None,
     ) -> None:
-        """`verify` says which certificates are trusted; `None`: the usual ones."""
+        """`resolver` and `verify` say where names lead and which certificates are trusted.
+
+        `None`: as this machine does.
+        """
         self._policy = policy
         self._now_ms = now_ms
-        self._resolver = resolver
+        self._own = SystemResolver()
+        self._resolver = resolver or self._own
         self._jitter = jitter
         self._verify = verify or httpx.create_ssl_context(trust_env=False)
         self._clients: dict[str, httpx.AsyncClient] = {}
@@ -97,6 +101,7 @@ class Deliverer:
         clients, self._clients = self._clients, {}
         for client in clients.values():
             await client.aclose()
+        self._own.close()
 
     async def deliver(self, endpoint: Endpoint, parcel: Parcel) -> Outcome:
         """Send events in order up to the first that fails."""

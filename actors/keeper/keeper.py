@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.keeper.delivery import Deliverer, DeliveryPolicy, Endpoint
-from actors.keeper.target import Resolver, system_resolver
 from actors.ledger import keeping
 from actors.ledger_link import LedgerLink, LinkTiming
 from actors.link import Tls
@@ -55,7 +54,6 @@ class Keeper:
         endpoints: Sequence[Endpoint] = (),
         knows_all: bool = True,
         policy: KeeperPolicy | None = None,
-        resolver: Resolver = system_resolver,
         timing: LinkTiming | None = None,
         tls: Tls | None = None,
     ) -> None:
@@ -66,7 +64,7 @@ class Keeper:
         self._of_account: dict[str, list[str]] = {}
         for endpoint in self._endpoints:
             self._of_account.setdefault(endpoint.account_id, []).append(endpoint.endpoint_id)
-        self._deliverer = Deliverer(self._policy.delivery, now_ms, resolver=resolver)
+        self._deliverer = Deliverer(self._policy.delivery, now_ms)
         self._grew = {endpoint.endpoint_id: asyncio.Event() for endpoint in self._endpoints}
         self._link = LedgerLink(
             resolve, key, hello, on_notice=self._on_notice, timing=timing, tls=tls

@@ -10,12 +10,16 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Host and port in, addresses out. Raises OSError."""
+LOOK_UPS = 128
+"""At once, those that nobody waits for any more counted in."""
 
 # Ranges that lead elsewhere: an IPv6 address that carries an IPv4 one.
 _TRANSLATED = tuple(
@@ -38,16 +42,27 @@ class Target:
     server_name: str
 
 
-async def system_resolver(host: str, port: int) -> list[str]:
-    """Resolve as the system does."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+class SystemResolver:
+    """Resolves as the system does, in threads of its own.
+
+    The loop's own are few, and a name whose servers do not answer holds a thread for half a minute,
+    whoever still waits for it: a few tries of one endpoint would leave the others no thread.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="webhook-names")
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return [str(entry[4][0]) for entry in found]
+
+    def close(self) -> None:
+        """Begin no further one; harmless when closed."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def resolve(
-    url: str, *, resolver: Resolver = system_resolver, loopback_allowed: bool = False
-) -> Target:
+async def resolve(url: str, *, resolver: Resolver, loopback_allowed: bool = False) -> Target:
     """Check a URL and pin its address.
 
     Raises:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import socket
 import ssl
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -221,6 +224,37 @@ async def test_what_one_endpoint_holds_is_not_missing_to_another() -> None:
     await deliverer.close()
     for each in (hanging, receiver):
         await each.stop()
+
+
+async def test_names_that_nobody_answers_for_hold_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loop's own threads are at most 32, and a look-up goes on when its try has ended."""
+    may_end = threading.Event()
+    begun = []
+    known = socket.getaddrinfo
+
+    def look_up(host: str, *given: Any, **named: Any) -> Any:
+        if host == "nobody.example.test":
+            begun.append(host)
+            may_end.wait(20 * PATIENCE)
+            raise OSError("No server answers.")
+        return known("127.0.0.1", *given, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    receiver = Receiver()
+    port = await receiver.start()
+    policy = DeliveryPolicy(loopback_allowed=True, attempt_s=0.5 * PATIENCE)
+    deliverer = Deliverer(policy, lambda: 0)
+    waiting = Endpoint("waiting", "acme", "http://nobody.example.test/", SECRET)
+    tries = [deliverer.deliver(waiting, a_parcel()) for _ in range(40)]
+    assert {each.why for each in await asyncio.gather(*tries)} == {"TimeoutError"}
+    known_to = Endpoint("known", "acme", f"http://hooks.example.test:{port}/", SECRET)
+    outcome = await deliverer.deliver(known_to, a_parcel())
+    may_end.set()
+    await deliverer.close()
+    await receiver.stop()
+    assert (outcome.why, len(begun)) == (None, 40)
 
 
 def test_backing_off_doubles_up_to_an_hour() -> None:
