@@ -179,6 +179,9 @@ class Keeper:
                 dead = outcome.why
             else:
                 retry_in_ms = deliverer.retry_in_ms(parcel.attempts if first else 0)
+        failed = next(
+            (each.seq for each in parcel.entries if each.seq > outcome.delivered_seq), None
+        )
         if parcel.again:
             delivered_seq = parcel.entries[0].seq
         else:
@@ -190,6 +193,7 @@ class Keeper:
                 delivered_seq=delivered_seq,
                 retry_in_ms=retry_in_ms,
                 dead=dead,
+                failed_seq=None if outcome.why is None else failed,
                 again=parcel.again,
                 endpoints=self._of_account[endpoint.account_id],
             ),

@@ -64,6 +64,8 @@ class OutboxSettle(ClusterMessage):
     """Set when the next event failed."""
     dead: str | None = None
     """Set when the next event is given up, and why; the one after it is due at once."""
+    failed_seq: int | None = None
+    """Which event failed. Another keeper may have had it taken meanwhile: nothing failed then."""
     again: bool = False
     endpoints: list[str]
     """All endpoints of the account: what all of them have is not looked at again."""

@@ -205,6 +205,8 @@ def _settle(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -
     )
     old = connection.execute(sa.select(deliveries).where(here)).one_or_none()
     next_seq = max(ask.delivered_seq + 1, 1 if old is None else old.next_seq)
+    if ask.failed_seq not in (None, next_seq):
+        return
     same = old is not None and old.next_seq == next_seq
     values: dict[str, Any] = {"attempts": 0, "failing_ms": None, "due_ms": 0}
     if ask.dead is not None:

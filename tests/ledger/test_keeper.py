@@ -278,6 +278,30 @@ async def test_what_waited_behind_a_failing_event_has_a_day_of_its_own(
     await until(lambda: _moved(town) and len(receiver.events) == 2, "the event behind it")
 
 
+async def test_what_another_keeper_has_sent_meanwhile_did_not_fail(town: Town) -> None:
+    """Two may be at work for a moment: where the accounts file changes, or a node is cut off."""
+    [actor] = await sessions(town, 1)
+    assert actor.session_id is not None
+    await actor.append(entry(2))
+    link = await keeper_link(town)
+    sent = keeping.OutboxSettle(
+        endpoint_id="e", session_id=actor.session_id, delivered_seq=1, endpoints=["e"]
+    )
+    given_up = sent.model_copy(update={"delivered_seq": 0, "dead": "status 500", "failed_seq": 1})
+    await link.call(sent, Done)
+    await link.call(given_up, Done)
+    take = keeping.OutboxTake(endpoint_id="e", account_id=ACCOUNT)
+    [parcel] = (await link.call(take, keeping.OutboxParcels)).parcels
+    assert [each.seq for each in parcel.entries] == [2]
+    letters = upkeep.DeadLetters(account_id=ACCOUNT)
+    assert (await link.call(letters, upkeep.DeadLetterPage)).letters == []
+    # And what does fail is given up, in its turn.
+    await link.call(given_up.model_copy(update={"delivered_seq": 1, "failed_seq": 2}), Done)
+    [letter] = (await link.call(letters, upkeep.DeadLetterPage)).letters
+    assert letter.seq == 2
+    assert (await link.call(take, keeping.OutboxParcels)).parcels == []
+
+
 async def test_accounts_without_an_endpoint_do_not_fill_the_outbox(
     town: Town, receiver: Receiver
 ) -> None:
