@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
+
+from .estimate import Congestion
 
 _SHARE = 0.9
 """Of the estimate; the rest is for audio bursts and repairs."""
-_OVERLOAD, _OVERLOAD_QUEUED = 2.0, 1.15
-"""Of the estimate; so much what is sent already may take, and where packets stand in a queue. A cut
-leaves 0.85 of what arrives: behind a queue what is more takes the voice with it, late or lost. Loss
-without a queue is the line's own, and up to a fifth of it leaves half of what is sent."""
+_OVERLOAD = {Congestion.NONE: inf, Congestion.LOSS: 2.0, Congestion.QUEUE: 1.15}
+"""Of the estimate; so much what is sent already may take. What arrives whole at once is carried,
+whatever the estimate knows. A cut leaves 0.85 of what arrives: behind a queue what is more takes
+the voice with it, late or lost. Loss without a queue is the line's own, and a fifth of it leaves
+half of what is sent."""
 _MARGIN = 1.2
 """A rise must fit this much better than what is shown already, or layers would flicker."""
 _LARGE_ENOUGH = 0.8
@@ -54,15 +58,14 @@ def highest_useful(demand: Demand) -> int:
     return len(demand.layers) - 1
 
 
-def carried(demands: Sequence[Demand], bitrate: float, *, queued: bool = False) -> list[bool]:
+def carried(demands: Sequence[Demand], bitrate: float, congestion: Congestion) -> list[bool]:
     """Say of each slot whether the line carries its lowest layer, which is the least it can show.
 
     What costs least comes first: so most are seen, and nobody's excess costs another their picture.
-    `queued` says that packets stand in a queue of that line.
     """
     found = [True] * len(demands)
     spent = 0.0
-    most = _OVERLOAD_QUEUED if queued else _OVERLOAD
+    most = _OVERLOAD[congestion]
     for index in sorted(range(len(demands)), key=lambda index: demands[index].layers[0].bitrate):
         demand = demands[index]
         cost = demand.layers[0].bitrate

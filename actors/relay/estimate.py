@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
 from .regression import Regression
 
@@ -46,6 +47,14 @@ _CALM = 3.0
 
 LEAST = 50_000
 MOST = 20_000_000
+
+
+class Congestion(StrEnum):
+    """Whether a line carries what is sent, and if not, what shows it."""
+
+    NONE = "none"
+    LOSS = "loss"
+    QUEUE = "queue"
 
 
 class _Group:
@@ -297,9 +306,13 @@ class Estimate:
             and now - self._last_cut >= _CALM
         )
 
-    def is_queueing(self, now: float) -> bool:
-        """Whether packets wait in a queue of this line, as far as it is known."""
-        return self._queue > _QUEUE and not self.is_untold(now)
+    def congestion(self, now: float) -> Congestion:
+        """Say what has become lately of what was sent; without a report it may have been lost."""
+        if self.is_untold(now):
+            return Congestion.LOSS
+        if self._queue > _QUEUE:
+            return Congestion.QUEUE
+        return Congestion.LOSS if self.loss >= _LOSS_LOW else Congestion.NONE
 
     def is_untold(self, now: float) -> bool:
         """Whether nothing has been reported lately: of what was sent, if anything was."""

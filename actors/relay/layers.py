@@ -42,8 +42,8 @@ def _choose(transport: Transport, now: float) -> None:
         else:
             spare -= sum(layer.bitrate for layer in publication.layers.values())
     spare = max(0.0, spare)
-    queued = transport.estimate.is_queueing(now)
-    found = carried([demand for _, demand in wanted], spare, queued=queued)
+    congestion = transport.estimate.congestion(now)
+    found = carried([demand for _, demand in wanted], spare, congestion)
     for (slot, demand), fits in zip(wanted, found, strict=True):
         changed = slot.hold.note(fits, now)
         if slot.hold.held:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.relay.choice import Demand, LayerFacts, carried, choose, highest_useful
-from actors.relay.estimate import LEAST, Estimate
+from actors.relay.estimate import LEAST, Congestion, Estimate
 from actors.relay.hold import Hold
 from actors.relay.rtcp import parts_of
 from actors.relay.transport_feedback import ArrivalLog, arrivals_in
@@ -223,35 +223,39 @@ def picture(bitrate: float, *, held: bool = False) -> Demand:
 
 def test_what_a_line_does_not_carry_is_held_back_the_dearest_first() -> None:
     small, large = picture(150_000), picture(8_000_000)
-    assert carried([large, small], 10_000_000) == [True, True]
-    assert carried([large, small], 2_000_000) == [False, True]
+    assert carried([large, small], 10_000_000, Congestion.LOSS) == [True, True]
+    assert carried([large, small], 2_000_000, Congestion.LOSS) == [False, True]
     # Behind a queue what is too much takes voices with it; else it may be the line's own loss.
     three = [small] * 3
-    assert carried(three, 300_000) == [True, True, True]
-    assert carried(three, 300_000, queued=True) == [True, True, False]
-    assert carried([small], 70_000) == [False]
+    assert carried(three, 300_000, Congestion.LOSS) == [True, True, True]
+    assert carried(three, 300_000, Congestion.QUEUE) == [True, True, False]
+    assert carried([small], 70_000, Congestion.LOSS) == [False]
+    # What all arrives is carried, though nothing has shown the estimate so.
+    assert carried([large, large], 2_000_000, Congestion.NONE) == [True, True]
 
 
 def test_what_was_held_back_begins_again_only_where_it_fits_well() -> None:
-    assert carried([picture(400_000)], 300_000) == [True]
-    assert carried([picture(400_000, held=True)], 300_000) == [False]
-    assert carried([picture(400_000, held=True)], 450_000) == [True]
+    assert carried([picture(400_000)], 300_000, Congestion.LOSS) == [True]
+    assert carried([picture(400_000, held=True)], 300_000, Congestion.NONE) == [False]
+    assert carried([picture(400_000, held=True)], 450_000, Congestion.QUEUE) == [True]
 
 
 @given(
     st.lists(st.tuples(st.integers(1, 5_000_000), st.booleans()), max_size=8),
     st.integers(0, 8_000_000),
     st.integers(0, 20_000_000),
+    st.sampled_from(Congestion),
 )
 def test_nobodys_excess_costs_another_their_picture(
-    pictures: list[tuple[int, bool]], excess: int, bitrate: int
+    pictures: list[tuple[int, bool]], excess: int, bitrate: int, congestion: Congestion
 ) -> None:
     demands = [picture(cost, held=held) for cost, held in pictures]
-    found = carried(demands, bitrate)
+    found = carried(demands, bitrate, congestion)
     costs = [cost for cost, _ in pictures]
-    assert sum(cost for cost, fits in zip(costs, found, strict=True) if fits) <= 2 * bitrate
+    if congestion is not Congestion.NONE:
+        assert sum(c for c, fits in zip(costs, found, strict=True) if fits) <= 2 * bitrate
     dearest = picture(max(costs, default=0) + 1 + excess)
-    assert carried([dearest, *demands], bitrate)[1:] == found
+    assert carried([dearest, *demands], bitrate, congestion)[1:] == found
 
 
 @given(st.lists(st.tuples(st.floats(0, 2), st.booleans()), max_size=60))
