@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import sys
 import time
-from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
 import orjson
@@ -28,14 +26,13 @@ from benchmarks.loads.lifecycle import Lifecycle
 from benchmarks.loads.request import Request
 from benchmarks.loads.storm import Storm
 from benchmarks.loads.videoroom import Videoroom
+from benchmarks.scheduling import run_at_once, step_forward
 from benchmarks.serving import say_ready
 
 SETTLE_SECONDS = 8.0
 """How long a round waits for the last answers; what is missing then is counted. A ledger lets a
 start wait for 5 s before it is refused."""
 SETTLE_STEP = 0.01
-LOAD_PRIORITY = -15
-"""A load that waits for a processor measures itself."""
 
 
 class Load(Protocol):
@@ -134,16 +131,11 @@ async def round_of(load: Load, plan: dict[str, float], first: int) -> tuple[int,
     }
 
 
-def step_forward() -> None:
-    """Run before others on the load's processor where that is allowed, alike for every side."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, LOAD_PRIORITY)
-
-
 async def main(
     kind: str, address: str, options: dict[str, int], adapter: str | None = None
 ) -> None:
     step_forward()
+    run_at_once()
     load = load_of(kind, address, options, adapter)
     try:
         await load.open()

@@ -15,13 +15,13 @@ from typing import Protocol
 
 import uvloop
 
-from benchmarks.load import step_forward
 from benchmarks.media.loop import Loop
 from benchmarks.media.party import Media
-from benchmarks.media.pump import Pump, Report
+from benchmarks.media.pump import CHECK_SECONDS, Pump, Report
 from benchmarks.media.rooms import Rooms
 from benchmarks.media.sessions import Sessions
 from benchmarks.media.source import Camera
+from benchmarks.scheduling import step_forward
 from benchmarks.serving import say_ready
 
 
@@ -65,7 +65,7 @@ async def main(kind: str, address: str, options: dict[str, object]) -> None:
     pump: Pump | None = None
     try:
         try:
-            await server.open(int(str(options["sessions"])), int(str(options["size"])))
+            await connect(server, int(str(options["sessions"])), int(str(options["size"])))
         except Exception as error:
             say_ready(error=f"{type(error).__name__}: {error}")
             raise
@@ -78,6 +78,27 @@ async def main(kind: str, address: str, options: dict[str, object]) -> None:
         if pump is not None:
             await asyncio.to_thread(pump.close)
         await server.close()
+
+
+async def connect(server: Joined, sessions: int, size: int) -> None:
+    """Connect everybody, and keep consent (RFC 7675) of those who are until the pump does.
+
+    The last may be connected long after the first: a relay closes who is silent for 30 s.
+    """
+
+    async def keep_up() -> None:
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            for peer in server.media.peers:
+                if peer.profile:
+                    peer.send_check()
+
+    keeping = asyncio.create_task(keep_up())
+    try:
+        await server.open(sessions, size)
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 async def obey(pump: Pump) -> None:

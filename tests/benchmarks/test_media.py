@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from actors.relay import MediaRights, OfferLayout, PublishSource, Relay, RelayConfig
+from benchmarks.media import load
 from benchmarks.media.association import Certificate
 from benchmarks.media.beside import PROFILE
 from benchmarks.media.party import Media
@@ -36,6 +39,33 @@ async def relay() -> AsyncIterator[Relay]:
     await relay.close()
     # Lets closed sockets run their last callback.
     await asyncio.sleep(0)
+
+
+class Connecting:
+    """A server at which one is connected and the other is not for a while."""
+
+    def __init__(self) -> None:
+        self.peers = [SimpleNamespace(profile=profile, checks=0) for profile in ("GCM", "")]
+        for peer in self.peers:
+            peer.send_check = lambda peer=peer: setattr(peer, "checks", peer.checks + 1)
+        self.media = cast(Media, SimpleNamespace(peers=self.peers))
+
+    async def open(self, sessions: int, size: int) -> None:
+        await until(lambda: self.peers[0].checks >= 3)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_who_is_connected_is_not_silent_until_everybody_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(load, "CHECK_SECONDS", 0.001)
+    server = Connecting()
+    await load.connect(server, 1, 2)
+    sent = [peer.checks for peer in server.peers]
+    assert sent[1] == 0, "there is no address yet"
+    assert len(asyncio.all_tasks()) == 1, "the pump does it from here on"
 
 
 async def test_everybody_receives_everything_and_knows_whose_it_is(relay: Relay) -> None:
