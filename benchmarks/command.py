@@ -168,7 +168,7 @@ def main(arguments: list[str]) -> int:
             write(results, failures, ["python", "-m", "benchmarks", *arguments], options)
     if failures:
         return FAILED
-    return NOISY if any(result.noise for result in results) else 0
+    return NOISY if any(result.signs for result in results) else 0
 
 
 def write(
@@ -218,7 +218,7 @@ def document(
         "command": shlex.join(command),
         "machine": machine.description(),
         "failed": failures,
-        "noise": [noise for result in results for noise in result.noise],
+        "noise": [sign for result in results for sign in result.signs],
         "targets": [asdict(target) for result in results for target in result.judged()],
         "scenarios": [result.to_json() for result in results],
     }

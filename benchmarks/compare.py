@@ -57,6 +57,7 @@ class SavedScenario(BaseModel):
     name: str
     parameters: dict[str, object] = {}
     noise: list[str]
+    noise_apart: dict[str, list[str]] = {}
     measurements: list[SavedMeasurement]
     targets: list[SavedTarget] = []
 
@@ -64,6 +65,11 @@ class SavedScenario(BaseModel):
     def disturbed(self) -> bool:
         """Whether others disturbed it; that its rounds disagree the test sees by itself."""
         return any(DISAGREE not in sign for sign in self.noise)
+
+    def disturbed_sides(self) -> list[str]:
+        """Return the sides that alone were disturbed."""
+        named = self.noise_apart.items()
+        return [side for side, signs in named if any(DISAGREE not in sign for sign in signs)]
 
 
 class SavedRun(BaseModel):
@@ -109,12 +115,16 @@ def changes(before: SavedRun, after: SavedRun) -> Iterator[Change]:
     """Compare every number that both runs have."""
     pairs = list(dict.fromkeys([*references(before), *references(after)]))
     earlier = dict(numbers(before, pairs))
-    noisy = {one.name for run in (before, after) for one in run.scenarios if one.disturbed}
+    scenarios = [one for run in (before, after) for one in run.scenarios]
+    noisy = {one.name for one in scenarios if one.disturbed}
+    noisy |= {f"{one.name}, {side}" for one in scenarios for side in one.disturbed_sides()}
     found: dict[str, Change] = {}
     for name, values in numbers(after, pairs):
         if name in earlier:
             made = change(name, earlier[name], values)
-            if name.split(",")[0] in noisy and not name.endswith(MEMORY):
+            scenario, sides = name.split(", ")[:2]
+            parts = {scenario, *(f"{scenario}, {side}" for side in sides.split(" over "))}
+            if parts & noisy and not name.endswith(MEMORY):
                 made = replace(made, verdict="too noisy to tell")
             found[name] = made
     for scenario, subject, reference in pairs:

@@ -17,9 +17,10 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid #8884; text-align: left; }
+th, td { padding: .25rem .55rem; border-bottom: 1px solid #8884; text-align: left; }
 td.number { text-align: right; }
 td + td { white-space: nowrap; }
+td.what { white-space: normal; min-width: 9rem; }
 td:first-child { min-width: 8rem; }
 .met { color: light-dark(#18794e, #4cc38a); }
 .missed { color: light-dark(#c62a2f, #ff8080); font-weight: 600; }
@@ -68,11 +69,15 @@ def summed_up(result: ScenarioResult) -> str:
         signs = "one sign" if len(result.noise) == 1 else f"{len(result.noise)} signs"
         rest = f" What no noise can move: {met} of {len(judged)} targets met." if judged else ""
         return f"the machine was too noisy to compare speeds ({signs}; the first: {first}).{rest}"
+    apart = "".join(
+        f" Of {html.escape(side)} it was too noisy to tell ({html.escape(signs[0])})."
+        for side, signs in result.noise_apart.items()
+    )
     if not judged:
-        return "measured; there is no target to hold it against."
+        return f"measured; there is no target to hold it against.{apart}"
     if met == len(judged):
-        return "the target is met." if met == 1 else f"all {met} targets are met."
-    return f"{met} of {len(judged)} targets are met."
+        return ("the target is met." if met == 1 else f"all {met} targets are met.") + apart
+    return f"{met} of {len(judged)} targets are met.{apart}"
 
 
 def conclusions(result: ScenarioResult) -> Iterator[str]:
@@ -109,12 +114,7 @@ def number(value: float) -> str:
 def section(result: ScenarioResult) -> Iterator[str]:
     """Write one scenario's part of the page."""
     yield f"<h2 id='{result.name}'>{result.name}</h2><p>{html.escape(result.summary)}</p>"
-    if result.noise:
-        first, rest = result.noise[:MOST_SIGNS], result.noise[MOST_SIGNS:]
-        yield f"<div class=noise>Too noisy to tell:{listed(first)}"
-        if rest:
-            yield f"<details><summary>and {len(rest)} more</summary>{listed(rest)}</details>"
-        yield "</div>"
+    yield from noise(result)
     if result.judged():
         yield "<div class=wide><table><tr><th>target<th>value<th>reference<th>ratio (spread)"
         yield "<th>wanted<th></tr>"
@@ -135,6 +135,19 @@ def section(result: ScenarioResult) -> Iterator[str]:
     yield from facts(result)
     shown = html.escape(json.dumps(result.parameters))
     yield f"<p>Parameters: <code>{shown}</code></p>"
+
+
+def noise(result: ScenarioResult) -> Iterator[str]:
+    """Name what made the run too noisy to tell, or a part of it, the first few signs at once."""
+    for of, signs in (("", result.noise), *result.noise_apart.items()):
+        if not signs:
+            continue
+        first, rest = signs[:MOST_SIGNS], signs[MOST_SIGNS:]
+        what = f" of {html.escape(of)}" if of else ""
+        yield f"<div class=noise>Too noisy to tell{what}:{listed(first)}"
+        if rest:
+            yield f"<details><summary>and {len(rest)} more</summary>{listed(rest)}</details>"
+        yield "</div>"
 
 
 def listed(items: list[str]) -> str:
@@ -178,6 +191,6 @@ def latencies(result: ScenarioResult) -> Iterator[str]:
                 cells = [str(pooled.count), *percentiles(pooled, number)]
                 cells += [f"{share:.2f}", f"{memory:.0f}"]
                 what = html.escape(plots.MEANINGS.get(name, name))
-                yield f"<tr><td>{html.escape(side)}<td>{what}"
+                yield f"<tr><td>{html.escape(side)}<td class=what>{what}"
                 yield "".join(f"<td class=number>{cell}" for cell in cells)
     yield "</table></div>"

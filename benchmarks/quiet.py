@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from benchmarks import machine
 from benchmarks.arrivals import REFUSED
-from benchmarks.result import Measurement
+from benchmarks.result import Measurement, ScenarioResult
 
 MOST_ATTEMPTS = 3
 """For each round that was asked for; whatever is still disturbed then is named as noise."""
@@ -38,6 +38,8 @@ async def rounds_of(
     attempts = 1 if once else MOST_ATTEMPTS
     quiet: list[list[Measurement]] = []
     disturbed: list[list[Measurement]] = []
+    order: dict[int, int] = {}
+    """Which side each measurement is of, by its place."""
     while len(quiet) < rounds and len(quiet) + len(disturbed) < attempts * rounds:
         attempt = len(quiet) + len(disturbed)
         measured: list[Measurement] = []
@@ -45,6 +47,7 @@ async def rounds_of(
             if attempts > 1:
                 await calm()
             measured.append(await measure(side, attempt))
+            order[id(measured[-1])] = sides.index(side)
             if disturbance(measured[-1]) is not None and attempt < (attempts - 1) * rounds:
                 break
         is_quiet = len(measured) == len(sides) and not any(map(disturbance, measured))
@@ -58,7 +61,8 @@ async def rounds_of(
     for _ in () if once else filling:
         for _ in sides:
             on_measured()
-    kept = quiet + filling
+    # Each in the order of the sides, whose turn it was first: in it they are shown.
+    kept = [sorted(measured, key=lambda of: order[id(of)]) for measured in quiet + filling]
     for number, measured in enumerate(kept):
         for measurement in measured:
             measurement.round = number
@@ -95,6 +99,13 @@ def disturbance(measurement: Measurement) -> str | None:
         if late > machine.MAX_LATENESS_MS:
             return f"the load sent late {where}: {name} {late:.1f} ms"
     return None
+
+
+def name_noise(result: ScenarioResult) -> None:
+    """Put the noise of all that was measured into a result."""
+    for measurement in result.measurements:
+        for sign in noise_of([measurement]):
+            result.disturb(sign, measurement.side)
 
 
 def noise_of(measurements: Sequence[Measurement]) -> list[str]:

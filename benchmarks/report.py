@@ -25,10 +25,11 @@ def print_result(console: Console, result: ScenarioResult) -> None:
     latencies(console, result)
     for name, fact in result.facts.items():
         console.print(f"{name}: {fact}")
-    if result.noise:
-        console.print("[bold]Too noisy to tell:[/bold]")
-        for noise in result.noise:
-            console.print(f"  {noise}")
+    for of, signs in (("", result.noise), *result.noise_apart.items()):
+        if signs:
+            console.print(f"[bold]Too noisy to tell{f' of {of}' if of else ''}:[/bold]")
+        for sign in signs:
+            console.print(f"  {sign}")
     table = Table("target", "value", "reference", "ratio (spread)", "wanted", "")
     for target in result.judged():
         table.add_row(*row_of(target))

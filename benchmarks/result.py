@@ -11,6 +11,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Literal, TypeAlias
 
 from benchmarks.arrivals import REFUSED, Trace
@@ -161,6 +162,10 @@ class ScenarioResult:
     measurements: list[Measurement] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     noise: list[str] = field(default_factory=list)
+    apart: frozenset[str] = frozenset()
+    """Sides that others are measured without: their noise hides nothing but them."""
+    noise_apart: dict[str, list[str]] = field(default_factory=dict)
+    """The noise of each of those."""
     facts: dict[str, object] = field(default_factory=dict)
     """What is neither a latency nor a target."""
     lines: list[Line] = field(default_factory=list)
@@ -169,9 +174,26 @@ class ScenarioResult:
     since: str = "the beginning"
     """What that moment is."""
 
+    @property
+    def signs(self) -> list[str]:
+        """All signs of noise, whatever they hide."""
+        return [*self.noise, *chain.from_iterable(self.noise_apart.values())]
+
     def judged(self) -> list[Target]:
-        """Return the targets that mean something: of a noisy run only the robust ones."""
-        return [target for target in self.targets if target.robust or not self.noise]
+        """Return the targets that mean something: of a noisy run, or side, only the robust ones."""
+        return [
+            target
+            for target in self.targets
+            if target.robust
+            or not (self.noise or {target.subject, target.reference} & self.noise_apart.keys())
+        ]
+
+    def disturb(self, sign: str, side: str) -> None:
+        """Name what disturbed a side, and with it all but those that are apart."""
+        if side in self.apart:
+            self.noise_apart.setdefault(side, []).append(sign)
+        else:
+            self.noise.append(sign)
 
     def judge(self, target: Target) -> None:
         """Add a target, or the noise that keeps it from meaning anything.
@@ -186,9 +208,8 @@ class ScenarioResult:
             if (high - low) / target.ratio > limit and not target.unanimous:
                 which = "quartiles" if target.has_quartiles else "from"
                 between = "and" if target.has_quartiles else "to"
-                self.noise.append(
-                    f"{target.name}: {DISAGREE}, {which} {low:.2f} {between} {high:.2f}"
-                )
+                sign = f"{target.name}: {DISAGREE}, {which} {low:.2f} {between} {high:.2f}"
+                self.disturb(sign, target.subject)
 
     def leave(self, name: str, why: object) -> None:
         """Say why something is not judged, of which noise is not the reason."""
@@ -201,7 +222,7 @@ class ScenarioResult:
         except TooFew as few:
             self.leave(comparison.name, few)
         except ValueError as error:
-            self.noise.append(str(error))
+            self.disturb(str(error), comparison.subject)
 
     def hold(self, name: str, side: str, histogram: str, percent: float, most_ms: float) -> None:
         """Hold a percentile of all of a side's rounds against a number; without any it is noise."""
@@ -241,6 +262,7 @@ class ScenarioResult:
             "summary": self.summary,
             "parameters": self.parameters,
             "noise": self.noise,
+            "noise_apart": self.noise_apart,
             "facts": self.facts,
             "targets": [asdict(target) for target in self.judged()],
             "lines": [asdict(line) for line in self.lines],

@@ -128,7 +128,7 @@ def hold_beside(
 
     That is meant to be half a processor. Beside less, the target would be met by what is not there;
     beside more it may be met and cannot be missed. What was measured without media is judged
-    whatever became of them.
+    whatever became of them, where the sides beside them are `apart`.
     """
     share = _share_of_media(result, beside, idle)
     result.facts[f"processors that the media took{of}"] = round(share, 2)
@@ -144,7 +144,9 @@ def hold_beside(
 
 
 def not_beside(result: ScenarioResult, side: str) -> str | None:
-    """Say which round of a side was beside media that did not come out; `None` when none was."""
+    """Say why a side was not measured beside media, or was disturbed; `None` when it was well."""
+    for sign in result.noise_apart.get(side, ()):
+        return sign
     for measured in result.measurements:
         if measured.side == side and (measured.forwarded or 0.0) < LEAST_FORWARDED:
             share = f"{measured.forwarded or 0.0:.2f} of the media that were due came out"

@@ -19,7 +19,7 @@ from benchmarks.media.beside import (
 from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
 from benchmarks.quantities import count_or_none, sizes
-from benchmarks.quiet import noise_of, told
+from benchmarks.quiet import name_noise, told
 from benchmarks.result import (
     MEASURED_AGAIN,
     Comparison,
@@ -145,7 +145,10 @@ class Fanout:
                 for load in loads:
                     await load.close()
         result.facts[MEASURED_AGAIN] = told(bench.again)
-        result.noise = noise_of(result.measurements)
+        result.apart = frozenset(
+            side_name(who, *point) for who in (BESIDE, ROOM_BESIDE) for point in points
+        )
+        name_noise(result)
         for sessions, size in points:
             result.compare(
                 Comparison(

@@ -17,7 +17,7 @@ from benchmarks.media.beside import (
     not_beside,
 )
 from benchmarks.quantities import count, people, rates_or_none
-from benchmarks.quiet import disturbance, noise_of, told
+from benchmarks.quiet import disturbance, name_noise, told
 from benchmarks.result import (
     MEASURED_AGAIN,
     Comparison,
@@ -210,7 +210,8 @@ async def against_load(
 
 def judge(result: ScenarioResult) -> None:
     """Compare what was measured with what design asks for."""
-    result.noise = noise_of(result.measurements)
+    result.apart = frozenset({BESIDE, FLOOR_BESIDE})
+    name_noise(result)
     for percent, limit in ((50.0, 1.5), (99.0, 3.0)):
         result.compare(
             Comparison(

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.command import parser
 from benchmarks.histogram import Histogram
 from benchmarks.media.beside import MediaLoad
+from benchmarks.page import summed_up
 from benchmarks.process import Child
 from benchmarks.result import Measurement, ScenarioResult
 from benchmarks.rounds import Bench, Plan, Side
@@ -36,6 +37,50 @@ def measured(side: str, number: int, milliseconds: float, busy: float) -> Measur
         usage=usage,
         forwarded=1.0 if side in (BESIDE, FLOOR_BESIDE) else None,
     )
+
+
+def disturb(result: ScenarioResult, side: str, number: int) -> None:
+    (one,) = (m for m in result.measurements if (m.side, m.round) == (side, number))
+    one.foreign_share = 0.9
+
+
+@pytest.mark.parametrize("side", ["switchboard", "floor", BESIDE, FLOOR_BESIDE])
+def test_a_round_that_was_disturbed_beside_media_hides_only_what_was_measured_there(
+    side: str,
+) -> None:
+    result = ScenarioResult("signaling", "", {})
+    result.measurements = judged(7.0).measurements
+    disturb(result, side, 1)
+    judge(result)
+    sign = f"other processes kept 0.90 processors busy in round 2 of {side}"
+    assert result.signs == [sign], "the status is that of a run that could not tell"
+    names = {target.name: target.met for target in result.judged()}
+    idle = {"signalling p50 over the floor": True, "signalling p99 over the floor": True}
+    beside = "signalling p99 beside media over idle"
+    if side in (BESIDE, FLOOR_BESIDE):
+        assert result.noise == []
+        assert names == (idle if side == BESIDE else {**idle, beside: False})
+    else:
+        assert (names, result.noise_apart) == ({}, {})
+    why = result.facts.get(f"{beside} is not judged")
+    assert why == (sign if side == BESIDE else None)
+    assert ("the floor's p99 beside media over its own idle" in result.facts) is (side == BESIDE)
+    text = summed_up(result)
+    assert (f"Of {side} it was too noisy to tell ({sign})" in text) is (side in result.noise_apart)
+    assert ("too noisy to compare speeds" in text) is bool(result.noise)
+
+
+def test_rounds_that_disagree_beside_media_hide_no_more() -> None:
+    result = ScenarioResult("signaling", "", {})
+    result.measurements = judged(4.0).measurements
+    for each in result.measurements:
+        if each.side == BESIDE and each.round == 2:
+            each.histograms = measured(BESIDE, 0, 30.0, 0.0).histograms
+    judge(result)
+    assert result.noise == []
+    (sign,) = result.noise_apart[BESIDE]
+    assert "disagree" in sign
+    assert [target.met for target in result.judged()] == [True, True]
 
 
 def judged(

@@ -152,6 +152,20 @@ def test_of_a_run_that_named_noise_only_memory_is_compared() -> None:
     assert {found[name] for name in found.keys() - memory} == {"too noisy to tell"}
 
 
+def test_a_side_that_alone_was_disturbed_is_alone_not_told() -> None:
+    before, after = run_of(OURS, FLOORS), run_of([9 * each for each in OURS], FLOORS)
+    told = {each.name: each.verdict for each in changes(before, after)}
+    assert told["s, switchboard, reply p50 ms"] == "more"
+    after.scenarios[0].noise_apart = {"switchboard": ["others kept it busy"]}
+    told = {each.name: each.verdict for each in changes(before, after)}
+    noisy = {name for name, verdict in told.items() if verdict == "too noisy to tell"}
+    assert noisy == {name for name in told if "switchboard" in name and "memory" not in name}
+    assert told["s, floor, reply p50 ms"] == "the same"
+    after.scenarios[0].noise_apart = {"switchboard": ["p99: the rounds disagree"]}
+    told = {each.name: each.verdict for each in changes(before, after)}
+    assert told["s, switchboard, reply p50 ms"] == "more", "which the test sees by itself"
+
+
 def test_what_speaks_against_comparing_is_said() -> None:
     quiet, disturbed = (load(RECORDED / f"{name}.json") for name in ("quiet", "disturbed"))
     assert list(cautions(quiet, quiet)) == []

@@ -44,7 +44,7 @@ def test_it_needs_no_other_file() -> None:
 
 def test_a_latency_is_called_by_what_it_is_of() -> None:
     text = page([result_of(measurement("us"), measurement("us", 1))], DOCUMENT)
-    assert "<td>a request until its reply\n<td" in text
+    assert "<td class=what>a request until its reply\n<td" in text
     assert ">signaling: a request until its reply<" in text
     assert ">signaling: a request until its reply, round by round<" in text
     assert ">signaling: hops<" in page([result_of(measurement("us", 0, "hops"))], DOCUMENT)
@@ -169,7 +169,8 @@ def test_how_late_the_load_was_stands_beside_the_latencies_that_contain_it() -> 
     late.lateness.record(0.0015)
     text = page([result_of(late, measurement("us", 1))], DOCUMENT)
     assert re.search(
-        r"<td>us<td>how late the load itself sent\n<td class=number>1(<td[^>]*>-){4}<td[^>]*>1\.5",
+        r"<td>us<td class=what>how late the load itself sent\n"
+        r"<td class=number>1(<td[^>]*>-){4}<td[^>]*>1\.5",
         text,
     )
 

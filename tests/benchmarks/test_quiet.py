@@ -94,7 +94,9 @@ async def test_a_machine_that_never_rests_is_named_as_noise() -> None:
     machine = Machine([0.9])
     kept, again = await machine.rounds(2)
     assert again == {"others": (MOST_ATTEMPTS - 1) * 2}
-    assert sorted((m.side, m.round) for m in kept) == [("A", 0), ("A", 1), ("B", 0), ("B", 1)]
+    assert [(m.side, m.round) for m in kept] == [("A", 0), ("B", 0), ("A", 1), ("B", 1)], (
+        "in the order of the sides, whose turn it ever was first"
+    )
     assert len(noise_of(kept)) == 4
 
 
