@@ -222,9 +222,12 @@ def _settle(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -
             .on_conflict_do_nothing()
         )
         next_seq += 1
-        # The next one waited as long, and has failed by nothing of its own: it is tried at once,
-        # and shares the end of this one if it fails, too, until one is taken.
-        values["failing_ms"] = old.failing_ms if old is not None else None
+        last_seq = connection.scalar(
+            sa.select(sessions.c.last_seq).where(sessions.c.session_id == ask.session_id)
+        )
+        if old is not None and last_seq is not None and last_seq >= next_seq:
+            # What waited behind it is tried at once, and shares its end unless one is taken.
+            values["failing_ms"] = old.failing_ms
     elif ask.retry_in_ms is not None:
         values = {
             "attempts": (old.attempts if same and old is not None else 0) + 1,
