@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from unicodedata import category
 
 from rich.console import Console
 from rich.table import Table
@@ -36,8 +37,8 @@ def print_sessions(records: list[dict[str, Any]]) -> None:
             _lasted(record),
             record["phase"],
             record.get("end_reason") or "",
-            ids.get("rt_session_id") or "",
-            ids.get("window_session_id") or ids.get("conversation_id") or "",
+            shown(ids.get("rt_session_id")),
+            shown(ids.get("window_session_id") or ids.get("conversation_id")),
         )
     Console().print(table)
 
@@ -58,22 +59,31 @@ def print_session(record: dict[str, Any]) -> None:
         ("visitor", ids.get("visitor_id")),
     ):
         if value:
-            facts.add_row(Text(name, style="dim"), Text(str(value)))
+            facts.add_row(Text(name, style="dim"), shown(value))
     console.print(facts)
     names = {each["participant_id"]: _person(each) for each in record["participants"]}
     people = Table("participant", "role", "name", "agent id", "visitor id", "connection")
     for each in record["participants"]:
         row = [each.get(key) or "" for key in ("role", "name", "agent_id", "visitor_id")]
         quality = _quality(each.get("quality"))
-        people.add_row(each["participant_id"][:_OPAQUE], *map(Text, [*row, quality]))
+        people.add_row(each["participant_id"][:_OPAQUE], *map(shown, [*row, quality]))
     console.print(people)
     line = Table("after", "event", "who", "what")
     for event in record["events"]:
         body = event["body"]
         who = str(body.get("participant_id") or body.get("by") or "")
         after = (event["at_ms"] - record["created_ms"]) / 1000
-        line.add_row(f"{after:.3f} s", event["type"], Text(names.get(who, "")), _what(body))
+        line.add_row(f"{after:.3f} s", event["type"], shown(names.get(who)), _what(body))
     console.print(line)
+
+
+def shown(value: object) -> Text:
+    """What others have written, as text: no markup, and no character that a terminal obeys.
+
+    A guest chooses a name, and a page the ids it claims.
+    """
+    text = "" if value is None else str(value)
+    return Text("".join("\ufffd" if category(each) == "Cc" else each for each in text))
 
 
 def _person(participant: dict[str, Any]) -> str:
@@ -106,7 +116,7 @@ def _what(body: dict[str, Any]) -> Text:
         and name != "by"
         and value != ""
     ]
-    return Text(", ".join(said))
+    return shown(", ".join(said))
 
 
 def _moment(at_ms: int) -> str:

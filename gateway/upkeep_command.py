@@ -151,6 +151,7 @@ def dead(
     from rich.table import Table
 
     from gateway.command import body_of, http, require_key
+    from gateway.session_print import shown
 
     query: dict[str, str | int] = {"limit": limit}
     if endpoint_id is not None:
@@ -163,9 +164,8 @@ def dead(
         return
     table = Table("endpoint", "session", "seq", "event", "why")
     for each in letters:
-        table.add_row(
-            each["endpoint_id"], each["session_id"], str(each["seq"]), each["type"], each["why"]
-        )
+        names = ("endpoint_id", "session_id", "seq", "type", "why")
+        table.add_row(*(shown(each[name]) for name in names))
     Console().print(table if letters else "There is no dead letter.")
 
 

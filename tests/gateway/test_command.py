@@ -168,6 +168,29 @@ def test_one_session_is_its_people_and_its_time_line() -> None:
     assert all(word in said for word in ("s-1", "60 s", "rt", "win", "agent", "7"))
 
 
+def test_what_others_wrote_is_neither_markup_nor_obeyed_by_a_terminal() -> None:
+    """A consumer's page claims ids, and a guest chooses a name: an operator prints both."""
+    wicked = "[/red]\x1b]0;owned\x07\x9b2J"
+    harmless = "[/red]\ufffd]0;owned\ufffd\ufffd2J"
+    record = RECORD | {"ids": {"rt_session_id": "rt", "window_session_id": wicked}}
+    person = {"participant_id": "p-1", "role": "guest", "name": wicked}
+    event = {
+        "at_ms": RECORD["created_ms"],
+        "type": "participant.joined",
+        "body": {"participant_id": "p-1", "said": wicked},
+    }
+    detail = record | {"participants": [person], "events": [event]}
+    for path, answer, words, times in (
+        ("/v1/sessions", {"sessions": [record]}, ["sessions"], 1),
+        ("/v1/sessions/s-1", detail, ["sessions", "s-1"], 4),
+    ):
+        with serving(path, answer) as gateway:
+            given = [*words, "--gateway", gateway, "--api-key", "k"]
+            result = RUNNER.invoke(app, given, env={"COLUMNS": "200"})
+        assert result.exit_code == 0, result.exception
+        assert (result.output.count(harmless), "\x1b]" in result.output) == (times, False)
+
+
 def test_what_the_gateway_refuses_is_said_in_its_words() -> None:
     with serving("/v1/sessions", {"detail": "The API key does not hold."}, 401) as gateway:
         result = RUNNER.invoke(app, ["sessions", "--gateway", gateway, "--api-key", "k"])
