@@ -102,7 +102,7 @@ class KeeperHost:
 
     async def _look(self) -> None:
         """Read the accounts, and go on with what is known of them now."""
-        self._read_at = self._changed_at()
+        changed_at = self._changed_at()
         known = known_accounts(self._settings)
         self._faults = known.faults
         for fault in known.faults:
@@ -111,6 +111,7 @@ class KeeperHost:
         before = self._known
         if before is None or (known != before and (before.faults or not known.faults)):
             await self._begin(known)
+        self._read_at = changed_at
 
     async def _begin(self, known: Known) -> None:
         of = self._settings.ledger_shards

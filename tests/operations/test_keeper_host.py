@@ -125,16 +125,21 @@ async def test_a_changed_accounts_file_is_taken_over_and_a_wrong_one_is_not(
     assert not any(each.running for each in Recorder.made)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("hook", "accounts not taken over"), ("secret", "keeper not started")],
+    ids=["a webhook's", "the deployment's"],
+)
 async def test_a_secret_that_comes_after_its_accounts_file_is_found(
-    accounts: Path, caplog: pytest.LogCaptureFixture
+    accounts: Path, caplog: pytest.LogCaptureFixture, name: str, said: str
 ) -> None:
     write(accounts, ACCOUNT, 1)
     host = keeper_host.KeeperHost(told(accounts))
     await host.start()
-    secret, elsewhere = accounts.with_name("hook"), accounts.with_name("later")
+    secret, elsewhere = accounts.with_name(name), accounts.with_name("later")
     os.rename(secret, elsewhere)
     write(accounts, f"{ACCOUNT}{HOOK}", 2)
-    await until(lambda: "accounts not taken over" in caplog.messages, "it was looked for")
+    await until(lambda: said in caplog.messages, "it was looked for")
     os.rename(elsewhere, secret)
     await until(lambda: len(Recorder.made) == 2, "a second keeper")
     await host.stop()
