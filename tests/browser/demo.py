@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 from pprint import pformat
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from playwright.async_api import BrowserContext, Frame, Page
@@ -43,6 +43,23 @@ COUNTS = """async () => {
   }
   return counts;
 }"""
+
+RECEIVED = """(async () => {
+  const { client } = document.querySelector(
+    'switchboard-agent, switchboard-engagement, switchboard-guest');
+  const counts = {};
+  const stats = client?.peer ? await client.peer.connection.getStats() : new Map();
+  for (const one of stats.values()) {
+    if (one.type === 'inbound-rtp') {
+      counts[`${one.kind} ${one.mid}`] =
+        one.kind === 'video' ? one.framesDecoded : one.totalAudioEnergy;
+    }
+  }
+  return counts;
+})()"""
+FACES = """[...document.querySelectorAll('.tile.seat[data-picture=yes] .tile-name')]
+  .filter((name) => name.checkVisibility()).map((name) => name.textContent).sort()"""
+"""Who is shown with a picture: a name changes at a frame that was painted."""
 
 NEGOTIATED = """() => {
   const { peer } = document.querySelector(
@@ -179,6 +196,30 @@ async def until_counts(
     raise AssertionError(
         f"Wanted {frames} more frames and {energy} energy: {start} → {now}\n{pformat(scene)}"
     )
+
+
+class Evaluates(Protocol):
+    """A page or frame of whichever browser."""
+
+    async def evaluate(self, expression: str) -> Any:
+        """Return an expression's value, as JSON types."""
+
+
+async def until_everybody(
+    page: Evaluates, people: int, *, frames: int = 20, limit_s: float = 15
+) -> None:
+    """Wait until so many people's frames are decoded and their voices heard, more and more."""
+    end = time.monotonic() + limit_s * PATIENCE
+    first = now = await page.evaluate(RECEIVED)
+    while time.monotonic() < end:
+        now = await page.evaluate(RECEIVED)
+        grown = {slot: count - first.get(slot, 0) for slot, count in now.items()}
+        seen = sum(by >= frames for slot, by in grown.items() if slot.startswith("video"))
+        heard = sum(by > 0 for slot, by in grown.items() if slot.startswith("audio"))
+        if seen >= people and heard >= people:
+            return
+        await asyncio.sleep(limit_s / 300)
+    raise AssertionError(f"{people} people are not seen and heard: {first} -> {now}")
 
 
 async def shoot(page: Page, name: str) -> None:

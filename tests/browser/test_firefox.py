@@ -11,29 +11,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.browser.demo import SCREENS
+from tests.browser.demo import FACES, SCREENS, until_everybody
 from tests.browser.fair import Fair
 from tests.house import settled
-from tests.patience import PATIENCE
-from tests.relay.firefox import ADDRESS, Firefox, FirefoxPage, network
-
-RECEIVED = """(async () => {
-  const { client } = document.querySelector(
-    'switchboard-agent, switchboard-engagement, switchboard-guest');
-  const counts = {};
-  const stats = client?.peer ? await client.peer.connection.getStats() : new Map();
-  for (const one of stats.values()) {
-    if (one.type === 'inbound-rtp') {
-      counts[`${one.kind} ${one.mid}`] =
-        one.kind === 'video' ? one.framesDecoded : one.totalAudioEnergy;
-    }
-  }
-  return counts;
-})()"""
-FACES = """[...document.querySelectorAll('.tile.seat[data-picture=yes] .tile-name')]
-  .filter((name) => name.checkVisibility()).map((name) => name.textContent).sort()"""
-"""Who is shown with a picture: a name changes at a frame that was painted."""
-FRAMES = 20
+from tests.relay.firefox import ADDRESS, Firefox, network
 
 
 @asynccontextmanager
@@ -48,21 +29,6 @@ async def fair_with_firefox(folder: Path) -> AsyncIterator[tuple[Fair, Firefox]]
                 await firefox.close()
 
 
-async def until_received(page: FirefoxPage, people: int) -> None:
-    """Wait until so many people's frames are decoded and their voices heard, more and more."""
-    first = await page.evaluate(RECEIVED)
-    now = first
-    for _ in range(int(300 * PATIENCE)):
-        now = await page.evaluate(RECEIVED)
-        grown = {slot: count - first.get(slot, 0) for slot, count in now.items()}
-        seen = sum(by >= FRAMES for slot, by in grown.items() if slot.startswith("video"))
-        heard = sum(by > 0 for slot, by in grown.items() if slot.startswith("audio"))
-        if seen >= people and heard >= people:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{people} people are not seen and heard: {first} -> {now}")
-
-
 async def test_three_people_talk_on_the_widgets(tmp_path: Path) -> None:
     async with fair_with_firefox(tmp_path) as (fair, firefox):
         desk = await firefox.open(f"{fair.hosts}/?conversation=F1&lang=en")
@@ -73,8 +39,8 @@ async def test_three_people_talk_on_the_widgets(tmp_path: Path) -> None:
         await agent.until_says("sees the invitation")
         await desk.shoot(SCREENS / "firefox-1-ringing.png")
         await consumer.press("Accept with video")
-        await until_received(agent, 1)
-        await until_received(consumer, 1)
+        await until_everybody(agent, 1)
+        await until_everybody(consumer, 1)
 
         await agent.press("People")
         await agent.press("Make link")
@@ -90,7 +56,7 @@ async def test_three_people_talk_on_the_widgets(tmp_path: Path) -> None:
         # It covers pictures, and those are not sent.
         await agent.press("Close")
         for page in (agent, consumer, guest):
-            await until_received(page, 2)
+            await until_everybody(page, 2)
         for page, names in (
             (agent, ["Maya Cohen", "Noa Levi"]),
             (consumer, ["Alex", "Noa Levi"]),
