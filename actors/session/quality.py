@@ -15,6 +15,7 @@ from typing import Any
 from actors.relay import Grade, TransportState
 from broker.events import (
     AnyEvent,
+    Event,
     ParticipantJoined,
     ParticipantLeft,
     PastEvent,
@@ -26,8 +27,12 @@ from broker.state import SessionState
 
 GOOD = (Grade.GOOD, "")
 _AT = "at_seq"
-_COUNTED = frozenset(each.name for each in fields(QualityMeasured)) - {"at_ms", "participant_id"}
-"""What an event of quality counts, in milliseconds."""
+_COUNTED = (
+    frozenset(each.name for each in fields(QualityMeasured))
+    - {each.name for each in fields(Event)}
+    - {"participant_id"}
+)
+"""What an event of quality counts, in milliseconds: all but what each event has."""
 
 
 @dataclass(slots=True)
