@@ -14,8 +14,9 @@ from benchmarks.histogram import Histogram
 from benchmarks.media.source import Camera
 from benchmarks.process import Child, set_up_seconds
 from benchmarks.quantities import amount, count_or_none
-from benchmarks.result import Comparison, ScenarioResult, percentile_of
+from benchmarks.result import Comparison, ScenarioResult, percentile_of, tell_beside
 from benchmarks.rounds import Bench
+from benchmarks.scenario import Progress
 
 PROFILE = "SRTP_AEAD_AES_128_GCM"
 ASK_SECONDS = 20.0
@@ -116,9 +117,15 @@ def add_media_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def camera_of(options: argparse.Namespace) -> Camera:
-    """What the options say of the cameras."""
-    return Camera(options.media_bitrate, options.media_frames)
+async def media_beside(
+    bench: Bench, address: str, options: argparse.Namespace, progress: Progress
+) -> MediaLoad | None:
+    """Connect the sessions with media that the options ask for, if they do."""
+    if not options.media:
+        return None
+    progress("connecting sessions with media", 0.1)
+    camera = Camera(options.media_bitrate, options.media_frames)
+    return await MediaLoad.open(bench, address, sessions=options.media, size=SIZE, camera=camera)
 
 
 def hold_beside(
@@ -152,6 +159,14 @@ def not_beside(result: ScenarioResult, side: str) -> str | None:
             share = f"{measured.forwarded or 0.0:.2f} of the media that were due came out"
             return f"{share} in round {measured.round + 1} of {side}"
     return None
+
+
+def tell_other_beside(
+    result: ScenarioResult, name: str, beside: str, idle: str, histogram: str
+) -> None:
+    """Say what the same processors leave to whom no target names: the p99 over its own idle one."""
+    if not result.noise and not_beside(result, beside) is None:
+        tell_beside(result, name, beside, idle, percentile_of(histogram, 99.0))
 
 
 def _is_missed(comparison: Comparison, result: ScenarioResult) -> bool:

@@ -8,14 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from benchmarks.adapter import NAMED, address_of, name_of, peer_named
 from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
-from benchmarks.media.beside import (
-    SIZE,
-    MediaLoad,
-    add_media_options,
-    camera_of,
-    hold_beside,
-    not_beside,
-)
+from benchmarks.media.beside import add_media_options, hold_beside, media_beside, tell_other_beside
 from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
 from benchmarks.quantities import count_or_none, sizes
@@ -110,16 +103,7 @@ class Fanout:
             if options.bare:
                 bare = await bench.server(BARE, "benchmarks.floors.spread", str(points[0][0]))
             silence: dict[str, float] = {}
-            beside: MediaLoad | None = None
-            if options.media:
-                progress("connecting sessions with media", 0.05)
-                beside = await MediaLoad.open(
-                    bench,
-                    subject.origin,
-                    sessions=options.media,
-                    size=SIZE,
-                    camera=camera_of(options),
-                )
+            beside = await media_beside(bench, subject.origin, options, progress)
             sides_each = 2 + 2 * bool(options.media) + options.bare + (peer is not None)
             step = counted(progress, "round", options.rounds * sides_each * len(points), 0.1, 0.95)
             for sessions, size in points:
@@ -161,16 +145,14 @@ class Fanout:
             )
             if options.media:
                 judge_beside(result, sessions, size)
-        if options.media and not result.noise:
+        if options.media:
             for sessions, size in points:
-                if not_beside(result, side_name(ROOM_BESIDE, sessions, size)) is not None:
-                    continue
-                tell_beside(
+                tell_other_beside(
                     result,
                     f"the room's p99 to the last of {size}, beside media over its own idle",
                     side_name(ROOM_BESIDE, sessions, size),
                     side_name("room", sessions, size),
-                    percentile_of("last", 99.0),
+                    "last",
                 )
         if options.bare and not result.noise:
             for sessions, size in points:

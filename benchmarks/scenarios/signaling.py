@@ -8,14 +8,7 @@ from dataclasses import replace
 
 from benchmarks.adapter import adapter_named, address_of, name_of
 from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
-from benchmarks.media.beside import (
-    SIZE,
-    MediaLoad,
-    add_media_options,
-    camera_of,
-    hold_beside,
-    not_beside,
-)
+from benchmarks.media.beside import add_media_options, hold_beside, media_beside, tell_other_beside
 from benchmarks.quantities import count, people, rates_or_none
 from benchmarks.quiet import disturbance, name_noise, told
 from benchmarks.result import (
@@ -86,16 +79,8 @@ class Signaling:
                 sessions=options.sessions,
                 size=options.size,
             )
-            media: MediaLoad | None = None
-            if options.media:
-                progress("connecting sessions with media", 0.1)
-                media = await MediaLoad.open(
-                    bench,
-                    subject.origin,
-                    sessions=options.media,
-                    size=SIZE,
-                    camera=camera_of(options),
-                )
+            media = await media_beside(bench, subject.origin, options, progress)
+            if media is not None:
                 bench.sides.append(
                     Side(BESIDE, switchboard.load, switchboard.servers, media.flowing)
                 )
@@ -257,12 +242,11 @@ def judge(result: ScenarioResult) -> None:
                 ROOM,
                 percentile_of("last", percent),
             )
-    has_media = FLOOR_BESIDE in result.sides() and not_beside(result, FLOOR_BESIDE) is None
-    if has_media and not result.noise:
-        tell_beside(
+    if FLOOR_BESIDE in result.sides():
+        tell_other_beside(
             result,
             "the floor's p99 beside media over its own idle",
             FLOOR_BESIDE,
             "floor",
-            percentile_of("reply", 99.0),
+            "reply",
         )
