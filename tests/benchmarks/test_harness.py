@@ -112,29 +112,29 @@ ORPHANING = (
 )
 
 
-async def test_one_that_died_leaves_none_of_its_own_behind() -> None:
-    child = await Child.start("crashing", [sys.executable, "-c", ORPHANING])
-    left = psutil.Process(int(str(child.ready["pid"])))
-    await until(lambda: child.family() == [])
-    assert lives(left)
-    await child.close()
-    assert not lives(left)
+NESTED = (
+    "import asyncio, os, signal, sys\n"
+    "from benchmarks.process import Child\n"
+    "nested = 'import time; print(\"{}\", flush=True); time.sleep(600)'\n"
+    "started = asyncio.run(Child.start('nested', [sys.executable, '-c', nested]))\n"
+    "print('{\"pid\": %d}' % started.pid, flush=True)\n"
+    "os.kill(os.getpid(), signal.SIGKILL)"
+)
+"""As a further Ray node, which what starts Switchboard starts."""
 
 
-async def test_one_that_died_leaves_none_that_a_child_of_its_own_started() -> None:
-    """As a further Ray node, which what starts Switchboard starts."""
-    words = (
-        "import asyncio, os, signal, sys\n"
-        "from benchmarks.process import Child\n"
-        "nested = 'import time; print(\"{}\", flush=True); time.sleep(600)'\n"
-        "started = asyncio.run(Child.start('nested', [sys.executable, '-c', nested]))\n"
-        "print('{\"pid\": %d}' % started.pid, flush=True)\n"
-        "os.kill(os.getpid(), signal.SIGKILL)"
-    )
+async def crashed(words: str) -> tuple[Child, psutil.Process]:
+    """Start a program that starts another and dies; returns it, and what it has left behind."""
     child = await Child.start("crashing", [sys.executable, "-c", words])
     left = psutil.Process(int(str(child.ready["pid"])))
     await until(lambda: child.family() == [])
     assert lives(left)
+    return child, left
+
+
+@pytest.mark.parametrize("words", [ORPHANING, NESTED], ids=["its own", "of a child of its own"])
+async def test_one_that_died_leaves_none_that_it_started_behind(words: str) -> None:
+    child, left = await crashed(words)
     await child.close()
     assert not lives(left)
 
@@ -148,13 +148,11 @@ async def test_an_orphan_whose_end_nobody_takes_note_of_is_not_waited_for(
     libc = ctypes.CDLL(None)
     assert libc.prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
     try:
-        child = await Child.start("crashing", [sys.executable, "-c", ORPHANING])
-        orphan = int(str(child.ready["pid"]))
-        await until(lambda: child.family() == [])
+        child, orphan = await crashed(ORPHANING)
         async with asyncio.timeout(20.0 * PATIENCE):
             await child.close()
-        assert psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE
-        os.waitpid(orphan, 0)  # noqa: ASYNC222 - it has ended
+        assert orphan.status() == psutil.STATUS_ZOMBIE
+        os.waitpid(orphan.pid, 0)  # noqa: ASYNC222 - it has ended
     finally:
         libc.prctl(SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
