@@ -7,11 +7,8 @@ between it looks at the sockets every few milliseconds; times of arrival are the
 
 from __future__ import annotations
 
-import ctypes
 import heapq
-import os
 import random
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -24,6 +21,7 @@ from benchmarks.histogram import Histogram
 from benchmarks.media.peer import Peer
 from benchmarks.media.sink import CELLS, Counts, Sink
 from benchmarks.media.source import Track, cells, realtime
+from benchmarks.scheduling import sleep_exactly, step_forward
 
 LOOK_SECONDS = 0.005
 LEAST_FREE = 0.0006
@@ -35,7 +33,6 @@ CHECK_SECONDS = 2.5
 """Between two consent checks (RFC 7675 asks for less than five)."""
 REPORT_SECONDS = 1.0
 SETTLE_SECONDS = 0.4
-_PR_SET_TIMERSLACK = 29
 
 
 @dataclass(slots=True)
@@ -141,7 +138,8 @@ class Pump:
             raise RuntimeError("the pump does not end")
 
     def _run(self) -> None:
-        _sleep_exactly()
+        step_forward()
+        sleep_exactly()
         try:
             while not self._quit.is_set():
                 if self._sending.is_set():
@@ -242,12 +240,3 @@ class Pump:
         size = peer.outbound.protect_rtcp(cell, len(packet))
         if size:
             peer.send(cell.view[:size])
-
-
-def _sleep_exactly() -> None:
-    """Let this thread's sleeps end when they should; by default Linux adds 50 µs."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)

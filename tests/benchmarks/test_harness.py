@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import cast
 
 import psutil
@@ -21,7 +22,7 @@ from benchmarks.command import SCENARIOS, main, parser
 from benchmarks.histogram import Histogram
 from benchmarks.process import Child, ChildFailed, lives
 from benchmarks.scenario import Scenario
-from benchmarks.scheduling import SLICE_NS, run_at_once
+from benchmarks.scheduling import SETATTR, SLICE_NS, run_at_once
 from benchmarks.websocket import connect
 from broker.trunk import Frame, FrameLink
 from tests.patience import PATIENCE, until
@@ -230,24 +231,35 @@ async def test_the_floor_of_fan_out_has_a_process_for_each_session_and_tells_nob
         await floor.close()
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() not in SETATTR, reason="sched_setattr"
+)
 def test_a_load_asks_to_run_as_soon_as_it_wakes() -> None:
     """In a process of its own, which asks and then says what it was given."""
     asks = (
-        "import ctypes, struct; from benchmarks.scheduling import _SETATTR, run_at_once\n"
+        "import ctypes, struct; from benchmarks.scheduling import SETATTR, run_at_once\n"
         "import os, platform; before = os.getpriority(os.PRIO_PROCESS, 0)\n"
         "known, given = run_at_once(), ctypes.create_string_buffer(56)\n"
-        "number = _SETATTR[platform.machine()] + 1\n"
+        "number = SETATTR[platform.machine()] + 1\n"
         "ctypes.CDLL(None).syscall(number, 0, given, 56, 0)\n"
         "policy, nice, runtime = (struct.unpack_from(f, given, at)[0] for f, at in "
         "(('I', 4), ('i', 16), ('Q', 24)))\n"
         "print(known, policy, nice == before, runtime)"
     )
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        assert not run_at_once() or sys.platform == "linux"
-        return
     told = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
     since = tuple(map(int, platform.release().split(".")[:2]))
     assert told.stdout.split() == ["True", "0", "True", str(SLICE_NS if since >= (6, 12) else 0)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"), [("sys", {"platform": "plan9"}), ("platform", {"machine": lambda: "vax"})]
+)
+def test_where_nothing_is_known_of_the_call_it_is_not_made(
+    asked: str, answer: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"benchmarks.scheduling.{asked}", SimpleNamespace(**answer))
+    monkeypatch.setattr("benchmarks.scheduling.ctypes", None)
+    assert not run_at_once()
 
 
 def test_a_load_and_a_hop_start_without_a_server_framework() -> None:
