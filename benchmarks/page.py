@@ -139,9 +139,7 @@ def section(result: ScenarioResult) -> Iterator[str]:
 
 def noise(result: ScenarioResult) -> Iterator[str]:
     """Name what made the run too noisy to tell, or a part of it, the first few signs at once."""
-    for of, signs in (("", result.noise), *result.noise_apart.items()):
-        if not signs:
-            continue
+    for of, signs in result.noise_by_side():
         first, rest = signs[:MOST_SIGNS], signs[MOST_SIGNS:]
         what = f" of {html.escape(of)}" if of else ""
         yield f"<div class=noise>Too noisy to tell{what}:{listed(first)}"

@@ -101,11 +101,12 @@ def disturbance(measurement: Measurement) -> str | None:
     return None
 
 
-def name_noise(result: ScenarioResult) -> None:
-    """Put the noise of all that was measured into a result."""
+def name_noise(result: ScenarioResult, *, meant: Sequence[str] = ()) -> None:
+    """Put the noise of all that was measured into a result, but for what a scenario has `meant`."""
     for measurement in result.measurements:
         for sign in noise_of([measurement]):
-            result.disturb(sign, measurement.side)
+            if not any(words in sign for words in meant):
+                result.disturb(sign, measurement.side)
 
 
 def noise_of(measurements: Sequence[Measurement]) -> list[str]:

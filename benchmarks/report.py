@@ -25,9 +25,8 @@ def print_result(console: Console, result: ScenarioResult) -> None:
     latencies(console, result)
     for name, fact in result.facts.items():
         console.print(f"{name}: {fact}")
-    for of, signs in (("", result.noise), *result.noise_apart.items()):
-        if signs:
-            console.print(f"[bold]Too noisy to tell{f' of {of}' if of else ''}:[/bold]")
+    for of, signs in result.noise_by_side():
+        console.print(f"[bold]Too noisy to tell{f' of {of}' if of else ''}:[/bold]")
         for sign in signs:
             console.print(f"  {sign}")
     table = Table("target", "value", "reference", "ratio (spread)", "wanted", "")

@@ -11,7 +11,6 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from typing import Literal, TypeAlias
 
 from benchmarks.arrivals import REFUSED, Trace
@@ -177,7 +176,13 @@ class ScenarioResult:
     @property
     def signs(self) -> list[str]:
         """All signs of noise, whatever they hide."""
-        return [*self.noise, *chain.from_iterable(self.noise_apart.values())]
+        return [sign for _, signs in self.noise_by_side() for sign in signs]
+
+    def noise_by_side(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield the signs that hide all, under "", and those of each side that is apart."""
+        if self.noise:
+            yield "", self.noise
+        yield from self.noise_apart.items()
 
     def judged(self) -> list[Target]:
         """Return the targets that mean something: of a noisy run, or side, only the robust ones."""

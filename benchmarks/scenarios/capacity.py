@@ -15,7 +15,7 @@ from benchmarks.fleet import BUSY_AT_MOST, Assumptions, Costs, Media, fleets
 from benchmarks.histogram import enough
 from benchmarks.media.source import Camera
 from benchmarks.quantities import amount, amount_or_none, count, share
-from benchmarks.quiet import noise_of
+from benchmarks.quiet import name_noise
 from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan
 from benchmarks.sampler import processor_seconds
@@ -83,7 +83,7 @@ class Capacity:
         result = ScenarioResult(self.name, self.summary, parameters(options))
         async with Bench.open() as bench:
             costs = await measured(bench, result, options, progress)
-        result.noise += noise_of(result.measurements)
+        name_noise(result)
         progress("simulating", 0.7)
         plan(result, costs, options)
         scale(result, costs, options)

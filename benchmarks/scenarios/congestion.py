@@ -14,7 +14,7 @@ from benchmarks.browser import launch
 from benchmarks.congested_call import CongestedCall, Sample, congested
 from benchmarks.histogram import Histogram
 from benchmarks.quantities import amount, amount_or_none, count, share
-from benchmarks.quiet import noise_of
+from benchmarks.quiet import name_noise
 from benchmarks.result import Line, Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
@@ -136,7 +136,7 @@ class Congestion:
                         )
                     )
                     step()
-        result.noise = noise_of(result.measurements)
+        name_noise(result)
         judge(result, episodes)
         return result
 

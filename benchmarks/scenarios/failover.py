@@ -13,7 +13,7 @@ from benchmarks import machine
 from benchmarks.browser import launch
 from benchmarks.histogram import Histogram
 from benchmarks.quantities import count
-from benchmarks.quiet import noise_of
+from benchmarks.quiet import name_noise
 from benchmarks.result import Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
@@ -85,7 +85,7 @@ class Failover:
                 step()
         result.steps, result.since = (*STEPS, AGAIN), "the kill"
         result.facts["milliseconds after the kill, medians"] = timeline(recoveries)
-        result.noise = noise_of(result.measurements)
+        name_noise(result)
         judge(result, faults)
         return result
 

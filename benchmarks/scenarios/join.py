@@ -12,7 +12,7 @@ from benchmarks.histogram import Histogram
 from benchmarks.joining import Direct, Pair, Widgets
 from benchmarks.process import Child
 from benchmarks.quantities import count
-from benchmarks.quiet import noise_of, rounds_of, told
+from benchmarks.quiet import name_noise, rounds_of, told
 from benchmarks.result import (
     MEASURED_AGAIN,
     Comparison,
@@ -75,7 +75,7 @@ class Join:
                 sides, round_of, options.rounds, step, once=options.once
             )
         result.facts[MEASURED_AGAIN] = told(again)
-        result.noise = noise_of(result.measurements)
+        name_noise(result)
         judge(result)
         return result
 

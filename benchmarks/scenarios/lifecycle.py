@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Awaitable, Callable
 
 from benchmarks.quantities import count, count_or_none
-from benchmarks.quiet import noise_of, rounds_of, told
+from benchmarks.quiet import name_noise, rounds_of, told
 from benchmarks.result import MEASURED_AGAIN, Measurement, ScenarioResult
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
@@ -81,7 +81,7 @@ class Lifecycle:
                     options.cold, COLD_SECONDS, 0.0, 1 / COLD_SECONDS, options.once, even=True
                 )
                 await measure(result, bench, subject, cold, one, subject.until_gone, step)
-        result.noise = noise_of(result.measurements)
+        name_noise(result)
         judge(result)
         return result
 

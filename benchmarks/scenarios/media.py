@@ -25,7 +25,7 @@ from benchmarks.media.source import Camera
 from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
 from benchmarks.quantities import amount, sizes, sizes_or_none
-from benchmarks.quiet import noise_of, rounds_of, told
+from benchmarks.quiet import name_noise, rounds_of, told
 from benchmarks.result import (
     MEASURED_AGAIN,
     Comparison,
@@ -338,7 +338,7 @@ def judge(
     included.
     """
     result.measurements = [one.measurement for side in sides for one in side.rounds]
-    result.noise = noise_of(result.measurements)
+    name_noise(result)
     result.noise += unforwarded(sides)
     result.facts = {side.name: described(side) for side in sides}
     result.facts["packets that our relays could not send"] = blocked

@@ -13,7 +13,7 @@ from actors.pool import PoolPolicy
 from benchmarks.loads.lifecycle import NO_CAPACITY
 from benchmarks.machine import MAX_FOREIGN_SHARE, calm
 from benchmarks.quantities import count, count_or_none
-from benchmarks.quiet import MOST_ATTEMPTS, noise_of
+from benchmarks.quiet import MOST_ATTEMPTS, name_noise
 from benchmarks.replay import Replay, Stretch, alone_seconds, shared_seconds
 from benchmarks.result import Line, Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench, Plan, Side
@@ -152,11 +152,7 @@ def tell(
     """
     result.measurements = [lone, *(rush.measurement for rush in rushes)]
     # A storm is meant to be refused in part, and a moment is nothing beside the waits.
-    result.noise = [
-        noise
-        for noise in noise_of(result.measurements)
-        if "sent late" not in noise and NO_CAPACITY not in noise
-    ]
+    name_noise(result, meant=["sent late", NO_CAPACITY])
     try:
         alone = alone_seconds(lone.trace, replay.looks)
     except ValueError as error:

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 
 from benchmarks.quantities import count
-from benchmarks.quiet import noise_of
+from benchmarks.quiet import name_noise
 from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan
 from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
@@ -64,8 +64,6 @@ class Storm:
                 )
                 step()
         # A rush is meant to be late: only missing answers make it meaningless.
-        result.noise = [
-            noise for noise in noise_of(result.measurements) if "sent late" not in noise
-        ]
+        name_noise(result, meant=["sent late"])
         result.hold("everyone waits, p99", CONSUMERS, "waiting", 99.0, WAITING_MS)
         return result

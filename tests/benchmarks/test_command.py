@@ -16,7 +16,7 @@ from benchmarks.command import FAILED, NOISY, main
 from benchmarks.compare import load
 from benchmarks.histogram import Histogram
 from benchmarks.process import ChildFailed
-from benchmarks.quiet import noise_of
+from benchmarks.quiet import name_noise
 from benchmarks.result import (
     Comparison,
     Measurement,
@@ -68,7 +68,7 @@ class Made:
                     )
                 )
             step()
-        result.noise = noise_of(result.measurements)
+        name_noise(result)
         for limit in (1.5, 3.0):
             result.compare(
                 Comparison(

@@ -12,7 +12,7 @@ from benchmarks.histogram import Histogram
 from benchmarks.loads.lifecycle import Lifecycle, Pair
 from benchmarks.participant import Message, Participant, Refused
 from benchmarks.process import Child, Processors
-from benchmarks.quiet import noise_of
+from benchmarks.quiet import name_noise
 from benchmarks.result import Measurement, ScenarioResult
 from benchmarks.scenarios.lifecycle import COLD, NO_STANDBY, judge
 from benchmarks.subject import Subject
@@ -155,7 +155,7 @@ def cold(*waited: int, foreign: float = 0.0) -> ScenarioResult:
                 counts={"started": 1, NO_STANDBY: count},
             )
         )
-    result.noise = noise_of(result.measurements)
+    name_noise(result)
     judge(result)
     return result
 
