@@ -265,6 +265,14 @@ def unforwarded(sides: Iterable[Side]) -> list[str]:
     ]
 
 
+def unlike(sides: Sequence[Side]) -> list[str]:
+    """Name the SRTP profiles where sides have others: a cipher is a part of what a packet costs."""
+    if len({profile for side in sides for profile in side.load.profiles}) <= 1:
+        return []
+    spoken = ", ".join(f"{side.name} {' and '.join(side.load.profiles)}" for side in sides)
+    return [f"the SRTP profiles differ: {spoken}"]
+
+
 def in_and_out(sides: Sequence[Side]) -> dict[str, float] | None:
     """Divide cost into what a packet that comes in takes, and one that goes out.
 
@@ -339,7 +347,7 @@ def judge(
     """
     result.measurements = [one.measurement for side in sides for one in side.rounds]
     name_noise(result)
-    result.noise += unforwarded(sides)
+    result.noise += [*unforwarded(sides), *unlike(sides)]
     result.facts = {side.name: described(side) for side in sides}
     result.facts["packets that our relays could not send"] = blocked
     result.lines = against_load(sides)

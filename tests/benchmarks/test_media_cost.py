@@ -19,10 +19,17 @@ IN_US, OUT_US = 18.0, 5.0
 
 
 def side(
-    kind: str, size: int, *, times: float = 1.0, lost: int = 0, drops: int = 0, delay: float = 0.001
+    kind: str,
+    size: int,
+    *,
+    times: float = 1.0,
+    lost: int = 0,
+    drops: int = 0,
+    delay: float = 0.001,
+    profile: str = "GCM",
 ) -> Side:
     """Three rounds of a server that takes `times` 18 µs for a packet in and 5 for one out."""
-    load = cast(MediaLoad, SimpleNamespace(profiles=["GCM"]))
+    load = cast(MediaLoad, SimpleNamespace(profiles=[profile]))
     made = Side(f"{kind} {size}", cast(psutil.Process, None), load, idle=IDLE)
     sent, packets = 500 * size, 500 * size * (size - 1)
     for number in range(3):
@@ -98,6 +105,14 @@ def test_ours_is_held_against_the_peers_of_its_size_and_what_is_not_compared_is_
     assert delay.value == pytest.approx(-2.0, rel=0.1)
     assert (lost_of(result), lost.met) == (0, True)
     assert str(result.facts["cost over the peer's, 16 participants"]).startswith("0.50 ")
+
+
+def test_who_encrypts_otherwise_is_not_compared() -> None:
+    sides = [side("switchboard", 4), side("janus", 4, profile="CM")]
+    result = judged(*sides, sizes=(4,))
+    assert result.noise == ["the SRTP profiles differ: switchboard 4 GCM, janus 4 CM"]
+    assert result.judged() == []
+    assert judged(side("switchboard", 4), side("janus", 4), sizes=(4,)).noise == []
 
 
 def test_what_was_lost_counts_while_there_was_room_whoever_threw_it_away() -> None:
