@@ -55,11 +55,13 @@ def test_the_picture_goes_down_and_comes_back() -> None:
     )
     assert episode(back=samples(180, 180)).returned_after == NEVER
     assert one.missing_beside == pytest.approx(1 / 30)
+    assert episode(beside_bad=samples(360, 360, concealed=960)).concealed_beside == 0.02
 
 
 def test_the_worst_round_counts_for_the_one_and_the_usual_round_for_the_others() -> None:
     result = ScenarioResult("congestion", "", {})
-    late = episode(back=samples(*[180] * 11, 360), beside_bad=samples(360, 360, fps=3))
+    beside = samples(360, 360, fps=3, concealed=9_600)
+    late = episode(back=samples(*[180] * 11, 360), beside_bad=beside)
     judge(result, [episode(), late, episode()])
     met = {target.name: target.met for target in result.targets}
     assert met == {
@@ -67,7 +69,11 @@ def test_the_worst_round_counts_for_the_one_and_the_usual_round_for_the_others()
         "seconds to a smaller picture": True,
         "seconds back to the former picture": False,
         "pictures missing beside": True,
+        "audio concealed beside": True,
     }
+    judge(result, [late, episode(), late])
+    usual = {target.name: target.met for target in result.targets[-2:]}
+    assert usual == {"pictures missing beside": False, "audio concealed beside": False}
 
 
 async def test_the_shaper_passes_both_ways_and_tells_clients_apart() -> None:
