@@ -14,7 +14,7 @@ from benchmarks.command import parser
 from benchmarks.fleet import Costs
 from benchmarks.histogram import Histogram
 from benchmarks.media.beside import MediaLoad, MediaReport
-from benchmarks.quiet import MOST_ATTEMPTS, noise_of, rounds_of, told
+from benchmarks.quiet import MOST_ATTEMPTS, name_noise, noise_of, rounds_of, told
 from benchmarks.result import Measurement, ScenarioResult
 from benchmarks.scenarios import capacity, media
 
@@ -146,3 +146,15 @@ def test_answers_that_never_came_and_refusals_are_noise() -> None:
 
 def test_a_late_load_is_noise() -> None:
     assert "sent late" in noise_of([measured("A", 0, 0.0, late_ms=5.0)])[0]
+
+
+def test_what_a_scenario_means_to_happen_is_no_noise() -> None:
+    of = measured("A", 0, 0.9, late_ms=5.0)
+    other = measured("B", 0, 0.0, late_ms=5.0)
+    other.counts = {"refused, no_capacity": 3, "refused, rate": 1}
+    result = ScenarioResult("storm", "", {}, [of, other])
+    name_noise(result, meant=["sent late", "no_capacity"])
+    assert result.noise == [
+        "other processes kept 0.90 processors busy in round 1 of A",
+        f"1 of {other.sent} were refused, rate in round 1 of B",
+    ]
