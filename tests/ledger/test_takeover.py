@@ -202,6 +202,8 @@ async def test_a_session_without_any_standby_is_away_and_not_lost(bare_town: Tow
         await gateway.takeover(session_id, 1)
     assert away.value.code is ErrorCode.SESSION_AWAY
     standby = await town.actor()
+    # A gateway asks as often as it is told so; here nobody is told that it takes a moment longer.
+    await until(lambda: standby.committed, "the session is continued")
     assert (await gateway.takeover(session_id, 1)).port == standby.port
 
 
