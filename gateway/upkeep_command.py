@@ -11,11 +11,18 @@ import time
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.command_options import DEMO_GATEWAY, AsJson, Gateway, Key
+
+if TYPE_CHECKING:
+    import httpx
+
+TRIES = 20
+"""Of one erasure, while a gateway, or a proxy before it, holds us back."""
+LONGEST_PAUSE_S = 60.0
 
 records = typer.Typer(help="Export call records, forget people.", no_args_is_help=True)
 webhooks = typer.Typer(help="See what a webhook would not take, send it again.")
@@ -109,13 +116,38 @@ def erase(
     count = 0
     with http(gateway, require_key(api_key), timeout_s=40.0) as client:
         for body in wanted:
-            answer = client.post("/v1/erasures", json=body)
-            while answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-                # One agent may have thousands of sessions, and each stands in the list.
-                time.sleep(float(answer.headers.get("Retry-After", 1)))
-                answer = client.post("/v1/erasures", json=body)
-            count += len(body_of(answer, "erased")["erased"])
+            count += len(body_of(erasure(client, body), "erased")["erased"])
     typer.echo(f"{count} participants were erased.")
+
+
+def erasure(client: httpx.Client, body: dict[str, Any]) -> httpx.Response:
+    """Ask for one erasure; who is held back asks again, so often at most.
+
+    One agent may have thousands of sessions, and each stands in the list.
+    """
+    for _ in range(TRIES - 1):
+        answer = client.post("/v1/erasures", json=body)
+        if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+            return answer
+        time.sleep(pause_s(answer.headers.get("Retry-After", ""), time.time()))
+    return client.post("/v1/erasures", json=body)
+
+
+def pause_s(retry_after: str, now: float) -> float:
+    """Return how long to wait: seconds or a date (RFC 9110, 10.2.3), `LONGEST_PAUSE_S` at most.
+
+    `now` is Unix time in seconds. What is neither counts as a second.
+    """
+    from email.utils import parsedate_to_datetime
+
+    try:
+        if retry_after.isdecimal():
+            wait_s = float(retry_after)
+        else:
+            wait_s = parsedate_to_datetime(retry_after).timestamp() - now
+    except ValueError:
+        wait_s = 1.0
+    return min(max(wait_s, 0.0), LONGEST_PAUSE_S)
 
 
 @records.command("erased")

@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from gateway.command import app
 from gateway.doctor import Finding, Grade
 from gateway.down import Ended
 from gateway.top import Row, look_at_all
+from gateway.upkeep_command import LONGEST_PAUSE_S, TRIES, pause_s
 
 RUNNER = CliRunner()
 
@@ -237,6 +240,38 @@ def test_who_erases_many_again_waits_where_the_gateway_holds_back(tmp_path: Path
         result = RUNNER.invoke(app, arguments, env={"SWITCHBOARD_API_KEY": "k"})
     assert (result.exit_code, taken) == (0, listed)
     assert result.output == "3 participants were erased.\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"),
+    [
+        ("5", 5.0),
+        ("Fri, 27 Nov 2026 07:00:30 GMT", 30.0),
+        ("Fri, 27 Nov 2026 06:00:00 GMT", 0.0),
+        ("Sat, 28 Nov 2026 07:00:00 GMT", LONGEST_PAUSE_S),
+        ("86400", LONGEST_PAUSE_S),
+        *((none, 1.0) for none in ("", "soon", "-1", "nan", "1e9", "²")),
+    ],
+)
+def test_who_is_held_back_waits_by_seconds_or_a_date_and_never_for_long(
+    said: str, waits: float
+) -> None:
+    now = datetime(2026, 11, 27, 7, tzinfo=UTC).timestamp()
+    assert pause_s(said, now) == waits
+
+
+def test_who_is_held_back_for_ever_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    file = tmp_path / "erased"
+    file.write_text(json.dumps({"session_id": "s", "participant_id": "p"}))
+    with serving("/v1/erasures", {"detail": "Too many requests."}, 429) as gateway:
+        arguments = ["records", "erase", "--again", str(file), "--gateway", gateway]
+        result = RUNNER.invoke(app, arguments, env={"SWITCHBOARD_API_KEY": "k"})
+    assert (result.exit_code, result.output) == (1, "Too many requests.\n")
+    assert waited == [1.0] * (TRIES - 1)
 
 
 def test_who_was_erased_is_printed_to_the_last_page() -> None:
