@@ -243,8 +243,6 @@ class Connection:
             self.attached(trunk, ready)
             return
         state = await self._steward.register()
-        if self.stage is Stage.CLOSED:
-            return
         if state is not None and state.live is not None:
             try:
                 trunk, ready = await self._steward.dial(state.live, None)
@@ -257,6 +255,9 @@ class Connection:
                 self._welcome(hello, in_session=seen)
                 self.attached(trunk, ready)
                 return
+        if self.stage is Stage.CLOSED:
+            # It gave way to another meanwhile, or the gateway stops.
+            return
         self._welcome(hello, in_session=False)
         self._rest()
         if state is not None:

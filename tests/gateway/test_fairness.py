@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from broker.messages.cluster.presence import PresenceDisplaced
 from gateway.settings import Settings
 from tests.gateway.conftest import WINDOW, Widget, World
+from tests.patience import until
 
 
 @pytest.fixture
@@ -91,20 +91,23 @@ async def test_who_gave_way_in_the_ledger_is_told(world: World) -> None:
     assert await consumer.closed() == 4429
 
 
-async def test_who_gave_way_while_it_was_greeted_is_told(world: World) -> None:
+async def test_who_gave_way_while_it_was_greeted_is_told(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     session = await world.session()
-    mute = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
-    try:
-        port = mute.sockets[0].getsockname()[1]
-        world.ledger.live["eng-1"] = session.location.model_copy(update={"port": port})
-        consumer = await wait_from(world, "203.0.113.1")
-        await world.ledger.signal.until(lambda: world.ledger.puts)
-        [put] = world.ledger.puts.values()
-        displaced = PresenceDisplaced(connection_id=put.connection_id)
-        world.ledger.notify(displaced.method, displaced)
-        assert await consumer.closed() == 4429
-    finally:
-        mute.close()
+    session.held = True
+    world.ledger.live["eng-1"] = session.location
+    consumer = await wait_from(world, "203.0.113.1")
+    await session.signal.until(lambda: session.seen)
+    [put] = world.ledger.puts.values()
+    displaced = PresenceDisplaced(connection_id=put.connection_id)
+    world.ledger.notify(displaced.method, displaced)
+    assert await consumer.closed() == 4429
+    await session.stop()
+    await until(lambda: "not attached at hello" in caplog.messages, "the greeting's end")
+    refused = [each.__dict__ for each in caplog.records if each.message == "connection refused"]
+    assert [each["code"] for each in refused] == ["rate_limited"], "once, and by its reason"
 
 
 async def test_who_gave_way_in_a_call_stays_in_it(world: World) -> None:
