@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 ACCOUNTS_POLL_S = 10.0
-"""How often the keeper looks whether the accounts file has changed."""
+"""How often the keeper looks whether the accounts file, or a secret it names, has changed."""
 ACCOUNTS_WRONG = "accounts_wrong"
 """The code of what is logged while the accounts file, or a secret it names, cannot be used."""
 
@@ -57,7 +57,8 @@ class KeeperHost:
         self._known: Known | None = None
         self._faults: tuple[str, ...] = ()
         """What the last look at the accounts found wrong."""
-        self._read_at = 0
+        self._looked_at: dict[Path, int] = {}
+        """What `_changes` said when they were read."""
         loop = asyncio.get_running_loop()
         self._starting = loop.create_task(self._look())
         self._watching = loop.create_task(self._watch())
@@ -81,28 +82,30 @@ class KeeperHost:
             await keeper.close()
 
     async def _watch(self) -> None:
-        """Look again whenever the accounts file changes, and while something is wrong with it: it
-        may be a secret that comes later."""
+        """Look again whenever the accounts file or a webhook's secret changes, and while something
+        is wrong with them: it may be a secret that comes later."""
         await asyncio.wait((self._starting,))
         while True:
             await asyncio.sleep(ACCOUNTS_POLL_S)
-            if self._changed_at() == self._read_at and self._keepers and not self._faults:
+            if self._changes() == self._looked_at and self._keepers and not self._faults:
                 continue
             try:
                 await self._look()
             except (OSError, ValueError) as error:
                 _LOG.error("keeper not started", extra={"why": str(error)})
 
-    def _changed_at(self) -> int:
-        """Time of the accounts file's last change, ns; 0 when there is none."""
-        try:
-            return Path(self._settings.accounts_file or "").stat().st_mtime_ns
-        except OSError:
-            return 0
+    def _changes(self) -> dict[Path, int]:
+        """When the accounts file and the secrets of the known webhooks changed last."""
+        files = [Path(self._settings.accounts_file or "")]
+        if self._known is not None:
+            accounts = self._known.accounts.values()
+            files += [hook.secret_file for each in accounts for hook in each.webhooks]
+        return {file: changed_at(file) for file in files}
 
     async def _look(self) -> None:
         """Read the accounts, and go on with what is known of them now."""
-        changed_at = self._changed_at()
+        # Before they are read: what changes meanwhile is seen by the next look.
+        changes = self._changes()
         known = known_accounts(self._settings)
         self._faults = known.faults
         for fault in known.faults:
@@ -111,7 +114,7 @@ class KeeperHost:
         before = self._known
         if before is None or (known != before and (before.faults or not known.faults)):
             await self._begin(known)
-        self._read_at = changed_at
+        self._looked_at = changes
 
     async def _begin(self, known: Known) -> None:
         of = self._settings.ledger_shards
@@ -150,6 +153,14 @@ class KeeperHost:
                 },
             ),
         )
+
+
+def changed_at(file: Path) -> int:
+    """Time of a file's last change, ns; 0 when there is none."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def known_accounts(settings: ClusterSettings) -> Known:

@@ -39,6 +39,7 @@ class Recorder:
     ) -> None:
         self.shards = hello.shards
         self.endpoints = [each.endpoint_id for each in endpoints]
+        self.secrets = [each.secret for each in endpoints]
         self.retention = dict(policy.retention_days)
         self.loopback = policy.delivery.loopback_allowed
         self.knows_all = knows_all
@@ -85,10 +86,10 @@ def name_accounts(accounts: Path, names: Iterable[str]) -> None:
     )
 
 
-def write(accounts: Path, text: str, change: int) -> None:
-    """Write the file; the file system's clock may be coarser than two writes of a test."""
-    accounts.write_text(text)
-    os.utime(accounts, ns=(change, change))
+def write(file: Path, text: str, change: int) -> None:
+    """Write a file; the file system's clock may be coarser than two writes of a test."""
+    file.write_text(text)
+    os.utime(file, ns=(change, change))
 
 
 async def test_each_shard_has_a_keeper_of_its_own_accounts(accounts: Path) -> None:
@@ -144,6 +145,17 @@ async def test_a_secret_that_comes_after_its_accounts_file_is_found(
     await until(lambda: len(Recorder.made) == 2, "a second keeper")
     await host.stop()
     assert Recorder.made[-1].endpoints == ["crm"]
+
+
+async def test_a_secret_that_changes_signs_from_then_on(accounts: Path) -> None:
+    write(accounts, f"{ACCOUNT}{HOOK}", 1)
+    write(accounts.with_name("hook"), "1" * 64, 1)
+    host = keeper_host.KeeperHost(told(accounts))
+    await host.start()
+    write(accounts.with_name("hook"), "2" * 64, 2)
+    await until(lambda: len(Recorder.made) == 2, "a second keeper")
+    await host.stop()
+    assert [each.secrets for each in Recorder.made] == [[b"1" * 64], [b"2" * 64]]
 
 
 WRONG = {
