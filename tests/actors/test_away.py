@@ -10,11 +10,13 @@ from actors.session.admission import admit
 from actors.session.backend import BackendCalls
 from broker.commands import InviteGuest
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
+from broker.messages import CLIENT_MESSAGES
 from broker.messages.cluster.deeds import Deed, SessionCommand
 from broker.messages.cluster.trunk import Principal
 from broker.policy import Policy
 from broker.words import Role, Surface, Way
 from tests.actors.stage import Stage, Trunk, hello_of
+from tests.actors.test_conflicts import asked, stranger
 from tests.actors.test_staff import come
 
 HELPER, GUEST, LINK = "p-agent", "p-guest", "link"
@@ -42,6 +44,9 @@ REDUCING: dict[str, tuple[str, str, dict[str, object], str]] = {
     "remove": ("agent", "participant.remove", {"participant_id": HELPER}, "participant.left"),
     "refuse": ("agent", "participant.refuse", {"participant_id": GUEST}, "participant.left"),
     "revoke": ("agent", "guest.revoke", {"guest_invitation_id": LINK}, "guest.revoked"),
+    "say": ("agent", "text.send", {"text": "A moment, please."}, NOT_DURABLE),
+    "ask for a screen": ("agent", "screen.request", {"participant_id": HELPER}, NOT_DURABLE),
+    "keep out": ("agent", "conflict.dismiss", {}, NOT_DURABLE),
 }
 """Who says what, and the event that it leads to."""
 
@@ -58,7 +63,30 @@ WIDENING: dict[str, tuple[str, str, dict[str, object]]] = {
     "a link": ("agent", "guest.invite", {}),
     "video": ("consumer", "media.mode", {"mode": "video"}),
     "another way": ("helper", "session.join", {"way": "monitor"}),
+    "let in": ("agent", "conflict.admit", {}),
 }
+
+NEUTRAL = frozenset(
+    {
+        # Of the connection, and of what host, surface and devices are like.
+        "connection.hello",
+        "connection.ping",
+        "engagement.update",
+        "surface.update",
+        "invitation.trouble",
+        # How media are carried and shown; whose, that is for the rights.
+        "media.offer",
+        "media.view",
+        "media.report",
+        "media.close",
+        # Nothing to do with who is in this session.
+        "session.start",
+        "colleague.list",
+        "colleague.ask",
+        "colleague.decline",
+    }
+)
+"""What exposes nobody more than before, whatever it says."""
 
 BACKEND_REDUCING: dict[str, tuple[dict[str, object], str]] = {
     "end": ({}, "session.ended"),
@@ -90,12 +118,12 @@ def policy() -> Policy:
 
 
 class Scene:
-    """A call of agent, consumer and a second agent, with a guest in the lobby and an open link;
-    or one that still rings."""
+    """A call of agent, consumer and a second agent, with a guest in the lobby, an open link and a
+    stranger who says they are the consumer; or one that still rings."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.invitation = ""
+        self.invitation = self.conflict = ""
         self.trunks: dict[str, Trunk] = {}
 
     async def begin(self, *, rings: bool) -> None:
@@ -111,6 +139,8 @@ class Scene:
         stage.ask(stage.agent, agent, "participant.admit", participant_id=helper.participant_id)
         stage.session.do(InviteGuest(stage.agent.participant_id, LINK, "hash", 1, 60_000))
         await stage.settle()
+        stranger(stage, 1)
+        self.conflict = asked(agent)[0]["conflict_id"]
         self.trunks = {"agent": agent, "consumer": consumer, "helper": trunk}
 
     def say(self, who: str, type_: str, fields: dict[str, object]) -> dict[str, Any]:
@@ -124,8 +154,10 @@ class Scene:
         assert person is not None
         if type_ in ("invitation.accept", "invitation.decline"):
             fields = {**fields, "invitation_id": self.invitation}
-        asked = stage.ask(person, trunk, type_, **fields)
-        return next(each for each in trunk.heard if each.get("reply_to") == asked)
+        if type_ in ("conflict.admit", "conflict.dismiss"):
+            fields = {**fields, "conflict_id": self.conflict}
+        request_id = stage.ask(person, trunk, type_, **fields)
+        return next(each for each in trunk.heard if each.get("reply_to") == request_id)
 
     async def comes_back(self) -> None:
         self.stage.ledger.reachable = True
@@ -135,6 +167,16 @@ class Scene:
 @pytest.fixture
 def scene(stage: Stage) -> Scene:
     return Scene(stage)
+
+
+def test_every_message_of_a_widget_is_one_or_the_other_or_neither() -> None:
+    reducing, widening = (
+        {type_ for _, type_, *_ in table.values()} for table in (REDUCING, WIDENING)
+    )
+    assert reducing & widening == {"media.mode"}, "by what it says"
+    assert not NEUTRAL & (reducing | widening)
+    kinds = {kind.model_fields["type"].default for kind in CLIENT_MESSAGES}
+    assert NEUTRAL | reducing | widening == kinds
 
 
 @pytest.mark.parametrize("deed", REDUCING)
