@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from dataclasses import replace
@@ -9,10 +10,12 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from gateway import outbox
 from gateway.revocations import agent_hash
 from gateway.serve import bind, gateway_server
 from gateway.settings import BadSettings, DemoHost, Settings
 from tests.gateway.conftest import WINDOW, World
+from tests.patience import PATIENCE, until
 
 
 async def test_a_widget_that_does_not_read_is_closed_and_others_are_served(
@@ -56,6 +59,35 @@ async def test_stopping_says_1001_and_takes_nobody_new(world: World) -> None:
     assert len(world.room) == 0
     with pytest.raises(Exception, match="403"):
         await world.widget()
+
+
+async def test_a_widget_that_never_finishes_closing_holds_a_stop_up_for_its_bound_only(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written to it does not leave, and so neither does the close."""
+    monkeypatch.setattr(outbox, "CLOSE_BOUND_S", 60.0)
+    limits = replace(settings.limits, stop_bound_s=1.0, outgoing_bytes=100_000_000)
+    world = World(replace(settings, limits=limits))
+    await world.start()
+    try:
+        session = await world.session()
+        world.ledger.live["eng-1"] = session.location
+        widget = await world.consumer()
+        await widget.until("session.snapshot")
+        widget.socket.transport.pause_reading()
+        caller = await session.caller()
+        for number in range(20):
+            caller.say(type="roster.changed", seq=number, filler="x" * 1_000_000)
+        [connection] = world.room.connections
+        server_end = connection._pipe._protocol.transport  # type: ignore[attr-defined]
+        await until(server_end.get_write_buffer_size, "the kernel takes no more of it")
+        async with asyncio.timeout(10.0 * PATIENCE):
+            await world.server.stop()
+        widget.socket.transport.resume_reading()
+        # 1012 is of the server below, which gave it up.
+        assert await widget.closed() in (1001, 1006, 1012)
+    finally:
+        await world.stop()
 
 
 async def test_readiness_depends_on_the_ledger_and_liveness_does_not(world: World) -> None:
