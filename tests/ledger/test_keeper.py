@@ -15,7 +15,7 @@ from broker.errors import NotFound, SwitchboardError
 from broker.messages import upkeep
 from broker.messages.cluster.base import Done
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, entry
+from tests.ledger.fakes import ACCOUNT, FakeActor, entry
 from tests.ledger.keepers import QUICK, keeper_link, run_keeper, sessions
 from tests.ledger.receiver import Receiver
 from tests.patience import until
@@ -193,16 +193,24 @@ async def dead_letters(link: LedgerLink) -> list[int]:
     return sorted(letter.seq for letter in page.letters)
 
 
-async def test_a_receiver_that_is_gone_for_good_holds_a_session_up_for_one_day(
-    town: Town, receiver: Receiver
-) -> None:
+async def failed_for_a_day(
+    town: Town, receiver: Receiver, last: int
+) -> tuple[FakeActor, LedgerLink]:
+    """Events up to `last` of one session, of which the first has failed for a day."""
     receiver.status = lambda event: 500
     await run_keeper(town, receiver.port)
     link = await keeper_link(town)
     (actor,) = await sessions(town, 1)
-    await actor.append(*map(entry, range(2, 7)))
+    await actor.append(*map(entry, range(2, last + 1)))
     await until(lambda: _moved(town) and receiver.tries >= 2, "a second try")
     town.clock.ms += DAY_MS + 1
+    return actor, link
+
+
+async def test_a_receiver_that_is_gone_for_good_holds_a_session_up_for_one_day(
+    town: Town, receiver: Receiver
+) -> None:
+    actor, link = await failed_for_a_day(town, receiver, 6)
     began = town.clock.ms
     while await dead_letters(link) != [1, 2, 3, 4, 5, 6]:
         town.clock.ms += 50
@@ -219,14 +227,8 @@ async def test_a_receiver_that_is_gone_for_good_holds_a_session_up_for_one_day(
 async def test_a_receiver_that_comes_back_behind_a_dead_letter_gets_the_next_event(
     town: Town, receiver: Receiver
 ) -> None:
-    receiver.status = lambda event: 500
-    await run_keeper(town, receiver.port)
-    link = await keeper_link(town)
-    (actor,) = await sessions(town, 1)
-    await actor.append(entry(2), entry(3))
-    await until(lambda: _moved(town) and receiver.tries >= 2, "a second try")
+    _, link = await failed_for_a_day(town, receiver, 3)
     failures = 3
-    town.clock.ms += DAY_MS + 1
 
     def comes_back(event: dict[str, Any]) -> int:
         nonlocal failures
