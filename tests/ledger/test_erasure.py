@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -11,8 +9,7 @@ import sqlalchemy as sa
 
 from actors.ledger import keeping
 from actors.ledger.database import Database
-from actors.ledger.erasure import AT_ONCE
-from actors.ledger.schema import journal, metadata, sessions, subjects
+from actors.ledger.schema import metadata
 from actors.ledger_link import LedgerLink
 from broker.errors import SwitchboardError
 from broker.messages import upkeep
@@ -24,7 +21,7 @@ from broker.messages.cluster.tenure import JournalAppend, Subject
 from broker.messages.cluster.trunk import Location, Principal
 from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role
-from tests.ledger.conftest import Town, new_database
+from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, KEY, TIMING, FakeActor, FakeGateway, entry
 from tests.patience import PATIENCE
 
@@ -348,123 +345,3 @@ async def holding(town: Town, session_id: str) -> set[str]:
             found.add(table.name)
     await database.close()
     return found
-
-
-async def with_sessions(town: Town, count: int) -> None:
-    """Write ended sessions of the agent, as many as one has in a while."""
-    database = Database(town.url)
-    names = [f"s{number:04}" for number in range(count)]
-
-    def fill(connection: sa.Connection) -> None:
-        connection.execute(
-            sa.insert(sessions),
-            [
-                {
-                    "session_id": name,
-                    "account_id": ACCOUNT,
-                    "engagement_key": name,
-                    "ids": f'{{"agent_id":"{AGENT}"}}',
-                    "mode": "video",
-                    "phase": "ended",
-                    "epoch": 1,
-                    "epoch_base": 0,
-                    "last_seq": 2,
-                    "created_ms": 1,
-                    "ended_ms": 2,
-                }
-                for name in names
-            ],
-        )
-        body = f'{{"role":"agent","agent_id":"{AGENT}","name":"{NAME}"}}'
-        connection.execute(
-            sa.insert(subjects),
-            [{"session_id": name, "participant_id": "agent", "body": body} for name in names],
-        )
-
-    await database._writing.begin(fill)
-    await database.close()
-
-
-async def test_who_has_many_sessions_is_erased_in_many_transactions(town: Town) -> None:
-    """In one, whatever calls write would wait for all of it, and above ten seconds fail."""
-    _, _, link = await a_record(town, ended=True)
-    await with_sessions(town, 3 * AT_ONCE)
-    before = town.ledger.transactions
-    ask = upkeep.PersonErase(account_id=ACCOUNT, agent_id=AGENT)
-    erased = await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
-    assert len(erased.erased) == 3 * AT_ONCE + 1
-    # And one for what the agent could log in by.
-    assert town.ledger.transactions - before == 5
-    assert AGENT not in await everything(town)
-    noted = sa.select(sa.func.count()).where(journal.c.type == "subject.erased")
-    database = Database(town.url)
-    assert (await database.rows(noted))[0][0] == 3 * AT_ONCE + 1
-    await database.close()
-
-
-async def test_what_frees_what_was_erased_holds_up_no_write(postgres_server: str) -> None:
-    """VACUUM waits for another of the same table, such as PostgreSQL's own, however long it is."""
-    async with AsyncExitStack() as stack:
-        town = Town(await new_database(postgres_server), stack)
-        await town.new_ledger()
-        actor, _, link = await a_record(town, ended=False)
-        other = Database(town.url)
-        stack.push_async_callback(other.close)
-        held, release = asyncio.Event(), asyncio.Event()
-        stack.callback(release.set)
-
-        async def hold() -> None:
-            async with other._reading._engine.begin() as connection:  # type: ignore[attr-defined]
-                await connection.execute(
-                    sa.text("LOCK TABLE subjects IN SHARE UPDATE EXCLUSIVE MODE")
-                )
-                held.set()
-                await release.wait()
-
-        holding = asyncio.create_task(hold())
-        await held.wait()
-        ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
-        erasing = asyncio.create_task(link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE))
-        await vacuum_waits(other)
-        await actor.append(entry(3))
-        assert not erasing.done()
-        release.set()
-        await holding
-        assert len((await erasing).erased) == 1
-
-
-async def vacuum_waits(database: Database) -> None:
-    waiting = sa.text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'VACUUM%'"
-    )
-    while await database.read(lambda connection: connection.scalar(waiting)) != 1:
-        pass
-
-
-async def test_who_was_erased_is_listed_in_pages(town: Town) -> None:
-    """One agent may have more sessions than a frame has room for, all erased at one time."""
-    _, _, link = await a_record(town, ended=True)
-    await with_sessions(town, 6)
-    ask = upkeep.PersonErase(account_id=ACCOUNT, agent_id=AGENT)
-    await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
-    town.clock.ms += 1
-    ask = upkeep.PersonErase(account_id=ACCOUNT, visitor_id=VISITOR)
-    await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
-    whole = await link.call(upkeep.ErasureList(account_id=ACCOUNT), upkeep.Erasures)
-    assert (len(whole.erased), whole.cursor) == (8, None)
-    found: list[upkeep.Erasure] = []
-    sizes = []
-    cursor = None
-    while cursor is not None or not found:
-        page = upkeep.ErasureList(account_id=ACCOUNT, limit=3, cursor=cursor)
-        told = await link.call(page, upkeep.Erasures)
-        found += told.erased
-        sizes.append(len(told.erased))
-        cursor = told.cursor
-    assert (found, sizes) == (whole.erased, [3, 3, 2])
-    since = upkeep.ErasureList(account_id=ACCOUNT, since_ms=town.clock.ms, limit=3)
-    told = await link.call(since, upkeep.Erasures)
-    assert (told.erased, told.cursor) == (whole.erased[-1:], None)
-    with pytest.raises(SwitchboardError, match="not one of ours"):
-        await link.call(page.model_copy(update={"cursor": "MTox"}), upkeep.Erasures)
