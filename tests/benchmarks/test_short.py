@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from benchmarks.command import NOISY, SCENARIOS, main
+from benchmarks.process import lives
 from tests.patience import PATIENCE
 
 LONG_S = 1_800.0 * PATIENCE
@@ -46,7 +47,7 @@ def marked(run: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == run and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(MARK) == run and lives(process):
                 found.append(process)
         except psutil.Error:
             continue
