@@ -95,8 +95,8 @@ class Intake:
         self.drops = Drops()
         self.layers: dict[int, Layer] = {}
         self.repairs: dict[int, Layer] = {}
-        self.signalled: dict[int, tuple[Publication, bool]] = {}
-        """SSRC → (publication, is a repair), where the offer named SSRCs."""
+        self.signalled: dict[int, Publication] = {}
+        """SSRC → what it belongs to, repairs included, where the offer named SSRCs."""
         self.extensions: dict[str, int] = {}
         self.arrivals = ArrivalLog()
         self.packets = 0
@@ -267,20 +267,16 @@ class Intake:
         body = body_of(view, size)
         if body is None:
             return None
-        signalled = self.signalled.get(ssrc)
+        publication = self.signalled.get(ssrc)
         rid = self._text(view, body, RID_URI)
-        if signalled is not None:
-            publication: Publication | None = signalled[0]
-        else:
+        if publication is None:
             mid = self._text(view, body, MID_URI)
             if mid is None:
                 return None
             publication = self.transport.publications.get(mid)
-            if publication is not None and publication.signalled:
-                # The offer named this section's SSRCs, and this is none of them.
+            if publication is None or publication.signalled:
+                # Where the offer named the section's SSRCs, this is none of them.
                 return None
-        if publication is None:
-            return None
         repair = False
         codec = publication.payload_types.get(payload_type)
         if codec is None:

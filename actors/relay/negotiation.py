@@ -159,9 +159,8 @@ def _apply(
             transport.published += 1
         publication.negotiated(section.codecs, answer.rids)
         publication.signalled = bool(offered.ssrcs)
-        repairs = set(offered.repairs.values())
         for ssrc in offered.ssrcs:
-            transport.intake.signalled[ssrc] = (publication, ssrc in repairs)
+            transport.intake.signalled[ssrc] = publication
         return answer
     slot = slots[offered.mid]
     track = f"{slot.stream}-{offered.kind}"

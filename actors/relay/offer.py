@@ -55,8 +55,6 @@ class OfferedSection:
     extensions: dict[str, int] = field(default_factory=dict)
     """URI → id."""
     ssrcs: list[int] = field(default_factory=list)
-    repairs: dict[int, int] = field(default_factory=dict)
-    """SSRC → its RTX SSRC (FID groups)."""
     rids: list[str] = field(default_factory=list)
     """Layers the widget can send, in its order (RFC 8853)."""
     mux: bool = False
@@ -231,10 +229,6 @@ def _attribute(section: OfferedSection, name: str, value: str, ssrcs: set[int]) 
                 ssrcs.add(ssrc)
                 if 0 < ssrc <= 0xFFFFFFFF:
                     section.ssrcs.append(ssrc)
-        case "ssrc-group":
-            words = value.split()
-            if words[0] == "FID" and len(words) == 3:
-                section.repairs[int(words[1])] = int(words[2])
         case "rid":
             words = value.split()
             if len(words) >= 2 and words[1] == "send" and words[0].isalnum():

@@ -41,7 +41,9 @@ class Dialect:
         }
     )
     signals_ssrcs: bool = True
-    """Whether offers name the SSRCs of what is sent (Firefox does)."""
+    """Whether offers name the SSRCs of what is sent without layers."""
+    signals_layers: bool = False
+    """Whether they name those of layers, too, beside their RIDs (Firefox does)."""
 
     @property
     def camera(self) -> tuple[int, int | None]:
@@ -72,9 +74,8 @@ class Section:
     mid: str
     audio: bool
     sends: bool = False
-    ssrc: int = 0
-    rtx_ssrc: int = 0
-    """Of what is sent without RIDs."""
+    ssrcs: tuple[tuple[int, int], ...] = ()
+    """SSRC and RTX SSRC of what is sent: one pair, or one for each of the RIDs."""
     rids: tuple[str, ...] = ()
     """The layers of what is sent, where there are several (RFC 8853)."""
 
@@ -170,8 +171,10 @@ def _sent(section: Section, dialect: Dialect) -> Iterator[str]:
     if section.rids:
         yield from (f"a=rid:{rid} send" for rid in section.rids)
         yield "a=simulcast:send " + ";".join(section.rids)
-    elif dialect.signals_ssrcs:
+    if not (dialect.signals_layers if section.rids else dialect.signals_ssrcs):
+        return
+    for ssrc, rtx_ssrc in section.ssrcs:
         if not section.audio and dialect.camera[1] is not None:
-            yield f"a=ssrc-group:FID {section.ssrc} {section.rtx_ssrc}"
-            yield f"a=ssrc:{section.rtx_ssrc} cname:{CNAME}"
-        yield f"a=ssrc:{section.ssrc} cname:{CNAME}"
+            yield f"a=ssrc-group:FID {ssrc} {rtx_ssrc}"
+            yield f"a=ssrc:{rtx_ssrc} cname:{CNAME}"
+        yield f"a=ssrc:{ssrc} cname:{CNAME}"

@@ -93,4 +93,4 @@ class Media:
 
 def published(track: Track) -> Section:
     """The section of an offer in which this track is sent."""
-    return Section(track.mid, track.audio, sends=True, ssrc=track.ssrc, rtx_ssrc=track.ssrc ^ 1)
+    return Section(track.mid, track.audio, sends=True, ssrcs=((track.ssrc, track.ssrc ^ 1),))

@@ -119,9 +119,9 @@ class CraftedClient(Wire):
 
     def _published(self, mid: str, source: PublishSource) -> Section:
         tracks = [track for track in self.tracks.values() if track.source is source]
-        first = tracks[0]
+        ssrcs = tuple((track.ssrc, track.rtx_ssrc) for track in tracks)
         rids = tuple(track.rid for track in tracks if track.rid)
-        return Section(mid, first.audio, True, first.ssrc, first.rtx_ssrc, rids)
+        return Section(mid, tracks[0].audio, True, ssrcs, rids)
 
     def negotiate(self) -> None:
         """Offer, and take what the answer says."""

@@ -301,16 +301,6 @@ async def test_a_screen_takes_a_screen_slot_once_it_is_sent(call: Call) -> None:
     assert ("screen", 0) not in call.listener.occupants("ben")
 
 
-async def test_firefox_like_and_chromium_like_senders_are_told_apart_by_ssrc_or_mid(
-    call: Call,
-) -> None:
-    ada = await call.join("ada", dialect=Dialect(signals_ssrcs=False))
-    ben = await call.join("ben")
-    audio, _ = ben.seat(0)
-    ada.send_audio(b"by mid")
-    await until(lambda: ben.heard_on(audio))
-
-
 def send_units(client: CraftedClient, units: Sequence[bytes], ticks: int = FRAME_TICKS) -> None:
     """Send one picture of H.264, a packet for each of these (RFC 6184 §5)."""
     track = client.track(PublishSource.CAMERA)
