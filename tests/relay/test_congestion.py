@@ -24,22 +24,25 @@ NARROW = 20.0
 
 
 @asynccontextmanager
-async def three_people() -> AsyncIterator[tuple[Call, CraftedClient, CraftedClient, CraftedClient]]:
-    """Ada sends three layers and a voice; Ben and Cy look at her at full size."""
-    loop = asyncio.get_running_loop()
-    call = Call(clock=loop.time)
+async def three_people(
+    *, layers: bool
+) -> AsyncIterator[tuple[Call, Camera, CraftedClient, CraftedClient]]:
+    """Ada sends a voice and a picture; Ben and Cy look at her at full size.
+
+    It has three `layers` of about 240, 480 and 1,440 kbit/s, or only the lowest, without simulcast.
+    """
+    call = Call(clock=asyncio.get_running_loop().time)
     await call.relay.open()
-    ada = await call.join("ada", rids=RIDS)
-    ben = await call.join("ben")
-    cy = await call.join("cy")
-    # About 150, 500 and 1,500 kbit/s.
-    camera = Camera(ada, parts={"q": 1, "h": 2, "f": 6}, octets=1000, interval=1 / 30)
+    ada = await call.join("ada", rids=RIDS if layers else ())
+    ben, cy = await call.join("ben"), await call.join("cy")
+    parts = {"q": 1, "h": 2, "f": 6} if layers else {"": 1}
+    camera = Camera(ada, rids=tuple(parts), parts=parts, octets=1000, interval=1 / 30)
     voice = asyncio.create_task(talk(ada))
     for client in (ben, cy):
         client.acknowledge()
         call.relay.set_view(client.transport_id, {0: (1280, 720)}, {})
     try:
-        yield call, ada, ben, cy
+        yield call, camera, ben, cy
     finally:
         voice.cancel()
         with suppress(asyncio.CancelledError):
@@ -50,8 +53,8 @@ async def three_people() -> AsyncIterator[tuple[Call, CraftedClient, CraftedClie
 
 async def narrow_for_a_while() -> None:
     loop = asyncio.get_running_loop()
-    async with three_people() as (call, ada, ben, cy):
-        microphone = ada.track(PublishSource.MICROPHONE)
+    async with three_people(layers=True) as (call, camera, ben, cy):
+        microphone = camera.client.track(PublishSource.MICROPHONE)
         estimate = call.relay.transports["ben-1"].estimate
         await until(lambda: shown(ben) == "f" and shown(cy) == "f")
         await asyncio.sleep(3)
@@ -84,7 +87,7 @@ def test_a_narrow_line_lowers_the_layer_and_recovery_brings_it_back() -> None:
 
 
 async def too_narrow_for_large_pictures() -> None:
-    async with three_people() as (call, _, ben, cy):
+    async with three_people(layers=True) as (call, _, ben, cy):
         await until(lambda: shown(ben) == "f" and shown(cy) == "f")
         ben.downlink = Downlink(300_000, loss=0.0, delay=0.05)
         grades = call.listener.grades
@@ -100,29 +103,9 @@ def test_a_line_that_carries_only_the_smallest_pictures_is_called_slow() -> None
     run_in_virtual_time(too_narrow_for_large_pictures())
 
 
-@asynccontextmanager
-async def one_layer() -> AsyncIterator[tuple[Call, Camera, CraftedClient, CraftedClient]]:
-    """Ada sends a voice and a picture without simulcast, of 240 kbit/s; Ben and Cy look at her."""
-    call = Call(clock=asyncio.get_running_loop().time)
-    await call.relay.open()
-    ada, ben, cy = [await call.join(name, seats=2) for name in ("ada", "ben", "cy")]
-    camera = Camera(ada, rids=("",), octets=1000, interval=1 / 30)
-    voice = asyncio.create_task(talk(ada))
-    for client in (ben, cy):
-        client.acknowledge()
-    try:
-        yield call, camera, ben, cy
-    finally:
-        voice.cancel()
-        with suppress(asyncio.CancelledError):
-            await voice
-        await camera.stop()
-        await call.close()
-
-
 async def more_than_the_line_carries() -> None:
     loop = asyncio.get_running_loop()
-    async with one_layer() as (call, camera, ben, cy):
+    async with three_people(layers=False) as (call, camera, ben, cy):
         microphone = camera.client.track(PublishSource.MICROPHONE)
         (_, video), grades = ben.seat(0), call.listener.grades
 
@@ -165,7 +148,7 @@ def test_a_picture_that_a_line_does_not_carry_is_held_back_and_the_voice_goes_on
 
 
 async def a_line_with_loss_of_its_own(loss: float) -> int:
-    async with one_layer() as (call, _, ben, _):
+    async with three_people(layers=False) as (call, _, ben, _):
         ben.downlink = Downlink(5_000_000, loss=loss, delay=0.05)
         transport = call.relay.transports["ben-1"]
         held = 0
@@ -181,7 +164,7 @@ def test_loss_that_finds_no_queue_holds_no_picture_back() -> None:
 
 
 async def a_little_too_much() -> float:
-    async with one_layer() as (call, camera, ben, _):
+    async with three_people(layers=False) as (call, camera, ben, _):
         microphone = camera.client.track(PublishSource.MICROPHONE)
         # A fifth more than the line carries: its queue is full, and all of the voice late.
         ben.downlink = Downlink(250_000, loss=0.0, delay=0.05)
