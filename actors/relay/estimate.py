@@ -2,7 +2,8 @@
 
 A send-side estimate in the manner of draft-ietf-rmcat-gcc-02: the slope of the one-way delay
 says when a queue grows, transport feedback says what was lost. It only rises while it is used
-(or probed), because an unused estimate proves nothing. No clock: times are arguments.
+(or probed), because an unused estimate proves nothing; what has arrived proves that it was carried.
+No clock: times are arguments.
 """
 
 from __future__ import annotations
@@ -129,8 +130,8 @@ class Estimate:
         self._threshold = _THRESHOLD
         self._threshold_at = 0.0
         self._trend_before = 0.0
-        self._received: deque[tuple[float, int]] = deque()
-        """Arrival and octets of each group within the window, and their sum."""
+        self._received: deque[tuple[float, int, float]] = deque()
+        """Arrival, octets and time of sending of each group within the window; and their octets."""
         self._octets = 0
         self._lost: deque[tuple[float, int, int]] = deque(maxlen=256)
         self._last_feedback: float | None = None
@@ -200,7 +201,9 @@ class Estimate:
         latest = received[-1][0]
         while latest - received[0][0] > _RATE_WINDOW or len(received) > _KEPT:
             self._octets -= received.popleft()[1]
-        self.received_rate = 8 * self._octets / _RATE_WINDOW
+        # What a line has held up arrives faster than it was sent, and can go on.
+        taken = received[-1][2] - received[0][2]
+        self.received_rate = 8 * self._octets / max(_RATE_WINDOW, taken)
 
     def _measure_loss(self, now: float) -> None:
         while self._lost and now - self._lost[0][0] > 1.0:
@@ -211,7 +214,7 @@ class Estimate:
 
     def _finished(self, group: _Group, now: float) -> None:
         """Take what a whole group shows: what arrived, and how its delay differs from the last."""
-        self._received.append((group.arrival, group.octets))
+        self._received.append((group.arrival, group.octets, group.sent))
         self._octets += group.octets
         # One-way delay up to a constant: its growth is what counts.
         delay = group.arrival - group.sent
@@ -278,7 +281,7 @@ class Estimate:
                 self._last_rise = self._last_cut = now
         elif self._growing_since is None and self.received_rate > _USED * self.bitrate:
             growth = _GROWTH if self.loss < _LOSS_LOW else _GROWTH_WITH_LOSS
-            self._set(self.bitrate * growth**elapsed)
+            self._set(max(self.bitrate * growth**elapsed, _BACKOFF * self.received_rate))
             self._last_rise = now
         else:
             self._last_rise = now

@@ -33,6 +33,15 @@ class Link:
         return self._free + self.delay
 
 
+class Standing(Link):
+    """A line that stands still for one second in three, then lets all through at once."""
+
+    def send(self, octets: int, now: float) -> float | None:
+        goes_on = now - now % 3 + 1 if now % 3 < 1 else now
+        self._free = max(goes_on, self._free) + octets * 8 / self.bitrate
+        return self._free + self.delay
+
+
 class Policer(Link):
     """A line that drops what exceeds its rate within 50 ms and queues nothing."""
 
@@ -45,15 +54,24 @@ class Policer(Link):
 
 
 def run(
-    estimate: Estimate, link: Link, seconds: float, *, start: float = 0.0, use: float = 1.0
+    estimate: Estimate,
+    link: Link,
+    seconds: float,
+    *,
+    start: float = 0.0,
+    use: float = 1.0,
+    rate: float | None = None,
 ) -> None:
-    """Send at `use` of the estimate in 1,000-byte packets, with feedback each 100 ms."""
+    """Send at `use` of the estimate in 1,000-byte packets, with feedback each 100 ms.
+
+    Or at `rate`, in bits per second, whatever is estimated.
+    """
     now = start
     number = int(start * 1000) & 0xFFFF
     report = now + 0.1
     flying: list[tuple[int, float | None, float]] = []
     while now < start + seconds:
-        now += 8000 / max(LEAST, estimate.bitrate * use)
+        now += 8000 / (rate or max(LEAST, estimate.bitrate * use))
         number = number + 1 & 0xFFFF
         estimate.sent(number, 1000, now)
         flying.append((number, link.send(1000, now), now))
@@ -76,6 +94,19 @@ def test_it_rises_again_when_the_link_recovers_and_is_used() -> None:
     estimate = Estimate(400_000)
     run(estimate, Link(5_000_000), 10.0, use=1.15)
     assert estimate.bitrate > 1_500_000
+
+
+def test_what_has_arrived_was_carried_whatever_was_known_before() -> None:
+    """Pictures without layers may be more than a line has been measured for."""
+    estimate = Estimate(2_500_000)
+    run(estimate, Link(50_000_000), 1.0, rate=12_000_000)
+    assert estimate.bitrate > 9_000_000
+
+
+def test_what_a_line_has_held_up_proves_no_more_than_was_sent() -> None:
+    estimate = Estimate(1_000_000)
+    run(estimate, Standing(50_000_000), 20.0, rate=800_000)
+    assert 500_000 < estimate.bitrate < 1_500_000
 
 
 def test_a_hiccup_of_the_machine_is_not_a_queue() -> None:
