@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .choice import Demand, LayerFacts, carried, choose, highest_useful
+from .estimate import Congestion
 
 if TYPE_CHECKING:
     from .person import Person
@@ -17,14 +18,18 @@ _USUAL = (150_000.0, 500_000.0, 1_700_000.0)
 """What layers usually take, lowest first, while nothing has been measured."""
 
 
-def choose_layers(person: Person, now: float) -> None:
-    """Choose for each of a person's transports what its slots shall show."""
+def choose_layers(person: Person, now: float, *, on_time: bool) -> None:
+    """Choose for each of a person's transports what its slots shall show.
+
+    `on_time` says that the process has had its processor: else the lines are not to blame, and no
+    picture begins to be held back.
+    """
     for transport in person.transports():
         if transport.live:
-            _choose(transport, now)
+            _choose(transport, now, on_time=on_time)
 
 
-def _choose(transport: Transport, now: float) -> None:
+def _choose(transport: Transport, now: float, *, on_time: bool) -> None:
     """Give voices what they take, then pictures what is left; what does not fit is held back."""
     wanted: list[tuple[Slot, Demand]] = []
     slots: list[Slot] = []
@@ -42,7 +47,7 @@ def _choose(transport: Transport, now: float) -> None:
         else:
             spare -= sum(layer.bitrate for layer in publication.layers.values())
     spare = max(0.0, spare)
-    congestion = transport.estimate.congestion(now)
+    congestion = transport.estimate.congestion(now) if on_time else Congestion.NONE
     found = carried([demand for _, demand in wanted], spare, congestion)
     for (slot, demand), fits in zip(wanted, found, strict=True):
         changed = slot.hold.note(fits, now)

@@ -16,6 +16,9 @@ from .transport import Transport
 log = logging.getLogger(__name__)
 
 _TICK = 0.05
+_LATE = 0.05
+"""Seconds by which a tick may be late. A process that waits longer for a processor sends late what
+it has stamped already: that looks like a queue on every line."""
 _SPEAKER_INTERVAL = 0.2
 _QUALITY_INTERVAL = 2.0
 _LAYER_INTERVAL = 0.25
@@ -51,6 +54,9 @@ class Pulse:
         self._speaker_due = 0.0
         self._quality_due = 0.0
         self._layers_due = 0.0
+        self._tick_due = 0.0
+        self._on_time = True
+        """Whether all ticks were since layers were last chosen."""
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -61,6 +67,7 @@ class Pulse:
     def go_on(self) -> None:
         """Beat, unless it does already."""
         if self._timer is None and self._loop is not None:
+            self._tick_due = self._clock() + _TICK
             self._timer = self._loop.call_later(_TICK, self._tick)
 
     def stop(self) -> None:
@@ -70,9 +77,10 @@ class Pulse:
 
     def _tick(self) -> None:
         self._timer = None
+        now = self._clock()
+        self._on_time = self._on_time and now - self._tick_due <= _LATE
         if self._transports:
             self.go_on()
-        now = self._clock()
         for transport in list(self._transports.values()):
             try:
                 transport.tick(now)
@@ -122,8 +130,9 @@ class Pulse:
 
     def _choose_layers(self, now: float) -> None:
         people = list(self._people.values())
+        on_time, self._on_time = self._on_time, True
         for person in people:
-            choose_layers(person, now)
+            choose_layers(person, now, on_time=on_time)
         for person in people:
             for publication in simulcast_of(person):
                 self._tell_layers(person, publication, now)

@@ -16,7 +16,7 @@ from tests.patience import until
 from .camera import RIDS, Camera, shown
 from .client import CraftedClient
 from .conftest import Call
-from .virtual_time import run_in_virtual_time
+from .virtual_time import VirtualTimeLoop, run_in_virtual_time
 from .voice import concealed, talk
 
 NARROW = 20.0
@@ -177,3 +177,21 @@ async def a_little_too_much() -> float:
 
 def test_what_stands_in_a_queue_holds_a_picture_back_that_is_a_little_too_much() -> None:
     assert run_in_virtual_time(a_little_too_much()) <= 0.03
+
+
+async def a_process_without_its_processor() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    async with three_people(layers=False) as (call, _, ben, _):
+        ben.downlink = Downlink(250_000, loss=0.0, delay=0.05)
+        transport = call.relay.transports["ben-1"]
+        for _ in range(16):
+            await asyncio.sleep(0.5)
+            loop.stand_still(0.15)
+            assert transport.held == 0
+        await until(lambda: transport.held == 1, within=5.0, every=0.05)
+
+
+def test_a_relay_that_waits_for_its_processor_holds_no_picture_back() -> None:
+    """What it sends late looks like a queue; it finds out which lines have one when it can."""
+    run_in_virtual_time(a_process_without_its_processor())

@@ -62,6 +62,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def stand_still(self, seconds: float) -> None:
+        """Let time pass in which nothing runs, as on a machine that is busy with something else."""
+        self._jumping.now += seconds
+
 
 def run_in_virtual_time(scenario: Coroutine[Any, Any, T]) -> T:
     """Run a scenario to its end on a fresh loop."""
