@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -175,18 +176,53 @@ async def test_mute_stops_the_packets_and_camera_on_begins_with_a_key_frame(call
     assert second == (first + 1) & 0x7FFF
 
 
-async def test_a_right_withdrawn_in_mid_call_is_enforced_here(call: Call) -> None:
-    ada = await call.join("ada")
-    ben = await call.join("ben")
-    audio, _ = ben.seat(0)
-    ada.send_audio(b"allowed")
-    await until(lambda: ben.heard_on(audio))
-    call.relay.set_rights("ada", MediaRights(send_audio=False, send_video=True, send_screen=True))
-    intake = call.relay.transports["ada-1"].intake
-    count = intake.packets
-    ada.send_audio(b"forbidden")
-    await until(lambda: intake.packets > count)
-    assert [h.content for h in ben.heard_on(audio)] == [b"allowed"]
+@pytest.mark.parametrize(
+    ("source", "withdrawn"),
+    [
+        (PublishSource.MICROPHONE, replace(EVERYTHING, send_audio=False)),
+        (PublishSource.CAMERA, replace(EVERYTHING, send_video=False)),
+        (PublishSource.SCREEN, replace(EVERYTHING, send_screen=False)),
+    ],
+)
+async def test_a_right_withdrawn_in_mid_call_is_enforced_here(
+    call: Call, source: PublishSource, withdrawn: MediaRights
+) -> None:
+    """What its sender sends on goes nowhere; all else goes on, and it too once it is given back."""
+    ada, ben = await call.join("ada", publish=tuple(PublishSource)), await call.join("ben")
+    audio, video = ben.seat(0)
+    mids = {
+        PublishSource.MICROPHONE: audio,
+        PublishSource.CAMERA: video,
+        PublishSource.SCREEN: ben.screen(0),
+    }
+    arrived = call.relay.transports["ada-1"].intake
+
+    async def send(content: bytes) -> None:
+        count = arrived.packets
+        ada.send_audio(content)
+        for picture in (PublishSource.CAMERA, PublishSource.SCREEN):
+            ada.send_frame(key=True, parts=(content,), source=picture)
+        await until(lambda: arrived.packets >= count + len(mids))
+
+    def heard() -> dict[PublishSource, set[bytes]]:
+        return {each: {h.content for h in ben.heard_on(mid)} for each, mid in mids.items()}
+
+    def all_have(content: bytes) -> bool:
+        return all(content in contents for contents in heard().values())
+
+    # A screen is given its slot by its first packet, and shown from its next key frame on.
+    await send(b"first")
+    await send(b"allowed")
+    await until(lambda: all_have(b"allowed"))
+    call.relay.set_rights("ada", withdrawn)
+    await send(b"forbidden")
+    others = [each for each in mids if each is not source]
+    await until(lambda: all(b"forbidden" in heard()[each] for each in others))
+    call.relay.set_rights("ada", EVERYTHING)
+    await send(b"first again")
+    await send(b"again")
+    await until(lambda: all_have(b"again"))
+    assert {each for each, contents in heard().items() if b"forbidden" in contents} == set(others)
 
 
 async def test_voice_only_receives_no_video(call: Call) -> None:
