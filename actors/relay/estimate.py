@@ -310,10 +310,8 @@ class Estimate:
         )
 
     def congestion(self, now: float) -> Congestion:
-        """Say what has become lately of what was sent; without a report it may have been lost."""
-        if self.is_untold(now):
-            return Congestion.LOSS
-        if self._queue > _QUEUE:
+        """Say what has become lately of what was sent, as far as it has been told."""
+        if self._queue > _QUEUE and not self.is_untold(now):
             return Congestion.QUEUE
         return Congestion.LOSS if self.loss >= _LOSS_LOW else Congestion.NONE
 

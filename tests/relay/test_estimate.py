@@ -170,6 +170,22 @@ def test_reports_count_only_without_transport_feedback() -> None:
     assert estimate.bitrate == 900_000
 
 
+def test_who_has_told_nothing_is_not_taken_to_lose_anything() -> None:
+    estimate = Estimate(1_000_000)
+    assert estimate.congestion(0.0) is Congestion.NONE
+    estimate.reported_loss(0.05, 1.0)
+    assert estimate.congestion(1.0) is Congestion.LOSS
+    estimate.reported_loss(0.0, 2.0)
+    assert estimate.congestion(2.0) is Congestion.NONE
+    # 300 ms of a queue, while somebody tells of it.
+    for number in range(20):
+        estimate.sent(number, 1000, 3.0 + number / 10)
+    arrivals = [(number, 3.0 + number / 10 + 0.03 * max(0, number - 9)) for number in range(20)]
+    estimate.feedback(arrivals, 5.0)
+    assert estimate.congestion(5.0) is Congestion.QUEUE
+    assert estimate.congestion(7.1) is Congestion.NONE
+
+
 @given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.none() | st.floats(-1e6, 1e6)), max_size=60))
 def test_any_feedback_keeps_the_estimate_in_its_bounds(
     arrivals: list[tuple[int, float | None]],

@@ -320,7 +320,7 @@ async def test_a_mistake_in_one_step_costs_the_others_nothing(
 
     made: list[object] = []
 
-    def mistaken(person: object, now: float) -> None:
+    def mistaken(person: object, now: float, *, on_time: bool) -> None:
         made.append(person)
         raise ZeroDivisionError
 
