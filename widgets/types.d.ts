@@ -56,7 +56,7 @@ interface ConsumerHost extends EventTarget {
   gone: boolean;
   start(): Promise<void> | void;
   /** Open, close, or tell of a ring; `said` is what is to be noticed. */
-  show(what: 'closed' | 'ring' | 'session' | 'over', text_id?: string): void;
+  show(what: 'closed' | 'ring' | 'session' | 'over', said?: string): void;
   /** Raise the host's counter. */
   notify(text: string): void;
 }
@@ -135,8 +135,10 @@ type OpenLink = GuestInvitationView & { until: number };
 
 type Quality = { grade: string; reason: string | null };
 
-/** Something said in writing; whoever said it may have left since. */
-/** `text_id`: two actors may say the same; one of the release before gives it no name. */
+/**
+ * Something said in writing; whoever said it may have left since. `text_id`: two actors may say the
+ * same; one of the release before gives it no name.
+ */
 type Line = { id: number; by: string; name: string; text: string; text_id?: string };
 
 /** Everything the broker has told this widget, as a value. */
@@ -294,8 +296,10 @@ interface Wish {
   lines?: string[];
   /** Whether it says what is wrong. */
   warns?: boolean;
-  choices: { say: string; act: () => void; first?: boolean }[];
+  choices?: Choice[];
 }
+
+type Choice = { say: string; act: () => void; first?: boolean };
 
 /** What the notices look at, and how they act. */
 interface Among {
