@@ -53,7 +53,7 @@ export class AgentWidget extends Widget {
     const key = `${ids.account_id}.${ids.rt_session_id}`;
     const text = JSON.stringify(ids);
     if (key !== this.#key) {
-      // Another conversation in the same frame: a session that is going on stays until it ends.
+      // Another conversation in the same frame: a session stays until it ends.
       if (this.client?.session) return;
       this.#key = key;
       this.#connect();
@@ -86,14 +86,14 @@ export class AgentWidget extends Widget {
   /** @param {boolean} ask */
   async #introduce(ask) {
     const engagement = /** @type {EngagementIds} */ (this.#host.ids);
-    const account_id = engagement.account_id;
+    const { account_id, agent_id } = engagement;
     const config = await get(`/v1/widget-config?account_id=${encodeURIComponent(account_id)}`);
     const agent = {
       account_id,
-      agent_id: engagement.agent_id,
+      agent_id,
       name: this.#host.agentName || say('role_agent'),
       // Only the demo believes it; elsewhere the token says who is a supervisor.
-      ...(this.#query.get('role') === 'supervisor' ? { role: 'supervisor' } : {}),
+      ...(this.#query.get('role') === 'supervisor' && { role: 'supervisor' }),
     };
     const path = config.agent_login === 'token_url' ? config.token_url : '/demo/agent-token';
     const request = async () => String((await post(path, agent)).token);
@@ -118,7 +118,7 @@ export class AgentWidget extends Widget {
     if (link.status === 'closed') {
       this.#renderClosed(client);
     } else if (state.session?.attendance === 'elsewhere') {
-      this.present('elsewhere', () => elsewhere(client));
+      this.present('elsewhere', () => elsewhere(() => client.takeHere()));
     } else if (state.session?.attendance === 'lobby') {
       this.present('lobby', () => lobby(client));
     } else if (state.session) {
@@ -196,14 +196,13 @@ export class AgentWidget extends Widget {
 
   /** @param {SessionClient} client */
   #renderClosed({ link }) {
-    const replaced = link.code === 4409;
+    const back = () => this.#connect();
     if (link.code === 4401) this.#proof?.forget();
-    const again = say(replaced ? 'bring_back' : 'try_again');
-    const back = wordButton(again, () => this.#connect(), 'primary');
     const why = errorSentence(link.refusal, String(link.refusal?.code ?? link.code));
-    const words = replaced
-      ? { title: say('over_elsewhere') }
-      : { title: say('not_connected'), help: say('not_connected_help', { why }) };
-    this.present('closed', () => message(words, back.root));
+    this.present('closed', () => {
+      if (link.code === 4409) return elsewhere(back);
+      const again = wordButton(say('try_again'), back, 'primary').root;
+      return message({ title: say('not_connected'), help: say('not_connected_help', { why }) }, again);
+    });
   }
 }

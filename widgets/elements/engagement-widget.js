@@ -7,7 +7,7 @@ import { InvitedClient } from '../session/invited-client.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
 import { SessionView } from '../views/session-view.js';
-import { fetchRating, overScreen, replaced } from './over-screen.js';
+import { fetchRating, overScreen } from './over-screen.js';
 import { receiveHandOver, wayOut } from './own-window.js';
 import { elsewhere, message, Widget } from './widget.js';
 
@@ -105,7 +105,7 @@ export class EngagementWidget extends Widget {
       this.#host.show('ring', ownWindowIsOpen() ? '' : say('ring_title', { name: say('an_agent') }));
       this.#ring(session.invitation?.from_name || say('an_agent'));
     } else if (session?.attendance === 'elsewhere') {
-      this.present('elsewhere', () => elsewhere(client));
+      this.present('elsewhere', () => elsewhere(() => client.takeHere()));
       this.setTitle('');
       this.#host.show('closed');
     } else if (session && session.attendance !== 'invited') {
@@ -140,7 +140,7 @@ export class EngagementWidget extends Widget {
     this.setTitle('');
     this.#host.show('over');
     if (client.link.code === 4409) {
-      this.present('replaced', () => replaced(client));
+      this.present('replaced', () => elsewhere(() => client.dismiss()));
       return;
     }
     const close = () => wordButton(say('close'), () => client.dismiss(), 'primary').root;

@@ -4,8 +4,8 @@ import { post } from '../hosts/gateway.js';
 import { SessionClient } from '../session/client.js';
 import { JoinForm } from '../views/join-form.js';
 import { SessionView } from '../views/session-view.js';
-import { fetchRating, overScreen, replaced } from './over-screen.js';
-import { lobby, message, Widget } from './widget.js';
+import { fetchRating, overScreen } from './over-screen.js';
+import { elsewhere, lobby, message, Widget } from './widget.js';
 
 /**
  * The page behind a guest link. Looking at it uses nothing up (previews look at links); only
@@ -65,7 +65,7 @@ export class GuestPage extends Widget {
       this.present('session', () => new SessionView(client, { atEnd: fetchRating })).update();
     } else if (over && client.link.code === 4409) {
       this.setTitle('');
-      this.present('replaced', () => replaced(client));
+      this.present('replaced', () => elsewhere(() => client.dismiss()));
     } else if (over) {
       this.setTitle('');
       this.present('over', () => overScreen(over, null, say(over.for === 'me' ? 'over_link' : 'over_page')));

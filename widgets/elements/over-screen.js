@@ -1,5 +1,4 @@
 import { say } from '../catalogues/words.js';
-import { wordButton } from '../views/buttons.js';
 import { Later } from '../views/later.js';
 import { message, overWords } from './widget.js';
 
@@ -19,12 +18,6 @@ export function overScreen(over, role, next, ...actions) {
   const more = over.reason === 'declined' ? say('over_declined_help') : next;
   const screen = message({ title, help: `${help} ${more}`.trim() }, rating?.root ?? null, ...actions);
   return { ...screen, onClosed: () => rating?.close() };
-}
-
-/** Another widget has the session, and it goes on there. @param {SessionClient} client */
-export function replaced(client) {
-  const back = wordButton(say('bring_back'), () => client.dismiss(), 'primary');
-  return message({ title: say('over_elsewhere'), help: say('over_elsewhere_help') }, back.root);
 }
 
 /** @param {string} resume Who rates, sealed. */

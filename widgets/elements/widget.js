@@ -59,9 +59,9 @@ export function message({ title, help = '', busy = false }, ...actions) {
   };
 }
 
-/** The person takes part on another surface. @param {SessionClient} client */
-export function elsewhere(client) {
-  const here = wordButton(say('bring_back'), () => client.takeHere(), 'primary');
+/** The session goes on in another place. @param {() => void} bring Take it from there. */
+export function elsewhere(bring) {
+  const here = wordButton(say('bring_back'), bring, 'primary');
   return message({ title: say('over_elsewhere'), help: say('over_elsewhere_help') }, here.root);
 }
 
