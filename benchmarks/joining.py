@@ -25,7 +25,9 @@ CAMERA_OPEN = """async (selector) => {
   await client.media.open(true);
   return client.media.tracks.camera !== null;
 }"""
-MEDIA_CONNECTED = "document.querySelector('switchboard-agent').client.mediaState === 'connected'"
+MEDIA_CONNECTED = (
+    "document.querySelector('switchboard-agent').client.mediaLink.state === 'connected'"
+)
 
 
 @dataclass(frozen=True, slots=True)

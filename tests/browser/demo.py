@@ -81,7 +81,7 @@ SCENE = """async () => {
     text: (widget.shadowRoot ?? widget).textContent.replace(/\\s+/g, ' ').slice(0, 600),
     link: client?.link?.status,
     attendance: client?.session?.attendance,
-    media: client?.mediaState,
+    media: client?.mediaLink.state,
     connectionState,
     iceConnectionState,
     tracks: Object.entries(client?.media?.tracks ?? {}).map(

@@ -23,7 +23,7 @@ RECEIVED = f"""async () => {{
   }}
   return received;
 }}"""
-STATE = f"() => {WIDGET}.client.mediaState"
+STATE = f"() => {WIDGET}.client.mediaLink.state"
 
 
 async def received(page: Page) -> dict[str, int]:

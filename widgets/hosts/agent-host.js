@@ -29,7 +29,7 @@ export class AgentHost extends EventTarget {
   values = {};
   /** `waiting`, `ready`, `plain` (ids from the address) or `absent`. */
   status = 'waiting';
-  /** The widget has left the page: nobody looks for the SDK any more. */
+  /** The widget has left the page. */
   gone = false;
   #query;
   /** @type {any} */

@@ -1,12 +1,7 @@
 /** @param {unknown} value Empty when there is none. */
-export function idText(value) {
+function idText(value) {
   if (typeof value !== 'string' && typeof value !== 'number') return '';
   return String(value).trim().slice(0, 128);
-}
-
-/** @param {unknown} value */
-export function agentIdText(value) {
-  return idText(value).split(/[.:]/u).at(-1) ?? '';
 }
 
 /** @param {Record<string, unknown>} fields @returns {EngagementIds|null} Null while the account is unknown. */
@@ -16,7 +11,7 @@ export function engagementIds(fields) {
   for (const [name, value] of Object.entries(fields)) {
     if (typeof value === 'boolean') ids[name] = value;
     else if (name === 'visitor_name') ids[name] = idText(value).slice(0, 80);
-    else if (/agent_id$/u.test(name)) ids[name] = agentIdText(value);
+    else if (/agent_id$/u.test(name)) ids[name] = idText(value).split(/[.:]/u).at(-1) ?? '';
     else ids[name] = idText(value);
     if (ids[name] === '') delete ids[name];
   }

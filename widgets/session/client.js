@@ -49,10 +49,6 @@ export class SessionClient extends EventTarget {
     return this.mediaLink.peer;
   }
 
-  get mediaState() {
-    return this.mediaLink.state;
-  }
-
   get session() {
     return this.state.session;
   }
@@ -111,7 +107,7 @@ export class SessionClient extends EventTarget {
   /** @param {Mode} mode */
   async setMode(mode) {
     await this.ask({ type: 'media.mode', mode });
-    if (this.session && may(this.session, 'send_video')) await this.media.setCamera(mode === 'video');
+    if (may(this.session, 'send_video')) await this.media.setCamera(mode === 'video');
   }
 
   /** @param {boolean} shown */

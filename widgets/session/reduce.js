@@ -171,10 +171,11 @@ export function over(state, reason, what, now, by = null) {
   if (session.attendance === 'elsewhere') return gone;
   // Who was only invited has left no session: the invitation is over.
   const ringing = session.attendance === 'invited';
+  const closed = invitationIsOpen(session) ? null : session.invitation?.state;
   return {
     ...gone,
     over: {
-      reason: ringing ? closedAs(session) : reason,
+      reason: ringing ? closed ?? 'cancelled' : reason,
       for: ringing ? 'invitation' : what,
       elapsedMs: now - session.startedAt,
       by: entryOf(session, by)?.name ?? '',
@@ -182,9 +183,4 @@ export function over(state, reason, what, now, by = null) {
       rating: !ringing && what === 'session' ? state.resume : null,
     },
   };
-}
-
-/** @param {Session} session */
-function closedAs(session) {
-  return invitationIsOpen(session) ? 'cancelled' : session.invitation?.state ?? 'cancelled';
 }

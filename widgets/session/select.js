@@ -17,14 +17,14 @@ export function others(session) {
   );
 }
 
-/** Whether the one button ends it for everybody. @param {Session} session */
+/** Whether the one button ends it for everybody. @param {Session|null} session */
 export function ends(session) {
-  return /agent|consumer/u.test(session.role) && may(session, 'end_for_all');
+  return /agent|consumer/u.test(session?.role ?? '') && may(session, 'end_for_all');
 }
 
-/** @param {Session} session @param {string} capability */
+/** @param {Session|null} session @param {string} capability */
 export function may(session, capability) {
-  return session.capabilities.includes(capability);
+  return session?.capabilities.includes(capability) === true;
 }
 
 /** Whether one comes back into it after a reload. @param {Session|null} session */

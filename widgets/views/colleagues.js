@@ -1,4 +1,5 @@
 import { say } from '../catalogues/words.js';
+import { may } from '../session/select.js';
 import { wordButton } from './buttons.js';
 import { el, setText, show } from './dom.js';
 import { keyed } from './keyed.js';
@@ -28,7 +29,7 @@ export class Colleagues {
   }
 
   get #allowed() {
-    return this.#client.session?.capabilities.includes('invite') === true;
+    return may(this.#client.session, 'invite');
   }
 
   update() {

@@ -85,7 +85,6 @@ export class Later {
   }
 }
 
-
 /** @type {Record<string, Promise<unknown>>} */
 const styles = {};
 

@@ -35,7 +35,7 @@ export class Notices {
   update(session, listed, checked) {
     const wishes = [
       ...this.#troubles(checked),
-      ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved'), choices: [] }] : []),
+      ...(session.unsaved ? [{ key: 'unsaved', text: say('unsaved') }] : []),
       ...ownLine(session),
       ...this.#mine(session),
       ...this.#warnings(session),
@@ -56,7 +56,7 @@ export class Notices {
 
   /** The worst of it, and the way out. @param {boolean} [checked] @returns {Wish[]} */
   #troubles(checked) {
-    const { going, link, mediaState: flow, media } = this.#among.client;
+    const { going, link, media, mediaLink: { state: flow } } = this.#among.client;
     const signal = going ? 'going' : flow === 'connected' ? 'reconnecting_signal' : 'reconnecting';
     const away = link.status === 'open' ? AWAY[flow] : signal;
     if (checked && !away) return [];
@@ -135,7 +135,7 @@ export class Notices {
     });
   };
 
-  /** @param {string} yes @param {string} no @param {object} whom @returns {Wish['choices']} */
+  /** @param {string} yes @param {string} no @param {object} whom @returns {Choice[]} */
   #judge(yes, no, whom) {
     return [
       { say: say('let_in'), act: this.#ask({ type: yes, ...whom }), first: true },
@@ -143,7 +143,7 @@ export class Notices {
     ];
   }
 
-  /** @param {string} way @returns {Wish['choices'][number]} */
+  /** @param {string} way @returns {Choice} */
   #go(way) {
     return { say: say(`way_${way}`), act: this.#ask({ type: 'session.join', way }), first: way === 'take_over' };
   }
@@ -154,7 +154,7 @@ export class Notices {
     return () => attempt(client.ask(message));
   }
 
-  /** @param {string} key @returns {Wish['choices'][number]} */
+  /** @param {string} key @returns {Choice} */
   #dismiss(key) {
     const act = () => {
       this.#read.add(key);
@@ -169,7 +169,7 @@ export class Notices {
 }
 
 /** One strip, of which only the first sentence ever changes. @param {Wish} wish */
-function newNotice({ lines = [], choices, warns }) {
+function newNotice({ lines = [], choices = [], warns }) {
   const text = el('p', { class: 'strong' });
   const list = el('ul', { class: 'fine' }, ...lines.map((line) => el('li', { text: line })));
   const buttons = choices.map(
@@ -183,7 +183,7 @@ function newNotice({ lines = [], choices, warns }) {
 /** One's own line, which no tile shows to oneself. @type {WishesOf} */
 const ownLine = ({ quality, participant_id }) => {
   const own = quality[participant_id];
-  return own?.grade === 'poor' ? [{ key: 'line', text: qualityWords(own), choices: [] }] : [];
+  return own?.grade === 'poor' ? [{ key: 'line', text: qualityWords(own) }] : [];
 };
 
 /** @param {Difference} difference */

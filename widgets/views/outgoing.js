@@ -57,7 +57,6 @@ export class Outgoing {
     show(this.#cancel.root, open);
     show(this.#again.root, !open);
     show(this.#until, open);
-    // Where a join link can be put into the conversation.
     show(this.#offer.root, this.#host.canWrite && open && invitation.surfaces.length === 0);
     this.#tick();
     if (!this.#timer) this.#timer = setInterval(() => this.#tick(), 1_000);

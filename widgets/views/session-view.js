@@ -41,7 +41,7 @@ export class SessionView {
       ([{ PeoplePanel }, more]) => new PeoplePanel(client, attempt, write, more?.Colleagues),
       update,
     );
-    this.#devices = deviceCheckLater(client.media, update, (right) => client.session?.capabilities.includes(right) === true);
+    this.#devices = deviceCheckLater(client.media, update, (right) => may(client.session, right));
     this.#text = new Later(() => import('./text-panel.js'), ({ TextPanel }) => new TextPanel(client, attempt), update);
     this.#notices = new Later(
       () => Promise.all([import('./notices.js'), atEnd?.()]).then(([module]) => module),
@@ -64,7 +64,7 @@ export class SessionView {
       attempt,
       people: toggle(this.#people),
       more: toggle(this.#more),
-      end: () => attempt(this.#end()),
+      end: () => attempt(ends(client.session) ? client.end() : client.leave()),
     });
     this.root = el(
       'div',
@@ -103,10 +103,10 @@ export class SessionView {
 
   /** Whether there may be something that only the notices show. @param {Session} session */
   #notable(session) {
-    const { link, mediaState, media } = this.#client;
+    const { link, media, mediaLink } = this.#client;
     return (
       link.status !== 'open' ||
-      !['idle', 'connecting', 'connected'].includes(mediaState) ||
+      !['idle', 'connecting', 'connected'].includes(mediaLink.state) ||
       Object.values(media.troubles).some(Boolean) ||
       session.conflicts.length > 0 ||
       session.screenAsked !== null ||
@@ -115,10 +115,5 @@ export class SessionView {
       session.roster.some((one) => one.visitor_differs || one.way || one.attendance === 'lobby') ||
       transferred(session, this.#chatting())
     );
-  }
-
-  #end() {
-    const { session } = this.#client;
-    return session && ends(session) ? this.#client.end() : this.#client.leave();
   }
 }

@@ -26,7 +26,7 @@ export class Stage {
   #toldBy = null;
   #sizes = new ResizeObserver(() => this.#reportSizes());
   #sizeTimer = 0;
-  /** The last open sheet: it covers and uncovers pictures as it grows and shrinks. @type {Element|null} */
+  /** The last open sheet, which covers pictures by its size. @type {Element|null} */
   #sheet = null;
   /** Whether anything of it is in sight: the page around may hide the frame, which is told nothing. */
   #inSight = true;

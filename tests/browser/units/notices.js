@@ -20,7 +20,7 @@ async function strips(state = {}) {
   const sent = [];
   const client = Object.assign(new EventTarget(), {
     link: { status: 'open' },
-    mediaState: 'connected',
+    mediaLink: { state: 'connected' },
     media: { troubles: {} },
     ask: async (message) => void sent.push(message),
     ...state,

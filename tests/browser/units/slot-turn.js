@@ -1,5 +1,5 @@
 import { retryDelay } from '../../../widgets/channel/channel.js';
-import { agentIdText, engagementIds } from '../../../widgets/hosts/engagement-ids.js';
+import { engagementIds } from '../../../widgets/hosts/engagement-ids.js';
 import { SlotTurn } from '../../../widgets/media/slot-turn.js';
 import { same } from './check.js';
 
@@ -153,6 +153,7 @@ export const tests = {
       conversation_id: '77',
     });
     same(engagementIds({ conversation_id: 'c' }), null);
-    same(['le8.356', 'le8:356', 356].map(agentIdText), ['356', '356', '356']);
+    const short = (agent_id) => engagementIds({ account_id: 'le8', agent_id }).agent_id;
+    same(['le8.356', 'le8:356', 356].map(short), ['356', '356', '356']);
   },
 };
