@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, FrameLocator, Page, Route, expect
+from playwright.async_api import Browser, FrameLocator, Page, expect
 
 from broker.messages.facts import SessionEnded
 from broker.words import EndReason, Role
@@ -158,12 +158,8 @@ async def test_proofs_are_handed_over_where_gateway_and_brand_are_different_site
         sides = [page.frame_locator(f"#{name}") for name in ("workspace", "shop")]
         agent, window = (side.frame_locator("#widget") for side in sides)
         await expect(agent.get_by_text("Can be rung now")).to_be_visible()
-
-        # No window mints a token: the agent's has one that its frame asked for.
-        async def of_frames_only(route: Route) -> None:
-            await (route.continue_() if route.request.frame.page is page else route.abort())
-
-        await context.route("**/demo/agent-token", of_frames_only)
+        # Nobody mints a token from now on: the agent's window has the frame's.
+        await context.route("**/demo/agent-token", lambda route: route.abort())
 
         async def out_of(frame: FrameLocator) -> Page:
             async with context.expect_page() as opening:

@@ -23,6 +23,8 @@ export class AgentWidget extends Widget {
   #key = '';
   /** The token that the frame gave to its agent's own window. */
   #given = '';
+  /** The last one. */
+  #token = '';
   /** Where a proof takes more than a request. @type {import('./agent-proof.js').AgentProof|null} */
   #proof = null;
 
@@ -104,6 +106,7 @@ export class AgentWidget extends Widget {
     // A window of its own has no login of its own: the frame's token serves it once.
     const token = this.#given || (await (this.#proof ? this.#proof.token(ask) : request()));
     this.#given = '';
+    this.#token = token;
     return { token, engagement };
   }
 
@@ -161,8 +164,8 @@ export class AgentWidget extends Widget {
   #ownWindow() {
     return wayOut('/agent', this.#host, () => ({
       query: { surface: 'pop_out', agentName: this.#host.agentName, off: this.client?.media.off ?? '' },
-      // By the time it is opened the frame's own may have ended.
-      secrets: async () => ({ token: await this.#introduce(false).then(({ token }) => token, () => '') }),
+      // By the time it is opened the frame's own may have ended; where no other comes it has to do.
+      secrets: async () => ({ token: await this.#introduce(false).then(({ token }) => token, () => this.#token) }),
     }));
   }
 
