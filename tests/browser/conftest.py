@@ -50,8 +50,9 @@ async def playwright() -> AsyncIterator[Playwright]:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
-    """Chromium with fake devices that nobody needs to allow."""
-    running = await launch(playwright)
+    """Chromium with fake devices that nobody needs to allow: there is one to choose."""
+    fake = "--use-fake-device-for-media-stream"
+    running = await launch(playwright, f"!{fake}", f"{fake}=device-count=2")
     yield running
     await running.close()
 

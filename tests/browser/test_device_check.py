@@ -58,7 +58,18 @@ SANDBOX = """<!doctype html><iframe sandbox="allow-scripts allow-same-origin" sr
   style="width: 360px; height: 640px"></iframe>"""
 """Neither devices nor windows: neither `allow` nor `allow-popups` is given."""
 MIRROR = "document.querySelector('.mirror video')"
-CHOSEN = """() => ['microphone', 'speaker']
+UNPLUG = """(gone) => {
+  const { mediaDevices } = navigator;
+  const list = mediaDevices.enumerateDevices.bind(mediaDevices);
+  mediaDevices.enumerateDevices = async () =>
+    (await list()).filter(({ deviceId }) => deviceId !== gone);
+  mediaDevices.dispatchEvent(new Event('devicechange'));
+}"""
+PLUG = """() => {
+  delete navigator.mediaDevices.enumerateDevices;
+  navigator.mediaDevices.dispatchEvent(new Event('devicechange'));
+}"""
+CHOSEN = """() => ['microphone', 'speaker', 'camera']
   .map((source) => document.querySelector(`#pick-${source}`)?.value)"""
 
 
@@ -99,6 +110,11 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
         "document.querySelector('#pick-microphone').value"
     )
     await page.locator("#pick-speaker").select_option(index=1)
+    await page.locator("#pick-camera").select_option(label="fake_device_1")
+    await page.wait_for_function(
+        f"() => {MIRROR}.srcObject?.getVideoTracks()[0].label === 'fake_device_1'"
+    )
+    await page.wait_for_function(f"() => {MIRROR}.videoWidth > 0")
     chosen = await page.evaluate(CHOSEN)
     await page.get_by_role("button", name="Play a sound").click()
     # Two notes; what rings meanwhile comes out elsewhere.
@@ -117,9 +133,12 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
     shown = "document.querySelector('.self video').srcObject.getVideoTracks()[0].id"
     assert await page.evaluate(shown) == seen
     assert len(await page.evaluate("window.wishes")) == asked
-    await page.wait_for_function(
-        f"() => document.querySelector('.seat audio').sinkId === {chosen[1]!r}"
-    )
+    heard_by = "(id) => document.querySelector('.seat audio').sinkId === id"
+    await page.wait_for_function(heard_by, arg=chosen[1])
+    await page.evaluate(UNPLUG, chosen[1])
+    await page.wait_for_function(heard_by, arg="")
+    await page.evaluate(PLUG)
+    await page.wait_for_function(heard_by, arg=chosen[1])
 
     double.begin(Role.CONSUMER, in_session=True)
     await page.reload()
@@ -245,9 +264,19 @@ async def test_a_guest_takes_along_what_they_looked_at(context: BrowserContext, 
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        ("NotAllowedError", "Camera and microphone were not allowed."),
-        ("NotFoundError", "No camera or microphone was found."),
-        ("NotReadableError", "Camera and microphone are in use by another program."),
+        (
+            "NotAllowedError",
+            "Camera and microphone were not allowed."
+            " Click the sign in the address bar to allow them.",
+        ),
+        (
+            "NotFoundError",
+            "No camera or microphone was found. You can see and hear the others.",
+        ),
+        (
+            "NotReadableError",
+            "Camera and microphone are in use by another program. Close that one and try again.",
+        ),
     ],
 )
 async def test_agents_and_guests_learn_beforehand_what_keeps_devices_from_them(
@@ -266,7 +295,7 @@ async def test_agents_and_guests_learn_beforehand_what_keeps_devices_from_them(
         if address:
             await page.goto(address)
         await page.get_by_role("button", name=re.compile("amera and microphone$")).click()
-        await expect(page.get_by_role("dialog").get_by_text(sentence)).to_be_visible()
+        await expect(page.get_by_role("dialog").get_by_text(sentence, exact=True)).to_be_visible()
 
 
 async def test_where_no_window_opens_its_address_is_given(

@@ -53,7 +53,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("guest-links", 2),
         ("keyed", 4),
         ("media-link", 9),
-        ("local-media", 4),
+        ("local-media", 5),
         ("client", 5),
         ("stage", 5),
         ("gateway", 2),

@@ -16,6 +16,7 @@ export class LocalMedia {
   facing = 'user';
   /** Where voices come out, by device id; else the system's choice. */
   speaker = rememberedDevice('speaker');
+  #chosen = this.speaker;
   /** Rises when a device is granted or plugged in: the browser may allow a speaker by now. */
   chances = 0;
   /** The names of what the person turned off: nobody else turns it on. */
@@ -26,7 +27,10 @@ export class LocalMedia {
   /** How often the browser is asked for each now. New with `stop()`: what comes for the old is given back. */
   #asked = nothing();
 
-  #onDevices = () => {
+  #onDevices = async () => {
+    const ids = (await navigator.mediaDevices.enumerateDevices()).map(({ deviceId }) => deviceId);
+    // One that was unplugged is silent. None has an id before any is allowed.
+    if (ids.some(Boolean)) this.speaker = ids.includes(this.#chosen) ? this.#chosen : '';
     this.chances += 1;
     this.#onChange();
   };
@@ -107,7 +111,7 @@ export class LocalMedia {
 
   /** @param {string} deviceId */
   setSpeaker(deviceId) {
-    this.speaker = deviceId;
+    this.speaker = this.#chosen = deviceId;
     this.#onChange();
   }
 

@@ -1,5 +1,5 @@
 import { LocalMedia } from '../../../widgets/media/local-media.js';
-import { same, settled } from './check.js';
+import { same, settled, until } from './check.js';
 import { asked } from './devices.js';
 
 const states = (tracks) => tracks.map(({ readyState }) => readyState);
@@ -51,9 +51,31 @@ export const tests = {
     let heard = 0;
     const media = new LocalMedia(() => (heard += 1));
     navigator.mediaDevices.dispatchEvent(new Event('devicechange'));
+    await until(() => heard > 0);
     same([heard, media.chances], [1, 1]);
     media.close();
     navigator.mediaDevices.dispatchEvent(new Event('devicechange'));
+    await navigator.mediaDevices.enumerateDevices();
+    await settled();
     same(heard, 1);
+  },
+  async 'voices come out by the system while the speaker that was chosen is unplugged'() {
+    const { mediaDevices } = navigator;
+    let there = [];
+    mediaDevices.enumerateDevices = async () => there.map((deviceId) => ({ kind: 'audiooutput', deviceId }));
+    const media = new LocalMedia(() => undefined);
+    try {
+      media.setSpeaker('kitchen');
+      // Before anything is allowed the browser names none.
+      for (const [ids, speaker] of [[[''], 'kitchen'], [['hall'], ''], [['hall', 'kitchen'], 'kitchen']]) {
+        there = ids;
+        mediaDevices.dispatchEvent(new Event('devicechange'));
+        await settled();
+        same(media.speaker, speaker);
+      }
+    } finally {
+      media.close();
+      delete mediaDevices.enumerateDevices;
+    }
   },
 };
