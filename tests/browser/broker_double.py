@@ -70,10 +70,10 @@ def serve_pages() -> Iterator[str]:
     app.include_router(assets_router(assets))
 
     @app.get("/brand")
-    def brand(body: str) -> HTMLResponse:
+    def brand(body: str, headers: str) -> HTMLResponse:
         """A page of somebody else's, by `localhost` on another site. Really served: what a test
         fulfils itself counts as the internet, which may frame nothing of this machine."""
-        return HTMLResponse(body)
+        return HTMLResponse(body, headers=json.loads(headers))
 
     server = uvicorn.Server(
         uvicorn.Config(app, port=port, log_level="error", lifespan="off", ws="none")
@@ -87,9 +87,10 @@ def serve_pages() -> Iterator[str]:
         thread.join()
 
 
-def brand(pages: str, body: str) -> str:
+def brand(pages: str, body: str, headers: Mapping[str, str] | None = None) -> str:
     """The address of a page with this body, on another site than the gateway's pages."""
-    return f"{pages.replace('127.0.0.1', 'localhost')}/brand?{urlencode({'body': body})}"
+    query = urlencode({"body": body, "headers": json.dumps(headers or {})})
+    return f"{pages.replace('127.0.0.1', 'localhost')}/brand?{query}"
 
 
 class BrokerDouble:

@@ -29,7 +29,10 @@ async def test_a_consumer_without_a_camera_sees_and_is_heard(people: People) -> 
     consumer = await people.ring()
     await consumer.evaluate(ONLY_CAMERA, "NotFoundError")
     await consumer.get_by_role("button", name="Accept with video").click()
-    await expect(consumer.get_by_text("No camera was found.")).to_be_visible()
+    said = consumer.get_by_text(
+        "No camera was found. The others see your name instead.", exact=True
+    )
+    await expect(said).to_be_visible()
     await until_counts(consumer, frames=10, energy=0.0001)
     await until_counts(people.agent, energy=0.0001)
     assert (await counts(people.agent))["frames"] == 0
@@ -41,7 +44,10 @@ async def test_a_consumer_who_refuses_still_sees_and_hears(people: People) -> No
     consumer = await people.ring()
     await consumer.evaluate(REFUSE, "NotAllowedError")
     await consumer.get_by_role("button", name="Accept with video").click()
-    await expect(consumer.get_by_text("were not allowed")).to_be_visible()
+    said = (
+        "Camera and microphone were not allowed. Click the sign in the address bar to allow them."
+    )
+    await expect(consumer.get_by_text(said, exact=True)).to_be_visible()
     await until_counts(consumer, frames=10, energy=0.0001)
     assert (await counts(consumer))["sent"] == 0
     await shoot(people.page, "refused")
@@ -50,8 +56,14 @@ async def test_a_consumer_who_refuses_still_sees_and_hears(people: People) -> No
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        ("NotReadableError", "in use by another program"),
-        ("NotFoundError", "No camera or microphone was found"),
+        (
+            "NotReadableError",
+            "Camera and microphone are in use by another program. Close that one and try again.",
+        ),
+        (
+            "NotFoundError",
+            "No camera or microphone was found. You can see and hear the others.",
+        ),
     ],
 )
 async def test_an_agent_without_devices_is_told_why(
@@ -60,7 +72,7 @@ async def test_an_agent_without_devices_is_told_why(
     await people.open()
     await people.agent.evaluate(REFUSE, error)
     consumer = await people.talk()
-    await expect(people.agent.get_by_text(sentence)).to_be_visible()
+    await expect(people.agent.get_by_text(sentence, exact=True)).to_be_visible()
     await until_counts(people.agent, frames=10, energy=0.0001)
     await expect(consumer.get_by_role("toolbar")).to_be_visible()
 

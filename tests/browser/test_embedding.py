@@ -13,6 +13,7 @@ from broker.messages.facts import RosterChanged, SessionEnded, SessionLeft
 from broker.words import EndReason, LeaveReason, Role
 from tests.browser.broker_double import (
     BrokerDouble,
+    brand,
     heard,
     invitation,
     painted,
@@ -55,6 +56,11 @@ publish({ conversationId: 'today', visitorId: 'v1' });"""
 """LivePerson's tag with a conversation that it has told of before anybody listened."""
 WHITE, DARK = "rgb(255, 255, 255)", "rgb(20, 25, 30)"
 """The paper of either look."""
+ONLY_THE_TAG = """<!doctype html><html lang="en"><title>Shop</title>
+<script async src="%s/launcher.js" data-account-id="demo" data-conversation-id="c1"></script>"""
+HEADERS = re.compile(r"^```\n(Content-Security-Policy: .*?)^```", re.MULTILINE | re.DOTALL)
+ALLOWED = """() => document.featurePolicy.allowedFeatures()
+  .filter((name) => /^(camera|microphone|display-capture|speaker-selection)$/.test(name)).sort()"""
 PICTURE = "/v1/pictures/demo/alex.svg"
 
 
@@ -160,11 +166,10 @@ async def test_the_launcher_is_led_by_its_methods_and_tells_each_change(
     await expect(panel).to_be_hidden()
     told = await page.evaluate("told")
     assert told == [[what, what] for what in ("ring", "session", "over", "closed")]
-    for call in ("", "Switchboard.update({ visitorName: 'Grace' })"):
-        await page.evaluate(call or "0")
+    for name in ("Ada", "Grace"):
         engagement = (await heard(double, "connection.hello"))["engagement"]
-        name = "Grace" if call else "Ada"
         assert (engagement["conversation_id"], engagement["visitor_name"]) == ("another", name)
+        await page.evaluate("Switchboard.update({ visitorName: 'Grace' })")
 
 
 async def test_the_launcher_learns_what_liveperson_told_before_it_came(
@@ -193,6 +198,30 @@ async def test_the_launcher_learns_what_liveperson_told_before_it_came(
     await over.click()
     engagement = (await heard(double, "connection.hello"))["engagement"]
     assert engagement["conversation_id"] == "tomorrow"
+
+
+async def test_a_strict_brand_needs_no_header_but_those_of_the_document(
+    page: Page, pages: str
+) -> None:
+    [lines] = HEADERS.findall((ROOT / "docs" / "embedding.md").read_text())
+    stated = re.sub(r"\n +", " ", lines).replace("https://video.example.com", pages)
+    headers = dict(line.split(": ", 1) for line in stated.splitlines())
+    assert headers.keys() == {"Content-Security-Policy", "Permissions-Policy"}
+    headers["Content-Security-Policy"] += "; default-src 'self'"
+    double = BrokerDouble(page, Role.CONSUMER)
+    await double.attach()
+    await page.goto(brand(pages, ONLY_THE_TAG % pages, headers))
+    await double.tell(INVITED)
+    panel = page.get_by_role("region", name="Video")
+    await expect(panel).to_have_css("position", "fixed")
+    inside = panel.frame_locator("iframe")
+    await inside.get_by_role("button", name="Accept with video").click()
+    await double.until_heard("invitation.accept")
+    await double.tell(snapshot(1, [person(0), person(1)]))
+    await expect(inside.locator(".tile.self[data-picture=yes]")).to_be_visible()
+    assert await inside.locator("html").evaluate(ALLOWED) == sorted(
+        re.findall(r"([a-z-]+)=\(", headers["Permissions-Policy"])
+    )
 
 
 def test_the_launcher_speaks_every_language_of_the_widgets() -> None:

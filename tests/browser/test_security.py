@@ -13,12 +13,13 @@ from tests.browser.broker_double import BrokerDouble, painted, person, snapshot
 from tests.browser.gallery import AGENT, ENGAGEMENT, JOIN
 
 PAGES = {
-    "agent": (AGENT, Role.AGENT),
-    "engagement": (ENGAGEMENT, Role.CONSUMER),
-    "window": ("/window?accountId=demo&conversationId=c1", Role.CONSUMER),
-    "join": (JOIN, Role.GUEST),
-    "console": ("/console", None),
+    "agent": (AGENT, Role.AGENT, 0),
+    "engagement": (ENGAGEMENT, Role.CONSUMER, 1),
+    "window": ("/window?accountId=demo&conversationId=c1", Role.CONSUMER, 1),
+    "join": (JOIN, Role.GUEST, 2),
+    "console": ("/console", None, 0),
 }
+"""Addresses, who looks at them, and which of the session's people that is."""
 WATCH = """document.addEventListener('securitypolicyviolation', (event) => {
   (window.violations ??= []).push(`${event.effectiveDirective} ${event.blockedURI}`);
 });"""
@@ -46,7 +47,7 @@ ATTEMPTS = """async () => {
 
 @pytest.mark.parametrize("name", PAGES)
 async def test_a_page_keeps_to_its_policy(browser: Browser, pages: str, name: str) -> None:
-    address, role = PAGES[name]
+    address, role, me = PAGES[name]
     context = await browser.new_context()
     page = await context.new_page()
     asked: set[str] = set()
@@ -57,8 +58,11 @@ async def test_a_page_keeps_to_its_policy(browser: Browser, pages: str, name: st
         await double.attach()
     await page.goto(pages + address)
     await page.wait_for_selector("main > [data-view], main form")
-    if name in {"agent", "engagement"}:
-        await double.tell(snapshot(0 if name == "agent" else 1, [person(0), person(1), person(2)]))
+    if name == "join":
+        await page.get_by_label("Your name").fill("Noa")
+        await page.get_by_role("button", name="Join").click()
+    if role is not None:
+        await double.tell(snapshot(me, [person(0), person(1), person(2)]))
         await page.wait_for_selector("[data-view=session]")
         for panel in ("People", "More"):
             await page.get_by_role("button", name=panel, exact=True).click()
