@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks.command import SCENARIOS, parser
+from benchmarks.histogram import enough
+from benchmarks.scenarios.failover import KILLS_PER_CALL
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "docs" / "performance.md"
@@ -28,6 +31,12 @@ def documented() -> list[str]:
     )
 
 
+def latest() -> list[str]:
+    """Return the rows of the table of the latest numbers."""
+    text = REPORT.read_text(encoding="utf-8")
+    return text.split("## Latest numbers")[1].split("\n\n")[2].splitlines()[2:]
+
+
 @pytest.mark.parametrize("words", documented())
 def test_a_command_of_the_report_is_one(words: str) -> None:
     asked = [word for word in shlex.split(words) if word not in ("FILE", "URL")]
@@ -40,12 +49,31 @@ def test_the_report_has_every_scenario_and_the_numbers_their_commands() -> None:
     text = REPORT.read_text(encoding="utf-8")
     for scenario in SCENARIOS:
         assert f"| `{scenario.name}` |" in text
-    table = text.split("## Latest numbers")[1].split("\n\n")[2].splitlines()[2:]
-    assert len(table) > 20
-    said = [row.rstrip(" |").rsplit("|", 1)[1] for row in table]
+    said = [row.rstrip(" |").rsplit("|", 1)[1] for row in latest()]
+    assert len(said) > 20
     assert not said[0].startswith(" the same")
     for what in said:
         assert re.search(r"`[a-z]+( [^`]+)?`, 20\d\d-\d\d-\d\d|^ the same", what), what
+
+
+VALUES: dict[str, Callable[[argparse.Namespace], float]] = {
+    "failover": lambda options: 2 * KILLS_PER_CALL * options.calls,
+    "fanout": lambda options: options.rate * options.seconds * max(1, options.sessions),
+    "signaling": lambda options: options.rate * options.seconds,
+}
+"""How many latencies a p99 that is judged is of, where the options say it."""
+
+
+def test_no_p99_is_met_or_missed_that_its_run_had_too_few_values_for() -> None:
+    options, judged = argparse.Namespace(), 0
+    for row in latest():
+        name, *_, verdict, command = row.strip("|").split("|")
+        if (found := re.match(r" `([^`]+)`", command)) is not None:
+            options = parser().parse_args(shlex.split(found[1]))
+        if "p99" in name and options.command in VALUES and re.search("met|missed", verdict):
+            judged += 1
+            assert VALUES[options.command](options) >= enough(99.0), row
+    assert judged >= 3
 
 
 def test_the_front_page_has_the_reports_numbers_of_what_is_missed() -> None:
