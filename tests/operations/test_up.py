@@ -129,6 +129,27 @@ def check_private(up: psutil.Process) -> None:
     assert int(node["RAY_ROTATION_BACKUP_COUNT"]) <= LOG_BACKUPS
 
 
+def check_ports(cluster: RayCluster) -> bool:
+    """Whether each standby listens at one port beside Ray's own, which every actor has.
+
+    What it has counted it says on its link: it serves no metrics, and no media yet.
+    """
+    (pool,) = actors(cluster, SINGLES[1:2])
+    standbys = actors(cluster, (SESSIONS,))
+    try:
+        ports = {(listening(each, "tcp"), listening(each, "udp")) for each in standbys}
+    except psutil.NoSuchProcess:
+        return False
+    return ports == {(listening(pool, "tcp") + 1, 0)}
+
+
+def listening(pid: int, kind: str) -> int:
+    """At how many ports a process waits for who comes."""
+    waits = (psutil.CONN_LISTEN, psutil.CONN_NONE)
+    bound = psutil.Process(pid).net_connections(kind)
+    return len({each.laddr.port for each in bound if each.status in waits})
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayCluster]:
     """A Ray that runs already."""
@@ -170,6 +191,7 @@ def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(
         until("a standby", lambda: bool(level(operator, "switchboard_standbys")))
         assert level(operator, "switchboard_ray_log_bytes"), "of the Ray that was joined"
         until("its node's counts", lambda: "switchboard_relay_packets_total{" in metrics(operator))
+        until("a standby listens at its trunk's port alone", lambda: check_ports(cluster))
         # Standbys come and go with the machine's load; the others must stay the same.
         before = actors(cluster, SINGLES)
         assert len(before) == len(SINGLES)
