@@ -23,7 +23,7 @@ from tests.deployment import Deployment
 from tests.patience import PATIENCE
 from tests.widget import Widget
 
-GAP_S = {"killed": 2.0, "stopped": 6.0}
+GAP_S = {"killed": 2.0, "stopped": 4.0}
 """Nobody misses the other for longer when one process dies. Of one that is stopped the silence
 has to be noticed first."""
 
