@@ -1,7 +1,7 @@
 """Floods from a process of their own.
 
-`python -m tests.relay.flooding DESCRIPTORS HEX PORT RATE` sends what it is told through sockets
-that it inherits.
+`python -m tests.relay.flooding DESCRIPTORS HEX PORT RATE COUNT` sends what it is told through
+sockets that it inherits, and keeps how much in the file of the descriptor COUNT.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,14 +21,16 @@ from pathlib import Path
 from typing import NoReturn
 
 _PAUSE = 0.001
+_COUNT = struct.Struct("!Q")
 _FULL = (errno.EAGAIN, errno.ENOBUFS)
 ROOT = Path(__file__).parents[2]
 
 
-def keep_sending(send: Callable[[], object], rate: int) -> NoReturn:
+def keep_sending(send: Callable[[], object], rate: int, count: int) -> NoReturn:
     """Call `send` so many times a second until the process is ended.
 
-    A full buffer is waited out; whatever else hinders it ends the process, which `running` sees.
+    How often so far stands in the file of the descriptor `count`. A full buffer is waited out;
+    whatever else hinders it ends the process, which `running` sees.
     """
     began = time.monotonic()
     sent = 0
@@ -40,11 +43,12 @@ def keep_sending(send: Callable[[], object], rate: int) -> NoReturn:
         except OSError as error:
             if error.errno not in _FULL:
                 raise
+        os.pwrite(count, _COUNT.pack(sent), 0)
         time.sleep(_PAUSE)
 
 
 def flood(
-    sockets: Sequence[socket.socket], packets: Sequence[bytes], port: int, rate: int
+    sockets: Sequence[socket.socket], packets: Sequence[bytes], port: int, rate: int, count: int
 ) -> NoReturn:
     """Send `rate` datagrams a second, each packet and each socket in its turn."""
     turns = zip(itertools.cycle(sockets), itertools.cycle(packets), strict=True)
@@ -57,37 +61,43 @@ def flood(
             data[2:8] = os.urandom(6)
         out.sendto(data, ("127.0.0.1", port))
 
-    keep_sending(send, rate)
+    keep_sending(send, rate, count)
 
 
 @contextmanager
-def running(module: str, arguments: Sequence[str], descriptors: Sequence[int]) -> Iterator[None]:
+def running(
+    module: str, arguments: Sequence[str], descriptors: Sequence[int]
+) -> Iterator[Callable[[], int]]:
     """Run a module in another process that inherits these sockets, from its first line on.
 
-    It says a line when it begins and must not end by itself.
+    Its last argument is the descriptor of a file in which it keeps how much it has sent; what is
+    returned reads that. It says a line when it begins and must not end by itself.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
-        pass_fds=descriptors,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline(), f"{module} has not begun"
-        yield
-        assert process.poll() is None, f"{module} ended before its time"
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with tempfile.TemporaryFile() as file:
+        count = file.fileno()
+        os.pwrite(count, _COUNT.pack(0), 0)
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments, str(count)],
+            cwd=ROOT,
+            pass_fds=(*descriptors, count),
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline(), f"{module} has not begun"
+            yield lambda: int(_COUNT.unpack(os.pread(count, _COUNT.size, 0))[0])
+            assert process.poll() is None, f"{module} ended before its time"
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
 
 @contextmanager
 def flooded(
     sockets: Sequence[socket.socket], packets: Sequence[bytes], port: int, rate: int
-) -> Iterator[None]:
-    """Let another process flood a port through these sockets."""
+) -> Iterator[Callable[[], int]]:
+    """Let another process flood a port through these sockets; gives how much it has sent."""
     numbers = [s.fileno() for s in sockets]
     arguments = [
         ",".join(map(str, numbers)),
@@ -95,8 +105,8 @@ def flooded(
         str(port),
         str(rate),
     ]
-    with running("tests.relay.flooding", arguments, numbers):
-        yield
+    with running("tests.relay.flooding", arguments, numbers) as sent:
+        yield sent
 
 
 def unlike_sources(count: int) -> list[socket.socket]:
@@ -110,11 +120,12 @@ def unlike_sources(count: int) -> list[socket.socket]:
 
 
 if __name__ == "__main__":
-    handles, hexes, to, per_second = sys.argv[1:]
+    handles, hexes, to, per_second, count_file = sys.argv[1:]
     print("flooding", flush=True)
     flood(
         [socket.socket(fileno=int(number)) for number in handles.split(",")],
         [bytes.fromhex(each) for each in hexes.split(",")],
         int(to),
         int(per_second),
+        int(count_file),
     )

@@ -1,6 +1,7 @@
 """A participant who sends far too much: valid SRTP, from a process of its own.
 
-`python -m tests.relay.overdoing JSON` sends as the `Microphone` of its JSON says.
+`python -m tests.relay.overdoing JSON COUNT` sends as the `Microphone` of its JSON says, and keeps
+how much in the file of the descriptor COUNT.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -45,7 +46,7 @@ class Microphone:
     """Id of the header extension with the transport-wide number."""
 
 
-def overdo(microphone: Microphone) -> NoReturn:
+def overdo(microphone: Microphone, count: int) -> NoReturn:
     """Send until the process is ended."""
     srtp = Srtp(microphone.profile.encode(), bytes.fromhex(microphone.key), inbound=False)
     buffer = Buffer()
@@ -71,7 +72,7 @@ def overdo(microphone: Microphone) -> NoReturn:
         size = srtp.protect(buffer, size)
         out.sendto(buffer.view[:size], ("127.0.0.1", microphone.port))
 
-    keep_sending(send, microphone.rate)
+    keep_sending(send, microphone.rate, count)
 
 
 def microphone_of(client: CraftedClient, rate: int) -> Microphone:
@@ -95,15 +96,18 @@ def microphone_of(client: CraftedClient, rate: int) -> Microphone:
 
 
 @contextmanager
-def overdoing(client: CraftedClient, rate: int) -> Iterator[None]:
-    """Let another process send so many packets a second as this client's microphone."""
+def overdoing(client: CraftedClient, rate: int) -> Iterator[Callable[[], int]]:
+    """Let another process send so many packets a second as this client's microphone.
+
+    Gives how many it has sent.
+    """
     microphone = microphone_of(client, rate)
     with running(
         "tests.relay.overdoing", [json.dumps(asdict(microphone))], [microphone.descriptor]
-    ):
-        yield
+    ) as sent:
+        yield sent
 
 
 if __name__ == "__main__":
     print("overdoing it", flush=True)
-    overdo(Microphone(**json.loads(sys.argv[1])))
+    overdo(Microphone(**json.loads(sys.argv[1])), int(sys.argv[2]))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from statistics import median
@@ -17,7 +18,7 @@ from typing import Any, cast
 
 import pytest
 
-from actors.relay import PublishSource, Relay
+from actors.relay import PublishSource, Relay, RelayConfig
 from tests.patience import PATIENCE, until
 
 from .client import CraftedClient
@@ -35,8 +36,12 @@ COUNTERS = {
     "valid SRTP": "excess",
 }
 """What the relay counts of each kind."""
-LEAST_FLOOD = 0.1
-"""The share of a flood that arrives while the call talks, or else nothing was tried."""
+LEAST_SENT = 0.5
+"""The share of a flood's rate that is sent while the call talks, or else nothing was tried."""
+LEAST_COUNTED = 0.9
+"""Of what was sent, what the relay counted as this kind, or the kernel dropped before it."""
+LET_IN, LET_IN_BEFORE = RelayConfig().max_packets_per_second, 1_000
+"""Valid packets that are not too many: in a second, and before the first that is."""
 MOST_LOST = 0.01
 """The share of the call's packets that the kernel may drop."""
 MOST_TRIES = 3
@@ -56,12 +61,16 @@ class Stretch:
     p99: float
     kernel: int
     """Datagrams of the call and of the flood that nobody read in time."""
-    flood: float = 0.0
-    """How much of the flood that was meant to arrive meanwhile did."""
+    meant: int = 0
+    """How many datagrams the flood should have sent meanwhile."""
+    flood: int = 0
+    """How many it says that it sent."""
+    counted: float = 0.0
+    """Of all that it sent and should not be let in, the share that relay or kernel counted."""
 
     @property
     def spoilt(self) -> bool:
-        return self.flood < LEAST_FLOOD or self.lost > MOST_LOST * self.sent
+        return self.flood < LEAST_SENT * self.meant or self.lost > MOST_LOST * self.sent
 
 
 class Duo:
@@ -192,16 +201,16 @@ def ammunition(duo: Duo, kind: str) -> tuple[list[socket.socket], list[bytes]]:
 
 
 @contextmanager
-def under_fire(duo: Duo, kind: str, rate: int) -> Iterator[None]:
-    """Flood the relay from another process while the context lasts."""
+def under_fire(duo: Duo, kind: str, rate: int) -> Iterator[Callable[[], int]]:
+    """Flood the relay from another process while the context lasts; gives how much was sent."""
     if kind == "valid SRTP":
-        with overdoing(duo.mallory, rate):
-            yield
+        with overdoing(duo.mallory, rate) as sent:
+            yield sent
         return
     sockets, packets = ammunition(duo, kind)
     try:
-        with flooded(sockets, packets, duo.relay.port, rate):
-            yield
+        with flooded(sockets, packets, duo.relay.port, rate) as sent:
+            yield sent
     finally:
         for one in sockets:
             one.close()
@@ -212,14 +221,23 @@ async def talk_under_fire(duo: Duo, kind: str, rate: int, seconds: float) -> Str
     if kind == "valid SRTP":
         await duo.change_mallorys_keys()
     counter = COUNTERS[kind]
-    before = duo.drops()[counter]
-    with under_fire(duo, kind, rate):
-        await until(lambda: duo.drops()[counter] > before, f"a flood of {kind} counted")
-        begun = duo.drops()[counter]
+    before = duo.drops()
+    with under_fire(duo, kind, rate) as sent:
+        await until(lambda: duo.drops()[counter] > before[counter], f"a flood of {kind} counted")
+        began, sent_before = time.monotonic(), sent()
         stretch = await duo.talk(seconds)
-        stretch.flood = (duo.drops()[counter] - begun) / (rate * seconds)
+        stretch.meant = round(rate * (time.monotonic() - began))
+        sent_in_all = sent()
+        stretch.flood = sent_in_all - sent_before
     await duo.drained()
-    assert duo.drops()["mistakes"] == 0
+    after = duo.drops()
+    due = float(sent_in_all)
+    if kind == "valid SRTP":
+        due -= LET_IN_BEFORE + LET_IN * (time.monotonic() - began)
+    stretch.counted = sum(after[n] - before[n] for n in (counter, "kernel")) / max(1.0, due)
+    print(kind, stretch)
+    assert stretch.counted >= LEAST_COUNTED, stretch
+    assert after["mistakes"] == 0
     return stretch
 
 
@@ -251,7 +269,7 @@ async def test_twenty_thousand_a_second_for_ten_seconds(duo: Duo, kind: str) -> 
         flood = await talk_under_fire(duo, kind, 20_000, 10)
         last = await duo.talk(10)
         print(kind, first, flood, last, duo.drops())
-        assert flood.flood > LEAST_FLOOD
+        assert flood.flood >= LEAST_SENT * flood.meant
         assert first.lost == flood.lost == last.lost == 0
         ratios.append(flood.p99 / max(first.p99, last.p99))
     assert median(ratios) <= MOST_SLOWER, ratios
