@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .choice import Demand, LayerFacts, carried, choose, highest_useful
@@ -95,7 +97,9 @@ def facts_of(publication: Publication, now: float) -> list[LayerFacts]:
     """List every layer, lowest first, with guesses for those that are off.
 
     A layer that is off costs at least what is sent in its place: the lowest that is not
-    (`Publication.layer_for`). Without simulcast there is one, as soon as it is there.
+    (`Publication.layer_for`). One that never came between two that did is taken for as far from
+    either: held to be too small it would be turned off and never come, while more is sent than is
+    displayed. Without simulcast there is one, as soon as it is there.
     """
     facts: list[LayerFacts] = []
     lowest = next((layer for layer in publication.ordered() if layer.active(now)), None)
@@ -108,6 +112,10 @@ def facts_of(publication: Publication, now: float) -> list[LayerFacts]:
         if lowest is not None and not passed:
             bitrate = max(bitrate, lowest.bitrate)
         facts.append(LayerFacts(rid, layer.height if layer is not None else 0, bitrate))
+    for index in range(1, len(facts) - 1):
+        below, above = facts[index - 1].height, facts[index + 1].height
+        if not facts[index].height and 0 < below < above:
+            facts[index] = replace(facts[index], height=math.isqrt(below * above))
     return facts
 
 

@@ -64,6 +64,21 @@ async def test_the_displayed_size_chooses_the_layer_and_nothing_bends(
     assert all(h.packet.payload[5] & 1 == 0 for h in switches)
 
 
+async def test_a_layer_that_has_never_come_is_asked_for_where_it_fits_the_display(
+    call: Call,
+) -> None:
+    """A browser begins with some of its layers, and hears what is needed before the next comes."""
+    ada = await call.join("ada", rids=RIDS)
+    ben = await call.join("ben")
+    camera = Camera(ada)
+    camera.sending.discard("h")
+    call.relay.set_view("ben-1", {0: (640, 360)}, {})
+    await until(lambda: ("ada", PublishSource.CAMERA, ("q", "h")) in call.listener.layers)
+    camera.sending = {"q", "h"}
+    await until(lambda: shown(ben) == "h")
+    await camera.stop()
+
+
 async def first_layers(call: Call, key_delay: float) -> list[str]:
     """Let Ada, then Cy have Ben's only seat, and Dee come later; return how each picture began."""
     cameras = []
