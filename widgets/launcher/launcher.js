@@ -1,11 +1,7 @@
 /**
- * Switchboard launcher: one script tag on the brand's page.
- *
- *   <script async src="https://video.example.com/launcher.js"></script>
- *
- * No LivePerson SDK opens a closed engagement window, so this opens a frame of its own when an
- * agent rings. It connects only once the page, the tag or `Switchboard.update(ids)` has said which
- * conversation there is.
+ * Switchboard's launcher, the brand's one script tag (docs/embedding.md). No LivePerson SDK opens a
+ * closed window: this opens a frame of its own when an agent rings. It connects once it is told
+ * which conversation there is.
  */
 (() => {
   'use strict';
@@ -18,7 +14,7 @@
   const gateway = new URL(script.src).origin;
   const { lang, theme, position, zIndex, ...given } = script.dataset;
   const KEPT = 'switchboard.launcher';
-  /** What the bar says: what there is, make it small, show it. */
+  /** Of the bar. */
   const WORDS = {
     en: ['Video', 'Minimise', 'Show'],
     de: ['Video', 'Verkleinern', 'Zeigen'],
@@ -29,9 +25,10 @@
     pt: ['Vídeo', 'Minimizar', 'Mostrar'],
   };
   // Bar and frame speak one: the tag's, else the page's, else the browser's.
-  const wished = [lang ?? '', document.documentElement.lang, ...navigator.languages];
-  const known = wished.map((tag) => tag.toLowerCase().split('-')[0] ?? '').find((tag) => tag in WORDS);
-  const language = /** @type {keyof typeof WORDS} */ (known ?? 'en');
+  const wished = [lang ?? '', document.documentElement.lang, ...navigator.languages, 'en'];
+  const language = /** @type {keyof typeof WORDS} */ (
+    wished.map((tag) => tag.toLowerCase().split('-')[0] ?? '').find((tag) => tag in WORDS)
+  );
   const [video = '', minimise, restore] = WORDS[language];
 
   /** @type {Record<string, string>} */
@@ -46,7 +43,7 @@
   let what = 'closed';
   let minimised = false;
   let before = '';
-  /** Said by the page's title in turns. */
+  /** In the title by turns. */
   let call = '';
   let title = '';
   let blinking = 0;
@@ -97,7 +94,7 @@
       font: '600 13px/32px system-ui, sans-serif',
       textAlign: 'end',
       cursor: 'pointer',
-      // The browser's own ring, inside: the panel clips what lies around the bar.
+      // Inside: the panel clips what lies around.
       outline: 'revert',
       outlineOffset: '-3px',
     });
@@ -128,7 +125,7 @@
       borderRadius: phone ? '14px 14px 0 0' : '14px',
       boxShadow: '0 14px 44px rgb(10 20 30 / 32%)',
       background: '#151b21',
-      // The frame must live while closed, to be rung: hidden, not gone.
+      // Hidden, not gone: closed it must live, to be rung.
       visibility: open ? 'visible' : 'hidden',
     });
     toggle.textContent = small ? `${video}  ▴ ${restore}` : `▾ ${minimise}`;
@@ -144,12 +141,12 @@
   }
 
   function tell() {
-    // A gesture here lets the frame sound. Closed counts as open: it opens by itself.
+    // A gesture here lets the frame sound. Closed counts as open.
     const active = navigator.userActivation?.hasBeenActive === true;
     frame?.contentWindow?.postMessage({ type: 'switchboard.opened', open: !minimised, active }, gateway);
   }
 
-  /** @param {What} next @param {string} said What is to be noticed. */
+  /** @param {What} next @param {string} said */
   function show(next, said) {
     if (next === what) return;
     const opened = what === 'closed';
@@ -167,7 +164,7 @@
     document.dispatchEvent(new CustomEvent('switchboard', { detail: { what: next } }));
     stopRinging();
     if (next === 'ring' && said) ring(said);
-    // What the page has said meanwhile.
+    // What was said meanwhile.
     if (next === 'closed') update({});
   }
 
@@ -196,13 +193,13 @@
     call = '';
   }
 
-  /** After a navigation in mid-session the next page comes back by itself. @param {boolean} live */
+  /** For the next page in mid-session. @param {boolean} live */
   function keep(live) {
     try {
       if (live) sessionStorage.setItem(KEPT, before);
       else sessionStorage.removeItem(KEPT);
     } catch {
-      // Without storage the session comes back when the conversation is known again.
+      // It comes back when the conversation is known again.
     }
   }
 
@@ -218,12 +215,12 @@
     update({ accountId: given.accountId ?? page.lpTag.site ?? accountId, conversationId, sessionId, visitorId });
   }
 
-  /** Listen to LivePerson's tag, which may come later than we do. @param {number} triesLeft */
+  /** To LivePerson's tag, which may come later. @param {number} triesLeft */
   function listen(triesLeft) {
     const events = page.lpTag?.events;
     if (events?.bind) {
       const event = ['lpUnifiedWindow', 'conversationInfo'];
-      // Who binds is told of no event that was before, and this script may come late.
+      // Who binds late is told of nothing before.
       for (const { data } of events.hasFired?.(...event) ?? []) learn(data);
       events.bind(...event, learn);
     } else if (triesLeft > 0) {
