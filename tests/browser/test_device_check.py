@@ -200,8 +200,11 @@ async def test_what_makes_pictures_impossible_is_said_on_both_sides(
 
 
 OWN_TRACK = "document.querySelector('.self video').srcObject.getVideoTracks()[0].id"
+REST_MS = 1_500
+"""What a minute is here: long enough to press a button in, on a busy machine, too."""
 SOONER = "const { setTimeout: real } = window;" + (
-    "window.setTimeout = (call, ms, ...more) => real(call, ms === 60_000 ? 300 : ms, ...more);"
+    "window.setTimeout = (call, ms, ...more) => "
+    f"real(call, ms === 60_000 ? {REST_MS} : ms, ...more);"
 )
 
 
@@ -237,7 +240,7 @@ async def test_an_agent_looks_first_and_starts_with_the_same_camera(
     await double.until_heard("session.start")
     await double.tell(snapshot(0, [person(0), person(1)]))
     await page.wait_for_selector("[data-view=session]")
-    await page.wait_for_timeout(400)
+    await page.wait_for_timeout(REST_MS + 100)
     assert await page.evaluate(OWN_TRACK) == seen
     assert len(await page.evaluate("window.wishes")) == 2
 
