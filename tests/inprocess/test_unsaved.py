@@ -31,6 +31,12 @@ class Line:
             raise Unavailable(ErrorCode.LEDGER_AWAY, "Cut.")
         return await self._running.resolve()
 
+    async def standby(self) -> SessionActor:
+        """Start the actor, and wait until the ledger has it."""
+        actor = await self._running.standby(self.resolve)
+        await until(lambda: actor.reachable, "the actor is enlisted")
+        return actor
+
     async def cut(self, actor: SessionActor) -> None:
         self._is_cut = True
         actor._link.drop()
@@ -49,7 +55,7 @@ async def record_of(scene: Scene, session_id: str) -> dict[str, Any]:
 async def test_what_a_cut_off_actor_did_holds_at_the_next(tmp_path: Path, dies: bool) -> None:
     async with house(tmp_path, standbys=0, ledger_policy=POLICY) as running:
         line = Line(running)
-        first = await running.standby(line.resolve)
+        first = await line.standby()
         scene = Scene(await running.gateway("one"), await running.gateway("two"))
         agent, consumer = await scene.talking()
         helper = await scene.staff("8")
@@ -83,7 +89,7 @@ async def test_what_a_cut_off_actor_did_holds_at_the_next(tmp_path: Path, dies: 
 async def test_what_a_cut_off_actor_ended_stays_ended(tmp_path: Path, dies: bool) -> None:
     async with house(tmp_path, standbys=0, ledger_policy=POLICY) as running:
         line = Line(running)
-        first = await running.standby(line.resolve)
+        first = await line.standby()
         scene = Scene(await running.gateway("one"), await running.gateway("two"))
         agent, consumer = await scene.talking()
         session_id = (await agent.expect("session.snapshot"))["session_id"]
