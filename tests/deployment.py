@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from tests.patience import PATIENCE
+from tests.ports import media_ports
 
 ROOT = Path(__file__).resolve().parents[1]
 START_S = 90.0 * PATIENCE
@@ -128,11 +129,13 @@ class Deployment:
                 continue
         return found
 
+    def media_ports(self) -> dict[int, psutil.Process]:
+        """The media ports that are open, each with the session actor that has it."""
+        return media_ports(self.processes("SessionHost"))
+
     def holders(self) -> list[psutil.Process]:
         """The session actors that hold a session: those with a media port."""
-        return [
-            process for process in self.processes("SessionHost") if process.net_connections("udp")
-        ]
+        return list(set(self.media_ports().values()))
 
     @property
     def folder(self) -> Path:

@@ -1,10 +1,13 @@
-"""Ports for programs that must be told where to listen before they do."""
+"""Ports: free ones, for programs that must be told where to listen, and those of media."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _BEYOND_RAY = 20_000
@@ -49,3 +52,12 @@ def _free() -> Iterator[int]:
 
 
 _ports = _free()
+
+
+def media_ports(processes: Iterable[psutil.Process]) -> dict[int, psutil.Process]:
+    """The UDP ports of session actors, each with its process: whoever has one holds a session."""
+    found = {}
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found.update((each.laddr.port, process) for each in process.net_connections("udp"))
+    return found

@@ -111,7 +111,7 @@ class Port:
     def __init__(
         self, hosts: tuple[str, ...], ports: range, buffer_bytes: int, *, left: int = 0
     ) -> None:
-        """Bind every host to the first port number that is free on all of them.
+        """Bind every host to the first port number that is free on all of them; no host, nothing.
 
         The search begins behind `left`, a port of the range given back just now.
 
@@ -119,6 +119,7 @@ class Port:
             Unavailable: `no_capacity` when no number of the range is free.
         """
         self.sockets: list[Socket] = []
+        self.number = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         expanded = _without_wildcards(hosts)
         begin = ports.index(left) + 1 if left in ports else 0
@@ -141,11 +142,8 @@ class Port:
             if error.errno != errno.EADDRINUSE:
                 raise
             return False
+        self.number = number
         return True
-
-    @property
-    def number(self) -> int:
-        return self.sockets[0].port
 
     def start(self, loop: asyncio.AbstractEventLoop, wake: Callable[[Socket], None]) -> None:
         """Call `wake` from now on whenever a socket has something to read."""

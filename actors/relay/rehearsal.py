@@ -54,8 +54,12 @@ class _Nobody:
 
 
 async def rehearse(config: RelayConfig) -> None:
-    """Open a relay on loopback, answer an offer, close it."""
-    relay = Relay(replace(config, bind=("127.0.0.1",), advertise=(), ports=range(1)), _Nobody())
+    """Open a relay without a socket, answer an offer, close it.
+
+    A UDP port is a session's: whoever looks for those that are held must not find a standby.
+    """
+    away = replace(config, bind=(), advertise=("127.0.0.1",), ports=range(1))
+    relay = Relay(away, _Nobody())
     await relay.open()
     try:
         layout = OfferLayout(

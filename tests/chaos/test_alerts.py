@@ -28,6 +28,7 @@ from tests.ledger import postgres
 from tests.operations.promql import Query, Scrape, Vector
 from tests.operations.test_metrics import rules
 from tests.patience import PATIENCE
+from tests.ports import media_ports
 from tests.widget import Refused, Widget, agent_widget, consumer_widget
 
 SCRAPE_S = 15.0
@@ -287,12 +288,12 @@ async def test_media_that_is_not_read_in_time(street: Street, prometheus: Promet
     await agent.insist("session.start", mode="video")
     await hears(agent, 1)
     actor = street.holder()
-    (media,) = (one.laddr for one in actor.process.net_connections("udp"))
+    (media,) = media_ports([actor.process])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
         actor.process.suspend()
         try:
             for _ in range(FLOOD):
-                flood.sendto(bytes(FLOOD_BYTES), (media.ip, media.port))
+                flood.sendto(bytes(FLOOD_BYTES), ("127.0.0.1", media))
         finally:
             actor.process.resume()
     # It says so once more when the session has ended.

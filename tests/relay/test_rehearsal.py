@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 
 import pytest
 
@@ -32,3 +33,17 @@ async def test_it_answers_and_leaves_nothing(
     assert "192.0.2.1" not in answers[1]
     assert (len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())) == (len(descriptors), tasks)
     assert not caplog.records
+
+
+async def test_it_opens_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A standby with a UDP port would look like one that holds a session."""
+    bound: list[object] = []
+
+    class Watched(socket.socket):
+        def bind(self, address: object) -> None:
+            bound.append(address)
+            super().bind(address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "socket", Watched)
+    await rehearse(RelayConfig())
+    assert bound == []
