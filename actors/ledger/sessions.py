@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from functools import partial
@@ -39,6 +40,8 @@ from broker.messages.cluster.tenure import Journalled, SessionAssign, SessionCom
 from broker.messages.cluster.trunk import Location
 from broker.shards import Shard
 from broker.words import EndReason, SessionPhase
+
+_log = logging.getLogger(__name__)
 
 
 class Sessions:
@@ -404,6 +407,14 @@ class Sessions:
                 stop(self._chores, standby)
                 if not isinstance(error, SwitchboardError | ValueError):
                     raise
+                _log.warning(
+                    "A standby did not take its session.",
+                    extra={
+                        "session_id": session_id,
+                        "node": standby.member.node,
+                        "why": repr(error),
+                    },
+                )
             else:
                 return standby, first
         raise Unavailable(ErrorCode.NO_CAPACITY, "No standby took the session.")

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -108,6 +109,29 @@ async def test_a_call_comes_back_with_its_reply_or_its_error(
     with pytest.raises(Internal) as crashed:
         await call(end, ASK, Done, timeout_s=2 * PATIENCE)
     assert "secret" not in crashed.value.message
+    end.close()
+
+
+async def test_who_was_held_up_until_its_deadline_takes_the_reply_that_came_meanwhile(
+    far: Far, stack: AsyncExitStack
+) -> None:
+    _, port = await listen(far, stack)
+    end, _ = await dial(HOST, port, KEY, HELLO.to_bytes())
+
+    def hold_up(_: str) -> ClusterMessage:
+        time.sleep(0.4)  # Both ends are on this loop.
+        return Done()
+
+    far.reply = hold_up
+    assert await call(end, ASK, Done, timeout_s=0.3) == Done()
+
+    def say_nothing(_: str) -> ClusterMessage:
+        raise asyncio.CancelledError
+
+    far.reply = say_nothing
+    with pytest.raises(Unavailable) as refused:
+        await call(end, ASK, Done, timeout_s=0.05)
+    assert refused.value.code is ErrorCode.LEDGER_AWAY
     end.close()
 
 

@@ -171,7 +171,9 @@ async def test_an_unknown_session_is_unknown(town: Town) -> None:
         await gateway.record("none")
 
 
-async def test_a_standby_that_hangs_is_stopped_and_the_next_one_asked(town: Town) -> None:
+async def test_a_standby_that_hangs_is_stopped_and_the_next_one_asked(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
     gateway, bad = await town.gateway(), await town.actor()
     bad.assigning = asyncio.Event().wait  # type: ignore[assignment]  # the result is not used
     good = await town.actor()
@@ -189,6 +191,8 @@ async def test_a_standby_that_hangs_is_stopped_and_the_next_one_asked(town: Town
     )
     assert location.port == good.port
     await until(lambda: bad.stopped, "the stop")
+    (told,) = [each for each in caplog.records if "did not take" in each.message]
+    assert "No reply came in time" in told.__dict__["why"]
 
 
 async def test_waiting_connections_are_attached_claim_first(town: Town) -> None:
