@@ -11,6 +11,8 @@ KEEPER_NAME = "keeper"
 SESSION_PREFIX = "session-"
 """A session actor's name goes on with chance: it is how `down` finds those that are detached."""
 MEDIA_SLOT = "media_slot"
+SESSION_MEMORY = 100 * 1024 * 1024
+"""Bytes that Ray keeps for each session actor."""
 LABEL = "switchboard"
 """The Ray node label whose value says what kind of place a node is."""
 ACTOR_START_S = 60.0
@@ -41,7 +43,7 @@ SESSION_OPTIONS = {
     "lifetime": "detached",
     "max_restarts": 0,
     "num_cpus": 0.01,
-    "memory": 100 * 1024 * 1024,
+    "memory": SESSION_MEMORY,
     "resources": {MEDIA_SLOT: 1},
 }
 NODE = "node"

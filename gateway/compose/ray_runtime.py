@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+from collections.abc import Mapping
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.exceptions import RayError
 
 from gateway.compose.node import NAME_DIGITS
-from gateway.compose.options import LABEL, MEDIA_SLOT, NAMESPACE
+from gateway.compose.options import LABEL, MEDIA_SLOT, NAMESPACE, SESSION_MEMORY
 from gateway.settings import BadSettings
 
 NOWHERE = "/"
@@ -56,6 +58,7 @@ class RayNode:
     label: str
     """The value of the node's Ray label `switchboard`; empty without one."""
     media_slots: int
+    """How many session actors it may have."""
 
 
 def list_nodes() -> list[RayNode]:
@@ -68,11 +71,22 @@ def list_nodes() -> list[RayNode]:
             address=str(node["NodeManagerAddress"]),
             hostname=str(node["NodeManagerHostname"]),
             label=str(node.get("Labels", {}).get(LABEL, "")),
-            media_slots=int(node["Resources"].get(MEDIA_SLOT, 0)),
+            media_slots=slots_of(node["Resources"]),
         )
         for node in nodes
         if node["Alive"]
     ]
+
+
+def slots_of(resources: Mapping[str, float]) -> int:
+    """Count the session actors that a node of Ray may have, by its slots and by its memory.
+
+    Ray would keep a start waiting that the memory has no room for. What else is there takes of it,
+    too; a start that hangs for that is tried elsewhere.
+    """
+    slots = resources.get(MEDIA_SLOT, 0.0)
+    memory = resources.get("memory", math.inf)
+    return int(min(slots, memory // SESSION_MEMORY))
 
 
 def versions_at(address: str) -> tuple[str, str]:

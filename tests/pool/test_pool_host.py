@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import ray
 
+from actors.placement import plan
 from gateway import logs
-from gateway.compose import pool_host
+from gateway.compose import pool_host, ray_runtime
 from gateway.compose.ray_runtime import RayNode
 from gateway.compose.settings import ClusterSettings
 from tests.patience import PATIENCE, until
@@ -98,3 +99,33 @@ async def test_a_start_that_ray_holds_up_is_given_up_and_holds_up_nothing_else(
     slow.back.set()
     await until(lambda: killed == ["a standby"], "that nobody waited for it any more")
     await host.stop()
+
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("resources", "most"),
+    [
+        ({"media_slot": 8.0, "memory": 64_000.0 * MIB}, 8),
+        ({"media_slot": 8.0, "memory": 350.0 * MIB}, 3),
+        ({"media_slot": 8.0, "memory": 99.0 * MIB}, 0),
+        ({"media_slot": 8.0}, 8),
+        ({"memory": 64_000.0 * MIB}, 0),
+    ],
+    ids=["slots", "memory", "no memory", "memory unknown", "no media"],
+)
+async def test_a_pool_starts_no_more_on_a_node_than_its_memory_has_room_for(
+    monkeypatch: pytest.MonkeyPatch, resources: dict[str, float], most: int
+) -> None:
+    node = {
+        "NodeID": "abcd11112222eeee",
+        "NodeManagerAddress": "10.0.0.1",
+        "NodeManagerHostname": "media-1",
+        "Resources": resources,
+        "Alive": True,
+    }
+    monkeypatch.setattr(ray, "nodes", lambda: [node])
+    places = pool_host.places_left(ray_runtime.list_nodes(), [])
+    assert [each.slots for each in places] == [most]
+    assert len(plan(places, target=20, reserve=0, queued={}, limit=20)) == most
