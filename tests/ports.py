@@ -56,7 +56,7 @@ _ports = _free()
 
 def media_ports(processes: Iterable[psutil.Process]) -> dict[int, psutil.Process]:
     """The UDP ports of session actors, each with its process: whoever has one holds a session."""
-    found = {}
+    found: dict[int, psutil.Process] = {}
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             found.update((each.laddr.port, process) for each in process.net_connections("udp"))

@@ -92,7 +92,9 @@ class Widget:
         """Request, again while it is refused as retryable, each time as a request of its own."""
         return await insisted(lambda: self.request(type_, **fields))
 
-    async def expect(self, type_: str | None = None, *, after: int = 0, **fields: Any) -> Message:
+    async def expect(
+        self, type_: str | None = None, *, after: int = 0, limit_s: float = WAIT_S, **fields: Any
+    ) -> Message:
         """Wait for a message of this type whose fields equal these, heard at or after a place."""
 
         def found() -> Message | None:
@@ -104,7 +106,7 @@ class Widget:
             return None
 
         try:
-            async with asyncio.timeout(WAIT_S), self._changed:
+            async with asyncio.timeout(limit_s), self._changed:
                 while (message := found()) is None:
                     assert self.closed is None, f"closed with {self.closed}; heard {self.types()}"
                     await self._changed.wait()

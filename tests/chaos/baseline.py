@@ -5,32 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import psutil
 
 from gateway.compose.session_host import ORPHAN_S
-from tests.chaos.street import WAIT_S
+from tests.chaos.street import KEPT_BYTES, POOLED, WAIT_S, Weight
 from tests.operations.cluster import SESSIONS, SINGLES
 from tests.patience import until
 
 GATEWAY = "gateway"
-POOLED = 5
-"""Connections to the database that a ledger may open at any time, and keep."""
-KEPT_BYTES = 24 * 1024 * 1024
-"""A part that outlived a fault may have so much more memory: code that ran for the first time."""
 FEW = 8
 """Descriptors that any process may have more: Ray's own lines to who came meanwhile, and files that
 whoever has held a session has read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """One process: what it is, its descriptors, and its resident bytes."""
-
-    kind: str
-    descriptors: int
-    memory: int
 
 
 class Baseline:
@@ -56,7 +42,8 @@ class Baseline:
         self._known = known
         self._before = self._weigh()
 
-    def _weigh(self) -> dict[psutil.Process, Weight]:
+    def _weigh(self) -> dict[psutil.Process, tuple[str, Weight]]:
+        """What there is of the deployment, each with what it is."""
         found = {}
         kinds = [(GATEWAY, each) for each in self._gateways()]
         for process in self._below():
@@ -65,14 +52,14 @@ class Baseline:
                 kinds += [(each, process) for each in (*SINGLES, SESSIONS) if each in str(title)]
         for kind, process in kinds:
             with suppress(psutil.Error):
-                found[process] = Weight(kind, process.num_fds(), process.memory_info().rss)
+                found[process] = kind, Weight.of(process)
         return found
 
     def _over(self) -> list[str]:
         """What there is too much or too little of."""
         now = self._weigh()
-        counts = Counter(each.kind for each in now.values())
-        before = Counter(each.kind for each in self._before.values())
+        counts = Counter(kind for kind, _ in now.values())
+        before = Counter(kind for kind, _ in self._before.values())
         over = [
             f"{counts[kind]} {kind} instead of {before[kind]}"
             for kind in (GATEWAY, *SINGLES)
@@ -86,16 +73,16 @@ class Baseline:
                 )
             elif counts[SESSIONS] > known:
                 over.append(f"{counts[SESSIONS]} {SESSIONS}, of which the ledger knows {known}")
-        for process, weight in now.items():
-            once = self._before.get(process)
-            if once is None:
+        for process, (kind, weight) in now.items():
+            if process not in self._before:
                 continue
+            _, once = self._before[process]
             # A ledger has a link to each session actor.
-            more = POOLED + self._most if weight.kind == "ray::LedgerHost" else 0
+            more = POOLED + self._most if kind == "ray::LedgerHost" else 0
             if weight.descriptors > once.descriptors + FEW + more:
-                over.append(f"{once} has {weight.descriptors} descriptors")
+                over.append(f"{process}: {weight.descriptors} descriptors, not {once.descriptors}")
             if weight.memory > once.memory + KEPT_BYTES:
-                over.append(f"{once} has {weight.memory} bytes")
+                over.append(f"{process}: {weight.memory} bytes, not {once.memory}")
         return over
 
     async def back(self) -> None:

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from tests.calls import Call
-from tests.chaos.baseline import KEPT_BYTES, POOLED, Baseline
-from tests.chaos.street import Street, until
+from tests.chaos.baseline import Baseline
+from tests.chaos.street import Street, Weight, until
 from tests.deployment import Deployment
 from tests.ledger import postgres
 from tests.patience import PATIENCE
@@ -106,8 +106,8 @@ def ready(gateway: str) -> bool:
     return httpx.get(f"{gateway}/readyz", trust_env=False, timeout=5.0 * PATIENCE).is_success
 
 
-async def complete(street: Street) -> dict[str, tuple[int, int]]:
-    """Start what is missing; returns descriptors and memory of everything that runs."""
+async def complete(street: Street) -> dict[str, Weight]:
+    """Start what is missing; returns what everything weighs that runs."""
     if not street.of("ledger"):
         await street.ledger()
     await street.keeper()
@@ -116,19 +116,13 @@ async def complete(street: Street) -> dict[str, tuple[int, int]]:
         await street.gateway(name)
         # Without its link to the ledger it has a descriptor less than it will have.
         await until(partial(ready, street.parts[name].address), f"{name} is ready")
-    return {name: part.weight() for name, part in street.parts.items() if part.alive}
+    return street.weigh()
 
 
 @pytest.fixture
 async def street(running: Street) -> AsyncIterator[Street]:
     before = await complete(running)
-    pids = {name: running.parts[name].process.pid for name in before}
     yield running
     await running.check_quiet()
     await complete(running)
-    for name, (descriptors, memory) in before.items():
-        part = running.parts[name]
-        if part.alive and part.process.pid == pids[name]:
-            await part.shed(descriptors + (POOLED if name == "ledger" else 0))
-            grown = part.weight()[1] - memory
-            assert grown < KEPT_BYTES, f"{name} keeps {grown} bytes of memory more"
+    await running.check_back(before)

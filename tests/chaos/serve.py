@@ -14,50 +14,36 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-# Before anything else is imported: whoever keeps `time.time` keeps the stepped one.
-_true_ns = time.time_ns
-_step_file: Path | None = None
+# Before anything else of ours: whoever keeps `time.time` keeps the stepped one.
+from tests.chaos import stepped  # isort: skip
 
-
-def _stepped_ns() -> int:
-    try:
-        step_s = int(_step_file.read_text()) if _step_file is not None else 0
-    except (FileNotFoundError, ValueError):
-        step_s = 0
-    return _true_ns() + step_s * 1_000_000_000
-
-
-time.time_ns = _stepped_ns
-time.time = lambda: _stepped_ns() / 1e9
-
-from actors.keeper import DeliveryPolicy, Endpoint, Keeper, KeeperPolicy  # noqa: E402
-from actors.ledger import Ledger, LedgerPolicy  # noqa: E402
-from actors.ledger_link import LedgerLink  # noqa: E402
-from actors.relay import RelayConfig  # noqa: E402
-from actors.session.config import SessionConfig  # noqa: E402
-from broker.messages.cluster.base import read  # noqa: E402
-from broker.messages.cluster.members import LinkHello  # noqa: E402
-from broker.messages.cluster.nodes import PoolLevel  # noqa: E402
-from gateway import level as gateway_level  # noqa: E402
-from gateway import measured as gateway_measured  # noqa: E402
-from gateway import ray_logs  # noqa: E402
-from gateway.ledger_client import LedgerClient  # noqa: E402
-from gateway.level import Level  # noqa: E402
-from gateway.measured import MeasuredCollector  # noqa: E402
-from gateway.ray_logs import RayLogs  # noqa: E402
-from gateway.settings import Settings  # noqa: E402
-from gateway.switchroom import Switchroom  # noqa: E402
-from gateway.trunk_tls import trunk_tls  # noqa: E402
-from tests.house import House  # noqa: E402
-from tests.ledger.receiver import SECRET  # noqa: E402
-from tests.relay.namespaces import Namespace  # noqa: E402
+from actors.keeper import DeliveryPolicy, Endpoint, Keeper, KeeperPolicy
+from actors.ledger import Ledger, LedgerPolicy
+from actors.ledger_link import LedgerLink
+from actors.relay import RelayConfig
+from actors.session.config import SessionConfig
+from broker.messages.cluster.base import read
+from broker.messages.cluster.members import LinkHello
+from broker.messages.cluster.nodes import PoolLevel
+from gateway import level as gateway_level
+from gateway import measured as gateway_measured
+from gateway import ray_logs
+from gateway.ledger_client import LedgerClient
+from gateway.level import Level
+from gateway.measured import MeasuredCollector
+from gateway.ray_logs import RayLogs
+from gateway.settings import Settings
+from gateway.switchroom import Switchroom
+from gateway.trunk_tls import trunk_tls
+from tests.house import House
+from tests.ledger.receiver import SECRET
+from tests.relay.namespaces import Namespace
 
 KEEPER = KeeperPolicy(
     delivery=DeliveryPolicy(backoff_first_s=0.05, backoff_last_s=0.2, loopback_allowed=True)
@@ -203,7 +189,6 @@ def be(folder: Path, part: str, name: str, told: dict[str, Any]) -> None:
 
 def main() -> None:
     """Fork a part for each line."""
-    global _step_file
     folder = Path(sys.argv[1])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gateway_level.PERIOD_S = gateway_measured.PERIOD_S = ray_logs.PERIOD_S = 0.05
@@ -214,7 +199,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _step_file = folder / f"{name}.step"
+            stepped.follow(folder / f"{name}.step")
             with (folder / f"{name}.log").open("w") as log:
                 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
                 os.dup2(log.fileno(), 1)

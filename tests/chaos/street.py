@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import psutil
 
 from actors.keeper import KeeperPolicy
 from actors.ledger_link import LedgerLink, LinkTiming
+from benchmarks.process import lives
 from broker.close_codes import CloseCode
 from broker.keys import KeyPurpose, derive_key
 from broker.measures import Standing
@@ -26,17 +27,37 @@ from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
 from broker.words import SessionPhase
 from tests import patience
+from tests.chaos.records import numbered
 from tests.house import SECRET
 from tests.patience import PATIENCE
+from tests.ports import media_ports
 from tests.widget import Widget, accept, agent_widget, consumer_widget, ring
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 30.0 * PATIENCE
+POOLED = 5
+"""Connections to the database that a ledger may open at any time, and keep."""
+KEPT_BYTES = 24 * 1024 * 1024
+"""A part that outlived a fault may have so much more memory: code that ran for the first time."""
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
     """Wait for a condition of other processes, which costs more to look at."""
     await patience.until(condition, what, WAIT_S, every=0.02)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One process, how many descriptors it has, and its resident bytes."""
+
+    process: psutil.Process
+    descriptors: int
+    memory: int
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> Weight:
+        """Weigh it. Raises psutil.Error when it is gone."""
+        return cls(process, process.num_fds(), process.memory_info().rss)
 
 
 @dataclass
@@ -49,10 +70,7 @@ class Part:
 
     @property
     def alive(self) -> bool:
-        try:
-            return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:  # It went between the two looks.
-            return False
+        return lives(self.process)
 
     def kill(self) -> None:
         """End it as `kill -9` does; harmless when it is gone."""
@@ -68,19 +86,16 @@ class Part:
     @property
     def holds(self) -> bool:
         """Whether it is a session actor with a session: one with a media port."""
-        try:
-            return bool(self.process.net_connections("udp"))
-        except psutil.NoSuchProcess:
-            return False
+        return bool(media_ports([self.process]))
 
     async def shed(self, descriptors: int) -> None:
         """Wait until it has at most so many descriptors."""
         what = f"{self.name} has at most {descriptors} descriptors"
-        await until(lambda: self.weight()[0] <= descriptors, what)
+        await until(lambda: self.weight().descriptors <= descriptors, what)
 
-    def weight(self) -> tuple[int, int]:
-        """Descriptors, and resident bytes."""
-        return self.process.num_fds(), self.process.memory_info().rss
+    def weight(self) -> Weight:
+        """What it weighs now."""
+        return Weight.of(self.process)
 
 
 class Street:
@@ -183,7 +198,7 @@ class Street:
             record = await link.call(
                 RecordGet(session_id=session_id), SessionRecord, timeout=WAIT_S
             )
-        assert [one.seq for one in record.events] == list(range(1, len(record.events) + 1))
+        numbered(record.model_dump()["events"])
         return record
 
     async def live(self) -> list[str]:
@@ -191,6 +206,19 @@ class Street:
         async with self.link() as link:
             page = await link.call(RecordQuery(phase=SessionPhase.OPEN), RecordPage, timeout=WAIT_S)
         return [one.session_id for one in page.records]
+
+    def weigh(self) -> dict[str, Weight]:
+        """What each living part weighs now, by its name."""
+        return {name: part.weight() for name, part in self.parts.items() if part.alive}
+
+    async def check_back(self, before: Mapping[str, Weight]) -> None:
+        """Whoever has outlived what came since `before` weighs no more than it did then."""
+        for name, once in before.items():
+            part = self.parts[name]
+            if part.alive and part.process == once.process:
+                await part.shed(once.descriptors + (POOLED if name == "ledger" else 0))
+                grown = part.weight().memory - once.memory
+                assert grown < KEPT_BYTES, f"{name} keeps {grown} bytes of memory more"
 
     async def check_quiet(self) -> None:
         """Nobody talks any more: no session is live, and no actor holds one."""

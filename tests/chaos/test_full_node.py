@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.chaos.afterwards import ended_well, unchanged
 from tests.chaos.town import People, Town, open_town
-from tests.operations.cluster import until
 from tests.patience import PATIENCE
 from tests.widget import Refused
 
@@ -18,39 +17,42 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(400 * PATIENCE)]
 STANDBYS = 2
 
 
-def standing(town: Town, *labels: str) -> bool:
-    found = town.standbys()
-    return all(found[label] >= 1 for label in labels)
-
-
 async def test_a_full_label_keeps_its_own_waiting_and_nobody_else(tmp_path: Path) -> None:
     with open_town(tmp_path, labels=("us", "eu", "us"), slots=(8, 1, 8), standbys=STANDBYS) as town:
-        await asyncio.to_thread(until, "one under each label", lambda: standing(town, "us", "eu"))
-        first, second = People(town), People(town)
-        agent, consumer = await first.talking()
-        refused = await second.agent()
-        with pytest.raises(Refused) as refusal:
-            await refused.request("session.start", mode="video")
-        assert refusal.value.code == "no_capacity", "the only node of its label is full"
-        assert "session.waiting" in refused.types()
+        await town.stand_by("us", "eu")
+        async with unchanged(town):
+            await one_label_is_full(town)
 
-        others = [People(town, "western") for _ in range(2)]
-        pairs = [await each.talking() for each in others]
-        assert not [agent for agent, _ in pairs if "session.waiting" in agent.types()]
-        live: Counter[str] = Counter()
-        for node in town.nodes():
-            live[node["label"]] += node["live"]
-            assert node["members"] <= (1 if node["label"] == "eu" else 8)
-        assert live == {"eu": 1, "us": 2}
-        spread = [node["live"] for node in town.nodes() if node["label"] == "us"]
-        assert spread == [1, 1], "each goes where there are fewest"
 
-        await agent.insist("session.end")
-        await consumer.expect("session.ended")
-        # The process of the session that ended stands by for its account: the place is free again.
-        await refused.insist("session.start", mode="video")
-        await refused.expect("session.snapshot")
-        for widget in (agent, consumer, refused, *(each for pair in pairs for each in pair)):
-            await widget.close()
-        for people in (first, second, *others):
-            await people.close()
+async def one_label_is_full(town: Town) -> None:
+    first, second = People(town), People(town)
+    agent, consumer = await first.talking()
+    refused = await second.agent()
+    with pytest.raises(Refused) as refusal:
+        await refused.request("session.start", mode="video")
+    assert refusal.value.code == "no_capacity", "the only node of its label is full"
+    assert "session.waiting" in refused.types()
+
+    others = [People(town, "western") for _ in range(2)]
+    pairs = [await each.talking() for each in others]
+    assert not [agent for agent, _ in pairs if "session.waiting" in agent.types()]
+    live: Counter[str] = Counter()
+    for node in town.nodes():
+        live[node["label"]] += node["live"]
+        assert node["members"] <= (1 if node["label"] == "eu" else 8)
+    assert live == {"eu": 1, "us": 2}
+    spread = [node["live"] for node in town.nodes() if node["label"] == "us"]
+    assert spread == [1, 1], "each goes where there are fewest"
+
+    await agent.insist("session.end")
+    await consumer.expect("session.ended")
+    # The process of the session that ended stands by for its account: the place is free again.
+    await refused.insist("session.start", mode="video")
+    second.session_id = (await refused.expect("session.snapshot"))["session_id"]
+    for who in (refused, *(agent for agent, _ in pairs)):
+        await who.insist("session.end")
+        await who.expect("session.ended")
+    await ended_well(town, first, agent, consumer)
+    await ended_well(town, second, refused, joined=1)
+    for people, pair in zip(others, pairs, strict=True):
+        await ended_well(town, people, *pair)

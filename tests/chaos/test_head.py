@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.chaos.afterwards import ended_well, unchanged
 from tests.chaos.town import People, Town, moved_to, open_town
 from tests.operations.cluster import SESSIONS, Process, until
 from tests.packages import installed
@@ -72,16 +73,15 @@ async def test_a_gcs_that_was_killed_comes_back_and_the_pool_fills_again(tmp_pat
         gcs = Gcs(town)
         # After `down`, which asks it for the actors that there are.
         closing.callback(gcs.close)
-        await outlived(town, gcs)
+        await town.stand_by("us", "eu")
+        async with unchanged(town):
+            await outlived(town, gcs)
 
 
 async def outlived(town: Town, gcs: Gcs) -> None:
-    def spare() -> bool:
-        return town.standbys()["eu"] > 0
-
     people = People(town)
     agent, consumer = await people.talking()
-    await asyncio.to_thread(until, "a standby beside the session", spare)
+    await town.stand_by("eu")
     known = {node["node"] for node in town.nodes()}
     (holder,) = town.holders()
     gcs.kill()
@@ -92,12 +92,10 @@ async def outlived(town: Town, gcs: Gcs) -> None:
     for process in town.cluster.processes(SESSIONS):
         if process.pid != holder.pid:
             process.kill()
-    await asyncio.to_thread(until, "no standby is left", lambda: not spare())
+    await asyncio.to_thread(until, "no standby is left", lambda: not town.standbys()["eu"])
     gcs.start()
-    await asyncio.to_thread(until, "the pool is full again", spare)
+    await town.stand_by("eu")
     assert {node["node"] for node in town.nodes()} == known, "no node was lost"
     await agent.insist("session.end")
     await consumer.expect("session.ended")
-    for widget in (agent, consumer):
-        await widget.close()
-    await people.close()
+    await ended_well(town, people, agent, consumer)

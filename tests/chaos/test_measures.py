@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.chaos.baseline import Baseline
+from tests.chaos.records import whole
 from tests.chaos.test_soak import (
     ACTOR_MB,
     ACTORS,
@@ -90,3 +91,29 @@ def test_a_soak_says_what_has_grown(name: str, first: float, last: float, is_fau
 
 def test_what_comes_while_the_pool_learns_is_no_growth() -> None:
     assert course(**{ACTORS: [4.0] * RAMP + [16.0] * (LOOKS - RAMP)}).too_much() == []
+
+
+TOLD = ["session.started", "participant.joined", "participant.joined", "session.ended"]
+
+
+@pytest.mark.parametrize(
+    ("types", "missing"),
+    [
+        (TOLD, None),
+        (TOLD, 2),
+        ([*TOLD, "session.ended"], None),
+        (TOLD[:-1], None),
+        (["session.started", "participant.joined", "session.ended"], None),
+        ([TOLD[0], *TOLD[1:3], *TOLD[2:]], None),
+    ],
+    ids=["whole", "a hole", "ended twice", "a ghost", "one is missing", "one joined twice"],
+)
+def test_a_record_that_is_not_whole_is_none(types: list[str], missing: int | None) -> None:
+    events = [
+        {"seq": seq, "type": type_} for seq, type_ in enumerate(types, start=1) if seq != missing
+    ]
+    if types is TOLD and missing is None:
+        assert whole(events)["participant.joined"] == 2
+        return
+    with pytest.raises(AssertionError):
+        whole(events)

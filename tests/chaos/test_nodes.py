@@ -6,90 +6,62 @@ The cluster takes half a minute to start and to stop, so all of it is soak.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import psutil
 import pytest
 
-from tests.chaos.baseline import Baseline
+from tests.chaos.afterwards import ended_well, recorded, unchanged
+from tests.chaos.clocks import NodeClock
+from tests.chaos.poison import poison
+from tests.chaos.records import whole
 from tests.chaos.streams import Streaming, flow, streaming
-from tests.chaos.street import resumed
-from tests.chaos.town import KEY, People, Town, moved_to, open_town, told
-from tests.operations.cluster import SINGLES, until
+from tests.chaos.street import KEPT_BYTES, Weight, resumed
+from tests.chaos.town import MOVED_S, People, Town, moved_to, open_town
+from tests.operations.cluster import SESSIONS, SINGLES, until
 from tests.patience import PATIENCE
 from tests.widget import Widget, guest_widget
 
 pytestmark = pytest.mark.timeout(400 * PATIENCE)
 
 STANDBYS = 2
-MOST = STANDBYS + 3
-"""Session actors of a town at rest: also a reserve, and those of its one account."""
+LINES = 60
 GAP_S = 2.0
 """A drain costs nobody more sound or picture than this, a node's death three times as much: it has
 to be noticed first."""
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def clocks(tmp_path_factory: pytest.TempPathFactory) -> list[NodeClock]:
+    """Of each node, in the order of their labels."""
+    folder = tmp_path_factory.mktemp("clocks")
+    return [NodeClock(folder / f"node-{number}") for number in range(3)]
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory, clocks: list[NodeClock]) -> Iterator[Town]:
     """Two nodes in `eu`, one in `us`."""
-    folder = tmp_path_factory.mktemp("town")
-    with open_town(folder, labels=("us", "eu", "eu"), standbys=STANDBYS) as opened:
+    folder, places = tmp_path_factory.mktemp("town"), [each.place for each in clocks]
+    labels = ("us", "eu", "eu")
+    with open_town(folder, labels=labels, standbys=STANDBYS, releases=places) as opened:
         yield opened
 
 
 @pytest.fixture
 async def people(town: Town) -> AsyncIterator[People]:
-    """What is there when somebody comes is there when they are gone, and nothing more."""
-    await ready(town)
-    await town.all_known()
-    before = Baseline(
-        lambda: [psutil.Process(up.pid) for up in town.ups],
-        lambda: town.cluster.processes("ray::"),
-        most=MOST,
-        known=lambda: sum(node["members"] for node in town.nodes()),
-    )
-    made = People(town)
-    yield made
-    await made.close()
-    await before.back()
+    await town.stand_by("eu", "us")
+    async with unchanged(town):
+        made = People(town)
+        yield made
+        await made.close()
 
 
 async def end(agent: Widget, consumer: Widget) -> None:
     await agent.insist("session.end")
     await consumer.expect("session.ended")
-
-
-async def ended_well(
-    town: Town, people: People, agent: Widget, consumer: Widget, *, guests: int = 0
-) -> None:
-    """The record of a call that was ended must be whole, and nothing of it left in the cluster."""
-    path = f"sessions/{people.session_id}"
-    events = (await asyncio.to_thread(told, town.operator, path, KEY))["events"]
-    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    types = [event["type"] for event in events]
-    assert types.count("session.started") == types.count("session.ended") == 1
-    assert types.count("participant.joined") == 2 + guests
-    for widget in (agent, consumer):
-        await widget.close()
-    await asyncio.to_thread(until, "no session is held any more", lambda: not town.holders())
-
-    def calm() -> bool:
-        found = town.nodes()
-        return not any(n["live"] for n in found) and sum(n["standbys"] for n in found) >= STANDBYS
-
-    await asyncio.to_thread(until, "the pool is full again", calm)
-    await town.all_known()
-
-
-async def ready(town: Town) -> None:
-    """Wait for a standby under either label."""
-
-    def standing() -> bool:
-        found = town.standbys()
-        return found["eu"] >= 1 and found["us"] >= 1
-
-    await asyncio.to_thread(until, "standbys under both labels", standing)
 
 
 @pytest.mark.soak
@@ -98,11 +70,7 @@ async def test_nothing_of_a_call_needs_the_gcs(
     town: Town, people: People, stopped_s: float
 ) -> None:
     agent, consumer = await people.talking()
-
-    def spare() -> bool:
-        return town.standbys()["eu"] >= 1
-
-    await asyncio.to_thread(until, "a standby for the takeover", spare)
+    await town.stand_by("eu")
     assert (await asyncio.to_thread(town.node_of_session))["label"] == "eu"
     (holder,) = town.holders()
     (gcs,) = town.cluster.processes("gcs_server")
@@ -125,7 +93,7 @@ async def test_nothing_of_a_call_needs_the_gcs(
         await guest.close()
     finally:
         gcs.resume()
-    await ended_well(town, people, agent, consumer, guests=1)
+    await ended_well(town, people, agent, consumer, joined=3)
 
 
 @pytest.mark.soak
@@ -137,6 +105,111 @@ async def test_a_call_outlives_ledger_pool_and_keeper_together(town: Town, peopl
     await agent.request("media.publish", microphone=True, camera=True, screen=False)
     await agent.insist("guest.invite")
     await end(agent, consumer)
+    await ended_well(town, people, agent, consumer)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("step_s", [3_600, -3_600], ids=["ahead", "behind"])
+async def test_clocks_of_nodes_that_jump_by_an_hour_end_nothing_and_refuse_nobody(
+    town: Town, people: People, clocks: list[NodeClock], step_s: int
+) -> None:
+    agent, consumer = await people.talking()
+    await town.stand_by("eu")
+    await consumer.close()
+    await agent.expect("roster.changed", after=len(agent.heard) - 1)
+    (holder,) = town.holders()
+    later = People(town)
+    # Every second one jumps, so that they disagree, too.
+    for clock in clocks[::2]:
+        clock.step(step_s)
+    try:
+        consumer = await resumed(consumer, people.origin)
+        await agent.insist("guest.invite")
+        holder.kill()
+        await moved_to((agent, consumer), 2)
+        await agent.insist("guest.invite")
+        pair = await later.talking()
+        await end(*pair)
+        await end(agent, consumer)
+    finally:
+        for clock in clocks:
+            clock.step(0)
+    events = await recorded(town, people)
+    times = [event["at_ms"] for event in events]
+    assert max(times) - min(times) < 600_000, "no event is dated an hour off"
+    await ended_well(town, later, *pair)
+    types = await ended_well(town, people, agent, consumer)
+    assert (types["participant.returned"], types["participant.left"]) == (3, 0)
+    # What started meanwhile keeps the clock that it started with.
+    for process in town.cluster.processes(SESSIONS):
+        process.kill()
+    await town.stand_by("us", "eu")
+
+
+@pytest.mark.soak
+async def test_an_event_that_cannot_be_replayed_costs_three_standbys_and_no_other_call(
+    town: Town, people: People
+) -> None:
+    agent, consumer = await people.talking()
+    (holder,) = town.holders()
+    other = People(town)
+    pair = await other.talking()
+    last = len(await recorded(town, people))
+    holder.suspend()
+    await poison(f"{town.database.url}/postgres", people.session_id)
+    holder.kill()
+    for widget in (agent, consumer):
+        ended = await widget.expect("session.ended", limit_s=MOVED_S)
+        assert ended["reason"] == "takeover_exhausted"
+    events = await recorded(town, people)
+    assert len(events) == last + 2, "the journal is kept"
+    whole(events)
+    marks = len(agent.heard), len(consumer.heard)
+    await agent.insist("session.start", mode="video")
+    for widget, mark in zip((agent, consumer), marks, strict=True):
+        fresh = await widget.expect("session.snapshot", after=mark)
+        assert fresh["session_id"] != people.session_id
+    await agent.insist("session.end")
+    await consumer.expect("session.ended", after=marks[1])
+    assert {m["epoch"] for widget in pair for m in widget.heard if "epoch" in m} == {1}
+    await end(*pair)
+    await ended_well(town, other, *pair)
+    await ended_well(town, people, agent, consumer)
+
+
+@pytest.mark.soak
+async def test_a_widget_that_does_not_read_holds_nobody_up_and_hears_all_of_it_later(
+    town: Town, people: People
+) -> None:
+    """What cuts one off that has too much to read: `tests/chaos/test_faults.py`."""
+    agent, consumer = await people.talking()
+    other = People(town)
+    pair = await other.talking()
+    parts = [psutil.Process(town.ups[0].pid), *town.holders()]
+    before = [Weight.of(part) for part in parts]
+    marked, waits = len(consumer.heard), list[float]()
+    consumer._socket.transport.pause_reading()
+    lines = [f"{number} {'x' * 900}" for number in range(LINES)]
+    for line, mode in zip(lines, itertools.cycle(("voice", "video")), strict=False):
+        for widget, request in (
+            (agent, {"type_": "text.send", "text": line}),
+            (pair[1], {"type_": "media.mode", "mode": mode}),
+        ):
+            begun = time.monotonic()
+            await widget.insist(**request)
+            waits.append(time.monotonic() - begun)
+    assert consumer.heard[marked:] == []
+    grown = [Weight.of(each.process).memory - each.memory for each in before]
+    consumer._socket.transport.resume_reading()
+    await consumer.expect("text.said", text=lines[-1])
+    heard = [m["text"] for m in consumer.heard[marked:] if m["type"] == "text.said"]
+    assert heard == lines, "each once, and in order"
+    print("longest wait in seconds", max(waits))
+    assert max(waits) <= GAP_S * PATIENCE
+    assert max(grown) < KEPT_BYTES, grown
+    await end(*pair)
+    await end(agent, consumer)
+    await ended_well(town, other, *pair)
     await ended_well(town, people, agent, consumer)
 
 

@@ -26,10 +26,11 @@ import pytest
 from websockets.exceptions import WebSocketException
 
 from benchmarks.census import FEWEST, Census, Growth, thirds
+from benchmarks.process import lives
 from benchmarks.sampler import title
 from tests.chaos.busy import Busy, are_kept, mode, traces
-from tests.chaos.town import KEY, MOVED_S, Gateways, People, Town, open_town
-from tests.operations.cluster import SESSIONS, SINGLES, Operator, until
+from tests.chaos.town import KEYS, MOVED_S, Gateways, People, Town, open_town
+from tests.operations.cluster import SESSIONS, SINGLES, Operator
 from tests.patience import PATIENCE
 from tests.widget import Refused, plain_http
 
@@ -158,7 +159,7 @@ async def visit(
 
 async def ended_record(gateways: Gateways, session_id: str) -> list[dict[str, Any]]:
     """Read a session's events, once it has ended, from whichever gateway can answer now."""
-    headers = {"Authorization": f"Bearer {KEY}"}
+    headers = {"Authorization": f"Bearer {KEYS['eastern']}"}
     async with asyncio.timeout(MOVED_S), plain_http(gateways.origins[0]) as http:
         for origin in itertools.cycle(gateways.origins):
             with suppress(httpx.TransportError):
@@ -223,7 +224,7 @@ async def faults(town: Town, gateways: Gateways, tally: Tally, end: float) -> No
 
     async def gateway() -> bool:
         index = lot.randrange(2)
-        there = psutil.Process(gateways.pids[index]).status() != psutil.STATUS_ZOMBIE
+        there = lives(psutil.Process(gateways.pids[index]))
         await asyncio.to_thread(gateways.kill, index)
         return there
 
@@ -378,11 +379,7 @@ async def test_people_come_and_go_while_parts_die(town: Town, tmp_path: Path) ->
         print(f"descriptors of {name}: {each.first:.0f} to {each.last:.0f}, more: {most}")
     assert tally.wrong == []
     assert tally.counts["ended well"] >= LEAST_STARTED * tally.counts["came"] > 0, tally.counts
-    await asyncio.to_thread(until, "no session is held any more", lambda: not town.holders())
-    await asyncio.to_thread(
-        until, "no ghost session", lambda: not any(node["live"] for node in town.nodes())
-    )
-    await town.all_known()
+    await town.at_rest()
     # Ray forgets them a little later than they die.
     assert max(course.values["dead actors"]) <= DEAD_ACTORS + STANDBYS
     if MINUTES >= JUDGED_MINUTES:

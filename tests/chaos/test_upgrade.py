@@ -18,10 +18,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.chaos.afterwards import recorded
 from tests.chaos.busy import Busy, are_kept, mode, rights_of, traces
+from tests.chaos.records import whole
 from tests.chaos.releases import put_other_release
 from tests.chaos.streams import Streaming, flow, streaming
-from tests.chaos.town import KEY, Gateways, People, Town, open_town, told
+from tests.chaos.town import Gateways, People, Town, open_town
 from tests.operations.cluster import ROOT, SINGLES, Operator, until
 from tests.patience import PATIENCE
 
@@ -213,7 +215,7 @@ async def upgrade(town: Town, gateways: Gateways) -> dict[str, float]:
     assert max(moved) > 1, figures
     for people, agent, consumer in zip(calls, busy[::2], busy[1::2], strict=True):
         await check(town, people, agent, consumer)
-    await asyncio.to_thread(until, "no session is held any more", lambda: not town.holders())
+    await town.at_rest()
     return media
 
 
@@ -257,13 +259,8 @@ async def check(town: Town, people: People, agent: Busy, consumer: Busy) -> None
     """End a call; every acknowledged event is in its record, once, and nobody left it."""
     await agent.widget.insist("session.end")
     await consumer.widget.expect("session.ended")
-    path = f"sessions/{people.session_id}"
-    events = (await asyncio.to_thread(told, town.operator, path, KEY))["events"]
-    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    types = [event["type"] for event in events]
-    assert types.count("session.started") == types.count("session.ended") == 1
-    assert types.count("participant.joined") == 2
-    assert "participant.left" not in types
+    events = await recorded(town, people)
+    assert "participant.left" not in whole(events)
     acknowledged = agent.changed + consumer.changed
     assert len(acknowledged) > 5
     assert are_kept(acknowledged, traces(events)), (acknowledged, traces(events))

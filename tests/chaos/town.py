@@ -34,20 +34,22 @@ from tests.operations.cluster import (
     until,
 )
 from tests.patience import PATIENCE
+from tests.ports import media_ports
 from tests.widget import Widget, accept, plain_http, ring
 
-KEY = "swk_chaos_" + "k" * 32
-ACCOUNTS = f"""
-[accounts.eastern]
+KEYS = {name: f"swk_{name}_" + "k" * 32 for name in ("eastern", "western")}
+"""The API key of each account."""
+ACCOUNTS = "".join(
+    f"""
+[accounts.{name}]
 token_url = "https://crm.example.com/token"
-label = "eu"
-[[accounts.eastern.api_keys]]
-key_id = "chaos"
-hash = "{hash_key(KEY)}"
-[accounts.western]
-token_url = "https://crm.example.com/token"
-label = "us"
+label = "{label}"
+[[accounts.{name}.api_keys]]
+key_id = "{name}"
+hash = "{hash_key(KEYS[name])}"
 """
+    for name, label in (("eastern", "eu"), ("western", "us"))
+)
 SLOTS = 8
 """Session actors that a node may have, unless said otherwise."""
 MOVED_S = 60.0 * PATIENCE
@@ -62,6 +64,8 @@ class Town:
     operator: Operator
     added: list[Process]
     database: postgres.Server
+    least: int
+    """How many standbys its pool keeps at least."""
     words: tuple[str, ...]
     """What `up` was given beside an operator's own options."""
     ups: list[Process]
@@ -86,11 +90,28 @@ class Town:
 
     def holders(self) -> list[psutil.Process]:
         """The session actors that hold a session: those with a media port."""
-        return [
-            process
-            for process in self.cluster.processes(SESSIONS)
-            if process.net_connections("udp")
-        ]
+        return list(set(media_ports(self.cluster.processes(SESSIONS)).values()))
+
+    async def stand_by(self, *labels: str) -> None:
+        """Wait until there is a standby under each of these labels."""
+
+        def standing() -> bool:
+            found = self.standbys()
+            return all(found[label] for label in labels)
+
+        await asyncio.to_thread(until, f"standbys under {labels}", standing)
+
+    async def at_rest(self) -> None:
+        """Wait until nobody holds a session, and the pool has what it keeps and no more."""
+
+        def calm() -> bool:
+            found = self.nodes()
+            standbys = sum(node["standbys"] for node in found)
+            return standbys >= self.least and not any(node["live"] for node in found)
+
+        await asyncio.to_thread(until, "no session is held any more", lambda: not self.holders())
+        await asyncio.to_thread(until, "no session is live, and the pool is full", calm)
+        await self.all_known()
 
     async def all_known(self) -> None:
         """Wait until the ledger knows every session actor that there is.
@@ -179,7 +200,7 @@ def open_town(
         )
         up = operator.up(*words)
         up.wait_for('"gateway"')
-        town = Town(cluster, operator, added, database, words, [up])
+        town = Town(cluster, operator, added, database, standbys, words, [up])
         yield town
         operator.down("--drop-live")
         for each in town.ups:
@@ -297,16 +318,6 @@ async def beating(widget: Widget) -> None:
 
 
 async def moved_to(widgets: tuple[Widget, Widget], epoch: int) -> None:
-    """Wait until both hear of the tenure, and have their snapshot of it."""
+    """Wait until both have their snapshot of the tenure."""
     for widget in widgets:
-        try:
-            async with asyncio.timeout(MOVED_S):
-                while not any(
-                    message["type"] == "session.snapshot" and message["epoch"] == epoch
-                    for message in widget.heard
-                ):
-                    assert widget.closed is None
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            heard = [(m["type"], m["epoch"]) for m in widget.heard if "epoch" in m]
-            raise AssertionError(f"no snapshot of epoch {epoch}; heard {heard[-8:]}") from None
+        await widget.expect("session.snapshot", epoch=epoch, limit_s=MOVED_S)

@@ -22,8 +22,9 @@ import psutil
 import pytest
 from typer.main import get_command
 
+from benchmarks.process import lives
 from gateway.command import app
-from tests.chaos.town import ACCOUNTS, KEY, People, Town, moved_to, told
+from tests.chaos.town import ACCOUNTS, KEYS, People, Town, moved_to, told
 from tests.ledger import postgres
 from tests.ledger.certificates import make_certificate
 from tests.operations.cluster import SINGLES, Operator, Process, RayCluster, until
@@ -216,7 +217,7 @@ class Written:
             self.shell.run(command)
         self.start, self.status, self.top = commands_of("Several machines")
         self.up = self.begin()
-        self.town = Town(cluster, self.operator, self.added, database, (), [self.up])
+        self.town = Town(cluster, self.operator, self.added, database, 1, (), [self.up])
 
     def begin(self) -> Process:
         """Start the gateway by the runbook, and wait until it takes widgets."""
@@ -237,7 +238,7 @@ class Written:
 
 
 def has_ended(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return not lives(process)
 
 
 @pytest.fixture
@@ -285,7 +286,7 @@ async def test_a_deployment_is_operated_as_it_is_written(written: Written) -> No
     await people.close()
 
     path = f"sessions/{people.session_id}"
-    record = await asyncio.to_thread(told, town.operator, path, KEY)
+    record = await asyncio.to_thread(told, town.operator, path, KEYS["eastern"])
     assert "guest.invited" in [event["type"] for event in record["events"]]
     dump, _ = commands_of("Back up")
     down, restore, *_ = commands_of("Restore")
@@ -295,7 +296,7 @@ async def test_a_deployment_is_operated_as_it_is_written(written: Written) -> No
     await postgres.execute(database, "TRUNCATE journal, sessions CASCADE")
     await asyncio.to_thread(shell.run, restore)
     await asyncio.to_thread(written.replaced)
-    again = await asyncio.to_thread(told, town.operator, path, KEY)
+    again = await asyncio.to_thread(told, town.operator, path, KEYS["eastern"])
     assert again == record
     await asyncio.to_thread(shell.run, down)
     assert await asyncio.to_thread(written.up.end) == 0
