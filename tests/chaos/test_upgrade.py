@@ -40,8 +40,9 @@ LEDGER_S = 12.0
 LAST = "ledger, pool, keeper"
 MARGIN = 4
 """So many of the longest gaps before anything is done are added: the machine may be slow."""
-CALM_GAP_S = 1.0
-"""Where sound and picture pause for longer while nothing is done, the machine is too slow."""
+CALM_GAP_S = {"answers": 0.5, "saves": 0.5, "media": 1.0}
+"""Where there are longer pauses while nothing is done, the machine is too slow to judge the others
+by `GAP_S` alone."""
 
 
 MARK = "of the other release"
@@ -151,18 +152,21 @@ async def test_three_nodes_are_upgraded_one_by_one_and_nobody_clicks(
     environment = {**town.operator.environment, "PYTHONPATH": str(second_place)}
     with Operator(tmp_path, environment) as second:
         gateways = await asyncio.to_thread(Gateways, town, second)
-        media = await upgrade(town, gateways)
+        pauses = await upgrade(town, gateways)
         await asyncio.to_thread(gateways.close)
-    if media["calm"] < CALM_GAP_S:
-        assert max(media.values()) <= GAP_S, media
-    else:
-        record_property(
-            "note", f"media paused while nothing was done, so no pause is judged: {media}"
-        )
+    slow = {kind: each for kind, each in pauses.items() if each["calm"] >= CALM_GAP_S[kind]}
+    if slow:
+        record_property("note", f"paused while nothing was done, so not judged alone: {slow}")
+    for kind in pauses.keys() - slow.keys():
+        assert max(pauses[kind].values()) <= GAP_S, (kind, pauses)
 
 
-async def upgrade(town: Town, gateways: Gateways) -> dict[str, float]:
-    """Upgrade node by node; returns the longest pause of any sound or picture, by what was done."""
+async def upgrade(town: Town, gateways: Gateways) -> dict[str, dict[str, float]]:
+    """Upgrade node by node; returns the longest pauses in seconds, by kind and by what was done.
+
+    Answers are those of the session's actor alone; saves wait for the ledger, too, and are told
+    without those while it is killed; media are any sound or picture.
+    """
     async with load(town, gateways) as (calls, busy), media_of(busy) as streams:
         await asyncio.to_thread(
             until, "standbys or sessions on each", lambda: len(town.nodes()) == 3
@@ -208,15 +212,16 @@ async def upgrade(town: Town, gateways: Gateways) -> dict[str, float]:
     )
     print(figures)
     assert saves.pop(LAST) <= LEDGER_S * PATIENCE, figures
-    for pauses in (answers, saves, media):
-        assert max(pauses.values()) <= GAP_S + MARGIN * pauses["calm"], figures
+    pauses = {"answers": answers, "saves": saves, "media": media}
+    for each in pauses.values():
+        assert max(each.values()) <= GAP_S + MARGIN * each["calm"], figures
     assert unanswered == [], "no session's actor died, so each was there to answer"
     assert sum(each.returns for each in busy) >= len(busy), "each gateway was replaced once"
     assert max(moved) > 1, figures
     for people, agent, consumer in zip(calls, busy[::2], busy[1::2], strict=True):
         await check(town, people, agent, consumer)
     await town.at_rest()
-    return media
+    return pauses
 
 
 def during(busy: list[Busy], streams: list[Streaming], phase: str) -> None:
