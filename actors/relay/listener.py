@@ -80,3 +80,6 @@ class RelayListener(Protocol):
 
     def quality_changed(self, participant_id: str, grade: Grade, reason: str) -> None:
         """A participant's connection got better or worse; `reason` is a stable word."""
+
+    def stood_still(self, seconds: float) -> None:
+        """The process did, and its session may be another's: `Relay.go_on` once it is not."""

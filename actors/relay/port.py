@@ -58,6 +58,8 @@ class Socket:
         """Datagrams the kernel would not take at once."""
         self.failed_sends = 0
         """Datagrams that could not be sent at all: unreachable, not permitted, too long."""
+        self.silent = False
+        """Nothing is sent, whatever asks for it."""
 
     def receive_into(self, buffer: Buffer) -> tuple[int, Endpoint] | None:
         """Take one datagram: (size, sender); None when none waits, or the socket has closed."""
@@ -75,6 +77,8 @@ class Socket:
 
     def send(self, data: bytes | memoryview, endpoint: Endpoint) -> bool:
         """Send one datagram now or not at all."""
+        if self.silent:
+            return False
         try:
             self._socket.sendto(data, endpoint)
         except OSError as error:
@@ -121,6 +125,7 @@ class Port:
         self.sockets: list[Socket] = []
         self.number = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake: Callable[[Socket], None] = _nobody_reads
         expanded = _without_wildcards(hosts)
         begin = ports.index(left) + 1 if left in ports else 0
         for number in (*ports[begin:], *ports[:begin]):
@@ -148,16 +153,33 @@ class Port:
     def start(self, loop: asyncio.AbstractEventLoop, wake: Callable[[Socket], None]) -> None:
         """Call `wake` from now on whenever a socket has something to read."""
         self._loop = loop
+        self._wake = wake
+        self.go_on()
+
+    def pause(self) -> None:
+        """Read and send nothing; what comes waits in the kernel, as far as it has room."""
         for bound in self.sockets:
-            loop.add_reader(bound.fileno(), wake, bound)
+            bound.silent = True
+            if self._loop is not None:
+                self._loop.remove_reader(bound.fileno())
+
+    def go_on(self) -> None:
+        """Read and send again; harmless when it does."""
+        for bound in self.sockets:
+            bound.silent = False
+            if self._loop is not None:
+                self._loop.add_reader(bound.fileno(), self._wake, bound)
 
     def close(self) -> None:
         """Stop reading and give the port back; a second close does nothing."""
+        self.pause()
         for bound in self.sockets:
-            if self._loop is not None:
-                self._loop.remove_reader(bound.fileno())
             bound.close()
         self.sockets.clear()
+
+
+def _nobody_reads(bound: Socket) -> None:
+    del bound
 
 
 def pack_name(endpoint: Endpoint) -> bytes:

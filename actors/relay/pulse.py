@@ -11,6 +11,7 @@ from .listener import RelayListener
 from .person import Person
 from .publication import Publication
 from .speaker import SpeakerChoice
+from .stall import Stall
 from .transport import Transport
 
 log = logging.getLogger(__name__)
@@ -38,10 +39,12 @@ class Pulse:
         clock: Callable[[], float],
         take_over: Callable[[float], None],
         spoken: Callable[[str | None, float], None],
+        stall: Stall,
     ) -> None:
         """Work on the relay's own people and transports.
 
-        `take_over` looks for late handovers, `spoken` hears who became the speaker.
+        `take_over` looks for late handovers, `spoken` hears who became the speaker. While there is
+        doubt whether the session is this relay's it beats, and does nothing.
         """
         self._people = people
         self._transports = transports
@@ -50,6 +53,7 @@ class Pulse:
         self._clock = clock
         self._take_over = take_over
         self._spoken = spoken
+        self._stall = stall
         self._speaker = SpeakerChoice()
         self._speaker_due = 0.0
         self._quality_due = 0.0
@@ -67,20 +71,28 @@ class Pulse:
     def go_on(self) -> None:
         """Beat, unless it does already."""
         if self._timer is None and self._loop is not None:
-            self._tick_due = self._clock() + _TICK
+            now = self._clock()
+            self._stall.beat(now)
+            self._tick_due = now + _TICK
             self._timer = self._loop.call_later(_TICK, self._tick)
 
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._stall.rest()
 
     def _tick(self) -> None:
         self._timer = None
         now = self._clock()
         self._on_time = self._on_time and now - self._tick_due <= _LATE
+        doubted = self._stall.look(now)
         if self._transports:
             self.go_on()
+        else:
+            self._stall.rest()
+        if doubted:
+            return
         for transport in list(self._transports.values()):
             try:
                 transport.tick(now)

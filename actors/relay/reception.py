@@ -13,6 +13,7 @@ from .ice import Credentials
 from .mmsg import LENGTH_FIRST, LENGTH_STEP
 from .port import Endpoint, Key, Socket, unpack_name
 from .pylibsrtp_private import Buffer
+from .stall import Stall
 from .transport import Transport
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,12 @@ to cost next to nothing, and who has moved sends at least fifty."""
 class Reception:
     """Takes every datagram that comes in, and knows the names strangers may call."""
 
-    def __init__(self, clock: Callable[[], float], departures: Departures, drain: int) -> None:
+    def __init__(
+        self, clock: Callable[[], float], departures: Departures, drain: int, stall: Stall
+    ) -> None:
         """Take up to `drain` datagrams per wake-up; what they cause leaves at its end."""
         self._departures = departures
+        self._stall = stall
         self._inbox = [Buffer() for _ in range(drain)]
         self._received = (
             mmsg.Received([buffer.address for buffer in self._inbox]) if mmsg.available else None
@@ -51,6 +55,8 @@ class Reception:
         nothing would cost as much as the one that finds it.
         """
         now = self._clock()
+        if now >= self._stall.until and self._stall.look(now):
+            return
         received = self._received
         if received is None or not socket.batched:
             for buffer in self._inbox:

@@ -44,6 +44,8 @@ class _Nobody:
 
     def quality_changed(self, participant_id: str, grade: Grade, reason: str) -> None: ...
 
+    def stood_still(self, seconds: float) -> None: ...
+
     def layers_wanted(
         self,
         participant_id: str,

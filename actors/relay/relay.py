@@ -11,6 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 
 from broker.errors import Conflict, ErrorCode, TooFast
 from broker.measures import Count, Standing
@@ -31,6 +32,7 @@ from .pulse import Pulse
 from .reception import Reception
 from .seating import Seating
 from .snapshot import Snapshot, snapshot_of
+from .stall import Stall
 from .tally import Tally, standing_of
 from .terms import MediaRights, OfferLayout, PublishSource
 from .transport import Transport
@@ -53,7 +55,13 @@ class Relay:
         listener: RelayListener,
         *,
         clock: Callable[[], float] = time.monotonic,
+        stall_seconds: float = inf,
     ) -> None:
+        """Forward what comes, unless the process has stood still for `stall_seconds`.
+
+        By then another relay may forward for these people: the listener is told (`stood_still`),
+        and nothing is read or sent until `go_on`.
+        """
         self.config = config
         self.people: dict[str, Person] = {}
         self.transports: dict[str, Transport] = {}
@@ -61,7 +69,8 @@ class Relay:
         self._listener = listener
         self._clock = clock
         self._departures = Departures()
-        self._reception = Reception(clock, self._departures, config.drain)
+        self._stall = Stall(stall_seconds, self._stood_still)
+        self._reception = Reception(clock, self._departures, config.drain, self._stall)
         self._seating = Seating(self.people, self.transports, self._seats_changed)
         self._pulse = Pulse(
             self.people,
@@ -71,8 +80,10 @@ class Relay:
             clock,
             self._take_over_late,
             self._seating.spoken,
+            self._stall,
         )
         self._port: Port | None = None
+        self._silenced = False
         self._identity: Identity | None = None
         self._tally = Tally()
 
@@ -94,9 +105,23 @@ class Relay:
         self._port.start(loop, self._reception.wake)
         self._pulse.start(loop)
 
+    def fall_silent(self) -> None:
+        """Read and send nothing any more, not even a goodbye: somebody else does."""
+        self._silenced = True
+        if self._port is not None:
+            self._port.pause()
+
+    def go_on(self) -> None:
+        """Forward again, what waits first: nobody else does. Harmless when there is no doubt."""
+        if self._port is not None and self._stall.doubted and not self._silenced:
+            self._stall.settle()
+            if self.transports:
+                self._stall.beat(self._clock())
+            self._port.go_on()
+
     async def close(self) -> None:
         """Close every transport and give everything back; a second close does nothing."""
-        now = self._clock()
+        now = self._now()
         for transport in list(self.transports.values()):
             transport.close(now)
         self._pulse.stop()
@@ -107,6 +132,12 @@ class Relay:
         self.people.clear()
         self._reception.names.clear()
         self._identity = None
+
+    def _now(self) -> float:
+        """Say what time it is to whoever is about to do something that may send."""
+        now = self._clock()
+        self._stall.look(now)
+        return now
 
     @property
     def port(self) -> int:
@@ -163,7 +194,7 @@ class Relay:
         """
         offer = parse_offer(sdp, self.config)
         planned = plan_sections(offer, layout)
-        now = self._clock()
+        now = self._now()
         transport = self.transports.get(transport_id)
         if transport is None:
             transport = self._new_transport(participant_id, transport_id, offer, rights, now)
@@ -266,7 +297,7 @@ class Relay:
         person = self.people.get(participant_id)
         if person is not None:
             person.rights = rights
-            now = self._clock()
+            now = self._now()
             person.apply(now)
             self._seating.apply_view(person, now)
             self._seating.reseat(now)
@@ -276,7 +307,7 @@ class Relay:
         person = self.people.get(participant_id)
         if person is not None:
             person.published.update(sources)
-            now = self._clock()
+            now = self._now()
             person.apply(now)
             self._seating.reseat(now)
 
@@ -304,19 +335,19 @@ class Relay:
             for index, size in sizes.items():
                 if 0 <= index < self.config.max_offer_sections:
                     transport.view[kind, index] = size
-        self._seating.apply_view(self.people[transport.participant_id], self._clock())
+        self._seating.apply_view(self.people[transport.participant_id], self._now())
 
     def close_transport(self, transport_id: str) -> None:
         """Close one transport; unknown or closed ones are ignored."""
         transport = self.transports.get(transport_id)
         if transport is not None:
-            transport.close(self._clock())
+            transport.close(self._now())
 
     def remove(self, participant_id: str) -> None:
         """Close all of a participant's transports and forget them."""
         person = self.people.get(participant_id)
         if person is not None:
-            now = self._clock()
+            now = self._now()
             for transport in person.transports():
                 transport.close(now)
             self.people.pop(participant_id, None)
@@ -404,6 +435,11 @@ class Relay:
         if heard is None or now - heard > self.config.silence_before_reroute:
             return False
         return any(each.open and each.layers for each in transport.publications.values())
+
+    def _stood_still(self, seconds: float) -> None:
+        if self._port is not None:
+            self._port.pause()
+        self._tell(lambda: self._listener.stood_still(seconds))
 
     # -- telling -------------------------------------------------------------------------------
 

@@ -299,6 +299,7 @@ class SessionActor:
             ring_waiting=lambda claim_hash: self._ring_waiting(given.session_id, claim_hash),
             tell_unsaved=self._trunks.tell_unsaved,
             ask_ledger=self._ask_ledger,
+            heard=self._trunks.answer,
             on_over=lambda session: self._over(fenced=session.durable.phase != SessionPhase.ENDED),
         )
         self._session = session
@@ -306,6 +307,9 @@ class SessionActor:
         return session
 
     def _over(self, *, fenced: bool) -> None:
+        if fenced and self._session is not None:
+            # At once: what else waits in this turn of the loop could be media.
+            self._session.fall_silent()
         if self._ending is None:
             self._ending = asyncio.create_task(self._finish(fenced), name="session-finish")
 

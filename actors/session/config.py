@@ -40,5 +40,8 @@ class SessionConfig:
     """What whoever started the process calls it, and can end it by."""
     lonely_s: float = 10.0
     """With neither trunk nor ledger for this long the actor stops forwarding and ends."""
+    stall_s: float = 1.0
+    """Having stood still for so long the actor forwards nothing before it knows that the session is
+    still its own: the ledger gives none to another sooner (`LedgerPolicy.probe_s`)."""
     report_s: float = 5.0
     """About how often the ledger is told what was counted."""

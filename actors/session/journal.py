@@ -27,7 +27,12 @@ class JournalStore(Protocol):
     """What the journal needs of the ledger."""
 
     async def append(self, append: JournalAppend) -> None:
-        """Make entries durable. Raises Conflict (stale_epoch), Unavailable (ledger_away)."""
+        """Make entries durable; of none only the epoch is looked at.
+
+        Raises:
+            Conflict: `stale_epoch`.
+            Unavailable: `ledger_away`.
+        """
         ...
 
     @property

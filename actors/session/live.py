@@ -33,6 +33,7 @@ from actors.session.publishing import Publishing
 from actors.session.rebuilding import rebuilt
 from actors.session.release import Release
 from actors.session.repeats import Repeats
+from actors.session.tenure import Heard, TenureCheck, nobody_hears
 from actors.session.unsaved import UnsavedRecall
 from broker.commands import Command, Detach, Start, Tick
 from broker.deadlines import next_deadline
@@ -88,6 +89,7 @@ class LiveSession:
         ring_waiting: Callable[[str], None] = lambda claim_hash: None,
         tell_unsaved: Callable[[SessionUnsaved], None] = lambda unsaved: None,
         ask_ledger: LedgerCall = _nobody_answers,
+        heard: Heard = nobody_hears,
     ) -> None:
         self.session_id = session_id
         self.epoch = epoch
@@ -99,7 +101,15 @@ class LiveSession:
         self.decided = SessionState(policy=policy)
         self.durable = self.decided
         self.people = People()
-        self.media = SessionMedia(config.relay, epoch, self.tell, now_ms)
+        self._tenure = TenureCheck(self, store, heard)
+        self.media = SessionMedia(
+            config.relay,
+            epoch,
+            self.tell,
+            now_ms,
+            stall_s=config.stall_s,
+            on_stall=self._tenure.begin,
+        )
         self.publishing = Publishing(self.media, self.roster_changed, now_ms)
         self.conflicts = Conflicts(self)
         self.comings = Comings(self)
@@ -372,6 +382,11 @@ class LiveSession:
 
     # End of a tenure, or a pause in it.
 
+    def fall_silent(self) -> None:
+        """Decide and forward nothing more: another tenure holds the session."""
+        self._over = True
+        self.media.fall_silent()
+
     async def close(self) -> None:
         """End the tenure: timers, journal, media; harmless when closed."""
         self._over = True
@@ -382,6 +397,7 @@ class LiveSession:
         self.comings.close()
         self.publishing.close()
         self.checkpoints.close()
+        await self._tenure.close()
         if self._journal is not None:
             await self._journal.close()
         await self.media.close()

@@ -130,8 +130,17 @@ class SessionMedia:
     """The relay of one session, and what it tells widgets. Closed by the session."""
 
     def __init__(
-        self, config: RelayConfig, epoch: int, tell: Tell, now_ms: Callable[[], int]
+        self,
+        config: RelayConfig,
+        epoch: int,
+        tell: Tell,
+        now_ms: Callable[[], int],
+        *,
+        stall_s: float,
+        on_stall: Callable[[float], None],
     ) -> None:
+        """`on_stall` is told when the process stood still for `stall_s` or longer: nothing is
+        forwarded then until `go_on`."""
         self._epoch = epoch
         self._tell = tell
         self._carried = CarriedMedia()
@@ -139,7 +148,8 @@ class SessionMedia:
         self._grades: dict[str, MediaQuality] = {}
         """What was told of each participant last."""
         self._known: dict[str, MediaRights] = {}
-        self._relay = Relay(config, self)
+        self._relay = Relay(config, self, stall_seconds=stall_s)
+        self._on_stall = on_stall
         self.reports: dict[str, MediaReport] = {}
         """What each participant's widget measured last."""
         self.quality = QualityLog(now_ms)
@@ -152,6 +162,14 @@ class SessionMedia:
     def port(self) -> int:
         """The UDP port of its relay, 0 before `open`."""
         return self._relay.port if self._relay.sockets else 0
+
+    def go_on(self) -> None:
+        """Forward again: the session is this actor's."""
+        self._relay.go_on()
+
+    def fall_silent(self) -> None:
+        """Forward nothing more: the session is another's."""
+        self._relay.fall_silent()
 
     async def close(self) -> None:
         """Close every transport and the port; harmless when closed."""
@@ -350,3 +368,6 @@ class SessionMedia:
             reason=QUALITY_WORDS.get(reason),
         )
         self._tell(None, message, about=participant_id)
+
+    def stood_still(self, seconds: float) -> None:
+        self._on_stall(seconds)

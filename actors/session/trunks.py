@@ -7,6 +7,8 @@ import asyncio
 from actors.link import ListenedEnd
 from broker.messages.cluster.tenure import SessionUnsaved
 
+ANSWER_STEP_S = 0.02
+
 
 class Trunks:
     """The accepted trunks by gateway.
@@ -91,6 +93,25 @@ class Trunks:
             if silent >= self._silent_beats:
                 for trunk in list(trunks):
                     trunk.link.abort()
+
+    async def answer(self, timeout_s: float) -> bool:
+        """Ask one trunk of every gateway for a sign of life; say whether one came in time.
+
+        What was under way before does not count.
+        """
+        asked = [next(iter(trunks)) for trunks in self._gateways.values()]
+        for trunk in asked:
+            trunk.ping()
+        due = [(trunk, trunk.pings) for trunk in asked]
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not any(  # noqa: ASYNC110 - as in `actors.ledger.probe`
+                    trunk in self._of and trunk.pongs >= pings for trunk, pings in due
+                ):
+                    await asyncio.sleep(ANSWER_STEP_S)
+        except TimeoutError:
+            return False
+        return True
 
     async def gone(self) -> None:
         """Wait until no trunk is left."""

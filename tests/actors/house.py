@@ -12,6 +12,7 @@ from actors.listener import Listener
 from actors.relay import RelayConfig
 from actors.session.actor import SessionActor
 from actors.session.config import SessionConfig
+from broker.errors import SwitchboardError
 from broker.link import Reply
 from broker.messages.cluster.base import ClusterMessage, Done, read
 from broker.messages.cluster.measures import ActorMeasured
@@ -48,6 +49,8 @@ class ScriptedLedger:
         self.member: SessionMember | None = None
         self.enlisted = asyncio.Event()
         self.appended = asyncio.Event()
+        self.refusal: SwitchboardError | None = None
+        """What it answers appends with; `None`: it takes them."""
         self.unanswered: list[Reply] = []
         """Of questions that it has no answer to, in the order in which they came."""
         self._listener = Listener(KEY, self._on_hello)
@@ -115,6 +118,8 @@ class ScriptedLedger:
                 self.member = read(SessionMember, payload)
                 reply.done(Enlisted(term=1, keep=True).to_bytes())
                 self.enlisted.set()
+            case JournalAppend.method if self.refusal is not None:
+                reply.fault(self.refusal)
             case JournalAppend.method:
                 self.entries += read(JournalAppend, payload).entries
                 reply.done(Done().to_bytes())
@@ -126,7 +131,9 @@ class ScriptedLedger:
 class House:
     """The actor, its ledger, and whether it is over."""
 
-    def __init__(self, *, lonely_s: float, relay: RelayConfig | None, report_s: float) -> None:
+    def __init__(
+        self, *, lonely_s: float, relay: RelayConfig | None, report_s: float, stall_s: float
+    ) -> None:
         self.ledger = ScriptedLedger()
         self.over = asyncio.Event()
         self.now_ms = 1_000_000
@@ -136,6 +143,7 @@ class House:
                 trunk_key=KEY,
                 lonely_s=lonely_s,
                 report_s=report_s,
+                stall_s=stall_s,
                 relay=relay or RelayConfig(),
             ),
             self.ledger.resolve,
@@ -179,10 +187,14 @@ async def reach(
 
 @asynccontextmanager
 async def house(
-    *, lonely_s: float = 60.0, relay: RelayConfig | None = None, report_s: float = 5.0
+    *,
+    lonely_s: float = 60.0,
+    relay: RelayConfig | None = None,
+    report_s: float = 5.0,
+    stall_s: float = 1.0,
 ) -> AsyncIterator[House]:
     """Start ledger and actor; the actor is enlisted."""
-    made = House(lonely_s=lonely_s, relay=relay, report_s=report_s)
+    made = House(lonely_s=lonely_s, relay=relay, report_s=report_s, stall_s=stall_s)
     await made.ledger.start()
     try:
         await made.actor.start()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -65,6 +66,19 @@ async def flow(streams: list[Streaming], phase: str, *, epoch: int) -> None:
         await each.flows(2, epoch=epoch)
     for each in streams:
         each.reception.phase = phase
+
+
+def waiting(ear: socket.socket) -> int:
+    """Read what has come to a socket that nobody else reads; return how many datagrams."""
+    count = 0
+    while True:
+        try:
+            ear.recv(2048)
+        except BlockingIOError:
+            return count
+        except ConnectionRefusedError:
+            continue  # Of what was sent to a port that is closed by now.
+        count += 1
 
 
 class Reception:
@@ -170,6 +184,10 @@ class Streaming:
             raise AssertionError(
                 f"{fresh()} tracks come in epoch {self.epoch}; the last refusal: {self.refused}"
             ) from None
+
+    def ear(self) -> socket.socket:
+        """Return the socket of this tenure, which stays open after it is hung up until closed."""
+        return self._peer.socket.dup()
 
     def _newest_epoch(self) -> int:
         """Read what the widget heard since the last look."""

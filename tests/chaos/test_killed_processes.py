@@ -16,7 +16,7 @@ from tests import patience
 from tests.calls import Call
 from tests.chaos.conftest import BRIEF
 from tests.chaos.records import numbered, whole
-from tests.chaos.streams import Streaming, flow, streaming
+from tests.chaos.streams import Streaming, flow, streaming, waiting
 from tests.chaos.street import WAIT_S, until
 from tests.chaos.town import beating
 from tests.deployment import Deployment
@@ -62,9 +62,10 @@ async def takes_over(
 ) -> None:
     """End the actor that holds a session, or stop it for a while; both widgets are at the next.
 
-    What it does when it goes on disturbs nobody.
+    When that one goes on, nobody hears of it: not by a message, and not by a packet from its port.
     """
     marks = len(agent.heard), len(consumer.heard)
+    ears = [each.ear() for each in streams]
     holder.send_signal(signal.SIGKILL if way == "killed" else signal.SIGSTOP)
     try:
         snapshot = await agent.expect("session.snapshot", after=marks[0])
@@ -75,12 +76,16 @@ async def takes_over(
         assert "session.moved" in consumer.types()[marks[1] :]
         await flow(streams, "after", epoch=2)
     finally:
+        before = sum(map(waiting, ears))
         if way == "stopped":
             holder.send_signal(signal.SIGCONT)
     await agent.insist("guest.invite")
     heard = [m for m in agent.heard[marks[0] :] if "epoch" in m]
     assert {m["epoch"] for m in heard} == {2}
     await until(lambda: not holder.is_running(), "the old actor is gone")
+    assert [waiting(ear) for ear in ears] == [0, 0], f"{before} came in its time"
+    for ear in ears:
+        ear.close()
     await flow(streams, "afterwards", epoch=2)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from math import inf
 from typing import Any, TypeAlias, TypeVar
 
 import pytest
@@ -25,9 +26,12 @@ class Call:
         config: RelayConfig | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        stall_seconds: float = inf,
     ) -> None:
         self.listener = RecordingListener()
-        self.relay = Relay(config or RelayConfig(), self.listener, clock=clock)
+        self.relay = Relay(
+            config or RelayConfig(), self.listener, clock=clock, stall_seconds=stall_seconds
+        )
         self.clients: list[CraftedClient] = []
 
     async def join(
@@ -71,12 +75,16 @@ T = TypeVar("T")
 
 
 def call_in_virtual_time(
-    scenario: Callable[[Call], Coroutine[Any, Any, T]], config: RelayConfig | None = None
+    scenario: Callable[[Call], Coroutine[Any, Any, T]],
+    config: RelayConfig | None = None,
+    *,
+    stall_seconds: float = inf,
 ) -> T:
     """Run a scenario to its end in a call of its own, both on a clock that jumps."""
 
     async def run() -> T:
-        call = Call(config, clock=asyncio.get_running_loop().time)
+        clock = asyncio.get_running_loop().time
+        call = Call(config, clock=clock, stall_seconds=stall_seconds)
         await call.relay.open()
         try:
             return await scenario(call)

@@ -19,6 +19,8 @@ class RecordingListener:
     speakers: list[str | None] = field(default_factory=list)
     layers: list[tuple[str, PublishSource, tuple[str, ...]]] = field(default_factory=list)
     grades: list[tuple[str, Grade, str]] = field(default_factory=list)
+    stalls: list[float] = field(default_factory=list)
+    """For how many seconds the process stood still."""
     on_speaker: Callable[[], None] = lambda: None
 
     def transport_changed(
@@ -47,6 +49,9 @@ class RecordingListener:
 
     def quality_changed(self, participant_id: str, grade: Grade, reason: str) -> None:
         self.grades.append((participant_id, grade, reason))
+
+    def stood_still(self, seconds: float) -> None:
+        self.stalls.append(seconds)
 
     def state_of(self, transport_id: str) -> TransportState | None:
         return next((s for _, t, s in reversed(self.states) if t == transport_id), None)
