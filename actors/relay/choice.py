@@ -76,6 +76,21 @@ def carried(demands: Sequence[Demand], bitrate: float, congestion: Congestion) -
     return found
 
 
+def rooms_of(demands: Sequence[Demand], bitrate: float) -> list[float]:
+    """Say of each slot how much its lowest layer could take beside the others'.
+
+    Each has an equal part of what those that cost less leave: nobody has to be less for the sake
+    of one that takes more.
+    """
+    rooms = [0.0] * len(demands)
+    left = bitrate * _SHARE
+    costs = [demand.layers[0].bitrate for demand in demands]
+    for place, index in enumerate(sorted(range(len(demands)), key=lambda index: costs[index])):
+        rooms[index] = part = left / (len(demands) - place)
+        left -= min(costs[index], part)
+    return rooms
+
+
 def choose(demands: Sequence[Demand], bitrate: float) -> tuple[list[int], bool]:
     """Return each slot's layer index, and whether a higher one was wanted but did not fit."""
     budget = bitrate * _SHARE

@@ -19,8 +19,16 @@ class Hold:
         self._since: float | None = None
         """Since when it is held, or else since when it has been too much."""
 
-    def note(self, fits: bool, now: float) -> bool:
-        """Take whether the line carries the picture; True when that changes what is done."""
+    @property
+    def pressed(self) -> bool:
+        """Whether it is held, or will be if the picture goes on being too much."""
+        return self.held or self._since is not None
+
+    def note(self, fits: bool, now: float, *, asked: float | None = None) -> bool:
+        """Take whether the line carries the picture; True when that changes what is done.
+
+        `asked` says when its sender was asked for less, who needs a moment for that.
+        """
         if self.held:
             if not fits or (self._since is not None and now - self._since < _LEAST):
                 return False
@@ -30,7 +38,7 @@ class Hold:
             self._since = None
         elif self._since is None:
             self._since = now
-        elif now - self._since >= _PATIENCE:
+        elif now - max(self._since, asked or self._since) >= _PATIENCE:
             self.held, self._since = True, now
             return True
         return False

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .choice import Demand, LayerFacts, carried, choose, highest_useful
+from .choice import Demand, LayerFacts, carried, choose, highest_useful, rooms_of
 from .estimate import Congestion
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .slot import Slot
     from .transport import Transport
 
+_GONE = 5.0
+"""Seconds without a packet after which nobody is asked for less of it: a still screen sends one a
+second."""
 _USUAL = (150_000.0, 500_000.0, 1_700_000.0)
 """What layers usually take, lowest first, while nothing has been measured."""
 
@@ -40,6 +43,7 @@ def _choose(transport: Transport, now: float, *, on_time: bool) -> None:
     spare = transport.estimate.bitrate
     for slot in transport.all_slots():
         publication = slot.publication
+        slot.room = None
         if publication is None or not slot.enabled or not publication.open:
             continue
         if slot.video:
@@ -51,8 +55,11 @@ def _choose(transport: Transport, now: float, *, on_time: bool) -> None:
     spare = max(0.0, spare)
     congestion = transport.estimate.congestion(now) if on_time else Congestion.NONE
     found = carried([demand for _, demand in wanted], spare, congestion)
-    for (slot, demand), fits in zip(wanted, found, strict=True):
-        changed = slot.hold.note(fits, now)
+    rooms = rooms_of([demand for _, demand in wanted], spare)
+    for (slot, demand), fits, room in zip(wanted, found, rooms, strict=True):
+        slot.room = room
+        asked = slot.publication.restraint.asked if slot.publication is not None else None
+        changed = slot.hold.note(fits, now, asked=asked)
         if slot.hold.held:
             held += 1
             # What is above it may be turned off at the sender.
@@ -73,6 +80,27 @@ def _choose(transport: Transport, now: float, *, on_time: bool) -> None:
     for slot, demand, index in zip(slots, demands, chosen, strict=True):
         slot.wanted_rid = demand.layers[index].rid
         slot.retarget(now)
+
+
+def restrain(person: Person, now: float) -> None:
+    """Ask for less of what a person sends in one layer only, where lines do not carry it."""
+    transport = person.current
+    if transport is None or not transport.live:
+        return
+    publications = list(transport.publications.values())
+    for publication in publications:
+        if not publication.may_be_restrained:
+            continue
+        if not publication.open or publication.silence(now) > _GONE:
+            publication.restraint.lift()
+        else:
+            rooms = [
+                (slot.room, slot.hold.pressed)
+                for slot in publication.subscribers
+                if slot.room is not None
+            ]
+            publication.restraint.note(rooms, publication.sent(now), now)
+    transport.asking.tick(publications, transport.config.max_bits_per_second, now)
 
 
 def _demand_of(slot: Slot, publication: Publication, now: float) -> Demand | None:

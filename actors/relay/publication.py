@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from .allowance import Budget
 from .codec import Codec
 from .layer import Layer
+from .restraint import Restraint
 from .speaker import Loudness
 from .terms import PublishSource
 
@@ -37,6 +39,7 @@ class Publication:
         "open",
         "payload_types",
         "repair_payload_types",
+        "restraint",
         "rids",
         "signalled",
         "source",
@@ -63,6 +66,8 @@ class Publication:
         self.turned_off = Budget(_TURNED_OFF, _TURNED_OFF_BURST)
         """How often its layers may yet be turned off."""
         self.loudness = Loudness()
+        self.restraint = Restraint()
+        """How much it is asked to take at most."""
         self._askers: dict[str, Budget] = {}
         """Participant → the key frames that they may yet cause, by whichever transport."""
         self.signalled = False
@@ -87,6 +92,21 @@ class Publication:
             for codec in codecs
             if codec.repair_payload_type is not None
         }
+
+    @property
+    def may_be_restrained(self) -> bool:
+        """Whether its sender may be asked for less, and there is no lower layer to fall back to."""
+        asked = any("goog-remb" in codec.feedback for codec in self.codecs)
+        return self.video and asked and len(self.rids) < 2
+
+    def sent(self, now: float) -> float:
+        """Return what comes of it, in bits per second of payload."""
+        layers = self.layers.values()
+        return sum(layer.bitrate for layer in layers if not self.rids or layer.active(now))
+
+    def silence(self, now: float) -> float:
+        """Return for how many seconds nothing has come of it."""
+        return now - max((layer.last_arrival for layer in self.layers.values()), default=-inf)
 
     def ordered_rids(self) -> list[str]:
         """What was negotiated, from low to high: by picture height once key frames told them all.

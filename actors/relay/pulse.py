@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from .layers import choose_layers, needed_rids, simulcast_of
+from .layers import choose_layers, needed_rids, restrain, simulcast_of
 from .listener import RelayListener
 from .person import Person
 from .publication import Publication
@@ -146,6 +146,7 @@ class Pulse:
         for person in people:
             choose_layers(person, now, on_time=on_time)
         for person in people:
+            restrain(person, now)
             for publication in simulcast_of(person):
                 self._tell_layers(person, publication, now)
 

@@ -192,6 +192,14 @@ def picture_loss(sender: int, media: int) -> bytes:
     return _packet(PSFB, PLI, struct.pack("!II", sender, media))
 
 
+def receiver_estimate(sender: int, bitrate: int, ssrcs: Sequence[int]) -> bytes:
+    """Build a REMB for at most 255 SSRCs (draft-alvestrand-rmcat-remb-03 §2.2)."""
+    exponent = max(0, bitrate.bit_length() - 18)
+    rate = len(ssrcs) << 24 | exponent << 18 | bitrate >> exponent
+    body = struct.pack(f"!II4sI{len(ssrcs)}I", sender, 0, b"REMB", rate, *ssrcs)
+    return _packet(PSFB, APPLICATION, body)
+
+
 def negative_acknowledgement(sender: int, media: int, sequences: Sequence[int]) -> bytes:
     """Build a generic NACK for ascending 16-bit sequence numbers, a few hundred at most."""
     entries: list[int] = []

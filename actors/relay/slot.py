@@ -67,6 +67,7 @@ class Slot:
         "publication",
         "repairs",
         "report_due",
+        "room",
         "round_trip",
         "ssrc",
         "stream",
@@ -113,6 +114,8 @@ class Slot:
         self.enabled = True
         """False while the subscriber may not or does not want to receive this."""
         self.hold = Hold()
+        self.room: float | None = None
+        """What the subscriber's line has for this picture, in bits per second; None: no picture."""
         self.packets = 0
         self.octets = 0
         self.late = 0

@@ -17,6 +17,7 @@ from .outlet import Outlet
 from .probing import Probing
 from .publication import Publication
 from .pylibsrtp_private import Buffer, Srtp
+from .restraint import Asking
 from .rtcp import receiver_report, sender_report, source_description
 from .slot import Slot
 
@@ -108,6 +109,7 @@ class Transport:
         """Relay clock less the publisher's wall clock, one for all of its tracks."""
         self._clock_since = 0.0
         self.intake = Intake(self)
+        self.asking = Asking(self.outlet)
         self.reports_due = 0.0
         self.feedback_due = 0.0
         self.starved = False
