@@ -1,4 +1,4 @@
-"""What one peer sends: SRTP checked, SSRCs assigned to layers, RTCP understood.
+"""What one peer sends: SRTP checked, SSRCs assigned to layers; RTCP goes to `Feedback`.
 
 Routing is by (transport, SSRC), never by SSRC alone. Nothing is remembered about an SSRC before
 a packet of it has passed authentication, and only as many are accepted as were negotiated.
@@ -6,12 +6,10 @@ a packet of it has passed authentication, and only as many are accepted as were 
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import rtcp
-from .allowance import Allowance
 from .codec import Codec
+from .feedback import Feedback
 from .layer import Layer
 from .pylibsrtp_private import Buffer, Srtp
 from .redundancy import blocks_of
@@ -27,19 +25,13 @@ from .rtp import (
     extension,
     text_extension,
 )
-from .transport_feedback import ArrivalLog, arrivals_in
+from .transport_feedback import ArrivalLog
 
 if TYPE_CHECKING:
     from .publication import Publication
     from .transport import Transport
 
 _MOST_RTCP_SENDERS = 64
-_MOST_REQUESTS = 1000
-"""Packets one subscriber may ask for again, per second."""
-_MOST_FEEDBACKS = 50
-"""Transport-wide feedback messages looked at per second; browsers send about ten."""
-_MOST_PARTS = 16
-"""Of one compound; four bytes make one, and browsers send ten at most."""
 _SILENT = 127
 _BURST_SECONDS = 0.25
 """How much of a second's packets may come at once: a large key frame, what waited while the process
@@ -102,10 +94,7 @@ class Intake:
         self.packets = 0
         """Authentic ones; what nobody has proved to be this peer's uses up no allowance."""
         self.octets = 0
-        self.nacked = 0
-        """Packets the peer asked for once more; those above its allowance count once a message."""
-        self.key_frames_wanted = 0
-        """Requests of the peer."""
+        self.feedback = Feedback(self)
         self._most_packets = transport.config.max_packets_per_second * _BURST_SECONDS
         """Up to which count packets are taken; grows by the clock (`allow`)."""
         self._most_octets: float = _BURST_OCTETS
@@ -113,8 +102,6 @@ class Intake:
         self._inbound: Srtp | None = None
         self._counted = 0
         self._level = 0
-        self._requests = Allowance(_MOST_REQUESTS)
-        self._feedbacks = Allowance(_MOST_FEEDBACKS)
         self._rtcp_senders: set[int] = set()
 
     def keyed(self, inbound: Srtp) -> None:
@@ -342,76 +329,8 @@ class Intake:
             self._rtcp_senders.add(sender)
         self.packets += 1
         self.octets += size
-        # A copy, because handling may send and so reuse no buffer of ours; parts are views of it.
-        for part in islice(rtcp.parts_of(memoryview(bytes(view[:size]))), _MOST_PARTS):
-            self._part(part, now)
+        self.feedback.take(bytes(view[:size]), now)
         return True
-
-    def _part(self, part: rtcp.Part, now: float) -> None:
-        body = part.body
-        match part.kind:
-            case rtcp.SR:
-                info = rtcp.sender_info(body)
-                if info is not None:
-                    layer = self.layers.get(info.ssrc)
-                    if layer is not None:
-                        layer.clock.reported(info, now)
-                self._reports(body, part.form, 24, now)
-            case rtcp.RR:
-                self._reports(body, part.form, 4, now)
-            case rtcp.PSFB if part.form == rtcp.PLI and len(body) >= 8:
-                self._key_frame_wanted(int.from_bytes(body[4:8], "big"), now)
-            case rtcp.PSFB if part.form == rtcp.FIR and len(body) >= 16:
-                self._key_frame_wanted(int.from_bytes(body[8:12], "big"), now)
-            case rtcp.RTPFB if part.form == rtcp.NACK:
-                self._missed(body, now)
-            case rtcp.RTPFB if part.form == rtcp.TRANSPORT_CC:
-                if self._feedbacks.has_any(now):
-                    self._feedbacks.spend()
-                    self.transport.estimate.feedback(arrivals_in(body), now)
-            case rtcp.PSFB if part.form == rtcp.APPLICATION:
-                bitrate = rtcp.remb_of(body)
-                if bitrate is not None:
-                    self.transport.estimate.remb(bitrate, now)
-            case _:
-                return
-
-    def _missed(self, body: memoryview, now: float) -> None:
-        slot = self.transport.slots_by_ssrc.get(int.from_bytes(body[4:8], "big"))
-        if slot is not None:
-            for number in rtcp.nacked(body):
-                self.nacked += 1
-                # The bound is what makes a storm of requests cost others nothing.
-                if not self._requests.has_any(now):
-                    return
-                self._requests.spend()
-                slot.repairs.resend(number, now)
-
-    def _reports(self, body: memoryview, count: int, start: int, now: float) -> None:
-        worst = -1
-        for report in rtcp.reports_of(body, count, start):
-            slot = self.transport.slots_by_ssrc.get(report.ssrc)
-            if slot is None:
-                continue
-            slot.fraction_lost = report.fraction_lost
-            slot.jitter = report.jitter
-            # Where all pictures are held back the voices tell what the line loses.
-            if slot.layer is not None and (slot.video or self.transport.held):
-                worst = max(worst, report.fraction_lost)
-            if report.last_sender_report:
-                arrival = rtcp.ntp_of(now + self.transport.owner.epoch) >> 16 & 0xFFFFFFFF
-                trip = arrival - report.last_sender_report - report.delay & 0xFFFFFFFF
-                if trip < 0x80000000:
-                    slot.round_trip = trip / 65536
-        if worst >= 0:
-            # One line, one reading of it, however many slots are reported on.
-            self.transport.estimate.reported_loss(worst / 256, now)
-
-    def _key_frame_wanted(self, ssrc: int, now: float) -> None:
-        slot = self.transport.slots_by_ssrc.get(ssrc)
-        if slot is not None and slot.video and slot.layer is not None:
-            self.key_frames_wanted += 1
-            slot.request_key_frame(now)
 
     def transport_feedback(self) -> list[bytes]:
         """Return the transport-wide feedback due, if the offer negotiated it."""

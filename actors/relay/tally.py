@@ -61,8 +61,8 @@ def counts_of_transport(transport: Transport) -> Counter[Count]:
             Count.DROPPED_REFUSED: outlet.refused_sends,
             Count.DROPPED_LATE: sum(slot.late for slot in slots),
             Count.NACKED_ANSWERED: answered,
-            Count.NACKED_UNANSWERED: intake.nacked - answered,
-            Count.KEY_FRAMES_IN: intake.key_frames_wanted,
+            Count.NACKED_UNANSWERED: intake.feedback.nacked - answered,
+            Count.KEY_FRAMES_IN: intake.feedback.key_frames_wanted,
             Count.KEY_FRAMES_OUT: outlet.key_frames_asked,
             Count.LAYER_SWITCHES: outlet.layer_switches,
         }
