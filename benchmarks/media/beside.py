@@ -28,7 +28,7 @@ MOST_BESIDE = 3.0
 """What a p99 beside media may be of the idle one (design §8)."""
 OFF = 0.1
 """Of a processor, by which the media's share may differ from half of one."""
-LEAST_FORWARDED = 0.9
+LEAST_BESIDE = 0.9
 """Of the packets that were due to somebody, below which a round was not beside media."""
 
 
@@ -155,7 +155,7 @@ def not_beside(result: ScenarioResult, side: str) -> str | None:
     for sign in result.noise_apart.get(side, ()):
         return sign
     for measured in result.measurements:
-        if measured.side == side and (measured.forwarded or 0.0) < LEAST_FORWARDED:
+        if measured.side == side and (measured.forwarded or 0.0) < LEAST_BESIDE:
             share = f"{measured.forwarded or 0.0:.2f} of the media that were due came out"
             return f"{share} in round {measured.round + 1} of {side}"
     return None

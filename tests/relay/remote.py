@@ -11,6 +11,7 @@ import psutil
 
 from actors import memory
 from actors.relay import MediaRights, OfferLayout, Relay, RelayConfig
+from benchmarks.sampler import processor_seconds
 
 from .recording import RecordingListener
 
@@ -104,6 +105,10 @@ class RemoteRelay:
 
     def snapshot(self) -> dict[str, object]:
         return cast(dict[str, object], self._ask("snapshot"))
+
+    def processor_seconds(self) -> float:
+        """Processor time that the relay's process has used."""
+        return processor_seconds(psutil.Process(self._process.pid))
 
     def unique_memory(self) -> int:
         """Bytes that only the relay's process holds."""

@@ -19,6 +19,7 @@ from typing import Any, cast
 import pytest
 
 from actors.relay import PublishSource, Relay, RelayConfig
+from actors.relay.rtcp import negative_acknowledgement
 from tests.patience import PATIENCE, until
 
 from .client import CraftedClient
@@ -48,6 +49,11 @@ MOST_TRIES = 3
 """A machine that stands still spoils one stretch; a flood beyond us, all of them."""
 MOST_SLOWER = 2.0
 """The call's p99 under a flood, by that of the slower quiet stretch."""
+STORMS = 100
+"""Requests for repairs that one subscriber makes in a second, each for `STORM` packets."""
+STORM = 4000
+MOST_DEARER = 2.0
+"""What the call may cost the relay in a storm of them, by what it costs in the quiet."""
 ROUNDS = 3
 """One stall of 15 ms is a p99 of ten seconds: elsewhere's stalls spoil a round, a flood's most."""
 
@@ -85,6 +91,7 @@ class Duo:
         self.ada = CraftedClient(relay, "ada")
         self.ben = CraftedClient(relay, "ben")
         self.mallory = self._mallory("mallory-1")
+        self.others: list[CraftedClient] = []
 
     def _mallory(self, transport_id: str) -> CraftedClient:
         return CraftedClient(
@@ -152,6 +159,15 @@ class Duo:
                 counted[name] = counted.get(name, 0) + count
         return counted
 
+    def received_of(self, participant_id: str) -> int:
+        """How many packets of somebody the relay has taken."""
+        transports = cast(Any, self.relay.snapshot())["transports"]
+        return sum(
+            int(each["packets_received"])
+            for each in transports
+            if each["participant_id"] == participant_id
+        )
+
     def unread(self) -> int:
         """How many datagrams the kernel dropped on the call's way through the relay to Ben."""
         return self.drops()["kernel"] + self.ben.kernel_drops()
@@ -167,7 +183,7 @@ class Duo:
         await until(nothing_came, "nothing more of the flood counted")
 
     def close(self) -> None:
-        for client in (self.ada, self.ben, self.mallory):
+        for client in (self.ada, self.ben, self.mallory, *self.others):
             client.vanish()
         self.relay.close()
 
@@ -255,6 +271,47 @@ async def test_a_flood_of_any_kind_loses_no_packet_of_the_call(duo: Duo) -> None
     after = await duo.talk(0.3)
     assert after.lost == 0, (after, duo.drops())
     assert duo.relay.unique_memory() - memory < 5_000_000
+
+
+async def ask_without_end(client: CraftedClient) -> None:
+    """Ask for what was sent lately, then for what never was, again and again."""
+    video = client.seat(0)[1]
+    ssrc, _ = client.slots[video]
+    while True:
+        newest = client.heard_on(video)[-1].packet.sequence_number
+        lately = newest - 200
+        wanted = *range(lately, newest), *range(newest - STORM, lately)
+        request = negative_acknowledgement(1, ssrc, [number & 0xFFFF for number in wanted])
+        for _ in range(STORMS // 10):
+            client.send_rtcp(request)
+        await asyncio.sleep(0.1)
+
+
+async def test_a_storm_of_requests_costs_the_relay_little_and_the_call_no_packet(duo: Duo) -> None:
+    """That it costs nobody a moment is shown in `test_repair`, by a clock that has no noise."""
+    seconds = 0.5
+    cy = CraftedClient(cast(Relay, duo.relay), "cy", publish=[], seats=1)
+    duo.others.append(cy)
+    await cy.connect()
+    duo.ada.send_frame(key=True)
+    await until(lambda: cy.heard_on(cy.seat(0)[1]), "Ada's picture")
+
+    async def talk() -> tuple[float, Stretch]:
+        before = duo.relay.processor_seconds()
+        stretch = await duo.talk(seconds)
+        return duo.relay.processor_seconds() - before, stretch
+
+    quiet = [await talk()]
+    said = duo.received_of("cy")
+    storm = asyncio.create_task(ask_without_end(cy))
+    stormy, stretch = await talk()
+    storm.cancel()
+    assert duo.received_of("cy") - said > 0.5 * STORMS * seconds
+    assert cy.heard_on(cy.seat(0)[1], repaired=True)
+    quiet.append(await talk())
+    print(stormy, stretch, quiet)
+    assert stretch.lost <= stretch.kernel
+    assert stormy <= MOST_DEARER * max(cost for cost, _ in quiet)
 
 
 @pytest.mark.soak

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator
 from functools import partial
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -18,7 +19,7 @@ from actors.relay.publication import Publication
 from actors.relay.rtcp import SenderInfo, ntp_of, sender_report
 from tests.patience import until
 
-from .camera import RIDS, Camera, key_content, shown
+from .camera import HEIGHTS, RIDS, Camera, key_content, shown
 from .client import CraftedClient
 from .conftest import Call, call_in_virtual_time
 
@@ -38,6 +39,15 @@ async def test_the_answer_accepts_every_layer(call: Call) -> None:
     assert ada.answer.count(" recv\r\n") == 3
 
 
+def layers_of(call: Call) -> tuple[str, dict[str, int]]:
+    """Return which layer Ben's picture is of, and the heights of all, as the snapshot says it."""
+    shown: dict[str, Any] = json.loads(json.dumps(call.relay.snapshot()))
+    transports = {each["participant_id"]: each for each in shown["transports"]}
+    (picture,) = [each for each in transports["ben"]["subscriptions"] if each["video"]]
+    (camera,) = [each for each in transports["ada"]["publications"] if each["source"] == "camera"]
+    return picture["rid"], {layer["rid"]: layer["height"] for layer in camera["layers"]}
+
+
 async def test_the_displayed_size_chooses_the_layer_and_nothing_bends(
     stage: tuple[Call, Camera, CraftedClient],
 ) -> None:
@@ -46,6 +56,7 @@ async def test_the_displayed_size_chooses_the_layer_and_nothing_bends(
     for rid in "qfhq":
         call.relay.set_view("ben-1", {0: sizes[rid]}, {})
         await until(lambda rid=rid: shown(ben) == rid)  # type: ignore[misc]
+        assert layers_of(call) == (rid, HEIGHTS)
     # Sequence, time and pictures go on as if one camera sent them.
     heard = ben.heard_on(ben.seat(0)[1])
     for before, after in itertools.pairwise(heard):
