@@ -247,7 +247,9 @@ class Intake:
     def _identify(self, view: memoryview, size: int, ssrc: int, payload_type: int) -> Stream | None:
         """Decide what a new SSRC is: signalled SSRCs win, MID and RID otherwise (RFC 8843 §9.2).
 
-        Layers are told apart by RID and repaired RID in header extensions (RFC 8852 §3).
+        Layers are told apart by RID and repaired RID in header extensions (RFC 8852 §3), also where
+        the offer names their SSRCs: which is which RID's it does not say (RFC 8853 §5). A sender
+        names them until a report of ours shows that it is known, and then no more.
 
         Changes nothing, because the packet is not yet known to be authentic.
         """

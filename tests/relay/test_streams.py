@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
+from aiortc.rtp import RtcpRrPacket
 
 from actors.relay import PublishSource
 from actors.relay.rtp import MID_URI, TRANSPORT_CC_URI
@@ -14,7 +17,7 @@ from tests.patience import until
 
 from .camera import RIDS, Camera, shown
 from .client import CraftedClient
-from .conftest import Call
+from .conftest import Call, call_in_virtual_time
 
 FIREFOX = Dialect(signals_layers=True)
 WITHOUT_RIDS = Dialect(signals_layers=True, extensions={MID_URI: 4, TRANSPORT_CC_URI: 3})
@@ -86,6 +89,36 @@ async def test_a_layers_repairs_go_to_it_by_its_rid(
     await until(lambda: ben.heard_on(video)[-1].content == b"lost")
     intake = call.relay.transports["ada-1"].intake
     assert {ssrc: layer.rid for ssrc, layer in intake.repairs.items()} == {track.rtx_ssrc: "q"}
+
+
+async def named_until_reported(call: Call, dialect: Dialect) -> None:
+    ada = await call.join("ada", rids=RIDS, dialect=dialect)
+    ben = await call.join("ben", publish=(), seats=1)
+    _, video = ben.seat(0)
+    track = ada.track(PublishSource.CAMERA, "q")
+
+    def reported() -> bool:
+        reports = [each for each in ada.reports if isinstance(each, RtcpRrPacket)]
+        return any(block.ssrc == track.ssrc for each in reports for block in each.reports)
+
+    async def send(rid: str, content: bytes) -> None:
+        track.rid = rid
+        ada.send_frame(key=True, parts=(content,), rid="q")
+        await asyncio.sleep(1.5)
+
+    await send("", b"whose")
+    assert not reported(), "it would be named no more"
+    await send("q", b"q's")
+    assert reported()
+    await send("", b"q's still")
+    assert [each.content for each in ben.heard_on(video)] == [b"q's", b"q's still"]
+    assert call.relay.transports["ada-1"].intake.drops.unknown_ssrc == 1
+
+
+@pytest.mark.parametrize("dialect", [FIREFOX, Dialect()], ids=["named SSRCs", "RIDs alone"])
+def test_a_layer_is_named_until_the_first_report_of_it(dialect: Dialect) -> None:
+    """libwebrtc, in Chromium and Firefox, sends RIDs until a report has a block of the SSRC."""
+    call_in_virtual_time(partial(named_until_reported, dialect=dialect))
 
 
 async def test_layers_that_no_packet_would_name_are_not_accepted(call: Call) -> None:
