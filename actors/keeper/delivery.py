@@ -7,8 +7,10 @@ import json
 import logging
 import random
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import cast
 
 import httpx
 
@@ -21,6 +23,16 @@ from broker.messages.cluster.tenure import JournalEntry
 _log = logging.getLogger(__name__)
 REFUSALS = frozenset({400, 413, 415, 422})
 """Statuses that speak of the event, and not of the receiver or of who sends (RFC 9110, 15.5)."""
+MOST_CONNECTIONS = 100
+"""Of one endpoint."""
+KEPT_CONNECTIONS = 4
+"""Of one endpoint, for its next events: as many as sessions are delivered at once."""
+KEPT_S = 4.0
+"""How long: less than the five seconds after which many servers close theirs, so that no event
+meets a connection that is just being closed."""
+REST_BYTES = 64 * 1024
+REST_S = 1.0
+"""What is read behind a status at most, and for how long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,8 @@ class DeliveryPolicy:
     give_up_ms: int = 24 * 3_600_000
     """What has failed for so long becomes a dead letter."""
     refused_ms: int = 3_600_000
-    """What the receiver itself finds wrong, for so long: it has an hour to be mended."""
+    """What the receiver itself finds wrong at every try, for so long: it has an hour to be
+    mended."""
     least_tries: int = 8
     """Tries of each event at least, a minute or two: behind a dead letter the time is up already,
     and the receiver may be there again."""
@@ -131,8 +144,9 @@ class Deliverer:
     def is_over(self, parcel: Parcel, outcome: Outcome) -> bool:
         """Whether the first event of a parcel, which has just failed once more, is given up."""
         policy = self._policy
-        patience_ms = policy.refused_ms if outcome.refused else policy.give_up_ms
-        return parcel.failing_for_ms >= patience_ms and parcel.attempts + 1 >= policy.least_tries
+        refused_for_ms = parcel.refused_for_ms if outcome.refused else 0
+        is_late = refused_for_ms >= policy.refused_ms or parcel.failing_for_ms >= policy.give_up_ms
+        return is_late and parcel.attempts + 1 >= policy.least_tries
 
     async def _send(
         self, endpoint: Endpoint, parcel: Parcel, entry: JournalEntry
@@ -160,14 +174,13 @@ class Deliverer:
                     extensions={"sni_hostname": target.server_name},
                 )
                 response = await client.send(request, stream=True)
-                # What a receiver says beyond its status is not read: it may be endless.
-                await response.aclose()
         except TargetRefused as error:
             return str(error), False
         except ValueError:
             return "The URL cannot be used.", False
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:  # TimeoutError is an OSError
             return type(error).__name__, False
+        await _finish(response)
         if response.is_success:
             return None, False
         return f"status {response.status_code}", response.status_code in REFUSALS
@@ -181,8 +194,32 @@ class Deliverer:
                 follow_redirects=False,
                 trust_env=False,
                 verify=self._verify,
+                limits=httpx.Limits(
+                    max_connections=MOST_CONNECTIONS,
+                    max_keepalive_connections=KEPT_CONNECTIONS,
+                    keepalive_expiry=KEPT_S,
+                ),
             )
         return client
+
+
+async def _finish(response: httpx.Response) -> None:
+    """Read what stands behind a status, so that the connection can be used again.
+
+    It may be endless or never come: then the connection is closed, and the status holds.
+    """
+    rest = cast("AsyncGenerator[bytes]", response.aiter_raw())
+    size = 0
+    try:
+        async with asyncio.timeout(REST_S), aclosing(rest) as parts:
+            async for part in parts:
+                size += len(part)
+                if size > REST_BYTES:
+                    break
+    except (httpx.HTTPError, OSError):
+        pass
+    finally:
+        await response.aclose()
 
 
 def event_json(endpoint: Endpoint, parcel: Parcel, entry: JournalEntry) -> bytes:

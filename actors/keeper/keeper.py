@@ -40,8 +40,8 @@ class Keeper:
     It holds nothing that is not in the ledger: kill it at any moment and start another. Two at
     once deliver some events twice, no worse. `close()` ends its link and what it was sending.
 
-    `knows_all` says whether there are no other endpoints: only then is it known which accounts have
-    none, whose events wait for nobody.
+    `knows_all` says whether there are no other endpoints: only then is it known which were taken
+    away, and whose events wait for nobody.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Keeper:
                 pass
 
     async def _skip(self) -> None:
-        ask = keeping.OutboxSkip(accounts=sorted(self._of_account))
+        ask = keeping.OutboxSkip(accounts=sorted(self._of_account), endpoints=self._of_account)
         await self._link.call(ask, Done, timeout=30)
 
     async def _serve(self, endpoint: Endpoint) -> None:
@@ -192,6 +192,7 @@ class Keeper:
                 session_id=parcel.session_id,
                 delivered_seq=delivered_seq,
                 retry_in_ms=retry_in_ms,
+                refused=outcome.refused,
                 dead=dead,
                 failed_seq=None if outcome.why is None else failed,
                 again=parcel.again,

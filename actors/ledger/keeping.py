@@ -41,6 +41,8 @@ class Parcel(ClusterMessage):
     """Tries of the first event that failed so far."""
     failing_for_ms: int
     """How long it has been failing, or those before it that are dead letters by now."""
+    refused_for_ms: int = 0
+    """How long of that each try was refused (`OutboxSettle.refused`)."""
     again: bool = False
     """A dead letter that is tried once more, beside the order."""
 
@@ -62,6 +64,8 @@ class OutboxSettle(ClusterMessage):
     """The last event the endpoint took, of this or an earlier parcel; 0 for none."""
     retry_in_ms: int | None = None
     """Set when the next event failed."""
+    refused: bool = False
+    """Whether it failed because the receiver finds this event wrong."""
     dead: str | None = None
     """Set when the next event is given up, and why; the one after it is due at once."""
     failed_seq: int | None = None
@@ -72,10 +76,13 @@ class OutboxSettle(ClusterMessage):
 
 
 class OutboxSkip(ClusterMessage):
-    """Accounts that have endpoints; nobody else's events will ever be delivered."""
+    """All endpoints there are: what others have not got is kept for a day, and then for nobody."""
 
     method: ClassVar[str] = "outbox.skip"
     accounts: list[str]
+    """Those that have any; a ledger of the release before reads nothing else."""
+    endpoints: dict[str, list[str]] | None = None
+    """By account; `None`: as a keeper of the release before asks."""
 
 
 class RecordExpire(ClusterMessage):

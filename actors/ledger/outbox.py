@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from actors.ledger import keeping
 from actors.ledger.database import Database
+from actors.ledger.endpoints import (
+    AT_ONCE,
+    UNDELIVERED,
+    forget_gone,
+    give_up,
+    note_endpoints,
+    wanted_endpoints,
+)
 from actors.ledger.journal import entry_of, insert_for
 from actors.ledger.schema import dead_letters, deliveries, journal, sessions
 from actors.ledger.writer import Writer
@@ -60,27 +70,35 @@ class Outbox:
         return Done()
 
     async def skip(self, ask: keeping.OutboxSkip) -> Done:
-        """Take the shard's accounts without endpoints out of the index."""
-        undelivered = sessions.c.last_seq > sessions.c.delivered_seq
-
-        def job(connection: sa.Connection) -> None:
-            idle = connection.scalars(
-                sa.select(sessions.c.account_id)
-                .where(undelivered)
-                .where(sessions.c.account_id.not_in(ask.accounts))
-                .distinct()
+        """Take out of the index what nobody will get: of the shard's accounts that have no
+        endpoint, and for endpoints that were taken away too long ago."""
+        now_ms = self._now_ms()
+        named = ask.endpoints
+        if named is not None:
+            await self._writer.do(
+                partial(note_endpoints, named=named, shard=self._shard, now_ms=now_ms)
             )
-            # Not in one statement: two ledgers must not wait for rows of one another.
-            mine = [account_id for account_id in idle if self._shard.has(account_id)]
-            connection.execute(
-                sa.update(sessions)
-                .where(undelivered)
-                .where(sessions.c.account_id.in_(mine))
-                .values(delivered_seq=sessions.c.last_seq)
+        for account_id in await self._waiting_accounts():
+            if named is None and account_id in ask.accounts:
+                continue  # A keeper of the release before does not say what they have.
+            some = partial(
+                give_up,
+                account_id=account_id,
+                named=(named or {}).get(account_id, ()),
+                now_ms=now_ms,
             )
-
-        await self._writer.do(job)
+            while await self._writer.do(some) == AT_ONCE:
+                pass
+        if named is not None:
+            await self._writer.do(partial(forget_gone, shard=self._shard, now_ms=now_ms))
         return Done()
+
+    async def _waiting_accounts(self) -> list[str]:
+        """The shard's accounts that have something to send. Others' are left alone: two ledgers
+        must not wait for rows of one another."""
+        found = sa.select(sessions.c.account_id).where(UNDELIVERED).distinct()
+        rows = await self._database.rows(found)
+        return [row.account_id for row in rows if self._shard.has(row.account_id)]
 
     async def dead(self, ask: upkeep.DeadLetters) -> upkeep.DeadLetterPage:
         """List dead letters, newest first."""
@@ -148,10 +166,11 @@ def _waiting(endpoint_id: str, account_id: str) -> sa.Select[Any]:
             sa.func.coalesce(deliveries.c.next_seq, 1).label("next_seq"),
             sa.func.coalesce(deliveries.c.attempts, 0).label("attempts"),
             deliveries.c.failing_ms,
+            deliveries.c.refused_ms,
         )
         .select_from(sessions.outerjoin(deliveries, mine))
         .where(sessions.c.account_id == account_id)
-        .where(sessions.c.last_seq > sessions.c.delivered_seq)
+        .where(UNDELIVERED)
         .where(sessions.c.last_seq >= sa.func.coalesce(deliveries.c.next_seq, 1))
     )
 
@@ -164,12 +183,14 @@ def _parcel(connection: sa.Connection, row: Any, now_ms: int, events: int) -> ke
         .order_by(journal.c.seq)
         .limit(events)
     )
+    failing = _failing(row)
     return keeping.Parcel(
         session_id=row.session_id,
         engagement_key=row.engagement_key,
         entries=[entry_of(entry) for entry in entries],
-        attempts=row.attempts,
-        failing_for_ms=0 if row.failing_ms is None else now_ms - row.failing_ms,
+        attempts=failing.attempts,
+        failing_for_ms=now_ms - (failing.failing_ms or now_ms),
+        refused_for_ms=now_ms - (failing.refused_ms or now_ms),
     )
 
 
@@ -207,8 +228,16 @@ def _settle(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -
     next_seq = max(ask.delivered_seq + 1, 1 if old is None else old.next_seq)
     if ask.failed_seq not in (None, next_seq):
         return
-    same = old is not None and old.next_seq == next_seq
-    values: dict[str, Any] = {"attempts": 0, "failing_ms": None, "due_ms": 0}
+    session = connection.execute(
+        sa.select(sessions.c.account_id, sessions.c.last_seq).where(
+            sessions.c.session_id == ask.session_id
+        )
+    ).one_or_none()
+    if session is None:
+        return  # Its record is gone since.
+    before = _Failing() if old is None or old.next_seq != next_seq else _failing(old)
+    failing = _Failing()
+    due_ms = 0
     if ask.dead is not None:
         connection.execute(
             insert_for(connection, dead_letters)
@@ -222,33 +251,51 @@ def _settle(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -
             .on_conflict_do_nothing()
         )
         next_seq += 1
-        last_seq = connection.scalar(
-            sa.select(sessions.c.last_seq).where(sessions.c.session_id == ask.session_id)
-        )
-        if old is not None and last_seq is not None and last_seq >= next_seq:
+        if session.last_seq >= next_seq:
             # What waited behind it is tried at once, and shares its end unless one is taken.
-            values["failing_ms"] = old.failing_ms
+            failing = replace(before, attempts=0)
     elif ask.retry_in_ms is not None:
-        values = {
-            "attempts": (old.attempts if same and old is not None else 0) + 1,
-            "failing_ms": old.failing_ms if same and old is not None else None,
-            "due_ms": now_ms + ask.retry_in_ms,
-        }
-        values["failing_ms"] = values["failing_ms"] or now_ms
+        failing = before.again(now_ms, refused=ask.refused)
+        due_ms = now_ms + ask.retry_in_ms
+    values = {"next_seq": next_seq, "due_ms": due_ms, **asdict(failing)}
     insert = insert_for(connection, deliveries).values(
-        session_id=ask.session_id, endpoint_id=ask.endpoint_id, next_seq=next_seq, **values
+        session_id=ask.session_id, endpoint_id=ask.endpoint_id, **values
     )
     connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["session_id", "endpoint_id"], set_={"next_seq": next_seq, **values}
-        )
+        insert.on_conflict_do_update(index_elements=["session_id", "endpoint_id"], set_=values)
     )
-    _advance(connection, ask.session_id, ask.endpoints)
+    wanted = wanted_endpoints(connection, session.account_id, ask.endpoints, now_ms)
+    _advance(connection, ask.session_id, wanted)
 
 
-def _advance(connection: sa.Connection, session_id: str, endpoints: Iterable[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Failing:
+    """How the event that is next has failed so far."""
+
+    attempts: int = 0
+    failing_ms: int | None = None
+    refused_ms: int | None = None
+
+    def again(self, now_ms: int, *, refused: bool) -> _Failing:
+        """It failed once more. Who is down for an hour has refused nothing: only refusals in a row
+        count, from the first on."""
+        return _Failing(
+            self.attempts + 1,
+            self.failing_ms or now_ms,
+            (self.refused_ms or now_ms) if refused else None,
+        )
+
+
+def _failing(row: Any) -> _Failing:
+    failing_ms, refused_ms = row.failing_ms, row.refused_ms
+    if refused_ms is not None and (failing_ms is None or refused_ms < failing_ms):
+        # A ledger of the release before went on to another event and left it.
+        refused_ms = None
+    return _Failing(row.attempts, failing_ms, refused_ms)
+
+
+def _advance(connection: sa.Connection, session_id: str, wanted: Iterable[str]) -> None:
     """Note what every endpoint has; an endpoint that was never served has nothing."""
-    wanted = set(endpoints)
     rows = connection.execute(
         sa.select(deliveries.c.endpoint_id, deliveries.c.next_seq).where(
             deliveries.c.session_id == session_id

@@ -167,9 +167,22 @@ deliveries = sa.Table(
     # Of the event at `next_seq`: tries that failed, since when, and when the next one is due.
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("failing_ms", sa.BigInteger),
+    # Since when each try of it was refused: its receiver finds this event wrong. Counts from
+    # `failing_ms` on; what is earlier was left by a ledger of the release before.
+    sa.Column("refused_ms", sa.BigInteger),
     sa.Column("due_ms", sa.BigInteger, nullable=False),
 )
 """How far each webhook endpoint is in each session."""
+
+endpoints = sa.Table(
+    "endpoints",
+    metadata,
+    sa.Column("account_id", _ID, primary_key=True),
+    sa.Column("endpoint_id", _ID, primary_key=True),
+    # Since when no keeper names it; `NULL`: it is there.
+    sa.Column("gone_ms", sa.BigInteger),
+)
+"""The webhook endpoints of each account, also one that was taken away a short time ago."""
 
 dead_letters = sa.Table(
     "dead_letters",
@@ -337,6 +350,14 @@ def _add_owners(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=(owners,))
 
 
+def _add_refusals(connection: sa.Connection) -> None:
+    """Since when events are refused, and which endpoints were taken away."""
+    columns = {column["name"] for column in sa.inspect(connection).get_columns("deliveries")}
+    if "refused_ms" not in columns:
+        connection.execute(sa.text("ALTER TABLE deliveries ADD COLUMN refused_ms BIGINT"))
+    metadata.create_all(connection, tables=(endpoints,))
+
+
 # The first step makes its tables as they are now, so a later step looks before it alters.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_first,
@@ -348,6 +369,7 @@ MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _add_labels,
     _add_floor,
     _add_owners,
+    _add_refusals,
 )
 """Step n leads from version n to n + 1; a released step is never changed."""
 OLDEST_READER = 8

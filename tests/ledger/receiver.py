@@ -28,6 +28,11 @@ class Receiver:
         """Those that were answered with 200."""
         self.heads: list[dict[str, str]] = []
         self.tries = 0
+        self.connections = 0
+        self.said = b""
+        """The body of each answer."""
+        self.silent_behind = False
+        """Whether the body, which is announced, never comes."""
         self.unsigned = 0
         self.now_s = 0
         self.port = 0
@@ -52,6 +57,7 @@ class Receiver:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connections += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -81,4 +87,7 @@ class Receiver:
             self.events.append(event)
             self.heads.append(fields)
         extra = f"Location: {self.location}\r\n" if self.location else ""
-        return f"HTTP/1.1 {status} X\r\n{extra}Content-Length: 0\r\n\r\n".encode()
+        length = len(self.said) + self.silent_behind
+        return (
+            f"HTTP/1.1 {status} X\r\n{extra}Content-Length: {length}\r\n\r\n".encode() + self.said
+        )

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from actors.keeper.delivery import Deliverer, DeliveryPolicy, Endpoint, event_json
+from actors.keeper import delivery
+from actors.keeper.delivery import REST_BYTES, Deliverer, DeliveryPolicy, Endpoint, event_json
 from actors.keeper.signature import sign, verify
 from actors.keeper.target import TargetRefused, may_reach, resolve
 from actors.ledger.keeping import Parcel
@@ -255,6 +256,35 @@ async def test_names_that_nobody_answers_for_hold_up_no_other(
     await deliverer.close()
     await receiver.stop()
     assert (outcome.why, len(begun)) == (None, 40)
+
+
+@pytest.mark.parametrize(
+    ("said", "silent_behind", "connections"),
+    [
+        (b"", False, 1),
+        (b"thank you", False, 1),
+        (b"x" * (REST_BYTES + 1), False, 5),
+        (b"", True, 5),
+    ],
+    ids=["nothing", "a word", "too much", "nothing that was announced"],
+)
+async def test_an_endpoints_events_share_a_connection_unless_it_says_too_much(
+    monkeypatch: pytest.MonkeyPatch, said: bytes, silent_behind: bool, connections: int
+) -> None:
+    """A status holds, whatever comes behind it."""
+    monkeypatch.setattr(delivery, "REST_S", 0.05)
+    receiver = Receiver()
+    receiver.said, receiver.silent_behind = said, silent_behind
+    port = await receiver.start()
+    deliverer = Deliverer(DeliveryPolicy(loopback_allowed=True), lambda: 0, resolver=loopback)
+    endpoint = Endpoint("e", "acme", f"http://hooks.example.test:{port}/", SECRET)
+    parcel = a_parcel().model_copy(update={"entries": [entry(seq) for seq in range(1, 6)]})
+    outcome = await deliverer.deliver(endpoint, parcel)
+    await deliverer.close()
+    await receiver.stop()
+    assert (outcome.why, outcome.delivered_seq) == (None, 5)
+    assert [event["seq"] for event in receiver.events] == [1, 2, 3, 4, 5]
+    assert receiver.connections == connections
 
 
 def test_backing_off_doubles_up_to_an_hour() -> None:

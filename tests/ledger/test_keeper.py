@@ -7,9 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from actors.keeper import DeliveryPolicy, Keeper
 from actors.ledger import keeping
+from actors.ledger.database import Database
+from actors.ledger.endpoints import KEPT_MS, UNDELIVERED
+from actors.ledger.schema import endpoints
+from actors.ledger.schema import sessions as sessions_table
 from actors.ledger_link import LedgerLink
 from broker.errors import NotFound, SwitchboardError
 from broker.messages import upkeep
@@ -263,6 +268,43 @@ async def test_an_event_that_its_receiver_refuses_holds_the_others_up_for_an_hou
     assert await dead_letters(link) == ([2] if is_refusal else [])
 
 
+async def test_what_failed_for_an_hour_has_an_hour_more_once_it_is_refused(
+    town: Town, receiver: Receiver
+) -> None:
+    """Who comes back from an outage with a mistake has refused nothing before."""
+    receiver.status = lambda event: 503 if event["seq"] == 2 else 200
+    await run_keeper(town, receiver.port)
+    link = await keeper_link(town)
+    (actor,) = await sessions(town, 1)
+    await actor.append(entry(2), entry(3))
+    most = 2 * DeliveryPolicy().least_tries
+    await until(lambda: _moved(town) and receiver.tries >= most, "many tries")
+    town.clock.ms += HOUR_MS
+    await until(lambda: _moved(town) and receiver.tries >= most + 2, "tries after an hour")
+
+    async def answered(status: int, ms: int) -> list[int]:
+        """Answer so for a time, at many tries before and after it; returns the dead letters."""
+        receiver.status = lambda event: status if event["seq"] == 2 else 200
+        for passes in (ms, 0):
+            tries = receiver.tries + most
+            await until(
+                lambda least=tries: (
+                    _moved(town)  # type: ignore[misc]
+                    and (receiver.tries >= least or len(receiver.events) == 2)
+                ),
+                "many tries, or the event behind it",
+            )
+            town.clock.ms += passes
+        return await dead_letters(link)
+
+    assert await answered(400, HOUR_MS * 2 // 3) == []
+    # An outage in between, and it begins anew.
+    assert await answered(503, 0) == []
+    assert await answered(400, HOUR_MS * 2 // 3) == []
+    assert await answered(400, HOUR_MS // 3) == [2]
+    assert [event["seq"] for event in receiver.events] == [1, 3]
+
+
 async def test_what_waited_behind_a_failing_event_has_a_day_of_its_own(
     town: Town, receiver: Receiver
 ) -> None:
@@ -308,6 +350,113 @@ async def test_what_another_keeper_has_sent_meanwhile_did_not_fail(town: Town) -
     [letter] = (await link.call(letters, upkeep.DeadLetterPage)).letters
     assert letter.seq == 2
     assert (await link.call(take, keeping.OutboxParcels)).parcels == []
+
+
+async def undelivered(town: Town) -> int:
+    """How many sessions the outbox's index holds."""
+    database = Database(town.url)
+    found = sa.select(sa.func.count()).select_from(sessions_table).where(UNDELIVERED)
+    count = await database.read(lambda connection: connection.scalar(found))
+    await database.close()
+    assert count is not None
+    return count
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["the only one", "one of two"])
+async def test_a_webhook_that_is_away_for_a_minute_gets_what_happened_meanwhile(
+    town: Town, receiver: Receiver, beside: bool
+) -> None:
+    """A mistake in the accounts file costs no event, also of sessions that are over by then."""
+    other = Receiver()
+    other.now_s = receiver.now_s
+    ports = [receiver.port, await other.start()] if beside else [receiver.port]
+    town.stack.push_async_callback(other.stop)
+    keeper = await run_keeper(town, *ports)
+    before, after = await sessions(town, 2)
+    while await undelivered(town):
+        pass
+    await keeper.close()
+    receiver.events.clear()
+
+    # "endpoint-0" is named no more; the other one is, where there is one.
+    link = await keeper_link(town)
+    without = {ACCOUNT: ["endpoint-1"]} if beside else {}
+    skip = keeping.OutboxSkip(accounts=[*without], endpoints=without)
+    await link.call(skip, Done)
+    for actor in (before, after):
+        await actor.append(entry(2), entry(3, "session.ended", reason="ended_by_agent"))
+    if beside:
+        settled = keeping.OutboxSettle(
+            endpoint_id="endpoint-1",
+            session_id=str(before.session_id),
+            delivered_seq=3,
+            endpoints=["endpoint-1"],
+        )
+        await link.call(settled, Done)
+    town.clock.ms += KEPT_MS - 1
+    await link.call(skip, Done)
+
+    await run_keeper(town, *ports)
+    await until(lambda: len(receiver.events) == 4, "what happened meanwhile")
+    for actor in (before, after):
+        assert actor.session_id is not None
+        assert receiver.of(actor.session_id) == [2, 3]
+    while await undelivered(town):
+        pass
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["the only one", "one of two"])
+async def test_a_webhook_that_is_gone_for_a_day_is_waited_for_no_longer(
+    town: Town, beside: bool
+) -> None:
+    await sessions(town, 2)
+    link = await keeper_link(town)
+    named = {ACCOUNT: ["gone", "there"] if beside else ["gone"]}
+    without = {ACCOUNT: ["there"]} if beside else {}
+    found = await link.call(
+        keeping.OutboxTake(endpoint_id="gone", account_id=ACCOUNT), keeping.OutboxParcels
+    )
+    for parcel in found.parcels:
+        for name in named[ACCOUNT]:
+            settled = keeping.OutboxSettle(
+                endpoint_id=name,
+                session_id=parcel.session_id,
+                delivered_seq=1 if name == "there" else 0,
+                retry_in_ms=None if name == "there" else 1_000,
+                endpoints=named[ACCOUNT],
+            )
+            await link.call(settled, Done)
+    skip = keeping.OutboxSkip(accounts=[*without], endpoints=without)
+    await link.call(skip, Done)
+    town.clock.ms += KEPT_MS - 1
+    await link.call(skip, Done)
+    assert await undelivered(town) == 2
+    town.clock.ms += 1
+    await link.call(skip, Done)
+    assert await undelivered(town) == 0
+    # It is forgotten, too: what happens from now on does not wait for it.
+    database = Database(town.url)
+    rows = await database.rows(sa.select(endpoints.c.endpoint_id))
+    await database.close()
+    assert [row.endpoint_id for row in rows] == (["there"] if beside else [])
+
+
+async def test_a_keeper_of_the_release_before_takes_no_events_from_a_webhook(
+    town: Town, receiver: Receiver
+) -> None:
+    """It names accounts only, so that which endpoints they have may not be known."""
+    (actor,) = await sessions(town, 1)
+    link = await keeper_link(town)
+    await link.call(keeping.OutboxSkip(accounts=[ACCOUNT]), Done)
+    assert await undelivered(town) == 1
+    keeper = await run_keeper(town, receiver.port)
+    while await undelivered(town):
+        pass
+    await keeper.close()
+    await actor.append(entry(2))
+    for accounts in ([ACCOUNT], []):
+        await link.call(keeping.OutboxSkip(accounts=accounts), Done)
+        assert await undelivered(town) == 1
 
 
 async def test_accounts_without_an_endpoint_do_not_fill_the_outbox(

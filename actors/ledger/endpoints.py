@@ -1,0 +1,124 @@
+"""Which webhook endpoints the accounts have, and had until a short time ago.
+
+One may be taken away by mistake: what it has not got is kept for `KEPT_MS`, and sent when it is
+named again. What none of an account's endpoints waits for leaves the outbox's index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from actors.ledger.journal import insert_for
+from actors.ledger.schema import deliveries, endpoints, sessions
+from broker.shards import Shard
+
+KEPT_MS = 24 * 3_600_000
+"""As long as an endpoint that is there is tried."""
+AT_ONCE = 500
+"""Sessions that one transaction gives up: what calls write meanwhile waits for one transaction, not
+for all of them."""
+UNDELIVERED = sessions.c.last_seq > sessions.c.delivered_seq
+
+
+def wanted_endpoints(
+    connection: sa.Connection, account_id: str, named: Iterable[str], now_ms: int
+) -> set[str]:
+    """The endpoints of an account: those that are named now, and those that were lately."""
+    mine = endpoints.c.account_id == account_id
+    rows = connection.execute(sa.select(endpoints).where(mine)).all()
+    known = {row.endpoint_id: row.gone_ms for row in rows}
+    _note_there(connection, account_id, named, known)
+    kept = {name for name, gone_ms in known.items() if not _is_over(gone_ms, now_ms)}
+    return kept.union(named)
+
+
+def _note_there(
+    connection: sa.Connection,
+    account_id: str,
+    named: Iterable[str],
+    known: Mapping[str, int | None],
+) -> None:
+    """Note that the named ones are there; mostly that is known."""
+    news = [name for name in named if name not in known or known[name] is not None]
+    if news:
+        insert = insert_for(connection, endpoints).values(
+            [{"account_id": account_id, "endpoint_id": name, "gone_ms": None} for name in news]
+        )
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["account_id", "endpoint_id"], set_={"gone_ms": None}
+            )
+        )
+
+
+def _is_over(gone_ms: int | None, now_ms: int) -> bool:
+    """Whether an endpoint was taken away too long ago."""
+    return gone_ms is not None and gone_ms <= now_ms - KEPT_MS
+
+
+def note_endpoints(
+    connection: sa.Connection, named: Mapping[str, Sequence[str]], shard: Shard, now_ms: int
+) -> None:
+    """Note which endpoints there are, and since when the others of the shard are not named."""
+    known: dict[str, dict[str, int | None]] = {}
+    for row in connection.execute(sa.select(endpoints)).all():
+        if shard.has(row.account_id):
+            known.setdefault(row.account_id, {})[row.endpoint_id] = row.gone_ms
+    for account_id, names in named.items():
+        _note_there(connection, account_id, names, known.get(account_id, {}))
+    for account_id, each in known.items():
+        for endpoint_id, gone_ms in each.items():
+            if gone_ms is None and endpoint_id not in named.get(account_id, ()):
+                connection.execute(
+                    sa.update(endpoints)
+                    .where(endpoints.c.account_id == account_id)
+                    .where(endpoints.c.endpoint_id == endpoint_id)
+                    .values(gone_ms=now_ms)
+                )
+
+
+def give_up(connection: sa.Connection, account_id: str, named: Iterable[str], now_ms: int) -> int:
+    """Take sessions out of the index that have nothing for any endpoint of the account; says how
+    many there were, `AT_ONCE` at most."""
+    wanted = wanted_endpoints(connection, account_id, named, now_ms)
+    reached: sa.ColumnElement[int] = sessions.c.last_seq
+    if wanted:
+        served = sa.and_(
+            deliveries.c.session_id == sessions.c.session_id, deliveries.c.endpoint_id.in_(wanted)
+        )
+        reached = (
+            sa.select(sa.func.min(deliveries.c.next_seq) - 1)
+            .where(served)
+            .group_by(deliveries.c.session_id)
+            .having(sa.func.count() == len(wanted))
+            .correlate(sessions)
+            .scalar_subquery()
+        )
+    rows = connection.execute(
+        sa.select(sessions.c.session_id, reached.label("reached"))
+        .where(UNDELIVERED)
+        .where(sessions.c.account_id == account_id)
+        .where(reached > sessions.c.delivered_seq)
+        .limit(AT_ONCE)
+    ).all()
+    if rows:
+        connection.execute(
+            sa.update(sessions)
+            .where(sessions.c.session_id == sa.bindparam("session"))
+            .values(delivered_seq=sa.bindparam("reached")),
+            [{"session": row.session_id, "reached": row.reached} for row in rows],
+        )
+    return len(rows)
+
+
+def forget_gone(connection: sa.Connection, shard: Shard, now_ms: int) -> None:
+    """Forget the endpoints that were taken away too long ago."""
+    for row in connection.execute(sa.select(endpoints)).all():
+        if shard.has(row.account_id) and _is_over(row.gone_ms, now_ms):
+            connection.execute(
+                sa.delete(endpoints)
+                .where(endpoints.c.account_id == row.account_id)
+                .where(endpoints.c.endpoint_id == row.endpoint_id)
+            )
