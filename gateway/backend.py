@@ -57,7 +57,9 @@ async def _locate(room: Switchroom, account_id: str | None, session_id: str) -> 
     try:
         location = await room.directory.locate(session_id, account_id)
     except Gone:
-        await room.directory.get_record(RecordGet(session_id=session_id, account_id=account_id))
+        await room.directory.get_record(
+            RecordGet(session_id=session_id, account_id=account_id, limit=1)
+        )
         raise
     if account_id not in (None, location.account_id):
         raise NotFound(ErrorCode.UNKNOWN_SESSION, "There is no such session.")

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, model_validator
 from broker.errors import ErrorCode, Malformed, NotFound
 from broker.ids import normal_id
 from broker.messages.cluster.base import Done
-from broker.messages.cluster.records import RecordGet, RecordQuery, SessionRecord
+from broker.messages.cluster.records import RecordGet, RecordQuery
 from broker.messages.cluster.sessions import SessionOpen
 from broker.messages.cluster.trunk import Principal
 from broker.messages.parts import EngagementIds, Id, Name, Storable
@@ -25,6 +25,7 @@ from gateway.api_keys import Caller
 from gateway.call_record import CallRecord, summarise, write_csv, write_json_lines
 from gateway.idempotency import Idempotency, IdempotencyKey
 from gateway.problems import PROBLEMS
+from gateway.record_parts import read_record
 from gateway.session_view import (
     EventPage,
     SessionDetail,
@@ -113,9 +114,6 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
     router = APIRouter(prefix="/v1", responses=PROBLEMS)
     directory = room.directory
 
-    async def record_of(session_id: str, account_id: str) -> SessionRecord:
-        return await directory.get_record(RecordGet(session_id=session_id, account_id=account_id))
-
     @router.get("/sessions", operation_id="listSessions", tags=["sessions"])
     async def list_sessions(
         account: Caller,
@@ -183,8 +181,8 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
 
     @router.get("/sessions/{session_id}", operation_id="getSession", tags=["sessions"])
     async def get_session(session_id: str, account: Caller) -> SessionDetail:
-        """Get one session: its ids, its people, every event with its time, how it ended."""
-        return view_detail(await record_of(session_id, account.account_id))
+        """Get one session: its ids, its people, its events with their times, how it ended."""
+        return view_detail(*await read_record(directory, session_id, account.account_id))
 
     @router.put(
         "/sessions/{session_id}/annotation",
@@ -212,10 +210,15 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
         limit: Limit = 50,
     ) -> EventPage:
         """List what happened in one session, in order."""
-        record = await record_of(session_id, account.account_id)
+        record = await directory.get_record(
+            RecordGet(
+                session_id=session_id, account_id=account.account_id, after=after, limit=limit
+            )
+        )
+        # A ledger of the release before says all there is.
         rest = [each for each in record.events if each.seq > after]
         shown = rest[:limit]
-        more = len(rest) > limit
+        more = record.more or len(rest) > limit
         return EventPage(
             events=[view_event(each) for each in shown],
             cursor=str(shown[-1].seq) if more else None,
@@ -242,16 +245,16 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
             )
         )
         records = await asyncio.gather(
-            *(record_of(each.session_id, account.account_id) for each in page.records),
+            *(read_record(directory, each.session_id, account.account_id) for each in page.records),
             return_exceptions=True,
         )
         lines = []
-        for record in records:
-            if isinstance(record, SessionRecord):
-                lines.append(summarise(record))
+        for found in records:
+            if not isinstance(found, BaseException):
+                lines.append(summarise(found[1]))
             # Retention may have deleted it since the page was made.
-            elif not isinstance(record, NotFound):
-                raise record
+            elif not isinstance(found, NotFound):
+                raise found
         headers = {"Cache-Control": "no-store"}
         if page.cursor is not None:
             following = {"cursor": page.cursor, "limit": limit, "format": str(form)}

@@ -67,6 +67,9 @@ class SessionDetail(SessionView):
 
     participants: list[ParticipantView]
     events: list[EventView]
+    """The first thousand, or as many as are a mebibyte."""
+    cursor: str | None
+    """Where there are more: `after` of `listSessionEvents`; null when all stand here."""
 
 
 class SessionPage(BaseModel):
@@ -88,15 +91,16 @@ def view_session(record: SessionRecord) -> SessionView:
     return SessionView(**_common(record))
 
 
-def view_detail(record: SessionRecord) -> SessionDetail:
-    """Show a record in full."""
-    measured = qualities(record)
+def view_detail(first: SessionRecord, whole: SessionRecord) -> SessionDetail:
+    """Show a record with its first events, and what the whole of it adds up to."""
+    measured = qualities(whole)
     return SessionDetail(
-        **_common(record),
+        **_common(first),
         participants=[
-            view_participant(each, measured.get(each.participant_id)) for each in record.subjects
+            view_participant(each, measured.get(each.participant_id)) for each in whole.subjects
         ],
-        events=[view_event(each) for each in record.events],
+        events=[view_event(each) for each in first.events],
+        cursor=str(first.events[-1].seq) if first.more else None,
     )
 
 

@@ -75,7 +75,9 @@ class Shards:
 
     async def locate(self, session_id: str, account_id: str | None) -> Location:
         if account_id is None:
-            account_id = (await self.get_record(RecordGet(session_id=session_id))).account_id
+            account_id = (
+                await self.get_record(RecordGet(session_id=session_id, limit=1))
+            ).account_id
         return await self._of(account_id).locate(session_id, account_id)
 
     async def takeover(self, left: Location) -> Location:

@@ -296,7 +296,7 @@ class Steward:
         if gone.code is ErrorCode.NOT_IN_SESSION:
             self._client.sent_home(encode(SessionLeft(seq=0, reason=LeaveReason.GRACE_OVER)))
             return
-        asked = RecordGet(session_id=location.session_id, account_id=location.account_id)
+        asked = RecordGet(session_id=location.session_id, account_id=location.account_id, limit=1)
         try:
             reason = (await self._directory.get_record(asked)).end_reason
         except SwitchboardError:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from actors.ledger.cursor import read_cursor, write_cursor
 from actors.ledger.database import Database
 from actors.ledger.journal import dump, insert_for
+from actors.ledger.parts import split
 from actors.ledger.rows import load_journal, unknown_session
 from actors.ledger.schema import notes, sessions
 from actors.ledger.writer import Writer
@@ -18,6 +19,8 @@ from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, 
 from broker.messages.upkeep import SessionAnnotate
 
 MAX_PAGE = 200
+MAX_PART = 1_000
+"""Events, and subjects, in one answer: the ledger does nothing else while it writes it."""
 _ANNOTATED = sa.select(sessions, notes.c.reference, notes.c.metadata).select_from(
     sessions.outerjoin(notes, notes.c.session_id == sessions.c.session_id)
 )
@@ -81,7 +84,7 @@ class Records:
         return RecordPage(records=records, cursor=cursor)
 
     async def get(self, query: RecordGet) -> SessionRecord:
-        """Return one record with events and subjects.
+        """Return one record with events and subjects, or the part of them that was asked for.
 
         Raises:
             NotFound: `unknown_session`, also when it is another account's.
@@ -94,8 +97,26 @@ class Records:
             row = connection.execute(found).one_or_none()
             if row is None:
                 raise unknown_session()
-            events, people = load_journal(connection, query.session_id)
-            return _record(row).model_copy(update={"events": events, "subjects": people})
+            if query.limit is None:
+                events, people = load_journal(connection, query.session_id)
+                return _record(row).model_copy(update={"events": events, "subjects": people})
+            limit = max(1, min(query.limit, MAX_PART))
+            events, people = load_journal(
+                connection,
+                query.session_id,
+                after=query.after,
+                after_person=query.after_person,
+                limit=limit + 1,
+            )
+            some, some_people = split(events[:limit])[0], split(people[:limit])[0]
+            return _record(row).model_copy(
+                update={
+                    "events": some,
+                    "subjects": some_people,
+                    "more": len(some) < len(events),
+                    "more_people": len(some_people) < len(people),
+                }
+            )
 
         return await self._database.read(job)
 

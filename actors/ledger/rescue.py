@@ -13,6 +13,7 @@ from actors.chores import Chores
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
 from actors.ledger.live import Directory, Live
+from actors.ledger.parts import size_of, split
 from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Key
 from actors.ledger.probe import Verdict, probe
@@ -24,7 +25,6 @@ from actors.link import Tls, call
 from broker.errors import SwitchboardError
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.tenure import (
-    JournalEntry,
     Journalled,
     SessionCommitted,
     SessionContinue,
@@ -32,11 +32,8 @@ from broker.messages.cluster.tenure import (
     SessionPast,
     SessionYield,
 )
-from broker.trunk import MAX_FRAME_BYTES
 from broker.words import EndReason, SessionPhase
 
-_PART_BYTES = MAX_FRAME_BYTES // 4
-"""A standby gets a longer journal in parts of about this size, or of one entry."""
 SOUGHT_AT_ONCE = 64
 """Holders that are looked for side by side."""
 
@@ -309,7 +306,7 @@ class Rescue:
             standby.session_id = None
             self._standbys.add(standby)
             raise
-        parts = split(entries, _PART_BYTES)
+        parts = split(entries)
         ask = SessionContinue(
             session_id=live.session_id,
             epoch=live.epoch,
@@ -320,7 +317,7 @@ class Rescue:
             entries=parts[-1],
             subjects=subjects,
         )
-        if sum(map(_size, entries)) > self._policy.journal_limit_bytes:
+        if sum(map(size_of, entries)) > self._policy.journal_limit_bytes:
             # No standby could keep it; trying them one by one would only eat the pool.
             standby.session_id = None
             self._standbys.add(standby)
@@ -377,21 +374,3 @@ class Rescue:
         assert location is not None
         self._audience.relocated(location)
         self._on_live_changed(live.key)
-
-
-def split(entries: list[JournalEntry], part_bytes: int) -> list[list[JournalEntry]]:
-    """Cut a journal into parts of at most `part_bytes`, or of one entry; at least one part."""
-    parts: list[list[JournalEntry]] = [[]]
-    filled = 0
-    for entry in entries:
-        size = _size(entry)
-        if parts[-1] and filled + size > part_bytes:
-            parts.append([])
-            filled = 0
-        parts[-1].append(entry)
-        filled += size
-    return parts
-
-
-def _size(entry: JournalEntry) -> int:
-    return len(entry.to_bytes())

@@ -219,17 +219,28 @@ def load_live(
 
 
 def load_journal(
-    connection: sa.Connection, session_id: str
+    connection: sa.Connection,
+    session_id: str,
+    *,
+    after: int = 0,
+    after_person: str = "",
+    limit: int | None = None,
 ) -> tuple[list[JournalEntry], list[Subject]]:
-    """Read what a takeover replays, and what a record shows."""
+    """Read what a takeover replays, and what a record shows: all, or `limit` of each from there."""
     entries = connection.execute(
-        sa.select(journal).where(journal.c.session_id == session_id).order_by(journal.c.seq)
+        sa.select(journal)
+        .where(journal.c.session_id == session_id)
+        .where(journal.c.seq > after)
+        .order_by(journal.c.seq)
+        .limit(limit)
     )
     events = [entry_of(row) for row in entries]
     people = connection.execute(
         sa.select(subjects)
         .where(subjects.c.session_id == session_id)
+        .where(subjects.c.participant_id > after_person)
         .order_by(subjects.c.participant_id)
+        .limit(limit)
     )
     return events, [
         Subject(participant_id=row.participant_id, body=json.loads(row.body)) for row in people

@@ -144,7 +144,7 @@ class FakeLedger(Listening):
                 record = self.records.get(get.session_id)
                 if record is None or get.account_id not in (None, record.account_id):
                     raise NotFound(ErrorCode.UNKNOWN_SESSION, "There is no such session.")
-                return record
+                return _part(record, get)
             case "login.hand":
                 self.notify("login.handed", read(LoginHand, payload))
                 return Done()
@@ -231,6 +231,19 @@ class FakeLedger(Listening):
         self.places[session.session_id] = session.location
         self.live[session.engagement_key] = session.location
         self.notify("session.relocated", SessionRelocated(location=session.location))
+
+
+def _part(record: SessionRecord, get: RecordGet) -> SessionRecord:
+    events = [each for each in record.events if each.seq > get.after]
+    people = [each for each in record.subjects if each.participant_id > get.after_person]
+    return record.model_copy(
+        update={
+            "events": events[: get.limit],
+            "subjects": people[: get.limit],
+            "more": len(events[: get.limit]) < len(events),
+            "more_people": len(people[: get.limit]) < len(people),
+        }
+    )
 
 
 def _place(revocation: Revocation) -> tuple[str, str]:

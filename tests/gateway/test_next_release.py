@@ -38,7 +38,7 @@ def test_a_record_with_words_of_the_next_release_is_shown_and_exported() -> None
     )
     said = {**json.loads(told.to_bytes()), "mode": "hologram", "end_reason": "raptured"}
     record = read(SessionRecord, json.dumps(said).encode())
-    shown = view_detail(record)
+    shown = view_detail(record, record)
     assert (shown.mode, shown.end_reason) == ("voice", None)
     assert [(each.role, each.name) for each in shown.participants] == [(None, "Ann")]
     assert shown.events[2].type == "participant.blessed"

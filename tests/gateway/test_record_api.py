@@ -11,10 +11,11 @@ import httpx
 import pytest
 
 from broker.messages.cluster.base import Done, read
-from broker.messages.cluster.records import RecordPage, RecordQuery
-from broker.messages.cluster.tenure import JournalEntry
+from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
+from broker.messages.cluster.tenure import JournalEntry, Subject
 from broker.messages.upkeep import SessionAnnotate
 from broker.words import SessionPhase
+from gateway import record_parts
 from gateway.call_record import summarise, write_csv
 from tests.gateway.conftest import World
 from tests.gateway.records import RECORD, entry
@@ -68,6 +69,41 @@ async def test_events_come_in_pages(api: httpx.AsyncClient, world: World) -> Non
         seen += [event["seq"] for event in page["events"]]
         after = page["cursor"]
     assert seen == [event.seq for event in RECORD.events]
+
+
+async def test_a_long_session_is_shown_in_parts_and_added_up_whole(
+    api: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a ledger's answer holds at a time is far less than a session may have."""
+    monkeypatch.setattr(record_parts, "PART", 2)
+    world.ledger.records["s-1"] = RECORD.model_copy(
+        update={"subjects": [*RECORD.subjects, Subject(participant_id="p3", body={"name": "Eve"})]}
+    )
+    detail = (await api.get("/v1/sessions/s-1")).json()
+    assert [event["seq"] for event in detail["events"]] == [1, 2]
+    assert [each["participant_id"] for each in detail["participants"]] == ["p1", "p2", "p3"]
+    rest = (await api.get(f"/v1/sessions/s-1/events?after={detail['cursor']}")).json()
+    assert [event["seq"] for event in rest["events"]] == [3, 4, 6, 7, 8, 9]
+    [record] = (await api.get("/v1/records")).json()["records"]
+    assert (record["ringing_ms"], record["in_call_ms"]) == (2_000, 3_000)
+    assert [each["left_ms"] for each in record["attended"]] == [9_000, 8_000]
+    monkeypatch.setattr(record_parts, "PART", 1_000)
+    whole = (await api.get("/v1/sessions/s-1")).json()
+    assert whole["cursor"] is None
+    assert whole["events"] == [*detail["events"], *rest["events"]]
+    assert whole["participants"] == detail["participants"]
+
+
+async def test_a_ledger_of_the_release_before_says_all_at_once(
+    api: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def whole(query: RecordGet) -> SessionRecord:
+        return RECORD
+
+    monkeypatch.setattr(world.directory, "get_record", whole)
+    page = (await api.get("/v1/sessions/s-1/events?after=3&limit=2")).json()
+    assert ([event["seq"] for event in page["events"]], page["cursor"]) == ([4, 6], "6")
+    assert (await api.get("/v1/sessions/s-1")).json()["cursor"] is None
 
 
 def test_a_call_record_adds_up() -> None:

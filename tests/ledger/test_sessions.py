@@ -13,13 +13,14 @@ from broker.errors import (
     Conflict,
     ErrorCode,
     Gone,
+    Internal,
     NotFound,
     SwitchboardError,
     TooFast,
     Unavailable,
 )
 from broker.messages.cluster.base import Done
-from broker.messages.cluster.records import RecordPage, RecordQuery
+from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
 from broker.messages.cluster.sessions import (
     GuestLocate,
     GuestLocated,
@@ -245,6 +246,34 @@ async def test_guest_links_follow_the_journal(town: Town) -> None:
     assert expired.value.code is ErrorCode.LINK_USED
     with pytest.raises(NotFound):
         await find("h3")
+
+
+async def test_a_record_longer_than_a_frame_is_read_in_parts(town: Town) -> None:
+    actor, gateway = await town.actor(), await town.gateway()
+    session_id = (await gateway.open()).session_id
+    people = [Subject(participant_id=f"p{each}", body={"name": "n" * 900_000}) for each in range(3)]
+    for seq in range(2, 7):
+        await actor.append(entry(seq, word="x" * 900_000))
+    for each in people:
+        asked = JournalAppend(session_id=session_id, epoch=1, entries=[], subjects=[each])
+        await actor.link.call(asked, Done)
+    with pytest.raises(Internal):
+        await gateway.record(session_id)
+
+    ask = RecordGet(session_id=session_id, limit=1_000)
+    seqs, names, parts, more = list[int](), list[str](), 0, True
+    while more:
+        part = await gateway.link.call(ask, SessionRecord)
+        seqs += [each.seq for each in part.events]
+        names += [each.participant_id for each in part.subjects]
+        ask = ask.model_copy(update={"after": seqs[-1], "after_person": names[-1]})
+        parts, more = parts + 1, part.more or part.more_people
+    assert (seqs, names, parts) == ([1, 2, 3, 4, 5, 6], ["p0", "p1", "p2"], 5)
+    ask = ask.model_copy(update={"after": 2, "limit": 1})
+    part = await gateway.link.call(ask, SessionRecord)
+    assert ([each.seq for each in part.events], part.more, part.more_people) == ([3], True, False)
+    ask = ask.model_copy(update={"after": 5})
+    assert (await gateway.link.call(ask, SessionRecord)).more is False
 
 
 async def test_records_come_in_pages_newest_first(town: Town) -> None:

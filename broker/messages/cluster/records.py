@@ -25,11 +25,18 @@ class RecordQuery(ClusterMessage):
 
 
 class RecordGet(ClusterMessage):
-    """Read one record. Raises unknown_session."""
+    """Read one record, or a part of it. Raises unknown_session."""
 
     method: ClassVar[str] = "record.get"
     session_id: str
     account_id: str | None = None
+    after: int = 0
+    """Only events with a higher number."""
+    after_person: str = ""
+    """Only subjects of participants with an id behind this one."""
+    limit: int | None = None
+    """Events and subjects at most, of each, and what a frame holds; `None`: all, as the release
+    before asks."""
 
 
 class RecordRate(ClusterMessage):
@@ -64,6 +71,10 @@ class SessionRecord(ClusterMessage):
     """The brand's own name for it."""
     metadata: dict[str, str] = Field(default_factory=dict)
     """What the brand keeps with it; gone when a person of the session is erased."""
+    more: bool = False
+    """Whether events follow that are not in this answer."""
+    more_people: bool = False
+    """Whether subjects do."""
 
 
 class RecordPage(ClusterMessage):
