@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from gateway import operation, upkeep_command
-from gateway.command_options import DEMO_GATEWAY, Gateway, Key
+from gateway.command_options import DEMO_GATEWAY, Gateway, KeyFile
 
 if TYPE_CHECKING:
     import httpx
@@ -116,16 +116,22 @@ def sessions(
         str | None, typer.Argument(help="Show one session with all its events.")
     ] = None,
     gateway: Gateway = DEMO_GATEWAY,
-    api_key: Key = None,
+    api_key_file: KeyFile = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many to list.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List recorded sessions, newest first, or show one."""
     from gateway.session_print import print_session, print_sessions
 
-    with http(gateway, require_key(api_key)) as client:
+    with http(gateway, require_key(api_key_file)) as client:
         if session_id is not None:
-            record = body_of(client.get(f"/v1/sessions/{session_id}"), "session_id")
+            place = f"/v1/sessions/{session_id}"
+            record = body_of(client.get(place), "session_id")
+            while (after := record.pop("cursor", None)) is not None:
+                query = {"after": after, "limit": 200}
+                page = body_of(client.get(f"{place}/events", params=query), "events")
+                record["events"] += page["events"]
+                record["cursor"] = page.get("cursor")
             if as_json:
                 typer.echo(json.dumps(record, indent=2))
             else:
@@ -238,11 +244,23 @@ def policy_value(text: str) -> tuple[str, object]:
         fail(f"--policy {text} is not NAME=VALUE with a number, true or false.", BAD_SETTING)
 
 
-def require_key(given: str | None) -> str:
-    """Return the API key to use: the given one, or the demo's."""
-    key = given or demo_key()
+def require_key(file: Path | None) -> str:
+    """Return the API key to use: that of a file, of the environment, or the demo's.
+
+    It is no argument: those are shown by `ps` to everybody on the machine, and kept by shells.
+    """
+    import os
+
+    if file is not None:
+        from gateway.secret_file import read_secret
+
+        try:
+            return read_secret(file).decode()
+        except (OSError, ValueError) as error:
+            fail(str(error), BAD_SETTING)
+    key = os.environ.get("SWITCHBOARD_API_KEY") or demo_key()
     if key is None:
-        fail("No API key: give --api-key or set SWITCHBOARD_API_KEY.", BAD_SETTING)
+        fail("No API key: give --api-key-file or set SWITCHBOARD_API_KEY.", BAD_SETTING)
     return key
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,12 +11,13 @@ DEMO_GATEWAY = "http://127.0.0.1:8787"
 Gateway = Annotated[
     str, typer.Option("--gateway", envvar="SWITCHBOARD_GATEWAY", help="Address of a gateway.")
 ]
-Key = Annotated[
-    str | None,
+KeyFile = Annotated[
+    Path | None,
     typer.Option(
-        "--api-key",
-        envvar="SWITCHBOARD_API_KEY",
-        help="API key of the account; the demo's own is found by itself.",
+        "--api-key-file",
+        envvar="SWITCHBOARD_API_KEY_FILE",
+        help="Holds an API key of the account. SWITCHBOARD_API_KEY may be the key itself; the "
+        "demo's own is found.",
         show_default=False,
     ),
 ]

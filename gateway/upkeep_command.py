@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.command_options import DEMO_GATEWAY, AsJson, Gateway, Key
+from gateway.command_options import DEMO_GATEWAY, AsJson, Gateway, KeyFile
 
 if TYPE_CHECKING:
     import httpx
@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 @records.command("export")
 def export(
     gateway: Gateway = DEMO_GATEWAY,
-    api_key: Key = None,
+    api_key_file: KeyFile = None,
     form: Annotated[
         ExportFormat, typer.Option("--format", help="JSON Lines or CSV.")
     ] = ExportFormat.JSON_LINES,
@@ -58,7 +58,7 @@ def export(
     left = sys.maxsize if limit is None else limit
     query: dict[str, str | int] = {"format": str(form)}
     first = True
-    with http(gateway, require_key(api_key)) as client:
+    with http(gateway, require_key(api_key_file)) as client:
         while left > 0:
             query["limit"] = min(200, left)
             answer = client.get("/v1/records", params=query)
@@ -78,7 +78,7 @@ def export(
 @records.command("erase")
 def erase(
     gateway: Gateway = DEMO_GATEWAY,
-    api_key: Key = None,
+    api_key_file: KeyFile = None,
     visitor_id: Annotated[str | None, typer.Option(show_default=False)] = None,
     agent_id: Annotated[str | None, typer.Option(show_default=False)] = None,
     session_id: Annotated[str | None, typer.Option(show_default=False)] = None,
@@ -114,7 +114,7 @@ def erase(
         except (ValueError, KeyError, TypeError):
             fail(f"{again} is not what `switchboard records erased` prints.", BAD_SETTING)
     count = 0
-    with http(gateway, require_key(api_key), timeout_s=40.0) as client:
+    with http(gateway, require_key(api_key_file), timeout_s=40.0) as client:
         for body in wanted:
             count += len(body_of(erasure(client, body), "erased")["erased"])
     typer.echo(f"{count} participants were erased.")
@@ -153,14 +153,14 @@ def pause_s(retry_after: str, now: float) -> float:
 @records.command("erased")
 def erased(
     gateway: Gateway = DEMO_GATEWAY,
-    api_key: Key = None,
+    api_key_file: KeyFile = None,
     since_ms: Annotated[int, typer.Option(min=0, help="Only those since then.")] = 0,
 ) -> None:
     """List who was erased, as JSON Lines of opaque ids. Keep it apart from backups."""
     from gateway.command import body_of, http, require_key
 
     query: dict[str, str | int] = {"since_ms": since_ms}
-    with http(gateway, require_key(api_key)) as client:
+    with http(gateway, require_key(api_key_file)) as client:
         while True:
             found = body_of(client.get("/v1/erasures", params=query), "erased")
             for each in found["erased"]:
@@ -173,7 +173,7 @@ def erased(
 @webhooks.command("dead")
 def dead(
     gateway: Gateway = DEMO_GATEWAY,
-    api_key: Key = None,
+    api_key_file: KeyFile = None,
     endpoint_id: Annotated[str | None, typer.Option(show_default=False)] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000)] = 100,
     as_json: AsJson = False,
@@ -188,7 +188,7 @@ def dead(
     query: dict[str, str | int] = {"limit": limit}
     if endpoint_id is not None:
         query["endpoint_id"] = endpoint_id
-    with http(gateway, require_key(api_key)) as client:
+    with http(gateway, require_key(api_key_file)) as client:
         answer = body_of(client.get("/v1/webhooks/dead-letters", params=query), "dead_letters")
     letters = answer["dead_letters"]
     if as_json:
@@ -211,13 +211,13 @@ def redeliver(
         int | None, typer.Argument(min=1, help="Only this event.", show_default=False)
     ] = None,
     gateway: Gateway = DEMO_GATEWAY,
-    api_key: Key = None,
+    api_key_file: KeyFile = None,
 ) -> None:
     """Send dead letters of an endpoint once more."""
     from gateway.command import body_of, http, require_key
 
     given = {"endpoint_id": endpoint_id, "session_id": session_id, "seq": seq}
     body = {key: value for key, value in given.items() if value is not None}
-    with http(gateway, require_key(api_key)) as client:
+    with http(gateway, require_key(api_key_file)) as client:
         count = body_of(client.post("/v1/webhooks/redeliveries", json=body), "count")["count"]
     typer.echo(f"{count} are due once more.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -13,7 +14,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import typer
@@ -27,6 +29,11 @@ from gateway.top import Row, look_at_all
 from gateway.upkeep_command import LONGEST_PAUSE_S, TRIES, pause_s
 
 RUNNER = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def api_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWITCHBOARD_API_KEY", "k")
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -48,7 +55,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["demo", "--policy", "longest_ms=long"], "not NAME=VALUE"),
         (["demo", "--policy", "longest_ms=true"], "must be of type int"),
         (["status", "--gateway", "http://127.0.0.1:9"], "No gateway answers"),
-        (["sessions", "--gateway", "http://127.0.0.1:9", "--api-key", "k"], "No gateway answers"),
+        (["sessions", "--gateway", "http://127.0.0.1:9"], "No gateway answers"),
         (["status", "--gateway", "http://[::1"], "no address of a gateway"),
         (["api-key", "acc", "--key-id", "not good"], "letters and digits"),
     ],
@@ -64,6 +71,7 @@ def test_without_a_key_the_sentence_says_where_to_put_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv("SWITCHBOARD_API_KEY")
     result = RUNNER.invoke(app, ["sessions"])
     assert "SWITCHBOARD_API_KEY" in result.output
 
@@ -125,7 +133,7 @@ def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 def test_sessions_are_a_table_or_json() -> None:
     with serving("/v1/sessions", {"sessions": [RECORD]}) as gateway:
-        arguments = ["sessions", "--gateway", gateway, "--api-key", "k"]
+        arguments = ["sessions", "--gateway", gateway]
         table = RUNNER.invoke(app, arguments, env={"COLUMNS": "160"}).output
         assert all(word in table for word in ("s-1", "60 s", "ended_by_agent", "rt", "win"))
         assert json.loads(RUNNER.invoke(app, [*arguments, "--json"]).output) == [RECORD]
@@ -161,7 +169,7 @@ def test_one_session_is_its_people_and_its_time_line() -> None:
         ],
     }
     with serving("/v1/sessions/s-1", detail) as gateway:
-        arguments = ["sessions", "s-1", "--gateway", gateway, "--api-key", "k"]
+        arguments = ["sessions", "s-1", "--gateway", gateway]
         said = RUNNER.invoke(app, arguments, env={"COLUMNS": "120"}).output
         assert json.loads(RUNNER.invoke(app, [*arguments, "--json"]).output) == detail
     assert "95 % good, 2 s loss from them" in said
@@ -169,6 +177,37 @@ def test_one_session_is_its_people_and_its_time_line() -> None:
     assert all(word in line for word in ("1.500 s", "Alex", "mode voice"))
     assert "lobby" not in said
     assert all(word in said for word in ("s-1", "60 s", "rt", "win", "agent", "7"))
+
+
+def test_a_long_session_is_printed_to_its_end() -> None:
+    events = [
+        {"seq": seq, "at_ms": RECORD["created_ms"], "type": f"event.{seq}", "body": {}}
+        for seq in range(1, 6)
+    ]
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            after = int(parse_qs(urlsplit(self.path).query).get("after", ["0"])[0])
+            page = events[after : after + 2]
+            cursor = str(page[-1]["seq"]) if page[-1] is not events[-1] else None
+            body = {**RECORD, "participants": [], "events": page, "cursor": cursor}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with listening(Handler) as gateway:
+        result = RUNNER.invoke(app, ["sessions", "s-1", "--gateway", gateway, "--json"])
+    shown = json.loads(result.output)
+    assert (shown["events"], "cursor" in shown) == (events, False)
+    assert [urlsplit(each).path for each in asked] == [
+        "/v1/sessions/s-1",
+        *["/v1/sessions/s-1/events"] * 2,
+    ]
 
 
 def test_what_others_wrote_is_neither_markup_nor_obeyed_by_a_terminal() -> None:
@@ -188,7 +227,7 @@ def test_what_others_wrote_is_neither_markup_nor_obeyed_by_a_terminal() -> None:
         ("/v1/sessions/s-1", detail, ["sessions", "s-1"], 4),
     ):
         with serving(path, answer) as gateway:
-            given = [*words, "--gateway", gateway, "--api-key", "k"]
+            given = [*words, "--gateway", gateway]
             result = RUNNER.invoke(app, given, env={"COLUMNS": "200"})
         assert result.exit_code == 0, result.exception
         assert (result.output.count(harmless), "\x1b]" in result.output) == (times, False)
@@ -196,19 +235,17 @@ def test_what_others_wrote_is_neither_markup_nor_obeyed_by_a_terminal() -> None:
 
 def test_what_the_gateway_refuses_is_said_in_its_words() -> None:
     with serving("/v1/sessions", {"detail": "The API key does not hold."}, 401) as gateway:
-        result = RUNNER.invoke(app, ["sessions", "--gateway", gateway, "--api-key", "k"])
+        result = RUNNER.invoke(app, ["sessions", "--gateway", gateway])
     assert (result.exit_code, result.output.strip()) == (1, "The API key does not hold.")
 
 
-@pytest.mark.parametrize(
-    "words", [["status"], ["sessions", "--api-key", "k"], ["records", "erased"]]
-)
+@pytest.mark.parametrize("words", [["status"], ["sessions"], ["records", "erased"]])
 def test_what_is_no_gateway_is_told_so(words: list[str]) -> None:
     answers: tuple[object, ...] = (b"<html>", ["ready"], {})
     for answer in answers:
         with serving("/", answer) as gateway:
             arguments = [*words, "--gateway", gateway]
-            result = RUNNER.invoke(app, arguments, env={"SWITCHBOARD_API_KEY": "k"})
+            result = RUNNER.invoke(app, arguments)
             assert result.exit_code == 1
             assert "is no gateway; give its address by --gateway" in result.output
             assert not look_at_all([gateway])[0].up
@@ -237,7 +274,7 @@ def test_who_erases_many_again_waits_where_the_gateway_holds_back(tmp_path: Path
 
     with listening(Handler) as gateway:
         arguments = ["records", "erase", "--again", str(file), "--gateway", gateway]
-        result = RUNNER.invoke(app, arguments, env={"SWITCHBOARD_API_KEY": "k"})
+        result = RUNNER.invoke(app, arguments)
     assert (result.exit_code, taken) == (0, listed)
     assert result.output == "3 participants were erased.\n"
 
@@ -269,7 +306,7 @@ def test_who_is_held_back_for_ever_is_told_so(
     file.write_text(json.dumps({"session_id": "s", "participant_id": "p"}))
     with serving("/v1/erasures", {"detail": "Too many requests."}, 429) as gateway:
         arguments = ["records", "erase", "--again", str(file), "--gateway", gateway]
-        result = RUNNER.invoke(app, arguments, env={"SWITCHBOARD_API_KEY": "k"})
+        result = RUNNER.invoke(app, arguments)
     assert (result.exit_code, result.output) == (1, "Too many requests.\n")
     assert waited == [1.0] * (TRIES - 1)
 
@@ -291,7 +328,7 @@ def test_who_was_erased_is_printed_to_the_last_page() -> None:
 
     with listening(Handler) as gateway:
         arguments = ["records", "erased", "--since-ms", "5", "--gateway", gateway]
-        result = RUNNER.invoke(app, arguments, env={"SWITCHBOARD_API_KEY": "k"})
+        result = RUNNER.invoke(app, arguments)
     assert [json.loads(line)["page"] for line in result.output.splitlines()] == [1, 2, 3]
     further = "/v1/erasures?since_ms=5&cursor=further"
     assert asked == ["/v1/erasures?since_ms=5", further, further]
@@ -314,6 +351,19 @@ SAY_IT_BY_THEMSELVES = {
 """Commands without `--json`, and what they print."""
 
 
+def options(group: Any) -> Iterator[tuple[str, str, bool]]:
+    """Every option of every command, and whether it is a file's name."""
+    for name, each in group.commands.items():
+        if hasattr(each, "commands"):
+            yield from options(each)
+        else:
+            hints = get_type_hints(each.callback)
+            for one in each.params:
+                hint = hints.get(one.name)
+                for option in one.opts:
+                    yield name, option, Path in (hint, *get_args(hint))
+
+
 def commands(group: Any) -> Iterator[tuple[str, set[str]]]:
     """Every command of a program, with its options."""
     for name, each in group.commands.items():
@@ -321,6 +371,51 @@ def commands(group: Any) -> Iterator[tuple[str, set[str]]]:
             yield from commands(each)
         else:
             yield name, {option for one in each.params for option in one.opts}
+
+
+def test_no_command_takes_a_secret_itself() -> None:
+    """`ps` shows arguments to everybody on the machine, and shells keep them."""
+    files = set()
+    for name, option, is_path in options(typer.main.get_command(app)):
+        if re.search("key|secret|token|pass|credential", option):
+            assert is_path or (name, option) == ("api-key", "--key-id"), (name, option)
+            files.add(option)
+    assert {"--api-key-file", "--secret-file", "--database-passfile", "--turn-secret-file"} <= files
+
+
+@pytest.mark.parametrize(
+    ("mode", "held", "said"),
+    [
+        (0o600, "swk_k1_" + "s" * 40 + "\n", "swk_k1_" + "s" * 40),
+        (0o640, "swk_k1_" + "s" * 40, "Others can read"),
+        (0o600, "short", "shorter than 32 bytes"),
+        (0o600, None, "No such file"),
+    ],
+)
+def test_an_api_key_lies_in_a_file_that_nobody_else_reads(
+    tmp_path: Path, mode: int, held: str | None, said: str
+) -> None:
+    file = tmp_path / "key"
+    if held is not None:
+        file.write_text(held)
+        file.chmod(mode)
+    given = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            given.append(self.headers["Authorization"])
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"sessions": []}')
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with listening(Handler) as gateway:
+        arguments = ["sessions", "--gateway", gateway, "--api-key-file", str(file)]
+        result = RUNNER.invoke(app, arguments)
+    assert said in " ".join([result.output, *given])
+    assert (result.exit_code, len(given)) == ((0, 1) if said == (held or "").strip() else (2, 0))
 
 
 def test_every_command_prints_json_if_told_to_or_something_plain() -> None:

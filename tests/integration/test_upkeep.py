@@ -77,7 +77,7 @@ async def test_an_erased_person_is_in_no_file_of_the_deployment(
     words = [value.encode() for value in PERSON.values()]
     before = b"".join(searched(deployment).values())
     assert words[0] in before, "The person must have been written down to be forgotten."
-    given = ["--gateway", call.origin, "--api-key", deployment.api_key]
+    given = ["--gateway", call.origin, "--api-key-file", str(deployment.data / "api-key")]
     done = RUNNER.invoke(app, ["records", "erase", "--visitor-id", PERSON["visitor_id"], *given])
     assert done.output == "1 participants were erased.\n"
     left = [
@@ -161,7 +161,14 @@ def commands_and_environments(deployment: Deployment) -> bytes:
 async def test_records_are_exported_by_the_command(call: Call, deployment: Deployment) -> None:
     agent, _ = await call.talking()
     await agent.request("session.end")
-    given = ["--gateway", call.origin, "--api-key", deployment.api_key, "--limit", "1"]
+    given = [
+        "--gateway",
+        call.origin,
+        "--api-key-file",
+        str(deployment.data / "api-key"),
+        "--limit",
+        "1",
+    ]
     lines = RUNNER.invoke(app, ["records", "export", *given]).output.splitlines()
     assert len(lines) == 1
     assert call.session_id in lines[0]
