@@ -26,7 +26,8 @@ def verify(secret: bytes, value: str, body: bytes, *, now_s: int, window_s: int 
     except (KeyError, ValueError):
         return False
     fresh = abs(now_s - at_s) <= window_s
-    return hmac.compare_digest(digest, _digest(secret, at_s, body)) and fresh
+    ours = _digest(secret, at_s, body)
+    return hmac.compare_digest(digest.encode(), ours.encode()) and fresh
 
 
 def _digest(secret: bytes, at_s: int, body: bytes) -> str:

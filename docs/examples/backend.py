@@ -26,7 +26,8 @@ def mint_token(agent: dict[str, str]) -> bytes:
 def is_ours(signature: str, body: bytes) -> bool:
     at, _, digest = signature.removeprefix("t=").partition(",v1=")
     ours = hmac.new(SECRET, at.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return at.isdigit() and abs(time.time() - int(at)) <= 300 and hmac.compare_digest(digest, ours)
+    fresh = at.isdecimal() and len(at) < 15 and abs(time.time() - int(at)) <= 300
+    return fresh and hmac.compare_digest(digest.encode(), ours.encode())
 
 
 class Backend(BaseHTTPRequestHandler):

@@ -94,14 +94,19 @@ async def test_events_are_taken_once_and_only_when_ours(backend: Running) -> Non
         base_url=f"http://127.0.0.1:{backend.port}", trust_env=False
     ) as keeper:
 
-        async def deliver(signature: str, body: bytes = body) -> int:
-            head = {HEADER: signature}
+        async def deliver(signature: str | bytes, body: bytes = body) -> int:
+            said = signature if isinstance(signature, bytes) else signature.encode()
+            head = {HEADER.encode(): said}
             return (
                 await keeper.post("/switchboard-events", content=body, headers=head)
             ).status_code
 
         assert [await deliver(sign(SECRET, now, body)) for _ in range(2)] == [204, 204]
-        for wrong in ("", "t=x,v1=y", sign(b"x" * 32, now, body), sign(SECRET, now - 400, body)):
+        for wrong in (
+            *("", "t=x,v1=y", sign(b"x" * 32, now, body), sign(SECRET, now - 400, body)),
+            *(f"t={now},v1=é".encode(), f"t={now},v1=\N{SUPERSCRIPT TWO}".encode()),
+            *("t=²,v1=y".encode("latin-1"), b"t=" + b"9" * 5_000 + b",v1=y"),
+        ):
             assert await deliver(wrong) == 401
         assert await deliver(sign(SECRET, now, body), body + b" ") == 401
     assert backend.stop() == "5 s session.ended\n"
