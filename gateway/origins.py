@@ -50,18 +50,32 @@ def address_of(scope: Scope) -> str:
     return str(address)
 
 
+INSIDE = tuple(
+    map(
+        ip_network,
+        (
+            *("127.0.0.0/8", "::1/128"),
+            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
+            *("169.254.0.0/16", "fe80::/10"),
+        ),
+    )
+)
+"""This machine, private networks (RFC 1918, RFC 4193) and its own links. The shared addresses
+100.64.0.0/10 (RFC 6598) are not among them: a carrier's customers and some load balancers have
+those, and nobody can say whose they are."""
+
+
 def is_inside(scope: Scope, networks: Iterable[str] = ()) -> bool:
-    """Whether a request comes from this machine, a private address or one of these networks; what a
-    trusted proxy passes on comes from whom it says."""
+    """Whether a request comes from `INSIDE` or one of these networks; what a trusted proxy passes
+    on comes from whom it says."""
     try:
         address = ip_address(scope["client"][0])
     except (TypeError, ValueError):
         return False
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     address = mapped or address
-    return not address.is_global or any(
-        address in ip_network(each, strict=False) for each in networks
-    )
+    named = (ip_network(each, strict=False) for each in networks)
+    return any(address in each for each in (*INSIDE, *named))
 
 
 def veiled(address: str, key: bytes) -> str:

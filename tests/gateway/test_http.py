@@ -292,19 +292,22 @@ async def test_metrics_count_connections_and_refusals(
 async def test_metrics_are_shown_to_private_addresses_and_named_networks(
     settings: Settings,
 ) -> None:
-    world = World(replace(settings, metrics_networks=("8.8.4.0/24",)))
+    """Addresses that a carrier shares among its customers are nobody's own (RFC 6598)."""
+    world = World(replace(settings, metrics_networks=("8.8.4.0/24", "100.64.8.0/24")))
     await world.start()
     found = {}
     for address in (
-        *("127.0.0.1", "10.0.3.9", "fd00::9", "::ffff:10.0.3.9", "8.8.4.4"),
+        *("127.0.0.1", "10.0.3.9", "172.31.0.1", "fd00::9", "::ffff:10.0.3.9", "fe80::1"),
+        *("8.8.4.4", "100.64.8.1"),
         *("8.8.8.8", "::ffff:8.8.8.8", "2606:4700::1111", "somebody"),
+        *("100.64.0.1", "100.127.255.255", "172.32.0.1", "0.0.0.1", "203.0.113.1", "2001:db8::1"),
     ):
         transport = httpx.ASGITransport(world.app, client=(address, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as asking:
             found[address] = (await asking.get("/metrics")).status_code
             assert (await asking.get("/healthz")).status_code == 200
     await world.stop()
-    assert list(found.values()) == [200] * 5 + [404] * 4
+    assert list(found.values()) == [200] * 8 + [404] * 10
 
 
 def demo_settings(settings: Settings) -> Settings:
