@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import runpy
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -319,19 +321,40 @@ def test_coturn_is_told_the_media_nodes_and_nothing_wider() -> None:
             allowed([wrong])
 
 
+def given_to_coturn(folder: Path) -> str | None:
+    """Give a folder to Debian's user of coturn, and its files as the runbook does; returns as whom
+    to run it. Only root can."""
+    if os.geteuid() != 0:
+        return None
+    user = "turnserver"
+    shutil.chown(folder, user, user)
+    for path in folder.iterdir():
+        path.chmod(0o640)
+        shutil.chown(path, "root", user)
+    return user
+
+
 def test_coturn_takes_the_configuration(tmp_path: Path) -> None:
-    made = written(tmp_path, "only-of-this-test", nodes=["10.0.3.11"])
-    with (tmp_path / "said").open("w") as said:
+    """As its own user, who reads nothing that is not given to it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="coturn-") as folder,
+        (tmp_path / "said").open("w") as said,
+    ):
+        made = written(Path(folder), "only-of-this-test", nodes=["10.0.3.11"])
+        user = given_to_coturn(Path(folder))
         process = subprocess.Popen(
             [program(), "-c", str(made.path), "--log-file=stdout"],
             stdout=said,
             stderr=subprocess.STDOUT,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
         )
-    try:
-        until("coturn listens", lambda: probe.answers_tcp("127.0.0.1", made.port))
-    finally:
-        process.terminate()
-        process.wait(10 * PATIENCE)
+        try:
+            until("coturn listens", lambda: probe.answers_tcp("127.0.0.1", made.port))
+        finally:
+            process.terminate()
+            process.wait(10 * PATIENCE)
     text = (tmp_path / "said").read_text().lower()
     assert "bad configuration" not in text
     assert "unknown" not in text

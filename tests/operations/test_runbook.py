@@ -8,6 +8,7 @@ only, because they change this machine or need a package index.
 from __future__ import annotations
 
 import asyncio
+import grp
 import os
 import re
 import sqlite3
@@ -47,6 +48,8 @@ READ_ONLY = {
         "changes this machine's kernel"
     ),
 }
+TURN_GROUP = "turnserver"
+"""Of Debian's coturn."""
 ALONE = ["TURN", "The console"]
 """Sections whose commands need no deployment."""
 OPERATED = ["Several machines", "Size", "Scale in", "Upgrade"]
@@ -101,6 +104,7 @@ def shell_of(folder: Path, environment: dict[str, str], **places: str) -> Shell:
     own = {
         "/etc/switchboard": str(folder / "etc" / "switchboard"),
         "/etc/coturn": str(folder / "etc" / "coturn"),
+        "/etc/turnserver.conf": str(folder / "etc" / "turnserver.conf"),
         "/backup": str(folder / "backup"),
         "/var/lib/switchboard": str(folder / "var" / "lib" / "switchboard"),
     }
@@ -108,11 +112,16 @@ def shell_of(folder: Path, environment: dict[str, str], **places: str) -> Shell:
 
 
 def test_what_needs_no_deployment_does_what_it_says(tmp_path: Path) -> None:
-    shell = shell_of(tmp_path, dict(os.environ))
+    # Who is not root can give a file to a group of their own only.
+    group = TURN_GROUP if os.geteuid() == 0 else grp.getgrgid(os.getegid()).gr_name
+    places = {f"-g {TURN_GROUP}": f"-g {group}"}
+    shell = shell_of(tmp_path, dict(os.environ), **places)
     etc = tmp_path / "etc"
     install = Install()
     for command in install.secrets:
         shell.run(command)
+    # Debian ships a file there that everybody may read.
+    (etc / "turnserver.conf").write_text("of the package")
     files = ("secret", "ray-token", "pgpass")
     modes = {stat.S_IMODE((etc / "switchboard" / name).stat().st_mode) for name in files}
     assert modes == {0o600}
@@ -122,12 +131,13 @@ def test_what_needs_no_deployment_does_what_it_says(tmp_path: Path) -> None:
     for section in ALONE:
         said = "\n".join(shell.run(command) for command in commands_of(section))
     assert len(said.splitlines()) == 2, "the token of an operator and its id"
-    coturn = (etc / "coturn" / "turnserver.conf").read_text()
+    coturn = (etc / "turnserver.conf").read_text()
     secret = (etc / "switchboard" / "turn-secret").read_text().strip()
     assert coturn.endswith(
         f"allowed-peer-ip=10.0.3.11\nallowed-peer-ip=10.0.3.12\nstatic-auth-secret={secret}\n"
     )
-    assert stat.S_IMODE((etc / "coturn" / "turnserver.conf").stat().st_mode) == 0o600
+    found = (etc / "turnserver.conf").stat()
+    assert (stat.S_IMODE(found.st_mode), grp.getgrgid(found.st_gid).gr_name) == (0o640, group)
 
 
 @pytest.mark.soak
