@@ -18,12 +18,23 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel
 
+import broker.messages
 from actors.ledger.schema import MIGRATIONS, metadata
 from broker import events
 from broker.events import AnyEvent, event_body
-from broker.messages import cluster
 from broker.messages.cluster.base import ClusterMessage
 
+OWN = (
+    "actors.ledger.keeping",
+    "actors.ledger.ledger",
+    "actors.ledger.stop",
+    "actors.ledger_link",
+    "gateway.consumer_links",
+    "gateway.device_api",
+    "gateway.login_flows",
+    "gateway.tokens",
+)
+"""Where messages stand that only one side of the architecture knows."""
 SPECIAL = {"channel": "chat"}
 """Values of fields that take some texts only."""
 RELEASES = Path(__file__).parent / "releases"
@@ -73,11 +84,10 @@ def event(kind: type[AnyEvent]) -> AnyEvent:
 
 
 def messages() -> dict[str, type[ClusterMessage]]:
-    """Name every message of trunks and links."""
-    families = [
-        importlib.import_module(f"{cluster.__name__}.{found.name}")
-        for found in pkgutil.iter_modules(cluster.__path__)
-    ]
+    """Name every message of trunks and links, and what gateways seal for one another."""
+    prefix = f"{broker.messages.__name__}."
+    shared = [found.name for found in pkgutil.walk_packages(broker.messages.__path__, prefix)]
+    families = map(importlib.import_module, (*shared, *OWN))
     return {
         name: kind
         for family in families
