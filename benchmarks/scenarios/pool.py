@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from actors.ledger.policy import LedgerPolicy
 from actors.placement import Place
 from actors.pool import PoolPolicy
+from benchmarks.histogram import enough
 from benchmarks.loads.lifecycle import NO_CAPACITY
 from benchmarks.machine import MAX_FOREIGN_SHARE, calm
 from benchmarks.quantities import count, count_or_none
@@ -176,6 +177,7 @@ def tell(
     result.lines = drawn(replay, measured, whole)
     bound = supply.patience_seconds
     waits, peaks = [], []
+    together = Outcome(), Outcome()
     for number, rush in enumerate(rushes, 1):
         others = [each.stretch for each in rushes if each is not rush]
         shared = shared_seconds(replay, others, supply, alone)
@@ -185,6 +187,8 @@ def tell(
             truth, told, bound
         )
         peaks.append(off_in_number(told.peak_standbys, truth.peak_standbys))
+        for whole, part in zip(together, (truth, told), strict=True):
+            whole.waited += part.waited
         both = [min(outcome.longest_wait, bound) for outcome in (told, truth)]
         # Whose wait is shorter than a start may have waited for the rest of one: a moment decides.
         if alone <= both[1] and min(both) < bound:
@@ -192,12 +196,27 @@ def tell(
     if not waits:
         result.noise.append("no storm with waits that can be compared")
         return
+    judge_together(result, *together, alone, bound)
     result.facts["longest wait, each storm, off by %"] = [round(each) for each in waits]
     for which, value in (("median", statistics.median(waits)), ("worst", max(waits))):
         what = f"longest wait, {which} of {len(waits)} storms, off by"
         result.judge(absolute(what, value, WITHIN, unit="%"))
     what = f"worst of {len(peaks)} storms"
     result.judge(absolute(f"most standbys, {what}, off by", max(peaks), WITHIN, unit="%"))
+
+
+def judge_together(
+    result: ScenarioResult, measured: Outcome, predicted: Outcome, alone: float, bound: float
+) -> None:
+    """Hold the p95 of all storms' waits together against its prediction: one storm has too few."""
+    if measured.openings < enough(95):
+        result.facts["openings of all storms, too few for a p95"] = measured.openings
+        return
+    truth, told = (min(outcome.wait(95), bound) for outcome in (measured, predicted))
+    result.facts["p95 of all storms' waits, s"] = f"{truth:.2f}, predicted {told:.2f}"
+    if alone <= truth and min(truth, told) < bound:
+        what = f"p95 of the {measured.openings} waits of all storms, off by"
+        result.judge(absolute(what, off(told, truth), WITHIN, unit="%"))
 
 
 def drawn(replay: Replay, measured: Outcome, predicted: Outcome) -> list[Line]:

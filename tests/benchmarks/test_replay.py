@@ -18,7 +18,7 @@ from benchmarks.histogram import Histogram
 from benchmarks.replay import Replay, Stretch, alone_seconds, shared_seconds
 from benchmarks.result import Measurement, ScenarioResult
 from benchmarks.scenarios import pool
-from benchmarks.scenarios.pool import STARTS, Rush, off_in_number, tell
+from benchmarks.scenarios.pool import STARTS, Rush, judge_together, off_in_number, tell
 from benchmarks.simulation import Opening, Outcome, Simulation, Supply
 from benchmarks.subject import Look
 
@@ -29,7 +29,7 @@ ANSWER_S = 0.02
 ALONE_S, SHARED_S = 1.1, 1.7
 SUPPLY = Supply(PoolPolicy(target=2), (Place("node", "", 512),), (ALONE_S, SHARED_S))
 LONE = [2.5, 7.5, 12.5]
-STORMS = [[40.0 + 0.4 * n for n in range(10)], [80.0 + 0.3 * n for n in range(9)]]
+STORMS = [[40.0 + 0.4 * n for n in range(11)], [80.0 + 0.3 * n for n in range(9)]]
 Spoil = Callable[[float | None], float | None]
 
 
@@ -115,6 +115,7 @@ def test_a_run_that_is_as_predicted_meets_its_targets() -> None:
     result = judged()
     assert not result.noise
     assert {target.name.split(",")[0]: target.met for target in result.judged()} == {
+        "p95 of the 20 waits of all storms": True,
         "longest wait": True,
         "most standbys": True,
     }
@@ -135,11 +136,33 @@ def test_a_storm_is_predicted_by_what_the_others_took(monkeypatch: pytest.Monkey
 
 def test_waits_that_were_not_predicted_miss_the_target() -> None:
     result = judged(lambda waited: None if waited is None else 0.7 * waited)
-    middle, worst, standbys = result.judged()
+    p95, middle, worst, standbys = result.judged()
+    assert p95.value > 5, "of one storm of two"
     assert not middle.met
     assert not worst.met
     assert worst.value >= middle.value == pytest.approx(100 * (1 / 0.7 - 1), abs=10)
     assert standbys.met
+
+
+@pytest.mark.parametrize(
+    ("waits", "factor", "met"),
+    [
+        (20, 1.19, [True]),
+        (20, 1.21, [False]),
+        (20, 0.79, [False]),
+        (19, 1.0, []),
+        # All refused, and refused they were predicted: nothing is shown by that.
+        (20, 9.0, []),
+    ],
+)
+def test_the_waits_of_all_storms_are_judged_together(
+    waits: int, factor: float, met: list[bool]
+) -> None:
+    result = ScenarioResult("pool", "", {})
+    measured = [3.0] * waits if factor < 9.0 else [None] * waits
+    predicted = Outcome(waited=[3.0 * factor] * waits)
+    judge_together(result, Outcome(waited=[*measured]), predicted, alone=1.0, bound=5.0)
+    assert [each.met for each in result.judged()] == met
 
 
 def recorded(name: str) -> tuple[Replay, Measurement, list[Rush]]:
@@ -157,15 +180,17 @@ def recorded(name: str) -> tuple[Replay, Measurement, list[Rush]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "nodes", "storms", "worst"),
-    [("starts", 1, 3, 5.0), ("starts_on_three_nodes", 3, 4, 70.0)],
+    ("name", "nodes", "openings", "storms", "worst"),
+    [("starts", 1, 37, 3, 5.0), ("starts_on_three_nodes", 3, 89, 4, 70.0)],
 )
 def test_storms_that_were_measured_on_ray_are_predicted(
-    name: str, nodes: int, storms: int, worst: float
+    name: str, nodes: int, openings: int, storms: int, worst: float
 ) -> None:
     result = ScenarioResult("pool", "", {})
     tell(result, *recorded(name), argparse.Namespace(standbys=2, nodes=nodes))
-    middle, most, standbys = result.judged()
+    p95, middle, most, standbys = result.judged()
+    assert p95.met, result.facts
+    assert p95.name.startswith(f"p95 of the {openings} waits")
     assert f"median of {storms} storms" in middle.name
     assert middle.met, result.facts
     assert most.value <= worst, "on three nodes of one machine one storm's starts took a fifth less"
