@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shlex
 import sys
 import traceback
@@ -51,6 +52,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     Crowd(),
     Capacity(),
 )
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it; what was measured until then is written."""
 FAILED = 1
 """Exit status when a scenario failed, as when a server does not start; the others are reported."""
 NOISY = 3
@@ -60,7 +63,7 @@ SHORT = "a short run of every scenario, in one report"
 STATUSES = (
     "Exit status: 0 when all was measured, whether targets are met or not; "
     f"{NOISY} when the machine was too noisy to tell; {FAILED} when something failed, "
-    "and the others are reported; 2 when an option cannot be taken."
+    f"and the others are reported; 2 when an option cannot be taken; {INTERRUPTED} after Ctrl-C."
 )
 PIPED_WIDTH = 140
 
@@ -124,8 +127,18 @@ def overview() -> Iterator[str]:
 
 
 def add_output_options(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
-    one.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
+    add = one.add_argument
+    add("--json", type=writable, metavar="FILE", help="write everything measured")
+    add("--html", type=writable, metavar="FILE", help="write a page with plots")
+
+
+def writable(text: str) -> Path:
+    """Take a file that can be written when all is measured: nobody measures for half an hour to be
+    told afterwards that there is no such folder."""
+    file = Path(text)
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text} cannot be written")
+    return file
 
 
 def main(arguments: list[str]) -> int:
@@ -148,6 +161,7 @@ def main(arguments: list[str]) -> int:
             plans = [(s, options) for s in SCENARIOS if s.name == name]
     results: list[ScenarioResult] = []
     failures: list[str] = []
+    interrupted = False
     try:
         for scenario, chosen in plans:
             try:
@@ -162,10 +176,14 @@ def main(arguments: list[str]) -> int:
                 print_result(console, results[-1])
                 continue
             console.print(f"[bold]Nothing was measured:[/bold] {escape(failures[-1])}")
-    finally:
-        # Also what was measured until somebody interrupts.
-        if results:
-            write(results, failures, ["python", "-m", "benchmarks", *arguments], options)
+    except KeyboardInterrupt:
+        # Whoever interrupts is answered when every process that was started has ended.
+        interrupted = True
+        console.print("[bold]Interrupted.[/bold]")
+    if results:
+        write(results, failures, ["python", "-m", "benchmarks", *arguments], options)
+    if interrupted:
+        return INTERRUPTED
     if failures:
         return FAILED
     return NOISY if any(result.signs for result in results) else 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from benchmarks.participant import DEMO
 from benchmarks.quantities import amount, amount_or_none, count
@@ -55,9 +57,38 @@ def counted(
 def add_target_options(parser: argparse.ArgumentParser) -> None:
     """Let a scenario run against a Switchboard that is up already."""
     add = parser.add_argument
-    add("--target", metavar="URL", help="origin of a gateway that is up already; starts none")
+    add(
+        "--target",
+        type=origin,
+        metavar="URL",
+        help="origin of a gateway that is up already; starts none",
+    )
     add("--account", default=DEMO, metavar="ID", help="of the target")
-    add("--api-key-file", metavar="FILE", help="holds a key of that account; a demo needs none")
+    add(
+        "--api-key-file",
+        type=readable,
+        metavar="FILE",
+        help="holds a key of that account; a demo needs none",
+    )
+
+
+def origin(text: str) -> str:
+    """Take the origin of a gateway."""
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or parts.path.strip("/") or parts.query or parts.fragment:
+        raise argparse.ArgumentTypeError(f"{text} is no origin; write https://HOST[:PORT]")
+    return text
+
+
+def readable(text: str) -> str:
+    """Take a file that the processes of the load can read."""
+    if not os.access(text, os.R_OK):
+        raise argparse.ArgumentTypeError(f"{text} cannot be read")
+    return text
 
 
 def refuse_target(parser: argparse.ArgumentParser, why: str) -> None:

@@ -228,8 +228,8 @@ def test_who_interrupts_keeps_what_was_measured(
     interrupted.failure = KeyboardInterrupt()
     file = tmp_path / "run.json"
     made = [Made("one"), interrupted, Made("other")]
-    with pytest.raises(KeyboardInterrupt):
-        outcome(monkeypatch, capsys, made, "short", "--json", str(file))
+    status, shown = outcome(monkeypatch, capsys, made, "short", "--json", str(file))
+    assert (status, "Traceback" in shown, "Interrupted." in shown) == (130, False, True)
     run = json.loads(file.read_text(encoding="utf-8"))
     assert [each["name"] for each in run["scenarios"]] == ["one"]
 
@@ -241,6 +241,26 @@ def test_the_command_of_a_report_can_be_run_again(
     outcome(monkeypatch, capsys, [Made("made")], "made", "--json", str(file))
     command = json.loads(file.read_text(encoding="utf-8"))["command"]
     assert shlex.split(command) == ["python", "-m", "benchmarks", "made", "--json", str(file)]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--json", "{folder}/none/run.json"], "none/run.json cannot be written"),
+        (["--html", "{folder}"], "cannot be written"),
+        (["--target", "gateway.example"], "gateway.example is no origin; write https://HOST"),
+        (["--target", "https://gateway.example/v1"], "is no origin"),
+        (["--target", "https://gateway.example:port"], "is no origin"),
+        (["--api-key-file", "{folder}/key"], "key cannot be read"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_measured(
+    words: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["storm", *(each.format(folder=tmp_path) for each in words)])
+    assert refused.value.code == 2
+    assert why in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("text", [None, "{}", "{", "no json"])
