@@ -22,7 +22,7 @@ from benchmarks.result import (
 )
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
-from benchmarks.scenario import Progress, add_once, counted, parameters
+from benchmarks.scenario import Progress, add_once, counted, origin, parameters
 from benchmarks.subject import Subject, Target
 
 STANDBYS = 2
@@ -41,6 +41,7 @@ class Join:
         add_once(parser)
         parser.add_argument(
             "--target",
+            type=origin,
             metavar="URL",
             help="origin of a demo's gateway that is up already; starts none",
         )
