@@ -53,7 +53,6 @@ class _Outgoing:
     peer: Peer
     tracks: Sequence[Track]
     counter: int = 0
-    check_due: float = 0.0
     report_due: float = 0.0
 
 
@@ -72,6 +71,10 @@ class Pump:
         """Send each publisher's tracks and look after all sinks; a peer may be in both."""
         self._outgoing = [_Outgoing(peer, tracks) for peer, tracks in publishers]
         self._sinks = list(sinks)
+        peers = {sink.peer: None for sink in sinks} | {peer: None for peer, _ in publishers}
+        begun, apart = time.monotonic(), CHECK_SECONDS / max(len(peers), 1)
+        self._checks_due = {peer: begun + apart * turn for turn, peer in enumerate(peers)}
+        """Whose consent is to be kept when, also of who only receives: not of all at once."""
         self._cells = cells()
         self._buffers = [Buffer() for _ in range(CELLS)]
         self._received = Received([buffer.address for buffer in self._buffers])
@@ -225,10 +228,11 @@ class Pump:
 
     def _keep_up(self, now: float) -> None:
         """Send the consent checks and sender reports that are due."""
+        for peer, due in self._checks_due.items():
+            if now >= due:
+                self._checks_due[peer] = now + CHECK_SECONDS
+                peer.send_check()
         for outgoing in self._outgoing:
-            if now >= outgoing.check_due:
-                outgoing.check_due = now + CHECK_SECONDS
-                outgoing.peer.send_check()
             if self._sending.is_set() and now >= outgoing.report_due:
                 outgoing.report_due = now + REPORT_SECONDS
                 for track in outgoing.tracks:
