@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -128,6 +128,26 @@ def test_what_was_lost_counts_while_there_was_room_whoever_threw_it_away() -> No
     assert lost_of(judged(side("switchboard", 4), overloaded, blocked=5)) == 0
     facts = judged(side("switchboard", 4), overloaded, blocked=5).facts
     assert facts["packets that our relays could not send"] == 5
+
+
+def test_a_side_is_described_by_its_cipher_its_silence_and_every_round() -> None:
+    told = judged(side("switchboard", 4, lost=2, drops=1), side("switchboard", 6)).facts
+    one = cast(dict[str, Any], told["switchboard 4"])
+    assert (one["srtp_profile"], one["idle_share"]) == (["GCM"], IDLE)
+    expected = {
+        "busy_share": 0.076,
+        "cost_us": 11.0,
+        "packets_in_per_second": 2_000,
+        "packets_out_per_second": 6_000,
+        "lost": 2,
+        "dropped_by_the_kernel": 1,
+    }
+    assert {name: one[name] for name in expected} == {n: [v] * 3 for n, v in expected.items()}
+    assert (
+        one["delay_ms"]
+        == [{"50": pytest.approx(1.0, rel=0.01), "99": pytest.approx(1.0, rel=0.01)}] * 3
+    )
+    assert told["switchboard, in and out"] == {"in_us": IN_US, "out_us": OUT_US}
 
 
 def test_what_the_kernel_throws_away_is_counted_by_port() -> None:
