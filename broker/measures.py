@@ -98,6 +98,7 @@ class Standing(_Word):
     PARTICIPANTS_PRESENT = "participants.present"
     PARTICIPANTS_RECONNECTING = "participants.reconnecting"
     RESIDENT = "resident"
+    TASKS = "tasks"
     # What a ledger adds to what the actors of a node told.
     RESIDENT_MOST = "resident_most"
     ACTORS_REPORTING = "actors.yes"

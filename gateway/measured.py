@@ -93,6 +93,10 @@ OF_NODES: Mapping[str, Family] = {
     "resident_most": Family(
         "switchboard_actor_resident_most_bytes", "Memory of the largest session actor."
     ),
+    "tasks": Family(
+        "switchboard_actor_tasks",
+        "Tasks of the session actors; one that stands by has as many whatever it held before.",
+    ),
     "actors": Family("switchboard_actors", "Session actors, by whether they report.", "reports"),
 }
 OF_LEDGERS: Mapping[str, Family] = {

@@ -5,6 +5,7 @@ Read from what is counted anyway, every few seconds: nothing of it is on a packe
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import time
@@ -36,10 +37,12 @@ class Measuring:
         period_s: float,
         *,
         clock: Callable[[], float] = time.monotonic,
+        tasks: Callable[[], int] = lambda: len(asyncio.all_tasks()),
     ) -> None:
         self._notify = notify
         self._period_s = period_s
         self._clock = clock
+        self._tasks = tasks
         self._due = clock() + random.uniform(0.0, period_s)
         self._cpu_before_s = time.process_time()
         self._own: Counter[Count] = Counter()
@@ -65,7 +68,9 @@ class Measuring:
     def _report(self, session: LiveSession | None) -> None:
         self._own[Count.CPU_MS] = round(1000 * (time.process_time() - self._cpu_before_s))
         total = self._own.copy()
-        standing: Counter[Standing] = Counter({Standing.RESIDENT: memory.resident_bytes()})
+        standing: Counter[Standing] = Counter(
+            {Standing.RESIDENT: memory.resident_bytes(), Standing.TASKS: self._tasks()}
+        )
         if session is not None:
             total += session.media.counts()
             standing += standing_of(session)

@@ -25,7 +25,7 @@ class Desk:
         self.now_s = 100.0
         self.open = True
         self.reports: list[ActorMeasured] = []
-        self.measuring = Measuring(self.take, PERIOD_S, clock=lambda: self.now_s)
+        self.measuring = Measuring(self.take, PERIOD_S, clock=lambda: self.now_s, tasks=lambda: 7)
 
     def take(self, method: str, report: ClusterMessage) -> bool:
         assert method == "actor.measured"
@@ -84,6 +84,7 @@ async def test_how_a_session_stands_is_numbers() -> None:
         desk.measuring.report(stage.session)
         found = dict(desk.reports[-1].standing)
         assert found.pop(Standing.RESIDENT) > 1_000_000
+        assert found.pop(Standing.TASKS) == 7
         return found
 
     _, consumer = await stage.ringing()
@@ -127,4 +128,5 @@ async def test_the_last_words_of_an_actor_are_what_it_has_not_reported_yet() -> 
         await until(lambda: made.ledger.reports, "the last report")
         (last,) = made.ledger.reports
         assert last.grown[Count.CPU_MS] > 0
-        assert set(last.standing) == {Standing.RESIDENT}
+        assert set(last.standing) == {Standing.RESIDENT, Standing.TASKS}
+        assert last.standing[Standing.TASKS] > 1
