@@ -1,6 +1,19 @@
 // What the switching test adds to call.html: a camera of one colour, and a watchful viewer.
 import { SlotTurn } from '/widgets/media/slot-turn.js';
 
+/** How late this page's timers came at most since it was asked last, in ms: it waited so long. */
+let [late, last] = [0, performance.now()];
+setInterval(() => {
+  const now = performance.now();
+  late = Math.max(late, now - last - 20);
+  last = now;
+}, 20);
+window.lateness = () => {
+  const found = late;
+  late = 0;
+  return found;
+};
+
 /** Replace the camera by a plane of one colour that moves a little, the microphone by a tone. */
 window.impersonate = (colour, frequency) => {
   const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 180 });

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -16,6 +16,7 @@ from playwright.async_api import Browser, Page
 
 from actors.relay import PublishSource, Relay, RelayConfig, SeatUpdate
 from tests.patience import PATIENCE, seconds_waited
+from tests.precedence import precedence
 
 from .pages import browser, join, page_url
 from .recording import RecordingListener
@@ -26,15 +27,15 @@ __all__ = ["browser", "page_url"]
 
 PEOPLE = {"ada": ((200, 30, 30), 440), "ben": ((30, 60, 200), 660)}
 SWITCHES = 10
-"""So many are judged at least; if one of them was not smooth, `MOST_SWITCHES`."""
-MOST_SWITCHES = 30
-SMOOTH = 0.8
-"""The share of those judged that has to be smooth."""
+"""So many are judged, each by itself."""
+MOST_SWITCHES = 2 * SWITCHES
+"""So many are made at most: no more than half of them may go unjudged."""
 MOST_APART_MS = 80.0
 MOST_FROZEN_SECONDS = 0.5
-MOST_WAITED = 0.1
-"""Browsers that wait for a busy machine spoil a switch, for they buffer more sound then. One for
-more of whose time than this the test's own process has waited for a processor is not judged."""
+MOST_WAITED, MOST_LATE_MS = 0.15, 100.0
+"""Who waits for a busy machine spoils a switch: browsers buffer more sound then. One is not judged
+for more of whose time the relay's process waited for a processor, or in which a page's own timer
+came so late. `precedence` keeps both below, as far as it may (docs/media.md, *Measured*)."""
 LIMIT_SECONDS = 120.0 * PATIENCE
 """How long switches are begun."""
 LEAST_COMPARED = 0.5
@@ -57,7 +58,9 @@ class Switch:
     freezes: int
     frozen_s: float
     waited: float
-    """For which share of its time this process waited for a processor."""
+    """For which share of its time this process, which has the relay, waited for a processor."""
+    late_ms: float
+    """How late a page's timer came at most, of all pages."""
 
     @property
     def smooth(self) -> bool:
@@ -69,7 +72,7 @@ class Switch:
 
     @property
     def judged(self) -> bool:
-        return self.waited <= MOST_WAITED
+        return self.waited <= MOST_WAITED and self.late_ms <= MOST_LATE_MS
 
 
 class Wrong(TypedDict):
@@ -134,6 +137,12 @@ def owner_of(timestamp: int, told: Sequence[SeatUpdate]) -> str | None:
     return None
 
 
+@pytest.fixture(autouse=True)
+def _before_others(browser: Browser) -> Iterator[None]:
+    with precedence():
+        yield
+
+
 @pytest.mark.timeout(3 * LIMIT_SECONDS)
 async def test_ten_switches_of_a_seat(
     browser: Browser,
@@ -142,6 +151,7 @@ async def test_ten_switches_of_a_seat(
     record_property: Callable[[str, object], None],
 ) -> None:
     viewer = await browser.new_page()
+    pages = [viewer]
     listener = Messenger(viewer)
     relay = Relay(RelayConfig(), listener)
     await relay.open()
@@ -176,8 +186,12 @@ async def test_ten_switches_of_a_seat(
         for name in PEOPLE:
             relay.set_published(name, {PublishSource.MICROPHONE: name == speaker})
 
+    async def lateness() -> float:
+        return max([float(await page.evaluate("window.lateness()")) for page in pages])
+
     async def switch(speaker: str) -> Switch:
         before = await sync()
+        await lateness()
         began, waited = loop.time(), seconds_waited()
         speak(speaker)
         await until_shown(speaker)
@@ -192,19 +206,21 @@ async def test_ten_switches_of_a_seat(
             freezes=after["freezes"] - before["freezes"],
             frozen_s=round(after["frozen"] - before["frozen"], 3),
             waited=round((seconds_waited() - waited) / (loop.time() - began), 3),
+            late_ms=round(await lateness()),
         )
 
     def judged() -> list[Switch]:
         return [each for each in switches if each.judged]
 
     def enough() -> bool:
-        found = judged()
-        wanted = SWITCHES if all(each.smooth for each in found) else MOST_SWITCHES
-        return len(found) >= wanted or loop.time() >= deadline
+        return (
+            len(judged()) >= SWITCHES or len(switches) >= MOST_SWITCHES or loop.time() >= deadline
+        )
 
     try:
         for name, (colour, frequency) in PEOPLE.items():
             page = await browser.new_page()
+            pages.append(page)
             await page.goto(page_url)
             await page.add_script_tag(url="/tests/relay/switching.js", type="module")
             await page.wait_for_function("Boolean(window.impersonate)")
@@ -230,8 +246,7 @@ async def test_ten_switches_of_a_seat(
             speak(speaker)
             await until_shown(speaker)
         found = judged()
-        smooth = sum(each.smooth for each in found)
-        record_property("note", f"{smooth} of {len(found)} smooth, {len(switches)} made")
+        record_property("note", f"{len(found)} of {len(switches)} switches were judged")
         (tmp_path / "switching.json").write_text(json.dumps([asdict(each) for each in switches]))
         seen: Seen = await viewer.evaluate("window.seen()")
         told = listener.told
@@ -248,7 +263,7 @@ async def test_ten_switches_of_a_seat(
             len(switches) + LATE_SWITCHES + 1
         ) // 2
         assert len(found) >= SWITCHES, f"the machine was too busy to judge: {switches}"
-        assert smooth >= SMOOTH * len(found), found
+        assert [each for each in found if not each.smooth] == [], switches
         assert relay.mistakes == 0
     finally:
         listener.task.cancel()
