@@ -72,6 +72,9 @@ class Succession:
         return self._following(actor)
 
     async def _begin(self, config: SessionConfig) -> str:
+        # What was closed has its last callbacks in the loop's next turn. Until then they refer to
+        # the whole session before, and what is frozen with it is collected no more.
+        await asyncio.sleep(0)
         self._settle()
         self._over = asyncio.Event()
         self._actor = actor = self._make(config, self._over.set)
