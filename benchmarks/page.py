@@ -188,7 +188,7 @@ def latencies(result: ScenarioResult) -> Iterator[str]:
             if pooled.count:
                 cells = [str(pooled.count), *percentiles(pooled, number)]
                 cells += [f"{share:.2f}", f"{memory:.0f}"]
-                what = html.escape(plots.MEANINGS.get(name, name))
+                what = html.escape(plots.meaning(result, name))
                 yield f"<tr><td>{html.escape(side)}<td class=what>{what}"
                 yield "".join(f"<td class=number>{cell}" for cell in cells)
     yield "</table></div>"

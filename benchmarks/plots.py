@@ -287,9 +287,16 @@ def bars(title: str, values: dict[str, float], unit: str) -> str:
     return drawn(draw, height=1.0 + 0.35 * len(values))
 
 
+def meaning(result: ScenarioResult, histogram: str) -> str:
+    """Say what a latency is of: of a step of a time line, since when."""
+    if histogram in result.steps:
+        return f"{result.since} until {histogram}"
+    return MEANINGS.get(histogram, histogram)
+
+
 def titled(result: ScenarioResult, histogram: str, how: str = "") -> str:
     """Name a plot of one latency by what it is of."""
-    said = f"{result.name}: {MEANINGS.get(histogram, histogram)}"
+    said = f"{result.name}: {meaning(result, histogram)}"
     return f"{said}, {how}" if how else said
 
 

@@ -48,6 +48,11 @@ def test_a_latency_is_called_by_what_it_is_of() -> None:
     assert ">signaling: a request until its reply<" in text
     assert ">signaling: a request until its reply, round by round<" in text
     assert ">signaling: hops<" in page([result_of(measurement("us", 0, "hops"))], DOCUMENT)
+    since = result_of(measurement("us", 0, "told"))
+    since.steps, since.since = ("told",), "the kill"
+    text = page([since], DOCUMENT)
+    assert "<td class=what>the kill until told\n<td" in text
+    assert ">signaling: the kill until told<" in text
 
 
 def test_of_many_signs_of_noise_the_first_are_seen_and_the_rest_can_be() -> None:
