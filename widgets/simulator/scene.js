@@ -18,7 +18,8 @@
  * | `spectate` | `1` | the agent watches somebody else's conversation |
  * | `window` | `open` | the engagement window starts open |
  * | `launcher` | `0` | the shop has no launcher |
- * | `lang`, `theme` | | handed to the widgets |
+ * | `agent`, `agentName`, `visitor`, `visitorName` | text | who meets |
+ * | `lang`, `theme` | text | handed to the widgets |
  *
  * @typedef {object} Scene
  * @property {string} gateway
