@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from benchmarks import plots
-from benchmarks.report import percentiles, row_of
+from benchmarks.report import percentiles, row_of, wanted_of
 from benchmarks.result import ScenarioResult, Target
 
 STYLE = """
@@ -26,6 +26,7 @@ td:first-child { min-width: 8rem; }
 .missed { color: light-dark(#c62a2f, #ff8080); font-weight: 600; }
 .noise { border-left: 4px solid light-dark(#c62a2f, #ff8080); padding-left: 1rem; }
 svg { min-width: 36rem; max-width: 100%; height: auto; margin: .5rem 0; display: block; }
+time { white-space: nowrap; }
 pre, code { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; }
 """
 MOST_SIGNS = 4
@@ -40,7 +41,8 @@ def page(results: list[ScenarioResult], document: dict[str, object]) -> str:
         "<!doctype html><html lang=en><meta charset=utf-8>",
         "<meta name=viewport content='width=device-width'><title>Switchboard benchmarks</title>",
         f"<style>{STYLE}</style><h1>Switchboard benchmarks</h1>",
-        f"<p><code>{html.escape(str(document['command']))}</code>, {document['at']}</p>",
+        f"<p><code>{html.escape(str(document['command']))}</code>, "
+        f"<time>{document['at']}</time></p>",
         "<nav>",
         *(f"<a href='#{result.name}'>{result.name}</a>" for result in results),
         "</nav><h2>Conclusions</h2>",
@@ -76,7 +78,8 @@ def summed_up(result: ScenarioResult) -> str:
     if not judged:
         return f"measured; there is no target to hold it against.{apart}"
     if met == len(judged):
-        return ("the target is met." if met == 1 else f"all {met} targets are met.") + apart
+        all_of_them = {1: "the target is", 2: "both targets are"}.get(met, f"all {met} targets are")
+        return f"{all_of_them} met.{apart}"
     return f"{met} of {len(judged)} targets are met.{apart}"
 
 
@@ -89,11 +92,11 @@ def conclusions(result: ScenarioResult) -> Iterator[str]:
 def sentence_of(target: Target) -> str:
     """Put one target into a sentence."""
     outcome = "<span class=met>met</span>" if target.met else "<span class=missed>missed</span>"
-    wanted = f"wanted {target.direction} {number(target.target)}"
+    wanted = f"wanted {wanted_of(target)}"
     name = html.escape(target.name)
     value = f"{number(target.value)} {target.unit}".strip()
     if target.ratio is None:
-        return f"{name}: {value}, {wanted} {target.unit}".rstrip() + f": {outcome}."
+        return f"{name}: {value}, {wanted}: {outcome}."
     spread = ""
     if target.spread is not None:
         low, high = map(number, target.spread)
@@ -159,10 +162,18 @@ def wide(plot: str | None) -> str:
 
 
 def facts(result: ScenarioResult) -> Iterator[str]:
-    """Write the facts: those of several numbers as bars, of several lists as a table."""
+    """Write the facts: those of several numbers as bars, of several lists or rows as a table."""
     for name, fact in result.facts.items():
         title = html.escape(name)
-        if not isinstance(fact, dict):
+        if isinstance(fact, list) and fact and all(isinstance(row, dict) for row in fact):
+            heads = "".join(f"<th>{html.escape(str(head))}" for head in fact[0])
+            lines = "".join(
+                "<tr>"
+                + "".join(f"<td class=number>{html.escape(str(cell))}" for cell in row.values())
+                for row in fact
+            )
+            yield f"<p>{title}:</p><div class=wide><table><tr>{heads}{lines}</table></div>"
+        elif not isinstance(fact, dict):
             yield f"<p>{title}: {html.escape(str(fact))}</p>"
         elif all(isinstance(value, int | float) for value in fact.values()):
             yield wide(plots.bars(name, {str(k): float(v) for k, v in fact.items()}, ""))
@@ -176,10 +187,7 @@ def facts(result: ScenarioResult) -> Iterator[str]:
 
 def latencies(result: ScenarioResult) -> Iterator[str]:
     """Write the table of percentiles, with processors and memory of each side's servers."""
-    if not result.measurements:
-        return
-    yield "<div class=wide><table><tr><th>side<th>what<th>count"
-    yield "<th>p50 ms<th>p90<th>p99<th>p99.9<th>max<th>processors<th>memory MB</tr>"
+    rows: list[str] = []
     for side in result.sides():
         mine = [m for m in result.measurements if m.side == side]
         share = sum(m.processor_share for m in mine) / len(mine)
@@ -189,6 +197,10 @@ def latencies(result: ScenarioResult) -> Iterator[str]:
                 cells = [str(pooled.count), *percentiles(pooled, number)]
                 cells += [f"{share:.2f}", f"{memory:.0f}"]
                 what = html.escape(plots.meaning(result, name))
-                yield f"<tr><td>{html.escape(side)}<td class=what>{what}"
-                yield "".join(f"<td class=number>{cell}" for cell in cells)
-    yield "</table></div>"
+                rows.append(f"<tr><td>{html.escape(side)}<td class=what>{what}")
+                rows.append("".join(f"<td class=number>{cell}" for cell in cells))
+    if rows:
+        yield "<div class=wide><table><tr><th>side<th>what<th>count"
+        yield "<th>p50 ms<th>p90<th>p99<th>p99.9<th>max<th>processors<th>memory MB</tr>"
+        yield from rows
+        yield "</table></div>"

@@ -71,9 +71,15 @@ def row_of(target: Target) -> list[str]:
         f"{target.value:.3f} {target.unit}",
         reference,
         ratio,
-        f"{target.direction} {target.target:g}",
+        wanted_of(target),
         "met" if target.met else "missed",
     ]
+
+
+def wanted_of(target: Target) -> str:
+    """Say what a target asks for: a ratio, or a number in the unit of the value."""
+    unit = target.unit if target.ratio is None else ""
+    return f"{target.direction} {target.target:g} {unit}".rstrip()
 
 
 def print_changes(

@@ -127,10 +127,23 @@ def test_steps_are_drawn_as_a_time_line() -> None:
 def test_facts_of_any_shape_are_shown() -> None:
     result = result_of()
     result.facts = {"plain": 3, "bars": {"a": 1.0, "b": 2}, "lists": {"cost_us": [1.5, 2.5]}}
+    result.facts["rounds"] = [{"height": 360, "frozen": 0.5}, {"height": 180, "frozen": 0.25}]
     text = page([result], DOCUMENT)
     assert "plain: 3" in text
     assert ">bars<" in text
     assert "[1.5, 2.5]" in text
+    assert "<tr><th>height<th>frozen<tr><td class=number>360<td class=number>0.5" in text
+
+
+def test_there_is_no_table_of_latencies_where_none_were_measured() -> None:
+    silent = Measurement("switchboard", 0, {}, Histogram(), 0, 0)
+    assert "<table" not in page([result_of(silent)], DOCUMENT)
+
+
+def test_a_limit_stands_in_the_table_with_its_unit() -> None:
+    result = result_of()
+    result.judge(absolute("memory", 9.1, 12.0, unit="GB"))
+    assert "<td>at most 12 GB<td" in page([result], DOCUMENT)
 
 
 def test_nothing_has_two_elements_of_one_name_to_cut_by() -> None:
@@ -145,7 +158,7 @@ def test_nothing_has_two_elements_of_one_name_to_cut_by() -> None:
     [
         ([], [], False, "no target"),
         ([1.0], [], False, "the target is met"),
-        ([1.0, 2.0], [], False, "all 2 targets are met"),
+        ([1.0, 2.0], [], False, "both targets are met"),
         ([1.0, 9.0], [], False, "1 of 2 targets are met"),
         ([1.0], ["others"], False, "too noisy to compare speeds (one sign; the first: others)"),
         ([1.0], ["others"], True, "no noise can move: 1 of 1 targets met"),
