@@ -73,10 +73,14 @@ async def test_a_third_replaces_the_second(call: Call) -> None:
     assert set(call.relay.transports) == {"ada-1", "ada-3"}
 
 
-async def test_a_newer_one_without_pictures_takes_over_in_the_end(call: Call) -> None:
+async def a_newer_one_without_pictures(call: Call) -> None:
     await call.join("ada", "ada-old", publish=())
     await call.join("ada", "ada-new")
     await until(lambda: call.listener.state_of("ada-old") is TransportState.CLOSED)
+
+
+def test_a_newer_one_without_pictures_takes_over_in_the_end() -> None:
+    call_in_virtual_time(a_newer_one_without_pictures)
 
 
 async def asked_for_devices(call: Call, older: bool, says: float | None) -> float:

@@ -75,19 +75,21 @@ async def test_the_displayed_size_chooses_the_layer_and_nothing_bends(
     assert all(h.packet.payload[5] & 1 == 0 for h in switches)
 
 
-async def test_a_layer_that_has_never_come_is_asked_for_where_it_fits_the_display(
-    call: Call,
-) -> None:
-    """A browser begins with some of its layers, and hears what is needed before the next comes."""
+async def a_layer_that_has_never_come(call: Call) -> None:
     ada = await call.join("ada", rids=RIDS)
     ben = await call.join("ben")
-    camera = Camera(ada)
+    camera = Camera(ada, interval=1 / 30)
     camera.sending.discard("h")
     call.relay.set_view("ben-1", {0: (640, 360)}, {})
     await until(lambda: ("ada", PublishSource.CAMERA, ("q", "h")) in call.listener.layers)
     camera.sending = {"q", "h"}
     await until(lambda: shown(ben) == "h")
     await camera.stop()
+
+
+def test_a_layer_that_has_never_come_is_asked_for_where_it_fits_the_display() -> None:
+    """A browser begins with some of its layers, and hears what is needed before the next comes."""
+    call_in_virtual_time(a_layer_that_has_never_come)
 
 
 async def first_layers(call: Call, key_delay: float) -> list[str]:
@@ -152,10 +154,9 @@ async def test_a_layer_that_is_turned_off_is_replaced_by_a_lower_one(
     await until(lambda: shown(ben) == "f")
 
 
-async def test_layers_nobody_needs_are_turned_off_but_never_the_lowest(
-    stage: tuple[Call, Camera, CraftedClient],
-) -> None:
-    call, _, ben = stage
+async def layers_that_somebody_needs(call: Call) -> None:
+    ada, ben = await call.join("ada", rids=RIDS), await call.join("ben")
+    camera = Camera(ada, interval=1 / 30)
     call.relay.set_view("ben-1", {0: (320, 180)}, {})
     await until(lambda: shown(ben) == "q")
     told = call.listener.layers
@@ -164,6 +165,11 @@ async def test_layers_nobody_needs_are_turned_off_but_never_the_lowest(
     await until(lambda: told[-1] == ("ada", PublishSource.CAMERA, ("q", "h")))
     call.relay.set_view("ben-1", {0: None}, {})
     await until(lambda: told[-1] == ("ada", PublishSource.CAMERA, ("q",)))
+    await camera.stop()
+
+
+def test_layers_nobody_needs_are_turned_off_but_never_the_lowest() -> None:
+    call_in_virtual_time(layers_that_somebody_needs)
 
 
 async def test_a_layers_rate_counts_from_its_first_packet(call: Call) -> None:

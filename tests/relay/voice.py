@@ -23,7 +23,7 @@ def concealed(client: CraftedClient, first: int, last: int, patience: float = 0.
     """Return the share of a voice's packets that a decoder must make up.
 
     A packet is made up for when it is late by more than `patience` and the next one, whose in-band
-    FEC repeats it (RFC 6716 §2.1.7), is too. That browsers send FEC then is in `test_reports`.
+    FEC repeats it (RFC 6716 §2.1.7), is too. What has browsers send FEC is in `test_reports`.
     """
     audio, _ = client.seat(0)
     arrived = {int.from_bytes(h.content[:4], "big"): h.at for h in client.heard_on(audio)}
