@@ -138,7 +138,7 @@ async def test_an_actor_cut_off_from_the_ledger_is_replaced_and_falls_silent(
 
 
 async def test_a_session_that_nobody_holds_is_lost_and_a_killed_keeper_tells_all_of_it_once(
-    street: Street,
+    street: Street, database: postgres.Server
 ) -> None:
     receiver = Receiver()
     receiver.now_s = int(time.time())
@@ -151,6 +151,7 @@ async def test_a_session_that_nobody_holds_is_lost_and_a_killed_keeper_tells_all
         call = await talk(street)
         before = len((await street.record(call.session_id)).events)
         await until(lambda: len(receiver.of(call.session_id)) == before, "it was told so far")
+        await noted_as_told(database, call.session_id, before)
         keeper.kill()
         await call.agent.insist("guest.invite")
         for part in street.of("actor"):
@@ -175,6 +176,15 @@ async def test_a_session_that_nobody_holds_is_lost_and_a_killed_keeper_tells_all
             street.parts[name].kill()
         await street.ledger()
         await receiver.stop()
+
+
+async def noted_as_told(database: postgres.Server, session_id: str, last: int) -> None:
+    """Wait until the ledger knows it, too: what it does not know is told once more."""
+    url = f"{database.url}/postgres"
+    asked = f"SELECT next_seq FROM deliveries WHERE session_id = '{session_id}'"
+    async with asyncio.timeout(WAIT_S):
+        while await postgres.value(url, asked) != last + 1:  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.soak

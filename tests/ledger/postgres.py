@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psutil
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from benchmarks import postgres
 from benchmarks.postgres import find_binaries
@@ -66,9 +66,21 @@ def server() -> Iterator[str]:
 
 async def execute(url: str, statement: str) -> None:
     """Run one statement on a connection of its own."""
+    async with _connected(url) as connection:
+        await connection.execute(sa.text(statement))
+
+
+async def value(url: str, statement: str) -> object:
+    """The one value that a statement asks for; `None` where there is none."""
+    async with _connected(url) as connection:
+        return (await connection.execute(sa.text(statement))).scalar_one_or_none()
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
     engine = create_async_engine(
         sa.make_url(url).set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT"
     )
     async with engine.connect() as connection:
-        await connection.execute(sa.text(statement))
+        yield connection
     await engine.dispose()
