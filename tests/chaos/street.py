@@ -26,6 +26,7 @@ from broker.messages.cluster.exporting import MeasureList, MeasureQuery
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
 from broker.words import SessionPhase
+from gateway.trunk_tls import trunk_tls
 from tests import patience
 from tests.chaos.records import numbered
 from tests.house import SECRET
@@ -181,11 +182,12 @@ class Street:
         """A link to the ledger of one's own."""
 
         async def resolve() -> tuple[str, int]:
-            return "127.0.0.1", int((self.folder / "ledger").read_text())
+            host = (self.folder / "ledger.host").read_text()
+            return host, int((self.folder / "ledger").read_text())
 
         hello = LinkHello(kind="gateway", member_id=f"test-{uuid.uuid4()}", node="n")
         timing = LinkTiming(backoff_first_s=0.02, backoff_last_s=0.1)
-        link = LedgerLink(resolve, self._key, hello, timing=timing)
+        link = LedgerLink(resolve, self._key, hello, timing=timing, tls=trunk_tls(self._key))
         await link.start()
         try:
             yield link
