@@ -84,8 +84,9 @@ def hosts(town: Town) -> Counter[tuple[str, bool]]:
         with suppress(psutil.NoSuchProcess):
             kind, is_ours, _ = process.cmdline()[0].removeprefix("ray::").partition("Host")
             if is_ours:
-                (log,) = logs.glob(f"worker-*-{process.pid}.err")
-                found[kind, MARK not in log.read_text()] += 1
+                # What a worker has forked has its title until it runs something else, and no log.
+                for log in logs.glob(f"worker-*-{process.pid}.err"):
+                    found[kind, MARK not in log.read_text()] += 1
     return found
 
 
