@@ -78,6 +78,11 @@ class Part:
         with suppress(psutil.NoSuchProcess):
             self.process.kill()
 
+    async def end(self) -> None:
+        """Kill it, and wait until it is gone: only then another takes its place."""
+        self.kill()
+        await until(lambda: not self.alive, f"{self.name} is gone")
+
     @property
     def port(self) -> int:
         """Where it listens."""

@@ -144,7 +144,7 @@ async def test_a_session_that_nobody_holds_is_lost_and_a_killed_keeper_tells_all
     receiver.now_s = int(time.time())
     hook = f"http://127.0.0.1:{await receiver.start()}/hook"
     for name in ("keeper", "ledger"):
-        street.parts[name].kill()
+        await street.parts[name].end()
     await street.ledger(lost_after_ms=LOST_MS)
     try:
         keeper = await street.keeper(hook, reconcile_s=RECONCILE_S)
@@ -173,7 +173,7 @@ async def test_a_session_that_nobody_holds_is_lost_and_a_killed_keeper_tells_all
     finally:
         # The next one has the policy of everybody.
         for name in ("keeper", "ledger"):
-            street.parts[name].kill()
+            await street.parts[name].end()
         await street.ledger()
         await receiver.stop()
 
