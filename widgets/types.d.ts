@@ -25,6 +25,7 @@ type InvitedClient = import('./session/invited-client.js').InvitedClient;
 type LocalMedia = import('./media/local-media.js').LocalMedia;
 type ConsumerLink = import('./views/consumer-link.js').ConsumerLink;
 type AgentHost = import('./hosts/agent-host.js').AgentHost;
+type AgentProof = import('./elements/agent-proof.js').AgentProof;
 type Peer = import('./media/peer.js').Peer;
 type PanelLater = import('./views/later.js').Later<{
   root: HTMLElement;
@@ -41,6 +42,27 @@ type Stage = import('./views/stage.js').Stage;
  * as number, string, `account.agent` or `account:agent` and are compared by their last part.
  */
 type EngagementIds = { account_id: string } & Record<string, string | boolean>;
+
+/** What a quiet screen says; `busy`: something is under way. */
+type Words = { title: string; help?: string; busy?: boolean };
+
+/** How one's own tile shows the camera, and whether one is sent; null: the roster says. */
+type OfSelf = { mirror?: boolean; hasPicture?: boolean | null };
+
+/** How far the peer connection is. */
+type MediaState = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'failed' | 'no_common_codec';
+
+/** Who comes to a slot: from which of RTP's time stamps on, by which turn, told at what time (ms). */
+type NextTurn = { participant: string; from: number | null; turn: number | null; since: number };
+
+/** LivePerson's tag, whose SDKs have no types. */
+declare var lpTag: any;
+
+/** What the page around a frame lets it use; not every browser says. */
+interface Document {
+  permissionsPolicy?: { allowsFeature?: (feature: string) => boolean };
+  featurePolicy?: { allowsFeature?: (feature: string) => boolean };
+}
 
 /** What frames the consumer's widget: LivePerson's window, our launcher, or nothing. It emits `change`. */
 interface ConsumerHost extends EventTarget {

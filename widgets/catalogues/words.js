@@ -44,9 +44,9 @@ export function knows(key) {
   return key in catalogue;
 }
 
-/** @param {unknown} error A refusal of the broker. @param {string} [otherwise] Where it has no sentence. */
+/** @param {any} error A refusal of the broker. @param {string} [otherwise] Where it has no sentence. */
 export function errorSentence(error, otherwise = say('error_other')) {
-  const key = `error_${/** @type {{code?: string}} */ (error)?.code}`;
+  const key = `error_${error?.code}`;
   return knows(key) ? say(key) : otherwise;
 }
 

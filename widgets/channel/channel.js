@@ -12,7 +12,6 @@ const MAX_PENDING = 64;
 const PING = '{"type":"connection.ping"}';
 const retryable = new Set(RETRYABLE_CLOSE_CODES);
 
-/** Requests that await their reply, for a time. */
 class PendingRequests {
   /** @type {Map<string, Waiter>} */
   #waiters = new Map();
@@ -31,9 +30,9 @@ class PendingRequests {
     for (const { text } of this.#waiters.values()) socket?.send(text);
   }
 
-  /** @param {BrokerMessage} message @returns {boolean} Whether it was awaited. */
+  /** @param {any} message @returns {boolean} Whether it was awaited. */
   settle(message) {
-    const waiter = this.#take(/** @type {any} */ (message).reply_to);
+    const waiter = this.#take(message.reply_to);
     if (message.type === 'request.refused') {
       waiter?.reject(new Refusal(message.code, message.message, message.retryable));
     } else waiter?.resolve(message);
@@ -146,7 +145,6 @@ export class SignallingChannel {
   }
 
   async #open() {
-    /** @type {Record<string, unknown>} */
     let fields;
     const turn = ++this.#opening;
     try {

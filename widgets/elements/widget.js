@@ -43,7 +43,7 @@ export class Widget extends HTMLElement {
 
 /**
  * A quiet screen.
- * @param {{title: string, help?: string, busy?: boolean}} words
+ * @param {Words} words
  * @param {...(HTMLElement|null)} actions @returns {View}
  */
 export function message({ title, help = '', busy = false }, ...actions) {

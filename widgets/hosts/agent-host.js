@@ -51,9 +51,8 @@ export class AgentHost extends EventTarget {
       this.#become('plain');
       return;
     }
-    const host = /** @type {any} */ (globalThis);
     this.#sdk = await sdkWhenThere(
-      () => (this.gone ? null : host.lpTag?.agentSDK),
+      () => (this.gone ? null : globalThis.lpTag?.agentSDK),
       patienceMs,
       () => this.#become('absent'),
     );
@@ -90,7 +89,7 @@ export class AgentHost extends EventTarget {
     return typeof name === 'string' && name ? name : (this.#query.get('agentName') ?? '');
   }
 
-  /** The consumer's name; may be empty. */
+  /** May be empty. */
   get visitorName() {
     return String(this.ids?.visitor_name ?? '');
   }

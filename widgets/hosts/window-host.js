@@ -28,9 +28,8 @@ export class WindowHost extends EventTarget {
 
   /** @param {number} [patienceMs] How long the SDK's script may take. */
   async start(patienceMs = 8_000) {
-    const host = /** @type {any} */ (globalThis);
     const namespace = await sdkWhenThere(
-      () => (this.gone ? null : host.lpTag?.LPWidgetSDK),
+      () => (this.gone ? null : globalThis.lpTag?.LPWidgetSDK),
       patienceMs,
       () => this.#changed(),
     );

@@ -1,4 +1,3 @@
-const START_MS = 1_000;
 
 /**
  * Two soft notes, to test the speaker or to ring once. Resolves when they have sounded.
@@ -10,11 +9,11 @@ export async function chime(speaker = '') {
   // More browsers let a page choose the speaker of a player than that of a context.
   const player = new Audio();
   player.srcObject = out.stream;
-  // Where a page has no say in it, or the device is gone, the system's own choice serves.
+  // Where the page has no say, or the device is gone, the system's serves.
   if (speaker) await player.setSinkId?.(speaker).catch(() => {});
   await player.play().catch(() => {});
   // Where sound is not allowed this stays out; later all that were refused would sound at once.
-  await Promise.race([context.resume(), new Promise((resolve) => setTimeout(resolve, START_MS))]);
+  await Promise.race([context.resume(), new Promise((resolve) => setTimeout(resolve, 1_000))]);
   if (context.state === 'running') {
     await Promise.all([660, 880].map((pitch, index) => note(out, pitch, index * 0.18)));
   }

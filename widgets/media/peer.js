@@ -16,7 +16,7 @@ export class Peer {
    * @type {{audio: MediaStream, video: MediaStream}[]}
    */
   seats;
-  /** @type {{audio: null, video: MediaStream}[]} */
+
   screens;
   connection;
   /** Whether the relay's answer is in place. */

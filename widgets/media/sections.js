@@ -1,12 +1,10 @@
 const IN_FRAGMENTS = /packetization-mode=1/i;
 const CONSTRAINED_BASELINE = /profile-level-id=42e0/i;
-/** @type {RTCRtpEncodingParameters[]} */
 const CAMERA_LAYERS = [
   { rid: 'l', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
   { rid: 'm', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
   { rid: 'h', scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
 ];
-/** @type {RTCRtpEncodingParameters[]} */
 const SCREEN_LAYERS = [{ scaleResolutionDownBy: 1, maxBitrate: 2_500_000, maxFramerate: 15 }];
 
 /**

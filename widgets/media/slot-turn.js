@@ -10,7 +10,7 @@ export class SlotTurn {
   picture = false;
   /** @type {number|null} */
   #turn = null;
-  /** @type {{participant: string, from: number|null, turn: number|null, since: number}|null} */
+  /** @type {NextTurn|null} */
   #next = null;
 
   /** @param {SeatAssignment|undefined} seat Nobody's: blanked. @param {number} now Milliseconds. */

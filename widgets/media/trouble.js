@@ -46,6 +46,5 @@ export function troubleOf(error, feature, elapsedMs) {
 }
 
 function pagePolicy() {
-  const page = /** @type {any} */ (document);
-  return page.permissionsPolicy ?? page.featurePolicy;
+  return document.permissionsPolicy ?? document.featurePolicy;
 }

@@ -154,7 +154,6 @@ function withLine(session, { participant_id: by, text, text_id }) {
 
 /** @param {Session['seats']} seats @param {readonly SeatAssignment[]} changes */
 function seated(seats, changes) {
-  /** @type {Record<string, SeatAssignment>} */
   const next = { ...seats };
   for (const change of changes) next[`${change.kind}:${change.index}`] = change;
   return next;

@@ -8,7 +8,6 @@ import { deviceCheckLater, Later } from './later.js';
 /** So long devices that were looked at stay open for a session. */
 const KEPT_MS = 60_000;
 
-/** The agent before a session: who could be rung, and one button. */
 export class AgentIdle {
   #avatar = new Avatar();
   #title = el('h1', {});
@@ -55,7 +54,7 @@ export class AgentIdle {
       void attend(this.#devices.use((panel) => panel.show()), this.#error);
     };
     this.#check = wordButton(say('devices'), look, 'plain');
-    /** @param {'video'|'voice'} mode */
+    /** @param {Mode} mode */
     const run = async (mode) => {
       clearTimeout(this.#kept);
       if (mode === 'voice') void client.media.setCamera(false);

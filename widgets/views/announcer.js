@@ -5,7 +5,6 @@ import { el } from './dom.js';
 
 const BEAT_MS = 2_000;
 
-/** Says aloud and shows for a moment what just happened. */
 export class Announcer {
   /** @type {Map<string, string>|null} */
   #present = null;

@@ -10,7 +10,6 @@ import { troubleSentence } from './trouble-sentence.js';
 
 const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audiooutput' };
 
-/** See and hear oneself, and choose devices. */
 export class DeviceCheck extends Panel {
   #media;
   #may;

@@ -6,7 +6,6 @@ import { el, setText, show } from './dom.js';
 import { field, form } from './fields.js';
 import { keyed } from './keyed.js';
 
-/** Links for further people. */
 export class GuestLinks {
   #list = el('ul', { class: 'people' });
   #title = el('h3', { text: say('open_links') });

@@ -6,7 +6,6 @@ const PATHS = {
   camera_off: 'M10.5 7H13a2 2 0 0 1 2 2v2l6-3.5v9l-2.5-1.5M14.5 16.3A2 2 0 0 1 13 17H4a1 1 0 0 1-1-1V8a1 1 0 0 1 1-1h1.5M4 4l16 16',
   screen: 'M4 5h16a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V6a1 1 0 0 1 1-1ZM9 20.5h6M12 13.5v-5M9.5 10.5 12 8l2.5 2.5',
   people: 'M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM2.5 20a6.5 6.5 0 0 1 13 0M16 4.3a3.5 3.5 0 0 1 0 6.4M18 14a6.5 6.5 0 0 1 3.5 6',
-  end: 'M3.5 14.5c-.9-1-.9-2.5.2-3.4C6 9.1 8.9 8 12 8s6 1.1 8.3 3.1c1.1.9 1.1 2.4.2 3.4l-.9 1c-.6.6-1.5.7-2.2.3l-1.9-1.1c-.6-.3-.9-1-.8-1.6l.1-.9a9 9 0 0 0-5.6 0l.1.9c.1.6-.2 1.3-.8 1.6l-1.9 1.1c-.7.4-1.6.3-2.2-.3l-.9-1Z',
   phone: 'M6.5 4h3l1.5 4-2 1.5a11 11 0 0 0 5.5 5.5l1.5-2 4 1.5v3a1.5 1.5 0 0 1-1.6 1.5A15.5 15.5 0 0 1 5 5.6 1.5 1.5 0 0 1 6.5 4Z',
   more: 'M4.5 12a.7.7 0 1 0 1.4 0 .7.7 0 1 0-1.4 0M11.3 12a.7.7 0 1 0 1.4 0 .7.7 0 1 0-1.4 0M18.1 12a.7.7 0 1 0 1.4 0 .7.7 0 1 0-1.4 0',
   close: 'M6 6l12 12M18 6 6 18',
@@ -35,7 +34,8 @@ export function setIcon(svg, name) {
   if (svg.dataset.icon === name) return;
   svg.dataset.icon = name;
   const path = document.createElementNS(SVG, 'path');
-  path.setAttribute('d', PATHS[name] ?? '');
+  path.setAttribute('d', PATHS[name === 'end' ? 'phone' : name] ?? '');
+  if (name === 'end') path.setAttribute('transform', 'rotate(135 12 12)');
   // Where one reads from the right, one leaves and sends to the left.
   if (document.dir === 'rtl' && ['leave', 'send'].includes(name)) {
     path.setAttribute('transform', 'matrix(-1 0 0 1 24 0)');

@@ -86,15 +86,12 @@ export class Notices {
   };
 
   /** The host SDKs do not agree on who the consumer is. @type {WishesOf} */
-  #warnings = (session) => {
-    return session.roster
-      .filter((one) => one.visitor_differs)
-      .map((one) => {
-        const key = `visitor-${one.participant_id}`;
-        const text = say('colon', { a: nameOf(one), b: say('visitor_differs') });
-        return { key, text, choices: [this.#dismiss(key)] };
-      });
-  };
+  #warnings = ({ roster }) =>
+    roster.filter((one) => one.visitor_differs).map((one) => {
+      const key = `visitor-${one.participant_id}`;
+      const text = say('colon', { a: nameOf(one), b: say('visitor_differs') });
+      return { key, text, choices: [this.#dismiss(key)] };
+    });
 
   /** @type {WishesOf} */
   #wishes = (session) => {

@@ -83,7 +83,7 @@ export class Outgoing {
   }
 }
 
-/** @param {InvitationView} invitation @param {string} name @returns {{title: string, help: string}} */
+/** @param {InvitationView} invitation @param {string} name */
 function words({ state, surfaces, visible, reason }, name) {
   // The consumer's own words, or the stable code of what stands in the way.
   const trouble = state !== 'declined' && knows(`ring_${reason}`) ? say(`ring_${reason}`, { name }) : '';

@@ -7,7 +7,6 @@ import { GuestLinks } from './guest-links.js';
 import { keyed } from './keyed.js';
 import { Panel } from './panel.js';
 
-/** Who is there, who waits, and what one may do about each. */
 export class PeoplePanel extends Panel {
   #client;
   #attempt;

@@ -5,7 +5,6 @@ import { field, form } from './fields.js';
 import { keyed } from './keyed.js';
 import { Panel } from './panel.js';
 
-/** Writing to everybody in the session. */
 export class TextPanel extends Panel {
   #list = el('ul', { class: 'texts', 'aria-live': 'polite' });
   /** @type {Map<string, {root: HTMLElement}>} */
