@@ -18,6 +18,7 @@ export class Tile {
   #turn = new SlotTurn();
   #onTurn;
   #frames = 0;
+  #still = 0;
   #timer = 0;
   root;
 
@@ -76,7 +77,7 @@ export class Tile {
 
   /**
    * @param {RosterEntry|null} entry @param {Session} session
-   * @param {{mirror?: boolean, hasPicture?: boolean|null}} [self] For the mirror: what is sent.
+   * @param {OfSelf} [self] For the mirror.
    */
   update(entry, session, { mirror = false, hasPicture = null } = {}) {
     show(this.root, entry !== null);
@@ -98,25 +99,32 @@ export class Tile {
     setText(this.#name, this.kind === 'self' ? say('you') : shares);
     show(this.#muted, this.kind !== 'screen' && !entry.microphone);
     const away = entry.attendance === 'reconnecting';
-    const note = away ? say('is_back_soon') : sends && !picture ? say('waiting_picture') : '';
+    const { quality, participant_id } = session;
+    const own = quality[participant_id];
+    // Maybe it is held back: nothing is sent that one's line does not carry.
+    const why = own?.reason === 'bandwidth' ? qualityWords(own) : say('waiting_picture');
+    const note = away ? say('is_back_soon') : sends && !picture ? why : '';
     setText(this.#note, this.kind === 'self' ? '' : note);
     this.root.toggleAttribute('data-away', away);
-    this.#showQuality(session.quality[entry.participant_id]);
-  }
-
-  /** @param {Quality|undefined} quality */
-  #showQuality(quality) {
-    const grade = quality?.grade ?? 'good';
+    const line = quality[entry.participant_id];
+    const grade = line?.grade ?? 'good';
     show(this.#quality, grade !== 'good' && this.kind !== 'screen');
     setAttr(this.#quality, 'data-grade', grade);
-    if (quality && grade !== 'good') setAttr(this.#quality, 'title', qualityWords(quality));
+    if (line && grade !== 'good') setAttr(this.#quality, 'title', qualityWords(line));
   }
 
   #watchFrames() {
     const generation = ++this.#frames;
+    const conceal = () => {
+      this.#turn.conceal(performance.now());
+      this.#onTurn();
+    };
     /** @param {number} _now @param {VideoFrameCallbackMetadata} frame */
     const onFrame = (_now, frame) => {
       if (generation !== this.#frames) return;
+      clearTimeout(this.#still);
+      // A face that stands still looks like one that listens.
+      if (this.kind === 'seat') this.#still = setTimeout(conceal, 3_000);
       const { shown, picture } = this.#turn;
       this.#turn.onFrame(frame.rtpTimestamp ?? null);
       if (shown !== this.#turn.shown || picture !== this.#turn.picture) this.#onTurn();

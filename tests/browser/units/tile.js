@@ -3,11 +3,15 @@ import { same } from './check.js';
 
 const PEOPLE = { maya: 'Maya', noa: 'Noa' };
 
-/** A seat's tile whose pictures come when the test says so. */
-function seat() {
+/**
+ * A tile whose pictures come when the test says so.
+ * @param {'seat'|'screen'} [kind]
+ */
+function seat(kind = 'seat') {
   let next = null;
   let turns = 0;
-  const tile = new Tile('seat', 0, () => {
+  const session = { mode: 'video', speaker: null, quality: {}, participant_id: 'me' };
+  const tile = new Tile(kind, 0, () => {
     turns += 1;
     update();
   });
@@ -16,10 +20,18 @@ function seat() {
   };
   function update() {
     const name = PEOPLE[tile.participant] ?? '';
-    const entry = { participant_id: tile.participant, name, role: 'guest', attendance: 'present', camera: true };
-    tile.update(entry, { mode: 'video', speaker: null, quality: {} }, { mirror: false, hasPicture: null });
+    const entry = { participant_id: tile.participant, name, role: 'guest', attendance: 'present', camera: true, screen: true };
+    tile.update(entry, session, { mirror: false, hasPicture: null });
   }
   return {
+    /** @param {string} participant_id @param {{grade: string, reason: string|null}} quality */
+    judge(participant_id, quality) {
+      session.quality = { ...session.quality, [participant_id]: quality };
+      update();
+    },
+    get note() {
+      return tile.root.querySelector('.tile-note').textContent;
+    },
     assign(participant_id, video_timestamp) {
       tile.assign({ participant_id, video_timestamp });
       update();
@@ -34,6 +46,27 @@ function seat() {
       return turns;
     },
   };
+}
+
+/** Time that passes when the test says so, in each of the page's timers. @param {(pass: (ms: number) => void) => void} play */
+function inOwnTime(play) {
+  const { setTimeout: set, clearTimeout: clear } = globalThis;
+  const timers = new Map();
+  let now = 0;
+  let last = 0;
+  globalThis.setTimeout = (call, ms) => {
+    timers.set((last += 1), { call, at: now + ms });
+    return last;
+  };
+  globalThis.clearTimeout = (id) => timers.delete(id);
+  try {
+    play((ms) => {
+      now += ms;
+      for (const [id, { call, at }] of timers) if (at <= now && timers.delete(id)) call();
+    });
+  } finally {
+    Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
+  }
 }
 
 export const tests = {
@@ -65,6 +98,34 @@ export const tests = {
     one.frame(undefined);
     same(one.seen, ['Noa', 'yes']);
   },
+  'a face that stands still makes way for the name and the reason, until it moves': () =>
+    inOwnTime((pass) => {
+      const one = seat();
+      one.start();
+      one.assign('maya', 1_000);
+      for (const timestamp of [1_000, 1_001]) {
+        one.frame(timestamp);
+        pass(2_900);
+        same([...one.seen, one.note], ['Maya', 'yes', '']);
+      }
+      pass(100);
+      same([...one.seen, one.note], ['Maya', 'no', 'waiting_picture']);
+      one.judge('maya', { grade: 'poor', reason: 'bandwidth' });
+      same(one.note, 'waiting_picture');
+      one.judge('me', { grade: 'poor', reason: 'bandwidth' });
+      same(one.note, 'colon');
+      one.frame(1_002);
+      same([...one.seen, one.note], ['Maya', 'yes', '']);
+    }),
+  'a screen may stand still for as long as nothing changes on it': () =>
+    inOwnTime((pass) => {
+      const one = seat('screen');
+      one.start();
+      one.assign('maya', 1_000);
+      one.frame(1_000);
+      pass(60_000);
+      same(one.seen[1], 'yes');
+    }),
   'by another connection there is no picture until its first'() {
     const one = seat();
     for (const timestamp of [1_000, 77]) {
