@@ -19,24 +19,22 @@ const WISHES = {
  * @param {boolean} withCamera @returns {Promise<{microphone: Opened, camera: Opened}>}
  */
 export async function openDevices(withCamera) {
-  /** @type {Opened} */
-  const none = { track: null, trouble: null };
   if (withCamera && !troubleBeforehand()) {
     try {
       const stream = await navigator.mediaDevices.getUserMedia({
         audio: wish('microphone'),
         video: wish('camera'),
       });
-      return {
-        microphone: { track: stream.getAudioTracks()[0] ?? null, trouble: null },
-        camera: { track: stream.getVideoTracks()[0] ?? null, trouble: null },
-      };
+      return { microphone: got(stream.getAudioTracks()), camera: got(stream.getVideoTracks()) };
     } catch {
       // One of them is not to be had; find out which.
     }
   }
+  const begun = performance.now();
   const microphone = await openDevice('microphone');
-  return { microphone, camera: withCamera ? await openDevice('camera') : none };
+  // By hand, and for both before: nobody is asked a third time.
+  const no = microphone.trouble === 'refused' && performance.now() - begun > 500;
+  return { microphone, camera: no ? microphone : withCamera ? await openDevice('camera') : got([]) };
 }
 
 /** @param {DeviceSource} source @param {MediaTrackConstraints} [extra] @returns {Promise<Opened>} */
@@ -63,10 +61,15 @@ export async function openScreen() {
 async function opened(feature, asked) {
   const begun = performance.now();
   try {
-    return { track: (await asked).getTracks()[0] ?? null, trouble: null };
+    return got((await asked).getTracks());
   } catch (error) {
     return { track: null, trouble: troubleOf(error, feature, performance.now() - begun) };
   }
+}
+
+/** @param {MediaStreamTrack[]} tracks One, or none. @returns {Opened} */
+function got([track]) {
+  return { track: track ?? null, trouble: null };
 }
 
 /** @param {DeviceChoice} source The id chosen last, or empty. */
@@ -81,5 +84,6 @@ export function rememberedDevice(source) {
 /** @param {DeviceSource} source The device chosen last, if it is there. */
 function wish(source) {
   const id = rememberedDevice(source);
-  return { ...WISHES[source], ...(id && { deviceId: { ideal: id } }) };
+  // Who chose one is asked for no side: the two would weigh the same.
+  return { ...WISHES[source], ...(id && { deviceId: { ideal: id }, facingMode: undefined }) };
 }

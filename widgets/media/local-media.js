@@ -14,6 +14,8 @@ export class LocalMedia {
   /** The camera's picture, as long as there is one. @type {MediaStream|null} */
   mirror = null;
   facing = 'user';
+  /** What is asked of the camera since it was turned. */
+  #side = {};
   /** Where voices come out, by device id; else the system's choice. */
   speaker = rememberedDevice('speaker');
   #chosen = this.speaker;
@@ -97,16 +99,23 @@ export class LocalMedia {
   /** Off gives the camera back, so that its light goes out. @param {boolean} on */
   async setCamera(on) {
     this.#turn('camera', on);
-    if (on) await this.#await('camera', openDevice('camera', { facingMode: this.facing }));
+    if (on) await this.#await('camera', openDevice('camera', this.#side));
     else this.#drop('camera');
     this.#onChange();
   }
 
   /** @param {DeviceSource} source @param {MediaTrackConstraints} wish */
   async replace(source, wish) {
+    if (source === 'camera') this.#side = wish.facingMode ? wish : {};
     this.#drop(source);
     await this.#await(source, openDevice(source, wish));
     this.#onChange();
+  }
+
+  /** A phone has another at its other side. */
+  turnCamera() {
+    this.facing = this.facing === 'user' ? 'environment' : 'user';
+    return this.replace('camera', { facingMode: { ideal: this.facing }, deviceId: undefined });
   }
 
   /** @param {string} deviceId */
@@ -171,7 +180,10 @@ export class LocalMedia {
     this.tracks[source] = track;
     this.chances += 1;
     if (source === 'microphone') track.enabled = !this.off.includes(source);
-    if (source === 'camera') this.mirror = new MediaStream([track]);
+    if (source === 'camera') {
+      this.mirror = new MediaStream([track]);
+      this.facing = track.getSettings().facingMode ?? this.facing;
+    }
     // Fires when the device goes, not when we stop the track ourselves.
     track.addEventListener('ended', () => void this.#onEnded(source, track));
   }

@@ -7,7 +7,6 @@ import { Panel } from './panel.js';
 const SHOWN = '.tile[data-picture=yes]:not(.self, [hidden])';
 const LAYOUTS = ['auto', 'grid', 'speaker'];
 
-/** What one needs now and then. */
 export class MorePanel extends Panel {
   #client;
   #stage;
@@ -29,7 +28,7 @@ export class MorePanel extends Panel {
       voice: item('voice_only', 'phone', () =>
         attempt(client.setMode(client.session?.mode === 'voice' ? 'video' : 'voice')),
       ),
-      swap: item('switch_camera', 'swap', () => void switchCamera(client.media)),
+      swap: item('switch_camera', 'swap', () => void client.media.turnCamera()),
       layout: item('layout', 'grid', () => {
         stage.layout = LAYOUTS[(LAYOUTS.indexOf(stage.layout) + 1) % LAYOUTS.length] ?? 'auto';
         actions.layoutChanged();
@@ -63,11 +62,6 @@ export class MorePanel extends Panel {
   }
 }
 
-/** Front and back camera of a phone. @param {LocalMedia} media */
-async function switchCamera(media) {
-  media.facing = media.facing === 'user' ? 'environment' : 'user';
-  await media.replace('camera', { facingMode: { ideal: media.facing }, deviceId: undefined });
-}
 
 async function toggleFullScreen() {
   if (document.fullscreenElement) await document.exitFullscreen();

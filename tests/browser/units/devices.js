@@ -10,9 +10,10 @@ export async function asked(play) {
   const { mediaDevices } = navigator;
   const questions = [];
   const ask = (wanted) =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
       const tracks = Object.keys(wanted).filter((kind) => wanted[kind]).map(track);
-      questions.push({ wanted, tracks, grant: () => resolve(new MediaStream(tracks)) });
+      const refuse = () => reject(new DOMException('', 'NotAllowedError'));
+      questions.push({ wanted, tracks, grant: () => resolve(new MediaStream(tracks)), refuse });
     });
   mediaDevices.getUserMedia = ask;
   mediaDevices.getDisplayMedia = ask;

@@ -47,6 +47,59 @@ export const tests = {
       await late;
       same([media.tracks.screen, states(questions[2].tracks)], [null, ['ended']]);
     }),
+  'a phone shows the side that was turned to, and else the camera that was chosen': () =>
+    asked(async (questions) => {
+      localStorage.setItem('switchboard.device.camera', 'back-2');
+      const media = new LocalMedia(() => undefined);
+      /** What the browser is asked for, which answers with a camera that looks to this side. */
+      const given = async (asking, facingMode) => {
+        const { wanted, tracks, grant } = questions.at(-1);
+        tracks.at(-1).getSettings = () => ({ facingMode });
+        grant();
+        await asking;
+        const { deviceId, facingMode: side } = wanted.video;
+        return [deviceId?.ideal ?? deviceId?.exact ?? null, side?.ideal ?? side ?? null, media.facing];
+      };
+      const again = () => media.setCamera(false).then(() => [media.setCamera(true)]);
+      try {
+        // Together two wishes would weigh the same, and the browser take either.
+        same(await given(media.open(true), 'environment'), ['back-2', null, 'environment']);
+        same(await given(media.turnCamera(), 'user'), [null, 'user', 'user']);
+        same(await given((await again())[0], 'user'), [null, 'user', 'user']);
+        same(await given(media.turnCamera(), 'environment'), [null, 'environment', 'environment']);
+        same(await given(media.replace('camera', { deviceId: { exact: 'back-2' } }), 'environment'), ['back-2', null, 'environment']);
+        same(await given((await again())[0], 'environment'), ['back-2', null, 'environment']);
+        localStorage.removeItem('switchboard.device.camera');
+        same(await given((await again())[0], 'user'), [null, 'user', 'user']);
+      } finally {
+        localStorage.clear();
+        media.stop();
+        media.close();
+      }
+    }),
+  async 'who refuses by hand is asked twice, and each device alone where the browser refuses by itself'() {
+    const { now } = performance;
+    for (const [takes, asks] of [[2_000, ['audio video', 'audio']], [20, ['audio video', 'audio', 'video']]]) {
+      let late = 0;
+      performance.now = () => now.call(performance) + late;
+      try {
+        await asked(async (questions) => {
+          const media = new LocalMedia(() => undefined);
+          let done = false;
+          void media.open(true).then(() => (done = true));
+          for (let at = 0; await until(() => done || questions[at]) !== true; at += 1) {
+            late += takes;
+            questions[at].refuse();
+          }
+          same(questions.map(({ wanted }) => Object.keys(wanted).join(' ')), asks);
+          same(media.troubles, { microphone: 'refused', camera: 'refused', screen: null });
+          media.close();
+        });
+      } finally {
+        delete performance.now;
+      }
+    }
+  },
   'who needs no devices any more hears of none': async () => {
     let heard = 0;
     const media = new LocalMedia(() => (heard += 1));
