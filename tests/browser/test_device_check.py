@@ -9,13 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from broker.errors import ErrorCode
 from broker.messages.facts import MediaSpeaker, RequestRefused, SessionWaiting
 from broker.words import Attendance, Reach, Role
 from tests.browser.broker_double import BrokerDouble, brand, person, reach, snapshot
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
+from tests.patience import PATIENCE, until
 
 WATCH = """{
   window.wishes = []; window.sounded = [];
@@ -69,6 +70,7 @@ PLUG = """() => {
   delete navigator.mediaDevices.enumerateDevices;
   navigator.mediaDevices.dispatchEvent(new Event('devicechange'));
 }"""
+LONG_MS = 15_000 * PATIENCE
 CHOSEN = """() => ['microphone', 'speaker', 'camera']
   .map((source) => document.querySelector(`#pick-${source}`)?.value)"""
 
@@ -144,7 +146,8 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
     await page.reload()
     await double.tell(INVITED)
     await page.get_by_role("button", name="Check camera and microphone").click()
-    await page.wait_for_function(f"() => String(({CHOSEN})()) === {','.join(chosen)!r}")
+    for source, device in zip(("microphone", "speaker", "camera"), chosen, strict=True):
+        await expect(page.locator(f"#pick-{source}")).to_have_value(device, timeout=LONG_MS)
     # It rings on: who calls is in sight, and the answers are in reach.
     check = page.get_by_role("dialog", name="Camera and microphone")
     await expect(check.get_by_text("Alex Berger is calling")).to_be_in_viewport()
@@ -328,6 +331,26 @@ async def test_where_no_window_opens_its_address_is_given(
         await expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
         await dialog.get_by_role("button", name="Close").click()
         await expect(dialog).to_be_hidden()
+
+
+async def test_an_agent_whose_backend_gives_no_token_sees_that_it_is_tried_again(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    double = BrokerDouble(page, Role.AGENT, in_session=False)
+    await double.attach()
+    asked: list[Route] = []
+    await page.route("**/demo/agent-token", asked.append)
+    await page.goto(f"{pages}{AGENT}&lang=en")
+    said = page.locator("main h1")
+    await expect(said).to_have_text("Connecting…")
+    await until(lambda: len(asked) == 1, "the widget asks for a token")
+    await asked[0].abort()
+    await expect(said).to_have_text("Reconnecting…")
+    await until(lambda: len(asked) == 2, "it asks again by itself")
+    await asked[1].fulfill(json={"token": "t", "expires_in_s": 60})
+    await double.tell(reach(Reach.REACHABLE))
+    await expect(page.get_by_role("button", name="Start video")).to_be_visible()
 
 
 async def test_a_start_that_waits_for_room_says_so_until_it_is_answered(

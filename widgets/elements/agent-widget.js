@@ -10,6 +10,7 @@ import { SessionView } from '../views/session-view.js';
 import { receiveHandOver, wayOut } from './own-window.js';
 import { elsewhere, lobby, message, overWords, Widget } from './widget.js';
 
+
 /**
  * The agent's widget: one button that rings the consumer, then the session. The frame may reload,
  * and the workspace may put another conversation into it, at any time.
@@ -25,12 +26,12 @@ export class AgentWidget extends Widget {
   #given = '';
   /** The last one. */
   #token = '';
-  /** Where a proof takes more than a request. @type {import('./agent-proof.js').AgentProof|null} */
+  /** Where a proof takes more than a request. @type {AgentProof|null} */
   #proof = null;
 
   connectedCallback() {
     this.#host.addEventListener('change', () => this.#onHost());
-    this.present('connecting', () => message({ title: say('waiting_workspace'), busy: true }));
+    this.present('waiting', () => message({ title: say('waiting_workspace'), busy: true }));
     void this.#start();
   }
 
@@ -131,7 +132,8 @@ export class AgentWidget extends Widget {
     } else if (this.#proof?.view) {
       this.#proof.show(this);
     } else if (state.role === null) {
-      this.present('connecting', () => message({ title: say('connecting'), busy: true }));
+      const key = link.status === 'reconnecting' ? 'is_back_soon' : 'connecting';
+      this.present(key, () => message({ title: say(key), busy: true }));
     } else {
       const idle = this.present(
         'idle',
@@ -164,8 +166,11 @@ export class AgentWidget extends Widget {
   #ownWindow() {
     return wayOut('/agent', this.#host, () => ({
       query: { surface: 'pop_out', agentName: this.#host.agentName, off: this.client?.media.off ?? '' },
-      // By the time it is opened the frame's own may have ended; where no other comes it has to do.
-      secrets: async () => ({ token: await this.#introduce(false).then(({ token }) => token, () => this.#token) }),
+      // By the time it is opened the frame's own may have ended; where no other comes in time it has to do.
+      secrets: async () => {
+        await Promise.race([this.#introduce(false).catch(() => {}), new Promise((go) => setTimeout(go, 4_000))]);
+        return { token: this.#token };
+      },
     }));
   }
 

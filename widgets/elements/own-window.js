@@ -1,13 +1,9 @@
 import { idsToQuery } from '../hosts/engagement-ids.js';
 
-/**
- * A window of its own has storage of its own, so it asks its opener for what proves that both are
- * the same person.
- */
-
+// Its storage is its own, so it asks its opener for what proves that both are the same person.
 const ASK = 'switchboard.hand-over.ask';
 const GIVE = 'switchboard.hand-over.give';
-/** The opener may have to ask the gateway. */
+/** The opener may have to ask, and gets less. */
 const PATIENCE_MS = 5_000;
 
 /**
