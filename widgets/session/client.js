@@ -96,6 +96,8 @@ export class SessionClient extends EventTarget {
       try {
         return await this.ask({ type });
       } catch (/** @type {any} */ refusal) {
+        // It is over: another session is not left by that.
+        if (!this.session) return;
         if (this.link.status !== 'reconnecting' || refusal.code === 'busy') throw refusal;
       } finally {
         this.going = false;

@@ -141,6 +141,28 @@ export const tests = {
       client.close();
     }
   },
+  async 'leave is said in no other session, and has nothing to do where its own is over'() {
+    for (const [ends, code] of [['refused', 4410], ['not resumed', 0]]) {
+      const { client, wire } = await greeted();
+      wire.welcome(true);
+      wire.hear({ type: 'resume.renewed', resume: 'r' });
+      wire.hear(SNAPSHOT);
+      wire.close(1006);
+      await until(() => client.link.status === 'reconnecting');
+      let left = 'not yet';
+      void client.leave().then(() => (left = ends), (error) => (left = error.code));
+      let back = await until(() => Wire.made[1]?.sent.length && Wire.made[1]);
+      if (code) {
+        back.close(code);
+        back = await until(() => Wire.made[2]?.sent.length && Wire.made[2]);
+      }
+      back.welcome(false);
+      await settled();
+      same([left, client.going, client.state.over?.reason], [ends, false, 'lost']);
+      same(told(back, 'session.leave'), []);
+      client.close();
+    }
+  },
   async 'the broker learns what is hidden while it is greeted, and nothing twice'() {
     const { client, wire } = await greeted();
     try {
