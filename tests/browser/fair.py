@@ -20,7 +20,7 @@ class Fair(House):
     """A house whose agents and consumers meet in the simulated hosts' pages.
 
     `media`: the address of the relay; `gateway_name`, `hosts_name`: what browsers call the gateway
-    and the hosts, if not by their address.
+    and the hosts, if not by their address; `brand`: another origin that may frame the widgets.
     """
 
     def __init__(
@@ -30,18 +30,20 @@ class Fair(House):
         media: str = LOOPBACK,
         gateway_name: str = LOOPBACK,
         hosts_name: str = LOOPBACK,
+        brand: str | None = None,
     ) -> None:
         super().__init__(stack)
         self._media = media
         self._gateway_name = gateway_name
         self._stand = bind(LOOPBACK, 0)
         self.hosts = f"http://{hosts_name}:{self._stand.getsockname()[1]}"
+        self._framed_by = (self.hosts,) if brand is None else (self.hosts, brand)
         self.origin = ""
 
     def settings(self, origin: str, name: str) -> Settings:
         self.origin = origin.replace(LOOPBACK, self._gateway_name)
         told = super().settings(self.origin, name)
-        account = replace(told.accounts["demo"], frame_ancestors=(self.hosts,))
+        account = replace(told.accounts["demo"], frame_ancestors=self._framed_by)
         return replace(
             told,
             accounts={"demo": account},

@@ -16,6 +16,7 @@ from broker.messages.facts import MediaSpeaker, ResumeRenewed
 from broker.messages.parts import SeatAssignment
 from broker.words import Role
 from tests.browser.broker_double import BrokerDouble, invitation, person, snapshot, welcome
+from tests.browser.catalogues import catalogue
 from tests.browser.gallery import AGENT, ENGAGEMENT
 from tests.patience import until
 
@@ -152,10 +153,13 @@ async def test_a_camera_that_is_pulled_out_is_replaced_or_said(
           throw new DOMException('gone', 'NotFoundError'); }; }"""
     )
     await page.evaluate(unplug)
-    await expect(page.get_by_text("No camera was found.")).to_be_visible()
+    sentences = catalogue("en")
+    said = page.get_by_text(sentences["trouble_no_device_camera"], exact=True)
+    await expect(said).to_be_visible()
     await expect(page.get_by_role("button", name="Turn camera on")).to_be_visible()
     await page.evaluate(UNPLUG_MICROPHONE)
-    await expect(page.get_by_text("No camera or microphone was found.")).to_be_visible()
+    said = page.get_by_text(sentences["trouble_no_device_both"], exact=True)
+    await expect(said).to_be_visible()
     await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
 
 

@@ -1,10 +1,13 @@
 """What `docs/embedding.md` promises to a brand's developer: the launcher's tag, methods and events,
-looks by address and by custom property, pictures. Against a double of the broker."""
+looks by address and by custom property, pictures. But for the plain page against a double of the
+broker."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
@@ -21,8 +24,10 @@ from tests.browser.broker_double import (
     snapshot,
 )
 from tests.browser.catalogues import LANGUAGES, WIDGETS, catalogue
-from tests.browser.demo import GREEN, ROOT, shoot
+from tests.browser.demo import GREEN, ROOT, SMALL_CAMERA, shoot, until_counts
+from tests.browser.fair import Fair
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED, JOIN, LOGIN_PAGE
+from tests.house import settled
 from tests.patience import until
 
 TAG = {
@@ -56,11 +61,10 @@ publish({ conversationId: 'today', visitorId: 'v1' });"""
 """LivePerson's tag with a conversation that it has told of before anybody listened."""
 WHITE, DARK = "rgb(255, 255, 255)", "rgb(20, 25, 30)"
 """The paper of either look."""
-ONLY_THE_TAG = """<!doctype html><html lang="en"><title>Shop</title>
-<script async src="%s/launcher.js" data-account-id="demo" data-conversation-id="c1"></script>"""
+
 HEADERS = re.compile(r"^```\n(Content-Security-Policy: .*?)^```", re.MULTILINE | re.DOTALL)
-ALLOWED = """() => document.featurePolicy.allowedFeatures()
-  .filter((name) => /^(camera|microphone|display-capture|speaker-selection)$/.test(name)).sort()"""
+PLAIN_PAGE = re.compile(r"^## A page without.*?^```html\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ALLOWED = "document.featurePolicy.allowedFeatures()"
 PICTURE = "/v1/pictures/demo/alex.svg"
 
 
@@ -200,28 +204,44 @@ async def test_the_launcher_learns_what_liveperson_told_before_it_came(
     assert engagement["conversation_id"] == "tomorrow"
 
 
-async def test_a_strict_brand_needs_no_header_but_those_of_the_document(
-    page: Page, pages: str
+async def test_a_strict_page_needs_no_line_but_those_of_the_document(
+    page: Page, pages: str, tmp_path: Path
 ) -> None:
-    [lines] = HEADERS.findall((ROOT / "docs" / "embedding.md").read_text())
-    stated = re.sub(r"\n +", " ", lines).replace("https://video.example.com", pages)
-    headers = dict(line.split(": ", 1) for line in stated.splitlines())
-    assert headers.keys() == {"Content-Security-Policy", "Permissions-Policy"}
-    headers["Content-Security-Policy"] += "; default-src 'self'"
-    double = BrokerDouble(page, Role.CONSUMER)
-    await double.attach()
-    await page.goto(brand(pages, ONLY_THE_TAG % pages, headers))
-    await double.tell(INVITED)
-    panel = page.get_by_role("region", name="Video")
-    await expect(panel).to_have_css("position", "fixed")
-    inside = panel.frame_locator("iframe")
-    await inside.get_by_role("button", name="Accept with video").click()
-    await double.until_heard("invitation.accept")
-    await double.tell(snapshot(1, [person(0), person(1)]))
-    await expect(inside.locator(".tile.self[data-picture=yes]")).to_be_visible()
-    assert await inside.locator("html").evaluate(ALLOWED) == sorted(
-        re.findall(r"([a-z-]+)=\(", headers["Permissions-Policy"])
-    )
+    """On a page of another site with nothing else, without LivePerson, two people meet."""
+    site = urlsplit(brand(pages, ""))
+    framed_by = f"{site.scheme}://{site.netloc}"
+    async with settled(tmp_path, lambda stack: Fair(stack, brand=framed_by)) as fair:
+        await fair.begin()
+        text = (ROOT / "docs" / "embedding.md").read_text()
+        text = text.replace("https://video.example.com", fair.origin)
+        [lines], [tags] = HEADERS.findall(text), PLAIN_PAGE.findall(text)
+        headers = dict(line.split(": ", 1) for line in re.sub(r"\n +", " ", lines).splitlines())
+        assert headers.keys() == {"Content-Security-Policy", "Permissions-Policy"}
+        headers["Content-Security-Policy"] += "; default-src 'self'"
+        tags, named = re.subn(r'(?<=[="])shop\b', "demo", tags)
+        assert named == 2
+        await page.context.add_init_script(SMALL_CAMERA)
+        body = f'<!doctype html><html lang="en"><title>Shop</title>{tags}'
+        await page.goto(brand(pages, body, headers))
+        agent, consumer = (
+            page.frame_locator(f"iframe[src*='/{name}']") for name in ("agent", "engagement")
+        )
+        await expect(agent.get_by_role("heading")).to_have_text(
+            catalogue("es")["idle_title"].replace("{name}", "Maya")
+        )
+        await agent.get_by_role("button", name=catalogue("es")["start_video"]).click()
+        panel = page.get_by_role("region", name="Video")
+        await expect(panel).to_have_css("position", "fixed")
+        await consumer.get_by_role("button", name="Accept with video").click()
+        frames = {urlsplit(frame.url).path: frame for frame in page.frames}
+        for path in ("/agent", "/engagement"):
+            await until_counts(frames[path], frames=10, energy=0.0001)
+        stated = set(re.findall(r"([a-z-]+)=\(", headers["Permissions-Policy"]))
+        assert stated <= set(await frames["/engagement"].evaluate(ALLOWED))
+        [allow] = re.findall(r'allow="(.*?)"', tags)
+        assert set(allow.split("; ")) <= set(await frames["/agent"].evaluate(ALLOWED))
+        await shoot(page, "plain-page")
+        await page.goto("about:blank")
 
 
 def test_the_launcher_speaks_every_language_of_the_widgets() -> None:

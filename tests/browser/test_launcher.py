@@ -12,6 +12,7 @@ from broker.messages.facts import SessionEnded
 from broker.words import EndReason, Role
 from tests.browser.accessibility import prepare, violations
 from tests.browser.broker_double import BrokerDouble, brand, heard, painted, person, snapshot
+from tests.browser.catalogues import catalogue
 from tests.browser.demo import SMALL_CAMERA, People, shoot, until_counts
 from tests.browser.fair import Fair
 from tests.browser.gallery import INVITED
@@ -30,6 +31,8 @@ NO_STORAGE = """for (const name of ['localStorage', 'sessionStorage', 'indexedDB
 }
 Object.defineProperty(document, 'cookie', { get: () => '', set() {} });"""
 """In the brand's page and in every frame of it."""
+NOT_LAID_OUT = "ResizeObserver.prototype.observe = () => {};"
+"""A page behind another window gets no layout, so that its observers stay silent."""
 
 
 async def ring(page: Page, pages: str) -> BrokerDouble:
@@ -152,12 +155,16 @@ async def test_proofs_are_handed_over_where_gateway_and_brand_are_different_site
         await fair.begin()
         context = await browser.new_context(viewport={"width": 1400, "height": 820})
         context.set_default_timeout(15_000 * PATIENCE)
-        await context.add_init_script(SMALL_CAMERA)
+        for script in (SMALL_CAMERA, NOT_LAID_OUT):
+            await context.add_init_script(script)
         page = await context.new_page()
         await page.goto(f"{fair.hosts}/?conversation=S1&allow=0&launcher=0&window=open")
         sides = [page.frame_locator(f"#{name}") for name in ("workspace", "shop")]
         agent, window = (side.frame_locator("#widget") for side in sides)
         await expect(agent.get_by_text("Can be rung now")).to_be_visible()
+        blocked = catalogue("en")["trouble_blocked_by_frame"]
+        await expect(agent.get_by_text(blocked, exact=True)).to_be_visible()
+        await shoot(page, "blocked-1-agent")
         # Nobody mints a token from now on: the agent's window has the frame's.
         await context.route("**/demo/agent-token", lambda route: route.abort())
 
@@ -175,4 +182,5 @@ async def test_proofs_are_handed_over_where_gateway_and_brand_are_different_site
         # Frame and window of the consumer are one to the broker: nobody is asked who that is.
         await expect(desk.get_by_text("Somebody else says they are")).to_have_count(0)
         await expect(desk.locator(".tile.seat:visible")).to_have_count(1)
+        await shoot(desk, "blocked-2-own-window")
         await context.close()

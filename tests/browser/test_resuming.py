@@ -124,6 +124,10 @@ CAMERAS_TAKE_TIME = """(() => {
   };
 })()"""
 """Real ones do, and so do people whom the browser asks: longer than a relay waits for a picture."""
+SEEN = """(value) => {
+  Object.defineProperty(document, 'visibilityState', { value, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
 LOOK_MS = 30
 NOTE_ARRIVALS = """(() => {
   const arrivals = { pictures: [], sound: [] };
@@ -184,10 +188,14 @@ async def test_the_agent_moves_to_an_own_window_and_back_without_a_gap(people: P
         await people.agent.get_by_role("button", name="Open in own window").click()
     own = await opening.value
     await until_counts(own, frames=10, energy=0.0001)
+    # It lies over the frame, which says that nobody sees it, as long as that sends.
+    await people.agent.evaluate(SEEN, "hidden")
+    await until_counts(own, frames=15, energy=0.0001)
     await expect(people.agent.get_by_text("Open in another window")).to_be_visible()
     await expect(consumer.locator(".tile.seat:visible")).to_have_count(1)
     await until_counts(consumer, frames=10, energy=0.0001)
 
+    await people.agent.evaluate(SEEN, "visible")
     await people.agent.get_by_role("button", name="Bring it here").click()
     await until_counts(people.agent, frames=10, energy=0.0001)
     await expect(own.get_by_text("Open in another window")).to_be_visible()

@@ -11,7 +11,7 @@ const RETRY_MS = 1_000;
 export class MediaLink {
   /** @type {Peer|null} */
   peer = null;
-  /** @type {'idle'|'connecting'|'connected'|'reconnecting'|'failed'|'no_common_codec'} */
+  /** @type {MediaState} */
   state = 'idle';
   #channel;
   #onChange;
@@ -98,7 +98,8 @@ export class MediaLink {
       if (round !== this.#round) return;
       await peer.answer(reply.sdp);
       if (round !== this.#round) return;
-      if (!again) void this.#startReports(peer);
+      // Where it cannot be had people talk without it.
+      if (!again) this.#startReports(peer).catch(() => {});
       else if (!peer.connected) this.#rebuildIn(PATIENCE_MS);
       this.#onChange();
     } catch (/** @type {any} */ { code = '', retryable }) {
@@ -188,7 +189,7 @@ export class MediaLink {
     peer?.close();
   }
 
-  /** @param {MediaLink['state']} state */
+  /** @param {MediaState} state */
   #setState(state) {
     if (state === this.state) return;
     this.state = state;
