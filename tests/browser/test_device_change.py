@@ -191,7 +191,7 @@ async def test_a_consumer_on_a_phone_shows_what_is_behind_it_and_themselves_agai
             await consumer.get_by_role("button", name="More", exact=True).tap()
             await consumer.get_by_role("button", name="Switch camera").tap()
             await consumer.wait_for_function(
-                "(facing) => window.wished.at(-1)?.ideal === facing", arg=facing
+                "(facing) => window.wished.at(-2)?.exact === facing", arg=facing
             )
             await until_counts(agent, frames=10)
             sent = await consumer.evaluate(SENT, "video")

@@ -146,6 +146,10 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
     await page.reload()
     await double.tell(INVITED)
     await page.get_by_role("button", name="Check camera and microphone").click()
+    await page.wait_for_function(f"() => {MIRROR}?.videoWidth > 0")
+    label = await page.evaluate(f"{MIRROR}.srcObject.getVideoTracks()[0].label")
+    assert label == "fake_device_1"
+    # By now the pickers show what is open, not what was wished for.
     for source, device in zip(("microphone", "speaker", "camera"), chosen, strict=True):
         await expect(page.locator(f"#pick-{source}")).to_have_value(device, timeout=LONG_MS)
     # It rings on: who calls is in sight, and the answers are in reach.
@@ -340,7 +344,7 @@ async def test_an_agent_whose_backend_gives_no_token_sees_that_it_is_tried_again
     double = BrokerDouble(page, Role.AGENT, in_session=False)
     await double.attach()
     asked: list[Route] = []
-    await page.route("**/demo/agent-token", asked.append)
+    await page.route("**/demo/agent-token", lambda route: asked.append(route))
     await page.goto(f"{pages}{AGENT}&lang=en")
     said = page.locator("main h1")
     await expect(said).to_have_text("Connecting…")

@@ -42,7 +42,14 @@ export async function openDevice(source, extra = {}) {
   const trouble = troubleBeforehand();
   if (trouble) return { track: null, trouble };
   const kind = source === 'camera' ? 'video' : 'audio';
-  return opened(source, navigator.mediaDevices.getUserMedia({ [kind]: { ...wish(source), ...extra } }));
+  /** @param {MediaTrackConstraints} wished */
+  const ask = (wished) => navigator.mediaDevices.getUserMedia({ [kind]: wished });
+  const asked = ask({ ...wish(source), ...extra }).catch((error) => {
+    // It is gone: any will do.
+    if (error.name === 'OverconstrainedError') return ask(WISHES[source]);
+    throw error;
+  });
+  return opened(source, asked);
 }
 
 /** @returns {Promise<Opened>} `trouble` is null when the person merely closed the chooser. */
@@ -81,9 +88,8 @@ export function rememberedDevice(source) {
   }
 }
 
-/** @param {DeviceSource} source The device chosen last, if it is there. */
+/** @param {DeviceSource} source The device chosen last: as an ideal Chromium does not mind it. */
 function wish(source) {
   const id = rememberedDevice(source);
-  // Who chose one is asked for no side: the two would weigh the same.
-  return { ...WISHES[source], ...(id && { deviceId: { ideal: id }, facingMode: undefined }) };
+  return { ...WISHES[source], ...(id && { deviceId: { exact: id } }) };
 }

@@ -115,7 +115,7 @@ export class LocalMedia {
   /** A phone has another at its other side. */
   turnCamera() {
     this.facing = this.facing === 'user' ? 'environment' : 'user';
-    return this.replace('camera', { facingMode: { ideal: this.facing }, deviceId: undefined });
+    return this.replace('camera', { facingMode: { exact: this.facing }, deviceId: undefined });
   }
 
   /** @param {string} deviceId */

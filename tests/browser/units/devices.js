@@ -12,7 +12,7 @@ export async function asked(play) {
   const ask = (wanted) =>
     new Promise((resolve, reject) => {
       const tracks = Object.keys(wanted).filter((kind) => wanted[kind]).map(track);
-      const refuse = () => reject(new DOMException('', 'NotAllowedError'));
+      const refuse = (name = 'NotAllowedError') => reject(new DOMException('', name));
       questions.push({ wanted, tracks, grant: () => resolve(new MediaStream(tracks)), refuse });
     });
   mediaDevices.getUserMedia = ask;
