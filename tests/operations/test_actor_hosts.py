@@ -157,5 +157,17 @@ def test_what_ray_stores_of_a_host_names_none_of_its_methods(host: type) -> None
     assert [name for name in methods if f"{host.__qualname__}.{name}".encode() in stored] == []
 
 
-def test_the_method_that_the_release_before_stored_is_still_there() -> None:
-    assert inspect.isfunction(PoolHost._places)
+STORED: dict[type, str] = {
+    LedgerHost: "address settings level nodes drain undrain stop _watch",
+    PoolHost: "start stop _start _watch_places _places _start_standby",
+    KeeperHost: "start stop _watch _changed_at _begin",
+    SessionHost: "start live",
+}
+"""What a release named that still stored methods: without one of them its actor, ended in an
+upgrade, never comes back. Of private ones those that are used no more do nothing."""
+
+
+@pytest.mark.parametrize("host", STORED)
+def test_every_method_that_a_release_before_stored_is_still_there(host: type) -> None:
+    lost = [name for name in STORED[host].split() if not inspect.isfunction(getattr(host, name, 0))]
+    assert lost == []
