@@ -59,7 +59,7 @@ export const SECTIONS = [
     title: 'Recent ends',
     path: 'ends?limit=50',
     rows: (answer) => answer.ends,
-    summary: ({ ends }) => `the last ${ends.length}`,
+    summary: ({ ends }) => (ends.length > 0 ? `the last ${ends.length}` : ''),
     keyOf: (row) => row.session_id,
     columns: [
       ['Session', (row) => row.session_id],
