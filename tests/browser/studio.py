@@ -49,10 +49,12 @@ COVERED = """() => [...document.querySelectorAll('[role=toolbar] button')]
   })
   .map((button) => button.ariaLabel)"""
 """What of the bar cannot be pressed, or is missing if it ends the session."""
-CUT = """() => [...document.querySelectorAll('.message, .incoming, .panel-body')]
-  .filter((box) => box.checkVisibility() && box.firstElementChild?.offsetTop < 0)
+CUT = """() => [...document.querySelectorAll('.message, .incoming, .panel-body, .panel')]
+  .filter((box) => box.checkVisibility())
+  .filter((box) => box.firstElementChild?.offsetTop < 0 ||
+    (box.matches('.panel') && box.getBoundingClientRect().top < 0))
   .map((box) => box.textContent.slice(0, 40))"""
-"""What begins above where one can scroll to."""
+"""What begins above where one can scroll to, and panels that are moved away."""
 BADLY_SHOWN = """() => [...document.querySelectorAll('.tile[data-picture=yes]:not([hidden])')]
   .filter((tile) => {
     const video = tile.querySelector('video');
