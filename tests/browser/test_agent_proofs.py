@@ -171,7 +171,7 @@ async def test_a_consumer_is_proved_by_the_link_that_the_agent_sends(browser: Br
         )
         await page.evaluate("dispatchEvent(new StorageEvent('storage'))")
         await page.get_by_role("button", name="Send the consumer a link").click()
-        await expect(page.get_by_text("It stands in your input box")).to_be_visible()
+        await expect(page.get_by_text("It is in your input box")).to_be_visible()
         await page.screenshot(path=SCREENS / "agent-link.png")
         written = str(await page.evaluate("window.written"))
         url = re.search(r"http\S+", written)

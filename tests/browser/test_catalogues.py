@@ -62,10 +62,22 @@ def test_a_language_addresses_everybody_in_one_way(language: str) -> None:
     assert [said for said in filled if amiss.search(said)] == []
 
 
-def test_no_view_sets_a_colon_of_its_own() -> None:
-    """Languages set it differently: `colon` does."""
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_wrong_is_said_with_what_to_do_next(language: str) -> None:
+    # Where another device is in use already, nothing is to be done.
+    bare = [
+        key
+        for key, said in catalogue(language).items()
+        if key.startswith("trouble_") and key != "trouble_replaced"
+        if len(re.findall(r"\.(?: |$)|。", said)) < 2
+    ]
+    assert bare == []
+
+
+def test_no_view_sets_a_colon_or_a_quotation_mark_of_its_own() -> None:
+    """Languages set them differently: `colon` and `quoted` do."""
     views = [path for folder in ("views", "elements") for path in (WIDGETS / folder).glob("*.js")]
-    own = re.compile(r"\}: |`: ")
+    own = re.compile(r"\}: |`: |[“”„«»]")
     assert [path.name for path in views if own.search(path.read_text())] == []
 
 
@@ -158,7 +170,7 @@ def said_at_once(page: str) -> set[tuple[str, str]]:
     """Sentences that modules of the page name, with the modules."""
     return {
         (path.name, said)
-        for path in files_of(page)
+        for path in files_of(page, "en")
         if path.suffix == ".js" and CATALOGUES not in path.parents
         for said in re.findall(r"\bsay\([^()]*?'(\w+)'", path.read_text())
     }

@@ -155,6 +155,11 @@ async def test_what_was_checked_and_chosen_goes_into_the_session(
     # It rings on: who calls is in sight, and the answers are in reach.
     check = page.get_by_role("dialog", name="Camera and microphone")
     await expect(check.get_by_text("Alex Berger is calling")).to_be_in_viewport()
+    # On a phone that lies what is behind the sheet scrolls, and the sheet stays.
+    await page.set_viewport_size({"width": 740, "height": 360})
+    await page.locator(".incoming").evaluate("(node) => node.scrollBy(0, 200)")
+    assert await page.locator(".incoming").evaluate("(node) => node.scrollTop > 40")
+    await expect(check.get_by_role("button", name="Close")).to_be_in_viewport(ratio=1)
     await expect(check.get_by_role("button", name="Decline")).to_be_in_viewport()
     await check.get_by_role("button", name="Accept", exact=True).click()
     assert (await double.until_heard("invitation.accept"))["mode"] == "video"
@@ -181,7 +186,7 @@ async def test_a_speaker_that_was_remembered_serves_as_soon_as_the_browser_gives
 @pytest.mark.parametrize(
     ("lacking", "sentence", "word"),
     [
-        (INSECURE, "work on secure (https) pages only", "insecure"),
+        (INSECURE, "work on secure pages only. Open this one with https", "insecure"),
         (NO_WEBRTC, "This browser cannot do video sessions", "no_webrtc"),
     ],
 )
@@ -281,7 +286,8 @@ async def test_a_guest_takes_along_what_they_looked_at(context: BrowserContext, 
         ),
         (
             "NotFoundError",
-            "No camera or microphone was found. You can see and hear the others.",
+            "No camera or microphone was found. Connect them and turn them on; "
+            "you already see and hear the others.",
         ),
         (
             "NotReadableError",

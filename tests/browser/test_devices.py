@@ -28,7 +28,8 @@ async def test_a_consumer_without_a_camera_sees_and_is_heard(people: People) -> 
     await consumer.evaluate(ONLY_CAMERA, "NotFoundError")
     await consumer.get_by_role("button", name="Accept with video").click()
     said = consumer.get_by_text(
-        "No camera was found. The others see your name instead.", exact=True
+        "No camera was found. Connect one and turn it on; until then the others see your name.",
+        exact=True,
     )
     await expect(said).to_be_visible()
     await until_counts(consumer, frames=10, energy=0.0001)
@@ -62,7 +63,8 @@ async def test_a_consumer_who_refuses_still_sees_and_hears(people: People) -> No
         ),
         (
             "NotFoundError",
-            "No camera or microphone was found. You can see and hear the others.",
+            "No camera or microphone was found. Connect them and turn them on; "
+            "you already see and hear the others.",
         ),
     ],
 )

@@ -3,12 +3,14 @@
 At once come the page's styles, its modules with all they import, and two catalogues. Later, by
 `import()`, come the parts in `views/later.js` with a catalogue and styles of their own.
 Nothing is built, so the files in the repository are what is sent; each is compressed by itself.
+Every bound holds in every language: what is largest as stored is not what gzip leaves largest.
 """
 
 from __future__ import annotations
 
 import gzip
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,12 +29,14 @@ SIDES = {
 KB = 1024
 RAW, TOGETHER, PACKED = 150 * KB, 45 * KB, 55 * KB
 """At once: as stored, by gzip as one, by gzip file by file (what is sent)."""
-EVERYTHING, EVERYTHING_TOGETHER = 200 * KB, 58 * KB
+EVERYTHING, EVERYTHING_TOGETHER = 200 * KB, 58 * KB + KB // 2
 """With what comes later: as stored, by gzip as one."""
 PROOF, PROOF_SIZE = WIDGETS / "elements" / "agent-proof.js", 16 * KB
 """What comes only where an account wants more of its agents than a request for a token."""
+LANGUAGES = sorted(path.stem for path in (WIDGETS / "catalogues").glob("??.js"))
 IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?['"](\.[^'"]+)['"];""", re.MULTILINE)
 LAZY = re.compile(r"""\bimport\(['"](\.[^'"]+)['"]\)""")
+STYLE = WIDGETS / "styles" / "later.css"
 STYLES = re.compile(r"""\bloadStyles\('(\w+)'\)""")
 """Names of styles that come later, beside `later`."""
 
@@ -48,37 +52,40 @@ def reachable(
         if path in found or path == without:
             continue
         found.add(path)
-        text = path.read_text()
-        todo += [path.parent / name for pattern in patterns for name in pattern.findall(text)]
+        todo += [path.parent / name for pattern in patterns for name in named_in(path, pattern)]
     return found
 
 
-def files_of(page: str) -> set[Path]:
-    """The page's styles, its modules and the largest catalogues."""
+@cache
+def named_in(path: Path, pattern: re.Pattern[str]) -> list[str]:
+    found: list[str] = pattern.findall(path.read_text())
+    return found
+
+
+def files_of(page: str, language: str) -> set[Path]:
+    """The page's styles, its modules and what it says in a language."""
     text = (WIDGETS / "pages" / f"{page}.html").read_text()
     linked = re.findall(r'(?:rel="stylesheet" href|type="module" src)="{{assets}}/([^"]+)"', text)
     start = [WIDGETS / name for name in linked]
     assert WIDGETS / "entry" / f"{PAGES[page]}.js" in start
-    told = [largest("catalogues"), *(largest(f"catalogues/{side}") for side in SIDES[page])]
-    return {*told, *reachable(start, IMPORT)}
+    return catalogues(language, ".", *SIDES[page]) | reachable(start, IMPORT)
 
 
-def largest(folder: str) -> Path:
-    """The largest catalogue in a folder."""
-    return max((WIDGETS / folder).glob("??.js"), key=lambda path: path.stat().st_size)
+def catalogues(language: str, *parts: str) -> set[Path]:
+    """These parts of a language's catalogue."""
+    return {WIDGETS / "catalogues" / part / f"{language}.js" for part in parts}
 
 
-def all_files_of(page: str) -> set[Path]:
-    """What the page may fetch at any account, in the largest language."""
-    found = modules_of(page)
+def all_files_of(page: str, language: str) -> set[Path]:
+    """What the page may fetch at any account, in a language."""
+    found = modules_of(page, language)
     told = ["later", "staff"] if page == "agent" else ["later"]
-    extra = {WIDGETS / "styles" / "later.css", *(largest(f"catalogues/{part}") for part in told)}
-    return found | extra | styles_of(found)
+    return {STYLE, *found, *catalogues(language, *told), *styles_of(found)}
 
 
-def modules_of(page: str) -> set[Path]:
+def modules_of(page: str, language: str) -> set[Path]:
     """What the page has at once, with all modules it may fetch but for an agent's proof."""
-    return reachable(list(files_of(page)), IMPORT, LAZY, without=PROOF)
+    return reachable(list(files_of(page, language)), IMPORT, LAZY, without=PROOF)
 
 
 def styles_of(modules: set[Path]) -> set[Path]:
@@ -87,34 +94,37 @@ def styles_of(modules: set[Path]) -> set[Path]:
     return {WIDGETS / "styles" / f"{name}.css" for name in names}
 
 
-def proof_files() -> set[Path]:
-    """What an agent's login needs beside the page, in the largest language."""
-    modules = reachable([PROOF], IMPORT, LAZY) - modules_of("agent")
-    return modules | {largest("catalogues/proof")} | styles_of(modules)
+def proof_files(language: str) -> set[Path]:
+    """What an agent's login needs beside the page, in a language."""
+    modules = reachable([PROOF], IMPORT, LAZY) - modules_of("agent", language)
+    return modules | catalogues(language, "proof") | styles_of(modules)
 
 
-def sizes_of(page: str) -> tuple[int, int, int, int]:
+@cache
+def sizes_of(page: str, language: str) -> tuple[int, int, int, int]:
     """At once as stored, by gzip as one, by gzip file by file; and with what comes later."""
-    bodies = [path.read_bytes() for path in sorted(files_of(page))]
+    bodies = [path.read_bytes() for path in sorted(files_of(page, language))]
     raw, packed = sum(map(len, bodies)), sum(len(gzip.compress(body)) for body in bodies)
     together = len(gzip.compress(b"".join(bodies)))
-    return raw, together, packed, sum(path.stat().st_size for path in all_files_of(page))
+    return raw, together, packed, sum(path.stat().st_size for path in all_files_of(page, language))
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_stays_small(page: str) -> None:
-    raw, together, packed, _ = sizes_of(page)
-    assert raw <= RAW, f"{page}: {raw:,} bytes"
-    assert together <= TOGETHER, f"{page}: {together:,} bytes compressed as one"
-    assert packed <= PACKED, f"{page}: {packed:,} bytes compressed"
+def test_a_page_stays_small(page: str, language: str) -> None:
+    raw, together, packed, _ = sizes_of(page, language)
+    assert raw <= RAW, f"{raw:,} bytes"
+    assert together <= TOGETHER, f"{together:,} bytes compressed as one"
+    assert packed <= PACKED, f"{packed:,} bytes compressed"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_stays_small_with_what_comes_later(page: str) -> None:
-    everything = b"".join(path.read_bytes() for path in sorted(all_files_of(page)))
-    assert len(everything) <= EVERYTHING, f"{page}: {len(everything):,} bytes"
+def test_a_page_stays_small_with_what_comes_later(page: str, language: str) -> None:
+    everything = b"".join(path.read_bytes() for path in sorted(all_files_of(page, language)))
+    assert len(everything) <= EVERYTHING, f"{len(everything):,} bytes"
     together = len(gzip.compress(everything))
-    assert together <= EVERYTHING_TOGETHER, f"{page}: {together:,} bytes compressed as one"
+    assert together <= EVERYTHING_TOGETHER, f"{together:,} bytes compressed as one"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -122,13 +132,16 @@ def test_the_document_says_what_a_page_weighs(page: str) -> None:
     rows = re.findall(r"^\| ([a-z, ]+)((?: \| \d+){4}) \|$", DOCUMENT.read_text(), re.MULTILINE)
     written = {name: row for names, row in rows for name in names.split(", ")}
     stated = [int(size) * KB for size in written[page].split(" | ")[1:]]
+    sizes = [sizes_of(page, language) for language in LANGUAGES]
+    largest = [max(each) for each in zip(*sizes, strict=True)]
     # Another release of zlib compresses by some bytes more or less.
-    off = [abs(size - now) for size, now in zip(stated, sizes_of(page), strict=True)]
-    assert max(off) <= 1.2 * KB, f"{page}: {sizes_of(page)}"
+    off = [abs(size - now) for size, now in zip(stated, largest, strict=True)]
+    assert max(off) <= 1.2 * KB, f"{page}: {largest}"
 
 
-def test_what_an_agents_login_needs_stays_small() -> None:
-    files = proof_files()
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_an_agents_login_needs_stays_small(language: str) -> None:
+    files = proof_files(language)
     assert PROOF in files
     size = sum(path.stat().st_size for path in files)
     assert size <= PROOF_SIZE, f"{size:,} bytes"
@@ -154,7 +167,7 @@ def test_a_page_names_ahead_what_it_will_load(page: str) -> None:
     """Else the browser finds modules one import after the other."""
     text = (WIDGETS / "pages" / f"{page}.html").read_text()
     named = set(re.findall(r'rel="modulepreload" href="{{assets}}/([^"]+)"', text))
-    modules = {path for path in files_of(page) if path.suffix == ".js"}
+    modules = {path for path in files_of(page, "en") if path.suffix == ".js"}
     wanted = {path.relative_to(WIDGETS).as_posix() for path in modules}
     wanted = {
         name for name in wanted if not name.startswith(("entry/a", "entry/e", "entry/g", "entry/w"))

@@ -61,10 +61,9 @@ export default {
   reason_silence: 'es kommt nichts mehr an',
 
   trouble_blocked_by_frame: 'Die Seite um dieses Fenster lässt Kamera und Mikrofon nicht zu. Öffnen Sie es in einem eigenen Fenster.',
-  trouble_insecure: 'Kamera und Mikrofon funktionieren nur auf sicheren Seiten (https). Sie können die anderen sehen und hören.',
+  trouble_insecure: 'Kamera und Mikrofon funktionieren nur auf sicheren Seiten. Öffnen Sie diese mit https. Sie können die anderen sehen und hören.',
   trouble_no_webrtc: 'Dieser Browser unterstützt keine Videogespräche. Bitte verwenden Sie ein aktuelles Chrome, Edge, Firefox oder Safari.',
 
-  trouble_screen: 'Der Bildschirm konnte von hier aus nicht geteilt werden.',
   over_transferred: 'Jemand aus dem Team hat übernommen',
 
   over_title: 'Das Gespräch ist beendet',

@@ -61,10 +61,9 @@ export default {
   reason_silence: 'nothing is arriving',
 
   trouble_blocked_by_frame: 'The page around this window does not let it use camera and microphone. Open it in its own window.',
-  trouble_insecure: 'Camera and microphone work on secure (https) pages only. You can see and hear the others.',
+  trouble_insecure: 'Camera and microphone work on secure pages only. Open this one with https. You can see and hear the others.',
   trouble_no_webrtc: 'This browser cannot do video sessions. Please use a current Chrome, Edge, Firefox or Safari.',
 
-  trouble_screen: 'The screen could not be shared from this window.',
   over_transferred: 'A colleague has taken over',
 
   over_title: 'The session has ended',

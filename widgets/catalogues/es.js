@@ -61,10 +61,9 @@ export default {
   reason_silence: 'no llega nada',
 
   trouble_blocked_by_frame: 'La página que rodea esta ventana no permite usar la cámara ni el micrófono. Ábrala en una ventana propia.',
-  trouble_insecure: 'La cámara y el micrófono solo funcionan en páginas seguras (https). Puede ver y oír a los demás.',
+  trouble_insecure: 'La cámara y el micrófono solo funcionan en páginas seguras. Abra esta con https. Puede ver y oír a los demás.',
   trouble_no_webrtc: 'Este navegador no admite sesiones de vídeo. Use una versión actual de Chrome, Edge, Firefox o Safari.',
 
-  trouble_screen: 'No se pudo compartir la pantalla desde esta ventana.',
   over_transferred: 'Un compañero ha asumido la sesión',
 
   over_title: 'La sesión ha terminado',

@@ -31,7 +31,7 @@ export default {
   people: 'Participants',
   people_waiting: 'Participants : {count} en attente',
   more: 'Plus',
-  unread: '{what} : {count} non lus',
+  unread: '{what} (non lus : {count})',
   end: 'Terminer',
   leave: 'Quitter',
   own_window: 'Ouvrir dans une autre fenêtre',
@@ -61,10 +61,9 @@ export default {
   reason_silence: 'plus rien n’arrive',
 
   trouble_blocked_by_frame: 'La page autour de cette fenêtre ne lui permet pas d’utiliser la caméra et le micro. Ouvrez-la dans une autre fenêtre.',
-  trouble_insecure: 'La caméra et le micro ne fonctionnent que sur des pages sécurisées (https). Vous pouvez voir et entendre les autres.',
+  trouble_insecure: 'La caméra et le micro ne fonctionnent que sur des pages sécurisées. Ouvrez celle-ci en https. Vous pouvez voir et entendre les autres.',
   trouble_no_webrtc: 'Ce navigateur ne gère pas les sessions vidéo. Utilisez une version récente de Chrome, Edge, Firefox ou Safari.',
 
-  trouble_screen: 'L’écran n’a pas pu être partagé depuis cette fenêtre.',
   over_transferred: 'Un collègue a repris la session',
 
   over_title: 'La session est terminée',

@@ -1,4 +1,4 @@
-/** Japanese. `your_visitor` stands before 様; no other name that may be a role has an honorific. */
+/** Japanese. `your_visitor` stands before 様; no other role has an honorific. */
 export default {
   title: 'ビデオ',
   you: 'あなた',
@@ -61,10 +61,9 @@ export default {
   reason_silence: '何も届いていません',
 
   trouble_blocked_by_frame: '周囲のページがカメラとマイクを許可していません。別ウィンドウで開いてください。',
-  trouble_insecure: 'カメラとマイクは安全なページ（https）でのみ使えます。視聴はできます。',
+  trouble_insecure: 'カメラとマイクは安全なページでのみ使えます。httpsで開いてください。視聴はできます。',
   trouble_no_webrtc: 'このブラウザはビデオ非対応です。最新のChrome、Edge、Firefox、Safariをお使いください。',
 
-  trouble_screen: '画面を共有できませんでした。',
   over_transferred: '別の担当者が引き継ぎました',
 
   over_title: 'セッションは終了しました',

@@ -31,7 +31,7 @@ export default {
   people: 'Pessoas',
   people_waiting: 'Pessoas: {count} esperando para entrar',
   more: 'Mais',
-  unread: '{what}: {count} não lidas',
+  unread: '{what} (não lidas: {count})',
   end: 'Encerrar',
   leave: 'Sair',
   own_window: 'Abrir em janela própria',
@@ -61,10 +61,9 @@ export default {
   reason_silence: 'nada está chegando',
 
   trouble_blocked_by_frame: 'A página ao redor desta janela não permite usar câmera e microfone. Abra-a em uma janela própria.',
-  trouble_insecure: 'Câmera e microfone só funcionam em páginas seguras (https). Você pode ver e ouvir os outros.',
+  trouble_insecure: 'Câmera e microfone só funcionam em páginas seguras. Abra esta com https. Você pode ver e ouvir os outros.',
   trouble_no_webrtc: 'Este navegador não permite sessões de vídeo. Use uma versão atual do Chrome, Edge, Firefox ou Safari.',
 
-  trouble_screen: 'Não foi possível compartilhar a tela a partir desta janela.',
   over_transferred: 'Um colega assumiu a sessão',
 
   over_title: 'A sessão terminou',

@@ -89,7 +89,7 @@ function words({ state, surfaces, visible, reason }, name) {
   const trouble = state !== 'declined' && knows(`ring_${reason}`) ? say(`ring_${reason}`, { name }) : '';
   if (state !== 'sent' && state !== 'ringing') {
     // In the direction of its own writing.
-    const why = reason && state === 'declined' ? `\u2068“${reason}”\u2069` : trouble;
+    const why = reason && state === 'declined' ? `\u2068${say('quoted', { a: reason })}\u2069` : trouble;
     return { title: say(`ring_${state}`, { name }), help: why };
   }
   if (trouble) return { title: trouble, help: '' };

@@ -19,7 +19,7 @@ async function client() {
 export const tests = {
   async 'a link that the workspace does not take is said to be copied instead'() {
     for (const [takes, button, said] of [
-      [true, 'It stands in your input box', 'The link works for one person, for one hour.'],
+      [true, 'It is in your input box', 'The link works for one person, for one hour.'],
       [false, 'Put into conversation', 'It could not be put into the conversation. Copy it and send it there yourself.'],
     ]) {
       const { root } = new GuestLinks(await client(), (asked) => asked, async () => takes);

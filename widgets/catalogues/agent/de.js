@@ -28,6 +28,7 @@ export default {
   ring_insecure: '{name} ist auf einer Seite ohne sichere Verbindung',
   ring_until: 'Läuft ab in {time}',
   ring_declined: '{name} hat abgelehnt',
+  quoted: '„{a}“',
   ring_expired: '{name} hat nicht geantwortet',
   ring_failed: 'Die Einladung kam nicht an',
   ring_cancelled: 'Die Einladung wurde zurückgezogen',

@@ -29,6 +29,7 @@ export default {
   ring_insecure: '{name} is on a page without a secure connection',
   ring_until: 'Expires in {time}',
   ring_declined: '{name} declined',
+  quoted: '“{a}”',
   ring_expired: '{name} did not answer',
   ring_failed: 'The invitation could not be delivered',
   ring_cancelled: 'The invitation was withdrawn',

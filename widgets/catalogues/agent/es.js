@@ -28,6 +28,7 @@ export default {
   ring_insecure: '{name} está en una página sin conexión segura',
   ring_until: 'Caduca en {time}',
   ring_declined: '{name} ha rechazado la invitación',
+  quoted: '«{a}»',
   ring_expired: '{name} no ha respondido',
   ring_failed: 'No se pudo entregar la invitación',
   ring_cancelled: 'Se retiró la invitación',

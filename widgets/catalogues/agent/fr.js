@@ -28,6 +28,7 @@ export default {
   ring_insecure: '{name} est sur une page sans connexion sécurisée',
   ring_until: 'Expire dans {time}',
   ring_declined: '{name} a refusé',
+  quoted: '« {a} »',
   ring_expired: '{name} n’a pas répondu',
   ring_failed: 'L’invitation n’a pas pu être remise',
   ring_cancelled: 'L’invitation a été retirée',

@@ -28,6 +28,7 @@ export default {
   ring_insecure: 'הדף של {name} אינו מאובטח',
   ring_until: 'פג בעוד {time}',
   ring_declined: 'ההזמנה נדחתה על ידי {name}',
+  quoted: '”{a}”',
   ring_expired: 'אין תשובה מצד {name}',
   ring_failed: 'ההזמנה לא הגיעה',
   ring_cancelled: 'ההזמנה בוטלה',

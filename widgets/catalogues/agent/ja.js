@@ -28,6 +28,7 @@ export default {
   ring_insecure: '{name}様のページは安全な接続ではありません',
   ring_until: '残り {time}',
   ring_declined: '{name}様が辞退しました',
+  quoted: '「{a}」',
   ring_expired: '{name}様の応答がありませんでした',
   ring_failed: '招待を届けられませんでした',
   ring_cancelled: '招待は取り消されました',

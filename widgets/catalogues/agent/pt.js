@@ -28,6 +28,7 @@ export default {
   ring_insecure: '{name} está em uma página sem conexão segura',
   ring_until: 'Expira em {time}',
   ring_declined: '{name} recusou',
+  quoted: '“{a}”',
   ring_expired: '{name} não respondeu',
   ring_failed: 'Não foi possível entregar o convite',
   ring_cancelled: 'O convite foi retirado',
