@@ -8,13 +8,13 @@ import time
 import pytest
 from OpenSSL import SSL
 
-from actors.relay import RelayConfig, TransportState
+from actors.relay import TransportState
 from actors.relay.dtls import Dtls, DtlsState
 from actors.relay.identity import Identity
 from tests.patience import until
 
 from .client import CraftedClient
-from .conftest import Call, StartCall
+from .conftest import Call, StartCall, call_in_virtual_time
 
 
 def is_dtls(data: bytes) -> bool:
@@ -43,15 +43,18 @@ async def test_a_flight_that_was_lost_is_repeated_by_the_timer(call: Call) -> No
     await until(lambda: call.listener.state_of("ada-1") is TransportState.CONNECTED)
 
 
-async def test_a_handshake_that_does_not_end_is_given_up(start_call: StartCall) -> None:
-    call = await start_call(RelayConfig(handshake_seconds=0.3))
+async def a_handshake_that_does_not_end(call: Call) -> None:
     ada = CraftedClient(call.relay, "ada")
     call.clients.append(ada)
     ada.raw_received = is_dtls
     with pytest.raises(TimeoutError):
-        await ada.connect(within=1.5)
+        await ada.connect(within=11)
     assert call.listener.state_of("ada-1") is TransportState.CLOSED
     assert call.relay.transports == {}
+
+
+def test_a_handshake_that_does_not_end_is_given_up() -> None:
+    call_in_virtual_time(a_handshake_that_does_not_end)
 
 
 async def test_of_two_client_hellos_only_the_one_of_the_validated_address_counts(

@@ -142,16 +142,20 @@ async def test_a_low_estimate_shows_a_lower_layer_and_recovery_brings_it_back(
     await until(lambda: shown(ben) == "f")
 
 
-async def test_a_layer_that_is_turned_off_is_replaced_by_a_lower_one(
-    stage: tuple[Call, Camera, CraftedClient],
-) -> None:
-    call, camera, ben = stage
+async def a_layer_that_is_turned_off(call: Call) -> None:
+    ada, ben = await call.join("ada", rids=RIDS), await call.join("ben")
+    camera = Camera(ada, interval=1 / 30)
     call.relay.set_view("ben-1", {0: (1280, 720)}, {})
     await until(lambda: shown(ben) == "f")
     camera.sending.discard("f")
     await until(lambda: shown(ben) == "h")
     camera.sending.add("f")
     await until(lambda: shown(ben) == "f")
+    await camera.stop()
+
+
+def test_a_layer_that_is_turned_off_is_replaced_by_a_lower_one() -> None:
+    call_in_virtual_time(a_layer_that_is_turned_off)
 
 
 async def layers_that_somebody_needs(call: Call) -> None:
