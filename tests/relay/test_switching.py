@@ -28,11 +28,11 @@ __all__ = ["browser", "page_url"]
 PEOPLE = {"ada": ((200, 30, 30), 440), "ben": ((30, 60, 200), 660)}
 SWITCHES = 10
 """So many are judged, each by itself."""
-MOST_SWITCHES = 2 * SWITCHES
-"""So many are made at most: no more than half of them may go unjudged."""
+MOST_SWITCHES = 3 * SWITCHES
+"""So many are made at most: no more than two in three may go unjudged."""
 MOST_APART_MS = 80.0
 MOST_FROZEN_SECONDS = 0.5
-MOST_WAITED, MOST_LATE_MS = 0.15, 100.0
+MOST_WAITED, MOST_LATE_MS = 0.12, 100.0
 """Who waits for a busy machine spoils a switch: browsers buffer more sound then. One is not judged
 for more of whose time the relay's process waited for a processor, or in which a page's own timer
 came so late. `precedence` keeps both below, as far as it may (docs/media.md, *Measured*)."""
@@ -262,8 +262,8 @@ async def test_ten_switches_of_a_seat(
         assert [name for name, _ in itertools.groupby(seen["shown"])].count("ben") == (
             len(switches) + LATE_SWITCHES + 1
         ) // 2
-        assert len(found) >= SWITCHES, f"the machine was too busy to judge: {switches}"
         assert [each for each in found if not each.smooth] == [], switches
+        assert len(found) >= SWITCHES, f"the machine was too busy to judge: {switches}"
         assert relay.mistakes == 0
     finally:
         listener.task.cancel()
