@@ -7,9 +7,10 @@ benchmark has one, how many PEOPLE may be in a session, and how many more sessio
 the pool may still fill.
 
 Each line it reads then is a question. `{"do": "level"}`: how many sessions and standbys are there,
-and how many openings found no standby so far, as the ledger counts them? `{"do": "watch"}`: look
-at the pool twenty times a second from now on, and `{"do": "watched"}`: what changed, and when on
-the machine's clock? `{"do": "counted"}`: what have all session actors counted, up to their last
+which actors are in processes that have held a session before, and how many openings found no
+standby so far, as the ledger counts them? `{"do": "watch"}`: look at the pool twenty times a second
+from now on, and `{"do": "watched"}`: what changed, and when on the machine's clock?
+`{"do": "counted"}`: what have all session actors counted, and how do they stand, by their last
 reports?
 """
 
@@ -161,10 +162,17 @@ class Answers:
                 level = await self._ask_level()
                 if level is None:
                     return {"error": "The ledger is away."}
-                return {"waited": level.waited, "live": level.live, "standbys": level.standbys}
+                return {
+                    "waited": level.waited,
+                    "live": level.live,
+                    "standbys": level.standbys,
+                    "reused": level.reused,
+                }
             case "counted":
-                told = (each.counts for each in (await self._ask_counts()).measured if each.node)
-                return {"counts": dict(sum(map(Counter, told), Counter()))}
+                told = [each for each in (await self._ask_counts()).measured if each.node]
+                counts = sum((Counter(each.counts) for each in told), Counter())
+                standing = sum((Counter(each.standing) for each in told), Counter())
+                return {"counts": dict(counts), "standing": dict(standing)}
             case "watch":
                 await self.close()
                 self._looks = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from benchmarks.switchboard import Answers
-from broker.measures import Count
+from broker.measures import Count, Standing
 from broker.messages.cluster.exporting import Measured, MeasureList
 from broker.messages.cluster.nodes import PoolLevel
 from tests.patience import until
@@ -27,13 +27,17 @@ class Pool:
         self.asked += 1
         if self.broken:
             raise ConnectionError("the ledger is gone")
-        return None if self.away else PoolLevel(standbys=self.standbys, live=1, queued=0)
+        return (
+            None
+            if self.away
+            else PoolLevel(standbys=self.standbys, live=1, queued=0, reused=["once"])
+        )
 
 
 async def test_it_says_how_the_pool_is_filled_and_that_the_ledger_is_away() -> None:
     pool = Pool()
     answers = Answers(pool.level, uncounted)
-    assert await answers.to("level") == {"waited": 0, "live": 1, "standbys": 2}
+    assert await answers.to("level") == {"waited": 0, "live": 1, "standbys": 2, "reused": ["once"]}
     pool.away = True
     assert await answers.to("level") == {"error": "The ledger is away."}
 
@@ -83,11 +87,24 @@ async def test_it_adds_up_what_the_session_actors_of_all_nodes_have_counted() ->
     async def counts() -> MeasureList:
         return MeasureList(
             measured=[
-                Measured(ledger=0, node="a", counts={Count.DROPPED_BLOCKED: 2}),
-                Measured(ledger=0, node="b", counts={Count.DROPPED_BLOCKED: 3}),
+                Measured(
+                    ledger=0,
+                    node="a",
+                    counts={Count.DROPPED_BLOCKED: 2},
+                    standing={Standing.TASKS: 6},
+                ),
+                Measured(
+                    ledger=0,
+                    node="b",
+                    counts={Count.DROPPED_BLOCKED: 3},
+                    standing={Standing.TASKS: 7},
+                ),
                 Measured(ledger=0, counts={Count.TRANSACTIONS: 9}),
             ]
         )
 
     answers = Answers(Pool().level, counts)
-    assert await answers.to("counted") == {"counts": {"dropped.blocked": 5}}
+    assert await answers.to("counted") == {
+        "counts": {"dropped.blocked": 5},
+        "standing": {"tasks": 13},
+    }
