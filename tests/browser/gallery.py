@@ -51,6 +51,8 @@ PATIENCE_ENDS = """() => {
   setTimeout(() => { performance.now = real; }, 200);
 }"""
 """The time has passed that a host's script may take."""
+PANELS = {"check_first", "devices", "more", "people", "text"}
+"""What opens a panel, which comes when it is asked for."""
 Play = Callable[[BrokerDouble, Page], Awaitable[None]]
 
 
@@ -95,6 +97,8 @@ def press(key: str, *messages: object) -> Play:
         language = await page.evaluate("document.documentElement.lang")
         button = catalogue(language)[key]
         await page.get_by_role("button", name=button, exact=True).click()
+        if key in PANELS:
+            await page.wait_for_selector(".panel:not([hidden])")
 
     return play
 
