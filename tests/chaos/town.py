@@ -25,10 +25,12 @@ from gateway.operators import operator_token
 from gateway.tokens import Audience, Tokens
 from tests.ledger import postgres
 from tests.operations.cluster import (
+    HERE,
     ROOT,
     SESSIONS,
     WAIT_S,
     Operator,
+    Place,
     Process,
     RayCluster,
     until,
@@ -170,27 +172,33 @@ def open_town(
     told: Mapping[str, str] | None = None,
     releases: Sequence[Path] = (),
     options: Sequence[str] = (),
+    places: Sequence[Place] = (),
 ) -> Iterator[Town]:
     """Start PostgreSQL, a Ray node for each label, and a deployment with one gateway on them.
 
     `slots` says how many session actors each node may have; `SLOTS`, where it is empty.
     `told` goes into the environment of Ray's nodes. `releases` is where the sources of each node
     lie, and of the first gateway those of the first; these, where it is empty. `options` are
-    further ones of `up`.
+    further ones of `up`. `places` is where each node is: all here, where it is empty.
     """
     at = [*releases] or [ROOT] * len(labels)
     room = [*slots] or [SLOTS] * len(labels)
+    where = [*places] or [HERE] * len(labels)
     with (
         closing(postgres.Server()) as database,
-        RayCluster(label=labels[0], slots=room[0], many=True, told=told, release=at[0]) as cluster,
+        RayCluster(
+            label=labels[0], slots=room[0], many=True, told=told, release=at[0], place=where[0]
+        ) as cluster,
         Operator(folder, {**cluster.environment, "PYTHONPATH": str(at[0])}) as operator,
         ThreadPoolExecutor(1) as beside,
     ):
         started = beside.submit(database.start)
         (folder / "accounts.toml").write_text(ACCOUNTS)
         added = [
-            cluster.add(label=label, slots=count, release=release)
-            for label, count, release in zip(labels[1:], room[1:], at[1:], strict=True)
+            cluster.add(label=label, slots=count, release=release, place=place)
+            for label, count, release, place in zip(
+                labels[1:], room[1:], at[1:], where[1:], strict=True
+            )
         ]
         started.result()
         words = (

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,23 @@ class Process:
             self._news.notify_all()
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node is: the address that it has, and the network namespace that it is in."""
+
+    host: str = "127.0.0.1"
+    namespace: str = ""
+    """Of whoever starts it, where empty."""
+
+    @property
+    def command(self) -> list[str]:
+        """What runs a command there."""
+        return ["ip", "netns", "exec", self.namespace] if self.namespace else []
+
+
+HERE = Place()
+
+
 class RayCluster:
     """A Ray with token authentication, of one node at first. A context manager.
 
@@ -154,12 +172,13 @@ class RayCluster:
         many: bool = False,
         told: Mapping[str, str] | None = None,
         release: Path = ROOT,
+        place: Place = HERE,
     ) -> None:
         """`told` is what the nodes' environment has beside the operators'.
 
-        `release` is where the first node's sources lie.
+        `release` is where the first node's sources lie, `place` where that node is.
         """
-        self._head = label, slots, release
+        self._head = label, slots, release, place
         # Short: Ray puts sockets below it, whose paths may have 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="sb-ops-"))
         token = self.folder / "token"
@@ -180,22 +199,19 @@ class RayCluster:
             "RAY_raylet_start_wait_time_s": str(round(START_S)),
             **(told or {}),
         }
-        self.address = f"127.0.0.1:{free_port()}"
+        self.address = f"{place.host}:{free_port()}"
         self._nodes: list[Process] = []
 
     def __enter__(self) -> RayCluster:
-        self._add(
-            *("--head", f"--port={self.address.split(':')[1]}", f"--temp-dir={self.folder}"),
-            label=self._head[0],
-            slots=self._head[1],
-            release=self._head[2],
-        )
+        words = ("--head", f"--port={self.address.split(':')[1]}", f"--temp-dir={self.folder}")
+        self._add(words, *self._head)
         return self
 
-    def add(self, *, label: str = "", slots: int = 16, release: Path = ROOT) -> Process:
+    def add(
+        self, *, label: str = "", slots: int = 16, release: Path = ROOT, place: Place = HERE
+    ) -> Process:
         """Start a further node; returns its command, whose death is the node's."""
-        words = f"--address={self.address}"
-        return self._add(words, label=label, slots=slots, release=release)
+        return self._add((f"--address={self.address}",), label, slots, release, place)
 
     def __exit__(self, *_: object) -> None:
         for node in reversed(self._nodes):
@@ -235,14 +251,17 @@ class RayCluster:
         )
         return Path(raylet.environ()["PYTHONPATH"])
 
-    def _add(self, *words: str, label: str, slots: int, release: Path) -> Process:
+    def _add(
+        self, words: tuple[str, ...], label: str, slots: int, release: Path, place: Place
+    ) -> Process:
         node = Process(
             [
+                *place.command,
                 str(PROGRAMS / "ray"),
                 "start",
                 *words,
                 "--block",
-                "--node-ip-address=127.0.0.1",
+                f"--node-ip-address={place.host}",
                 "--num-cpus=2",
                 "--object-store-memory=80000000",
                 f'--resources={{"media_slot": {slots}}}',

@@ -28,6 +28,11 @@ class Namespace:
     def tc(self, *words: str) -> None:
         _run("tc", "-n", self.name, *words)
 
+    def forward(self) -> None:
+        """Pass on what comes by one line and is for another."""
+        with self.inside():
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+
     def has(self, discipline: str) -> bool:
         """Whether the kernel has a queueing discipline, which `tc` may then put on a line.
 
