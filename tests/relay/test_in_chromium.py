@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import pytest
 from playwright.async_api import Browser, Page
 
 from actors.relay import Relay, RelayConfig, TransportState
-from benchmarks.shaper import Shaper
+from benchmarks.shaper import Downlink, Shaper
 from tests.patience import PATIENCE, until
 
 from .client import CraftedClient
@@ -170,6 +172,77 @@ async def test_layers_nobody_needs_cost_the_sender_nothing(browser: Browser, pag
         await until_only({"l"})
         relay.set_view("ben-1", {0: (640, 360)}, {})
         await until_only({"l", "m"})
+        assert relay.mistakes == 0
+    finally:
+        ben.vanish()
+        await relay.close()
+
+
+NOISE = """async () => {
+  const canvas = Object.assign(document.createElement('canvas'), { width: 640, height: 360 });
+  const context = canvas.getContext('2d');
+  const image = context.createImageData(canvas.width, canvas.height);
+  const pixels = new Uint32Array(image.data.buffer);
+  let seed = 1;
+  setInterval(() => {
+    for (let index = 0; index < pixels.length; index += 1) {
+      seed = (seed * 1664525 + 1013904223) | 0;
+      pixels[index] = seed | 0xff000000;
+    }
+    context.putImageData(image, 0, 0);
+  }, 40);
+  const [track] = canvas.captureStream(25).getVideoTracks();
+  await window.transceivers.video.sender.replaceTrack(track);
+}"""
+"""Nothing of it can be foretold, so that it takes what it is given."""
+
+
+@pytest.mark.soak
+async def test_a_browser_sends_no_more_than_a_line_carries_and_more_when_it_does(
+    browser: Browser, page_url: str, record_property: Callable[[str, object], None]
+) -> None:
+    """Chromium takes a REMB as a bound, beside the transport-wide feedback that it gets."""
+    relay = Relay(RelayConfig(), RecordingListener())
+    await relay.open()
+    ben = CraftedClient(relay, "ben", publish=())
+    page = await browser.new_page()
+    loop = asyncio.get_running_loop()
+
+    async def rates(seconds: float) -> list[float]:
+        """Return what comes of Ada's camera, in bits per second, four times a second."""
+        found = []
+        until = loop.time() + seconds
+        while loop.time() < until:
+            await asyncio.sleep(0.25)
+            found.append(sum(each.sent(loop.time()) for each in cameras))
+        return found
+
+    try:
+        await page.goto(page_url)
+        await join(relay, page, "ada", seats=0)
+        await page.evaluate(NOISE)
+        await ben.connect()
+        ben.acknowledge()
+        cameras = [each for each in relay.transports["ada-1"].publications.values() if each.video]
+        natural = (await rates(20.0))[-1]
+        assert natural > 400_000
+        line = natural / 2
+        ben.downlink = Downlink(line, loss=0.0, delay=0.02)
+        held: list[int] = []
+        await rates(4.0)
+        narrow = []
+        for _ in range(20):
+            narrow += await rates(0.5)
+            held.append(relay.transports["ben-1"].held)
+        ben.downlink = None
+        again = await rates(20.0)
+        record_property(
+            "note",
+            f"{natural:.0f} bit/s, {median(narrow):.0f} on a line of {line:.0f}, {again[-1]:.0f}",
+        )
+        assert 0.4 * line < median(narrow) < line, (natural, line, narrow)
+        assert sum(held) <= 4, held
+        assert max(again[-20:]) > 0.7 * natural
         assert relay.mistakes == 0
     finally:
         ben.vanish()
