@@ -54,7 +54,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("keyed", 4),
         ("media-link", 9),
         ("local-media", 7),
-        ("client", 6),
+        ("client", 7),
         ("stage", 5),
         ("gateway", 2),
         ("ringing", 1),

@@ -188,4 +188,22 @@ export const tests = {
       client.close();
     }
   },
+  async 'who speaks and sits where, and what is needed, is negotiated with nobody'() {
+    const { client, wire } = await greeted();
+    wire.welcome(true);
+    wire.hear(SNAPSHOT);
+    await until(() => told(wire, 'media.offer').length === 1);
+    const { peer } = client;
+    const layers = [];
+    peer.setLayers = (...needed) => layers.push(needed);
+    const seat = { kind: 'seat', index: 0, participant_id: 'ada', turn: 1 };
+    wire.hear({ type: 'media.seats', seq: 2, epoch: 1, seats: [seat] });
+    wire.hear({ type: 'media.speaker', seq: 3, participant_id: 'ada' });
+    wire.hear({ type: 'media.layers', seq: 4, source: 'camera', rids: ['l', 'm'] });
+    wire.hear({ type: 'media.quality', seq: 5, participant_id: 'ada', grade: 'poor', reason: 'bandwidth' });
+    await settled();
+    same([client.peer === peer, told(wire, 'media.offer').length], [true, 1]);
+    same(layers, [['camera', ['l', 'm']]]);
+    client.close();
+  },
 };
