@@ -104,7 +104,7 @@ async def test_a_sign_that_leads_out_turns_with_the_writing(browser: Browser, pa
         await page.goto(f"{pages}{AGENT}&lang={lang}")
         await double.tell(snapshot(0, [person(0), person(1)]))
         await page.locator(".bar button").nth(4).click()
-        signs = page.locator(".panel:not([hidden]) .items path[transform]")
+        signs = page.locator(".panel:not([hidden]) .items path[transform^=matrix]")
         await page.locator(".panel:not([hidden]) .items").wait_for()
         turned[lang] = await signs.count()
         await shoot(page, f"panel-more-{lang}")
