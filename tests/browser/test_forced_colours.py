@@ -42,8 +42,10 @@ async def test_what_a_colour_tells_is_told_in_forced_colours(browser: Browser, p
     bar = page.get_by_role("toolbar")
     ends = bar.get_by_role("button").last
     await ends.wait_for()
-    [[edge, inside]] = await colours(ends, "borderTopColor", "backgroundColor")
-    assert edge != inside, "where a button ends"
+    [[edge, width, inside]] = await colours(
+        ends, "borderTopColor", "borderTopWidth", "backgroundColor"
+    )
+    assert (edge != inside, width) == (True, "1px"), "where a button ends"
     heard = await colours(bar.get_by_role("button", name="Mute"), "backgroundColor")
     await bar.get_by_role("button", name="Mute").click()
     muted = await colours(bar.get_by_role("button", name="Unmute"), "backgroundColor")
