@@ -206,7 +206,9 @@ class Ledger:
                 member.heard = member.end.heard
                 if member.unanswered >= self._policy.silent_beats:
                     member.end.link.abort()
-                else:
+                elif member.unanswered:
+                    # Who was heard lives: members ask for signs of life themselves, and a question
+                    # each second would wake every session actor that there is.
                     member.end.ping()
 
     def _on_hello(self, end: ListenedEnd, body: bytes) -> None:
