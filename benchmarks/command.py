@@ -221,7 +221,17 @@ def run(console: Console, scenario: Scenario, options: argparse.Namespace) -> Sc
         def progress(what: str, share: float) -> None:
             bars.update(task, description=what, completed=share)
 
-        result = asyncio.run(scenario.run(options, progress))
+        async def whole() -> ScenarioResult:
+            try:
+                return await scenario.run(options, progress)
+            except Exception as failure:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    # What fails as a run is interrupted is no failure of its own.
+                    raise asyncio.CancelledError from failure
+                raise
+
+        result = asyncio.run(whole())
         progress("done", 1.0)
     return result
 

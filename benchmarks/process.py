@@ -100,6 +100,8 @@ class Child:
         self._process = process
         self._mark = mark
         self.name = name
+        self._stands = False
+        """Whether it has said that it is ready."""
         self.ready: Mapping[str, object] = {}
         """What it said when it was ready."""
 
@@ -150,6 +152,7 @@ class Child:
         except BaseException:
             await child.close()
             raise
+        child._stands = True
         return child
 
     @classmethod
@@ -232,7 +235,8 @@ class Child:
             grace_s = 3.0
             if self._process.stdin is not None:
                 self._process.stdin.close()
-            self._process.send_signal(signal.SIGINT)
+            # Python that is interrupted in its imports says so at length.
+            self._process.send_signal(signal.SIGINT if self._stands else signal.SIGTERM)
             try:
                 async with asyncio.timeout(10):
                     await self._ended()

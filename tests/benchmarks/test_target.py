@@ -164,7 +164,8 @@ async def test_who_interrupts_a_run_is_told_so_and_leaves_no_process(tmp_path: P
         await until(lambda: len(marked(mark)) == 3, "the command and its two loads", every=0.1)
         process.send_signal(signal.SIGINT)
         said, _ = await process.communicate()
-    assert (process.returncode, b"Traceback" in said, b"Interrupted." in said) == (130, False, True)
+    told = process.returncode, b"Traceback" in said, b"Interrupted." in said
+    assert told == (130, False, True), said.decode()
     assert marked(mark) == []
 
 

@@ -164,7 +164,7 @@ CONFLICT = ConflictsChanged(
     ],
 )
 AGENT_SCENES = (
-    Scene("waits-for-workspace", NOWHERE, Role.AGENT, _nothing, "connecting"),
+    Scene("waits-for-workspace", NOWHERE, Role.AGENT, _nothing, "waiting"),
     Scene("no-workspace", NOWHERE, Role.AGENT, _patience_ends, "absent"),
     _idle(Reach.REACHABLE),
     _idle(Reach.HIDDEN),

@@ -219,7 +219,7 @@ async def test_a_guest_joins_by_a_link_and_is_let_in(people: People) -> None:
     await expect(field).to_have_value(re.compile("/join#"))
     await shoot(people.page, "guest-1-link")
     await people.agent.get_by_role("button", name="Put into conversation").click()
-    await expect(people.agent.get_by_role("button", name="It stands in")).to_be_visible()
+    await expect(people.agent.get_by_role("button", name="It is in your input box")).to_be_visible()
     box = people.page.frame_locator("#workspace").locator("#input")
     await expect(box).to_have_value(await field.input_value())
 
