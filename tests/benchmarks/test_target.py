@@ -150,6 +150,7 @@ async def measured(name: str, *words: str) -> list[Measurement]:
     return result.measurements
 
 
+@pytest.mark.soak
 async def test_who_interrupts_a_run_is_told_so_and_leaves_no_process(tmp_path: Path) -> None:
     mark = secrets.token_hex(8)
     async with settled(tmp_path, House) as house:
