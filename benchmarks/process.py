@@ -126,6 +126,8 @@ class Child:
             # Not of a session of its own: Linux may share the processor out by session first, and
             # then a floor has as much of it as a gateway and all session actors together.
             os.setpgid(0, 0)
+            # It is asked to end by this, which a shell's background job would hand on as ignored.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             if on:
                 os.sched_setaffinity(0, on)
 

@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -150,7 +151,6 @@ async def measured(name: str, *words: str) -> list[Measurement]:
     return result.measurements
 
 
-@pytest.mark.soak
 async def test_who_interrupts_a_run_is_told_so_and_leaves_no_process(tmp_path: Path) -> None:
     mark = secrets.token_hex(8)
     async with settled(tmp_path, House) as house:
@@ -159,6 +159,8 @@ async def test_who_interrupts_a_run_is_told_so_and_leaves_no_process(tmp_path: P
             sys.executable,
             *("-m", "benchmarks", *where),
             env={**os.environ, FAMILY: mark},
+            # A shell that starts these tests in the background has them ignore it.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
