@@ -6,12 +6,12 @@ named again. What none of an account's endpoints waits for leaves the outbox's i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
 from actors.ledger.journal import insert_for
-from actors.ledger.schema import deliveries, endpoints, sessions
+from actors.ledger.schema import UNDELIVERED, deliveries, endpoints, sessions
 from broker.shards import Shard
 
 KEPT_MS = 24 * 3_600_000
@@ -19,13 +19,12 @@ KEPT_MS = 24 * 3_600_000
 AT_ONCE = 500
 """Sessions that one transaction gives up: what calls write meanwhile waits for one transaction, not
 for all of them."""
-UNDELIVERED = sessions.c.last_seq > sessions.c.delivered_seq
 
 
 def wanted_endpoints(
     connection: sa.Connection, account_id: str, named: Iterable[str], now_ms: int
 ) -> set[str]:
-    """The endpoints of an account: those that are named now, and those that were lately."""
+    """The endpoints of an account: those named now, which is noted, and those that were lately."""
     mine = endpoints.c.account_id == account_id
     rows = connection.execute(sa.select(endpoints).where(mine)).all()
     known = {row.endpoint_id: row.gone_ms for row in rows}
@@ -79,23 +78,24 @@ def note_endpoints(
                 )
 
 
+def reached_by(wanted: Collection[str]) -> sa.ScalarSelect[int]:
+    """The last event of a session that each of these endpoints has; NULL if one has none of it."""
+    return (
+        sa.select(sa.func.min(deliveries.c.next_seq) - 1)
+        .where(deliveries.c.session_id == sessions.c.session_id)
+        .where(deliveries.c.endpoint_id.in_(wanted))
+        .group_by(deliveries.c.session_id)
+        .having(sa.func.count() == len(wanted))
+        .correlate(sessions)
+        .scalar_subquery()
+    )
+
+
 def give_up(connection: sa.Connection, account_id: str, named: Iterable[str], now_ms: int) -> int:
     """Take sessions out of the index that have nothing for any endpoint of the account; says how
     many there were, `AT_ONCE` at most."""
     wanted = wanted_endpoints(connection, account_id, named, now_ms)
-    reached: sa.ColumnElement[int] = sessions.c.last_seq
-    if wanted:
-        served = sa.and_(
-            deliveries.c.session_id == sessions.c.session_id, deliveries.c.endpoint_id.in_(wanted)
-        )
-        reached = (
-            sa.select(sa.func.min(deliveries.c.next_seq) - 1)
-            .where(served)
-            .group_by(deliveries.c.session_id)
-            .having(sa.func.count() == len(wanted))
-            .correlate(sessions)
-            .scalar_subquery()
-        )
+    reached: sa.ColumnElement[int] = reached_by(wanted) if wanted else sessions.c.last_seq
     rows = connection.execute(
         sa.select(sessions.c.session_id, reached.label("reached"))
         .where(UNDELIVERED)

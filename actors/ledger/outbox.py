@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,14 +13,14 @@ from actors.ledger import keeping
 from actors.ledger.database import Database
 from actors.ledger.endpoints import (
     AT_ONCE,
-    UNDELIVERED,
     forget_gone,
     give_up,
     note_endpoints,
+    reached_by,
     wanted_endpoints,
 )
 from actors.ledger.journal import entry_of, insert_for
-from actors.ledger.schema import dead_letters, deliveries, journal, sessions
+from actors.ledger.schema import UNDELIVERED, dead_letters, deliveries, journal, sessions
 from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, NotFound
 from broker.messages import upkeep
@@ -265,7 +265,13 @@ def _settle(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -
         insert.on_conflict_do_update(index_elements=["session_id", "endpoint_id"], set_=values)
     )
     wanted = wanted_endpoints(connection, session.account_id, ask.endpoints, now_ms)
-    _advance(connection, ask.session_id, wanted)
+    # An endpoint that was never served has nothing.
+    reached = sa.func.coalesce(reached_by(wanted), 0)
+    connection.execute(
+        sa.update(sessions)
+        .where(sessions.c.session_id == ask.session_id)
+        .values(delivered_seq=reached)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,21 +298,6 @@ def _failing(row: Any) -> _Failing:
         # A ledger of the release before went on to another event and left it.
         refused_ms = None
     return _Failing(row.attempts, failing_ms, refused_ms)
-
-
-def _advance(connection: sa.Connection, session_id: str, wanted: Iterable[str]) -> None:
-    """Note what every endpoint has; an endpoint that was never served has nothing."""
-    rows = connection.execute(
-        sa.select(deliveries.c.endpoint_id, deliveries.c.next_seq).where(
-            deliveries.c.session_id == session_id
-        )
-    )
-    reached = {row.endpoint_id: row.next_seq - 1 for row in rows}
-    connection.execute(
-        sa.update(sessions)
-        .where(sessions.c.session_id == session_id)
-        .values(delivered_seq=min((reached.get(name, 0) for name in wanted), default=0))
-    )
 
 
 def _settle_again(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -> None:

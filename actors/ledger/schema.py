@@ -148,13 +148,14 @@ api_keys = sa.Table(
     sa.Column("revoked_ms", sa.BigInteger),
 )
 
-_UNDELIVERED = sessions.c.last_seq > sessions.c.delivered_seq
+UNDELIVERED = sessions.c.last_seq > sessions.c.delivered_seq
+"""Of a session: not every endpoint has all of it."""
 undelivered = sa.Index(
     "sessions_undelivered",
     sessions.c.account_id,
     sessions.c.created_ms,
-    sqlite_where=_UNDELIVERED,
-    postgresql_where=_UNDELIVERED,
+    sqlite_where=UNDELIVERED,
+    postgresql_where=UNDELIVERED,
 )
 """The outbox is the journal: this index finds the sessions that have something to send."""
 
