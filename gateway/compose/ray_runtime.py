@@ -86,7 +86,7 @@ def slots_of(resources: Mapping[str, float]) -> int:
     """
     slots = resources.get(MEDIA_SLOT, 0.0)
     memory = resources.get("memory", math.inf)
-    return int(min(slots, memory // SESSION_MEMORY))
+    return int(min(slots, memory / SESSION_MEMORY))
 
 
 def versions_at(address: str) -> tuple[str, str]:
