@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
@@ -43,6 +43,7 @@ from gateway.revocations import RevocationList
 from gateway.server_api import server_router
 from gateway.settings import Settings
 from gateway.switchroom import Switchroom
+from gateway.tasks import cancel
 from gateway.token_api import token_router
 from gateway.tokens import Tokens
 from gateway.upkeep_api import upkeep_router
@@ -83,16 +84,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loops = asyncio.create_task(room.run())
-        try:
+        async with AsyncExitStack() as stack:
+            for each in (pictures, oidc, liveperson):
+                stack.push_async_callback(each.close)
+            stack.push_async_callback(cancel, asyncio.create_task(room.run()))
             yield
-        finally:
-            loops.cancel()
-            with suppress(asyncio.CancelledError):
-                await loops
-            await liveperson.close()
-            await oidc.close()
-            await pictures.close()
 
     app = FastAPI(
         title="Switchboard",

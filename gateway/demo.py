@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import uvloop
@@ -29,6 +29,7 @@ from gateway.measured import MeasuredCollector
 from gateway.secret_file import read_secret
 from gateway.serve import EdgeServer, bind, gateway_server
 from gateway.settings import BadSettings, DemoHost, DemoSettings, Limits, Settings
+from gateway.tasks import cancel
 from gateway.tracing import traces_of
 
 _LOG = logging.getLogger(__name__)
@@ -185,7 +186,7 @@ async def _serve(
             stack.push_async_callback(asyncio.to_thread, traces.close)
         for work in (directory.run(), level.run(), measured.run(), gateway.run(), hosts.run()):
             task = asyncio.create_task(work)
-            stack.push_async_callback(_end, task)
+            stack.push_async_callback(cancel, task)
         async with asyncio.timeout(compose.ACTOR_START_S):
             await asyncio.gather(gateway.started.wait(), hosts.started.wait())
         console.print(f"\n  Switchboard demo: [bold]{host_at}/[/bold]\n")
@@ -197,9 +198,3 @@ async def _serve(
             await gateway.stop()
     await compose.stop_cluster()
     return 0
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -15,7 +15,6 @@ import logging
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -26,6 +25,7 @@ from fastapi.responses import Response
 from broker.errors import ErrorCode, Malformed, NotFound, Unavailable
 from broker.keys import KeyPurpose, derive_key
 from gateway.accounts import Account
+from gateway.tasks import cancel
 
 logger = logging.getLogger(__name__)
 KINDS = frozenset({"image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"})
@@ -72,9 +72,7 @@ class Pictures:
     async def close(self) -> None:
         """Cancel what is being fetched and end the kept connections; harmless when closed."""
         for task in tuple(self._coming.values()):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await cancel(task)
         await self._client.aclose()
 
     def path_of(self, account: Account, url: str) -> str:

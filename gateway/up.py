@@ -39,6 +39,7 @@ from gateway.secret_file import read_secret
 from gateway.serve import EdgeServer, bind
 from gateway.settings import BadSettings, Settings
 from gateway.shards import Shards
+from gateway.tasks import cancel
 from gateway.tracing import traces_of
 
 _LOG = logging.getLogger(__name__)
@@ -226,7 +227,7 @@ async def _serve(
         works = (directory.run(), level.run(), measured.run(), logs.run(), edge.run())
         tasks = [asyncio.create_task(work) for work in works]
         for task in tasks:
-            stack.push_async_callback(_end, task)
+            stack.push_async_callback(cancel, task)
         async with asyncio.timeout(compose.ACTOR_START_S):
             await edge.started.wait()
         _announce(deployment, listening, console, as_json)
@@ -270,9 +271,3 @@ async def stopped(stop: asyncio.Event, parts: Iterable[asyncio.Task[None]]) -> b
     if failed:
         _LOG.error("a part of the gateway ended; the gateway ends")
     return failed
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
