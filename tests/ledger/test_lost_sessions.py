@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from actors.ledger import keeping, rescue
-from actors.ledger.probe import Verdict
+from actors.ledger.probe import Verdict, probe
 from broker.errors import Conflict, Unavailable
 from broker.messages.cluster.sessions import SessionRelocated
 from broker.words import EndReason, SessionPhase
@@ -133,8 +134,11 @@ async def test_whose_people_come_back_while_it_is_looked_for_is_not_lost(
 ) -> None:
     (actor,) = await sessions(town, 1)
     gateway, keeper = await town.gateway(), await keeper_link(town)
-    await actor.die()
-    looking, looked = asyncio.Event(), asyncio.Event()
+    probed, looking, looked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def at_once(*where: Any, **how: Any) -> Verdict:
+        probed.set()
+        return await probe(*where, **how)
 
     async def dead(*where: object, **how: object) -> Verdict:
         looking.set()
@@ -145,6 +149,10 @@ async def test_whose_people_come_back_while_it_is_looked_for_is_not_lost(
         return (await keeper.call(keeping.Reconcile(), keeping.Reconciled)).ended
 
     assert actor.session_id is not None
+    monkeypatch.setattr(rescue, "probe", at_once)
+    await actor.die()
+    # Its rescue has looked by itself: who looks from now on is who asks whether it is lost.
+    await probed.wait()
     with pytest.raises(Conflict):
         await gateway.open("eng-0")
     monkeypatch.setattr(rescue, "probe", dead)
