@@ -14,6 +14,7 @@ from actors.ledger import LedgerPolicy
 from broker.shards import WHOLE, Shard
 from tests.ledger import postgres
 from tests.ledger.fakes import KEY, POLICY, Clock, FakeActor, FakeGateway, Home, LedgerAt
+from tests.ledger.receiver import Receiver
 
 _databases = itertools.count(1)
 
@@ -60,6 +61,13 @@ class Town:
         self.stack.push_async_callback(gateway.link.close)
         return await gateway.start()
 
+    async def receiver(self) -> Receiver:
+        receiver = Receiver()
+        receiver.now_s = self.clock.ms // 1000
+        await receiver.start()
+        self.stack.push_async_callback(receiver.stop)
+        return receiver
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
@@ -100,3 +108,8 @@ async def bare_town(database_url: str) -> AsyncIterator[Town]:
 async def town(bare_town: Town) -> Town:
     await bare_town.new_ledger()
     return bare_town
+
+
+@pytest.fixture
+async def receiver(town: Town) -> Receiver:
+    return await town.receiver()

@@ -53,6 +53,12 @@ async def keeper_link(town: Town) -> LedgerLink:
     return link
 
 
+def moved(town: Town) -> bool:
+    """Let a moment pass, for conditions that need one each time they are looked at."""
+    town.clock.ms += 50
+    return True
+
+
 async def sessions(town: Town, count: int) -> list[FakeActor]:
     """Return actors, each with a session of its own."""
     gateway = await town.gateway()
