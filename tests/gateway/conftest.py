@@ -282,6 +282,12 @@ class World:
 
 
 @pytest.fixture
+def api_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key for commands, in their environment."""
+    monkeypatch.setenv("SWITCHBOARD_API_KEY", "k")
+
+
+@pytest.fixture
 async def world(settings: Settings) -> AsyncIterator[World]:
     """A running gateway with its fakes."""
     world = World(settings)

@@ -6,13 +6,8 @@ import json
 import re
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 from urllib.parse import parse_qs, urlsplit
@@ -26,14 +21,11 @@ from gateway.command import app
 from gateway.doctor import Finding, Grade
 from gateway.down import Ended
 from gateway.top import Row, look_at_all
-from gateway.upkeep_command import LONGEST_PAUSE_S, TRIES, pause_s
+from tests.gateway.answering import Answering, listening, serving
+
+pytestmark = pytest.mark.usefixtures("api_key")
 
 RUNNER = CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def api_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SWITCHBOARD_API_KEY", "k")
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -97,40 +89,6 @@ RECORD = {
 }
 
 
-@contextmanager
-def serving(path: str, body: object, status: int = 200) -> Iterator[str]:
-    """A gateway that knows one answer."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(status if self.path.startswith(path) else 404)
-            self.end_headers()
-            self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
-
-        do_POST = do_GET
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with listening(Handler) as gateway:
-        yield gateway
-
-
-@contextmanager
-def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """A server on a free port."""
-    server = HTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_sessions_are_a_table_or_json() -> None:
     with serving("/v1/sessions", {"sessions": [RECORD]}) as gateway:
         arguments = ["sessions", "--gateway", gateway]
@@ -186,19 +144,14 @@ def test_a_long_session_is_printed_to_its_end() -> None:
     ]
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_GET(self) -> None:
             asked.append(self.path)
             after = int(parse_qs(urlsplit(self.path).query).get("after", ["0"])[0])
             page = events[after : after + 2]
             cursor = str(page[-1]["seq"]) if page[-1] is not events[-1] else None
             body = {**RECORD, "participants": [], "events": page, "cursor": cursor}
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps(body).encode())
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
+            self.answer(body)
 
     with listening(Handler) as gateway:
         result = RUNNER.invoke(app, ["sessions", "s-1", "--gateway", gateway, "--json"])
@@ -251,89 +204,6 @@ def test_what_is_no_gateway_is_told_so(words: list[str]) -> None:
             assert not look_at_all([gateway])[0].up
 
 
-def test_who_erases_many_again_waits_where_the_gateway_holds_back(tmp_path: Path) -> None:
-    listed = [{"session_id": f"s-{number}", "participant_id": "p"} for number in range(3)]
-    file = tmp_path / "erased"
-    file.write_text("\n".join(map(json.dumps, listed)))
-    taken: list[dict[str, str]] = []
-    answers = iter([201, 429, 429, 201, 429, 201])
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status = next(answers)
-            self.send_response(status)
-            self.send_header("Retry-After", "0")
-            self.end_headers()
-            if status == 201:
-                taken.append(body)
-            self.wfile.write(json.dumps({"erased": [body]}).encode())
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with listening(Handler) as gateway:
-        arguments = ["records", "erase", "--again", str(file), "--gateway", gateway]
-        result = RUNNER.invoke(app, arguments)
-    assert (result.exit_code, taken) == (0, listed)
-    assert result.output == "3 participants were erased.\n"
-
-
-@pytest.mark.parametrize(
-    ("said", "waits"),
-    [
-        ("5", 5.0),
-        ("Fri, 27 Nov 2026 07:00:30 GMT", 30.0),
-        ("Fri, 27 Nov 2026 06:00:00 GMT", 0.0),
-        ("Sat, 28 Nov 2026 07:00:00 GMT", LONGEST_PAUSE_S),
-        ("86400", LONGEST_PAUSE_S),
-        *((none, 1.0) for none in ("", "soon", "-1", "nan", "1e9", "²")),
-    ],
-)
-def test_who_is_held_back_waits_by_seconds_or_a_date_and_never_for_long(
-    said: str, waits: float
-) -> None:
-    now = datetime(2026, 11, 27, 7, tzinfo=UTC).timestamp()
-    assert pause_s(said, now) == waits
-
-
-def test_who_is_held_back_for_ever_is_told_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr(time, "sleep", waited.append)
-    file = tmp_path / "erased"
-    file.write_text(json.dumps({"session_id": "s", "participant_id": "p"}))
-    with serving("/v1/erasures", {"detail": "Too many requests."}, 429) as gateway:
-        arguments = ["records", "erase", "--again", str(file), "--gateway", gateway]
-        result = RUNNER.invoke(app, arguments)
-    assert (result.exit_code, result.output) == (1, "Too many requests.\n")
-    assert waited == [1.0] * (TRIES - 1)
-
-
-def test_who_was_erased_is_printed_to_the_last_page() -> None:
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            page = len(asked)
-            found = {"erased": [{"page": page}], "cursor": "further" if page < 3 else None}
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps(found).encode())
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with listening(Handler) as gateway:
-        arguments = ["records", "erased", "--since-ms", "5", "--gateway", gateway]
-        result = RUNNER.invoke(app, arguments)
-    assert [json.loads(line)["page"] for line in result.output.splitlines()] == [1, 2, 3]
-    further = "/v1/erasures?since_ms=5&cursor=further"
-    assert asked == ["/v1/erasures?since_ms=5", further, further]
-
-
 STATE = NodeState(node="a1b2c3d4e5f6", drain="drained", live=0, moved=3)
 FINDING = Finding("clock", Grade.OK, "synchronised")
 READY = {"ready": True, "ledger": True, "stopping": False}
@@ -351,35 +221,27 @@ SAY_IT_BY_THEMSELVES = {
 """Commands without `--json`, and what they print."""
 
 
-def options(group: Any) -> Iterator[tuple[str, str, bool]]:
-    """Every option of every command, and whether it is a file's name."""
-    for name, each in group.commands.items():
-        if hasattr(each, "commands"):
-            yield from options(each)
-        else:
-            hints = get_type_hints(each.callback)
-            for one in each.params:
-                hint = hints.get(one.name)
-                for option in one.opts:
-                    yield name, option, Path in (hint, *get_args(hint))
-
-
-def commands(group: Any) -> Iterator[tuple[str, set[str]]]:
-    """Every command of a program, with its options."""
+def commands(group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command of a program."""
     for name, each in group.commands.items():
         if hasattr(each, "commands"):
             yield from commands(each)
         else:
-            yield name, {option for one in each.params for option in one.opts}
+            yield name, each
 
 
 def test_no_command_takes_a_secret_itself() -> None:
     """`ps` shows arguments to everybody on the machine, and shells keep them."""
     files = set()
-    for name, option, is_path in options(typer.main.get_command(app)):
-        if re.search("key|secret|token|pass|credential", option):
-            assert is_path or (name, option) == ("api-key", "--key-id"), (name, option)
-            files.add(option)
+    for name, each in commands(typer.main.get_command(app)):
+        hints = get_type_hints(each.callback)
+        for one in each.params:
+            hint = hints.get(one.name)
+            is_path = Path in (hint, *get_args(hint))
+            for option in one.opts:
+                if re.search("key|secret|token|pass|credential", option):
+                    assert is_path or (name, option) == ("api-key", "--key-id"), (name, option)
+                    files.add(option)
     assert {"--api-key-file", "--secret-file", "--database-passfile", "--turn-secret-file"} <= files
 
 
@@ -401,15 +263,10 @@ def test_an_api_key_lies_in_a_file_that_nobody_else_reads(
         file.chmod(mode)
     given = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_GET(self) -> None:
             given.append(self.headers["Authorization"])
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b'{"sessions": []}')
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
+            self.answer({"sessions": []})
 
     with listening(Handler) as gateway:
         arguments = ["sessions", "--gateway", gateway, "--api-key-file", str(file)]
@@ -420,7 +277,9 @@ def test_an_api_key_lies_in_a_file_that_nobody_else_reads(
 
 def test_every_command_prints_json_if_told_to_or_something_plain() -> None:
     found = dict(commands(typer.main.get_command(app)))
-    plain = {name for name, options in found.items() if "--json" not in options}
+    plain = {
+        name for name, each in found.items() if not any("--json" in one.opts for one in each.params)
+    }
     assert plain == set(SAY_IT_BY_THEMSELVES)
     assert {"up", "down", "status", "sessions", "drain", "undrain", "doctor", "top"} <= set(found)
 

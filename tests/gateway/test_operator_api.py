@@ -17,9 +17,9 @@ from gateway.command import app
 from gateway.operators import LONGEST_S, operator_token
 from gateway.revocations import agent_hash, operator_hash
 from gateway.tokens import LEEWAY_S, Audience, Tokens
+from tests.gateway.answering import serving
 from tests.gateway.conftest import API_KEY, World
 from tests.gateway.records import LETTER, RECORD
-from tests.gateway.test_command import serving
 
 PLACES = ("accounts", "ends", "dead-letters", "nodes")
 
