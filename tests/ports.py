@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -55,9 +56,23 @@ _ports = _free()
 
 
 def media_ports(processes: Iterable[psutil.Process]) -> dict[int, psutil.Process]:
-    """The UDP ports of session actors, each with its process: whoever has one holds a session."""
-    found: dict[int, psutil.Process] = {}
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            found.update((each.laddr.port, process) for each in process.net_connections("udp"))
-    return found
+    """The UDP ports of session actors, each with its process: whoever has one holds a session.
+
+    Also in a network namespace of their own, of whose sockets psutil says nothing.
+    """
+    return {port: process for process in processes for port in _udp_ports(process.pid)}
+
+
+def _udp_ports(pid: int) -> set[int]:
+    place, ports = Path("/proc", str(pid)), set[int]()
+    with suppress(OSError):  # It may go meanwhile.
+        own = set[str]()
+        for each in (place / "fd").iterdir():
+            with suppress(FileNotFoundError):
+                own.add(os.readlink(each))
+        for table in ("udp", "udp6"):
+            for line in (place / "net" / table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if f"socket:[{fields[9]}]" in own:
+                    ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports

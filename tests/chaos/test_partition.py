@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import psutil
 import pytest
 
+from benchmarks.process import lives
 from tests.chaos.afterwards import ended_well, unchanged
 from tests.chaos.streams import flow, streaming
 from tests.chaos.town import People, Town, moved_to, open_town
-from tests.operations.cluster import SESSIONS, Place, until
+from tests.operations.cluster import Place, until
 from tests.patience import PATIENCE
 from tests.relay.namespaces import Namespace, link, namespace
 
@@ -78,8 +78,7 @@ async def test_a_node_that_is_cut_off_loses_its_session_to_another(
         await asyncio.to_thread(until, "a standby on the account's other node", elsewhere)
         old = await asyncio.to_thread(town.node_of_session)
         far, line = await asyncio.to_thread(country.line_of, old["node"])
-        below = psutil.Process(town.process_of(old["node"]).pid).children(recursive=True)
-        actors = [each for each in town.cluster.processes(SESSIONS) if each in below]
+        (holder,) = town.holders()
         await agent.insist("guest.invite")
         async with streaming(lambda: agent, lambda: consumer) as streams:
             await flow(streams, "cut off", epoch=1)
@@ -96,11 +95,7 @@ async def test_a_node_that_is_cut_off_loses_its_session_to_another(
             finally:
                 far.ip("link", "set", line, "up")
                 far.ip("route", "replace", "default", "via", f"10.77.{line[-1]}.1")
-            await asyncio.to_thread(
-                until,
-                "whoever held the session there is gone",
-                lambda: not all(each.is_running() for each in actors),
-            )
+            await asyncio.to_thread(until, "who held it is gone", lambda: not lives(holder))
             await agent.insist("guest.invite")
             await flow(streams, "afterwards", epoch=2)
         gaps = [each.reception.gaps for each in streams]
