@@ -2,7 +2,11 @@
 
 import sys
 
-from benchmarks.command import main
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        # Here, as it takes a second, in which somebody may interrupt.
+        from benchmarks.command import main
+
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -20,13 +20,11 @@ import asyncio
 import json
 import os
 import secrets
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +78,7 @@ async def serve(data: Path, standbys: int, people: int, reuse: int) -> None:
     from gateway.secret_file import read_secret
     from gateway.serve import gateway_server
     from gateway.settings import DemoHost, Limits, Settings
+    from gateway.tasks import cancel
 
     prepare_data(data)
     sock = listening_socket()
@@ -126,9 +125,7 @@ async def serve(data: Path, standbys: int, people: int, reuse: int) -> None:
     finally:
         await gateway.stop()
         for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await cancel(task)
         await compose.stop_cluster()
 
 
@@ -222,19 +219,19 @@ async def answer(
 
 
 def main(standbys: int, people: int, reuse: int, nodes: int) -> None:
-    with private_folder() as folder, tempfile.TemporaryDirectory(prefix="sb-bench-") as data:
+    # What it keeps lies in Ray's folder: the next one sweeps both away where this one is killed.
+    with private_folder() as folder:
         if nodes > 1:
             # Ray allows a single node only, unless told that this machine takes part in a cluster.
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "1"
         try:
-            uvloop.run(up(folder, Path(data) / "data", standbys, people, reuse, nodes))
+            uvloop.run(up(folder, folder / "data", standbys, people, reuse, nodes))
         except KeyboardInterrupt:
             pass
         finally:
             from gateway.compose import entry as compose
 
             compose.stop_ray()
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import secrets
-import signal
-import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -16,14 +10,12 @@ import pytest
 
 from benchmarks.command import FAILED, SCENARIOS, main, parser
 from benchmarks.participant import Edge
-from benchmarks.process import FAMILY, marked
 from benchmarks.result import Measurement
 from benchmarks.rounds import Bench
 from benchmarks.subject import Subject, Target, target_of
 from gateway.accounts import AgentLogin
 from gateway.settings import Settings
 from tests.house import API_KEY, House, settled
-from tests.patience import until
 
 TAKE_ONE = {"signaling", "fanout", "lifecycle", "join", "storm", "crowd", "soak"}
 STORM = ["--seconds", "0.3", "--rate", "20", "--starts", "1"]
@@ -149,27 +141,6 @@ async def measured(name: str, *words: str) -> list[Measurement]:
     (scenario,) = (each for each in SCENARIOS if each.name == name)
     result = await scenario.run(parser().parse_args([name, *words]), lambda what, share: None)
     return result.measurements
-
-
-async def test_who_interrupts_a_run_is_told_so_and_leaves_no_process(tmp_path: Path) -> None:
-    mark = secrets.token_hex(8)
-    async with settled(tmp_path, House) as house:
-        where = ["storm", "--target", await house.gateway("one"), *STORM[2:], "--seconds", "60"]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "benchmarks", *where),
-            env={**os.environ, FAMILY: mark},
-            # A shell that starts these tests in the background has them ignore it.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        await until(lambda: len(marked(mark)) == 3, "the command and its two loads", every=0.1)
-        process.send_signal(signal.SIGINT)
-        said, _ = await process.communicate()
-    told = process.returncode, b"Traceback" in said, b"Interrupted." in said
-    assert told == (130, False, True), said.decode()
-    assert marked(mark) == []
 
 
 def test_a_target_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
