@@ -36,7 +36,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
     [
         ("reduce", 20),
         ("slot-turn", 16),
-        ("tile", 5),
+        ("tile", 6),
         ("channel", 16),
         ("vectors", 3),
         ("agent-host", 10),
@@ -55,7 +55,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("media-link", 9),
         ("local-media", 7),
         ("client", 7),
-        ("stage", 5),
+        ("stage", 6),
         ("gateway", 2),
         ("ringing", 1),
         ("device-key", 1),

@@ -109,7 +109,7 @@ export class Stage {
     const tiles = this.#tiles.filter((tile) => tile.kind === kind);
     while (tiles.length < streams.length) {
       const tile = new Tile(kind, tiles.length, () => {
-        if (this.#client.session) this.update(this.#client.session);
+        if (this.#client.session && this.root.isConnected) this.update(this.#client.session);
       });
       tile.root.hidden = true;
       this.#sizes.observe(tile.root);
@@ -175,12 +175,14 @@ export class Stage {
       // Once each time: whoever is observed anew is told of at once.
       if (open && open !== this.#sheet) this.#sizes.observe((this.#sheet = open));
       const sheet = open?.getBoundingClientRect();
-      const slots = this.#tiles.map(({ kind, index, root, video }) => {
+      const slots = this.#tiles.map((tile) => {
+        const { kind, index, root } = tile;
         const box = root.getBoundingClientRect();
         // Whoever comes to an empty tile is to be seen at once: it counts as small.
         const covered = sheet && sheet.top <= box.top && sheet.left <= box.left && sheet.right >= box.right;
-        const seen = visible && this.#inSight && (root.hidden || !covered);
-        const scale = seen || document.pictureInPictureElement === video ? devicePixelRatio : 0;
+        const inPlace = visible && this.#inSight && (root.hidden || !covered);
+        const scale = inPlace || document.pictureInPictureElement === tile.video ? devicePixelRatio : 0;
+        tile.setSeen(scale > 0);
         /** @param {number} length */
         const pixels = (length) => Math.min(16_384, Math.ceil((length || 1) * scale));
         return { kind, index, width: pixels(box.width), height: pixels(box.height) };

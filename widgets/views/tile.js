@@ -18,6 +18,7 @@ export class Tile {
   #turn = new SlotTurn();
   #onTurn;
   #frames = 0;
+  #seen = false;
   #still = 0;
   #timer = 0;
   root;
@@ -57,6 +58,23 @@ export class Tile {
     // The last picture went with the connection.
     this.#turn.conceal(performance.now());
     if (this.video.srcObject) this.#attach();
+  }
+
+  /** @param {boolean} seen What nobody sees is not sent. */
+  setSeen(seen) {
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    this.#await();
+  }
+
+  /** A face that stands still looks like one that listens. */
+  #await() {
+    clearTimeout(this.#still);
+    if (this.kind !== 'seat' || !this.#seen) return;
+    this.#still = setTimeout(() => {
+      this.#turn.conceal(performance.now());
+      this.#onTurn();
+    }, 3_000);
   }
 
   #attach() {
@@ -99,8 +117,8 @@ export class Tile {
     setText(this.#name, this.kind === 'self' ? say('you') : shares);
     show(this.#muted, this.kind !== 'screen' && !entry.microphone);
     const away = entry.attendance === 'reconnecting';
-    const { quality, participant_id } = session;
-    const own = quality[participant_id];
+    const { quality } = session;
+    const own = quality[session.participant_id];
     // Maybe it is held back: nothing is sent that one's line does not carry.
     const why = own?.reason === 'bandwidth' ? qualityWords(own) : say('waiting_picture');
     const note = away ? say('is_back_soon') : sends && !picture ? why : '';
@@ -115,16 +133,10 @@ export class Tile {
 
   #watchFrames() {
     const generation = ++this.#frames;
-    const conceal = () => {
-      this.#turn.conceal(performance.now());
-      this.#onTurn();
-    };
     /** @param {number} _now @param {VideoFrameCallbackMetadata} frame */
     const onFrame = (_now, frame) => {
       if (generation !== this.#frames) return;
-      clearTimeout(this.#still);
-      // A face that stands still looks like one that listens.
-      if (this.kind === 'seat') this.#still = setTimeout(conceal, 3_000);
+      this.#await();
       const { shown, picture } = this.#turn;
       this.#turn.onFrame(frame.rtpTimestamp ?? null);
       if (shown !== this.#turn.shown || picture !== this.#turn.picture) this.#onTurn();

@@ -1,6 +1,6 @@
 import { loadStyles } from '../../../widgets/views/later.js';
 import { Stage } from '../../../widgets/views/stage.js';
-import { same, until } from './check.js';
+import { postponed, same, until } from './check.js';
 
 const PERSON = { participant_id: 'noa', role: 'guest', name: 'Noa', attendance: 'present', camera: true };
 const SESSION = {
@@ -98,6 +98,28 @@ export const tests = {
       same(await next(2), NOTHING);
       place.style.left = '0';
       same(await next(3), LARGE);
+    }),
+  'a face is awaited while it is seen, and by no stage that is gone': () =>
+    shown(async ({ client, stage, place, next }) => {
+      const waits = postponed(3_000);
+      try {
+        await next(1);
+        same(waits.calls.length, 2);
+        client.visible = false;
+        stage.update(SESSION);
+        await next(2);
+        client.visible = true;
+        stage.update(SESSION);
+        await next(3);
+        same(waits.calls.length, 4);
+        stage.onClosed();
+        place.remove();
+        stage.update = () => {
+          throw new Error('it came back to life');
+        };
+      } finally {
+        waits.due();
+      }
     }),
   'a stage that is gone tells nothing more': () =>
     shown(async ({ stage, place, told, next }) => {

@@ -23,7 +23,9 @@ function seat(kind = 'seat') {
     const entry = { participant_id: tile.participant, name, role: 'guest', attendance: 'present', camera: true, screen: true };
     tile.update(entry, session, { mirror: false, hasPicture: null });
   }
+  tile.setSeen(true);
   return {
+    tile,
     /** @param {string} participant_id @param {{grade: string, reason: string|null}} quality */
     judge(participant_id, quality) {
       session.quality = { ...session.quality, [participant_id]: quality };
@@ -116,6 +118,22 @@ export const tests = {
       same(one.note, 'colon');
       one.frame(1_002);
       same([...one.seen, one.note], ['Maya', 'yes', '']);
+    }),
+  'a face that nobody sees is sent by nobody, and has its time when it is seen again': () =>
+    inOwnTime((pass) => {
+      const one = seat();
+      one.start();
+      one.assign('maya', 1_000);
+      one.frame(1_000);
+      pass(2_000);
+      one.tile.setSeen(false);
+      pass(60_000);
+      same(one.seen, ['Maya', 'yes']);
+      one.tile.setSeen(true);
+      pass(2_900);
+      same(one.seen, ['Maya', 'yes']);
+      pass(100);
+      same(one.seen, ['Maya', 'no']);
     }),
   'a screen may stand still for as long as nothing changes on it': () =>
     inOwnTime((pass) => {
