@@ -14,8 +14,8 @@ export class LocalMedia {
   /** The camera's picture, as long as there is one. @type {MediaStream|null} */
   mirror = null;
   facing = 'user';
-  /** What is asked of the camera since it was turned. */
-  #side = {};
+  /** Which of them was asked for last. */
+  #wishes = { microphone: {}, camera: {} };
   /** Where voices come out, by device id; else the system's choice. */
   speaker = rememberedDevice('speaker');
   #chosen = this.speaker;
@@ -58,7 +58,7 @@ export class LocalMedia {
   }
 
   get live() {
-    return Object.values(this.tracks).some((track) => track !== null);
+    return Object.values(this.tracks).some(Boolean);
   }
 
   /** Whether a device is being opened: the person may be looking at the browser's question. */
@@ -92,23 +92,23 @@ export class LocalMedia {
   async setMicrophone(on) {
     this.#turn('microphone', on);
     if (this.tracks.microphone) this.tracks.microphone.enabled = on;
-    else if (on) await this.#await('microphone', openDevice('microphone'));
+    else if (on) await this.#ask('microphone');
     this.#onChange();
   }
 
   /** Off gives the camera back, so that its light goes out. @param {boolean} on */
   async setCamera(on) {
     this.#turn('camera', on);
-    if (on) await this.#await('camera', openDevice('camera', this.#side));
+    if (on) await this.#ask('camera');
     else this.#drop('camera');
     this.#onChange();
   }
 
   /** @param {DeviceSource} source @param {MediaTrackConstraints} wish */
   async replace(source, wish) {
-    if (source === 'camera') this.#side = wish.facingMode ? wish : {};
+    this.#wishes[source] = wish;
     this.#drop(source);
-    await this.#await(source, openDevice(source, wish));
+    await this.#ask(source);
     this.#onChange();
   }
 
@@ -155,6 +155,11 @@ export class LocalMedia {
   /** @param {Source} source @param {boolean} on */
   #turn(source, on) {
     this.off = this.off.replace(source, '') + (on ? '' : source);
+  }
+
+  /** @param {DeviceSource} source */
+  #ask(source) {
+    return this.#await(source, openDevice(source, this.#wishes[source]));
   }
 
   /** @param {Source} source @param {Promise<Opened>} opening */
@@ -204,7 +209,7 @@ export class LocalMedia {
     if (this.tracks[source] !== track) return;
     this.#drop(source);
     if (source !== 'screen') {
-      await this.#await(source, openDevice(source));
+      await this.#ask(source);
       if (this.tracks[source]) this.troubles[source] ??= 'replaced';
     }
     this.#onChange();
