@@ -252,7 +252,6 @@ type Device = { device_id: string; keys: CryptoKeyPair };
 /** Keeps one child of `parent` for each key, in order, making and removing as needed. */
 type Keyed = <T, V extends { root: HTMLElement }>(
   parent: HTMLElement,
-  views: Map<string, V>,
   items: readonly T[],
   keyOf: (item: T) => string,
   make: (item: T) => V,

@@ -16,8 +16,6 @@ export class SectionView {
   #empty;
   #body = el('tbody', {});
   #table;
-  /** @type {Map<string, RowView>} */
-  #rows = new Map();
   root;
 
   /** @param {Section} section @param {(deed: Deed|Look) => Promise<void>} act */
@@ -52,7 +50,6 @@ export class SectionView {
     show(/** @type {HTMLElement} */ (this.#table.parentElement), rows.length > 0);
     keyed(
       this.#body,
-      this.#rows,
       rows,
       this.#section.keyOf,
       () => new RowView(this.#section, this.#act),

@@ -8,6 +8,7 @@ import { deviceCheckLater, Later } from './later.js';
 /** So long devices that were looked at stay open for a session. */
 const KEPT_MS = 60_000;
 
+/** The agent before a session: who could be rung, and one button. */
 export class AgentIdle {
   #avatar = new Avatar();
   #title = el('h1', {});

@@ -10,8 +10,6 @@ export class Colleagues {
   #attempt;
   #panel;
   #list = el('ul', { class: 'people' });
-  /** @type {Map<string, ReturnType<typeof newRow>>} */
-  #rows = new Map();
   #said = el('p', { class: 'fine', role: 'status' });
   root = el('div', { hidden: true }, el('h3', { text: say('colleagues') }), this.#list, this.#said);
 
@@ -33,7 +31,7 @@ export class Colleagues {
   }
 
   update() {
-    show(this.root, this.#allowed && this.#rows.size > 0);
+    show(this.root, this.#allowed && this.#list.hasChildNodes());
   }
 
   async #look() {
@@ -42,7 +40,6 @@ export class Colleagues {
     const colleagues = (await this.#client.ask({ type: 'colleague.list' })).colleagues;
     keyed(
       this.#list,
-      this.#rows,
       colleagues,
       ({ agent_id }) => agent_id,
       ({ agent_id, name }) => {

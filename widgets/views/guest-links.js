@@ -9,8 +9,6 @@ import { keyed } from './keyed.js';
 export class GuestLinks {
   #list = el('ul', { class: 'people' });
   #title = el('h3', { text: say('open_links') });
-  /** @type {Map<string, {root: HTMLElement, words: HTMLElement}>} */
-  #rows = new Map();
   #row;
   root;
 
@@ -52,7 +50,6 @@ export class GuestLinks {
     show(this.#title, links.length > 0);
     keyed(
       this.#list,
-      this.#rows,
       links,
       (link) => link.guest_invitation_id,
       this.#row,

@@ -1,12 +1,17 @@
+/** What each parent shows, by key. @type {WeakMap<HTMLElement, Map<string, any>>} */
+const shown = new WeakMap();
+
 /**
  * A row that moves, or whose button goes, keeps the focus; after one that goes the next has it, then
  * `home`, and no button there, lest a key held down answers for that, too.
  * @type {Keyed}
  */
-export function keyed(parent, views, items, keyOf, make, update, home = parent.closest('[tabindex]')) {
+export function keyed(parent, items, keyOf, make, update, home = parent.closest('[tabindex]')) {
   const at = /** @type {HTMLElement|null} */ (document.activeElement);
   const place = [...parent.children].findIndex((row) => row.contains(at));
   const own = parent.children[place];
+  const views = shown.get(parent) ?? new Map();
+  shown.set(parent, views);
   const keys = new Set(items.map(keyOf));
   for (const [key, view] of views) {
     if (keys.has(key)) continue;

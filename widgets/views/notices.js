@@ -13,8 +13,6 @@ const AWAY = { failed: 'media_failed', no_common_codec: 'no_common_codec', recon
 /** A strip for each thing that is wrong now or waits for a decision of this person. */
 export class Notices {
   #among;
-  /** @type {Map<string, ReturnType<typeof newNotice>>} */
-  #views = new Map();
   /** The keys of what was read. @type {Set<string>} */
   #read = new Set();
   /** When it comes again, it is said anew. */
@@ -45,7 +43,6 @@ export class Notices {
     ];
     keyed(
       this.root,
-      this.#views,
       wishes.filter(({ key }) => !this.#read.has(key)),
       ({ key }) => key,
       newNotice,

@@ -7,12 +7,11 @@ import { GuestLinks } from './guest-links.js';
 import { keyed } from './keyed.js';
 import { Panel } from './panel.js';
 
+/** Who is there, who waits, and what one may do about each. */
 export class PeoplePanel extends Panel {
   #client;
   #attempt;
   #list = el('ul', { class: 'people' });
-  /** @type {Map<string, PersonRow>} */
-  #rows = new Map();
   #links;
   #colleagues;
 
@@ -38,7 +37,6 @@ export class PeoplePanel extends Panel {
       .sort((a, b) => Number(b.attendance === 'lobby') - Number(a.attendance === 'lobby'));
     keyed(
       this.#list,
-      this.#rows,
       entries,
       (entry) => entry.participant_id,
       (entry) => {

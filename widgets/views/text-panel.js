@@ -7,8 +7,6 @@ import { Panel } from './panel.js';
 
 export class TextPanel extends Panel {
   #list = el('ul', { class: 'texts', 'aria-live': 'polite' });
-  /** @type {Map<string, {root: HTMLElement}>} */
-  #rows = new Map();
   #known = 0;
   /** How many lines of others came since this was last open. */
   unread = 0;
@@ -33,7 +31,7 @@ export class TextPanel extends Panel {
 
   /** @param {Session} session @returns {string[]} What no open panel shows. */
   update({ lines, participant_id }) {
-    keyed(this.#list, this.#rows, lines, (line) => String(line.id), row, () => {});
+    keyed(this.#list, lines, (line) => String(line.id), row, () => {});
     const news = lines.filter(({ id }) => id > this.#known);
     this.#known = lines.at(-1)?.id ?? 0;
     const others = news.filter(({ by }) => by !== participant_id);

@@ -8,7 +8,6 @@ function list(play) {
   home.tabIndex = -1;
   home.append(parent);
   document.body.append(home);
-  const views = new Map();
   const make = (name) => {
     const root = document.createElement('li');
     const buttons = ['admit', 'mute'].map((word) => Object.assign(document.createElement('button'), { className: word }));
@@ -18,10 +17,10 @@ function list(play) {
   };
   /** @param {string} names @param {string} [without] Whose first button is hidden. */
   const show = (names, without = '') =>
-    keyed(parent, views, [...names], (name) => name, make, ({ buttons }, name) => {
+    keyed(parent, [...names], (name) => name, make, ({ buttons }, name) => {
       buttons[0].hidden = without.includes(name);
     });
-  const focus = (name, at = 0) => views.get(name).buttons[at].focus();
+  const focus = (name, at = 0) => document.getElementById(name).children[at].focus();
   const focused = () => {
     const at = document.activeElement;
     return at === home ? 'home' : `${at.closest('li')?.id ?? at.localName} ${at.className}`.trim();
