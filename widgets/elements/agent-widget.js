@@ -10,7 +10,6 @@ import { SessionView } from '../views/session-view.js';
 import { receiveHandOver, wayOut } from './own-window.js';
 import { elsewhere, lobby, message, overWords, Widget } from './widget.js';
 
-
 /**
  * The agent's widget: one button that rings the consumer, then the session. The frame may reload,
  * and the workspace may put another conversation into it, at any time.

@@ -1,9 +1,9 @@
 import { idsToQuery } from '../hosts/engagement-ids.js';
 
-// Its storage is its own, so it asks its opener for what proves that both are the same person.
+// A window's storage is its own: it asks its opener for what proves that both are the same person.
 const ASK = 'switchboard.hand-over.ask';
 const GIVE = 'switchboard.hand-over.give';
-/** The opener may have to ask, and gets less. */
+/** The opener may ask, for less. */
 const PATIENCE_MS = 5_000;
 
 /**

@@ -1,4 +1,3 @@
-
 /**
  * Two soft notes, to test the speaker or to ring once. Resolves when they have sounded.
  * @param {string} [speaker] Where, by device id.

@@ -88,7 +88,7 @@ export function rememberedDevice(source) {
   }
 }
 
-/** @param {DeviceSource} source The device chosen last: as an ideal Chromium does not mind it. */
+/** @param {DeviceSource} source The device chosen last; as an ideal, Chromium ignores it. */
 function wish(source) {
   const id = rememberedDevice(source);
   return { ...WISHES[source], ...(id && { deviceId: { exact: id } }) };

@@ -16,7 +16,6 @@ export class Peer {
    * @type {{audio: MediaStream, video: MediaStream}[]}
    */
   seats;
-
   screens;
   connection;
   /** Whether the relay's answer is in place. */

@@ -20,13 +20,12 @@ export function frameAllows(feature) {
 }
 
 /**
- * @param {unknown} error What getUserMedia or getDisplayMedia rejected with.
+ * @param {any} error What getUserMedia or getDisplayMedia rejected with.
  * @param {Feature} feature
  * @param {number} elapsedMs How long the browser took to refuse. @returns {Trouble}
  */
 export function troubleOf(error, feature, elapsedMs) {
-  const name = error instanceof Error || error instanceof DOMException ? error.name : '';
-  switch (name) {
+  switch (error?.name) {
     case 'NotAllowedError':
     case 'SecurityError':
       if (!frameAllows(feature)) return 'blocked_by_frame';

@@ -29,7 +29,7 @@ export class Incoming {
   /** @param {InvitedClient} client @param {OpenWindow} ownWindow */
   constructor(client, ownWindow) {
     this.#client = client;
-    /** @param {'video'|'voice'} mode */
+    /** @param {Mode} mode */
     const accept = (mode) => void this.#answer(client.accept(mode));
     const refuse = () => void this.#answer(this.#refuse());
     this.#video = wordButton(say('accept_video'), () => accept('video'), 'go wide', 'camera');

@@ -62,7 +62,6 @@ export class MorePanel extends Panel {
   }
 }
 
-
 async function toggleFullScreen() {
   if (document.fullscreenElement) await document.exitFullscreen();
   else await document.documentElement.requestFullscreen().catch(() => {});
