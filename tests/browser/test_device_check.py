@@ -82,8 +82,9 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     await context.close()
 
 
-async def show(page: Page, address: str, role: Role) -> BrokerDouble:
-    double = BrokerDouble(page, role)
+async def show(page: Page, address: str, role: Role, *, in_session: bool = True) -> BrokerDouble:
+    """The widget as somebody of this role, and what stands for the broker."""
+    double = BrokerDouble(page, role, in_session=in_session)
     await double.attach()
     await page.goto(address)
     return double
@@ -234,9 +235,7 @@ async def test_an_agent_looks_first_and_starts_with_the_same_camera(
 ) -> None:
     page = await context.new_page()
     await page.add_init_script(WATCH + SOONER)
-    double = BrokerDouble(page, Role.AGENT, in_session=False)
-    await double.attach()
-    await page.goto(f"{pages}{AGENT}&lang=en")
+    double = await show(page, f"{pages}{AGENT}&lang=en", Role.AGENT, in_session=False)
     await double.tell(reach(Reach.REACHABLE))
     await look(page, "Camera and microphone")
     # Nothing comes of it: the camera's light goes out.
@@ -303,9 +302,7 @@ async def test_agents_and_guests_learn_beforehand_what_keeps_devices_from_them(
     await page.add_init_script(
         f"navigator.mediaDevices.getUserMedia = async () => {{ {refuse}; }};"
     )
-    double = BrokerDouble(page, Role.AGENT, in_session=False)
-    await double.attach()
-    await page.goto(f"{pages}{AGENT}&lang=en")
+    double = await show(page, f"{pages}{AGENT}&lang=en", Role.AGENT, in_session=False)
     await double.tell(reach(Reach.REACHABLE))
     for address in ("", f"{pages}/join?lang=en#0123456789abcdef"):
         if address:
@@ -367,9 +364,7 @@ async def test_a_start_that_waits_for_room_says_so_until_it_is_answered(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
-    double = BrokerDouble(page, Role.AGENT, in_session=False)
-    await double.attach()
-    await page.goto(f"{pages}{AGENT}&lang=en")
+    double = await show(page, f"{pages}{AGENT}&lang=en", Role.AGENT, in_session=False)
     await double.tell(reach(Reach.REACHABLE))
     waits, reachable = (page.get_by_text(said) for said in ("No room just now", "Can be rung"))
     await page.get_by_role("button", name="Start video").click()
@@ -391,9 +386,7 @@ async def test_a_start_that_waits_for_room_says_so_until_it_is_answered(
 async def test_starting_with_voice_opens_no_camera(context: BrowserContext, pages: str) -> None:
     page = await context.new_page()
     await page.add_init_script(WATCH)
-    double = BrokerDouble(page, Role.AGENT, in_session=False)
-    await double.attach()
-    await page.goto(f"{pages}{AGENT}&lang=en")
+    double = await show(page, f"{pages}{AGENT}&lang=en", Role.AGENT, in_session=False)
     await double.tell(reach(Reach.REACHABLE))
     await page.get_by_role("button", name="Start voice").click()
     assert (await double.until_heard("session.start"))["mode"] == "voice"

@@ -61,7 +61,6 @@ publish({ conversationId: 'today', visitorId: 'v1' });"""
 """LivePerson's tag with a conversation that it has told of before anybody listened."""
 WHITE, DARK = "rgb(255, 255, 255)", "rgb(20, 25, 30)"
 """The paper of either look."""
-
 HEADERS = re.compile(r"^```\n(Content-Security-Policy: .*?)^```", re.MULTILINE | re.DOTALL)
 PLAIN_PAGE = re.compile(r"^## A page without.*?^```html\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ALLOWED = "document.featurePolicy.allowedFeatures()"
