@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -65,27 +66,26 @@ async def takes_over(
     When that one goes on, nobody hears of it: not by a message, and not by a packet from its port.
     """
     marks = len(agent.heard), len(consumer.heard)
-    ears = [each.ear() for each in streams]
-    holder.send_signal(signal.SIGKILL if way == "killed" else signal.SIGSTOP)
-    try:
-        snapshot = await agent.expect("session.snapshot", after=marks[0])
-        assert snapshot["epoch"] == 2
-        assert len(snapshot["guest_invitations"]) == 1
-        mine = await consumer.expect("session.snapshot", after=marks[1])
-        assert (mine["epoch"], mine["attendance"]) == (2, "present")
-        assert "session.moved" in consumer.types()[marks[1] :]
-        await flow(streams, "after", epoch=2)
-    finally:
-        before = sum(map(waiting, ears))
-        if way == "stopped":
-            holder.send_signal(signal.SIGCONT)
-    await agent.insist("guest.invite")
-    heard = [m for m in agent.heard[marks[0] :] if "epoch" in m]
-    assert {m["epoch"] for m in heard} == {2}
-    await until(lambda: not holder.is_running(), "the old actor is gone")
-    assert [waiting(ear) for ear in ears] == [0, 0], f"{before} came in its time"
-    for ear in ears:
-        ear.close()
+    with ExitStack() as opened:
+        ears = [opened.enter_context(each.ear()) for each in streams]
+        holder.send_signal(signal.SIGKILL if way == "killed" else signal.SIGSTOP)
+        try:
+            snapshot = await agent.expect("session.snapshot", after=marks[0])
+            assert snapshot["epoch"] == 2
+            assert len(snapshot["guest_invitations"]) == 1
+            mine = await consumer.expect("session.snapshot", after=marks[1])
+            assert (mine["epoch"], mine["attendance"]) == (2, "present")
+            assert "session.moved" in consumer.types()[marks[1] :]
+            await flow(streams, "after", epoch=2)
+        finally:
+            before = sum(map(waiting, ears))
+            if way == "stopped":
+                holder.send_signal(signal.SIGCONT)
+        await agent.insist("guest.invite")
+        heard = [m for m in agent.heard[marks[0] :] if "epoch" in m]
+        assert {m["epoch"] for m in heard} == {2}
+        await until(lambda: not holder.is_running(), "the old actor is gone")
+        assert [waiting(ear) for ear in ears] == [0, 0], f"{before} came in its time"
     await flow(streams, "afterwards", epoch=2)
 
 
