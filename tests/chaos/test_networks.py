@@ -26,7 +26,7 @@ from tests.patience import PATIENCE
 from tests.proxy import FaultProxy
 from tests.relay.client import CraftedClient
 from tests.relay.namespaces import Namespace, link, namespace, two_lines
-from tests.relay.voice import talk
+from tests.relay.voice import talking
 from tests.widget import Widget, accept, agent_widget, consumer_widget, plain_http, ring
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(180 * PATIENCE)]
@@ -138,37 +138,34 @@ async def test_a_phone_that_changes_its_network_is_missed_by_nobody(tmp_path: Pa
             await ada.connect()
             with phone.inside():
                 await ben.connect()
-            voices = [asyncio.create_task(talk(each)) for each in (ada, ben)]
             try:
-                await until(lambda: heard(ada) > 10 and heard(ben) > 10, "both are heard")
-                mark = len(agent.heard)
-                phone.ip("link", "set", "line-1", "down")
-                gone = asyncio.get_running_loop().time()
-                await agent.request("media.mode", mode="voice")
-                # What its browser does on a new network: ICE looks again, the page dials anew.
-                with phone.inside():
-                    await ben.rebind(SECOND)
-                ben.keep_checking()
-                before = heard(ada), heard(ben)
-                by_second = socket_of(phone, SECOND, edge.port)
-                back = await back_by(consumer, origin, by_second)
-                missed = await back.expect("roster.changed")
-                assert [entry["mode"] for entry in missed["roster"]] == ["voice", "video"]
-                assert "session.snapshot" not in back.types(), "what it missed, and no more"
-                await until(
-                    lambda: heard(ada) > before[0] and heard(ben) > before[1], "both are again"
-                )
-                assert asyncio.get_running_loop().time() - gone < 2.0 * PATIENCE
-                assert ben.undecryptable == 0, "the same keys: nothing was negotiated anew"
-                await back.request("media.mode", mode="voice")
-                told = [m for m in agent.heard[mark:] if m["type"] == "roster.changed"]
-                assert [len(each["roster"]) for each in told] == [2, 2]
-                attendances = [e["attendance"] for each in told for e in each["roster"]]
-                assert set(attendances) == {"present"}, "nobody saw it go"
+                async with talking(ada), talking(ben):
+                    await until(lambda: heard(ada) > 10 and heard(ben) > 10, "both are heard")
+                    mark = len(agent.heard)
+                    phone.ip("link", "set", "line-1", "down")
+                    gone = asyncio.get_running_loop().time()
+                    await agent.request("media.mode", mode="voice")
+                    # What its browser does on a new network: ICE looks again, the page dials anew.
+                    with phone.inside():
+                        await ben.rebind(SECOND)
+                    ben.keep_checking()
+                    before = heard(ada), heard(ben)
+                    by_second = socket_of(phone, SECOND, edge.port)
+                    back = await back_by(consumer, origin, by_second)
+                    missed = await back.expect("roster.changed")
+                    assert [entry["mode"] for entry in missed["roster"]] == ["voice", "video"]
+                    assert "session.snapshot" not in back.types(), "what it missed, and no more"
+                    await until(
+                        lambda: heard(ada) > before[0] and heard(ben) > before[1], "both are again"
+                    )
+                    assert asyncio.get_running_loop().time() - gone < 2.0 * PATIENCE
+                    assert ben.undecryptable == 0, "the same keys: nothing was negotiated anew"
+                    await back.request("media.mode", mode="voice")
+                    told = [m for m in agent.heard[mark:] if m["type"] == "roster.changed"]
+                    assert [len(each["roster"]) for each in told] == [2, 2]
+                    attendances = [e["attendance"] for each in told for e in each["roster"]]
+                    assert set(attendances) == {"present"}, "nobody saw it go"
             finally:
-                for voice in voices:
-                    voice.cancel()
-                await asyncio.gather(*voices, return_exceptions=True)
                 for client in (ada, ben):
                     client.vanish()
             await agent.request("session.end")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from actors.relay import Grade, PublishSource
 from benchmarks.shaper import Downlink
@@ -17,7 +17,7 @@ from .camera import RIDS, Camera, shown
 from .client import CraftedClient
 from .conftest import Call
 from .virtual_time import VirtualTimeLoop, run_in_virtual_time
-from .voice import concealed, talk
+from .voice import concealed, talking
 
 NARROW = 20.0
 """Seconds on the narrow line."""
@@ -37,16 +37,13 @@ async def three_people(
     ben, cy = await call.join("ben"), await call.join("cy")
     parts = {"q": 1, "h": 2, "f": 6} if layers else {"": 1}
     camera = Camera(ada, rids=tuple(parts), parts=parts, octets=1000, interval=1 / 30)
-    voice = asyncio.create_task(talk(ada))
-    for client in (ben, cy):
-        client.acknowledge()
-        call.relay.set_view(client.transport_id, {0: (1280, 720)}, {})
     try:
-        yield call, camera, ben, cy
+        async with talking(ada):
+            for client in (ben, cy):
+                client.acknowledge()
+                call.relay.set_view(client.transport_id, {0: (1280, 720)}, {})
+            yield call, camera, ben, cy
     finally:
-        voice.cancel()
-        with suppress(asyncio.CancelledError):
-            await voice
         await camera.stop()
         await call.close()
 

@@ -14,7 +14,7 @@ from .camera import RIDS, Camera, shown
 from .client import CraftedClient
 from .conftest import Call, StartCall
 from .namespaces import Namespace, two_lines
-from .voice import concealed, talk
+from .voice import concealed, talking
 
 RELAY = "10.77.1.1"
 FIRST, SECOND = "10.77.1.2", "10.77.2.2"
@@ -59,8 +59,7 @@ async def test_a_client_whose_network_goes_away_goes_on_by_another(
     ada = await join(call, "ada", near, RELAY)
     ben = await join(call, "ben", far, FIRST)
     audio, _ = ben.seat(0)
-    voice = asyncio.create_task(talk(ada))
-    try:
+    async with talking(ada):
         await until(lambda: len(ben.heard_on(audio)) > 10)
         far.ip("link", "set", "line-1", "down")
         loop = asyncio.get_running_loop()
@@ -78,8 +77,6 @@ async def test_a_client_whose_network_goes_away_goes_on_by_another(
         assert selected.endpoint[0] == SECOND
         ben.send_audio(b"still here")
         await until(lambda: any(h.content == b"still here" for h in ada.heard))
-    finally:
-        voice.cancel()
 
 
 @pytest.mark.soak
@@ -103,26 +100,25 @@ async def test_a_line_that_the_kernel_narrows_lowers_the_layer_and_comes_back(
     ben = await join(call, "ben", far, FIRST)
     cy = await join(call, "cy", far, SECOND)
     camera = Camera(ada, parts={"q": 1, "h": 2, "f": 6}, octets=1000, interval=1 / 30)
-    voice = asyncio.create_task(talk(ada))
     try:
-        for client in (ben, cy):
-            client.acknowledge()
-            call.relay.set_view(client.transport_id, {0: (1280, 720)}, {})
-        await until(lambda: shown(ben) == "f" and shown(cy) == "f")
-        await asyncio.sleep(3)
-        microphone = ada.track(PublishSource.MICROPHONE)
-        first, others = microphone.packets, len(cy.heard_on(cy.seat(0)[1]))
-        near.tc("qdisc", "add", "dev", "line-1", "root", *SHAPES[shape])
-        await until(lambda: shown(ben) in ("q", "h"), within=3.0 * PATIENCE)
-        await asyncio.sleep(NARROW_SECONDS)
-        # The queue itself is 200 ms long; a jitter buffer that has seen it waits for that.
-        made_up = concealed(ben, first, microphone.packets - 20, patience=0.25)
-        near.tc("qdisc", "delete", "dev", "line-1", "root")
-        await until(lambda: shown(ben) == "f", within=10.0 * PATIENCE)
-        print(shape, f"{made_up:.1%} of the voice made up")
-        assert made_up <= 0.03
-        await until(lambda: len(cy.heard_on(cy.seat(0)[0])) >= microphone.packets - 1)
-        assert {h.content[-1:] for h in cy.heard_on(cy.seat(0)[1])[others:]} == {b"f"}
+        async with talking(ada):
+            for client in (ben, cy):
+                client.acknowledge()
+                call.relay.set_view(client.transport_id, {0: (1280, 720)}, {})
+            await until(lambda: shown(ben) == "f" and shown(cy) == "f")
+            await asyncio.sleep(3)
+            microphone = ada.track(PublishSource.MICROPHONE)
+            first, others = microphone.packets, len(cy.heard_on(cy.seat(0)[1]))
+            near.tc("qdisc", "add", "dev", "line-1", "root", *SHAPES[shape])
+            await until(lambda: shown(ben) in ("q", "h"), within=3.0 * PATIENCE)
+            await asyncio.sleep(NARROW_SECONDS)
+            # The queue itself is 200 ms long; a jitter buffer that has seen it waits for that.
+            made_up = concealed(ben, first, microphone.packets - 20, patience=0.25)
+            near.tc("qdisc", "delete", "dev", "line-1", "root")
+            await until(lambda: shown(ben) == "f", within=10.0 * PATIENCE)
+            print(shape, f"{made_up:.1%} of the voice made up")
+            assert made_up <= 0.03
+            await until(lambda: len(cy.heard_on(cy.seat(0)[0])) >= microphone.packets - 1)
+            assert {h.content[-1:] for h in cy.heard_on(cy.seat(0)[1])[others:]} == {b"f"}
     finally:
-        voice.cancel()
         await camera.stop()

@@ -18,7 +18,7 @@ from tests.patience import until
 
 from .camera import RIDS, Camera
 from .conftest import StartCall
-from .voice import talk
+from .voice import talking
 
 RELAY = Path(actors.relay.__file__).parent
 SIGNALLING = {"answer.py", "codec.py", "negotiation.py", "offer.py"}
@@ -84,16 +84,15 @@ async def test_no_description_and_no_context_is_made_between_a_datagram_and_its_
     call = await start_call()
     ada, ben = await call.join("ada", rids=RIDS), await call.join("ben")
     camera = Camera(ada)
-    voice = asyncio.create_task(talk(ada))
     try:
-        with watch.looking():
-            ben.acknowledge()
-            await call.join("cy")
-            ada.negotiate()
-            await call.join("ben", "ben-2")
-            await asyncio.sleep(0.2)
+        async with talking(ada):
+            with watch.looking():
+                ben.acknowledge()
+                await call.join("cy")
+                ada.negotiate()
+                await call.join("ben", "ben-2")
+                await asyncio.sleep(0.2)
     finally:
-        voice.cancel()
         await camera.stop()
 
     def heavy(called: set[tuple[Path, str]]) -> set[str]:
@@ -117,14 +116,13 @@ async def test_a_packet_passes_through_the_relays_own_code_and_no_other(
         client.stop_checking()
     await asyncio.sleep(0.1)
     camera = Camera(ada)
-    voice = asyncio.create_task(talk(ada))
     try:
-        with watch.looking():
-            ben.acknowledge()
-            await asyncio.sleep(0.5)
-            await until(lambda: {(RELAY / file, name) for file, name in USUAL} <= watch.waking)
+        async with talking(ada):
+            with watch.looking():
+                ben.acknowledge()
+                await asyncio.sleep(0.5)
+                await until(lambda: {(RELAY / file, name) for file, name in USUAL} <= watch.waking)
     finally:
-        voice.cancel()
         await camera.stop()
     # A named tuple's constructor stands in no file.
     others = {(str(path), name) for path, name in watch.waking if path.is_file()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from math import inf
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ from .camera import key_content
 from .client import CraftedClient
 from .conftest import Call
 from .virtual_time import run_in_virtual_time
-from .voice import concealed, talk
+from .voice import concealed, talking
 
 NATURAL = 1_900_000
 """What the screen would take, in bits per second."""
@@ -104,17 +104,14 @@ async def sharing(
     wants = {PublishSource.SCREEN: NATURAL} | ({PublishSource.CAMERA: camera} if camera else {})
     ada = await call.join("ada", publish=(PublishSource.MICROPHONE, *wants))
     others = [await call.join(f"other-{index}", publish=()) for index in range(len(lines))]
-    voice = asyncio.create_task(talk(ada))
-    for client, line in zip(others, lines, strict=True):
-        client.downlink = line
-        client.acknowledge()
     encoder = Encoder(ada, wants)
     try:
-        yield call, encoder, others
+        async with talking(ada):
+            for client, line in zip(others, lines, strict=True):
+                client.downlink = line
+                client.acknowledge()
+            yield call, encoder, others
     finally:
-        voice.cancel()
-        with suppress(asyncio.CancelledError):
-            await voice
         await encoder.stop()
         await call.close()
 

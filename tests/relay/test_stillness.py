@@ -13,7 +13,7 @@ from tests.patience import PATIENCE, until
 from .camera import RIDS, Camera
 from .conftest import Call, call_in_virtual_time
 from .viewer import Viewer
-from .voice import talk
+from .voice import talking
 
 NARROW_SECONDS = 12.0
 
@@ -30,17 +30,16 @@ async def longest_stillness(call: Call, seed: int) -> float:
         octets=1000,
         interval=1 / 30,
     )
-    voice = asyncio.create_task(talk(ada))
-    ben.acknowledge()
-    call.relay.set_view("ben-1", {0: (1280, 720)}, {})
-    viewer = Viewer(ben, ben.seat(0)[1])
-    await until(lambda: viewer.shown and viewer.shown[-1][1] == "f")
-    await asyncio.sleep(3)
-    begun = loop.time()
-    ben.downlink = Downlink(500_000, loss=0.05, delay=0.1, seed=seed)
-    await asyncio.sleep(NARROW_SECONDS)
-    gaps = viewer.gaps(begun, loop.time())
-    voice.cancel()
+    async with talking(ada):
+        ben.acknowledge()
+        call.relay.set_view("ben-1", {0: (1280, 720)}, {})
+        viewer = Viewer(ben, ben.seat(0)[1])
+        await until(lambda: viewer.shown and viewer.shown[-1][1] == "f")
+        await asyncio.sleep(3)
+        begun = loop.time()
+        ben.downlink = Downlink(500_000, loss=0.05, delay=0.1, seed=seed)
+        await asyncio.sleep(NARROW_SECONDS)
+        gaps = viewer.gaps(begun, loop.time())
     await viewer.stop()
     await camera.stop()
     return max(gaps)

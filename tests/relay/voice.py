@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from .client import CraftedClient
 
 
-async def talk(client: CraftedClient) -> None:
-    """Send numbered audio, fifty packets a second, as Opus does."""
+@asynccontextmanager
+async def talking(client: CraftedClient) -> AsyncIterator[None]:
+    """Send numbered audio meanwhile, fifty packets a second, as Opus does."""
+    talk = asyncio.create_task(_talk(client))
+    try:
+        yield
+    finally:
+        talk.cancel()
+        with suppress(asyncio.CancelledError):
+            await talk
+
+
+async def _talk(client: CraftedClient) -> None:
     loop = asyncio.get_running_loop()
     due = loop.time()
     number = 0
