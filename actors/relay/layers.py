@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .choice import Demand, LayerFacts, carried, choose, highest_useful, rooms_of
 from .estimate import Congestion
+from .restraint import FILLED, LEAST_FOR_OTHERS
 
 if TYPE_CHECKING:
     from .person import Person
@@ -95,12 +96,26 @@ def restrain(person: Person, now: float) -> None:
             publication.restraint.lift()
         else:
             rooms = [
-                (slot.room, slot.hold.pressed)
+                (FILLED * slot.room, slot.hold.pressed)
                 for slot in publication.subscribers
                 if slot.room is not None
             ]
-            publication.restraint.note(rooms, publication.sent(now), now)
+            others = _costs_others(publication, publications)
+            publication.restraint.note(rooms, publication.sent(now), now, others=others)
     transport.asking.tick(publications, transport.config.max_bits_per_second, now)
+
+
+def _costs_others(publication: Publication, all_of_sender: Sequence[Publication]) -> bool:
+    """Whether somebody who does not see it has room for another picture of the same sender."""
+    here = {slot.transport for slot in publication.subscribers if slot.room is not None}
+    return any(
+        slot.room is not None
+        and slot.transport not in here
+        and (not slot.hold.pressed or FILLED * slot.room >= LEAST_FOR_OTHERS)
+        for other in all_of_sender
+        if other.video
+        for slot in other.subscribers
+    )
 
 
 def _demand_of(slot: Slot, publication: Publication, now: float) -> Demand | None:

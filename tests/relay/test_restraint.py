@@ -197,23 +197,57 @@ def test_nobody_is_asked_for_less_than_a_good_line_is_worth() -> None:
     assert outcome.rate == NATURAL
 
 
-def test_who_has_a_good_line_gives_up_sharpness_for_who_would_see_nothing() -> None:
-    outcome = run_in_virtual_time(shared_with([900_000, None]))
+@pytest.mark.parametrize("line", [900_000, 640_000])
+def test_who_has_a_good_line_gives_up_sharpness_for_who_would_see_nothing(line: float) -> None:
+    outcome = run_in_virtual_time(shared_with([line, None]))
     assert outcome.sees == [True, True]
     assert not outcome.stood_still
-    assert min(outcome.bounds) >= 0.9 * LEAST_FOR_OTHERS
+    assert min(outcome.bounds) >= VOICE + LEAST_FOR_OTHERS
 
 
 def test_of_narrow_lines_the_widest_counts_where_nobody_has_a_good_one() -> None:
     outcome = run_in_virtual_time(shared_with([200_000, 450_000]))
     assert outcome.sees == [False, True]
-    assert 0.9 * LEAST <= outcome.rate < 450_000
+    assert LEAST <= outcome.rate < 450_000
 
 
 def test_nobody_is_asked_for_less_than_a_picture_takes() -> None:
     outcome = run_in_virtual_time(shared_with([80_000]))
     assert outcome.sees == [False]
-    assert min(outcome.bounds) >= 0.9 * LEAST
+    assert min(outcome.bounds) >= VOICE + LEAST
+
+
+async def one_who_looks_at_the_camera_alone() -> tuple[list[float], Mapping[PublishSource, float]]:
+    narrow = Downlink(300_000, loss=0.0, delay=0.05)
+    async with sharing(narrow, None, camera=900_000) as (call, encoder, (_, cy)):
+        call.relay.set_view(cy.transport_id, {}, {0: None})
+        await asyncio.sleep(12)
+        return asked(encoder.client), encoder.rates
+
+
+def test_who_sees_another_picture_of_its_sender_does_not_pay_below_what_they_are_left() -> None:
+    """One bound is for all that she sends, and who looks at her camera has a good line."""
+    bounds, rates = run_in_virtual_time(one_who_looks_at_the_camera_alone())
+    assert bounds == []
+    assert rates[PublishSource.CAMERA] == 900_000
+
+
+async def one_who_leaves() -> list[float]:
+    line = Downlink(800_000, loss=0.0, delay=0.05)
+    async with sharing(line, None, camera=900_000) as (call, encoder, (ben, cy)):
+        call.relay.set_view(ben.transport_id, {0: None}, {})
+        call.relay.set_view(cy.transport_id, {}, {0: None})
+        await until(lambda: asked(encoder.client), within=5.0, every=0.05)
+        await asyncio.sleep(3)
+        call.relay.remove("other-0")
+        ben.vanish()
+        await asyncio.sleep(10)
+        return asked(encoder.client)[-3:]
+
+
+def test_what_nobody_sees_any_more_binds_nothing() -> None:
+    """The screen is still shared: for who looks at its sender's camera it would stay a bound."""
+    assert [bound > 2 * NATURAL for bound in run_in_virtual_time(one_who_leaves())] == [True] * 3
 
 
 async def a_share_that_ends() -> None:
@@ -268,29 +302,46 @@ def test_what_is_asked_is_what_helps_most_and_costs_nobody_their_picture(
 ) -> None:
     assert limit_of(rooms) == limit
     assert limit_of(rooms[::-1]) == limit
+    # Nor for who sees another picture of its sender, and has more.
+    enough = limit if limit is not None and limit >= LEAST_FOR_OTHERS else None
+    assert limit_of(rooms, others=True) == enough
 
 
 def test_what_is_asked_follows_the_lines_until_they_carry_what_was_sent_before() -> None:
     restraint = Restraint()
     restraint.note([(700e3, True), (3e6, False)], 2e6, 0.0)
     assert restraint.limit is None, "those with a good line do not pay for a moment"
-    restraint.note([(700e3, True), (3e6, False)], 2e6, 0.5)
+    restraint.note([(600e3, True), (3e6, False)], 2e6, 0.5)
+    assert restraint.limit is None, "nor while an estimate falls"
+    restraint.note([(700e3, True), (3e6, False)], 2e6, 1.0)
     assert restraint.limit == 700e3
-    restraint.note([(900e3, False), (3e6, False)], 800e3, 0.75)
+    restraint.note([(900e3, False), (3e6, False)], 800e3, 1.25)
     assert restraint.limit == 900e3, "it is carried for the reason that it is less"
-    restraint.note([], 800e3, 1.0)
+    restraint.note([], 800e3, 1.5)
     assert restraint.limit == 900e3
-    for now in (1.25, 6.0):
+    for now in (1.75, 6.5):
         restraint.note([(200e3, False), (3e6, False)], 800e3, now)
         assert restraint.limit == LEAST_FOR_OTHERS, "a line falls for a moment"
-    restraint.note([(1e6, False), (3e6, False)], 400e3, 6.25)
-    restraint.note([(2.1e6, False), (3e6, False)], 800e3, 6.5)
+    restraint.note([(1e6, False), (3e6, False)], 400e3, 6.75)
+    restraint.note([(2.1e6, False), (3e6, False)], 800e3, 7.0)
     assert restraint.limit is None
-    restraint.note([(700e3, True)], 2e6, 7.0)
+    restraint.note([(700e3, True)], 2e6, 7.5)
     assert restraint.limit == 700e3, "it costs nobody anything"
-    for now in (7.25, 12.5):
+    for now in (7.75, 13.0):
         restraint.note([(200e3, True), (3e6, False)], 400e3, now)
     assert restraint.limit is None, "who cannot be helped costs the others nothing in the end"
+    restraint.note([(300e3, True)], 2e6, 20.0)
+    assert restraint.limit == 300e3
+    restraint.note([(300e3, True)], 400e3, 20.25, others=True)
+    assert restraint.limit == LEAST_FOR_OTHERS, "somebody begins to see another of its sender's"
+    for now in (20.5, 25.5):
+        assert restraint.limit == LEAST_FOR_OTHERS, "who saw it may look again"
+        restraint.note([], 400e3, now)
+    assert restraint.limit is None, "nobody sees it"
+    restraint.note([(700e3, True)], 2e6, 30.0, others=True)
+    assert restraint.limit is None, "nor do those pay for a moment"
+    restraint.note([(700e3, True)], 2e6, 30.5, others=True)
+    assert restraint.limit == 700e3
 
 
 costs = st.lists(st.floats(1e3, 3e6), min_size=1, max_size=8)
