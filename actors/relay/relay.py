@@ -19,6 +19,7 @@ from broker.measures import Count, Standing
 from .answer import AnswerTransport, write_answer
 from .config import RelayConfig
 from .departures import Departures
+from .handover import Handover
 from .ice import Credentials
 from .identity import Identity
 from .layer import Layer
@@ -38,12 +39,6 @@ from .terms import MediaRights, OfferLayout, PublishSource
 from .transport import Transport
 
 log = logging.getLogger(__name__)
-
-_HANDOVER_SECONDS = 3.0
-"""A newer transport that shows no key frame takes over after this long anyway, counted from where
-its person says what they send."""
-_PROMPT_SECONDS = 60.0
-"""So long a browser may ask for camera and microphone, while the older transport goes on."""
 
 
 class Relay:
@@ -72,13 +67,14 @@ class Relay:
         self._stall = Stall(stall_seconds, self._stood_still)
         self._reception = Reception(clock, self._departures, config.drain, self._stall)
         self._seating = Seating(self.people, self.transports, self._seats_changed)
+        self._handover = Handover(self.people, self._seating.reseat, config.silence_before_reroute)
         self._pulse = Pulse(
             self.people,
             self.transports,
             listener,
             self._tell,
             clock,
-            self._take_over_late,
+            self._handover.look,
             self._seating.spoken,
             self._stall,
         )
@@ -383,7 +379,7 @@ class Relay:
                 person.apply(now)
         elif person is not None and person.following is transport:
             if transport.state is TransportState.CONNECTED and not transport.publications:
-                self._hand_over(person, now)
+                self._handover.take_over(person, now)
         if person is not None:
             self._seating.apply_view(person, now)
         self._tell(
@@ -399,42 +395,10 @@ class Relay:
             self._seating.reseat(now)
 
     def ready_to_take_over(self, publication: Publication, now: float) -> None:
-        """A newer transport shows something that can start: a key frame, or audio alone."""
-        person = self.people.get(publication.transport.participant_id)
-        if person is None or person.following is not publication.transport:
-            return
-        camera = person.publication(PublishSource.CAMERA)
-        if publication.video or camera is None or not camera.open or not camera.layers:
-            self._hand_over(person, now)
+        self._handover.ready(publication, now)
 
     def forget_name(self, credentials: Credentials) -> None:
         self._reception.forget(credentials)
-
-    def _hand_over(self, person: Person, now: float) -> None:
-        older, newer = person.current, person.following
-        person.current, person.following = newer, None
-        person.apply(now)
-        self._seating.reseat(now)
-        if older is not None:
-            older.close(now)
-
-    def _take_over_late(self, now: float) -> None:
-        for person in list(self.people.values()):
-            older, newer = person.current, person.following
-            if older is None or newer is None or not newer.live:
-                continue
-            since, patience = max(newer.created, person.settled), _HANDOVER_SECONDS
-            if person.settled < newer.created and self._is_sending(older, now):
-                patience = _PROMPT_SECONDS
-            if now - since > patience:
-                self._hand_over(person, now)
-
-    def _is_sending(self, transport: Transport, now: float) -> bool:
-        """Whether somebody is seen or heard by it; a page that was closed may not have said so."""
-        heard = transport.ice.last_heard()
-        if heard is None or now - heard > self.config.silence_before_reroute:
-            return False
-        return any(each.open and each.layers for each in transport.publications.values())
 
     def _stood_still(self, seconds: float) -> None:
         if self._port is not None:
