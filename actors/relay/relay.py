@@ -79,7 +79,6 @@ class Relay:
             self._stall,
         )
         self._port: Port | None = None
-        self._silenced = False
         self._identity: Identity | None = None
         self._tally = Tally()
 
@@ -103,14 +102,13 @@ class Relay:
 
     def fall_silent(self) -> None:
         """Read and send nothing any more, not even a goodbye: somebody else does."""
-        self._silenced = True
+        self._stall.lose()
         if self._port is not None:
             self._port.pause()
 
     def go_on(self) -> None:
         """Forward again, what waits first: nobody else does. Harmless when there is no doubt."""
-        if self._port is not None and self._stall.doubted and not self._silenced:
-            self._stall.settle()
+        if self._port is not None and self._stall.settle():
             if self.transports:
                 self._stall.beat(self._clock())
             self._port.go_on()

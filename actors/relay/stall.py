@@ -14,7 +14,7 @@ from math import inf
 class Stall:
     """A relay's own. Time is an argument, in seconds of the relay's clock."""
 
-    __slots__ = ("_beaten", "_found", "_limit", "doubted", "until")
+    __slots__ = ("_beaten", "_found", "_limit", "_lost", "doubted", "until")
 
     def __init__(self, limit: float, found: Callable[[float], None]) -> None:
         """Doubt after `limit` without a beat; `found` is told for how long there was none."""
@@ -25,6 +25,7 @@ class Stall:
         """From then on there is doubt."""
         self.doubted = False
         """Nothing may be read or sent until `settle`."""
+        self._lost = False
 
     def beat(self, now: float) -> None:
         """Note that the process runs, and that the next beat is awaited."""
@@ -44,7 +45,15 @@ class Stall:
             self._found(now - self._beaten)
         return self.doubted
 
-    def settle(self) -> None:
-        """There is no doubt any more, and none before the next beat."""
+    def settle(self) -> bool:
+        """There is no doubt any more, and none before the next beat; False when there was none, or
+        when it is certain that the session is another's."""
+        if not self.doubted or self._lost:
+            return False
         self.doubted = False
         self.until = inf
+        return True
+
+    def lose(self) -> None:
+        """The session is another's, for good."""
+        self.doubted = self._lost = True
