@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 ASK_S = 1.0
-"""How long the ledger may take before a gateway is asked."""
+"""How long the ledger may take before a gateway is asked. What it said `LedgerPolicy.probe_s` ago
+says nothing: it has lain here while the process stood still once more.
+"""
 ANSWER_S = 0.5
 AGAIN_S = 0.1
 

@@ -51,6 +51,8 @@ class ScriptedLedger:
         self.appended = asyncio.Event()
         self.refusal: SwitchboardError | None = None
         """What it answers appends with; `None`: it takes them."""
+        self.on_appended: Callable[[], None] = lambda: None
+        """Called when it has answered that it took one, before the loop turns."""
         self.unanswered: list[Reply] = []
         """Of questions that it has no answer to, in the order in which they came."""
         self._listener = Listener(KEY, self._on_hello)
@@ -85,6 +87,13 @@ class ScriptedLedger:
         self.entries += first.entries
         committed = SessionCommitted(session_id=session_id, epoch=1)
         self._end.notify("session.committed", committed.to_bytes())
+
+    def say_stop(self) -> None:
+        """Write to the actor that its session is another's; it lies in its socket then."""
+        assert self._end is not None
+        stop = SessionStop(session_id=SESSION)
+        self._end.call(stop.method, stop.to_bytes()).cancel()
+        assert self._end.link.unsent_bytes == 0
 
     async def stop_session(self) -> None:
         """Tell the actor that its session is another's."""
@@ -124,6 +133,7 @@ class ScriptedLedger:
                 self.entries += read(JournalAppend, payload).entries
                 reply.done(Done().to_bytes())
                 self.appended.set()
+                self.on_appended()
             case _:
                 self.unanswered.append(reply)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -54,16 +56,11 @@ def stand_still(ada: CraftedClient) -> None:
     time.sleep(STALL_S)
 
 
-async def test_the_ledger_confirms_it_and_nothing_is_missed() -> None:
-    async with talking() as (made, ada, ben):
-        stand_still(ada)
-        await until(lambda: len(ben.heard) == 21, "what waited was forwarded")
-        assert [heard.content for heard in ben.heard[1:]] == [b"%d" % n for n in range(20)]
-        assert made.ledger.appended.is_set(), "it asked first"
-
-
 def tapped(*clients: CraftedClient) -> list[bytes]:
-    """Return what is sent to them from now on; they get none of it."""
+    """Return what is sent to them from now on; they get none of it.
+
+    What was sent before lies in their sockets, as the loop has not turned, and is read here.
+    """
     sent: list[bytes] = []
 
     def take(data: bytes) -> bool:
@@ -72,7 +69,18 @@ def tapped(*clients: CraftedClient) -> list[bytes]:
 
     for client in clients:
         client.raw_received = take
+        with socket.socket(fileno=os.dup(client.fileno)) as own, suppress(BlockingIOError):
+            while True:
+                own.recv(2048, socket.MSG_DONTWAIT)
     return sent
+
+
+async def test_the_ledger_confirms_it_and_nothing_is_missed() -> None:
+    async with talking() as (made, ada, ben):
+        stand_still(ada)
+        await until(lambda: len(ben.heard) == 21, "what waited was forwarded")
+        assert [heard.content for heard in ben.heard[1:]] == [b"%d" % n for n in range(20)]
+        assert made.ledger.appended.is_set(), "it asked first"
 
 
 async def test_an_actor_whose_session_is_anothers_says_no_goodbye() -> None:
@@ -90,19 +98,33 @@ def is_dtls(data: bytes) -> bool:
 @pytest.mark.parametrize("by", ["the epoch", "the word to stop"])
 async def test_another_has_the_session_and_not_a_packet_leaves(by: str) -> None:
     async with talking() as (made, ada, ben):
-        sent = tapped(ada, ben)
-        stopping: asyncio.Task[None] | None = None
         if by == "the epoch":
             made.ledger.refusal = Conflict(ErrorCode.STALE_EPOCH, "Epoch 2 holds the session.")
         else:
             # It lies in the actor's socket; what is asked after it would be confirmed.
-            stopping = asyncio.create_task(made.ledger.stop_session())
-            await asyncio.sleep(0)
+            made.ledger.say_stop()
         stand_still(ada)
+        sent = tapped(ada, ben)
         await until(made.over.is_set, "the actor is over")
         assert sent == []
-        if stopping is not None:
-            await stopping
+
+
+async def test_what_the_ledger_said_before_it_stood_still_again_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tenure, "ASK_S", STALL_S)
+    async with talking() as (made, ada, ben):
+
+        def confirm_and_stop() -> None:
+            made.ledger.refusal = Conflict(ErrorCode.STALE_EPOCH, "Epoch 2 holds the session.")
+            time.sleep(STALL_S)
+
+        made.ledger.on_appended = confirm_and_stop
+        stand_still(ada)
+        sent = tapped(ada, ben)
+        await until(made.over.is_set, "the actor is over")
+        assert made.ledger.appended.is_set()
+        assert sent == []
 
 
 async def test_without_a_ledger_the_word_of_a_gateway_counts(

@@ -8,6 +8,7 @@ from functools import partial
 from actors.ledger.policy import LedgerPolicy
 from actors.relay import PublishSource
 from actors.relay.stall import Stall
+from actors.session import tenure
 from actors.session.config import SessionConfig
 from benchmarks.media.description import Dialect
 from tests.patience import until
@@ -126,11 +127,19 @@ def test_doubt_begins_at_the_limit_and_is_told_of_once() -> None:
     stall.beat(10.0 + LIMIT)
     assert stall.look(10.0 + LIMIT)
     assert found == [LIMIT]
-    stall.settle()
+    assert stall.settle()
+    assert not stall.settle()
     assert not stall.look(1e9)
     stall.beat(20.0)
     assert stall.look(22.0)
+    assert stall.settle()
+    stall.lose()
+    stall.beat(30.0)
+    assert not stall.settle()
+    assert stall.look(30.0)
+    assert found == [LIMIT, 2.0], "what is known needs no telling"
 
 
 def test_nobody_is_followed_before_they_doubt() -> None:
     assert SessionConfig(node="n", trunk_key=b"").stall_s <= LedgerPolicy().probe_s
+    assert tenure.ASK_S <= LedgerPolicy().probe_s
