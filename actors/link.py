@@ -55,7 +55,9 @@ async def call(end: End, request: Request, reply: type[M], *, timeout_s: float) 
     """Call the far end of a link.
 
     A process that was itself held up until its deadline had passed reads first what has come
-    meanwhile: it would take the far end for dead otherwise, which costs a standby its session.
+    meanwhile: it would take the far end for dead otherwise, which costs a standby its session. The
+    far end may have been held up with it, and has for its answer as long as this one was late, but
+    no longer than `timeout_s` once more.
 
     Raises:
         SwitchboardError: what the far end answered, or Unavailable (`ledger_away`) when the link
@@ -67,7 +69,8 @@ async def call(end: End, request: Request, reply: type[M], *, timeout_s: float) 
     try:
         await asyncio.wait((replied,), timeout=timeout_s)
         if not replied.done():
-            await asyncio.wait((replied,), timeout=loop.time() - deadline + READ_S)
+            late_s = min(loop.time() - deadline, timeout_s)
+            await asyncio.wait((replied,), timeout=late_s + READ_S)
         if not replied.done():
             raise Unavailable(ErrorCode.LEDGER_AWAY, "No reply came in time.")
     finally:

@@ -10,14 +10,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from typing import NoReturn
+from types import SimpleNamespace
+from typing import NoReturn, cast
 
 import psutil
 import pytest
 
 from actors.chores import Chores
 from actors.ledger_link import LedgerLink, LinkTiming
-from actors.link import DialledEnd, ListenedEnd, answer, call, dial
+from actors.link import DialledEnd, End, ListenedEnd, answer, call, dial, promise
 from actors.listener import Listener
 from broker.errors import Conflict, ErrorCode, Internal, SwitchboardError, Unavailable
 from broker.messages.cluster.base import ClusterMessage, Done
@@ -27,6 +28,7 @@ from broker.messages.cluster.sessions import SessionLocate
 from broker.trunk import NONCE_BYTES, Frame, FrameDecoder, encode_frame, sealed_hello
 from tests.ledger.fakes import HOST, KEY, TIMING, Home
 from tests.patience import PATIENCE, until
+from tests.relay.virtual_time import VirtualTimeLoop, run_in_virtual_time
 
 HELLO = LinkHello(kind="gateway", member_id="m", node="n")
 ASK = SessionLocate(session_id="s")
@@ -133,6 +135,39 @@ async def test_who_was_held_up_until_its_deadline_takes_the_reply_that_came_mean
         await call(end, ASK, Done, timeout_s=0.05)
     assert refused.value.code is ErrorCode.LEDGER_AWAY
     end.close()
+
+
+async def held_up(seconds: float, answers_after: float) -> float:
+    """Call for at most 2 s and stand still after one; the far end answers so long after waking.
+
+    Returns how long the call took from waking on.
+    """
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    replied = promise()
+    woken = list[float]()
+
+    def stand_still() -> None:
+        loop.stand_still(seconds)
+        woken.append(loop.time())
+        loop.call_later(answers_after, replied.set_result, b"{}")
+
+    loop.call_later(1.0, stand_still)
+    end = cast(End, SimpleNamespace(call=lambda method, payload: replied))
+    try:
+        await call(end, ASK, Done, timeout_s=2.0)
+    finally:
+        took = loop.time() - woken[0]
+    return took
+
+
+def test_a_far_end_that_was_held_up_too_has_as_long_again_and_no_longer() -> None:
+    assert run_in_virtual_time(held_up(2.5, answers_after=1.4)) < 1.5
+    with pytest.raises(Unavailable):
+        run_in_virtual_time(held_up(2.5, answers_after=1.6))
+    assert run_in_virtual_time(held_up(3600, answers_after=1.9)) < 2.0
+    with pytest.raises(Unavailable):
+        run_in_virtual_time(held_up(3600, answers_after=2.1))
 
 
 async def test_a_wrong_key_is_refused(far: Far, stack: AsyncExitStack) -> None:
