@@ -3,26 +3,6 @@
 from __future__ import annotations
 
 
-class Allowance:
-    """At most so many expensive things a second; the rest is not even looked at."""
-
-    __slots__ = ("_left", "_per_second", "_since")
-
-    def __init__(self, per_second: int) -> None:
-        self._per_second = per_second
-        self._left = per_second
-        self._since = 0.0
-
-    def has_any(self, now: float) -> bool:
-        if now - self._since >= 1.0:
-            self._since = now
-            self._left = self._per_second
-        return self._left > 0
-
-    def spend(self) -> None:
-        self._left -= 1
-
-
 class Budget:
     """A token bucket: `rate` a second, `burst` at once, of bytes or whatever is counted."""
 
@@ -46,3 +26,23 @@ class Budget:
             return False
         self._tokens -= count
         return True
+
+
+class Allowance(Budget):
+    """At most so many expensive things a second; the rest is not even looked at.
+
+    They come back one by one and not each second anew, so that what is let in of a flood comes
+    evenly: all of a second's at once would hold everybody up for as long as they take together.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, per_second: int, at_once: int | None = None) -> None:
+        """Allow so many after a pause, as many as in a second unless it is said."""
+        super().__init__(per_second, per_second if at_once is None else at_once)
+
+    def has_any(self, now: float) -> bool:
+        return self.has(1, now)
+
+    def spend(self) -> None:
+        self._tokens -= 1

@@ -54,7 +54,8 @@ class RelayConfig:
     integrity_failures_per_second: int = 20
     """STUN requests with a known name and a wrong proof that are looked at, per transport."""
     checks_per_second: int = 100
-    """STUN requests with the right proof that are answered, per transport; browsers make 50."""
+    """STUN requests with the right proof that are answered, per transport, a fifth of them at once;
+    browsers make 50, one after another."""
     dtls_datagrams_per_second: int = 50
     """DTLS datagrams that are looked at, per transport; a whole handshake is about ten."""
     silence_before_reroute: float = 1.0

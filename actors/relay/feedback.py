@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _MOST_REQUESTS = 1000
 """Packets one subscriber may ask for again, per second."""
-_MOST_FEEDBACKS = 50
-"""Transport-wide feedback messages looked at per second; browsers send about ten."""
+_MOST_FEEDBACKS, _FEEDBACKS_AT_ONCE = 50, 20
+"""Transport-wide feedback messages looked at per second; browsers send ten to twenty."""
 _MOST_PARTS = 16
 """Of one compound; four bytes make one, and browsers send ten at most."""
 
@@ -43,7 +43,7 @@ class Feedback:
         self.key_frames_wanted = 0
         """Requests of the peer."""
         self._requests = Allowance(_MOST_REQUESTS)
-        self._feedbacks = Allowance(_MOST_FEEDBACKS)
+        self._feedbacks = Allowance(_MOST_FEEDBACKS, _FEEDBACKS_AT_ONCE)
 
     def take(self, compound: bytes, now: float) -> None:
         """Take one decrypted compound: a copy, because what it causes may use the buffers."""

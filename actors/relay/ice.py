@@ -87,7 +87,7 @@ class IceLite:
     def __init__(
         self, credentials: Credentials, most_addresses: int, failures: int, checks: int
     ) -> None:
-        """Look at so many `failures` and answer so many `checks` a second."""
+        """Look at so many `failures` and answer so many `checks` a second, a fifth at once."""
         self.credentials = credentials
         self.previous: Credentials | None = None
         """Still valid after a restart, until the new ones are used."""
@@ -102,7 +102,7 @@ class IceLite:
         self.budget = Allowance(failures)
         self.known_budget = Allowance(failures)
         """For addresses that were validated: strangers must not silence them."""
-        self.checks = Allowance(checks)
+        self.checks = Allowance(checks, checks // 5)
         """For requests with the right proof: only who has the password can use it up."""
         self._most_addresses = most_addresses
         self._tie_breaker = secrets.randbits(64)
