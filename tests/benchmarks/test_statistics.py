@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from benchmarks.arrivals import REFUSED
 from benchmarks.histogram import USUAL, Histogram, TooFew, bucket_of, enough
 from benchmarks.result import Comparison, Measurement, ScenarioResult, percentile_of
 
@@ -221,6 +222,30 @@ def test_a_percentile_of_too_few_is_neither_a_target_nor_noise_and_said() -> Non
     result.measurements.append(measurement("us", 1, 3.0))
     result.hold("everyone waits, p99", "us", "reply", 99.0, 2.0)
     assert [(made.met, round(made.value)) for made in result.targets] == [(False, 49)]
+
+
+@pytest.mark.parametrize(
+    ("longest", "missing", "counts", "judged"),
+    [
+        # Others can only make a time longer: one that is short enough is that on a free machine.
+        (5.0, 0, {}, [True]),
+        # Whether one that is too long is so by its own fault, nobody can tell.
+        (15.0, 0, {}, []),
+        # The slow ones may be those that never came, or were refused.
+        (5.0, 1, {}, []),
+        (5.0, 0, {f"{REFUSED} no_capacity": 1}, []),
+    ],
+)
+def test_on_a_disturbed_machine_a_bound_can_be_kept_and_not_missed(
+    longest: float, missing: int, counts: dict[str, int], judged: list[bool]
+) -> None:
+    result = ScenarioResult("s", "", {})
+    measured = measurement("us", 0, *[longest] * 100)
+    measured.missing, measured.counts = missing, counts
+    result.measurements = [measured]
+    result.noise = ["other processes kept 0.30 processors busy in round 1 of us"]
+    result.hold("everyone waits, p99", "us", "reply", 99.0, 10.0)
+    assert [target.met for target in result.judged()] == judged
 
 
 @pytest.mark.parametrize("few", ["subject", "floor"])
