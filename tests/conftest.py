@@ -4,15 +4,18 @@ The category is the first folder below `tests/`; `-m browser` runs that folder's
 pure: in them Ray does not start and sockets do not connect, bind or send.
 
 Run by two workers (`-n 2 --dist loadscope --no-loadscope-reorder`), one takes what wants the
-machine: browsers, clusters, floods and clocks, so that there is one of each at a time. The other
-takes the rest, one category after another. `Division` says which tests stay together; a run in
-which two workers had some of what stays alone fails.
+machine: calls between browsers, clusters, floods and clocks, so that there is one of each at a
+time. The other takes the rest, one category after another. Last come browser tests without a call,
+file by file: whichever worker is free takes the next, so that neither waits for the other.
+`Division` says which tests stay together; a run in which two workers had some of what stays alone
+fails.
 """
 
 from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,15 +35,36 @@ hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
 
 HERE = Path(__file__).parent
-BESIDE = ("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger", "inprocess", "relay")
-"""Categories that run beside others; each stays together."""
-ALONE = ("chaos", "integration", "operations", "installation", "benchmarks", "relay", "browser")
-"""Categories that stay together, run in this order; a browser keeps both processors busy, so it is
-last."""
-ALONE_OF_RELAY = frozenset(
-    {"floods", "in_chromium", "in_firefox", "in_namespaces", "switching", "turn"}
+BESIDE = (
+    *("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger", "inprocess"),
+    *("operations", "benchmarks", "relay", "browser"),
 )
-"""All else of it runs on virtual time, or waits for what happens."""
+"""Categories that run beside others, in this order; each stays together, but for browsers."""
+ALONE = ("chaos", "integration", "operations", "installation", "benchmarks", "relay", "browser")
+"""Categories that stay together, run in this order; a call between browsers keeps both processors
+busy, so it is last."""
+ALONE_OF: Mapping[str, frozenset[str]] = {
+    "operations": frozenset({"database", "ray_logs", "runbook", "up"}),
+    "benchmarks": frozenset(
+        {
+            *("adapter", "appends", "beside", "census", "foreign", "guard", "harness"),
+            *("interrupt", "lifecycle", "media", "media_load", "short", "target", "videoroom"),
+        }
+    ),
+    "relay": frozenset(
+        {"floods", "in_chromium", "in_firefox", "in_namespaces", "switching", "turn"}
+    ),
+    "browser": frozenset(
+        {
+            *("agent_proofs", "conversations", "device_change", "devices", "eight", "embedding"),
+            *("firefox", "groups", "hosts", "join", "keyboard", "launcher", "resuming"),
+            *("sdk_ids", "session", "showing"),
+        }
+    ),
+}
+"""The files that want the machine, of categories in which others do not: what starts Ray, measures,
+floods, or brings browsers together. All else of these computes, runs on virtual time, or waits for
+what happens."""
 ALONE_AT: set[str] = set()
 """The workers of pytest-xdist that had tests of `ALONE`."""
 FORBIDDEN_SOCKET_CALLS = ("bind", "connect", "connect_ex", "sendto")
@@ -55,8 +79,8 @@ def category(path: Path) -> str | None:
 def alone(nodeid: str) -> bool:
     """Whether a test is one of those that want the machine."""
     _, name, file, *_ = nodeid.split("::")[0].split("/")
-    if name in BESIDE and name in ALONE:
-        return file.removeprefix("test_").removesuffix(".py") in ALONE_OF_RELAY
+    if name in ALONE_OF:
+        return file.removeprefix("test_").removesuffix(".py") in ALONE_OF[name]
     return name in ALONE
 
 
@@ -85,10 +109,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Division(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives all tests of a category, and of those that run alone, to one worker."""
+    """Gives all tests of a category, and of those that run alone, to one worker; of browser tests
+    without a call those of a file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "alone" if alone(nodeid) else nodeid.split("/")[1]
+        if alone(nodeid):
+            return "alone"
+        _, name, *_ = nodeid.split("/")
+        return nodeid.split("::")[0] if name == "browser" else name
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Division:
