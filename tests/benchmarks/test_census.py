@@ -74,6 +74,30 @@ def test_a_round_counts_all_of_a_process_that_began_in_it() -> None:
         begun.kill()
 
 
+def test_what_a_thread_used_that_has_ended_counts() -> None:
+    busy = (
+        "import threading, time\n"
+        "def work():\n"
+        "    while time.thread_time() < 0.1: pass\n"
+        "print(flush=True); input()\n"
+        "worker = threading.Thread(target=work); worker.start(); worker.join()\n"
+        "print(flush=True); input()"
+    )
+    words = [sys.executable, "-c", busy]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as begun:
+        assert begun.stdin is not None
+        assert begun.stdout is not None
+        begun.stdout.readline()
+        sampler = Sampler.of([psutil.Process(begun.pid)])
+        sampler.begin()
+        begun.stdin.write(b"\n")
+        begun.stdin.flush()
+        begun.stdout.readline()
+        (used,) = sampler.end()[1]
+        assert used.processor_seconds >= 0.1
+        begun.kill()
+
+
 def test_what_goes_on_while_memory_is_read_belongs_to_no_round(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
