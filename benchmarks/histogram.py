@@ -1,8 +1,9 @@
 """Latencies in buckets of constant relative width, as HDR histograms keep them.
 
-A value in microseconds falls into one of 128 buckets for each power of two, so that every
-percentile is right to better than one per cent from 1 us to hours, and histograms of rounds and
-processes add up without losing anything. A percentile is told only of values enough for it.
+A value in whole microseconds falls into one of 128 buckets for each power of two, so that every
+percentile is right to half a microsecond below 64 us and to better than one per cent above, up to
+hours. Histograms of rounds and processes add up without losing anything. A percentile is told only
+of values enough for it.
 """
 
 from __future__ import annotations

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from benchmarks import machine
 from benchmarks.arrivals import REFUSED
 from benchmarks.result import Measurement, ScenarioResult
 
+MEASURED_AGAIN = "rounds that were disturbed and measured again"
 MOST_ATTEMPTS = 3
 """For each round that was asked for; whatever is still disturbed then is named as noise."""
 
 Side = TypeVar("Side")
+Discarded: TypeAlias = list[list[Measurement]]
+"""Of each round that was disturbed and does not count the sides that it came to."""
 
 
 async def rounds_of(
@@ -28,12 +31,12 @@ async def rounds_of(
     *,
     calm: Callable[[], Awaitable[None]] = machine.calm,
     once: bool = False,
-) -> tuple[list[Measurement], Counter[str]]:
+) -> tuple[list[Measurement], Discarded]:
     """Let the sides take turns, A B and then B A, until there are enough quiet rounds.
 
-    Returns what counts, and how many rounds were measured in vain, by `reason`. When too few were
-    quiet, the disturbed ones that came last fill up, and `noise_of` names them. `once` measures
-    nothing again and waits for nothing.
+    Returns what counts, and what was discarded. When too few were quiet, the disturbed ones
+    that came last fill up, and `noise_of` names them. `once` measures nothing again and waits for
+    nothing.
     """
     attempts = 1 if once else MOST_ATTEMPTS
     quiet: list[list[Measurement]] = []
@@ -66,11 +69,8 @@ async def rounds_of(
     for number, measured in enumerate(kept):
         for measurement in measured:
             measurement.round = number
-    return [measurement for measured in kept for measurement in measured], Counter(
-        reason(next(filter(disturbance, measured)))
-        for measured in disturbed
-        if not any(measured is each for each in filling)
-    )
+    discarded = [each for each in disturbed if not any(each is other for other in filling)]
+    return [measurement for measured in kept for measurement in measured], discarded
 
 
 def reason(measurement: Measurement) -> str:
@@ -83,9 +83,16 @@ def reason(measurement: Measurement) -> str:
     return "others" if busy else f"the late load of {measurement.side}"
 
 
-def told(again: Counter[str]) -> str:
-    """Write how many rounds were measured in vain, and for whom."""
-    return ", ".join(f"{count} for {why}" for why, count in again.most_common()) or "none"
+def told(again: Discarded) -> str:
+    """Write how many rounds were discarded, and for whom."""
+    reasons = Counter(reason(next(filter(disturbance, measured))) for measured in again)
+    return ", ".join(f"{count} for {why}" for why, count in reasons.most_common()) or "none"
+
+
+def tell_again(result: ScenarioResult, again: Discarded, of: str = "") -> None:
+    """Say among the facts what was discarded, of one side or of all, and keep it."""
+    result.facts[f"{of}: {MEASURED_AGAIN}" if of else MEASURED_AGAIN] = told(again)
+    result.discarded += [measurement for measured in again for measurement in measured]
 
 
 def disturbance(measurement: Measurement) -> str | None:

@@ -25,7 +25,6 @@ DISAGREE = "the rounds disagree"
 """Noise that the rounds themselves show, whoever made it."""
 ROUNDS_THAT_TELL = 4
 """Of so many rounds that fall to either side by chance, one of eight runs has all on one."""
-MEASURED_AGAIN = "rounds that were disturbed and measured again"
 
 Direction: TypeAlias = Literal["at most", "at least"]
 
@@ -85,6 +84,7 @@ class Measurement:
             "processor_share": round(self.processor_share, 4),
             "memory_mb": round(self.memory_mb, 1),
             "lateness": self.lateness.summary(),
+            "lateness_histogram": self.lateness.to_json(),
             "summary": {name: h.summary() for name, h in self.histograms.items()},
             "histograms": {name: h.to_json() for name, h in self.histograms.items()},
             "processes": [
@@ -160,6 +160,8 @@ class ScenarioResult:
     summary: str
     parameters: dict[str, object]
     measurements: list[Measurement] = field(default_factory=list)
+    discarded: list[Measurement] = field(default_factory=list)
+    """What was disturbed and measured again: it counts for nothing, and its round is the attempt."""
     targets: list[Target] = field(default_factory=list)
     noise: list[str] = field(default_factory=list)
     apart: frozenset[str] = frozenset()
@@ -281,6 +283,7 @@ class ScenarioResult:
             "targets": [asdict(target) for target in self.judged()],
             "lines": [asdict(line) for line in self.lines],
             "measurements": [measurement.to_json() for measurement in self.measurements],
+            "discarded": [measurement.to_json() for measurement in self.discarded],
         }
 
 

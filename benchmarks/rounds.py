@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import json
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
@@ -27,7 +26,7 @@ from benchmarks.adapter import name_of
 from benchmarks.arrivals import Trace
 from benchmarks.histogram import Histogram
 from benchmarks.process import Child, Processors, set_up_seconds
-from benchmarks.quiet import rounds_of
+from benchmarks.quiet import Discarded, rounds_of
 from benchmarks.result import Measurement
 from benchmarks.sampler import Sampler
 
@@ -90,8 +89,7 @@ class Bench:
         divided = Processors.divided()
         self.processors = divided.shared() if shared else divided
         self.sides: list[Side] = []
-        self.again: Counter[str] = Counter()
-        """Rounds measured in vain, by who disturbed them."""
+        self.again: Discarded = []
         self.target: Mapping[str, str] = {}
         """What loads are told of the subject in their environment."""
         self.elsewhere = False
@@ -157,7 +155,7 @@ class Bench:
     ) -> list[Measurement]:
         """Run all rounds of all sides and return what each measured.
 
-        Rounds that others disturbed are measured again and counted in `again`.
+        Rounds that others disturbed are measured again and kept in `again`.
         """
         turn = list(self.sides if sides is None else sides)
         measured, again = await rounds_of(

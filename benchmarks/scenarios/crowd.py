@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from benchmarks.census import Census
 from benchmarks.quantities import amount, amount_or_none, count
-from benchmarks.quiet import disturbance, rounds_of, told
-from benchmarks.result import MEASURED_AGAIN, Measurement, ScenarioResult, absolute
+from benchmarks.quiet import disturbance, rounds_of, tell_again
+from benchmarks.result import Measurement, ScenarioResult, absolute
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.sampler import Usage
 from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
@@ -115,7 +115,7 @@ class Crowd:
             if any(answers is kept for kept in result.measurements):
                 starts.round = answers.round
                 result.measurements.append(starts)
-        result.facts[MEASURED_AGAIN] = told(again)
+        tell_again(result, again)
         if subject.servers:
             weigh(result, censuses)
         judge(result, options.starts)

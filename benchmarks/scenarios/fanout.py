@@ -12,9 +12,8 @@ from benchmarks.media.beside import add_media_options, hold_beside, media_beside
 from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
 from benchmarks.quantities import count_or_none, sizes
-from benchmarks.quiet import name_noise, told
+from benchmarks.quiet import name_noise, tell_again
 from benchmarks.result import (
-    MEASURED_AGAIN,
     Comparison,
     Line,
     Measurement,
@@ -128,7 +127,7 @@ class Fanout:
                 result.measurements += await bench.run(plan, step, sides)
                 for load in loads:
                     await load.close()
-        result.facts[MEASURED_AGAIN] = told(bench.again)
+        tell_again(result, bench.again)
         result.apart = frozenset(
             side_name(who, *point) for who in (BESIDE, ROOM_BESIDE) for point in points
         )

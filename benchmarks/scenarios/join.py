@@ -12,9 +12,8 @@ from benchmarks.histogram import Histogram
 from benchmarks.joining import Direct, Pair, Widgets
 from benchmarks.process import Child
 from benchmarks.quantities import count
-from benchmarks.quiet import name_noise, rounds_of, told
+from benchmarks.quiet import name_noise, rounds_of, tell_again
 from benchmarks.result import (
-    MEASURED_AGAIN,
     Comparison,
     Measurement,
     ScenarioResult,
@@ -75,7 +74,7 @@ class Join:
             result.measurements, again = await rounds_of(
                 sides, round_of, options.rounds, step, once=options.once
             )
-        result.facts[MEASURED_AGAIN] = told(again)
+        tell_again(result, again)
         name_noise(result)
         judge(result)
         return result

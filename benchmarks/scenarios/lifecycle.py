@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Awaitable, Callable
 
 from benchmarks.quantities import count, count_or_none
-from benchmarks.quiet import name_noise, rounds_of, told
-from benchmarks.result import MEASURED_AGAIN, Measurement, ScenarioResult
+from benchmarks.quiet import name_noise, rounds_of, tell_again
+from benchmarks.result import Measurement, ScenarioResult
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
 from benchmarks.subject import Subject, target_of
@@ -107,7 +107,7 @@ async def measure(
 
     found, again = await rounds_of([side], one, plan.rounds, step, once=plan.once)
     result.measurements += found
-    result.facts[f"{side.name}: {MEASURED_AGAIN}"] = told(again)
+    tell_again(result, again, side.name)
 
 
 def judge(result: ScenarioResult) -> None:

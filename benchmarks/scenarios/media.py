@@ -10,8 +10,7 @@ import argparse
 import asyncio
 import secrets
 import statistics
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +24,8 @@ from benchmarks.media.source import Camera
 from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
 from benchmarks.quantities import amount, sizes, sizes_or_none
-from benchmarks.quiet import name_noise, rounds_of, told
+from benchmarks.quiet import Discarded, name_noise, rounds_of, tell_again
 from benchmarks.result import (
-    MEASURED_AGAIN,
     Comparison,
     Line,
     Measurement,
@@ -142,14 +140,14 @@ class Media:
             blocked = await subject.counted(Count.DROPPED_BLOCKED) - before
         compared_sizes = [int(n) for n in options.participants.split(",")]
         judge(result, sides, compared_sizes, blocked, again)
-        result.facts[MEASURED_AGAIN] = told(again)
+        tell_again(result, again)
         return result
 
 
 async def run(
     sides: Sequence[Side], options: argparse.Namespace, on_measured: Callable[[], None]
-) -> Counter[str]:
-    """Give each side its rounds; returns how many were measured in vain, and why."""
+) -> Discarded:
+    """Give each side its rounds; returns those that were measured in vain."""
     tried: list[tuple[Side, Round]] = []
 
     async def one(side: Side, number: int) -> Measurement:
@@ -338,11 +336,11 @@ def judge(
     sides: Sequence[Side],
     compared_sizes: Sequence[int],
     blocked: int,
-    again: Mapping[str, int],
+    again: Discarded,
 ) -> None:
     """Compare what was measured with what design asks for.
 
-    `blocked`: what the relays could not send at once, in all rounds, those `again` measured in vain
+    `blocked`: what the relays could not send at once, in all rounds, those measured `again`
     included.
     """
     result.measurements = [one.measurement for side in sides for one in side.rounds]

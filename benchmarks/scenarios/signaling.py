@@ -10,9 +10,8 @@ from benchmarks.adapter import adapter_named, address_of, name_of
 from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
 from benchmarks.media.beside import add_media_options, hold_beside, media_beside, tell_other_beside
 from benchmarks.quantities import count, people, rates_or_none
-from benchmarks.quiet import disturbance, name_noise, told
+from benchmarks.quiet import disturbance, name_noise, tell_again
 from benchmarks.result import (
-    MEASURED_AGAIN,
     Comparison,
     Line,
     Measurement,
@@ -127,7 +126,7 @@ class Signaling:
             # Its sessions' processes take those that are to come.
             await switchboard.load.close()
             result.measurements += await to_everyone(bench, subject, options)
-            result.facts[MEASURED_AGAIN] = told(bench.again)
+            tell_again(result, bench.again)
             progress("ending what was started", 0.98)
         judge(result)
         if options.peer and not result.noise:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
+import json
 from collections.abc import Iterable, Iterator
 from typing import cast
 
@@ -14,7 +14,15 @@ from benchmarks.command import parser
 from benchmarks.fleet import Costs
 from benchmarks.histogram import Histogram
 from benchmarks.media.beside import MediaLoad, MediaReport
-from benchmarks.quiet import MOST_ATTEMPTS, name_noise, noise_of, rounds_of, told
+from benchmarks.quiet import (
+    MOST_ATTEMPTS,
+    Discarded,
+    name_noise,
+    noise_of,
+    rounds_of,
+    tell_again,
+    told,
+)
 from benchmarks.result import Measurement, ScenarioResult
 from benchmarks.scenarios import capacity, media
 
@@ -43,7 +51,7 @@ class Machine:
 
     async def rounds(
         self, count: int, *, once: bool = False
-    ) -> tuple[list[Measurement], Counter[str]]:
+    ) -> tuple[list[Measurement], Discarded]:
         steps: list[int] = []
         found = await rounds_of(
             "AB", self.measure, count, lambda: steps.append(1), calm=self.calm, once=once
@@ -66,6 +74,21 @@ async def test_a_disturbed_round_is_measured_again_with_all_its_sides() -> None:
     assert told(again) == "1 for others"
     assert noise_of(kept) == []
     assert sorted((m.side, m.round) for m in kept) == [("A", 0), ("A", 1), ("B", 0), ("B", 1)]
+
+
+async def test_who_doubts_what_was_discarded_finds_it_in_the_file() -> None:
+    machine = Machine([0.0, 0.9, 0.0])
+    result = ScenarioResult("signaling", "", {})
+    result.measurements, again = await machine.rounds(2)
+    tell_again(result, again)
+    saved = json.loads(json.dumps(result.to_json()))
+    assert [(each["side"], each["foreign_share"]) for each in saved["discarded"]] == [
+        ("A", 0.0),
+        ("B", 0.9),
+    ]
+    assert len(saved["measurements"]) == 4
+    for each in (*saved["discarded"], *saved["measurements"]):
+        assert Histogram.from_json(each["lateness_histogram"]).count == 1, "not its summary alone"
 
 
 async def test_once_measures_nothing_again_and_names_the_noise() -> None:
@@ -93,7 +116,7 @@ async def test_a_late_load_is_measured_again() -> None:
 async def test_a_machine_that_never_rests_is_named_as_noise() -> None:
     machine = Machine([0.9])
     kept, again = await machine.rounds(2)
-    assert again == {"others": (MOST_ATTEMPTS - 1) * 2}
+    assert told(again) == f"{(MOST_ATTEMPTS - 1) * 2} for others"
     assert [(m.side, m.round) for m in kept] == [("A", 0), ("B", 0), ("A", 1), ("B", 1)], (
         "in the order of the sides, whose turn it ever was first"
     )
@@ -115,7 +138,7 @@ async def test_a_packets_cost_is_of_the_rounds_that_were_quiet(
     sides = [media.Side(name, nobody, nothing) for name in ("switchboard 4", "janus 4")]
     steps: list[int] = []
     options = argparse.Namespace(rounds=2, once=False)
-    assert await media.run(sides, options, lambda: steps.append(1)) == {"others": 2}
+    assert told(await media.run(sides, options, lambda: steps.append(1))) == "2 for others"
     for side in sides:
         assert [each.number for each in side.rounds] == [0, 1]
         assert [each.measurement.foreign_share for each in side.rounds] == [0.0, 0.0]
