@@ -14,7 +14,7 @@ import itertools
 import math
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -146,6 +146,10 @@ def cautions(before: SavedRun, after: SavedRun) -> Iterator[str]:
         was, now = before.machine.get(fact), after.machine.get(fact)
         if was != now:
             yield f"{fact}: {was} before, {now} after"
+    old, new = _versions(before), _versions(after)
+    for package in sorted(old.keys() | new.keys()):
+        if old.get(package) != new.get(package):
+            yield f"{package}: {old.get(package)} before, {new.get(package)} after"
     for which, run in (("before", before), ("after", after)):
         for failure in run.failed:
             yield f"not measured in the run {which}: {failure}"
@@ -160,6 +164,12 @@ def cautions(before: SavedRun, after: SavedRun) -> Iterator[str]:
         for name, now in scenario.parameters.items():
             if name in was.parameters and was.parameters[name] != now:
                 yield f"{scenario.name}: {name} was {was.parameters[name]}, now {now}"
+
+
+def _versions(run: SavedRun) -> Mapping[str, object]:
+    """Return the versions of the packages that a run had; of old files none."""
+    found = run.machine.get("packages")
+    return found if isinstance(found, dict) else {}
 
 
 def references(run: SavedRun) -> Iterator[tuple[str, str, str]]:

@@ -174,6 +174,11 @@ def test_what_speaks_against_comparing_is_said() -> None:
     assert "signaling: rounds was 5, now 4" in said
     elsewhere = quiet.model_copy(update={"machine": {**quiet.machine, "processors": 64}})
     assert "processors: 2 before, 64 after" in list(cautions(quiet, elsewhere))
+    with_ray = (
+        quiet.model_copy(update={"machine": {**quiet.machine, "packages": {"ray": version}}})
+        for version in ("2.60", "2.61")
+    )
+    assert list(cautions(*with_ray)) == ["ray: 2.60 before, 2.61 after"]
     halved = quiet.model_copy(update={"failed": ["storm: the server ended"]})
     assert list(cautions(quiet, halved)) == [
         "not measured in the run after: storm: the server ended"
