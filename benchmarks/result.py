@@ -161,7 +161,7 @@ class ScenarioResult:
     parameters: dict[str, object]
     measurements: list[Measurement] = field(default_factory=list)
     discarded: list[Measurement] = field(default_factory=list)
-    """What was disturbed and measured again: it counts for nothing, and its round is the attempt."""
+    """Disturbed and measured again: they count for nothing, and their rounds are the attempts."""
     targets: list[Target] = field(default_factory=list)
     noise: list[str] = field(default_factory=list)
     apart: frozenset[str] = frozenset()
