@@ -234,12 +234,12 @@ def forwarding(packets: int, *, side: str = "switchboard 4") -> media.Side:
 
 
 def test_a_server_that_does_not_forward_is_not_cheap() -> None:
-    result = ScenarioResult("media", "", [])
+    result = ScenarioResult("media", "", {})
     media.judge(result, [forwarding(150), forwarding(300, side="janus 4")], [], 0, [])
     assert result.noise == ["switchboard 4 forwarded 0.500 of what was due, round 1"]
     (lost,) = result.judged()
     assert (lost.value, lost.met) == (150, False), "which no noise explains"
-    result = ScenarioResult("media", "", [])
+    result = ScenarioResult("media", "", {})
     media.judge(result, [forwarding(300), forwarding(0, side="janus 4")], [], 0, [])
     assert result.noise == ["janus 4 forwarded 0.000 of what was due, round 1"]
     assert result.targets[0].met
