@@ -20,7 +20,8 @@ _STALLED_S = 1.0
 UNSAVED_S = 2.0
 """What has waited for so long is said to be unsaved."""
 BATCH_ENTRIES = 512
-"""Entries of one append: with all subjects far below the frame that a link takes."""
+BATCH_SUBJECTS = 256
+"""Of one append, which with as many of either is far below the frame that a link takes."""
 
 
 class JournalStore(Protocol):
@@ -231,8 +232,10 @@ class Journal:
             self._look = None
 
     async def _append_batch(self) -> bool:
-        entries = list(islice(self._entries, BATCH_ENTRIES))
-        subjects = list(self._subjects.values())
+        subjects = list(islice(self._subjects.values(), BATCH_SUBJECTS))
+        # What is known of people is stored no later than what they did.
+        all_known = len(subjects) == len(self._subjects)
+        entries = list(islice(self._entries, BATCH_ENTRIES if all_known else 0))
         trace, self._trace = self._trace, None
         span = self._span = None
         if trace is not None and self._traces is not None:

@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from actors.session.journal import BATCH_SUBJECTS
+from actors.session.person import Person
 from broker.errors import Conflict, ErrorCode, Unavailable
 from broker.words import Surface
 from tests.actors.stage import WAIT_S, FakeLedger, Stage, Trunk
@@ -351,3 +353,30 @@ async def test_what_ends_a_call_is_told_though_only_then_the_ledger_turns_out_to
 
 def answered(widget: Trunk, request_id: str) -> bool:
     return any(message.get("reply_to") == request_id for message in widget.heard)
+
+
+async def test_more_people_than_an_append_takes_are_saved_before_what_they_did(
+    stage: Stage,
+) -> None:
+    """An append that no frame holds would never be taken, and nothing behind it either."""
+    agent, _ = await stage.talking()
+    stage.ledger.open.clear()
+    some = [
+        Person(f"p-{number}", stage.agent.principal) for number in range(2 * BATCH_SUBJECTS + 1)
+    ]
+    before = len(stage.ledger.appends)
+    # What is at work when they come is the first append.
+    stage.session.keep([stage.agent])
+    for _ in range(3):
+        await asyncio.sleep(0)
+    stage.session.keep(some)
+    stage.ask(stage.agent, agent, "guest.invite")
+    stage.ledger.open.set()
+    await stage.settle()
+    appends = stage.ledger.appends[before + 1 :]
+    assert [(len(each.subjects), len(each.entries)) for each in appends] == [
+        (BATCH_SUBJECTS, 0),
+        (BATCH_SUBJECTS, 0),
+        (1, 1),
+    ]
+    assert agent.last("guest.invited")
