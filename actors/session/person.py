@@ -160,6 +160,10 @@ class Person:
     def tell(self, body: bytes, *, only: Connection | None = None) -> None:
         """Send an encoded message to all of the person's connections, or to one of them."""
         if only is not None:
+            if self.connections.get(only.connection_id) is not only:
+                # It is gone, and its widget may be back: it does not ask a third time.
+                self.tell_widget(body, only.widget_id)
+                return
             message = self.told.add(body, only.widget_id)
             # What comes back is told what it missed first, and this as the last of it.
             if not only.catching_up:

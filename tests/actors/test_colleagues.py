@@ -21,7 +21,7 @@ from broker.messages.colleagues import (
     ColleagueQuery,
     Colleagues,
 )
-from broker.words import Role, Way
+from broker.words import Role, Surface, Way
 from tests.actors.stage import IDS, Stage, Trunk, hello_of
 
 CHAT = {"channel": "chat", "visitor_id": "v-here"}
@@ -34,6 +34,8 @@ class Desk:
         self.there = {"7": "Alex", "8": "Robin", "9": "Sam"}
         self.calls: list[ColleagueCall] = []
         self.answers = True
+        self.waiting: list[Callable[[Any], None]] = []
+        """The answers of calls that have none."""
 
     def __call__(
         self,
@@ -50,6 +52,8 @@ class Desk:
                 self.calls.append(request)
                 if self.answers:
                     then(Done())
+                else:
+                    self.waiting.append(then)
             case _:
                 refused(NotFound(ErrorCode.UNKNOWN_PARTICIPANT, "Not here."))
 
@@ -189,3 +193,24 @@ async def test_who_comes_from_another_conversation_brings_nothing_of_it(room: Ro
     assert stage.session.durable.owner_id == robin.participant_id
     roster = room.agent.last("roster.changed")["roster"]
     assert [each["visitor_differs"] for each in roster] == [False] * 3
+
+
+async def test_an_answer_that_comes_late_is_heard_by_the_widget_that_came_back(room: Room) -> None:
+    """It has asked again meanwhile, and is not answered twice."""
+    stage, person, gone = room.stage, room.stage.agent, room.agent
+    room.desk.answers = False
+    asked = stage.ask(person, gone, "colleague.ask", agent_id="8")
+    stage.disconnect(person, gone)
+    back = stage.connect(
+        person,
+        Surface.AGENT_FRAME,
+        last_seq=gone.heard[-1]["seq"],
+        widget_id=gone.connection.widget_id,
+    )
+    await stage.settle()
+    stage.ask(person, back, "colleague.ask", id=asked, agent_id="8")
+    (answer,) = room.desk.waiting
+    answer(Done())
+    assert [each["type"] for each in back.heard if each.get("reply_to") == asked] == [
+        "request.done"
+    ]
