@@ -117,8 +117,9 @@ class LedgerClient:
         while True:
             try:
                 end = await self._dial()
-            except (SwitchboardError, OSError) as error:
-                logger.info("ledger not reached", extra={"reason": str(error), "pause_s": pause})
+            except Exception as error:
+                # Whatever a resolver raises, a gateway with calls goes on trying.
+                logger.info("ledger not reached", extra={"reason": repr(error), "pause_s": pause})
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
                 continue

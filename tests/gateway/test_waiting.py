@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from broker.errors import Conflict, ErrorCode, TooFast, Unavailable
@@ -15,6 +17,7 @@ from gateway import ledger_client
 from tests.gateway.conftest import ENGAGEMENT, KEY, WINDOW, World
 from tests.gateway.fake_ledger import FakeLedger
 from tests.gateway.listening import End, running
+from tests.patience import PATIENCE
 
 
 async def test_a_waiting_widget_is_registered_and_attached_when_a_session_opens(
@@ -173,6 +176,24 @@ async def test_everybody_is_said_again_however_many_wait(monkeypatch: pytest.Mon
         await ledger.start(port)
         await ledger.signal.until(lambda: len(ledger.puts) == 40)
     await ledger.stop()
+
+
+async def test_a_resolver_that_fails_by_whatever_costs_the_gateway_nothing() -> None:
+    """What runs the link is a part of the gateway, which ends with any of its parts."""
+    ledger, failures = FakeLedger(KEY), [RuntimeError("Ray is not there."), KeyError("address")]
+
+    async def resolve() -> tuple[str, int]:
+        if failures:
+            raise failures.pop()
+        return "127.0.0.1", ledger.port
+
+    hello = LinkHello(kind="gateway", member_id="g", node="n")
+    client = ledger_client.LedgerClient(resolve, KEY, hello)
+    await ledger.start()
+    async with running(client.run()), asyncio.timeout(10 * PATIENCE):
+        await client.wait_ready()
+    await ledger.stop()
+    assert failures == []
 
 
 async def test_a_widget_waits_even_while_the_ledger_is_away(world: World) -> None:
