@@ -6,7 +6,9 @@ Only typer is imported at the top: `--help` must not wait for Ray, FastAPI or cr
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -226,7 +228,25 @@ def main() -> None:
     """Entry point."""
     if sys.version_info < OLDEST_PYTHON:
         sys.exit("Switchboard needs Python 3.11 or newer; run it with a newer interpreter.")
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if "ray" in sys.modules:
+            leave_with_ray(end)
+        raise
+
+
+def leave_with_ray(end: SystemExit) -> NoReturn:
+    """End a process that had Ray in it, without what an interpreter does at its end.
+
+    Ray's library has threads that go on until the process is gone, and what they use is destroyed
+    beneath them: a command that had done its work died of that (SIGSEGV). Everything of ours is
+    closed by then.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
 
 
 def fail(sentence: str, status: int = NOTHING_THERE) -> NoReturn:
@@ -249,8 +269,6 @@ def require_key(file: Path | None) -> str:
 
     It is no argument: those are shown by `ps` to everybody on the machine, and kept by shells.
     """
-    import os
-
     if file is not None:
         from gateway.secret_file import read_secret
 
@@ -305,8 +323,6 @@ def json_of(response: httpx.Response, *names: str) -> dict[str, Any]:
 
 def demo_key() -> str | None:
     """Return the demo's API key, if a demo has run here."""
-    import os
-
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     try:
         return Path(base, "switchboard", "demo", "api-key").read_text().strip()

@@ -17,7 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 from broker.messages.cluster.nodes import NodeState
-from gateway.command import app
+from gateway.command import NOTHING_THERE, app
 from gateway.doctor import Finding, Grade
 from gateway.down import Ended
 from gateway.top import Row, look_at_all
@@ -36,6 +36,20 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_process_with_ray_in_it_leaves_without_an_interpreters_end() -> None:
+    script = (
+        "import atexit, sys, types;"
+        "sys.modules['ray'] = types.ModuleType('ray');"
+        "atexit.register(print, 'the end');"
+        "from gateway.command import main;"
+        "sys.argv[1:] = ['status', '--gateway', 'http://127.0.0.1:9'];"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (NOTHING_THERE, "")
+    assert "No gateway answers" in done.stderr
 
 
 @pytest.mark.parametrize(
