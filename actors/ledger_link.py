@@ -66,6 +66,7 @@ class LedgerLink:
         self._up = asyncio.Event()
         self._lost = asyncio.Event()
         self._was_up = False
+        self._unanswered = 0
         self._chores = Chores(limit=1_000)
         self._keeping: asyncio.Task[None] | None = None
         self.term = 0
@@ -75,6 +76,11 @@ class LedgerLink:
     def is_up(self) -> bool:
         """Whether calls go out at once."""
         return self._up.is_set()
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is up and has not left two heartbeats in a row unanswered."""
+        return self.is_up and self._unanswered < 2
 
     async def start(self) -> None:
         """Begin dialling; returns at once. See `wait_up`."""
@@ -196,9 +202,9 @@ class LedgerLink:
         end = self._end
         assert end is not None
         timing = self._timing
-        heard, unanswered = -1, 0
-        while not self._lost.is_set() and unanswered < timing.silent_beats:
-            unanswered = unanswered + 1 if end.heard == heard else 0
+        heard, self._unanswered = -1, 0
+        while not self._lost.is_set() and self._unanswered < timing.silent_beats:
+            self._unanswered = self._unanswered + 1 if end.heard == heard else 0
             heard = end.heard
             end.ping()
             try:

@@ -334,21 +334,22 @@ class SessionActor:
     async def _watch(self) -> None:
         """Tell what was counted, and fall silent when cut off.
 
-        A successor may hold the session then, and nobody could tell us. A trunk counts as long as
-        its gateway is heard.
+        A successor may hold the session then, and nobody could tell us. What a network swallows is
+        not closed: a trunk counts while its gateway is heard, and the link while it answers.
+        Counted in beats, as by `Trunks`.
         """
-        loop = asyncio.get_running_loop()
-        seen_at = loop.time()
+        alone = 0
         beat_s = self._config.lonely_s / WATCH_BEATS
         while True:
             # Not the loop's own clock: it stands while one callback after another is run.
             due_s = time.monotonic() + beat_s
             await asyncio.sleep(beat_s)
             self._measuring.beat(time.monotonic() - due_s, self._session)
-            self._trunks.beat()
-            if self._session is None or self._trunks or self._link.is_up:
-                seen_at = loop.time()
-            elif loop.time() - seen_at >= self._config.lonely_s:
+            if self._trunks.beat() or self._link.answers or self._session is None:
+                alone = 0
+                continue
+            alone += 1
+            if alone >= WATCH_BEATS:
                 _LOG.error("cut off", extra={"session_id": self._session.session_id})
                 self._over(fenced=True)
                 return

@@ -83,16 +83,20 @@ class Trunks:
     def _tell(self, trunk: ListenedEnd, unsaved: SessionUnsaved) -> None:
         trunk.notify(unsaved.method, unsaved.to_bytes())
 
-    def beat(self) -> None:
-        """Look once at every gateway, and cut the trunks of those that are silent."""
+    def beat(self) -> bool:
+        """Look once at every gateway, and cut the trunks of those that are silent; say whether any
+        was heard since the beat before."""
+        any_heard = False
         for gateway_id, trunks in list(self._gateways.items()):
             heard = sum(trunk.heard for trunk in trunks)
             before, silent = self._heard.get(gateway_id, (-1, 0))
             silent = silent + 1 if heard == before else 0
             self._heard[gateway_id] = (heard, silent)
+            any_heard |= not silent
             if silent >= self._silent_beats:
                 for trunk in list(trunks):
                     trunk.link.abort()
+        return any_heard
 
     async def answer(self, timeout_s: float) -> bool:
         """Ask one trunk of every gateway for a sign of life; say whether one came in time.

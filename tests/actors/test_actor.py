@@ -11,6 +11,8 @@ import pytest
 
 from actors.link import DialledEnd
 from actors.relay import RelayConfig
+from actors.session.actor import WATCH_BEATS
+from actors.session.clock import TOLERANCE_MS
 from actors.session.person import PACE_COUNT, PACE_MS
 from broker.errors import Conflict, ErrorCode, Gone, SwitchboardError, TooFast, Unavailable
 from broker.messages.colleagues import ColleagueQuery, Colleagues
@@ -149,6 +151,67 @@ async def test_an_actor_without_ledger_and_with_silent_trunks_only_is_over() -> 
 
 
 def writes_a_journal() -> bool:
+async def test_an_actor_that_is_cut_off_waits_once_and_not_for_its_trunks_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a network swallows is not closed: its trunks stand, until it gives them up."""
+    async with house(lonely_s=0.5) as made:
+        await made.ledger.assign()
+        await made.trunk()
+        beat, beats = made.actor._trunks.beat, 0
+
+        def counted() -> bool:
+            nonlocal beats
+            beats += 1
+            return beat()
+
+        await made.ledger.stop()
+        monkeypatch.setattr(made.actor._trunks, "beat", counted)
+        await until(made.over.is_set, "the actor fell silent")
+        assert beats < 1.5 * WATCH_BEATS
+
+
+async def test_what_was_given_of_one_session_gets_into_no_other() -> None:
+    """Its ledger died in the middle, or found another standby."""
+    async with house() as made:
+        await made.ledger.assign()
+        entries = list(made.ledger.entries)
+    async with house() as made:
+        parts = [
+            SessionPast(session_id=session_id, epoch=epoch, entries=entries)
+            for session_id, epoch in (("s-0", 2), (SESSION, 1))
+        ]
+        first = await made.ledger.go_on(entries, before=parts)
+        assert first.entries[0].seq == len(entries) + 1
+
+
+async def test_what_was_given_of_a_session_is_replayed_before_its_last_part() -> None:
+    async with house() as made:
+        await made.ledger.assign()
+        entries = list(made.ledger.entries)
+    async with house() as made:
+        parts = [SessionPast(session_id=SESSION, epoch=2, entries=[each]) for each in entries[:-1]]
+        first = await made.ledger.go_on(entries[-1:], before=parts)
+        assert first.entries[0].seq == len(entries) + 1
+
+
+async def test_a_session_goes_by_the_ledgers_clock_where_its_process_has_another() -> None:
+    """The machine's clock was wrong when the process started: nobody's time to come back is over
+    for that, and no event is dated an hour off."""
+    async with house() as made:
+        await made.ledger.assign()
+        entries, wrong_ms = list(made.ledger.entries), made.now_ms
+    for off_ms in (3_600_000, -3_600_000):
+        async with house() as made:
+            made.now_ms = wrong_ms + off_ms
+            first = await made.ledger.go_on(entries, now_ms=wrong_ms + 1_000)
+            assert {each.at_ms for each in first.entries} == {wrong_ms + 1_000}
+    async with house() as made:
+        made.now_ms = wrong_ms + TOLERANCE_MS
+        first = await made.ledger.go_on(entries, now_ms=wrong_ms)
+        assert {each.at_ms for each in first.entries} == {made.now_ms}, "as clocks do differ"
+
+
     return "session-journal" in {task.get_name() for task in asyncio.all_tasks()}
 
 
