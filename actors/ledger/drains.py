@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -35,6 +36,8 @@ class Drain:
     moved: int = 0
     told: dict[str, int] = field(default_factory=dict)
     """Sessions whose people know that they will be moved, each with the epoch of that word."""
+    tries: Counter[str] = field(default_factory=Counter)
+    """How often each session was to be moved in vain."""
     work: asyncio.Task[None] | None = None
 
 
@@ -167,6 +170,7 @@ class Drains:
         drain = self._drains.setdefault(node, Drain(node, deadline_ms))
         drain.deadline_ms = deadline_ms
         drain.told.clear()
+        drain.tries.clear()
         self._standbys.cordon(node)
         if drain.work is None:
             drain.work = self._chores.start(self._run(drain))
@@ -176,9 +180,15 @@ class Drains:
             # To the deadline, whatever is there now: actors come back after a lost link.
             while self._now_ms() < drain.deadline_ms:
                 there = self._announce(drain, drain.deadline_ms - self._now_ms())
+                # Those in vain so far come last: what lacks a standby of its own label, or whose
+                # holder does not yield, must not hold up the others to the deadline.
+                there.sort(key=lambda live: drain.tries[live.session_id])
                 batch = there[: self._policy.moves_at_once]
                 moved = await asyncio.gather(*(self._move(drain, live) for live in batch))
                 drain.moved += sum(moved)
+                drain.tries.update(
+                    live.session_id for live, gone in zip(batch, moved, strict=True) if not gone
+                )
                 if not any(moved):
                     await asyncio.sleep(self._policy.drain_pause_s)
             self._announce(drain, None)

@@ -114,7 +114,38 @@ async def test_a_holder_that_does_not_yield_keeps_its_session_until_it_does(town
     assert [one.seq for one in (await gateway.record(session_id)).events] == [1, 2, 3]
 
 
-async def test_a_standby_that_fails_a_move_does_not_cost_the_session(town: Town) -> None:
+async def test_a_session_that_cannot_be_moved_holds_up_no_other(bare_town: Town) -> None:
+    town = bare_town
+    await town.new_ledger(replace(POLICY, moves_at_once=1))
+    actor, gateway, _ = await on_two_nodes(town)
+    actor.yields = False
+    await town.actor()
+    await gateway.open("eng-2")
+    elsewhere = await town.actor(node="node-2")
+    await gateway.drain("node-1")
+    await until(lambda: bool(elsewhere.committed), "the move of the second session")
+    assert elsewhere.continued[0].engagement_key == "eng-2"
+
+
+async def test_a_standby_that_dies_before_the_move_costs_nothing(town: Town) -> None:
+    actor, gateway, session_id = await on_two_nodes(town)
+    doomed = await town.actor(node="node-2")
+
+    async def yielding() -> None:
+        await doomed.die()
+        await until(lambda: doomed.member_id not in town.ledger.level().members, "its end")
+
+    actor.yielding = yielding
+    await gateway.drain("node-1")
+    await until(lambda: actor.told_to_keep == 1, "that the holder keeps its session")
+    assert (await gateway.takeover(session_id, 0)).epoch == 1
+    await actor.append(entry(3))
+
+
+async def test_a_standby_that_fails_a_move_does_not_cost_the_session(bare_town: Town) -> None:
+    town = bare_town
+    # The old holder can be reached and has no part in the session any more: it is not waited for.
+    await town.new_ledger(replace(POLICY, return_s=600.0))
     actor, gateway, session_id = await on_two_nodes(town)
     bad, good = await town.actor(node="node-2", kills=True), await town.actor(node="node-2")
     await gateway.drain("node-1")
