@@ -19,6 +19,8 @@ class LedgerPolicy:
     """How long a standby may take over an assignment."""
     continue_s: float = 3.0
     """How long a standby may take to replay a journal."""
+    continue_event_s: float = 0.001
+    """How much longer for each of its events."""
     capacity_wait_s: float = 5.0
     """How long `session.open` waits for a standby before `no_capacity`."""
     live_per_account: int = 5_000
@@ -46,7 +48,7 @@ class LedgerPolicy:
     cordon_kept_ms: int = 30 * 86_400_000
     """A drain whose deadline passed that long ago is forgotten: a node's name never comes back."""
     journal_limit_bytes: int = 64 * 1024 * 1024
-    """A journal above this cannot be handed to a standby."""
+    """A journal that is above this with its people cannot be handed to a standby."""
     takeover_limit: int = 3
     takeover_window_ms: int = 300_000
     lost_after_ms: int = 60_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -25,12 +25,14 @@ from actors.link import Tls, call
 from broker.errors import SwitchboardError
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.tenure import (
+    JournalEntry,
     Journalled,
     SessionCommitted,
     SessionContinue,
     SessionKeep,
     SessionPast,
     SessionYield,
+    Subject,
 )
 from broker.words import EndReason, SessionPhase
 
@@ -103,7 +105,7 @@ class Rescue:
         before = {}
         async with asyncio.TaskGroup() as group:
             for live in lost:
-                live.asked_ms = self._now_ms()
+                live.ask(self._now_ms())
                 task = group.create_task(may_live(live))
                 before[live] = (live.asked_ms, live.rescue, task)
         found = {}
@@ -306,28 +308,32 @@ class Rescue:
             standby.session_id = None
             self._standbys.add(standby)
             raise
-        parts = split(entries)
-        ask = SessionContinue(
-            session_id=live.session_id,
-            epoch=live.epoch,
-            account_id=live.account_id,
-            engagement_key=live.engagement_key,
-            ids=live.ids,
-            policy=dict(self._policy.session),
-            entries=parts[-1],
-            subjects=subjects,
-        )
-        if sum(map(size_of, entries)) > self._policy.journal_limit_bytes:
+        journal, people = split(entries), split(subjects)
+        if sum(map(size_of, [*entries, *subjects])) > self._policy.journal_limit_bytes:
             # No standby could keep it; trying them one by one would only eat the pool.
             standby.session_id = None
             self._standbys.add(standby)
             await self.end(live, EndReason.TAKEOVER_EXHAUSTED)
             return
         try:
-            for part in parts[:-1]:
-                past = SessionPast(session_id=live.session_id, epoch=live.epoch, entries=part)
-                await call(standby.end, past, Done, timeout_s=self._policy.continue_s)
-            first = await call(standby.end, ask, Journalled, timeout_s=self._policy.continue_s)
+            for part in _before_the_last(live, journal, people):
+                await call(standby.end, part, Done, timeout_s=self._policy.continue_s)
+            ask = SessionContinue(
+                session_id=live.session_id,
+                epoch=live.epoch,
+                account_id=live.account_id,
+                engagement_key=live.engagement_key,
+                ids=live.ids,
+                policy=dict(self._policy.session),
+                entries=journal[-1],
+                subjects=people[-1],
+                now_ms=self._now_ms(),
+            )
+            # A long one takes its time: three standbys given up over it would cost it the session.
+            more_s = len(entries) * self._policy.continue_event_s
+            first = await call(
+                standby.end, ask, Journalled, timeout_s=self._policy.continue_s + more_s
+            )
         except BaseException as error:
             stop(self._chores, standby)
             if not isinstance(error, SwitchboardError | ValueError):
@@ -374,3 +380,15 @@ class Rescue:
         assert location is not None
         self._audience.relocated(location)
         self._on_live_changed(live.key)
+
+
+def _before_the_last(
+    live: Live, journal: Sequence[list[JournalEntry]], people: Sequence[list[Subject]]
+) -> Iterator[SessionPast]:
+    """Give all parts but the last of each, which `session.continue` holds."""
+    for entries in journal[:-1]:
+        yield SessionPast(session_id=live.session_id, epoch=live.epoch, entries=entries)
+    for subjects in people[:-1]:
+        yield SessionPast(
+            session_id=live.session_id, epoch=live.epoch, entries=[], subjects=subjects
+        )

@@ -417,6 +417,7 @@ class Sessions:
                 )
             else:
                 return standby, first
+                now_ms=self._now_ms(),
         raise Unavailable(ErrorCode.NO_CAPACITY, "No standby took the session.")
 
     async def _live(self, session_id: str) -> Live:

@@ -12,10 +12,12 @@ from actors.ledger_link import LedgerLink
 from actors.link import Request
 from actors.listener import Listener
 from actors.session.arrivals import Arrivals
+from actors.session.clock import agreed
 from actors.session.colleagues import R
 from actors.session.config import SessionConfig
 from actors.session.live import LiveSession, new_id
 from actors.session.measuring import Measuring
+from actors.session.past import Past
 from actors.session.trunks import Trunks
 from broker.errors import (
     Conflict,
@@ -29,7 +31,6 @@ from broker.messages.cluster.base import Done, read
 from broker.messages.cluster.members import Enlisted, LinkHello, SessionMember
 from broker.messages.cluster.tenure import (
     JournalAppend,
-    JournalEntry,
     Journalled,
     SessionAssign,
     SessionCommitted,
@@ -80,7 +81,7 @@ class SessionActor:
         self._member_id = new_id()
         self._session: LiveSession | None = None
         self._committed = False
-        self._past: list[JournalEntry] = []
+        self._past = Past()
         self._chores = Chores(limit=64)
         self._trunks = Trunks(WATCH_BEATS)
         self._arrivals = Arrivals(self._trunks, config.traces)
@@ -188,6 +189,7 @@ class SessionActor:
         A successor that there is all the same has a higher epoch. Until the ledger is back what
         reduces exposure must act at once, as it does whenever the ledger is away.
         """
+        self._past.forget()
         if self._session is not None and self._ending is None:
             self._session.thaw()
 
@@ -218,12 +220,10 @@ class SessionActor:
                 session = self._become(assign)
                 return session.begin(assign)
             case SessionContinue.method:
-                given = read(SessionContinue, payload)
-                session = self._become(given)
-                past, self._past = self._past, []
-                return session.resume(given.model_copy(update={"entries": [*past, *given.entries]}))
+                given = self._past.whole(read(SessionContinue, payload))
+                return self._become(given).resume(given)
             case SessionPast.method:
-                self._past += read(SessionPast, payload).entries
+                self._past.add(read(SessionPast, payload))
                 return Done()
             case SessionYield.method:
                 await self._yield(read(SessionYield, payload))
@@ -295,7 +295,7 @@ class SessionActor:
             Policy().with_known(given.policy),
             config=self._config,
             store=self,
-            now_ms=self._now_ms,
+            now_ms=agreed(self._now_ms, given.now_ms),
             ring_waiting=lambda claim_hash: self._ring_waiting(given.session_id, claim_hash),
             tell_unsaved=self._trunks.tell_unsaved,
             ask_ledger=self._ask_ledger,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from actors.ledger.stop import SessionStop
@@ -23,7 +23,9 @@ from broker.messages.cluster.tenure import (
     Journalled,
     SessionAssign,
     SessionCommitted,
+    SessionContinue,
     SessionLeaving,
+    SessionPast,
     SessionYield,
 )
 from broker.messages.cluster.trunk import Principal, TrunkHello, TrunkReady
@@ -94,6 +96,26 @@ class ScriptedLedger:
         stop = SessionStop(session_id=SESSION)
         self._end.call(stop.method, stop.to_bytes()).cancel()
         assert self._end.link.unsent_bytes == 0
+
+    async def go_on(
+        self, entries: list[JournalEntry], *, before: Sequence[SessionPast] = (), now_ms: int = 0
+    ) -> Journalled:
+        """Have the actor continue a session; `before` is what it is given first."""
+        assert self._end is not None
+        for part in before:
+            await call(self._end, part, Done, timeout_s=WAIT_S)
+        ask = SessionContinue(
+            session_id=SESSION,
+            epoch=2,
+            account_id="acc",
+            engagement_key="eng",
+            ids=IDS,
+            policy={},
+            entries=entries,
+            subjects=[],
+            now_ms=now_ms or None,
+        )
+        return await call(self._end, ask, Journalled, timeout_s=WAIT_S)
 
     async def stop_session(self) -> None:
         """Tell the actor that its session is another's."""

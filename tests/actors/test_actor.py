@@ -15,6 +15,7 @@ from actors.session.actor import WATCH_BEATS
 from actors.session.clock import TOLERANCE_MS
 from actors.session.person import PACE_COUNT, PACE_MS
 from broker.errors import Conflict, ErrorCode, Gone, SwitchboardError, TooFast, Unavailable
+from broker.messages.cluster.tenure import SessionPast
 from broker.messages.colleagues import ColleagueQuery, Colleagues
 from broker.trunk import Frame
 from broker.words import Way
@@ -150,7 +151,6 @@ async def test_an_actor_without_ledger_and_with_silent_trunks_only_is_over() -> 
         assert not writes_a_journal(), "what waited for the ledger is its successor's to say"
 
 
-def writes_a_journal() -> bool:
 async def test_an_actor_that_is_cut_off_waits_once_and_not_for_its_trunks_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -212,6 +212,7 @@ async def test_a_session_goes_by_the_ledgers_clock_where_its_process_has_another
         assert {each.at_ms for each in first.entries} == {made.now_ms}, "as clocks do differ"
 
 
+def writes_a_journal() -> bool:
     return "session-journal" in {task.get_name() for task in asyncio.all_tasks()}
 
 

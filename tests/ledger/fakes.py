@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from actors.ledger import Ledger, LedgerPolicy
@@ -112,8 +112,13 @@ class FakeActor:
         self.committed: list[SessionCommitted] = []
         self.continued: list[SessionContinue] = []
         self.past: list[JournalEntry] = []
+        self.people: list[Subject] = []
+        """Who was in the parts before the last."""
+        self.told_ms: list[int | None] = []
+        """The ledger's time, each time that it was given a session."""
         self.yields = True
         self.yielded: list[int] = []
+        self.yielding: Callable[[], Awaitable[object]] | None = None
         self.told_to_keep = 0
         self.leaving: list[tuple[int | None, int]] = []
         """By when its session was said to move, and how often it had yielded by then."""
@@ -154,12 +159,15 @@ class FakeActor:
         await self._listener.close()
         await self.link.close()
 
-    async def append(self, *entries: JournalEntry) -> None:
+    async def append(self, *entries: JournalEntry, people: Sequence[Subject] = ()) -> None:
         assert self.session_id is not None
-        await self.link.call(
-            JournalAppend(session_id=self.session_id, epoch=self.epoch, entries=list(entries)),
-            Done,
+        append = JournalAppend(
+            session_id=self.session_id,
+            epoch=self.epoch,
+            entries=list(entries),
+            subjects=list(people),
         )
+        await self.link.call(append, Done)
         self.last_seq = max(self.last_seq, *(one.seq for one in entries))
 
     async def _enlist(self, link: LedgerLink) -> None:
@@ -184,6 +192,7 @@ class FakeActor:
                 if self.assigning is not None:
                     await self.assigning()
                 assign = read(SessionAssign, payload)
+                self.told_ms.append(assign.now_ms)
                 self.session_id, self.epoch, self.last_seq = assign.session_id, assign.epoch, 1
                 started = entry(1, "session.started", mode=str(assign.mode))
                 return Journalled(
@@ -193,6 +202,7 @@ class FakeActor:
             case "session.continue":
                 ask = read(SessionContinue, payload)
                 self.continued.append(ask)
+                self.told_ms.append(ask.now_ms)
                 if self.continuing is not None:
                     await self.continuing()
                 if self.kills:
@@ -203,10 +213,14 @@ class FakeActor:
                 self.last_seq = self.past[-1].seq
                 return Journalled(entries=[], subjects=[])
             case "session.past":
-                self.past += read(SessionPast, payload).entries
+                part = read(SessionPast, payload)
+                self.past += part.entries
+                self.people += part.subjects
                 return Done()
             case "session.yield":
                 ask_yield = read(SessionYield, payload)
+                if self.yielding is not None:
+                    await self.yielding()
                 if not self.yields:
                     raise Unavailable(ErrorCode.SESSION_AWAY, "Not now.")
                 self.yielded.append(ask_yield.epoch)

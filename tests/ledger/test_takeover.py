@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from actors.ledger.journal import Append, Appended
 from actors.ledger.stop import SessionStop
 from broker.errors import Conflict, ErrorCode, Gone, Unavailable
 from broker.messages.cluster.sessions import SessionAttach, SessionLocate, SessionRelocated
+from broker.messages.cluster.tenure import Subject
 from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
@@ -36,6 +39,7 @@ async def test_a_dead_actor_is_replaced_without_being_asked(town: Town) -> None:
     assert [one.seq for one in replayed.entries] == [1, 2]
     assert replayed.entries[1].body == {"word": "kept"}
     assert replayed.subjects[0].body == {"name": "Ann"}
+    assert (*actor.told_ms, *standby.told_ms) == (town.clock.ms, town.clock.ms)
     await until(lambda: bool(standby.committed), "the commit")
     await standby.append(entry(3))
     assert [one.seq for one in (await gateway.record(session_id)).events] == [1, 2, 3]
@@ -134,6 +138,54 @@ async def test_a_journal_longer_than_a_frame_is_handed_over_in_parts(town: Town)
     assert (await gateway.takeover(session_id, 1)).port == standby.port
     assert [one.seq for one in standby.past] == list(range(1, 9))
     assert [one.seq for one in standby.continued[0].entries] == [8]
+
+
+async def test_a_standby_has_the_longer_the_longer_the_journal_is(bare_town: Town) -> None:
+    town = bare_town
+    await town.new_ledger(replace(POLICY, continue_s=0.05, continue_event_s=0.2))
+    actor, gateway, session_id = await in_session(town)
+    standby = await town.actor()
+    standby.continuing = partial(asyncio.sleep, 0.2)
+    await actor.append(entry(3))
+    await actor.die()
+    assert (await gateway.takeover(session_id, 1)).port == standby.port
+
+
+async def test_people_of_whom_a_frame_has_no_room_are_handed_over_in_parts(town: Town) -> None:
+    actor, gateway, session_id = await in_session(town)
+    standby = await town.actor()
+    for seq in range(3, 9):
+        said = Subject(participant_id=f"p{seq}", body={"name": "x" * 900_000})
+        await actor.append(entry(seq), people=[said])
+    await actor.die()
+    assert (await gateway.takeover(session_id, 1)).port == standby.port
+    last = standby.continued[0]
+    assert [one.seq for one in last.entries] == list(range(1, 9))
+    assert [each.participant_id for each in (*standby.people, *last.subjects)] == [
+        f"p{number}" for number in (1, *range(3, 9))
+    ]
+
+
+async def test_a_session_whose_end_was_written_and_not_confirmed_is_over(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor, gateway, session_id = await in_session(town)
+    standby, writer = await town.actor(), town.ledger._writer
+    append = writer.append
+
+    async def unconfirmed(what: Append) -> Appended:
+        await append(what)
+        raise Unavailable(ErrorCode.LEDGER_AWAY, "Nobody knows.")
+
+    monkeypatch.setattr(writer, "append", unconfirmed)
+    with pytest.raises(Unavailable):
+        await actor.append(entry(3, "session.ended", reason="ended_by_agent"))
+    await actor.die()
+    with pytest.raises(Gone):
+        await gateway.takeover(session_id, 1)
+    assert standby.continued == []
+    assert (await gateway.open()).port == standby.port, "the engagement is free again"
+    assert town.ledger.level().failed == 0
 
 
 async def test_a_journal_too_long_to_be_kept_ends_the_session(bare_town: Town) -> None:

@@ -41,6 +41,8 @@ class SessionAssign(ClusterMessage):
     mode: Mode
     owner: Principal
     policy: dict[str, Any]
+    now_ms: int | None = None
+    """The ledger's clock: what the session goes by where the standby's own is another."""
 
 
 class SessionContinue(ClusterMessage):
@@ -55,10 +57,12 @@ class SessionContinue(ClusterMessage):
     policy: dict[str, Any]
     entries: list[JournalEntry]
     subjects: list[Subject]
+    now_ms: int | None = None
+    """As in `session.assign`."""
 
 
 class SessionPast(ClusterMessage):
-    """Ledger to standby: the next part of a journal too long for one frame.
+    """Ledger to standby: the next part of a journal, or of its people, too long for one frame.
 
     The parts come in order and before `session.continue`, which holds the last one.
     """
@@ -67,6 +71,8 @@ class SessionPast(ClusterMessage):
     session_id: str
     epoch: int
     entries: list[JournalEntry]
+    subjects: list[Subject] = Field(default_factory=list)
+    """Those of whom one frame has no room beside the others; a release before takes none here."""
 
 
 class SessionLeaving(ClusterMessage):
