@@ -39,6 +39,8 @@ class Live:
     """Since when no link of a holder is up."""
     asked_ms: int = 0
     """When somebody last wanted to know where it is."""
+    asks: int = 0
+    """How often somebody did: two of one millisecond are two."""
     granted_ms: deque[int] = field(default_factory=deque)
     """When epochs after the first were granted; as far back as the window of the limit."""
     rescue: asyncio.Task[None] | None = None
@@ -73,6 +75,11 @@ class Live:
             return False
         quiet_ms = now_ms - max(self.homeless_ms, self.asked_ms)
         return quiet_ms >= after_ms or now_ms - self.homeless_ms >= at_last_ms
+
+    def ask(self, now_ms: int) -> None:
+        """Note that somebody wants to know where it is."""
+        self.asked_ms = now_ms
+        self.asks += 1
 
     def settle(self, actor: Actor) -> None:
         """Say who holds it from now on."""

@@ -22,7 +22,7 @@ from actors.ledger.standbys import MOVE, RESCUE, Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
 from actors.link import Tls, call
-from broker.errors import SwitchboardError
+from broker.errors import Gone, NotFound, SwitchboardError
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.tenure import (
     JournalEntry,
@@ -107,11 +107,11 @@ class Rescue:
             for live in lost:
                 live.ask(self._now_ms())
                 task = group.create_task(may_live(live))
-                before[live] = (live.asked_ms, live.rescue, task)
+                before[live] = (live.asks, live.rescue, task)
         found = {}
-        for live, (asked_ms, rescue, task) in before.items():
+        for live, (asks, rescue, task) in before.items():
             live.sought = True
-            if (live.asked_ms, live.rescue) == (asked_ms, rescue) and live.holder is None:
+            if (live.asks, live.rescue) == (asks, rescue) and live.holder is None:
                 found[live] = task.result()
         return found
 
@@ -175,6 +175,9 @@ class Rescue:
         try:
             if not await self._still_held(live):
                 await self._find_home(live)
+        except (Gone, NotFound):
+            # Its end was written, and whoever wrote it did not live to hear that it was.
+            self.forget(live)
         except (SwitchboardError, sa.exc.SQLAlchemyError, OSError) as error:
             # Homeless still; whoever asks next, or the reconciler, begins anew.
             _log.warning(
@@ -259,7 +262,8 @@ class Rescue:
 
     async def _still_held(self, live: Live) -> bool:
         holder = live.holder
-        if live.host is None or live.port is None:
+        if live.member_id is None or live.host is None or live.port is None:
+            # Its last holder has no part in the present epoch, whether or not it lives.
             return False
         verdict = await probe(
             live.host,
@@ -296,6 +300,9 @@ class Rescue:
             SwitchboardError, SQLAlchemyError, OSError: the database failed; no other standby
                 would fare better.
         """
+        if standby.end.link.closed:
+            # It went as it was given away: nothing was tried.
+            return
         # First the epoch, then the journal: what the old holder still sends is refused before the
         # journal is read, so none of it can be missing from what the standby gets.
         standby.session_id = live.session_id

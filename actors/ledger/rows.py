@@ -249,7 +249,7 @@ def load_journal(
 
 def find_session(session_id: str) -> sa.Select[Any]:
     """Select a session, live or ended."""
-    return sa.select(sessions.c.session_id).where(sessions.c.session_id == session_id)
+    return sa.select(sessions).where(sessions.c.session_id == session_id)
 
 
 def find_link(code_hash: str) -> sa.Select[Any]:
@@ -269,11 +269,16 @@ def last_known(session: Any) -> Location:
     """
     if session.host is None or session.port is None:
         raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being taken over.")
+    return where_it_was(session)
+
+
+def where_it_was(session: Any) -> Location:
+    """Say where a session had its last holder; without host and port where its row names none."""
     return Location(
         session_id=session.session_id,
         epoch=session.epoch,
-        host=session.host,
-        port=session.port,
+        host=session.host or "",
+        port=session.port or 0,
         account_id=session.account_id,
         engagement_key=session.engagement_key,
     )

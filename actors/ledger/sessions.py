@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable
 from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
 
 from actors.chores import Chores
 from actors.ledger.audience import Audience
@@ -25,8 +29,10 @@ from actors.ledger.rows import (
     last_known,
     load_live,
     session_ended,
+    where_it_was,
     why_not_live,
 )
+from actors.ledger.sharing import KEPT_MS
 from actors.ledger.standbys import OPENING, Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
@@ -195,13 +201,18 @@ class Sessions:
     ) -> Location:
         """Create a session on a standby; `on_queued` is told how long it waits for one at most.
 
-        A request that names its session and is said again is answered with what it made.
+        A request that names its session and is said again is answered with what it made, for a day
+        also where that is over.
 
         Raises:
             Conflict: `already_live`.
             TooFast: `rate_limited`: the account has as many live sessions as it may.
             Unavailable: `no_capacity`; `ledger_away`; `session_away`: the same request is at it.
         """
+        row = None if ask.session_id is None else await self._named(ask.session_id)
+        if row is not None and row.phase == str(SessionPhase.ENDED) and self._counts(row):
+            return where_it_was(row)
+        name = secrets.token_urlsafe(16) if row is not None else ask.session_id
         key = (ask.account_id, ask.engagement_key)
         live = self.directory.of(key)
         if live is not None and live.session_id == ask.session_id:
@@ -215,7 +226,7 @@ class Sessions:
             raise TooFast(ErrorCode.RATE_LIMITED, "The account has too many live sessions.")
         self._opening[key] = ask.session_id
         try:
-            live = await self._open(ask, on_queued)
+            live = await self._open(name or secrets.token_urlsafe(16), ask, on_queued)
         finally:
             del self._opening[key]
         location = live.location()
@@ -229,7 +240,7 @@ class Sessions:
     async def locate(self, session_id: str) -> Location:
         """Say where a session is. Raises NotFound, Gone, Unavailable (`session_away`)."""
         live = await self._live(session_id)
-        live.asked_ms = self._now_ms()
+        live.ask(self._now_ms())
         if live.holder is None:
             self.rescue.begin(live)
         return await self._settled(live)
@@ -242,7 +253,7 @@ class Sessions:
             Unavailable: `session_away`: no standby came in time; the attempt goes on.
         """
         live = await self._live(ask.session_id)
-        live.asked_ms = self._now_ms()
+        live.ask(self._now_ms())
         if live.epoch <= ask.observed_epoch or live.holder is None:
             self.rescue.begin(live)
         return await self._settled(live)
@@ -332,9 +343,10 @@ class Sessions:
         policy = self._policy
         return live.is_lost(now_ms, policy.lost_after_ms, policy.lost_at_last_ms)
 
-    async def _open(self, ask: SessionOpen, on_queued: Callable[[float], None]) -> Live:
+    async def _open(
+        self, session_id: str, ask: SessionOpen, on_queued: Callable[[float], None]
+    ) -> Live:
         now_ms = self._now_ms()
-        session_id = await self._name_for(ask)
         standby, first = await self._assigned(session_id, ask, now_ms, on_queued)
         try:
             phase = await self._writer.do(
@@ -366,12 +378,13 @@ class Sessions:
         _notify_committed(live, standby)
         return live
 
-    async def _name_for(self, ask: SessionOpen) -> str:
-        """Call a session what its request wants, unless one was called so that is over."""
-        wanted = ask.session_id
-        if wanted is not None and not await self._database.rows(find_session(wanted)):
-            return wanted
-        return secrets.token_urlsafe(16)
+    async def _named(self, session_id: str) -> sa.Row[Any] | None:
+        """Find the session of this name, live or over."""
+        return next(iter(await self._database.rows(find_session(session_id))), None)
+
+    def _counts(self, row: sa.Row[Any]) -> bool:
+        """Whether the request that named a session may still be said again."""
+        return bool(row.created_ms > self._now_ms() - KEPT_MS)
 
     async def _assigned(
         self,
@@ -381,14 +394,18 @@ class Sessions:
         on_queued: Callable[[float], None],
     ) -> tuple[Actor, Journalled]:
         """Find a standby that takes the session. One that fails is stopped, the next is asked."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._policy.capacity_wait_s
         for _ in range(3):
+            # One wait in all: who was given one that fails has waited already.
+            left_s = max(0.0, deadline - loop.time())
             standby = await self.standbys.take(
                 OPENING,
                 now_ms,
-                timeout_s=self._policy.capacity_wait_s,
+                timeout_s=left_s,
                 account_id=ask.account_id,
                 label=ask.label,
-                on_queued=partial(on_queued, self._policy.capacity_wait_s),
+                on_queued=partial(on_queued, left_s),
             )
             standby.session_id = session_id
             assign = SessionAssign(
@@ -400,6 +417,7 @@ class Sessions:
                 mode=ask.mode,
                 owner=ask.owner,
                 policy={**self._policy.session, **ask.policy},
+                now_ms=self._now_ms(),
             )
             try:
                 first = await call(standby.end, assign, Journalled, timeout_s=self._policy.assign_s)
@@ -417,7 +435,6 @@ class Sessions:
                 )
             else:
                 return standby, first
-                now_ms=self._now_ms(),
         raise Unavailable(ErrorCode.NO_CAPACITY, "No standby took the session.")
 
     async def _live(self, session_id: str) -> Live:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from actors.ledger.sharing import KEPT_MS
 from broker.errors import (
     Conflict,
     ErrorCode,
@@ -27,12 +29,13 @@ from broker.messages.cluster.sessions import (
     SessionAttach,
     SessionLocate,
     SessionOpen,
+    SessionQueued,
 )
 from broker.messages.cluster.tenure import JournalAppend, Subject
 from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
-from tests.ledger.fakes import ACCOUNT, POLICY, entry, opening
+from tests.ledger.fakes import ACCOUNT, POLICY, FakeActor, entry, opening
 from tests.patience import until
 
 
@@ -122,6 +125,26 @@ async def test_an_opening_waits_for_a_standby(town: Town) -> None:
     assert town.ledger.level().waited == 1, "the second found one"
 
 
+async def test_an_opening_whose_standby_fails_waits_no_longer_in_all(town: Town) -> None:
+    async def fail() -> None:
+        raise Unavailable(ErrorCode.SHUTTING_DOWN, "It fails.")
+
+    gateway = await town.gateway()
+    ask = opening("eng-1", ACCOUNT).model_copy(update={"connection_id": "c1"})
+    asked = asyncio.ensure_future(gateway.link.call(ask, Location))
+    await until(lambda: len(gateway.told("session.queued", SessionQueued)) == 1, "the wait")
+    bad = FakeActor(town.home)
+    bad.assigning = fail
+    town.stack.push_async_callback(bad.die)
+    await bad.start()
+    with pytest.raises(Unavailable) as refusal:
+        await asked
+    assert refusal.value.code is ErrorCode.NO_CAPACITY
+    waits = [each.within_ms for each in gateway.told("session.queued", SessionQueued)]
+    assert waits[1:], "it comes back, and fails again"
+    assert all(later < earlier for earlier, later in pairwise(waits)), waits
+
+
 async def test_an_ended_session_frees_its_engagement_and_stays_in_the_record(town: Town) -> None:
     actor, gateway = await town.actor(), await town.gateway()
     first = await gateway.open()
@@ -160,8 +183,15 @@ async def test_a_request_that_is_said_again_is_answered_with_the_session_it_made
     with pytest.raises(Conflict):
         await gateway.link.call(ask.model_copy(update={"session_id": "o" * 24}), Location)
     await actor.append(entry(2, "session.ended", reason="ended_by_agent"))
+    again = await gateway.link.call(ask, Location)
+    assert again.session_id == made.session_id, "it rings nobody a second time"
     await town.actor()
-    assert (await gateway.link.call(ask, Location)).session_id != made.session_id
+    other = await gateway.open()
+    assert (await gateway.link.call(ask, Location)).session_id == made.session_id
+    town.clock.ms += KEPT_MS
+    with pytest.raises(Conflict):
+        await gateway.link.call(ask, Location)
+    assert other.session_id != made.session_id
 
 
 async def test_an_unknown_session_is_unknown(town: Town) -> None:
