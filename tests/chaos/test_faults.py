@@ -65,7 +65,7 @@ async def test_a_killed_gateway_costs_nobody_the_call(street: Street) -> None:
     await call.end()
     record = await street.record(call.session_id)
     assert record.epoch == 1
-    check_whole(record)
+    assert check_whole(record)["guest.invited"] == 1
 
 
 @pytest.mark.soak
@@ -92,7 +92,7 @@ async def test_a_gateway_cut_off_from_an_actor_hands_its_people_to_another(stree
             await proxy.close()
     record = await street.record(call.session_id)
     assert record.epoch == 1, "the actor lived: nobody took the session from it"
-    check_whole(record)
+    assert check_whole(record)["guest.invited"] == 1
 
 
 async def test_an_actor_cut_off_from_the_ledger_is_replaced_and_falls_silent(
@@ -204,7 +204,7 @@ async def test_an_actor_that_stood_still_never_speaks_again(street: Street) -> N
         assert {m["epoch"] for m in widget.heard[mark:] if "epoch" in m} == {2}
     street.holder()
     await call.end()
-    check_whole(await street.record(call.session_id))
+    assert check_whole(await street.record(call.session_id))["guest.invited"] == 1
 
 
 @pytest.mark.parametrize("way", ["crashed", pytest.param("frozen", marks=pytest.mark.soak)])
@@ -272,6 +272,9 @@ async def test_a_widget_that_does_not_read_is_cut_off_and_nobody_else_notices(
     await call.consumer.insist("media.mode", mode="voice")
     await call.end()
     await other.end()
+    for each, changed in ((call, 1), (other, 2)):
+        types = check_whole(await street.record(each.session_id))
+        assert types["participant.mode_changed"] == changed
 
 
 async def resumed_in_time(widget: Widget, at: str) -> Widget:
@@ -305,7 +308,7 @@ async def test_clocks_that_jump_by_an_hour_end_nothing_and_refuse_nobody(street:
                 street.step_clock(name, 0)
         record = await street.record(call.session_id)
         types = check_whole(record)
-        assert types["participant.returned"] == 1
+        assert (types["participant.returned"], types["guest.invited"]) == (1, 1)
         assert "participant.left" not in types
         assert record.end_reason is EndReason.ENDED_BY_AGENT
         times = [one.at_ms for one in record.events]

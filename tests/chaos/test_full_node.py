@@ -1,24 +1,32 @@
-"""Three Ray nodes, two labels, one of them full: who waits, and who does not."""
+"""Three Ray nodes, two labels, one of them full by its memory: who waits, and who does not."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from gateway.compose.options import SESSION_MEMORY
 from tests.chaos.afterwards import ended_well, unchanged
 from tests.chaos.town import People, Town, open_town
+from tests.operations.cluster import until
 from tests.patience import PATIENCE
 from tests.widget import Refused
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(400 * PATIENCE)]
 
 STANDBYS = 2
+ONE_BYTES = SESSION_MEMORY * 11 // 10
+"""A node's memory that has room for one session actor, and for no ledger, pool or keeper."""
+PENDING = "sum(each['State'] == 'PENDING_CREATION' for each in state.actors().values())"
+"""Starts that Ray keeps waiting; one that the pool gives up waits for a minute."""
 
 
 async def test_a_full_label_keeps_its_own_waiting_and_nobody_else(tmp_path: Path) -> None:
-    with open_town(tmp_path, labels=("us", "eu", "us"), slots=(8, 1, 8), standbys=STANDBYS) as town:
+    labels, memory = ("us", "eu", "us"), (None, ONE_BYTES, None)
+    with open_town(tmp_path, labels=labels, memory=memory, standbys=STANDBYS) as town:
         await town.stand_by("us", "eu")
         async with unchanged(town):
             await one_label_is_full(town)
@@ -32,6 +40,7 @@ async def one_label_is_full(town: Town) -> None:
         await refused.request("session.start", mode="video")
     assert refusal.value.code == "no_capacity", "the only node of its label is full"
     assert "session.waiting" in refused.types()
+    await asyncio.to_thread(until, "no start hangs", lambda: not town.cluster.ask(PENDING), 20.0)
 
     others = [People(town, "western") for _ in range(2)]
     pairs = [await each.talking() for each in others]

@@ -88,7 +88,7 @@ async def outlived(town: Town, gcs: Gcs) -> None:
     holder.kill()
     await moved_to((agent, consumer), 2)
     await agent.insist("media.mode", mode="voice")
-    (holder,) = town.holders()
+    (holder,) = town.holders()  # one owner
     for process in town.cluster.processes(SESSIONS):
         if process.pid != holder.pid:
             process.kill()
@@ -98,4 +98,5 @@ async def outlived(town: Town, gcs: Gcs) -> None:
     assert {node["node"] for node in town.nodes()} == known, "no node was lost"
     await agent.insist("session.end")
     await consumer.expect("session.ended")
-    await ended_well(town, people, agent, consumer)
+    types = await ended_well(town, people, agent, consumer)
+    assert types["participant.mode_changed"] == 1

@@ -157,6 +157,7 @@ async def test_a_call_goes_on_while_the_ledger_is_replaced(call: Call) -> None:
     await consumer.expect("roster.changed", after=len(consumer.heard) - 1)
     invited = await agent.insist("guest.invite")
     assert str(invited["url"]).startswith(call.origin)
+    await holder_of(call)
     await agent.request("session.end")
     await consumer.expect("session.ended")
     counts = whole((await call.record())["events"])
@@ -170,6 +171,7 @@ async def test_killing_the_pool_changes_nothing_for_a_call_and_standbys_come_bac
     for process in call.deployment.processes("PoolHost"):
         process.kill()
     await agent.request("media.publish", microphone=True, camera=True, screen=False)
+    await holder_of(call)
     await agent.request("session.end")
     await consumer.expect("session.ended")
     for _ in range(4):
@@ -180,6 +182,7 @@ async def test_killing_the_pool_changes_nothing_for_a_call_and_standbys_come_bac
         ended = len(agent.heard)
         await agent.request("session.end")
         await agent.expect("session.ended", after=ended)
+    whole((await call.record())["events"])
 
 
 @pytest.mark.soak

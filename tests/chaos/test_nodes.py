@@ -61,6 +61,11 @@ async def people(town: Town) -> AsyncIterator[People]:
         await made.close()
 
 
+async def one_owner(town: Town) -> None:
+    """Nobody but one session actor holds a session, where there is one call."""
+    await asyncio.to_thread(until, "one owner", lambda: len(town.holders()) == 1)
+
+
 async def end(agent: Widget, consumer: Widget) -> None:
     await agent.insist("session.end")
     await consumer.expect("session.ended")
@@ -80,6 +85,7 @@ async def test_nothing_of_a_call_needs_the_gcs(
     try:
         holder.kill()
         await moved_to((agent, consumer), 2)
+        await one_owner(town)
         await agent.insist("media.mode", mode="voice")
         assert (await asyncio.to_thread(town.node_of_session))["label"] == "eu"
         await asyncio.sleep(stopped_s)
@@ -95,7 +101,8 @@ async def test_nothing_of_a_call_needs_the_gcs(
         await guest.close()
     finally:
         gcs.resume()
-    await ended_well(town, people, agent, consumer, joined=3)
+    types = await ended_well(town, people, agent, consumer, joined=3)
+    assert (types["guest.invited"], types["participant.mode_changed"]) == (1, 2)
 
 
 @pytest.mark.soak
@@ -106,8 +113,9 @@ async def test_a_call_outlives_ledger_pool_and_keeper_together(town: Town, peopl
         process.kill()
     await agent.request("media.publish", microphone=True, camera=True, screen=False)
     await agent.insist("guest.invite")
+    await one_owner(town)
     await end(agent, consumer)
-    await ended_well(town, people, agent, consumer)
+    assert (await ended_well(town, people, agent, consumer))["guest.invited"] == 1
 
 
 @pytest.mark.soak
@@ -127,8 +135,15 @@ async def test_clocks_of_nodes_that_jump_by_an_hour_end_nothing_and_refuse_nobod
     try:
         consumer = await resumed(consumer, people.origin)
         await agent.insist("guest.invite")
+        # Whoever takes over has started by a wrong clock, and has it for life.
+        for standby in town.cluster.processes(SESSIONS):
+            if standby.pid != holder.pid:
+                standby.kill()
+        await asyncio.to_thread(until, "no standby is left", lambda: not town.standbys()["eu"])
+        await town.stand_by("eu")
         holder.kill()
         await moved_to((agent, consumer), 2)
+        await one_owner(town)
         await agent.insist("guest.invite")
         pair = await later.talking()
         await end(*pair)
@@ -142,10 +157,7 @@ async def test_clocks_of_nodes_that_jump_by_an_hour_end_nothing_and_refuse_nobod
     await ended_well(town, later, *pair)
     types = await ended_well(town, people, agent, consumer)
     assert (types["participant.returned"], types["participant.left"]) == (3, 0)
-    # What started meanwhile keeps the clock that it started with.
-    for process in town.cluster.processes(SESSIONS):
-        process.kill()
-    await town.stand_by("us", "eu")
+    assert types["guest.invited"] == 2
 
 
 @pytest.mark.soak
@@ -222,8 +234,9 @@ async def test_a_session_and_its_media_are_drained_and_outlive_their_node(
     agent, consumer = await people.talking()
     async with streaming(lambda: agent, lambda: consumer) as streams:
         await moved_by_drain_and_by_death(town, agent, consumer, streams)
+    await one_owner(town)
     await end(agent, consumer)
-    await ended_well(town, people, agent, consumer)
+    assert (await ended_well(town, people, agent, consumer))["guest.invited"] == 1
 
 
 async def moved_by_drain_and_by_death(

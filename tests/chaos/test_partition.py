@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psutil
 import pytest
 
 from benchmarks.process import lives
@@ -18,6 +19,7 @@ from tests.chaos.streams import flow, streaming
 from tests.chaos.town import People, Town, moved_to, open_town
 from tests.operations.cluster import Place, until
 from tests.patience import PATIENCE
+from tests.ports import media_ports
 from tests.relay.namespaces import Namespace, link, namespace
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(400 * PATIENCE)]
@@ -25,6 +27,12 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(400 * PATIENCE)]
 STANDBYS = 3
 GAP_S = 6.0 * PATIENCE
 """As for a node that dies: its silence has to be noticed, and looked into, first."""
+FENCED_S = 8.0
+"""So soon after the line is back who held it is gone: by then it has heard of its successor, and
+nobody else ends it before (`actors.strays.LOST_S`)."""
+ALONE_S = 25.0
+"""So soon a holder that is cut off has fallen silent by itself: after `SessionConfig.lonely_s` from
+when it notices that it hears nobody. Its Ray gives itself up after a minute."""
 
 
 @dataclass
@@ -90,12 +98,18 @@ async def test_a_node_that_is_cut_off_loses_its_session_to_another(
                 new = await asyncio.to_thread(town.node_of_session)
                 assert (new["label"], new["node"] != old["node"]) == ("eu", True)
                 if until_ray_gives_it_up:
+                    what = "who is cut off forwards nothing any more"
+                    await asyncio.to_thread(until, what, lambda: silent(holder), ALONE_S)
                     what = "Ray has declared the node dead"
                     await asyncio.to_thread(until, what, lambda: old["node"] not in alive(town))
             finally:
                 far.ip("link", "set", line, "up")
                 far.ip("route", "replace", "default", "via", f"10.77.{line[-1]}.1")
+            what = "who held it forwards nothing any more"
+            await asyncio.to_thread(until, what, lambda: silent(holder), FENCED_S)
             await asyncio.to_thread(until, "who held it is gone", lambda: not lives(holder))
+            (owner,) = town.holders()
+            assert owner.pid != holder.pid
             await agent.insist("guest.invite")
             await flow(streams, "afterwards", epoch=2)
         gaps = [each.reception.gaps for each in streams]
@@ -108,6 +122,11 @@ async def test_a_node_that_is_cut_off_loses_its_session_to_another(
         types = await ended_well(town, people, agent, consumer)
         assert types["guest.invited"] == 2
         assert types["participant.left"] == 0
+
+
+def silent(holder: psutil.Process) -> bool:
+    """Whether it has no media port any more."""
+    return not media_ports([holder])
 
 
 def alive(town: Town) -> list[str]:

@@ -173,21 +173,30 @@ def open_town(
     releases: Sequence[Path] = (),
     options: Sequence[str] = (),
     places: Sequence[Place] = (),
+    memory: Sequence[int | None] = (),
 ) -> Iterator[Town]:
     """Start PostgreSQL, a Ray node for each label, and a deployment with one gateway on them.
 
     `slots` says how many session actors each node may have; `SLOTS`, where it is empty.
     `told` goes into the environment of Ray's nodes. `releases` is where the sources of each node
     lie, and of the first gateway those of the first; these, where it is empty. `options` are
-    further ones of `up`. `places` is where each node is: all here, where it is empty.
+    further ones of `up`. `places` is where each node is: all here, where it is empty. `memory` is
+    what Ray gives away of each node's, as of `RayCluster`.
     """
     at = [*releases] or [ROOT] * len(labels)
     room = [*slots] or [SLOTS] * len(labels)
     where = [*places] or [HERE] * len(labels)
+    given = [*memory] or [None] * len(labels)
     with (
         closing(postgres.Server()) as database,
         RayCluster(
-            label=labels[0], slots=room[0], many=True, told=told, release=at[0], place=where[0]
+            label=labels[0],
+            slots=room[0],
+            many=True,
+            told=told,
+            release=at[0],
+            place=where[0],
+            memory=given[0],
         ) as cluster,
         Operator(folder, {**cluster.environment, "PYTHONPATH": str(at[0])}) as operator,
         ThreadPoolExecutor(1) as beside,
@@ -195,9 +204,9 @@ def open_town(
         started = beside.submit(database.start)
         (folder / "accounts.toml").write_text(ACCOUNTS)
         added = [
-            cluster.add(label=label, slots=count, release=release, place=place)
-            for label, count, release, place in zip(
-                labels[1:], room[1:], at[1:], where[1:], strict=True
+            cluster.add(label=label, slots=count, release=release, place=place, memory=bytes_)
+            for label, count, release, place, bytes_ in zip(
+                labels[1:], room[1:], at[1:], where[1:], given[1:], strict=True
             )
         ]
         started.result()

@@ -173,12 +173,14 @@ class RayCluster:
         told: Mapping[str, str] | None = None,
         release: Path = ROOT,
         place: Place = HERE,
+        memory: int | None = None,
     ) -> None:
         """`told` is what the nodes' environment has beside the operators'.
 
-        `release` is where the first node's sources lie, `place` where that node is.
+        `release` is where the first node's sources lie, `place` where that node is. `memory` is
+        what Ray gives away of that node's, in bytes; `None`: as much as it finds.
         """
-        self._head = label, slots, release, place
+        self._head = label, slots, release, place, memory
         # Short: Ray puts sockets below it, whose paths may have 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="sb-ops-"))
         token = self.folder / "token"
@@ -208,10 +210,16 @@ class RayCluster:
         return self
 
     def add(
-        self, *, label: str = "", slots: int = 16, release: Path = ROOT, place: Place = HERE
+        self,
+        *,
+        label: str = "",
+        slots: int = 16,
+        release: Path = ROOT,
+        place: Place = HERE,
+        memory: int | None = None,
     ) -> Process:
         """Start a further node; returns its command, whose death is the node's."""
-        return self._add((f"--address={self.address}",), label, slots, release, place)
+        return self._add((f"--address={self.address}",), label, slots, release, place, memory)
 
     def __exit__(self, *_: object) -> None:
         for node in reversed(self._nodes):
@@ -252,7 +260,13 @@ class RayCluster:
         return Path(raylet.environ()["PYTHONPATH"])
 
     def _add(
-        self, words: tuple[str, ...], label: str, slots: int, release: Path, place: Place
+        self,
+        words: tuple[str, ...],
+        label: str,
+        slots: int,
+        release: Path,
+        place: Place,
+        memory: int | None,
     ) -> Process:
         node = Process(
             [
@@ -264,6 +278,7 @@ class RayCluster:
                 f"--node-ip-address={place.host}",
                 "--num-cpus=2",
                 "--object-store-memory=80000000",
+                *([] if memory is None else [f"--memory={memory}"]),
                 f'--resources={{"media_slot": {slots}}}',
                 *([f"--labels=switchboard={label}"] if label else []),
                 "--disable-usage-stats",
