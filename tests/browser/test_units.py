@@ -53,7 +53,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("guest-links", 2),
         ("keyed", 4),
         ("media-link", 9),
-        ("local-media", 7),
+        ("local-media", 8),
         ("client", 7),
         ("stage", 6),
         ("gateway", 2),

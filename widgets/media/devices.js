@@ -21,10 +21,7 @@ const WISHES = {
 export async function openDevices(withCamera) {
   if (withCamera && !troubleBeforehand()) {
     try {
-      const stream = await navigator.mediaDevices.getUserMedia({
-        audio: wish('microphone'),
-        video: wish('camera'),
-      });
+      const stream = await ask(['microphone', 'camera']);
       return { microphone: got(stream.getAudioTracks()), camera: got(stream.getVideoTracks()) };
     } catch {
       // One of them is not to be had; find out which.
@@ -38,18 +35,29 @@ export async function openDevices(withCamera) {
 }
 
 /** @param {DeviceSource} source @param {MediaTrackConstraints} [extra] @returns {Promise<Opened>} */
-export async function openDevice(source, extra = {}) {
+export async function openDevice(source, extra) {
   const trouble = troubleBeforehand();
-  if (trouble) return { track: null, trouble };
-  const kind = source === 'camera' ? 'video' : 'audio';
-  /** @param {MediaTrackConstraints} wished */
-  const ask = (wished) => navigator.mediaDevices.getUserMedia({ [kind]: wished });
-  const asked = ask({ ...wish(source), ...extra }).catch((error) => {
-    // It is gone: any will do.
-    if (error.name === 'OverconstrainedError') return ask(WISHES[source]);
-    throw error;
+  return trouble ? { track: null, trouble } : opened(source, ask([source], extra));
+}
+
+/**
+ * One question for all of these, as chosen last; as an ideal, Chromium ignores it. Where one is gone any
+ * will do, and another stays if the browser tells that it is here.
+ * @param {DeviceSource[]} sources @param {MediaTrackConstraints} [extra]
+ * @param {string[]} [here] Ids. @returns {Promise<MediaStream>}
+ */
+async function ask(sources, extra, here) {
+  const wishes = sources.map((source) => {
+    const exact = rememberedDevice(source);
+    const chosen = exact && (here?.includes(exact) ?? true) && { deviceId: { exact } };
+    return [source === 'camera' ? 'video' : 'audio', { ...WISHES[source], ...chosen, ...extra }];
   });
-  return opened(source, asked);
+  const { mediaDevices } = navigator;
+  return mediaDevices.getUserMedia(Object.fromEntries(wishes)).catch(async (error) => {
+    if (here || error.name !== 'OverconstrainedError') throw error;
+    const all = await mediaDevices.enumerateDevices();
+    return ask(sources, {}, all.map(({ deviceId }) => deviceId));
+  });
 }
 
 /** @returns {Promise<Opened>} `trouble` is null when the person merely closed the chooser. */
@@ -61,10 +69,7 @@ export async function openScreen() {
   return { track, trouble: trouble === 'refused' ? null : trouble };
 }
 
-/**
- * @param {Parameters<typeof troubleOf>[1]} feature @param {Promise<MediaStream>} asked
- * @returns {Promise<Opened>}
- */
+/** @param {Feature} feature @param {Promise<MediaStream>} asked @returns {Promise<Opened>} */
 async function opened(feature, asked) {
   const begun = performance.now();
   try {
@@ -86,10 +91,4 @@ export function rememberedDevice(source) {
   } catch {
     return '';
   }
-}
-
-/** @param {DeviceSource} source The device chosen last; as an ideal, Chromium ignores it. */
-function wish(source) {
-  const id = rememberedDevice(source);
-  return { ...WISHES[source], ...(id && { deviceId: { exact: id } }) };
 }

@@ -76,8 +76,9 @@ export const tests = {
         same(await given((await again())[0], 'environment'), ['back-3', null, 'environment']);
         // It was unplugged meanwhile: any will do.
         const [late] = await again();
+        const { length } = questions;
         questions.at(-1).refuse('OverconstrainedError');
-        await settled();
+        await until(() => questions.length > length);
         same(await given(late, 'user'), [null, null, 'user']);
       } finally {
         localStorage.clear();
@@ -85,6 +86,33 @@ export const tests = {
         media.close();
       }
     }),
+  async 'where a remembered device is gone one question is asked, and the other stays as it was chosen'() {
+    const { mediaDevices } = navigator;
+    const ids = ({ audio, video }) => [audio, video].map(({ deviceId }) => deviceId?.exact ?? null);
+    localStorage.setItem('switchboard.device.microphone', 'headset');
+    localStorage.setItem('switchboard.device.camera', 'top');
+    try {
+      // Some browsers name what is here to those only who were allowed something before.
+      for (const [here, camera] of [[['desk', 'top'], 'top'], [['', ''], null]]) {
+        mediaDevices.enumerateDevices = async () => here.map((deviceId) => ({ deviceId }));
+        await asked(async (questions) => {
+          const media = new LocalMedia(() => undefined);
+          const opened = media.open(true);
+          // Which no person sees.
+          questions[0].refuse('OverconstrainedError');
+          await until(() => questions[1]);
+          questions[1].grant();
+          await opened;
+          same(questions.map(({ wanted }) => ids(wanted)), [['headset', 'top'], [null, camera]]);
+          media.stop();
+          media.close();
+        });
+      }
+    } finally {
+      localStorage.clear();
+      delete mediaDevices.enumerateDevices;
+    }
+  },
   async 'who refuses by hand is asked twice, and each device alone where the browser refuses by itself'() {
     const { now } = performance;
     for (const [takes, asks] of [[2_000, ['audio video', 'audio']], [20, ['audio video', 'audio', 'video']]]) {
