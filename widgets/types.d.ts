@@ -291,7 +291,7 @@ type OpenWindow = (() => void) | null;
 
 interface IconButton {
   root: HTMLButtonElement;
-  /** Name it anew; `pressed` null takes the state away. */
+  /** Name it, first or anew; `pressed` null takes the state away. */
   set: (name: string, iconName?: string, pressed?: boolean | null) => void;
 }
 
@@ -320,6 +320,7 @@ interface Wish {
   choices?: Choice[];
 }
 
+/** `say`: the key of its words. */
 type Choice = { say: string; act: () => void; first?: boolean };
 
 /** What the notices look at, and how they act. */

@@ -190,7 +190,7 @@ export class AgentWidget extends Widget {
 
   #renderHost() {
     if (this.#host.status === 'absent') {
-      const again = wordButton(say('try_again'), () => location.reload(), 'primary').root;
+      const again = wordButton('try_again', () => location.reload(), 'primary').root;
       this.present('absent', () =>
         message({ title: say('no_workspace'), help: say('no_workspace_help') }, again),
       );
@@ -208,7 +208,7 @@ export class AgentWidget extends Widget {
     const why = errorSentence(link.refusal, String(link.refusal?.code ?? link.code));
     this.present('closed', () => {
       if (link.code === 4409) return elsewhere(back);
-      const again = wordButton(say('try_again'), back, 'primary').root;
+      const again = wordButton('try_again', back, 'primary').root;
       return message({ title: say('not_connected'), help: say('not_connected_help', { why }) }, again);
     });
   }

@@ -20,7 +20,7 @@ export class LoginPage extends Widget {
   async #ask(flow) {
     const { code } = await get(`/v1/login/flow?flow=${encodeURIComponent(flow)}`);
     const proceed = wordButton(
-      say('login_continue'),
+      'login_continue',
       () => {
         proceed.root.disabled = true;
         post('/v1/login/continue', { flow }).then(

@@ -61,7 +61,7 @@ export function message({ title, help = '', busy = false }, ...actions) {
 
 /** The session goes on in another place. @param {() => void} bring Take it from there. */
 export function elsewhere(bring) {
-  const here = wordButton(say('bring_back'), bring, 'primary');
+  const here = wordButton('bring_back', bring, 'primary');
   return message({ title: say('over_elsewhere'), help: say('over_elsewhere_help') }, here.root);
 }
 
@@ -70,7 +70,7 @@ export function lobby(client) {
   const go = () => void client.leave().catch(() => client.close());
   return message(
     { title: say('lobby_title'), help: say('lobby_help'), busy: true },
-    wordButton(say('leave'), go).root,
+    wordButton('leave', go).root,
   );
 }
 

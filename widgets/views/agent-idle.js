@@ -43,7 +43,7 @@ export class AgentIdle {
         update();
       },
     );
-    const own = wordButton(say('own_window'), () => ownWindow?.(), 'wide', 'window');
+    const own = wordButton('own_window', () => ownWindow?.(), 'wide', 'window');
     const trouble = this.#trouble && say(`trouble_${this.#trouble}`);
     show(own.root, ownWindow !== null && this.#trouble === 'blocked_by_frame');
     this.#devices = deviceCheckLater(client.media, update);
@@ -54,7 +54,7 @@ export class AgentIdle {
       clearTimeout(this.#kept);
       void attend(this.#devices.use((panel) => panel.show()), this.#error);
     };
-    this.#check = wordButton(say('devices'), look, 'plain');
+    this.#check = wordButton('devices', look, 'plain');
     /** @param {Mode} mode */
     const run = async (mode) => {
       clearTimeout(this.#kept);
@@ -69,8 +69,8 @@ export class AgentIdle {
       this.#video.set(say('start_video'));
       update();
     };
-    this.#video = wordButton(say('start_video'), () => void run('video'), 'primary wide', 'camera');
-    this.#voice = wordButton(say('start_voice'), () => void run('voice'), 'wide', 'phone');
+    this.#video = wordButton('start_video', () => void run('video'), 'primary wide', 'camera');
+    this.#voice = wordButton('start_voice', () => void run('voice'), 'wide', 'phone');
     this.#video.root.dataset.focus = '';
     const title = el('div', { role: 'status' }, this.#title);
     const said = [title, this.#line, this.#help, el('p', { class: 'fine trouble', text: trouble })];

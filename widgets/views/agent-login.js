@@ -12,7 +12,7 @@ export class LoginView {
 
   constructor() {
     const open = () => void window.open(inOurLanguage(this.#url), '_blank', 'noopener');
-    const button = wordButton(say('login_open'), open, 'primary wide').root;
+    const button = wordButton('login_open', open, 'primary wide').root;
     button.dataset.focus = '';
     this.root = screen(say('login_title'), say('login_help'), this.#code, button);
   }
@@ -34,7 +34,7 @@ export class EnrolView {
     spellcheck: 'false',
     'data-focus': true,
   });
-  #button = wordButton(say('enrol_send'), null, 'primary wide').root;
+  #button = wordButton('enrol_send', null, 'primary wide').root;
   name = 'enrol';
   root;
 

@@ -1,23 +1,19 @@
-import { errorSentence } from '../catalogues/words.js';
+import { errorSentence, say } from '../catalogues/words.js';
 import { el, setAttr, setText } from './dom.js';
 import { icon, setIcon } from './icons.js';
 
 /**
- * @param {string} name @param {string} iconName @param {() => void} onClick
+ * @param {string} iconName @param {() => void} onClick
  * @param {string} [kind] `danger`, `quiet` or nothing. @returns {IconButton}
  */
-export function iconButton(name, iconName, onClick, kind = '') {
+export function iconButton(iconName, onClick, kind = '') {
   const sign = icon(iconName);
-  const root = el(
-    'button',
-    { type: 'button', class: `round ${kind}`, 'aria-label': name, title: name, on: { click: onClick } },
-    sign,
-  );
+  const root = el('button', { type: 'button', class: `round ${kind}`, on: { click: onClick } }, sign);
   return {
     root,
-    set(newName, newIcon = iconName, pressed = null) {
-      setAttr(root, 'aria-label', newName);
-      setAttr(root, 'title', newName);
+    set(name, newIcon = iconName, pressed = null) {
+      setAttr(root, 'aria-label', name);
+      setAttr(root, 'title', name);
       root.toggleAttribute('data-off', pressed === false);
       setIcon(sign, newIcon);
     },
@@ -25,11 +21,11 @@ export function iconButton(name, iconName, onClick, kind = '') {
 }
 
 /**
- * @param {string} name @param {(() => void)|null} onClick Null: it sends its form.
+ * @param {string} key Of its words. @param {(() => void)|null} onClick Null: it sends its form.
  * @param {string} [kind] Its looks, such as `primary wide`. @param {string} [iconName]
  */
-export function wordButton(name, onClick, kind = '', iconName = '') {
-  const words = el('span', { text: name });
+export function wordButton(key, onClick, kind = '', iconName = '') {
+  const words = el('span', { text: say(key) });
   const root = el(
     'button',
     { type: onClick ? 'button' : 'submit', class: `button ${kind}`, on: onClick && { click: onClick } },

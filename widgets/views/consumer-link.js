@@ -18,7 +18,7 @@ export class ConsumerLink {
       show(unwritten, line !== '');
       if (line) copy.show(line);
     };
-    const { root } = wordButton(say('link_send'), () => void attend(go(), said, root), 'wide', 'link');
+    const { root } = wordButton('link_send', () => void attend(go(), said, root), 'wide', 'link');
     this.root = el('div', { class: 'actions' }, root, said, unwritten);
   }
 }

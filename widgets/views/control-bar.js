@@ -20,14 +20,12 @@ export class ControlBar {
     this.#client = client;
     const { media } = client;
     const mute = () => void media.setMicrophone(!media.publishing.microphone);
-    this.#microphone = iconButton(say('microphone_on'), 'microphone', mute);
-    this.#camera = iconButton(say('camera_on'), 'camera', () => actions.attempt(this.#toggleCamera()));
-    this.#screen = iconButton(say('screen_off'), 'screen', () =>
-      void media.setScreen(!media.publishing.screen),
-    );
-    this.#people = iconButton(say('people'), 'people', actions.people);
-    this.#more = iconButton(say('more'), 'more', actions.more);
-    this.#end = iconButton(say('end'), 'end', actions.end, 'danger');
+    this.#microphone = iconButton('microphone', mute);
+    this.#camera = iconButton('camera', () => actions.attempt(this.#toggleCamera()));
+    this.#screen = iconButton('screen', () => void media.setScreen(!media.publishing.screen));
+    this.#people = iconButton('people', actions.people);
+    this.#more = iconButton('more', actions.more);
+    this.#end = iconButton('end', actions.end, 'danger');
     const buttons = [this.#microphone, this.#camera, this.#screen, this.#people, this.#more, this.#end];
     this.root = el('div', { class: 'bar', role: 'toolbar', 'aria-label': say('controls') }, ...buttons.map(({ root }) => root));
     this.root.addEventListener('keydown', (event) => this.#onKey(event));

@@ -3,7 +3,7 @@ import { wordButton } from './buttons.js';
 import { el } from './dom.js';
 
 export class CopyLine {
-  #copy = wordButton(say('copy'), () => void this.#go(), 'small', 'copy');
+  #copy = wordButton('copy', () => void this.#go(), 'small', 'copy');
   button = this.#copy.root;
   line;
 

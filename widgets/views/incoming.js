@@ -32,15 +32,15 @@ export class Incoming {
     /** @param {Mode} mode */
     const accept = (mode) => void this.#answer(client.accept(mode));
     const refuse = () => void this.#answer(this.#refuse());
-    this.#video = wordButton(say('accept_video'), () => accept('video'), 'go wide', 'camera');
-    this.#voice = wordButton(say('accept_voice'), () => accept('voice'), 'wide', 'phone');
-    this.#decline = wordButton(say('decline'), refuse, 'wide stop');
+    this.#video = wordButton('accept_video', () => accept('video'), 'go wide', 'camera');
+    this.#voice = wordButton('accept_voice', () => accept('voice'), 'wide', 'phone');
+    this.#decline = wordButton('decline', refuse, 'wide stop');
     this.#video.root.dataset.focus = '';
-    this.#own = wordButton(say('own_window'), () => ownWindow?.(), 'wide', 'window');
+    this.#own = wordButton('own_window', () => ownWindow?.(), 'wide', 'window');
     const bring = () => import('./ringing-check.js');
     this.#devices = new Later(bring, (module) => new module.RingingCheck(client, accept, refuse), () => this.update());
     const look = () => void attend(this.#devices.use((panel) => panel.show()), this.#error);
-    this.#check = wordButton(say('check_first'), look, 'plain');
+    this.#check = wordButton('check_first', look, 'plain');
     this.#canOpen = ownWindow !== null;
     const ringing = el('div', { class: 'ringing-avatar' }, this.#avatar.root);
     const who = [ringing, this.#name, this.#wish, this.#trouble];

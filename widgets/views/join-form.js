@@ -22,7 +22,7 @@ export class JoinForm {
       autocomplete: 'name',
       'data-focus': true,
     });
-    const button = wordButton(say('join'), null, 'primary wide');
+    const button = wordButton('join', null, 'primary wide');
     const send = async () => {
       button.root.disabled = true;
       button.set(say('joining'));
@@ -36,7 +36,7 @@ export class JoinForm {
       }
     };
     const look = () => void attend(this.#devices.use((panel) => panel.show()), this.#error);
-    const check = wordButton(say('check_first'), look, 'plain');
+    const check = wordButton('check_first', look, 'plain');
     show(check.root, trouble === null);
     this.root = el(
       'div',

@@ -20,7 +20,7 @@ export class MorePanel extends Panel {
     const { attempt, ownWindow } = actions;
     /** @param {string} key @param {string} icon @param {() => void} action */
     const item = (key, icon, action) =>
-      wordButton(say(key), () => {
+      wordButton(key, () => {
         this.close();
         action();
       }, 'item', icon);

@@ -63,7 +63,7 @@ export class Notices {
     if (!text) return [];
     const act = this.#among.ownWindow;
     const framed = !away && act && Object.values(media.troubles).includes('blocked_by_frame');
-    const choices = [...(framed ? [{ say: say('own_window'), act }] : []), this.#dismiss(text)];
+    const choices = [...(framed ? [{ say: 'own_window', act }] : []), this.#dismiss(text)];
     return [{ key: text, text, warns: true, choices }];
   }
 
@@ -102,8 +102,8 @@ export class Notices {
       this.#again();
     };
     const choices = [
-      { say: say('screen_off'), act: answer(true), first: true },
-      { say: say('not_now'), act: answer(false) },
+      { say: 'screen_off', act: answer(true), first: true },
+      { say: 'not_now', act: answer(false) },
     ];
     return [{ key: 'screen', text: say('screen_asked', { name }), choices }];
   };
@@ -132,14 +132,14 @@ export class Notices {
   /** @param {string} yes @param {string} no @param {object} whom @returns {Choice[]} */
   #judge(yes, no, whom) {
     return [
-      { say: say('let_in'), act: this.#ask({ type: yes, ...whom }), first: true },
-      { say: say('refuse'), act: this.#ask({ type: no, ...whom }) },
+      { say: 'let_in', act: this.#ask({ type: yes, ...whom }), first: true },
+      { say: 'refuse', act: this.#ask({ type: no, ...whom }) },
     ];
   }
 
   /** @param {string} way @returns {Choice} */
   #go(way) {
-    return { say: say(`way_${way}`), act: this.#ask({ type: 'session.join', way }), first: way === 'take_over' };
+    return { say: `way_${way}`, act: this.#ask({ type: 'session.join', way }), first: way === 'take_over' };
   }
 
   /** @param {ToBroker} message */
@@ -154,7 +154,7 @@ export class Notices {
       this.#read.add(key);
       this.#again();
     };
-    return { say: say('dismiss'), act };
+    return { say: 'dismiss', act };
   }
 
   #again() {
@@ -167,7 +167,7 @@ function newNotice({ lines = [], choices = [], warns }) {
   const text = el('p', { class: 'strong' });
   const list = el('ul', { class: 'fine' }, ...lines.map((line) => el('li', { text: line })));
   const buttons = choices.map(
-    ({ say: name, act, first }) => wordButton(name, act, first ? 'primary small' : 'small').root,
+    ({ say: key, act, first }) => wordButton(key, act, first ? 'primary small' : 'small').root,
   );
   const said = el('div', { class: 'notice-words' }, text, list);
   const looks = `notice ${warns ? 'warning' : ''}`;

@@ -22,10 +22,10 @@ export class Outgoing {
   constructor(client, attempt, host) {
     this.#client = client;
     this.#host = host;
-    this.#offer = wordButton(say('offer_link'), () => void this.#offerLink());
-    this.#cancel = wordButton(say('cancel'), () => attempt(client.ask({ type: 'invitation.cancel' })));
+    this.#offer = wordButton('offer_link', () => void this.#offerLink());
+    this.#cancel = wordButton('cancel', () => attempt(client.ask({ type: 'invitation.cancel' })));
     this.#again = wordButton(
-      say('invite_again'),
+      'invite_again',
       () => attempt(client.ask({ type: 'invitation.send', mode: client.session?.mode ?? 'video' })),
       'primary',
     );

@@ -14,7 +14,8 @@ export class Panel {
 
   /** @param {string} title */
   constructor(title) {
-    const close = iconButton(say('close'), 'close', () => this.close(), 'quiet small');
+    const close = iconButton('close', () => this.close(), 'quiet');
+    close.set(say('close'));
     this.root = el(
       'section',
       { class: 'panel', role: 'dialog', 'aria-label': title, hidden: true, tabindex: '-1' },

@@ -70,10 +70,10 @@ class PersonRow {
     /** @param {string} type @param {object} [more] */
     const ask = (type, more) => () => attempt(client.ask({ type, participant_id, ...more }));
     /** @param {string} word @param {string} icon @param {() => void} act @param {string} [more] */
-    const deed = (word, icon, act, more = '') => wordButton(say(word), act, `small deed ${more}`, icon);
+    const deed = (word, icon, act, more = '') => wordButton(word, act, `small ${more}`, icon);
     this.#buttons = {
-      admit: wordButton(say('let_in'), ask('participant.admit'), 'primary small'),
-      refuse: wordButton(say('refuse'), ask('participant.refuse'), 'small'),
+      admit: wordButton('let_in', ask('participant.admit'), 'primary small'),
+      refuse: wordButton('refuse', ask('participant.refuse'), 'small'),
       mute_person: deed('mute_person', 'microphone_off', ask('participant.mute', { sources: ['microphone'] })),
       stop_video: deed('stop_video', 'camera_off', ask('participant.mute', { sources: ['camera'] })),
       remove: deed('remove', 'remove', ask('participant.remove'), 'stop'),

@@ -14,7 +14,7 @@ export function ratingForm(resume) {
   let stars = 0;
   const said = el('p', { class: 'fine', role: 'status' });
   const comment = el('input', { type: 'text', maxlength: '500' });
-  const send = wordButton(say('send'), null, 'small');
+  const send = wordButton('send', null, 'small');
   send.root.disabled = true;
   const choose = (/** @type {number} */ count) => {
     stars = count;

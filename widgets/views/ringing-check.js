@@ -14,7 +14,7 @@ export class RingingCheck extends DeviceCheck {
     this.#client = client;
     /** @param {string} key @param {string} kind @param {() => void} act */
     const answer = (key, kind, act) =>
-      wordButton(say(key), () => {
+      wordButton(key, () => {
         // What is refused is said behind it.
         this.close();
         act();

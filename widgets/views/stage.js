@@ -16,7 +16,7 @@ export class Stage {
   #tiles = [];
   /** @type {Peer|null} */
   #peer = null;
-  #sound = wordButton(say('sound_blocked'), () => this.#play(), 'primary', 'speaker');
+  #sound = wordButton('sound_blocked', () => this.#play(), 'primary sound', 'speaker');
   /** Who stands out. @type {string|null} */
   #speaker = null;
   /** The speaker that the browser refused last. */
@@ -42,7 +42,6 @@ export class Stage {
     this.#self = new Tile('self', 0, () => {});
     this.#list.append(this.#self.root);
     this.#list.addEventListener('leavepictureinpicture', () => this.#reportSizes());
-    this.#sound.root.classList.add('sound');
     this.#sound.root.hidden = true;
     this.root = el('div', { class: 'stage' }, this.#list, this.#sound.root);
     this.#sight.observe(this.root);

@@ -15,7 +15,7 @@ export class TextPanel extends Panel {
   constructor(client, attempt) {
     super(say('text'));
     const line = el('input', { type: 'text', maxlength: '1000', autocomplete: 'off' });
-    const send = wordButton(say('send'), null, 'primary small');
+    const send = wordButton('send', null, 'primary small');
     const tell = () => {
       const text = line.value.trim();
       if (!text) return;

@@ -41,7 +41,7 @@ export class Ways {
 
   /** @param {string} key @param {string} kind @param {() => Promise<unknown>} ask */
   #button(key, kind, ask) {
-    const { root } = wordButton(say(key), () => void attend(ask(), this.#said, root), kind);
+    const { root } = wordButton(key, () => void attend(ask(), this.#said, root), kind);
     return root;
   }
 }
