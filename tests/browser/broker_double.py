@@ -304,3 +304,11 @@ def snapshot(
 def reach(of: Reach) -> ReachChanged:
     surfaces = [] if of is Reach.ABSENT else [Surface.LAUNCHER]
     return ReachChanged(consumer=ReachView(reach=of, surfaces=surfaces))
+
+
+async def show(page: Page, address: str, role: Role, *, in_session: bool = True) -> BrokerDouble:
+    """The widget as somebody of this role, and what stands for the broker."""
+    double = BrokerDouble(page, role, in_session=in_session)
+    await double.attach()
+    await page.goto(address)
+    return double

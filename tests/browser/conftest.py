@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Playwright, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
 
 from benchmarks.browser import launch
 from broker.words import Role
@@ -31,7 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The whole demo, as `make demo` starts it, on ports of its own."""
     folder = tmp_path_factory.mktemp("demo")
-    with Deployment(folder, policy={"silent_monitoring": True}, by_make=True) as running:
+    policy: dict[str, object] = {"silent_monitoring": True, "consumer_may_invite": True}
+    with Deployment(folder, policy=policy, by_make=True) as running:
         yield running
 
 
@@ -78,4 +79,12 @@ async def talk(browser: Browser, pages: str) -> AsyncIterator[tuple[Page, Broker
     await page.goto(f"{pages}{AGENT}&lang=en")
     await double.tell(THREE)
     yield page, double
+    await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """As narrow as a widget's frame, with nothing open."""
+    context = await browser.new_context(viewport={"width": 380, "height": 760})
+    yield context
     await context.close()

@@ -1,20 +1,14 @@
-"""Before the session: looking, speaking and listening first, and what stands in the way, each in
-its own sentence. Against a double of the broker, so that each costs little."""
+"""Before the session: looking, speaking and listening first, and waiting for room.
+Against a double of the broker, so that each costs little."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator
-from urllib.parse import parse_qs, urlsplit
-
-import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, Route, expect
+from playwright.async_api import BrowserContext, Page, Route, expect
 
 from broker.errors import ErrorCode
 from broker.messages.facts import MediaSpeaker, RequestRefused, SessionWaiting
 from broker.words import Attendance, Reach, Role
-from tests.browser.broker_double import BrokerDouble, brand, person, reach, snapshot
+from tests.browser.broker_double import BrokerDouble, person, reach, show, snapshot
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
 from tests.patience import PATIENCE, until
 
@@ -53,11 +47,6 @@ LATE_GRANT = """{
   };
 }"""
 """The speaker was chosen another day; the browser gives it with the microphone only."""
-INSECURE = "Object.defineProperty(window, 'isSecureContext', { value: false });"
-NO_WEBRTC = "delete window.RTCPeerConnection;"
-SANDBOX = """<!doctype html><iframe sandbox="allow-scripts allow-same-origin" src="{address}"
-  style="width: 360px; height: 640px"></iframe>"""
-"""Neither devices nor windows: neither `allow` nor `allow-popups` is given."""
 MIRROR = "document.querySelector('.mirror video')"
 UNPLUG = """(gone) => {
   const { mediaDevices } = navigator;
@@ -73,21 +62,6 @@ PLUG = """() => {
 LONG_MS = 15_000 * PATIENCE
 CHOSEN = """() => ['microphone', 'speaker', 'camera']
   .map((source) => document.querySelector(`#pick-${source}`)?.value)"""
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    context = await browser.new_context(viewport={"width": 380, "height": 760})
-    yield context
-    await context.close()
-
-
-async def show(page: Page, address: str, role: Role, *, in_session: bool = True) -> BrokerDouble:
-    """The widget as somebody of this role, and what stands for the broker."""
-    double = BrokerDouble(page, role, in_session=in_session)
-    await double.attach()
-    await page.goto(address)
-    return double
 
 
 async def test_what_was_checked_and_chosen_goes_into_the_session(
@@ -184,34 +158,6 @@ async def test_a_speaker_that_was_remembered_serves_as_soon_as_the_browser_gives
     await page.wait_for_function("() => document.querySelector('.seat audio').sinkId === 'kitchen'")
 
 
-@pytest.mark.parametrize(
-    ("lacking", "sentence", "word"),
-    [
-        (INSECURE, "work on secure pages only. Open this one with https", "insecure"),
-        (NO_WEBRTC, "This browser cannot do video sessions", "no_webrtc"),
-    ],
-)
-async def test_what_makes_pictures_impossible_is_said_on_both_sides(
-    context: BrowserContext, pages: str, lacking: str, sentence: str, word: str
-) -> None:
-    page = await context.new_page()
-    await page.add_init_script(lacking)
-    double = await show(page, f"{pages}{ENGAGEMENT}&lang=en", Role.CONSUMER)
-    await double.tell(INVITED)
-    check = page.get_by_role("button", name=re.compile("amera and microphone$"))
-    await expect(page.get_by_text(sentence)).to_be_visible()
-    await expect(check).to_be_hidden()
-    assert (await double.until_heard("invitation.trouble"))["trouble"] == word
-    double.begin(Role.AGENT, in_session=False)
-    await page.goto(f"{pages}{AGENT}&lang=en")
-    await double.tell(reach(Reach.REACHABLE))
-    await expect(page.get_by_text(sentence)).to_be_visible()
-    await expect(check).to_be_hidden()
-    await page.goto(f"{pages}/join?lang=en#0123456789abcdef")
-    await expect(page.get_by_text(sentence)).to_be_visible()
-    await expect(check).to_be_hidden()
-
-
 OWN_TRACK = "document.querySelector('.self video').srcObject.getVideoTracks()[0].id"
 REST_MS = 1_500
 """What a minute is here: long enough to press a button in, on a busy machine, too."""
@@ -273,71 +219,6 @@ async def test_a_guest_takes_along_what_they_looked_at(context: BrowserContext, 
     await page.wait_for_selector("[data-view=session]")
     assert await page.evaluate(OWN_TRACK) == seen
     assert len(await page.evaluate("window.wishes")) == 1
-
-
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (
-            "NotAllowedError",
-            "Camera and microphone were not allowed."
-            " Click the sign in the address bar to allow them.",
-        ),
-        (
-            "NotFoundError",
-            "No camera or microphone was found. Connect them and turn them on; "
-            "you already see and hear the others.",
-        ),
-        (
-            "NotReadableError",
-            "Camera and microphone are in use by another program. Close that one and try again.",
-        ),
-    ],
-)
-async def test_agents_and_guests_learn_beforehand_what_keeps_devices_from_them(
-    context: BrowserContext, pages: str, error: str, sentence: str
-) -> None:
-    page = await context.new_page()
-    refuse = f"throw new DOMException('', '{error}')"
-    await page.add_init_script(
-        f"navigator.mediaDevices.getUserMedia = async () => {{ {refuse}; }};"
-    )
-    double = await show(page, f"{pages}{AGENT}&lang=en", Role.AGENT, in_session=False)
-    await double.tell(reach(Reach.REACHABLE))
-    for address in ("", f"{pages}/join?lang=en#0123456789abcdef"):
-        if address:
-            await page.goto(address)
-        await page.get_by_role("button", name=re.compile("amera and microphone$")).click()
-        await expect(page.get_by_role("dialog").get_by_text(sentence, exact=True)).to_be_visible()
-
-
-async def test_where_no_window_opens_its_address_is_given(
-    context: BrowserContext, pages: str
-) -> None:
-    page = await context.new_page()
-    double = BrokerDouble(page, Role.CONSUMER)
-    await double.attach()
-    for path, role, fact in (
-        (ENGAGEMENT, Role.CONSUMER, INVITED),
-        (AGENT, Role.AGENT, reach(Reach.REACHABLE)),
-    ):
-        double.begin(role, in_session=role is Role.CONSUMER)
-        await page.goto(brand(pages, SANDBOX.format(address=f"{pages}{path}&amp;lang=en")))
-        await double.tell(fact)
-        inside = page.frame_locator("iframe")
-        await inside.get_by_role("button", name="Open in own window").click()
-        dialog = inside.get_by_role("dialog", name="Open in own window")
-        await expect(dialog.get_by_text("The browser opened no window.")).to_be_visible()
-        link = await dialog.get_by_role("textbox").input_value()
-        given = parse_qs(urlsplit(link).query)
-        assert link.startswith(f"{pages}{urlsplit(path).path}?")
-        # Nothing that proves anything, and nobody to ask for it.
-        assert not {"handOver", "token", "claim"} & given.keys()
-        assert given["accountId"] == ["demo"]
-        await dialog.get_by_role("button", name="Copy").click()
-        await expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
-        await dialog.get_by_role("button", name="Close").click()
-        await expect(dialog).to_be_hidden()
 
 
 async def test_an_agent_whose_backend_gives_no_token_sees_that_it_is_tried_again(

@@ -88,7 +88,12 @@ async def test_the_engagement_window_without_allow_rings_and_moves_to_an_own_win
     window = await people.frame("/window")
     # The agent's own frame is blocked as well: voice and picture come from the other side only.
     await people.agent.get_by_role("button", name="Start video").click()
-    await expect(window.get_by_text("does not let it use camera")).to_be_visible()
+    sentence = (
+        "The page around this window does not let it use camera and microphone. "
+        "Open it in its own window."
+    )
+    for side in (window, people.agent):
+        await expect(side.get_by_text(sentence, exact=True)).to_be_visible()
     await expect(people.agent.get_by_text("the camera is blocked there")).to_be_visible()
     await shoot(people.page, "blocked-3-consumer")
     async with people.context.expect_page() as opening:

@@ -13,13 +13,14 @@ const KINDS = { microphone: 'audioinput', camera: 'videoinput', speaker: 'audioo
 export class DeviceCheck extends Panel {
   #media;
   #may;
-  #mirror = el('video', { playsinline: true, 'aria-hidden': 'true' });
+  #mirror = el('video', { playsinline: true, autoplay: true, 'aria-hidden': 'true' });
   #off = el('p', { text: say('camera_is_off') });
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
   #meter = el('div', { class: 'meter', 'aria-hidden': 'true' }, el('i', {}));
   /** By right. */
   #parts = { send_video: el('div', { class: 'made' }), send_audio: el('div', { class: 'made' }) };
   #loudness = new Loudness((level) => this.#meter.style.setProperty('--level', String(level)));
+  #chances = 0;
   #pickers = {
     camera: el('select', { id: 'pick-camera' }),
     microphone: el('select', { id: 'pick-microphone' }),
@@ -32,8 +33,8 @@ export class DeviceCheck extends Panel {
     this.#media = media;
     this.#may = may;
     this.#mirror.muted = true;
-    const sound = wordButton(say('test_sound'), () => void chime(media.speaker), 'small', 'speaker');
-    const done = wordButton(say('done'), () => this.close(), 'primary small');
+    const sound = wordButton('test_sound', () => void chime(media.speaker), 'small', 'speaker');
+    const done = wordButton('done', () => this.close(), 'primary small');
     const { send_video: camera, send_audio: microphone } = this.#parts;
     camera.append(el('div', { class: 'mirror' }, this.#mirror, this.#off), this.#field('camera'));
     const heard = el('div', {}, this.#trouble, this.#field('microphone'));
@@ -48,22 +49,32 @@ export class DeviceCheck extends Panel {
     // Whoever only listens has nothing to open.
     const camera = this.#may('send_video');
     if (camera || this.#may('send_audio')) void this.#media.open(camera).then(() => this.update());
+    void this.#again();
     this.update();
   }
 
   update() {
     if (!this.open) return;
-    const { mirror, tracks, troubles } = this.#media;
-    if (this.#mirror.srcObject !== mirror) {
-      this.#mirror.srcObject = mirror;
-      if (mirror) void this.#mirror.play().catch(() => {});
-    }
+    const { chances, mirror, tracks, troubles } = this.#media;
+    // A device was plugged in.
+    if (chances !== this.#chances) void this.#again();
+    this.#chances = chances;
+    if (this.#mirror.srcObject !== mirror) this.#mirror.srcObject = mirror;
     for (const [right, part] of Object.entries(this.#parts)) show(part, this.#may(right));
-    show(this.#mirror, mirror !== null);
-    show(this.#off, mirror === null);
+    show(this.#mirror, !!mirror);
+    show(this.#off, !mirror);
     setText(this.#trouble, troubleSentence(troubles));
     this.#loudness.listen(tracks.microphone);
     void this.#list();
+  }
+
+  /** It may be here by now, or free. Who refused is not asked again. */
+  async #again() {
+    const { off, troubles } = this.#media;
+    for (const source of /** @type {const} */ (['microphone', 'camera'])) {
+      const lost = ['no_device', 'busy', 'failed'].includes(troubles[source] ?? '');
+      if (lost && !off.includes(source) && !this.#media.opening) await this.#media.replace(source, {});
+    }
   }
 
   /** @param {DeviceChoice} source */
@@ -88,14 +99,14 @@ export class DeviceCheck extends Panel {
 
   async #list() {
     const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-    for (const source of /** @type {const} */ (['camera', 'microphone', 'speaker'])) {
-      const devices = all.filter(({ kind, deviceId }) => kind === KINDS[source] && deviceId !== '');
+    for (const source of /** @type {const} */ (['microphone', 'camera', 'speaker'])) {
+      const devices = all.filter(({ kind, deviceId }) => kind === KINDS[source] && deviceId);
       const picker = this.#pickers[source];
       show(/** @type {HTMLElement} */ (picker.parentElement), devices.length > 0);
       const { speaker, tracks } = this.#media;
       const used = source === 'speaker' ? speaker : tracks[source]?.getSettings().deviceId;
       const chosen = used || rememberedDevice(source);
-      const names = devices.map(({ deviceId, label }) => `${deviceId} ${label}`).join('\n');
+      const names = JSON.stringify(devices);
       if (picker.dataset.names !== names) {
         picker.dataset.names = names;
         picker.replaceChildren(
