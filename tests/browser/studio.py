@@ -12,6 +12,7 @@ from tests.browser.accessibility import prepare, violations
 from tests.browser.broker_double import BrokerDouble, painted
 from tests.browser.demo import shoot
 from tests.browser.gallery import Scene
+from tests.browser.wrong import ALL_WRONG, AS_BEFORE, LARGER, LOST
 
 Look = tuple[tuple[int, int], str]
 """Width and height, and the colour scheme."""
@@ -32,43 +33,6 @@ SETTLED = """() => document.fonts.status === 'loaded' &&
   [...document.querySelectorAll('.self video, .mirror video')]
     .every((video) => !video.srcObject || !video.checkVisibility() || video.readyState >= 2)
 """
-OVERFLOW = """() => [...document.querySelectorAll('button, p, h1, h2, input, select, .tile-label')]
-  .filter((node) => node.checkVisibility() && node.getClientRects().length)
-  .filter((node) => {
-    const box = node.getBoundingClientRect();
-    return box.left < -0.5 || box.right > innerWidth + 0.5 ||
-      (node.matches('button:not(.round)') && node.scrollWidth > node.clientWidth + 1);
-  })
-  .map((node) => node.outerHTML.slice(0, 100))"""
-
-COVERED = """() => [...document.querySelectorAll('[role=toolbar] button')]
-  .filter((button) => button.checkVisibility() || button.matches('.danger'))
-  .filter((button) => {
-    const { x, y, width, height } = button.getBoundingClientRect();
-    return !button.contains(document.elementFromPoint(x + width / 2, y + height / 2));
-  })
-  .map((button) => button.ariaLabel)"""
-"""What of the bar cannot be pressed, or is missing if it ends the session."""
-CUT = """() => [...document.querySelectorAll('.message, .incoming, .panel-body, .panel')]
-  .filter((box) => box.checkVisibility())
-  .filter((box) => box.firstElementChild?.offsetTop < 0 ||
-    (box.matches('.panel') && box.getBoundingClientRect().top < 0))
-  .map((box) => box.textContent.slice(0, 40))"""
-"""What begins above where one can scroll to, and panels that are moved away."""
-BADLY_SHOWN = """() => [...document.querySelectorAll('.tile[data-picture=yes]:not([hidden])')]
-  .filter((tile) => {
-    const video = tile.querySelector('video');
-    const { clientWidth, clientHeight, videoWidth, videoHeight } = video;
-    const beside = tile.clientWidth - clientWidth > 1;
-    const above = tile.clientHeight - clientHeight > 1;
-    const ratio = clientWidth / clientHeight;
-    if (tile.matches('.screen')) return getComputedStyle(video).objectFit !== 'contain';
-    const stands = videoWidth < videoHeight && tile.clientWidth >= tile.clientHeight;
-    return stands ? above || ratio > 0.76 || (beside && ratio < 0.74) : beside || above;
-  })
-  .map((tile) => `${tile.className} ${tile.textContent}`)"""
-"""Pictures that do not fill their tile, but for standing ones in a wide tile, which are cut to 3:4
-at most, and screens."""
 
 
 class _Set:
@@ -97,15 +61,17 @@ class Studio:
         language: str = "en",
         *,
         thorough: bool = False,
+        larger: bool = False,
     ) -> None:
         """Play a scene, photograph it in every size and colour scheme, say what is wrong with it.
 
         Only the first look is searched by all of axe's rules, the others by those of looks; when
-        `thorough`, each by all: a media query may hide what gave something its name.
+        `thorough`, each by all: a media query may hide what gave something its name. When `larger`,
+        its words are also set wider apart, and in twice the size.
 
         Raises:
-            AssertionError: a script failed, something overflows, a button of the bar is covered, or
-                axe finds a violation.
+            AssertionError: a script failed, something overflows, a button of the bar is covered, a
+                control is small, axe finds a violation, or larger words are cut or cover a control.
         """
         page, problems = await self.play(scene, looks[0], language)
         for number, (size, scheme) in enumerate(looks):
@@ -114,14 +80,24 @@ class Studio:
             await page.wait_for_function(SETTLED)
             await painted(page)
             await shoot(page, f"{name}-{scene.name}-{size[0]}-{scheme}")
-            problems += [f"{scheme} overflow: {each}" for each in await page.evaluate(OVERFLOW)]
-            problems += [f"{scheme} covered: {each}" for each in await page.evaluate(COVERED)]
-            problems += [f"{size} cut: {each}" for each in await page.evaluate(CUT)]
-            shown = await page.evaluate(BADLY_SHOWN)
-            problems += [f"{size} {scheme} picture: {each}" for each in shown]
+            wrong = await page.evaluate(ALL_WRONG)
+            problems += [f"{size} {scheme} {each}" for each in wrong]
             found = await violations(page, seen_otherwise=number > 0 and not thorough)
             problems += [f"{scheme} axe {each}" for each in found]
+            if larger:
+                problems += await self._enlarge(page, f"{name}-{scene.name}-{size[0]}")
         assert problems == [], "\n".join(problems)
+
+    async def _enlarge(self, page: Page, name: str) -> list[str]:
+        """What is lost with larger words; they are as before in the end."""
+        lost: list[str] = []
+        for how, enlarge in LARGER.items():
+            await page.evaluate(enlarge)
+            await painted(page)
+            await shoot(page, f"{name}-{how}")
+            lost += [f"{name} {how}: {each}" for each in await page.evaluate(LOST)]
+        await page.evaluate(AS_BEFORE)
+        return lost
 
     async def play(self, scene: Scene, look: Look, language: str = "en") -> tuple[Page, list[str]]:
         """Play a scene; returns its page, and the list of what goes wrong in it from then on."""

@@ -66,6 +66,13 @@ EVERY_LOOK = [
     for size in ((280, 540), (320, 568), (390, 844), (844, 390), (1280, 800))
     for scheme in ("light", "dark")
 ]
+LARGER_LOOKS = [
+    ((320, 568), "light"),
+    ((390, 844), "dark"),
+    ((844, 390), "light"),
+    ((640, 400), "dark"),
+]
+"""Phones, and a page of 1280 by 800 that is enlarged itself."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -109,7 +116,10 @@ async def test_people_who_are_seen(studio: Studio, scene: Scene) -> None:
 async def test_other_languages_and_right_to_left(
     studio: Studio, scene: Scene, language: str
 ) -> None:
-    await studio.show(scene, [((320, 600), "light")], f"{language}-{scene.role}", language)
+    # The longest words are the hardest to enlarge.
+    larger = language == "de"
+    name = f"{language}-{scene.role}"
+    await studio.show(scene, [((320, 600), "light")], name, language, larger=larger)
 
 
 @pytest.mark.soak
@@ -120,3 +130,13 @@ async def test_every_scene_in_every_language_size_and_scheme(
 ) -> None:
     name = f"all-{language}-{scene.role}"
     await studio.show(scene, EVERY_LOOK, name, language, thorough=True)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("scene", ALL_SCENES, ids=lambda scene: f"{scene.role}-{scene.name}")
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_words_may_stand_wider_and_be_twice_as_large(
+    studio: Studio, scene: Scene, language: str
+) -> None:
+    name = f"larger-{language}-{scene.role}"
+    await studio.show(scene, LARGER_LOOKS, name, language, larger=True)
