@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from actors.relay import (
@@ -176,9 +176,18 @@ class SessionMedia:
         await self._relay.close()
 
     def answer(
-        self, participant_id: str, widget_id: str, offer: MediaOffer, rights: MediaRights | None
+        self,
+        participant_id: str,
+        widget_id: str,
+        offer: MediaOffer,
+        rights: MediaRights | None,
+        published: Mapping[PublishSource, bool],
     ) -> str:
-        """Answer a widget's offer. Raises Malformed (offer_*), Conflict (no_common_codec)."""
+        """Answer a widget's offer. Raises Malformed (offer_*), Conflict (no_common_codec).
+
+        `published` is what the person has said that they send, before there was anything to say it
+        of: nothing else is passed on, whatever comes, so that the others are told of all of it.
+        """
         layout = OfferLayout(
             publish={track.mid: track.source for track in offer.publish},
             seats=tuple((seat.audio_mid, seat.video_mid) for seat in offer.seats),
@@ -186,6 +195,7 @@ class SessionMedia:
         )
         effective = rights or NO_RIGHTS
         sdp = self._relay.answer(participant_id, offer.transport_id, offer.sdp, layout, effective)
+        self._relay.set_published(participant_id, published)
         self._known[participant_id] = effective
         taken_up = self._carried.offered(participant_id, widget_id, offer.transport_id)
         if taken_up is not None:

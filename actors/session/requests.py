@@ -307,6 +307,7 @@ class Requests:
             connection.widget_id,
             offer,
             session.rights(person.participant_id),
+            person.published,
         )
         answer = MediaAnswer(
             reply_to=offer.id,

@@ -32,6 +32,9 @@ class Sessions:
 
     async def _join(self, person: Participant, seats: int) -> None:
         async def exchange(sdp: str, seat_mids: Sequence[tuple[str, str]]) -> str:
+            await person.ask(
+                {"type": "media.publish", "microphone": True, "camera": True, "screen": False}
+            )
             reply = await person.ask(
                 {
                     "type": "media.offer",

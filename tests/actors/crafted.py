@@ -32,8 +32,15 @@ def offer(stage: Stage, trunk: Trunk) -> Message:
     return offered(stage, stage.consumer(), trunk)
 
 
-async def connect(stage: Stage, person: Person, trunk: Trunk) -> CraftedClient:
-    """Have a widget offer a transport of its own and shake hands; `vanish` it at the end."""
+async def connect(
+    stage: Stage, person: Person, trunk: Trunk, *, says: bool = True
+) -> CraftedClient:
+    """Have a widget say what it sends, or not, offer a transport of its own and shake hands.
+
+    `vanish` it at the end.
+    """
+    if says:
+        stage.ask(person, trunk, "media.publish", microphone=True, camera=True, screen=False)
     client = CraftedClient(
         stage.session.media._relay, person.participant_id, f"t{next(_numbers)}", seats=4
     )

@@ -13,6 +13,7 @@ from tests.actors.crafted import again, connect, offered
 from tests.actors.stage import Stage, Trunk
 from tests.patience import until
 from tests.relay.client import CraftedClient
+from tests.relay.stranger import echo
 
 
 class Call:
@@ -63,6 +64,23 @@ async def heard(client: CraftedClient, speakers: list[CraftedClient]) -> dict[in
         for index in range(4)
         for each in client.heard_on(client.seat(index)[0])
     }
+
+
+async def test_what_nobody_has_said_that_they_send_is_not_passed_on(call: Call) -> None:
+    """The roster shows it off: nobody would know of it, nor could who moderates turn it off."""
+    stage = call.stage
+    frame, consumer = await stage.talking()
+    agent = await call.connect(stage.agent, frame)
+    casey = await connect(stage, stage.consumer(), consumer, says=False)
+    call.clients.append(casey)
+    await until(lambda: told(frame))
+    casey.send_audio(b"unsaid")
+    for client in (casey, agent):
+        await echo(client)
+    assert agent.heard == []
+    sent = {"microphone": True, "camera": False, "screen": False}
+    stage.ask(stage.consumer(), consumer, "media.publish", **sent)
+    assert await heard(agent, [casey]) == {0: casey.participant_id}
 
 
 async def test_each_widget_is_told_of_the_seats_of_its_own_transport(call: Call) -> None:

@@ -232,7 +232,9 @@ class Streaming:
             "seats": [{"audio_mid": "2", "video_mid": "3"}],
             "screens": [],
         }
-        return await self._widget().request("media.offer", **fields)
+        widget = self._widget()
+        await widget.request("media.publish", microphone=True, camera=True, screen=False)
+        return await widget.request("media.offer", **fields)
 
     async def _hang_up(self) -> None:
         pump, self._pump = self._pump, None
