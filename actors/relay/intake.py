@@ -65,7 +65,7 @@ class Drops:
 
     def __init__(self) -> None:
         self.excess = 0
-        """Beyond what one transport may bring in a second, STUN requests and DTLS included."""
+        """Beyond what one transport may bring in a second, or one voice; STUN and DTLS included."""
         self.unkeyed = 0
         self.malformed = 0
         self.unknown_ssrc = 0

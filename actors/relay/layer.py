@@ -27,6 +27,8 @@ _MEASURE_INTERVAL = 0.5
 _MOST_HELD = 40
 """Packets of one frame that leave together."""
 _SILENT = 127
+_PACKET_OCTETS = 40
+"""Of header, extensions and tag, which many small packets are made of."""
 _MOST_AUDIO_LOSS = 51
 """A fifth, in 256ths."""
 
@@ -49,6 +51,7 @@ class Layer:
         "bitrate",
         "clock",
         "codec",
+        "expected",
         "height",
         "highest",
         "history",
@@ -95,6 +98,8 @@ class Layer:
         self.missing: Missing | None = Missing() if "nack" in codec.feedback else None
         self.loss = 0.0
         """Fraction lost on the way in, over the last report interval."""
+        self.expected = 0
+        """How many packets should have come in that interval."""
         self.height = 0
         """Pixels, as the last key frame said; 0 while unknown (H.264 is not looked into)."""
         self.bitrate = 0.0
@@ -244,6 +249,11 @@ class Layer:
             for slot in list(self.waiting):
                 slot.switch(self, sequence, timestamp, vp8, now)
         if name is CodecName.OPUS:
+            if not publication.voice.take(end - start + _PACKET_OCTETS, now):
+                publication.transport.intake.drops.excess += 1
+                for slot in self.slots:
+                    slot.line.skip(sequence)
+                return
             publication.loudness.heard(audio_level, now)
             if redundant is not None:
                 number = self.codec.payload_type
@@ -273,6 +283,10 @@ class Layer:
             if self.publication.open:
                 for slot in self.slots:
                     slot.forward(frame, _SILENT, now)
+
+    def forget(self) -> None:
+        """Forward nothing of what is held of the present frame."""
+        self._frame = []
 
     def _pass_redundant(self, forms: Forms, audio_level: int, now: float) -> None:
         """Pass RED on to those who accept it; unwrap it for the rest (RFC 2198)."""
@@ -330,7 +344,13 @@ class Layer:
         self.repeat_key_request(now)
 
     def repeat_key_request(self, now: float) -> None:
-        """Send the request that is due: at most one per interval, at the interval's end."""
+        """Send the request that is due: at most one per interval, at the interval's end.
+
+        Only while somebody sees the layer or waits for it. One that its sender has turned off has
+        no key frame to send, and browsers answer with one of every layer that they do send.
+        """
+        if self.key_wanted and not self.slots and not self.waiting:
+            self.key_wanted = False
         if (
             self.key_wanted
             and self.publication.open
@@ -370,7 +390,7 @@ class Layer:
             return None
         expected = self.highest - self.base + 1
         lost = max(-0x800000, min(0x7FFFFF, expected - self.received))
-        expected_interval = expected - self._expected_before
+        self.expected = expected_interval = expected - self._expected_before
         lost_interval = expected_interval - (self.received - self._received_before)
         self._expected_before = expected
         self._received_before = self.received

@@ -145,6 +145,35 @@ def test_one_subscriber_does_not_cause_key_frames_without_end(change: str) -> No
     assert told <= 2 * (4 + 2) + 1
 
 
+async def a_voice_without_end(call: Call) -> tuple[int, int, int]:
+    """Let Mallory say for two seconds all that one sender may bring; return what Ben gets of it.
+
+    Packets, bytes, and how many of the packets' numbers are missing.
+    """
+    mallory, ben = await call.join("mallory"), await call.join("ben")
+    audio, _ = ben.seat(0)
+    mallory.send_audio()
+    await until(lambda: ben.heard_on(audio))
+    for _ in range(200):
+        for _ in range(15):
+            mallory.send_audio(bytes(600))
+        await asyncio.sleep(0.01)
+    heard = ben.heard_on(audio)
+    octets = sum(len(each.packet.payload) for each in heard)
+    numbers = [each.packet.sequence_number for each in heard]
+    span = (numbers[-1] - numbers[0] & 0xFFFF) + 1
+    assert call.relay.transports["mallory-1"].intake.drops.excess > 1000
+    return len(heard), octets, span - len(numbers)
+
+
+def test_a_voice_takes_no_more_of_everybodys_line_than_a_voice_can() -> None:
+    """It is never held back as pictures are, so that it would cost all of them their pictures."""
+    packets, octets, missing = call_in_virtual_time(a_voice_without_end)
+    # A second's at once and two that passed, headers counted.
+    assert 0.9 * 192_000 < octets + 40 * packets <= 193_000
+    assert missing == 0
+
+
 async def test_the_bits_that_one_sender_brings_are_bounded(start_call: StartCall) -> None:
     moment = 1000.0
     call = await start_call(clock=lambda: moment)
@@ -156,8 +185,8 @@ async def test_the_bits_that_one_sender_brings_are_bounded(start_call: StartCall
         """Send so many packets of 1.2 kB; return how many were taken."""
         before = intake.packets, intake.packets + drops.excess
         for _ in range(count):
-            ada.send_audio(bytes(1174))
-            if ada.track(PublishSource.MICROPHONE).sequence % 20 == 0:
+            ada.send_frame(parts=(bytes(1168),))
+            if ada.track(PublishSource.CAMERA).sequence % 20 == 0:
                 await asyncio.sleep(0)
         await until(lambda: intake.packets + drops.excess == before[1] + count)
         return intake.packets - before[0]
