@@ -112,6 +112,16 @@ class Departures:
         if self._messages:
             self.send()
 
+    def forget(self) -> None:
+        """Send nothing of what is at hand, and free the cells."""
+        for layer in self.held:
+            layer.forget()
+        self.held.clear()
+        self._messages.clear()
+        if self._outgoing is not None:
+            self._outgoing.count = 0
+        self.used = 0
+
     def send(self) -> None:
         """Send what is at hand and free the cells."""
         self._send_messages()

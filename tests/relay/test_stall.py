@@ -7,6 +7,7 @@ from functools import partial
 
 from actors.ledger.policy import LedgerPolicy
 from actors.relay import PublishSource
+from actors.relay.pylibsrtp_private import Buffer
 from actors.relay.stall import Stall
 from actors.session import tenure
 from actors.session.config import SessionConfig
@@ -89,6 +90,43 @@ def test_who_was_stopped_for_long_says_nothing_when_the_session_is_anothers() ->
 
 def test_who_was_stopped_for_long_goes_on_with_what_waited_when_the_session_is_its_own() -> None:
     call_in_virtual_time(partial(woken, ours=True), stall_seconds=LIMIT)
+
+
+async def stopped_between_reading_and_sending(call: Call) -> list[bytes]:
+    """Stop a process that has read a voice and a picture; return what leaves to Ben from then."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    ada, ben = await call.join("ada"), await call.join("ben")
+    ada.send_frame(key=True)
+    ada.send_audio()
+    await until(lambda: len(ben.heard) == 2)
+    ben.stop_checking()
+    sent: list[bytes] = []
+
+    def take(data: bytes) -> bool:
+        sent.append(data)
+        return False
+
+    ben.raw_received = take
+    intake = call.relay.transports["ada-1"].intake
+    receive = intake.receive_rtp
+
+    def stopped(inbox: Buffer, size: int, now: float) -> bool:
+        authentic = receive(inbox, size, now)
+        loop.stand_still(2 * LIMIT)
+        return authentic
+
+    intake.receive_rtp = stopped  # type: ignore[method-assign, assignment]
+    ada.send_audio()
+    ada.send_frame()
+    await until(lambda: call.listener.stalls)
+    call.relay.fall_silent()
+    await asyncio.sleep(1)
+    return sent
+
+
+def test_what_was_read_before_a_stop_leaves_no_more_after_it() -> None:
+    assert call_in_virtual_time(stopped_between_reading_and_sending, stall_seconds=LIMIT) == []
 
 
 async def short(call: Call) -> None:
