@@ -24,6 +24,8 @@ _CONSENT_INTERVAL = 2.0
 """Seconds between two checks of the address in use."""
 _MOST_UNANSWERED = 4
 """Checks in a row; the next one goes out eight seconds after the last that was answered."""
+_MOST_GENERATIONS = 4
+"""Of credentials that are valid at once: those in use, and the latest that were answered since."""
 
 
 class Credentials(NamedTuple):
@@ -53,6 +55,7 @@ class Address:
         "check_sent",
         "checks",
         "confirmed",
+        "credentials",
         "endpoint",
         "heard",
         "key",
@@ -62,10 +65,17 @@ class Address:
     )
 
     def __init__(
-        self, transport: Transport, socket: Socket, endpoint: Endpoint, now: float
+        self,
+        transport: Transport,
+        socket: Socket,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        now: float,
     ) -> None:
         self.transport = transport
         self.socket = socket
+        self.credentials = credentials
+        """What its peer goes by there: not the latest, before a restart has come to anything."""
         self.key = socket.key_of(endpoint)
         """What `Socket.peers` knows this address by."""
         self.name = socket.name_of(endpoint)
@@ -88,9 +98,9 @@ class IceLite:
         self, credentials: Credentials, most_addresses: int, failures: int, checks: int
     ) -> None:
         """Look at so many `failures` and answer so many `checks` a second, a fifth at once."""
-        self.credentials = credentials
-        self.previous: Credentials | None = None
-        """Still valid after a restart, until the new ones are used."""
+        self.generations = [credentials]
+        """All that are valid: those in use, then what restarts were answered with since. Answers
+        get lost, so that of many restarts in a row perhaps none comes to anything."""
         self.addresses: list[Address] = []
         self.selected: Address | None = None
         self.wanted: Address | None = None
@@ -107,20 +117,25 @@ class IceLite:
         self._most_addresses = most_addresses
         self._tie_breaker = secrets.randbits(64)
 
-    def restart(self, credentials: Credentials) -> Credentials | None:
-        """Take new credentials (RFC 8445 §9); returns a generation that is now invalid."""
-        dropped = self.previous
-        self.previous = self.credentials
-        self.credentials = credentials
-        return dropped
+    @property
+    def credentials(self) -> Credentials:
+        """Those of the latest answer."""
+        return self.generations[-1]
 
-    def credentials_used(self, used: Credentials) -> Credentials | None:
-        """Note a valid request; returns the old generation once the new one is in use."""
-        if used is self.credentials and self.previous is not None:
-            dropped = self.previous
-            self.previous = None
-            return dropped
-        return None
+    def restart(self, credentials: Credentials) -> list[Credentials]:
+        """Take new credentials (RFC 8445 §9); returns what is invalid now."""
+        generations = self.generations
+        generations.append(credentials)
+        return [generations.pop(1)] if len(generations) > _MOST_GENERATIONS else []
+
+    def credentials_used(self, used: Credentials) -> list[Credentials]:
+        """Note a valid request; returns what is invalid now that newer credentials are in use."""
+        generations = self.generations
+        if used is generations[0]:
+            return []
+        place = generations.index(used)
+        self.generations = generations[place:]
+        return generations[:place]
 
     def find(self, socket: Socket, endpoint: Endpoint) -> Address | None:
         for address in self.addresses:
@@ -198,7 +213,7 @@ class IceLite:
         if not address.check:
             address.check = secrets.token_bytes(12)
         address.check_sent = now
-        credentials = self.credentials
+        credentials = address.credentials
         request = stun.check(
             f"{credentials.remote_ufrag}:{credentials.ufrag}",
             credentials.remote_password.encode(),
@@ -211,14 +226,13 @@ class IceLite:
         """Take a Binding response from a validated address; True when it confirms it."""
         if not address.check or stun.transaction_of(data) != address.check:
             return False
-        for credentials in (self.credentials, self.previous):
-            if credentials and stun.parse(data, credentials.remote_password.encode()):
-                address.heard = now
-                self.confirm(address)
-                if address is self.selected:
-                    self._answers, self._unanswered = True, 0
-                return True
-        return False
+        if stun.parse(data, address.credentials.remote_password.encode()) is None:
+            return False
+        address.heard = now
+        self.confirm(address)
+        if address is self.selected:
+            self._answers, self._unanswered = True, 0
+        return True
 
     def follow_the_voice(self, now: float, silence: float) -> None:
         """If the selected address is silent, go to where the client was heard last."""

@@ -81,6 +81,8 @@ class Relay:
         self._port: Port | None = None
         self._identity: Identity | None = None
         self._tally = Tally()
+        self._ended: dict[str, None] = {}
+        """The latest transports that were connected and have closed."""
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -184,13 +186,17 @@ class Relay:
                 `no_common_codec`; nothing has changed then.
             TooFast: `session_full` when the session has too many transports, `rate_limited` when
                 this one has published on too many sections.
-            Conflict: `replaced` when the transport is closed or of somebody else.
+            Conflict: `replaced` when the transport has ended or is somebody else's.
         """
         offer = parse_offer(sdp, self.config)
         planned = plan_sections(offer, layout)
         now = self._now()
         transport = self.transports.get(transport_id)
         if transport is None:
+            if transport_id in self._ended:
+                # Its peer keeps the keys of before, also through an ICE restart (RFC 8842 §4): it
+                # would take itself for connected.
+                raise Conflict(ErrorCode.REPLACED, "This transport has ended; offer a new one.")
             transport = self._new_transport(participant_id, transport_id, offer, rights, now)
         else:
             self._check_renegotiation(transport, participant_id, offer, planned)
@@ -281,8 +287,7 @@ class Relay:
 
     def _restart_ice(self, transport: Transport, offer: Offer) -> None:
         credentials = Credentials.fresh(offer.ice_ufrag, offer.ice_password)
-        dropped = transport.ice.restart(credentials)
-        if dropped is not None:
+        for dropped in transport.ice.restart(credentials):
             self.forget_name(dropped)
         self._reception.know(transport, credentials)
 
@@ -366,9 +371,12 @@ class Relay:
         if transport.closed:
             if self.transports.pop(transport.transport_id, None) is transport:
                 self._tally.keep_transport(transport)
-            self.forget_name(transport.ice.credentials)
-            if transport.ice.previous is not None:
-                self.forget_name(transport.ice.previous)
+            if transport.srtp_profile is not None:
+                self._ended[transport.transport_id] = None
+                if len(self._ended) > self.config.max_transports:
+                    del self._ended[next(iter(self._ended))]
+            for credentials in transport.ice.generations:
+                self.forget_name(credentials)
             if person is not None and person.following is transport:
                 person.following = None
             elif person is not None and person.current is transport:

@@ -33,6 +33,9 @@ _CLOCK_SETTLES = 2.0
 """Seconds in which a publisher's clock may still jump to a better reading."""
 _CLOCK_STEP = 0.002
 """Seconds by which a later report may improve it."""
+_CLOCK_DRIFT = 2e-4
+"""Seconds in one by which a publisher's clock may be slower than the relay's; quartz is within a
+quarter of that."""
 
 _MOVED_AFTER = 0.2
 """Seconds of silence after which a peer may be somewhere else; a voice comes every 20 ms."""
@@ -107,7 +110,7 @@ class Transport:
         """Who sits where, as it was told to the subscriber; what was not told yet is missing."""
         self.clock_offset: float | None = None
         """Relay clock less the publisher's wall clock, one for all of its tracks."""
-        self._clock_since = 0.0
+        self._clock_since = self._clock_reported = 0.0
         self.intake = Intake(self)
         self.asking = Asking(self.outlet)
         self.reports_due = 0.0
@@ -121,6 +124,8 @@ class Transport:
         self._probing = Probing(self.outlet, now)
         self._dtls = Dtls(identity.context, fingerprints)
         self._dtls_allowance = Allowance(config.dtls_datagrams_per_second)
+        self._path: Address | None = None
+        """Where it sent at the last tick."""
         self._handshake_started: float | None = None
         self._dtls_address: Address | None = None
 
@@ -196,12 +201,12 @@ class Transport:
             socket.send(stun.role_conflict(message, password), endpoint)
             return
         if address is None:
-            address = self._hear(socket, endpoint, now)
+            address = self._hear(socket, endpoint, credentials, now)
             if address is None:
                 return
         address.heard = now
-        dropped = ice.credentials_used(credentials)
-        if dropped is not None:
+        address.credentials = credentials
+        for dropped in ice.credentials_used(credentials):
             self.owner.forget_name(dropped)
         socket.send(stun.success(message, endpoint[0], endpoint[1], password), endpoint)
         if stun.is_nomination(message):
@@ -237,12 +242,14 @@ class Transport:
         if not receive(inbox, size, now):
             ice.budget.spend()
             return False
-        address = self._hear(socket, endpoint, now)
+        address = self._hear(socket, endpoint, selected.credentials, now)
         if address is not None:
             ice.nominate(address, now)
         return True
 
-    def _hear(self, socket: Socket, endpoint: Endpoint, now: float) -> Address | None:
+    def _hear(
+        self, socket: Socket, endpoint: Endpoint, credentials: Credentials, now: float
+    ) -> Address | None:
         holder = socket.peers.get(socket.key_of(endpoint))
         if holder is not None and now - holder.heard < self.config.silence_before_reconnecting:
             # Somebody's living address cannot be taken over by a forged source.
@@ -251,7 +258,7 @@ class Transport:
             holder.transport.ice.addresses.remove(holder)
             if holder.transport.ice.selected is holder:
                 holder.transport.ice.selected = None
-        address = Address(self, socket, endpoint, now)
+        address = Address(self, socket, endpoint, credentials, now)
         gone = self.ice.add(address)
         if gone is not None:
             gone.socket.peers.pop(gone.key, None)
@@ -319,18 +326,22 @@ class Transport:
 
         The smallest offset is kept: it belongs to the report that travelled fastest. After the
         first seconds it is approached in small steps, because a jump would put sound and picture
-        apart in every browser that fits a line through its reports.
+        apart in every browser that fits a line through its reports. It grows by no more than a
+        clock may be too slow.
         """
         offset = now - ntp
-        if self.clock_offset is None:
+        before = self.clock_offset
+        if before is None or abs(offset - before) > 1.0:
+            # Also where the publisher's clock was set; no queue is a second long.
             self.clock_offset = offset
             self._clock_since = now
-        elif offset < self.clock_offset:
+        elif offset < before:
             settled = now - self._clock_since > _CLOCK_SETTLES
-            self.clock_offset = max(offset, self.clock_offset - _CLOCK_STEP) if settled else offset
-        elif offset - self.clock_offset > 1.0:
-            # The publisher's clock was set; no queue is a second long.
-            self.clock_offset = offset
+            self.clock_offset = max(offset, before - _CLOCK_STEP) if settled else offset
+        else:
+            passed = max(0.0, now - self._clock_reported)
+            self.clock_offset = min(offset, before + _CLOCK_DRIFT * passed)
+        self._clock_reported = now
 
     def tick(self, now: float) -> None:
         """Do what is due: DTLS repeats, path checks, liveness, key-frame requests, reports."""
@@ -341,6 +352,9 @@ class Transport:
         self.ice.send_check(now)
         self.ice.keep_asking(now)
         self.ice.follow_the_voice(now, config.silence_before_reroute)
+        if self.ice.selected is not self._path:
+            self._path = self.ice.selected
+            self.estimate.moved(now)
         heard = self.ice.last_heard()
         silence = now - heard if heard is not None else config.silence_before_closing + 1
         if silence > config.silence_before_closing:
@@ -357,7 +371,7 @@ class Transport:
         for slot in self.slots_by_ssrc.values():
             slot.measure(now)
         self.outlet.tick(now)
-        self._probing.tick(self.all_slots(), starved=self.starved, now=now)
+        self.probe(now)
         if now >= self.feedback_due:
             self.feedback_due = now + config.feedback_interval
             for message in self.intake.transport_feedback():
@@ -368,6 +382,15 @@ class Transport:
         for slot in self.slots_by_ssrc.values():
             if slot.layer is not None and now >= slot.report_due:
                 self._send_sender_report(slot, now)
+
+    @property
+    def pads(self) -> bool:
+        """Whether `probe` is wanted more often than `tick` comes."""
+        return self.live and self._probing.pads
+
+    def probe(self, now: float) -> None:
+        """Find out whether the line carries more, if more is wanted."""
+        self._probing.tick(self.all_slots(), starved=self.starved, now=now)
 
     def _is_unheard(self, now: float) -> bool:
         """Whether nothing shows any more that what is sent arrives: no answer, no feedback."""

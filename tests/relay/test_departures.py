@@ -10,7 +10,7 @@ import pytest
 
 from actors.relay import mmsg
 from actors.relay.departures import CELLS, Departures
-from actors.relay.ice import Address
+from actors.relay.ice import Address, Credentials
 from actors.relay.kept import Frame, Kept
 from actors.relay.port import Socket, pack_name, unpack_name
 from actors.relay.pylibsrtp_private import BUFFER_BYTES
@@ -32,7 +32,8 @@ class Line:
         self.subscriber.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
         self.subscriber.settimeout(5 * PATIENCE)
         transport: Transport = None  # type: ignore[assignment]
-        self.path = Address(transport, self.relay, self.subscriber.getsockname(), 0.0)
+        credentials = Credentials.fresh("ufrag", "password")
+        self.path = Address(transport, self.relay, self.subscriber.getsockname(), credentials, 0.0)
 
     def write(self, departures: Departures, sizes: list[int]) -> list[bytes]:
         """Put packets of these sizes into the next cells and let them go."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from aioice import stun
 
 from actors.relay import RelayConfig, TransportState
 from actors.relay.allowance import Allowance
+from broker.errors import Conflict, ErrorCode
 from tests.patience import until
 
 from .client import CraftedClient
@@ -187,7 +189,9 @@ async def test_an_ice_restart_keeps_dtls_and_the_call(call: Call) -> None:
     ben.send(old_check)
     await until(lambda: call.relay.transports["ben-1"].ice.addresses[0].heard > count)
     await echo(ben)
-    assert call.relay.transports["ben-1"].ice.previous is None
+    assert call.relay.transports["ben-1"].ice.generations == [
+        call.relay.transports["ben-1"].ice.credentials
+    ]
     # From then on they are nobody's.
     strangers = call.relay.dropped_strangers
     ben.send(old_check)
@@ -199,6 +203,33 @@ async def test_an_ice_restart_keeps_dtls_and_the_call(call: Call) -> None:
     ada.send_audio(b"after the restart")
     await until(lambda: ben.heard_on(audio))
     assert call.listener.state_of("ben-1") is TransportState.CONNECTED
+
+
+async def test_restarts_whose_answers_are_lost_leave_what_is_in_use(call: Call) -> None:
+    """A browser that has lost the broker offers until it is answered, and goes on meanwhile."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    audio, _ = ben.seat(0)
+    ice = call.relay.transports["ben-1"].ice
+    in_use, old_check = (ben.own, ben.remote), ben.check()
+    for number in range(6):
+        ben.own = replace(ben.own, ufrag=f"restart{number}", password=f"{number}" * 32)
+        ben.negotiate()
+    answered = ben.own, ben.remote
+    ben.own, ben.remote = in_use
+    assert len(ice.generations) == 4
+    # Also where its NAT gives it another port: the relay asks it by what it goes by.
+    await ben.rebind()
+    ben.send_check(nominate=True)
+    await until(lambda: ice.selected is not None and ice.selected.endpoint[1] == ben.local_port)
+    ada.send_audio(b"meanwhile")
+    await until(lambda: ben.heard_on(audio))
+    # The last answer has come after all, and what was before it is nobody's.
+    ben.own, ben.remote = answered
+    await echo(ben)
+    assert ice.generations == [ice.credentials]
+    strangers = call.relay.dropped_strangers
+    ben.send(old_check)
+    await until(lambda: call.relay.dropped_strangers == strangers + 1)
 
 
 async def test_silence_is_reconnecting_and_then_closed(start_call: StartCall) -> None:
@@ -214,6 +245,26 @@ async def test_silence_is_reconnecting_and_then_closed(start_call: StartCall) ->
     await until(lambda: call.listener.state_of("ada-1") is TransportState.CLOSED)
     assert call.relay.transports == {}
     assert all(not socket.peers for socket in call.relay.sockets)
+
+
+async def test_a_transport_that_has_ended_does_not_come_back(start_call: StartCall) -> None:
+    """Whoever was away for long has keys that are nobody's any more, and would not make others."""
+    call = await start_call(RelayConfig(silence_before_closing=0.3))
+    ada = await call.join("ada")
+    ada.stop_checking()
+    await until(lambda: not call.relay.transports)
+    ada.own = replace(ada.own, ufrag="newufrag", password="n" * 32)
+    with pytest.raises(Conflict) as refused:
+        ada.negotiate()
+    assert refused.value.code == ErrorCode.REPLACED
+    assert not call.relay.transports
+    # Who has made no keys yet may offer again.
+    ben = CraftedClient(call.relay, "ben")
+    call.clients.append(ben)
+    for _ in range(2):
+        ben.negotiate()
+        call.relay.close_transport("ben-1")
+    await ben.connect()
 
 
 async def test_goodbye_closes_at_once(call: Call) -> None:
