@@ -40,6 +40,8 @@ _USED = 0.7
 """The share of the estimate that must arrive for it to rise."""
 _FORGET = 2.0
 """Seconds without feedback after which the other sources of an estimate count."""
+_REPORT_SECONDS = 0.9
+"""For which a report of loss counts; browsers make them about once a second."""
 _RATE_WINDOW = 0.3
 _QUEUE = 0.1
 """Seconds that packets wait in a queue which is more than a moment's."""
@@ -88,10 +90,14 @@ class Estimate:
         "_last_feedback",
         "_last_rise",
         "_lost",
+        "_moved_at",
         "_numbered",
         "_octets",
         "_queue",
         "_received",
+        "_remb_at",
+        "_reported",
+        "_reported_at",
         "_seen",
         "_sent_at",
         "_sent_size",
@@ -121,7 +127,8 @@ class Estimate:
         self._delay_before = 0.0
         self._queue = 0.0
         self._base = self._base_before = float("inf")
-        self._base_since = 0.0
+        self._base_since = float("-inf")
+        """Of the peer's clock, which may count from below zero."""
         self._growing_since: float | None = None
         self._delays = Regression(_WINDOW)
         self._smoothed = 0.0
@@ -137,6 +144,25 @@ class Estimate:
         self._last_feedback: float | None = None
         self._last_rise = 0.0
         self._last_cut = -1e9
+        self._moved_at = float("-inf")
+        self._reported = 0.0
+        """The worst loss of the reports since `_reported_at`."""
+        self._reported_at = self._remb_at = float("-inf")
+
+    def moved(self, now: float) -> None:
+        """What is sent from now on goes another way: no delay of before says anything of it.
+
+        A way that takes longer would else be a queue, and stay one for as long as the least delay
+        of before is remembered.
+        """
+        self._moved_at = now
+        self._base = self._base_before = float("inf")
+        self._base_since = float("-inf")
+        self._queue = self._smoothed = self._total = 0.0
+        self._delays.clear()
+        self._seen = 0
+        self._growing_since = None
+        self.overusing = False
 
     def sent(self, number: int, octets: int, now: float) -> None:
         """Note that a packet left under this transport-wide number."""
@@ -216,6 +242,8 @@ class Estimate:
         """Take what a whole group shows: what arrived, and how its delay differs from the last."""
         self._received.append((group.arrival, group.octets, group.sent))
         self._octets += group.octets
+        if group.first < self._moved_at:
+            return
         # One-way delay up to a constant: its growth is what counts.
         delay = group.arrival - group.sent
         if self._seen:
@@ -287,17 +315,26 @@ class Estimate:
             self._last_rise = now
 
     def reported_loss(self, fraction: float, now: float) -> None:
-        """Take a receiver report's loss; counts only while there is no transport feedback."""
-        if self.is_untold(now):
-            self.loss = fraction
-            if fraction > _LOSS_HIGH:
-                self._set(self.bitrate * (1 - 0.5 * fraction))
-            elif fraction < _LOSS_LOW:
-                self._set(self.bitrate * 1.05)
+        """Take a receiver report's loss; counts only while there is no transport feedback.
+
+        Browsers report on each stream by itself, and all are of one line: of what they say within
+        a second the worst counts, once. Where there is a REMB, it says how far the line goes.
+        """
+        if not self.is_untold(now):
+            return
+        self._reported = max(self._reported, fraction)
+        if now - self._reported_at < _REPORT_SECONDS:
+            return
+        self.loss, self._reported, self._reported_at = self._reported, 0.0, now
+        if self.loss > _LOSS_HIGH:
+            self._set(self.bitrate * (1 - 0.5 * self.loss))
+        elif self.loss < _LOSS_LOW and now - self._remb_at >= _FORGET:
+            self._set(self.bitrate * 1.05)
 
     def remb(self, bitrate: float, now: float) -> None:
         """Take a REMB; counts only while there is no transport feedback."""
         if self.is_untold(now):
+            self._remb_at = now
             self._set(bitrate)
 
     def may_probe(self, now: float) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import rtcp
 from .allowance import Allowance
-from .transport_feedback import arrivals_in
+from .transport_feedback import ArrivalReader
 
 if TYPE_CHECKING:
     from .intake import Intake
@@ -27,6 +27,7 @@ class Feedback:
     """The half of an intake that is about what its peer receives. Belongs to it."""
 
     __slots__ = (
+        "_arrivals",
         "_feedbacks",
         "_intake",
         "_requests",
@@ -44,6 +45,7 @@ class Feedback:
         """Requests of the peer."""
         self._requests = Allowance(_MOST_REQUESTS)
         self._feedbacks = Allowance(_MOST_FEEDBACKS, _FEEDBACKS_AT_ONCE)
+        self._arrivals = ArrivalReader()
 
     def take(self, compound: bytes, now: float) -> None:
         """Take one decrypted compound: a copy, because what it causes may use the buffers."""
@@ -71,7 +73,7 @@ class Feedback:
             case rtcp.RTPFB if part.form == rtcp.TRANSPORT_CC:
                 if self._feedbacks.has_any(now):
                     self._feedbacks.spend()
-                    self._transport.estimate.feedback(arrivals_in(body), now)
+                    self._transport.estimate.feedback(self._arrivals.read(body), now)
             case rtcp.PSFB if part.form == rtcp.APPLICATION:
                 bitrate = rtcp.remb_of(body)
                 if bitrate is not None:
@@ -97,6 +99,7 @@ class Feedback:
             if slot is None:
                 continue
             slot.fraction_lost = report.fraction_lost
+            slot.expected, slot.reported = slot.packets - slot.reported, slot.packets
             slot.jitter = report.jitter
             # Where all pictures are held back the voices tell what the line loses.
             if slot.layer is not None and (slot.video or self._transport.held):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .publication import Publication
-from .quality import Measured, QualityWatch
+from .quality import Measured, QualityWatch, lost_of_all
 from .terms import MediaRights, PublishSource
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class Person:
         layers = transport.intake.layers.values()
         return Measured(
             silence=now - heard if heard is not None else 0.0,
-            loss_down=max((slot.fraction_lost / 256 for slot in slots), default=0.0),
-            loss_up=max((layer.loss for layer in layers), default=0.0),
+            loss_down=lost_of_all([(slot.fraction_lost / 256, slot.expected) for slot in slots]),
+            loss_up=lost_of_all([(layer.loss, layer.expected) for layer in layers]),
             round_trip=max((slot.round_trip or 0.0 for slot in slots), default=0.0),
             narrow=now - transport.narrow_since if transport.narrow_since is not None else 0.0,
             held=transport.held,

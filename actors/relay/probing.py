@@ -22,7 +22,7 @@ _MOST_BEYOND = 0.25
 class Probing:
     """Fills one subscriber's line up to a little more than its estimate, tick by tick."""
 
-    __slots__ = ("_beyond", "_octets", "_outlet", "_ticked")
+    __slots__ = ("_beyond", "_octets", "_outlet", "_ticked", "pads")
 
     def __init__(self, outlet: Outlet, now: float) -> None:
         self._outlet = outlet
@@ -30,6 +30,9 @@ class Probing:
         self._beyond = 0.0
         """Bytes sent beyond the limit until now; later ticks probe the less."""
         self._ticked = now
+        self.pads = False
+        """Whether it fills the line with padding, which is to come evenly: what is sent at once
+        stands in a queue, which tells nothing of what the line carries."""
 
     def tick(self, slots: Sequence[Slot], *, starved: bool, now: float) -> None:
         """Probe, if more is wanted than fits (`starved`); otherwise only count."""
@@ -40,9 +43,11 @@ class Probing:
         estimate = outlet.estimate
         limit = _PROBE_LIMIT * estimate.bitrate / 8
         room = limit * elapsed - sent - self._beyond
+        self.pads = False
         if starved:
             feeding = [slot for slot in slots if slot.video and slot.layer is not None]
             if estimate.may_probe(now):
+                self.pads = not feeding
                 room = self._repeat(feeding, room, now) if feeding else self._pad(slots, room, now)
             elif not feeding and estimate.is_untold(now):
                 # Where all pictures are held back perhaps nothing goes that a peer could report.

@@ -17,6 +17,8 @@ from .transport import Transport
 log = logging.getLogger(__name__)
 
 _TICK = 0.05
+_PADDING_INTERVAL = 0.01
+"""A tick's padding at once is a queue of 50 ms on a line that carries no more than is sent."""
 _LATE = 0.05
 """Seconds by which a tick may be late. A process that waits longer for a processor sends late what
 it has stamped already: that looks like a queue on every line."""
@@ -62,6 +64,7 @@ class Pulse:
         self._on_time = True
         """Whether all ticks were since layers were last chosen."""
         self._timer: asyncio.TimerHandle | None = None
+        self._padding_timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -77,9 +80,10 @@ class Pulse:
             self._timer = self._loop.call_later(_TICK, self._tick)
 
     def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._padding_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._padding_timer = None
         self._stall.rest()
 
     def _tick(self) -> None:
@@ -98,6 +102,7 @@ class Pulse:
                 transport.tick(now)
             except Exception:
                 log.exception("tick failed", extra={"transport_id": transport.transport_id})
+        self._pad_on()
         self._contained(self._take_over, now)
         if now >= self._speaker_due:
             self._speaker_due = now + _SPEAKER_INTERVAL
@@ -108,6 +113,21 @@ class Pulse:
         if now >= self._quality_due:
             self._quality_due = now + _QUALITY_INTERVAL
             self._contained(self._grade, now)
+
+    def _pad_on(self) -> None:
+        """Pad between two ticks, too, while some line is found out about by padding."""
+        if self._loop is not None and self._padding_timer is None:
+            if any(transport.pads for transport in self._transports.values()):
+                self._padding_timer = self._loop.call_later(_PADDING_INTERVAL, self._pad)
+
+    def _pad(self) -> None:
+        self._padding_timer = None
+        now = self._clock()
+        if not self._stall.look(now):
+            for transport in self._transports.values():
+                if transport.pads:
+                    self._contained(transport.probe, now)
+            self._pad_on()
 
     def _contained(self, step: Callable[[float], None], now: float) -> None:
         """Take one step; a mistake of ours in it must not cost the session its pulse."""

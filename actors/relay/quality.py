@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
 from .listener import Grade
 
+_LEAST_PACKETS = 20
+"""Of all streams between two reports; fewer say nothing of what a line loses."""
 _RANK = {Grade.GOOD: 0, Grade.FAIR: 1, Grade.POOR: 2}
 
 
@@ -26,6 +29,18 @@ class Measured:
     """Seconds since the line carries no more than the smallest of some picture shown larger."""
     held: int = 0
     """Pictures that are not sent, because the line does not carry them."""
+
+
+def lost_of_all(streams: Sequence[tuple[float, int]]) -> float:
+    """Return which share of a line's packets is lost, from that and the count of each stream.
+
+    Whoever is silent sends two or three packets in a second: one of them lost is no bad line, and
+    of many who are silent somebody always loses one.
+    """
+    count = sum(packets for _, packets in streams)
+    if count < _LEAST_PACKETS:
+        return 0.0
+    return sum(fraction * packets for fraction, packets in streams) / count
 
 
 def judge(measured: Measured) -> tuple[Grade, str]:

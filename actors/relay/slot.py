@@ -50,6 +50,7 @@ class Slot:
         "codec",
         "codecs",
         "enabled",
+        "expected",
         "fraction_lost",
         "header",
         "hold",
@@ -67,6 +68,7 @@ class Slot:
         "publication",
         "repairs",
         "report_due",
+        "reported",
         "room",
         "round_trip",
         "ssrc",
@@ -123,6 +125,10 @@ class Slot:
         self.repairs = Repairs(self)
         self.fraction_lost = 0
         """Of the subscriber's last report about this slot, in 256ths."""
+        self.expected = 0
+        """How many packets that report is about."""
+        self.reported = 0
+        """How many had been sent at that time."""
         self.jitter = 0
         """Of that report, in clock ticks."""
         self.round_trip: float | None = None

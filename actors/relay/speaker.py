@@ -63,7 +63,9 @@ class SpeakerChoice:
             self._last_speech = now
         if loudest == self.current:
             self._challenger = None
-        elif loudness[loudest] < loudness[self.current] + _MARGIN:
+        elif _SPEAKING <= loudness[self.current] and (
+            loudness[loudest] < loudness[self.current] + _MARGIN
+        ):
             self._challenger = None
         elif loudest != self._challenger:
             self._challenger = loudest

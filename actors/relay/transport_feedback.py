@@ -140,18 +140,34 @@ def _chunks(statuses: list[int]) -> list[int]:
     return chunks
 
 
-def arrivals_in(body: memoryview) -> Iterator[tuple[int, float | None]]:
-    """Read a feedback body: (16-bit number, arrival in seconds or None if lost).
+class ArrivalReader:
+    """Reads the feedback of one peer.
 
-    Arrival times count from an origin of the writer's own. Stops where the message does not fit;
-    the work is bounded by `_MOST_KEPT` statuses, whatever the message claims.
+    Its reference time has 24 bits and wraps every twelve days, of its machine's clock and not of
+    the call's: each is taken to be the nearest to the one before.
     """
-    if len(body) < 16:
-        return
-    first, count, reference = struct.unpack_from("!HHI", body, 8)
-    ticks = (reference >> 8) * _REFERENCE_TICKS
-    if reference & 0x80000000:
-        ticks -= _REFERENCE_TICKS << 24
+
+    __slots__ = ("_reference",)
+
+    def __init__(self) -> None:
+        self._reference = 0
+
+    def read(self, body: memoryview) -> Iterator[tuple[int, float | None]]:
+        """Read a feedback body: (16-bit number, arrival in seconds or None if lost).
+
+        Arrival times count from an origin of the writer's own, and may be negative. Stops where the
+        message does not fit; the work is bounded by `_MOST_KEPT` statuses, whatever it claims.
+        """
+        if len(body) < 16:
+            return iter(())
+        first, count, reference = struct.unpack_from("!HHI", body, 8)
+        self._reference = unwrap(reference >> 8, self._reference, 24)
+        return _arrivals(body, first, count, self._reference * _REFERENCE_TICKS)
+
+
+def _arrivals(
+    body: memoryview, first: int, count: int, ticks: int
+) -> Iterator[tuple[int, float | None]]:
     statuses: list[int] = []
     position = 16
     count = min(count, _MOST_KEPT)

@@ -12,7 +12,7 @@ from actors.relay.offer import parse_offer
 from actors.relay.redundancy import blocks_of
 from actors.relay.rtcp import nacked, parts_of, remb_of, reports_of, sender_info
 from actors.relay.rtp import body_of, extension
-from actors.relay.transport_feedback import arrivals_in
+from actors.relay.transport_feedback import ArrivalReader
 from actors.relay.vp8 import frame_height, parse_vp8
 from broker.errors import Malformed
 
@@ -38,7 +38,7 @@ def read(data: bytes) -> None:
         for start in (4, 24):
             list(reports_of(part.body, part.form, start))
         list(nacked(part.body))
-        list(arrivals_in(part.body))
+        list(ArrivalReader().read(part.body))
     stun.request_name(data)
     stun.parse(data, b"password")
     try:

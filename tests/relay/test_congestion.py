@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from actors.relay import Grade, PublishSource
+from actors.relay.estimate import Congestion
 from benchmarks.shaper import Downlink
 from tests.patience import until
 
 from .camera import RIDS, Camera, shown
 from .client import CraftedClient
-from .conftest import Call
+from .conftest import Call, call_in_virtual_time
 from .virtual_time import VirtualTimeLoop, run_in_virtual_time
 from .voice import concealed, talking
 
@@ -160,20 +161,55 @@ def test_loss_that_finds_no_queue_holds_no_picture_back() -> None:
     assert run_in_virtual_time(a_line_with_loss_of_its_own(0.15)) == 0
 
 
-async def a_little_too_much() -> float:
+async def a_little_too_much() -> tuple[float, float]:
+    """Return how much of the voice is made up, and how much of a tick's padding came at once."""
+    loop = asyncio.get_running_loop()
     async with three_people(layers=False) as (call, camera, ben, _):
         microphone = camera.client.track(PublishSource.MICROPHONE)
         # A fifth more than the line carries: its queue is full, and all of the voice late.
         ben.downlink = Downlink(250_000, loss=0.0, delay=0.05)
         transport = call.relay.transports["ben-1"]
         await until(lambda: transport.held == 1, within=5.0, every=0.05)
-        first = microphone.packets
-        await asyncio.sleep(8)
-        return concealed(ben, first, microphone.packets - 20)
+        first, began, outlet = microphone.packets, loop.time(), transport.outlet
+        at_once = 0.0
+        while loop.time() < began + 8:
+            sent = outlet.octets_sent
+            await asyncio.sleep(0.005)
+            if transport.pads:
+                tick = 0.05 * 1.15 * transport.estimate.bitrate / 8
+                at_once = max(at_once, (outlet.octets_sent - sent) / tick)
+        return concealed(ben, first, microphone.packets - 20), at_once
 
 
 def test_what_stands_in_a_queue_holds_a_picture_back_that_is_a_little_too_much() -> None:
-    assert run_in_virtual_time(a_little_too_much()) <= 0.03
+    """And the line is found out about evenly: what comes at once is a queue by itself."""
+    made_up, at_once = run_in_virtual_time(a_little_too_much())
+    assert made_up <= 0.03
+    assert 0.1 < at_once < 0.7
+
+
+async def a_queue_on_the_way_before(call: Call) -> tuple[Congestion, Congestion]:
+    """Let Ben tell of a queue, then come by another port; return what is known of either way."""
+    loop = asyncio.get_running_loop()
+    ben = await call.join("ben")
+    transport = call.relay.transports["ben-1"]
+    estimate, now = transport.estimate, loop.time()
+    for number in range(20):
+        estimate.sent(number, 1000, now + number / 100)
+    arrivals = [(number, number / 100 + 0.03 * max(0, number - 9)) for number in range(20)]
+    estimate.feedback(arrivals, now + 0.2)
+    before = estimate.congestion(loop.time())
+    selected = transport.ice.selected
+    await ben.rebind()
+    ben.send_check(nominate=True)
+    await until(lambda: transport.ice.selected is not selected, every=0.01)
+    await asyncio.sleep(0.1)
+    return before, estimate.congestion(loop.time())
+
+
+def test_a_queue_on_one_way_is_none_on_another() -> None:
+    found = call_in_virtual_time(a_queue_on_the_way_before)
+    assert found == (Congestion.QUEUE, Congestion.NONE)
 
 
 async def a_process_without_its_processor() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from actors.relay.choice import Demand, LayerFacts, carried, choose, highest_use
 from actors.relay.estimate import LEAST, Congestion, Estimate
 from actors.relay.hold import Hold
 from actors.relay.rtcp import parts_of
-from actors.relay.transport_feedback import ArrivalLog, arrivals_in
+from actors.relay.transport_feedback import ArrivalLog, ArrivalReader
 
 
 class Link:
@@ -170,6 +171,40 @@ def test_reports_count_only_without_transport_feedback() -> None:
     assert estimate.bitrate == 900_000
 
 
+def test_many_reports_of_one_line_count_once_and_a_remb_bounds_it() -> None:
+    """Browsers report on each stream by itself; of seven the worst is what the line loses."""
+    estimate = Estimate(1_000_000)
+    for second in range(2):
+        for loss in (0.2, 0.0, 0.2, 0.2, 0.2, 0.2, 0.2):
+            estimate.reported_loss(loss, float(second))
+    assert round(estimate.bitrate) == 810_000
+    for second in range(2, 5):
+        for _ in range(7):
+            estimate.reported_loss(0.0, float(second))
+    # What came of the others is the worst of the next second.
+    assert abs(estimate.bitrate - 1_000_000 * 0.9**3 * 1.05**2) < 1
+    estimate.remb(300_000, 5.0)
+    estimate.reported_loss(0.0, 6.0)
+    assert estimate.bitrate == 300_000
+    estimate.reported_loss(0.2, 6.9)
+    assert round(estimate.bitrate) == 270_000
+
+
+def test_another_way_that_takes_longer_is_no_queue() -> None:
+    estimate = Estimate(1_000_000)
+    link = Link(50_000_000, delay=0.02)
+    run(estimate, link, 3.0)
+    before = estimate.bitrate
+    # The last of what went the way before is told of after it.
+    estimate.sent(1, 1000, 2.99)
+    link.delay = 0.25
+    estimate.moved(3.0)
+    estimate.feedback([(1, 3.01)], 3.1)
+    run(estimate, link, 2.0, start=3.1)
+    assert estimate.bitrate >= before
+    assert estimate.congestion(5.1) is Congestion.NONE
+
+
 def test_who_has_told_nothing_is_not_taken_to_lose_anything() -> None:
     estimate = Estimate(1_000_000)
     assert estimate.congestion(0.0) is Congestion.NONE
@@ -200,7 +235,7 @@ def test_any_feedback_keeps_the_estimate_in_its_bounds(
 
 @given(st.binary(max_size=300))
 def test_any_feedback_message_is_read_within_bounds(data: bytes) -> None:
-    assert len(list(arrivals_in(memoryview(data)))) <= 4096
+    assert len(list(ArrivalReader().read(memoryview(data)))) <= 4096
 
 
 @given(
@@ -217,12 +252,13 @@ def test_what_is_written_reads_back(first: int, gaps: list[int], pauses: list[in
         expected.append((number, now))
         number = number + gap & 0xFFFF
         now += pause / 1000
+    reader = ArrivalReader()
     read: list[tuple[int, float | None]] = []
     for message in log.messages(1, 2):
         assert len(message) % 4 == 0
         assert len(message) < 1400
         (part,) = parts_of(memoryview(message))
-        read += arrivals_in(part.body)
+        read += reader.read(part.body)
     received = [(n, at) for n, at in read if at is not None]
     assert [n for n, _ in received] == [n for n, _ in expected]
     # Quarter milliseconds, and the same origin for all.
@@ -230,6 +266,35 @@ def test_what_is_written_reads_back(first: int, gaps: list[int], pauses: list[in
     for (_, sent), (_, seen) in zip(expected, received, strict=True):
         assert abs(sent - seen - shift) < 0.001
     assert sum(at is None for _, at in read) == sum(gaps[: len(expected) - 1]) - len(expected) + 1
+
+
+@pytest.mark.parametrize("origin", [0.0, -500_000.0])
+def test_a_clock_that_goes_otherwise_is_no_queue_whatever_it_counts_from(origin: float) -> None:
+    """Half of all reference times are below zero; a line's least delay lapses all the same."""
+    estimate = Estimate(1_000_000)
+    for step in range(1, 1200):
+        now = step / 10
+        numbers = [3 * step + each for each in range(3)]
+        for number in numbers:
+            estimate.sent(number & 0xFFFF, 1000, now)
+        # A fifth of a percent too fast: 40 ms in twenty seconds.
+        arrival = origin + 0.05 + 1.002 * now
+        estimate.feedback([(number & 0xFFFF, arrival) for number in numbers], now)
+    assert estimate.congestion(120.0) is Congestion.NONE
+
+
+def test_arrival_times_go_on_where_the_reference_time_wraps() -> None:
+    """At 2²³ and 2²⁴ times 64 ms of the receiver's clock, whenever in a call that is."""
+    log, reader = ArrivalLog(), ArrivalReader()
+    wraps = [(1 << bits) * 0.064 for bits in (23, 24)]
+    moments = [0.0, *(at + shift for at in wraps for shift in (-0.1, 0.1))]
+    read: list[float] = []
+    for number, moment in enumerate(moments):
+        log.arrived(number, 5.0 + moment)
+        (message,) = log.messages(1, 2)
+        (part,) = parts_of(memoryview(message))
+        read += [at for _, at in reader.read(part.body) if at is not None]
+    assert [round(at - read[0], 2) for at in read] == [round(moment, 2) for moment in moments]
 
 
 LAYERS = (

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.relay import Grade, MediaRights, PublishSource, SeatKind
-from actors.relay.quality import Measured, QualityWatch, judge
+from actors.relay.quality import Measured, QualityWatch, judge, lost_of_all
 from actors.relay.rtcp import Report, ntp_of, receiver_report
 from actors.relay.seating import arrange
 from actors.relay.speaker import Loudness, SpeakerChoice
@@ -40,6 +40,14 @@ def test_somebody_slightly_louder_does_not_take_over() -> None:
     choice.decide({"ada": 90, "ben": 0}, 0.0)
     for step in range(20):
         assert choice.decide({"ada": 85, "ben": 90}, step / 5) == "ada"
+
+
+def test_who_has_fallen_silent_gives_way_to_somebody_who_speaks_softly() -> None:
+    choice = SpeakerChoice()
+    choice.decide({"ada": 90, "ben": 0}, 0.0)
+    # What is left of Ada is the noise of her room.
+    found = [choice.decide({"ada": 70, "ben": 74}, step / 4) for step in range(1, 5)]
+    assert found == ["ada", "ada", "ben", "ben"]
 
 
 def test_after_a_while_of_silence_nobody_speaks() -> None:
@@ -284,6 +292,26 @@ async def grades_of_bad_lines(call: Call) -> dict[str, tuple[Grade, str]]:
             report(call, slow, ssrc, 0.4)
         await asyncio.sleep(0.02)
     return {name: (grade, reason) for name, grade, reason in call.listener.grades}
+
+
+async def grades_of_who_hears_a_silent_one(call: Call) -> list[tuple[str, Grade, str]]:
+    """Let Ben lose one packet in two of a voice that says nothing, as browsers send it (DTX)."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    ada.send_audio()
+    await until(lambda: ben.heard)
+    (ssrc,) = {heard.packet.ssrc for heard in ben.heard}
+    for _ in range(12):
+        for _ in range(2):
+            ada.send_audio()
+            await asyncio.sleep(0.4)
+        report(call, ben, ssrc, 0.05, loss=128)
+    return call.listener.grades
+
+
+def test_one_packet_of_few_makes_no_bad_line() -> None:
+    """Of many who are silent somebody always loses one: everybody's line would be called bad."""
+    assert call_in_virtual_time(grades_of_who_hears_a_silent_one) == []
+    assert lost_of_all([(0.5, 2)] * 6 + [(0.0, 88)]) == 0.06
 
 
 def test_a_line_is_graded_by_what_is_measured_on_it() -> None:

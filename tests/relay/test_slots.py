@@ -7,7 +7,7 @@ import itertools
 
 from actors.relay import PublishSource, SeatKind
 from actors.relay.rtcp import SenderInfo, ntp_of, parts_of, sender_report
-from actors.relay.transport_feedback import arrivals_in
+from actors.relay.transport_feedback import ArrivalReader
 from benchmarks.media.description import Dialect
 from tests.patience import until
 
@@ -106,7 +106,7 @@ async def test_a_padding_probe_is_acknowledged_and_goes_no_further(call: Call) -
             for data in ada.raw_feedback
             for part in parts_of(memoryview(data))
             if (part.kind, part.form) == (205, 15)
-            for number, at in arrivals_in(part.body)
+            for number, at in ArrivalReader().read(part.body)
             if at is not None
         }
 
