@@ -48,6 +48,8 @@ class AnsweredSection:
     slot: SlotNames | None = None
     """Set where the relay sends; None where it receives."""
     rids: tuple[str, ...] = ()
+    off: frozenset[str] = frozenset()
+    """Those of them that the sender was told to turn off."""
 
     @property
     def extensions(self) -> dict[str, int]:
@@ -138,7 +140,9 @@ def _section(transport: AnswerTransport, section: AnsweredSection, first: bool) 
     lines += _redundancy(section)
     if section.rids:
         lines += [f"a=rid:{rid} recv" for rid in section.rids]
-        lines.append(f"a=simulcast:recv {';'.join(section.rids)}")
+        # Unless it is said to be paused (RFC 8853 §5.1), libwebrtc turns a layer on again.
+        layers = [f"~{rid}" if rid in section.off else rid for rid in section.rids]
+        lines.append(f"a=simulcast:recv {';'.join(layers)}")
     if section.slot is not None:
         lines += _slot(section.slot, any(c.repair_payload_type for c in section.codecs))
     return lines

@@ -151,17 +151,17 @@ def _apply(
         rids: tuple[str, ...] = ()
         if section.source is PublishSource.CAMERA and _RID_EXTENSIONS <= offered.extensions.keys():
             rids = tuple(offered.rids[: transport.config.max_layers])
-        answer = AnsweredSection(offered, section.codecs, rids=rids)
         publication = transport.publications.get(offered.mid)
         if publication is None:
             publication = Publication(transport, offered.mid, section.source)
             transport.publications[offered.mid] = publication
             transport.published += 1
-        publication.negotiated(section.codecs, answer.rids)
+        publication.negotiated(section.codecs, rids)
         publication.signalled = bool(offered.ssrcs)
         for ssrc in offered.ssrcs:
             transport.intake.signalled[ssrc] = publication
-        return answer
+        off = frozenset(rids).difference(publication.told_rids)
+        return AnsweredSection(offered, section.codecs, rids=rids, off=off)
     slot = slots[offered.mid]
     track = f"{slot.stream}-{offered.kind}"
     names = SlotNames(slot.ssrc, slot.repairs.ssrc, slot.cname, slot.stream, track)

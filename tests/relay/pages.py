@@ -138,7 +138,14 @@ async def join_as_widget(
 ) -> None:
     """Let the widget's own connection, with these limits, offer; and give it the relay's answer."""
     limits = {"ice_servers": list(ice_servers), "relay_only": relay_only}
-    offer = await page.evaluate(OFFER_OF_THE_WIDGET, limits)
+    await negotiate_as_widget(relay, page, name, OFFER_OF_THE_WIDGET, limits)
+
+
+async def negotiate_as_widget(
+    relay: Relay, page: Page, name: str, script: str, argument: object = None
+) -> None:
+    """Let the widget's own connection offer, by this script, and give it the relay's answer."""
+    offer = await page.evaluate(script, argument)
     layout = OfferLayout(
         publish={each["mid"]: PublishSource(each["source"]) for each in offer["publish"]},
         seats=tuple((seat["audio_mid"], seat["video_mid"]) for seat in offer["seats"]),

@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from actors.relay import Relay, RelayConfig, TransportState
+from actors.relay.rtcp import Report, receiver_report
 from benchmarks.shaper import Downlink, Shaper
 from tests.patience import PATIENCE, until
 
@@ -21,6 +22,7 @@ from .pages import (
     browser,
     join,
     join_as_widget,
+    negotiate_as_widget,
     page_url,
     until_growing,
 )
@@ -170,8 +172,81 @@ async def test_layers_nobody_needs_cost_the_sender_nothing(browser: Browser, pag
         ben.acknowledge()
         relay.set_view("ben-1", {0: (320, 180)}, {})
         await until_only({"l"})
+        # Also after an ICE restart, whose answer says it: nothing more is told then.
+        await negotiate_as_widget(relay, page, "ada", "window.pc.restartIce(), window.peer.offer()")
+        before = await frames()
+        await page.wait_for_timeout(1500)
+        after = await frames()
+        assert after["l"] - before["l"] >= 10
+        assert {rid for rid in after if after[rid] - before[rid] >= 3} == {"l"}
         relay.set_view("ben-1", {0: (640, 360)}, {})
         await until_only({"l", "m"})
+        assert relay.mistakes == 0
+    finally:
+        ben.vanish()
+        await relay.close()
+
+
+SPEECH = """async () => {
+  const context = new AudioContext();
+  const sink = context.createMediaStreamDestination();
+  const loud = new GainNode(context, { gain: 0.5 });
+  // As speech is: the harmonics of a voice, louder and softer four times a second.
+  const voice = new OscillatorNode(context, { frequency: 130, type: 'sawtooth' });
+  const syllables = new OscillatorNode(context, { frequency: 4 });
+  syllables.connect(new GainNode(context, { gain: 0.5 })).connect(loud.gain);
+  voice.connect(loud).connect(sink);
+  voice.start();
+  syllables.start();
+  await window.transceivers.audio.sender.replaceTrack(sink.stream.getAudioTracks()[0]);
+}"""
+
+
+def repeats_a_frame(packet: bytes) -> bool:
+    """Whether an Opus packet of one frame has the one before it once more (RFC 6716 §4.2.4).
+
+    That is said by a bit behind one for each 20 ms, which begin the frame (§4.2.3); CELT alone has
+    none (§3.1).
+    """
+    configuration, code = packet[0] >> 3, packet[0] & 3
+    if configuration >= 16 or code or len(packet) < 2:
+        return False
+    activities = (1, 1, 2, 3)[configuration % 4] if configuration < 12 else 1
+    return bool(packet[1] << activities & 0x80)
+
+
+@pytest.mark.soak
+async def test_a_browser_repeats_its_voice_when_somebody_loses_it(
+    browser: Browser, page_url: str, record_property: Callable[[str, object], None]
+) -> None:
+    """In-band FEC, for loss on a line that is not the sender's: the relay's reports tell of it."""
+    relay = Relay(RelayConfig(), RecordingListener())
+    await relay.open()
+    ben = CraftedClient(relay, "ben", publish=())
+    page = await browser.new_page()
+    try:
+        await page.goto(page_url)
+        await join(relay, page, "ada", seats=0)
+        await page.evaluate(SPEECH)
+        await ben.connect()
+        audio, _ = ben.seat(0)
+
+        async def repeated(fraction: int) -> float:
+            """Report so much loss for eight seconds; return what repeats in the last four."""
+            for second in range(8):
+                if second == 4:
+                    ben.heard.clear()
+                report = Report(ben.slots[audio][0], fraction, 0, 0, 0, 0, 0)
+                ben.send_rtcp(receiver_report(1, [report]))
+                await asyncio.sleep(1)
+            found = [repeats_a_frame(each.packet.payload) for each in ben.heard_on(audio)]
+            assert len(found) > 100
+            return sum(found) / len(found)
+
+        without, with_loss = await repeated(0), await repeated(51)
+        record_property("note", f"{without:.2f} of the packets, {with_loss:.2f} with loss")
+        assert without < 0.05
+        assert with_loss > 0.3
         assert relay.mistakes == 0
     finally:
         ben.vanish()
