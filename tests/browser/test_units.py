@@ -52,7 +52,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("windows-of-ours", 2),
         ("guest-links", 2),
         ("keyed", 4),
-        ("media-link", 9),
+        ("media-link", 10),
         ("local-media", 8),
         ("client", 7),
         ("stage", 6),

@@ -182,6 +182,16 @@ async def test_ten_switches_of_a_seat(
             await viewer.wait_for_timeout(100)
         raise AssertionError(f"sound and picture are {found} ms apart, after {switches}")
 
+    async def until_there_is_room() -> None:
+        """Let a busy machine come to rest, if it does in time: what it spoils cannot be judged."""
+        while loop.time() < deadline:
+            await lateness()
+            began, waited = loop.time(), seconds_waited()
+            await viewer.wait_for_timeout(500)
+            share = (seconds_waited() - waited) / (loop.time() - began)
+            if share <= MOST_WAITED and await lateness() <= MOST_LATE_MS:
+                return
+
     def speak(speaker: str) -> None:
         for name in PEOPLE:
             relay.set_published(name, {PublishSource.MICROPHONE: name == speaker})
@@ -236,6 +246,8 @@ async def test_ten_switches_of_a_seat(
         await until_shown("ada")
         speakers = itertools.cycle(("ben", "ada"))
         while not enough():
+            if switches and not switches[-1].judged:
+                await until_there_is_room()
             if not switches or not switches[-1].smooth:
                 await until_in_step()
             switches.append(await switch(next(speakers)))

@@ -1,5 +1,6 @@
 import { Refusal } from '../../../widgets/channel/refusal.js';
 import { MediaLink } from '../../../widgets/media/media-link.js';
+import { addSections } from '../../../widgets/media/sections.js';
 import { postponed, same, settled, until } from './check.js';
 
 const SESSION = { epoch: 1, media: { seats: 1, screens: 1, ice_servers: [], relay_only: false } };
@@ -90,6 +91,27 @@ export const tests = {
     await until(() => channel.asked.length === 2);
     same(link.state, 'connecting');
     link.close();
+  },
+  'every layer says of itself by how much it is scaled down': () => {
+    const { prototype } = RTCPeerConnection;
+    const original = prototype.addTransceiver;
+    const given = [];
+    const connection = new RTCPeerConnection();
+    prototype.addTransceiver = function add(kind, init) {
+      given.push(...(init.sendEncodings ?? []));
+      return original.call(this, kind, init);
+    };
+    try {
+      // What is left out browsers choose by themselves, and not all the same.
+      addSections(connection, SESSION.media);
+    } finally {
+      connection.close();
+      prototype.addTransceiver = original;
+    }
+    same(
+      given.map(({ rid = '', scaleResolutionDownBy }) => [rid, scaleResolutionDownBy]),
+      [['l', 4], ['m', 2], ['h', 1], ['', 1]],
+    );
   },
   'another actor gets a new connection with the same tracks, and the old one is closed before':
     async () => {
