@@ -33,7 +33,7 @@ check: .venv/all.installed
 
 fuzz: .venv/all.installed
 	@mkdir -p artifacts
-	@nice -n 19 $(PY) -m tests.fuzz -max_total_time=60 -artifact_prefix=artifacts/
+	@nice -n 19 $(PY) -m tests.fuzz
 
 bench: .venv/all.installed
 	@mkdir -p artifacts
