@@ -27,6 +27,8 @@ from tests.relay.track import Track, Unusual
 
 MOST_STEPS = 40
 """Of one script: at most so many datagrams, or moments."""
+MOST_SCRIPTS = 32
+"""In one world."""
 _CONFIG = RelayConfig(bind=(), advertise=("192.0.2.1",), ports=range(1))
 _RIGHTS = MediaRights(send_audio=True, send_video=True, send_screen=True)
 _SOURCES = (PublishSource.MICROPHONE, PublishSource.CAMERA, PublishSource.SCREEN)
@@ -300,7 +302,7 @@ class World:
             assert len(transport.intake.layers) <= 4
             assert len(transport.intake.repairs) <= 4
         *_, cy, dee = self.peers
-        for peer in (cy, dee):
+        for peer in self.peers:
             peer.check(b"\x00\x25\x00\x00")
         self.pass_time(0.05)
         before = self.media_to(cy)
@@ -309,10 +311,44 @@ class World:
             dee.media(key=True)
         assert self.media_to(cy) > before, "they hear each other no more"
 
+    @property
+    def over(self) -> bool:
+        """Whether somebody who had keys has ended their connection."""
+        return any(peer.transport.closed for peer in self.peers if peer.name != "gus")
+
     def media_to(self, peer: Peer) -> int:
         """Return how many packets of media have left to somebody."""
         sent = self.wire.sent.get(peer.endpoint, ())
         return sum(127 < data[0] < 192 and not 192 <= data[1] <= 223 for data in sent)
+
+
+class Repertoire:
+    """Plays many scripts in one world, which costs more than a script does. To be closed."""
+
+    def __init__(self) -> None:
+        self._world: World | None = None
+        self._played: list[bytes] = []
+
+    def play(self, script: bytes) -> None:
+        """Play one more; what goes wrong tells of all that were played in its world."""
+        world = self._world
+        if world is None or world.over or len(self._played) >= MOST_SCRIPTS:
+            self.close()
+            world = self._world = World()
+        self._played.append(script)
+        try:
+            world.play(script)
+            world.look()
+        except Exception as error:
+            error.add_note(f"In one world: {[each.hex() for each in self._played]}")
+            raise
+
+    def close(self) -> None:
+        """End the present world, if there is one."""
+        if self._world is not None:
+            self._world.close()
+        self._world = None
+        self._played = []
 
 
 def play(script: bytes) -> None:

@@ -19,7 +19,7 @@ def main() -> None:
         from tests.fuzz.seeds import SEEDS
     targets = {
         "readers": (relay_packets.read, SEEDS),
-        "relay": (relay_datagrams.play, relay_datagrams.seeds()),
+        "relay": (relay_datagrams.Repertoire().play, relay_datagrams.seeds()),
     }
     target, seeds = targets[name]
     for number, seed in enumerate(seeds):

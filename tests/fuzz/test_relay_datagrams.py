@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actors.relay.intake import Intake
 from actors.relay.rtcp import receiver_report
 
-from .relay_datagrams import Step, World, play, seeds, step
+from .relay_datagrams import Repertoire, Step, World, play, seeds, step
 
 _STEPS = st.builds(step, st.sampled_from(Step), st.binary(max_size=255), st.integers(0, 2))
 
@@ -30,6 +30,18 @@ def test_no_changed_script_harms_a_relay(seed: bytes, data: st.DataObject) -> No
         place = data.draw(st.integers(0, len(changed) - 1))
         changed[place] = data.draw(st.integers(0, 255))
     play(bytes(changed))
+
+
+def test_many_scripts_are_played_in_one_world_and_what_goes_wrong_tells_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with closing(Repertoire()) as repertoire:
+        for script in seeds() * 3:
+            repertoire.play(script)
+        monkeypatch.setattr(Intake, "receive_rtcp", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError) as wrong:
+            repertoire.play(step(Step.RTCP, receiver_report(1, ())))
+    assert seeds()[-1].hex() in wrong.value.__notes__[0]
 
 
 def test_what_a_script_sends_gets_through() -> None:
