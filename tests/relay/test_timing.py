@@ -290,7 +290,7 @@ def test_who_is_not_heard_is_sent_nothing_and_goes_on_with_what_is_fresh() -> No
 @pytest.mark.soak
 def test_no_publisher_breaks_the_numbers_of_who_hears_nothing_for_a_while() -> None:
     """2¹⁵ packets of one SSRC that its receiver misses are never made good (RFC 3711 §3.3.1)."""
-    run_in_virtual_time(through_a_tunnel(25, each=40))
+    run_in_virtual_time(through_a_tunnel(25, each=28))
 
 
 async def moved_beside_a_copy(*, silent: bool) -> float:
