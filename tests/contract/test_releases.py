@@ -80,8 +80,9 @@ MORE = {"something_new": {"of": "a later release"}}
 def grown(model: type[BaseModel], body: dict[str, Any]) -> dict[str, Any]:
     """Add an unknown field to a message and to every message within it."""
     more: dict[str, Any] = {**body, **MORE}
-    for name, field in model.model_fields.items():
-        inner = next((one for one in within(field.annotation) if matches(one, body[name])), None)
+    for name in body:  # what came since is not in a record
+        hint = model.model_fields[name].annotation
+        inner = next((one for one in within(hint) if matches(one, body[name])), None)
         if inner is not None and isinstance(body[name], list):
             more[name] = [grown(inner, each) for each in body[name]]
         elif inner is not None and isinstance(body[name], dict):
