@@ -10,10 +10,12 @@ from broker.close_codes import CloseCode
 from broker.crowd import Crowd
 from broker.errors import ErrorCode, SwitchboardError, TooFast, Unauthenticated
 from broker.keys import KeyPurpose, derive_key
+from broker.messages import encode
 from broker.messages.cluster.presence import PresenceDisplaced, PresenceState
 from broker.messages.cluster.sessions import SessionAttach, SessionQueued
 from broker.messages.cluster.trunk import Location
 from broker.messages.colleagues import ColleagueCalled, ColleagueSettled
+from broker.messages.facts import ConnectionUnheard
 from broker.messages.sharing import LoginHand, Revocation
 from broker.tracing import Traces
 from gateway.asking import AskingRates
@@ -30,6 +32,7 @@ from gateway.unsaved import UnsavedCourier
 
 logger = logging.getLogger(__name__)
 
+_UNHEARD = encode(ConnectionUnheard())
 SWEEP_S = 5.0
 
 
@@ -193,13 +196,16 @@ class Switchroom:
         return len(meant)
 
     def sweep(self, now: float) -> None:
-        """Close widgets that have been silent for too long; due every few seconds."""
+        """Close widgets that have been silent for too long, though asked; due every few seconds."""
+        longest_s = self.settings.limits.silent_s
         for connection in list(self._connections.values()):
-            if (
-                connection.stage is not Stage.GREETING
-                and now - connection.heard_at > self.settings.limits.silent_s
-            ):
+            if connection.stage is Stage.GREETING:
+                continue
+            silence_s = now - connection.heard_at
+            if silence_s > longest_s:
                 connection.close(CloseCode.GOING_AWAY, "Nothing was heard from the widget.")
+            elif silence_s > longest_s / 2:
+                connection.put(_UNHEARD)
 
     async def run(self) -> None:
         """Run heartbeat, sweep and what is brought to sessions until cancelled."""

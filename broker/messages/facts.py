@@ -42,6 +42,14 @@ class ConnectionPong(Part):
     type: Literal["connection.pong"] = "connection.pong"
 
 
+class ConnectionUnheard(Part):
+    """Nothing was heard from the widget for half the time that a connection may be silent: it
+    answers with `connection.ping`. The timers of a page that nobody looks at may rest for a minute;
+    what comes by its connection does not wait."""
+
+    type: Literal["connection.unheard"] = "connection.unheard"
+
+
 class RequestDone(Part):
     """The request took effect and is durable."""
 
@@ -339,6 +347,7 @@ BrokerMessage = Annotated[
     ConnectionWelcome
     | ConnectionPong
     | RequestDone
+    | ConnectionUnheard
     | RequestRefused
     | ReachChanged
     | WaysChanged

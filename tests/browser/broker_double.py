@@ -20,7 +20,12 @@ from fastapi.responses import HTMLResponse
 from playwright.async_api import Page, Route, WebSocketRoute
 
 from broker.messages import encode
-from broker.messages.facts import ConnectionWelcome, ReachChanged, SessionSnapshot
+from broker.messages.facts import (
+    ConnectionPong,
+    ConnectionWelcome,
+    ReachChanged,
+    SessionSnapshot,
+)
 from broker.messages.login import LoginCode
 from broker.messages.parts import (
     GuestInvitationView,
@@ -146,6 +151,9 @@ class BrokerDouble:
         if socket not in self._sockets:
             return
         message = json.loads(text)
+        if message["type"] == "connection.ping":
+            socket.send(encode(ConnectionPong()).decode())
+            return
         self.heard.append(message)
         if message["type"] == "connection.hello" and not self.deaf:
             back = self.in_session and "resume" in message

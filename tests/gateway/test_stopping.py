@@ -112,7 +112,13 @@ async def test_revoking_somebody_closes_their_connections(world: World) -> None:
 async def test_a_silent_widget_is_swept_out(world: World) -> None:
     widget = await world.consumer()
     (connection,) = world.room.connections
-    world.room.sweep(connection.heard_at + 29.0)
+    world.room.sweep(connection.heard_at + 14.0)
+    await widget.say(type="connection.ping")
+    assert (await widget.next())["type"] == "connection.pong"
+    # The timers of a page that nobody looks at may rest for a minute: it is asked.
+    for silence_s in (16.0, 29.0):
+        world.room.sweep(connection.heard_at + silence_s)
+        assert (await widget.next())["type"] == "connection.unheard"
     assert len(world.room) == 1
     world.room.sweep(connection.heard_at + 31.0)
     assert await widget.closed() == 1001

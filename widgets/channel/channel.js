@@ -180,6 +180,8 @@ export class SignallingChannel {
   /** @param {BrokerMessage} message @param {ReturnType<typeof setTimeout>} late */
   #receive(message, late) {
     if (message.type === 'connection.pong') return;
+    // Where nobody looks the beat may rest for a minute.
+    if (message.type === 'connection.unheard') this.#socket?.send(PING);
     if (message.type === 'session.moved') this.#lastSeq = 0;
     else if (message.type === 'session.snapshot') this.#lastSeq = message.seq;
     else if ('seq' in message && message.seq) this.#lastSeq = Math.max(this.#lastSeq, message.seq);

@@ -468,6 +468,11 @@ export interface ConnectionPong {
   type: "connection.pong";
 }
 
+/** Nothing was heard from the widget for half the time that a connection may be silent: it answers with `connection.ping`. The timers of a page that nobody looks at may rest for a minute; what comes by its connection does not wait. */
+export interface ConnectionUnheard {
+  type: "connection.unheard";
+}
+
 /** The hello was accepted. Without a session the connection is *waiting* (or an idle agent). */
 export interface ConnectionWelcome {
   type: "connection.welcome";
@@ -837,7 +842,7 @@ export interface LoginRefused {
 export type ClientMessage = ConnectionHello | ConnectionPing | SurfaceUpdate | EngagementUpdate | SessionStart | SessionJoin | SessionLeave | SessionEnd | SessionHandOver | InvitationSend | InvitationCancel | InvitationAccept | InvitationDecline | InvitationTrouble | ColleagueList | ColleagueAsk | ColleagueDecline | ConflictAdmit | ConflictDismiss | TextSend | ScreenRequest | GuestInvite | GuestRevoke | ParticipantAdmit | ParticipantRefuse | ParticipantRemove | ParticipantGrant | ParticipantMute | MediaOffer | MediaPublish | MediaMode | MediaView | MediaReport | MediaClose;
 
 /** Broker to widget. */
-export type BrokerMessage = ConnectionWelcome | ConnectionPong | RequestDone | RequestRefused | ReachChanged | WaysChanged | ColleagueListed | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionWaiting | SessionSaving | SessionMoving | SessionMoved | SessionLeft | SessionEnded;
+export type BrokerMessage = ConnectionWelcome | ConnectionPong | ConnectionUnheard | RequestDone | RequestRefused | ReachChanged | WaysChanged | ColleagueListed | SessionSnapshot | ResumeRenewed | InvitationChanged | InvitationElsewhere | RosterChanged | RightsChanged | ConflictsChanged | TextSaid | ScreenRequested | GuestInvited | GuestsChanged | ParticipantMuted | MediaAnswer | MediaSeats | MediaTransport | MediaSpeaker | MediaLayers | MediaQuality | SessionWaiting | SessionSaving | SessionMoving | SessionMoved | SessionLeft | SessionEnded;
 
 /** Gateway to a frame that logs in. */
 export type LoginMessage = LoginCode | LoginDone | LoginRefused;

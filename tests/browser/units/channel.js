@@ -207,6 +207,13 @@ export const tests = {
     wire.close = () => {};
     patience.due();
     same(statuses, ['connecting', 'reconnecting']);
+  async 'a page whose timers rest says that it lives as soon as it is missed'() {
+    const { made, wire } = await channel();
+    wire.welcome();
+    wire.hear({ type: 'connection.unheard' });
+    same(wire.sent.slice(1), [{ type: 'connection.ping' }]);
+    made.close();
+  },
     made.close();
   },
   async 'what is too much to await is not sent'() {
