@@ -27,6 +27,7 @@ class Standing:
         self._origin = origin
         self.greeting = greeting
         self.widget_id = _widget_of(greeting) or connection_id
+        self._former_widget_id = None if greeting.resume is None else greeting.resume.widget_id
         self.principal: Principal = greeting.principal
         self.hello: ConnectionHello = greeting.hello
         self.ids: EngagementIds | None = greeting.hello.engagement
@@ -167,6 +168,7 @@ class Standing:
             engagement=self.ids,
             way=way,
             widget_id=self.widget_id,
+            former_widget_id=self._former_widget_id,
             attempt=self.hello.attempt,
             keeps_unsaved=True,
             token_id=self.greeting.token_id,

@@ -112,6 +112,8 @@ interface ClientOptions {
    */
   introduce: (resuming: boolean) => Promise<Record<string, unknown>>;
   memory: ResumeMemory;
+  /** Whether the first session, if it is open in another window, is brought here. */
+  takes?: boolean;
   /** Address of the WebSocket; the page's own gateway by default. */
   url?: string;
 }

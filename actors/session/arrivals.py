@@ -92,6 +92,7 @@ class Arrivals:
             hello.visible,
             hello.widget_id,
             hello.attempt,
+            hello.former_widget_id,
         )
 
         def ready(person: Person) -> None:

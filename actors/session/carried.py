@@ -65,6 +65,14 @@ class CarriedMedia:
         carried = self.by_widget(participant_id, widget_id)
         return [] if carried is None else list(carried.seats.values())
 
+    def widgets_of(self, participant_id: str) -> set[str]:
+        """The widgets by which somebody's media are carried."""
+        return {
+            carried.widget_id
+            for carried in self._by_transport.values()
+            if carried.participant_id == participant_id and not carried.given_up
+        }
+
     def by_transport(self, transport_id: str) -> Carried | None:
         """What was offered as this transport and has not closed."""
         return self._by_transport.get(transport_id)

@@ -28,10 +28,13 @@ class Connection:
         visible: bool,
         widget_id: str | None = None,
         attempt: int = 0,
+        former_widget_id: str | None = None,
     ) -> None:
         self.connection_id = connection_id
         self.widget_id = widget_id or connection_id
         """The widget behind it, which keeps its id when it comes back."""
+        self.former_widget_id = former_widget_id
+        """That of its page before it was reloaded, or of the page that it was copied from."""
         self.attempt = attempt
         """Higher than that of every earlier connection of its widget's page."""
         self.surface = surface

@@ -438,8 +438,19 @@ class LiveSession:
         # What goes to all widgets of a person tells that they came in: nobody is seated yet.
         seats = [] if only is None else self.media.seats_of(person.participant_id, only.widget_id)
         return self._narrator.snapshot(
-            person, media=limits(self.config, self.durable, self.now_ms()), seats=seats
+            person,
+            media=limits(self.config, self.durable, self.now_ms()),
+            seats=seats,
+            elsewhere=only is not None and self._is_elsewhere(person, only),
         )
+
+    def _is_elsewhere(self, person: Person, connection: Connection) -> bool:
+        """Whether another page of theirs, which is connected, carries their media: there they stay
+        until a click. A page that was reloaded comes back to what it carried itself."""
+        carriers = self.media.widgets_of(person.participant_id)
+        if carriers & {connection.widget_id, connection.former_widget_id}:
+            return False
+        return any(person.connections_of(widget_id) for widget_id in carriers)
 
     def _flush_roster(self) -> None:
         if self._roster_due:

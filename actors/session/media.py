@@ -269,6 +269,10 @@ class SessionMedia:
         if transport is not None and transport.participant_id == participant_id:
             self._relay.close_transport(transport_id)
 
+    def widgets_of(self, participant_id: str) -> set[str]:
+        """The widgets that carry somebody's media: two while one takes over from the other."""
+        return self._carried.widgets_of(participant_id)
+
     def seats_of(self, participant_id: str, widget_id: str) -> list[SeatAssignment]:
         """Who sits where in the transport that this widget carries, for a snapshot."""
         return self._carried.seats_of(participant_id, widget_id)

@@ -210,9 +210,17 @@ class Narrator:
                 session.people[participant.participant_id].tell(body)
 
     def snapshot(
-        self, person: Person, *, media: MediaLimits, seats: list[SeatAssignment]
+        self,
+        person: Person,
+        *,
+        media: MediaLimits,
+        seats: list[SeatAssignment],
+        elsewhere: bool,
     ) -> SessionSnapshot:
-        """The session as this person may see it: outside, no more than the invitation."""
+        """The session as this person may see it: outside, no more than the invitation.
+
+        `elsewhere`: another page of theirs carries their media.
+        """
         session = self._session
         state = session.durable
         participant = state.participants.get(person.participant_id)
@@ -226,7 +234,7 @@ class Narrator:
         elif participant.attendance is Attendance.LOBBY:
             attendance = "lobby"
         else:
-            attendance = "present"
+            attendance = "elsewhere" if elsewhere else "present"
         mode = state.mode if participant is None else participant.mode
         return SessionSnapshot(
             seq=0,

@@ -111,7 +111,8 @@ class SessionSnapshot(Part):
     mode: Mode
     """The participant's own mode."""
     attendance: str
-    """`lobby`, `present` or `invited` (a consumer who has not answered)."""
+    """`lobby`, `present`, `invited` (a consumer who has not answered), or `elsewhere`: another page
+    of theirs carries their media, until this one offers."""
     capabilities: list[Capability]
     roster: list[RosterEntry]
     invitation: InvitationView | None
@@ -346,8 +347,8 @@ class SessionEnded(Part):
 BrokerMessage = Annotated[
     ConnectionWelcome
     | ConnectionPong
-    | RequestDone
     | ConnectionUnheard
+    | RequestDone
     | RequestRefused
     | ReachChanged
     | WaysChanged

@@ -134,12 +134,19 @@ class Trunk:
         visible: bool = True,
         widget_id: str | None = None,
         attempt: int = 0,
+        former_widget_id: str | None = None,
     ) -> None:
         self.transport = FakeTransport()
         self.end: ListenedEnd = ListeningEnd(KEY, b"n" * 32, lambda end, hello: None, promise)
         self.end.link.connection_made(self.transport)
         self.connection = Connection(
-            f"c{next(self._ids)}", self.end, surface, visible, widget_id, attempt
+            f"c{next(self._ids)}",
+            self.end,
+            surface,
+            visible,
+            widget_id,
+            attempt,
+            former_widget_id,
         )
 
     @property
@@ -257,9 +264,13 @@ class Stage:
         last_seq: int | None = None,
         widget_id: str | None = None,
         attempt: int = 0,
+        former_widget_id: str | None = None,
     ) -> Trunk:
-        """A widget comes, or comes back: then `widget_id` is that of its first connection."""
-        trunk = Trunk(surface, widget_id=widget_id, attempt=attempt)
+        """A widget comes, or comes back: then `widget_id` is that of its first connection, and
+        `former_widget_id` that of its page before a reload."""
+        trunk = Trunk(
+            surface, widget_id=widget_id, attempt=attempt, former_widget_id=former_widget_id
+        )
         self.session.comings.connect(person, trunk.connection, last_seq)
         return trunk
 

@@ -8,7 +8,7 @@ from actors.relay import MediaRights
 from actors.session.connection import UNSENT_LIMIT_BYTES
 from broker.words import PublishSource, Surface
 from tests.actors.crafted import offer, offered
-from tests.actors.stage import Stage
+from tests.actors.stage import Stage, Trunk
 from tests.actors.test_connecting_ahead import transports
 
 
@@ -350,3 +350,36 @@ async def test_why_somebody_declined_what_they_could_not_is_kept_nowhere(stage: 
     await stage.settle()
     [kept] = [each for each in stage.ledger.subjects.values() if "decline_reason" in each.body]
     assert kept.participant_id == stage.consumer().participant_id
+
+
+async def test_a_page_beside_the_one_that_carries_the_media_waits_for_a_click(
+    stage: Stage,
+) -> None:
+    """Another tab, or a frame that is loaded anew while the call is in a window of its own."""
+    frame, _ = await stage.talking()
+    first = offered(stage, stage.agent, frame)["transport_id"]
+
+    async def attendance(surface: Surface, former: Trunk | None = None) -> tuple[str, Trunk]:
+        former_id = None if former is None else former.connection.widget_id
+        page = stage.connect(stage.agent, surface, former_widget_id=former_id)
+        await stage.settle()
+        return page.last("session.snapshot")["attendance"], page
+
+    said, other = await attendance(Surface.POP_OUT)
+    assert said == "elsewhere"
+    stage.disconnect(stage.agent, other)
+    said, other = await attendance(Surface.POP_OUT, former=other)
+    assert said == "elsewhere"
+    # What carried them comes back by itself, though its old connection may stand yet.
+    said, _ = await attendance(Surface.AGENT_FRAME, former=frame)
+    assert said == "present"
+    # The click takes them away from the frame: now that one waits.
+    offered(stage, stage.agent, other)
+    stage.session.media.close_transport(stage.agent.participant_id, first)
+    stage.disconnect(stage.agent, frame)
+    said, _ = await attendance(Surface.AGENT_FRAME, former=frame)
+    assert said == "elsewhere"
+    # Where the window is closed nobody has to click.
+    stage.disconnect(stage.agent, other)
+    said, _ = await attendance(Surface.AGENT_FRAME)
+    assert said == "present"

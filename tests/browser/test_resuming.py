@@ -111,6 +111,14 @@ async def test_navigating_on_the_shop_comes_back_into_the_same_session(people: P
         for side in (consumer, people.agent):
             await until_counts(side, frames=10, energy=0.0001)
         assert await session_of(consumer) == session
+    # Another tab of the shop leaves it where it is.
+    tab = await people.new_page()
+    await tab.goto(shop.url)
+    other = await people.frame("/engagement", tab)
+    await expect(other.get_by_text("Open in another window")).to_be_attached()
+    await expect(tab.get_by_role("region", name="Video")).to_be_hidden()
+    for side in (consumer, people.agent):
+        await until_counts(side, frames=10, energy=0.0001)
 
 
 CAMERAS_TAKE_TIME = """(() => {
@@ -195,7 +203,12 @@ async def test_the_agent_moves_to_an_own_window_and_back_without_a_gap(people: P
     await expect(consumer.locator(".tile.seat:visible")).to_have_count(1)
     await until_counts(consumer, frames=10, energy=0.0001)
 
-    await people.agent.evaluate(SEEN, "visible")
+    # A frame may be loaded anew at any time: the session stays where its person has taken it.
+    async with people.page.expect_event("framenavigated", lambda frame: frame == people.agent):
+        await people.agent.evaluate("location.reload()")
+    await expect(people.agent.get_by_text("Open in another window")).to_be_visible()
+    await until_counts(own, frames=15, energy=0.0001)
+    await until_counts(consumer, frames=10, energy=0.0001)
     await people.agent.get_by_role("button", name="Bring it here").click()
     await until_counts(people.agent, frames=10, energy=0.0001)
     await expect(own.get_by_text("Open in another window")).to_be_visible()

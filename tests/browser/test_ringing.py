@@ -18,7 +18,7 @@ from playwright.async_api import (
 )
 
 from broker.messages import encode
-from broker.messages.facts import InvitationChanged, SessionEnded, SessionLeft
+from broker.messages.facts import InvitationChanged, MediaTransport, SessionEnded, SessionLeft
 from broker.messages.parts import Part
 from broker.words import Attendance, EndReason, InvitationState, LeaveReason, Role
 from tests.browser.broker_double import (
@@ -245,6 +245,9 @@ async def test_one_region_that_lasts_says_each_view_aloud(
     await said("The invitation was withdrawn")
     await double.tell(snapshot(1, [person(0), person(1)], attendance="elsewhere"))
     await said("Open in another window. The session goes on there.")
+    away = MediaTransport(seq=4, epoch=1, transport_id="other", state="closed")
+    await double.tell(away)
+    await said("The other window is no longer open")
     await page.get_by_role("button", name="Bring it here").click()
     await page.wait_for_selector("[data-view=session]")
     await double.tell(SessionEnded(seq=5, session_id="s1", reason=EndReason.ENDED_BY_AGENT))

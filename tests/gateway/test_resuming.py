@@ -136,3 +136,4 @@ async def test_a_page_that_is_new_is_another_widget_though_it_resumes(world: Wor
     first, second = session.seen
     assert second.principal.participant_id == "p-1"
     assert first.widget_id != second.widget_id
+    assert (first.former_widget_id, second.former_widget_id) == (None, first.widget_id)

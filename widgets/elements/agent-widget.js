@@ -73,6 +73,7 @@ export class AgentWidget extends Widget {
     const surface = this.#query.get('surface') === 'pop_out' ? 'pop_out' : 'agent_frame';
     const client = new SessionClient({
       surface,
+      takes: this.#query.has('handOver'),
       memory: new ResumeMemory(`${surface}.${this.#key}`, this.#query.get('off')),
       introduce: (resuming) => this.#introduce(!resuming),
     });

@@ -7,7 +7,7 @@ import { InvitedClient } from '../session/invited-client.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
 import { SessionView } from '../views/session-view.js';
-import { fetchRating, overScreen } from './over-screen.js';
+import { fetchRating, overScreen, presentAway } from './over-screen.js';
 import { receiveHandOver, wayOut } from './own-window.js';
 import { elsewhere, message, Widget } from './widget.js';
 
@@ -79,6 +79,7 @@ export class EngagementWidget extends Widget {
     this.#claim = claim;
     const proof = new ConsumerProof(this.#key);
     const client = new InvitedClient({
+      takes: this.#query.has('handOver'),
       surface: this.#surface,
       memory: new ResumeMemory(`${this.#surface}.${this.#key}`, this.#query.get('off')),
       introduce: async () => {
@@ -105,9 +106,9 @@ export class EngagementWidget extends Widget {
       this.#host.show('ring', ownWindowIsOpen() ? '' : say('ring_title', { name: say('an_agent') }));
       this.#ring(session.invitation?.from_name || say('an_agent'));
     } else if (session?.attendance === 'elsewhere') {
-      this.present('elsewhere', () => elsewhere(() => client.takeHere()));
+      presentAway(this, client);
       this.setTitle('');
-      this.#host.show('closed');
+      this.#host.show(client.deserted ? 'session' : 'closed');
     } else if (session && session.attendance !== 'invited') {
       const options = { ownWindow: this.#ownWindow(), atEnd: fetchRating };
       this.present('session', () => new SessionView(client, options)).update();

@@ -4,7 +4,7 @@ import { post } from '../hosts/gateway.js';
 import { SessionClient } from '../session/client.js';
 import { JoinForm } from '../views/join-form.js';
 import { SessionView } from '../views/session-view.js';
-import { fetchRating, overScreen } from './over-screen.js';
+import { fetchRating, overScreen, presentAway } from './over-screen.js';
 import { elsewhere, lobby, message, Widget } from './widget.js';
 
 /**
@@ -60,6 +60,9 @@ export class GuestPage extends Widget {
     const { session, over } = client.state;
     if (session?.attendance === 'lobby') {
       this.present('lobby', () => lobby(client));
+    } else if (session?.attendance === 'elsewhere') {
+      this.setTitle('');
+      presentAway(this, client);
     } else if (session) {
       this.setTitle(`● ${say('title')}`);
       this.present('session', () => new SessionView(client, { atEnd: fetchRating })).update();

@@ -67,11 +67,13 @@ export function elsewhere(bring) {
 
 /** Somebody inside has to let the person in. @param {SessionClient} client */
 export function lobby(client) {
-  const go = () => void client.leave().catch(() => client.close());
-  return message(
-    { title: say('lobby_title'), help: say('lobby_help'), busy: true },
-    wordButton('leave', go).root,
-  );
+  const words = { title: say('lobby_title'), help: say('lobby_help'), busy: true };
+  return message(words, leaving(client));
+}
+
+/** @param {SessionClient} client */
+export function leaving(client) {
+  return wordButton('leave', () => void client.leave().catch(() => client.close())).root;
 }
 
 /**

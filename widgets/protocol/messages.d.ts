@@ -772,7 +772,7 @@ export interface SessionSnapshot {
   role: Role;
   /** The participant's own mode */
   mode: Mode;
-  /** `lobby`, `present` or `invited` (a consumer who has not answered) */
+  /** `lobby`, `present`, `invited` (a consumer who has not answered), or `elsewhere`: another page of theirs carries their media, until this one offers */
   attendance: string;
   capabilities: Array<Capability>;
   roster: Array<RosterEntry>;

@@ -28,6 +28,8 @@ export class SessionClient extends EventTarget {
   #look = () => this.setShown(this.#shown);
   /** Another connected transport of this person. */
   #otherTransport = '';
+  /** Whether the last other one has closed. */
+  deserted = false;
   /** Whether the person goes as soon as there is a line. */
   going = false;
 
@@ -187,10 +189,16 @@ export class SessionClient extends EventTarget {
     const before = this.state;
     this.state = reduce(before, message, Date.now());
     const { session, resume } = this.state;
-    const { memory } = this.#options;
+    const { memory } = options;
     if (keepable(session)) {
       memory.set('resume', resume);
       if (!before.session) this.media.off = memory.get('off') ?? this.media.off;
+    const options = this.#options;
+    if (message.type === 'session.snapshot') {
+      // A window of its own was opened for that.
+      if (options.takes && !this.#resumed && message.attendance === 'elsewhere') this.takeHere();
+      options.takes = false;
+    }
     } else if (before.session && !session) this.#forget();
     // Until then what one turned off stays off. A consumer is not told whether there is one.
     const welcome = message.type === 'connection.welcome' && message.role !== 'consumer';
@@ -220,12 +228,14 @@ export class SessionClient extends EventTarget {
       this.state = moved(this.state, 'elsewhere');
     } else if (state === 'connected') {
       this.#otherTransport = id;
-    } else if (state === 'closed' && id === this.#otherTransport) {
+      this.deserted = false;
+    } else if (state === 'closed' && [id, ''].includes(this.#otherTransport)) {
       this.#otherTransport = '';
     }
   }
 
   /** Bring devices and peer connection in line with where this person stands. */
+      this.deserted = true;
   #settle() {
     const session = this.session;
     if (session?.attendance === 'present' || session?.attendance === 'reconnecting') {

@@ -48,6 +48,8 @@ class TrunkHello(ClusterMessage):
     refuses."""
     widget_id: str | None = None
     """The widget behind the connection: the id of its first one, also when it has come back."""
+    former_widget_id: str | None = None
+    """The widget of the page before, where this page was reloaded, or copied from another."""
     attempt: int = 0
     """Counts the connections of a page, as its hello does."""
     keeps_unsaved: bool = False

@@ -4,7 +4,7 @@ import { postponed, same, settled, until } from './check.js';
 import { asked } from './devices.js';
 import { Wire } from './wire.js';
 
-const SNAPSHOT = {
+export const SNAPSHOT = {
   type: 'session.snapshot',
   seq: 1,
   session_id: 's1',
@@ -28,12 +28,13 @@ const INVITED = {
 };
 
 /** A client that has said hello, its line and its memory; all that went before is forgotten. */
-async function greeted() {
+async function greeted(resume = null, more = {}) {
   Wire.made = [];
   sessionStorage.clear();
   const memory = new ResumeMemory('unit');
+  memory.set('resume', resume);
   const introduce = async () => ({ token: 't' });
-  const client = new InvitedClient({ surface: 'launcher', memory, introduce, url: 'ws://broker.test' });
+  const client = new InvitedClient({ surface: 'launcher', memory, introduce, url: 'ws://broker.test', ...more });
   client.connect();
   const wire = await until(() => Wire.made.find((one) => one.sent.length > 0));
   return { client, memory, wire };
@@ -106,6 +107,34 @@ export const tests = {
         same(Object.values(client.media.publishing), [false, false, false]);
         client.close();
       });
+    }
+  },
+  'voice only takes the picture away before anybody has heard of it': () =>
+    asked(async (questions) => {
+      const { client, wire } = await greeted();
+      wire.welcome(true);
+      wire.hear({ ...SNAPSHOT, capabilities: ['send_audio', 'send_video'] });
+      await until(() => questions.length === 1);
+      questions[0].grant();
+      await until(() => client.media.publishing.camera);
+      void client.setMode('voice').catch(() => {});
+      await settled();
+      same([client.media.publishing.camera, told(wire, 'media.mode').length], [false, 1]);
+      client.close();
+    }),
+  async 'what is open in another window comes here by a click, and the click that opened this one is one'() {
+    for (const [resume, takes, attendance] of [[null, true, 'present'], ['r', true, 'elsewhere'], [null, false, 'elsewhere']]) {
+      const { client, wire } = await greeted(resume, { takes });
+      wire.welcome(true);
+      wire.hear({ ...SNAPSHOT, attendance: 'elsewhere' });
+      same(client.session.attendance, attendance);
+      if (attendance === 'elsewhere') {
+        await settled();
+        same(told(wire, 'media.offer').length, 0);
+        client.takeHere();
+      }
+      await until(() => told(wire, 'media.offer').length === 1);
+      client.close();
     }
   },
   async 'leave pressed without a line is said when there is one, however long that takes'() {

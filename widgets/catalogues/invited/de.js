@@ -17,6 +17,7 @@ export default {
   decline_reason: 'Sagen, warum Sie ablehnen',
   over_declined: 'Sie haben abgelehnt',
   over_declined_help: 'Kein Problem. Wir wissen Bescheid.',
+  deserted: 'Das andere Fenster ist nicht mehr offen',
   over_next: 'Im Chat geht es weiter; von dort können wir Sie wieder anrufen.',
   over_cancelled: 'Die Einladung wurde zurückgezogen',
   over_expired: 'Sie haben eine Einladung verpasst',

@@ -17,6 +17,7 @@ export default {
   decline_reason: 'Say why you decline',
   over_declined: 'You declined',
   over_declined_help: 'No problem. The agent has been told.',
+  deserted: 'The other window is no longer open',
   over_next: 'You can go on in the chat. From there we can call you again.',
   over_cancelled: 'The invitation was withdrawn',
   over_expired: 'You missed an invitation',

@@ -17,6 +17,7 @@ export default {
   decline_reason: 'Decir por qué rechaza',
   over_declined: 'Ha rechazado la invitación',
   over_declined_help: 'No hay problema. Hemos avisado al agente.',
+  deserted: 'La otra ventana ya no está abierta',
   over_next: 'Puede continuar en el chat; desde allí podemos volver a llamarle.',
   over_cancelled: 'Se retiró la invitación',
   over_expired: 'Tiene una invitación perdida',

@@ -17,6 +17,7 @@ export default {
   decline_reason: 'Dire pourquoi vous refusez',
   over_declined: 'Vous avez refusé l’invitation',
   over_declined_help: 'Aucun problème. Le conseiller est prévenu.',
+  deserted: 'L’autre fenêtre n’est plus ouverte',
   over_next: 'Vous pouvez poursuivre dans le chat ; nous pourrons vous y rappeler.',
   over_cancelled: 'L’invitation a été retirée',
   over_expired: 'Vous avez manqué une invitation',

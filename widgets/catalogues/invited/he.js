@@ -17,6 +17,7 @@ export default {
   decline_reason: 'סיבת הדחייה (לא חובה)',
   over_declined: 'דחיתם את ההזמנה',
   over_declined_help: 'אין בעיה. הנציג יודע.',
+  deserted: 'החלון האחר אינו פתוח עוד',
   over_next: 'אפשר להמשיך בצ׳אט. משם נוכל לצלצל אליכם שוב.',
   over_cancelled: 'ההזמנה בוטלה',
   over_expired: 'החמצתם הזמנה',

@@ -17,6 +17,7 @@ export default {
   decline_reason: '辞退の理由',
   over_declined: '辞退しました',
   over_declined_help: '担当者にお伝えしました。',
+  deserted: 'もう一方のウィンドウは開いていません',
   over_next: 'チャットで続けられます。そこから再度お呼びできます。',
   over_cancelled: '招待は取り消されました',
   over_expired: '不在着信がありました',

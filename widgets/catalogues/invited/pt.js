@@ -17,6 +17,7 @@ export default {
   decline_reason: 'Dizer por que recusa',
   over_declined: 'Você recusou o convite',
   over_declined_help: 'Sem problema. O atendente foi avisado.',
+  deserted: 'A outra janela já não está aberta',
   over_next: 'Você pode continuar no chat. De lá podemos chamar você de novo.',
   over_cancelled: 'O convite foi retirado',
   over_expired: 'Você perdeu um convite',
