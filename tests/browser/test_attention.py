@@ -12,10 +12,17 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Route, WebSocketRoute, expect
 
 from broker.messages import encode
-from broker.messages.facts import MediaSpeaker, ResumeRenewed
+from broker.messages.facts import MediaSpeaker, ResumeRenewed, RosterChanged, SessionEnded
 from broker.messages.parts import SeatAssignment
-from broker.words import Role
-from tests.browser.broker_double import BrokerDouble, invitation, person, snapshot, welcome
+from broker.words import Attendance, EndReason, Role
+from tests.browser.broker_double import (
+    BrokerDouble,
+    brand,
+    invitation,
+    person,
+    snapshot,
+    welcome,
+)
 from tests.browser.catalogues import catalogue
 from tests.browser.gallery import AGENT, ENGAGEMENT
 from tests.patience import until
@@ -25,7 +32,8 @@ TALKING = snapshot(0, [person(0), person(1)])
 WATCH_RING = """
 window.notified = []; window.sounded = 0;
 window.Notification = class { static permission = 'granted';
-  constructor(title, options) { window.notified.push([title, options.tag]); } };
+  constructor(title, options) { window.notified.push([title, options.tag]); }
+  close() { window.taken = true; } };
 Object.defineProperty(document, 'hidden', { get: () => true });
 const { resume } = AudioContext.prototype;
 AudioContext.prototype.resume = function () { window.sounded += 1; return resume.call(this); };
@@ -40,6 +48,9 @@ HTMLMediaElement.prototype.play = function () {
   return play.call(this);
 };
 """
+WORKSPACE = """<!doctype html><html lang="en"><title>Workspace</title>
+<textarea aria-label="Chat"></textarea>
+<iframe src="{address}" style="width: 340px; height: 640px"></iframe>"""
 UNPLUG_MICROPHONE = """() => {
   const { tracks } = document.querySelector('switchboard-agent').client.media;
   tracks.microphone.stop();
@@ -77,6 +88,7 @@ async def test_ringing_blinks_notifies_and_sounds_after_a_gesture(
     assert await page.evaluate("window.notified") == [["Alex Berger is calling", "switchboard"]]
     await double.tell(snapshot(1, [person(0), person(1)]))
     await page.wait_for_function("() => document.title === '● Video'")
+    assert await page.evaluate("window.taken")
 
 
 async def test_nothing_sounds_without_a_gesture(context: BrowserContext, pages: str) -> None:
@@ -264,3 +276,44 @@ async def test_two_conversations_in_two_frames_keep_apart(
     await until(lambda: len(hellos) == 4, "the first frame is back")
     await each_shows_its_own()
     assert [hello["resume"] for hello in hellos[2:]] == ["back to c2", "back to c1"]
+
+
+async def test_nobody_who_writes_in_the_page_around_loses_the_focus(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    double = BrokerDouble(page, Role.AGENT)
+    await double.attach()
+    await page.goto(brand(pages, WORKSPACE.format(address=pages + AGENT)))
+    waits = person(4, name="Dana", attendance=Attendance.LOBBY)
+    await double.tell(snapshot(0, [person(0), person(1), waits]))
+    inside = page.frame_locator("iframe")
+    await inside.get_by_role("button", name="People").click()
+    await inside.get_by_role("dialog").get_by_role("button", name="Let in").click()
+    chat = page.get_by_role("textbox")
+    await chat.click()
+    await page.keyboard.type("One moment")
+    # The button that was pressed last goes, and then all that it stood in.
+    dana = waits.model_copy(update={"attendance": Attendance.PRESENT})
+    await double.tell(RosterChanged(seq=2, roster=[person(0), person(1), dana]))
+    await page.keyboard.type(", I will")
+    await double.tell(SessionEnded(seq=3, session_id="s1", reason=EndReason.ENDED_BY_CONSUMER))
+    await inside.get_by_text("The consumer ended it.").wait_for()
+    await page.keyboard.type(" look.")
+    assert await chat.input_value() == "One moment, I will look."
+
+
+async def test_who_writes_as_it_rings_answers_nothing_by_that(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    double = await show(page, pages, ENGAGEMENT, Role.CONSUMER)
+    await double.tell(ResumeRenewed(resume="r"), snapshot(1, [person(0), person(1)]))
+    await double.tell(SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_AGENT))
+    await page.get_by_label("Anything to add?").click()
+    await page.keyboard.type("It was ")
+    await double.tell(INVITED)
+    await page.keyboard.type("very good ")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Accept with video")).to_be_focused()
+    assert "invitation.accept" not in {message["type"] for message in double.heard}

@@ -3,7 +3,7 @@ import { clock } from '../session/select.js';
 import { wordButton } from '../views/buttons.js';
 import { el } from '../views/dom.js';
 
-/** Shows one view at a time, and loses no focus when views change. */
+/** Shows one view at a time, and loses no focus. */
 export class Widget extends HTMLElement {
   /** @type {View|null} */
   #view = null;
@@ -28,8 +28,10 @@ export class Widget extends HTMLElement {
     this.replaceChildren(view.root);
     void import('./aloud.js').then(({ sayAloud }) => sayAloud(view.root), () => {});
     if (held) {
-      const next = view.root.querySelector('[data-focus], button:not([hidden])');
-      if (next instanceof HTMLElement) next.focus({ preventScroll: true });
+      // The next key of who writes would press a button.
+      const next = at?.matches('input') ? null : view.root.querySelector('[data-focus], button:not([hidden])');
+      view.root.tabIndex = -1;
+      /** @type {HTMLElement} */ (next ?? view.root).focus({ preventScroll: true });
     }
     return view;
   }

@@ -16,7 +16,7 @@ export class CopyLine {
   show(text) {
     this.line.value = text;
     this.#copy.set(say('copy'));
-    this.line.focus();
+    if (document.hasFocus()) this.line.focus();
     this.line.select();
     // Its beginning says more than its end.
     this.line.scrollLeft = 0;
