@@ -64,6 +64,7 @@ WHITE, DARK = "rgb(255, 255, 255)", "rgb(20, 25, 30)"
 HEADERS = re.compile(r"^```\n(Content-Security-Policy: .*?)^```", re.MULTILINE | re.DOTALL)
 PLAIN_PAGE = re.compile(r"^## A page without.*?^```html\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ALLOWED = "document.featurePolicy.allowedFeatures()"
+FRAME_IS_LOADED = "document.querySelector('iframe').contentDocument.readyState === 'complete'"
 PICTURE = "/v1/pictures/demo/alex.svg"
 
 
@@ -134,6 +135,13 @@ async def test_the_launcher_is_led_by_its_methods_and_tells_each_change(
     assert hello["surface"] == "launcher"
     assert hello["engagement"]["conversation_id"] == "4711"
     assert hello["engagement"]["visitor_name"] == "Ada"
+    # A frame that is led on is nothing one could go back to from the brand's page.
+    await page.wait_for_function(f"() => {FRAME_IS_LOADED}")
+    length = await page.evaluate("history.length")
+    await page.evaluate("Switchboard.update({ visitorName: 'Ada Byron' })")
+    hello = await heard(double, "connection.hello")
+    assert hello["engagement"]["visitor_name"] == "Ada Byron"
+    assert await page.evaluate("history.length") == length
 
     await double.tell(INVITED)
     panel = page.get_by_role("region", name="Vídeo")
@@ -222,14 +230,12 @@ async def test_a_strict_page_needs_no_line_but_those_of_the_document(
         await page.context.add_init_script(SMALL_CAMERA)
         body = f'<!doctype html><html lang="en"><title>Shop</title>{tags}'
         await page.goto(brand(pages, body, headers))
-        agent, consumer = (
-            page.frame_locator(f"iframe[src*='/{name}']") for name in ("agent", "engagement")
-        )
+        panel = page.get_by_role("region", name="Video")
+        agent, consumer = page.frame_locator("iframe[src]"), panel.frame_locator("iframe")
         await expect(agent.get_by_role("heading")).to_have_text(
             catalogue("es")["idle_title"].replace("{name}", "Maya")
         )
         await agent.get_by_role("button", name=catalogue("es")["start_video"]).click()
-        panel = page.get_by_role("region", name="Video")
         await expect(panel).to_have_css("position", "fixed")
         await consumer.get_by_role("button", name="Accept with video").click()
         frames = {urlsplit(frame.url).path: frame for frame in page.frames}

@@ -2,7 +2,6 @@ import { say } from '../catalogues/words.js';
 import { claimSecret } from '../channel/claim-secret.js';
 import { ResumeMemory } from '../channel/resume-memory.js';
 import { ConsumerProof } from '../hosts/consumer-proof.js';
-import { ownWindowIsOpen } from '../hosts/windows-of-ours.js';
 import { InvitedClient } from '../session/invited-client.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
@@ -102,8 +101,7 @@ export class EngagementWidget extends Widget {
     if (!ringing) this.#stopRinging();
     if (session && ringing) {
       this.present('incoming', () => new Incoming(client, this.#ownWindow())).update();
-      // The page around the frame learns no name.
-      this.#host.show('ring', ownWindowIsOpen() ? '' : say('ring_title', { name: say('an_agent') }));
+      this.#host.show('ring');
       this.#ring(session.invitation?.from_name || say('an_agent'));
     } else if (session?.attendance === 'elsewhere') {
       presentAway(this, client);
@@ -155,7 +153,9 @@ export class EngagementWidget extends Widget {
     const words = say('ring_title', { name });
     this.#host.notify(words);
     // A page that cannot have the module has shown the invitation all the same.
-    void import('./ringing.js').then(({ ring }) => ring(this, words, this.#host, signal), () => {});
+    void import('./ringing.js').then(({ ring }) => ring(this, words, said, this.#host, signal), () => {});
+    // The page around the frame learns no name.
+    const said = say('ring_title', { name: say('an_agent') });
   }
 
   #stopRinging() {

@@ -12,17 +12,21 @@ const BEHIND_MS = 200;
  * Have an invitation noticed: by the title, by a notification where the page is hidden and may
  * notify, and by sound. All surfaces of a person ring; one of those that may sounds, and where
  * there is a window of its own that one notifies.
- * @param {EngagementWidget} widget @param {string} words @param {ConsumerHost} host
+ * @param {EngagementWidget} widget @param {string} words @param {string} said The same for the page around.
+ * @param {ConsumerHost} host
  * @param {AbortSignal} signal Ends it.
  */
-export async function ring(widget, words, host, signal) {
+export async function ring(widget, words, said, host, signal) {
   if (signal.aborted) return;
   let odd = false;
   const blink = () => widget.setTitle((odd = !odd) ? words : '');
   blink();
   const blinking = setInterval(blink, BLINK_MS);
   signal.addEventListener('abort', () => clearInterval(blinking));
-  if (!host.framed && !ownWindowIsOpen()) notify(words);
+  if (!ownWindowIsOpen()) {
+    host.show('ring', said);
+    if (!host.framed) notify(words, signal);
+  }
   await pause(document.hasFocus() ? 0 : BEHIND_MS, signal);
   // Without a gesture of the person no browser lets a page sound.
   const may = () => navigator.userActivation?.hasBeenActive || host.active;
@@ -46,11 +50,13 @@ export async function ring(widget, words, host, signal) {
   }
 }
 
-/** @param {string} words */
-function notify(words) {
+/** @param {string} words @param {AbortSignal} signal Takes it back. */
+function notify(words, signal) {
   if (!document.hidden || globalThis.Notification?.permission !== 'granted') return;
   try {
-    new Notification(words, { tag: 'switchboard' }).onclick = () => window.focus();
+    const shown = new Notification(words, { tag: 'switchboard' });
+    shown.onclick = () => window.focus();
+    signal.addEventListener('abort', () => shown.close());
   } catch {
     // Some browsers notify by service workers only.
   }

@@ -46,7 +46,7 @@ export class FrameHost extends EventTarget {
 
   /** @param {'closed'|'ring'|'session'|'over'} what @param {string} [said] What is to be noticed. */
   show(what, said = '') {
-    if (what === this.#shown) return;
+    if (what === this.#shown && !said) return;
     this.#shown = what;
     this.#post({ type: 'switchboard.show', what, said });
   }

@@ -1,7 +1,6 @@
 /**
- * Switchboard's launcher, the brand's one script tag (docs/embedding.md). No LivePerson SDK opens a
- * closed window: this opens a frame of its own when an agent rings. It connects once it is told
- * which conversation there is.
+ * The brand's one script tag (docs/embedding.md). No LivePerson SDK opens a closed window: this opens
+ * a frame of its own when an agent rings. It connects once there is a conversation.
  */
 (() => {
   'use strict';
@@ -14,7 +13,6 @@
   const gateway = new URL(script.src).origin;
   const { lang, theme, position, zIndex, ...given } = script.dataset;
   const KEPT = 'switchboard.launcher';
-  /** Of the bar. */
   const WORDS = {
     en: ['Video', 'Minimise', 'Show'],
     de: ['Video', 'Verkleinern', 'Zeigen'],
@@ -49,8 +47,7 @@
   let blinking = 0;
 
   /** @param {unknown} value */
-  const text = (value) =>
-    typeof value === 'string' || typeof value === 'number' ? String(value).trim() : '';
+  const text = (value) => (/string|number/u.test(typeof value) ? String(value).trim() : '');
 
   /** @param {Record<string, unknown>} more */
   function update(more) {
@@ -67,7 +64,8 @@
     if (!panel) build();
     const query = new URLSearchParams({ surface: 'launcher', host: location.origin, lang: language, ...ids });
     if (theme) query.set('theme', theme);
-    if (frame) frame.src = `${gateway}/engagement?${query}`;
+    // By `src` it would stand in the history.
+    frame?.contentWindow?.location.replace(`${gateway}/engagement?${query}`);
   }
 
   function build() {
@@ -94,7 +92,7 @@
       font: '600 13px/32px system-ui, sans-serif',
       textAlign: 'end',
       cursor: 'pointer',
-      // Inside: the panel clips what lies around.
+      // The panel clips what lies around.
       outline: 'revert',
       outlineOffset: '-3px',
     });
@@ -125,7 +123,7 @@
       borderRadius: phone ? '14px 14px 0 0' : '14px',
       boxShadow: '0 14px 44px rgb(10 20 30 / 32%)',
       background: '#151b21',
-      // Hidden, not gone: closed it must live, to be rung.
+      // Not gone: closed it must live, to be rung.
       visibility: open ? 'visible' : 'hidden',
     });
     toggle.textContent = small ? `${video}  ▴ ${restore}` : `▾ ${minimise}`;
@@ -146,24 +144,24 @@
     frame?.contentWindow?.postMessage({ type: 'switchboard.opened', open: !minimised, active }, gateway);
   }
 
-  /** @param {What} next @param {string} said */
+  /** @param {What} next @param {string} said May come later. */
   function show(next, said) {
-    if (next === what) return;
+    if (next !== what) become(next);
+    if (said) ring(said);
+  }
+
+  /** @param {What} next */
+  function become(next) {
     const opened = what === 'closed';
     what = next;
     if (next === 'ring' || next === 'closed') minimised = false;
     keep(next === 'session');
     place();
-    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    if (opened && panel && !calm) {
-      panel.animate(
-        [{ opacity: 0, transform: 'translateY(24px)' }, { opacity: 1, transform: 'none' }],
-        { duration: 180, easing: 'ease-out' },
-      );
+    if (opened && !matchMedia('(prefers-reduced-motion: reduce)').matches) {
+      panel?.animate({ opacity: [0, 1], translate: ['0 24px', '0'] }, { duration: 180, easing: 'ease-out' });
     }
     document.dispatchEvent(new CustomEvent('switchboard', { detail: { what: next } }));
     stopRinging();
-    if (next === 'ring' && said) ring(said);
     // What was said meanwhile.
     if (next === 'closed') update({});
   }
@@ -175,9 +173,11 @@
     blinking = setInterval(blink, 1_000);
     if (!document.hidden || page.Notification?.permission !== 'granted') return;
     try {
-      new Notification(said, { tag: 'switchboard' }).onclick = () => focus();
+      const notice = new Notification(said, { tag: 'switchboard' });
+      notice.onclick = () => focus();
+      document.addEventListener('switchboard', () => notice.close(), { once: true });
     } catch {
-      // Some browsers want a service worker.
+      // A service worker is wanted.
     }
   }
 
@@ -199,7 +199,7 @@
       if (live) sessionStorage.setItem(KEPT, before);
       else sessionStorage.removeItem(KEPT);
     } catch {
-      // It comes back when the conversation is known again.
+      // It comes back with the conversation.
     }
   }
 

@@ -13,10 +13,12 @@ export const tests = {
     const ended = new AbortController();
     try {
       const titles = [];
+      const shown = [];
       const widget = { setTitle: (title) => titles.push(title) };
-      const rung = ring(widget, 'Dana calls', { framed: true, active: false }, ended.signal);
+      const rung = ring(widget, 'Dana calls', 'Somebody calls', { framed: true, active: false, show: (...told) => shown.push(told) }, ended.signal);
       for (let beat = 0; beat < 3; beat += 1) beats.get(7)();
       same(titles, ['Dana calls', '', 'Dana calls', '']);
+      same(shown, [['ring', 'Somebody calls']]);
       ended.abort();
       same(beats.size, 0);
       await rung;
