@@ -3,8 +3,7 @@ import { openDevice, openDevices, openScreen, rememberedDevice } from './devices
 const nothing = () => ({ microphone: 0, camera: 0, screen: 0 });
 
 /**
- * This person's microphone, camera and screen: opened once, kept from the preview through the
- * whole session. `stop()` gives the devices back.
+ * This person's devices: opened once, kept from the preview to the end. `stop()` gives them back.
  */
 export class LocalMedia {
   /** @type {Tracks} */
@@ -72,7 +71,7 @@ export class LocalMedia {
     const wanted = () => withCamera && !this.off.includes('camera');
     const addCamera = async () => {
       if (asked !== this.#asked || !wanted()) return;
-      if (!this.tracks.camera && !this.troubles.camera) await this.setCamera(true);
+      if (!this.tracks.camera && !this.troubles.camera && !asked.camera) await this.setCamera(true);
     };
     this.#opened = this.#opened?.then(addCamera) ?? this.#openBoth(wanted());
     return this.#opened;

@@ -32,6 +32,23 @@ export const tests = {
       same(media.tracks.camera, questions[1].tracks[0]);
       media.stop();
     }),
+  'a camera that is turned is asked for once, whatever the session says meanwhile': () =>
+    asked(async (questions) => {
+      const media = new LocalMedia(() => undefined);
+      const opened = media.open(true);
+      await settled();
+      questions[0].grant();
+      await opened;
+      const turned = media.turnCamera();
+      void media.open(true);
+      await settled();
+      questions[1].grant();
+      await turned;
+      await settled();
+      same(questions.length, 2);
+      same(media.tracks.camera === questions[1].tracks[0], true);
+      media.stop();
+    }),
   'a screen chosen after the end is given back, and of two the former': () =>
     asked(async (questions) => {
       const media = new LocalMedia(() => undefined);
