@@ -76,7 +76,7 @@ export class Later {
       this.panel = panel;
       this.root.removeAttribute('aria-busy');
       this.root.append(panel.root);
-      this.#onReady();
+      if (!this.#closed) this.#onReady();
       return panel;
     } catch (error) {
       this.#coming = null;

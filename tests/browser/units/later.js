@@ -8,7 +8,7 @@ async function part() {
   const done = [];
   let come = () => {};
   const loaded = new Promise((resolve) => (come = resolve));
-  const later = new Later(() => loaded, () => ({ root: document.createElement('div') }), () => {});
+  const later = new Later(() => loaded, () => ({ root: document.createElement('div') }), () => done.push('shown'));
   const used = later.use(() => done.push('used'));
   return { later, used, done, come };
 }
@@ -19,7 +19,7 @@ export const tests = {
     same(done, []);
     come();
     await used;
-    same(done, ['used']);
+    same(done, ['shown', 'used']);
   },
 
   async 'nothing opens on a screen that is gone'() {
