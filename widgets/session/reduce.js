@@ -164,10 +164,9 @@ function seated(seats, changes) {
  * @param {number} now @param {string|null} [by] @returns {WidgetState}
  */
 export function over(state, reason, what, now, by = null) {
-  const session = state.session;
-  if (!session) return state;
+  const { session } = state;
   const gone = { ...state, session: null, resume: null };
-  if (session.attendance === 'elsewhere') return gone;
+  if (!session || session.attendance === 'elsewhere') return gone;
   // Who was only invited has left no session: the invitation is over.
   const ringing = session.attendance === 'invited';
   const closed = invitationIsOpen(session) ? null : session.invitation?.state;

@@ -93,6 +93,9 @@ export const tests = {
     const { session } = play([lobby, { type: 'roster.changed', seq: 2, roster }]);
     same(session.attendance, 'present');
   },
+  'what was never shown is nothing to come back to'() {
+    same(play([{ type: 'resume.renewed', resume: 'r' }, welcome(false)]).resume, null);
+  },
   'an invitation answered elsewhere stays there until a click'() {
     const answered = { type: 'invitation.elsewhere', seq: 2, invitation_id: 'i1' };
     const roster = [entry('agent', 'agent'), entry('me', 'consumer')];
