@@ -83,7 +83,7 @@ export class SignallingChannel {
   #beat = 0;
   /** @type {Refusal|null} */
   #refusal = null;
-  #wake = () => this.#hurry();
+  #wake = () => this.hurry();
 
   /** @param {ChannelOptions} options */
   constructor(options) {
@@ -236,8 +236,8 @@ export class SignallingChannel {
     this.#retryTimer = setTimeout(() => void this.#open(), delay);
   }
 
-  /** The network came back, or another did: do not sit out a wait, nor trust what stood before. */
-  #hurry() {
+  /** The network or the person came back: do not sit out a wait, nor trust what stood before. */
+  hurry() {
     const socket = this.#socket;
     const heard = this.#lastHeard;
     if (this.#link.status === 'open') {

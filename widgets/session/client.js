@@ -110,8 +110,9 @@ export class SessionClient extends EventTarget {
 
   /** @param {Mode} mode */
   async setMode(mode) {
+    if (mode === 'voice') void this.media.setCamera(false);
     await this.ask({ type: 'media.mode', mode });
-    if (may(this.session, 'send_video')) await this.media.setCamera(mode === 'video');
+    if (mode === 'video' && may(this.session, 'send_video')) await this.media.setCamera(true);
   }
 
   /** @param {boolean} shown */
@@ -121,6 +122,7 @@ export class SessionClient extends EventTarget {
     if (visible === this.#seen) return;
     this.#seen = visible;
     this.tell({ type: 'surface.update', visible });
+    if (visible) this.#channel.hurry();
     this.#changed();
   }
 

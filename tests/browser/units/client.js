@@ -205,6 +205,8 @@ export const tests = {
       same([said(), client.visible], [[false], false]);
       client.setShown(true);
       same([said(), client.visible], [[false, true], true]);
+      // Who comes back looks at once whether the line still stands.
+      same(told(wire, 'connection.ping').length, 1);
       client.close();
       await settled();
       let changes = 0;
