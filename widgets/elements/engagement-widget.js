@@ -87,7 +87,10 @@ export class EngagementWidget extends Widget {
       },
     });
     client.addEventListener('change', () => {
-      if (client === this.client) this.#render(client);
+      if (client !== this.client) return;
+      this.#render(client);
+      // Another conversation may have come meanwhile.
+      if (!client.session) this.#onHost();
     });
     this.client = client;
     client.setShown(this.#host.shown);
