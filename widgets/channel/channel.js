@@ -6,7 +6,7 @@ const PING_MS = 10_000;
 const SILENCE_MS = 25_000;
 const HELLO_MS = 10_000;
 const REQUEST_MS = 12_000;
-/** So long an answer may take when the network may be another one. */
+/** So long an answer may take where the network may be another. */
 const ECHO_MS = 3_000;
 const MAX_PENDING = 64;
 const PING = '{"type":"connection.ping"}';
@@ -16,11 +16,11 @@ class PendingRequests {
   /** @type {Map<string, Waiter>} */
   #waiters = new Map();
 
-  /** The reply. `bound`: only for this session. @param {string} id @param {string} text @param {boolean} bound @param {number} ms */
-  add(id, text, bound, ms) {
+  /** The reply. `bound`: only for this session. @param {string} id @param {string} text @param {boolean} bound */
+  add(id, text, bound) {
     if (this.#waiters.size >= MAX_PENDING) throw new Refusal('busy', 'Too many requests wait.', true);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#fail(id, 'timeout'), ms);
+      const timer = setTimeout(() => this.#fail(id, 'timeout'), REQUEST_MS);
       this.#waiters.set(id, { text, bound, resolve, reject, timer });
     });
   }
@@ -59,8 +59,8 @@ class PendingRequests {
 }
 
 /**
- * One widget's connection to the broker, which comes back after a loss. A request is said again,
- * under its id, at each `resume.renewed`, until it is answered. `close()` rejects all in flight.
+ * One widget's connection to the broker, which comes back. A request is said again, under its id, at
+ * each `resume.renewed` until it is answered. `close()` rejects all in flight.
  */
 export class SignallingChannel {
   #options;
@@ -70,11 +70,11 @@ export class SignallingChannel {
   /** @type {Link} */
   #link = { status: 'idle', code: 0, refusal: null };
   #lastSeq = 0;
-  /** After a reload the broker repeats replies to the page before: ids must not meet again. */
+  /** The broker repeats replies to the page before a reload. */
   #idPrefix = randomText(4);
   #nextId = 1;
   #attempt = 0;
-  /** Counts the attempts: one whose hello was still being prepared when a newer began is off. */
+  /** Counts the attempts: one that a newer has overtaken is off. */
   #opening = 0;
   #lastHeard = 0;
   /** The latest of each notification made while not connected. @type {Map<string, string>} */
@@ -98,28 +98,28 @@ export class SignallingChannel {
     void this.#open();
   }
 
-  /** @param {ToBroker} message @param {number} [timeoutMs] For each try. @returns {Promise<any>} The reply. */
-  async request(message, timeoutMs = REQUEST_MS) {
+  /** @param {ToBroker} message @returns {Promise<any>} The reply. */
+  async request(message) {
     for (let pause = 100; ; pause *= 2) {
       try {
-        return await this.#once(message, timeoutMs);
+        return await this.#once(message);
       } catch (/** @type {any} */ refusal) {
-        // Nothing was done: the session is moving.
+        // Nothing was done.
         if (refusal.code !== 'session_away' || pause > 2_000) throw refusal;
       }
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
 
-  /** @param {{type: string}} message @param {number} timeoutMs */
-  #once(message, timeoutMs) {
+  /** @param {{type: string}} message */
+  #once(message) {
     if (this.#link.status === 'closed') {
       throw new Refusal('connection_lost', 'The connection is closed.', false);
     }
     const id = `${this.#idPrefix}.${this.#nextId++}`;
     const text = JSON.stringify({ ...message, id });
     const open = this.#link.status === 'open';
-    const reply = this.#pending.add(id, text, open || this.#lastSeq > 0, timeoutMs);
+    const reply = this.#pending.add(id, text, open || this.#lastSeq > 0);
     if (open) this.#socket?.send(text);
     return reply;
   }
@@ -211,7 +211,7 @@ export class SignallingChannel {
     this.#options.onMessage(message);
   }
 
-  /** A socket that hears nothing may take minutes to notice; do not wait for it. @param {WebSocket|null} socket */
+  /** A socket may take minutes to notice. @param {WebSocket|null} socket */
   #abandon(socket) {
     if (!socket || socket !== this.#socket) return;
     this.#lost(1006);
@@ -270,8 +270,8 @@ export class SignallingChannel {
 }
 
 /**
- * Milliseconds before the next attempt: none, then doubling with full jitter, so that the widgets
- * of a lost gateway do not come back in one moment.
+ * Milliseconds before the next attempt: none, then doubling with jitter, as a lost gateway's widgets
+ * must not come back in one moment.
  * @param {number} attempt Attempts since the last success. @param {number} random In [0, 1).
  */
 export function retryDelay(attempt, random) {

@@ -191,10 +191,8 @@ export class AgentWidget extends Widget {
 
   #renderHost() {
     if (this.#host.status === 'absent') {
-      const again = wordButton('try_again', () => location.reload(), 'primary').root;
-      this.present('absent', () =>
-        message({ title: say('no_workspace'), help: say('no_workspace_help') }, again),
-      );
+      const words = { title: say('no_workspace'), help: say('no_workspace_help') };
+      this.present('absent', () => message(words, again(() => location.reload())));
     } else if (this.#host.status !== 'waiting') {
       this.present('none', () =>
         message({ title: say('no_conversation'), help: say('no_conversation_help') }),
@@ -209,8 +207,10 @@ export class AgentWidget extends Widget {
     const why = errorSentence(link.refusal, String(link.refusal?.code ?? link.code));
     this.present('closed', () => {
       if (link.code === 4409) return elsewhere(back);
-      const again = wordButton('try_again', back, 'primary').root;
-      return message({ title: say('not_connected'), help: say('not_connected_help', { why }) }, again);
+      return message({ title: say('not_connected'), help: say('not_connected_help', { why }) }, again(back));
     });
   }
 }
+
+/** @param {() => void} act */
+const again = (act) => wordButton('try_again', act, 'primary').root;

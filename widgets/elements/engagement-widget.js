@@ -78,8 +78,8 @@ export class EngagementWidget extends Widget {
     this.#claim = claim;
     const proof = new ConsumerProof(this.#key);
     const client = new InvitedClient({
-      takes: this.#query.has('handOver'),
       surface: this.#surface,
+      takes: this.#query.has('handOver'),
       memory: new ResumeMemory(`${this.#surface}.${this.#key}`, this.#query.get('off')),
       introduce: async () => {
         const engagement = /** @type {EngagementIds} */ (this.#host.ids);
@@ -154,11 +154,11 @@ export class EngagementWidget extends Widget {
     if (this.#ringing) return;
     const { signal } = (this.#ringing = new AbortController());
     const words = say('ring_title', { name });
+    // The page around the frame learns no name.
+    const said = say('ring_title', { name: say('an_agent') });
     this.#host.notify(words);
     // A page that cannot have the module has shown the invitation all the same.
     void import('./ringing.js').then(({ ring }) => ring(this, words, said, this.#host, signal), () => {});
-    // The page around the frame learns no name.
-    const said = say('ring_title', { name: say('an_agent') });
   }
 
   #stopRinging() {

@@ -27,7 +27,7 @@ const PATHS = [
 export class AgentHost extends EventTarget {
   /** @type {Record<string, unknown>} */
   values = {};
-  /** `waiting`, `ready`, `plain` (ids from the address) or `absent`. */
+  /** `waiting`, `ready` or `absent`. */
   status = 'waiting';
   /** The widget has left the page. */
   gone = false;
@@ -48,7 +48,7 @@ export class AgentHost extends EventTarget {
   /** @param {number} [patienceMs] How long the SDK's script may take. */
   async start(patienceMs = 8_000) {
     if (idsFromQuery(this.#query)?.rt_session_id) {
-      this.#become('plain');
+      this.#become('ready');
       return;
     }
     this.#sdk = await sdkWhenThere(
@@ -147,8 +147,8 @@ export class AgentHost extends EventTarget {
   }
 
   /**
-   * Have the workspace point here, once for each thing, while another conversation is in front.
-   * What it shows is not documented.
+   * Have the workspace point here, once for each thing, while another conversation is in front. How
+   * is not documented.
    * @param {string} what Goes on here; may be empty.
    */
   signal(what) {

@@ -7,7 +7,7 @@ const LOOKS = 5;
 const PATIENCE_MS = 4_000;
 const RETRY_MS = 1_000;
 
-/** Keeps one peer connection in line with the session. Owned by `SessionClient`; `close()` closes it. */
+/** Keeps one peer connection in line with the session; `close()` closes it. */
 export class MediaLink {
   /** @type {Peer|null} */
   peer = null;
@@ -19,10 +19,10 @@ export class MediaLink {
   #tracks = { microphone: null, camera: null, screen: null };
   #reports = 0;
   #patience = 0;
-  /** Counts the offers: what answers an earlier one, or that of a connection given up, is late. */
+  /** Counts the offers: what answers an earlier one is late. */
   #round = 0;
   #seek = () => this.#findPath();
-  /** Whether this person takes part: only then do tracks go out and states matter. */
+  /** Whether this person takes part: only then do tracks go out. */
   #joined = false;
   /** Whether a connection ahead of the answer was tried. */
   #tried = false;
@@ -36,8 +36,7 @@ export class MediaLink {
   }
 
   /**
-   * Connect while the person decides, so that the answer needs no handshake. No track is sent, and
-   * the relay lets nothing pass before the person takes part.
+   * Connect while the person decides, so that the answer needs no handshake. Nothing passes before.
    * @param {Session} session
    */
   prepare(session) {
@@ -178,7 +177,7 @@ export class MediaLink {
     }, LOOK_MS);
   }
 
-  /** Give the connection up: `prepare` tries only once, `negotiate` builds anew. */
+  /** Give the connection up; `negotiate` builds anew. */
   drop() {
     this.#round += 1;
     removeEventListener('online', this.#seek);

@@ -4,15 +4,14 @@ import { addSections } from './sections.js';
 const SOURCES = /** @type {Source[]} */ (['microphone', 'camera', 'screen']);
 
 /**
- * One RTCPeerConnection to the relay. Its offer is made before any device is open: tracks come and
- * go by `replaceTrack`, which negotiates nothing. `close()` leaves the tracks with `LocalMedia`.
+ * One RTCPeerConnection to the relay, offered before any device is open: tracks come and go without
+ * negotiation. `close()` leaves them with `LocalMedia`.
  */
 export class Peer {
   id = randomText(12);
   /**
-   * For players apart: one that has both waits with the sound for a first picture, which a person
-   * without a camera never sends. Lip sync is kept by the receivers, whose tracks share a stream
-   * in the answer.
+   * For players apart: one with both waits for a picture before it sounds. The receivers keep lip
+   * sync, as their tracks share a stream in the answer.
    * @type {{audio: MediaStream, video: MediaStream}[]}
    */
   seats;

@@ -56,7 +56,7 @@ export class Reporter {
   }
 }
 
-/** Holds sound longer on a bad line: at once when it loses, and for a while after. */
+/** Holds sound longer while a line loses, and for a while after. */
 export class SoundHold {
   #lost = 0;
   #received = 0;

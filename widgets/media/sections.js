@@ -31,8 +31,8 @@ export function addSections(connection, limits) {
 }
 
 /**
- * Offer only what the relay forwards, the best first; it keeps an offer of many sections small.
- * A microphone repeats each frame in its next packet (RED, RFC 2198) where the browser can.
+ * Offer only what the relay forwards, the best first, which keeps offers small. A microphone repeats
+ * each frame in its next packet (RED, RFC 2198) where the browser can.
  * @param {RTCRtpTransceiver} transceiver @param {'audio'|'video'} kind @param {boolean} receives
  */
 function preferCodecs(transceiver, kind, receives) {

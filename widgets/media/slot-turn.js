@@ -1,7 +1,7 @@
 /**
- * Who is shown in one slot. The relay says from which frame on it carries somebody else: the name
- * changes at that frame; when it stays out the picture goes first. Each frame's time says whose
- * turn it is: one that was not told of yet is not shown. Pure: time and frames are arguments.
+ * Who is shown in one slot. The name changes at the frame from which the relay says it carries
+ * somebody else; when that stays out the picture goes first. Each frame's time says whose turn it
+ * is: one not told of yet is not shown. Pure.
  */
 export class SlotTurn {
   /** Whose name is shown. @type {string|null} */

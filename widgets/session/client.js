@@ -7,8 +7,8 @@ import { keepable, may, ownEntry } from './select.js';
 const FOR_GOOD = new Set([4401, 4404, 4410]);
 
 /**
- * One widget's part in a session: what the broker said (`state`), the connection (`link`), the
- * devices (`media`). Emits `change` once in a turn of the event loop. A widget element owns it.
+ * One widget's part in a session: what the broker said (`state`), connection (`link`), devices
+ * (`media`). Emits `change`, once in a turn of the event loop.
  */
 export class SessionClient extends EventTarget {
   state = INITIAL;
@@ -150,7 +150,7 @@ export class SessionClient extends EventTarget {
     this.#seen = this.visible;
     const place = { surface, visible: this.#seen };
     if (resume === null) return { ...place, ...(await introduce(false)) };
-    // The ordinary token goes along: it decides when the session is over by now.
+    // The ordinary token decides when the session is over by now.
     const self = await introduce(true).catch(() => ({}));
     return { ...place, ...self, resume, last_seq: this.session ? lastSeq : 0 };
   }
@@ -158,7 +158,7 @@ export class SessionClient extends EventTarget {
   /** @param {number} code */
   #mayRetry(code) {
     if (FOR_GOOD.has(code) && this.#resumed) {
-      // What we wanted to come back to is gone; come as if for the first time.
+      // That is gone: come as if for the first time.
       this.#forget();
       return true;
     }
@@ -166,11 +166,16 @@ export class SessionClient extends EventTarget {
   }
 
   #forget() {
-    this.media.stop();
     this.#options.memory.set('resume', null);
     this.#channel.forgetSession();
-    this.state = over(this.state, 'lost', 'session', Date.now());
+    this.#lose();
     this.#settle();
+  }
+
+  /** Nothing more will be heard of it. */
+  #lose() {
+    this.media.stop();
+    this.state = over(this.state, 'lost', 'session', Date.now());
   }
 
   /** @param {Link} link */
@@ -179,9 +184,7 @@ export class SessionClient extends EventTarget {
     if (link.status === 'open') this.#published = '';
     if (link.status === 'closed') {
       this.mediaLink.close();
-      this.media.stop();
-      // Nothing more will be heard of it.
-      this.state = over(this.state, 'lost', 'session', Date.now());
+      this.#lose();
     }
     this.#changed();
   }
@@ -190,17 +193,17 @@ export class SessionClient extends EventTarget {
   #onMessage(message) {
     const before = this.state;
     this.state = reduce(before, message, Date.now());
-    const { session, resume } = this.state;
-    const { memory } = options;
-    if (keepable(session)) {
-      memory.set('resume', resume);
-      if (!before.session) this.media.off = memory.get('off') ?? this.media.off;
     const options = this.#options;
     if (message.type === 'session.snapshot') {
       // A window of its own was opened for that.
       if (options.takes && !this.#resumed && message.attendance === 'elsewhere') this.takeHere();
       options.takes = false;
     }
+    const { session, resume } = this.state;
+    const { memory } = options;
+    if (keepable(session)) {
+      memory.set('resume', resume);
+      if (!before.session) this.media.off = memory.get('off') ?? this.media.off;
     } else if (before.session && !session) this.#forget();
     // Until then what one turned off stays off. A consumer is not told whether there is one.
     const welcome = message.type === 'connection.welcome' && message.role !== 'consumer';
@@ -215,8 +218,7 @@ export class SessionClient extends EventTarget {
   }
 
   /**
-   * The relay closes this transport when another surface of the person has taken over: then this
-   * one stands back.
+   * This one stands back when the relay closes its transport for another surface of the person.
    * @param {string} id @param {string} state
    */
   #onTransport(id, state) {
@@ -233,11 +235,11 @@ export class SessionClient extends EventTarget {
       this.deserted = false;
     } else if (state === 'closed' && [id, ''].includes(this.#otherTransport)) {
       this.#otherTransport = '';
+      this.deserted = true;
     }
   }
 
-  /** Bring devices and peer connection in line with where this person stands. */
-      this.deserted = true;
+  /** Bring devices and connection in line with where this person stands. */
   #settle() {
     const session = this.session;
     if (session?.attendance === 'present' || session?.attendance === 'reconnecting') {

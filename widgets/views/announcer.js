@@ -17,7 +17,7 @@ export class Announcer {
   root = el('div', { class: 'toast', role: 'status' });
 
   /**
-   * Say it in its turn: of what waits about one thing the latest, of too much the latest three.
+   * Say it in its turn: of what waits about one thing the latest, of all the latest three.
    * @param {string} text @param {string} [about]
    */
   tell(text, about = text) {

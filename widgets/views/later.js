@@ -5,8 +5,8 @@ const REST_MS = 3_000;
 const LONGEST_REST_MS = 60_000;
 
 /**
- * A part of a screen that is seldom wanted. Its module, the sentences and the styles come when
- * asked for, or once the page has shown what matters: later the gateway may serve another revision.
+ * A part of a screen that is seldom wanted. It comes with sentences and styles when asked for, or
+ * once the page has shown what matters: later the gateway may serve another revision.
  * @template {{root: HTMLElement, close?: () => void}} P @template [M=any]
  */
 export class Later {
@@ -36,7 +36,7 @@ export class Later {
     return this.#coming;
   }
 
-  /** Use the panel when it is here, unless its screen is gone by then. @param {(panel: P) => void} act */
+  /** Use the panel when it is here, unless its screen is gone. @param {(panel: P) => void} act */
   async use(act) {
     const panel = await this.ready();
     if (!this.#closed) act(panel);

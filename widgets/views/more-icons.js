@@ -2,6 +2,7 @@ import { addIcons } from './icons.js';
 
 // Outlines that only later parts show.
 addIcons({
+  close: 'M6 6l12 12M18 6 6 18',
   copy: 'M9 9h10a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H9a1 1 0 0 1-1-1V10a1 1 0 0 1 1-1ZM16 9V5a1 1 0 0 0-1-1H5a1 1 0 0 0-1 1v10a1 1 0 0 0 1 1h3',
   send: 'M4 12 20 4l-5 16-3.5-6.5L4 12ZM11.5 13.5 20 4',
   full: 'M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5',

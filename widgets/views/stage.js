@@ -163,7 +163,7 @@ export class Stage {
     }
   }
 
-  /** Tell the relay how large each picture is shown, so that it sends no more, and nothing unseen. */
+  /** Tell the relay how large each picture is shown: it sends no more, and nothing unseen. */
   #reportSizes() {
     this.#sizeTimer ||= setTimeout(() => {
       this.#sizeTimer = 0;

@@ -101,7 +101,7 @@ export class Tile {
     show(this.root, entry !== null);
     if (!entry) return;
     const name = nameOf(entry);
-    // With voice only no picture is on its way, whatever the others send.
+    // With voice only no picture comes, whatever the others send.
     const sees = session.mode !== 'voice';
     const sends = hasPicture ?? (sees && (this.kind === 'screen' ? entry.screen : entry.camera));
     // A player that waits for its first picture holds back the page's load event.

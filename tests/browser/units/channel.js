@@ -169,7 +169,10 @@ export const tests = {
   async 'a request without answer fails after its time, and only so many may wait'() {
     const { made, wire } = await channel();
     wire.welcome();
-    same(await failure(made.request({ type: 'session.end' }, 20)), ['timeout', true]);
+    const answers = postponed(12_000);
+    const lost = failure(made.request({ type: 'session.end' }));
+    answers.due();
+    same(await lost, ['timeout', true]);
     const many = Array.from({ length: 70 }, () => failure(made.request({ type: 'session.end' })));
     same(await many[69], ['busy', true]);
     // What is refused is not done all the same.
@@ -179,7 +182,10 @@ export const tests = {
   },
   async 'a request that was given up before there was a connection is not sent by one'() {
     const { made, wire } = await channel();
-    same(await failure(made.request({ type: 'session.start' }, 20)), ['timeout', true]);
+    const answers = postponed(12_000);
+    const lost = failure(made.request({ type: 'session.start' }));
+    answers.due();
+    same(await lost, ['timeout', true]);
     const answer = failure(made.request({ type: 'session.end' }));
     wire.welcome();
     same(wire.sent.slice(1).map(({ type }) => type), ['session.end']);
@@ -201,12 +207,6 @@ export const tests = {
     }
     made.close();
   },
-  async 'a hello that nobody answers is given up, though the socket does not close'() {
-    const patience = postponed(10_000);
-    const { made, wire, statuses } = await channel();
-    wire.close = () => {};
-    patience.due();
-    same(statuses, ['connecting', 'reconnecting']);
   async 'a page whose timers rest says that it lives as soon as it is missed'() {
     const { made, wire } = await channel();
     wire.welcome();
@@ -214,6 +214,12 @@ export const tests = {
     same(wire.sent.slice(1), [{ type: 'connection.ping' }]);
     made.close();
   },
+  async 'a hello that nobody answers is given up, though the socket does not close'() {
+    const patience = postponed(10_000);
+    const { made, wire, statuses } = await channel();
+    wire.close = () => {};
+    patience.due();
+    same(statuses, ['connecting', 'reconnecting']);
     made.close();
   },
   async 'what is too much to await is not sent'() {
