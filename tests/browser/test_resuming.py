@@ -101,7 +101,8 @@ async def test_navigating_on_the_shop_comes_back_into_the_same_session(people: P
     session = await session_of(consumer)
     shop = next(frame for frame in people.page.frames if "/shop.html" in frame.url)
     await people.context.add_init_script(SILENT)
-    for address in (shop.url, f"{shop.url}&silent=1"):
+    here = shop.url
+    for address in (here, f"{here}&silent=1"):
         async with people.page.expect_event("framedetached", lambda frame: frame == consumer):  # noqa: B023
             await shop.goto(address)
         consumer = await people.frame("/engagement")
@@ -113,7 +114,7 @@ async def test_navigating_on_the_shop_comes_back_into_the_same_session(people: P
         assert await session_of(consumer) == session
     # Another tab of the shop leaves it where it is.
     tab = await people.new_page()
-    await tab.goto(shop.url)
+    await tab.goto(here)
     other = await people.frame("/engagement", tab)
     await expect(other.get_by_text("Open in another window")).to_be_attached()
     await expect(tab.get_by_role("region", name="Video")).to_be_hidden()
