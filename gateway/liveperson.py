@@ -23,6 +23,7 @@ import jwt
 from broker.errors import ErrorCode, Unauthenticated, Unavailable
 from broker.ids import normal_agent_id, normal_id
 from gateway.accounts import Account, LivePersonApp
+from gateway.outside import outside_client
 from gateway.secret_file import read_secret
 
 logger = logging.getLogger(__name__)
@@ -50,8 +51,7 @@ class LivePersonLogin:
     def __init__(self, redirect_uri: str, clock: Callable[[], float]) -> None:
         self._redirect_uri = redirect_uri
         self._clock = clock
-        # Neither proxies nor credentials of our own environment belong in a login.
-        self._client = httpx.AsyncClient(timeout=CALL_S, follow_redirects=False, trust_env=False)
+        self._client = outside_client(CALL_S)
         self._hosts: dict[str, tuple[float, str]] = {}
 
     async def close(self) -> None:

@@ -18,6 +18,7 @@ import jwt
 from broker.errors import ErrorCode, Unauthenticated, Unavailable
 from broker.ids import normal_id
 from gateway.accounts import Account, OidcProvider
+from gateway.outside import outside_client
 
 logger = logging.getLogger(__name__)
 ALGORITHMS = ("RS256", "PS256", "ES256")
@@ -62,7 +63,7 @@ class Oidc:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._client = httpx.AsyncClient(timeout=CALL_S, follow_redirects=False, trust_env=False)
+        self._client = outside_client(CALL_S)
         self._keys: dict[str, _Keys] = {}
         """By address, as many as there are accounts: one that hangs holds up its own only."""
 

@@ -25,6 +25,7 @@ from fastapi.responses import Response
 from broker.errors import ErrorCode, Malformed, NotFound, Unavailable
 from broker.keys import KeyPurpose, derive_key
 from gateway.accounts import Account
+from gateway.outside import outside_client
 from gateway.tasks import cancel
 
 logger = logging.getLogger(__name__)
@@ -61,10 +62,7 @@ class Pictures:
     ) -> None:
         self._key = derive_key(secret, KeyPurpose.PICTURE)
         self._accounts = accounts
-        # Neither proxies nor credentials of our own environment belong in it.
-        self._client = httpx.AsyncClient(
-            timeout=FETCH_S, follow_redirects=False, trust_env=False, transport=transport
-        )
+        self._client = outside_client(FETCH_S, transport=transport)
         self._kept: OrderedDict[str, tuple[float, Picture | None]] = OrderedDict()
         """By address, with the loop's time until which it holds; the oldest goes first."""
         self._coming: dict[str, asyncio.Task[Picture | None]] = {}
