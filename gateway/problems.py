@@ -27,6 +27,7 @@ from gateway.refusals import problem, status_of
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+SCHEMAS = "#/components/schemas/"
 
 
 class Problem(BaseModel):
@@ -41,7 +42,10 @@ class Problem(BaseModel):
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": meaning}
+    status: {
+        "content": {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}Problem"}}},
+        "description": meaning,
+    }
     for status, meaning in {
         400: "The request is not what the API says.",
         401: "No API key, or one that does not hold.",
@@ -54,7 +58,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         503: "A part is away or full; try again.",
     }.items()
 }
-"""What every operation may answer."""
+"""What every operation may answer, by name: of a model FastAPI would make a field for each answer
+of each route, which was most of what making an app took."""
 
 
 def answer(error: SwitchboardError, *, status: int | None = None) -> JSONResponse:
@@ -111,3 +116,26 @@ def install(app: FastAPI, metrics: Metrics) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_mistake)
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _complete(FastAPI.openapi(app))
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _complete(description: dict[str, Any]) -> None:
+    """Add what a problem is to an OpenAPI description, and leave out what is answered as one.
+
+    What does not fit its model is answered with 400, never with FastAPI's own 422.
+    """
+    schemas = description["components"]["schemas"]
+    problem = Problem.model_json_schema(ref_template=f"{SCHEMAS}{{model}}")
+    schemas |= {**problem.pop("$defs"), "Problem": problem}
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for path in description["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)

@@ -26,8 +26,8 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.patience import PATIENCE
 
-# httpcore looks for sniffio several times in each request, and Python for its files each time anew: a
-# tenth of what a widget that connects costs here. With `None` the import fails at once.
+# httpcore looks for sniffio several times in each request, and Python for its files each time anew:
+# a tenth of what a widget that connects costs here. With `None` the import fails at once.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 # How long an example takes says more of what else the machine does than of the example.
