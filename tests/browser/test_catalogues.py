@@ -47,14 +47,14 @@ AMISS = {
     "de": r"\b(?:du|dich|dir|dein\w*|euch|euer|eure\w*)\b",
     "es": r"\b(?:tú|te|ti|tus?|contigo|tuy[oa]s?|vosotr[oa]s|os|vuestr[oa]s?)\b|\b\w+áis\b|"
     r"\b(?:has|estás|puedes|tienes|quieres)\b",
-    "fr": r"\b(?:tu|te|toi|ton|ta|tes)\b| [:;?!]",
+    "fr": r"\b(?:tu|te|toi|ton|ta|tes)\b| [:;?!]|\w-(?:la|les?|en|vous|nous|ci|t-il)\b",
     "he": r"\b(?:אתה|את/ה|אותך|אליך|שלך|לך)\b",
     "ja": r"お客様(?:様|さん)|(?:担当者|参加者)さん",
     "pt": r"\b(?:tu|te|teus?|tuas?|ecrã|partilhar|ligação|connosco|registar|a sua rede)\b|"
     r"\best(?:á|ão|ar) a \w+r\b",
 }
 """An address other than the formal one, in Hebrew than the plural; European words in the Portuguese
-of Brazil; French signs at which a line may break; an honorific too many."""
+of Brazil; French signs and hyphens at which a line may break; an honorific too many."""
 
 
 @pytest.mark.parametrize("language", AMISS)

@@ -60,8 +60,8 @@ export default {
   reason_delay: 'le délai est long',
   reason_silence: 'plus rien n’arrive',
 
-  trouble_blocked_by_frame: 'La page autour de cette fenêtre ne lui permet pas d’utiliser la caméra et le micro. Ouvrez-la dans une autre fenêtre.',
-  trouble_insecure: 'La caméra et le micro ne fonctionnent que sur des pages sécurisées. Ouvrez celle-ci en https. Vous pouvez voir et entendre les autres.',
+  trouble_blocked_by_frame: 'La page autour de cette fenêtre ne lui permet pas d’utiliser la caméra et le micro. Ouvrez‑la dans une autre fenêtre.',
+  trouble_insecure: 'La caméra et le micro ne fonctionnent que sur des pages sécurisées. Ouvrez celle‑ci en https. Vous pouvez voir et entendre les autres.',
   trouble_no_webrtc: 'Ce navigateur ne gère pas les sessions vidéo. Utilisez une version récente de Chrome, Edge, Firefox ou Safari.',
 
   over_transferred: 'Un collègue a repris la session',

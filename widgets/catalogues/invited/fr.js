@@ -13,7 +13,7 @@ export default {
   quiet_help: 'Quand un conseiller vous invitera, l’appel sonnera ici.',
   quiet_shut: 'La vidéo n’est pas disponible ici pour le moment.',
   join_used: 'Ce lien n’est plus valable',
-  join_used_help: 'Il a été utilisé, a expiré ou a été retiré. Demandez-en un nouveau.',
+  join_used_help: 'Il a été utilisé, a expiré ou a été retiré. Demandez‑en un nouveau.',
   decline_reason: 'Dire pourquoi vous refusez',
   over_declined: 'Vous avez refusé l’invitation',
   over_declined_help: 'Aucun problème. Le conseiller est prévenu.',
@@ -31,7 +31,7 @@ export default {
   unseen: 'Personne ne vous voit ni ne vous entend avant que vous acceptiez.',
 
   join_title: 'Vous avez une invitation',
-  join_help: 'On vous propose de rejoindre une session vidéo. Dites qui vous êtes, vérifiez votre image et rejoignez-nous.',
+  join_help: 'On vous propose de rejoindre une session vidéo. Dites qui vous êtes, vérifiez votre image et rejoignez‑nous.',
   your_name: 'Votre nom',
   joining: 'Connexion…',
   join_no_code: 'Ce lien est incomplet',
