@@ -51,12 +51,18 @@ SMALL = """() => [...document.querySelectorAll('button, summary, select, input:n
   .map((node) => node.outerHTML.slice(0, 100))"""
 """What a finger misses: below 24 pixels anything (WCAG 2.5.8), below 44 what is pressed in a hurry,
 on every phone."""
+UNSEEN = """() => [...document.querySelectorAll('[role=alert]:not(:empty)')]
+  .filter((told) => told.checkVisibility())
+  .filter((told) => told.getBoundingClientRect().top > innerHeight - 28)
+  .map((told) => told.textContent)"""
+"""What was refused, and is told where only who scrolls reads it."""
 LOOKS_WRONG = {
     "overflow": OVERFLOW,
     "covered": COVERED,
     "cut": CUT,
     "picture": BADLY_SHOWN,
     "small": SMALL,
+    "unseen": UNSEEN,
 }
 ALL_WRONG = f"""() => Object.entries({{
   {", ".join(f"{name}: {script}" for name, script in LOOKS_WRONG.items())}

@@ -75,7 +75,7 @@ export class AgentIdle {
     const title = el('div', { role: 'status' }, this.#title);
     const said = [title, this.#line, this.#help, el('p', { class: 'fine trouble', text: trouble })];
     const buttons = [own, this.#video, this.#voice, this.#check].map(({ root }) => root);
-    const more = [el('div', { class: 'actions' }, ...buttons), this.#ways.root, this.#error, this.#devices.root];
+    const more = [this.#error, el('div', { class: 'actions' }, ...buttons), this.#ways.root, this.#devices.root];
     this.root = el('div', { class: 'message idle' }, this.#avatar.root, ...said, ...more);
   }
 

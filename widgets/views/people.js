@@ -69,16 +69,16 @@ class PersonRow {
   constructor(client, attempt, participant_id) {
     /** @param {string} type @param {object} [more] */
     const ask = (type, more) => () => attempt(client.ask({ type, participant_id, ...more }));
-    /** @param {string} word @param {string} icon @param {() => void} act @param {string} [more] */
-    const deed = (word, icon, act, more = '') => wordButton(word, act, `small ${more}`, icon);
+    /** @param {string} word @param {() => void} act @param {string} [more] */
+    const deed = (word, act, more = '') => wordButton(word, act, `small deed ${more}`);
     this.#buttons = {
       admit: wordButton('let_in', ask('participant.admit'), 'primary small'),
       refuse: wordButton('refuse', ask('participant.refuse'), 'small'),
-      mute_person: deed('mute_person', 'microphone_off', ask('participant.mute', { sources: ['microphone'] })),
-      stop_video: deed('stop_video', 'camera_off', ask('participant.mute', { sources: ['camera'] })),
-      remove: deed('remove', 'remove', ask('participant.remove'), 'stop'),
-      hand_over: deed('hand_over', 'crown', ask('session.hand_over')),
-      ask_screen: deed('ask_screen', 'screen', ask('screen.request')),
+      mute_person: deed('mute_person', ask('participant.mute', { sources: ['microphone'] })),
+      stop_video: deed('stop_video', ask('participant.mute', { sources: ['camera'] })),
+      remove: deed('remove', ask('participant.remove'), 'stop'),
+      hand_over: deed('hand_over', ask('session.hand_over')),
+      ask_screen: deed('ask_screen', ask('screen.request')),
     };
     this.#actions.append(...Object.values(this.#buttons).map((button) => button.root));
   }
