@@ -245,8 +245,9 @@ async def test_a_browser_repeats_its_voice_when_somebody_loses_it(
 
         without, with_loss = await repeated(0), await repeated(51)
         record_property("note", f"{without:.2f} of the packets, {with_loss:.2f} with loss")
-        assert without < 0.05
-        assert with_loss > 0.3
+        # Only what is taken for speech is repeated: a fifth or a fourth of this.
+        assert without < 0.02
+        assert with_loss > 0.1
         assert relay.mistakes == 0
     finally:
         ben.vanish()
