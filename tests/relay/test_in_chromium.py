@@ -175,7 +175,7 @@ async def test_layers_nobody_needs_cost_the_sender_nothing(browser: Browser, pag
         # Also after an ICE restart, whose answer says it: nothing more is told then.
         await negotiate_as_widget(relay, page, "ada", "window.pc.restartIce(), window.peer.offer()")
         before = await frames()
-        await page.wait_for_timeout(1500)
+        await page.wait_for_timeout(1000)
         after = await frames()
         assert after["l"] - before["l"] >= 10
         assert {rid for rid in after if after[rid] - before[rid] >= 3} == {"l"}
