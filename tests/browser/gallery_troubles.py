@@ -10,13 +10,14 @@ from broker.errors import ErrorCode
 from broker.messages.facts import (
     GuestInvited,
     RequestRefused,
+    RosterChanged,
     SessionEnded,
     SessionLeft,
     SessionWaiting,
 )
 from broker.words import EndReason, InvitationState, LeaveReason, Reach, Role
 from tests.browser.broker_double import BrokerDouble, invitation, painted, person, reach, snapshot
-from tests.browser.gallery import AGENT, ENGAGEMENT, PAIR, Play, Scene, drop, press, say
+from tests.browser.gallery import AGENT, ENGAGEMENT, LOBBY, PAIR, Play, Scene, drop, press, say
 
 TURNED_AWAY = RequestRefused(
     reply_to="0", code=ErrorCode.UNKNOWN_ACCOUNT, message="No such account.", retryable=False
@@ -41,6 +42,11 @@ def _devices(me: int, microphone: str | None, camera: str | None) -> Play:
         await painted(page)
 
     return play
+
+
+async def _two_strips(double: BrokerDouble, page: Page) -> None:
+    await _devices(0, "refused", "refused")(double, page)
+    await double.tell(RosterChanged(seq=2, roster=LOBBY))
 
 
 async def _link_made(double: BrokerDouble, page: Page) -> None:
@@ -96,6 +102,7 @@ TROUBLE_SCENES = (
             ("no_webrtc", "no_webrtc"),
         )
     ),
+    Scene("two-strips", AGENT, Role.AGENT, _two_strips),
     Scene("devices-busy", ENGAGEMENT, Role.CONSUMER, _devices(1, "busy", "busy")),
     Scene(
         "nameless",
