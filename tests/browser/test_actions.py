@@ -205,6 +205,15 @@ async def test_who_may_not_end_it_leaves_and_who_may_not_invite_is_not_told_to(
     await expect(page.get_by_text("You are alone here")).to_be_visible()
     await expect(adds).to_be_hidden()
 
+    # Of whom nothing comes, as their line is gone or lets no media pass, the name stands there.
+    both = snapshot(0, [person(0), person(1)])
+    await double.tell(both.model_copy(update={"seats": []}))
+    nothing = page.get_by_text("Maya Cohen: Connecting…")
+    await expect(nothing).to_be_visible()
+    await expect(adds).to_be_hidden()
+    await double.tell(both)
+    await expect(nothing).to_be_hidden()
+
 
 async def test_who_comes_to_wait_while_the_list_is_open_is_said_aloud(
     talk: tuple[Page, BrokerDouble],

@@ -1,8 +1,9 @@
 import { errorSentence, say } from '../catalogues/words.js';
 import { ends, may, others, transferred } from '../session/select.js';
 import { Announcer } from './announcer.js';
+import { nameOf } from './avatar.js';
 import { ControlBar } from './control-bar.js';
-import { el, show } from './dom.js';
+import { el, setText, show } from './dom.js';
 import { deviceCheckLater, Later } from './later.js';
 import { Stage } from './stage.js';
 
@@ -17,8 +18,9 @@ export class SessionView {
   #text;
   #notices;
   #announcer = new Announcer();
+  #who = el('p', { class: 'strong' });
   #wait = el('p', { text: say('alone_help') });
-  #alone = el('div', { class: 'alone', hidden: true }, el('p', { class: 'strong', text: say('alone') }), this.#wait);
+  #alone = el('div', { class: 'alone', hidden: true }, this.#who, this.#wait);
   #over;
   #chatting;
   /** @param {unknown} error */
@@ -91,8 +93,12 @@ export class SessionView {
     if (this.#notable(session)) this.#notices.hasten(this.#failed);
     this.#notices.panel?.update(session, this.#people.panel?.open, this.#devices.panel?.open);
     this.#devices.panel?.update();
-    show(this.#alone, others(session).length === 0 && this.#over?.root.hidden !== false);
-    show(this.#wait, may(session, 'invite'));
+    // Whoever is here and nothing comes of has no seat.
+    const other = others(session).find(({ way }) => way !== 'monitor');
+    setText(this.#who, other ? say('colon', { a: nameOf(other), b: say('connecting') }) : say('alone'));
+    const seen = this.root.querySelector('.seat:not([hidden])');
+    show(this.#alone, !seen && this.#over?.root.hidden !== false);
+    show(this.#wait, !other && may(session, 'invite'));
   }
 
   onClosed() {
