@@ -12,9 +12,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Route, WebSocketRoute, expect
 
 from broker.messages import encode
-from broker.messages.facts import MediaSpeaker, ResumeRenewed, RosterChanged, SessionEnded
+from broker.messages.facts import GuestInvited, MediaSpeaker, ResumeRenewed, SessionEnded
 from broker.messages.parts import SeatAssignment
-from broker.words import Attendance, EndReason, Role
+from broker.words import EndReason, Role
 from tests.browser.broker_double import (
     BrokerDouble,
     brand,
@@ -285,21 +285,25 @@ async def test_nobody_who_writes_in_the_page_around_loses_the_focus(
     double = BrokerDouble(page, Role.AGENT)
     await double.attach()
     await page.goto(brand(pages, WORKSPACE.format(address=pages + AGENT)))
-    waits = person(4, name="Dana", attendance=Attendance.LOBBY)
-    await double.tell(snapshot(0, [person(0), person(1), waits]))
+    await double.tell(TALKING)
     inside = page.frame_locator("iframe")
     await inside.get_by_role("button", name="People").click()
-    await inside.get_by_role("dialog").get_by_role("button", name="Let in").click()
+    await inside.get_by_role("button", name="Make link").click()
+    request = await double.until_heard("guest.invite")
     chat = page.get_by_role("textbox")
     await chat.click()
     await page.keyboard.type("One moment")
-    # The button that was pressed last goes, and then all that it stood in.
-    dana = waits.model_copy(update={"attendance": Attendance.PRESENT})
-    await double.tell(RosterChanged(seq=2, roster=[person(0), person(1), dana]))
-    await page.keyboard.type(", I will")
-    await double.tell(SessionEnded(seq=3, session_id="s1", reason=EndReason.ENDED_BY_CONSUMER))
-    await inside.get_by_text("The consumer ended it.").wait_for()
-    await page.keyboard.type(" look.")
+    # The link that is to be copied comes when somebody is elsewhere by now.
+    made = GuestInvited(
+        reply_to=request["id"],
+        seq=2,
+        guest_invitation_id="g1",
+        url="https://video.example.com/join#0123",
+        expires_in_ms=3_600_000,
+    )
+    await double.tell(made)
+    await expect(inside.get_by_role("button", name="Copy")).to_be_visible()
+    await page.keyboard.type(", I will look.")
     assert await chat.input_value() == "One moment, I will look."
 
 

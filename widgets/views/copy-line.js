@@ -16,8 +16,10 @@ export class CopyLine {
   show(text) {
     this.line.value = text;
     this.#copy.set(say('copy'));
-    if (document.hasFocus()) this.line.focus();
-    this.line.select();
+    if (document.hasFocus()) {
+      this.line.focus();
+      this.line.select();
+    }
     // Its beginning says more than its end.
     this.line.scrollLeft = 0;
     this.button.scrollIntoView({ block: 'nearest' });

@@ -29,7 +29,7 @@ export function keyed(parent, items, keyOf, make, update, home = parent.closest(
     const there = parent.children[index];
     if (there !== view.root) parent.insertBefore(view.root, there ?? null);
   });
-  if (!at || !own || !document.hasFocus()) return;
+  if (!at || !own) return;
   if (at.isConnected && !at.closest('[hidden]')) {
     if (at !== document.activeElement) at.focus();
     return;

@@ -50,7 +50,7 @@ export class Panel {
   close() {
     if (!this.open) return;
     // Who is elsewhere by now stays there.
-    const held = document.hasFocus() && this.root.contains(document.activeElement);
+    const held = this.root.contains(document.activeElement);
     this.root.hidden = true;
     if (held) this.#opener?.focus({ preventScroll: true });
     this.root.dispatchEvent(new CustomEvent('panelclose', { bubbles: true }));
