@@ -56,6 +56,9 @@ def private_folder() -> Iterator[Path]:
         # Without it what a worker writes goes into one file that grows for ever.
         os.environ["RAY_ROTATION_MAX_BYTES"] = str(LOG_BYTES)
         os.environ["RAY_ROTATION_BACKUP_COUNT"] = str(LOG_BACKUPS)
+        # A process that ends tells of its tasks for so long, five seconds by default, to a GCS that
+        # has ended before it: with it the end of everything takes one second instead of six.
+        os.environ["RAY_task_events_shutdown_flush_timeout_ms"] = "100"
         # Ray turns a given loopback address into a reachable one unless told that this machine
         # takes part in no cluster; only then do its ports stay on loopback.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"

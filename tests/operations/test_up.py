@@ -123,6 +123,7 @@ def check_private(up: psutil.Process) -> None:
     told = [one.environ() for one in family if "/gcs_server" in " ".join(one.cmdline())]
     assert [each["RAY_AUTH_MODE"] for each in told] == ["token"]
     assert [each["RAY_USAGE_STATS_ENABLED"] for each in told] == ["0"], "it reports to nobody"
+    assert int(told[0]["RAY_task_events_shutdown_flush_timeout_ms"]) <= 1_000, "it ends at once"
     assert int(told[0]["RAY_maximum_gcs_destroyed_actor_cached_count"]) <= DEAD_ACTORS
     (node,) = (one.environ() for one in family if one.name() == "raylet")
     assert 0 < int(node["RAY_ROTATION_MAX_BYTES"]) <= LOG_BYTES
