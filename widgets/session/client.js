@@ -195,6 +195,9 @@ export class SessionClient extends EventTarget {
     this.state = reduce(before, message, Date.now());
     const options = this.#options;
     if (message.type === 'session.snapshot') {
+      // What was told on the way to whoever says this may be lost.
+      this.#published = '';
+      this.link = { ...this.link };
       // A window of its own was opened for that.
       if (options.takes && !this.#resumed && message.attendance === 'elsewhere') this.takeHere();
       options.takes = false;

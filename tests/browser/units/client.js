@@ -122,6 +122,26 @@ export const tests = {
       same([client.media.publishing.camera, told(wire, 'media.mode').length], [false, 1]);
       client.close();
     }),
+  'what is published is said again to whoever tells of the session anew': () =>
+    asked(async (questions) => {
+      const { client, wire } = await greeted();
+      wire.welcome(true);
+      const present = { ...SNAPSHOT, capabilities: ['send_audio', 'send_video'] };
+      wire.hear(present);
+      await until(() => questions.length === 1);
+      questions[0].grant();
+      await until(() => told(wire, 'media.publish').some(({ camera }) => camera));
+      const { link } = client;
+      const before = told(wire, 'media.publish').length;
+      // The gateway's way to the actor broke, with what was on it: neither epoch nor line is new.
+      wire.hear(present);
+      await settled();
+      const said = told(wire, 'media.publish').slice(before);
+      same([said.length, said.at(-1)?.camera], [1, true]);
+      // By that the stage tells its sizes anew, too.
+      same([client.link === link, client.link.status], [false, 'open']);
+      client.close();
+    }),
   async 'what is open in another window comes here by a click, and the click that opened this one is one'() {
     for (const [resume, takes, attendance] of [[null, true, 'present'], ['r', true, 'elsewhere'], [null, false, 'elsewhere']]) {
       const { client, wire } = await greeted(resume, { takes });
