@@ -3,6 +3,8 @@ the broker, so that each costs little."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from playwright.async_api import Browser, CDPSession, Page
 
@@ -11,6 +13,7 @@ from broker.words import EndReason, Role
 from tests.browser.broker_double import BrokerDouble, invitation, person, snapshot
 from tests.browser.demo import SMALL_CAMERA
 from tests.browser.gallery import AGENT, ENGAGEMENT
+from tests.patience import PATIENCE
 
 WARM, CALLS = 10, 30
 """What is loaded and compiled once comes with the first calls; then so many are counted."""
@@ -21,7 +24,9 @@ KEPT_BYTES = 8_000
 
 async def held(devtools: CDPSession) -> dict[str, float]:
     """What the page holds once its garbage is gone: numbers, and bytes of its heap."""
-    for _ in range(3):
+    # A browser gives devices and connections back in its own time.
+    for _ in range(4):
+        await asyncio.sleep(1.0 * PATIENCE)
         await devtools.send("HeapProfiler.collectGarbage")
     metrics = (await devtools.send("Performance.getMetrics"))["metrics"]
     named = {each["name"]: each["value"] for each in metrics}
