@@ -57,9 +57,14 @@ def network() -> Iterator[Namespace]:
         yield made
 
 
-_BUTTON = """(name) => [...document.querySelectorAll('button')].find((button) =>
-  (button.ariaLabel ?? button.textContent).trim() === name &&
-  button.checkVisibility({ visibilityProperty: true }) && !button.disabled) ?? null"""
+_BUTTON = """(name) => {
+  const found = [...document.querySelectorAll('button')].find((button) =>
+    (button.ariaLabel ?? button.textContent).trim() === name &&
+    button.checkVisibility({ visibilityProperty: true }) && !button.disabled) ?? null;
+  // As a person does who sees the half of it.
+  found?.scrollIntoView({ block: 'nearest', behavior: 'instant' });
+  return found;
+}"""
 
 
 class Firefox:
