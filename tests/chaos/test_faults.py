@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from broker.messages.cluster.records import SessionRecord
 from broker.words import EndReason
@@ -28,6 +29,8 @@ from tests.widget import Refused, Widget, agent_widget
 SOON_S = 1.0
 """An actor without ledger and trunks is over so soon, where that is waited for."""
 RECONCILE_S = 0.2
+FLOOD, FLOOD_S = 5_000, 60.0
+"""Messages a second of somebody who does not read, and how long until they are cut off."""
 LOST_MS = 1_500
 """A session is lost when nobody has held it for so long, where that is waited for."""
 
@@ -256,25 +259,32 @@ async def test_a_widget_that_does_not_read_is_cut_off_and_nobody_else_notices(
     before = {part.name: part.weight().memory for part in [gateway, *actor]}
     slow = call.consumer
     slow._socket.transport.pause_reading()
-    answered = 0
-    with suppress(Exception):  # whatever the library says of a connection that was cut
-        for _ in range(100_000):
-            await slow.send("participant.mute", participant_id="nobody", sources=["microphone"])
-            answered += 1
-            if answered % 2_000 == 0:
-                await other.agent.request("media.mode", mode="voice")
-                await other.consumer.request("media.mode", mode="voice")
+    begun, sent, waits = time.monotonic(), 0, list[float]()
+    # The gateways here keep no pace: answers fill what the kernel holds, then what a gateway does.
+    with suppress(ConnectionClosed):
+        async with asyncio.timeout(FLOOD_S):
+            while True:
+                for _ in range(FLOOD // 2):
+                    await slow.send("participant.mute", participant_id="nobody", sources=["camera"])
+                    sent += 1
+                for widget in (call.agent, other.agent, other.consumer):
+                    asked = time.monotonic()
+                    await widget.request("media.mode", mode="voice")
+                    waits.append(time.monotonic() - asked)
+                await asyncio.sleep(max(0.0, begun + sent / FLOOD - time.monotonic()))
     slow._socket.transport.resume_reading()
-    assert await slow.expect_close() in (4429, 1006), f"after {answered} requests"
+    assert await slow.expect_close() in (4429, 1006), f"after {sent} requests"
+    assert waits
+    assert max(waits) < WAIT_S / 10
     grown = {part.name: part.weight().memory - before[part.name] for part in [gateway, *actor]}
     assert max(grown.values()) < 24 * 1024 * 1024, grown
     call.consumer = await resumed_in_time(slow, origin(street, GATEWAYS[0]))
     await call.consumer.insist("media.mode", mode="voice")
     await call.end()
     await other.end()
-    for each, changed in ((call, 1), (other, 2)):
+    for each in (call, other):
         types = check_whole(await street.record(each.session_id))
-        assert types["participant.mode_changed"] == changed
+        assert types["participant.mode_changed"] == 2
 
 
 async def resumed_in_time(widget: Widget, at: str) -> Widget:
