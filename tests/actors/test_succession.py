@@ -198,6 +198,8 @@ async def call_through(made: Process) -> None:
     await client.connect()
     for number, words in enumerate(('"guest.invite"', '"text.send","text":"hello"')):
         trunk.link.send(Frame.MESSAGE, f'{{"type":{words},"id":"t{number}"}}'.encode())
+    # A check after the relay has closed fails, and what is logged of that holds the session.
+    client.stop_checking()
     await made.end(trunk)
     await made.again()
     client.close()
