@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 
 from benchmarks.census import Growth, lasting, thirds
 from benchmarks.histogram import Histogram, TooFew
+from benchmarks.measurement import Measurement
 from benchmarks.quiet import disturbance
-from benchmarks.result import Line, Measurement, ScenarioResult, absolute
+from benchmarks.result import Line, ScenarioResult
 from benchmarks.sampler import Usage
+from benchmarks.targets import absolute
 
 MOST_GROWTH = 1.1
 """Of the median of the last third over that of the first, beyond the margin."""

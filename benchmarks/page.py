@@ -9,7 +9,8 @@ from typing import cast
 
 from benchmarks import plots
 from benchmarks.report import percentiles, row_of, wanted_of
-from benchmarks.result import ScenarioResult, Target
+from benchmarks.result import ScenarioResult
+from benchmarks.targets import Target
 
 STYLE = """
 :root { color-scheme: light dark; }

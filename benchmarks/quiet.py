@@ -12,7 +12,8 @@ from typing import TypeAlias, TypeVar
 
 from benchmarks import machine
 from benchmarks.arrivals import REFUSED
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.measurement import Measurement
+from benchmarks.result import ScenarioResult
 
 MEASURED_AGAIN = "rounds that were disturbed and measured again"
 MOST_ATTEMPTS = 3

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from benchmarks.compare import MOST_CHANCE, Change
 from benchmarks.histogram import USUAL, Histogram
-from benchmarks.result import ScenarioResult, Target
+from benchmarks.result import ScenarioResult
+from benchmarks.targets import Target
 
 
 def percentiles(pooled: Histogram, write: Callable[[float], str]) -> list[str]:

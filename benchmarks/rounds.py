@@ -25,9 +25,9 @@ from benchmarks import machine
 from benchmarks.adapter import name_of
 from benchmarks.arrivals import Trace
 from benchmarks.histogram import Histogram
+from benchmarks.measurement import Measurement
 from benchmarks.process import Child, Processors, set_up_seconds
 from benchmarks.quiet import Discarded, rounds_of
-from benchmarks.result import Measurement
 from benchmarks.sampler import Sampler
 
 SILENT_SECONDS = 5.0

@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 from typing import cast
 
 from benchmarks.histogram import Histogram
+from benchmarks.measurement import percentile_of
 from benchmarks.media.source import Camera
 from benchmarks.process import Child, set_up_seconds
 from benchmarks.quantities import amount, count_or_none
-from benchmarks.result import Comparison, ScenarioResult, percentile_of, tell_beside
+from benchmarks.result import ScenarioResult, tell_beside
 from benchmarks.rounds import Bench
 from benchmarks.scenario import Progress
+from benchmarks.targets import Comparison
 
 PROFILE = "SRTP_AEAD_AES_128_GCM"
 ASK_SECONDS = 20.0

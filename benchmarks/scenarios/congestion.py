@@ -13,14 +13,16 @@ from benchmarks import machine
 from benchmarks.browser import launch
 from benchmarks.congested_call import CongestedCall, Sample, congested
 from benchmarks.histogram import Histogram
+from benchmarks.measurement import Measurement
 from benchmarks.quantities import amount, amount_or_none, count, share
 from benchmarks.quiet import name_noise
-from benchmarks.result import Line, Measurement, ScenarioResult, absolute
+from benchmarks.result import Line, ScenarioResult
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
 from benchmarks.scenario import Progress, counted, parameters, refuse_target
 from benchmarks.scenarios.failover import key_of
 from benchmarks.subject import Subject
+from benchmarks.targets import absolute
 
 STANDBYS = 2
 CONCEALED = 0.03

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.census import Census
+from benchmarks.measurement import Measurement
 from benchmarks.quantities import amount, amount_or_none, count
 from benchmarks.quiet import disturbance, rounds_of, tell_again
-from benchmarks.result import Measurement, ScenarioResult, absolute
+from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.sampler import Usage
 from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
 from benchmarks.subject import Subject, target_of
+from benchmarks.targets import absolute
 
 SIZE = 4
 HELD, BESIDE, STARTING = "held", "held while others start", "starting and ending"

@@ -12,14 +12,16 @@ from playwright.async_api import async_playwright
 from benchmarks import machine
 from benchmarks.browser import launch
 from benchmarks.histogram import Histogram
+from benchmarks.measurement import Measurement
 from benchmarks.quantities import count
 from benchmarks.quiet import name_noise
-from benchmarks.result import Measurement, ScenarioResult, absolute
+from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
 from benchmarks.scenario import Progress, counted, parameters, refuse_target
 from benchmarks.standing_call import STEPS, Recovery, faults_of_newest, standing_call
 from benchmarks.subject import Subject
+from benchmarks.targets import absolute
 
 STANDBYS = 2
 KILLS_PER_CALL = 2

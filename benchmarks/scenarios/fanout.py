@@ -8,22 +8,17 @@ from collections.abc import Iterable, Mapping
 
 from benchmarks.adapter import NAMED, address_of, name_of, peer_named
 from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
+from benchmarks.measurement import Measurement, percentile_of
 from benchmarks.media.beside import add_media_options, hold_beside, media_beside, tell_other_beside
 from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
 from benchmarks.quantities import count_or_none, sizes
 from benchmarks.quiet import name_noise, tell_again
-from benchmarks.result import (
-    Comparison,
-    Line,
-    Measurement,
-    ScenarioResult,
-    percentile_of,
-    tell_beside,
-)
+from benchmarks.result import Line, ScenarioResult, tell_beside
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
 from benchmarks.subject import DEFAULT_PEOPLE, Subject, target_of
+from benchmarks.targets import Comparison
 
 STANDBYS = 2
 MOST_OVER_ROOM = 2.0

@@ -10,19 +10,16 @@ from benchmarks import machine
 from benchmarks.browser import launch
 from benchmarks.histogram import Histogram
 from benchmarks.joining import Direct, Pair, Widgets
+from benchmarks.measurement import Measurement, percentile_of
 from benchmarks.process import Child
 from benchmarks.quantities import count
 from benchmarks.quiet import name_noise, rounds_of, tell_again
-from benchmarks.result import (
-    Comparison,
-    Measurement,
-    ScenarioResult,
-    percentile_of,
-)
+from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
 from benchmarks.scenario import Progress, add_once, counted, origin, parameters
 from benchmarks.subject import Subject, Target
+from benchmarks.targets import Comparison
 
 STANDBYS = 2
 P50_MS = 250.0

@@ -6,9 +6,10 @@ import argparse
 import statistics
 from collections.abc import Awaitable, Callable
 
+from benchmarks.measurement import Measurement
 from benchmarks.quantities import count, count_or_none
 from benchmarks.quiet import name_noise, rounds_of, tell_again
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
 from benchmarks.subject import Subject, target_of

@@ -19,25 +19,19 @@ import psutil
 
 from benchmarks import machine
 from benchmarks.histogram import TooFew
+from benchmarks.measurement import Measurement, percentile_of
 from benchmarks.media.beside import PROFILE, MediaLoad, MediaReport
 from benchmarks.media.source import Camera
 from benchmarks.peers.janus import usual_peer
 from benchmarks.process import Child
 from benchmarks.quantities import amount, sizes, sizes_or_none
 from benchmarks.quiet import Discarded, name_noise, rounds_of, tell_again
-from benchmarks.result import (
-    Comparison,
-    Line,
-    Measurement,
-    ScenarioResult,
-    absolute,
-    percentile_of,
-    tell_beside,
-)
+from benchmarks.result import Line, ScenarioResult, tell_beside
 from benchmarks.rounds import Bench
 from benchmarks.sampler import Sampler
 from benchmarks.scenario import Progress, add_round_options, counted, parameters, refuse_target
 from benchmarks.subject import DEFAULT_PEOPLE, Subject
+from benchmarks.targets import Comparison, absolute
 from broker.measures import Count
 
 IDLE_SECONDS = 3.0

@@ -10,11 +10,12 @@ from typing import cast
 import psutil
 
 from benchmarks.quantities import count, sizes_or_none
-from benchmarks.result import ScenarioResult, Target, absolute, spread_of
+from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench
 from benchmarks.sampler import proportional
 from benchmarks.scenario import Progress, counted, parameters, refuse_target
 from benchmarks.subject import Subject
+from benchmarks.targets import Target, absolute, spread_of
 
 OVER_BARE = 1.3
 

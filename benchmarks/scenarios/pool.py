@@ -13,15 +13,17 @@ from actors.pool import PoolPolicy
 from benchmarks.histogram import enough
 from benchmarks.loads.lifecycle import NO_CAPACITY
 from benchmarks.machine import MAX_FOREIGN_SHARE, calm
+from benchmarks.measurement import Measurement
 from benchmarks.quantities import count, count_or_none
 from benchmarks.quiet import MOST_ATTEMPTS, name_noise
 from benchmarks.replay import Replay, Stretch, alone_seconds, shared_seconds
-from benchmarks.result import Line, Measurement, ScenarioResult, absolute
+from benchmarks.result import Line, ScenarioResult
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, counted, parameters, refuse_target
 from benchmarks.simulation import Outcome, Supply
 from benchmarks.subject import Subject
 from benchmarks.switchboard import MEDIA_SLOTS
+from benchmarks.targets import absolute
 
 LONE = 3
 LONE_SECONDS = 5.0

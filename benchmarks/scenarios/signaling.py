@@ -8,20 +8,15 @@ from dataclasses import replace
 
 from benchmarks.adapter import adapter_named, address_of, name_of
 from benchmarks.loads.everyone import ROSTER_ENTRY_BYTES
+from benchmarks.measurement import Measurement, percentile_of
 from benchmarks.media.beside import add_media_options, hold_beside, media_beside, tell_other_beside
 from benchmarks.quantities import count, people, rates_or_none
 from benchmarks.quiet import disturbance, name_noise, tell_again
-from benchmarks.result import (
-    Comparison,
-    Line,
-    Measurement,
-    ScenarioResult,
-    percentile_of,
-    tell_beside,
-)
+from benchmarks.result import Line, ScenarioResult, tell_beside
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_round_options, add_target_options, counted, parameters
 from benchmarks.subject import Subject, target_of
+from benchmarks.targets import Comparison
 
 STANDBYS = 2
 BESIDE, FLOOR_BESIDE = "switchboard beside media", "floor beside media"

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from benchmarks.census import Census
 from benchmarks.course import Course, Interval, judge, tell
+from benchmarks.measurement import Measurement
 from benchmarks.quantities import amount, amount_or_none, count
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.scenario import Progress, add_target_options, counted, parameters
 from benchmarks.subject import Subject, target_of

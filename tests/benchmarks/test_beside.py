@@ -11,10 +11,11 @@ import pytest
 
 from benchmarks.command import parser
 from benchmarks.histogram import Histogram
+from benchmarks.measurement import Measurement
 from benchmarks.media.beside import MediaLoad
 from benchmarks.page import summed_up
 from benchmarks.process import Child
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.result import ScenarioResult
 from benchmarks.rounds import Bench, Plan, Side
 from benchmarks.sampler import Usage
 from benchmarks.scenarios import media

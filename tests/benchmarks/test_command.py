@@ -17,17 +17,13 @@ from benchmarks import command
 from benchmarks.command import FAILED, NOISY, main
 from benchmarks.compare import load
 from benchmarks.histogram import Histogram
+from benchmarks.measurement import Measurement, percentile_of
 from benchmarks.process import ChildFailed
 from benchmarks.quiet import name_noise
-from benchmarks.result import (
-    Comparison,
-    Measurement,
-    ScenarioResult,
-    absolute,
-    percentile_of,
-)
+from benchmarks.result import ScenarioResult
 from benchmarks.sampler import Usage
 from benchmarks.scenario import Progress, add_round_options, counted, parameters
+from benchmarks.targets import Comparison, absolute
 
 SLOW_ONE = 5.0
 """Milliseconds of one message of five hundred: beyond the p99, within the p99.9."""

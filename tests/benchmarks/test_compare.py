@@ -12,7 +12,8 @@ import pytest
 from benchmarks.command import main
 from benchmarks.compare import MOST_CHANCE, SavedRun, cautions, chance_of, change, changes, load
 from benchmarks.histogram import Histogram
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.measurement import Measurement
+from benchmarks.result import ScenarioResult
 
 RECORDED = Path(__file__).parent / "recorded"
 """Runs of `signaling` on one quiet machine: two of the same code, and one whose floor sleeps 2 ms

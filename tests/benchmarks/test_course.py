@@ -7,7 +7,8 @@ import pytest
 from benchmarks.census import Growth, lasting, thirds
 from benchmarks.course import Course, Interval, judge, tell
 from benchmarks.histogram import Histogram
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.measurement import Measurement
+from benchmarks.result import ScenarioResult
 from benchmarks.sampler import Usage
 
 INTERVALS = 30

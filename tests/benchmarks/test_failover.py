@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks.command import parser
 from benchmarks.histogram import Histogram, enough
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.measurement import Measurement
+from benchmarks.result import ScenarioResult
 from benchmarks.scenarios.failover import AGAIN, KILLS_PER_CALL, histograms, judge
 from benchmarks.standing_call import STEPS, Recovery, faults_of, recovery_of
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.histogram import Histogram
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.measurement import Measurement
+from benchmarks.result import ScenarioResult
 from benchmarks.scenarios.join import judge
 
 ROUNDS = 4

@@ -10,10 +10,11 @@ import pytest
 
 from benchmarks.histogram import Histogram
 from benchmarks.loads.lifecycle import Lifecycle, Pair
+from benchmarks.measurement import Measurement
 from benchmarks.participant import Message, Participant, Refused
 from benchmarks.process import Child, Processors
 from benchmarks.quiet import name_noise
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.result import ScenarioResult
 from benchmarks.scenarios.lifecycle import COLD, NO_STANDBY, judge
 from benchmarks.subject import Subject
 from tests.patience import until

@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from benchmarks.histogram import Histogram
+from benchmarks.measurement import Measurement
 from benchmarks.media.beside import MediaLoad, MediaReport
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.result import ScenarioResult
 from benchmarks.scenarios.media import Round, Side, against_load, cost, dropped, in_and_out, judge
 
 IDLE = 0.01

@@ -7,9 +7,11 @@ import re
 import pytest
 
 from benchmarks.histogram import Histogram
+from benchmarks.measurement import Measurement
 from benchmarks.page import page, summed_up
 from benchmarks.plots import INK
-from benchmarks.result import Line, Measurement, ScenarioResult, absolute
+from benchmarks.result import Line, ScenarioResult
+from benchmarks.targets import absolute
 
 DOCUMENT: dict[str, object] = {"command": "x", "at": "now", "machine": {}, "failed": []}
 

@@ -9,8 +9,9 @@ import pytest
 from matplotlib import pyplot
 
 from benchmarks.histogram import Histogram
+from benchmarks.measurement import Measurement
 from benchmarks.plots import apart, lines, looks_of, plain
-from benchmarks.result import Line, Measurement, ScenarioResult
+from benchmarks.result import Line, ScenarioResult
 from benchmarks.sampler import Usage
 from benchmarks.scenarios.fanout import BESIDE, ROOM_BESIDE, costs
 

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.command import parser
 from benchmarks.fleet import Costs
 from benchmarks.histogram import Histogram
+from benchmarks.measurement import Measurement
 from benchmarks.media.beside import MediaLoad, MediaReport
 from benchmarks.quiet import (
     MOST_ATTEMPTS,
@@ -23,7 +24,7 @@ from benchmarks.quiet import (
     tell_again,
     told,
 )
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.result import ScenarioResult
 from benchmarks.scenarios import capacity, media
 
 

@@ -15,8 +15,9 @@ from actors.placement import Place
 from actors.pool import PoolPolicy
 from benchmarks.arrivals import Trace
 from benchmarks.histogram import Histogram
+from benchmarks.measurement import Measurement
 from benchmarks.replay import Replay, Stretch, alone_seconds, shared_seconds
-from benchmarks.result import Measurement, ScenarioResult
+from benchmarks.result import ScenarioResult
 from benchmarks.scenarios import pool
 from benchmarks.scenarios.pool import STARTS, Rush, judge_together, off_in_number, tell
 from benchmarks.simulation import Opening, Outcome, Simulation, Supply

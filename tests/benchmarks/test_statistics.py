@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from benchmarks.arrivals import REFUSED
 from benchmarks.histogram import USUAL, Histogram, TooFew, bucket_of, enough
-from benchmarks.result import Comparison, Measurement, ScenarioResult, percentile_of
+from benchmarks.measurement import Measurement, percentile_of
+from benchmarks.result import ScenarioResult
+from benchmarks.targets import Comparison
 
 latencies = st.lists(st.floats(min_value=1e-6, max_value=3600.0), min_size=1, max_size=200)
 

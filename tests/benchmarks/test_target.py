@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from benchmarks.command import FAILED, SCENARIOS, main, parser
+from benchmarks.measurement import Measurement
 from benchmarks.participant import Edge
-from benchmarks.result import Measurement
 from benchmarks.rounds import Bench
 from benchmarks.subject import Subject, Target, target_of
 from gateway.accounts import AgentLogin
