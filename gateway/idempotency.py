@@ -112,18 +112,19 @@ class Idempotency:
             case Claim.ANSWERED:
                 return self._open(found.sealed or "", answer)
             case Claim.FIRST:
-                return await self._first(account_id, place, do)
+                release = AnswerRelease(place=place, account_id=account_id, begun_ms=found.begun_ms)
+                return await self._first(release, do)
 
-    async def _first(
-        self, account_id: str, place: str, do: Callable[[], Awaitable[Answer]]
-    ) -> Answer:
+    async def _first(self, release: AnswerRelease, do: Callable[[], Awaitable[Answer]]) -> Answer:
         try:
             made = await do()
         except BaseException:
-            await self._tell(AnswerRelease(place=place, account_id=account_id))
+            await self._tell(release)
             raise
         sealed = self._seal.encrypt(made.model_dump_json().encode()).decode()
-        await self._tell(AnswerSettle(place=place, sealed=sealed, account_id=account_id))
+        await self._tell(
+            AnswerSettle(place=release.place, sealed=sealed, account_id=release.account_id)
+        )
         return made
 
     async def _tell(self, ask: AnswerSettle | AnswerRelease) -> None:

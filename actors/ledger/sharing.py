@@ -108,7 +108,7 @@ class Sharing:
                         place=ask.place, fingerprint=ask.fingerprint, begun_ms=now_ms
                     )
                 )
-                return sharing.AnswerClaimed(claim=sharing.Claim.FIRST)
+                return sharing.AnswerClaimed(claim=sharing.Claim.FIRST, begun_ms=now_ms)
             if row.fingerprint != ask.fingerprint:
                 return sharing.AnswerClaimed(claim=sharing.Claim.OTHER_BODY)
             if row.sealed is None:
@@ -128,8 +128,10 @@ class Sharing:
         return Done()
 
     async def release(self, ask: sharing.AnswerRelease) -> Done:
-        """Forget a claim whose request failed."""
+        """Forget a claim whose request failed, not the one of whoever came when it had lapsed."""
         open_here = sa.and_(answers.c.place == ask.place, answers.c.sealed.is_(None))
+        if ask.begun_ms is not None:
+            open_here = sa.and_(open_here, answers.c.begun_ms == ask.begun_ms)
 
         def job(connection: sa.Connection) -> None:
             connection.execute(sa.delete(answers).where(open_here))

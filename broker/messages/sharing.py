@@ -87,6 +87,8 @@ class AnswerClaimed(ClusterMessage):
 
     claim: Claim
     sealed: str | None = None
+    begun_ms: int | None = None
+    """Of a `FIRST`: when it began, by the ledger's clock; none of a release before."""
 
 
 class AnswerSettle(ClusterMessage):
@@ -103,4 +105,7 @@ class AnswerRelease(ClusterMessage):
 
     method: ClassVar[str] = "answer.release"
     place: str
+    begun_ms: int | None = None
+    """As the claim was answered: one that has lapsed meanwhile is another's. `None`: whichever
+    there is; so a release before."""
     account_id: str | None = None

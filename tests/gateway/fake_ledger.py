@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -62,7 +63,9 @@ class FakeLedger(Listening):
         self.answers: dict[str, tuple[str, str | None]] = {}
         self.listed = False
         """Whether a gateway has asked for the revocations since the last start."""
-        self._claimed: set[str] = set()
+        self._claimed: dict[str, int] = {}
+        """By place, when the claim of it began."""
+        self._begun = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def prepare(self, end: ListeningEnd[Future]) -> None:
@@ -172,9 +175,9 @@ class FakeLedger(Listening):
             case "answer.claim":
                 known = self.answers.setdefault(place, (data["fingerprint"], None))
                 fresh = known == (data["fingerprint"], None) and place not in self._claimed
-                self._claimed.add(place)
                 if fresh:
-                    return AnswerClaimed(claim=Claim.FIRST)
+                    self._claimed[place] = next(self._begun)
+                    return AnswerClaimed(claim=Claim.FIRST, begun_ms=self._claimed[place])
                 if known[0] != data["fingerprint"]:
                     return AnswerClaimed(claim=Claim.OTHER_BODY)
                 if known[1] is None:
@@ -183,8 +186,8 @@ class FakeLedger(Listening):
             case "answer.settle":
                 self.answers[place] = (self.answers[place][0], data["sealed"])
             case _:
-                del self.answers[place]
-                self._claimed.discard(place)
+                if data["begun_ms"] == self._claimed.get(place):
+                    del self.answers[place], self._claimed[place]
         return Done()
 
     def _place(self, session_id: str) -> Location:

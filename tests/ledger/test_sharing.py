@@ -119,3 +119,16 @@ async def test_a_failed_or_forgotten_request_leaves_its_key_to_the_next(town: To
     assert (await claim(gateway)).claim is Claim.FIRST
     town.clock.ms += CLAIM_MS + 1
     assert (await claim(gateway)).claim is Claim.FIRST
+
+
+async def test_a_failure_said_when_its_claim_has_lapsed_frees_nobody_elses(town: Town) -> None:
+    here, there = await town.gateway(), await town.gateway()
+    slow = await claim(here)
+    town.clock.ms += CLAIM_MS + 1
+    assert (await claim(there)).claim is Claim.FIRST
+    late = sharing.AnswerRelease(place="place", begun_ms=slow.begun_ms)
+    await here.link.call(late, Done)
+    assert (await claim(here)).claim is Claim.RUNNING
+    # A gateway of the release before does not say when its own began.
+    await there.link.call(sharing.AnswerRelease(place="place"), Done)
+    assert (await claim(there)).claim is Claim.FIRST
