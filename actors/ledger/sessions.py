@@ -393,7 +393,11 @@ class Sessions:
         now_ms: int,
         on_queued: Callable[[float], None],
     ) -> tuple[Actor, Journalled]:
-        """Find a standby that takes the session. One that fails is stopped, the next is asked."""
+        """Find a standby that takes the session. One that fails is stopped, the next is asked.
+
+        None is asked when its gateway might not hear of it any more
+        (`gateway.settings.Limits.open_timeout_s`).
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._policy.capacity_wait_s
         for _ in range(3):
@@ -433,6 +437,8 @@ class Sessions:
                         "why": repr(error),
                     },
                 )
+                if loop.time() >= deadline + self._policy.assign_s:
+                    break
             else:
                 return standby, first
         raise Unavailable(ErrorCode.NO_CAPACITY, "No standby took the session.")

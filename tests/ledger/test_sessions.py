@@ -145,6 +145,25 @@ async def test_an_opening_whose_standby_fails_waits_no_longer_in_all(town: Town)
     assert all(later < earlier for earlier, later in pairwise(waits)), waits
 
 
+async def test_no_standby_is_asked_when_the_time_of_an_opening_is_over(bare_town: Town) -> None:
+    """Its gateway has told that it failed; what rang then would be nobody's."""
+    town = bare_town
+    await town.new_ledger(replace(POLICY, capacity_wait_s=0.1, assign_s=0.2))
+    asked = 0
+
+    async def hang() -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.Event().wait()
+
+    for _ in range(3):
+        (await town.actor()).assigning = hang
+    with pytest.raises(Unavailable) as refusal:
+        await (await town.gateway()).open()
+    assert refusal.value.code is ErrorCode.NO_CAPACITY
+    assert asked in (1, 2)
+
+
 async def test_an_ended_session_frees_its_engagement_and_stays_in_the_record(town: Town) -> None:
     actor, gateway = await town.actor(), await town.gateway()
     first = await gateway.open()
