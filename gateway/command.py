@@ -239,9 +239,9 @@ def main() -> None:
 def leave_with_ray(end: SystemExit) -> NoReturn:
     """End a process that had Ray in it, without what an interpreter does at its end.
 
-    Ray's library has threads that go on until the process is gone, and what they use is destroyed
-    beneath them: a command that had done its work died of that (SIGSEGV). Everything of ours is
-    closed by then.
+    Ray's library has threads that go on until the process is gone, while what they use is destroyed
+    beneath them. A command whose work was done died at its end by SIGSEGV, most likely of that.
+    Everything of ours is closed by then.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
