@@ -202,6 +202,23 @@ class SessionMedia:
             self._tell_carried(taken_up)
         return sdp
 
+    def answering(
+        self, participant_id: str, widget_id: str, send: Callable[[], None]
+    ) -> Callable[[], None]:
+        """Return how an answer leaves (`send`) that turns layers off and on by what is needed now.
+
+        What is told of them before, while it waits for what is not durable yet, comes again.
+        """
+        before = self._carried.layers_of(participant_id, widget_id)
+
+        def leave() -> None:
+            send()
+            for message in self._carried.layers_of(participant_id, widget_id):
+                if message not in before:
+                    self._tell(participant_id, message, widget_id=widget_id)
+
+        return leave
+
     def apply(self, decided: SessionState, durable: SessionState) -> None:
         """Bring the relay to what the state allows. Cheap when nothing changed.
 

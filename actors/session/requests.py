@@ -316,7 +316,9 @@ class Requests:
             epoch=session.epoch,
             sdp=sdp,
         )
-        session.after_durable(self._answer(person, connection, offer.id, answer))
+        send = self._answer(person, connection, offer.id, answer)
+        of = person.participant_id, connection.widget_id
+        session.after_durable(session.media.answering(*of, send))
 
     def _publish(self, person: Person, connection: Connection, message: MediaPublish) -> None:
         sources = {

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.session.person import Person
-from broker.words import Surface
-from tests.actors.crafted import again, connect, offered
+from broker.words import PublishSource, Surface
+from tests.actors.crafted import again, connect, offered, request_of
 from tests.actors.stage import Stage, Trunk
 from tests.patience import until
 from tests.relay.client import CraftedClient
@@ -186,6 +186,32 @@ async def test_a_transport_that_was_given_up_and_is_offered_again_is_told_of(cal
     assert set(told(frame).values()) == {casey.participant_id, bea.participant_id}
     stage.ask(bea, bea_trunk, "session.leave")
     await until(lambda: len(told(frame)) == 1)
+
+
+async def test_what_is_told_of_layers_before_an_answer_leaves_is_told_behind_it_again(
+    call: Call,
+) -> None:
+    """An answer says which are off, and may be older: it leaves once all before it is durable."""
+    stage = call.stage
+    frame, consumer = await stage.talking()
+    first = await call.connect(stage.agent, frame)
+    who, transport = stage.agent.participant_id, first.transport_id
+
+    def needed(*rids: str) -> None:
+        stage.session.media.layers_wanted(who, transport, PublishSource.CAMERA, rids)
+
+    needed("q")
+    again(stage, stage.agent, frame, first)
+    assert frame.types()[-1] == "media.answer", "nothing has changed since"
+    stage.ledger.open.clear()
+    stage.ask(stage.consumer(), consumer, "session.leave")
+    frame.heard.clear()
+    stage.ask(stage.agent, frame, "media.offer", **request_of(first))
+    needed("q", "h")
+    stage.ledger.open.set()
+    await until(lambda: "media.answer" in frame.types())
+    said = [each for each in frame.heard if each["type"] in ("media.answer", "media.layers")]
+    assert [each.get("rids") for each in said] == [["q", "h"], None, ["q", "h"]]
 
 
 async def test_who_speaks_is_told_to_every_widget(call: Call) -> None:
