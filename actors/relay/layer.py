@@ -117,7 +117,7 @@ class Layer:
         self.keys_seen = 0
         self.last_key = -1
         """Where the newest key frame begins."""
-        self.clock = SourceClock(publication.transport, codec.clock_rate)
+        self.clock = SourceClock(publication.transport.wall_clock, codec.clock_rate)
         self.steady_from = -1
         """Where its clock has counted anew; what comes late from before has no place in time."""
         self._expected_before = 0

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .rtcp import SenderInfo, seconds_of
-
-if TYPE_CHECKING:
-    from .transport import Transport
+from .wall_clock import WallClock
 
 MOST_DELAY = 1.0
 """Seconds between capture and arrival that are believed."""
@@ -37,12 +33,12 @@ class SourceClock:
         "_ntp",
         "_rate",
         "_timestamp",
-        "_transport",
+        "_wall_clock",
         "shift",
     )
 
-    def __init__(self, transport: Transport, rate: int) -> None:
-        self._transport = transport
+    def __init__(self, wall_clock: WallClock, rate: int) -> None:
+        self._wall_clock = wall_clock
         self._rate = rate
         self._most = int(MOST_DELAY * rate)
         self.shift = 0
@@ -98,7 +94,7 @@ class SourceClock:
         self._timestamp = info.timestamp + self.shift & _MASK
         self._compact = info.ntp >> 16 & 0xFFFFFFFF
         self._arrival = now
-        self._transport.clock_reported(self._ntp, now)
+        self._wall_clock.reported(self._ntp, now)
 
     def echo(self, now: float) -> tuple[int, int]:
         """Return what a report block says of the last SR: its time, and the delay since."""
@@ -115,7 +111,7 @@ class SourceClock:
     def captured_at(self, timestamp: int, now: float) -> float:
         """Return when this was captured, on the relay's clock; `now` if no report is believed."""
         moment = self.moment_of(timestamp)
-        offset = self._transport.clock_offset
+        offset = self._wall_clock.offset
         if moment is None or offset is None or not now - MOST_DELAY < moment + offset < now:
             return now
         return moment + offset
@@ -126,7 +122,7 @@ class SourceClock:
         By the sender reports where what has arrived bears them out, else by what has arrived.
         """
         arrived = self._newest + int((now - self._arrived) * self._rate)
-        offset = self._transport.clock_offset
+        offset = self._wall_clock.offset
         if self._ntp is None or offset is None:
             return arrived
         reported = self._timestamp + int((now - offset - self._ntp) * self._rate)

@@ -20,6 +20,7 @@ from .pylibsrtp_private import Buffer, Srtp
 from .restraint import Asking
 from .rtcp import receiver_report, sender_report, source_description
 from .slot import Slot
+from .wall_clock import WallClock
 
 if TYPE_CHECKING:
     from .config import RelayConfig
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
     from .port import Endpoint, Socket
 
 log = logging.getLogger(__name__)
-
-_CLOCK_SETTLES = 2.0
-"""Seconds in which a publisher's clock may still jump to a better reading."""
-_CLOCK_STEP = 0.002
-"""Seconds by which a later report may improve it."""
-_CLOCK_DRIFT = 2e-4
-"""Seconds in one by which a publisher's clock may be slower than the relay's; quartz is within a
-quarter of that."""
 
 _MOVED_AFTER = 0.2
 """Seconds of silence after which a peer may be somewhere else; a voice comes every 20 ms."""
@@ -108,9 +101,7 @@ class Transport:
         """(seat kind, index) → displayed size in pixels; None where hidden."""
         self.occupants: dict[tuple[SeatKind, int], str | None] = {}
         """Who sits where, as it was told to the subscriber; what was not told yet is missing."""
-        self.clock_offset: float | None = None
-        """Relay clock less the publisher's wall clock, one for all of its tracks."""
-        self._clock_since = self._clock_reported = 0.0
+        self.wall_clock = WallClock()
         self.intake = Intake(self)
         self.asking = Asking(self.outlet)
         self.reports_due = 0.0
@@ -320,28 +311,6 @@ class Transport:
         return keys.profile.decode("ascii") if keys is not None else None
 
     # -- time ----------------------------------------------------------------------------------
-
-    def clock_reported(self, ntp: float, now: float) -> None:
-        """Tie the publisher's wall clock to the relay's, once for all of its tracks.
-
-        The smallest offset is kept: it belongs to the report that travelled fastest. After the
-        first seconds it is approached in small steps, because a jump would put sound and picture
-        apart in every browser that fits a line through its reports. It grows by no more than a
-        clock may be too slow.
-        """
-        offset = now - ntp
-        before = self.clock_offset
-        if before is None or abs(offset - before) > 1.0:
-            # Also where the publisher's clock was set; no queue is a second long.
-            self.clock_offset = offset
-            self._clock_since = now
-        elif offset < before:
-            settled = now - self._clock_since > _CLOCK_SETTLES
-            self.clock_offset = max(offset, before - _CLOCK_STEP) if settled else offset
-        else:
-            passed = max(0.0, now - self._clock_reported)
-            self.clock_offset = min(offset, before + _CLOCK_DRIFT * passed)
-        self._clock_reported = now
 
     def tick(self, now: float) -> None:
         """Do what is due: DTLS repeats, path checks, liveness, key-frame requests, reports."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from functools import partial
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from aiortc.rtp import RtcpSrPacket
@@ -16,7 +14,7 @@ from hypothesis import strategies as st
 from actors.relay import PublishSource, RelayConfig
 from actors.relay.rtcp import SenderInfo, ntp_of, seconds_of, sender_report
 from actors.relay.source_clock import MOST_DELAY, SourceClock
-from actors.relay.transport import Transport
+from actors.relay.wall_clock import WallClock
 from tests.patience import until
 
 from .client import CraftedClient
@@ -31,9 +29,19 @@ def signed(ticks: int) -> int:
     return (ticks + 0x80000000 & 0xFFFFFFFF) - 0x80000000
 
 
+class Right(WallClock):
+    """A publisher's clock that is the relay's, whatever its reports say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset = 0.0
+
+    def reported(self, ntp: float, now: float) -> None:
+        pass
+
+
 def begun(timestamp: int = 0, now: float = 0.0, rate: int = RATE) -> SourceClock:
-    transport = SimpleNamespace(clock_offset=0.0, clock_reported=lambda ntp, now: None)
-    clock = SourceClock(cast(Transport, transport), rate)
+    clock = SourceClock(Right(), rate)
     clock.begin(timestamp, now)
     return clock
 
