@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 
@@ -215,11 +216,11 @@ def repeats_a_frame(packet: bytes) -> bool:
     return bool(packet[1] << activities & 0x80)
 
 
-@pytest.mark.soak
-async def test_a_browser_repeats_its_voice_when_somebody_loses_it(
-    browser: Browser, page_url: str, record_property: Callable[[str, object], None]
-) -> None:
-    """In-band FEC, for loss on a line that is not the sender's: the relay's reports tell of it."""
+@asynccontextmanager
+async def taken_by_ben(
+    browser: Browser, page_url: str, what: str
+) -> AsyncIterator[tuple[Relay, CraftedClient]]:
+    """Have Ada's page send this, by a script, to a crafted peer who sends nothing."""
     relay = Relay(RelayConfig(), RecordingListener())
     await relay.open()
     ben = CraftedClient(relay, "ben", publish=())
@@ -227,8 +228,21 @@ async def test_a_browser_repeats_its_voice_when_somebody_loses_it(
     try:
         await page.goto(page_url)
         await join(relay, page, "ada", seats=0)
-        await page.evaluate(SPEECH)
+        await page.evaluate(what)
         await ben.connect()
+        yield relay, ben
+        assert relay.mistakes == 0
+    finally:
+        ben.vanish()
+        await relay.close()
+
+
+@pytest.mark.soak
+async def test_a_browser_repeats_its_voice_when_somebody_loses_it(
+    browser: Browser, page_url: str, record_property: Callable[[str, object], None]
+) -> None:
+    """In-band FEC, for loss on a line that is not the sender's: the relay's reports tell of it."""
+    async with taken_by_ben(browser, page_url, SPEECH) as (_, ben):
         audio, _ = ben.seat(0)
 
         async def repeated(fraction: int) -> float:
@@ -248,10 +262,6 @@ async def test_a_browser_repeats_its_voice_when_somebody_loses_it(
         # Only what is taken for speech is repeated: a fifth or a fourth of this.
         assert without < 0.02
         assert with_loss > 0.1
-        assert relay.mistakes == 0
-    finally:
-        ben.vanish()
-        await relay.close()
 
 
 NOISE = """async () => {
@@ -278,28 +288,20 @@ async def test_a_browser_sends_no_more_than_a_line_carries_and_more_when_it_does
     browser: Browser, page_url: str, record_property: Callable[[str, object], None]
 ) -> None:
     """Chromium takes a REMB as a bound, beside the transport-wide feedback that it gets."""
-    relay = Relay(RelayConfig(), RecordingListener())
-    await relay.open()
-    ben = CraftedClient(relay, "ben", publish=())
-    page = await browser.new_page()
     loop = asyncio.get_running_loop()
-
-    async def rates(seconds: float) -> list[float]:
-        """Return what comes of Ada's camera, in bits per second, four times a second."""
-        found = []
-        until = loop.time() + seconds
-        while loop.time() < until:
-            await asyncio.sleep(0.25)
-            found.append(sum(each.sent(loop.time()) for each in cameras))
-        return found
-
-    try:
-        await page.goto(page_url)
-        await join(relay, page, "ada", seats=0)
-        await page.evaluate(NOISE)
-        await ben.connect()
+    async with taken_by_ben(browser, page_url, NOISE) as (relay, ben):
         ben.acknowledge()
         cameras = [each for each in relay.transports["ada-1"].publications.values() if each.video]
+
+        async def rates(seconds: float) -> list[float]:
+            """Return what comes of Ada's camera, in bits per second, four times a second."""
+            found = []
+            until = loop.time() + seconds
+            while loop.time() < until:
+                await asyncio.sleep(0.25)
+                found.append(sum(each.sent(loop.time()) for each in cameras))
+            return found
+
         natural = (await rates(20.0))[-1]
         assert natural > 400_000
         line = natural / 2
@@ -319,7 +321,3 @@ async def test_a_browser_sends_no_more_than_a_line_carries_and_more_when_it_does
         assert 0.4 * line < median(narrow) < line, (natural, line, narrow)
         assert sum(held) <= 4, held
         assert max(again[-20:]) > 0.7 * natural
-        assert relay.mistakes == 0
-    finally:
-        ben.vanish()
-        await relay.close()

@@ -142,11 +142,17 @@ async def test_a_low_estimate_shows_a_lower_layer_and_recovery_brings_it_back(
     await until(lambda: shown(ben) == "f")
 
 
-async def a_layer_that_is_turned_off(call: Call) -> None:
+async def seen_in_full(call: Call) -> tuple[CraftedClient, Camera, CraftedClient]:
+    """Let Ben see the highest layer of Ada's camera."""
     ada, ben = await call.join("ada", rids=RIDS), await call.join("ben")
     camera = Camera(ada, interval=1 / 30)
     call.relay.set_view("ben-1", {0: (1280, 720)}, {})
     await until(lambda: shown(ben) == "f")
+    return ada, camera, ben
+
+
+async def a_layer_that_is_turned_off(call: Call) -> None:
+    _, camera, ben = await seen_in_full(call)
     camera.sending.discard("f")
     await until(lambda: shown(ben) == "h")
     camera.sending.add("f")
@@ -160,10 +166,7 @@ def test_a_layer_that_is_turned_off_is_replaced_by_a_lower_one() -> None:
 
 async def a_layer_that_goes_without_its_key_frame(call: Call) -> int:
     """Return how often Ada is asked for it after nobody looks at it any more."""
-    ada, ben = await call.join("ada", rids=RIDS), await call.join("ben")
-    camera = Camera(ada, interval=1 / 30)
-    call.relay.set_view("ben-1", {0: (1280, 720)}, {})
-    await until(lambda: shown(ben) == "f")
+    ada, camera, ben = await seen_in_full(call)
     camera.sending.discard("f")
     # Ben misses some of it as it goes.
     ben.send_rtcp(picture_loss(1, ben.slots[ben.seat(0)[1]][0]))
