@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from functools import partial
 
+import pytest
 from aioice import stun
 
 from actors.relay import PublishSource, RelayConfig
 from tests.patience import until
 
+from .client import CraftedClient
 from .conftest import Call, StartCall, call_in_virtual_time
 from .stranger import Stranger, echo
 
@@ -173,3 +177,73 @@ async def test_who_has_moved_is_told_where_they_are_that_it_is_over(call: Call) 
     ada.raw_received = take
     call.relay.close_transport("ada-1")
     await until(lambda: records)
+
+
+async def move(call: Call, *, nominates: bool = True, checks: bool = True) -> float:
+    """Let Ben's port change in mid-call while he speaks; return how long he heard nothing."""
+    loop = asyncio.get_running_loop()
+    ada, ben = await call.join("ada"), await call.join("ben")
+    audio, _ = ben.seat(0)
+    moved = 0.0
+    for step in range(200):
+        ada.send_audio()
+        ben.send_audio()
+        await asyncio.sleep(0.02)
+        if step == 50:
+            ben.nominates = nominates
+            await ben.rebind()
+            if checks:
+                ben.keep_checking()
+            else:
+                ben.stop_checking()
+            moved = loop.time()
+    times = [heard.at for heard in ben.heard_on(audio)]
+    assert any(at > moved for at in times)
+    return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+
+def test_a_client_that_moves_goes_on_within_a_second() -> None:
+    assert call_in_virtual_time(move) < 1.0
+
+
+def test_a_client_that_moves_without_nominating_goes_on_soon_after_a_second() -> None:
+    """The old address is silent for a second before the relay looks for the voice elsewhere."""
+    assert 0.9 < call_in_virtual_time(partial(move, nominates=False)) < 1.5
+
+
+def test_a_client_whose_nat_moved_it_unawares_goes_on_by_its_media_alone() -> None:
+    """Browsers check a path that works every two and a half seconds only."""
+    assert call_in_virtual_time(partial(move, checks=False)) < 0.5
+
+
+async def moved_beside_a_copy(call: Call, *, silent: bool) -> float:
+    """Let Ben's port change while Mallory goes by his SSRC; return how long Ben heard nothing."""
+    ada, _ = await call.join("ada"), await call.join("ben")
+    mallory, victim = (CraftedClient(call.relay, name) for name in ("mallory", "victim"))
+    call.clients += [mallory, victim]
+    ssrc = mallory.track(PublishSource.MICROPHONE).ssrc
+    victim.track(PublishSource.MICROPHONE).ssrc = ssrc
+    for client in (mallory, victim):
+        await client.connect()
+        client.send_audio()
+    if silent:
+        mallory.stop_checking()
+    seats = call.listener.occupants("victim")
+    audio, _ = victim.seat(next(i for (_, i), who in seats.items() if who == "ada"))
+    for step in range(150):
+        ada.send_audio()
+        victim.send_audio()
+        await asyncio.sleep(0.02)
+        if step == 50:
+            await victim.rebind()
+            victim.stop_checking()
+    # Whoever was asked first has left the packet as it came.
+    assert call.relay.transports["victim-1"].intake.drops.unauthentic == 0
+    times = [heard.at for heard in victim.heard_on(audio)]
+    assert len(times) > 100
+    return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_who_copies_an_ssrc_keeps_nobody_from_being_found(silent: bool) -> None:
+    assert call_in_virtual_time(partial(moved_beside_a_copy, silent=silent)) < 0.5
