@@ -28,6 +28,8 @@ class JanusSession:
         self._socket = socket
         self._id = 0
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._media: dict[int, asyncio.Event] = {}
+        """By handle: whether Janus has taken its media for connected."""
         self._alive: asyncio.Task[None] | None = None
         self.on_raw: Callable[[bytes, float], bool] | None = None
         """Gets every message unread, with its time of arrival; True when it needs nobody else."""
@@ -53,7 +55,19 @@ class JanusSession:
     async def attach(self) -> int:
         """Return a new handle of the videoroom."""
         reply = await self.ask({"janus": "attach", "plugin": PLUGIN})
-        return int(reply["data"]["id"])
+        handle = int(reply["data"]["id"])
+        self._media[handle] = asyncio.Event()
+        return handle
+
+    async def connected(self, handle: int) -> None:
+        """Wait until Janus itself takes a handle's media for connected, which it says after the
+        peer has seen it; only then can others subscribe to what the handle publishes.
+
+        Raises:
+            TimeoutError: it does not.
+        """
+        async with asyncio.timeout(ASK_SECONDS):
+            await self._media[handle].wait()
 
     async def request(
         self, handle: int, body: dict[str, object], jsep: dict[str, str] | None = None
@@ -112,6 +126,8 @@ class JanusSession:
         name = str(message.get("transaction"))
         if message["janus"] == "ack":
             name = f"ack {name}"
+        elif message["janus"] == "webrtcup" and message["sender"] in self._media:
+            self._media[message["sender"]].set()
         reply = self._replies.pop(name, None)
         if reply is not None and not reply.done():
             reply.set_result(message)

@@ -57,6 +57,7 @@ class Rooms:
         remote = read(reply["jsep"]["sdp"])
         self.media.ports.add(remote.address[1])
         await peer.connect(remote)
+        await janus.connected(handle)
         self.media.sink(peer, set(), None)
         return int(joined["plugindata"]["data"]["id"])
 
@@ -81,6 +82,7 @@ class Rooms:
         self.media.ports.add(remote.address[1])
         await peer.connect(remote)
         await starting
+        await janus.connected(handle)
         counters = {s.extensions.get(TRANSPORT_CC_URI) for s in remote.sections}
         repairs = {s.ssrcs[1] for s in remote.sections if len(s.ssrcs) > 1}
         self.media.sink(peer, repairs, counters.pop() if len(counters) == 1 else None)
