@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from actors.relay import rtcp
 from actors.relay.mmsg import LENGTH_FIRST, LENGTH_STEP, Received
@@ -46,6 +46,8 @@ class Stream:
     """Where the transport-wide number lies in its packets; -1 when there is none."""
     wrong: int = 0
     """Packets that were not what their sequence number promised."""
+    asked: set[int] = field(default_factory=set)
+    """Which were asked for again, of a peer that sends them again under the same SSRC."""
 
     def expected(self) -> int:
         return self.highest - self.first + 1 if self.first >= 0 else 0
@@ -109,6 +111,7 @@ class Sink:
         for stream in self.streams.values():
             stream.first = stream.highest = -1
             stream.received = stream.wrong = 0
+            stream.asked.clear()
 
     def finish(self) -> Counts:
         """Return what came since `begin`."""
@@ -146,11 +149,15 @@ class Sink:
         if ssrc in self._repair_ssrcs:
             self.counts.repaired += 1
             return
-        self.counts.packets += 1
-        stream.total += 1
         if stream.first < 0:
             stream.first = stream.highest = sequence + 0x10000
         extended = unwrap(sequence, stream.highest, 16)
+        if extended in stream.asked:
+            stream.asked.remove(extended)
+            self.counts.repaired += 1
+            return
+        self.counts.packets += 1
+        stream.total += 1
         if extended > stream.highest:
             stream.highest = extended
         if extended >= stream.first:
@@ -163,6 +170,8 @@ class Sink:
         self.delays.record(max(0.0, at - track.sent_at[sequence - stream.offset & 0xFFFF]))
         if not track.audio and self._random.random() < NACK_SHARE:
             self._nacks.setdefault(ssrc, []).append(sequence)
+            if not self._repair_ssrcs:
+                stream.asked.add(extended)
 
     def _find_counter(self, stream: Stream, buffer: Buffer, size: int) -> None:
         body = body_of(buffer.view, size)
