@@ -98,7 +98,9 @@ class Everyone(Events):
     """Sessions of a given size; in each, the participants toggle their cameras in turn.
 
     A session has at most one event on its way when latencies are far below the time between two
-    of its events. When they are not, a roster that shows a later state also tells of the earlier.
+    of its events. When they are not, a roster that shows a later state also tells of the earlier;
+    and where one takes longer than the turns of all participants, one from before two toggles of a
+    person may be taken for the later of them.
     """
 
     def __init__(self, address: str, sessions: int, size: int) -> None:
