@@ -112,16 +112,6 @@ class Departures:
         if self._messages:
             self.send()
 
-    def forget(self) -> None:
-        """Send nothing of what is at hand, and free the cells."""
-        for layer in self.held:
-            layer.forget()
-        self.held.clear()
-        self._messages.clear()
-        if self._outgoing is not None:
-            self._outgoing.count = 0
-        self.used = 0
-
     def send(self) -> None:
         """Send what is at hand and free the cells."""
         self._send_messages()
@@ -131,7 +121,8 @@ class Departures:
         socket, messages, outgoing = self._socket, self._messages, self._outgoing
         if socket is not None and outgoing is not None and outgoing.count:
             descriptor = socket.fileno()
-            done, count = 0, outgoing.count
+            # What the process read before it stood still is too late when it goes on.
+            done, count = 0, 0 if socket.in_doubt() else outgoing.count
             while done < count:
                 sent = outgoing.send(descriptor, done)
                 if sent > 0:

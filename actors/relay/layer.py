@@ -284,10 +284,6 @@ class Layer:
                 for slot in self.slots:
                     slot.forward(frame, _SILENT, now)
 
-    def forget(self) -> None:
-        """Forward nothing of what is held of the present frame."""
-        self._frame = []
-
     def _pass_redundant(self, forms: Forms, audio_level: int, now: float) -> None:
         """Pass RED on to those who accept it; unwrap it for the rest (RFC 2198)."""
         for slot in self.slots:

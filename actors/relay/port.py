@@ -58,8 +58,8 @@ class Socket:
         """Datagrams the kernel would not take at once."""
         self.failed_sends = 0
         """Datagrams that could not be sent at all: unreachable, not permitted, too long."""
-        self.silent = False
-        """Nothing is sent, whatever asks for it."""
+        self.in_doubt: Callable[[], bool] = _never
+        """Asked before anything is sent: nothing is while it holds."""
 
     def receive_into(self, buffer: Buffer) -> tuple[int, Endpoint] | None:
         """Take one datagram: (size, sender); None when none waits, or the socket has closed."""
@@ -77,7 +77,7 @@ class Socket:
 
     def send(self, data: bytes | memoryview, endpoint: Endpoint) -> bool:
         """Send one datagram now or not at all."""
-        if self.silent:
+        if self.in_doubt():
             return False
         try:
             self._socket.sendto(data, endpoint)
@@ -150,23 +150,31 @@ class Port:
         self.number = number
         return True
 
-    def start(self, loop: asyncio.AbstractEventLoop, wake: Callable[[Socket], None]) -> None:
-        """Call `wake` from now on whenever a socket has something to read."""
+    def start(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        wake: Callable[[Socket], None],
+        in_doubt: Callable[[], bool],
+    ) -> None:
+        """Call `wake` from now on whenever a socket has something to read.
+
+        Nothing is sent while the process is `in_doubt` whether it may.
+        """
         self._loop = loop
         self._wake = wake
+        for bound in self.sockets:
+            bound.in_doubt = in_doubt
         self.go_on()
 
     def pause(self) -> None:
-        """Read and send nothing; what comes waits in the kernel, as far as it has room."""
+        """Read nothing; what comes waits in the kernel, as far as it has room."""
         for bound in self.sockets:
-            bound.silent = True
             if self._loop is not None:
                 self._loop.remove_reader(bound.fileno())
 
     def go_on(self) -> None:
-        """Read and send again; harmless when it does."""
+        """Read again; harmless when it does."""
         for bound in self.sockets:
-            bound.silent = False
             if self._loop is not None:
                 self._loop.add_reader(bound.fileno(), self._wake, bound)
 
@@ -180,6 +188,10 @@ class Port:
 
 def _nobody_reads(bound: Socket) -> None:
     del bound
+
+
+def _never() -> bool:
+    return False
 
 
 def pack_name(endpoint: Endpoint) -> bytes:

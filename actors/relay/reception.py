@@ -74,11 +74,6 @@ class Reception:
                     lengths[LENGTH_STEP * index + LENGTH_FIRST],
                     now,
                 )
-        done = self._clock()
-        if done >= self._stall.until and self._stall.look(done):
-            # It has stopped since the look above: what was read then is too late.
-            self._departures.forget()
-            return
         try:
             self._departures.depart(now)
         except Exception:

@@ -99,7 +99,7 @@ class Relay:
             config.bind, config.ports, config.receive_buffer_bytes, left=config.left_port
         )
         loop = asyncio.get_running_loop()
-        self._port.start(loop, self._reception.wake)
+        self._port.start(loop, self._reception.wake, self._is_in_doubt)
         self._pulse.start(loop)
 
     def fall_silent(self) -> None:
@@ -117,7 +117,7 @@ class Relay:
 
     async def close(self) -> None:
         """Close every transport and give everything back; a second close does nothing."""
-        now = self._now()
+        now = self._clock()
         for transport in list(self.transports.values()):
             transport.close(now)
         self._pulse.stop()
@@ -129,11 +129,9 @@ class Relay:
         self._reception.names.clear()
         self._identity = None
 
-    def _now(self) -> float:
-        """Say what time it is to whoever is about to do something that may send."""
-        now = self._clock()
-        self._stall.look(now)
-        return now
+    def _is_in_doubt(self) -> bool:
+        """Whether the process has stood still for so long that nothing may be sent."""
+        return self._stall.look(self._clock())
 
     @property
     def port(self) -> int:
@@ -190,7 +188,7 @@ class Relay:
         """
         offer = parse_offer(sdp, self.config)
         planned = plan_sections(offer, layout)
-        now = self._now()
+        now = self._clock()
         transport = self.transports.get(transport_id)
         if transport is None:
             if transport_id in self._ended:
@@ -296,7 +294,7 @@ class Relay:
         person = self.people.get(participant_id)
         if person is not None:
             person.rights = rights
-            now = self._now()
+            now = self._clock()
             person.apply(now)
             self._seating.apply_view(person, now)
             self._seating.reseat(now)
@@ -306,7 +304,7 @@ class Relay:
         person = self.people.get(participant_id)
         if person is not None:
             person.published.update(sources)
-            now = self._now()
+            now = self._clock()
             person.apply(now)
             self._seating.reseat(now)
 
@@ -334,19 +332,19 @@ class Relay:
             for index, size in sizes.items():
                 if 0 <= index < self.config.max_offer_sections:
                     transport.view[kind, index] = size
-        self._seating.apply_view(self.people[transport.participant_id], self._now())
+        self._seating.apply_view(self.people[transport.participant_id], self._clock())
 
     def close_transport(self, transport_id: str) -> None:
         """Close one transport; unknown or closed ones are ignored."""
         transport = self.transports.get(transport_id)
         if transport is not None:
-            transport.close(self._now())
+            transport.close(self._clock())
 
     def remove(self, participant_id: str) -> None:
         """Close all of a participant's transports and forget them."""
         person = self.people.get(participant_id)
         if person is not None:
-            now = self._now()
+            now = self._clock()
             for transport in person.transports():
                 transport.close(now)
             self.people.pop(participant_id, None)

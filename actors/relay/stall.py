@@ -1,8 +1,8 @@
 """Whether the process stood still for so long that its session may be another's by now.
 
-A process that was stopped, or had no processor, does not know it: it wakes among the packets that
-lay in its sockets meanwhile. So each beat of the pulse says until when there is no doubt, and
-whoever wakes first looks at that before anything is read or sent.
+A process that was stopped, or had no processor, does not know it: it goes on wherever it was, and
+with the packets that lay in its sockets meanwhile. So each beat of the pulse says until when there
+is no doubt, and the clock is looked at before anything is read and before anything is sent.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from functools import partial
 from actors.ledger.policy import LedgerPolicy
 from actors.relay import PublishSource
 from actors.relay.pylibsrtp_private import Buffer
+from actors.relay.rtcp import negative_acknowledgement
 from actors.relay.stall import Stall
 from actors.session import tenure
 from actors.session.config import SessionConfig
@@ -22,10 +23,23 @@ LIMIT = 1.0
 PACKETS = 66
 
 
+def whatever_comes_to(*clients: CraftedClient) -> list[bytes]:
+    """Collect what these are sent from now on, be it media, feedback, checks or goodbyes."""
+    sent: list[bytes] = []
+
+    def take(data: bytes) -> bool:
+        sent.append(data)
+        return False
+
+    for client in clients:
+        client.raw_received = take
+    return sent
+
+
 async def stand_still(call: Call, seconds: float) -> tuple[CraftedClient, list[bytes]]:
     """Stop a call for so long, while Ada goes on talking and Ben asks for whatever makes one speak.
 
-    Returns Ben, and what is sent to him from then on, be it media, feedback, checks or goodbyes.
+    Returns Ben, and what is sent to either from then on.
     """
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop)
@@ -35,13 +49,7 @@ async def stand_still(call: Call, seconds: float) -> tuple[CraftedClient, list[b
     for client in (ada, ben):
         client.stop_checking()
     await asyncio.sleep(0.1)
-    sent: list[bytes] = []
-
-    def take(data: bytes) -> bool:
-        sent.append(data)
-        return False
-
-    ada.raw_received = ben.raw_received = take
+    sent = whatever_comes_to(ada, ben)
     for number in range(PACKETS):
         ada.send_audio(b"%d" % number)
     ben.send_check()
@@ -93,7 +101,10 @@ def test_who_was_stopped_for_long_goes_on_with_what_waited_when_the_session_is_i
 
 
 async def stopped_between_reading_and_sending(call: Call) -> list[bytes]:
-    """Stop a process that has read a voice and a picture; return what leaves to Ben from then."""
+    """Stop a process that has read a voice, a picture and a request for a former one.
+
+    Returns what leaves to Ben from then on.
+    """
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop)
     ada, ben = await call.join("ada"), await call.join("ben")
@@ -101,13 +112,7 @@ async def stopped_between_reading_and_sending(call: Call) -> list[bytes]:
     ada.send_audio()
     await until(lambda: len(ben.heard) == 2)
     ben.stop_checking()
-    sent: list[bytes] = []
-
-    def take(data: bytes) -> bool:
-        sent.append(data)
-        return False
-
-    ben.raw_received = take
+    sent = whatever_comes_to(ben)
     intake = call.relay.transports["ada-1"].intake
     receive = intake.receive_rtp
 
@@ -119,6 +124,9 @@ async def stopped_between_reading_and_sending(call: Call) -> list[bytes]:
     intake.receive_rtp = stopped  # type: ignore[method-assign, assignment]
     ada.send_audio()
     ada.send_frame()
+    _, video = ben.seat(0)
+    number = ben.heard_on(video)[0].packet.sequence_number
+    ben.send_rtcp(negative_acknowledgement(1, ben.slots[video][0], [number]))
     await until(lambda: call.listener.stalls)
     call.relay.fall_silent()
     await asyncio.sleep(1)
@@ -127,6 +135,36 @@ async def stopped_between_reading_and_sending(call: Call) -> list[bytes]:
 
 def test_what_was_read_before_a_stop_leaves_no_more_after_it() -> None:
     assert call_in_virtual_time(stopped_between_reading_and_sending, stall_seconds=LIMIT) == []
+
+
+async def stopped_within_a_tick(call: Call) -> list[bytes]:
+    """Stop a process that is about to report to Ada; return what leaves to her from then on."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    ada, ben = await call.join("ada"), await call.join("ben")
+    ada.send_audio()
+    await until(lambda: ben.heard)
+    ada.stop_checking()
+    transport = call.relay.transports["ada-1"]
+    tick = transport.tick
+    sent: list[list[bytes]] = []
+
+    def stopped(now: float) -> None:
+        if now >= transport.reports_due:
+            sent.append(whatever_comes_to(ada))
+            loop.stand_still(2 * LIMIT)
+        tick(now)
+
+    transport.tick = stopped  # type: ignore[method-assign]
+    await until(lambda: call.listener.stalls)
+    call.relay.fall_silent()
+    await asyncio.sleep(1)
+    (since,) = sent
+    return since
+
+
+def test_what_a_tick_was_about_to_say_before_a_stop_is_not_said_after_it() -> None:
+    assert call_in_virtual_time(stopped_within_a_tick, stall_seconds=LIMIT) == []
 
 
 async def short(call: Call) -> None:
