@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from . import rtcp
-from .allowance import Allowance
+from .budget import Budget
 from .transport_feedback import ArrivalReader
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Feedback:
         """Packets the peer asked for once more; those above its allowance count once a message."""
         self.key_frames_wanted = 0
         """Requests of the peer."""
-        self._requests = Allowance(_MOST_REQUESTS)
-        self._feedbacks = Allowance(_MOST_FEEDBACKS, _FEEDBACKS_AT_ONCE)
+        self._requests = Budget(_MOST_REQUESTS, _MOST_REQUESTS)
+        self._feedbacks = Budget(_MOST_FEEDBACKS, _FEEDBACKS_AT_ONCE)
         self._arrivals = ArrivalReader()
 
     def take(self, compound: bytes, now: float) -> None:
@@ -71,8 +71,7 @@ class Feedback:
             case rtcp.RTPFB if part.form == rtcp.NACK:
                 self._missed(body, now)
             case rtcp.RTPFB if part.form == rtcp.TRANSPORT_CC:
-                if self._feedbacks.has_any(now):
-                    self._feedbacks.spend()
+                if self._feedbacks.take(1, now):
                     self._transport.estimate.feedback(self._arrivals.read(body), now)
             case rtcp.PSFB if part.form == rtcp.APPLICATION:
                 bitrate = rtcp.remb_of(body)
@@ -87,9 +86,8 @@ class Feedback:
             for number in rtcp.nacked(body):
                 self.nacked += 1
                 # The bound is what makes a storm of requests cost others nothing.
-                if not self._requests.has_any(now):
+                if not self._requests.take(1, now):
                     return
-                self._requests.spend()
                 slot.repairs.resend(number, now)
 
     def _reports(self, body: memoryview, count: int, start: int, now: float) -> None:

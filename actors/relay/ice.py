@@ -12,7 +12,7 @@ import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import stun
-from .allowance import Allowance
+from .budget import Budget
 
 if TYPE_CHECKING:
     from .port import Endpoint, Socket
@@ -109,10 +109,10 @@ class IceLite:
         """Whether the peer has answered a check; one that never does may hear us all the same."""
         self._unanswered = 0
         """How many checks in a row of the address in use were not."""
-        self.budget = Allowance(failures)
-        self.known_budget = Allowance(failures)
+        self.budget = Budget(failures, failures)
+        self.known_budget = Budget(failures, failures)
         """For addresses that were validated: strangers must not silence them."""
-        self.checks = Allowance(checks, checks // 5)
+        self.checks = Budget(checks, checks // 5)
         """For requests with the right proof: only who has the password can use it up."""
         self._most_addresses = most_addresses
         self._tie_breaker = secrets.randbits(64)

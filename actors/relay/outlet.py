@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .allowance import Budget
+from .budget import Budget
 from .departures import Departures
 from .estimate import Estimate
 from .ice import IceLite

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from .allowance import Budget
+from .budget import Budget
 from .codec import Codec
 from .layer import Layer
 from .restraint import Restraint

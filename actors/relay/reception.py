@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from . import mmsg, stun
-from .allowance import Allowance
+from .budget import Budget
 from .departures import Departures
 from .ice import Credentials
 from .mmsg import LENGTH_FIRST, LENGTH_STEP
@@ -45,7 +45,7 @@ class Reception:
         """Datagrams that our own code failed on; anything but 0 is a bug."""
         self.names: dict[bytes, Name] = {}
         """Local ufrag → whose it is, for every generation of credentials that is valid."""
-        self._strangers = Allowance(_MOST_STRANGERS)
+        self._strangers = Budget(_MOST_STRANGERS, _MOST_STRANGERS)
         self._clock = clock
 
     def wake(self, socket: Socket) -> None:
@@ -116,9 +116,8 @@ class Reception:
 
     def _has_moved(self, socket: Socket, key: Key, inbox: Buffer, size: int, now: float) -> bool:
         """Whether this is media of somebody whose address has changed; it is taken then."""
-        if size < 12 or not self._strangers.has_any(now):
+        if size < 12 or not self._strangers.take(1, now):
             return False
-        self._strangers.spend()
         view = inbox.view
         feedback = 192 <= view[1] <= 223
         ssrc = int.from_bytes(view[4:8] if feedback else view[8:12], "big")

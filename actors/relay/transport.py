@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 
 from . import stun
-from .allowance import Allowance
+from .budget import Budget
 from .departures import Departures
 from .dtls import Dtls, DtlsState
 from .ice import Address, Credentials, IceLite
@@ -114,7 +114,8 @@ class Transport:
         """Since when a picture that is shown larger fits only in its lowest layer."""
         self._probing = Probing(self.outlet, now)
         self._dtls = Dtls(identity.context, fingerprints)
-        self._dtls_allowance = Allowance(config.dtls_datagrams_per_second)
+        most = config.dtls_datagrams_per_second
+        self._dtls_budget = Budget(most, most)
         self._path: Address | None = None
         """Where it sent at the last tick."""
         self._handshake_started: float | None = None
@@ -175,19 +176,19 @@ class Transport:
         address = ice.find(socket, endpoint)
         budget = ice.budget if address is None else ice.known_budget
         drops = self.intake.drops
-        if not budget.has_any(now):
+        if not budget.has(1, now):
             drops.unproved += 1
             return
-        if not ice.checks.has_any(now):
+        if not ice.checks.has(1, now):
             drops.excess += 1
             return
         password = credentials.password.encode()
         message = stun.parse(data, password)
         if message is None:
             drops.unproved += 1
-            budget.spend()
+            budget.spend(1)
             return
-        ice.checks.spend()
+        ice.checks.spend(1)
         if stun.has_role_conflict(message):
             socket.send(stun.role_conflict(message, password), endpoint)
             return
@@ -226,12 +227,12 @@ class Transport:
         """
         ice = self.ice
         selected = ice.selected
-        if selected is None or now - selected.heard < _MOVED_AFTER or not ice.budget.has_any(now):
+        if selected is None or now - selected.heard < _MOVED_AFTER or not ice.budget.has(1, now):
             return False
         intake = self.intake
         receive = intake.receive_rtcp if feedback else intake.receive_rtp
         if not receive(inbox, size, now):
-            ice.budget.spend()
+            ice.budget.spend(1)
             return False
         address = self._hear(socket, endpoint, selected.credentials, now)
         if address is not None:
@@ -267,10 +268,9 @@ class Transport:
         Noise costs as much as a record of the peer's, before and after the handshake, so that only
         so many are looked at.
         """
-        if not self._dtls_allowance.has_any(now):
+        if not self._dtls_budget.take(1, now):
             self.intake.drops.excess += 1
             return
-        self._dtls_allowance.spend()
         if self._handshake_started is None:
             self._handshake_started = now
         self._dtls_address = address

@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 
 from actors.relay import RelayConfig, TransportState, mmsg, stun
+from actors.relay.budget import Budget
 from actors.relay.dtls import Dtls
 from actors.relay.repairs import Repairs
 from actors.relay.rtcp import negative_acknowledgement, receiver_report
@@ -355,6 +356,19 @@ async def test_nothing_is_sent_to_a_candidate_that_an_offer_names(call: Call) ->
         await until(lambda: intake.packets)
         with pytest.raises(BlockingIOError):
             victim.recv(2048)
+
+
+def test_a_budget_comes_back_evenly() -> None:
+    budget = Budget(rate=4, burst=2)
+    assert budget.take(2, 10.0)
+    assert not budget.has(1, 10.2)
+    assert budget.take(1, 10.3)
+    assert not budget.take(1, 10.4)
+    # However long the pause.
+    assert not budget.take(3, 100.0)
+    assert budget.has(2, 100.0)
+    budget.spend(2)
+    assert not budget.has(1, 100.0)
 
 
 def test_the_limits_that_ship_are_the_designs() -> None:

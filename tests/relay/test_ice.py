@@ -8,7 +8,6 @@ import pytest
 from aioice import stun
 
 from actors.relay import RelayConfig, TransportState
-from actors.relay.allowance import Allowance
 from broker.errors import Conflict, ErrorCode
 from tests.patience import until
 
@@ -123,7 +122,7 @@ async def test_bad_proofs_are_looked_at_twenty_times_a_second_only(start_call: S
     count = ada.checks_answered
     ada.send_check()
     await until(lambda: ada.checks_answered > count)
-    assert not budget.has_any(moment)
+    assert not budget.has(1, moment)
     stranger.close()
 
 
@@ -155,22 +154,6 @@ async def test_checks_of_who_may_make_them_are_answered_a_hundred_times_a_second
     excess = drops.excess
     await echo(ada)
     assert drops.excess == excess
-
-
-def test_an_allowance_comes_back_evenly() -> None:
-    allowance = Allowance(4, at_once=2)
-    assert allowance.has_any(10.0)
-    allowance.spend()
-    allowance.spend()
-    assert not allowance.has_any(10.2)
-    assert allowance.has_any(10.3)
-    allowance.spend()
-    assert not allowance.has_any(10.4)
-    # However long the pause.
-    assert allowance.has_any(100.0)
-    allowance.spend()
-    allowance.spend()
-    assert not allowance.has_any(100.0)
 
 
 async def test_an_ice_restart_keeps_dtls_and_the_call(call: Call) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from aiortc.rtp import RtcpRtpfbPacket
 
 from actors.relay import PublishSource
-from actors.relay.allowance import Budget
 from actors.relay.layer import Layer
 from actors.relay.missing import Missing
 from actors.relay.rtcp import nacked, negative_acknowledgement, parts_of
@@ -297,14 +296,6 @@ def test_negative_acknowledgements_read_back() -> None:
         packet = memoryview(negative_acknowledgement(1, 2, sequences))
         (part,) = parts_of(packet)
         assert list(nacked(part.body)) == sequences
-
-
-def test_a_byte_budget_refills_with_time() -> None:
-    budget = Budget(rate=100, burst=200)
-    assert budget.take(200, 10.0)
-    assert not budget.take(1, 10.0)
-    assert budget.take(100, 11.0)
-    assert not budget.take(201, 100.0)
 
 
 async def test_what_left_before_either_sequence_wrapped_is_repaired_after(call: Call) -> None:

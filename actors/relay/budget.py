@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class Budget:
-    """A token bucket: `rate` a second, `burst` at once, of bytes or whatever is counted."""
+    """A token bucket: `rate` a second, `burst` at once, of bytes or whatever is counted.
+
+    They come back one by one and not each second anew, so that what is let in of a flood comes
+    evenly: all of a second's at once would hold everybody up for as long as they take together.
+    """
 
     __slots__ = ("_at", "_tokens", "burst", "rate")
 
@@ -20,29 +24,13 @@ class Budget:
         self._at = now
         return self._tokens >= count
 
+    def spend(self, count: int) -> None:
+        """Spend so many, which are there."""
+        self._tokens -= count
+
     def take(self, count: int, now: float) -> bool:
         """Spend so many if they are there."""
         if not self.has(count, now):
             return False
         self._tokens -= count
         return True
-
-
-class Allowance(Budget):
-    """At most so many expensive things a second; the rest is not even looked at.
-
-    They come back one by one and not each second anew, so that what is let in of a flood comes
-    evenly: all of a second's at once would hold everybody up for as long as they take together.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, per_second: int, at_once: int | None = None) -> None:
-        """Allow so many after a pause, as many as in a second unless it is said."""
-        super().__init__(per_second, per_second if at_once is None else at_once)
-
-    def has_any(self, now: float) -> bool:
-        return self.has(1, now)
-
-    def spend(self) -> None:
-        self._tokens -= 1
