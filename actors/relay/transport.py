@@ -7,9 +7,9 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 
 from . import stun
-from .budget import Budget
+from .association import Association
 from .departures import Departures
-from .dtls import Dtls, DtlsState
+from .dtls import DtlsState
 from .ice import Address, Credentials, IceLite
 from .intake import Intake
 from .listener import SeatKind, TransportState
@@ -113,13 +113,9 @@ class Transport:
         self.narrow_since: float | None = None
         """Since when a picture that is shown larger fits only in its lowest layer."""
         self._probing = Probing(self.outlet, now)
-        self._dtls = Dtls(identity.context, fingerprints)
-        most = config.dtls_datagrams_per_second
-        self._dtls_budget = Budget(most, most)
+        self._association = Association(identity, fingerprints, config, now)
         self._path: Address | None = None
         """Where it sent at the last tick."""
-        self._handshake_started: float | None = None
-        self._dtls_address: Address | None = None
 
     # -- state ---------------------------------------------------------------------------------
 
@@ -145,10 +141,8 @@ class Transport:
         """Release slots, publications and addresses; harmless when repeated."""
         if self.closed:
             return
-        if notify and self._dtls_address is not None:
-            self._dtls.close()
-            # The peer may have moved since the handshake.
-            self._flush_dtls(self.ice.selected or self._dtls_address)
+        if notify:
+            self._association.close(self.ice.selected)
         for slot in self.all_slots():
             slot.close()
         for publication in self.publications.values():
@@ -263,34 +257,22 @@ class Transport:
     # -- DTLS ----------------------------------------------------------------------------------
 
     def dtls_received(self, data: bytes, address: Address, now: float) -> None:
-        """Take a DTLS datagram from a validated address.
-
-        Noise costs as much as a record of the peer's, before and after the handshake, so that only
-        so many are looked at.
-        """
-        if not self._dtls_budget.take(1, now):
+        """Take a DTLS datagram from a validated address."""
+        if not self._association.may_take(now):
             self.intake.drops.excess += 1
             return
-        if self._handshake_started is None:
-            self._handshake_started = now
-        self._dtls_address = address
-        before = self._dtls.state
-        self._dtls.receive(data)
-        self._flush_dtls(self._dtls_address)
-        after = self._dtls.state
-        if after is before:
-            return
-        if after is DtlsState.CONNECTED and self._dtls.keys is not None:
-            keys = self._dtls.keys
+        state = self._association.take(data, address, now)
+        keys = self._association.keys
+        if state is DtlsState.CONNECTED and keys is not None:
             self.outlet.keyed(Srtp(keys.profile, keys.server, inbound=False))
             self.intake.keyed(Srtp(keys.profile, keys.client, inbound=True))
             # The peer answered what was sent here, so this address is the peer's.
             address.heard = now
             self.ice.confirm(address)
             self.advance(TransportState.CONNECTED, now)
-        elif after is DtlsState.CLOSED:
+        elif state is DtlsState.CLOSED:
             self.close(now, notify=False)
-        elif after is DtlsState.FAILED:
+        elif state is DtlsState.FAILED:
             log.info(
                 "dtls handshake failed",
                 extra={
@@ -300,14 +282,9 @@ class Transport:
             )
             self.close(now, notify=False)
 
-    def _flush_dtls(self, address: Address | None) -> None:
-        for datagram in self._dtls.datagrams():
-            if address is not None:
-                address.socket.send(datagram, address.endpoint)
-
     @property
     def srtp_profile(self) -> str | None:
-        keys = self._dtls.keys
+        keys = self._association.keys
         return keys.profile.decode("ascii") if keys is not None else None
 
     # -- time ----------------------------------------------------------------------------------
@@ -316,7 +293,8 @@ class Transport:
         """Do what is due: DTLS repeats, path checks, liveness, key-frame requests, reports."""
         config = self.config
         if self.state is TransportState.CONNECTING:
-            self._tick_handshake(now)
+            if not self._association.tick(now):
+                self.close(now, notify=False)
             return
         self.ice.send_check(now)
         self.ice.keep_asking(now)
@@ -364,20 +342,6 @@ class Transport:
     def _is_unheard(self, now: float) -> bool:
         """Whether nothing shows any more that what is sent arrives: no answer, no feedback."""
         return self.ice.is_unheard and self.estimate.is_untold(now)
-
-    def _tick_handshake(self, now: float) -> None:
-        started = self._handshake_started
-        if started is None:
-            if now - self.created > self.config.silence_before_closing:
-                self.close(now, notify=False)
-            return
-        if now - started > self.config.handshake_seconds:
-            self.close(now, notify=False)
-            return
-        due = self._dtls.timeout()
-        if due is not None and due <= 0:
-            self._dtls.on_timeout()
-            self._flush_dtls(self._dtls_address)
 
     def _send_receiver_reports(self, now: float) -> None:
         reports = [

@@ -55,7 +55,7 @@ def test_what_a_script_sends_gets_through() -> None:
         assert ben.intake.feedback.key_frames_wanted > 0
         assert not ben.estimate.is_untold(world.moment)
         assert sum(slot.repairs.sent for slot in ben.all_slots()) > 0
-        assert world.relay.transports["gus"]._dtls._received > 100
+        assert world.relay.transports["gus"]._association._dtls._received > 100
         world.look()
 
 
