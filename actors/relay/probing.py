@@ -72,6 +72,10 @@ class Probing:
         while slot is not None and room > 0 and count < _MOST_PADDED:
             before = self._outlet.octets_sent
             slot.repairs.pad(now)
-            room -= self._outlet.octets_sent - before
+            sent = self._outlet.octets_sent - before
+            if not sent:
+                # Without RTX, or for a moment without an address, there is nothing to send.
+                break
+            room -= sent
             count += 1
         return room
