@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page
 from actors.relay import Relay, RelayConfig, TransportState
 from actors.relay.rtcp import Report, receiver_report
 from benchmarks.shaper import Downlink, Shaper
-from tests.patience import PATIENCE, until
+from tests.patience import PATIENCE, seconds_waited, until
 
 from .client import CraftedClient
 from .pages import (
@@ -34,6 +34,12 @@ pytestmark = pytest.mark.browser
 __all__ = ["browser", "page_url"]
 
 
+async def all_growing(pages: Iterable[Page]) -> None:
+    """Wait until each of three sees and hears more of both others, of whom nothing is lost."""
+    for found in await asyncio.gather(*(until_growing(page, people=2) for page in pages)):
+        assert sum(stream["lost"] for stream in found.values()) == 0
+
+
 async def test_three_people_see_and_hear_each_other(
     browser: Browser, page_url: str, tmp_path: Path
 ) -> None:
@@ -48,9 +54,7 @@ async def test_three_people_see_and_hear_each_other(
             await page.goto(page_url)
             pages[name] = page
             await join(relay, page, name)
-        for page in pages.values():
-            found = await until_growing(page, people=2)
-            assert sum(stream["lost"] for stream in found.values()) == 0
+        await all_growing(pages.values())
         for name in names:
             others = {other for other in names if other != name}
             assert set(listener.occupants(name).values()) == others
@@ -68,9 +72,7 @@ async def test_three_people_see_and_hear_each_other(
             await ben.wait_for_timeout(50)
         assert after["ufrag"] not in (None, before["ufrag"])
         assert (after["state"], after["moved"]) == ("connected", [])
-        for name in ("ada", "ben"):
-            found = await until_growing(pages[name], people=2)
-            assert sum(stream["lost"] for stream in found.values()) == 0
+        await all_growing((pages["ada"], ben))
 
         await pages["cy"].evaluate("window.pc.close()")
         await until(lambda: listener.state_of("cy-1") is TransportState.CLOSED)
@@ -82,23 +84,31 @@ async def test_three_people_see_and_hear_each_other(
 WATCH_GAPS = """() => {
   const video = document.querySelector('video');
   window.frames = [];
+  window.turns = [];
   const onFrame = (now) => {
     window.frames.push(now);
     video.requestVideoFrameCallback(onFrame);
   };
   video.requestVideoFrameCallback(onFrame);
+  setInterval(() => window.turns.push(performance.now()), 20);
 }"""
-LONGEST_GAP = """() => {
-  const times = [...window.frames, performance.now()];
-  window.frames.splice(0, window.frames.length - 1);
+LONGEST_GAPS = """() => [window.frames, window.turns].map((seen) => {
+  const times = [...seen, performance.now()];
+  seen.splice(0, seen.length - 1);
   return Math.max(...times.slice(1).map((time, index) => time - times[index])) / 1000;
-}"""
+})"""
+"""Between two frames, and between two turns of a page that had a processor every 20 ms."""
+LONGEST_TURN = 0.3
+"""Seconds that the page, or this process, may wait for a processor; else the gap is theirs."""
 
 
 async def test_a_browser_whose_nat_forgets_it_goes_on_within_a_second(
     browser: Browser, page_url: str, record_property: Callable[[str, object], None]
 ) -> None:
-    """Chromium is told nothing of its new port, and would check the path 2.5 s later."""
+    """Chromium is told nothing of its new port, and would check the path 2.5 s later.
+
+    The second time is soon after such a check, so that it would not hide how long that is.
+    """
     relay = Relay(RelayConfig(), RecordingListener())
     await relay.open()
     nat = Shaper(("127.0.0.1", relay.port))
@@ -113,18 +123,29 @@ async def test_a_browser_whose_nat_forgets_it_goes_on_within_a_second(
             await page.evaluate("window.accept", answer)
         await until_growing(ben, people=1)
         await ben.evaluate(WATCH_GAPS)
-        gaps: list[float] = []
-        for turn in range(2):
-            # Never at the same moment of Chromium's own rounds.
-            await ben.wait_for_timeout(1500 + 400 * turn)
-            await ben.evaluate(LONGEST_GAP)
-            before = relay.transports["ben-1"].ice.selected
+        ice = relay.transports["ben-1"].ice
+
+        async def forget() -> tuple[float, float]:
+            """Give Ben another port; return how long he saw nothing, and what waited meanwhile."""
+            await ben.wait_for_timeout(300)
+            await ben.evaluate(LONGEST_GAPS)
+            before, waited = ice.selected, seconds_waited()
             nat.rebind()
-            await ben.wait_for_timeout(3200)
-            assert relay.transports["ben-1"].ice.selected is not before
-            gaps.append(round(await ben.evaluate(LONGEST_GAP), 2))
-        record_property("note", f"no picture for {gaps} s")
-        assert max(gaps) < 1.0 * PATIENCE, gaps
+            await until(lambda: ice.selected is not before)
+            moved = await ben.evaluate("performance.now()")
+            await ben.wait_for_function(
+                "moved => window.frames.filter((time) => time > moved).length >= 3", arg=moved
+            )
+            gap, turn = await ben.evaluate(LONGEST_GAPS)
+            return round(gap, 2), round(max(turn, seconds_waited() - waited), 2)
+
+        found: list[tuple[float, float]] = []
+        while sum(gap < 1.0 for gap, _ in found) < 2 and len(found) < 6:
+            found.append(await forget())
+            gap, waited = found[-1]
+            assert gap < 1.0 or waited > LONGEST_TURN, found
+        record_property("note", f"no picture for, and waits of: {found} s")
+        assert sum(gap < 1.0 for gap, _ in found) == 2, found
         await until_growing(ada, people=1)
         assert relay.mistakes == 0
     finally:
@@ -175,10 +196,12 @@ async def test_layers_nobody_needs_cost_the_sender_nothing(browser: Browser, pag
         await until_only({"l"})
         # Also after an ICE restart, whose answer says it: nothing more is told then.
         await negotiate_as_widget(relay, page, "ada", "window.pc.restartIce(), window.peer.offer()")
-        before = await frames()
-        await page.wait_for_timeout(1000)
-        after = await frames()
-        assert after["l"] - before["l"] >= 10
+        before = after = await frames()
+        for _ in range(int(100 * PATIENCE)):
+            await page.wait_for_timeout(100)
+            after = await frames()
+            if after["l"] - before["l"] >= 20:
+                break
         assert {rid for rid in after if after[rid] - before[rid] >= 3} == {"l"}
         relay.set_view("ben-1", {0: (640, 360)}, {})
         await until_only({"l", "m"})

@@ -3,6 +3,7 @@ TURN REST scheme)."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -58,8 +59,8 @@ async def test_a_call_passes_through_turn_alone(
             }
             await join_as_widget(relay, page, name, ice_servers=[server], relay_only=True)
             pages.append(page)
+        await asyncio.gather(*(until_growing(page, people=1) for page in pages))
         for page in pages:
-            await until_growing(page, people=1)
             sent = await page.evaluate("window.sent()")
             assert set(sent["candidates"]) == {"relay"}
     finally:
