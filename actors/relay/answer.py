@@ -140,7 +140,8 @@ def _section(transport: AnswerTransport, section: AnsweredSection, first: bool) 
     lines += _redundancy(section)
     if section.rids:
         lines += [f"a=rid:{rid} recv" for rid in section.rids]
-        # Unless it is said to be paused (RFC 8853 §5.1), libwebrtc turns a layer on again.
+        # Unless it is said to be paused, libwebrtc turns a layer on again. RFC 8853 §5.3.2 means it
+        # for ends that agree on RFC 7728, which no browser has; Firefox reads over it.
         layers = [f"~{rid}" if rid in section.off else rid for rid in section.rids]
         lines.append(f"a=simulcast:recv {';'.join(layers)}")
     if section.slot is not None:

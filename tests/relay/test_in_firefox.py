@@ -18,6 +18,16 @@ from .recording import RecordingListener
 pytestmark = pytest.mark.browser
 
 
+TURN_UPPER_LAYERS_OFF = """(async () => {
+  const { sender } = window.transceivers.video;
+  const parameters = sender.getParameters();
+  for (const encoding of parameters.encodings) encoding.active = encoding.rid === 'q';
+  await sender.setParameters(parameters);
+})()"""
+WHICH_ARE_ON = """window.transceivers.video.sender.getParameters().encodings
+  .filter(({ active }) => active).map(({ rid }) => rid)"""
+
+
 async def until_shown(page: Page, height: int) -> None:
     """Wait until some picture that a page decodes has this height."""
     for _ in range(int(300 * PATIENCE)):
@@ -80,6 +90,23 @@ async def test_three_people_with_two_makes_of_browser(tmp_path: Path) -> None:
                     relay.set_view("ada-1", {seat: (height * 16 // 9, height)}, {})
                     await until(lambda layer=layer: layer.height, within=40 * PATIENCE)  # type: ignore[misc]
                     await until_shown(pages["ada"], layer.height)
+
+                # What is off stays off through an ICE restart: Firefox reads over the pause that
+                # its answer tells libwebrtc of, and goes by what its page has set.
+                relay.set_view("ben-1", dict.fromkeys((0, 1), (320, 180)), {})
+                await until(lambda: camera.told_rids == ("q",), within=40 * PATIENCE)
+                await fox.evaluate(TURN_UPPER_LAYERS_OFF)
+                ice = relay.transports["fox-1"].ice
+                restarted = await fox.evaluate("(window.pc.restartIce(), window.offer())")
+                restart = answer_to(relay, "fox", restarted)
+                assert "a=simulcast:recv q;~h;~f" in restart
+                await fox.evaluate(f"window.accept({json.dumps(restart)})")
+                await until(lambda: len(ice.generations) == 1, within=40 * PATIENCE)
+                packets = {rid: layer.received for rid, layer in camera.layers.items()}
+                await until(lambda: camera.layers["q"].received > packets["q"] + 60)
+                assert await fox.evaluate(WHICH_ARE_ON) == ["q"]
+                assert camera.layers["h"].received == packets["h"]
+                assert camera.layers["f"].received == packets["f"]
             assert relay.mistakes == 0
             assert firefox.problems == []
         finally:
