@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _KEY_FRAMES, _KEY_FRAME_BURST, _KEY_FRAMES_KEPT = 0.5, 12, 6
 """Key frames that one subscriber may cause in a second, and at once; so many of these are kept for
 what is urgent. All who see the picture pay for each."""
-_VOICE, _VOICE_BURST = 64_000, 64_000
-"""Bytes that a voice may take in a second, and at once: what Opus takes at most (RFC 6716 §2.1.1).
-Pictures are held back where a line does not carry them; a voice goes to everybody, whatever it
-takes from their pictures."""
+_VOICE, _VOICE_BURST = 20_000, 20_000
+"""Bytes that a voice may take in a second, and at once: twice what comes of the widgets, who say
+each frame twice, headers counted. Pictures are held back where a line does not carry them; a voice
+goes to everybody, whatever it takes from their pictures."""
 _MOST_ASKERS = 512
 _TURNED_OFF, _TURNED_OFF_BURST = 1 / 15, 4
 """How often layers may be turned off in a second, and at once: with one that is turned on again an

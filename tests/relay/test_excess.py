@@ -170,7 +170,7 @@ def test_a_voice_takes_no_more_of_everybodys_line_than_a_voice_can() -> None:
     """It is never held back as pictures are, so that it would cost all of them their pictures."""
     packets, octets, missing = call_in_virtual_time(a_voice_without_end)
     # A second's at once and the one that passed, headers counted.
-    assert 0.9 * 128_000 < octets + 40 * packets <= 129_000
+    assert 0.9 * 40_000 < octets + 40 * packets <= 41_000
     assert missing == 0
 
 
