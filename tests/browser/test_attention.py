@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, Route, WebSocketRoute, expect
+from playwright.async_api import Browser, BrowserContext, Route, WebSocketRoute, expect
 
 from broker.messages import encode
 from broker.messages.facts import GuestInvited, MediaSpeaker, ResumeRenewed, SessionEnded
@@ -18,16 +16,15 @@ from broker.words import EndReason, Role
 from tests.browser.broker_double import (
     BrokerDouble,
     brand,
-    invitation,
     person,
+    show,
     snapshot,
     welcome,
 )
 from tests.browser.catalogues import catalogue
-from tests.browser.gallery import AGENT, ENGAGEMENT
+from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
 from tests.patience import until
 
-INVITED = snapshot(1, [], attendance="invited", ringing=invitation())
 TALKING = snapshot(0, [person(0), person(1)])
 WATCH_RING = """
 window.notified = []; window.sounded = 0;
@@ -59,26 +56,12 @@ UNPLUG_MICROPHONE = """() => {
 OWN_TRACK = "document.querySelector('.self video').srcObject?.getVideoTracks()[0]"
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    context = await browser.new_context(viewport={"width": 340, "height": 680})
-    yield context
-    await context.close()
-
-
-async def show(page: Page, pages: str, address: str, role: Role) -> BrokerDouble:
-    double = BrokerDouble(page, role)
-    await double.attach()
-    await page.goto(pages + address)
-    return double
-
-
 async def test_ringing_blinks_notifies_and_sounds_after_a_gesture(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
     await page.add_init_script(WATCH_RING)
-    double = await show(page, pages, ENGAGEMENT, Role.CONSUMER)
+    double = await show(page, pages + ENGAGEMENT, Role.CONSUMER)
     await page.mouse.click(5, 5)
     await double.tell(INVITED)
     await page.wait_for_function("() => document.title === 'Alex Berger is calling'")
@@ -98,7 +81,7 @@ async def test_nothing_sounds_without_a_gesture(context: BrowserContext, pages: 
         "Object.defineProperty(navigator, 'userActivation', { value: { hasBeenActive: false } });"
     )
     await page.add_init_script(WATCH_RING)
-    double = await show(page, pages, ENGAGEMENT, Role.CONSUMER)
+    double = await show(page, pages + ENGAGEMENT, Role.CONSUMER)
     await double.tell(INVITED)
     await page.wait_for_function("() => window.notified.length === 1")
     await page.wait_for_function("() => document.title === 'Video'")
@@ -110,7 +93,7 @@ async def test_a_browser_that_wants_a_gesture_before_sound_gets_one_button(
 ) -> None:
     page = await context.new_page()
     await page.add_init_script(SOUND_NEEDS_A_CLICK)
-    double = await show(page, pages, AGENT, Role.AGENT)
+    double = await show(page, pages + AGENT, Role.AGENT)
     await double.tell(TALKING)
     button = page.get_by_role("button", name="Turn sound on")
     await expect(button).to_be_visible()
@@ -153,7 +136,7 @@ async def test_a_camera_that_is_pulled_out_is_replaced_or_said(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
-    double = await show(page, pages, AGENT, Role.AGENT)
+    double = await show(page, pages + AGENT, Role.AGENT)
     await double.tell(TALKING)
     await page.wait_for_function(f"() => {OWN_TRACK}")
     unplug = f"""() => {{ const track = {OWN_TRACK}; window.before = track.id;
@@ -180,7 +163,7 @@ async def test_a_phone_switches_to_the_camera_at_its_back(browser: Browser, page
         viewport={"width": 320, "height": 568}, has_touch=True, is_mobile=True
     )
     page = await context.new_page()
-    double = await show(page, pages, AGENT, Role.AGENT)
+    double = await show(page, pages + AGENT, Role.AGENT)
     await double.tell(TALKING)
     await page.wait_for_function(f"() => {OWN_TRACK}")
     await page.evaluate(
@@ -202,7 +185,7 @@ async def test_full_screen_comes_and_goes_by_the_same_button(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
-    double = await show(page, pages, AGENT, Role.AGENT)
+    double = await show(page, pages + AGENT, Role.AGENT)
     await double.tell(TALKING)
     await page.get_by_role("button", name="More", exact=True).click()
     await page.get_by_role("button", name="Full screen").click()
@@ -215,7 +198,7 @@ async def test_full_screen_comes_and_goes_by_the_same_button(
 async def test_reduced_motion_stops_what_moves_by_itself(browser: Browser, pages: str) -> None:
     context = await browser.new_context(reduced_motion="reduce")
     page = await context.new_page()
-    double = await show(page, pages, ENGAGEMENT, Role.CONSUMER)
+    double = await show(page, pages + ENGAGEMENT, Role.CONSUMER)
     await double.tell(INVITED)
     await page.wait_for_selector("[data-view=incoming]")
     moving = """() => document.getAnimations()
@@ -223,7 +206,7 @@ async def test_reduced_motion_stops_what_moves_by_itself(browser: Browser, pages
     assert await page.evaluate(moving) == 0
     await context.close()
     moved = await browser.new_page()
-    double = await show(moved, pages, ENGAGEMENT, Role.CONSUMER)
+    double = await show(moved, pages + ENGAGEMENT, Role.CONSUMER)
     await double.tell(INVITED)
     await moved.wait_for_function(f"() => ({moving})() > 0")
     await moved.context.close()
@@ -282,9 +265,8 @@ async def test_nobody_who_writes_in_the_page_around_loses_the_focus(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
-    double = BrokerDouble(page, Role.AGENT)
-    await double.attach()
-    await page.goto(brand(pages, WORKSPACE.format(address=pages + AGENT)))
+    workspace = brand(pages, WORKSPACE.format(address=pages + AGENT))
+    double = await show(page, workspace, Role.AGENT)
     await double.tell(TALKING)
     inside = page.frame_locator("iframe")
     await inside.get_by_role("button", name="People").click()
@@ -311,7 +293,7 @@ async def test_who_writes_as_it_rings_answers_nothing_by_that(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
-    double = await show(page, pages, ENGAGEMENT, Role.CONSUMER)
+    double = await show(page, pages + ENGAGEMENT, Role.CONSUMER)
     await double.tell(ResumeRenewed(resume="r"), snapshot(1, [person(0), person(1)]))
     await double.tell(SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_AGENT))
     await page.get_by_label("Anything to add?").click()

@@ -73,6 +73,16 @@ LARGER_LOOKS = [
     ((640, 400), "dark"),
 ]
 """Phones, and a page of 1280 by 800 that is enlarged itself."""
+ALL_IN_ALL_LANGUAGES = pytest.mark.parametrize(
+    ("scene", "language"),
+    [
+        pytest.param(
+            scene, language, id=f"{language}-{scene.role}-{scene.name}", marks=pytest.mark.soak
+        )
+        for language in LANGUAGES
+        for scene in ALL_SCENES
+    ],
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -122,9 +132,7 @@ async def test_other_languages_and_right_to_left(
     await studio.show(scene, [((320, 600), "light")], name, language, larger=larger)
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("scene", ALL_SCENES, ids=lambda scene: f"{scene.role}-{scene.name}")
-@pytest.mark.parametrize("language", LANGUAGES)
+@ALL_IN_ALL_LANGUAGES
 async def test_every_scene_in_every_language_size_and_scheme(
     studio: Studio, scene: Scene, language: str
 ) -> None:
@@ -132,9 +140,7 @@ async def test_every_scene_in_every_language_size_and_scheme(
     await studio.show(scene, EVERY_LOOK, name, language, thorough=True)
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("scene", ALL_SCENES, ids=lambda scene: f"{scene.role}-{scene.name}")
-@pytest.mark.parametrize("language", LANGUAGES)
+@ALL_IN_ALL_LANGUAGES
 async def test_words_may_stand_wider_and_be_twice_as_large(
     studio: Studio, scene: Scene, language: str
 ) -> None:
