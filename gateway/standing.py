@@ -28,15 +28,19 @@ class Standing:
         self.greeting = greeting
         self.widget_id = _widget_of(greeting) or connection_id
         self._former_widget_id = None if greeting.resume is None else greeting.resume.widget_id
-        self.principal: Principal = greeting.principal
+        self.principal: Principal = greeting.principal.model_copy(update={"participant_id": None})
         self.hello: ConnectionHello = greeting.hello
         self.ids: EngagementIds | None = greeting.hello.engagement
         self.visible = greeting.hello.visible
         self._asked = frozenset(greeting.asked_keys)
         """The keys that its token was given for; going elsewhere costs what a token costs."""
         self._stands_at: frozenset[str] = frozenset()
-        self._guest_of: tuple[str, str] | None = None
-        """Guests: the session they are in, and who they are there."""
+        self._known_in: tuple[str, str] | None = None
+        """The session in which they are somebody already, and who: for whoever came back to it, and
+        for guests. The next one knows nothing of that id."""
+        resume, participant_id = greeting.resume, greeting.principal.participant_id
+        if resume is not None and participant_id is not None:
+            self._known_in = resume.session_id, participant_id
 
     @property
     def is_rung(self) -> bool:
@@ -178,12 +182,12 @@ class Standing:
         """Note who this is in a session. A guest is known by nothing else: their link is used up,
         and after a takeover they must not come as somebody new."""
         if self.principal.role is Role.GUEST:
-            self._guest_of = session_id, ready.participant_id
+            self._known_in = session_id, ready.participant_id
 
     def _principal_in(self, session_id: str) -> Principal:
-        if self._guest_of is None or self._guest_of[0] != session_id:
+        if self._known_in is None or self._known_in[0] != session_id:
             return self.principal
-        return self.principal.model_copy(update={"participant_id": self._guest_of[1]})
+        return self.principal.model_copy(update={"participant_id": self._known_in[1]})
 
     def resume_pass(self, location: Location, ready: TrunkReady) -> ResumePass:
         """Build what the widget may come back with."""

@@ -137,3 +137,22 @@ async def test_a_page_that_is_new_is_another_widget_though_it_resumes(world: Wor
     assert second.principal.participant_id == "p-1"
     assert first.widget_id != second.widget_id
     assert (first.former_widget_id, second.former_widget_id) == (None, first.widget_id)
+
+
+async def test_who_came_back_is_nobody_known_in_the_next_session(world: World) -> None:
+    widget, first = await attached(world)
+    resume = resume_of(widget)
+    await widget.socket.close()
+    await first.signal.until(lambda: not first.callers)
+    again = await world.widget()
+    await again.greet(resume=resume, last_seq=9, engagement=WINDOW)
+    await again.until("session.snapshot")
+    del world.ledger.live["eng-1"]
+    (await first.caller()).close(4410, "over", to_waiting=True)
+    await first.signal.until(lambda: not first.callers)
+    second = await world.session("s-2")
+    world.ledger.attach(second)
+    assert (await again.until("session.snapshot"))["session_id"] == "s-2"
+    # A session that is asked for somebody of another one turns them away.
+    known_as = [hello.principal.participant_id for hello in (*first.seen, *second.seen)]
+    assert known_as == [None, "p-1", None]
