@@ -106,11 +106,13 @@ interface ChannelOptions {
 
 interface ClientOptions {
   surface: string;
+  /** What is known without asking: engagement, claim secret, name. Stands in every hello. */
+  introduce: () => Record<string, unknown>;
   /**
-   * What a hello carries beside its resume token: token, engagement, claim secret, name. Beside
-   * one it may reject, and should rather than ask the person: the session goes on without.
+   * The ordinary token. Beside a resume token it may reject, and should rather than ask the person:
+   * the session goes on without.
    */
-  introduce: (resuming: boolean) => Promise<Record<string, unknown>>;
+  prove: (resuming: boolean) => Promise<string|undefined>;
   memory: ResumeMemory;
   /** Whether the first session, if it is open in another window, is brought here. */
   takes?: boolean;

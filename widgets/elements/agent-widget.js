@@ -75,7 +75,8 @@ export class AgentWidget extends Widget {
       surface,
       takes: this.#query.has('handOver'),
       memory: new ResumeMemory(`${surface}.${this.#key}`, this.#query.get('off')),
-      introduce: (resuming) => this.#introduce(!resuming),
+      introduce: () => ({ engagement: this.#host.ids }),
+      prove: (resuming) => this.#prove(!resuming),
     });
     client.addEventListener('change', () => {
       if (client !== this.client) return;
@@ -87,9 +88,8 @@ export class AgentWidget extends Widget {
   }
 
   /** @param {boolean} ask */
-  async #introduce(ask) {
-    const engagement = /** @type {EngagementIds} */ (this.#host.ids);
-    const { account_id, agent_id } = engagement;
+  async #prove(ask) {
+    const { account_id, agent_id } = /** @type {EngagementIds} */ (this.#host.ids);
     const config = await get(`/v1/widget-config?account_id=${encodeURIComponent(account_id)}`);
     const agent = {
       account_id,
@@ -108,7 +108,7 @@ export class AgentWidget extends Widget {
     const token = this.#given || (await (this.#proof ? this.#proof.token(ask) : request()));
     this.#given = '';
     this.#token = token;
-    return { token, engagement };
+    return token;
   }
 
   #render() {
@@ -168,7 +168,7 @@ export class AgentWidget extends Widget {
       query: { surface: 'pop_out', agentName: this.#host.agentName, off: this.client?.media.off ?? '' },
       // By the time it is opened the frame's own may have ended; where no other comes in time it has to do.
       secrets: async () => {
-        await Promise.race([this.#introduce(false).catch(() => {}), new Promise((go) => setTimeout(go, 4_000))]);
+        await Promise.race([this.#prove(false).catch(() => {}), new Promise((go) => setTimeout(go, 4_000))]);
         return { token: this.#token };
       },
     }));

@@ -81,10 +81,8 @@ export class EngagementWidget extends Widget {
       surface: this.#surface,
       takes: this.#query.has('handOver'),
       memory: new ResumeMemory(`${this.#surface}.${this.#key}`, this.#query.get('off')),
-      introduce: async () => {
-        const engagement = /** @type {EngagementIds} */ (this.#host.ids);
-        return { token: await proof.token(engagement), engagement, claim_secret: claim };
-      },
+      introduce: () => ({ engagement: this.#host.ids, claim_secret: claim }),
+      prove: () => proof.token(/** @type {EngagementIds} */ (this.#host.ids)),
     });
     client.addEventListener('change', () => {
       if (client !== this.client) return;

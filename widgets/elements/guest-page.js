@@ -16,8 +16,10 @@ export class GuestPage extends Widget {
   client = null;
   #code = location.hash.slice(1);
   #memory = new ResumeMemory(`guest_page.${this.#code.slice(0, 12)}`);
-  /** What the hello says of the guest. @type {{token?: string, name?: string}} */
+  /** What the hello says of the guest. @type {{name?: string}} */
   #introduction = {};
+  /** @type {string|undefined} */
+  #token;
 
   connectedCallback() {
     if (!this.#code) {
@@ -29,7 +31,8 @@ export class GuestPage extends Widget {
     const client = new SessionClient({
       surface: 'guest_page',
       memory: this.#memory,
-      introduce: async () => this.#introduction,
+      introduce: () => this.#introduction,
+      prove: async () => this.#token,
     });
     client.addEventListener('change', () => {
       if (client === this.client) this.#render(client);
@@ -50,8 +53,8 @@ export class GuestPage extends Widget {
 
   /** @param {SessionClient} client What they saw of themselves goes along. @param {string} name */
   async #join(client, name) {
-    const { token } = await post('/v1/guest', { code: this.#code, name });
-    this.#introduction = { token, name };
+    ({ token: this.#token } = await post('/v1/guest', { code: this.#code, name }));
+    this.#introduction = { name };
     client.connect();
   }
 

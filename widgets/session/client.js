@@ -144,15 +144,15 @@ export class SessionClient extends EventTarget {
 
   /** @param {number} lastSeq */
   async #greet(lastSeq) {
-    const { surface, memory, introduce } = this.#options;
+    const { surface, memory, introduce, prove } = this.#options;
     const resume = this.state.resume ?? memory.get('resume');
     this.#resumed = resume !== null;
     this.#seen = this.visible;
-    const place = { surface, visible: this.#seen };
-    if (resume === null) return { ...place, ...(await introduce(false)) };
+    const self = { surface, visible: this.#seen, ...introduce() };
+    if (resume === null) return { ...self, token: await prove(false) };
     // The ordinary token decides when the session is over by now.
-    const self = await introduce(true).catch(() => ({}));
-    return { ...place, ...self, resume, last_seq: this.session ? lastSeq : 0 };
+    const token = await prove(true).catch(() => {});
+    return { ...self, token, resume, last_seq: this.session ? lastSeq : 0 };
   }
 
   /** @param {number} code */

@@ -33,8 +33,9 @@ async function greeted(resume = null, more = {}) {
   sessionStorage.clear();
   const memory = new ResumeMemory('unit');
   memory.set('resume', resume);
-  const introduce = async () => ({ token: 't' });
-  const client = new InvitedClient({ surface: 'launcher', memory, introduce, url: 'ws://broker.test', ...more });
+  const introduce = () => ({ engagement: { account_id: 'acc' } });
+  const prove = async () => 't';
+  const client = new InvitedClient({ surface: 'launcher', memory, introduce, prove, url: 'ws://broker.test', ...more });
   client.connect();
   const wire = await until(() => Wire.made.find((one) => one.sent.length > 0));
   return { client, memory, wire };
@@ -156,6 +157,13 @@ export const tests = {
       await until(() => told(wire, 'media.offer').length === 1);
       client.close();
     }
+  },
+  async 'who comes back without a proof says where they stand: they can be rung afterwards'() {
+    const prove = () => Promise.reject(new Error('The brand\'s server is away.'));
+    const { client, wire } = await greeted('r', { prove });
+    const [{ resume, engagement, token }] = wire.sent;
+    same([resume, engagement, token], ['r', { account_id: 'acc' }, undefined]);
+    client.close();
   },
   async 'leave pressed without a line is said when there is one, however long that takes'() {
     const { client, wire } = await greeted();
