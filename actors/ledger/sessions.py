@@ -422,6 +422,7 @@ class Sessions:
                 owner=ask.owner,
                 policy={**self._policy.session, **ask.policy},
                 now_ms=self._now_ms(),
+                opened_by=ask.connection_id,
             )
             try:
                 first = await call(standby.end, assign, Journalled, timeout_s=self._policy.assign_s)

@@ -200,6 +200,8 @@ class Comings:
         if person.connections.get(connection.connection_id) is not connection or self._session.over:
             return
         del person.connections[connection.connection_id]
+        if person.opener == connection.connection_id:
+            person.opener = None
         if self._session.frozen:
             return
         if connection.ringing:

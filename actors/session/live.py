@@ -148,7 +148,12 @@ class LiveSession:
 
     def begin(self, assign: SessionAssign) -> Journalled:
         """Become a new session; the ledger commits what this returns, then `commit` follows."""
-        owner = Person(participant_id=new_id(), principal=assign.owner, engagement=assign.ids)
+        owner = Person(
+            participant_id=new_id(),
+            principal=assign.owner,
+            engagement=assign.ids,
+            opener=assign.opened_by,
+        )
         self.people[owner.participant_id] = owner
         decision = decide(
             self.decided,
@@ -445,11 +450,15 @@ class LiveSession:
         )
 
     def _is_elsewhere(self, person: Person, connection: Connection) -> bool:
-        """Whether another page of theirs, which is connected, carries their media: there they stay
-        until a click. A page that was reloaded comes back to what it carried itself."""
+        """Whether another page of theirs, which is connected, carries their media, or is about to,
+        as they began the session there: in that one they stay until a click. A page that was
+        reloaded comes back to what it carried itself."""
         carriers = self.media.widgets_of(person.participant_id)
-        if carriers & {connection.widget_id, connection.former_widget_id}:
+        own = {connection.widget_id, connection.former_widget_id}
+        if carriers & own:
             return False
+        if not carriers and person.opener is not None:
+            return person.opener not in own | {connection.connection_id}
         return any(person.connections_of(widget_id) for widget_id in carriers)
 
     def _flush_roster(self) -> None:

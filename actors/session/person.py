@@ -92,6 +92,8 @@ class Person:
     told: Told = field(default_factory=Told)
     rang: set[str] = field(default_factory=set)
     """Widgets that showed the open invitation and have no connection just now."""
+    opener: str | None = None
+    """The connection by which they began the session, until it goes or their media are offered."""
     offers: Pace = field(default_factory=lambda: Pace((OFFER_COUNT, PACE_MS)))
     look_ups: Pace = field(default_factory=lambda: Pace((PACE_COUNT, PACE_MS)))
     """What the ledger is asked for them, and nobody else is told of."""

@@ -309,6 +309,7 @@ class Requests:
             session.rights(person.participant_id),
             person.published,
         )
+        person.opener = None
         answer = MediaAnswer(
             reply_to=offer.id,
             seq=0,

@@ -193,7 +193,7 @@ class Stage:
         await self.begin_unattended()
         return self.connect(self.agent, Surface.AGENT_FRAME)
 
-    async def begin_unattended(self) -> None:
+    async def begin_unattended(self, opened_by: str | None = None) -> None:
         """Assign and commit; nobody has connected."""
         first = self.session.begin(
             SessionAssign(
@@ -205,6 +205,7 @@ class Stage:
                 mode=Mode.VIDEO,
                 owner=AGENT,
                 policy={},
+                opened_by=opened_by,
             )
         )
         self.ledger.entries += first.entries

@@ -383,3 +383,27 @@ async def test_a_page_beside_the_one_that_carries_the_media_waits_for_a_click(
     stage.disconnect(stage.agent, other)
     said, _ = await attendance(Surface.AGENT_FRAME)
     assert said == "present"
+
+
+@pytest.mark.parametrize("offers", [False, True])
+async def test_beside_the_page_that_began_the_session_another_waits_for_a_click(
+    stage: Stage, offers: bool
+) -> None:
+    """Two widgets of one agent come in at once, in either order; nobody has offered media yet."""
+    own = Trunk(Surface.POP_OUT)
+    await stage.begin_unattended(opened_by=own.connection.connection_id)
+    said = []
+    for page in (Trunk(Surface.AGENT_FRAME), own, Trunk(Surface.AGENT_FRAME)):
+        stage.session.comings.connect(stage.agent, page.connection, None)
+        await stage.settle()
+        said.append(page.last("session.snapshot")["attendance"])
+    assert said == ["elsewhere", "present", "elsewhere"]
+    # It is loaded anew before that, and remembers nothing; or what it offered is closed.
+    if offers:
+        carried = offered(stage, stage.agent, own)["transport_id"]
+        stage.session.media.close_transport(stage.agent.participant_id, carried)
+    else:
+        stage.disconnect(stage.agent, own)
+    page = stage.connect(stage.agent, Surface.POP_OUT)
+    await stage.settle()
+    assert page.last("session.snapshot")["attendance"] == "present"

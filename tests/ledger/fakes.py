@@ -116,6 +116,7 @@ class FakeActor:
         """Who was in the parts before the last."""
         self.told_ms: list[int | None] = []
         """The ledger's time, each time that it was given a session."""
+        self.opened_by: str | None = None
         self.yields = True
         self.yielded: list[int] = []
         self.yielding: Callable[[], Awaitable[object]] | None = None
@@ -193,6 +194,7 @@ class FakeActor:
                     await self.assigning()
                 assign = read(SessionAssign, payload)
                 self.told_ms.append(assign.now_ms)
+                self.opened_by = assign.opened_by
                 self.session_id, self.epoch, self.last_seq = assign.session_id, assign.epoch, 1
                 started = entry(1, "session.started", mode=str(assign.mode))
                 return Journalled(

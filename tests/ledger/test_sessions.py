@@ -125,6 +125,13 @@ async def test_an_opening_waits_for_a_standby(town: Town) -> None:
     assert town.ledger.level().waited == 1, "the second found one"
 
 
+async def test_a_session_knows_which_connection_asked_for_it(town: Town) -> None:
+    gateway, actor = await town.gateway(), await town.actor()
+    ask = opening("eng-1", ACCOUNT).model_copy(update={"connection_id": "c1"})
+    await gateway.link.call(ask, Location)
+    assert actor.opened_by == "c1"
+
+
 async def test_an_opening_whose_standby_fails_waits_no_longer_in_all(town: Town) -> None:
     async def fail() -> None:
         raise Unavailable(ErrorCode.SHUTTING_DOWN, "It fails.")

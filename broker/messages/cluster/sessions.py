@@ -26,7 +26,7 @@ class SessionOpen(ClusterMessage):
     label: str = ""
     """Only a node with this label may have the session, now and after a takeover; empty: any."""
     connection_id: str | None = None
-    """The gateway's connection that is told, by `session.queued`, while none stands by."""
+    """The gateway's connection that asks: it is told, by `session.queued`, while none stands by."""
     session_id: str | None = None
     """What to call it, where the request may be said again: then what it made is the answer."""
     trace: Trace = None

@@ -43,6 +43,8 @@ class SessionAssign(ClusterMessage):
     policy: dict[str, Any]
     now_ms: int | None = None
     """The ledger's clock: what the session goes by where the standby's own is another."""
+    opened_by: str | None = None
+    """The gateway's connection whose widget asked for it, as in `session.open`."""
 
 
 class SessionContinue(ClusterMessage):
