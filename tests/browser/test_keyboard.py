@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from broker.messages.facts import RosterChanged
-from broker.words import Attendance, Role
-from tests.browser.broker_double import BrokerDouble, asked, brand, person, snapshot
+from broker.messages.facts import RosterChanged, SessionEnded
+from broker.words import Attendance, EndReason, Role
+from tests.browser.broker_double import BrokerDouble, asked, brand, painted, person, snapshot
 from tests.browser.demo import People, until_counts
 from tests.browser.gallery import (
     AGENT,
@@ -188,8 +188,17 @@ async def test_an_agent_needs_no_mouse(talk: tuple[Page, BrokerDouble]) -> None:
         await expect(people).to_be_focused()
 
     await tab_to(page, button(name="End", exact=True))
-    await page.keyboard.press("Enter")
+    await page.keyboard.down("Enter")
     await double.until_heard("session.end")
+    # Held down it presses nothing that stands there afterwards, least of all *Start*.
+    await double.tell(SessionEnded(seq=7, session_id="s1", reason=EndReason.ENDED_BY_AGENT))
+    await expect(button(name="Close")).to_be_focused()
+    await page.keyboard.down("Enter")
+    await painted(page)
+    await page.keyboard.up("Enter")
+    await expect(button(name="Close")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(button(name="Start video")).to_be_focused()
 
 
 async def test_no_widget_keeps_the_focus_from_the_page_around_it(

@@ -4,6 +4,8 @@ import { loadLanguage } from '../catalogues/words.js';
 export async function prepare(query, ...parts) {
   const wished = query.get('lang');
   applyTheme(query);
+  // Held down on *End* it would go on to *Start*.
+  addEventListener('keydown', (event) => event.repeat && event.key === 'Enter' && event.preventDefault(), true);
   await loadLanguage(wished ? [wished] : navigator.languages, ...parts);
 }
 

@@ -3,7 +3,7 @@ const shown = new WeakMap();
 
 /**
  * A row that moves, or whose button goes, keeps the focus; after one that goes the next has it, then
- * `home`, and no button there, lest a key held down answers for that, too.
+ * `home`, and no button there, lest a second press answers for that, too.
  * @type {Keyed}
  */
 export function keyed(parent, items, keyOf, make, update, home = parent.closest('[tabindex]')) {
