@@ -59,6 +59,15 @@ window.publish = (data) => {
 publish({ conversationId: 'yesterday' });
 publish({ conversationId: 'today', visitorId: 'v1' });"""
 """LivePerson's tag with a conversation that it has told of before anybody listened."""
+MAY_NOTIFY = """Object.defineProperty(document, 'hidden', { get: () => true });
+window.notices = [];
+window.Notification = class {
+  static permission = 'granted';
+  constructor(title) { notices.push(Object.assign(this, { title, there: true })); }
+  close() { this.there = false; }
+};"""
+"""A page that nobody looks at, whose site may notify."""
+NOTICES = "notices.map(({ title, there }) => [title, there])"
 WHITE, DARK = "rgb(255, 255, 255)", "rgb(20, 25, 30)"
 """The paper of either look."""
 HEADERS = re.compile(r"^```\n(Content-Security-Policy: .*?)^```", re.MULTILINE | re.DOTALL)
@@ -130,10 +139,11 @@ async def test_the_launcher_is_led_by_its_methods_and_tells_each_change(
     # An account alone is no conversation.
     await page.evaluate("Switchboard.update({ accountId: 'demo', visitorName: 'Ada' })")
     await expect(frame).to_have_count(0)
-    await page.evaluate("Switchboard.update({ conversationId: 4711 })")
+    await page.evaluate("Switchboard.update({ conversationId: 4711, sessionId: 'w1' })")
     hello = await heard(double, "connection.hello")
     assert hello["surface"] == "launcher"
     assert hello["engagement"]["conversation_id"] == "4711"
+    assert hello["engagement"]["window_session_id"] == "w1"
     assert hello["engagement"]["visitor_name"] == "Ada"
     # A frame that is led on is nothing one could go back to from the brand's page.
     await page.wait_for_function(f"() => {FRAME_IS_LOADED}")
@@ -180,13 +190,15 @@ async def test_the_launcher_is_led_by_its_methods_and_tells_each_change(
     for name in ("Ada Byron", "Grace"):
         engagement = (await heard(double, "connection.hello"))["engagement"]
         assert (engagement["conversation_id"], engagement["visitor_name"]) == ("another", name)
+        # The other id of the conversation before would ring here for that one.
+        assert "window_session_id" not in engagement
         await page.evaluate("Switchboard.update({ visitorName: 'Grace' })")
 
 
 async def test_the_launcher_learns_what_liveperson_told_before_it_came(
     page: Page, pages: str
 ) -> None:
-    double = await open_shop(page, pages, {}, language="de-AT", script=LIVEPERSON)
+    double = await open_shop(page, pages, {}, language="de-AT", script=LIVEPERSON + MAY_NOTIFY)
     engagement = (await heard(double, "connection.hello"))["engagement"]
     assert engagement["account_id"] == "demo"
     assert engagement["conversation_id"] == "today"
@@ -199,6 +211,10 @@ async def test_the_launcher_learns_what_liveperson_told_before_it_came(
         "button", name=catalogue("de")["accept_video"]
     )
     await expect(accept).to_be_visible()
+    # Of somebody, whose name is not for the page around.
+    words = catalogue("de")["ring_title"].replace("{name}", catalogue("de")["an_agent"])
+    await page.wait_for_function("() => notices.length > 0")
+    assert await page.evaluate(NOTICES) == [[words, True]]
     # A ring is not taken away by what the page says next; that has its turn.
     await page.evaluate("publish({ conversationId: 'tomorrow' })")
     await painted(page)
@@ -206,6 +222,8 @@ async def test_the_launcher_learns_what_liveperson_told_before_it_came(
     await double.tell(SessionLeft(seq=2, reason=LeaveReason.LEFT))
     double.heard.clear()
     over = panel.frame_locator("iframe").get_by_role("button", name=catalogue("de")["close"])
+    await over.wait_for()
+    assert await page.evaluate(NOTICES) == [[words, False]]
     await over.click()
     engagement = (await heard(double, "connection.hello"))["engagement"]
     assert engagement["conversation_id"] == "tomorrow"

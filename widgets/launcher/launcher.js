@@ -22,7 +22,7 @@
     ja: ['ビデオ', '最小化', '表示'],
     pt: ['Vídeo', 'Minimizar', 'Mostrar'],
   };
-  // Bar and frame speak one: the tag's, else the page's, else the browser's.
+  // The tag's, else the page's, else the browser's.
   const wished = [lang ?? '', document.documentElement.lang, ...navigator.languages, 'en'];
   const language = /** @type {keyof typeof WORDS} */ (
     wished.map((tag) => tag.toLowerCase().split('-')[0] ?? '').find((tag) => tag in WORDS)
@@ -51,7 +51,10 @@
 
   /** @param {Record<string, unknown>} more */
   function update(more) {
+    const { conversationId } = ids;
     for (const [name, value] of Object.entries(more)) if (text(value)) ids[name] = text(value);
+    // It was of the conversation before.
+    if (conversationId && conversationId !== ids.conversationId && !text(more.sessionId)) delete ids.sessionId;
     const conversation = ids.conversationId || ids.sessionId;
     if (!ids.accountId || !conversation || what === 'ring' || what === 'session') return;
     const now = JSON.stringify(ids);
@@ -162,7 +165,7 @@
     }
     document.dispatchEvent(new CustomEvent('switchboard', { detail: { what: next } }));
     stopRinging();
-    // What was said meanwhile.
+    // Said meanwhile.
     if (next === 'closed') update({});
   }
 
@@ -199,7 +202,7 @@
       if (live) sessionStorage.setItem(KEPT, before);
       else sessionStorage.removeItem(KEPT);
     } catch {
-      // It comes back with the conversation.
+      // Refused.
     }
   }
 
@@ -233,7 +236,7 @@
       const kept = sessionStorage.getItem(KEPT);
       if (kept) update(JSON.parse(kept));
     } catch {
-      // Nothing kept.
+      // Refused.
     }
     update(given);
     listen(240);
