@@ -266,3 +266,7 @@ async def test_one_region_that_lasts_says_each_view_aloud(
     await said(
         "Almost there. The others have been told that you are here. Somebody will let you in."
     )
+    await double.tell(snapshot(2, [person(0), person(2)], attendance="elsewhere"))
+    await said("Open in another window. The session goes on there.")
+    await guest.get_by_role("button", name="Bring it here").click()
+    await guest.wait_for_selector("[data-view=session]")
