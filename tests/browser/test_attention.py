@@ -303,3 +303,20 @@ async def test_who_writes_as_it_rings_answers_nothing_by_that(
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("button", name="Accept with video")).to_be_focused()
     assert "invitation.accept" not in {message["type"] for message in double.heard}
+
+
+async def test_a_copy_of_a_tab_does_not_come_back_in_the_place_of_the_first(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    double = await show(page, pages + AGENT, Role.AGENT)
+    await double.tell(ResumeRenewed(resume="r"), TALKING)
+    # A window that a page opens begins with what that knows, as a copy of its tab does.
+    async with context.expect_page() as opening:
+        await page.evaluate("() => void open('about:blank')")
+    copy = await opening.value
+    double = await show(copy, pages + AGENT, Role.AGENT)
+    kept = "Object.keys(sessionStorage).filter((name) => name.endsWith('.resume')).length"
+    hello = await double.until_heard("connection.hello")
+    assert (hello["token"], "resume" in hello) == ("t", False)
+    assert (await page.evaluate(kept), await copy.evaluate(kept)) == (1, 0)

@@ -54,7 +54,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("keyed", 4),
         ("media-link", 10),
         ("local-media", 9),
-        ("client", 10),
+        ("client", 11),
         ("engagement", 1),
         ("stage", 6),
         ("gateway", 2),

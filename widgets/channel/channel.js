@@ -236,7 +236,7 @@ export class SignallingChannel {
     this.#retryTimer = setTimeout(() => void this.#open(), delay);
   }
 
-  /** The network or the person came back: do not sit out a wait, nor trust what stood before. */
+  /** Network or person came back: sit out no wait, nor trust what stood before. */
   hurry() {
     const socket = this.#socket;
     const heard = this.#lastHeard;
@@ -270,7 +270,7 @@ export class SignallingChannel {
 }
 
 /**
- * Milliseconds before the next attempt: none, then doubling with jitter, as a lost gateway's widgets
+ * Milliseconds before the next attempt: none, then doubling with jitter: a lost gateway's widgets
  * must not come back in one moment.
  * @param {number} attempt Attempts since the last success. @param {number} random In [0, 1).
  */

@@ -11,7 +11,7 @@ import { receiveHandOver, wayOut } from './own-window.js';
 import { elsewhere, lobby, message, overWords, Widget } from './widget.js';
 
 /**
- * The agent's widget: one button that rings the consumer, then the session. The frame may reload,
+ * The agent's widget: one button that rings, then the session. The frame may reload,
  * and the workspace may put another conversation into it, at any time.
  */
 export class AgentWidget extends Widget {
@@ -55,7 +55,7 @@ export class AgentWidget extends Widget {
     const key = `${ids.account_id}.${ids.rt_session_id}`;
     const text = JSON.stringify(ids);
     if (key !== this.#key) {
-      // Another conversation in the same frame: a session stays until it ends.
+      // A session stays until it ends.
       if (this.client?.session) return;
       this.#key = key;
       this.#connect();
@@ -95,7 +95,7 @@ export class AgentWidget extends Widget {
       account_id,
       agent_id,
       name: this.#host.agentName || say('role_agent'),
-      // Only the demo believes it; elsewhere the token says who is a supervisor.
+      // Only the demo believes it; elsewhere the token says.
       ...(this.#query.get('role') === 'supervisor' && { role: 'supervisor' }),
     };
     const path = config.agent_login === 'token_url' ? config.token_url : '/demo/agent-token';
@@ -166,7 +166,7 @@ export class AgentWidget extends Widget {
   #ownWindow() {
     return wayOut('/agent', this.#host, () => ({
       query: { surface: 'pop_out', agentName: this.#host.agentName, off: this.client?.media.off ?? '' },
-      // By the time it is opened the frame's own may have ended; where no other comes in time it has to do.
+      // The frame's own may have ended; where no other comes in time it has to do.
       secrets: async () => {
         await Promise.race([this.#prove(false).catch(() => {}), new Promise((go) => setTimeout(go, 4_000))]);
         return { token: this.#token };

@@ -9,7 +9,7 @@ const IDS = Object.entries({
   visitor_id: 'visitorInfo.visitorId',
   visitor_name: 'visitorInfo.visitorName',
 });
-/** So long the workspace may take to answer a command. */
+/** So long a command may take. */
 const COMMAND_MS = 4_000;
 const PATHS = [
   ...IDS.map(([, path]) => path),
@@ -68,7 +68,7 @@ export class AgentHost extends EventTarget {
         this.values[path] = newValue;
         this.#changed();
       };
-      // A path without a value may come as null or as an error: both mean "not yet".
+      // Null and an error both mean "not yet".
       this.#sdk.bind(path, update, () => {});
     }
   }
@@ -119,7 +119,7 @@ export class AgentHost extends EventTarget {
   }
 
   /**
-   * Offer a link in the conversation: in messaging as a card; elsewhere, or where cards are refused,
+   * Offer a link in the conversation: as a card, in messaging; elsewhere, or where that is refused,
    * as a line in the agent's input box.
    * @param {string} text @param {string} url
    */
@@ -163,7 +163,7 @@ export class AgentHost extends EventTarget {
     this.#changed();
   }
 
-  /** Values come one by one; whoever listens wants them together. */
+  /** Values come one by one. */
   #changed() {
     clearTimeout(this.#scheduled);
     this.#scheduled = setTimeout(() => this.dispatchEvent(new Event('change')), 20);

@@ -1,6 +1,6 @@
 import { Refusal } from '../channel/refusal.js';
 
-/** So long an answer may take: a network that went away says nothing. */
+/** So long an answer may take: a network that is gone says nothing. */
 const PATIENCE_MS = 10_000;
 
 /**

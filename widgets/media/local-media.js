@@ -18,14 +18,14 @@ export class LocalMedia {
   /** Where voices come out, by device id; else the system's choice. */
   speaker = rememberedDevice('speaker');
   #chosen = this.speaker;
-  /** Rises when a device is granted or plugged in: the browser may allow a speaker by now. */
+  /** Rises when one is granted or plugged in: a speaker may be allowed by now. */
   chances = 0;
   /** The names of what the person turned off: nobody else turns it on. */
   off = '';
   #onChange;
   /** @type {Promise<void>|null} */
   #opened = null;
-  /** How often the browser is asked for each now. New with `stop()`: what comes for the old is given back. */
+  /** How often each is asked for now. New with `stop()`: what comes for the old is given back. */
   #asked = nothing();
 
   #onDevices = async () => {
@@ -60,7 +60,7 @@ export class LocalMedia {
     return Object.values(this.tracks).some(Boolean);
   }
 
-  /** Whether a device is being opened: the person may be looking at the browser's question. */
+  /** Whether one is being opened: the person may be looking at the browser's question. */
   get opening() {
     return this.#asked.microphone + this.#asked.camera > 0;
   }

@@ -36,7 +36,7 @@ export class MediaLink {
   }
 
   /**
-   * Connect while the person decides, so that the answer needs no handshake. Nothing passes before.
+   * Connect while the person decides: the answer needs no handshake. Nothing passes before.
    * @param {Session} session
    */
   prepare(session) {
@@ -123,7 +123,7 @@ export class MediaLink {
   /** The network may be another one: look for another path. Keys and call stay. */
   #findPath() {
     const { peer } = this;
-    // A first offer is repeated by itself; who does not take part yet connects when they do.
+    // A first offer is repeated by itself; who takes no part yet connects when they do.
     if (!this.#joined || !peer?.answered) return;
     clearTimeout(this.#patience);
     peer.connection.restartIce();
@@ -177,7 +177,7 @@ export class MediaLink {
     }, LOOK_MS);
   }
 
-  /** Give the connection up; `negotiate` builds anew. */
+  /** `negotiate` builds anew. */
   drop() {
     this.#round += 1;
     removeEventListener('online', this.#seek);

@@ -49,7 +49,7 @@ export class Peer {
   /** The fields of `media.offer`. @returns {Promise<Record<string, unknown>>} */
   async offer() {
     await this.connection.setLocalDescription();
-    // Candidates are not waited for: the relay finds the widget by its first check.
+    // No candidate is waited for: the relay finds the widget by its first check.
     const { send, seats, screens } = this.sections;
     return {
       transport_id: this.id,

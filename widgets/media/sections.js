@@ -50,6 +50,6 @@ function preferCodecs(transceiver, kind, receives) {
   try {
     transceiver.setCodecPreferences(wanted);
   } catch {
-    // Some browsers refuse a list that leaves out a codec of theirs; their own list will do.
+    // Some refuse a list without each of theirs, which will do.
   }
 }

@@ -53,7 +53,7 @@ export class SlotTurn {
     this.picture = false;
   }
 
-  /** The person turned the camera off: what comes next counts from a new frame. @param {number} now */
+  /** The camera is off: what comes next counts from a new frame. @param {number} now */
   conceal(now) {
     if (this.shown === null || !this.picture) return;
     this.picture = false;

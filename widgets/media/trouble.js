@@ -29,7 +29,7 @@ export function troubleOf(error, feature, elapsedMs) {
     case 'NotAllowedError':
     case 'SecurityError':
       if (!frameAllows(feature)) return 'blocked_by_frame';
-      // Browsers that cannot say what the frame allows refuse without asking: nobody is that fast.
+      // Some cannot say what the frame allows, and refuse without asking: nobody is that fast.
       return !pagePolicy()?.allowsFeature && window.top !== window.self && elapsedMs < 80
         ? 'blocked_by_frame'
         : 'refused';

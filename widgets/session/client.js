@@ -23,9 +23,10 @@ export class SessionClient extends EventTarget {
   #published = '';
   /** Whether the host shows the widget. */
   #shown = true;
-  /** What the broker was told last of whether this is visible. */
+  /** What the broker was told of it last. */
   #seen = true;
   #look = () => this.setShown(this.#shown);
+  #leave = () => this.#options.memory.set('left', '1');
   /** Another connected transport of this person. */
   #otherTransport = '';
   /** Whether the last other one has closed. */
@@ -37,6 +38,10 @@ export class SessionClient extends EventTarget {
   constructor(options) {
     super();
     this.#options = options;
+    const { memory, surface } = options;
+    // Nobody left it to a copy of the tab. A guest has no other way back.
+    if (!memory.get('left') && surface !== 'guest_page') memory.set('resume', null);
+    memory.set('left', null);
     this.#channel = new SignallingChannel({
       url: options.url ?? `${location.origin.replace(/^http/, 'ws')}/v1/connect`,
       greet: (lastSeq) => this.#greet(lastSeq),
@@ -62,11 +67,14 @@ export class SessionClient extends EventTarget {
 
   connect() {
     document.addEventListener('visibilitychange', this.#look);
+    addEventListener('pagehide', this.#leave);
     this.#channel.connect();
   }
 
   close() {
     document.removeEventListener('visibilitychange', this.#look);
+    removeEventListener('pagehide', this.#leave);
+    this.#leave();
     this.#channel.close();
     this.media.close();
   }
@@ -221,7 +229,7 @@ export class SessionClient extends EventTarget {
   }
 
   /**
-   * This one stands back when the relay closes its transport for another surface of the person.
+   * This one stands back when its transport is closed for that of another surface.
    * @param {string} id @param {string} state
    */
   #onTransport(id, state) {

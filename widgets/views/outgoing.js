@@ -66,7 +66,7 @@ export class Outgoing {
     clearInterval(this.#timer);
   }
 
-  /** A way in for a consumer whom no surface reaches: a join link in the conversation. */
+  /** A way in for whom no surface reaches: a join link in the conversation. */
   async #offerLink() {
     try {
       const { url } = await this.#client.ask({ type: 'guest.invite', name: this.#host.visitorName || undefined });

@@ -93,7 +93,7 @@ export class SessionView {
     if (this.#notable(session)) this.#notices.hasten(this.#failed);
     this.#notices.panel?.update(session, this.#people.panel?.open, this.#devices.panel?.open);
     this.#devices.panel?.update();
-    // Whoever is here and nothing comes of has no seat.
+    // Whoever nothing comes of has no seat.
     const other = others(session).find(({ way }) => way !== 'monitor');
     setText(this.#who, other ? say('colon', { a: nameOf(other), b: say('connecting') }) : say('alone'));
     const seen = this.root.querySelector('.seat:not([hidden])');

@@ -28,7 +28,7 @@ export class Stage {
   #sizeTimer = 0;
   /** The last open sheet, which covers pictures by its size. @type {Element|null} */
   #sheet = null;
-  /** Whether anything of it is in sight: the page around may hide the frame, which is told nothing. */
+  /** Whether any of it is in sight: a page that hides the frame tells it nothing. */
   #inSight = true;
   #sight = new IntersectionObserver((seen) => {
     this.#inSight = seen.at(-1)?.isIntersecting !== false;
@@ -69,7 +69,7 @@ export class Stage {
     this.#sight.disconnect();
   }
 
-  /** Let every voice come out where the person chose, as soon as the browser lets them. */
+  /** Let every voice come out where the person chose, as soon as it may. */
   #route() {
     const { speaker, chances } = this.#client.media;
     const wish = `${speaker} ${chances}`;
@@ -122,7 +122,7 @@ export class Stage {
     }
   }
 
-  /** Start every player; when the browser wants a gesture before sound, say so. */
+  /** Start every player, and say so where sound takes a gesture. */
   #play() {
     show(this.#sound.root, false);
     for (const { video, audio } of this.#tiles) {
@@ -144,7 +144,7 @@ export class Stage {
     let arrangement = many ? 'grid' : 'one';
     if (screen) arrangement = 'screen';
     else if (people > 1 && this.layout === 'speaker') arrangement = 'speaker';
-    // Without them the tiles still stand in a plain grid.
+    // Without them they stand in a plain grid.
     if (arrangement !== 'one') void loadStyles().catch(() => {});
     setAttr(this.root, 'data-layout', arrangement);
     setAttr(this.root, 'data-people', String(people));
@@ -163,7 +163,7 @@ export class Stage {
     }
   }
 
-  /** Tell the relay how large each picture is shown: it sends no more, and nothing unseen. */
+  /** Tell the relay how large each picture is: it sends no more, and nothing unseen. */
   #reportSizes() {
     this.#sizeTimer ||= setTimeout(() => {
       this.#sizeTimer = 0;
@@ -177,7 +177,7 @@ export class Stage {
       const slots = this.#tiles.map((tile) => {
         const { kind, index, root } = tile;
         const box = root.getBoundingClientRect();
-        // Whoever comes to an empty tile is to be seen at once: it counts as small.
+        // Who comes to an empty tile is to be seen at once: it counts as small.
         const covered = sheet && sheet.top <= box.top && sheet.left <= box.left && sheet.right >= box.right;
         const inPlace = visible && this.#inSight && (root.hidden || !covered);
         const scale = inPlace || document.pictureInPictureElement === tile.video ? devicePixelRatio : 0;

@@ -31,7 +31,7 @@ export class Tile {
     this.kind = kind;
     this.index = index;
     this.#onTurn = onTurn;
-    // The sound has a player of its own; a silent picture may start without a gesture.
+    // Sound has a player of its own; a silent picture may start without a gesture.
     this.video.muted = true;
     this.video.onresize = () =>
       this.root.toggleAttribute('data-tall', this.video.videoHeight > this.video.videoWidth);
@@ -101,10 +101,10 @@ export class Tile {
     show(this.root, entry !== null);
     if (!entry) return;
     const name = nameOf(entry);
-    // With voice only no picture comes, whatever the others send.
+    // With voice only no picture comes.
     const sees = session.mode !== 'voice';
     const sends = hasPicture ?? (sees && (this.kind === 'screen' ? entry.screen : entry.camera));
-    // A player that waits for its first picture holds back the page's load event.
+    // One that waits for its first picture holds back the page's load event.
     if (sends && this.#stream && !this.video.srcObject) this.#attach();
     if (this.kind === 'seat' && !sends) this.#turn.conceal(performance.now());
     const picture = hasPicture ?? (sends && this.#turn.picture);

@@ -28,11 +28,11 @@ const INVITED = {
 };
 
 /** A client that has said hello, its line and its memory; all that went before is forgotten. */
-async function greeted(resume = null, more = {}) {
+async function greeted(resume = null, { left = '1', ...more } = {}) {
   Wire.made = [];
   sessionStorage.clear();
   const memory = new ResumeMemory('unit');
-  memory.set('resume', resume);
+  for (const [name, kept] of Object.entries({ resume, left })) memory.set(name, kept);
   const introduce = () => ({ engagement: { account_id: 'acc' } });
   const prove = async () => 't';
   const client = new InvitedClient({ surface: 'launcher', memory, introduce, prove, url: 'ws://broker.test', ...more });
@@ -155,6 +155,18 @@ export const tests = {
         client.takeHere();
       }
       await until(() => told(wire, 'media.offer').length === 1);
+      client.close();
+    }
+  },
+  async 'a copy of a tab comes by its ordinary token: only a page that was left resumes, and a guest'() {
+    for (const [surface, left, resumed] of [['launcher', null, undefined], ['launcher', '1', 'r'], ['guest_page', null, 'r']]) {
+      const { client, wire } = await greeted('r', { surface, left });
+      same([wire.sent[0].resume, wire.sent[0].token], [resumed, 't']);
+      // As it stands it was not left; as it goes it is.
+      const kept = () => sessionStorage.getItem('switchboard.unit.left');
+      same(kept(), null);
+      dispatchEvent(new Event('pagehide'));
+      same(kept(), '1');
       client.close();
     }
   },
