@@ -25,7 +25,7 @@ from actors.session.config import SessionConfig
 from actors.session.conflicts import Conflicts
 from actors.session.connection import Connection
 from actors.session.journal import Journal, JournalStore, to_entry
-from actors.session.media import SessionMedia, limits, rights_of
+from actors.session.media import SessionMedia, rights_of
 from actors.session.narrator import Narrator
 from actors.session.people import People
 from actors.session.person import Person, encode_body
@@ -49,7 +49,6 @@ from broker.messages.cluster.tenure import (
     SessionUnsaved,
     Subject,
 )
-from broker.messages.facts import SessionSnapshot
 from broker.messages.parts import EngagementIds, Part
 from broker.past import read_event, retrace
 from broker.policy import Policy
@@ -350,7 +349,7 @@ class LiveSession:
 
     def show_snapshot(self, person: Person, *, only: Connection | None = None) -> None:
         """Send the whole session as this person may see it."""
-        person.tell(encode_body(self._snapshot(person, only)), only=only)
+        self._narrator.snapshot(person, only)
         if not self.saved:
             self._narrator.saving(person, only)
         if self.moves_by_ms is not None:
@@ -438,28 +437,6 @@ class LiveSession:
         return self._journal is None or await self._journal.flush(timeout_s)
 
     # Inside.
-
-    def _snapshot(self, person: Person, only: Connection | None) -> SessionSnapshot:
-        # What goes to all widgets of a person tells that they came in: nobody is seated yet.
-        seats = [] if only is None else self.media.seats_of(person.participant_id, only.widget_id)
-        return self._narrator.snapshot(
-            person,
-            media=limits(self.config, self.durable, self.now_ms()),
-            seats=seats,
-            elsewhere=only is not None and self._is_elsewhere(person, only),
-        )
-
-    def _is_elsewhere(self, person: Person, connection: Connection) -> bool:
-        """Whether another page of theirs, which is connected, carries their media, or is about to,
-        as they began the session there: in that one they stay until a click. A page that was
-        reloaded comes back to what it carried itself."""
-        carriers = self.media.widgets_of(person.participant_id)
-        own = {connection.widget_id, connection.former_widget_id}
-        if carriers & own:
-            return False
-        if not carriers and person.opener is not None:
-            return person.opener not in own | {connection.connection_id}
-        return any(person.connections_of(widget_id) for widget_id in carriers)
 
     def _flush_roster(self) -> None:
         if self._roster_due:

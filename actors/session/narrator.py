@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from actors.session import guests, views
 from actors.session.connection import Connection
+from actors.session.media import limits
 from actors.session.person import Person, encode_body
 from actors.session.roster import RosterWriter
 from broker.close_codes import CloseCode
@@ -51,7 +52,7 @@ from broker.messages.facts import (
     TextSaid,
 )
 from broker.messages.facts import SessionEnded as SessionEndedFact
-from broker.messages.parts import MediaLimits, SeatAssignment
+from broker.messages.parts import SeatAssignment
 from broker.state import STAFF, SessionState
 from broker.words import Attendance, Capability, LeaveReason, Role
 
@@ -209,18 +210,34 @@ class Narrator:
             if Capability.INVITE in participant.capabilities:
                 session.people[participant.participant_id].tell(body)
 
-    def snapshot(
-        self,
-        person: Person,
-        *,
-        media: MediaLimits,
-        seats: list[SeatAssignment],
-        elsewhere: bool,
-    ) -> SessionSnapshot:
-        """The session as this person may see it: outside, no more than the invitation.
+    def snapshot(self, person: Person, only: Connection | None = None) -> None:
+        """Send the session as this person may see it: outside, no more than the invitation.
 
-        `elsewhere`: another page of theirs carries their media.
+        To one of their connections; what goes to all tells that they came in: nobody is seated yet.
         """
+        seats = []
+        elsewhere = False
+        if only is not None:
+            seats = self._session.media.seats_of(person.participant_id, only.widget_id)
+            elsewhere = self._is_elsewhere(person, only)
+        snapshot = self._snapshot(person, seats, elsewhere=elsewhere)
+        person.tell(encode_body(snapshot), only=only)
+
+    def _is_elsewhere(self, person: Person, connection: Connection) -> bool:
+        """Whether another page of theirs, which is connected, carries their media, or is about to,
+        as they began the session there: in that one they stay until a click. A page that was
+        reloaded comes back to what it carried itself."""
+        carriers = self._session.media.widgets_of(person.participant_id)
+        own = {connection.widget_id, connection.former_widget_id}
+        if carriers & own:
+            return False
+        if not carriers and person.opener is not None:
+            return person.opener not in own | {connection.connection_id}
+        return any(person.connections_of(widget_id) for widget_id in carriers)
+
+    def _snapshot(
+        self, person: Person, seats: list[SeatAssignment], *, elsewhere: bool
+    ) -> SessionSnapshot:
         session = self._session
         state = session.durable
         participant = state.participants.get(person.participant_id)
@@ -258,7 +275,7 @@ class Narrator:
                 else []
             ),
             seats=seats,
-            media=media,
+            media=limits(session.config, state, now_ms),
             started_ms_ago=max(0, now_ms - state.started_ms),
             conflicts=(
                 session.conflicts.views()
