@@ -329,6 +329,7 @@ async def test_an_event_that_cannot_be_replayed_costs_three_standbys(
     street: Street, database: postgres.Server
 ) -> None:
     call = await talk(street)
+    await call.agent.insist("guest.invite")
     holder = street.holder()
     last = len((await street.record(call.session_id)).events)
     holder.process.suspend()
@@ -343,6 +344,7 @@ async def test_an_event_that_cannot_be_replayed_costs_three_standbys(
     record = await street.record(call.session_id)
     assert record.end_reason is EndReason.TAKEOVER_EXHAUSTED
     assert len(record.events) == last + 2, "the journal is kept"
+    assert check_whole(record)["guest.invited"] == 1
     await street.actors(STANDBYS)
     mark, marked = len(call.consumer.heard), len(call.agent.heard)
     await call.agent.insist("session.start", mode="video")

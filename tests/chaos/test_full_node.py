@@ -35,6 +35,7 @@ async def test_a_full_label_keeps_its_own_waiting_and_nobody_else(tmp_path: Path
 async def one_label_is_full(town: Town) -> None:
     first, second = People(town), People(town)
     agent, consumer = await first.talking()
+    await agent.insist("guest.invite")
     refused = await second.agent()
     with pytest.raises(Refused) as refusal:
         await refused.request("session.start", mode="video")
@@ -44,6 +45,8 @@ async def one_label_is_full(town: Town) -> None:
 
     others = [People(town, "western") for _ in range(2)]
     pairs = [await each.talking() for each in others]
+    for talking, _ in pairs:
+        await talking.insist("guest.invite")
     assert not [agent for agent, _ in pairs if "session.waiting" in agent.types()]
     live: Counter[str] = Counter()
     for node in town.nodes():
@@ -58,10 +61,11 @@ async def one_label_is_full(town: Town) -> None:
     # The process of the session that ended stands by for its account: the place is free again.
     await refused.insist("session.start", mode="video")
     second.session_id = (await refused.expect("session.snapshot"))["session_id"]
+    await refused.insist("guest.invite")
     for who in (refused, *(agent for agent, _ in pairs)):
         await who.insist("session.end")
         await who.expect("session.ended")
-    await ended_well(town, first, agent, consumer)
-    await ended_well(town, second, refused, joined=1)
+    assert (await ended_well(town, first, agent, consumer))["guest.invited"] == 1
+    assert (await ended_well(town, second, refused, joined=1))["guest.invited"] == 1
     for people, pair in zip(others, pairs, strict=True):
-        await ended_well(town, people, *pair)
+        assert (await ended_well(town, people, *pair))["guest.invited"] == 1

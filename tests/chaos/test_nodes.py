@@ -170,6 +170,7 @@ async def test_an_event_that_cannot_be_replayed_costs_three_standbys_and_no_othe
     (holder,) = town.holders()
     other = People(town)
     pair = await other.talking()
+    await agent.insist("guest.invite")
     last = len(await recorded(town, people))
     holder.suspend()
     await poison(f"{town.database.url}/postgres", people.session_id)
@@ -179,7 +180,7 @@ async def test_an_event_that_cannot_be_replayed_costs_three_standbys_and_no_othe
         assert ended["reason"] == "takeover_exhausted"
     events = await recorded(town, people)
     assert len(events) == last + 2, "the journal is kept"
-    whole(events)
+    assert whole(events)["guest.invited"] == 1
     marks = len(agent.heard), len(consumer.heard)
     await agent.insist("session.start", mode="video")
     for widget, mark in zip((agent, consumer), marks, strict=True):
@@ -188,8 +189,9 @@ async def test_an_event_that_cannot_be_replayed_costs_three_standbys_and_no_othe
     await agent.insist("session.end")
     await agent.expect("session.ended", after=marks[0])
     assert {m["epoch"] for widget in pair for m in widget.heard if "epoch" in m} == {1}
+    await pair[0].insist("guest.invite")
     await end(*pair)
-    await ended_well(town, other, *pair)
+    assert (await ended_well(town, other, *pair))["guest.invited"] == 1
     await ended_well(town, people, agent, consumer)
 
 
@@ -225,7 +227,7 @@ async def test_a_widget_that_does_not_read_holds_nobody_up_and_hears_all_of_it_l
     assert max(grown) < KEPT_BYTES, grown
     await end(*pair)
     await end(agent, consumer)
-    await ended_well(town, other, *pair)
+    assert (await ended_well(town, other, *pair))["participant.mode_changed"] == LINES
     await ended_well(town, people, agent, consumer)
 
 
