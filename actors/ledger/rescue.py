@@ -315,7 +315,9 @@ class Rescue:
             standby.session_id = None
             self._standbys.add(standby)
             raise
-        journal, people = split(entries), split(subjects)
+        journal = split(entries)
+        # Who does not read people in parts would overlook them, and store them as unknown.
+        people = split(subjects) if standby.member.people_in_parts else [subjects]
         if sum(map(size_of, [*entries, *subjects])) > self._policy.journal_limit_bytes:
             # No standby could keep it; trying them one by one would only eat the pool.
             standby.session_id = None

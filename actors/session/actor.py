@@ -205,6 +205,7 @@ class SessionActor:
             label=self._config.label,
             account_id=self._config.account_id,
             process=self._config.process,
+            people_in_parts=True,
         )
         enlisted = await link.call(member, Enlisted, timeout=APPEND_TIMEOUT_S)
         if not enlisted.keep:

@@ -51,8 +51,16 @@ class Town:
         node: str = "node-1",
         label: str = "",
         account_id: str | None = None,
+        people_in_parts: bool = True,
     ) -> FakeActor:
-        actor = FakeActor(self.home, kills=kills, node=node, label=label, account_id=account_id)
+        actor = FakeActor(
+            self.home,
+            kills=kills,
+            node=node,
+            label=label,
+            account_id=account_id,
+            people_in_parts=people_in_parts,
+        )
         self.stack.push_async_callback(actor.die)
         return await actor.start()
 

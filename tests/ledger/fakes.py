@@ -99,9 +99,12 @@ class FakeActor:
         node: str = "node-1",
         label: str = "",
         account_id: str | None = None,
+        people_in_parts: bool = True,
     ) -> None:
         self.account_id = account_id
         """Set where its process has held a session of this account."""
+        self.people_in_parts = people_in_parts
+        """Not so of the release before."""
         self.node = node
         self.label = label
         self.member_id = f"actor-{next(_numbers)}"
@@ -182,6 +185,7 @@ class FakeActor:
                 session_id=self.session_id,
                 epoch=self.epoch,
                 account_id=self.account_id,
+                people_in_parts=self.people_in_parts,
             ),
             Enlisted,
         )

@@ -166,6 +166,19 @@ async def test_people_of_whom_a_frame_has_no_room_are_handed_over_in_parts(town:
     ]
 
 
+async def test_a_standby_of_the_release_before_is_told_of_all_people_at_once(town: Town) -> None:
+    """Those of a part it would overlook, and then store without their names."""
+    actor, gateway, session_id = await in_session(town)
+    standby = await town.actor(people_in_parts=False)
+    for seq in (3, 4):
+        said = Subject(participant_id=f"p{seq}", body={"name": "x" * 900_000})
+        await actor.append(entry(seq), people=[said])
+    await actor.die()
+    assert (await gateway.takeover(session_id, 1)).port == standby.port
+    told = [each.participant_id for each in standby.continued[0].subjects]
+    assert (standby.people, told) == ([], ["p1", "p3", "p4"])
+
+
 async def test_a_session_whose_end_was_written_and_not_confirmed_is_over(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,8 @@ class SessionMember(ClusterMessage):
     """Takes sessions of this account only, because its process has held one of them."""
     process: str = ""
     """What whoever started its process calls it, and can end it by."""
+    people_in_parts: bool = False
+    """Reads the people of `session.past`; one of the release before overlooks them."""
 
 
 class Enlisted(ClusterMessage):

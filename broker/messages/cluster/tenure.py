@@ -74,7 +74,8 @@ class SessionPast(ClusterMessage):
     epoch: int
     entries: list[JournalEntry]
     subjects: list[Subject] = Field(default_factory=list)
-    """Those of whom one frame has no room beside the others; a release before takes none here."""
+    """Those of whom one frame has no room beside the others; only for who has said to read them
+    (`SessionMember.people_in_parts`)."""
 
 
 class SessionLeaving(ClusterMessage):
