@@ -61,4 +61,5 @@ async def one_runs_empty(town: Town) -> None:
     assert all(m.get("epoch", 1) == 1 for m in agent.heard), "nothing has moved"
     await agent.insist("session.end")
     await consumer.expect("session.ended")
-    await ended_well(town, people, agent, consumer)
+    types = await ended_well(town, people, agent, consumer)
+    assert types["participant.mode_changed"] == 1
