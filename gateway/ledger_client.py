@@ -160,7 +160,10 @@ class LedgerClient:
         )
 
     async def locate(self, session_id: str, account_id: str | None) -> Location:
-        return await self._ask(SessionLocate.method, SessionLocate(session_id=session_id), Location)
+        request = SessionLocate(session_id=session_id)
+        return await self._ask(
+            request.method, request, Location, timeout_s=self._limits.locate_timeout_s
+        )
 
     async def takeover(self, left: Location) -> Location:
         request = SessionTakeover(session_id=left.session_id, observed_epoch=left.epoch)
@@ -169,7 +172,10 @@ class LedgerClient:
         )
 
     async def locate_guest(self, code_hash: str) -> GuestLocated:
-        return await self._ask(GuestLocate.method, GuestLocate(code_hash=code_hash), GuestLocated)
+        request = GuestLocate(code_hash=code_hash)
+        return await self._ask(
+            request.method, request, GuestLocated, timeout_s=self._limits.locate_timeout_s
+        )
 
     async def list_records(self, query: RecordQuery) -> RecordPage:
         return await self._ask(query.method, query, RecordPage)

@@ -64,6 +64,8 @@ class Limits:
     """How long a gateway looks for a session's new actor before it gives the widget up (4503)."""
     call_timeout_s: float = 3.0
     """One call to the ledger."""
+    locate_timeout_s: float = 6.0
+    """Finding a session, which the ledger lets wait until somebody holds it again."""
     open_timeout_s: float = 10.0
     """`session.open`, which may wait for a standby."""
     requests_per_minute: float = 120.0

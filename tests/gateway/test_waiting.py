@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 
 from broker.errors import Conflict, ErrorCode, TooFast, Unavailable
 from broker.link import Reply
+from broker.messages.cluster.base import ClusterMessage
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.presence import PresencePut
-from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.records import RecordQuery
+from broker.messages.cluster.sessions import GuestLocated, SessionOpen
 from broker.messages.cluster.trunk import Location
 from broker.words import Surface
 from gateway import ledger_client
+from gateway.ledger_client import LedgerClient
+from gateway.settings import Limits
 from tests.gateway.conftest import ENGAGEMENT, KEY, WINDOW, World
 from tests.gateway.fake_ledger import FakeLedger
 from tests.gateway.listening import End, running
@@ -138,6 +144,28 @@ async def test_presence_is_said_again_after_the_ledger_came_back(world: World) -
     )
 
 
+@asynccontextmanager
+async def linked(
+    ledger: FakeLedger, *, limits: Limits | None = None, failures: Sequence[Exception] = ()
+) -> AsyncIterator[LedgerClient]:
+    """Start a ledger, and give a client that keeps a link to it; its look-ups fail so at first."""
+    left = list(failures)
+
+    async def resolve() -> tuple[str, int]:
+        if left:
+            raise left.pop()
+        return "127.0.0.1", ledger.port
+
+    hello = LinkHello(kind="gateway", member_id="g", node="n")
+    client = LedgerClient(resolve, KEY, hello, limits=limits)
+    await ledger.start()
+    try:
+        async with running(client.run()):
+            yield client
+    finally:
+        await ledger.stop()
+
+
 class NarrowLedger(FakeLedger):
     """Refuses what comes while too much is at work, as the ledger does."""
 
@@ -151,14 +179,7 @@ class NarrowLedger(FakeLedger):
 async def test_everybody_is_said_again_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_client, "SAID_AT_ONCE", 4)
     ledger = NarrowLedger(KEY)
-
-    async def resolve() -> tuple[str, int]:
-        return "127.0.0.1", ledger.port
-
-    hello = LinkHello(kind="gateway", member_id="g", node="n")
-    client = ledger_client.LedgerClient(resolve, KEY, hello)
-    await ledger.start()
-    async with running(client.run()):
+    async with linked(ledger) as client:
         await client.wait_ready()
         for number in range(40):
             await client.put_presence(
@@ -175,25 +196,35 @@ async def test_everybody_is_said_again_however_many_wait(monkeypatch: pytest.Mon
         assert not ledger.puts
         await ledger.start(port)
         await ledger.signal.until(lambda: len(ledger.puts) == 40)
-    await ledger.stop()
 
 
 async def test_a_resolver_that_fails_by_whatever_costs_the_gateway_nothing() -> None:
     """What runs the link is a part of the gateway, which ends with any of its parts."""
-    ledger, failures = FakeLedger(KEY), [RuntimeError("Ray is not there."), KeyError("address")]
-
-    async def resolve() -> tuple[str, int]:
-        if failures:
-            raise failures.pop()
-        return "127.0.0.1", ledger.port
-
-    hello = LinkHello(kind="gateway", member_id="g", node="n")
-    client = ledger_client.LedgerClient(resolve, KEY, hello)
-    await ledger.start()
-    async with running(client.run()), asyncio.timeout(10 * PATIENCE):
+    failures = [RuntimeError("Ray is not there."), KeyError("address")]
+    async with linked(FakeLedger(KEY), failures=failures) as client, asyncio.timeout(10 * PATIENCE):
         await client.wait_ready()
-    await ledger.stop()
-    assert failures == []
+
+
+class SlowLedger(FakeLedger):
+    """Has a session looked for until somebody holds it again."""
+
+    async def _handle(self, method: str, payload: bytes) -> ClusterMessage:
+        await asyncio.sleep(0.2)
+        return await super()._handle(method, payload)
+
+
+async def test_a_session_on_its_way_is_waited_for_longer_than_other_answers() -> None:
+    ledger = SlowLedger(KEY)
+    place = Location(
+        session_id="s", epoch=2, host="h", port=1, account_id="acc", engagement_key="eng-1"
+    )
+    ledger.places["s"] = place
+    ledger.guests["code"] = GuestLocated(location=place, guest_invitation_id="g")
+    async with linked(ledger, limits=Limits(call_timeout_s=0.1)) as client:
+        assert await client.locate("s", None) == place
+        assert (await client.locate_guest("code")).location == place
+        with pytest.raises(Unavailable):
+            await client.list_records(RecordQuery())
 
 
 async def test_a_widget_waits_even_while_the_ledger_is_away(world: World) -> None:
