@@ -141,9 +141,9 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
 
     async def open_session(member: Member, ask: SessionOpen) -> ClusterMessage:
         if ask.connection_id is None:
-            return await sessions.open(ask)
+            return await sessions.openings.open(ask)
         told = partial(parts.audience.queued, member.end, ask.connection_id)
-        return await sessions.open(ask, told)
+        return await sessions.openings.open(ask, told)
 
     async def locate(_: Member, ask: SessionLocate) -> ClusterMessage:
         return await sessions.locate(ask.session_id)

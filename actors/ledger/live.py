@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from actors.ledger.presence import Key
 from actors.ledger.standbys import Actor
+from broker.messages.cluster.tenure import SessionCommitted
 from broker.messages.cluster.trunk import Location
 from broker.messages.parts import EngagementIds
 
@@ -90,6 +91,11 @@ class Live:
         self.sought = False
         actor.session_id = self.session_id
         self.returned.set()
+
+    def commit_to(self, actor: Actor) -> None:
+        """Tell an actor that it holds the session, and that this is durable."""
+        committed = SessionCommitted(session_id=self.session_id, epoch=self.epoch)
+        actor.end.notify("session.committed", committed.to_bytes())
 
     def unsettle(self, now_ms: int) -> None:
         """Say that the holder's link is gone."""

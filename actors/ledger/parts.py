@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from broker.messages.cluster.base import ClusterMessage
+from broker.messages.cluster.tenure import JournalEntry, SessionPast, Subject
 from broker.trunk import MAX_FRAME_BYTES
 
 PART_BYTES = MAX_FRAME_BYTES // 4
@@ -29,3 +30,16 @@ def split(messages: Iterable[M], part_bytes: int = PART_BYTES) -> list[list[M]]:
 def size_of(message: ClusterMessage) -> int:
     """Bytes that it takes."""
     return len(message.to_bytes())
+
+
+def before_the_last(
+    session_id: str,
+    epoch: int,
+    journal: Sequence[list[JournalEntry]],
+    people: Sequence[list[Subject]],
+) -> Iterator[SessionPast]:
+    """Give a session's parts but the last of each kind, which `session.continue` holds."""
+    for entries in journal[:-1]:
+        yield SessionPast(session_id=session_id, epoch=epoch, entries=entries)
+    for subjects in people[:-1]:
+        yield SessionPast(session_id=session_id, epoch=epoch, entries=[], subjects=subjects)

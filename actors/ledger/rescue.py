@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -13,27 +13,24 @@ from actors.chores import Chores
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
 from actors.ledger.live import Directory, Live
-from actors.ledger.parts import size_of, split
+from actors.ledger.parts import before_the_last, size_of, split
 from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Key
 from actors.ledger.probe import Verdict, probe
-from actors.ledger.rows import Ending, Grant, Settle, load_journal
+from actors.ledger.rows import Ending, Grant, Settle, load_journal, session_ended
 from actors.ledger.standbys import MOVE, RESCUE, Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
 from actors.link import Tls, call
-from broker.errors import Gone, NotFound, SwitchboardError
+from broker.errors import ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.tenure import (
-    JournalEntry,
     Journalled,
-    SessionCommitted,
     SessionContinue,
     SessionKeep,
-    SessionPast,
     SessionYield,
-    Subject,
 )
+from broker.messages.cluster.trunk import Location
 from broker.words import EndReason, SessionPhase
 
 SOUGHT_AT_ONCE = 64
@@ -115,12 +112,22 @@ class Rescue:
                 found[live] = task.result()
         return found
 
-    async def settled(self, live: Live) -> bool:
-        """Wait for the attempt at work, `settle_s` at most; say whether there is a holder."""
+    async def located(self, live: Live) -> Location:
+        """Wait for the attempt at work, `settle_s` at most, and say where the session is then.
+
+        Raises:
+            Gone: `session_ended`.
+            Unavailable: `session_away`.
+        """
         task = live.rescue
         if task is not None:
             await asyncio.wait({task}, timeout=self._policy.settle_s)
-        return live.rescue is None and live.holder is not None and not live.ended
+        location = live.location()
+        if live.ended:
+            raise session_ended()
+        if live.rescue is not None or live.holder is None or location is None:
+            raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being taken over.")
+        return location
 
     async def move(self, live: Live, *, timeout_s: float) -> bool:
         """Continue a session on another standby while its holder lives; say whether it moved.
@@ -325,7 +332,7 @@ class Rescue:
             await self.end(live, EndReason.TAKEOVER_EXHAUSTED)
             return
         try:
-            for part in _before_the_last(live, journal, people):
+            for part in before_the_last(live.session_id, live.epoch, journal, people):
                 await call(standby.end, part, Done, timeout_s=self._policy.continue_s)
             ask = SessionContinue(
                 session_id=live.session_id,
@@ -378,10 +385,7 @@ class Rescue:
         if standby.end.link.closed:
             return  # It died in the same moment: still homeless, the next one is tried.
         live.settle(standby)
-        standby.end.notify(
-            "session.committed",
-            SessionCommitted(session_id=live.session_id, epoch=live.epoch).to_bytes(),
-        )
+        live.commit_to(standby)
         if phase is SessionPhase.ENDED:
             self.forget(live)
             return
@@ -389,15 +393,3 @@ class Rescue:
         assert location is not None
         self._audience.relocated(location)
         self._on_live_changed(live.key)
-
-
-def _before_the_last(
-    live: Live, journal: Sequence[list[JournalEntry]], people: Sequence[list[Subject]]
-) -> Iterator[SessionPast]:
-    """Give all parts but the last of each, which `session.continue` holds."""
-    for entries in journal[:-1]:
-        yield SessionPast(session_id=live.session_id, epoch=live.epoch, entries=entries)
-    for subjects in people[:-1]:
-        yield SessionPast(
-            session_id=live.session_id, epoch=live.epoch, entries=[], subjects=subjects
-        )

@@ -1,15 +1,8 @@
-"""Giving sessions to standbys, finding them again, and taking in what their actors journal."""
+"""The live sessions: finding them, taking in what their actors journal, ending what is lost."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import secrets
 from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-import sqlalchemy as sa
 
 from actors.chores import Chores
 from actors.ledger.audience import Audience
@@ -18,43 +11,31 @@ from actors.ledger.drains import Drains
 from actors.ledger.journal import Append
 from actors.ledger.linked import Linked
 from actors.ledger.live import Directory, Live
+from actors.ledger.opening import Openings
 from actors.ledger.policy import LedgerPolicy
 from actors.ledger.presence import Key, Presence
 from actors.ledger.rescue import Rescue
-from actors.ledger.rows import (
-    NewSession,
-    already_live,
-    find_link,
-    find_session,
-    last_known,
-    load_live,
-    session_ended,
-    where_it_was,
-    why_not_live,
-)
-from actors.ledger.sharing import KEPT_MS
-from actors.ledger.standbys import OPENING, Actor, Standbys
+from actors.ledger.rows import find_link, last_known, load_live, session_ended, why_not_live
+from actors.ledger.standbys import Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
-from actors.link import End, Tls, call
-from broker.errors import ErrorCode, Gone, NotFound, SwitchboardError, TooFast, Unavailable
+from actors.link import End, Tls
+from broker.errors import ErrorCode, Gone, NotFound, Unavailable
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.members import Enlisted, SessionMember
 from broker.messages.cluster.nodes import PoolLevel
-from broker.messages.cluster.sessions import GuestLocated, SessionOpen, SessionTakeover
-from broker.messages.cluster.tenure import Journalled, SessionAssign, SessionCommitted, SessionRing
+from broker.messages.cluster.sessions import GuestLocated, SessionTakeover
+from broker.messages.cluster.tenure import SessionRing
 from broker.messages.cluster.trunk import Location
 from broker.shards import Shard
 from broker.words import EndReason, SessionPhase
-
-_log = logging.getLogger(__name__)
 
 
 class Sessions:
     """The live sessions and the actors that have a link.
 
-    An engagement has at most one live session: in memory while it is being opened, in the
-    database from then on.
+    An engagement has at most one: among `openings` while it is being opened, in the database from
+    then on.
     """
 
     def __init__(
@@ -78,8 +59,6 @@ class Sessions:
         self._policy = policy
         self._now_ms = now_ms
         self._ending_lost = False
-        self._opening: dict[Key, str | None] = {}
-        """By engagement: what its session is to be called, if its request says so."""
         self._actors = Linked()
         self.directory = Directory()
         self.standbys = Standbys(
@@ -100,6 +79,18 @@ class Sessions:
             now_ms,
             self._live_changed,
             tls,
+        )
+        self.openings = Openings(
+            database,
+            writer,
+            self.directory,
+            self.standbys,
+            self.rescue,
+            audience,
+            chores,
+            policy,
+            now_ms,
+            self._live_changed,
         )
         self.drains = Drains(
             database,
@@ -185,7 +176,7 @@ class Sessions:
         self._actors.add(actor)
         live.settle(actor)
         # Said again, because the link may have broken before the first time was heard.
-        _notify_committed(live, actor)
+        live.commit_to(actor)
         self._audience.level_changed()
         return Enlisted(term=term, keep=True)
 
@@ -196,54 +187,13 @@ class Sessions:
             self._part(actor)
             self._audience.level_changed()
 
-    async def open(
-        self, ask: SessionOpen, on_queued: Callable[[float], None] = lambda within_s: None
-    ) -> Location:
-        """Create a session on a standby; `on_queued` is told how long it waits for one at most.
-
-        A request that names its session and is said again is answered with what it made, for a day
-        also where that is over.
-
-        Raises:
-            Conflict: `already_live`.
-            TooFast: `rate_limited`: the account has as many live sessions as it may.
-            Unavailable: `no_capacity`; `ledger_away`; `session_away`: the same request is at it.
-        """
-        row = None if ask.session_id is None else await self._named(ask.session_id)
-        if row is not None and row.phase == str(SessionPhase.ENDED) and self._counts(row):
-            return where_it_was(row)
-        name = secrets.token_urlsafe(16) if row is not None else ask.session_id
-        key = (ask.account_id, ask.engagement_key)
-        live = self.directory.of(key)
-        if live is not None and live.session_id == ask.session_id:
-            return await self._settled(live)
-        if ask.session_id is not None and self._opening.get(key) == ask.session_id:
-            raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being opened already.")
-        if key in self._opening or live is not None:
-            raise already_live()
-        opening = sum(account_id == ask.account_id for account_id, _ in self._opening)
-        if opening + self.directory.count(ask.account_id) >= self._policy.live_per_account:
-            raise TooFast(ErrorCode.RATE_LIMITED, "The account has too many live sessions.")
-        self._opening[key] = ask.session_id
-        try:
-            live = await self._open(name or secrets.token_urlsafe(16), ask, on_queued)
-        finally:
-            del self._opening[key]
-        location = live.location()
-        assert location is not None
-        self._audience.journal_grew()
-        if not live.ended:
-            self._live_changed(key)
-            self._audience.level_changed()
-        return location
-
     async def locate(self, session_id: str) -> Location:
         """Say where a session is. Raises NotFound, Gone, Unavailable (`session_away`)."""
         live = await self._live(session_id)
         live.ask(self._now_ms())
         if live.holder is None:
             self.rescue.begin(live)
-        return await self._settled(live)
+        return await self.rescue.located(live)
 
     async def takeover(self, ask: SessionTakeover) -> Location:
         """See to it that somebody holds the session, after a trunk of `observed_epoch` broke.
@@ -256,7 +206,7 @@ class Sessions:
         live.ask(self._now_ms())
         if live.epoch <= ask.observed_epoch or live.holder is None:
             self.rescue.begin(live)
-        return await self._settled(live)
+        return await self.rescue.located(live)
 
     async def guest(self, code_hash: str) -> GuestLocated:
         """Say which session a guest code opens, also when it is another shard's.
@@ -343,107 +293,6 @@ class Sessions:
         policy = self._policy
         return live.is_lost(now_ms, policy.lost_after_ms, policy.lost_at_last_ms)
 
-    async def _open(
-        self, session_id: str, ask: SessionOpen, on_queued: Callable[[float], None]
-    ) -> Live:
-        now_ms = self._now_ms()
-        standby, first = await self._assigned(session_id, ask, now_ms, on_queued)
-        try:
-            phase = await self._writer.do(
-                NewSession(session_id, ask, first, standby.member, now_ms)
-            )
-        except BaseException:
-            stop(self._chores, standby)
-            raise
-        live = Live(
-            session_id=session_id,
-            account_id=ask.account_id,
-            engagement_key=ask.engagement_key,
-            ids=ask.ids,
-            created_ms=now_ms,
-            epoch=1,
-            member_id=None,
-            host=None,
-            port=None,
-            label=ask.label,
-        )
-        live.settle(standby)
-        if phase is SessionPhase.ENDED:
-            live.ended = True
-            return live
-        self.directory.add(live)
-        if standby.end.link.closed:
-            live.unsettle(now_ms)
-            self.rescue.begin(live)
-        _notify_committed(live, standby)
-        return live
-
-    async def _named(self, session_id: str) -> sa.Row[Any] | None:
-        """Find the session of this name, live or over."""
-        return next(iter(await self._database.rows(find_session(session_id))), None)
-
-    def _counts(self, row: sa.Row[Any]) -> bool:
-        """Whether the request that named a session may still be said again."""
-        return bool(row.created_ms > self._now_ms() - KEPT_MS)
-
-    async def _assigned(
-        self,
-        session_id: str,
-        ask: SessionOpen,
-        now_ms: int,
-        on_queued: Callable[[float], None],
-    ) -> tuple[Actor, Journalled]:
-        """Find a standby that takes the session. One that fails is stopped, the next is asked.
-
-        None is asked when its gateway might not hear of it any more
-        (`gateway.settings.Limits.open_timeout_s`).
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._policy.capacity_wait_s
-        for _ in range(3):
-            # One wait in all: who was given one that fails has waited already.
-            left_s = max(0.0, deadline - loop.time())
-            standby = await self.standbys.take(
-                OPENING,
-                now_ms,
-                timeout_s=left_s,
-                account_id=ask.account_id,
-                label=ask.label,
-                on_queued=partial(on_queued, left_s),
-            )
-            standby.session_id = session_id
-            assign = SessionAssign(
-                session_id=session_id,
-                epoch=1,
-                account_id=ask.account_id,
-                engagement_key=ask.engagement_key,
-                ids=ask.ids,
-                mode=ask.mode,
-                owner=ask.owner,
-                policy={**self._policy.session, **ask.policy},
-                now_ms=self._now_ms(),
-                opened_by=ask.connection_id,
-            )
-            try:
-                first = await call(standby.end, assign, Journalled, timeout_s=self._policy.assign_s)
-            except BaseException as error:
-                stop(self._chores, standby)
-                if not isinstance(error, SwitchboardError | ValueError):
-                    raise
-                _log.warning(
-                    "A standby did not take its session.",
-                    extra={
-                        "session_id": session_id,
-                        "node": standby.member.node,
-                        "why": repr(error),
-                    },
-                )
-                if loop.time() >= deadline + self._policy.assign_s:
-                    break
-            else:
-                return standby, first
-        raise Unavailable(ErrorCode.NO_CAPACITY, "No standby took the session.")
-
     async def _live(self, session_id: str) -> Live:
         live = self.directory.get(session_id)
         if live is None:
@@ -451,15 +300,6 @@ class Sessions:
                 lambda connection: why_not_live(connection, session_id, self._shard)
             )
         return live
-
-    async def _settled(self, live: Live) -> Location:
-        if await self.rescue.settled(live):
-            location = live.location()
-            assert location is not None
-            return location
-        if live.ended:
-            raise session_ended()
-        raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being taken over.")
 
     def _live_changed(self, key: Key) -> None:
         """Tell who waits at an engagement where its session is now, and who watches that it is.
@@ -480,8 +320,3 @@ class Sessions:
         if live is not None and live.holder is actor:
             live.unsettle(self._now_ms())
             self.rescue.begin(live)
-
-
-def _notify_committed(live: Live, actor: Actor) -> None:
-    committed = SessionCommitted(session_id=live.session_id, epoch=live.epoch)
-    actor.end.notify("session.committed", committed.to_bytes())

@@ -1,0 +1,212 @@
+"""Giving an engagement a session: once, on a standby, within a bound."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from actors.chores import Chores
+from actors.ledger.audience import Audience
+from actors.ledger.database import Database
+from actors.ledger.live import Directory, Live
+from actors.ledger.policy import LedgerPolicy
+from actors.ledger.presence import Key
+from actors.ledger.rescue import Rescue
+from actors.ledger.rows import NewSession, already_live, find_session, where_it_was
+from actors.ledger.sharing import KEPT_MS
+from actors.ledger.standbys import OPENING, Actor, Standbys
+from actors.ledger.stop import stop
+from actors.ledger.writer import Writer
+from actors.link import call
+from broker.errors import ErrorCode, SwitchboardError, TooFast, Unavailable
+from broker.messages.cluster.sessions import SessionOpen
+from broker.messages.cluster.tenure import Journalled, SessionAssign
+from broker.messages.cluster.trunk import Location
+from broker.words import SessionPhase
+
+TRIES = 3
+"""Standbys that are asked for one session."""
+
+_log = logging.getLogger(__name__)
+
+
+class Openings:
+    """The sessions that are being opened.
+
+    An engagement is taken from the first look on: here until its session is in the database, in
+    the directory and there from then on.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        directory: Directory,
+        standbys: Standbys,
+        rescue: Rescue,
+        audience: Audience,
+        chores: Chores,
+        policy: LedgerPolicy,
+        now_ms: Callable[[], int],
+        on_live_changed: Callable[[Key], None],
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._directory = directory
+        self._standbys = standbys
+        self._rescue = rescue
+        self._audience = audience
+        self._chores = chores
+        self._policy = policy
+        self._now_ms = now_ms
+        self._on_live_changed = on_live_changed
+        self._under_way: dict[Key, str | None] = {}
+        """By engagement: what its session is to be called, if its request says so."""
+
+    async def open(
+        self, ask: SessionOpen, on_queued: Callable[[float], None] = lambda within_s: None
+    ) -> Location:
+        """Create a session on a standby; `on_queued` is told how long it waits for one at most.
+
+        A request that names its session and is said again is answered with what it made, for a day
+        also where that is over.
+
+        Raises:
+            Conflict: `already_live`.
+            TooFast: `rate_limited`: the account has as many live sessions as it may.
+            Unavailable: `no_capacity`; `ledger_away`; `session_away`: the same request is at it.
+        """
+        row = None if ask.session_id is None else await self._named(ask.session_id)
+        if row is not None and row.phase == str(SessionPhase.ENDED) and self._counts(row):
+            return where_it_was(row)
+        name = secrets.token_urlsafe(16) if row is not None else ask.session_id
+        key = (ask.account_id, ask.engagement_key)
+        live = self._directory.of(key)
+        if live is not None and live.session_id == ask.session_id:
+            return await self._rescue.located(live)
+        if ask.session_id is not None and self._under_way.get(key) == ask.session_id:
+            raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being opened already.")
+        if key in self._under_way or live is not None:
+            raise already_live()
+        opening = sum(account_id == ask.account_id for account_id, _ in self._under_way)
+        if opening + self._directory.count(ask.account_id) >= self._policy.live_per_account:
+            raise TooFast(ErrorCode.RATE_LIMITED, "The account has too many live sessions.")
+        self._under_way[key] = ask.session_id
+        try:
+            live = await self._open(name or secrets.token_urlsafe(16), ask, on_queued)
+        finally:
+            del self._under_way[key]
+        location = live.location()
+        assert location is not None
+        self._audience.journal_grew()
+        if not live.ended:
+            self._on_live_changed(key)
+            self._audience.level_changed()
+        return location
+
+    async def _open(
+        self, session_id: str, ask: SessionOpen, on_queued: Callable[[float], None]
+    ) -> Live:
+        now_ms = self._now_ms()
+        standby, first = await self._assigned(session_id, ask, now_ms, on_queued)
+        try:
+            phase = await self._writer.do(
+                NewSession(session_id, ask, first, standby.member, now_ms)
+            )
+        except BaseException:
+            stop(self._chores, standby)
+            raise
+        live = Live(
+            session_id=session_id,
+            account_id=ask.account_id,
+            engagement_key=ask.engagement_key,
+            ids=ask.ids,
+            created_ms=now_ms,
+            epoch=1,
+            member_id=None,
+            host=None,
+            port=None,
+            label=ask.label,
+        )
+        live.settle(standby)
+        if phase is SessionPhase.ENDED:
+            live.ended = True
+            return live
+        self._directory.add(live)
+        if standby.end.link.closed:
+            live.unsettle(now_ms)
+            self._rescue.begin(live)
+        live.commit_to(standby)
+        return live
+
+    async def _named(self, session_id: str) -> sa.Row[Any] | None:
+        """Find the session of this name, live or over."""
+        return next(iter(await self._database.rows(find_session(session_id))), None)
+
+    def _counts(self, row: sa.Row[Any]) -> bool:
+        """Whether the request that named a session may still be said again."""
+        return bool(row.created_ms > self._now_ms() - KEPT_MS)
+
+    async def _assigned(
+        self,
+        session_id: str,
+        ask: SessionOpen,
+        now_ms: int,
+        on_queued: Callable[[float], None],
+    ) -> tuple[Actor, Journalled]:
+        """Find a standby that takes the session. One that fails is stopped, the next is asked.
+
+        None is asked when its gateway might not hear of it any more
+        (`gateway.settings.Limits.open_timeout_s`).
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._policy.capacity_wait_s
+        for _ in range(TRIES):
+            # One wait in all: who was given one that fails has waited already.
+            left_s = max(0.0, deadline - loop.time())
+            standby = await self._standbys.take(
+                OPENING,
+                now_ms,
+                timeout_s=left_s,
+                account_id=ask.account_id,
+                label=ask.label,
+                on_queued=partial(on_queued, left_s),
+            )
+            standby.session_id = session_id
+            assign = SessionAssign(
+                session_id=session_id,
+                epoch=1,
+                account_id=ask.account_id,
+                engagement_key=ask.engagement_key,
+                ids=ask.ids,
+                mode=ask.mode,
+                owner=ask.owner,
+                policy={**self._policy.session, **ask.policy},
+                now_ms=self._now_ms(),
+                opened_by=ask.connection_id,
+            )
+            try:
+                first = await call(standby.end, assign, Journalled, timeout_s=self._policy.assign_s)
+            except BaseException as error:
+                stop(self._chores, standby)
+                if not isinstance(error, SwitchboardError | ValueError):
+                    raise
+                _log.warning(
+                    "A standby did not take its session.",
+                    extra={
+                        "session_id": session_id,
+                        "node": standby.member.node,
+                        "why": repr(error),
+                    },
+                )
+                if loop.time() >= deadline + self._policy.assign_s:
+                    break
+            else:
+                return standby, first
+        raise Unavailable(ErrorCode.NO_CAPACITY, "No standby took the session.")
