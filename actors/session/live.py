@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +23,7 @@ from actors.session.comings import Comings
 from actors.session.config import SessionConfig
 from actors.session.conflicts import Conflicts
 from actors.session.connection import Connection
+from actors.session.durable import Durable
 from actors.session.journal import Journal, JournalStore, to_entry
 from actors.session.media import SessionMedia, rights_of
 from actors.session.narrator import Narrator
@@ -40,7 +40,7 @@ from broker.deadlines import next_deadline
 from broker.decide import Decision, decide
 from broker.errors import ErrorCode, SwitchboardError, Unavailable
 from broker.events import AnyEvent
-from broker.evolve import evolve, replay
+from broker.evolve import replay
 from broker.messages.cluster.tenure import (
     JournalEntry,
     Journalled,
@@ -98,7 +98,6 @@ class LiveSession:
         self.config = config
         self.now_ms = now_ms
         self.decided = SessionState(policy=policy)
-        self.durable = self.decided
         self.people = People()
         self._tenure = TenureCheck(self, store, heard)
         self.media = SessionMedia(
@@ -109,7 +108,9 @@ class LiveSession:
             stall_s=config.stall_s,
             on_stall=self._tenure.begin,
         )
-        self.publishing = Publishing(self.media, self.roster_changed, now_ms)
+        self._narrator = Narrator(self)
+        self._durable = Durable(self.decided, self._narrator.tell, self._contained)
+        self.publishing = Publishing(self.media, self._narrator.roster_changed, now_ms)
         self.conflicts = Conflicts(self)
         self.comings = Comings(self)
         self.asking = Asking(self, ask_ledger)
@@ -118,16 +119,11 @@ class LiveSession:
         self.unsaved = UnsavedRecall(self, tell_unsaved)
         self.checkpoints = Checkpoints(self)
         self.repeats = Repeats()
-        self._narrator = Narrator(self)
         self._store = store
         self._on_over = on_over
         self._journal: Journal | None = None
         self._release: Release | None = None
-        self._undurable: deque[AnyEvent] = deque()
-        self._replies: deque[tuple[int, Callable[[], None]]] = deque()
-        self._after: deque[tuple[int, Callable[[], None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._roster_due = False
         self._over = False
         self.frozen = False
         """Another actor is about to continue the session."""
@@ -137,6 +133,11 @@ class LiveSession:
         """Until when the session is to be moved, where that is so."""
         self.saved = True
         """False from when something has waited for long to be saved until all is."""
+
+    @property
+    def durable(self) -> SessionState:
+        """The state as the ledger has it."""
+        return self._durable.state
 
     @property
     def over(self) -> bool:
@@ -173,7 +174,7 @@ class LiveSession:
         """Become a session that another actor held: replay, then everybody is expected back."""
         past = [read_event(e.type, e.version, e.at_ms, e.body) for e in given.entries]
         self.decided = retrace(self.decided, past)
-        self.durable = self.decided
+        self._durable.state = self.decided
         for person in rebuilt(past, self.decided, given.subjects, self.account_id):
             self.people[person.participant_id] = person
             if person.measured is not None:
@@ -199,8 +200,7 @@ class LiveSession:
             traces=self.config.traces,
         )
         self._release = Release(self._journal)
-        self.durable = self.decided
-        self._undurable.clear()
+        self._durable.state = self.decided
         await self.media.open()
         self.checkpoints.begin()
         self.comings.begin()
@@ -248,18 +248,16 @@ class LiveSession:
         if reply is not None:
             woven = len(events) - len(decision.events)
             first = self.decided.event_count + woven + bool(decision.events)
-            self._replies.append((first, reply))
+            self._durable.reply(first, reply)
         seq = self._journalled(journal, events, subjects)
         if then is not None:
-            self._after.append((seq, then))
+            self._durable.after(seq, then)
         for signal in decision.signals:
             self._narrator.signal(signal)
         self._apply_to_media()
         if self._release is not None:
             self._release.decided(widened=widens and bool(events))
-        # What made no event has nothing to wait for but what was decided before it.
-        self._run_due(self._replies)
-        self._run_due(self._after)
+        self._durable.run_due()
         self._schedule()
         return decision
 
@@ -272,7 +270,7 @@ class LiveSession:
     ) -> int:
         """Take events in; returns the number of the last."""
         self.decided = replay(self.decided, events)
-        self._undurable.extend(events)
+        self._durable.expect(events)
         return journal.add(events, subjects, self._trace)
 
     @contextmanager
@@ -286,22 +284,15 @@ class LiveSession:
 
     def after_durable(self, callback: Callable[[], None]) -> None:
         """Run something once everything decided so far is durable: at once, when it is."""
-        self._after.append((self.decided.event_count, callback))
-        self._run_due(self._after)
+        self._durable.after(self.decided.event_count, callback)
+        self._durable.run_due()
 
     def on_durable(self, seq: int) -> None:
         """Tell what became durable, in order, each event with the state it made."""
-        while self._undurable and self.durable.event_count < seq:
-            event = self._undurable.popleft()
-            before = self.durable
-            self.durable = evolve(before, event)
-            self._run_due(self._replies)
-            self._contained(partial(self._narrator.tell, event, before, self.durable))
-            self._run_due(self._after)
+        self._durable.reach(seq)
         self._apply_to_media()
-        self._run_due(self._replies)
-        self._run_due(self._after)
-        self._flush_roster()
+        self._durable.run_due()
+        self._narrator.tell_roster()
         if self.durable.phase is SessionPhase.ENDED:
             self._finish()
 
@@ -317,12 +308,6 @@ class LiveSession:
     def on_fenced(self) -> None:
         """Another tenure holds the session: say nothing more, to anybody."""
         self._finish()
-
-    def roster_changed(self) -> None:
-        """Note that the roster must be told; several changes of one step are told once."""
-        if not self._roster_due:
-            self._roster_due = True
-            asyncio.get_running_loop().call_soon(self._flush_roster)
 
     def visibility_changed(self) -> None:
         """Tell the staff how the invitation is shown now."""
@@ -350,11 +335,6 @@ class LiveSession:
     def show_snapshot(self, person: Person, *, only: Connection | None = None) -> None:
         """Send the whole session as this person may see it."""
         self._narrator.snapshot(person, only)
-        if not self.saved:
-            self._narrator.saving(person, only)
-        if self.moves_by_ms is not None:
-            self._narrator.moving(person, only)
-        self._narrator.signals(person, only)
 
     def tell(
         self,
@@ -437,15 +417,6 @@ class LiveSession:
         return self._journal is None or await self._journal.flush(timeout_s)
 
     # Inside.
-
-    def _flush_roster(self) -> None:
-        if self._roster_due:
-            self._roster_due = False
-            self._narrator.roster()
-
-    def _run_due(self, callbacks: deque[tuple[int, Callable[[], None]]]) -> None:
-        while callbacks and callbacks[0][0] <= self.durable.event_count:
-            self._contained(callbacks.popleft()[1])
 
     def _apply_to_media(self) -> None:
         self._contained(partial(self.media.apply, self.decided, self.durable))

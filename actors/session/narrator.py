@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, assert_never
 
 from actors.session import guests, views
@@ -66,6 +67,7 @@ class Narrator:
     def __init__(self, session: LiveSession) -> None:
         self._session = session
         self._rosters = RosterWriter()
+        self._roster_due = False
         self._public_roster = b""
         """What those outside the staff were told last: what is hidden from them moves nothing."""
 
@@ -103,21 +105,20 @@ class Narrator:
             case ParticipantJoined():
                 self._joined(event)
             case ParticipantAdmitted():
-                person = self._session.people[event.participant_id]
-                self._session.show_snapshot(person)
-                self._session.roster_changed()
+                self.snapshot(self._session.people[event.participant_id])
+                self.roster_changed()
             case (
                 ParticipantReconnecting()
                 | ParticipantReturned()
                 | ParticipantVerified()
                 | OwnerChanged()
             ):
-                self._session.roster_changed()
+                self.roster_changed()
             case ParticipantLeft():
                 self._left(event)
             case CapabilitiesChanged() | ModeChanged() | WayChanged():
                 self._rights(event.participant_id)
-                self._session.roster_changed()
+                self.roster_changed()
             case SessionEnded():
                 self._ended(event, before)
             case _:
@@ -140,8 +141,17 @@ class Narrator:
             case _:
                 assert_never(signal)
 
-    def roster(self) -> None:
-        """Send the roster to everybody who takes part; encoded once for staff, once for others."""
+    def roster_changed(self) -> None:
+        """Note that the roster must be told; several changes of one step are told once."""
+        if not self._roster_due:
+            self._roster_due = True
+            asyncio.get_running_loop().call_soon(self.tell_roster)
+
+    def tell_roster(self) -> None:
+        """Send a changed roster to all who take part; encoded once for staff, once for others."""
+        if not self._roster_due:
+            return
+        self._roster_due = False
         session = self._session
         whole, public = self._rosters.bodies(session.durable, session.people)
         news = public != self._public_roster
@@ -184,17 +194,6 @@ class Narrator:
             if to is None or to.participant_id == participant.participant_id:
                 session.people[participant.participant_id].tell(body, only=only)
 
-    def signals(self, person: Person, only: Connection | None) -> None:
-        """Tell beside a snapshot what holds now and was told when it changed: media's signals."""
-        session = self._session
-        participant = session.durable.participants.get(person.participant_id)
-        if participant is None or not participant.inside:
-            return
-        widget_id = None if only is None else only.widget_id
-        for about, signal in session.media.signals_for(person.participant_id, widget_id):
-            if views.may_hear(session.durable, participant, about):
-                person.tell(encode_body(signal), only=only)
-
     def guests(self) -> None:
         """Send the open guest links to those who may invite."""
         session = self._session
@@ -222,6 +221,11 @@ class Narrator:
             elsewhere = self._is_elsewhere(person, only)
         snapshot = self._snapshot(person, seats, elsewhere=elsewhere)
         person.tell(encode_body(snapshot), only=only)
+        if not self._session.saved:
+            self.saving(person, only)
+        if self._session.moves_by_ms is not None:
+            self.moving(person, only)
+        self._signals(person, only)
 
     def _is_elsewhere(self, person: Person, connection: Connection) -> bool:
         """Whether another page of theirs, which is connected, carries their media, or is about to,
@@ -286,6 +290,17 @@ class Narrator:
             ),
         )
 
+    def _signals(self, person: Person, only: Connection | None) -> None:
+        """Tell beside a snapshot what holds now and was told when it changed: media's signals."""
+        session = self._session
+        participant = session.durable.participants.get(person.participant_id)
+        if participant is None or not participant.inside:
+            return
+        widget_id = None if only is None else only.widget_id
+        for about, signal in session.media.signals_for(person.participant_id, widget_id):
+            if views.may_hear(session.durable, participant, about):
+                person.tell(encode_body(signal), only=only)
+
     def _sees(self, consumer: Person) -> bool:
         participant = self._session.durable.participants.get(consumer.participant_id)
         inside = participant is not None and participant.inside
@@ -321,12 +336,12 @@ class Narrator:
             former.rang.clear()
 
     def _joined(self, event: ParticipantJoined) -> None:
-        self._session.roster_changed()
+        self.roster_changed()
         if event.role is Role.CONSUMER:
             self._rights(event.participant_id)
         elif event.role in STAFF and not event.lobby:
             # Somebody who waited in the lobby and then took over; who is new has no connection.
-            self._session.show_snapshot(self._session.people[event.participant_id])
+            self.snapshot(self._session.people[event.participant_id])
         elif event.role is Role.GUEST and not event.lobby:
             self._came_in_at_once(self._session.people[event.participant_id])
         if event.guest_invitation_id is not None:
@@ -337,7 +352,7 @@ class Narrator:
         link_id = self._session.durable.participants[guest.participant_id].guest_invitation_id
         body = encode_body(InvitationElsewhere(seq=0, invitation_id=link_id or ""))
         guest.tell_rung(body, also_who_answered=False)
-        self._session.show_snapshot(guest)
+        self.snapshot(guest)
 
     def _rights(self, participant_id: str) -> None:
         participant = self._session.durable.participants[participant_id]
@@ -357,7 +372,7 @@ class Narrator:
         by = event.by if event.reason is LeaveReason.REMOVED else None
         body = encode_body(SessionLeft(seq=0, reason=event.reason, by_participant_id=by))
         _part(person, body, CloseCode.FORBIDDEN if removed else CloseCode.NORMAL, event.reason)
-        self._session.roster_changed()
+        self.roster_changed()
 
     def _still_unsaved(self, person: Person, role: Role) -> None:
         """Tell a member of the staff who goes now: nobody could tell them later."""

@@ -210,8 +210,9 @@ async def test_who_turns_a_camera_on_and_off_without_end_disturbs_nobody(stage: 
 async def hasty(stage: Stage) -> Trunk:
     """A consumer who turned the camera on too often within a moment; it is off, and shown so."""
     agent, consumer = await stage.talking()
-    stage.session.publishing = Publishing(
-        stage.session.media, stage.session.roster_changed, lambda: stage.now_ms, window=(2, 20)
+    session = stage.session
+    session.publishing = Publishing(
+        session.media, session._narrator.roster_changed, lambda: stage.now_ms, window=(2, 20)
     )
     for number in range(5):
         sent = {**SILENT, "microphone": True, "camera": number % 2 == 0}
