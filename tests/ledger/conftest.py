@@ -14,6 +14,7 @@ from actors.ledger import LedgerPolicy
 from broker.shards import WHOLE, Shard
 from tests.ledger import postgres
 from tests.ledger.fakes import KEY, POLICY, Clock, FakeActor, FakeGateway, Home, LedgerAt
+from tests.ledger.far import Far
 from tests.ledger.receiver import Receiver
 
 _databases = itertools.count(1)
@@ -121,3 +122,16 @@ async def town(bare_town: Town) -> Town:
 @pytest.fixture
 async def receiver(town: Town) -> Receiver:
     return await town.receiver()
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+async def far(stack: AsyncExitStack) -> Far:
+    far = Far()
+    stack.push_async_callback(far.chores.close)
+    return far
