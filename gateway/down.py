@@ -52,7 +52,7 @@ def run_down(data: Path, address: str | None, *, drop_live: bool) -> Ended:
         gateway = stop_gateway(run)
         actors = asyncio.run(compose.end_cluster())
     finally:
-        compose.stop_ray()
+        compose.leave_ray()
     running.remove(data)
     return Ended(gateway, actors)
 

@@ -162,4 +162,4 @@ def _joined(data: Path, address: str | None) -> Iterator[ModuleType]:
     try:
         yield compose
     finally:
-        compose.stop_ray()
+        compose.leave_ray()

@@ -90,7 +90,10 @@ def run_up(deployment: Deployment, ray_folder: Path, *, as_json: bool) -> int:
     finally:
         listening.close()
         running.remove(deployment.data)
-        compose.stop_ray()
+        if deployment.address is None:
+            compose.stop_ray()
+        else:
+            compose.leave_ray()
 
 
 def gateway_settings(deployment: Deployment) -> Settings:

@@ -14,6 +14,7 @@ from gateway.compose.options import ACTOR_START_S
 from gateway.compose.ray_runtime import (
     count_nodes,
     join_ray,
+    leave_ray,
     list_nodes,
     private_ray,
     stop_ray,
@@ -29,6 +30,7 @@ __all__ = [
     "count_nodes",
     "end_cluster",
     "join_ray",
+    "leave_ray",
     "list_nodes",
     "node_name",
     "private_ray",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import threading
 from collections.abc import Mapping
 from contextlib import chdir
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from gateway.compose.node import NAME_DIGITS
 from gateway.compose.options import LABEL, MEDIA_SLOT, NAMESPACE, SESSION_MEMORY
 from gateway.settings import BadSettings
 
+LEAVE_S = 5.0
+"""How long Ray may take over a leaving; it takes some 0.1 s."""
 NOWHERE = "/"
 """Ray lets every worker import from the folder in which it is joined, before all others: a node
 would run what lies there, whoever put it there, instead of its own release."""
@@ -152,3 +155,14 @@ def _logs_of(context: Any) -> Path:
 def stop_ray() -> None:
     """End the private Ray and every process it started; harmless when there is none."""
     ray.shutdown()
+
+
+def leave_ray() -> None:
+    """Leave a Ray that was joined; harmless when there is none.
+
+    While its GCS is away Ray waits for that for ever. It is left waiting then, and this process has
+    to end as `gateway.command` ends it: by that the node learns of it.
+    """
+    leaving = threading.Thread(target=ray.shutdown, name="leaving-ray", daemon=True)
+    leaving.start()
+    leaving.join(LEAVE_S)

@@ -6,6 +6,8 @@ import asyncio
 import json
 import ssl
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from websockets.typing import Subprotocol
 
 from broker.messages import SUBPROTOCOL
 from gateway.compose import entry as compose
+from gateway.compose import ray_runtime
+from gateway.compose.ray_runtime import LEAVE_S
 from gateway.deployment import Deployment
 from gateway.doctor import Grade, check_ray_token
 from gateway.probe import ray_ports
@@ -213,6 +217,35 @@ def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(
         assert int(str(ended["actors"])) > len(SINGLES)
         assert second.end() == 0
         until("no actor left", lambda: not actors(cluster))
+
+
+@pytest.mark.soak
+def test_ctrl_c_ends_a_gateway_also_while_the_gcs_is_away(
+    cluster: RayCluster, tmp_path: Path
+) -> None:
+    (gcs,) = cluster.processes("gcs_server")
+    with Operator(tmp_path, cluster.environment) as operator:
+        up = operator.up("--address", cluster.address)
+        up.wait_for('"gateway"')
+        gcs.suspend()
+        try:
+            begun = time.monotonic()
+            assert up.interrupt() == 0
+            assert time.monotonic() - begun < 2 * LEAVE_S * PATIENCE
+        finally:
+            gcs.resume()
+        operator.down("--address", cluster.address)
+        until("no actor left", lambda: not actors(cluster))
+
+
+def test_a_ray_that_does_not_let_go_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_go = threading.Event()
+    monkeypatch.setattr("ray.shutdown", lambda: may_go.wait(WAIT_S))
+    monkeypatch.setattr(ray_runtime, "LEAVE_S", 0.05)
+    compose.leave_ray()
+    (leaving,) = (each for each in threading.enumerate() if each.name == "leaving-ray")
+    may_go.set()
+    leaving.join()
 
 
 def test_a_ray_refuses_who_comes_without_its_token(cluster: RayCluster) -> None:
