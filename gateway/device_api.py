@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import secrets
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -36,7 +35,7 @@ from broker.keys import KeyPurpose, derive_key
 from broker.messages import devices
 from broker.messages.cluster.base import ClusterMessage, Done
 from broker.messages.cluster.trunk import Principal
-from broker.messages.parts import Id, Name
+from broker.messages.parts import Id, Name, Storable
 from broker.words import Role
 from gateway.accounts import Account, AgentLogin
 from gateway.api_keys import Caller
@@ -55,7 +54,7 @@ CHALLENGE_S = 60
 FOR_EVER_MS = 1 << 62
 """A device is forgotten however long it was idle."""
 
-Code = Annotated[str, StringConstraints(min_length=8, max_length=128)]
+Code = Annotated[str, StringConstraints(min_length=8, max_length=128), Storable]
 Base64 = Annotated[
     str, StringConstraints(min_length=1, max_length=512, pattern="^[A-Za-z0-9+/=]+$")
 ]
@@ -297,7 +296,7 @@ def _read_key(public_key: str) -> ec.EllipticCurvePublicKey:
     """Read a P-256 key. Raises Malformed."""
     try:
         key = load_der_public_key(base64.b64decode(public_key, validate=True))
-    except (ValueError, binascii.Error):
+    except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise Malformed(ErrorCode.MALFORMED, "public_key: give an ECDSA P-256 key.")
@@ -313,7 +312,7 @@ def _check_signature(public_key: str, signature: str, signed: bytes) -> None:
         numbers = (int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
         der = encode_dss_signature(*numbers)
         _read_key(public_key).verify(der, signed, ec.ECDSA(hashes.SHA256()))
-    except (InvalidSignature, binascii.Error, ValueError):
+    except (InvalidSignature, ValueError):
         raise _refused() from None
 
 

@@ -204,12 +204,24 @@ async def test_guessing_codes_is_held_back(browser: Browser, book: Book) -> None
     assert codes == ["unknown_entry"] * 5 + ["rate_limited"] * 2
 
 
-@pytest.mark.parametrize("public_key", ["AAAA", "====", "not base64!"])
+UNHEARD_OF = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAX8DQgAE" + "A" * 86 + "=="
+"""Of a curve that nobody has: the object identifier 1.2.840.10045.3.1.127."""
+
+
+@pytest.mark.parametrize("public_key", ["AAAA", "====", "not base64!", UNHEARD_OF])
 async def test_only_a_key_of_the_right_kind_is_taken(
     browser: Browser, book: Book, public_key: str
 ) -> None:
     body = {"code": await a_code(browser), "public_key": public_key}
     answer = await browser.api.post("/v1/enrol", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+async def test_a_code_that_no_database_keeps_is_not_looked_for(
+    browser: Browser, book: Book
+) -> None:
+    """PostgreSQL refuses it, which would look like a failed database to who watches."""
+    answer = await browser.enrol("\x00" + await a_code(browser))
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
