@@ -206,7 +206,7 @@ def server_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
     async def list_events(
         session_id: str,
         account: Caller,
-        after: Annotated[int, Query(ge=0, description="Only events above this seq.")] = 0,
+        after: Annotated[int, Query(ge=0, lt=2**31, description="Only events above this seq.")] = 0,
         limit: Limit = 50,
     ) -> EventPage:
         """List what happened in one session, in order."""

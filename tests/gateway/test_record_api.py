@@ -60,6 +60,16 @@ async def test_a_brand_keeps_its_own_words_with_a_session(
     assert (await api.put(place, json=fits)).status_code == 204
 
 
+@pytest.mark.parametrize(("after", "status"), [(2**31 - 1, 200), (2**31, 400), (2**63, 400)])
+async def test_a_seq_that_no_journal_reaches_is_refused(
+    api: httpx.AsyncClient, world: World, after: int, status: int
+) -> None:
+    """The database would refuse it, which looks like a failed one to who watches."""
+    world.ledger.records["s-1"] = RECORD
+    answer = await api.get(f"/v1/sessions/s-1/events?after={after}")
+    assert answer.status_code == status
+
+
 async def test_events_come_in_pages(api: httpx.AsyncClient, world: World) -> None:
     world.ledger.records["s-1"] = RECORD
     seen: list[int] = []
