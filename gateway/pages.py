@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from broker.ids import normal_id
 from gateway.accounts import Account, AgentLogin
 from gateway.assets import Assets
 from gateway.settings import Settings
@@ -95,8 +96,7 @@ def pages_router(settings: Settings, assets: Assets) -> APIRouter:
             "X-Content-Type-Options": "nosniff",
             "Cross-Origin-Resource-Policy": "cross-origin",
         }
-        query = request.query_params
-        account_id = query.get("accountId") or query.get("account_id")
+        account_id = account_of(request)
         ancestors = frame_ancestors(settings, account_id) if framed else ("'none'",)
         connect = token_origins(settings, account_id) if agents else ()
         if ancestors:
@@ -148,6 +148,12 @@ def pages_router(settings: Settings, assets: Assets) -> APIRouter:
         return script.respond(request, headers)
 
     return router
+
+
+def account_of(request: Request) -> str | None:
+    """Return the account that a page says, as its widget reads it: the first one, trimmed."""
+    said = request.query_params.getlist("accountId")
+    return normal_id(said[0]) if said else None
 
 
 def language_of(request: Request, languages: frozenset[str]) -> str:

@@ -84,6 +84,15 @@ async def test_a_page_that_does_not_say_its_account_may_be_framed_by_any(
     assert "frame-ancestors https://desk.example.com https://other.example.com" in policy
 
 
+@pytest.mark.parametrize("query", ["accountId=acc&accountId=other", "accountId=%20acc%20"])
+async def test_a_page_is_framed_by_the_hosts_of_the_account_that_its_widget_reads(
+    client: httpx.AsyncClient, query: str
+) -> None:
+    """A browser reads the first of two, and our ids are trimmed."""
+    policy = (await client.get(f"/engagement?{query}")).headers["content-security-policy"]
+    assert policy.endswith("frame-ancestors https://desk.example.com")
+
+
 async def test_the_guest_page_is_framed_by_nobody_and_loads_no_sdk(
     client: httpx.AsyncClient,
 ) -> None:
