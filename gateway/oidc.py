@@ -102,14 +102,15 @@ class Oidc:
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             logger.info("id_token refused", extra={"why": type(error).__name__})
             raise _refused() from None
-        visitor_id = claims.get(provider.visitor_claim)
+        said = claims.get(provider.visitor_claim)
+        visitor_id = normal_id(said) if isinstance(said, str) else None
         now = self._clock()
         if expires_at + LEEWAY_S <= now or not_before - LEEWAY_S > now:
             raise _refused()
-        if not isinstance(visitor_id, str):
+        if visitor_id is None:
             raise _refused()
         name = claims.get(provider.name_claim)
-        return Identified(normal_id(visitor_id) or "", name[:80] if isinstance(name, str) else "")
+        return Identified(visitor_id, name[:80] if isinstance(name, str) else "")
 
     async def _key(self, provider: OidcProvider, kid: str) -> Any:
         """Find a key of the provider by its id. Raises Unauthenticated, Unavailable."""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from broker.errors import ErrorCode, Forbidden, NotFound, TooFast
+from broker.errors import ErrorCode, Forbidden, Malformed, NotFound, TooFast
 from broker.ids import normal_id
 from broker.messages.cluster.records import RecordRate
 from broker.messages.cluster.trunk import Principal
@@ -131,20 +131,24 @@ def widget_router(room: Switchroom, links: ConsumerLinks, oidc: Oidc) -> APIRout
         hold_back(request, asking.from_address)
         ids = body.engagement
         account = settings.account(ids.account_id)
+        keys = waiting_keys(ids)
         now = asyncio.get_running_loop().time()
-        if not asking.about(account.account_id, waiting_keys(ids), now):
+        if not asking.about(account.account_id, keys, now):
             raise _too_fast()
         if body.code is not None:
             hold_back(request, guessing.take)
-            key = await links.take(body.code, account.account_id, waiting_keys(ids))
+            key = await links.take(body.code, account.account_id, keys)
             who = Identified(normal_id(ids.visitor_id) or "", "")
             return mint(account, ids, (key,), settings.link_token_s, who)
         if body.id_token is not None:
+            if not keys:
+                # Whoever is verified stands at the ids of their token, and is not counted there.
+                raise Malformed(ErrorCode.MALFORMED, "engagement: give an id of the window.")
             who = await oidc.read(account, body.id_token)
-            return mint(account, ids, waiting_keys(ids), settings.waiting_token_s, who)
+            return mint(account, ids, keys, settings.waiting_token_s, who)
         match account.consumer_proof:
             case ConsumerProof.IDS:
-                return mint(account, ids, waiting_keys(ids), settings.waiting_token_s)
+                return mint(account, ids, keys, settings.waiting_token_s)
             case ConsumerProof.LINK:
                 why = "Consumers of this account come by the link that their agent sends."
             case ConsumerProof.TOKEN:

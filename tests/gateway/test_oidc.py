@@ -122,6 +122,7 @@ async def test_a_logged_in_consumer_is_verified_and_named(
         {"nbf": int(time.time()) + 7_200},
         {"nbf": "soon"},
         {"sub": None},
+        {"sub": " "},
         {"key": ec.generate_private_key(ec.SECP256R1())},
         {"key": "a shared secret of thirty-two bytes", "algorithm": "HS256"},
         {"algorithm": "none"},
@@ -135,6 +136,17 @@ async def test_what_does_not_hold_proves_nobody(
     assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
     refused = await ask(world, brand.token(), account_id="other")
     assert refused.status_code == 401
+
+
+async def test_who_is_identified_says_at_which_conversation(
+    provider: tuple[Provider, World],
+) -> None:
+    """A verified token without ids would hold for every conversation of the account."""
+    brand, world = provider
+    body = {"engagement": {"account_id": "acc", "visitor_id": "v"}, "id_token": brand.token()}
+    async with world.http() as client:
+        answer = await client.post("/v1/waiting", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
 async def test_a_minute_of_clock_skew_is_tolerated(provider: tuple[Provider, World]) -> None:
