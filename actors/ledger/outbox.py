@@ -50,7 +50,7 @@ class Outbox:
                 waiting.where(due <= now_ms).order_by(sessions.c.created_ms).limit(ask.sessions)
             )
             parcels = [_parcel(connection, row, now_ms, ask.events) for row in rows.all()]
-            parcels += _again(connection, ask.endpoint_id)
+            parcels += _again(connection, ask)
             later = connection.scalar(
                 waiting.where(due > now_ms).with_only_columns(sa.func.min(due))
             )
@@ -194,7 +194,7 @@ def _parcel(connection: sa.Connection, row: Any, now_ms: int, events: int) -> ke
     )
 
 
-def _again(connection: sa.Connection, endpoint_id: str) -> list[keeping.Parcel]:
+def _again(connection: sa.Connection, ask: keeping.OutboxTake) -> list[keeping.Parcel]:
     rows = connection.execute(
         sa.select(journal, sessions.c.engagement_key)
         .select_from(
@@ -202,7 +202,8 @@ def _again(connection: sa.Connection, endpoint_id: str) -> list[keeping.Parcel]:
                 sessions, sessions.c.session_id == journal.c.session_id
             )
         )
-        .where(dead_letters.c.endpoint_id == endpoint_id)
+        .where(dead_letters.c.endpoint_id == ask.endpoint_id)
+        .where(sessions.c.account_id == ask.account_id)
         .where(dead_letters.c.again_ms.is_not(None))
         .order_by(dead_letters.c.again_ms)
         .limit(20)

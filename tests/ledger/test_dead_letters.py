@@ -106,6 +106,28 @@ async def test_what_fails_for_a_day_is_a_dead_letter_that_can_be_sent_again(
         await link.call(again, upkeep.Redelivered)
 
 
+async def test_an_endpoint_that_another_account_has_now_gets_no_letter_of_the_one_before(
+    town: Town,
+) -> None:
+    link = await keeper_link(town)
+    (actor,) = await sessions(town, 1)
+    given_up = keeping.OutboxSettle(
+        endpoint_id="endpoint-0",
+        session_id=str(actor.session_id),
+        delivered_seq=0,
+        dead="status 500",
+        endpoints=["endpoint-0"],
+    )
+    await link.call(given_up, Done)
+    await link.call(upkeep.Redeliver(endpoint_id="endpoint-0"), upkeep.Redelivered)
+    due = {}
+    for account_id in (ACCOUNT, "other"):
+        ask = keeping.OutboxTake(endpoint_id="endpoint-0", account_id=account_id)
+        found = await link.call(ask, keeping.OutboxParcels)
+        due[account_id] = [parcel.again for parcel in found.parcels]
+    assert due == {ACCOUNT: [True], "other": []}
+
+
 async def dead_letters(link: LedgerLink) -> list[int]:
     """The numbers of the events that were given up."""
     page = await link.call(upkeep.DeadLetters(), upkeep.DeadLetterPage)
