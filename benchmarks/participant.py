@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 
+from benchmarks.arrivals import REFUSED
 from benchmarks.websocket import WebSocket, connect
 from broker.messages import PROTOCOL_REVISION, SUBPROTOCOL
 
@@ -31,6 +32,8 @@ DEMO = "demo"
 ACCOUNT_VARIABLE, KEY_FILE_VARIABLE = "SWITCHBOARD_BENCH_ACCOUNT", "SWITCHBOARD_BENCH_API_KEY_FILE"
 TOKENS = "/v1/tokens"
 Message = dict[str, object]
+SILENCE = (TimeoutError, OSError, httpx.HTTPError)
+"""How it shows that no answer came."""
 
 
 class Refused(RuntimeError):
@@ -41,6 +44,11 @@ class Refused(RuntimeError):
         self.code = code
         """The broker's word for why; empty when it had none."""
         self.retryable = retryable
+
+    @property
+    def kind(self) -> str:
+        """The name under which a load counts it."""
+        return f"{REFUSED}, {self.code or 'without a code'}"
 
 
 @dataclass(frozen=True, slots=True)

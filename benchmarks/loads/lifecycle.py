@@ -16,12 +16,10 @@ from dataclasses import dataclass
 
 import httpx
 
-from benchmarks.arrivals import REFUSED, Arrived, Trace
+from benchmarks.arrivals import Arrived, Trace
 from benchmarks.histogram import Histogram
-from benchmarks.participant import Edge, Participant, Refused, agent, consumer, guest
+from benchmarks.participant import SILENCE, Edge, Participant, Refused, agent, consumer, guest
 
-SILENCE = (TimeoutError, OSError, httpx.HTTPError)
-"""How it shows that no answer came."""
 NO_CAPACITY = "no_capacity"
 """The code of a start that found no standby in time."""
 
@@ -122,7 +120,7 @@ class Lifecycle:
                 await pair.caller.ask({"type": "session.end"})
                 self._counts["ended"] += 1
         except Refused as refusal:
-            self._counts[f"{REFUSED}, {refusal.code or 'without a code'}"] += 1
+            self._counts[refusal.kind] += 1
         except SILENCE:
             pass
         finally:

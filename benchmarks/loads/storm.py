@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import Counter
 
 import httpx
 
 from benchmarks.histogram import Histogram
-from benchmarks.participant import Edge, Participant, Refused, consumer
+from benchmarks.participant import SILENCE, Edge, Participant, Refused, consumer
 
 
 class Storm:
@@ -23,7 +24,8 @@ class Storm:
         self._there: list[Participant] = []
         self._measured_from = 0.0
         self._waiting = Histogram()
-        self._failed = 0
+        self._unanswered = 0
+        self._counts: Counter[str] = Counter()
 
     async def open(self) -> None:
         # The first is there before the rush, so that a server that is not there is known at once.
@@ -35,7 +37,8 @@ class Storm:
         self._there.clear()
         self._measured_from = measured_from
         self._waiting = Histogram()
-        self._failed = 0
+        self._unanswered = 0
+        self._counts.clear()
 
     def send(self, number: int, intended: float) -> None:
         task = asyncio.get_running_loop().create_task(self._arrive(intended))
@@ -43,7 +46,10 @@ class Storm:
         task.add_done_callback(self._running.discard)
 
     def missing(self) -> int:
-        return len(self._running) + self._failed
+        return len(self._running) + self._unanswered
+
+    def counts(self) -> dict[str, int]:
+        return dict(self._counts)
 
     def histograms(self) -> dict[str, Histogram]:
         return {"waiting": self._waiting}
@@ -59,8 +65,11 @@ class Storm:
     async def _arrive(self, intended: float) -> None:
         try:
             person = await consumer(self._edge, f"storm-{secrets.token_hex(8)}")
-        except (Refused, OSError, httpx.HTTPError, TimeoutError):
-            self._failed += 1
+        except Refused as refusal:
+            self._counts[refusal.kind] += 1
+            return
+        except SILENCE:
+            self._unanswered += 1
             return
         self._there.append(person)
         if intended >= self._measured_from:

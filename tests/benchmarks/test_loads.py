@@ -12,9 +12,11 @@ import pytest
 
 from benchmarks.histogram import Histogram
 from benchmarks.load import round_of
+from benchmarks.loads import storm
 from benchmarks.loads.everyone import Everyone, camera_of
 from benchmarks.loads.request import Request
-from benchmarks.participant import Call, Participant
+from benchmarks.participant import Call, Edge, Participant, Refused
+from tests.patience import until
 
 VECTORS = Path(__file__).parents[1] / "contract" / "vectors" / "broker-valid.json"
 
@@ -147,3 +149,24 @@ def test_a_refusal_is_counted_is_no_latency_and_ends_with_its_round() -> None:
     assert load.counts() == {}
     answered(3, "done", 2.001)
     assert load.histograms()["reply"].percentile(100.0) == pytest.approx(1.0, rel=0.01)
+
+
+async def test_a_rush_says_why_somebody_did_not_come_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outcomes: list[Exception] = [Refused("", code="1013"), Refused(""), TimeoutError(), OSError()]
+
+    async def arrives(edge: Edge, engagement: str) -> Participant:
+        raise outcomes.pop()
+
+    monkeypatch.setattr(storm, "consumer", arrives)
+    load = storm.Storm("http://nobody")
+    load.begin(0.0)
+    for number in range(4):
+        load.send(number, 0.0)
+    assert load.missing() == 4
+    await until(lambda: not outcomes and load.missing() == 2)
+    assert load.counts() == {"refused, 1013": 1, "refused, without a code": 1}
+    load.begin(0.0)
+    assert (load.missing(), load.counts()) == (0, {})
+    await load.close()
