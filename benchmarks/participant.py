@@ -34,6 +34,9 @@ TOKENS = "/v1/tokens"
 Message = dict[str, object]
 SILENCE = (TimeoutError, OSError, httpx.HTTPError)
 """How it shows that no answer came."""
+KEPT_TOO_LONG = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+"""How it shows that the server closed a connection just as it was used again. A browser asks again
+by itself when no byte of an answer came, and so a load does, once."""
 
 
 class Refused(RuntimeError):
@@ -85,7 +88,10 @@ class Edge:
         if self.api_key is not None and path == TOKENS:
             headers["Authorization"] = f"Bearer {self.api_key}"
         while True:
-            answer = await self.http.post(self.origin + path, json=body, headers=headers)
+            try:
+                answer = await self.http.post(self.origin + path, json=body, headers=headers)
+            except KEPT_TOO_LONG:
+                answer = await self.http.post(self.origin + path, json=body, headers=headers)
             if answer.status_code == 429:
                 await asyncio.sleep(0.5)
                 continue

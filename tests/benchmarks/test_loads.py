@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import httpx
 import pytest
 
 from benchmarks.histogram import Histogram
@@ -170,3 +171,22 @@ async def test_a_rush_says_why_somebody_did_not_come_to_wait(
     load.begin(0.0)
     assert (load.missing(), load.counts()) == (0, {})
     await load.close()
+
+
+async def test_a_token_is_asked_for_again_where_a_kept_connection_was_closed() -> None:
+    answers: list[Exception | httpx.Response] = [
+        *(httpx.ReadError(""), httpx.ReadError("")),
+        *(httpx.Response(200, json={"token": "it"}), httpx.RemoteProtocolError("")),
+    ]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        found = answers.pop()
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        edge = Edge("http://nobody", http)
+        assert await edge.token("/v1/waiting", {}) == "it"
+        with pytest.raises(httpx.ReadError):
+            await edge.token("/v1/waiting", {})
