@@ -37,13 +37,19 @@ hypothesis.settings.load_profile("shared machine")
 HERE = Path(__file__).parent
 BESIDE = (
     *("unit", "contract", "fuzz", "actors", "pool", "gateway", "ledger", "inprocess"),
-    *("operations", "benchmarks", "relay", "browser"),
+    *("chaos", "operations", "benchmarks", "relay", "browser"),
 )
 """Categories that run beside others, in this order; each stays together, but for browsers."""
 ALONE = ("chaos", "integration", "operations", "installation", "benchmarks", "relay", "browser")
 """Categories that stay together, run in this order; a call between browsers keeps both processors
 busy, so it is last."""
 ALONE_OF: Mapping[str, frozenset[str]] = {
+    "chaos": frozenset(
+        {
+            *("full_node", "head", "killed_processes", "leaving_nothing", "networks", "nodes"),
+            *("partition", "soak", "two_releases", "upgrade", "vacated_node"),
+        }
+    ),
     "operations": frozenset({"database", "ray_logs", "runbook", "up"}),
     "benchmarks": frozenset(
         {

@@ -11,6 +11,7 @@ from tests.conftest import ALONE_OF, alone
 
 TESTS = Path(__file__).parents[1]
 WANTS = {
+    "chaos": r"\b(Deployment\(|open_town\(|streaming\(|\w+: (Deployment|Call)\b)",
     "operations": r"\b(RayCluster|Demo|Operator)\(",
     "benchmarks": r"\b(Bench\.open|Child\.start|settled|create_subprocess_exec)\(",
     "browser": r"\b(people: People|demo: Deployment|Fair\(|fair\w*\()",
