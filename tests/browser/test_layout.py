@@ -1,16 +1,18 @@
-"""Where panels stand at the widths that widgets have; against a double of the broker."""
+"""What stands where at the sizes that widgets have; against a double of the broker."""
 
 from __future__ import annotations
 
 from functools import partial
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from broker.words import Role
+from broker.messages.facts import ResumeRenewed, SessionEnded
+from broker.words import EndReason, Role
 from tests.browser.broker_double import BrokerDouble, person, snapshot
+from tests.browser.catalogues import catalogue
 from tests.browser.demo import shoot
-from tests.browser.gallery import AGENT
+from tests.browser.gallery import AGENT, ENGAGEMENT
 
 PLACES = """() => Object.fromEntries(
   [...document.querySelectorAll('.stage-box, .bar, .panel:not([hidden])')].map((node) => {
@@ -111,3 +113,22 @@ async def test_a_sign_that_leads_out_turns_with_the_writing(browser: Browser, pa
         await page.close()
     # Writing and leaving.
     assert turned == {"en": 0, "he": 2}
+
+
+async def test_on_a_phone_that_lies_the_end_is_closed_without_scrolling(
+    context: BrowserContext, pages: str
+) -> None:
+    """Where most words stand above the button."""
+    page = await context.new_page()
+    await page.set_viewport_size({"width": 844, "height": 390})
+    double = BrokerDouble(page, Role.CONSUMER)
+    await double.attach()
+    for language in ("de", "fr"):
+        double.begin(Role.CONSUMER, in_session=True)
+        await page.goto(f"{pages}{ENGAGEMENT}&lang={language}")
+        await double.tell(ResumeRenewed(resume="r"), snapshot(1, [person(0), person(1)]))
+        ended = SessionEnded(seq=2, session_id="s1", reason=EndReason.AGENT_AND_CONSUMER_ABSENT)
+        await double.tell(ended)
+        await page.locator(".rating").wait_for()
+        close = page.get_by_role("button", name=catalogue(language)["close"])
+        await expect(close).to_be_in_viewport(ratio=1)

@@ -11,7 +11,7 @@ export class Widget extends HTMLElement {
   #title = document.title;
 
   /**
-   * Show a view; the same name keeps the one that is there.
+   * Show a view; the same name keeps what is there.
    * @template {View} V @param {string} name @param {() => V} make @returns {V}
    */
   present(name, make) {

@@ -101,7 +101,7 @@ export class AgentHost extends EventTarget {
     return ids.agent_id === ids.chatting_agent_id && ids.spectating !== true;
   }
 
-  /** Whose conversation it is, if another agent's; may be empty. */
+  /** Whose it is, if another agent's; may be empty. */
   get colleague() {
     return this.chatting === false ? String(this.values['chattingAgentInfo.agentName'] ?? '') : '';
   }

@@ -24,7 +24,7 @@ export class MediaLink {
   #seek = () => this.#findPath();
   /** Whether this person takes part: only then do tracks go out. */
   #joined = false;
-  /** Whether a connection ahead of the answer was tried. */
+  /** Whether one ahead of the answer was tried. */
   #tried = false;
   /** @type {Session|null} */
   #session = null;

@@ -216,7 +216,7 @@ export class SessionClient extends EventTarget {
       memory.set('resume', resume);
       if (!before.session) this.media.off = memory.get('off') ?? this.media.off;
     } else if (before.session && !session) this.#forget();
-    // Until then what one turned off stays off. A consumer is not told whether there is one.
+    // Until then what one turned off stays off. No consumer is told whether there is one.
     const welcome = message.type === 'connection.welcome' && message.role !== 'consumer';
     const none = welcome ? !message.in_session : before.session;
     if (none && !session) memory.set('off', null);
@@ -234,7 +234,7 @@ export class SessionClient extends EventTarget {
    */
   #onTransport(id, state) {
     if (this.session?.attendance === 'invited') {
-      // Of several surfaces that ring one is connected ahead; an answer here connects anew.
+      // Of several that ring one is connected ahead; an answer here connects anew.
       if (id === this.peer?.id && state === 'closed') this.mediaLink.drop();
       return;
     }
