@@ -27,6 +27,12 @@ SMALL_CAMERA = """(() => {
     real(video ? { ...wish, video: { ...video, ...small } } : wish);
 })()"""
 """A camera that costs little, for tests that ask whether somebody is seen, not how well."""
+SOONER = """(() => {
+  for (const name of ['setTimeout', 'setInterval']) {
+    const real = window[name];
+    window[name] = (call, ms, ...more) => real(call, ms === LATE ? SOON : ms, ...more);
+  }
+})()"""
 OPEN_WINDOW = "() => void open('about:blank', '_blank', 'popup,noopener')"
 COUNTS = """async () => {
   const client = document.querySelector(
@@ -94,6 +100,11 @@ SCENE = """async () => {
   };
 }"""
 """What there is to say of a widget whose test waits in vain."""
+
+
+def sooner(late_ms: int, soon_ms: int) -> str:
+    """A script by which a page does sooner what it does after, or every, so many milliseconds."""
+    return SOONER.replace("LATE", str(late_ms)).replace("SOON", str(soon_ms))
 
 
 class People:

@@ -22,6 +22,7 @@ from tests.browser.broker_double import (
     welcome,
 )
 from tests.browser.catalogues import catalogue
+from tests.browser.demo import sooner
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
 from tests.patience import until
 
@@ -34,7 +35,8 @@ window.Notification = class { static permission = 'granted';
 Object.defineProperty(document, 'hidden', { get: () => true });
 const { resume } = AudioContext.prototype;
 AudioContext.prototype.resume = function () { window.sounded += 1; return resume.call(this); };
-"""
+""" + sooner(1_000, 250)
+"""Notifying is allowed, the page in the background, and its titles take turns sooner."""
 SOUND_NEEDS_A_CLICK = """
 const { play } = HTMLMediaElement.prototype;
 HTMLMediaElement.prototype.play = function () {

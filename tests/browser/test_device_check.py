@@ -9,6 +9,7 @@ from broker.errors import ErrorCode
 from broker.messages.facts import MediaSpeaker, RequestRefused, SessionWaiting
 from broker.words import Attendance, Reach, Role
 from tests.browser.broker_double import BrokerDouble, person, reach, show, snapshot
+from tests.browser.demo import sooner
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
 from tests.patience import PATIENCE, until
 
@@ -161,10 +162,7 @@ async def test_a_speaker_that_was_remembered_serves_as_soon_as_the_browser_gives
 OWN_TRACK = "document.querySelector('.self video').srcObject.getVideoTracks()[0].id"
 REST_MS = 1_500
 """What a minute is here: long enough to press a button in, on a busy machine, too."""
-SOONER = "const { setTimeout: real } = window;" + (
-    "window.setTimeout = (call, ms, ...more) => "
-    f"real(call, ms === 60_000 ? {REST_MS} : ms, ...more);"
-)
+SOONER = sooner(60_000, REST_MS)
 
 
 async def look(page: Page, button: str) -> str:
@@ -180,7 +178,8 @@ async def test_an_agent_looks_first_and_starts_with_the_same_camera(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
-    await page.add_init_script(WATCH + SOONER)
+    for script in (WATCH, SOONER):
+        await page.add_init_script(script)
     double = await show(page, f"{pages}{AGENT}&lang=en", Role.AGENT, in_session=False)
     await double.tell(reach(Reach.REACHABLE))
     await look(page, "Camera and microphone")

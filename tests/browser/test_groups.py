@@ -6,7 +6,7 @@ import re
 
 from playwright.async_api import Browser, Frame, expect
 
-from tests.browser.demo import People, counts, shoot, until_counts
+from tests.browser.demo import People, counts, shoot, sooner, until_counts
 
 SEES = """async (people) => {
   const { client } = document.querySelector('switchboard-engagement');
@@ -98,6 +98,8 @@ async def test_a_colleague_is_let_in_put_in_charge_and_the_first_agent_leaves(
 
 
 async def test_a_colleague_at_another_conversation_is_asked_by_name(people: People) -> None:
+    # How often an open panel looks who is there.
+    await people.context.add_init_script(sooner(4_000, 400))
     await people.open()
     await people.talk()
     page, colleague = await people.staff("colleague", "a conversation of their own")

@@ -13,7 +13,7 @@ from tests.browser.gallery import PATIENCE_ENDS
 SITUATIONS = [
     "channel=chat&ids=different",
     "channel=messaging&ids=equal&missing=null",
-    "numeric=1&late=300&missing=error&sdk=late:500&storage=blocked&net=slow:150",
+    "numeric=1&late=300&missing=error&sdk=late:500&storage=blocked&net=slow:60",
 ]
 COUNT_LOOKS = """() => {
   window.looks = 0;
@@ -97,11 +97,11 @@ async def test_the_engagement_window_and_the_agent_meet(people: People, choices:
         for side in (people.agent, window):
             await until_counts(side, frames=5, energy=0.0001)
         assert await session_of(people.agent) == before
-    if "net=slow:150" in choices:
+    if "net=slow:60" in choices:
         asked, answered = await people.agent.evaluate(ROUND_TRIPS)
         # A request waits once, what the broker is asked waits there and back.
-        assert asked >= 150
-        assert answered >= 300
+        assert asked >= 60
+        assert answered >= 120
 
 
 async def test_a_voice_call_rings_behind_a_closed_window_and_opens_nothing(

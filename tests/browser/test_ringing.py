@@ -29,9 +29,11 @@ from tests.browser.broker_double import (
     snapshot,
     welcome,
 )
+from tests.browser.demo import sooner
 from tests.browser.gallery import ENGAGEMENT, INVITED
 from tests.patience import PATIENCE, until
 
+TURN_MS = 250
 WATCH = """{
   const place = () => new URLSearchParams(location.search).get('surface') ?? 'shop';
   let touched = false;
@@ -51,11 +53,11 @@ WATCH = """{
     await resume.call(this);
     console.log(`sounds ${place()}`);
   };
-  const { setTimeout: real } = window;
-  window.setTimeout = (call, ms, ...more) => real(call, ms === 3_000 ? 300 : ms, ...more);
 }"""
 """Only fingers are gestures, though whatever a debugger evaluates is one. Notifying throws, as in
-Chrome for Android, and sounds come ten times as often."""
+Chrome for Android."""
+OFTEN = sooner(3_000, 300) + ";" + sooner(1_000, TURN_MS)
+"""Sounds come ten times as often, and the titles take turns four times as often."""
 SHOP = """<!doctype html><html lang="en"><title>Shop</title>
 <script async src="{gateway}/launcher.js" data-account-id="demo" data-conversation-id="c9"></script>
 <h1>Shop</h1><iframe allow="autoplay {gateway}" style="position: fixed; left: 0; top: 200px"
@@ -104,7 +106,8 @@ async def test_a_ring_is_noticed_on_a_page_of_another_site(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
-    await page.add_init_script(WATCH)
+    for script in (WATCH, OFTEN):
+        await page.add_init_script(script)
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     surfaces = Surfaces()
@@ -144,7 +147,7 @@ async def test_a_ring_is_noticed_on_a_page_of_another_site(
     surfaces.tell(snapshot(1, [person(0), person(1)]))
     await titled("Basket (1)")
     # Its next turn would have come.
-    await page.wait_for_timeout(1_200)
+    await page.wait_for_timeout(2 * TURN_MS)
     assert await page.title() == "Basket (1)"
 
 
@@ -159,7 +162,8 @@ async def test_of_a_window_of_its_own_and_its_opener_one_sounds_and_one_notifies
         said.append(message.text.partition(":")[0] + place)
 
     context.on("console", hear)
-    await shop.add_init_script(WATCH)
+    for script in (WATCH, OFTEN):
+        await shop.add_init_script(script)
     surfaces = Surfaces()
     await context.route_web_socket("**/v1/connect", surfaces.accept)
     await context.route("**/v1/waiting", lambda route: route.fulfill(json={"token": "t"}))
@@ -176,7 +180,7 @@ async def test_of_a_window_of_its_own_and_its_opener_one_sounds_and_one_notifies
         await frame.get_by_role("button", name="Open in own window").click()
     own = await opening.value
     await until(lambda: surfaces.connections == 3, "its own window waits, too", every=0.02)
-    await own.evaluate(f"() => {WATCH}")
+    await own.evaluate(f"() => {{ {WATCH}; {OFTEN} }}")
     await own.mouse.click(3, 3)
     surfaces.tell(INVITED)
     await own.get_by_role("button", name="Decline").wait_for()

@@ -18,6 +18,7 @@ from broker.messages.facts import (
 )
 from broker.words import EndReason, PublishSource, Role
 from tests.browser.broker_double import DEMO, BrokerDouble, asked, person, snapshot
+from tests.browser.demo import sooner
 from tests.browser.gallery import ENGAGEMENT, INVITED, THREE
 from tests.patience import PATIENCE
 
@@ -35,9 +36,7 @@ MEDIA = """(state) => {
 """Brings about a state of the peer connection, which has nobody to talk to."""
 LIVE = """Object.values(document.querySelector('main').firstElementChild.client.media.tracks)
   .filter(Boolean).length"""
-SOONER = "const { setTimeout: real } = window;" + (
-    "window.setTimeout = (call, ms, ...more) => real(call, ms === 4_000 ? 200 : ms, ...more);"
-)
+SOONER = sooner(4_000, 200)
 """A backend's time is over at once: an own window asks one itself a second later."""
 ENDED = SessionEnded(seq=9, session_id="s1", reason=EndReason.ENDED_BY_CONSUMER)
 SENDING = "Object.values(document.querySelector('switchboard-agent').client.media.publishing)"
