@@ -23,7 +23,16 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
-from actors.ledger.schema import migrate, owners, sessions, terms
+from actors.ledger.schema import (
+    devices,
+    enrolments,
+    migrate,
+    notes,
+    owners,
+    sessions,
+    subjects,
+    terms,
+)
 from broker.shards import WHOLE, Shard
 from broker.words import SessionPhase
 
@@ -36,6 +45,8 @@ CONNECT_S = 10.0
 SCRUB_S = 20.0
 """What it may take to free what was erased."""
 _SCRUB_TRIES = 5
+ERASED_IN = (sessions, subjects, notes, enrolments, devices)
+"""The tables that name persons."""
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -288,7 +299,8 @@ class _Postgresql:
     async def scrub(self) -> None:
         async with self._engine.connect() as connection:
             vacuum = await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await vacuum.execute(sa.text("VACUUM sessions, subjects"))
+            tables = ", ".join(each.name for each in ERASED_IN)
+            await vacuum.execute(sa.text(f"VACUUM {tables}"))
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -13,8 +13,11 @@ from actors.ledger.erasure import AT_ONCE
 from actors.ledger.schema import journal, sessions, subjects
 from broker.errors import SwitchboardError
 from broker.messages import upkeep
+from broker.messages.cluster.base import Done
+from tests.ledger import postgres
 from tests.ledger.conftest import Town, new_database
 from tests.ledger.fakes import ACCOUNT, entry
+from tests.ledger.test_devices import make, use
 from tests.ledger.test_erasure import AGENT, NAME, VISITOR, a_record, everything
 from tests.patience import PATIENCE
 
@@ -100,6 +103,29 @@ async def test_what_frees_what_was_erased_holds_up_no_write(postgres_server: str
         release.set()
         await holding
         assert len((await erasing).erased) == 1
+
+
+async def test_nothing_that_was_erased_waits_to_be_freed(postgres_server: str) -> None:
+    """Of tables that change seldom PostgreSQL frees no old row by itself."""
+    async with AsyncExitStack() as stack:
+        town = Town(await new_database(postgres_server), stack)
+        await town.new_ledger()
+        actor, gateway, link = await a_record(town, ended=True)
+        assert actor.session_id is not None
+        note = upkeep.SessionAnnotate(
+            session_id=actor.session_id, account_id=ACCOUNT, metadata={"caller": "Wilhelmine"}
+        )
+        await link.call(note, Done)
+        await make(town, gateway, "e1", agent_id=AGENT)
+        await use(gateway, "e1")
+        await make(town, gateway, "e2", agent_id=AGENT)
+        for person in ({"visitor_id": VISITOR}, {"agent_id": AGENT}):
+            ask = upkeep.PersonErase(account_id=ACCOUNT, **person)
+            await link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
+        await postgres.execute(town.url, "CREATE EXTENSION pgstattuple")
+        count = "SELECT dead_tuple_count FROM pgstattuple('{}')"
+        for table in ("sessions", "subjects", "notes", "enrolments", "devices"):
+            assert await postgres.value(town.url, count.format(table)) == 0, table
 
 
 async def vacuum_waits(database: Database) -> None:
