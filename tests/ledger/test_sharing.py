@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from actors.ledger.sharing import CLAIM_MS, KEPT_MS
+from actors.ledger.audience import Audience
+from actors.ledger.database import Database
+from actors.ledger.schema import answers
+from actors.ledger.sharing import CLAIM_MS, KEPT_MS, Sharing
+from actors.ledger.writer import Writer
 from broker.errors import TooFast
 from broker.messages import sharing
 from broker.messages.cluster.base import Done
+from broker.messages.cluster.nodes import PoolLevel
 from broker.messages.sharing import Claim
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, FakeGateway
@@ -132,3 +140,49 @@ async def test_a_failure_said_when_its_claim_has_lapsed_frees_nobody_elses(town:
     # A gateway of the release before does not say when its own began.
     await there.link.call(sharing.AnswerRelease(place="place"), Done)
     assert (await claim(there)).claim is Claim.FIRST
+
+
+async def test_what_was_answered_today_makes_no_claim_slower(tmp_path: Path) -> None:
+    """A backend may ask 1,200 times a minute, and all accounts' calls wait for the one writer.
+
+    Counted in steps of SQLite's machine, which are the same on every one of ours.
+    """
+    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    await database.take_term(0)
+    writer = Writer(database)
+    writer.start()
+    now_ms = 2 * KEPT_MS
+    nobody = Audience(lambda: PoolLevel(standbys=0, live=0, queued=0), 1.0)
+    book = Sharing(database, writer, nobody, lambda: now_ms)
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    def begin_to_count(connection: sa.Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(count, 1)
+
+    async def taken(place: str) -> int:
+        before = steps
+        await book.claim(CLAIM.model_copy(update={"place": place}))
+        return steps - before
+
+    today = [
+        {
+            "place": f"{number}",
+            "fingerprint": "body",
+            "begun_ms": now_ms // 2 + number,
+            "sealed": "s",
+        }
+        for number in range(1, 1_001)
+    ]
+    try:
+        await database.write(begin_to_count)
+        alone = await taken("before")
+        await database.write(lambda connection: connection.execute(sa.insert(answers), today))
+        assert 0 < await taken("after") < 2 * alone
+    finally:
+        await writer.close()
+        await database.close()
