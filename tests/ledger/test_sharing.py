@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +20,7 @@ from broker.messages.cluster.nodes import PoolLevel
 from broker.messages.sharing import Claim
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, FakeGateway
+from tests.ledger.steps import Steps
 from tests.patience import until
 
 CLAIM = sharing.AnswerClaim(place="place", fingerprint="body")
@@ -143,10 +143,7 @@ async def test_a_failure_said_when_its_claim_has_lapsed_frees_nobody_elses(town:
 
 
 async def test_what_was_answered_today_makes_no_claim_slower(tmp_path: Path) -> None:
-    """A backend may ask 1,200 times a minute, and all accounts' calls wait for the one writer.
-
-    Counted in steps of SQLite's machine, which are the same on every one of ours.
-    """
+    """A backend may ask 1,200 times a minute, and all accounts' calls wait for the one writer."""
     database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
     await database.take_term(0)
     writer = Writer(database)
@@ -154,21 +151,6 @@ async def test_what_was_answered_today_makes_no_claim_slower(tmp_path: Path) -> 
     now_ms = 2 * KEPT_MS
     nobody = Audience(lambda: PoolLevel(standbys=0, live=0, queued=0), 1.0)
     book = Sharing(database, writer, nobody, lambda: now_ms)
-    steps = 0
-
-    def count() -> None:
-        nonlocal steps
-        steps += 1
-
-    def begin_to_count(connection: sa.Connection) -> None:
-        driver: Any = connection.connection.driver_connection
-        driver.set_progress_handler(count, 1)
-
-    async def taken(place: str) -> int:
-        before = steps
-        await book.claim(CLAIM.model_copy(update={"place": place}))
-        return steps - before
-
     today = [
         {
             "place": f"{number}",
@@ -178,11 +160,16 @@ async def test_what_was_answered_today_makes_no_claim_slower(tmp_path: Path) -> 
         }
         for number in range(1, 1_001)
     ]
+    steps = Steps()
     try:
-        await database.write(begin_to_count)
-        alone = await taken("before")
+        await steps.of(database)
+        steps.taken()
+        await book.claim(CLAIM.model_copy(update={"place": "before"}))
+        alone = steps.taken()
         await database.write(lambda connection: connection.execute(sa.insert(answers), today))
-        assert 0 < await taken("after") < 2 * alone
+        steps.taken()
+        await book.claim(CLAIM.model_copy(update={"place": "after"}))
+        assert 0 < steps.taken() < 2 * alone
     finally:
         await writer.close()
         await database.close()
