@@ -142,7 +142,9 @@ class Erasing:
                 .where(sessions.c.account_id == ask.account_id)
                 .where(sessions.c.phase == str(SessionPhase.ENDED))
                 .where(sessions.c.ended_ms < ask.before_ms)
-                .order_by(sessions.c.ended_ms)
+                # None ends before it begins, and by their beginning an index finds them.
+                .where(sessions.c.created_ms < ask.before_ms)
+                .order_by(sessions.c.created_ms)
                 .limit(max(1, min(ask.limit, 5_000)))
             ).all()
             for table in (*_OF_RECORDS, sessions):

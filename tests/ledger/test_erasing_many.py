@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from actors.ledger import keeping
 from actors.ledger.database import Database
-from actors.ledger.erasure import AT_ONCE
+from actors.ledger.erasure import AT_ONCE, Erasing
 from actors.ledger.schema import journal, sessions, subjects
+from actors.ledger.writer import Writer
 from broker.errors import SwitchboardError
 from broker.messages import upkeep
 from broker.messages.cluster.base import Done
+from broker.shards import WHOLE
 from tests.ledger import postgres
 from tests.ledger.conftest import Town, new_database
 from tests.ledger.fakes import ACCOUNT, entry
+from tests.ledger.steps import Steps
 from tests.ledger.test_devices import make, use
 from tests.ledger.test_erasure import AGENT, NAME, VISITOR, a_record, everything
 from tests.patience import PATIENCE
+
+
+def ended(name: str, created_ms: int) -> dict[str, object]:
+    """The row of a session of the agent that has ended."""
+    return {
+        "session_id": name,
+        "account_id": ACCOUNT,
+        "engagement_key": name,
+        "ids": f'{{"agent_id":"{AGENT}"}}',
+        "mode": "video",
+        "phase": "ended",
+        "epoch": 1,
+        "epoch_base": 0,
+        "last_seq": 2,
+        "created_ms": created_ms,
+        "ended_ms": created_ms + 1,
+    }
+
+
+def insert(connection: sa.Connection, rows: list[dict[str, object]]) -> None:
+    connection.execute(sa.insert(sessions), rows)
 
 
 async def with_sessions(town: Town, count: int) -> None:
@@ -28,25 +55,7 @@ async def with_sessions(town: Town, count: int) -> None:
     names = [f"s{number:04}" for number in range(count)]
 
     def fill(connection: sa.Connection) -> None:
-        connection.execute(
-            sa.insert(sessions),
-            [
-                {
-                    "session_id": name,
-                    "account_id": ACCOUNT,
-                    "engagement_key": name,
-                    "ids": f'{{"agent_id":"{AGENT}"}}',
-                    "mode": "video",
-                    "phase": "ended",
-                    "epoch": 1,
-                    "epoch_base": 0,
-                    "last_seq": 2,
-                    "created_ms": 1,
-                    "ended_ms": 2,
-                }
-                for name in names
-            ],
-        )
+        insert(connection, [ended(name, 1) for name in names])
         body = f'{{"role":"agent","agent_id":"{AGENT}","name":"{NAME}"}}'
         connection.execute(
             sa.insert(subjects),
@@ -163,3 +172,28 @@ async def test_who_was_erased_is_listed_in_pages(town: Town) -> None:
     assert (told.erased, told.cursor) == (whole.erased[-1:], None)
     with pytest.raises(SwitchboardError, match="not one of ours"):
         await link.call(page.model_copy(update={"cursor": "MTox"}), upkeep.Erasures)
+
+
+async def test_what_is_kept_makes_it_no_slower_to_delete_what_is_over(tmp_path: Path) -> None:
+    """It is looked for every hour, in the writer that all accounts' calls wait for."""
+    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    await database.take_term(0)
+    writer = Writer(database)
+    writer.start()
+    erasing = Erasing(database, writer, lambda: 0, WHOLE)
+    expire = keeping.RecordExpire(account_id=ACCOUNT, before_ms=1_000)
+    steps = Steps()
+    taken = []
+    try:
+        await steps.of(database)
+        for kept in (0, 1_000):
+            over = [ended(f"{kept}-{number}", number) for number in range(5)]
+            young = [ended(f"{kept}-{number}", number) for number in range(1_000, 1_000 + kept)]
+            await database.write(partial(insert, rows=over + young))
+            steps.taken()
+            assert (await erasing.expire(expire)).count == 5
+            taken.append(steps.taken())
+        assert 0 < taken[1] < 2 * taken[0]
+    finally:
+        await writer.close()
+        await database.close()

@@ -331,7 +331,7 @@ async def test_a_record_whose_time_is_over_is_in_no_table(town: Town) -> None:
     await link.call(given_up, Done)
     of_sessions = {each.name for each in metadata.sorted_tables if "session_id" in each.columns}
     assert await holding(town, session_id) == of_sessions
-    expire = keeping.RecordExpire(account_id=ACCOUNT, before_ms=2**40)
+    expire = keeping.RecordExpire(account_id=ACCOUNT, before_ms=town.clock.ms + 1)
     assert (await link.call(expire, keeping.Expired)).count == 1
     assert await holding(town, session_id) == set()
 
