@@ -200,7 +200,7 @@ class Layer:
                 self.repaired += 1
                 stamp = self._late(sequence, timestamp)
                 if stamp is not None:
-                    self.deliver(data, sequence, stamp, marker, start, end, 0, now)
+                    self.deliver(data, sequence, stamp, marker, start, end, _SILENT, now)
 
     def deliver(
         self,

@@ -13,6 +13,7 @@ from actors.relay.layer import Layer
 from actors.relay.missing import Missing
 from actors.relay.rtcp import nacked, negative_acknowledgement, parts_of
 from benchmarks.media.description import Dialect
+from benchmarks.media.packet import AUDIO_TICKS
 from tests.patience import until
 
 from .client import CraftedClient
@@ -223,6 +224,29 @@ async def _layer(call: Call) -> Layer:
     intake = call.relay.transports["ada-1"].intake
     await until(lambda: intake.layers)
     return next(iter(intake.layers.values()))
+
+
+async def test_a_repaired_voice_is_no_shout(call: Call) -> None:
+    """Its level is not read, so that it makes no speaker of who is silent."""
+    ada = await call.join("ada", dialect=Dialect(opus_feedback=("transport-cc", "nack")))
+    ben = await call.join("ben")
+    audio, _ = ben.seat(0)
+    track = ada.track(PublishSource.MICROPHONE)
+    lost, stamp = track.sequence + 1 & 0xFFFF, track.timestamp + AUDIO_TICKS & 0xFFFFFFFF
+    for content in (b"one", b"lost", b"three"):
+        ada.send_audio(content, level=100, deliver=content != b"lost")
+    await until(lambda: len(ben.heard_on(audio)) == 2)
+    layer = await _layer(call)
+    now = asyncio.get_running_loop().time()
+    before = layer.publication.loudness.at(now)
+    layer.repair(memoryview(b"lost"), lost, stamp, 0, 0, 4, now)
+    assert 0 < layer.publication.loudness.at(now) <= before
+    # It leaves with what comes next.
+    ada.send_audio(b"four", level=100)
+    await until(lambda: len(ben.heard_on(audio)) == 4)
+    levels = {each.content: each.packet.extensions.audio_level for each in ben.heard_on(audio)}
+    assert levels[b"lost"] == (False, 127)
+    assert levels[b"four"] == (False, 100)
 
 
 async def test_a_storm_of_requests_is_bounded_and_costs_others_nothing(call: Call) -> None:
