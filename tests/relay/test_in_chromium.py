@@ -304,6 +304,8 @@ NOISE = """async () => {
   await window.transceivers.video.sender.replaceTrack(track);
 }"""
 """Nothing of it can be foretold, so that it takes what it is given."""
+MOST_WAITED = 0.1
+"""The share of a stretch that this process, in which the line is, may wait for a processor."""
 
 
 @pytest.mark.soak
@@ -325,22 +327,32 @@ async def test_a_browser_sends_no_more_than_a_line_carries_and_more_when_it_does
                 found.append(sum(each.sent(loop.time()) for each in cameras))
             return found
 
+        async def on_the_narrow_line() -> tuple[list[float], list[int], float]:
+            """Return the rates of ten seconds, the pictures held, and the share that was waited."""
+            found, held = [], []
+            began, waited = loop.time(), seconds_waited()
+            for _ in range(20):
+                found += await rates(0.5)
+                held.append(relay.transports["ben-1"].held)
+            return found, held, (seconds_waited() - waited) / (loop.time() - began)
+
         natural = (await rates(20.0))[-1]
         assert natural > 400_000
         line = natural / 2
         ben.downlink = Downlink(line, loss=0.0, delay=0.02)
-        held: list[int] = []
         await rates(4.0)
-        narrow = []
-        for _ in range(20):
-            narrow += await rates(0.5)
-            held.append(relay.transports["ben-1"].held)
+        narrow, held, waited = await on_the_narrow_line()
+        for _ in range(5):
+            if waited > MOST_WAITED:
+                # The line is made in this process: what it waits for a processor is a queue there.
+                narrow, held, waited = await on_the_narrow_line()
         ben.downlink = None
         again = await rates(20.0)
         record_property(
             "note",
-            f"{natural:.0f} bit/s, {median(narrow):.0f} on a line of {line:.0f}, {again[-1]:.0f}",
+            f"{natural:.0f} bit/s, {median(narrow):.0f} on a line of {line:.0f}, "
+            f"{again[-1]:.0f}; waited for {waited:.2f} of the time",
         )
-        assert 0.4 * line < median(narrow) < line, (natural, line, narrow)
+        assert 0.4 * line < median(narrow) < line, (natural, line, narrow, waited)
         assert sum(held) <= 4, held
         assert max(again[-20:]) > 0.7 * natural
