@@ -72,7 +72,13 @@ def _choose(transport: Transport, now: float, *, on_time: bool) -> None:
             demands.append(demand)
     chosen, starved = choose(demands, spare)
     transport.held = held
-    transport.starved = starved or held > 0
+    restrained = any(
+        slot.publication is not None
+        and slot.room is not None
+        and slot.publication.restraint.would_take_more_than(FILLED * slot.room)
+        for slot in slots
+    )
+    transport.starved = starved or restrained or held > 0
     narrow = any(i == 0 < highest_useful(demand) for i, demand in zip(chosen, demands, strict=True))
     if not narrow:
         transport.narrow_since = None

@@ -102,6 +102,10 @@ class Restraint:
         elif now - self._unseen >= _LAPSE:
             self.lift()
 
+    def would_take_more_than(self, room: float) -> bool:
+        """Whether it is less than it would be, and this line had no room for that."""
+        return self.limit is not None and room < self._natural
+
     def _consider(
         self, rooms: Sequence[tuple[float, bool]], sent: float, now: float, others: bool
     ) -> None:

@@ -50,10 +50,17 @@ def asked(client: CraftedClient) -> list[float]:
 class Encoder:
     """Sends pictures at what was last asked for, evenly divided as by browsers."""
 
-    def __init__(self, client: CraftedClient, wants: Mapping[PublishSource, float]) -> None:
-        """`wants`: bits per second that each would take, were nothing asked."""
+    def __init__(
+        self, client: CraftedClient, wants: Mapping[PublishSource, float], fills: float
+    ) -> None:
+        """`wants`: bits per second that each would take, were nothing asked.
+
+        `fills`: the part of what it is given that it makes use of; browsers drop pictures of what
+        they cannot press into it.
+        """
         self.client = client
         self.wants = dict(wants)
+        self.fills = fills
         self.rates = dict(wants)
         self._sources = {client.track(source).ssrc: source for source in wants}
         self._keys = set(wants)
@@ -64,7 +71,8 @@ class Encoder:
         left = asked(self.client)[-1] - VOICE if asked(self.client) else inf
         by_want = sorted(self.wants, key=lambda source: self.wants[source])
         for place, source in enumerate(by_want):
-            self.rates[source] = min(self.wants[source], left / (len(by_want) - place))
+            given = self.fills * left / (len(by_want) - place)
+            self.rates[source] = min(self.wants[source], given)
             left -= self.rates[source]
 
     async def _run(self) -> None:
@@ -93,7 +101,7 @@ class Encoder:
 
 @asynccontextmanager
 async def sharing(
-    *lines: Downlink | None, camera: float = 0.0
+    *lines: Downlink | None, camera: float = 0.0, fills: float = 1.0
 ) -> AsyncIterator[tuple[Call, Encoder, list[CraftedClient]]]:
     """Let Ada speak and share a screen with as many as there are lines; None is a good one.
 
@@ -104,7 +112,7 @@ async def sharing(
     wants = {PublishSource.SCREEN: NATURAL} | ({PublishSource.CAMERA: camera} if camera else {})
     ada = await call.join("ada", publish=(PublishSource.MICROPHONE, *wants))
     others = [await call.join(f"other-{index}", publish=()) for index in range(len(lines))]
-    encoder = Encoder(ada, wants)
+    encoder = Encoder(ada, wants, fills)
     try:
         async with talking(ada):
             for client, line in zip(others, lines, strict=True):
@@ -155,6 +163,31 @@ async def one_who_sees_it() -> None:
 def test_a_screen_that_the_line_does_not_carry_is_shared_at_what_it_carries() -> None:
     """800 kbit/s for who sees it, and 1.9 Mbit/s of what is shared."""
     run_in_virtual_time(one_who_sees_it())
+
+
+async def one_whose_line_is_not_filled() -> None:
+    narrow = Downlink(800_000, loss=0.0, delay=0.05)
+    async with sharing(narrow, None, fills=0.6) as (call, encoder, (ben, cy)):
+        microphone = encoder.client.track(PublishSource.MICROPHONE)
+        await until(lambda: asked(encoder.client), within=3.0, every=0.05)
+        await asyncio.sleep(15)
+        first, rates = microphone.packets, []
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            assert held(call, ben) == 0
+            assert call.relay.transports[ben.transport_id].starved
+            assert not call.relay.transports[cy.transport_id].starved
+            rates.append(encoder.rates[PublishSource.SCREEN])
+        assert sum(rates) / len(rates) > 0.4 * 800_000
+        assert concealed(ben, first, microphone.packets - 20) <= 0.03
+
+
+def test_what_is_given_and_not_used_makes_no_line_narrower() -> None:
+    """What arrives tells of no more than was sent: the line is found out about beside it.
+
+    Only where it is the line that is too narrow, and no other's.
+    """
+    run_in_virtual_time(one_whose_line_is_not_filled())
 
 
 class Outcome(NamedTuple):
