@@ -83,11 +83,12 @@ class Erasing:
             Malformed: neither a participant nor an id of the person was given.
         """
         found = await self._find(ask)
+        agent_id = await self._agent_of(ask)
         now_ms = self._now_ms()
         for some in _batches(found):
             await self._writer.do(partial(_erase, some, now_ms, self._shard))
-        if ask.agent_id is not None:
-            await self._forget_devices(ask.account_id, ask.agent_id)
+        if agent_id is not None:
+            await self._forget_devices(ask.account_id, agent_id)
         await self._database.scrub()
         return upkeep.Erasures(
             erased=[
@@ -152,6 +153,20 @@ class Erasing:
             return len(old)
 
         return keeping.Expired(count=await self._writer.do(job))
+
+    async def _agent_of(self, ask: upkeep.PersonErase) -> str | None:
+        """Say by which id the person logs in: after a restore they are named by a session only."""
+        if ask.agent_id is not None:
+            return ask.agent_id
+        this = (
+            sa.select(subjects.c.body)
+            .join(sessions, sessions.c.session_id == subjects.c.session_id)
+            .where(sessions.c.account_id == ask.account_id)
+            .where(subjects.c.session_id == ask.session_id)
+            .where(subjects.c.participant_id == ask.participant_id)
+        )
+        bodies = [json.loads(row.body) for row in await self._database.rows(this)]
+        return next((body.get("agent_id") for body in bodies), None)
 
     async def _forget_devices(self, account_id: str, agent_id: str) -> None:
         """Forget by what an agent could log in: it names them."""

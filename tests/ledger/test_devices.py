@@ -21,7 +21,7 @@ from broker.messages.devices import (
 from broker.words import Role
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, FakeGateway
-from tests.ledger.test_erasure import everything
+from tests.ledger.test_erasure import AGENT, a_record, everything
 from tests.patience import PATIENCE
 
 NAME = "Wilhelmine Löwenherz"
@@ -143,6 +143,25 @@ async def test_an_erased_agent_has_no_code_and_no_device(town: Town) -> None:
     ask = upkeep.PersonErase(account_id=ACCOUNT, agent_id="acc.7")
     await gateway.link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
     assert (await everything(town)).count(NAME) == 1
+
+
+async def test_an_erased_agent_whom_a_backup_brought_back_has_none_either(town: Town) -> None:
+    """Said again is who was in which session: `records erase --again`."""
+    actor, gateway, _ = await a_record(town, ended=True)
+    for agent_id in (AGENT, "8"):
+        await make(town, gateway, agent_id, agent_id)
+        await use(gateway, agent_id)
+    again = upkeep.PersonErase(
+        account_id=ACCOUNT, session_id=actor.session_id, participant_id="consumer"
+    )
+    await gateway.link.call(again, upkeep.Erasures, timeout=20 * PATIENCE)
+    listed = DeviceList(account_id=ACCOUNT)
+    assert len((await gateway.link.call(listed, Devices)).devices) == 2
+    again = again.model_copy(update={"participant_id": "agent"})
+    await gateway.link.call(again, upkeep.Erasures, timeout=20 * PATIENCE)
+    left = (await gateway.link.call(listed, Devices)).devices
+    assert [each.agent_id for each in left] == ["8"]
+    assert AGENT not in await everything(town)
 
 
 async def test_devices_in_use_are_listed_first_and_those_of_long_ago_forgotten(
