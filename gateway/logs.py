@@ -48,3 +48,5 @@ def configure(*, verbose: bool = False, stream: TextIO | None = None) -> None:
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, handlers=[handler], force=True
     )
+    # It says every address that it asks, and who is asked may stand there, or a secret.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

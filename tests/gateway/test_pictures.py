@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from broker.errors import NotFound
-from gateway import pictures
+from gateway import logs, pictures
 from gateway.accounts import Account
 from gateway.accounts_file import BadAccounts, read_accounts
 from gateway.pictures import MAX_BYTES, MAX_FETCHES, Pictures
@@ -249,3 +250,24 @@ async def test_no_page_lets_a_picture_come_from_elsewhere(client: httpx.AsyncCli
     for page in ("agent", "window", "engagement", "join"):
         policy = (await client.get(f"/{page}")).headers["content-security-policy"]
         assert "img-src 'self' data:;" in policy, page
+
+
+async def test_a_verbose_log_does_not_say_where_a_picture_is(
+    brand: Brand, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its address may name whom it shows; httpx says every address that it asks."""
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    caplog.set_level(logging.INFO)
+    asking = logging.getLogger("httpx")
+    before = asking.level
+    account = Account("acc", picture_hosts=("images.brand.example",))
+    shown = Pictures(SECRET, {"acc": account}, transport=brand)
+    try:
+        logs.configure(verbose=True)
+        name = shown.path_of(account, URL).rpartition("/")[2]
+        await shown.fetch("acc", name)
+    finally:
+        asking.setLevel(before)
+        await shown.close()
+    assert len(brand.asked) == 1
+    assert "alex" not in caplog.text
