@@ -75,7 +75,7 @@ def roster_entry(
     principal = None if person is None else person.principal
     published = {} if person is None else person.published
     may = participant.capabilities
-    here = participant.attendance is Attendance.PRESENT
+    here = participant.inside
     return RosterEntry(
         participant_id=participant.participant_id,
         role=participant.role,

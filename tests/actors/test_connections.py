@@ -407,3 +407,21 @@ async def test_beside_the_page_that_began_the_session_another_waits_for_a_click(
     page = stage.connect(stage.agent, Surface.POP_OUT)
     await stage.settle()
     assert page.last("session.snapshot")["attendance"] == "present"
+
+
+async def test_of_whom_only_the_line_to_the_broker_is_lost_what_comes_is_shown(
+    stage: Stage,
+) -> None:
+    """Sound and pictures go by another way, and the widgets see when they stop."""
+    agent, consumer = await stage.talking()
+    person = stage.consumer()
+    sends = {"microphone": True, "camera": True, "screen": False}
+    stage.ask(person, consumer, "media.publish", **sends)
+    stage.disconnect(person, consumer)
+    await stage.settle()
+    roster = agent.last("roster.changed")["roster"]
+    [entry] = [each for each in roster if each["participant_id"] == person.participant_id]
+    assert {name: entry[name] for name in ("attendance", *sends)} == {
+        "attendance": "reconnecting",
+        **sends,
+    }
