@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import random
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from actors.ledger import keeping
+from actors.ledger import keeping, outbox
+from actors.ledger.database import Database
 from broker.errors import SwitchboardError
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, entry
@@ -137,3 +140,35 @@ async def test_a_chore_that_breaks_is_done_again(
     await run_keeper(town)
     await until(lambda: len(replies) > 1, "the reconciler asked again")
     assert "A chore of the keeper broke." in caplog.messages
+
+
+async def test_a_webhook_with_much_to_look_through_is_looked_at_less_often(
+    town: Town, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is down for a day has all sessions of the day; others write on meanwhile."""
+    looks, look_s = 0, 0.05
+    waiting, read = outbox._waiting, Database.read
+
+    def counted(endpoint_id: str, account_id: str) -> Any:
+        nonlocal looks
+        looks += 1
+        return waiting(endpoint_id, account_id)
+
+    async def slow(self: Database, work: Any) -> Any:
+        await asyncio.sleep(look_s)
+        return await read(self, work)
+
+    receiver.status = lambda event: 500
+    patient = replace(QUICK.delivery, backoff_first_s=600, backoff_last_s=600)
+    await run_keeper(town, receiver.port, policy=replace(QUICK, delivery=patient))
+    (actor,) = await sessions(town, 1)
+    await until(lambda: receiver.tries == 1, "the only try")
+    monkeypatch.setattr(outbox, "_waiting", counted)
+    monkeypatch.setattr(Database, "read", slow)
+    loop = asyncio.get_running_loop()
+    begun_s = loop.time()
+    for seq in itertools.count(2):
+        await actor.append(entry(seq))
+        if loop.time() - begun_s > 0.6:
+            break
+    assert 2 <= looks < (loop.time() - begun_s) / look_s / 2
