@@ -15,7 +15,7 @@ from actors.session.actor import WATCH_BEATS
 from actors.session.clock import TOLERANCE_MS
 from actors.session.person import PACE_COUNT, PACE_MS
 from broker.errors import Conflict, ErrorCode, Gone, SwitchboardError, TooFast, Unavailable
-from broker.messages.cluster.tenure import SessionPast
+from broker.messages.cluster.tenure import SessionPast, Subject
 from broker.messages.colleagues import ColleagueQuery, Colleagues
 from broker.trunk import Frame
 from broker.words import Way
@@ -190,9 +190,15 @@ async def test_what_was_given_of_a_session_is_replayed_before_its_last_part() ->
         await made.ledger.assign()
         entries = list(made.ledger.entries)
     async with house() as made:
+        assert made.ledger.member is not None
+        assert made.ledger.member.people_in_parts, "or it would be given none in these"
+        guest = Subject(participant_id="p-gus", body={"role": "guest", "name": "Gus"})
         parts = [SessionPast(session_id=SESSION, epoch=2, entries=[each]) for each in entries[:-1]]
+        parts.append(SessionPast(session_id=SESSION, epoch=2, entries=[], subjects=[guest]))
         first = await made.ledger.go_on(entries[-1:], before=parts)
         assert first.entries[0].seq == len(entries) + 1
+        assert made.actor._session is not None
+        assert made.actor._session.people["p-gus"].principal.name == "Gus"
 
 
 async def test_a_session_goes_by_the_ledgers_clock_where_its_process_has_another() -> None:
