@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import jwt
+from pydantic import StringConstraints, TypeAdapter
 
 from broker.errors import ErrorCode, Unauthenticated, Unavailable
-from broker.ids import normal_id
+from broker.messages.parts import Storable
 from gateway.accounts import Account, OidcProvider
 from gateway.outside import outside_client
 
@@ -29,6 +30,14 @@ KEYS_HELD_S = 24 * 3_600.0
 KEYS_PAUSE_S = 10.0
 """A provider is asked this often at most, whether it answers or not."""
 LEEWAY_S = 60
+SUBJECT_CHARACTERS = 255
+"""Of who somebody is, at most (Core 1.0 §2, `sub`): more than SDKs' ids have."""
+VisitorId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=SUBJECT_CHARACTERS, strip_whitespace=True),
+    Storable,
+]
+_VISITOR_ID: TypeAdapter[str] = TypeAdapter(VisitorId)
 MAX_ANSWER_BYTES = 256 * 1024
 
 
@@ -99,15 +108,12 @@ class Oidc:
                 },
             )
             expires_at, not_before = float(claims["exp"]), float(claims.get("nbf", 0))
+            visitor_id = _VISITOR_ID.validate_python(claims.get(provider.visitor_claim))
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             logger.info("id_token refused", extra={"why": type(error).__name__})
             raise _refused() from None
-        said = claims.get(provider.visitor_claim)
-        visitor_id = normal_id(said) if isinstance(said, str) else None
         now = self._clock()
         if expires_at + LEEWAY_S <= now or not_before - LEEWAY_S > now:
-            raise _refused()
-        if visitor_id is None:
             raise _refused()
         name = claims.get(provider.name_claim)
         return Identified(visitor_id, name[:80] if isinstance(name, str) else "")

@@ -13,6 +13,7 @@ from broker.messages import upkeep
 from broker.messages.parts import Id
 from gateway.api_keys import Caller
 from gateway.idempotency import Idempotency, IdempotencyKey
+from gateway.oidc import VisitorId
 from gateway.problems import PROBLEMS
 from gateway.server_api import Cursor
 from gateway.switchroom import Switchroom
@@ -59,7 +60,7 @@ class RedeliveryStarted(BaseModel):
 class ErasureRequest(Body):
     """Whom to forget: a participant of a session, or wherever an id of theirs stands."""
 
-    visitor_id: Id | None = None
+    visitor_id: VisitorId | None = None
     agent_id: Id | None = None
     session_id: Id | None = None
     participant_id: Id | None = None

@@ -123,6 +123,8 @@ async def test_a_logged_in_consumer_is_verified_and_named(
         {"nbf": "soon"},
         {"sub": None},
         {"sub": " "},
+        {"sub": "v" * 256},
+        {"sub": "v\x00"},
         {"key": ec.generate_private_key(ec.SECP256R1())},
         {"key": "a shared secret of thirty-two bytes", "algorithm": "HS256"},
         {"algorithm": "none"},

@@ -11,6 +11,7 @@ import pytest
 from broker.errors import ErrorCode, NotFound
 from broker.messages import upkeep
 from broker.messages.cluster.base import ClusterMessage, read
+from gateway.oidc import SUBJECT_CHARACTERS
 from tests.gateway.conftest import World
 from tests.gateway.records import LETTER
 
@@ -66,6 +67,17 @@ async def test_one_person_is_forgotten(api: httpx.AsyncClient, world: World) -> 
     assert answer.json() == {"erased": [gone.model_dump()], "cursor": "there"}
     [said] = listing
     assert (said.account_id, said.since_ms, said.cursor, said.limit) == ("acc", 4, "here", 2)
+
+
+async def test_whoever_a_brands_login_names_can_be_forgotten(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    """OpenID Connect gives a subject 255 characters."""
+    asked = answering(world, upkeep.PersonErase, upkeep.Erasures(erased=[]))
+    for length, status in ((SUBJECT_CHARACTERS, 201), (SUBJECT_CHARACTERS + 1, 400)):
+        answer = await api.post("/v1/erasures", json={"visitor_id": "v" * length})
+        assert answer.status_code == status
+    assert [len(each.visitor_id) for each in asked] == [SUBJECT_CHARACTERS]
 
 
 @pytest.mark.parametrize(
