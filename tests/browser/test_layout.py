@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from broker.messages.facts import ResumeRenewed, SessionEnded
-from broker.words import EndReason, Role
+from broker.words import Attendance, EndReason, Role
 from tests.browser.broker_double import BrokerDouble, person, snapshot
 from tests.browser.catalogues import catalogue
 from tests.browser.demo import shoot
@@ -132,3 +132,13 @@ async def test_on_a_phone_that_lies_the_end_is_closed_without_scrolling(
         await page.locator(".rating").wait_for()
         close = page.get_by_role("button", name=catalogue(language)["close"])
         await expect(close).to_be_in_viewport(ratio=1)
+
+
+async def test_somebody_without_a_seat_makes_no_grid(talk: tuple[Page, BrokerDouble]) -> None:
+    page, double = talk
+    gone = person(2, attendance=Attendance.RECONNECTING)
+    seated = snapshot(0, [person(0), person(1), gone])
+    unseated = seated.model_copy(update={"seats": seated.seats[:1]})
+    for told, layout in ((seated, "grid"), (unseated, "one")):
+        await double.tell(told)
+        await expect(page.locator(".stage")).to_have_attribute("data-layout", layout)

@@ -140,7 +140,7 @@ export class Stage {
     const shown = this.#tiles.filter((tile) => !tile.root.hidden);
     const seats = shown.filter((tile) => tile.kind === 'seat');
     const screen = shown.find((tile) => tile.kind === 'screen');
-    const many = people > 1 || (people === 1 && this.layout === 'grid');
+    const many = seats.length > 1 || (people > 0 && this.layout === 'grid');
     let arrangement = many ? 'grid' : 'one';
     if (screen) arrangement = 'screen';
     else if (people > 1 && this.layout === 'speaker') arrangement = 'speaker';
