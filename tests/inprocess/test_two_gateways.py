@@ -17,7 +17,7 @@ import pytest
 from actors.ledger import LedgerPolicy
 from gateway.settings import Limits
 from tests.house import API_KEY, WAIT_S, hang_up, house
-from tests.patience import PATIENCE, seconds_waited
+from tests.patience import PATIENCE, seconds_waited, until
 from tests.widget import Refused, Widget, accept, agent_widget, consumer_widget, plain_http
 
 SILENCE_S = 10.0 * PATIENCE
@@ -156,7 +156,12 @@ async def test_a_thousand_connections_that_say_nothing_are_closed(tmp_path: Path
         for _ in range(10):
             silent += await asyncio.gather(*(Widget.dial(origin) for _ in range(100)))
             await agent.request("media.publish", microphone=True, camera=False, screen=False)
-        assert len(running.rooms[0]) == 1_001
+
+        def came() -> int:
+            # On a busy machine the first are closed before the last is there.
+            return len(running.rooms[0]) + sum(each.closed is not None for each in silent)
+
+        await until(lambda: came() == 1_001, "a thousand that say nothing, and the agent")
         closings = (each.expect_close(limit_s=10 * SILENCE_S) for each in silent)
         codes = set(await asyncio.gather(*closings))
         assert codes == {4401}
