@@ -27,7 +27,7 @@ check: .venv/all.installed
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q -p no:cacheprovider tests/unit/test_architecture.py
-	@$(PY) -m gateway.generate --check
+	@$(PY) -m gateway.commands.generate --check
 	@$(PY) -m actors.relay.declarations --check
 	@.ci/javascript/run
 
@@ -40,7 +40,7 @@ bench: .venv/all.installed
 	@$(PY) -m benchmarks short --json artifacts/benchmarks.json --html artifacts/benchmarks.html
 
 generate: .venv/all.installed
-	@$(PY) -m gateway.generate
+	@$(PY) -m gateway.commands.generate
 	@$(PY) -m actors.relay.declarations
 
 .venv/%.installed: pyproject.toml constraints.txt

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from actors.arrivals import standbys_for
 from actors.pool import PoolPolicy
-from gateway.deployment import MOST_RESERVE
+from gateway.commands.deployment import MOST_RESERVE
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 """Sessions at once."""

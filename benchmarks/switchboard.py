@@ -32,8 +32,8 @@ import uvloop
 
 from benchmarks.process import Child
 from benchmarks.serving import listening_socket, say_ready
+from gateway.commands.ray_environment import private_folder
 from gateway.compose.options import MEDIA_SLOT
-from gateway.ray_environment import private_folder
 
 if TYPE_CHECKING:
     from broker.messages.cluster.exporting import MeasureList
@@ -72,9 +72,9 @@ async def serve(data: Path, standbys: int, people: int, reuse: int) -> None:
     from broker.messages.cluster.exporting import MeasureList, MeasureQuery
     from broker.messages.cluster.members import LinkHello
     from gateway.app import create_app
+    from gateway.commands.demo import demo_accounts, prepare_data
     from gateway.compose import entry as compose
-    from gateway.demo import demo_accounts, prepare_data
-    from gateway.ledger_client import LedgerClient
+    from gateway.links.ledger_client import LedgerClient
     from gateway.secret_file import read_secret
     from gateway.serve import gateway_server
     from gateway.settings import DemoHost, Limits, Settings

@@ -16,7 +16,7 @@ import uvloop
 from actors.link import DialledEnd, End, ListenedEnd, Tls, dial
 from actors.listener import Listener
 from broker.trunk import Frame
-from gateway.trunk_tls import TrunkTls
+from gateway.links.trunk_tls import TrunkTls
 
 KEY = b"k" * 32
 BODY = b"m" * 400

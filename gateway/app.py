@@ -15,39 +15,39 @@ from starlette.routing import WebSocketRoute
 
 from broker.errors import ErrorCode, NotFound
 from broker.tracing import Traces
-from gateway import problems
-from gateway.account_view import account_router
-from gateway.api_keys import ApiKeys
-from gateway.assets import Assets, assets_router
-from gateway.body_limit import BodyLimit
+from gateway.api import problems
+from gateway.api.account_view import account_router
+from gateway.api.body_limit import BodyLimit
+from gateway.api.device_api import device_router
+from gateway.api.idempotency import Idempotency
+from gateway.api.live_api import live_router
+from gateway.api.login_api import LoginSocket, login_router
+from gateway.api.node_api import node_router
+from gateway.api.operator_api import operator_router
+from gateway.api.operator_sessions import operator_sessions_router
+from gateway.api.server_api import server_router
+from gateway.api.token_api import token_router
+from gateway.api.upkeep_api import upkeep_router
+from gateway.api.widget_api import widget_router
 from gateway.clock import steady_seconds
-from gateway.connect import Connect
-from gateway.consumer_links import ConsumerLinks
-from gateway.device_api import device_router
-from gateway.directory import Directory
-from gateway.idempotency import Idempotency
+from gateway.connections.connect import Connect
+from gateway.connections.switchroom import Switchroom
 from gateway.limits import AddressLimits
-from gateway.live_api import live_router
-from gateway.liveperson import LivePersonLogin
-from gateway.login_api import LoginSocket, login_router
-from gateway.login_flows import LoginFlows
+from gateway.links.directory import Directory
 from gateway.metrics import Metrics
-from gateway.node_api import node_router
-from gateway.oidc import Oidc
-from gateway.operator_api import operator_router
-from gateway.operator_sessions import operator_sessions_router
 from gateway.origins import AddressCheck, HostCheck, is_inside
-from gateway.pages import pages_router
-from gateway.pictures import Pictures, pictures_router
-from gateway.revocations import RevocationList
-from gateway.server_api import server_router
+from gateway.proofs.api_keys import ApiKeys
+from gateway.proofs.consumer_links import ConsumerLinks
+from gateway.proofs.liveperson import LivePersonLogin
+from gateway.proofs.login_flows import LoginFlows
+from gateway.proofs.oidc import Oidc
+from gateway.proofs.revocations import RevocationList
+from gateway.proofs.tokens import Tokens
 from gateway.settings import Settings
-from gateway.switchroom import Switchroom
+from gateway.site.assets import Assets, assets_router
+from gateway.site.pages import pages_router
+from gateway.site.pictures import Pictures, pictures_router
 from gateway.tasks import cancel
-from gateway.token_api import token_router
-from gateway.tokens import Tokens
-from gateway.upkeep_api import upkeep_router
-from gateway.widget_api import widget_router
 
 MAX_BODY_BYTES = 64 * 1024
 DESCRIPTION = "Video sessions between agents, consumers and guests: the server side."

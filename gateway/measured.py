@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from broker.errors import SwitchboardError
 from broker.measures import APPEND, LOOP, Buckets, Count, Standing
 from broker.messages.cluster.exporting import Measured, MeasureList, MeasureQuery
-from gateway.directory import Call, Reply
+from gateway.links.directory import Call, Reply
 
 PERIOD_S = 2.0
 TIMEOUT_S = 2.0

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from broker.close_codes import CloseCode
 from broker.errors import ErrorCode, Forbidden, Malformed
-from gateway.problems import answer
+from gateway.api.problems import answer
 from gateway.settings import Settings
 
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from gateway.connections.switchroom import Switchroom
+from gateway.connections.websocket_protocol import WebSocketProtocol
 from gateway.settings import BadSettings, Settings, is_loopback
-from gateway.switchroom import Switchroom
-from gateway.websocket_protocol import WebSocketProtocol
 
 BACKLOG = 2_048
 KEEP_ALIVE_S = 75

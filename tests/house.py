@@ -17,11 +17,11 @@ from broker.tracing import Traces
 from gateway.accounts import Account, AgentLogin, ApiKey, hash_key
 from gateway.app import create_app
 from gateway.clock import steady_clock
-from gateway.ledger_client import LedgerClient, Resolver
+from gateway.connections.switchroom import Switchroom
+from gateway.links.ledger_client import LedgerClient, Resolver
+from gateway.links.trunk_tls import trunk_tls
 from gateway.serve import bind, gateway_server
 from gateway.settings import DemoHost, Limits, Settings
-from gateway.switchroom import Switchroom
-from gateway.trunk_tls import trunk_tls
 from tests.patience import PATIENCE
 from tests.widget import Widget
 

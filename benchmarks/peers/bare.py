@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from benchmarks.serving import run, say_ready, until_told
-from gateway.ray_environment import private_folder
+from gateway.commands.ray_environment import private_folder
 
 
 class Bare:

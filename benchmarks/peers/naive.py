@@ -12,7 +12,7 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from benchmarks.serving import run
 from benchmarks.web import serve
-from gateway.ray_environment import private_folder
+from gateway.commands.ray_environment import private_folder
 
 
 class Session:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from broker.keys import KeyPurpose
 from broker.messages.cluster.members import LinkHello
 from broker.shards import Shard
-from gateway import logs
 from gateway.accounts import Account
 from gateway.accounts_file import BadAccounts, readable_accounts
 from gateway.clock import steady_clock
+from gateway.commands import logs
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_name
 from gateway.compose.settings import ClusterSettings
+from gateway.links.trunk_tls import trunk_tls
 from gateway.secret_file import read_secret
-from gateway.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
     from actors.keeper import Endpoint, Keeper

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from broker.keys import KeyPurpose
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
 from broker.shards import Shard
-from gateway import logs
 from gateway.clock import steady_clock
+from gateway.commands import logs
 from gateway.compose.settings import ClusterSettings
+from gateway.links.trunk_tls import trunk_tls
 from gateway.tracing import OpenTelemetry, traces_of
-from gateway.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
     from actors.ledger import Ledger

@@ -18,7 +18,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from broker.keys import KeyPurpose
 from broker.messages.cluster.members import LinkHello
-from gateway import logs
+from gateway.commands import logs
 from gateway.compose.actor_class import actor_class
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_name
@@ -32,7 +32,7 @@ from gateway.compose.options import (
 from gateway.compose.ray_runtime import RayNode, find_actors, list_nodes
 from gateway.compose.session_host import SessionHost
 from gateway.compose.settings import ClusterSettings
-from gateway.trunk_tls import trunk_tls
+from gateway.links.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
     from actors.placement import Place

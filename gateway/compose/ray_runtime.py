@@ -161,7 +161,7 @@ def leave_ray() -> None:
     """Leave a Ray that was joined; harmless when there is none.
 
     While its GCS is away Ray waits for that for ever. It is left waiting then, and this process has
-    to end as `gateway.command` ends it: by that the node learns of it.
+    to end as `gateway.commands.command` ends it: by that the node learns of it.
     """
     leaving = threading.Thread(target=ray.shutdown, name="leaving-ray", daemon=True)
     leaving.start()

@@ -13,14 +13,14 @@ import ray.actor
 import uvloop
 
 from broker.keys import KeyPurpose
-from gateway import logs
 from gateway.clock import steady_clock
+from gateway.commands import logs
 from gateway.compose.address import LedgerAddress
 from gateway.compose.node import node_label, node_name
 from gateway.compose.options import ACTOR_START_S
 from gateway.compose.settings import ClusterSettings
+from gateway.links.trunk_tls import trunk_tls
 from gateway.tracing import traces_of
-from gateway.trunk_tls import trunk_tls
 
 if TYPE_CHECKING:
     from actors.session.succession import Succession

@@ -23,7 +23,7 @@ from benchmarks.fleet import (
 )
 from benchmarks.result import ScenarioResult
 from benchmarks.scenarios.capacity import Capacity, scale
-from gateway.deployment import MOST_RESERVE
+from gateway.commands.deployment import MOST_RESERVE
 
 COSTS = Costs(
     start_processor_s=1.4,

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from benchmarks.process import FAMILY, Child, lives, marked
-from gateway.ray_environment import PREFIX
+from gateway.commands.ray_environment import PREFIX
 from tests.house import House, settled
 from tests.patience import PATIENCE, until
 

@@ -46,9 +46,9 @@ from broker.words import (
     Surface,
 )
 from gateway.accounts import Account, AgentLogin
-from gateway.assets import Assets, assets_router
-from gateway.pages import pages_router
 from gateway.settings import Settings
+from gateway.site.assets import Assets, assets_router
+from gateway.site.pages import pages_router
 from tests.browser.demo import ROOT
 from tests.patience import PATIENCE
 from tests.ports import free_port

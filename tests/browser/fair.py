@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from actors.relay import RelayConfig
 from actors.session.config import SessionConfig
-from gateway.demo_hosts import create_demo_hosts
+from gateway.commands.demo_hosts import create_demo_hosts
 from gateway.serve import EdgeServer, bind
 from gateway.settings import DemoHost, Settings
 from tests.house import WAIT_S, House, end

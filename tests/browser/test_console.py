@@ -17,7 +17,7 @@ from broker.messages.cluster.deeds import SessionCommandDone
 from broker.messages.cluster.nodes import NodeList, NodeState
 from broker.words import Role, SessionPhase
 from gateway.accounts import Account, AgentLogin
-from gateway.operators import operator_token
+from gateway.proofs.operators import operator_token
 from gateway.settings import Settings
 from tests.browser.accessibility import prepare, violations
 from tests.browser.demo import shoot

@@ -33,14 +33,14 @@ from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.nodes import PoolLevel
 from gateway import level as gateway_level
 from gateway import measured as gateway_measured
-from gateway import ray_logs
-from gateway.ledger_client import LedgerClient
+from gateway.commands import ray_logs
+from gateway.commands.ray_logs import RayLogs
+from gateway.connections.switchroom import Switchroom
 from gateway.level import Level
+from gateway.links.ledger_client import LedgerClient
+from gateway.links.trunk_tls import trunk_tls
 from gateway.measured import MeasuredCollector
-from gateway.ray_logs import RayLogs
 from gateway.settings import Settings
-from gateway.switchroom import Switchroom
-from gateway.trunk_tls import trunk_tls
 from tests.house import House
 from tests.ledger.receiver import SECRET
 from tests.relay.namespaces import Namespace

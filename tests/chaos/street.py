@@ -26,7 +26,7 @@ from broker.messages.cluster.exporting import MeasureList, MeasureQuery
 from broker.messages.cluster.members import LinkHello
 from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, SessionRecord
 from broker.words import SessionPhase
-from gateway.trunk_tls import trunk_tls
+from gateway.links.trunk_tls import trunk_tls
 from tests import patience
 from tests.chaos.records import numbered
 from tests.house import SECRET

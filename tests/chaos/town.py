@@ -21,8 +21,8 @@ from broker.messages.cluster.trunk import Principal
 from broker.words import Role
 from gateway.accounts import hash_key
 from gateway.compose.session_host import ORPHAN_S
-from gateway.operators import operator_token
-from gateway.tokens import Audience, Tokens
+from gateway.proofs.operators import operator_token
+from gateway.proofs.tokens import Audience, Tokens
 from tests.ledger import postgres
 from tests.operations.cluster import (
     HERE,

@@ -29,10 +29,10 @@ OWN = (
     "actors.ledger.ledger",
     "actors.ledger.stop",
     "actors.ledger_link",
-    "gateway.consumer_links",
-    "gateway.device_api",
-    "gateway.login_flows",
-    "gateway.tokens",
+    "gateway.proofs.consumer_links",
+    "gateway.api.device_api",
+    "gateway.proofs.login_flows",
+    "gateway.proofs.tokens",
 )
 """Where messages stand that only one side of the architecture knows."""
 SPECIAL = {"channel": "chat"}

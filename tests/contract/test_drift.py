@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from broker.messages import BROKER_MESSAGES, CLIENT_MESSAGES
 from broker.messages.login import LOGIN_MESSAGES
-from gateway import generate
+from gateway.commands import generate
 
 
 def test_generated_files_are_up_to_date() -> None:

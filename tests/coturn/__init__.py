@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gateway import probe
+from gateway.commands import probe
 from tests.ledger.certificates import make_certificate
 from tests.patience import until
 from tests.ports import free_port

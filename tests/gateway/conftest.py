@@ -26,12 +26,12 @@ from broker.messages.cluster.trunk import Principal
 from broker.words import Role
 from gateway.accounts import Account, AgentLogin, ApiKey, hash_key
 from gateway.app import create_app
-from gateway.ledger_client import LedgerClient
-from gateway.pictures import Pictures
+from gateway.connections.switchroom import Switchroom
+from gateway.links.ledger_client import LedgerClient
+from gateway.proofs.tokens import Audience, Tokens
 from gateway.serve import EdgeServer, bind
 from gateway.settings import Limits, Settings
-from gateway.switchroom import Switchroom
-from gateway.tokens import Audience, Tokens
+from gateway.site.pictures import Pictures
 from tests.gateway.fake_ledger import FakeLedger
 from tests.gateway.fake_session import FakeSession
 from tests.patience import PATIENCE

@@ -15,8 +15,8 @@ from broker.errors import ErrorCode, Forbidden, TooFast
 from broker.messages.cluster.trunk import Principal
 from broker.words import Role
 from gateway.accounts import ApiKey, hash_key
+from gateway.proofs.tokens import Audience
 from gateway.settings import Settings
-from gateway.tokens import Audience
 from tests.gateway.conftest import API_KEY, WINDOW, World
 
 

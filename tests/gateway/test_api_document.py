@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gateway.openapi import describe
+from gateway.commands.openapi import describe
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
 ROW = re.compile(r"^\| `(GET|POST|PUT) (/\S+)` \| `(\w+)` \|", re.MULTILINE)

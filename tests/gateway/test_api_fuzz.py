@@ -24,8 +24,8 @@ from broker.messages.cluster.sessions import SessionOpen
 from broker.messages.cluster.trunk import Location
 from broker.messages.devices import Device, Devices
 from broker.words import Role
-from gateway.openapi import describe
-from gateway.operators import operator_token
+from gateway.commands.openapi import describe
+from gateway.proofs.operators import operator_token
 from tests.gateway.conftest import API_KEY, World
 from tests.gateway.records import RECORD
 from tests.patience import PATIENCE

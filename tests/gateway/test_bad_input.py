@@ -18,9 +18,9 @@ from broker.keys import KeyPurpose, derive_key
 from broker.messages import MAX_MESSAGE_BYTES
 from broker.messages.cluster.trunk import Principal
 from broker.words import Role
+from gateway.proofs.tokens import Audience, Tokens
 from gateway.serve import MAX_WEBSOCKET_BYTES
 from gateway.settings import Settings
-from gateway.tokens import Audience, Tokens
 from tests.gateway.conftest import SECRET, WINDOW, World
 
 HELLO: dict[str, Any] = {

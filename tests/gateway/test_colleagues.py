@@ -105,7 +105,7 @@ async def test_an_answer_on_another_widget_takes_it_off_this_one(desk: Desk) -> 
 
 
 async def test_nobody_answers_for_ever(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.ways_in.SHOWN_S", 0.05)
+    monkeypatch.setattr("gateway.connections.ways_in.SHOWN_S", 0.05)
     desk.call()
     assert (await desk.widget.until("ways.changed"))["asked_by"] == "Alex"
     assert (await desk.widget.until("ways.changed"))["asked_by"] is None

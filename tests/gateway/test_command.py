@@ -17,10 +17,10 @@ import typer
 from typer.testing import CliRunner
 
 from broker.messages.cluster.nodes import NodeState
-from gateway.command import NOTHING_THERE, app
-from gateway.doctor import Finding, Grade
-from gateway.down import Ended
-from gateway.top import Row, look_at_all
+from gateway.commands.command import NOTHING_THERE, app
+from gateway.commands.doctor import Finding, Grade
+from gateway.commands.down import Ended
+from gateway.commands.top import Row, look_at_all
 from tests.gateway.answering import Answering, listening, serving
 
 pytestmark = pytest.mark.usefixtures("api_key")
@@ -30,7 +30,7 @@ RUNNER = CliRunner()
 
 def test_help_imports_nothing_heavy() -> None:
     script = (
-        "import sys, gateway.command;"
+        "import sys, gateway.commands.command;"
         "print([m for m in ('ray','fastapi','pydantic','cryptography','uvicorn','httpx')"
         " if m in sys.modules])"
     )
@@ -43,7 +43,7 @@ def test_a_process_with_ray_in_it_leaves_without_an_interpreters_end() -> None:
         "import atexit, sys, types;"
         "sys.modules['ray'] = types.ModuleType('ray');"
         "atexit.register(print, 'the end');"
-        "from gateway.command import main;"
+        "from gateway.commands.command import main;"
         "sys.argv[1:] = ['status', '--gateway', 'http://127.0.0.1:9'];"
         "main()"
     )
@@ -303,17 +303,22 @@ def test_every_command_prints_json_if_told_to_or_something_plain() -> None:
     [
         (
             ["nodes"],
-            "gateway.drain.run_nodes",
+            "gateway.commands.drain.run_nodes",
             [("10.0.0.2", STATE)],
             [{"address": "10.0.0.2", **STATE.model_dump()}],
         ),
-        (["drain", "10.0.0.2"], "gateway.drain.run_drain", STATE, STATE.model_dump()),
-        (["undrain", "10.0.0.2"], "gateway.drain.run_undrain", "a1b2", {"node": "a1b2"}),
-        (["down"], "gateway.down.run_down", Ended(True, 3), {"gateway": True, "actors": 3}),
-        (["doctor"], "gateway.doctor.examine", [FINDING], [asdict(FINDING)]),
+        (["drain", "10.0.0.2"], "gateway.commands.drain.run_drain", STATE, STATE.model_dump()),
+        (["undrain", "10.0.0.2"], "gateway.commands.drain.run_undrain", "a1b2", {"node": "a1b2"}),
+        (
+            ["down"],
+            "gateway.commands.down.run_down",
+            Ended(True, 3),
+            {"gateway": True, "actors": 3},
+        ),
+        (["doctor"], "gateway.commands.doctor.examine", [FINDING], [asdict(FINDING)]),
         (
             ["top"],
-            "gateway.top.look_at_all",
+            "gateway.commands.top.look_at_all",
             [Row("http://g", up=True, sessions=2)],
             [asdict(Row("http://g", up=True, sessions=2))],
         ),

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from gateway.accounts import ConsumerProof
+from gateway.proofs.tokens import Audience
 from gateway.settings import Settings
-from gateway.tokens import Audience
 from tests.gateway.conftest import ENGAGEMENT, WINDOW, World
 
 EVERY_ID = {

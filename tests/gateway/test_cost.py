@@ -11,9 +11,9 @@ from websockets.protocol import OPEN
 from broker.link import DiallingEnd
 from broker.messages.cluster.trunk import Location
 from broker.trunk import Frame, encode_frame
-from gateway.outbox import Outbox
-from gateway.trunks import Trunk
-from gateway.websocket_protocol import WebSocketPipe, text_frame
+from gateway.connections.outbox import Outbox
+from gateway.connections.websocket_protocol import WebSocketPipe, text_frame
+from gateway.links.trunks import Trunk
 from tests.profile import calls_of, ours
 
 MESSAGES = 50

@@ -8,7 +8,7 @@ import pytest
 
 from broker.messages.cluster.trunk import Principal, TrunkHello
 from broker.words import Role, Surface
-from gateway.dial import End, dial
+from gateway.links.dial import End, dial
 from tests.gateway.conftest import KEY
 from tests.gateway.fake_session import FakeSession
 from tests.patience import until

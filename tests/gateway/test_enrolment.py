@@ -28,8 +28,8 @@ from broker.messages.devices import (
     EnrolmentUse,
 )
 from gateway.accounts import AgentLogin
+from gateway.proofs.tokens import Audience
 from gateway.settings import Settings
-from gateway.tokens import Audience
 from tests.gateway.conftest import API_KEY, ENGAGEMENT, World
 
 HEAD = {"Authorization": f"Bearer {API_KEY}"}

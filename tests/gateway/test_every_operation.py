@@ -12,10 +12,10 @@ import pytest
 
 from broker.messages.cluster.base import ClusterMessage
 from gateway.accounts import AgentLogin, ApiKey, hash_key
-from gateway.openapi import describe
-from gateway.operators import operator_token
+from gateway.commands.openapi import describe
+from gateway.proofs.operators import operator_token
+from gateway.proofs.tokens import Audience
 from gateway.settings import Settings
-from gateway.tokens import Audience
 from tests.gateway.conftest import API_KEY, ENGAGEMENT, KEY, WINDOW, World
 from tests.gateway.fake_session import BackendSession
 from tests.gateway.test_api_fuzz import furnish

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from actors.keeper.signature import HEADER, sign
-from gateway.tokens import Audience
+from gateway.proofs.tokens import Audience
 from tests.gateway.conftest import API_KEY, World
 from tests.patience import PATIENCE, until
 from tests.ports import free_port

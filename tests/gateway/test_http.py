@@ -19,10 +19,10 @@ from broker.messages.parts import EngagementIds
 from broker.words import Mode, Role, SessionPhase
 from gateway.accounts import Account
 from gateway.app import create_app
-from gateway.assets import Assets
-from gateway.demo_hosts import create_demo_hosts
+from gateway.commands.demo_hosts import create_demo_hosts
+from gateway.proofs.tokens import Audience, hash_secret
 from gateway.settings import BadSettings, DemoHost, Settings
-from gateway.tokens import Audience, hash_secret
+from gateway.site.assets import Assets
 from tests.gateway.conftest import API_KEY, World
 
 

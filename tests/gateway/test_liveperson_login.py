@@ -18,10 +18,10 @@ from websockets.typing import Origin, Subprotocol
 from broker.errors import TooFast, Unavailable
 from broker.messages import SUBPROTOCOL
 from gateway.accounts import AgentLogin, LivePersonApp
-from gateway.liveperson import LivePersonLogin
-from gateway.login_flows import FROM_ONE, state_of
+from gateway.proofs.liveperson import LivePersonLogin
+from gateway.proofs.login_flows import FROM_ONE, state_of
+from gateway.proofs.tokens import Audience
 from gateway.settings import Settings
-from gateway.tokens import Audience
 from tests.gateway.conftest import ENGAGEMENT, World
 from tests.gateway.login_server import CLIENT, CLIENT_SECRET, LoginServer, login_server
 

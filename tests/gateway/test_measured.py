@@ -12,7 +12,7 @@ from broker.errors import ErrorCode, Malformed, SwitchboardError, Unavailable
 from broker.measures import APPEND, LOOP, Count, Standing
 from broker.messages.cluster.base import ClusterMessage
 from broker.messages.cluster.exporting import Measured, MeasureList, MeasureQuery
-from gateway.directory import Call
+from gateway.links.directory import Call
 from gateway.measured import OF_LEDGERS, OF_NODES, MeasuredCollector, words_of
 
 R = TypeVar("R", bound=ClusterMessage)

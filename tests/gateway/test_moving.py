@@ -12,9 +12,9 @@ from broker.link import ListeningEnd
 from broker.messages.cluster.sessions import SessionTakeover
 from broker.messages.cluster.trunk import Location, Principal
 from broker.words import Role
-from gateway.connection import Connection
+from gateway.connections.connection import Connection
+from gateway.proofs.tokens import Audience
 from gateway.settings import Settings
-from gateway.tokens import Audience
 from tests.gateway.conftest import KEY, WINDOW, Widget, World, attached
 from tests.gateway.fake_session import BusySession, FakeSession
 from tests.gateway.listening import Future

@@ -8,8 +8,8 @@ from typing import Any
 from broker.messages.cluster.base import read
 from broker.messages.cluster.records import SessionRecord
 from broker.messages.cluster.tenure import JournalEntry, Subject
-from gateway.call_record import summarise, write_csv
-from gateway.session_view import view_detail
+from gateway.api.call_record import summarise, write_csv
+from gateway.api.session_view import view_detail
 
 
 def test_a_record_with_words_of_the_next_release_is_shown_and_exported() -> None:

@@ -19,10 +19,10 @@ from fastapi import FastAPI
 from websockets.typing import Origin, Subprotocol
 
 from broker.messages import SUBPROTOCOL
-from gateway import probe
-from gateway.assets import Assets
+from gateway.commands import probe
 from gateway.serve import BROWSER_KEEP_ALIVE_S, KEEP_ALIVE_S, EdgeServer
 from gateway.settings import Limits, Settings
+from gateway.site.assets import Assets
 from tests.gateway.conftest import ENGAGEMENT, Widget, World
 from tests.ledger.certificates import make_certificate
 from tests.patience import until

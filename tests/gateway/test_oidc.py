@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI, Response
 
 from gateway.accounts import ConsumerProof, OidcProvider
+from gateway.proofs.tokens import Audience
 from gateway.serve import EdgeServer, bind
 from gateway.settings import Settings
-from gateway.tokens import Audience
 from tests.gateway.conftest import WINDOW, World
 from tests.gateway.listening import running
 from tests.patience import until
@@ -167,7 +167,7 @@ async def test_a_new_key_of_the_brand_is_found_and_the_old_one_forgotten(
     assert (await ask(world, old)).status_code == 200
     brand.rotate("two")
     assert (await ask(world, brand.token())).status_code == 401
-    monkeypatch.setattr("gateway.oidc.KEYS_PAUSE_S", 0.0)
+    monkeypatch.setattr("gateway.proofs.oidc.KEYS_PAUSE_S", 0.0)
     assert (await ask(world, brand.token())).status_code == 200
     assert (await ask(world, old)).status_code == 401
 
@@ -183,13 +183,13 @@ async def test_a_login_that_goes_away_takes_nobody_along_who_was_known(
     provider: tuple[Provider, World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brand, world = provider
-    monkeypatch.setattr("gateway.oidc.KEYS_KEPT_S", 0.0)
+    monkeypatch.setattr("gateway.proofs.oidc.KEYS_KEPT_S", 0.0)
     assert (await ask(world, brand.token())).status_code == 200
     brand.status = 500
-    monkeypatch.setattr("gateway.oidc.KEYS_PAUSE_S", 0.0)
+    monkeypatch.setattr("gateway.proofs.oidc.KEYS_PAUSE_S", 0.0)
     assert (await ask(world, brand.token())).status_code == 200
     assert brand.asked == 2
-    monkeypatch.setattr("gateway.oidc.KEYS_HELD_S", 0.0)
+    monkeypatch.setattr("gateway.proofs.oidc.KEYS_HELD_S", 0.0)
     assert (await ask(world, brand.token())).status_code == 503
 
 

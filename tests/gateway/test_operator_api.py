@@ -13,10 +13,10 @@ from broker.messages import upkeep
 from broker.messages.cluster.base import ClusterMessage, Done, read
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain
 from broker.messages.sharing import Revocation
-from gateway.command import app
-from gateway.operators import LONGEST_S, operator_token
-from gateway.revocations import agent_hash, operator_hash
-from gateway.tokens import LEEWAY_S, Audience, Tokens
+from gateway.commands.command import app
+from gateway.proofs.operators import LONGEST_S, operator_token
+from gateway.proofs.revocations import agent_hash, operator_hash
+from gateway.proofs.tokens import LEEWAY_S, Audience, Tokens
 from tests.gateway.answering import serving
 from tests.gateway.conftest import API_KEY, World
 from tests.gateway.records import LETTER, RECORD

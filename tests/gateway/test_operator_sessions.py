@@ -11,7 +11,7 @@ import pytest
 from broker.errors import Conflict, ErrorCode, Gone
 from broker.messages.cluster.deeds import PresentParticipant, SessionCommandDone
 from broker.words import Attendance, Mode, Role, SessionPhase
-from gateway.operators import operator_token
+from gateway.proofs.operators import operator_token
 from tests.gateway.conftest import API_KEY, KEY, World
 from tests.gateway.fake_session import BackendSession
 from tests.gateway.records import RECORD

@@ -12,12 +12,13 @@ import pytest
 import pytest_asyncio
 
 from broker.errors import NotFound
-from gateway import logs, pictures
 from gateway.accounts import Account
 from gateway.accounts_file import BadAccounts, read_accounts
-from gateway.pictures import MAX_BYTES, MAX_FETCHES, Pictures
+from gateway.commands import logs
+from gateway.proofs.tokens import Audience
 from gateway.settings import Settings
-from gateway.tokens import Audience
+from gateway.site import pictures
+from gateway.site.pictures import MAX_BYTES, MAX_FETCHES, Pictures
 from tests.gateway.conftest import API_KEY, SECRET, World
 from tests.patience import until
 

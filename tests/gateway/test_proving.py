@@ -11,8 +11,8 @@ import pytest
 from broker.errors import ErrorCode, Gone
 from broker.messages.cluster.trunk import Principal
 from broker.words import Role
+from gateway.proofs.tokens import Audience
 from gateway.settings import Settings
-from gateway.tokens import Audience
 from tests.gateway.conftest import WINDOW, Widget, World
 
 PROVED = Principal(

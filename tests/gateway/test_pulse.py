@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from broker.messages.cluster.trunk import Location
-from gateway import switchroom
+from gateway.connections import switchroom
+from gateway.links.trunks import Pulse
 from gateway.settings import Limits, Settings
-from gateway.trunks import Pulse
 from tests.gateway.conftest import World
 from tests.patience import until
 

@@ -15,8 +15,8 @@ from broker.messages.cluster.records import RecordGet, RecordPage, RecordQuery, 
 from broker.messages.cluster.tenure import JournalEntry, Subject
 from broker.messages.upkeep import SessionAnnotate
 from broker.words import SessionPhase
-from gateway import record_parts
-from gateway.call_record import summarise, write_csv
+from gateway.api import record_parts
+from gateway.api.call_record import summarise, write_csv
 from tests.gateway.conftest import World
 from tests.gateway.records import RECORD, entry
 

@@ -20,9 +20,9 @@ from broker.errors import (
     Unauthenticated,
     Unavailable,
 )
-from gateway.generate import CLOSE_MEANINGS
+from gateway.commands.generate import CLOSE_MEANINGS
+from gateway.connections.stages import STEPS, Stage
 from gateway.refusals import REFUSALS, close_code_of, problem
-from gateway.stages import STEPS, Stage
 
 CLOSES: dict[int, list[SwitchboardError]] = {
     1011: [Internal(ErrorCode.INTERNAL, "A sentence.")],

@@ -10,9 +10,9 @@ import pytest
 from broker.errors import ErrorCode, Internal, TooFast, Unavailable
 from broker.messages.sharing import MOST_REVOCATIONS, Revocation
 from broker.words import Role
-from gateway import ledger_client
-from gateway.revocations import RevocationList, agent_hash
-from gateway.tokens import Tokens
+from gateway.links import ledger_client
+from gateway.proofs.revocations import RevocationList, agent_hash
+from gateway.proofs.tokens import Tokens
 from tests.gateway.conftest import API_KEY, SECRET, World
 
 HEAD = {"Authorization": f"Bearer {API_KEY}"}

@@ -10,8 +10,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from gateway import outbox
-from gateway.revocations import agent_hash
+from gateway.connections import outbox
+from gateway.proofs.revocations import agent_hash
 from gateway.serve import bind, gateway_server
 from gateway.settings import BadSettings, DemoHost, Settings
 from tests.gateway.conftest import WINDOW, World

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.accounts import ConsumerProof
+from gateway.api.token_api import RevocationRequest
+from gateway.proofs.tokens import Audience
 from gateway.settings import Settings
-from gateway.token_api import RevocationRequest
-from gateway.tokens import Audience
 from tests.gateway.conftest import ENGAGEMENT, WINDOW, World
 
 OWNER = {"agent_id": "acc.7", "name": "Alex"}

@@ -9,8 +9,8 @@ import pytest
 from broker.errors import ErrorCode, Unauthenticated
 from broker.messages.cluster.trunk import Principal
 from broker.words import Role
+from gateway.proofs.tokens import LEEWAY_S, Audience, ResumePass, Tokens
 from gateway.settings import BadSettings, Settings
-from gateway.tokens import LEEWAY_S, Audience, ResumePass, Tokens
 
 SECRET = bytes(range(32))
 AGENT = Principal(role=Role.AGENT, account_id="acc", agent_id="7", name="Alex")

@@ -21,7 +21,7 @@ from broker.link import ListeningEnd, Reply
 from broker.messages.cluster.base import Done, read
 from broker.messages.cluster.tenure import JournalEntry, SessionUnsaved
 from broker.messages.cluster.trunk import Location, TrunkHello, TrunkReady
-from gateway import unsaved
+from gateway.connections import unsaved
 from gateway.settings import Settings
 from tests.gateway.conftest import KEY, World, attached
 from tests.gateway.fake_session import FakeSession

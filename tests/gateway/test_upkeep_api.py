@@ -11,7 +11,7 @@ import pytest
 from broker.errors import ErrorCode, NotFound
 from broker.messages import upkeep
 from broker.messages.cluster.base import ClusterMessage, read
-from gateway.oidc import SUBJECT_CHARACTERS
+from gateway.proofs.oidc import SUBJECT_CHARACTERS
 from tests.gateway.conftest import World
 from tests.gateway.records import LETTER
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.command import app
-from gateway.upkeep_command import LONGEST_PAUSE_S, TRIES, pause_s
+from gateway.commands.command import app
+from gateway.commands.upkeep_command import LONGEST_PAUSE_S, TRIES, pause_s
 from tests.gateway.answering import Answering, listening, serving
 
 pytestmark = pytest.mark.usefixtures("api_key")

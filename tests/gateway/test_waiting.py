@@ -17,8 +17,8 @@ from broker.messages.cluster.records import RecordQuery
 from broker.messages.cluster.sessions import GuestLocated, SessionOpen
 from broker.messages.cluster.trunk import Location
 from broker.words import Surface
-from gateway import ledger_client
-from gateway.ledger_client import LedgerClient
+from gateway.links import ledger_client
+from gateway.links.ledger_client import LedgerClient
 from gateway.settings import Limits
 from tests.gateway.conftest import ENGAGEMENT, KEY, WINDOW, World
 from tests.gateway.fake_ledger import FakeLedger

@@ -8,7 +8,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from gateway.websocket_protocol import text_frame
+from gateway.connections.websocket_protocol import text_frame
 from tests.gateway.conftest import World
 
 

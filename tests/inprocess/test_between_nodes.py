@@ -15,7 +15,7 @@ import pytest
 
 from actors.session.actor import SessionActor
 from broker.messages.cluster.tenure import JournalAppend
-from gateway.ledger_client import Resolver
+from gateway.links.ledger_client import Resolver
 from tests.house import House, hang_up, settled
 from tests.proxy import FaultProxy
 from tests.widget import Widget, accept, agent_widget, consumer_widget, ring
@@ -68,7 +68,7 @@ async def test_nothing_readable_passes_while_a_session_starts_changes_and_moves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encrypted: bool
 ) -> None:
     if encrypted:
-        monkeypatch.setattr("gateway.trunk_tls.is_loopback", lambda host: False)
+        monkeypatch.setattr("gateway.links.trunk_tls.is_loopback", lambda host: False)
     async with wired(tmp_path) as running:
         actors = [await running.standby() for _ in range(2)]
         one, two = await running.gateway("one"), await running.gateway("two")

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from broker.messages.cluster.trunk import Principal
 from broker.words import Role
-from gateway.tokens import Audience, Tokens
+from gateway.proofs.tokens import Audience, Tokens
 from tests.calls import Call
 from tests.deployment import Deployment
 from tests.widget import Widget, consumer_widget, guest_widget

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from gateway.command import app
+from gateway.commands.command import app
 from tests.calls import Call
 from tests.deployment import Deployment
 from tests.ledger.receiver import Receiver

@@ -30,9 +30,9 @@ from broker.messages.devices import Device, EnrolmentMake, EnrolmentUse
 from broker.messages.sharing import AnswerClaim, AnswerClaimed, LoginHand, Revocation
 from broker.shards import Shard, shard_of
 from broker.words import Reach, Role
-from gateway.directory import Directory
-from gateway.ledger_client import LedgerClient
-from gateway.shards import Shards
+from gateway.links.directory import Directory
+from gateway.links.ledger_client import LedgerClient
+from gateway.links.shards import Shards
 from tests.ledger import postgres
 from tests.ledger.conftest import Town, new_database
 from tests.ledger.fakes import (

@@ -12,8 +12,8 @@ from actors.ledger.probe import Verdict, probe
 from actors.link import ListenedEnd, dial
 from actors.listener import Listener
 from broker.errors import Unavailable
-from gateway.dial import dial as gateway_dial
-from gateway.trunk_tls import TrunkTls, is_loopback
+from gateway.links.dial import dial as gateway_dial
+from gateway.links.trunk_tls import TrunkTls, is_loopback
 from tests.ledger.fakes import KEY
 from tests.patience import PATIENCE, until
 from tests.proxy import FaultProxy
@@ -114,7 +114,7 @@ async def test_the_ledgers_probe_and_the_gateways_dial_speak_it(
 ) -> None:
     tls = Everywhere(KEY)
     assert await probe(HOST, listener[1], None, timeout_s=5.0 * PATIENCE, tls=tls) is Verdict.ALIVE
-    monkeypatch.setattr("gateway.dial.trunk_tls", Everywhere)
+    monkeypatch.setattr("gateway.links.dial.trunk_tls", Everywhere)
     end, ready = await gateway_dial(
         HOST, listener[1], KEY, b"gateway", timeout_s=5.0 * PATIENCE, prepare=lambda end: None
     )

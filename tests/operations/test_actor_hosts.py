@@ -15,7 +15,7 @@ import actors.keeper
 import actors.ledger
 import actors.pool
 from broker.keys import KeyPurpose
-from gateway import logs
+from gateway.commands import logs
 from gateway.compose import cluster, keeper_host, pool_host, session_host
 from gateway.compose.actor_class import actor_class
 from gateway.compose.keeper_host import KeeperHost
@@ -24,7 +24,7 @@ from gateway.compose.options import KEEPER_NAME, LEDGER_NAME, POOL_NAME
 from gateway.compose.pool_host import PoolHost
 from gateway.compose.session_host import SessionHost
 from gateway.compose.settings import ClusterSettings
-from gateway.trunk_tls import TrunkTls, trunk_tls
+from gateway.links.trunk_tls import TrunkTls, trunk_tls
 
 HERE = "0" * 56
 """A node of Ray, by its id."""

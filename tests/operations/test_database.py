@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.accounts import hash_key
-from gateway.deployment import join_passfile
-from gateway.doctor import Grade, check_database
+from gateway.commands.deployment import join_passfile
+from gateway.commands.doctor import Grade, check_database
 from tests.ledger import postgres
 from tests.operations.cluster import WAIT_S, Operator, Process, until
 from tests.operations.test_up import level

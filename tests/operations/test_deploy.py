@@ -21,10 +21,10 @@ import pytest
 import typer
 import yaml  # type: ignore[import-untyped]
 
-from gateway import probe
-from gateway.command import app
-from gateway.drain import GRACE_S, read_seconds
-from gateway.ray_environment import LOG_BACKUPS, LOG_BYTES
+from gateway.commands import probe
+from gateway.commands.command import app
+from gateway.commands.drain import GRACE_S, read_seconds
+from gateway.commands.ray_environment import LOG_BACKUPS, LOG_BYTES
 from gateway.settings import Limits
 from tests.coturn import SHIPPED, program, written
 from tests.operations.cluster import until

@@ -11,12 +11,12 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from gateway import down, ray_stranger
-from gateway.command import app
-from gateway.deployment import Deployment, read_ports
-from gateway.running import RunFile
+from gateway.commands import down, ray_stranger
+from gateway.commands.command import app
+from gateway.commands.deployment import Deployment, read_ports
+from gateway.commands.running import RunFile
+from gateway.commands.up import gateway_settings
 from gateway.settings import BadSettings
-from gateway.up import gateway_settings
 from tests.operations.cluster import ACCOUNTS
 
 RUNNER = CliRunner()

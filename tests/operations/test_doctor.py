@@ -17,10 +17,10 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from gateway import doctor, probe, ray_stranger
-from gateway.command import app
+from gateway.commands import doctor, probe, ray_stranger
+from gateway.commands.command import app
+from gateway.commands.doctor import Finding, Grade, Plan
 from gateway.compose import entry as compose
-from gateway.doctor import Finding, Grade, Plan
 from tests.operations.cluster import until
 
 RUNNER = CliRunner()

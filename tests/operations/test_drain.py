@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState
-from gateway import drain
+from gateway.commands import drain
+from gateway.commands.drain import find_node, read_seconds
 from gateway.compose.ray_runtime import RayNode
-from gateway.drain import find_node, read_seconds
 from gateway.settings import BadSettings
 
 NODES = [

@@ -11,8 +11,8 @@ import pytest
 
 import actors.keeper
 from broker.messages.cluster.members import LinkHello
-from gateway import logs
 from gateway.accounts_file import BadAccounts
+from gateway.commands import logs
 from gateway.compose import keeper_host
 from gateway.compose.settings import ClusterSettings
 from tests.patience import until

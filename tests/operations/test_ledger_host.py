@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import ActorUnavailableError
 
 import actors.ledger
-from gateway import logs
+from gateway.commands import logs
 from gateway.compose import ledger_host
 from gateway.compose.address import LedgerAddress
 from gateway.compose.settings import ClusterSettings

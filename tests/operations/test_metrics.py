@@ -17,10 +17,10 @@ from broker.errors import ErrorCode
 from broker.measures import APPEND, LOOP, Count, Standing
 from broker.messages.cluster.exporting import Measured
 from broker.messages.cluster.nodes import PoolLevel
+from gateway.commands.ray_logs import RayLogs
 from gateway.level import Level
 from gateway.measured import MeasuredCollector
 from gateway.metrics import Metrics
-from gateway.ray_logs import RayLogs
 from tests.gateway.test_measured import Ledgers
 from tests.operations.promql import Query, Scrape, Vector
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.ray_environment import LOG_BACKUPS, LOG_BYTES
-from gateway.ray_logs import RayLogs, logs, tidy
+from gateway.commands.ray_environment import LOG_BACKUPS, LOG_BYTES
+from gateway.commands.ray_logs import RayLogs, logs, tidy
 from tests.patience import PATIENCE
 
 LIVING, ENDED = 7, 8
 WRITES = """
 import sys
-from gateway import ray_environment
+from gateway.commands import ray_environment
 from tests.patience import PATIENCE
 with ray_environment.private_folder() as folder:
     import ray
@@ -101,7 +101,9 @@ def test_folders_that_go_while_they_are_looked_into_are_empty(tmp_path: Path) ->
 def test_what_is_told_is_what_lies_there(
     tmp_path: Path, tidies: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.ray_logs.tidy", lambda folder: log(folder, "tidied", 1, 1))
+    monkeypatch.setattr(
+        "gateway.commands.ray_logs.tidy", lambda folder: log(folder, "tidied", 1, 1)
+    )
     log(tmp_path, "old/raylet.out", 500, 1)
     log(tmp_path, "raylet.err", 30, 1)
     registry = CollectorRegistry()

@@ -24,7 +24,7 @@ import pytest
 from typer.main import get_command
 
 from benchmarks.process import lives
-from gateway.command import app
+from gateway.commands.command import app
 from tests.chaos.town import ACCOUNTS, KEYS, People, Town, moved_to, told
 from tests.ledger import postgres
 from tests.ledger.certificates import make_certificate

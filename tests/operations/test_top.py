@@ -10,10 +10,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from broker.messages.cluster.nodes import PoolLevel
-from gateway.command import app
+from gateway.commands.command import app
+from gateway.commands.top import Row, look, table_of
 from gateway.level import Level
 from gateway.metrics import Metrics
-from gateway.top import Row, look, table_of
 
 
 async def shown(level: PoolLevel | None) -> Row:

@@ -18,16 +18,16 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from broker.messages import SUBPROTOCOL
+from gateway.commands.deployment import Deployment
+from gateway.commands.doctor import Grade, check_ray_token
+from gateway.commands.probe import ray_ports
+from gateway.commands.ray_environment import LOG_BACKUPS, LOG_BYTES
+from gateway.commands.ray_stranger import reception
+from gateway.commands.up import refuse_many_nodes, stopped
 from gateway.compose import entry as compose
 from gateway.compose import ray_runtime
 from gateway.compose.ray_runtime import LEAVE_S
-from gateway.deployment import Deployment
-from gateway.doctor import Grade, check_ray_token
-from gateway.probe import ray_ports
-from gateway.ray_environment import LOG_BACKUPS, LOG_BYTES
-from gateway.ray_stranger import reception
 from gateway.settings import BadSettings
-from gateway.up import refuse_many_nodes, stopped
 from tests.deployment import Deployment as Demo
 from tests.ledger.certificates import make_certificate
 from tests.operations.cluster import (

@@ -9,7 +9,7 @@ import pytest
 import ray
 
 from actors.placement import plan
-from gateway import logs
+from gateway.commands import logs
 from gateway.compose import pool_host, ray_runtime
 from gateway.compose.ray_runtime import RayNode
 from gateway.compose.settings import ClusterSettings

@@ -9,7 +9,7 @@ import threading
 import pytest
 import ray.actor
 
-from gateway import logs
+from gateway.commands import logs
 from gateway.compose import session_host
 from gateway.compose.options import (
     KEEPER_OPTIONS,

@@ -17,7 +17,7 @@ from actors.relay.quality import Measured, QualityWatch, judge, lost_of_all
 from actors.relay.rtcp import Report, ntp_of, receiver_report
 from actors.relay.seating import arrange
 from actors.relay.speaker import Loudness, SpeakerChoice
-from gateway.media_view import media_state
+from gateway.api.media_view import media_state
 from tests.patience import until
 
 from .client import CraftedClient

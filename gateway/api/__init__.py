@@ -1,0 +1,1 @@
+"""Plain requests: what brands' backends, widgets and operators may ask over HTTP."""

@@ -1,0 +1,1 @@
+"""The `switchboard` command: what it starts, stops, looks at and prints."""

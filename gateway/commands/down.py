@@ -1,0 +1,94 @@
+"""`switchboard down`: end a deployment, whichever way it was started and however it died."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.commands import running
+from gateway.settings import BadSettings
+
+STOP_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What `down` ended."""
+
+    gateway: bool
+    """Whether a gateway of this machine was still there."""
+    actors: int
+    """Actors of an existing Ray; those of a private one end with their gateway."""
+
+
+def run_down(data: Path, address: str | None, *, drop_live: bool) -> Ended:
+    """End the gateway that runs in `data`, and the actors on its Ray.
+
+    `address` is needed where the run file is gone, or for a Ray that another machine's `up` uses.
+
+    Raises:
+        BadSettings: there is nothing to end, or calls are live and may not be dropped.
+        TimeoutError: something did not end in time.
+    """
+    run = running.read(data)
+    if run is not None and not run.alive and run.address is None and address is None:
+        running.remove(data)
+        run = None
+    address = address or (run.address if run is not None else None)
+    if run is None and address is None:
+        raise BadSettings(
+            f"Nothing runs in {data}; give --data-dir, or --address of the Ray it runs on."
+        )
+    if address is None:
+        return Ended(stop_gateway(run), 0)
+    from gateway.compose import entry as compose
+
+    compose.join_ray(address)
+    try:
+        if not drop_live:
+            refuse_live(asyncio.run(live_sessions()))
+        gateway = stop_gateway(run)
+        actors = asyncio.run(compose.end_cluster())
+    finally:
+        compose.leave_ray()
+    running.remove(data)
+    return Ended(gateway, actors)
+
+
+def stop_gateway(run: running.RunFile | None) -> bool:
+    """Stop the `up` that wrote this as Ctrl-C would; whether there was one.
+
+    Raises:
+        TimeoutError: it did not end.
+    """
+    process = None if run is None else run.process()
+    if run is None or process is None:
+        return False
+    process.terminate()
+    # Not `process.wait`: a parent that does not reap would keep it for ever.
+    deadline = time.monotonic() + STOP_S
+    while run.alive:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"The gateway with process id {process.pid} did not end.")
+        time.sleep(0.05)
+    return True
+
+
+async def live_sessions() -> int | None:
+    """How many sessions are live on the Ray that was joined; `None` when nobody knows."""
+    from gateway.compose import entry as compose
+
+    level = await compose.running_level()
+    return None if level is None else level.live
+
+
+def refuse_live(live: int | None) -> None:
+    """Refuse to cut people off unasked.
+
+    Raises:
+        BadSettings: somebody is talking.
+    """
+    if live:
+        raise BadSettings(f"{live} sessions are live; end them first, or give --drop-live.")

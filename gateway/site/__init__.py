@@ -1,0 +1,1 @@
+"""What a browser fetches: pages, their files, and agents' pictures."""
