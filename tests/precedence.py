@@ -17,19 +17,26 @@ def precedence() -> Iterator[None]:
 
     Linux shares processors out by session first (autogroup in sched(7)), and a browser has one of
     its own: a niceness within it says nothing beside other sessions, so the sessions get theirs.
-    Where there are none, or who runs this may not, nothing changes.
+    This thread, which has the loop, gets one within its session, beside the other tests. Where
+    there are no such groups, or who runs this may not, nothing changes.
     """
+    me = psutil.Process()
+    nice = me.nice()
     before: dict[str, tuple[Path, str]] = {}
-    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+    for process in (me, *me.children(recursive=True)):
         path = Path(f"/proc/{process.pid}/autogroup")
         with suppress(OSError):
-            session, _, nice = path.read_text().rpartition(" nice ")
+            session, _, former = path.read_text().rpartition(" nice ")
             if session and session not in before:
                 path.write_text(str(NICE))
-                before[session] = path, nice.strip()
+                before[session] = path, former.strip()
+    with suppress(psutil.AccessDenied):
+        me.nice(NICE)
     try:
         yield
     finally:
-        for path, nice in before.values():
+        with suppress(psutil.AccessDenied):
+            me.nice(nice)
+        for path, former in before.values():
             with suppress(OSError):
-                path.write_text(nice)
+                path.write_text(former)
