@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields, replace
 MOST_PARTICIPANTS = 250
 """A change is told to everybody with everybody's state: this many are as far as that was measured
 (`docs/performance.md`)."""
+LONGEST_MS = 4 * 3_600_000
+"""What proves somebody in a session lives a little longer: resume tokens, credentials of TURN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Policy:
     """The session ends after this long without agent and consumer."""
     absent_agent_ms: int = 300_000
     """The session ends after this long without an agent."""
-    longest_ms: int = 4 * 3_600_000
+    longest_ms: int = LONGEST_MS
     """No session lasts longer."""
     lapsed_ms: int = 600_000
     """The session ends this long after its last invitation closed, when nobody else came."""
@@ -51,6 +53,8 @@ class Policy:
                 raise ValueError(f"Policy {field.name} must be at least 1.")
         if self.participant_limit > MOST_PARTICIPANTS:
             raise ValueError(f"Policy participant_limit must be at most {MOST_PARTICIPANTS}.")
+        if self.longest_ms > LONGEST_MS:
+            raise ValueError(f"Policy longest_ms must be at most {LONGEST_MS}.")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> Policy:

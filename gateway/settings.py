@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from broker.errors import ErrorCode, NotFound
 from broker.ids import normal_id
 from broker.keys import MIN_SECRET_BYTES
-from broker.policy import Policy
+from broker.policy import LONGEST_MS, Policy
 from gateway.accounts import Account
 
 AGENT_SDK = "https://lpcdn.lpsnmedia.net/webagent/client-SDK.min.js"
@@ -137,7 +137,7 @@ class Settings:
     """Life of a waiting token that a one-time link was exchanged for."""
     guest_token_s: int = 600
     """How long a guest may take from the name page into the session."""
-    session_s: int = 4 * 3_600 + 600
+    session_s: int = LONGEST_MS // 1_000 + 600
     """Life of a resume token: the longest session and a little more."""
 
     def __post_init__(self) -> None:

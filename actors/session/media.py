@@ -32,10 +32,12 @@ from broker.messages.facts import (
     MediaTransport,
 )
 from broker.messages.parts import IceServer, MediaLimits, Part, SeatAssignment
+from broker.policy import LONGEST_MS
 from broker.state import STAFF, SessionState
 from broker.words import Capability, Mode, PublishSource, Way
 
-CREDENTIAL_LIFE_S = 6 * 3600
+CREDENTIAL_LIFE_S = LONGEST_MS // 1_000 + 600
+"""Of TURN, from the join: the longest session and a little more."""
 MOST_SEATS = 24
 """Of one widget: with what it sends and the screens its offer stays below the relay's 64 sections.
 In a larger session the seats go to those who speak."""

@@ -10,7 +10,7 @@ from broker.commands import CancelInvitation, Detach, End, Grant, HandOver, Join
 from broker.deadlines import next_deadline
 from broker.errors import ErrorCode, Forbidden, SwitchboardError
 from broker.events import SessionEnded
-from broker.policy import Policy
+from broker.policy import LONGEST_MS, Policy
 from broker.words import Attendance, Capability, EndReason, InvitationState, SessionPhase
 from tests.unit.sessions import (
     AGENT,
@@ -159,6 +159,7 @@ def test_unless_an_account_says_otherwise_the_designs_values_hold() -> None:
     [
         {"participant_limit": 0},
         {"participant_limit": 251},
+        {"longest_ms": LONGEST_MS + 1},
         {"invitation_ms": "2"},
         {"nonsense": 1},
         {"guest_lobby": 1},
