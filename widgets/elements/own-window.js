@@ -1,6 +1,6 @@
 import { idsToQuery } from '../hosts/engagement-ids.js';
 
-// It asks its opener for what proves both the same person: its storage is its own.
+// It asks its opener for what proves both to be one person: its storage is its own.
 const ASK = 'switchboard.hand-over.ask';
 const GIVE = 'switchboard.hand-over.give';
 /** The opener may ask, for less. */

@@ -95,7 +95,7 @@
       font: '600 13px/32px system-ui, sans-serif',
       textAlign: 'end',
       cursor: 'pointer',
-      // The panel clips what lies around.
+      // The panel clips what is around.
       outline: 'revert',
       outlineOffset: '-3px',
     });
@@ -126,7 +126,7 @@
       borderRadius: phone ? '14px 14px 0 0' : '14px',
       boxShadow: '0 14px 44px rgb(10 20 30 / 32%)',
       background: '#151b21',
-      // Not gone: closed it must live, to be rung.
+      // Closed it lives on, to be rung.
       visibility: open ? 'visible' : 'hidden',
     });
     toggle.textContent = small ? `${video}  ▴ ${restore}` : `▾ ${minimise}`;
@@ -202,7 +202,7 @@
       if (live) sessionStorage.setItem(KEPT, before);
       else sessionStorage.removeItem(KEPT);
     } catch {
-      // Refused.
+      // No storage.
     }
   }
 
@@ -236,7 +236,7 @@
       const kept = sessionStorage.getItem(KEPT);
       if (kept) update(JSON.parse(kept));
     } catch {
-      // Refused.
+      // No storage.
     }
     update(given);
     listen(240);

@@ -18,7 +18,7 @@ export class LocalMedia {
   /** Where voices come out, by device id; else the system's choice. */
   speaker = rememberedDevice('speaker');
   #chosen = this.speaker;
-  /** Rises when one is granted or plugged in: a speaker may be allowed by now. */
+  /** Rises when a device is granted or plugged in: a speaker may be allowed by now. */
   chances = 0;
   /** The names of what the person turned off: nobody else turns it on. */
   off = '';

@@ -177,7 +177,7 @@ export class MediaLink {
     }, LOOK_MS);
   }
 
-  /** `negotiate` builds anew. */
+  /** Give it up; `negotiate` builds anew. */
   drop() {
     this.#round += 1;
     removeEventListener('online', this.#seek);
