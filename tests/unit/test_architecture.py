@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,35 @@ def test_packages_say_what_they_own() -> None:
     for package in PACKAGES:
         init = ROOT / package / "__init__.py"
         assert ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))), package
+
+
+def test_the_top_level_holds_what_belongs_there_and_nothing_that_was_left() -> None:
+    ours = {
+        ".ci",
+        ".git",
+        ".gitignore",
+        ".venv",
+        "CHANGELOG.md",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "actors",
+        "benchmarks",
+        "broker",
+        "constraints.txt",
+        "deploy",
+        "docs",
+        "gateway",
+        "pyproject.toml",
+        "tests",
+        "widgets",
+    }
+    ignored = [
+        line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    ]
+    strangers = [
+        path.name
+        for path in ROOT.iterdir()
+        if path.name not in ours and not any(fnmatch(path.name, rule) for rule in ignored)
+    ]
+    assert strangers == []
