@@ -16,6 +16,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from actors.relay import MediaRights, OfferLayout, PublishSource, Relay
+from benchmarks.browser import launch
 from tests.patience import PATIENCE
 
 EVERYTHING = MediaRights(send_audio=True, send_video=True, send_screen=True)
@@ -69,18 +70,11 @@ def page_url() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def chromium(program: str = "/usr/bin/chromium") -> AsyncIterator[Browser]:
-    """Start a Chromium with fake devices."""
+async def chromium(program: Path | None = None) -> AsyncIterator[Browser]:
+    """Start a Chromium with fake devices, which plays without being asked to."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=program,
-            args=[
-                "--no-sandbox",
-                "--use-fake-device-for-media-stream",
-                "--use-fake-ui-for-media-stream",
-                "--disable-background-networking",
-                "--autoplay-policy=no-user-gesture-required",
-            ],
+        browser = await launch(
+            playwright, "--autoplay-policy=no-user-gesture-required", program=program
         )
         try:
             yield browser

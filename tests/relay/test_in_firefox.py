@@ -60,7 +60,7 @@ async def test_three_people_with_two_makes_of_browser(tmp_path: Path) -> None:
                 found: dict[str, Received] = await fox.evaluate("window.received()")
                 return found
 
-            async with chromium(str(program)) as browser:
+            async with chromium(program) as browser:
                 pages = {}
                 for person in ("ada", "ben"):
                     pages[person] = await browser.new_page()
