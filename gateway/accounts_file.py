@@ -48,6 +48,14 @@ def load_accounts(path: Path, *, demo: bool = False) -> dict[str, Account]:
     return read_accounts(_document(path), folder=path.parent, demo=demo)
 
 
+def changed_at(file: Path) -> int:
+    """Time of a file's last change, ns; 0 when there is none."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def readable_accounts(path: Path, *, demo: bool = False) -> tuple[dict[str, Account], list[str]]:
     """Read what can be read of an accounts file: for who must go on, whatever stands there.
 

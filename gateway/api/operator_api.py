@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from broker.errors import ErrorCode, Malformed
@@ -20,6 +20,7 @@ from gateway.api.server_api import Cursor, Limit
 from gateway.api.upkeep_api import DeadLetterView, RedeliveryRequest, RedeliveryStarted
 from gateway.api.widget_api import Body
 from gateway.connections.switchroom import Switchroom
+from gateway.proofs.api_keys import ApiKeys
 from gateway.proofs.operators import OPERATOR_ACCOUNT, REVOKED_S, Operator
 from gateway.proofs.revocations import NO_ACCOUNT, operator_hash, token_hash
 
@@ -85,11 +86,10 @@ def operator_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
     directory = room.directory
 
     @router.get("/accounts", operation_id="listAccounts")
-    async def list_accounts(operator: Operator) -> AccountList:
+    async def list_accounts(operator: Operator, request: Request) -> AccountList:
         """List the accounts this gateway serves, without hashes and secrets."""
-        return AccountList(
-            accounts=[view_account(each) for each in room.settings.accounts.values()]
-        )
+        keys: ApiKeys = request.app.state.api_keys
+        return AccountList(accounts=[view_account(each) for each in keys.accounts])
 
     @router.get("/ends", operation_id="listEnds")
     async def list_ends(operator: Operator, cursor: Cursor = None, limit: Limit = 50) -> EndPage:

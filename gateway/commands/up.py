@@ -36,6 +36,7 @@ from gateway.level import Level
 from gateway.links.ledger_client import LedgerClient
 from gateway.links.shards import Shards
 from gateway.measured import MeasuredCollector
+from gateway.proofs.key_rotation import KeyRotation
 from gateway.secret_file import read_secret
 from gateway.serve import EdgeServer, bind
 from gateway.settings import BadSettings, Settings
@@ -223,12 +224,13 @@ async def _serve(
     measured = MeasuredCollector(directory, room.metrics.registry)
     # On an existing Ray the workers may be out of sight, each in a container of its own.
     logs = RayLogs(log_folder, room.metrics.registry, tidies=deployment.address is None)
+    keys = KeyRotation(deployment.accounts_file, app.state.api_keys)
     edge = Edge(app, [listening], deployment, settings.limits.stop_bound_s)
     async with AsyncExitStack() as stack:
         if traces is not None:
             stack.push_async_callback(asyncio.to_thread, traces.close)
-        works = (directory.run(), level.run(), measured.run(), logs.run(), edge.run())
-        tasks = [asyncio.create_task(work) for work in works]
+        parts = (directory, level, measured, logs, keys, edge)
+        tasks = [asyncio.create_task(each.run()) for each in parts]
         for task in tasks:
             stack.push_async_callback(cancel, task)
         async with asyncio.timeout(compose.ACTOR_START_S):

@@ -14,7 +14,7 @@ from broker.keys import KeyPurpose
 from broker.messages.cluster.members import LinkHello
 from broker.shards import Shard
 from gateway.accounts import Account
-from gateway.accounts_file import BadAccounts, readable_accounts
+from gateway.accounts_file import BadAccounts, changed_at, readable_accounts
 from gateway.clock import steady_clock
 from gateway.commands import logs
 from gateway.compose.address import LedgerAddress
@@ -156,14 +156,6 @@ class KeeperHost:
                 },
             ),
         )
-
-
-def changed_at(file: Path) -> int:
-    """Time of a file's last change, ns; 0 when there is none."""
-    try:
-        return file.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def known_accounts(settings: ClusterSettings) -> Known:

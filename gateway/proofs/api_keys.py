@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -24,10 +25,21 @@ class ApiKeys:
     """Finds the account of an API key."""
 
     def __init__(self, accounts: Iterable[Account]) -> None:
-        self._accounts: dict[str, list[Account]] = {}
-        for account in accounts:
-            for key in account.api_keys:
-                self._accounts.setdefault(key.key_id, []).append(account)
+        self.accounts = tuple(accounts)
+        """All that are served, each with the keys that hold."""
+        self._by_key_id = _by_key_id(self.accounts)
+
+    def take_over(self, accounts: Mapping[str, Account]) -> None:
+        """Let the keys hold that these have, by account id, instead of those before.
+
+        Of the accounts that are served, and of each the keys only: all else that is new waits for a
+        restart. From any thread.
+        """
+        keys = {account_id: account.api_keys for account_id, account in accounts.items()}
+        self.accounts = tuple(
+            replace(each, api_keys=keys.get(each.account_id, ())) for each in self.accounts
+        )
+        self._by_key_id = _by_key_id(self.accounts)
 
     def account_of(self, presented: str) -> Account:
         """Return the account of a key.
@@ -37,10 +49,18 @@ class ApiKeys:
         """
         key_id = key_id_of(presented)
         if key_id is not None:
-            for account in self._accounts.get(key_id, ()):
+            for account in self._by_key_id.get(key_id, ()):
                 if account.find_key(presented) is not None:
                     return account
         raise Unauthenticated(ErrorCode.TOKEN_INVALID, "The API key does not hold.")
+
+
+def _by_key_id(accounts: Iterable[Account]) -> dict[str, list[Account]]:
+    found: dict[str, list[Account]] = {}
+    for account in accounts:
+        for key in account.api_keys:
+            found.setdefault(key.key_id, []).append(account)
+    return found
 
 
 async def calling_account(
