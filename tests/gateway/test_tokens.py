@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
+import jwt
 import pytest
 
 from broker.errors import ErrorCode, Unauthenticated
@@ -90,6 +92,20 @@ def test_every_changed_character_breaks_the_signature(tokens: Tokens) -> None:
         changed = token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :]
         if changed.rstrip("=") != token:
             assert refusal(tokens, changed, Audience.AGENT) is ErrorCode.TOKEN_INVALID
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+@pytest.mark.parametrize("algorithm", ["none", "HS384", "HS512"])
+def test_no_other_algorithm_holds_be_it_by_our_own_key(
+    tokens: Tokens, clock: Clock, algorithm: str
+) -> None:
+    token = tokens.mint(Audience.AGENT, AGENT, 600)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    key = tokens._keys[Audience.AGENT]
+    assert tokens.read(jwt.encode(claims, key, "HS256"), Audience.AGENT).principal == AGENT
+    signing: Any = None if algorithm == "none" else key
+    other = jwt.encode(claims, signing, algorithm)
+    assert refusal(tokens, other, Audience.AGENT) is ErrorCode.TOKEN_INVALID
 
 
 @pytest.mark.parametrize("token", ["", ".", "a.b.c", "x" * 10_000, "\u00e9"])

@@ -16,7 +16,7 @@ from broker.messages.cluster.presence import PresencePut
 from broker.messages.cluster.records import RecordQuery
 from broker.messages.cluster.sessions import GuestLocated, SessionOpen
 from broker.messages.cluster.trunk import Location
-from broker.words import Surface
+from broker.words import Role, Surface
 from gateway.links import ledger_client
 from gateway.links.ledger_client import LedgerClient
 from gateway.settings import Limits
@@ -71,6 +71,25 @@ async def test_start_answers_done_and_then_the_snapshot_comes(world: World) -> N
     assert kinds == ["request.done", "resume.renewed", "session.snapshot"]
     (asked,) = world.ledger.opened
     assert (asked.engagement_key, asked.owner.agent_id) == ("eng-1", "7")
+
+
+async def test_whoever_the_sdk_says_they_are_an_agent_is_who_their_token_names(
+    world: World,
+) -> None:
+    session = await world.session()
+
+    async def opened(request: SessionOpen) -> Location:
+        return session.location
+
+    world.ledger.on_open = opened
+    agent = await world.agent(engagement={**ENGAGEMENT, "agent_id": "99"})
+    await agent.until("reach.changed")
+    await agent.say(type="session.start", id="1", mode="video")
+    await agent.until("session.snapshot")
+    (asked,) = world.ledger.opened
+    assert (asked.owner.agent_id, asked.owner.name) == ("7", "Alex")
+    (hello,) = session.seen
+    assert (hello.principal.role, hello.principal.agent_id) == (Role.AGENT, "7")
 
 
 async def test_start_on_a_live_engagement_is_refused_with_its_code(world: World) -> None:
