@@ -153,7 +153,12 @@ def check_media(hosts: Iterable[str], ports: tuple[int, int]) -> Iterator[Findin
 def check_buffers(rmem_bytes: int | None) -> Finding:
     name = "socket buffers"
     if rmem_bytes is None:
-        return Finding(name, Grade.WARNING, "net.core.rmem_max cannot be read")
+        return Finding(
+            name,
+            Grade.WARNING,
+            "net.core.rmem_max cannot be read",
+            "A container may not see it: run `sysctl net.core.rmem_max` on the machine itself.",
+        )
     if rmem_bytes < RMEM_BYTES:
         return Finding(
             name,
@@ -175,7 +180,12 @@ def check_descriptors(hard: int) -> Finding:
 
 def check_clock(state: int | None) -> Finding:
     if state is None:
-        return Finding("clock", Grade.WARNING, "the kernel does not say whether it is synchronised")
+        return Finding(
+            "clock",
+            Grade.WARNING,
+            "the kernel does not say whether it is synchronised",
+            "Run `timedatectl` on the machine itself, outside any container.",
+        )
     if state == _TIME_ERROR:
         return Finding(
             "clock",
