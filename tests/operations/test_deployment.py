@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,11 +12,12 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
+from gateway.accounts import hash_key
 from gateway.commands import down, ray_stranger
 from gateway.commands.command import app
 from gateway.commands.deployment import Deployment, read_ports
 from gateway.commands.running import RunFile
-from gateway.commands.up import gateway_settings
+from gateway.commands.up import cluster_settings, gateway_settings
 from gateway.settings import BadSettings
 from tests.operations.cluster import ACCOUNTS
 
@@ -160,6 +162,35 @@ def test_the_ledger_is_told_where_the_password_lies_and_not_what_it_is(files: Pa
     assert "ssl=require" in deployment.database_url
     assert "0" * 64 not in deployment.database_url
     assert not deployment.is_sqlite
+
+
+def test_actors_are_told_no_secret_and_of_no_account(files: Path) -> None:
+    """Ray keeps what its actors are made with, and shows it."""
+    for name in ("secret", "passfile", "turn-secret", "hook-secret"):
+        (files / name).write_text(f"what-{name}-holds".ljust(32, "."))
+        (files / name).chmod(0o600)
+    webhook = 'endpoint_id = "crm"\nurl = "https://crm.example.com/x"\nsecret_file = "hook-secret"'
+    key = f'key_id = "backend"\nhash = "{hash_key("swk_backend_" + "k" * 32)}"'
+    (files / "accounts.toml").write_text(
+        f"{ACCOUNTS}\n[[accounts.12345678.api_keys]]\n{key}\n"
+        f"[[accounts.12345678.webhooks]]\n{webhook}\n"
+    )
+    deployment = Deployment(
+        origin="http://127.0.0.1:1",
+        accounts_file=files / "accounts.toml",
+        secret_file=files / "secret",
+        database="postgresql://switchboard@db.example.com/switchboard",
+        database_passfile=files / "passfile",
+        turn=("turn:turn.example.com",),
+        turn_secret_file=files / "turn-secret",
+    )
+    assert set(gateway_settings(deployment).accounts) == {"12345678"}
+    settings = cluster_settings(deployment)
+    assert settings.turn_secret() == (files / "turn-secret").read_bytes().strip()
+    told = pickle.dumps(settings)
+    assert str(files / "accounts.toml").encode() in told
+    for known in ("12345678", "crm", "backend", "-holds", str(hash_key("swk_backend_" + "k" * 32))):
+        assert known.encode() not in told, known
 
 
 def test_ports_are_given_first_to_last() -> None:
