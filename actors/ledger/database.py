@@ -23,10 +23,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
+from actors.ledger.migrations import migrate
 from actors.ledger.schema import (
     devices,
     enrolments,
-    migrate,
     notes,
     owners,
     sessions,

@@ -28,6 +28,7 @@ _TAKEN = (
     .where(sessions.c.engagement_key == sa.bindparam("engagement"))
     .where(sessions.c.phase != str(SessionPhase.ENDED))
 )
+_LIVE_IDS = sa.select(sessions.c.session_id).where(sessions.c.phase != str(SessionPhase.ENDED))
 _NEW_SESSION = sa.insert(sessions)
 _NEW_TENURE = sa.insert(tenures)
 
@@ -184,11 +185,14 @@ def load_live(
     }
     if not wanted:
         return []
-    rows = connection.execute(
-        sa.select(sessions)
-        .where(sessions.c.phase != str(SessionPhase.ENDED))
-        .order_by(sessions.c.created_ms, sessions.c.session_id)
+    of_present = sa.and_(
+        tenures.c.session_id == sessions.c.session_id, tenures.c.epoch == sessions.c.epoch
     )
+    rows = connection.execute(
+        sa.select(sessions, tenures.c.node)
+        .select_from(sessions.outerjoin(tenures, of_present))
+        .where(sessions.c.phase != str(SessionPhase.ENDED))
+    ).all()
     found = {
         row.session_id: Live(
             session_id=row.session_id,
@@ -201,12 +205,16 @@ def load_live(
             host=row.host,
             port=row.port,
             label=row.label,
+            left_node=row.node or "",
         )
-        for row in rows
+        # Sorted here: asked for their order, SQLite goes through all that ever were.
+        for row in sorted(rows, key=lambda each: (each.created_ms, each.session_id))
         if row.session_id in wanted
     }
     grants = connection.execute(
         sa.select(tenures.c.session_id, tenures.c.granted_ms)
+        # Not joined, for SQLite would begin with all that ever were.
+        .where(tenures.c.session_id.in_(_LIVE_IDS))
         .where(tenures.c.epoch > 1)
         .where(sa.not_(tenures.c.polite))
         .where(tenures.c.granted_ms >= since_ms)

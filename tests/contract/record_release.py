@@ -19,7 +19,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel
 
 import broker.messages
-from actors.ledger.schema import MIGRATIONS, metadata
+from actors.ledger.migrations import MIGRATIONS
+from actors.ledger.schema import metadata
 from broker import events
 from broker.events import AnyEvent, event_body
 from broker.messages.cluster.base import ClusterMessage

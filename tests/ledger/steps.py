@@ -10,19 +10,19 @@ from actors.ledger.database import Database
 
 
 class Steps:
-    """Counts the steps of the connection that writes."""
+    """Counts the steps of the connection that writes, or of the one that reads one by one."""
 
     def __init__(self) -> None:
         self._count = 0
 
-    async def of(self, database: Database) -> None:
+    async def of(self, database: Database, *, reads: bool = False) -> None:
         """Begin to count; the database has taken its term."""
 
         def begin(connection: sa.Connection) -> None:
             driver: Any = connection.connection.driver_connection
             driver.set_progress_handler(self._step, 1)
 
-        await database.write(begin)
+        await (database.read(begin) if reads else database.write(begin))
 
     def _step(self) -> None:
         self._count += 1

@@ -7,7 +7,8 @@ import json
 import sqlalchemy as sa
 
 from actors.ledger.database import Database
-from actors.ledger.schema import MIGRATIONS, OLDEST_READER, schema_version, sessions
+from actors.ledger.migrations import MIGRATIONS, OLDEST_READER
+from actors.ledger.schema import schema_version, sessions
 from broker.messages.cluster.records import RecordPage, RecordQuery
 from broker.words import SessionPhase
 from tests.ledger.conftest import Town

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from actors.ledger.database import Database, Superseded
-from actors.ledger.schema import MIGRATIONS, schema_floor, schema_version
+from actors.ledger.migrations import MIGRATIONS
+from actors.ledger.schema import schema_floor, schema_version
 from broker.errors import ErrorCode, SwitchboardError
 from broker.messages.cluster.nodes import PoolLevel
 from tests.ledger import postgres
