@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -139,17 +139,18 @@ class Drains:
         here: dict[str, list[Actor]] = {name: [] for name in self._drains}
         for actor in self._actors():
             here.setdefault(actor.member.node, []).append(actor)
-        loads = self._directory.loads()
+        loads, left = self._directory.loads(), self._directory.left()
         return NodeList(
-            nodes=[self._state(node, here[node], loads.get(node, 0)) for node in sorted(here)]
+            nodes=[self._state(node, here[node], loads.get(node, 0), left) for node in sorted(here)]
         )
 
     def state(self, node: str) -> NodeState:
         """Say how one node stands."""
         here = [actor for actor in self._actors() if actor.member.node == node]
-        return self._state(node, here, self._directory.loads().get(node, 0))
+        loads, left = self._directory.loads(), self._directory.left()
+        return self._state(node, here, loads.get(node, 0), left)
 
-    def _state(self, node: str, here: list[Actor], live: int) -> NodeState:
+    def _state(self, node: str, here: list[Actor], live: int, left: Set[str]) -> NodeState:
         drain = self._drains.get(node)
         standing = NodeState(
             node=node,
@@ -161,7 +162,10 @@ class Drains:
         )
         if drain is None:
             return standing
-        word = "drained" if not here else "moving" if drain.work is not None else "late"
+        # Who waits for this word stops the node then: a session whose actor has no link may be
+        # there still, as all may when this ledger has just begun.
+        empty = not here and left.isdisjoint(("", node))
+        word = "drained" if empty else "moving" if drain.work is not None else "late"
         return standing.model_copy(
             update={"drain": word, "deadline_ms": drain.deadline_ms, "moved": drain.moved}
         )

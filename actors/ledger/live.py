@@ -141,6 +141,10 @@ class Directory:
             live.holder.member.node for live in self._by_id.values() if live.holder is not None
         )
 
+    def left(self) -> frozenset[str]:
+        """Name the nodes on which sessions that nobody holds were last; empty: nobody knows."""
+        return frozenset(live.left_node for live in self._by_id.values() if live.holder is None)
+
     def count(self, account_id: str) -> int:
         """Count an account's sessions."""
         return self._by_account[account_id]

@@ -184,6 +184,29 @@ async def test_a_drain_outlives_its_ledger(bare_town: Town) -> None:
     assert (await gateway.nodes())["node-1"].drain in ("moving", "drained")
 
 
+async def test_a_node_is_not_drained_while_its_actors_are_still_to_come_back(
+    bare_town: Town,
+) -> None:
+    """Whoever stops a node waits for that word, also while the ledger is replaced."""
+    town = bare_town
+    first = await town.new_ledger()
+    actor, gateway, _ = await on_two_nodes(town)
+    await gateway.drain("node-1")
+    await first.close()
+    second = await town.new_ledger()
+    port, town.home.port = town.home.port, 0
+    assert (standing(town).drain, second.level().members) == ("moving", [])
+    town.home.port = port
+    await until(lambda: len(actor.kept) == 2, "the second enlisting")
+    elsewhere = await town.actor(node="node-2")
+    await until(lambda: bool(elsewhere.committed), "the move")
+    await actor.die()
+    await until(lambda: standing(town).drain == "drained", "that nothing is left")
+    await elsewhere.die()
+    await until(lambda: second.level().live == 1 and not second.level().members, "the loss")
+    assert (await gateway.nodes())["node-1"].drain == "drained", "it was on another node"
+
+
 async def test_a_drain_of_long_ago_is_forgotten_by_the_next_ledger(town: Town) -> None:
     _, gateway, _ = await on_two_nodes(town)
     await gateway.drain("node-1", deadline_s=1.0)
