@@ -25,6 +25,10 @@ class BadSettings(Exception):
     """A setting cannot work. The text is one sentence an operator can act on."""
 
 
+class Away(BadSettings):
+    """What is asked does not answer now. The same may go well in a moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of rate, size and time; every one may be changed per deployment."""

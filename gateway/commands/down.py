@@ -77,7 +77,7 @@ def stop_gateway(run: running.RunFile | None) -> bool:
 
 
 async def live_sessions() -> int | None:
-    """How many sessions are live on the Ray that was joined; `None` when nobody knows."""
+    """How many sessions are live on the Ray that was joined; `None`: a ledger does not say."""
     from gateway.compose import entry as compose
 
     level = await compose.running_level()
@@ -88,7 +88,12 @@ def refuse_live(live: int | None) -> None:
     """Refuse to cut people off unasked.
 
     Raises:
-        BadSettings: somebody is talking.
+        BadSettings: somebody is talking, or may be.
     """
+    if live is None:
+        raise BadSettings(
+            "A ledger does not say whether sessions are live; try again in a moment, or give "
+            "--drop-live."
+        )
     if live:
         raise BadSettings(f"{live} sessions are live; end them first, or give --drop-live.")

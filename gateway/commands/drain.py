@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain
 from gateway.commands import running
-from gateway.settings import BadSettings
+from gateway.settings import Away, BadSettings
 
 if TYPE_CHECKING:
     from gateway.compose.ray_runtime import RayNode
@@ -104,17 +104,37 @@ def run_undrain(data: Path, address: str | None, wanted: str) -> str:
         return name
 
 
-async def _drain(compose: ModuleType, name: str, deadline_s: float, *, show: bool) -> NodeState:
+async def _begin(compose: ModuleType, name: str, deadline_s: float) -> NodeState:
+    """Have every ledger begin. One that is being replaced is asked again until the deadline: a
+    node that is stopped with another, which had the ledger, is to be emptied all the same.
+
+    Raises:
+        BadSettings: a ledger refuses, or none came back.
+    """
+    loop = asyncio.get_running_loop()
+    begun_at = loop.time()
+
     async def begin(ledger: Any) -> NodeState:
-        ask = NodeDrain(node=name, deadline_s=deadline_s, known=True)
+        left_s = max(0.0, round(deadline_s - (loop.time() - begun_at), 3))
+        ask = NodeDrain(node=name, deadline_s=left_s, known=True)
         state: NodeState = await ledger.drain.remote(ask)
         return state
 
-    begun: list[NodeState] = await compose.ask_ledgers(begin)
-    state = reduce(NodeState.with_other, begun)
-    before = state.moved
+    while True:
+        try:
+            begun: list[NodeState] = await compose.ask_ledgers(begin)
+            return reduce(NodeState.with_other, begun)
+        except Away:
+            if loop.time() - begun_at >= deadline_s:
+                raise
+            await asyncio.sleep(LOOK_S)
+
+
+async def _drain(compose: ModuleType, name: str, deadline_s: float, *, show: bool) -> NodeState:
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + deadline_s + GRACE_S
+    state = await _begin(compose, name, deadline_s)
+    before = state.moved
     progress = Progress(
         TextColumn("draining {task.description}"),
         BarColumn(),
@@ -129,7 +149,7 @@ async def _drain(compose: ModuleType, name: str, deadline_s: float, *, show: boo
             await asyncio.sleep(LOOK_S)
             try:
                 found = await _list(compose)
-            except BadSettings:
+            except Away:
                 continue  # The ledger is being replaced; the next one goes on with the drain.
             state = next((each for each in found.nodes if each.node == name), state)
             moved = state.moved - before

@@ -35,7 +35,7 @@ from gateway.compose.options import (
 from gateway.compose.pool_host import PoolHost
 from gateway.compose.ray_runtime import find_actors
 from gateway.compose.settings import ClusterSettings
-from gateway.settings import BadSettings
+from gateway.settings import Away, BadSettings
 
 ASK_S = 10.0
 
@@ -105,21 +105,18 @@ def _refuse_other(running: ClusterSettings, wanted: ClusterSettings) -> None:
             )
 
 
-async def _running_ledgers() -> list[Any]:
-    """Find the ledgers' actors on the Ray that was joined.
+async def _find_ledgers() -> list[Any]:
+    """Find the ledgers' actors on the Ray that was joined; none: no deployment runs there.
 
     Raises:
-        BadSettings: there are none, or Ray does not answer.
+        Away: Ray does not answer.
     """
     try:
         async with asyncio.timeout(LOOK_UP_S):
             names = [name for name in await asyncio.to_thread(find_actors) if _is_ledger(name)]
-            found = [await asyncio.to_thread(ray.get_actor, each, NAMESPACE) for each in names]
+            return [await asyncio.to_thread(ray.get_actor, each, NAMESPACE) for each in names]
     except (TimeoutError, ValueError, RayError) as error:
-        raise BadSettings("No deployment runs on this Ray, or its ledger is away.") from error
-    if not found:
-        raise BadSettings("No deployment runs on this Ray, or its ledger is away.")
-    return found
+        raise Away("Ray does not answer; try again in a moment.") from error
 
 
 def _is_ledger(name: str) -> bool:
@@ -145,25 +142,30 @@ async def ask_ledgers(question: Callable[[Any], Awaitable[T]]) -> list[T]:
     """Ask the ledgers' actors on the Ray that was joined; `question` gets the handle of each.
 
     Raises:
-        BadSettings: there are none, one does not answer or refuses, in one sentence.
+        BadSettings: there are none, or one refuses, in one sentence.
+        Away: one does not answer, or cannot do it now.
     """
-    ledgers = await _running_ledgers()
+    ledgers = await _find_ledgers()
+    if not ledgers:
+        raise BadSettings("No deployment runs on this Ray.")
     try:
         async with asyncio.timeout(ASK_S):
             return [await question(each) for each in ledgers]
     except SwitchboardError as error:
-        raise BadSettings(error.message) from error
+        raise (Away if error.retryable else BadSettings)(error.message) from error
     except (TimeoutError, RayError) as error:
-        raise BadSettings("The ledger does not answer; try again in a moment.") from error
+        raise Away("The ledger does not answer; try again in a moment.") from error
 
 
 async def running_level() -> PoolLevel | None:
-    """Ask the ledgers of the Ray that was joined; `None` when none answers."""
-    try:
-        levels = await _levels(await _running_ledgers())
-    except BadSettings:
-        return None
-    return PoolLevel.of_all(levels) if levels else None
+    """Ask the ledgers of the Ray that was joined; `None` while one of them does not answer.
+
+    Raises:
+        Away: Ray does not answer.
+    """
+    ledgers = await _find_ledgers()
+    levels = await _levels(ledgers)
+    return PoolLevel.of_all(levels) if len(levels) == len(ledgers) else None
 
 
 async def end_cluster() -> int:

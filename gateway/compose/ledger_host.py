@@ -7,6 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from broker.errors import ErrorCode, Unavailable
 from broker.keys import KeyPurpose
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState, NodeUndrain, PoolLevel
 from broker.shards import Shard
@@ -52,7 +53,9 @@ class LedgerHost:
                 from actors.ledger import Ledger, LedgerPolicy
 
                 settings = self._settings
-                self._traces = traces_of("ledger")
+                if self._traces is None:
+                    # Once, however often it is tried: each has a thread of its own.
+                    self._traces = traces_of("ledger")
                 self._ledger = Ledger(
                     settings.database_url,
                     settings.key(KeyPurpose.TRUNK),
@@ -73,14 +76,12 @@ class LedgerHost:
         return self._settings
 
     async def level(self) -> PoolLevel:
-        """How many standbys and live sessions there are."""
-        if self._ledger is None:
-            return PoolLevel(standbys=0, live=0, queued=0)
-        return self._ledger.level()
+        """How many standbys and live sessions there are. Raises Unavailable: it does not know."""
+        return self._serving().level()
 
     async def nodes(self) -> NodeList:
-        """How the nodes stand."""
-        return NodeList(nodes=[]) if self._ledger is None else self._ledger.nodes()
+        """How the nodes stand. Raises Unavailable: it does not know."""
+        return self._serving().nodes()
 
     async def drain(self, ask: NodeDrain) -> NodeState:
         """Move a node's sessions away. Raises NotFound, Unavailable."""
@@ -103,6 +104,12 @@ class LedgerHost:
             await self._ledger.close()
         if self._traces is not None:
             await asyncio.to_thread(self._traces.close)
+
+    def _serving(self) -> Ledger:
+        """Return the ledger, once it serves: before, it would tell of a cluster without a call."""
+        if self._ledger is None or self._address is None:
+            raise Unavailable(ErrorCode.LEDGER_AWAY, "The ledger is starting.")
+        return self._ledger
 
     async def _watch(self, ledger: Ledger) -> None:
         """End the process when another ledger took the term: Ray then starts a new one."""

@@ -13,7 +13,7 @@ from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState
 from gateway.commands import drain
 from gateway.commands.drain import find_node, read_seconds
 from gateway.compose.ray_runtime import RayNode
-from gateway.settings import BadSettings
+from gateway.settings import Away, BadSettings
 
 NODES = [
     RayNode("abcd11112222", "abcd11112222eeee", "10.0.0.1", "media-1", "", 8),
@@ -48,10 +48,10 @@ def test_a_word_for_no_node_or_for_two_is_refused(wanted: str) -> None:
 
 
 class DrainingLedger:
-    """Says how a node of three sessions stands, a look at a time; between two it is away."""
+    """Says how a node of three sessions stands, a look at a time; sometimes it is away."""
 
-    def __init__(self) -> None:
-        self.looks = [(3, 4), (2, 5), None, (1, 6), (0, 7)]
+    def __init__(self, *first: None) -> None:
+        self.looks = [*first, (3, 4), (2, 5), None, (1, 6), (0, 7)]
         self.asked: list[NodeDrain] = []
         self.drain = SimpleNamespace(remote=self._drain)
         self.nodes = SimpleNamespace(remote=self._nodes)
@@ -59,7 +59,7 @@ class DrainingLedger:
     def _state(self) -> NodeState:
         look = self.looks.pop(0)
         if look is None:
-            raise BadSettings("The ledger does not answer; try again in a moment.")
+            raise Away("The ledger does not answer; try again in a moment.")
         live, moved = look
         return NodeState(
             node="n-1", label="", drain="moving" if live else "drained", live=live, moved=moved
@@ -90,3 +90,22 @@ def test_a_drain_is_watched_to_its_end_and_shown_as_it_goes(
     assert said.out == "", "programs read this"
     # Those it had moved before this drain do not count.
     assert ("draining n-1" in said.err, "3/3" in said.err) == (show, show)
+
+
+def test_a_drain_begins_when_the_ledger_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The unit of a node asks once, as it is stopped: the ledger may have gone with another."""
+    monkeypatch.setattr(drain, "LOOK_S", 0.001)
+    ledger = DrainingLedger(None, None)
+    state = asyncio.run(drain._drain(cast(Any, ledger), "n-1", 60.0, show=False))
+    assert (state.drain, len(ledger.asked)) == ("drained", 3)
+    assert ledger.asked[-1].deadline_s <= 60.0
+
+
+def test_a_drain_that_no_ledger_begins_in_time_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "LOOK_S", 0.001)
+    ledger = DrainingLedger(*[None] * 100_000)
+    with pytest.raises(Away):
+        asyncio.run(drain._drain(cast(Any, ledger), "n-1", 0.05, show=False))
+    left = [ask.deadline_s for ask in ledger.asked]
+    assert left == sorted(left, reverse=True), "each has what is left"
+    assert left[0] > left[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import ray
 from ray.exceptions import ActorUnavailableError
 
 import actors.ledger
+from broker.errors import Unavailable
+from broker.messages.cluster.nodes import NodeList, PoolLevel
 from gateway.commands import logs
 from gateway.compose import ledger_host
 from gateway.compose.address import LedgerAddress
@@ -39,6 +42,12 @@ class Recorder:
     async def close(self) -> None:
         self.stopped.set()
 
+    def level(self) -> PoolLevel:
+        return PoolLevel(standbys=0, live=5, queued=0)
+
+    def nodes(self) -> NodeList:
+        return NodeList(nodes=[])
+
 
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClusterSettings:
@@ -64,6 +73,45 @@ async def test_one_that_could_not_begin_tries_again_when_it_is_asked(told: Clust
     host = ledger_host.LedgerHost(told)
     await until(lambda: Recorder.made, "the first try")
     assert await host.address() == ("127.0.0.1", 4_002)
+    await host.stop()
+
+
+async def test_one_that_does_not_serve_yet_tells_nothing_of_the_cluster(
+    told: ClusterSettings,
+) -> None:
+    """`down` would take it for a deployment without a call, and a drain for an empty node."""
+    Recorder.failing = 1
+    host = ledger_host.LedgerHost(told)
+    for ask in (host.level, host.nodes):
+        with pytest.raises(Unavailable):
+            await ask()
+    await until(lambda: Recorder.made, "the try that fails")
+    for ask in (host.level, host.nodes):
+        with pytest.raises(Unavailable):
+            await ask()
+    await host.address()
+    assert (await host.level()).live == 5
+    await host.stop()
+
+
+async def test_tries_that_fail_leave_no_more_traces_than_one(
+    told: ClusterSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def traces_of(part: str) -> SimpleNamespace:
+        made.append(part)
+        return SimpleNamespace(close=lambda: None)
+
+    monkeypatch.setattr(ledger_host, "traces_of", traces_of)
+    Recorder.failing = 3
+    host = ledger_host.LedgerHost(told)
+    await until(lambda: Recorder.made, "the first try")
+    for _ in range(2):
+        with pytest.raises(OSError, match="away"):
+            await host.address()
+    await host.address()
+    assert (len(Recorder.made), made) == (4, ["ledger"])
     await host.stop()
 
 
