@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -44,6 +46,10 @@ CONNECT_S = 10.0
 """What it may take to connect. A migration takes as long as it does."""
 SCRUB_S = 20.0
 """What it may take to free what was erased."""
+IDLE_S = 10.0
+"""How long PostgreSQL keeps a transaction open for a ledger that says nothing. One whose host has
+vanished within a write would keep the term locked, and every later ledger out, until TCP gives up:
+two hours."""
 _SCRUB_TRIES = 5
 ERASED_IN = (sessions, subjects, notes, enrolments, devices)
 """The tables that name persons."""
@@ -90,7 +96,13 @@ class Database:
     """
 
     def __init__(
-        self, url: str, shard: Shard = WHOLE, owner: str = "", *, read_s: float = READ_S
+        self,
+        url: str,
+        shard: Shard = WHOLE,
+        owner: str = "",
+        *,
+        read_s: float = READ_S,
+        idle_s: float = IDLE_S,
     ) -> None:
         """`owner` is the deployment whose ledger it is; empty: whoever has none."""
         parsed = sa.make_url(url)
@@ -112,10 +124,10 @@ class Database:
                 if parsed.database in (None, "", ":memory:"):
                     raise ValueError("The ledger's SQLite database must be a file.")
                 self._writing = _Sqlite(parsed, 1, "BEGIN IMMEDIATE")
-                self._reading = _Sqlite(parsed, READERS, "BEGIN")
+                self._reading = _Sqlite(parsed, READERS, "BEGIN", ends_unawaited=True)
             case "postgresql":
-                self._writing = _Postgresql(parsed, 1)
-                self._reading = _Postgresql(parsed, READERS)
+                self._writing = _Postgresql(parsed, 1, idle_s)
+                self._reading = _Postgresql(parsed, READERS, idle_s)
             case _:
                 raise ValueError("The ledger's database must be sqlite or postgresql.")
         self.term = 0
@@ -236,10 +248,39 @@ class _Engine(Protocol):
     async def close(self) -> None: ...
 
 
+class _Query:
+    """What a thread asks SQLite; whoever waited for it may end it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._driver: Any = None
+
+    @contextmanager
+    def by(self, connection: sa.Connection) -> Iterator[None]:
+        """Ask by this connection, which is others' again afterwards."""
+        with self._lock:
+            self._driver = connection.connection.driver_connection
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._driver = None
+
+    def end(self) -> None:
+        """End the statement at work, if there is one."""
+        with self._lock:
+            if self._driver is not None:
+                self._driver.interrupt()
+
+
 class _Sqlite:
     """SQLite by the standard library's driver, in as many threads as there are connections."""
 
-    def __init__(self, url: sa.URL, connections: int, begin: str) -> None:
+    def __init__(
+        self, url: sa.URL, connections: int, begin: str, *, ends_unawaited: bool = False
+    ) -> None:
+        """`ends_unawaited`: what nobody waits for any more ends, and frees its thread."""
+        self._ends_unawaited = ends_unawaited
         self._engine = sa.create_engine(
             url.set(drivername="sqlite"),
             poolclass=QueuePool,
@@ -252,11 +293,18 @@ class _Sqlite:
         _tune(self._engine, begin)
 
     async def begin(self, work: Work[T]) -> T:
+        query = _Query()
+
         def run() -> T:
-            with self._engine.begin() as connection:
+            with self._engine.begin() as connection, query.by(connection):
                 return work(connection)
 
-        return await self._in_thread(run)
+        try:
+            return await self._in_thread(run)
+        except asyncio.CancelledError:
+            if self._ends_unawaited:
+                query.end()
+            raise
 
     async def scrub(self) -> None:
         def run() -> None:
@@ -281,7 +329,8 @@ class _Sqlite:
 class _Postgresql:
     """PostgreSQL by asyncpg."""
 
-    def __init__(self, url: sa.URL, connections: int) -> None:
+    def __init__(self, url: sa.URL, connections: int, idle_s: float) -> None:
+        idle_ms = str(round(idle_s * 1000))
         self._engine = create_async_engine(
             url.set(drivername="postgresql+asyncpg"),
             poolclass=AsyncAdaptedQueuePool,
@@ -289,7 +338,10 @@ class _Postgresql:
             max_overflow=0,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"timeout": CONNECT_S},
+            connect_args={
+                "timeout": CONNECT_S,
+                "server_settings": {"idle_in_transaction_session_timeout": idle_ms},
+            },
         )
 
     async def begin(self, work: Work[T]) -> T:

@@ -1,11 +1,16 @@
-"""A database whose host has vanished: it refuses nothing and answers nothing."""
+"""A host that has vanished, the database's or a ledger's; and a query that takes too long."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.util import await_only
 
 from actors.ledger.database import READERS, Database
 from actors.ledger.schema import terms
@@ -41,3 +46,66 @@ async def test_reads_end_and_the_next_ones_are_answered_when_it_is_back(
         proxy.release()
         await database.close()
         await proxy.close()
+
+
+async def test_a_ledger_that_vanished_within_a_write_keeps_no_later_one_out(
+    postgres_server: str,
+) -> None:
+    url = await new_database(postgres_server)
+    vanished, following = Database(url, idle_s=0.5), Database(url)
+    await vanished.take_term(0)
+    writes, back = asyncio.Event(), asyncio.Event()
+
+    def stop_within(connection: sa.Connection) -> None:
+        writes.set()
+        await_only(back.wait())
+        connection.execute(sa.update(terms).values(taken_ms=1))
+
+    write = asyncio.create_task(vanished.write(stop_within))
+    try:
+        await writes.wait()
+        async with asyncio.timeout(10 * PATIENCE):
+            assert await following.take_term(2) == 2
+        back.set()
+        with pytest.raises(sa.exc.DBAPIError):
+            await write
+        assert [row.taken_ms for row in await following.rows(sa.select(terms.c.taken_ms))] == [2]
+    finally:
+        back.set()
+        await asyncio.gather(write, return_exceptions=True)
+        await vanished.close()
+        await following.close()
+
+
+async def test_a_query_that_nobody_waits_for_any_more_holds_up_no_other(tmp_path: Path) -> None:
+    """SQLite asks in threads, as many as there are readers."""
+    database = Database(f"sqlite:///{tmp_path}/ledger.db")
+    over = threading.Event()
+    endless = sa.text(
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE goes_on())"
+        " SELECT count(*) FROM number"
+    )
+
+    def ask(begun: threading.Event, connection: sa.Connection) -> None:
+        def goes_on() -> bool:
+            begun.set()
+            return not over.is_set()
+
+        driver: Any = connection.connection.driver_connection
+        driver.create_function("goes_on", 0, goes_on)
+        connection.execute(endless)
+
+    try:
+        await database.take_term(0)
+        asked = []
+        for _ in range(READERS):
+            begun = threading.Event()
+            asked.append(asyncio.create_task(database.read(partial(ask, begun))))
+            await asyncio.to_thread(begun.wait)
+        for each in asked:
+            each.cancel()
+        async with asyncio.timeout(5 * PATIENCE):
+            assert len(await database.rows(ALL)) == 1
+    finally:
+        over.set()
+        await database.close()
