@@ -7,7 +7,7 @@ journal, outbox and dead letters hold opaque ids. The time line stays.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -40,6 +40,9 @@ from broker.words import Role, SessionPhase
 _ONLY_NAMED = {"named-visitor": VISITOR_FIELDS, "named-agent": AGENT_FIELDS}
 """Who stands in place of a participant: somebody whom a host SDK named and who never came."""
 _STAND_IN = {Role.CONSUMER: "named-visitor", Role.AGENT: "named-agent"}
+LOOKED_AT = 20_000
+"""Sessions in which one look searches: an account may have more than can be searched within the
+time that a read may take."""
 AT_ONCE = 50
 """Sessions in which one transaction erases somebody: an agent has thousands, and what calls write
 meanwhile waits for one transaction, not for all of them."""
@@ -85,10 +88,12 @@ class Erasing:
         found = await self._find(ask)
         agent_id = await self._agent_of(ask)
         now_ms = self._now_ms()
+        if agent_id is not None:
+            # First, because of a participant only the subject says whose devices they are: should
+            # the rest fail, it is there still when this is asked again.
+            await self._forget_devices(ask.account_id, agent_id)
         for some in _batches(found):
             await self._writer.do(partial(_erase, some, now_ms, self._shard))
-        if agent_id is not None:
-            await self._forget_devices(ask.account_id, agent_id)
         await self._database.scrub()
         return upkeep.Erasures(
             erased=[
@@ -196,13 +201,30 @@ class Erasing:
                 (row.session_id, row.participant_id) for row in await self._database.rows(found)
             ]
         people: dict[tuple[str, str], None] = {}
-        if (visitor := normal_id(ask.visitor_id)) is not None:
-            people |= await self._find_named(found, visitor, Role.CONSUMER)
-        if (agent := normal_agent_id(ask.agent_id)) is not None:
-            people |= await self._find_named(found, agent, Role.AGENT)
+        visitor, agent = normal_id(ask.visitor_id), normal_agent_id(ask.agent_id)
         if visitor is None and agent is None:
             raise Malformed(ErrorCode.MALFORMED, "Say which person to erase.")
+        async for some in self._parts_of(ask.account_id):
+            if visitor is not None:
+                people |= await self._find_named(found.where(some), visitor, Role.CONSUMER)
+            if agent is not None:
+                people |= await self._find_named(found.where(some), agent, Role.AGENT)
         return list(people)
+
+    async def _parts_of(self, account_id: str) -> AsyncIterator[sa.ColumnElement[bool]]:
+        """Divide an account's sessions by when they began, into parts that one look searches."""
+        mine = sa.and_(sessions.c.account_id == account_id)
+        begun = sa.select(sessions.c.created_ms).order_by(sessions.c.created_ms).limit(1)
+        while True:
+            rows = await self._database.rows(begun.where(mine).offset(LOOKED_AT - 1))
+            if not rows:
+                yield mine
+                return
+            # To the end of the millisecond: who began in the same one is not divided.
+            yield sa.and_(mine, sessions.c.created_ms <= rows[0].created_ms)
+            mine = sa.and_(
+                sessions.c.account_id == account_id, sessions.c.created_ms > rows[0].created_ms
+            )
 
     async def _named_in(self, ask: upkeep.PersonErase, stand_in: str) -> list[tuple[str, str]]:
         """Say once more that somebody who was only named is to be forgotten in a session."""

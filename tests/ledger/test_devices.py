@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import pytest
 
-from broker.errors import NotFound
+from actors.ledger.database import Work
+from actors.ledger.writer import Writer
+from broker.errors import ErrorCode, NotFound, Unavailable
 from broker.messages import upkeep
 from broker.messages.cluster.base import Done
 from broker.messages.devices import (
@@ -161,6 +166,31 @@ async def test_an_erased_agent_whom_a_backup_brought_back_has_none_either(town: 
     await gateway.link.call(again, upkeep.Erasures, timeout=20 * PATIENCE)
     left = (await gateway.link.call(listed, Devices)).devices
     assert [each.agent_id for each in left] == ["8"]
+    assert AGENT not in await everything(town)
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+async def test_an_erasure_that_failed_half_way_is_whole_when_it_is_asked_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """Of a participant only the subject says whose devices they are, and it is cleared as well."""
+    actor, gateway, _ = await a_record(town, ended=True)
+    await make(town, gateway, agent_id=AGENT)
+    await use(gateway)
+    do, calls = Writer.do, itertools.count(1)
+
+    async def fails_once(writer: Writer, job: Work[Any]) -> Any:
+        if next(calls) == failing:
+            raise Unavailable(ErrorCode.LEDGER_AWAY, "The database is away.")
+        return await do(writer, job)
+
+    monkeypatch.setattr(Writer, "do", fails_once)
+    ask = upkeep.PersonErase(
+        account_id=ACCOUNT, session_id=actor.session_id, participant_id="agent"
+    )
+    with pytest.raises(Unavailable):
+        await gateway.link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
+    await gateway.link.call(ask, upkeep.Erasures, timeout=20 * PATIENCE)
     assert AGENT not in await everything(town)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from actors.ledger import keeping
+from actors.ledger import erasure, keeping
 from actors.ledger.database import Database
 from actors.ledger.erasure import AT_ONCE, Erasing
 from actors.ledger.schema import journal, sessions, subjects
@@ -81,6 +83,59 @@ async def test_who_has_many_sessions_is_erased_in_many_transactions(town: Town) 
     database = Database(town.url)
     assert (await database.rows(noted))[0][0] == 3 * AT_ONCE + 1
     await database.close()
+
+
+@pytest.mark.parametrize("person", [{"agent_id": AGENT}, {"visitor_id": VISITOR}])
+async def test_however_many_sessions_an_account_has_each_look_for_somebody_is_as_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, person: dict[str, str]
+) -> None:
+    """A read has ten seconds, and nobody is forgotten by one that fails."""
+    monkeypatch.setattr(erasure, "LOOKED_AT", 20)
+    steps, longest = Steps(), 0
+
+    class Watched(Database):
+        async def rows(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+            nonlocal longest
+            steps.taken()
+            found = await super().rows(query)
+            longest = max(longest, steps.taken())
+            return found
+
+    database = Watched(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    await database.take_term(0)
+    writer = Writer(database)
+    writer.start()
+    looks = []
+    try:
+        await database.rows(sa.select(sessions))
+        await steps.of(database, reads=True)
+        for first, count in ((0, 50), (50, 350)):
+            await database.write(partial(fill, first=first, count=count))
+            longest = 0
+            ask = upkeep.PersonErase(account_id=ACCOUNT, **person)
+            erased = await Erasing(database, writer, lambda: 0, WHOLE).erase(ask)
+            assert len(erased.erased) == count
+            looks.append(longest)
+        assert 0 < looks[1] < 1.5 * looks[0]
+    finally:
+        await writer.close()
+        await database.close()
+
+
+def fill(connection: sa.Connection, first: int, count: int) -> None:
+    """Write ended sessions of agent and visitor, two of each moment."""
+    names = [(f"s{number}", number // 2) for number in range(first, first + count)]
+    insert(connection, [ended(name, at_ms) for name, at_ms in names])
+    people = {
+        "agent": f'{{"role":"agent","agent_id":"{AGENT}"}}',
+        "consumer": f'{{"role":"consumer","visitor_id":"{VISITOR}"}}',
+    }
+    rows = [
+        {"session_id": name, "participant_id": who, "body": body}
+        for name, _ in names
+        for who, body in people.items()
+    ]
+    connection.execute(sa.insert(subjects), rows)
 
 
 async def test_what_frees_what_was_erased_holds_up_no_write(postgres_server: str) -> None:
