@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from actors.ledger.database import Database
+from actors.ledger.late import delete_late
 from actors.ledger.schema import devices, enrolments
 from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, NotFound
@@ -45,10 +46,9 @@ class DeviceBook:
         )
 
         def job(connection: sa.Connection) -> None:
-            late = enrolments.c.expires_ms <= now_ms
-            connection.execute(sa.delete(enrolments).where(sa.or_(same, late)))
-            idle = devices.c.seen_ms <= now_ms - LONGEST_IDLE_MS
-            connection.execute(sa.delete(devices).where(idle))
+            connection.execute(sa.delete(enrolments).where(same))
+            delete_late(connection, enrolments, enrolments.c.expires_ms <= now_ms)
+            delete_late(connection, devices, devices.c.seen_ms <= now_ms - LONGEST_IDLE_MS)
             connection.execute(
                 sa.insert(enrolments).values(
                     enrolment_id=ask.enrolment_id,

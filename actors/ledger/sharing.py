@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from actors.ledger.audience import Audience
 from actors.ledger.database import Database
 from actors.ledger.journal import insert_for
+from actors.ledger.late import delete_late
 from actors.ledger.schema import answers, revocations
 from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, TooFast
@@ -40,7 +41,7 @@ class Sharing:
         now_s = self._now_ms() / 1000
 
         def job(connection: sa.Connection) -> None:
-            connection.execute(sa.delete(revocations).where(revocations.c.until_s < now_s))
+            delete_late(connection, revocations, revocations.c.until_s < now_s)
             others = sa.and_(
                 revocations.c.account_id == ask.account_id,
                 revocations.c.subject_hash != ask.subject_hash,
@@ -98,9 +99,10 @@ class Sharing:
             # By their age and by this place alone: what reads all answers of a day, for each claim,
             # holds up whatever else is written.
             here = answers.c.place == ask.place
-            lapsed = sa.and_(here, answers.c.sealed.is_(None), _before(now_ms - CLAIM_MS))
-            for over in (_before(now_ms - KEPT_MS), lapsed):
-                connection.execute(sa.delete(answers).where(over))
+            delete_late(connection, answers, _before(now_ms - KEPT_MS))
+            lapsed = sa.and_(answers.c.sealed.is_(None), _before(now_ms - CLAIM_MS))
+            over = sa.or_(lapsed, _before(now_ms - KEPT_MS))
+            connection.execute(sa.delete(answers).where(here, over))
             row = connection.execute(sa.select(answers).where(here)).one_or_none()
             if row is None:
                 connection.execute(

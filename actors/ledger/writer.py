@@ -18,9 +18,14 @@ from broker.errors import ErrorCode, Internal, SwitchboardError, Unavailable
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-_AWAY = ("08", "53", "57")
-"""Classes of SQLSTATE in which the database is the problem: it cannot be reached, is full, or is
-starting or stopping (PostgreSQL's manual, appendix A)."""
+_AWAY = ("08", "25006", "25P03", "28", "3D", "53", "55", "57", "58")
+"""States, and classes of them, in which the database is the problem: it cannot be reached, has
+become a replica, has given this ledger up, lets nobody in, is missing, is full, holds up what was
+asked, is starting or stopping, or its disk fails (PostgreSQL's manual, appendix A)."""
+_UNDONE = "40"
+"""The class in which it undid a transaction for the sake of another: it may go well once more."""
+_TRIES = 3
+"""Of one transaction that is undone."""
 
 
 @dataclass(slots=True)
@@ -125,7 +130,7 @@ class Writer:
                     raise
         self._refuse_waiting()
 
-    async def _settle(self, batch: list[_Write]) -> None:
+    async def _settle(self, batch: list[_Write], tries: int = _TRIES) -> None:
         try:
             async with asyncio.timeout(self._commit_s):
                 outcomes = await self._commit(batch)
@@ -135,6 +140,9 @@ class Writer:
             # Whatever it was, the writer goes on: one entry that nobody can store must not stop
             # the journals of all others.
             self._on_failed()
+            if _state(error).startswith(_UNDONE) and tries > 1:
+                await self._settle(batch, tries - 1)
+                return
             if len(batch) > 1 and not _is_away(error):
                 # One write does not fit; alone, each gets its own answer.
                 for write in batch:
@@ -206,15 +214,16 @@ def _away() -> SwitchboardError:
 
 def _is_away(error: Exception) -> bool:
     """Whether the database is the problem, rather than what was written."""
-    if isinstance(error, sa.exc.DBAPIError) and (
-        error.connection_invalidated or _state(error).startswith(_AWAY)
-    ):
+    if _state(error).startswith((*_AWAY, _UNDONE)):
+        return True
+    if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
         return True
     return isinstance(
         error, OSError | sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError
     )
 
 
-def _state(error: sa.exc.DBAPIError) -> str:
-    """Return PostgreSQL's SQLSTATE; a database that is starting comes as no class of its own."""
-    return getattr(error.orig, "sqlstate", None) or ""
+def _state(error: Exception) -> str:
+    """Return PostgreSQL's SQLSTATE, empty without one; much of it comes as no class of its own."""
+    orig = error.orig if isinstance(error, sa.exc.DBAPIError) else None
+    return getattr(orig, "sqlstate", None) or ""
