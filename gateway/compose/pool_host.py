@@ -50,6 +50,7 @@ WAITING_STARTS = 8
 class PoolHost:
     """The pool in a Ray actor. It starts by itself, also when Ray has restarted it.
 
+    One that cannot start goes on trying: Ray, to which its process is alive, would start no other.
     Where there are several ledgers, each has its own standbys: as many pools share the nodes.
     """
 
@@ -62,30 +63,31 @@ class PoolHost:
         self._nodes: list[RayNode] = []
         self._strays = Strays()
         self._strays_due = 0.0
-        self._watching: asyncio.Task[None] | None = None
         # Not those of the looks at Ray: while its GCS is away each start may hold one for a minute.
         self._starters = ThreadPoolExecutor(WAITING_STARTS, thread_name_prefix="standby")
-        self._starting = asyncio.get_running_loop().create_task(self._start())
+        loop = asyncio.get_running_loop()
+        self._starting = loop.create_task(self._start())
+        self._watching = loop.create_task(self._watch_places())
 
     async def start(self) -> None:
-        """Wait until it keeps standbys."""
+        """Wait until it keeps standbys. Raises what kept it from that the first time."""
         await self._starting
 
     async def stop(self) -> None:
         """Start no more standbys."""
-        await self._starting
-        if self._watching is not None:
-            self._watching.cancel()
+        await asyncio.wait((self._starting,))
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
         for pool in self._pools:
             await pool.close()
         self._starters.shutdown(wait=False, cancel_futures=True)
 
     async def _start(self) -> None:
-        self._pools = [self._pool_of(shard) for shard in range(self._settings.ledger_shards)]
-        self._nodes = [each for each in list_nodes() if each.media_slots > 0]
-        for pool in self._pools:
+        self._nodes = await self._media_nodes(ACTOR_START_S)
+        pools = [self._pool_of(shard) for shard in range(self._settings.ledger_shards)]
+        self._pools = pools
+        for pool in pools:
             await pool.start()
-        self._watching = asyncio.create_task(self._watch_places())
 
     def _pool_of(self, shard: int) -> Pool:
         from actors.pool import Pool
@@ -109,22 +111,29 @@ class PoolHost:
 
     async def _watch_places(self) -> None:
         """Look at Ray's nodes now and then; while its GCS is away the last look holds."""
+        await asyncio.wait((self._starting,))
+        if (failed := self._starting.exception()) is not None:
+            _LOG.warning("the pool did not start", extra={"error": repr(failed)})
         while True:
             try:
-                await self._look()
+                await (self._look() if self._pools else self._start())
             except Exception as error:
                 # Whatever Ray raises, the pool goes on: it is what refills a cluster that comes
                 # back.
-                _LOG.warning("nodes or strays not seen", extra={"error": repr(error)})
+                seen = "nodes or strays not seen" if self._pools else "the pool did not start"
+                _LOG.warning(seen, extra={"error": repr(error)})
             for pool in self._pools:
                 pool.refill()
             await asyncio.sleep(PLACES_S)
 
     async def _look(self) -> None:
-        async with asyncio.timeout(LOOK_UP_S):
-            nodes = await asyncio.to_thread(list_nodes)
-        self._nodes = [each for each in nodes if each.media_slots > 0]
+        self._nodes = await self._media_nodes(LOOK_UP_S)
         await self._end_strays()
+
+    async def _media_nodes(self, within_s: float) -> list[RayNode]:
+        async with asyncio.timeout(within_s):
+            nodes = await asyncio.to_thread(list_nodes)
+        return [each for each in nodes if each.media_slots > 0]
 
     async def _end_strays(self) -> None:
         """End the processes that no ledger knows: their places are not free before."""

@@ -23,10 +23,11 @@ class Recorder:
     """Stands for the pool; counts how often it was told to look again."""
 
     level = None
+    started = 0
     refilled = 0
 
     async def start(self) -> None:
-        pass
+        self.started += 1
 
     async def close(self) -> None:
         pass
@@ -64,6 +65,28 @@ async def test_a_look_at_ray_that_fails_is_followed_by_another(
     await host.start()
     await until(lambda: host._nodes == [NODE], "the node is seen")
     assert pool.refilled >= 2, "also after the look that failed"
+    await host.stop()
+
+
+async def test_a_pool_that_could_not_start_starts_when_it_can(
+    monkeypatch: pytest.MonkeyPatch, pool: Recorder
+) -> None:
+    """Ray starts it anew only when its process ends, and nobody else starts standbys."""
+    looks = 0
+
+    def list_nodes() -> list[RayNode]:
+        nonlocal looks
+        looks += 1
+        if looks <= 2:
+            raise RuntimeError("The GCS is away.")
+        return [NODE]
+
+    monkeypatch.setattr(pool_host, "list_nodes", list_nodes)
+    host = pool_host.PoolHost(SETTINGS)
+    with pytest.raises(RuntimeError):
+        await host.start()
+    await until(lambda: pool.started == 1 and pool.refilled > 1, "the pool")
+    assert host._nodes == [NODE]
     await host.stop()
 
 
