@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
+import httpx
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Host and port in, addresses out. Raises OSError."""
@@ -70,9 +72,13 @@ async def resolve(url: str, *, resolver: Resolver, loopback_allowed: bool = Fals
         OSError: the name does not resolve.
     """
     parts = urlsplit(url)
-    host = parts.hostname
-    if host is None or parts.username is not None or parts.password is not None:
+    if not parts.hostname or parts.username is not None or parts.password is not None:
         raise TargetRefused("The URL must name a host and no credentials.")
+    try:
+        # A name in other letters as it stands in a header, in a certificate and with resolvers.
+        host = httpx.URL(url).raw_host.decode("ascii")
+    except httpx.InvalidURL:
+        raise TargetRefused("The URL's host is none.") from None
     if parts.scheme != "https" and not (parts.scheme == "http" and loopback_allowed):
         raise TargetRefused("The URL must begin with https.")
     try:
@@ -89,7 +95,8 @@ async def resolve(url: str, *, resolver: Resolver, loopback_allowed: bool = Fals
     literal = f"[{pinned}]" if pinned.version == 6 else str(pinned)
     path = parts.path or "/"
     query = f"?{parts.query}" if parts.query else ""
-    named = host if parts.port is None else f"{host}:{parts.port}"
+    shown = f"[{host}]" if ":" in host else host
+    named = shown if parts.port is None else f"{shown}:{parts.port}"
     return Target(f"{parts.scheme}://{literal}:{port}{path}{query}", named, host)
 
 

@@ -138,6 +138,23 @@ async def test_the_checked_address_is_the_one_that_is_connected_to() -> None:
     assert (target.host, target.server_name) == ("example.com:8443", "example.com")
 
 
+@pytest.mark.parametrize(
+    ("url", "host", "name"),
+    [
+        ("https://crm.münchen.example/x", "crm.xn--mnchen-3ya.example", None),
+        ("https://straße.example:8443/", "xn--strae-oqa.example:8443", "xn--strae-oqa.example"),
+        ("https://[2606:4700::1111]/", "[2606:4700::1111]", "2606:4700::1111"),
+        ("https://[2606:4700::1111]:8443/", "[2606:4700::1111]:8443", "2606:4700::1111"),
+    ],
+)
+async def test_a_host_is_named_as_its_header_and_its_certificate_name_it(
+    url: str, host: str, name: str | None
+) -> None:
+    """A header takes ASCII only, so nothing was ever sent to a name in other letters."""
+    target = await resolve(url, resolver=public)
+    assert (target.host, target.server_name) == (host, name or host)
+
+
 @pytest.mark.parametrize("found", [["127.0.0.1"], ["93.184.215.14", "127.0.0.1"], ["::1"]])
 async def test_a_name_that_leads_to_this_machine_is_never_connected_to(
     tmp_path: Path, found: list[str]
