@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-_KEY = re.compile(r"swk_([A-Za-z0-9]{1,32})_([A-Za-z0-9_-]{32,128})")
+KEY_ID = r"[A-Za-z0-9]{1,32}"
+_KEY = re.compile(rf"swk_({KEY_ID})_([A-Za-z0-9_-]{{32,128}})")
 
 
 class AgentLogin(StrEnum):

@@ -17,6 +17,7 @@ from broker.ids import normal_agent_id, normal_id
 from broker.messages.devices import LONGEST_IDLE_HOURS
 from broker.policy import Policy
 from gateway.accounts import (
+    KEY_ID,
     Account,
     AgentLogin,
     ApiKey,
@@ -114,6 +115,7 @@ class _Reader:
         self._folder = folder
         self._demo = demo
         self._endpoints: set[str] = set()
+        self._applications: set[str] = set()
 
     def account(self, account_id: str, table: Any) -> Account:
         where = f"accounts.{account_id}"
@@ -184,6 +186,10 @@ class _Reader:
             not _may_be_called(sentinel, plain=self._demo) or urlsplit(sentinel).path
         ):
             raise BadAccounts(f"{where}.sentinel must be https://HOST.")
+        if values["client_id"] in self._applications:
+            # A login of the one account's agents would be meant for the other's, too.
+            raise BadAccounts(f"{where}: client_id {values['client_id']} is another account's.")
+        self._applications.add(values["client_id"])
         secret = self._folder / values.pop("client_secret_file")
         return LivePersonApp(client_secret_file=secret, **values)
 
@@ -259,6 +265,8 @@ def _tables(where: str, listed: object) -> list[dict[str, Any]]:
 def _api_key(where: str, item: dict[str, Any]) -> ApiKey:
     if set(item) != {"key_id", "hash"}:
         raise BadAccounts(f"{where}: each key needs key_id and hash, and nothing else.")
+    if not re.fullmatch(KEY_ID, str(item["key_id"])):
+        raise BadAccounts(f"{where}: key_id has 1 to 32 letters and digits, or no key holds.")
     if not _HASH.fullmatch(str(item["hash"])):
         raise BadAccounts(f"{where}: hash must be the 64 hexadecimal digits of a SHA-256.")
     return ApiKey(key_id=str(item["key_id"]), hash=item["hash"])

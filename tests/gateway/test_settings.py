@@ -86,6 +86,7 @@ def test_a_supervisor_may_be_spelled_as_any_agent() -> None:
 
 
 HOOK = {"endpoint_id": "crm", "url": "https://crm.example.com/x", "secret_file": "hook.secret"}
+HASH = "0" * 64
 APP = {"client_id": "app", "client_secret_file": "liveperson.secret"}
 OIDC = {"issuer": "x", "audience": "y", "jwks_url": "https://z"}
 BASE = {"agent_login": "token_url", "token_url": "https://crm.example.com/token"}
@@ -121,6 +122,14 @@ BASE = {"agent_login": "token_url", "token_url": "https://crm.example.com/token"
         ({"accounts": {"a": {**BASE, "frame_ancestors": "x"}}}, "list of origins"),
         ({"accounts": {"a": {**BASE, "frame_ancestors": ["x; script-src *"]}}}, "no origin"),
         ({"accounts": {"a": {**BASE, "api_keys": [{"key_id": "k"}]}}}, "key_id and hash"),
+        *(
+            ({"accounts": {"a": {**BASE, "api_keys": [{"key_id": name, "hash": HASH}]}}}, "key_id")
+            for name in ("crm-2026", "", "a" * 33, "a_b")
+        ),
+        (
+            {"accounts": {name: {**BASE, "liveperson": APP} for name in ("a", "b")}},
+            "b.liveperson: client_id app is another",
+        ),
         ({"accounts": {"a": {**BASE, "api_keys": "k"}}}, "list of tables"),
         ({"accounts": {"a": {**BASE, "policy": "none"}}}, "policy must be a table"),
         ({"accounts": {"a": {**BASE, "policy": {"people": 6}}}}, "no value named 'people'"),
