@@ -6,6 +6,7 @@ SwitchboardError
 ├── Forbidden         a known caller without the right                 (do not retry)
 ├── NotFound          nothing here by that id                          (do not retry)
 ├── Conflict          the state does not allow it now                  (look again first)
+│   └── Busy          the same is being done this moment               (retry)
 ├── Gone              it existed and has ended                         (do not retry)
 ├── TooFast           a limit of rate or number                        (retry later)
 ├── Unavailable       a part is away or full                           (retry)
@@ -108,6 +109,12 @@ class NotFound(SwitchboardError):
 
 class Conflict(SwitchboardError):
     """The present state does not allow it."""
+
+
+class Busy(Conflict):
+    """The same is being done this moment; in another it is done."""
+
+    retryable = True
 
 
 class Gone(SwitchboardError):

@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from fastapi import Header
 from pydantic import BaseModel, ValidationError
 
-from broker.errors import Conflict, ErrorCode, Malformed, SwitchboardError, Unavailable
+from broker.errors import Busy, Conflict, ErrorCode, Malformed, SwitchboardError, Unavailable
 from broker.keys import KeyPurpose, derive_key
 from broker.messages.cluster.base import Done
 from broker.messages.sharing import (
@@ -85,7 +85,7 @@ class Idempotency:
 
         Raises:
             Malformed: the key came with another body.
-            Conflict: the first request with this key is still being answered.
+            Busy: the first request with this key is still being answered.
             Unavailable: the ledger cannot say whether it was done.
         """
         if key is None:
@@ -106,7 +106,7 @@ class Idempotency:
                     ErrorCode.MALFORMED, "This Idempotency-Key was used with another body."
                 )
             case Claim.RUNNING:
-                raise Conflict(
+                raise Busy(
                     ErrorCode.MALFORMED, "The first request with this Idempotency-Key is running."
                 )
             case Claim.ANSWERED:

@@ -90,6 +90,7 @@ async def test_a_repetition_while_the_first_runs_is_told_to_wait(
     second = await api.post("/v1/sessions", json=body, headers=headers)
     may_end.set()
     assert (second.status_code, (await first).status_code) == (409, 201)
+    assert second.json()["retryable"], "said again it has the first one's answer"
 
 
 async def test_a_session_of_another_account_cannot_be_started(api: httpx.AsyncClient) -> None:
