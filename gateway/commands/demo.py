@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import secrets
-import signal
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -22,6 +21,7 @@ from gateway.accounts import Account, hash_key, with_policy
 from gateway.accounts_file import BadAccounts, load_accounts
 from gateway.app import create_app
 from gateway.commands.demo_hosts import NOTE, create_demo_hosts, origins_of
+from gateway.commands.starting import hear_signals, start
 from gateway.compose import entry as compose
 from gateway.level import Level
 from gateway.links.ledger_client import LedgerClient
@@ -160,12 +160,10 @@ async def _serve(
     host_at: str,
     data: Path,
 ) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    with console.status("Starting ledger, pool and standbys …"):
-        running = await compose.start_cluster(cluster)
+    stop = hear_signals()
+    running = await start(cluster, stop, console)
+    if running is None:
+        return 0
     traces = traces_of("gateway")
     directory = LedgerClient(
         running.resolvers[0],

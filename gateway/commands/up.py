@@ -11,7 +11,6 @@ import json
 import logging
 import resource
 import secrets
-import signal
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
@@ -30,6 +29,7 @@ from gateway.app import create_app
 from gateway.commands import running
 from gateway.commands.deployment import Deployment
 from gateway.commands.ray_logs import RayLogs
+from gateway.commands.starting import hear_signals, start
 from gateway.compose import entry as compose
 from gateway.compose.options import NODE
 from gateway.level import Level
@@ -197,12 +197,10 @@ async def _serve(
     console: Console,
     as_json: bool,
 ) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    with console.status("Starting ledger, pool and standbys …"):
-        cluster = await compose.start_cluster(cluster_settings(deployment))
+    stop = hear_signals()
+    cluster = await start(cluster_settings(deployment), stop, console)
+    if cluster is None:
+        return 0
     traces = traces_of("gateway")
     hello = LinkHello(
         kind="gateway",

@@ -1,6 +1,7 @@
 """What commands and benchmarks call of the composition root."""
 
 from gateway.compose.cluster import (
+    Cluster,
     ask_ledgers,
     end_cluster,
     running_level,
@@ -24,6 +25,7 @@ from gateway.compose.settings import ClusterSettings
 
 __all__ = [
     "ACTOR_START_S",
+    "Cluster",
     "ClusterSettings",
     "ask_database",
     "ask_ledgers",
