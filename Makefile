@@ -28,7 +28,7 @@ check: .venv/all.installed
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 	@$(PY) -m gateway.commands.generate --check
-	@$(PY) -m actors.relay.declarations --check
+	@$(PY) -m actors.relay.network.declarations --check
 	@.ci/javascript/run
 
 fuzz: .venv/all.installed
@@ -41,7 +41,7 @@ bench: .venv/all.installed
 
 generate: .venv/all.installed
 	@$(PY) -m gateway.commands.generate
-	@$(PY) -m actors.relay.declarations
+	@$(PY) -m actors.relay.network.declarations
 
 .venv/%.installed: pyproject.toml constraints.txt
 	@.ci/install $*

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from .terms import PublishSource
+from actors.relay.terms import PublishSource
 
 
 class TransportState(StrEnum):

@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from .layers import choose_layers, needed_rids, restrain, simulcast_of
-from .listener import RelayListener
-from .person import Person
-from .publication import Publication
-from .speaker import SpeakerChoice
-from .stall import Stall
-from .transport import Transport
+from actors.relay.forwarding.publication import Publication
+from actors.relay.listener import RelayListener
+from actors.relay.network.stall import Stall
+from actors.relay.people.layers import choose_layers, needed_rids, restrain, simulcast_of
+from actors.relay.people.person import Person
+from actors.relay.people.speaker import SpeakerChoice
+from actors.relay.transport.transport import Transport
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .config import RelayConfig
-from .listener import Grade, SeatUpdate, TransportState
-from .relay import Relay
-from .terms import MediaRights, OfferLayout, PublishSource
+from actors.relay.config import RelayConfig
+from actors.relay.listener import Grade, SeatUpdate, TransportState
+from actors.relay.relay import Relay
+from actors.relay.terms import MediaRights, OfferLayout, PublishSource
 
 _SECTION = """\
 m={kind} 9 UDP/TLS/RTP/SAVPF {number}

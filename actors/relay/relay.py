@@ -13,30 +13,34 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
+from actors.relay.config import RelayConfig
+from actors.relay.forwarding.layer import Layer
+from actors.relay.forwarding.publication import Publication
+from actors.relay.listener import RelayListener, SeatKind, SeatUpdate, TransportState
+from actors.relay.network.departures import Departures
+from actors.relay.network.ice import Credentials
+from actors.relay.network.identity import Identity
+from actors.relay.network.port import Port, Socket
+from actors.relay.network.reception import Reception
+from actors.relay.network.stall import Stall
+from actors.relay.people.handover import Handover
+from actors.relay.people.person import Person
+from actors.relay.people.seating import Seating
+from actors.relay.pulse import Pulse
+from actors.relay.sdp.answer import AnswerTransport, write_answer
+from actors.relay.sdp.offer import Offer, parse_offer, refusal
+from actors.relay.snapshot import Snapshot, snapshot_of
+from actors.relay.tally import Tally, standing_of
+from actors.relay.terms import MediaRights, OfferLayout, PublishSource
+from actors.relay.transport.negotiation import (
+    PlannedSection,
+    apply_sections,
+    new_publications,
+    plan_sections,
+)
+from actors.relay.transport.transport import Transport
 from broker.errors import Conflict, ErrorCode, TooFast
 from broker.measures import Count, Standing
-
-from .answer import AnswerTransport, write_answer
-from .config import RelayConfig
-from .departures import Departures
-from .handover import Handover
-from .ice import Credentials
-from .identity import Identity
-from .layer import Layer
-from .listener import RelayListener, SeatKind, SeatUpdate, TransportState
-from .negotiation import PlannedSection, apply_sections, new_publications, plan_sections
-from .offer import Offer, parse_offer, refusal
-from .person import Person
-from .port import Port, Socket
-from .publication import Publication
-from .pulse import Pulse
-from .reception import Reception
-from .seating import Seating
-from .snapshot import Snapshot, snapshot_of
-from .stall import Stall
-from .tally import Tally, standing_of
-from .terms import MediaRights, OfferLayout, PublishSource
-from .transport import Transport
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from .layer import Layer
-    from .relay import Relay
-    from .slot import Slot
-    from .transport import Transport
+    from actors.relay.forwarding.layer import Layer
+    from actors.relay.forwarding.slot import Slot
+    from actors.relay.relay import Relay
+    from actors.relay.transport.transport import Transport
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Snapshot: TypeAlias = dict[str, Json]

@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from actors.relay.listener import TransportState
 from broker.measures import Count, Standing
 
-from .listener import TransportState
-
 if TYPE_CHECKING:
-    from .port import Socket
-    from .relay import Relay
-    from .transport import Transport
+    from actors.relay.network.port import Socket
+    from actors.relay.relay import Relay
+    from actors.relay.transport.transport import Transport
 
 
 class Tally:

@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 
-from actors.relay.pylibsrtp_private import PROFILES, Buffer, Srtp
+from actors.relay.network.pylibsrtp_private import PROFILES, Buffer, Srtp
 from benchmarks.serving import say_ready
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from aioice import stun
 from OpenSSL import SSL
 
-from actors.relay.dtls import Dtls, DtlsState
-from actors.relay.identity import Identity
+from actors.relay.network.dtls import Dtls, DtlsState
+from actors.relay.network.identity import Identity
 from benchmarks.media.description import Credentials
 from benchmarks.media.remote import Remote
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.relay.rtp import (
+from actors.relay.wire.rtp import (
     AUDIO_LEVEL_URI,
     MID_URI,
     REPAIRED_RID_URI,

@@ -6,7 +6,7 @@ import secrets
 import struct
 from dataclasses import dataclass, field
 
-from actors.relay.rtp import ONE_BYTE_PROFILE
+from actors.relay.wire.rtp import ONE_BYTE_PROFILE
 
 AUDIO_TICKS = 960
 """20 ms of Opus, whose clock is 48 kHz."""

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from actors.relay.rtp import TRANSPORT_CC_URI
+from actors.relay.wire.rtp import TRANSPORT_CC_URI
 from benchmarks.media.association import Certificate
 from benchmarks.media.description import LOAD, Section, offer
 from benchmarks.media.peer import Peer

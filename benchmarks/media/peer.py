@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from actors.relay.pylibsrtp_private import Srtp
+from actors.relay.network.pylibsrtp_private import Srtp
 from benchmarks.media.association import Association, Certificate, Keys
 from benchmarks.media.remote import Remote
 

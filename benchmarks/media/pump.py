@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from actors.relay.mmsg import Received
-from actors.relay.pylibsrtp_private import Buffer
+from actors.relay.network.mmsg import Received
+from actors.relay.network.pylibsrtp_private import Buffer
 from benchmarks.histogram import Histogram
 from benchmarks.media.peer import Peer
 from benchmarks.media.sink import CELLS, Counts, Sink

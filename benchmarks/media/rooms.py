@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from actors.relay.rtp import TRANSPORT_CC_URI
+from actors.relay.wire.rtp import TRANSPORT_CC_URI
 from benchmarks.janus_session import JanusSession
 from benchmarks.media.association import Certificate
 from benchmarks.media.description import offer

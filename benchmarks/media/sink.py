@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from actors.relay import rtcp
-from actors.relay.mmsg import LENGTH_FIRST, LENGTH_STEP, Received
-from actors.relay.pylibsrtp_private import Buffer
-from actors.relay.rtp import HEADER, body_of, unwrap
-from actors.relay.transport_feedback import ArrivalLog
+from actors.relay.network.mmsg import LENGTH_FIRST, LENGTH_STEP, Received
+from actors.relay.network.pylibsrtp_private import Buffer
+from actors.relay.wire import rtcp
+from actors.relay.wire.rtp import HEADER, body_of, unwrap
+from actors.relay.wire.transport_feedback import ArrivalLog
 from benchmarks.histogram import Histogram
 from benchmarks.media.peer import Peer
 from benchmarks.media.source import MAGIC, MARK, Track

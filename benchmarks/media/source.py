@@ -12,9 +12,9 @@ import struct
 import time
 from dataclasses import dataclass, field
 
-from actors.relay.pylibsrtp_private import Buffer
-from actors.relay.rtcp import SenderInfo, ntp_of, sender_report, source_description
-from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
+from actors.relay.network.pylibsrtp_private import Buffer
+from actors.relay.wire.rtcp import SenderInfo, ntp_of, sender_report, source_description
+from actors.relay.wire.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
 from benchmarks.media.description import CNAME, LOAD
 from benchmarks.media.packet import AUDIO_TICKS, VIDEO_RATE, Numbering, element, write
 from benchmarks.media.peer import Peer

@@ -12,9 +12,9 @@ from typing import cast
 
 import pytest
 
-from actors.relay import rtcp
-from actors.relay.pylibsrtp_private import Buffer, Srtp
-from actors.relay.rtp import HEADER, TRANSPORT_CC_URI, body_of
+from actors.relay.network.pylibsrtp_private import Buffer, Srtp
+from actors.relay.wire import rtcp
+from actors.relay.wire.rtp import HEADER, TRANSPORT_CC_URI, body_of
 from benchmarks.command import parser
 from benchmarks.media.association import Certificate
 from benchmarks.media.beside import PROFILE

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from actors.relay.pylibsrtp_private import Buffer
-from actors.relay.rtp import HEADER
+from actors.relay.network.pylibsrtp_private import Buffer
+from actors.relay.wire.rtp import HEADER
 from benchmarks.media import sink as module
 from benchmarks.media.sink import Counts, Sink
 from benchmarks.media.source import MAGIC, MARK

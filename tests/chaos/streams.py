@@ -15,9 +15,9 @@ from typing import Any
 
 from websockets.exceptions import WebSocketException
 
-from actors.relay.mmsg import Received
-from actors.relay.pylibsrtp_private import Buffer
-from actors.relay.rtp import TRANSPORT_CC_URI
+from actors.relay.network.mmsg import Received
+from actors.relay.network.pylibsrtp_private import Buffer
+from actors.relay.wire.rtp import TRANSPORT_CC_URI
 from benchmarks.media.association import Certificate
 from benchmarks.media.description import LOAD, Section, offer
 from benchmarks.media.party import Media, published

@@ -17,10 +17,10 @@ from pylibsrtp import Error as SrtpError
 from pylibsrtp import Policy, Session
 
 from actors.relay import MediaRights, OfferLayout, PublishSource, Relay, RelayConfig, TransportState
-from actors.relay.dtls import Dtls
-from actors.relay.identity import Identity
-from actors.relay.port import Endpoint, Port, Socket
-from actors.relay.pylibsrtp_private import PROFILES, Buffer, Srtp
+from actors.relay.network.dtls import Dtls
+from actors.relay.network.identity import Identity
+from actors.relay.network.port import Endpoint, Port, Socket
+from actors.relay.network.pylibsrtp_private import PROFILES, Buffer, Srtp
 from benchmarks.media.description import Credentials, Dialect, Section, offer
 from tests.relay.recording import RecordingListener
 from tests.relay.track import Track, Unusual

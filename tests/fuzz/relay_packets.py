@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from actors.relay import OfferLayout, RelayConfig, stun
-from actors.relay.h264 import starts_key_frame
-from actors.relay.negotiation import plan_sections
-from actors.relay.offer import parse_offer
-from actors.relay.redundancy import blocks_of
-from actors.relay.rtcp import nacked, parts_of, remb_of, reports_of, sender_info
-from actors.relay.rtp import body_of, extension
-from actors.relay.transport_feedback import ArrivalReader
-from actors.relay.vp8 import frame_height, parse_vp8
+from actors.relay import OfferLayout, RelayConfig
+from actors.relay.sdp.offer import parse_offer
+from actors.relay.transport.negotiation import plan_sections
+from actors.relay.wire import stun
+from actors.relay.wire.h264 import starts_key_frame
+from actors.relay.wire.redundancy import blocks_of
+from actors.relay.wire.rtcp import nacked, parts_of, remb_of, reports_of, sender_info
+from actors.relay.wire.rtp import body_of, extension
+from actors.relay.wire.transport_feedback import ArrivalReader
+from actors.relay.wire.vp8 import frame_height, parse_vp8
 from broker.errors import Malformed
 
 _CONFIG = RelayConfig()

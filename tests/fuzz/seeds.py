@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from actors.relay import rtcp, stun
-from actors.relay.transport_feedback import ArrivalLog
+from actors.relay.wire import rtcp, stun
+from actors.relay.wire.transport_feedback import ArrivalLog
 from tests.relay.test_redundancy import packed
 
 _OFFER = """v=0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.relay.intake import Intake
-from actors.relay.rtcp import receiver_report
+from actors.relay.transport.intake import Intake
+from actors.relay.wire.rtcp import receiver_report
 
 from .relay_datagrams import Repertoire, Step, World, play, seeds, step
 

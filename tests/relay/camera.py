@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping, Sequence
 
 from actors.relay import PublishSource
-from actors.relay.rtcp import SenderInfo, ntp_of, sender_report
+from actors.relay.wire.rtcp import SenderInfo, ntp_of, sender_report
 from benchmarks.media.packet import FRAME_TICKS
 
 from .client import CraftedClient

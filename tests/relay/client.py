@@ -15,7 +15,7 @@ from typing import Unpack
 from aiortc.rtp import AnyRtcpPacket, RtcpPsfbPacket, RtpPacket
 
 from actors.relay import MediaRights, OfferLayout, PublishSource, Relay
-from actors.relay.transport_feedback import ArrivalLog
+from actors.relay.wire.transport_feedback import ArrivalLog
 from benchmarks.media.association import Certificate
 from benchmarks.media.description import Dialect, Section, offer
 from benchmarks.media.packet import AUDIO_TICKS, FRAME_TICKS

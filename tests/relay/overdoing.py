@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from actors.relay import PublishSource
-from actors.relay.pylibsrtp_private import Buffer, Srtp
-from actors.relay.rtp import MID_URI, TRANSPORT_CC_URI
+from actors.relay.network.pylibsrtp_private import Buffer, Srtp
+from actors.relay.wire.rtp import MID_URI, TRANSPORT_CC_URI
 from benchmarks.media.packet import element, write
 
 from .flooding import keep_sending, running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from actors.relay.rtp import ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
+from actors.relay.wire.rtp import ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
 from benchmarks.media.description import Dialect
 from tests.patience import until
 

@@ -10,11 +10,13 @@ from functools import partial
 
 import pytest
 
-from actors.relay import RelayConfig, TransportState, mmsg, stun
+from actors.relay import RelayConfig, TransportState
 from actors.relay.budget import Budget
-from actors.relay.dtls import Dtls
-from actors.relay.repairs import Repairs
-from actors.relay.rtcp import negative_acknowledgement, receiver_report
+from actors.relay.forwarding.repairs import Repairs
+from actors.relay.network import mmsg
+from actors.relay.network.dtls import Dtls
+from actors.relay.wire import stun
+from actors.relay.wire.rtcp import negative_acknowledgement, receiver_report
 from benchmarks.media.description import Dialect
 from benchmarks.shaper import Downlink
 from broker.errors import ErrorCode, TooFast

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from actors.relay import Grade, PublishSource
-from actors.relay.estimate import Congestion
+from actors.relay.congestion.estimate import Congestion
 from benchmarks.shaper import Downlink
 from tests.patience import until
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.relay import mmsg
-from actors.relay.departures import CELLS, Departures
-from actors.relay.ice import Address, Credentials
-from actors.relay.kept import Frame, Kept
-from actors.relay.port import Socket, pack_name, unpack_name
-from actors.relay.pylibsrtp_private import BUFFER_BYTES
-from actors.relay.transport import Transport
-from actors.relay.vp8 import Vp8
+from actors.relay.forwarding.packet import Frame, Packet
+from actors.relay.network import mmsg
+from actors.relay.network.departures import CELLS, Departures
+from actors.relay.network.ice import Address, Credentials
+from actors.relay.network.port import Socket, pack_name, unpack_name
+from actors.relay.network.pylibsrtp_private import BUFFER_BYTES
+from actors.relay.transport.transport import Transport
+from actors.relay.wire.vp8 import Vp8
 from tests.patience import PATIENCE, until
 
 from .conftest import Call
@@ -112,9 +112,9 @@ def test_names_are_read_as_they_are_written(
     assert unpack_name(pack_name(endpoint)) == endpoint
 
 
-def packet(sequence: int, octets: int, picture: int = 7, timestamp: int = 90) -> Kept:
+def packet(sequence: int, octets: int, picture: int = 7, timestamp: int = 90) -> Packet:
     vp8 = Vp8(True, False, 2, 15, picture, 4, 1, 5)
-    return Kept(sequence, timestamp, 0, bytes(octets), vp8, 0.0)
+    return Packet(sequence, timestamp, 0, bytes(octets), vp8, 0.0)
 
 
 def test_packets_of_a_frame_are_made_as_long_as_the_longest() -> None:
@@ -125,7 +125,7 @@ def test_packets_of_a_frame_are_made_as_long_as_the_longest() -> None:
 @pytest.mark.parametrize(
     "second", [packet(3, 900), packet(2, 900, picture=8), packet(2, 900, timestamp=91)]
 )
-def test_what_is_not_one_frame_is_not_plain(second: Kept) -> None:
+def test_what_is_not_one_frame_is_not_plain(second: Packet) -> None:
     assert not Frame([packet(1, 900), second]).plain
 
 

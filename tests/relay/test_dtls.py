@@ -9,8 +9,8 @@ import pytest
 from OpenSSL import SSL
 
 from actors.relay import TransportState
-from actors.relay.dtls import Dtls, DtlsState
-from actors.relay.identity import Identity
+from actors.relay.network.dtls import Dtls, DtlsState
+from actors.relay.network.identity import Identity
 from tests.patience import until
 
 from .client import CraftedClient

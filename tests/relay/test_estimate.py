@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.relay.choice import Demand, LayerFacts, carried, choose, highest_useful
-from actors.relay.estimate import LEAST, Congestion, Estimate
-from actors.relay.hold import Hold
-from actors.relay.rtcp import parts_of
-from actors.relay.transport_feedback import ArrivalLog, ArrivalReader
+from actors.relay.congestion.allocation import Demand, LayerFacts, carried, choose, highest_useful
+from actors.relay.congestion.estimate import LEAST, Congestion, Estimate
+from actors.relay.congestion.hold import Hold
+from actors.relay.wire.rtcp import parts_of
+from actors.relay.wire.transport_feedback import ArrivalLog, ArrivalReader
 
 
 class Link:

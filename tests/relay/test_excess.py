@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from actors.relay import PublishSource, RelayConfig
-from actors.relay.rtcp import picture_loss, receiver_report
+from actors.relay.wire.rtcp import picture_loss, receiver_report
 from broker.errors import ErrorCode, TooFast
 from tests.patience import until
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 import pytest
 
 from actors.relay import PublishSource, Relay, RelayConfig
-from actors.relay.rtcp import negative_acknowledgement
+from actors.relay.wire.rtcp import negative_acknowledgement
 from tests.patience import PATIENCE, until
 
 from .client import CraftedClient

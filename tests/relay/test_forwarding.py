@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from actors.relay import MediaRights, PublishSource, TransportState
-from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
+from actors.relay.wire.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
 from benchmarks.media.description import Dialect
 from benchmarks.media.packet import FRAME_TICKS
 from tests.patience import until

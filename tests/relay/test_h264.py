@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from actors.relay import PublishSource
-from actors.relay.rtcp import negative_acknowledgement
+from actors.relay.wire.rtcp import negative_acknowledgement
 from benchmarks.media.description import Dialect
 from benchmarks.media.packet import FRAME_TICKS
 from tests.patience import until

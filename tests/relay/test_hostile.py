@@ -12,19 +12,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from actors.relay import PublishSource, Relay, RelayConfig, TransportState
-from actors.relay import stun as relay_stun
-from actors.relay.dtls import Dtls, DtlsState
-from actors.relay.h264 import starts_key_frame
-from actors.relay.identity import Identity
-from actors.relay.pylibsrtp_private import Buffer, Srtp
-from actors.relay.rtcp import (
-    nacked,
-    parts_of,
-    reports_of,
-    sender_info,
-)
-from actors.relay.rtp import body_of, extension
-from actors.relay.vp8 import parse_vp8
+from actors.relay.network.dtls import Dtls, DtlsState
+from actors.relay.network.identity import Identity
+from actors.relay.network.pylibsrtp_private import Buffer, Srtp
+from actors.relay.wire import stun as relay_stun
+from actors.relay.wire.h264 import starts_key_frame
+from actors.relay.wire.rtcp import nacked, parts_of, reports_of, sender_info
+from actors.relay.wire.rtp import body_of, extension
+from actors.relay.wire.vp8 import parse_vp8
 from benchmarks.media.description import Dialect
 from tests.patience import until
 

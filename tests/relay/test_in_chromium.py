@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from actors.relay import Relay, RelayConfig, TransportState
-from actors.relay.rtcp import Report, receiver_report
+from actors.relay.wire.rtcp import Report, receiver_report
 from benchmarks.shaper import Downlink, Shaper
 from tests.patience import PATIENCE, seconds_waited, until
 

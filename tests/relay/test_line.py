@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.relay.line import MAX_DROPOUT, Line
-from actors.relay.rtp import ahead, unwrap
+from actors.relay.forwarding.line import MAX_DROPOUT, Line
+from actors.relay.wire.rtp import ahead, unwrap
 
 _START = 0x10000
 

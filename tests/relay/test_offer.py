@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.relay import OfferLayout, PublishSource, Relay, RelayConfig
-from actors.relay.codec import CodecName, accepted_codecs
-from actors.relay.negotiation import plan_sections
-from actors.relay.offer import OfferedSection, parse_offer
+from actors.relay.sdp.codec import CodecName, accepted_codecs
+from actors.relay.sdp.offer import OfferedSection, parse_offer
+from actors.relay.transport.negotiation import plan_sections
 from broker.errors import ErrorCode, Malformed
 
 from .client import CraftedClient

@@ -12,8 +12,8 @@ from types import FrameType
 import pytest
 
 import actors.relay
-from actors.relay.port import Socket
-from actors.relay.reception import Reception
+from actors.relay.network.port import Socket
+from actors.relay.network.reception import Reception
 from tests.patience import until
 
 from .camera import RIDS, Camera
@@ -21,7 +21,7 @@ from .conftest import StartCall
 from .voice import talking
 
 RELAY = Path(actors.relay.__file__).parent
-SIGNALLING = {"answer.py", "codec.py", "negotiation.py", "offer.py"}
+SIGNALLING = {"sdp/answer.py", "sdp/codec.py", "sdp/offer.py", "transport/negotiation.py"}
 """What reads and writes SDP."""
 PREPARED = {
     "Context.__init__",
@@ -33,10 +33,10 @@ PREPARED = {
 """What is made once for a relay or a transport, before its first datagram."""
 
 USUAL = {
-    ("intake.py", "Intake.receive_rtp"),
-    ("layer.py", "Layer.receive"),
-    ("slot.py", "Slot.forward"),
-    ("estimate.py", "Estimate.feedback"),
+    ("transport/intake.py", "Intake.receive_rtp"),
+    ("forwarding/layer.py", "Layer.receive"),
+    ("forwarding/slot.py", "Slot.forward"),
+    ("congestion/estimate.py", "Estimate.feedback"),
 }
 """What every packet passes, and what is told of it."""
 
@@ -96,7 +96,7 @@ async def test_no_description_and_no_context_is_made_between_a_datagram_and_its_
         await camera.stop()
 
     def heavy(called: set[tuple[Path, str]]) -> set[str]:
-        files = {path.name for path, _ in called if path.parent == RELAY}
+        files = {str(path.relative_to(RELAY)) for path, _ in called if RELAY in path.parents}
         names = {name for _, name in called}
         return files & SIGNALLING | names & PREPARED
 
@@ -126,4 +126,4 @@ async def test_a_packet_passes_through_the_relays_own_code_and_no_other(
         await camera.stop()
     # A named tuple's constructor stands in no file.
     others = {(str(path), name) for path, name in watch.waking if path.is_file()}
-    assert {each for each in others if Path(each[0]).parent != RELAY} == set()
+    assert {each for each in others if RELAY not in Path(each[0]).parents} == set()

@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from actors.relay import PublishSource
-from actors.relay.h264 import starts_key_frame
-from actors.relay.rtp import MID_URI, body_of, extension
-from actors.relay.vp8 import parse_vp8
+from actors.relay.wire.h264 import starts_key_frame
+from actors.relay.wire.rtp import MID_URI, body_of, extension
+from actors.relay.wire.vp8 import parse_vp8
 from benchmarks.media.description import Dialect
 from tests.patience import until
 

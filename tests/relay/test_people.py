@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.relay import Grade, MediaRights, PublishSource, SeatKind
-from actors.relay.quality import Measured, QualityWatch, judge, lost_of_all
-from actors.relay.rtcp import Report, ntp_of, receiver_report
-from actors.relay.seating import arrange
-from actors.relay.speaker import Loudness, SpeakerChoice
+from actors.relay.forwarding.loudness import Loudness
+from actors.relay.people.quality import Measured, QualityWatch, judge, lost_of_all
+from actors.relay.people.seating import arrange
+from actors.relay.people.speaker import SpeakerChoice
+from actors.relay.wire.rtcp import Report, ntp_of, receiver_report
 from gateway.api.media_view import media_state
 from tests.patience import until
 

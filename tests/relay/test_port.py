@@ -10,9 +10,10 @@ import psutil
 import pytest
 from aioice import stun as aioice_stun
 
-from actors.relay import Relay, RelayConfig, stun
-from actors.relay.port import Port, Socket
-from actors.relay.pylibsrtp_private import Buffer
+from actors.relay import Relay, RelayConfig
+from actors.relay.network.port import Port, Socket
+from actors.relay.network.pylibsrtp_private import Buffer
+from actors.relay.wire import stun
 from broker.errors import ErrorCode, Unavailable
 from tests.patience import until
 

@@ -8,10 +8,10 @@ import random
 import pytest
 
 from actors.relay import PublishSource
-from actors.relay.estimate import Estimate
-from actors.relay.protected import MOST_OCTETS, MOST_PACKETS, MOST_SECONDS, Protected
-from actors.relay.rtcp import negative_acknowledgement
-from actors.relay.slot import Slot
+from actors.relay.congestion.estimate import Estimate
+from actors.relay.forwarding.protected import MOST_OCTETS, MOST_PACKETS, MOST_SECONDS, Protected
+from actors.relay.forwarding.slot import Slot
+from actors.relay.wire.rtcp import negative_acknowledgement
 from benchmarks.media.description import Dialect
 from tests.patience import until
 

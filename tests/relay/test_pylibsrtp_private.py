@@ -11,7 +11,7 @@ import pytest
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
 
-from actors.relay.pylibsrtp_private import PROFILES, Buffer, Srtp, available_profiles
+from actors.relay.network.pylibsrtp_private import PROFILES, Buffer, Srtp, available_profiles
 
 
 def test_the_private_names_exist_with_their_signatures() -> None:

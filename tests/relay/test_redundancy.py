@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.relay import PublishSource, redundancy
-from actors.relay.kept import Frame, Kept
-from actors.relay.redundancy import Forms, blocks_of, renumbered, stand_ins
+from actors.relay import PublishSource
+from actors.relay.forwarding.forms import Forms
+from actors.relay.forwarding.packet import Frame, Packet
+from actors.relay.wire.redundancy import blocks_of, renumbered, stand_ins
 from benchmarks.media.description import Dialect
 from benchmarks.media.packet import AUDIO_TICKS
 from tests.patience import until
@@ -82,11 +83,11 @@ async def test_a_form_is_made_once_however_many_need_it(
     made: list[bytes] = []
 
     class Counted(Frame):
-        def __init__(self, packets: Sequence[Kept]) -> None:
+        def __init__(self, packets: Sequence[Packet]) -> None:
             super().__init__(packets)
             made.append(packets[0].payload)
 
-    monkeypatch.setattr(redundancy, "Frame", Counted)
+    monkeypatch.setattr("actors.relay.forwarding.forms.Frame", Counted)
     ada = await call.join("ada", dialect=SPEAKS)
     accepting = [await call.join(f"same-{n}", dialect=SPEAKS) for n in range(2)]
     otherwise = [await call.join(f"other-{n}", dialect=NUMBERS_OTHERWISE) for n in range(2)]
@@ -174,13 +175,13 @@ def test_each_form_says_the_same_in_its_own_way(
     found = blocks_of(view, 4, 4 + len(payload), 111)
     assert found is not None
     forms = Forms(view, found, 1000, 0xFFFFFFFF, marker, 111, 7.0)
-    newest = Kept(1000, 0xFFFFFFFF, marker, blocks[-1], None, 7.0)
+    newest = Packet(1000, 0xFFFFFFFF, marker, blocks[-1], None, 7.0)
     assert forms.wrapped(111).packets == (newest._replace(payload=payload),)
     assert forms.wrapped(96).packets == (newest._replace(payload=packed(blocks, 96)),)
     assert forms.newest().packets == (newest,)
     # Those that a receiver lacks, each in its own place.
     assert [frame.packets[0] for frame in forms.stand_ins(1000 + after)] == [
-        Kept(1000 - back, 0xFFFFFFFF - 960 * back, 0, block, None, 7.0)
+        Packet(1000 - back, 0xFFFFFFFF - 960 * back, 0, block, None, 7.0)
         for back, block in zip(range(len(blocks) - 1, 0, -1), blocks, strict=False)
         if back < -after
     ]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.relay.regression import Regression
+from actors.relay.congestion.regression import Regression
 
 
 def least_squares(points: list[tuple[float, float]]) -> float:

@@ -9,9 +9,9 @@ from functools import partial
 from aiortc.rtp import RtcpRtpfbPacket
 
 from actors.relay import PublishSource
-from actors.relay.layer import Layer
-from actors.relay.missing import Missing
-from actors.relay.rtcp import nacked, negative_acknowledgement, parts_of
+from actors.relay.forwarding.layer import Layer
+from actors.relay.forwarding.missing import Missing
+from actors.relay.wire.rtcp import nacked, negative_acknowledgement, parts_of
 from benchmarks.media.description import Dialect
 from benchmarks.media.packet import AUDIO_TICKS
 from tests.patience import until

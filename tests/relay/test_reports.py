@@ -10,7 +10,7 @@ import pytest
 from aiortc.rtp import RtcpRrPacket, RtcpSdesPacket, RtcpSrPacket
 
 from actors.relay import PublishSource, RelayConfig, SeatKind
-from actors.relay.rtcp import (
+from actors.relay.wire.rtcp import (
     NACK,
     PLI,
     PSFB,

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.relay import PublishSource
-from actors.relay.choice import Demand, LayerFacts, rooms_of
-from actors.relay.restraint import LEAST, LEAST_FOR_OTHERS, Restraint, limit_of
-from actors.relay.rtcp import parts_of, receiver_estimate, remb_of
+from actors.relay.congestion.allocation import Demand, LayerFacts, rooms_of
+from actors.relay.congestion.restraint import LEAST, LEAST_FOR_OTHERS, Restraint, limit_of
+from actors.relay.wire.rtcp import parts_of, receiver_estimate, remb_of
 from benchmarks.shaper import Downlink
 from tests.patience import until
 

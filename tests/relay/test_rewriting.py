@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.relay.departures import Departures
-from actors.relay.kept import Frame, Kept
-from actors.relay.line import TURNS, Line
+from actors.relay.forwarding.line import TURNS, Line
+from actors.relay.forwarding.packet import Frame, Packet
+from actors.relay.forwarding.slot import Slot
 from actors.relay.listener import SeatKind
-from actors.relay.pylibsrtp_private import BUFFER_BYTES
-from actors.relay.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
-from actors.relay.slot import Slot
-from actors.relay.vp8 import Vp8
+from actors.relay.network.departures import Departures
+from actors.relay.network.pylibsrtp_private import BUFFER_BYTES
+from actors.relay.wire.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
+from actors.relay.wire.vp8 import Vp8
 
 EXTENSIONS = {MID_URI: 4, TRANSPORT_CC_URI: 3, AUDIO_LEVEL_URI: 1}
 PAYLOAD_TYPE = 96
@@ -135,7 +135,7 @@ def frames_of(begin: Beginning, source: list[Step], *, video: bool) -> list[Fram
             vp8 = descriptor(picture, picture, usual=step.usual) if video else None
             payload = bytes([place + 1]) * step.sizes[place]
             marker = 0x80 if place == count - 1 else 0
-            packets.append(Kept(sequence, timestamp & 0xFFFFFFFF, marker, payload, vp8, 0.0))
+            packets.append(Packet(sequence, timestamp & 0xFFFFFFFF, marker, payload, vp8, 0.0))
             sequence += 1
         frames.append(Frame(packets))
         timestamp += step.ticks
@@ -153,7 +153,7 @@ def without_padding(packet: bytes) -> bytes:
 @pytest.fixture(autouse=True, scope="module")
 def unprotected() -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("actors.relay.slot.srtp_protect", lambda *_: 0)
+        patch.setattr("actors.relay.forwarding.slot.srtp_protect", lambda *_: 0)
         yield
 
 

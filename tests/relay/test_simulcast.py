@@ -13,10 +13,10 @@ from typing import Any, cast
 import pytest
 
 from actors.relay import PublishSource
-from actors.relay.layers import facts_of
-from actors.relay.line import TURNS
-from actors.relay.publication import Publication
-from actors.relay.rtcp import SenderInfo, ntp_of, picture_loss, sender_report
+from actors.relay.forwarding.line import TURNS
+from actors.relay.forwarding.publication import Publication
+from actors.relay.people.layers import facts_of
+from actors.relay.wire.rtcp import SenderInfo, ntp_of, picture_loss, sender_report
 from tests.patience import until
 
 from .camera import HEIGHTS, RIDS, Camera, key_content, shown

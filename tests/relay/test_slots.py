@@ -6,8 +6,8 @@ import asyncio
 import itertools
 
 from actors.relay import PublishSource, SeatKind
-from actors.relay.rtcp import SenderInfo, ntp_of, parts_of, sender_report
-from actors.relay.transport_feedback import ArrivalReader
+from actors.relay.wire.rtcp import SenderInfo, ntp_of, parts_of, sender_report
+from actors.relay.wire.transport_feedback import ArrivalReader
 from benchmarks.media.description import Dialect
 from tests.patience import until
 

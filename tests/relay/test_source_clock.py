@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.relay import PublishSource, RelayConfig
-from actors.relay.rtcp import SenderInfo, ntp_of, seconds_of, sender_report
-from actors.relay.source_clock import MOST_DELAY, SourceClock
-from actors.relay.wall_clock import WallClock
+from actors.relay.forwarding.source_clock import MOST_DELAY, SourceClock
+from actors.relay.forwarding.wall_clock import WallClock
+from actors.relay.wire.rtcp import SenderInfo, ntp_of, seconds_of, sender_report
 from tests.patience import until
 
 from .client import CraftedClient

@@ -7,9 +7,9 @@ from functools import partial
 
 from actors.ledger.policy import LedgerPolicy
 from actors.relay import PublishSource
-from actors.relay.pylibsrtp_private import Buffer
-from actors.relay.rtcp import negative_acknowledgement
-from actors.relay.stall import Stall
+from actors.relay.network.pylibsrtp_private import Buffer
+from actors.relay.network.stall import Stall
+from actors.relay.wire.rtcp import negative_acknowledgement
 from actors.session import tenure
 from actors.session.config import SessionConfig
 from benchmarks.media.description import Dialect

@@ -10,7 +10,7 @@ import pytest
 from aiortc.rtp import RtcpRrPacket
 
 from actors.relay import PublishSource
-from actors.relay.rtp import MID_URI, TRANSPORT_CC_URI
+from actors.relay.wire.rtp import MID_URI, TRANSPORT_CC_URI
 from benchmarks.media.description import Dialect
 from benchmarks.media.packet import FRAME_TICKS
 from tests.patience import until

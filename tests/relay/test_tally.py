@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from actors.relay.intake import Drops
-from actors.relay.rtcp import negative_acknowledgement, picture_loss
+from actors.relay.network.drops import Drops
+from actors.relay.wire.rtcp import negative_acknowledgement, picture_loss
 from broker.measures import Count, Standing
 from tests.patience import until
 

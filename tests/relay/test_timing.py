@@ -11,13 +11,13 @@ from typing import cast
 import pytest
 
 from actors.relay import PublishSource, TransportState
-from actors.relay.departures import Departures
-from actors.relay.hold import Hold
-from actors.relay.ice import Credentials, IceLite
-from actors.relay.outlet import Outlet
-from actors.relay.probing import Probing
-from actors.relay.rtcp import Report, receiver_report
-from actors.relay.slot import Slot
+from actors.relay.congestion.hold import Hold
+from actors.relay.forwarding.outlet import Outlet
+from actors.relay.forwarding.slot import Slot
+from actors.relay.network.departures import Departures
+from actors.relay.network.ice import Credentials, IceLite
+from actors.relay.transport.probing import Probing
+from actors.relay.wire.rtcp import Report, receiver_report
 from benchmarks.shaper import Downlink
 from tests.patience import until
 

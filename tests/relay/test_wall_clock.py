@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from actors.relay.wall_clock import WallClock
+from actors.relay.forwarding.wall_clock import WallClock
 
 
 def test_a_clock_that_is_known_is_corrected_by_small_steps() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from actors.relay import PublishSource
-from actors.relay.rtp import (
+from actors.relay.wire.rtp import (
     AUDIO_LEVEL_URI,
     MID_URI,
     REPAIRED_RID_URI,

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from aiortc.rtp import RtcpSrPacket, RtpPacket
 
-from actors.relay.rtcp import Report, negative_acknowledgement, picture_loss, receiver_report
-from actors.relay.rtp import unwrap
+from actors.relay.wire.rtcp import Report, negative_acknowledgement, picture_loss, receiver_report
+from actors.relay.wire.rtp import unwrap
 
 from .client import CraftedClient
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Policy, Session
 
-from actors.relay.pylibsrtp_private import PROFILES
+from actors.relay.network.pylibsrtp_private import PROFILES
 from benchmarks.media.association import Association, Certificate, Keys
 from benchmarks.shaper import Downlink
 

@@ -27,6 +27,18 @@ IMPURE = {
     "os",
 }
 MEDIA_LIBRARIES = {"aiortc", "aioice", "pylibsrtp"}
+WORDS = {"budget", "config", "listener", "terms"}
+"""Modules of the relay that most of it shares; they import each other only."""
+BELOW: dict[str, set[str]] = {
+    "wire": set(),
+    "congestion": set(),
+    "sdp": WORDS | {"wire"},
+    "network": WORDS | {"wire"},
+    "forwarding": WORDS | {"wire", "congestion", "sdp", "network"},
+    "transport": WORDS | {"wire", "congestion", "sdp", "network", "forwarding"},
+    "people": WORDS | {"wire", "congestion", "sdp", "network", "forwarding", "transport"},
+}
+"""What each package of the relay may import of it."""
 DRAWERS = {"utils", "util", "common", "helpers", "helper", "manager", "misc"}
 
 
@@ -152,6 +164,27 @@ def test_private_attributes_of_media_libraries_are_touched_in_one_module_of_the_
     assert all(path.startswith("actors/relay/") for path in touching)
 
 
+def test_the_relays_packages_import_only_what_lies_below_them() -> None:
+    """For types, too: what a module names it knows."""
+    relay = "actors.relay."
+    found = modules("actors/relay")
+    assert {module.path.split("/")[2] for module in found if module.path.count("/") > 2} == {*BELOW}
+    offences = []
+    for module in found:
+        place, _, file = module.path.removeprefix("actors/relay/").rpartition("/")
+        if not place and file.removesuffix(".py") not in WORDS:
+            # What puts the packages together.
+            continue
+        allowed = BELOW[place] | {place} if place else WORDS
+        offences += [
+            f"{module.path}:{line} imports {name}"
+            for name, line in module.imports()
+            if f"{name}.".startswith(relay)
+            and name.removeprefix(relay).split(".")[0] not in allowed
+        ]
+    assert offences == []
+
+
 def test_media_libraries_stay_in_the_relay() -> None:
     offences = [
         offence
@@ -169,9 +202,9 @@ def test_no_file_is_a_drawer(package: str) -> None:
 
 
 def test_packages_say_what_they_own() -> None:
-    for package in PACKAGES:
-        init = ROOT / package / "__init__.py"
-        assert ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))), package
+    for module in modules(*PACKAGES):
+        if module.path.endswith("/__init__.py"):
+            assert ast.get_docstring(module.tree), module.path
 
 
 def test_the_top_level_holds_what_belongs_there_and_nothing_that_was_left() -> None:

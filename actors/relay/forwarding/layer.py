@@ -1,0 +1,404 @@
+"""One encoding somebody sends: reception statistics, key-frame requests, fan-out to slots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.relay.forwarding.forms import Forms
+from actors.relay.forwarding.missing import Missing
+from actors.relay.forwarding.packet import Frame, Packet
+from actors.relay.forwarding.source_clock import SourceClock
+from actors.relay.sdp.codec import Codec, CodecName
+from actors.relay.wire.h264 import starts_key_frame
+from actors.relay.wire.redundancy import Redundant
+from actors.relay.wire.rtcp import Report
+from actors.relay.wire.rtp import SILENT, unwrap
+from actors.relay.wire.vp8 import Vp8, frame_height, parse_vp8
+
+if TYPE_CHECKING:
+    from actors.relay.forwarding.publication import Publication
+    from actors.relay.forwarding.slot import Slot
+
+_HISTORY = 512
+_HISTORY_MASK = _HISTORY - 1
+_HISTORY_SECONDS = 1.0
+_INACTIVE = 0.7
+"""Seconds without a picture after which a layer counts as turned off."""
+_MEASURE_INTERVAL = 0.5
+_MOST_HELD = 40
+"""Packets of one frame that leave together."""
+_PACKET_OCTETS = 40
+"""Of header, extensions and tag, which many small packets are made of."""
+_MOST_AUDIO_LOSS = 51
+"""A fifth, in 256ths."""
+
+
+class Layer:
+    """One SSRC of one publisher.
+
+    Sequence numbers are extended once, here; everything behind counts in integers that do not
+    wrap.
+    """
+
+    __slots__ = (
+        "_expected_before",
+        "_frame",
+        "_listeners_lost",
+        "_measured",
+        "_octets_before",
+        "_received_before",
+        "base",
+        "bitrate",
+        "clock",
+        "codec",
+        "expected",
+        "height",
+        "highest",
+        "history",
+        "jitter",
+        "key_interval",
+        "key_requested",
+        "key_wanted",
+        "keys_seen",
+        "last_arrival",
+        "last_key",
+        "last_timestamp",
+        "loss",
+        "missing",
+        "octets",
+        "publication",
+        "received",
+        "repaired",
+        "rid",
+        "slots",
+        "ssrc",
+        "steady_from",
+        "transit",
+        "waiting",
+    )
+
+    def __init__(self, publication: Publication, ssrc: int, codec: Codec, rid: str) -> None:
+        self.publication = publication
+        self.ssrc = ssrc
+        self.codec = codec
+        self.rid = rid
+        self.slots: list[Slot] = []
+        """Slots this layer feeds."""
+        self.waiting: list[Slot] = []
+        """Slots that begin with its next key frame, or with its next packet if it is audio."""
+        self._frame: list[Packet] = []
+        """Packets of the present frame that wait for its last."""
+        self.base = -1
+        self.highest = -1
+        self.received = 0
+        self.repaired = 0
+        self.octets = 0
+        self.history: list[Packet | None] = (
+            [] if codec.name is CodecName.OPUS else [None] * _HISTORY
+        )
+        """The last packets by the low bits of their sequence; audio keeps none."""
+        self.missing: Missing | None = Missing() if "nack" in codec.feedback else None
+        self.loss = 0.0
+        """Fraction lost on the way in, over the last report interval."""
+        self.expected = 0
+        """How many packets should have come in that interval."""
+        self.height = 0
+        """Pixels, as the last key frame said; 0 while unknown (H.264 is not looked into)."""
+        self.bitrate = 0.0
+        """Measured, in bits per second of payload."""
+        self._measured = 0.0
+        self._octets_before = 0
+        self._listeners_lost = 0.0
+        self.jitter = 0.0
+        self.transit = 0.0
+        self.last_timestamp = 0
+        self.last_arrival = 0.0
+        self.key_wanted = False
+        self.key_requested = -1e9
+        self.key_interval = publication.transport.key_frame_interval
+        self.keys_seen = 0
+        self.last_key = -1
+        """Where the newest key frame begins."""
+        self.clock = SourceClock(publication.transport.wall_clock, codec.clock_rate)
+        self.steady_from = -1
+        """Where its clock has counted anew; what comes late from before has no place in time."""
+        self._expected_before = 0
+        self._received_before = 0
+
+    def receive(
+        self,
+        data: memoryview,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        start: int,
+        end: int,
+        audio_level: int,
+        now: float,
+        redundant: Redundant | None = None,
+    ) -> None:
+        """Take one decrypted packet whose payload is `data[start:end]` and pass it on."""
+        stamp: int | None = timestamp
+        if self.base < 0:
+            # One cycle up, so that a packet from just before the first does not go negative.
+            self.base = self.highest = sequence + 0x10000
+            sequence = self.base
+            self.last_timestamp = timestamp
+            self.last_arrival = self._measured = now
+            self.transit = now * self.codec.clock_rate - timestamp
+            self.clock.begin(timestamp, now)
+        else:
+            sequence = unwrap(sequence, self.highest, 16)
+            if sequence > self.highest:
+                if sequence != self.highest + 1 and self.missing is not None:
+                    self._note_holes(sequence, now)
+                self.highest = sequence
+                if start < end:
+                    stamp = self._followed(timestamp, now)
+            else:
+                if self.missing is not None:
+                    self.missing.arrived(sequence)
+                stamp = self._late(sequence, timestamp)
+        self.received += 1
+        self.octets += end - start
+        if timestamp != self.last_timestamp and sequence == self.highest:
+            self._measure_jitter(timestamp, now)
+            self.last_timestamp = timestamp
+            self.last_arrival = now
+        if stamp is not None:
+            self.deliver(data, sequence, stamp, marker, start, end, audio_level, now, redundant)
+
+    def _followed(self, timestamp: int, now: float) -> int:
+        """Return the newest packet's time stamp on the clock that its slots go by."""
+        clock = self.clock
+        before = clock.shift
+        timestamp = clock.follow(timestamp, now)
+        if clock.shift != before:
+            self.pass_on(now)
+            self.steady_from = self.highest
+        return timestamp
+
+    def _late(self, sequence: int, timestamp: int) -> int | None:
+        """Return the same of a late packet; None for one that has no place before the newest."""
+        return self.clock.earlier(timestamp) if sequence >= self.steady_from else None
+
+    def repair(
+        self,
+        data: memoryview,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        start: int,
+        end: int,
+        now: float,
+    ) -> None:
+        """Take a packet that came as a retransmission (RFC 4588 §4); it counts as late.
+
+        Browsers also probe for bandwidth by resending what has arrived; that goes no further.
+        """
+        if self.base >= 0:
+            sequence = unwrap(sequence, self.highest, 16)
+            if self.missing is not None and self.missing.arrived(sequence):
+                self.repaired += 1
+                stamp = self._late(sequence, timestamp)
+                if stamp is not None:
+                    self.deliver(data, sequence, stamp, marker, start, end, SILENT, now)
+
+    def deliver(
+        self,
+        data: memoryview,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        start: int,
+        end: int,
+        audio_level: int,
+        now: float,
+        redundant: Redundant | None = None,
+    ) -> None:
+        if start >= end:
+            # A padding probe: counted above, never forwarded, no hole left.
+            self.pass_on(now)
+            for slot in self.slots:
+                slot.line.skip(sequence)
+            return
+        vp8: Vp8 | None = None
+        begins = True
+        name = self.codec.name
+        if name is CodecName.VP8:
+            vp8 = parse_vp8(data, start, end)
+            if vp8 is None:
+                return
+            begins = vp8.key
+        elif name is CodecName.H264:
+            begins = starts_key_frame(data, start, end)
+        publication = self.publication
+        if begins:
+            if name is not CodecName.OPUS:
+                self.keys_seen += 1
+                self.last_key = max(self.last_key, sequence)
+                if vp8 is not None:
+                    self.height = frame_height(data, start, end, vp8) or self.height
+                if sequence == self.highest or not self.waiting:
+                    # One that came late, as a repair, starts nobody: who waits needs another.
+                    self.key_wanted = False
+            if not publication.open:
+                publication.transport.ready_to_take_over(publication, now)
+        if not publication.open:
+            return
+        if self.waiting and begins and sequence == self.highest:
+            self.pass_on(now)
+            for slot in list(self.waiting):
+                slot.switch(self, sequence, timestamp, vp8, now)
+        if name is CodecName.OPUS:
+            if not publication.voice.take(end - start + _PACKET_OCTETS, now):
+                publication.transport.drop_excess()
+                for slot in self.slots:
+                    slot.line.skip(sequence)
+                return
+            publication.loudness.heard(audio_level, now)
+            if redundant is not None:
+                number = self.codec.payload_type
+                forms = Forms(data, redundant, sequence, timestamp, marker, number, now)
+                self._pass_redundant(forms, audio_level, now)
+                return
+            one = Frame((Packet(sequence, timestamp, marker, bytes(data[start:end]), None, now),))
+            for slot in self.slots:
+                slot.forward(one, audio_level, now)
+            return
+        if not self.slots:
+            return
+        kept = Packet(sequence, timestamp, marker, bytes(data[start:end]), vp8, now)
+        self.history[sequence & _HISTORY_MASK] = kept
+        frame = self._frame
+        if not frame:
+            publication.transport.outlet.departures.held.append(self)
+        frame.append(kept)
+        if marker or len(frame) >= _MOST_HELD:
+            self.pass_on(now)
+
+    def pass_on(self, now: float) -> None:
+        """Forward what is held of the present frame: it is complete, or nothing more has come."""
+        if self._frame:
+            frame = Frame(self._frame)
+            self._frame = []
+            if self.publication.open:
+                for slot in self.slots:
+                    slot.forward(frame, SILENT, now)
+
+    def _pass_redundant(self, forms: Forms, audio_level: int, now: float) -> None:
+        """Pass RED on to those who accept it; unwrap it for the rest (RFC 2198)."""
+        for slot in self.slots:
+            if slot.accepts_redundancy:
+                slot.forward_redundant(forms, audio_level, now)
+                continue
+            for frame in forms.stand_ins(slot.line.highest):
+                slot.forward(frame, audio_level, now)
+            slot.forward(forms.newest(), audio_level, now)
+
+    def kept(self, sequence: int, now: float) -> Packet | None:
+        """Return a packet of the last second, for a subscriber that missed it."""
+        if not self.history:
+            return None
+        kept = self.history[sequence & _HISTORY_MASK]
+        if kept is None or kept.sequence != sequence or now - kept.at > _HISTORY_SECONDS:
+            return None
+        return kept
+
+    def is_beyond_repair(self, sequence: int, now: float) -> bool:
+        """Whether pictures wait for a packet that is not kept any more nor still to come."""
+        return (
+            sequence >= self.last_key
+            and self.kept(sequence, now) is None
+            and (self.missing is None or sequence not in self.missing)
+        )
+
+    def _note_holes(self, sequence: int, now: float) -> None:
+        assert self.missing is not None
+        if not self.publication.open:
+            return
+        if self.missing.skipped(self.highest + 1, sequence, now):
+            self.ask_again(now)
+        elif self.slots:
+            self.request_key_frame(now)
+
+    def ask_again(self, now: float) -> None:
+        """Send the negative acknowledgements that are due."""
+        if self.missing:
+            due = self.missing.due(now)
+            if due:
+                self.publication.transport.outlet.send_missing(self.ssrc, due)
+
+    def _measure_jitter(self, timestamp: int, now: float) -> None:
+        # RFC 3550 §A.8; the modulus keeps a wrap of the time stamp from looking like jitter.
+        transit = now * self.codec.clock_rate - timestamp
+        delta = (transit - self.transit + 0x80000000) % 0x100000000 - 0x80000000
+        self.transit = transit
+        self.jitter += (abs(delta) - self.jitter) / 16
+
+    def request_key_frame(self, now: float) -> None:
+        """Ask for a key frame; asks again, throttled, until one is seen."""
+        self.key_wanted = True
+        self.repeat_key_request(now)
+
+    def repeat_key_request(self, now: float) -> None:
+        """Send the request that is due: at most one per interval, at the interval's end.
+
+        Only while somebody sees the layer or waits for it. One that its sender has turned off has
+        no key frame to send, and browsers answer with one of every layer that they do send.
+        """
+        if self.key_wanted and not self.slots and not self.waiting:
+            self.key_wanted = False
+        if (
+            self.key_wanted
+            and self.publication.open
+            and now - self.key_requested >= self.key_interval
+        ):
+            self.key_requested = now
+            self.publication.transport.outlet.send_picture_loss(self.ssrc)
+
+    def active(self, now: float) -> bool:
+        """Whether packets of this layer come; a sender may turn layers off at any time."""
+        return self.base >= 0 and now - self.last_arrival < _INACTIVE
+
+    def measure(self, now: float) -> None:
+        """Update the bit rate; call it a few times a second."""
+        elapsed = now - self._measured
+        if elapsed >= _MEASURE_INTERVAL:
+            rate = 8 * (self.octets - self._octets_before) / elapsed
+            self._octets_before = self.octets
+            self._measured = now
+            if self.active(now) or not self.publication.rids:
+                # What was turned off of several may be wanted again, and then costs as much.
+                self.bitrate = rate if not self.bitrate else 0.7 * self.bitrate + 0.3 * rate
+
+    def _audio_fraction(self, fraction: int) -> int:
+        """Return the worst loss among the listeners, smoothed and at most a fifth.
+
+        A browser sends in-band FEC only when its own receiver reports loss, and the loss that
+        matters is on the listeners' lines.
+        """
+        worst = max((slot.fraction_lost for slot in self.slots), default=0)
+        self._listeners_lost += (max(worst, fraction) - self._listeners_lost) * 0.5
+        return min(_MOST_AUDIO_LOSS, round(self._listeners_lost))
+
+    def reception_report(self, now: float) -> Report | None:
+        """Write the report block due for this layer and start the next interval."""
+        if self.base < 0:
+            return None
+        expected = self.highest - self.base + 1
+        lost = max(-0x800000, min(0x7FFFFF, expected - self.received))
+        self.expected = expected_interval = expected - self._expected_before
+        lost_interval = expected_interval - (self.received - self._received_before)
+        self._expected_before = expected
+        self._received_before = self.received
+        fraction = 0
+        if expected_interval > 0 and lost_interval > 0:
+            fraction = min(255, (lost_interval << 8) // expected_interval)
+        self.loss = fraction / 256
+        if self.codec.name is CodecName.OPUS:
+            fraction = self._audio_fraction(fraction)
+        last, delay = self.clock.echo(now)
+        # The first cycle was added by `receive`.
+        highest = self.highest - 0x10000 & 0xFFFFFFFF
+        return Report(self.ssrc, fraction, lost, highest, int(self.jitter), last, delay)
