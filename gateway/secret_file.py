@@ -12,11 +12,15 @@ def read_secret(path: Path, *, least: int = MIN_SECRET_BYTES) -> bytes:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: too short, or readable by others; the sentence says what to do.
+        ValueError: too short, or readable by others; the sentence says what to do, as the other's.
     """
-    if path.stat().st_mode & 0o077:
+    try:
+        open_to_others = path.stat().st_mode & 0o077
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise OSError(f"{path} cannot be read: {error.strerror}.") from error
+    if open_to_others:
         raise ValueError(f"Others can read {path}; run `chmod 600` on it.")
-    secret = path.read_bytes().strip()
     if len(secret) < least:
         raise ValueError(f"The secret in {path} is shorter than {least} bytes.")
     return secret

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -164,10 +165,10 @@ def api_key(
     """Make an API key: the key once, and the lines for the accounts file."""
     import secrets
 
-    from gateway.accounts import hash_key, key_id_of
+    from gateway.accounts import KEY_ID, hash_key
 
     key = f"swk_{key_id}_{secrets.token_urlsafe(32)}"
-    if key_id_of(key) is None:
+    if not re.fullmatch(KEY_ID, key_id):
         fail("A key id has letters and digits only, at most 32.", BAD_SETTING)
     typer.echo(f"The key, shown only now: {key}\n")
     typer.echo(f"[[accounts.{account}.api_keys]]")

@@ -25,7 +25,9 @@ TRIES = 20
 LONGEST_PAUSE_S = 60.0
 
 records = typer.Typer(help="Export call records, forget people.", no_args_is_help=True)
-webhooks = typer.Typer(help="See what a webhook would not take, send it again.")
+webhooks = typer.Typer(
+    help="See what a webhook would not take, send it again.", no_args_is_help=True
+)
 
 
 class ExportFormat(StrEnum):

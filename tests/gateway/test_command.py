@@ -64,6 +64,13 @@ def test_a_process_with_ray_in_it_leaves_without_an_interpreters_end() -> None:
         (["sessions", "--gateway", "http://127.0.0.1:9"], "No gateway answers"),
         (["status", "--gateway", "http://[::1"], "no address of a gateway"),
         (["api-key", "acc", "--key-id", "not good"], "letters and digits"),
+        # A key is cut there: it would be read as that of another.
+        (["api-key", "acc", "--key-id", "a_b"], "letters and digits"),
+        (["sessions", "--api-key-file", "/nowhere"], "/nowhere cannot be read: No such file"),
+        (
+            ["operator-token", "--secret-file", "/nowhere", "--name", "Sam"],
+            "/nowhere cannot be read: No such file",
+        ),
     ],
 )
 def test_a_failure_is_one_sentence(arguments: list[str], sentence: str) -> None:
