@@ -91,7 +91,8 @@ class RecordExpire(ClusterMessage):
     method: ClassVar[str] = "record.expire"
     account_id: str
     before_ms: int
-    limit: int = 500
+    limit: int = 50
+    """Most in one transaction: each has some thirty rows, and what calls write waits for it."""
 
 
 class Expired(ClusterMessage):

@@ -27,6 +27,10 @@ from broker.messages import upkeep
 from broker.messages.cluster.base import Done
 from broker.shards import Shard
 
+LETTERS_AT_ONCE = 2_000
+"""Dead letters that one transaction makes due: of a webhook that was down for a day there may be a
+million, and what calls write meanwhile waits for one transaction, not for all of them."""
+
 
 class Outbox:
     """Positions of endpoints in journals, and the letters that were given up."""
@@ -142,15 +146,17 @@ class Outbox:
             mine = sa.select(sessions.c.session_id).where(sessions.c.account_id == ask.account_id)
             meant.append(dead_letters.c.session_id.in_(mine))
 
-        def job(connection: sa.Connection) -> int:
-            found = connection.execute(
-                sa.update(dead_letters).where(*meant).values(again_ms=now_ms)
-            )
-            if found.rowcount == 0:
-                raise NotFound(ErrorCode.UNKNOWN_ENTRY, "There is no such dead letter.")
-            return found.rowcount
-
-        return upkeep.Redelivered(count=await self._writer.do(job))
+        due = sa.select(sa.func.count()).where(*meant, dead_letters.c.again_ms.is_not(None))
+        count = (await self._database.rows(due))[0][0]
+        some = partial(_send_again, meant=meant, now_ms=now_ms)
+        while True:
+            more = await self._writer.do(some)
+            count += more
+            if more < LETTERS_AT_ONCE:
+                break
+        if count == 0:
+            raise NotFound(ErrorCode.UNKNOWN_ENTRY, "There is no such dead letter.")
+        return upkeep.Redelivered(count=count)
 
 
 def _waiting(endpoint_id: str, account_id: str) -> sa.Select[Any]:
@@ -299,6 +305,16 @@ def _failing(row: Any) -> _Failing:
         # A ledger of the release before went on to another event and left it.
         refused_ms = None
     return _Failing(row.attempts, failing_ms, refused_ms)
+
+
+def _send_again(connection: sa.Connection, meant: list[sa.ColumnElement[bool]], now_ms: int) -> int:
+    """Make some of the letters due that are meant; says how many, `LETTERS_AT_ONCE` at most."""
+    keys = list(dead_letters.primary_key.columns)
+    some = sa.select(*keys).where(*meant, dead_letters.c.again_ms.is_(None)).limit(LETTERS_AT_ONCE)
+    found = connection.execute(
+        sa.update(dead_letters).where(sa.tuple_(*keys).in_(some)).values(again_ms=now_ms)
+    )
+    return found.rowcount
 
 
 def _settle_again(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -> None:

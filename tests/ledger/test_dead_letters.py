@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.keeper import DeliveryPolicy
-from actors.ledger import keeping
+from actors.ledger import keeping, outbox
 from actors.ledger_link import LedgerLink
 from broker.errors import NotFound
 from broker.messages import upkeep
@@ -104,6 +104,30 @@ async def test_what_fails_for_a_day_is_a_dead_letter_that_can_be_sent_again(
         pass
     with pytest.raises(NotFound):
         await link.call(again, upkeep.Redelivered)
+
+
+async def test_many_letters_are_made_due_in_many_transactions(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one, whatever calls write would wait for all of it."""
+    monkeypatch.setattr(outbox, "LETTERS_AT_ONCE", 2)
+    link = await keeper_link(town)
+    for actor in await sessions(town, 5):
+        given_up = keeping.OutboxSettle(
+            endpoint_id="endpoint-0",
+            session_id=str(actor.session_id),
+            delivered_seq=0,
+            dead="status 500",
+            endpoints=["endpoint-0"],
+        )
+        await link.call(given_up, Done)
+    before = town.ledger.transactions
+    again = upkeep.Redeliver(endpoint_id="endpoint-0")
+    assert (await link.call(again, upkeep.Redelivered)).count == 5
+    assert town.ledger.transactions - before == 3
+    ask = keeping.OutboxTake(endpoint_id="endpoint-0", account_id=ACCOUNT)
+    assert len((await link.call(ask, keeping.OutboxParcels)).parcels) == 5
+    assert (await link.call(again, upkeep.Redelivered)).count == 5, "those that are due still"
 
 
 async def test_an_endpoint_that_another_account_has_now_gets_no_letter_of_the_one_before(

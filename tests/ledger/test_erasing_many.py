@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from broker.shards import WHOLE
 from tests.ledger import postgres
 from tests.ledger.conftest import Town, new_database
 from tests.ledger.fakes import ACCOUNT, entry
+from tests.ledger.keepers import QUICK, keeper_link, run_keeper
 from tests.ledger.steps import Steps
 from tests.ledger.test_devices import make, use
 from tests.ledger.test_erasure import AGENT, NAME, VISITOR, a_record, everything
@@ -227,6 +229,19 @@ async def test_who_was_erased_is_listed_in_pages(town: Town) -> None:
     assert (told.erased, told.cursor) == (whole.erased[-1:], None)
     with pytest.raises(SwitchboardError, match="not one of ours"):
         await link.call(page.model_copy(update={"cursor": "MTox"}), upkeep.Erasures)
+
+
+async def test_records_that_are_over_are_deleted_in_many_transactions(town: Town) -> None:
+    """The first time that an account has a retention, years of them may be."""
+    await with_sessions(town, 2 * AT_ONCE + 1)
+    link = await keeper_link(town)
+    expire = keeping.RecordExpire(account_id=ACCOUNT, before_ms=town.clock.ms)
+    assert (await link.call(expire, keeping.Expired)).count == AT_ONCE
+    await run_keeper(town, policy=replace(QUICK, retention_days={ACCOUNT: 1}, expire_s=600.0))
+    database = Database(town.url)
+    while await database.rows(sa.select(sessions.c.session_id).limit(1)):
+        pass
+    await database.close()
 
 
 async def test_what_is_kept_makes_it_no_slower_to_delete_what_is_over(tmp_path: Path) -> None:
