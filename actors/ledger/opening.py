@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from actors.ledger.standbys import OPENING, Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
 from actors.link import call
-from broker.errors import ErrorCode, SwitchboardError, TooFast, Unavailable
+from broker.errors import Conflict, ErrorCode, SwitchboardError, TooFast, Unavailable
 from broker.messages.cluster.sessions import SessionOpen
 from broker.messages.cluster.tenure import Journalled, SessionAssign
 from broker.messages.cluster.trunk import Location
@@ -55,7 +55,11 @@ class Openings:
         policy: LedgerPolicy,
         now_ms: Callable[[], int],
         on_live_changed: Callable[[Key], None],
+        load: Callable[[], Awaitable[None]],
     ) -> None:
+        """`load` takes up what the database has and the directory lacks: a session whose commit
+        nobody heard of."""
+        self._load = load
         self._database = database
         self._writer = writer
         self._directory = directory
@@ -87,8 +91,12 @@ class Openings:
             return where_it_was(row)
         name = secrets.token_urlsafe(16) if row is not None else ask.session_id
         key = (ask.account_id, ask.engagement_key)
+        if row is not None and key not in self._under_way and self._directory.of(key) is None:
+            await self._load()
         live = self._directory.of(key)
         if live is not None and live.session_id == ask.session_id:
+            if live.holder is None:
+                self._rescue.begin(live)
             return await self._rescue.located(live)
         if ask.session_id is not None and self._under_way.get(key) == ask.session_id:
             raise Unavailable(ErrorCode.SESSION_AWAY, "The session is being opened already.")
@@ -119,8 +127,10 @@ class Openings:
             phase = await self._writer.do(
                 NewSession(session_id, ask, first, standby.member, now_ms)
             )
-        except BaseException:
+        except BaseException as error:
             stop(self._chores, standby)
+            if isinstance(error, Conflict):
+                await self._load()
             raise
         live = Live(
             session_id=session_id,

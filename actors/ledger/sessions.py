@@ -91,6 +91,7 @@ class Sessions:
             policy,
             now_ms,
             self._live_changed,
+            self.load,
         )
         self.drains = Drains(
             database,
