@@ -106,6 +106,6 @@ def _slot(slot: Slot) -> Json:
         "repairs_refused": slot.repairs.refused,
         "bitrate": round(slot.bitrate),
         "loss": round(slot.fraction_lost / 256, 3),
-        "jitter_ms": round(1000 * slot.jitter / slot.line.clock_rate, 2),
+        "jitter_ms": round(1000 * slot.jitter / slot.numbering.clock_rate, 2),
         "round_trip_ms": round(slot.round_trip * 1000, 1) if slot.round_trip else None,
     }

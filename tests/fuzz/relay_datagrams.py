@@ -232,7 +232,7 @@ class Peer:
         stream = streams[place]
         if (kind % 8, form & 0x1F) == (5, 1) and place < len(slots) and rest:
             # What is asked for again counts back from the newest.
-            newest = self.transport.all_slots()[place].line.next_sequence
+            newest = self.transport.all_slots()[place].numbering.next_sequence
             back = int.from_bytes(rest[:2], "big")
             rest = (newest - back & 0xFFFF).to_bytes(2, "big") + rest[2:]
         # A report names first who makes it: of a sender's it is their own stream.

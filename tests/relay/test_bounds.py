@@ -321,7 +321,7 @@ async def test_an_error_for_one_subscriber_skips_no_other(call: Call) -> None:
     ada.send_frame(key=True, parts=(b"first",))
     await until(lambda: all(len(client.heard) == 2 for client in others.values()))
     for slot in call.relay.transports["ben-1"].slots_by_ssrc.values():
-        slot.line.offset -= 1
+        slot.numbering.offset -= 1
     selected = call.relay.transports["cy-1"].ice.selected
     assert selected is not None
     # Which is not permitted without SO_BROADCAST.

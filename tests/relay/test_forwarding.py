@@ -57,7 +57,7 @@ async def test_every_line_begins_below_half_and_every_transport_with_ssrcs_of_it
     slots = [
         slot for name in ("ada-1", "ada-2") for slot in call.relay.transports[name].all_slots()
     ]
-    assert max(slot.line.next_sequence for slot in slots) < 1 << 15
+    assert max(slot.numbering.next_sequence for slot in slots) < 1 << 15
     assert max(slot.repairs._sequence for slot in slots) < 1 << 15
     numbers = [
         number

@@ -52,7 +52,7 @@ async def test_what_was_missed_comes_again_byte_for_byte(call: Call) -> None:
 async def test_what_left_before_the_sequence_wrapped_comes_again_after(call: Call) -> None:
     ada, ben = await call.join("ada"), await call.join("ben", dialect=WITHOUT_RTX)
     _, video = ben.seat(0)
-    slot_of(call, ben, video).line.next_sequence = 0xFFFD
+    slot_of(call, ben, video).numbering.next_sequence = 0xFFFD
     tap = Tap(ben)
     tap.lose = {2}
     for number in range(6):
@@ -86,7 +86,7 @@ async def a_restless_call(call: Call) -> None:
     _, video = ben.seat(0)
     tap = Tap(ben)
     tap.loss = 0.1
-    slot_of(call, ben, video).line.next_sequence = 0xFF00
+    slot_of(call, ben, video).numbering.next_sequence = 0xFF00
     camera = Camera(ada, parts={"q": 2, "h": 3, "f": 4}, interval=1 / 30)
     for step in range(160):
         ada.send_audio()

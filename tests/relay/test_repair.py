@@ -328,7 +328,7 @@ async def test_what_left_before_either_sequence_wrapped_is_repaired_after(call: 
     _, video = ben.seat(0)
     ssrc, _ = ben.slots[video]
     slot = call.relay.transports["ben-1"].slots_by_ssrc[ssrc]
-    slot.line.next_sequence = 0xFFFD
+    slot.numbering.next_sequence = 0xFFFD
     slot.repairs._sequence = 0xFFFD
     for number in range(6):
         ada.send_frame(key=number == 0, parts=(b"%d" % number,))

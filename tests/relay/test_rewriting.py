@@ -1,7 +1,8 @@
 """The way of nearly every packet, written out in one piece, does what the plain one does.
 
-`Slot.forward` has arithmetic of its own for the usual frame, and `Slot._forward_each` asks `Line`
-and `Header`, which the properties of `test_line` hold. Whatever comes, both send the same.
+`Slot.forward` has arithmetic of its own for the usual frame, and `Slot._forward_each` asks
+`Numbering` and `Header`, which the properties of `test_numbering` hold. Whatever comes, both send
+the same.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.relay.forwarding.line import TURNS, Line
+from actors.relay.forwarding.numbering import TURNS, Numbering
 from actors.relay.forwarding.packet import Frame, Packet
 from actors.relay.forwarding.slot import Slot
 from actors.relay.listener import SeatKind
@@ -79,9 +80,9 @@ def slot_on(wire: Wire, begin: Beginning, *, video: bool) -> Slot:
     slot._payload_type = PAYLOAD_TYPE
     slot.leave = wire.leave
     turns = TURNS if video else 1
-    slot.line = line = Line(90_000, 0.0, begin.sent, begin.stamp, turns=turns)
-    line.last_picture, line.last_level = begin.last_picture, 255
-    line.switch(begin.sequence, begin.timestamp, begin.stamp, begin.picture, 250)
+    slot.numbering = numbering = Numbering(90_000, 0.0, begin.sent, begin.stamp, turns=turns)
+    numbering.last_picture, numbering.last_level = begin.last_picture, 255
+    numbering.switch(begin.sequence, begin.timestamp, begin.stamp, begin.picture, 250)
     return slot
 
 
@@ -177,7 +178,10 @@ def test_the_usual_way_and_the_plain_one_send_the_same(
     assert [without_padding(packet) for packet in usual.packets] == plain.packets
     assert [number for number, _ in usual.noted] == [number for number, _ in plain.noted]
     assert [size for _, size in usual.noted] == [len(packet) for packet in usual.packets]
-    lines = [{name: getattr(slot.line, name) for name in Line.__slots__} for slot in (one, other)]
-    assert lines[0] == lines[1]
+    first, second = (
+        {name: getattr(slot.numbering, name) for name in Numbering.__slots__}
+        for slot in (one, other)
+    )
+    assert first == second
     assert (one.packets, one.octets, one.late) == (other.packets, other.octets, other.late)
     assert usual.outlet.transport_sequence == plain.outlet.transport_sequence

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from actors.relay import PublishSource
-from actors.relay.forwarding.line import TURNS
+from actors.relay.forwarding.numbering import TURNS
 from actors.relay.forwarding.publication import Publication
 from actors.relay.people.layers import facts_of
 from actors.relay.wire.rtcp import SenderInfo, ntp_of, picture_loss, sender_report

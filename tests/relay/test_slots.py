@@ -207,8 +207,8 @@ async def test_picture_ids_and_levels_wrap_on_the_way_out_as_on_the_way_in(call:
     """In whole pictures, and packet by packet where some were lost."""
     ada, ben = await call.join("ada"), await call.join("ben")
     _, video = ben.seat(0)
-    line = call.relay.transports["ben-1"].slots_by_ssrc[ben.slots[video][0]].line
-    line.last_picture, line.last_level = 0x7FFC, 0xFC
+    numbering = call.relay.transports["ben-1"].slots_by_ssrc[ben.slots[video][0]].numbering
+    numbering.last_picture, numbering.last_level = 0x7FFC, 0xFC
     ada.send_frame(key=True, parts=(b"a", b"b"))
     for number in range(5):
         ada.send_frame(parts=(b"a", b"b", b"c"), lose=(1,) if number in (1, 3) else ())

@@ -220,7 +220,7 @@ class Layer:
             # A padding probe: counted above, never forwarded, no hole left.
             self.pass_on(now)
             for slot in self.slots:
-                slot.line.skip(sequence)
+                slot.numbering.skip(sequence)
             return
         vp8: Vp8 | None = None
         begins = True
@@ -254,7 +254,7 @@ class Layer:
             if not publication.voice.take(end - start + _PACKET_OCTETS, now):
                 publication.transport.drop_excess()
                 for slot in self.slots:
-                    slot.line.skip(sequence)
+                    slot.numbering.skip(sequence)
                 return
             publication.loudness.heard(audio_level, now)
             if redundant is not None:
@@ -292,7 +292,7 @@ class Layer:
             if slot.accepts_redundancy:
                 slot.forward_redundant(forms, audio_level, now)
                 continue
-            for frame in forms.stand_ins(slot.line.highest):
+            for frame in forms.stand_ins(slot.numbering.highest):
                 slot.forward(frame, audio_level, now)
             slot.forward(forms.newest(), audio_level, now)
 

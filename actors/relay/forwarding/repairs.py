@@ -89,8 +89,8 @@ class Repairs:
         layer, codec = slot.layer, slot.codec
         if layer is None or codec is None:
             return
-        out = unwrap(number, slot.line.next_sequence, 16)
-        incoming = slot.line.incoming_of(out)
+        out = unwrap(number, slot.numbering.next_sequence, 16)
+        incoming = slot.numbering.incoming_of(out)
         if incoming is None:
             return
         if slot.video and layer.is_beyond_repair(incoming, now):
@@ -108,7 +108,7 @@ class Repairs:
         """Send this again, unless it is gone meanwhile; False when it has to wait for its turn."""
         slot = self._slot
         layer, codec = slot.layer, slot.codec
-        incoming = slot.line.incoming_of(out)
+        incoming = slot.numbering.incoming_of(out)
         if out not in self._waiting or layer is None or codec is None or incoming is None:
             self._waiting.discard(out)
             return True
@@ -150,8 +150,8 @@ class Repairs:
         layer, codec = slot.layer, slot.codec
         if layer is None or codec is None or codec.repair_payload_type is None:
             return 0
-        kept = layer.kept(slot.line.highest - back, now)
-        out = slot.line.late_sequence_of(kept.sequence) if kept is not None else None
+        kept = layer.kept(slot.numbering.highest - back, now)
+        out = slot.numbering.late_sequence_of(kept.sequence) if kept is not None else None
         if kept is None or out is None:
             return 0
         self._send_again(kept, out, codec.repair_payload_type, now)
@@ -170,7 +170,7 @@ class Repairs:
         )
         if payload_type is None or slot.header.elements != 2:
             return
-        start = self._begin_packet(payload_type, slot.line.last_timestamp)
+        start = self._begin_packet(payload_type, slot.numbering.last_timestamp)
         view = slot.outlet.outbox.view
         size = start + len(_PADDING)
         view[start:size] = _PADDING
@@ -180,15 +180,15 @@ class Repairs:
     def _send_again(self, kept: Packet, out: int, payload_type: int, now: float) -> None:
         """Write an RTX packet: the original's sequence before its payload (RFC 4588 §4)."""
         slot = self._slot
-        line, view = slot.line, slot.outlet.outbox.view
-        start = self._begin_packet(kept.marker | payload_type, line.stamp(kept.timestamp))
+        numbering, view = slot.numbering, slot.outlet.outbox.view
+        start = self._begin_packet(kept.marker | payload_type, numbering.stamp(kept.timestamp))
         view[start] = out >> 8 & 0xFF
         view[start + 1] = out & 0xFF
         start += 2
         size = start + len(kept.payload)
         view[start:size] = kept.payload
         if kept.vp8 is not None and kept.vp8.picture_bits:
-            line.renumber(view, start, kept.vp8, newest=False)
+            numbering.renumber(view, start, kept.vp8, newest=False)
         slot.outlet.send_rtp(size, now, counted=slot.header.elements == 2)
 
     def _begin_packet(self, second: int, timestamp: int) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from actors.relay.congestion.hold import Hold
 from actors.relay.forwarding.forms import Forms
-from actors.relay.forwarding.line import TURNS, Line
+from actors.relay.forwarding.numbering import TURNS, Numbering
 from actors.relay.forwarding.packet import MOST_PADDING, Frame, Packet
 from actors.relay.forwarding.repairs import Repairs
 from actors.relay.listener import SeatKind
@@ -60,8 +60,8 @@ class Slot:
         "late",
         "layer",
         "leave",
-        "line",
         "mid",
+        "numbering",
         "octets",
         "outlet",
         "packets",
@@ -101,7 +101,7 @@ class Slot:
         self.stream = f"{kind}-{index}"
         self.ssrc = 1 + secrets.randbelow(0xFFFFFFFE)
         self.codecs: dict[CodecName, Codec] = {}
-        self.line = Line(
+        self.numbering = Numbering(
             90000 if video else 48000,
             now,
             secrets.randbelow(1 << 15),
@@ -205,7 +205,7 @@ class Slot:
             layer.waiting.append(self)
 
     def detach(self) -> None:
-        """Stop feeding; the line goes on with whoever comes next."""
+        """Stop feeding; the numbering goes on with whoever comes next."""
         if self.layer is not None:
             self.layer.slots.remove(self)
             self.layer = None
@@ -214,16 +214,16 @@ class Slot:
     def switch(
         self, layer: Layer, sequence: int, timestamp: int, vp8: Vp8 | None, now: float
     ) -> None:
-        """Let the packet at hand, the first of `layer`, continue the line.
+        """Let the packet at hand, the first of `layer`, go on where the numbers are.
 
         A voice begins with the first packet that was captured after its seat was told of; waiting
         for it costs less than a step in the clock that sound and picture share.
         """
         stamp = self._first_stamp(layer, timestamp, now)
-        promised = self.line.promised
+        promised = self.numbering.promised
         if promised is not None and ahead(promised, stamp):
             early = promised - stamp & 0xFFFFFFFF
-            if not self.video and early < _MOST_EARLY * self.line.clock_rate:
+            if not self.video and early < _MOST_EARLY * self.numbering.clock_rate:
                 return
             stamp = promised
         if self.layer is not None:  # Of the same person: another's was let go by `retarget`.
@@ -236,7 +236,7 @@ class Slot:
         self._payload_type = self.codec.payload_type
         self.leave = self.repairs.begin(self.codec)
         picture, level = (vp8.picture, vp8.level) if vp8 is not None else (0, 0)
-        self.line.switch(sequence, timestamp, stamp, picture, level)
+        self.numbering.switch(sequence, timestamp, stamp, picture, level)
         self.report_due = now
 
     def _first_stamp(self, layer: Layer, timestamp: int, now: float) -> int:
@@ -248,11 +248,12 @@ class Slot:
         put where the same picture of the old layer would stand, through both layers' reports.
         """
         old = self.layer
-        line = self.line
+        numbering = self.numbering
         captured = layer.clock.captured_at(timestamp, now)
-        if old is not None and old.publication is layer.publication and line.sent:
-            return line.next_stamp(old.clock.timestamp_at(captured) + line.timestamp_offset)
-        return line.timestamp_at(captured)
+        if old is not None and old.publication is layer.publication and numbering.sent:
+            same_picture = old.clock.timestamp_at(captured)
+            return numbering.next_stamp(same_picture + numbering.timestamp_offset)
+        return numbering.timestamp_at(captured)
 
     def forward(self, frame: Frame, audio_level: int, now: float) -> None:
         """Pass on packets that leave together; never raises on what network or peer do.
@@ -264,30 +265,30 @@ class Slot:
         path, handle = outlet.ice.selected, outlet.handle
         if path is None or handle is None:
             return
-        line = self.line
+        numbering = self.numbering
         header = self.header
         packets = frame.packets
         first = packets[0]
         sequence = first.sequence
-        out = sequence + line.offset
-        # What is late or leaves a hole is looked at closely: see `Line.sequence_of`.
-        if out != line.next_sequence or not frame.plain or header.elements != 2:
+        out = sequence + numbering.offset
+        # What is late or leaves a hole is looked at closely: see `Numbering.sequence_of`.
+        if out != numbering.next_sequence or not frame.plain or header.elements != 2:
             self._forward_each(packets, audio_level, now)
             return
         count = len(packets)
-        line.highest = sequence + count - 1
-        line.next_sequence = out + count
-        stamp = first.timestamp + line.timestamp_offset & line.mask | line.turn
-        # As `Line.advance` does it.
-        if (stamp - line.last_timestamp) & 0xFFFFFFFF < 0x80000000 or not line.sent:
-            line.last_timestamp = stamp
-            line.sent = True
+        numbering.highest = sequence + count - 1
+        numbering.next_sequence = out + count
+        stamp = first.timestamp + numbering.timestamp_offset & numbering.mask | numbering.turn
+        # As `Numbering.advance` does it.
+        if (stamp - numbering.last_timestamp) & 0xFFFFFFFF < 0x80000000 or not numbering.sent:
+            numbering.last_timestamp = stamp
+            numbering.sent = True
         vp8 = frame.vp8
         counters = b""
         position = 0
         if vp8 is not None:
-            line.last_picture = picture = vp8.picture + line.picture_offset & 0x7FFF
-            line.last_level = level = vp8.level + line.level_offset & 0xFF
+            numbering.last_picture = picture = vp8.picture + numbering.picture_offset & 0x7FFF
+            numbering.last_level = level = vp8.level + numbering.level_offset & 0xFF
             position = vp8.picture_position
             counters = _PICTURE.pack(0x8000 | picture, level)
         departures = outlet.departures
@@ -347,15 +348,15 @@ class Slot:
     def _forward_each(self, packets: Sequence[Packet], audio_level: int, now: float) -> None:
         """Pass on packets that are late, have holes between them or an unusual descriptor."""
         outlet = self.outlet
-        path, line, header = outlet.ice.selected, self.line, self.header
+        path, numbering, header = outlet.ice.selected, self.numbering, self.header
         assert path is not None
         for sequence, timestamp, marker, payload, vp8, _ in packets:
-            newest = sequence > line.highest
-            out = line.sequence_of(sequence)
+            newest = sequence > numbering.highest
+            out = numbering.sequence_of(sequence)
             if out is None:
                 self.late += 1
                 continue
-            stamp = line.stamp(timestamp)
+            stamp = numbering.stamp(timestamp)
             number = outlet.transport_sequence
             if header.elements == 2:
                 number = outlet.transport_sequence = number + 1 & 0xFFFF
@@ -371,9 +372,9 @@ class Slot:
             end = start + len(payload)
             cells.view[start:end] = payload
             if vp8 is not None and vp8.picture_bits:
-                line.renumber(cells.view, start, vp8, newest=newest)
+                numbering.renumber(cells.view, start, vp8, newest=newest)
             if newest:
-                line.advance(stamp)
+                numbering.advance(stamp)
             self.packets += 1
             self.octets += len(payload)
             cells.length[0] = end - base
@@ -412,11 +413,11 @@ class Slot:
     def sender_info(self, now: float, epoch: float) -> SenderInfo | None:
         """Say which RTP time stamp belongs to `now` on the relay's wall clock (RFC 3550 §6.4.1)."""
         layer = self.layer
-        if layer is None or not self.line.sent:
+        if layer is None or not self.numbering.sent:
             return None
         incoming = layer.clock.timestamp_at(now)
-        stamp = incoming + self.line.timestamp_offset & 0xFFFFFFFF
-        self.line.tell(now, stamp)
+        stamp = incoming + self.numbering.timestamp_offset & 0xFFFFFFFF
+        self.numbering.tell(now, stamp)
         return SenderInfo(self.ssrc, ntp_of(now + epoch), stamp, self.packets, self.octets)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ MOST_DELAY = 1.0
 _DRIFT = 1.01
 """How much faster than the relay's own a source's clock may go."""
 _LEAST_STEP = 8
-"""Ticks between two pictures at least, so that they stay two on a line that stamps by turns."""
+"""Ticks between two pictures at least, so that they stay two in a slot that stamps by turns."""
 _MASK = 0xFFFFFFFF
 _HALF = 0x80000000
 
@@ -20,7 +20,7 @@ class SourceClock:
 
     That is tied to the relay's once for all tracks of a transport. All time stamps in here and
     behind are those that `follow` returns: what a source says of its time, in its packets or its
-    reports, bends no line that somebody else continues.
+    reports, bends no time line that somebody else continues.
     """
 
     __slots__ = (
@@ -59,7 +59,7 @@ class SourceClock:
         self._ahead = self._most
 
     def follow(self, timestamp: int, now: float) -> int:
-        """Return where the newest packet's time stamp stands on a line that goes on with time.
+        """Return where the newest packet's time stamp stands on a time line that never bends.
 
         No packet comes before its capture, and none is believed to come more than `MOST_DELAY`
         after: all in all time stamps may run ahead of time by so much, and step back by so much.

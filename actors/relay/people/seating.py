@@ -121,9 +121,9 @@ class Seating:
                     kind,
                     index,
                     occupant,
-                    slots[0].line.promise(now) if kind is SeatKind.SEAT else None,
-                    slots[-1].line.promise(now),
-                    slots[-1].line.turn,
+                    slots[0].numbering.promise(now) if kind is SeatKind.SEAT else None,
+                    slots[-1].numbering.promise(now),
+                    slots[-1].numbering.turn,
                 )
             )
         return updates
@@ -141,7 +141,7 @@ class Seating:
         if person is None or not person.rights.takes_part:
             return False
         if transport.state is TransportState.RECONNECTING:
-            # A receiver that misses 2¹⁵ packets of an SSRC never decrypts it again (see `Line`).
+            # Who misses 2¹⁵ packets of an SSRC never decrypts it again (see `Numbering`).
             return False
         if not slot.video:
             return True

@@ -1,11 +1,11 @@
-"""Rewriting: whatever comes in, a slot's outgoing line has the properties a decoder needs."""
+"""Rewriting: whatever comes in, a slot's outgoing numbering has the properties a decoder needs."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.relay.forwarding.line import MAX_DROPOUT, Line
+from actors.relay.forwarding.numbering import MAX_DROPOUT, Numbering
 from actors.relay.wire.rtp import ahead, unwrap
 
 _START = 0x10000
@@ -35,7 +35,7 @@ def arrivals(feed: list[str]) -> list[tuple[int, str]]:
 def test_sequences_are_unique_and_holes_are_exactly_what_was_lost(
     feeds: list[list[str]], first: int, stamp: int, starts: list[int], offsets: list[int]
 ) -> None:
-    line = Line(90000, 0.0, first, stamp)
+    numbering = Numbering(90000, 0.0, first, stamp)
     used: dict[int, tuple[int, int]] = {}
     now = 0.0
     highest_before = first - 1
@@ -52,19 +52,19 @@ def test_sequences_are_unique_and_holes_are_exactly_what_was_lost(
             if not started:
                 if fate == "padding":
                     continue
-                line.switch(sequence, timestamp, line.timestamp_at(now))
+                numbering.switch(sequence, timestamp, numbering.timestamp_at(now))
                 started, begin = True, index
-                assert line.sequence_of(sequence) == highest_before + 1
+                assert numbering.sequence_of(sequence) == highest_before + 1
                 out: int | None = highest_before + 1
             elif fate == "padding":
-                if sequence > line.highest:
+                if sequence > numbering.highest:
                     closed += 1
                 else:
                     late_padding += 1
-                line.skip(sequence)
+                numbering.skip(sequence)
                 continue
             else:
-                out = line.sequence_of(sequence)
+                out = numbering.sequence_of(sequence)
             if index < begin:
                 # From before the switch: must not be shown.
                 assert out is None
@@ -72,19 +72,19 @@ def test_sequences_are_unique_and_holes_are_exactly_what_was_lost(
             assert out is not None
             assert out not in used
             used[out] = (number, index)
-            assert line.incoming_of(out) == sequence
-            stamped = timestamp + line.timestamp_offset & 0xFFFFFFFF
-            line.sent = True
-            if ahead(stamped, line.last_timestamp):
-                line.last_timestamp = stamped
+            assert numbering.incoming_of(out) == sequence
+            stamped = timestamp + numbering.timestamp_offset & 0xFFFFFFFF
+            numbering.sent = True
+            if ahead(stamped, numbering.last_timestamp):
+                numbering.last_timestamp = stamped
         if started:
             mine = [o for o, (feed_number, _) in used.items() if feed_number == number]
             assert min(mine) == highest_before + 1
             # In the order of the source, whatever the order of arrival.
             ordered = sorted(mine)
             assert [used[o][1] for o in ordered] == sorted(used[o][1] for o in ordered)
-            reached = line.next_sequence - 1
-            span = line.highest - (base + begin) + 1
+            reached = numbering.next_sequence - 1
+            span = numbering.highest - (base + begin) + 1
             assert reached - highest_before == span - closed
             highest_before = reached
 
@@ -96,29 +96,29 @@ def test_sequences_are_unique_and_holes_are_exactly_what_was_lost(
 def test_a_switch_always_moves_the_time_line_forward(
     stamps: list[tuple[int, float]], first: int
 ) -> None:
-    line = Line(48000, 0.0, 7, first)
+    numbering = Numbering(48000, 0.0, 7, first)
     now = 0.0
     for index, (timestamp, wait) in enumerate(stamps):
         now += wait
-        before = line.last_timestamp
-        stamp = line.timestamp_at(now)
-        line.switch(_START + 10 * index, timestamp, stamp)
-        out = timestamp + line.timestamp_offset & 0xFFFFFFFF
+        before = numbering.last_timestamp
+        stamp = numbering.timestamp_at(now)
+        numbering.switch(_START + 10 * index, timestamp, stamp)
+        out = timestamp + numbering.timestamp_offset & 0xFFFFFFFF
         assert out == stamp
-        if line.sent:
+        if numbering.sent:
             assert ahead(out, before)
-        line.last_timestamp = out
-        line.sent = True
+        numbering.last_timestamp = out
+        numbering.sent = True
 
 
 @given(picture=st.integers(0, 0x7FFF), before=st.integers(0, 0x7FFF), level=st.integers(0, 255))
 def test_picture_ids_go_on_where_they_stopped(picture: int, before: int, level: int) -> None:
-    line = Line(90000, 0.0, 0, 0)
-    line.last_picture = before
-    line.last_level = level
-    line.switch(_START, 0, 1, picture, 9)
-    assert picture + line.picture_offset & 0x7FFF == before + 1 & 0x7FFF
-    assert 9 + line.level_offset & 0xFF == level + 1 & 0xFF
+    numbering = Numbering(90000, 0.0, 0, 0)
+    numbering.last_picture = before
+    numbering.last_level = level
+    numbering.switch(_START, 0, 1, picture, 9)
+    assert picture + numbering.picture_offset & 0x7FFF == before + 1 & 0x7FFF
+    assert 9 + numbering.level_offset & 0xFF == level + 1 & 0xFF
 
 
 @given(near=st.integers(0, 1 << 40), step=st.integers(-0x7FFF, 0x7FFF))
@@ -127,14 +127,14 @@ def test_unwrapping_finds_the_nearest(near: int, step: int) -> None:
 
 
 def test_a_late_packet_finds_the_place_it_left() -> None:
-    line = Line(90000, 0.0, 100, 0)
-    line.switch(_START, 0, 1)
-    assert line.sequence_of(_START) == 100
-    line.skip(_START + 3)
-    assert line.sequence_of(_START + 4) == 103
-    assert line.sequence_of(_START + 1) == 101
-    assert line.sequence_of(_START + 2) == 102
-    assert line.sequence_of(_START + 3) is None
+    numbering = Numbering(90000, 0.0, 100, 0)
+    numbering.switch(_START, 0, 1)
+    assert numbering.sequence_of(_START) == 100
+    numbering.skip(_START + 3)
+    assert numbering.sequence_of(_START + 4) == 103
+    assert numbering.sequence_of(_START + 1) == 101
+    assert numbering.sequence_of(_START + 2) == 102
+    assert numbering.sequence_of(_START + 3) is None
 
 
 @given(
@@ -152,20 +152,20 @@ def test_a_source_that_leaves_numbers_out_opens_no_hole_that_a_receiver_cannot_f
     steps: list[tuple[str, int]], first: int
 ) -> None:
     """Else the rollover that a receiver guesses would be wrong for whoever comes next, too."""
-    line = Line(90000, 0.0, first, 0)
+    numbering = Numbering(90000, 0.0, first, 0)
     sequence = _START
-    line.switch(sequence, 0, 1)
-    assert line.sequence_of(sequence) == first
+    numbering.switch(sequence, 0, 1)
+    assert numbering.sequence_of(sequence) == first
     sent = [first]
     for what, step in steps:
         sequence += step
         if what == "pad":
-            line.skip(sequence)
+            numbering.skip(sequence)
             continue
-        out = line.sequence_of(sequence)
+        out = numbering.sequence_of(sequence)
         assert out is not None
         assert out > sent[-1]
-        assert line.incoming_of(out) == sequence
+        assert numbering.incoming_of(out) == sequence
         sent.append(out)
     for start, before in enumerate(sent):
         for count, out in enumerate(sent[start:]):
@@ -173,22 +173,22 @@ def test_a_source_that_leaves_numbers_out_opens_no_hole_that_a_receiver_cannot_f
 
 
 def test_what_was_lost_on_the_way_in_stays_a_hole_up_to_the_bound() -> None:
-    line = Line(90000, 0.0, 100, 0)
-    line.switch(_START, 0, 1)
-    assert line.sequence_of(_START) == 100
+    numbering = Numbering(90000, 0.0, 100, 0)
+    numbering.switch(_START, 0, 1)
+    assert numbering.sequence_of(_START) == 100
     after = _START + 1 + MAX_DROPOUT
-    assert line.sequence_of(after) == 101 + MAX_DROPOUT
-    assert line.sequence_of(_START + 5) == 105
+    assert numbering.sequence_of(after) == 101 + MAX_DROPOUT
+    assert numbering.sequence_of(_START + 5) == 105
     # Once more at once would be more than is sent: a new feed, and what was before it is late.
-    assert line.sequence_of(after + MAX_DROPOUT) == 102 + MAX_DROPOUT
-    assert line.sequence_of(after + 1) is None
+    assert numbering.sequence_of(after + MAX_DROPOUT) == 102 + MAX_DROPOUT
+    assert numbering.sequence_of(after + 1) is None
 
 
 def test_holes_without_end_are_a_quarter_of_what_is_sent() -> None:
     """So that what a silent receiver misses in eight seconds of a flood is less than 2¹⁵."""
-    line = Line(90000, 0.0, 0, 0)
-    line.switch(_START, 0, 1)
+    numbering = Numbering(90000, 0.0, 0, 0)
+    numbering.switch(_START, 0, 1)
     count = 4 * MAX_DROPOUT
-    outs = [line.sequence_of(_START + 2 * index) for index in range(count)]
+    outs = [numbering.sequence_of(_START + 2 * index) for index in range(count)]
     assert outs[-1] is not None
     assert count + count // 4 <= outs[-1] <= count + count // 4 + MAX_DROPOUT

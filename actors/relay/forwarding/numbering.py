@@ -1,4 +1,4 @@
-"""The outgoing line of one slot: sequence, time stamp and VP8 counters that never bend.
+"""How one slot numbers what it sends: sequence, time stamp and VP8 counters that never bend.
 
 A subscriber's decoder sees one unbroken stream, whoever feeds the slot. Numbers inside are plain
 integers that do not wrap (callers mask them), so that comparisons need no modular arithmetic.
@@ -26,7 +26,7 @@ _REMEMBERED_STEPS = 32
 _DROPPED = -(1 << 62)
 
 
-class Line:
+class Numbering:
     """Maps the numbers of whoever feeds a slot to the slot's own.
 
     The protocol is: `switch` on the first packet of a new feed, then `sequence_of` for every
@@ -67,7 +67,7 @@ class Line:
         *,
         turns: int = 1,
     ) -> None:
-        """Start a line; `first_sequence` below 2¹⁵ keeps the rollover counter unambiguous.
+        """Start at these; `first_sequence` below 2¹⁵ keeps the rollover counter unambiguous.
 
         `turns`: `TURNS` for pictures, whose time stamps say whose they are.
         """
@@ -129,7 +129,7 @@ class Line:
         return self.promised
 
     def advance(self, stamp: int) -> None:
-        """Note a time stamp that was sent; the line only moves forward."""
+        """Note a time stamp that was sent; they only move forward."""
         if (stamp - self.last_timestamp) & 0xFFFFFFFF < 0x80000000 or not self.sent:
             self.last_timestamp = stamp
             self.sent = True
@@ -137,7 +137,7 @@ class Line:
     def switch(
         self, sequence: int, timestamp: int, stamp: int, picture: int = 0, level: int = 0
     ) -> None:
-        """Let the packet (`sequence`, `timestamp`, VP8 counters) continue the line at `stamp`."""
+        """Let the packet (`sequence`, `timestamp`, VP8 counters) go on at `stamp`."""
         self.promised = None
         self.highest = sequence - 1
         self._begin(sequence)
@@ -183,10 +183,10 @@ class Line:
         self._steps.clear()
 
     def _may_leave_out(self, missing: int) -> bool:
-        """Whether a hole of the source's may become one of this line.
+        """Whether a hole of the source's may become one of this slot's.
 
         A receiver guesses how often the sequence has wrapped (RFC 3711 §3.3.1): once it has missed
-        2¹⁵ numbers it is wrong for good, whoever feeds the line. So what a source leaves out,
+        2¹⁵ numbers it is wrong for good, whoever feeds the slot. So what a source leaves out,
         which costs it nothing, may be a quarter of what was sent and `MAX_DROPOUT` beyond; a
         source that jumps further goes on without a hole, as a new feed. (What is sent itself is
         bounded by the pace of one source and by how long a silent subscriber is sent anything.)
@@ -201,7 +201,7 @@ class Line:
         return True
 
     def late_sequence_of(self, sequence: int) -> int | None:
-        """Look up without moving the line on: for late packets and for retransmissions."""
+        """Look up without going on: for late packets and for retransmissions."""
         if sequence < self.first:
             return None
         if sequence >= self.step:
