@@ -12,8 +12,8 @@ from actors.relay.forwarding.packet import Frame, Packet
 from actors.relay.network import mmsg
 from actors.relay.network.departures import CELLS, Departures
 from actors.relay.network.ice import Address, Credentials
+from actors.relay.network.mmsg import DATAGRAM_BYTES
 from actors.relay.network.port import Socket, pack_name, unpack_name
-from actors.relay.network.pylibsrtp_private import BUFFER_BYTES
 from actors.relay.transport.transport import Transport
 from actors.relay.wire.vp8 import Vp8
 from tests.patience import PATIENCE, until
@@ -40,13 +40,13 @@ class Line:
         cell = departures.room_for(len(sizes))
         packets = [bytes([65 + index]) * size for index, size in enumerate(sizes)]
         for index, packet in enumerate(packets):
-            start = (cell + index) * BUFFER_BYTES
+            start = (cell + index) * DATAGRAM_BYTES
             departures.cells.view[start : start + len(packet)] = packet
         departures.add(self.path, sizes)
         return packets
 
     def received(self, count: int) -> list[bytes]:
-        return [self.subscriber.recv(BUFFER_BYTES) for _ in range(count)]
+        return [self.subscriber.recv(DATAGRAM_BYTES) for _ in range(count)]
 
     def close(self) -> None:
         self.relay.close()

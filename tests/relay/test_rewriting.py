@@ -19,7 +19,7 @@ from actors.relay.forwarding.packet import Frame, Packet
 from actors.relay.forwarding.slot import Slot
 from actors.relay.listener import SeatKind
 from actors.relay.network.departures import Departures
-from actors.relay.network.pylibsrtp_private import BUFFER_BYTES
+from actors.relay.network.mmsg import DATAGRAM_BYTES
 from actors.relay.wire.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
 from actors.relay.wire.vp8 import Vp8
 
@@ -49,7 +49,7 @@ class Wire:
 
     def leave(self, path: object, sizes: list[int]) -> None:
         for cell, size in enumerate(sizes):
-            start = cell * BUFFER_BYTES
+            start = cell * DATAGRAM_BYTES
             self.packets.append(bytes(DEPARTURES.cells.view[start : start + size]))
 
     def sent(self, number: int, octets: int, now: float) -> None:

@@ -16,7 +16,13 @@ from actors.relay.congestion.estimate import Estimate
 from actors.relay.network.departures import Departures
 from actors.relay.network.ice import IceLite
 from actors.relay.network.pylibsrtp_private import Buffer, Srtp
-from actors.relay.wire.rtcp import negative_acknowledgement, picture_loss, receiver_report
+from actors.relay.wire.rtcp import (
+    RR,
+    SR,
+    negative_acknowledgement,
+    picture_loss,
+    receiver_report,
+)
 
 if TYPE_CHECKING:
     from actors.relay.forwarding.repairs import Repairs
@@ -141,7 +147,7 @@ class Outlet:
         if outbound is None or selected is None:
             return
         outbox = self.outbox
-        if not self.reduced_size and packet[1] not in (200, 201):
+        if not self.reduced_size and packet[1] not in (SR, RR):
             # RFC 4585 §3.1: without reduced size every compound begins with a report.
             packet = receiver_report(self.feedback_ssrc, ()) + packet
         outbox.view[: len(packet)] = packet

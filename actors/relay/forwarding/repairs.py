@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from actors.relay.forwarding.protected import Protected
-from actors.relay.network.pylibsrtp_private import BUFFER_BYTES
+from actors.relay.network.mmsg import DATAGRAM_BYTES
 from actors.relay.sdp.codec import Codec
 from actors.relay.wire.rtp import SILENT, unwrap
 
@@ -73,11 +73,11 @@ class Repairs:
         slot, protected, layer = self._slot, self.protected, self._slot.layer
         departures = slot.outlet.departures
         if protected is not None and layer is not None:
-            start = departures.used * BUFFER_BYTES
+            start = departures.used * DATAGRAM_BYTES
             for size in sizes:
                 data = bytes(departures.cells.view[start : start + size])
                 protected.keep(data, slot.header.number_in(data), layer.last_arrival)
-                start += BUFFER_BYTES
+                start += DATAGRAM_BYTES
         departures.add(path, sizes)
 
     def resend(self, number: int, now: float) -> None:

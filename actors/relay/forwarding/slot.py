@@ -13,7 +13,8 @@ from actors.relay.forwarding.numbering import TURNS, Numbering
 from actors.relay.forwarding.packet import MOST_PADDING, Frame, Packet
 from actors.relay.forwarding.repairs import Repairs
 from actors.relay.listener import SeatKind
-from actors.relay.network.pylibsrtp_private import BUFFER_BYTES, srtp_protect
+from actors.relay.network.mmsg import DATAGRAM_BYTES
+from actors.relay.network.pylibsrtp_private import srtp_protect
 from actors.relay.sdp.codec import Codec, CodecName
 from actors.relay.wire.header import Header
 from actors.relay.wire.rtcp import SenderInfo, ntp_of
@@ -299,7 +300,7 @@ class Slot:
         payload_type, suffix = self._payload_type, header.suffixes[audio_level]
         common = frame.length if departures.cuts else 0
         number = outlet.transport_sequence
-        base = cell * BUFFER_BYTES
+        base = cell * DATAGRAM_BYTES
         sizes: list[int] = []
         for _, _, marker, payload, _, _ in packets:
             number = number + 1 & 0xFFFF
@@ -334,7 +335,7 @@ class Slot:
                 continue
             sizes.append(protected[0])
             cell += 1
-            base += BUFFER_BYTES
+            base += DATAGRAM_BYTES
         outlet.transport_sequence = number
         self.packets += count
         self.octets += frame.octets
@@ -363,7 +364,7 @@ class Slot:
             departures = outlet.departures
             cell = departures.room_for(1)
             cells = departures.cells
-            base = cell * BUFFER_BYTES
+            base = cell * DATAGRAM_BYTES
             second = marker | self._payload_type
             header.write(
                 cells.view, base, second, out & 0xFFFF, stamp, self.ssrc, number, audio_level

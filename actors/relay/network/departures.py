@@ -12,7 +12,7 @@ import errno
 from typing import TYPE_CHECKING, Protocol
 
 from actors.relay.network import mmsg
-from actors.relay.network.pylibsrtp_private import BUFFER_BYTES, Cells
+from actors.relay.network.pylibsrtp_private import Cells
 
 if TYPE_CHECKING:
     from actors.relay.network.ice import Address
@@ -153,7 +153,7 @@ class Departures:
 
     def _send_singly(self, path: Address, cell: int, sizes: list[int]) -> None:
         view = self.cells.view
-        start = cell * BUFFER_BYTES
+        start = cell * mmsg.DATAGRAM_BYTES
         for size in sizes:
             path.socket.send(view[start : start + size], path.endpoint)
-            start += BUFFER_BYTES
+            start += mmsg.DATAGRAM_BYTES

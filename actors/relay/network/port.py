@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from actors.relay.network import mmsg
 from actors.relay.network.ice import Address
-from actors.relay.network.pylibsrtp_private import BUFFER_BYTES, Buffer
+from actors.relay.network.pylibsrtp_private import Buffer
 from broker.errors import ErrorCode, Unavailable
 
 Endpoint: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
@@ -63,7 +63,7 @@ class Socket:
     def receive_into(self, buffer: Buffer) -> tuple[int, Endpoint] | None:
         """Take one datagram: (size, sender); None when none waits, or the socket has closed."""
         try:
-            return self._socket.recvfrom_into(buffer.view, BUFFER_BYTES)
+            return self._socket.recvfrom_into(buffer.view, mmsg.DATAGRAM_BYTES)
         except OSError:
             # Also an ICMP error about something sent earlier: what waits behind it wakes again.
             return None

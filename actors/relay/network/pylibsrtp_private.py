@@ -14,11 +14,10 @@ import pylibsrtp
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
 
-BUFFER_BYTES: Final = 2048
-"""Room for a datagram; the longest packet accepted is far shorter."""
+from actors.relay.network.mmsg import DATAGRAM_BYTES
 
 _TRAILER_BYTES = 16 + 128
-_MOST_TO_PROTECT = BUFFER_BYTES - _TRAILER_BYTES
+_MOST_TO_PROTECT = DATAGRAM_BYTES - _TRAILER_BYTES
 srtp_protect: Any = lib.srtp_protect
 """libsrtp's own: takes a handle, a pointer and a length; for the loop in `Slot.forward`."""
 _unprotect = lib.srtp_unprotect
@@ -51,7 +50,7 @@ class Buffer:
     __slots__ = ("cdata", "length", "view")
 
     def __init__(self) -> None:
-        self.cdata: Any = ffi.new("unsigned char[]", BUFFER_BYTES)
+        self.cdata: Any = ffi.new("unsigned char[]", DATAGRAM_BYTES)
         self.length: Any = ffi.new("int *")
         self.view = memoryview(ffi.buffer(self.cdata)).cast("B")
 
@@ -64,18 +63,18 @@ class Buffer:
 class Cells:
     """Many packet buffers in one piece of memory, for packets that leave together.
 
-    Cell `i` begins at byte `i * BUFFER_BYTES` of `view`; `pointers[i]` is what libsrtp takes.
+    Cell `i` begins at byte `i * DATAGRAM_BYTES` of `view`; `pointers[i]` is what libsrtp takes.
     """
 
     __slots__ = ("address", "count", "length", "pointers", "view")
 
     def __init__(self, count: int) -> None:
-        memory = ffi.new("unsigned char[]", count * BUFFER_BYTES)
+        memory = ffi.new("unsigned char[]", count * DATAGRAM_BYTES)
         self.count = count
         self.length: Any = ffi.new("int *")
         self.view = memoryview(ffi.buffer(memory)).cast("B")
         # The first pointer owns the memory, the others are only valid as long as it lives.
-        self.pointers: list[Any] = [memory, *(memory + i * BUFFER_BYTES for i in range(1, count))]
+        self.pointers: list[Any] = [memory, *(memory + i * DATAGRAM_BYTES for i in range(1, count))]
         self.address = int(ffi.cast("uintptr_t", memory))
 
 
@@ -101,7 +100,7 @@ class Srtp:
 
     def protect(self, buffer: Buffer, size: int) -> int:
         """Encrypt the RTP packet of `size` bytes in place; return its new size, 0 on failure."""
-        if size > BUFFER_BYTES - _TRAILER_BYTES:
+        if size > _MOST_TO_PROTECT:
             return 0
         length = buffer.length
         length[0] = size
@@ -137,7 +136,7 @@ class Srtp:
 
     def protect_rtcp(self, buffer: Buffer, size: int) -> int:
         """Encrypt a compound RTCP packet in place; return its new size, 0 on failure."""
-        if size > BUFFER_BYTES - _TRAILER_BYTES:
+        if size > _MOST_TO_PROTECT:
             return 0
         buffer.length[0] = size
         if _protect_rtcp(self.handle, buffer.cdata, buffer.length):

@@ -5,9 +5,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from actors.relay.wire.rtp import AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI
-
-_PLAIN = struct.Struct("!BBHII")
+from actors.relay.wire.rtp import (
+    AUDIO_LEVEL_URI,
+    HEADER,
+    MID_URI,
+    ONE_BYTE_PROFILE,
+    TRANSPORT_CC_URI,
+    TWO_BYTE_PROFILE,
+)
 
 
 class Header:
@@ -38,7 +43,7 @@ class Header:
             level = element(extensions[AUDIO_LEVEL_URI], 1)
         size = len(prefix) + 2 * counted + len(level) + bool(level)
         padding = bytes(-size % 4)
-        profile = 0x1000 if two_byte else 0xBEDE
+        profile = TWO_BYTE_PROFILE if two_byte else ONE_BYTE_PROFILE
         self.bare = struct.pack("!HH", profile, (size + len(padding)) // 4) + prefix
         self.suffixes = [
             level + bytes([value]) + padding if level else padding for value in range(256)
@@ -46,7 +51,7 @@ class Header:
         self.elements = 2 if counted else 1 if size else 0
         middle = "H" if counted else ""
         tail = len(self.suffixes[0])
-        layout = struct.Struct(f"!BBHII{len(self.bare)}s{middle}{tail}s") if size else _PLAIN
+        layout = struct.Struct(f"!BBHII{len(self.bare)}s{middle}{tail}s") if size else HEADER
         self.pack_into = layout.pack_into
         self.size = layout.size
 

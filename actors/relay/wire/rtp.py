@@ -15,10 +15,6 @@ AUDIO_LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 ABS_SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 
-ACCEPTED_EXTENSIONS = frozenset(
-    {MID_URI, RID_URI, REPAIRED_RID_URI, AUDIO_LEVEL_URI, TRANSPORT_CC_URI, ABS_SEND_TIME_URI}
-)
-
 SILENT = 127
 """The audio level of silence, in -dBov (RFC 6464)."""
 
