@@ -51,6 +51,8 @@ def counts_of_transport(transport: Transport) -> Counter[Count]:
     intake, outlet = transport.intake, transport.outlet
     slots = transport.all_slots()
     answered = sum(slot.repairs.sent for slot in slots)
+    # What waits for its turn may come to either, and no count may fall.
+    waiting = sum(slot.repairs.waiting for slot in slots)
     found = Counter(
         {
             Count.PACKETS_IN: intake.packets,
@@ -60,7 +62,7 @@ def counts_of_transport(transport: Transport) -> Counter[Count]:
             Count.DROPPED_REFUSED: outlet.refused_sends,
             Count.DROPPED_LATE: sum(slot.late for slot in slots),
             Count.NACKED_ANSWERED: answered,
-            Count.NACKED_UNANSWERED: intake.feedback.nacked - answered,
+            Count.NACKED_UNANSWERED: intake.feedback.nacked - answered - waiting,
             Count.KEY_FRAMES_IN: intake.feedback.key_frames_wanted,
             Count.KEY_FRAMES_OUT: outlet.key_frames_asked,
             Count.LAYER_SWITCHES: outlet.layer_switches,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 from actors.relay.network.drops import Drops
@@ -59,6 +60,30 @@ async def test_what_is_forwarded_asked_for_and_dropped_stays_when_all_has_closed
     assert after[Count.DROPPED_BLOCKED] == before[Count.DROPPED_BLOCKED] + 7
     assert call.relay.standing() == {}
     assert after == call.relay.counts(), "nothing counts twice"
+
+
+async def test_a_repair_that_waits_for_its_turn_is_not_counted_as_unanswered(call: Call) -> None:
+    """It would be answered later, and a count would have fallen."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    transport = call.relay.transports["ben-1"]
+    transport.estimate.bitrate = 100_000
+    # Two packets at once is the pace of such a line.
+    transport.outlet.tick(asyncio.get_running_loop().time())
+    ada.send_frame(key=True, parts=(bytes(1100),) * 4)
+    await until(lambda: len(ben.heard_on(video)) == 4)
+    numbers = [heard.packet.sequence_number for heard in ben.heard_on(video)]
+    ben.send_rtcp(negative_acknowledgement(1, ben.slots[video][0], numbers))
+    seen: set[tuple[int, int]] = set()
+
+    def all_are_answered() -> bool:
+        counts = call.relay.counts()
+        seen.add((counts[Count.NACKED_ANSWERED], counts[Count.NACKED_UNANSWERED]))
+        return (4, 0) in seen
+
+    await until(all_are_answered)
+    assert {(2, 0), (3, 0)} & seen
+    assert {unanswered for _, unanswered in seen} == {0}
 
 
 async def test_only_another_layer_of_the_same_person_is_a_switch(call: Call) -> None:

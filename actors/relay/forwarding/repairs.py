@@ -51,6 +51,11 @@ class Repairs:
         self.protected: Protected | None = None
         """What may be asked for again, as it left; None where there is RTX, or no `nack`."""
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting)
+
     def begin(self, codec: Codec) -> Callable[[Address, list[int]], None]:
         """Start over with another layer; returns what lets its packets go.
 
