@@ -92,6 +92,32 @@ async def test_an_address_of_somebody_living_cannot_be_taken(call: Call) -> None
     assert held.socket.peers[held.key].transport is call.relay.transports["ada-1"]
 
 
+async def test_who_lost_the_only_address_to_another_has_as_long_to_come_back(
+    start_call: StartCall,
+) -> None:
+    """A NAT gives the port of who has been silent for a while to somebody else."""
+    moment = 1000.0
+    call = await start_call(clock=lambda: moment)
+    ada, ben = await call.join("ada"), await call.join("ben")
+    for client in (ada, ben):
+        client.stop_checking()
+    adas, bens = (call.relay.transports[f"{name}-1"] for name in ("ada", "ben"))
+    heard = adas.ice.last_heard()
+    assert heard is not None
+    config = call.relay.config
+    moment = heard + config.silence_before_reconnecting + 1
+    ada.send(ben.check(nominate=False))
+    await until(lambda: len(bens.ice.addresses) == 2)
+    assert (adas.ice.addresses, adas.ice.selected) == ([], None)
+    states, last = [], heard + config.silence_before_closing
+    for now in (moment, last, last + 0.1):
+        moment = now
+        adas.tick(now)
+        states.append(adas.state)
+    back, closed = TransportState.RECONNECTING, TransportState.CLOSED
+    assert states == [back, back, closed]
+
+
 async def test_at_most_eight_addresses_are_heard(call: Call) -> None:
     ada = await call.join("ada")
     strangers = [await Stranger().open() for _ in range(12)]

@@ -105,6 +105,8 @@ class IceLite:
         self.selected: Address | None = None
         self.wanted: Address | None = None
         """Nominated, but not yet confirmed."""
+        self._lost_heard: float | None = None
+        """When it was heard from an address that another has now; for who has no other."""
         self._answers = False
         """Whether the peer has answered a check; one that never does may hear us all the same."""
         self._unanswered = 0
@@ -154,6 +156,15 @@ class IceLite:
         if self.wanted is oldest:
             self.wanted = None
         return oldest
+
+    def lose(self, address: Address) -> None:
+        """Hear this address no more: it has become another peer's."""
+        self.addresses.remove(address)
+        self._lost_heard = max(self._lost_heard or address.heard, address.heard)
+        if self.selected is address:
+            self.selected = None
+        if self.wanted is address:
+            self.wanted = None
 
     def nominate(self, address: Address, now: float) -> None:
         """Send to this address from now on, as soon as it is confirmed."""
@@ -243,4 +254,5 @@ class IceLite:
                 self.nominate(latest, now)
 
     def last_heard(self) -> float | None:
-        return max((a.heard for a in self.addresses), default=None)
+        """Return when the peer was heard, by whichever address; None before it first was."""
+        return max((a.heard for a in self.addresses), default=self._lost_heard)

@@ -249,9 +249,7 @@ class Transport:
             # Somebody's living address cannot be taken over by a forged source.
             return None
         if holder is not None:
-            holder.transport.ice.addresses.remove(holder)
-            if holder.transport.ice.selected is holder:
-                holder.transport.ice.selected = None
+            holder.transport.ice.lose(holder)
         address = Address(self, socket, endpoint, credentials, now)
         gone = self.ice.add(address)
         if gone is not None:
