@@ -214,11 +214,11 @@ class Relay:
         person.apply(now)
         self._seating.reseat(now)
         credentials = transport.ice.credentials
-        transport.session_version += 1
+        transport.origin_version += 1
         return write_answer(
             AnswerTransport(
-                transport.session_version,
-                transport.session_id,
+                transport.origin_id,
+                transport.origin_version,
                 credentials.ufrag,
                 credentials.password,
                 self._own_identity().fingerprint,

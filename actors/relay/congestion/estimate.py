@@ -21,6 +21,7 @@ _BURST = 0.005
 _WINDOW = 20
 """Groups in the slope."""
 _GAIN = 4.0
+"""Of the slope, as libwebrtc's trendline has it."""
 _THRESHOLD = 12.5
 """Modified trend that counts as overuse, at first (draft §5.4)."""
 _THRESHOLD_RANGE = (6.0, 600.0)
@@ -126,13 +127,16 @@ class Estimate:
         self._group = _Group()
         self._delay_before = 0.0
         self._queue = 0.0
+        """By how much the last group's delay exceeds the least one lately, in seconds."""
         self._base = self._base_before = float("inf")
         self._base_since = float("-inf")
         """Of the peer's clock, which may count from below zero."""
         self._growing_since: float | None = None
         self._delays = Regression(_WINDOW)
+        """(arrival, smoothed delay) of the last groups: their trendline."""
         self._smoothed = 0.0
         self._total = 0.0
+        """The delay's growth since the first group, in seconds, and the same smoothed."""
         self._seen = 0
         self._threshold = _THRESHOLD
         self._threshold_at = 0.0
@@ -261,6 +265,7 @@ class Estimate:
         return delay - min(self._base, self._base_before)
 
     def _note_growth(self, growth: float, arrival: float, now: float) -> None:
+        """Say whether the delay's trendline shows overuse (draft §5.4), adapting the threshold."""
         self._total += growth
         self._smoothed = 0.9 * self._smoothed + 0.1 * self._total
         self._delays.add(arrival, self._smoothed)

@@ -89,9 +89,12 @@ class Layer:
         self._frame: list[Packet] = []
         """Packets of the present frame that wait for its last."""
         self.base = -1
+        """Its first sequence; -1 before it."""
         self.highest = -1
+        """The sequence of its newest packet."""
         self.received = 0
         self.repaired = 0
+        """Packets that were missed and came as retransmissions."""
         self.octets = 0
         self.history: list[Packet | None] = (
             [] if codec.name is CodecName.OPUS else [None] * _HISTORY
@@ -110,7 +113,9 @@ class Layer:
         self._octets_before = 0
         self._listeners_lost = 0.0
         self.jitter = 0.0
+        """Between arrivals, in clock ticks (RFC 3550 §A.8)."""
         self.transit = 0.0
+        """Of its newest packet, in ticks, up to a constant."""
         self.last_timestamp = 0
         self.last_arrival = 0.0
         self.key_wanted = False
@@ -216,6 +221,10 @@ class Layer:
         now: float,
         redundant: Redundant | None = None,
     ) -> None:
+        """Pass a packet on whose sequence and time stamp are those that its slots go by.
+
+        Pictures wait for the rest of their frame, voices for nothing.
+        """
         if start >= end:
             # A padding probe: counted above, never forwarded, no hole left.
             self.pass_on(now)

@@ -94,6 +94,7 @@ class Slot:
         self.transport = transport
         self.outlet = transport.outlet
         self.leave: Callable[[Address, list[int]], None] = self.outlet.departures.add
+        """Lets packets go that lie in the next cells; what the layer's repairs need, they keep."""
         self.kind = kind
         self.index = index
         self.mid = mid
@@ -122,6 +123,7 @@ class Slot:
         self.packets = 0
         self.octets = 0
         self.late = 0
+        """Packets that had no place any more: from before a switch, or left out."""
         self.report_due = 0.0
         self.repairs = Repairs(self)
         self.fraction_lost = 0

@@ -111,9 +111,10 @@ class IceLite:
         """Whether the peer has answered a check; one that never does may hear us all the same."""
         self._unanswered = 0
         """How many checks in a row of the address in use were not."""
-        self.budget = Budget(failures, failures)
-        self.known_budget = Budget(failures, failures)
-        """For addresses that were validated: strangers must not silence them."""
+        self.failures = Budget(failures, failures)
+        """Wrong proofs from elsewhere that are yet looked at."""
+        self.known_failures = Budget(failures, failures)
+        """The same of addresses that were validated: strangers must not silence them."""
         self.checks = Budget(checks, checks // 5)
         """For requests with the right proof: only who has the password can use it up."""
         self._most_addresses = most_addresses
@@ -245,7 +246,7 @@ class IceLite:
             self._answers, self._unanswered = True, 0
         return True
 
-    def follow_the_voice(self, now: float, silence: float) -> None:
+    def follow_the_peer(self, now: float, silence: float) -> None:
         """If the selected address is silent, go to where the client was heard last."""
         selected = self.selected
         if selected is not None and now - selected.heard > silence and self.wanted is None:

@@ -53,6 +53,7 @@ class Socket:
         self.peers: dict[Key, Address] = {}
         self.batched = batched
         self.name_bytes = 28 if family == socket.AF_INET6 else 16
+        """Of an address as the kernel writes it."""
         self.dropped_sends = 0
         """Datagrams the kernel would not take at once."""
         self.failed_sends = 0

@@ -64,8 +64,10 @@ class AnsweredSection:
 class AnswerTransport:
     """What all sections of a bundle share."""
 
-    session_version: int
-    session_id: int
+    origin_id: int
+    """Of the description, not of the video session (RFC 8866 §5.2)."""
+    origin_version: int
+    """Grows with each answer."""
     ufrag: str
     password: str
     fingerprint: str
@@ -78,7 +80,7 @@ def write_answer(transport: AnswerTransport, sections: Sequence[AnsweredSection]
     bundle = " ".join(section.offered.mid for section in sections if section.codecs)
     lines = [
         "v=0",
-        f"o=- {transport.session_id} {transport.session_version} IN IP4 127.0.0.1",
+        f"o=- {transport.origin_id} {transport.origin_version} IN IP4 127.0.0.1",
         "s=-",
         "t=0 0",
         f"a=group:BUNDLE {bundle}",

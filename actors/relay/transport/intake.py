@@ -71,8 +71,10 @@ class Intake:
         self._most_octets: float = _BURST_OCTETS
         self._allowed_at = transport.created
         self._inbound: Srtp | None = None
-        self._counted = 0
-        self._level = 0
+        self._number_id = 0
+        """Which extension is the transport-wide number; 0: none."""
+        self._level_id = 0
+        """Which is the audio level; 0: none."""
         self._rtcp_senders: set[int] = set()
 
     def keyed(self, inbound: Srtp) -> None:
@@ -82,8 +84,8 @@ class Intake:
     def negotiated(self, extensions: dict[str, int]) -> None:
         """Take the extension ids of the publishing sections (one numbering per bundle)."""
         self.extensions = extensions
-        self._counted = extensions.get(TRANSPORT_CC_URI, 0)
-        self._level = extensions.get(AUDIO_LEVEL_URI, 0)
+        self._number_id = extensions.get(TRANSPORT_CC_URI, 0)
+        self._level_id = extensions.get(AUDIO_LEVEL_URI, 0)
 
     def forget(self, publication: Publication) -> None:
         """Take nothing more of a publication that has closed."""
@@ -167,8 +169,8 @@ class Intake:
         if body is None:
             drops.malformed += 1
             return True
-        if self._counted:
-            value = extension(view, body, self._counted)
+        if self._number_id:
+            value = extension(view, body, self._number_id)
             if value is not None and len(value) == 2:
                 self.arrivals.arrived(value[0] << 8 | value[1], now)
         if layer is not None:
@@ -184,8 +186,8 @@ class Intake:
                     drops.malformed += 1
                     return True
             level = SILENT
-            if self._level and layer.codec.clock_rate == 48000:
-                value = extension(view, body, self._level)
+            if self._level_id and layer.codec.clock_rate == 48000:
+                value = extension(view, body, self._level_id)
                 if value is not None and len(value):
                     level = value[0]
             layer.receive(

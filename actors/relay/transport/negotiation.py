@@ -1,6 +1,6 @@
 """From an offer and its layout to what each section becomes (design-media §2 and §3).
 
-Everything that can be refused is refused in `plan_sections`, before any state changes.
+Whatever is refused is refused before anything has changed.
 """
 
 from __future__ import annotations
@@ -77,7 +77,11 @@ def plan_sections(offer: Offer, layout: OfferLayout) -> list[PlannedSection]:
 def apply_sections(
     transport: Transport, planned: Sequence[PlannedSection], layout: OfferLayout, now: float
 ) -> list[AnsweredSection]:
-    """Give the transport its publications and slots; slots that exist keep their SSRCs."""
+    """Give the transport its publications and slots; slots that exist keep their SSRCs.
+
+    Raises:
+        Malformed: `offer_invalid` where a seat or a screen has another section than before.
+    """
     slots = {slot.mid: slot for slot in transport.all_slots()}
     pairs = list(transport.seats)
     for index, (audio, video) in enumerate(layout.seats):

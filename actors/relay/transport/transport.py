@@ -88,8 +88,9 @@ class Transport:
         )
         self.outlet = Outlet(self.ice, departures)
         self.estimate = self.outlet.estimate
-        self.session_id = secrets.randbits(62)
-        self.session_version = 1
+        self.origin_id = secrets.randbits(62)
+        """With the version, what its answers are known by (RFC 8866 §5.2)."""
+        self.origin_version = 1
         self.key_frame_interval = config.key_frame_interval
         self.publications: dict[str, Publication] = {}
         self.published = 0
@@ -176,7 +177,7 @@ class Transport:
         """Answer a check that carries one of this transport's names, if its proof holds."""
         ice = self.ice
         address = ice.find(socket, endpoint)
-        budget = ice.budget if address is None else ice.known_budget
+        budget = ice.failures if address is None else ice.known_failures
         drops = self.intake.drops
         if not budget.has(1, now):
             drops.unproved += 1
@@ -229,12 +230,12 @@ class Transport:
         """
         ice = self.ice
         selected = ice.selected
-        if selected is None or now - selected.heard < _MOVED_AFTER or not ice.budget.has(1, now):
+        if selected is None or now - selected.heard < _MOVED_AFTER or not ice.failures.has(1, now):
             return False
         intake = self.intake
         receive = intake.receive_rtcp if feedback else intake.receive_rtp
         if not receive(inbox, size, now):
-            ice.budget.spend(1)
+            ice.failures.spend(1)
             return False
         address = self._hear(socket, endpoint, selected.credentials, now)
         if address is not None:
@@ -304,7 +305,7 @@ class Transport:
             return
         self.ice.send_check(now)
         self.ice.keep_asking(now)
-        self.ice.follow_the_voice(now, config.silence_before_reroute)
+        self.ice.follow_the_peer(now, config.silence_before_reroute)
         if self.ice.selected is not self._path:
             self._path = self.ice.selected
             self.estimate.moved(now)
@@ -370,4 +371,4 @@ class Transport:
 
     @property
     def cname(self) -> str:
-        return f"relay-{self.session_id:x}"
+        return f"relay-{self.origin_id:x}"
