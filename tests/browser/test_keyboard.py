@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from broker.messages.facts import RosterChanged, SessionEnded
 from broker.words import Attendance, EndReason, Role
 from tests.browser.broker_double import BrokerDouble, asked, brand, painted, person, snapshot
+from tests.browser.contrast import COLOURS
 from tests.browser.demo import People, until_counts
 from tests.browser.gallery import (
     AGENT,
@@ -38,22 +39,28 @@ FENCES = """() => {
 }"""
 """Puts a button before the widget and one behind it, as a page around it has, and begins there."""
 STOP = """() => {
+  COLOURS
   const node = document.activeElement;
   const parts = [node, ...(node.labels ?? [])];
   const label = node.labels?.[0];
   const name = node.ariaLabel || (label?.querySelector('span') ?? node).textContent;
   const { left, top, width, height } = (label ?? node).getBoundingClientRect();
   const at = document.elementFromPoint(left + width / 2, top + height / 2);
-  const drawn = [...parts, node.nextElementSibling].some(
-    (part) => part && getComputedStyle(part).outlineStyle !== 'none');
+  const drawn = [...parts, node.nextElementSibling].some((part) => {
+    const { outlineStyle, outlineColor, outlineOffset } = part ? getComputedStyle(part) : {};
+    if (!part || outlineStyle === 'none') return false;
+    const inside = parseFloat(outlineOffset) < 0;
+    return apart(read(outlineColor), behind(inside ? part : part.parentElement)) >= 3;
+  });
   return {
     id: node.id,
     name: name.trim().replace(/\\s+/g, ' '),
     seen: parts.some((part) => part.contains(at)),
     drawn,
   };
-}"""
-"""Where the focus stands: whether it is in sight (WCAG 2.4.11), and drawn (2.4.7)."""
+}""".replace("COLOURS", COLOURS)
+"""Where the focus stands: whether it is in sight (WCAG 2.4.11), and drawn (2.4.7) so that it stands
+apart from what is around it (1.4.11)."""
 IDLE = ["Start video", "Start voice", "Camera and microphone"]
 BAR = ["Mute", "Turn camera off", "Share screen", "People", "More", "End"]
 
@@ -303,5 +310,8 @@ async def test_the_focus_goes_in_the_order_in_which_one_reads(
     await page.evaluate(FENCES)
     there = await stops(page, "Tab")
     assert [each["name"] for each in there] == order
-    assert [each["name"] for each in await stops(page, "Shift+Tab")] == order[::-1]
-    assert [each["name"] for each in there if not (each["seen"] and each["drawn"])] == []
+    await page.emulate_media(color_scheme="dark")
+    back = await stops(page, "Shift+Tab")
+    assert [each["name"] for each in back] == order[::-1]
+    found = [*there, *back]
+    assert [each["name"] for each in found if not (each["seen"] and each["drawn"])] == []

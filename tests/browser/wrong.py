@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.browser.contrast import FAINT
+
 OVERFLOW = """() => [...document.querySelectorAll('button, p, h1, h2, input, select, .tile-label')]
   .filter((node) => node.checkVisibility() && node.getClientRects().length)
   .filter((node) => {
@@ -63,6 +65,7 @@ LOOKS_WRONG = {
     "picture": BADLY_SHOWN,
     "small": SMALL,
     "unseen": UNSEEN,
+    "faint": FAINT,
 }
 ALL_WRONG = f"""() => Object.entries({{
   {", ".join(f"{name}: {script}" for name, script in LOOKS_WRONG.items())}
