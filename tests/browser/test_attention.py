@@ -183,20 +183,6 @@ async def test_a_phone_switches_to_the_camera_at_its_back(browser: Browser, page
     await context.close()
 
 
-async def test_full_screen_comes_and_goes_by_the_same_button(
-    context: BrowserContext, pages: str
-) -> None:
-    page = await context.new_page()
-    double = await show(page, pages + AGENT, Role.AGENT)
-    await double.tell(TALKING)
-    await page.get_by_role("button", name="More", exact=True).click()
-    await page.get_by_role("button", name="Full screen").click()
-    await page.wait_for_function("() => document.fullscreenElement === document.documentElement")
-    await page.get_by_role("button", name="More", exact=True).click()
-    await page.get_by_role("button", name="Full screen").click()
-    await page.wait_for_function("() => document.fullscreenElement === null")
-
-
 async def test_reduced_motion_stops_what_moves_by_itself(browser: Browser, pages: str) -> None:
     context = await browser.new_context(reduced_motion="reduce")
     page = await context.new_page()
