@@ -7,6 +7,7 @@ import json
 import time
 from itertools import pairwise
 
+import pytest
 from playwright.async_api import Frame, Page, WebSocketRoute, expect
 
 from tests.browser.demo import People, counts, session_of, until_counts
@@ -127,7 +128,7 @@ CAMERAS_TAKE_TIME = """(() => {
   const ask = mediaDevices?.getUserMedia.bind(mediaDevices);
   if (!ask) return;
   mediaDevices.getUserMedia = async (wish) => {
-    const ms = location.search.includes('pop_out') ? 4_000 : 500;
+    const ms = location.search.includes('handOver') ? 4_000 : 500;
     await new Promise((resolve) => setTimeout(resolve, ms));
     return ask(wish);
   };
@@ -181,44 +182,60 @@ async def longest_pauses(begin: float, end: float, *places: Page | Frame) -> dic
     return pauses
 
 
-async def test_the_agent_moves_to_an_own_window_and_back_without_a_gap(people: People) -> None:
+async def in_a_call(people: People, mover: str) -> tuple[Frame, Frame]:
+    """Let both talk; returns the frame of who will move, and the other's."""
+    if mover == "agent":
+        await people.open()
+        consumer = await people.talk()
+    else:
+        # The window's frame stays in sight while its session is elsewhere, as the agent's does.
+        await people.open("launcher=0&window=open")
+        await expect(people.agent.get_by_text("Can be rung now")).to_be_visible()
+        await people.agent.get_by_role("button", name="Start video").click()
+        consumer = await people.frame("/window")
+        await consumer.get_by_role("button", name="Accept with video").click()
+    sides = people.agent, consumer
+    for side in sides:
+        await until_counts(side, frames=5)
+    return sides if mover == "agent" else (consumer, people.agent)
+
+
+@pytest.mark.parametrize("who", ["agent", pytest.param("consumer", marks=pytest.mark.soak)])
+async def test_one_moves_to_an_own_window_and_back_without_a_gap(people: People, who: str) -> None:
     for script in (CAMERAS_TAKE_TIME, NOTE_ARRIVALS):
         await people.context.add_init_script(script)
-    await people.open()
-    consumer = await people.talk()
-    await until_counts(consumer, frames=5)
-    await until_counts(people.agent, frames=5)
+    mover, other = await in_a_call(people, who)
     now = "performance.timeOrigin + performance.now()"
-    begun = await consumer.evaluate(now)
-    await until_counts(consumer, frames=40)
-    moved = await consumer.evaluate(now)
-    await people.agent.get_by_role("button", name="More").click()
+    begun = await other.evaluate(now)
+    await until_counts(other, frames=40)
+    moved = await other.evaluate(now)
+    await mover.get_by_role("button", name="More").click()
     async with people.context.expect_page() as opening:
-        await people.agent.get_by_role("button", name="Open in own window").click()
+        await mover.get_by_role("button", name="Open in own window").click()
     own = await opening.value
     await until_counts(own, frames=10, energy=0.0001)
     # It lies over the frame, which says that nobody sees it, as long as that sends.
-    await people.agent.evaluate(SEEN, "hidden")
+    await mover.evaluate(SEEN, "hidden")
     await until_counts(own, frames=15, energy=0.0001)
-    await expect(people.agent.get_by_text("Open in another window")).to_be_visible()
-    await expect(consumer.locator(".tile.seat:visible")).to_have_count(1)
-    await until_counts(consumer, frames=10, energy=0.0001)
+    await expect(mover.get_by_text("Open in another window")).to_be_visible()
+    await expect(other.locator(".tile.seat:visible")).to_have_count(1)
+    await until_counts(other, frames=10, energy=0.0001)
 
     # A frame may be loaded anew at any time: the session stays where its person has taken it.
-    async with people.page.expect_event("framenavigated", lambda frame: frame == people.agent):
-        await people.agent.evaluate("location.reload()")
-    await expect(people.agent.get_by_text("Open in another window")).to_be_visible()
+    async with people.page.expect_event("framenavigated", lambda frame: frame == mover):
+        await mover.evaluate("location.reload()")
+    await expect(mover.get_by_text("Open in another window")).to_be_visible()
     await until_counts(own, frames=15, energy=0.0001)
-    await until_counts(consumer, frames=10, energy=0.0001)
-    await people.agent.get_by_role("button", name="Bring it here").click()
-    await until_counts(people.agent, frames=10, energy=0.0001)
+    await until_counts(other, frames=10, energy=0.0001)
+    await mover.get_by_role("button", name="Bring it here").click()
+    await until_counts(mover, frames=10, energy=0.0001)
     await expect(own.get_by_text("Open in another window")).to_be_visible()
-    await until_counts(consumer, frames=10, energy=0.0001)
-    ended = await consumer.evaluate(now)
+    await until_counts(other, frames=10, energy=0.0001)
+    ended = await other.evaluate(now)
     # Nobody misses more than thrice what they miss while nothing moves: by that measure a browser
     # calls a picture frozen (webrtc-stats, `freezeCount`). One camera's opening alone is longer.
-    sides = {"consumer": (consumer,), "agent": (people.agent, own)}
-    quiet = await longest_pauses(begun, moved, consumer)
+    sides = {"who stays": (other,), "who moves": (mover, own)}
+    quiet = await longest_pauses(begun, moved, other)
     limit = 3 * max(quiet.values())
     moving = {side: await longest_pauses(moved, ended, *at) for side, at in sides.items()}
     assert all(pause <= limit for each in moving.values() for pause in each.values()), (
