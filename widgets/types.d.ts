@@ -74,6 +74,8 @@ interface ConsumerHost extends EventTarget {
   readonly active: boolean;
   /** Whether there is a launcher, which tells of a ring outside the frame. */
   readonly framed: boolean;
+  /** The host's script has not come in the time that it may take. */
+  readonly missing: boolean;
   /** The widget has left the page: nobody looks for an SDK any more. */
   gone: boolean;
   start(): Promise<void> | void;

@@ -128,8 +128,13 @@ async def test_a_voice_call_rings_behind_a_closed_window_and_opens_nothing(
         assert (heard["frames"], heard["sent"]) == (0, 0)
 
 
-async def test_an_agents_script_that_is_blocked_is_said(people: People) -> None:
-    await people.open("sdk=blocked")
+async def test_a_hosts_script_that_is_blocked_is_said(people: People) -> None:
+    await people.open("sdk=blocked&launcher=0&window=open")
+    window = await people.frame("/window")
+    await window.get_by_text("When an agent invites you, it rings here.").wait_for()
+    await window.evaluate(PATIENCE_ENDS)
+    # Nobody knows of a conversation there, so nothing would ring.
+    await window.get_by_text("Video is not available here just now.").wait_for()
     await people.agent.get_by_text("Waiting for the workspace").wait_for()
     await people.agent.evaluate(PATIENCE_ENDS)
     said = people.agent.get_by_text("This page belongs in the Agent Workspace")

@@ -20,6 +20,7 @@ export class EngagementWidget extends Widget {
   #key = '';
   #claim = '';
   #ids = '';
+  #missing = false;
   /** Ends the ringing. @type {AbortController|null} */
   #ringing = null;
 
@@ -57,8 +58,13 @@ export class EngagementWidget extends Widget {
   }
 
   #onHost() {
-    const { ids } = this.#host;
-    if (!ids) return;
+    const { ids, missing } = this.#host;
+    if (!ids) {
+      // Without the host's script nobody knows of a conversation.
+      if (missing !== this.#missing) this.#wait(missing);
+      this.#missing = missing;
+      return;
+    }
     const key = `${ids.account_id}.${ids.conversation_id ?? ids.window_session_id}`;
     const text = JSON.stringify(ids);
     if (key !== this.#key && !this.client?.session) {
@@ -118,12 +124,16 @@ export class EngagementWidget extends Widget {
     } else if (client.link.status === 'closed' && location.hash) {
       this.present('used', () => message({ title: say('join_used'), help: say('join_used_help') }));
     } else {
-      // Where nobody will ring, nobody is told to wait.
-      const [view, help] = client.link.status === 'closed' ? ['shut', 'quiet_shut'] : ['quiet', 'quiet_help'];
-      this.present(view, () => message({ title: say('quiet_title'), help: say(help) }));
+      this.#wait(client.link.status === 'closed');
       this.setTitle('');
       this.#host.show('closed');
     }
+  }
+
+  /** Where nobody will ring, nobody is told to wait. @param {boolean} shut */
+  #wait(shut) {
+    const [view, help] = shut ? ['shut', 'quiet_shut'] : ['quiet', 'quiet_help'];
+    this.present(view, () => message({ title: say('quiet_title'), help: say(help) }));
   }
 
   #ownWindow() {

@@ -10,6 +10,7 @@ export class FrameHost extends EventTarget {
   shown = true;
   /** Whether the person has touched the page around it, which lets this frame sound. */
   active = false;
+  missing = false;
   gone = false;
   #origin;
   #shown = '';

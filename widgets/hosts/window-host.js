@@ -11,6 +11,8 @@ export class WindowHost extends EventTarget {
   active = false;
   /** Whether the host shows the widget to the person. */
   shown = true;
+  /** The SDK has not come in the time that its script may take. */
+  missing = false;
   /** The widget has left the page: nobody looks for the SDK any more. */
   gone = false;
   #query;
@@ -31,9 +33,10 @@ export class WindowHost extends EventTarget {
     const namespace = await sdkWhenThere(
       () => (this.gone ? null : globalThis.lpTag?.LPWidgetSDK),
       patienceMs,
-      () => this.#changed(),
+      () => this.#late(true),
     );
     if (!namespace) return;
+    this.#late(false);
     const events = namespace.API?.events ?? {};
     /** @type {Record<string, {func: (event: any) => void, context: unknown}>} */
     const bind = {};
@@ -93,6 +96,12 @@ export class WindowHost extends EventTarget {
     this.#data[name] = event?.data ?? event;
     const { uiWidget, uiWindow } = this.#data;
     this.shown = uiWidget?.isShown !== false && uiWindow?.isMaximized !== false;
+    this.#changed();
+  }
+
+  /** @param {boolean} missing */
+  #late(missing) {
+    this.missing = missing;
     this.#changed();
   }
 

@@ -6,9 +6,11 @@ export const tests = {
   async 'a window whose script comes late is found all the same'() {
     delete globalThis.lpTag;
     const late = new WindowHost(new URLSearchParams());
-    const seen = new Promise((resolve) => late.addEventListener('change', () => resolve(late.ids)));
+    const seen = new Promise((resolve) =>
+      late.addEventListener('change', () => resolve([late.ids, late.missing])),
+    );
     const started = late.start(0);
-    same(await seen, null);
+    same(await seen, [null, true]);
     globalThis.lpTag = {
       LPWidgetSDK: {
         init({ bind }) {
@@ -19,7 +21,7 @@ export const tests = {
     };
     await started;
     await new Promise((resolve) => late.addEventListener('change', resolve));
-    same(late.ids.conversation_id, 'c-1');
+    same([late.ids.conversation_id, late.missing], ['c-1', false]);
   },
 
   async 'nobody looks for a window after the widget has left the page'() {
