@@ -10,6 +10,7 @@ import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -21,10 +22,10 @@ from tests.chaos.poison import poison
 from tests.chaos.records import whole
 from tests.chaos.streams import Streaming, flow, streaming
 from tests.chaos.street import KEPT_BYTES, Weight, resumed
-from tests.chaos.town import MOVED_S, People, Town, moved_to, open_town
-from tests.operations.cluster import SESSIONS, SINGLES, until
+from tests.chaos.town import MOVED_S, Gateways, People, Town, moved_to, open_town
+from tests.operations.cluster import SESSIONS, SINGLES, Operator, until
 from tests.patience import PATIENCE
-from tests.widget import Widget, guest_widget
+from tests.widget import Refused, Widget, guest_widget
 
 pytestmark = pytest.mark.timeout(400 * PATIENCE)
 
@@ -115,6 +116,65 @@ async def test_a_call_outlives_ledger_pool_and_keeper_together(town: Town, peopl
     await agent.insist("guest.invite")
     await one_owner(town)
     await end(agent, consumer)
+    assert (await ended_well(town, people, agent, consumer))["guest.invited"] == 1
+
+
+@pytest.mark.soak
+async def test_a_gateway_that_is_killed_costs_nobody_the_call(
+    town: Town, people: People, tmp_path: Path
+) -> None:
+    with Operator(tmp_path, town.operator.environment) as second:
+        gateways = await asyncio.to_thread(Gateways, town, second)
+        agent, consumer = await people.talking()
+        holders = town.holders()
+        town.ups[0].kill_alone()
+        try:
+            lost = agent, consumer
+            assert {await widget.expect_close() for widget in lost} == {1006}
+            agent = await resumed(agent, gateways.origins[1], page=people.origin)
+            await agent.insist("guest.invite")
+            consumer = await resumed(consumer, gateways.origins[1], page=people.origin)
+            await agent.insist("media.mode", mode="voice")
+            await consumer.expect("roster.changed")
+            for before, widget in zip(lost, (agent, consumer), strict=True):
+                numbers = [m["seq"] for m in [*before.heard, *widget.heard] if m.get("seq")]
+                assert numbers == sorted(set(numbers)), "what was missed came once, and in order"
+            assert town.holders() == holders, "one owner, and the same"
+        finally:
+            # Whoever is killed is started again.
+            await asyncio.to_thread(gateways.kill, 0)
+        await end(agent, consumer)
+        await asyncio.to_thread(gateways.close)
+    types = await ended_well(town, people, agent, consumer)
+    assert (types["guest.invited"], types["participant.mode_changed"]) == (1, 1)
+    assert types["participant.left"] == 0
+
+
+@pytest.mark.soak
+async def test_a_call_outlives_the_crash_of_its_database(town: Town, people: People) -> None:
+    agent, consumer = await people.talking()
+    await agent.insist("guest.invite")
+    await asyncio.to_thread(town.database.crash)
+    try:
+        marked = len(agent.heard)
+        await consumer.request("media.mode", mode="voice")
+        told = await agent.expect("roster.changed", after=marked)
+        assert [one["mode"] for one in told["roster"]] == ["video", "voice"]
+        with pytest.raises(Refused) as refusal:
+            await consumer.request("media.mode", mode="video")
+        assert (refusal.value.code, refusal.value.retryable) == ("ledger_away", True)
+        await one_owner(town)
+    finally:
+        await asyncio.to_thread(town.database.start)
+    await consumer.insist("media.mode", mode="video")
+    await one_owner(town)
+    await end(agent, consumer)
+    changes = [
+        event["body"]["mode"]
+        for event in await recorded(town, people)
+        if event["type"] == "participant.mode_changed"
+    ]
+    assert changes == ["voice", "video"], "each acknowledged event is there, and once"
     assert (await ended_well(town, people, agent, consumer))["guest.invited"] == 1
 
 
