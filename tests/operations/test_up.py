@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 import sys
 import threading
@@ -40,6 +41,7 @@ from tests.operations.cluster import (
     RayCluster,
     until,
 )
+from tests.operations.test_metrics import documented
 from tests.patience import PATIENCE
 from tests.ports import free_port
 
@@ -196,6 +198,10 @@ def test_killed_and_started_again_an_existing_ray_is_left_empty_by_down(
         until("a standby", lambda: bool(level(operator, "switchboard_standbys")))
         assert level(operator, "switchboard_ray_log_bytes"), "of the Ray that was joined"
         until("its node's counts", lambda: "switchboard_relay_packets_total{" in metrics(operator))
+        shown = set(re.findall(r"^(switchboard_\w+)", metrics(operator), re.MULTILINE))
+        assert {name for name in shown if not name.endswith("_created")} - set(
+            documented()
+        ) == set()
         until("a standby listens at its trunk's port alone", lambda: check_ports(cluster))
         # Standbys come and go with the machine's load; the others must stay the same.
         before = actors(cluster, SINGLES)
@@ -287,6 +293,25 @@ def test_sqlite_is_refused_beyond_one_node(tmp_path: Path, monkeypatch: pytest.M
         refuse_many_nodes(far)
         with pytest.raises(BadSettings, match="2 nodes and SQLite serves one"):
             refuse_many_nodes(Deployment(operator.gateway, accounts, secret))
+
+
+@pytest.mark.soak
+def test_two_nodes_want_another_database_and_a_network_of_their_own(tmp_path: Path) -> None:
+    """A Ray of several nodes listens where others may reach it."""
+    with RayCluster(many=True) as two, Operator(tmp_path, two.environment) as operator:
+        two.add()
+        up = operator.up("--address", two.address)
+        assert up.end() == 2
+        assert "2 nodes and SQLite serves one" in up.lines[-1]
+        assert not actors(two)
+        status, said = operator.run("doctor", "--json", "--address", two.address)
+        ports = next(each for each in json.loads(said) if each["name"] == "ray ports")
+        assert (status, ports["grade"]) == (1, "failure")
+        assert "--cluster-network" in ports["advice"]
+        own = ("--cluster-network", "0.0.0.0/0", "--cluster-network", "::/0")
+        _, said = operator.run("doctor", "--json", "--address", two.address, *own)
+        ports = next(each for each in json.loads(said) if each["name"] == "ray ports")
+        assert ports["grade"] == "ok"
 
 
 def test_a_ray_that_does_not_come_up_is_one_sentence(
