@@ -1,8 +1,8 @@
 """What stands in a block of the runbook is run as it stands, but for the names of places.
 
-CI runs what needs no deployment. The soak tests run a whole deployment by nothing but the runbook:
-started, looked at, drained, its parts replaced, backed up, ended, restored. Six commands are read
-only, because they change this machine or need a package index.
+CI runs what needs no deployment. The soak tests install a release, and run a whole deployment by
+nothing but the runbook: started, looked at, drained, its parts replaced, backed up, ended,
+restored. One command is read only, because it changes this machine's kernel.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import re
 import sqlite3
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -28,26 +29,21 @@ from gateway.commands.command import app
 from tests.chaos.town import ACCOUNTS, KEYS, People, Town, moved_to, told
 from tests.ledger import postgres
 from tests.ledger.certificates import make_certificate
-from tests.operations.cluster import SINGLES, Operator, Process, RayCluster, until
+from tests.operations.cluster import ROOT, SINGLES, Operator, Process, RayCluster, until
 from tests.operations.runbook import RUNBOOK, Shell, commands_of, is_whole, sections
 from tests.operations.test_deploy import options_of
 from tests.patience import PATIENCE
 from tests.ports import free_port
 
-READ_ONLY = {
-    "useradd --system --home-dir /var/lib/switchboard --shell /usr/sbin/nologin switchboard": (
-        "makes a user of this machine"
-    ),
-    "install -d -o switchboard -g switchboard -m 0700 /etc/switchboard /var/lib/switchboard": (
-        "needs that user"
-    ),
-    "chown -R switchboard: /etc/switchboard": "needs that user",
-    "python3 -m venv /opt/switchboard/.venv": "makes an installation",
-    "/opt/switchboard/.venv/bin/pip install --constraint constraints.txt .": "needs an index",
-    "install -m 0644 deploy/systemd/99-switchboard.conf /etc/sysctl.d/ && sysctl --system": (
-        "changes this machine's kernel"
-    ),
-}
+READ_ONLY = "install -m 0644 deploy/systemd/99-switchboard.conf /etc/sysctl.d/ && sysctl --system"
+INSTALLS = (
+    "useradd --system --home-dir /var/lib/switchboard --shell /usr/sbin/nologin switchboard",
+    "install -d -o switchboard -g switchboard -m 0700 /etc/switchboard /var/lib/switchboard",
+    "python3 -m venv /opt/switchboard/.venv",
+    "/opt/switchboard/.venv/bin/pip install --constraint constraints.txt .",
+)
+GIVES = "chown -R switchboard: /etc/switchboard"
+"""Those that need a machine of their own."""
 TURN_GROUP = "turnserver"
 """Of Debian's coturn."""
 ALONE = ["TURN", "The console"]
@@ -60,7 +56,8 @@ class Install:
     """The commands of `Install` that are run here, by what they are for."""
 
     def __init__(self) -> None:
-        found = [each for each in commands_of("Install") if each not in READ_ONLY]
+        own = (*INSTALLS, GIVES, READ_ONLY)
+        found = [each for each in commands_of("Install") if each not in own]
         *self.secrets, self.api_key, self.doctor = found
         assert len(self.secrets) == 3
 
@@ -69,8 +66,7 @@ def test_every_section_with_commands_is_run_here() -> None:
     with_commands = {each for each in sections() if commands_of(each)}
     run = {"Install", "One machine", *ALONE, *OPERATED, *KEPT}
     assert with_commands == run
-    read_only = {one for each in sections() for one in commands_of(each) if one in READ_ONLY}
-    assert read_only == set(READ_ONLY)
+    assert {*INSTALLS, GIVES, READ_ONLY} <= set(commands_of("Install"))
 
 
 def test_a_command_is_found_with_its_further_lines() -> None:
@@ -188,6 +184,45 @@ def test_one_machine_is_run_and_backed_up_as_it_is_written(tmp_path: Path) -> No
     with closing(sqlite3.connect(database)) as restored:
         assert restored.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert restored.execute("SELECT count(*) FROM terms").fetchone() == (1,)
+
+
+ELSEWHERE = """
+cp -a /etc {folder}/etc && mkdir {folder}/lib {folder}/opt
+mount --bind {folder}/etc /etc && mount --bind {folder}/lib /var/lib
+mount --bind {folder}/opt /opt && cd {folder}/copy
+"""
+"""A machine's own places, for who runs this and what they start: needs root."""
+LOOKS = """
+runuser -u switchboard -- /opt/switchboard/.venv/bin/switchboard doctor --help > /dev/null
+runuser -u switchboard -- cat /etc/switchboard/secret
+stat --format '%U %a' /etc/switchboard /etc/switchboard/secret /var/lib/switchboard
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600 * PATIENCE)
+def test_a_release_is_installed_as_it_is_written(tmp_path: Path) -> None:
+    """On what looks like another machine: nothing of this one is changed."""
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    subprocess.run(["git", "clone", "--quiet", ROOT, folder / "copy"], check=True)
+    commands = [each for each in commands_of("Install") if each != READ_ONLY]
+    commands = commands[: commands.index(GIVES) + 1]
+    script = "\n".join([ELSEWHERE.format(folder=folder), *commands, LOOKS])
+    users = Path("/etc/passwd").read_text()
+    done = subprocess.run(
+        ["unshare", "--mount", "bash", "-euo", "pipefail", "-c", script],
+        # The system's Python: any user may run it.
+        env={**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=600 * PATIENCE,
+    )
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
+    *_, secret, etc, file, state = done.stdout.splitlines()
+    assert (etc, file, state) == ("switchboard 700", "switchboard 600", "switchboard 700")
+    assert re.fullmatch("[0-9a-f]{64}", secret)
+    assert Path("/etc/passwd").read_text() == users
 
 
 PKILL = """#!/bin/bash
