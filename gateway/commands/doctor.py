@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 from gateway.commands import probe, ray_logs, ray_stranger
 from gateway.commands.ray_environment import LOG_BYTES
 from gateway.serve import bind
 from gateway.settings import BadSettings
 
-RMEM = Path("/proc/sys/net/core/rmem_max")
-RMEM_BYTES = 2 * 1024 * 1024
-"""What each relay asks for its media socket."""
+BUFFER_LIMITS = Path("/proc/sys/net/core")
+BUFFER_BYTES = 2 * 1024 * 1024
+"""What each relay asks for its media socket, either way."""
 DESCRIPTORS = 65_536
 DESCRIPTORS_LEAST = 4_096
 OLDEST_PYTHON, OLDEST_RAY, NEWEST_RAY = (3, 11), (2, 60), (3, 0)
@@ -77,7 +78,8 @@ def examine(plan: Plan) -> list[Finding]:
         check_ray_version(metadata.version("ray")),
         check_gateway_port(plan.bind, plan.port),
         *check_media(plan.media_bind, plan.media_ports),
-        check_buffers(_read_number(RMEM)),
+        check_buffers("receive", _read_number(BUFFER_LIMITS / "rmem_max")),
+        check_buffers("send", _read_number(BUFFER_LIMITS / "wmem_max")),
         check_descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
         check_clock(clock_state()),
         check_database(plan.database_url),
@@ -150,23 +152,26 @@ def check_media(hosts: Iterable[str], ports: tuple[int, int]) -> Iterator[Findin
             )
 
 
-def check_buffers(rmem_bytes: int | None) -> Finding:
-    name = "socket buffers"
-    if rmem_bytes is None:
+def check_buffers(way: Literal["receive", "send"], most_bytes: int | None) -> Finding:
+    """Whether the kernel grants what is asked: what does not fit when it comes is lost, and what
+    does not when it goes out is dropped in bursts only."""
+    name = f"{way} buffers"
+    limit = "net.core.rmem_max" if way == "receive" else "net.core.wmem_max"
+    if most_bytes is None:
         return Finding(
             name,
             Grade.WARNING,
-            "net.core.rmem_max cannot be read",
-            "A container may not see it: run `sysctl net.core.rmem_max` on the machine itself.",
+            f"{limit} cannot be read",
+            f"A container may not see it: run `sysctl {limit}` on the machine itself.",
         )
-    if rmem_bytes < RMEM_BYTES:
+    if most_bytes < BUFFER_BYTES:
         return Finding(
             name,
-            Grade.FAILURE,
-            f"net.core.rmem_max is {rmem_bytes} bytes",
-            f"Run `sysctl -w net.core.rmem_max={2 * RMEM_BYTES}` and keep it in /etc/sysctl.d.",
+            Grade.FAILURE if way == "receive" else Grade.WARNING,
+            f"{limit} is {most_bytes} bytes",
+            f"Run `sysctl -w {limit}={2 * BUFFER_BYTES}` and keep it in /etc/sysctl.d.",
         )
-    return Finding(name, Grade.OK, f"net.core.rmem_max is {rmem_bytes} bytes")
+    return Finding(name, Grade.OK, f"{limit} is {most_bytes} bytes")
 
 
 def check_descriptors(hard: int) -> Finding:

@@ -21,7 +21,7 @@ import pytest
 import typer
 import yaml  # type: ignore[import-untyped]
 
-from gateway.commands import probe
+from gateway.commands import doctor, probe
 from gateway.commands.command import app
 from gateway.commands.drain import GRACE_S, read_seconds
 from gateway.commands.ray_environment import LOG_BACKUPS, LOG_BYTES
@@ -257,6 +257,15 @@ def test_old_logs_are_removed_where_the_units_let_ray_write_them() -> None:
     # `e` empties by age whatever the pattern finds (tmpfiles.d(5)); `m` is the time of writing.
     assert (len(units), rule) == (2, ["e", rule[1], "-", "-", "-", "m:7d"])
     assert {rule[1]} == {f"{folder}/session_*/logs" for folder in folders}
+
+
+def test_the_kernels_limits_are_raised_as_doctor_wants_them() -> None:
+    lines = (DEPLOY / "systemd" / "99-switchboard.conf").read_text().splitlines()
+    told = dict(line.split(" = ") for line in lines if not line.startswith("#"))
+    receive, send = (int(told.pop(f"net.core.{each}_max")) for each in ("rmem", "wmem"))
+    found = doctor.check_buffers("receive", receive), doctor.check_buffers("send", send)
+    assert [each.grade for each in found] == [doctor.Grade.OK] * 2
+    assert told == {}
 
 
 @pytest.mark.parametrize("path", sorted(DEPLOY.rglob("*")), ids=lambda path: path.name)
