@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 from aioice import stun
+from OpenSSL import SSL
 
-from actors.relay import RelayConfig, TransportState
+from actors.relay import PublishSource, RelayConfig, TransportState
 from broker.errors import Conflict, ErrorCode
 from tests.patience import until
 
@@ -130,6 +131,35 @@ async def test_at_most_eight_addresses_are_heard(call: Call) -> None:
     assert sum(len(s.peers) for s in call.relay.sockets) == 8
     for stranger in strangers:
         stranger.close()
+
+
+async def test_every_validated_address_is_heard_wherever_the_relay_sends(
+    start_call: StartCall,
+) -> None:
+    """A browser may send by another pair than the one that it has nominated."""
+    # Nobody is silent, so that nobody is looked for elsewhere.
+    call = await start_call(clock=lambda: 1000.0)
+    ada, ben = await call.join("ada"), await call.join("ben")
+    audio, _ = ben.seat(0)
+    track, ice = ada.track(PublishSource.MICROPHONE), call.relay.transports["ada-1"].ice
+    other = await Stranger().open()
+
+    def say(content: bytes) -> None:
+        other.send(ada.rtp(track, content), call.relay.port)
+        track.step(960, len(content))
+
+    strangers = call.relay.dropped_strangers
+    say(b"nobody's yet")
+    await until(lambda: call.relay.dropped_strangers == strangers + 1)
+    other.send(ada.check(nominate=False), call.relay.port)
+    await until(lambda: other.received)
+    say(b"by the other")
+    ada.send_audio(b"by the first")
+    await until(lambda: len(ben.heard_on(audio)) == 2)
+    assert [each.content for each in ben.heard_on(audio)] == [b"by the other", b"by the first"]
+    assert ice.selected is not None
+    assert ice.selected.endpoint[1] == ada.local_port
+    other.close()
 
 
 async def test_bad_proofs_are_looked_at_twenty_times_a_second_only(start_call: StartCall) -> None:
@@ -295,3 +325,31 @@ async def test_a_certificate_other_than_the_offers_is_refused(call: Call) -> Non
     await until(lambda: client.checks_answered)
     client.start_dtls()
     await until(lambda: call.listener.state_of("mallory-1") is TransportState.CLOSED)
+
+
+@pytest.mark.parametrize(
+    ("digest", "offered", "state"),
+    [
+        ("sha384", "sha-384", TransportState.CONNECTED),
+        ("sha512", "sha-512", TransportState.CONNECTED),
+        ("sha512", "SHA-512", TransportState.CONNECTED),
+        # Of as many bytes, and another certificate's.
+        (None, "sha-512", TransportState.CLOSED),
+    ],
+)
+async def test_a_better_digest_than_sha_256_is_taken_and_held_against_the_certificate(
+    call: Call, digest: str | None, offered: str, state: TransportState
+) -> None:
+    client = CraftedClient(call.relay, "ada")
+    call.clients.append(client)
+    certificate = SSL.Connection(client.certificate.context).get_certificate()
+    assert certificate is not None
+    value = ":".join(["00"] * 64) if digest is None else certificate.digest(digest).decode()
+    offer = client.offer().replace(f"sha-256 {client.own.fingerprint}", f"{offered} {value}")
+    client.offer = lambda: offer  # type: ignore[method-assign]
+    await client.open()
+    client.negotiate()
+    client.keep_checking()
+    await until(lambda: client.checks_answered)
+    client.start_dtls()
+    await until(lambda: call.listener.state_of("ada-1") is state)
