@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import random
+import struct
+from collections import deque
 from contextlib import closing
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.relay import Relay
 from actors.relay.transport.intake import Intake
 from actors.relay.wire.rtcp import receiver_report
+from tests.relay.recording import RecordingListener
 
-from .relay_datagrams import Repertoire, Step, World, play, seeds, step
+from .relay_datagrams import Repertoire, Step, Wire, World, play, seeds, step
 
 _STEPS = st.builds(step, st.sampled_from(Step), st.binary(max_size=255), st.integers(0, 2))
 
@@ -64,3 +71,64 @@ def test_what_goes_wrong_inside_is_not_contained(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(Intake, "receive_rtcp", lambda *_: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             world.play(step(Step.RTCP, receiver_report(1, ())))
+
+
+EACH = 300
+"""Of each kind of wrong datagram."""
+MOST_KEPT = EACH // 10
+"""Things that may be kept of them: reporters, repairs and steps of a line have their own bounds."""
+
+
+def wrong(kind: Step, number: int) -> bytes:
+    """Make one step of this kind whose bytes nobody has thought about."""
+    noise = random.Random(number)
+    body = noise.randbytes(noise.randrange(5, 60))
+    if kind in (Step.RAW, Step.STRANGE) and number % 2:
+        # A Binding request that calls a name (RFC 8489 §14.3).
+        name = body[:4].hex().encode()
+        attribute = struct.pack("!HH", 6, len(name)) + name
+        head = struct.pack("!HHI12s", 1, len(attribute), 0x2112A442, body[:12].ljust(12))
+        body = head + attribute
+    return step(kind, body, noise.randrange(3))
+
+
+def things_held(relay: Relay) -> int:
+    """Count what is in all that a relay holds and that can grow: its lists, dicts, sets, deques."""
+    others = (type, ModuleType, FunctionType, BuiltinFunctionType, Wire, RecordingListener, World)
+    seen: set[int] = set()
+    found: list[object] = [relay]
+    count = 0
+    while found:
+        each = found.pop()
+        if id(each) in seen or isinstance(each, others):
+            continue
+        seen.add(id(each))
+        count += len(each) if isinstance(each, list | dict | set | deque) else 0
+        found += gc.get_referents(each)
+    return count
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Step.RAW, Step.STRANGE, Step.RTP, Step.RTCP, Step.FEEDBACK, Step.CHECK],
+    ids=lambda kind: kind.name.lower(),
+)
+def test_what_is_wrong_leaves_nothing_of_it_in_the_relay(kind: Step) -> None:
+    """Whoever has the keys, or only an address, may send nonsense for as long as they like."""
+    with closing(World()) as world:
+        for script in seeds():
+            world.play(script)
+
+        def held() -> int:
+            # What is kept for a second for who may ask for it again.
+            for _ in range(30):
+                world.pass_time(0.05)
+            return things_held(world.relay)
+
+        before = held()
+        for number in range(EACH):
+            world.play(wrong(kind, number))
+            if number % 10 == 0:
+                world.pass_time(0.02)
+        assert not world.over
+        assert held() - before < MOST_KEPT < before
