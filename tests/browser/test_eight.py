@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.demo import FACES, SCREENS, session_of, until_everybody
+from tests.browser.demo import FACES, SCREENS, negotiated, session_of, until_everybody
 from tests.deployment import Deployment
 from tests.patience import PATIENCE
 
@@ -113,6 +113,7 @@ async def test_two_of_eight_see_and_hear_the_seven_others(
         await agent.get_by_role("button", name="Start video").click()
         await consumer.get_by_role("button", name="Accept with video").click()
         await until_everybody(agent, 1)
+        agreed = [await negotiated(page) for page in (agent, consumer)]
         await agent.get_by_role("button", name="People").click()
         pages = {"Alex": agent, "Consumer": consumer}
         for name in GUESTS:
@@ -135,3 +136,5 @@ async def test_two_of_eight_see_and_hear_the_seven_others(
         for name, page in (("Alex", agent), ("Consumer", consumer)):
             await page.screenshot(path=SCREENS / f"eight-{name.lower()}.png")
             assert await page.evaluate(FACES) == sorted(each for each in pages if each != name)
+        # Six came, and nobody who was there negotiated anything for it.
+        assert [await negotiated(page) for page in (agent, consumer)] == agreed

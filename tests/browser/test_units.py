@@ -52,7 +52,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("windows-of-ours", 2),
         ("guest-links", 2),
         ("keyed", 4),
-        ("media-link", 10),
+        ("media-link", 11),
         ("local-media", 9),
         ("client", 11),
         ("engagement", 1),

@@ -92,6 +92,16 @@ export const tests = {
     same(link.state, 'connecting');
     link.close();
   },
+  'an offer waits for no candidate: the relay finds the widget by its first check': async () => {
+    const channel = broker();
+    const link = new MediaLink(channel, () => undefined);
+    link.negotiate(SESSION);
+    await until(() => channel.asked.length === 1);
+    same(channel.asked[0].message.sdp.includes('a=candidate:'), false);
+    // There are some to wait for.
+    await until(() => link.peer.connection.localDescription.sdp.includes('a=candidate:'));
+    link.close();
+  },
   'every layer says of itself by how much it is scaled down': () => {
     const { prototype } = RTCPeerConnection;
     const original = prototype.addTransceiver;
