@@ -22,7 +22,7 @@ from benchmarks import compare, machine
 from benchmarks.process import ChildFailed
 from benchmarks.report import print_changes, print_result
 from benchmarks.result import FORMAT, ScenarioResult
-from benchmarks.scenario import Scenario
+from benchmarks.scenario import Scenario, refuse_a_lone_account
 from benchmarks.scenarios.capacity import Capacity
 from benchmarks.scenarios.congestion import Congestion
 from benchmarks.scenarios.crowd import Crowd
@@ -144,7 +144,9 @@ def writable(text: str) -> Path:
 def main(arguments: list[str]) -> int:
     """Run what the command line asks for; 3 says that the machine was too noisy to tell."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    options = parser().parse_args(arguments)
+    taken = parser()
+    options = taken.parse_args(arguments)
+    refuse_a_lone_account(taken, options)
     match options.command:
         case None:
             for line in overview():

@@ -26,6 +26,7 @@ from benchmarks.loads.lifecycle import Lifecycle
 from benchmarks.loads.request import Request
 from benchmarks.loads.storm import Storm
 from benchmarks.loads.videoroom import Videoroom
+from benchmarks.participant import SILENCE
 from benchmarks.scheduling import run_at_once, step_forward
 from benchmarks.serving import say_ready
 
@@ -142,6 +143,9 @@ async def main(
     except Exception as error:
         say_ready(error=f"{type(error).__name__}: {error}")
         await load.close()
+        if isinstance(error, SILENCE):
+            # Whoever named a server that is not there is told so, and needs no more.
+            sys.exit(1)
         raise
     gc.freeze()
     say_ready()

@@ -11,12 +11,12 @@ Number = TypeVar("Number", int, float)
 
 def count(text: str) -> int:
     """Take a whole number of at least one."""
-    return _at_least(1, int(text))
+    return _at_least(1, _whole(text))
 
 
 def count_or_none(text: str) -> int:
     """Take a whole number; 0 is none."""
-    return _at_least(0, int(text))
+    return _at_least(0, _whole(text))
 
 
 def amount(text: str) -> float:
@@ -29,7 +29,11 @@ def amount(text: str) -> float:
 
 def amount_or_none(text: str) -> float:
     """Take a number that may be 0."""
-    return _at_least(0.0, float(text))
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    return _at_least(0.0, value)
 
 
 def share(text: str) -> float:
@@ -42,7 +46,7 @@ def share(text: str) -> float:
 
 def people(text: str) -> int:
     """Take a number of people, two at least."""
-    return _at_least(2, int(text))
+    return _at_least(2, _whole(text))
 
 
 def sizes(text: str) -> str:
@@ -64,6 +68,13 @@ def rates_or_none(text: str) -> str:
     for one in text.split(",") if text else ():
         amount(one)
     return text
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
 
 
 def _at_least(least: Number, value: Number) -> Number:

@@ -63,13 +63,23 @@ def add_target_options(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="origin of a gateway that is up already; starts none",
     )
-    add("--account", default=DEMO, metavar="ID", help="of the target")
+    add("--account", default=DEMO, metavar="ID", help="of the target, which must be given")
     add(
         "--api-key-file",
         type=readable,
         metavar="FILE",
         help="holds a key of that account; a demo needs none",
     )
+
+
+def refuse_a_lone_account(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with a usage message where an account is named and no target: it would not be asked."""
+    of_a_target = {"--account": DEMO, "--api-key-file": None}
+    if getattr(options, "target", None) is not None:
+        return
+    for option, default in of_a_target.items():
+        if getattr(options, option[2:].replace("-", "_"), default) != default:
+            parser.error(f"argument {option}: only with --target, whose account it is")
 
 
 def origin(text: str) -> str:

@@ -39,7 +39,10 @@ class Lifecycle:
         )
         parser.add_argument("--standbys", type=count, default=6, help="that the warm pool keeps")
         parser.add_argument(
-            "--cold", type=count_or_none, default=20, help="sessions from a pool that keeps none"
+            "--cold",
+            type=count_or_none,
+            default=20,
+            help="sessions from a pool that keeps none; not of a target",
         )
         add_target_options(parser)
 

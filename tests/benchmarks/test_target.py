@@ -143,7 +143,23 @@ async def measured(name: str, *words: str) -> list[Measurement]:
     return result.measurements
 
 
-def test_a_target_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_target_that_is_not_there_is_named(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["storm", "--target", "http://127.0.0.1:1", "--rounds", "1"]) == FAILED
-    said = " ".join(capsys.readouterr().out.split())
+    out, err = capfd.readouterr()
+    said = " ".join(out.split())
     assert "Nothing was measured: storm: load of consumers: ConnectError" in said
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("words", ["--account 12345678", "--api-key-file {file}"])
+def test_an_account_that_would_not_be_asked_is_refused(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who forgot the target would measure a Switchboard of their own, and take it for theirs."""
+    file = tmp_path / "key"
+    file.write_text("swk_load_secret", encoding="utf-8")
+    option, value = words.format(file=file).split()
+    with pytest.raises(SystemExit) as refused:
+        main(["storm", option, value])
+    assert refused.value.code == 2
+    assert f"argument {option}: only with --target" in capsys.readouterr().err
