@@ -39,7 +39,7 @@ def print_result(console: Console, result: ScenarioResult) -> None:
 
 def latencies(console: Console, result: ScenarioResult) -> None:
     """Show percentiles and processor time of every side."""
-    table = Table("side", "what", "count", *USUAL, "processors")
+    table = Table("side", "latency, ms", "count", *USUAL, "processors")
     for side in result.sides():
         mine = [m for m in result.measurements if m.side == side]
         share = sum(m.processor_share for m in mine) / len(mine)

@@ -99,7 +99,7 @@ def test_a_run_shows_how_far_it_is_and_every_percentile(
     status, shown = outcome(monkeypatch, capsys, [Made("made")], "made")
     assert status == 0, "a missed target is a finding, no failure"
     assert re.search(r"made +━+ \d:\d\d:\d\d done", shown)
-    assert "p50 ┃ p90 ┃ p99 ┃ p99.9 ┃ max ┃ processors" in shown
+    assert "side ┃ latency, ms ┃ count ┃ p50 ┃ p90 ┃ p99 ┃ p99.9 ┃ max ┃ processors" in shown
     assert re.search(
         r"subject │ reply │ 2000 │ 2\.\d+ │ 2\.\d+ │ 2\.\d+ │ 10\.\d+ │ 10\.\d+ │ 0\.25", shown
     )
