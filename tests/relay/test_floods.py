@@ -39,6 +39,8 @@ COUNTERS = {
 """What the relay counts of each kind."""
 LEAST_SENT = 0.5
 """The share of a flood's rate that is sent while the call talks, or else nothing was tried."""
+LEAST_SENT_IN_FULL = 0.9
+"""The same where the whole rate is what is claimed; at a load of 17 it was 0.98 and more."""
 LEAST_COUNTED = 0.9
 """Of what was sent, what the relay counted as this kind, or the kernel dropped before it."""
 LET_IN, LET_IN_BEFORE = RelayConfig().max_packets_per_second, 1_000
@@ -326,7 +328,7 @@ async def test_twenty_thousand_a_second_for_ten_seconds(duo: Duo, kind: str) -> 
         flood = await talk_under_fire(duo, kind, 20_000, 10)
         last = await duo.talk(10)
         print(kind, first, flood, last, duo.drops())
-        assert flood.flood >= LEAST_SENT * flood.meant
+        assert flood.flood >= LEAST_SENT_IN_FULL * flood.meant, flood
         assert first.lost == flood.lost == last.lost == 0
         ratios.append(flood.p99 / max(first.p99, last.p99))
     assert median(ratios) <= MOST_SLOWER, ratios
