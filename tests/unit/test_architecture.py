@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,29 +47,35 @@ class Module:
     """One source file and what it says."""
 
     path: str
-    tree: ast.Module
 
-    def imports(self) -> Iterator[tuple[str, int]]:
-        """Yield every imported module's full name with its line."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                for alias in node.names:
-                    yield alias.name, node.lineno
-            elif isinstance(node, ast.ImportFrom):
-                package = self.path.split("/")[: -node.level] if node.level else []
-                yield ".".join([*package, *filter(None, [node.module])]), node.lineno
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse((ROOT / self.path).read_text(encoding="utf-8"))
 
     def offences(self, forbidden: set[str]) -> list[str]:
         return [
             f"{self.path}:{line} imports {name}"
-            for name, line in self.imports()
+            for name, line in imports(self.path)
             if name.split(".")[0] in forbidden
         ]
 
 
+@cache
+def imports(path: str) -> tuple[tuple[str, int], ...]:
+    """Return every module's full name that a file imports, with its line: read once for all."""
+    found = []
+    for node in ast.walk(Module(path).tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = path.split("/")[: -node.level] if node.level else []
+            found.append((".".join([*package, *filter(None, [node.module])]), node.lineno))
+    return tuple(found)
+
+
 def modules(*packages: str) -> list[Module]:
     found = [
-        Module(str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8")))
+        Module(str(path.relative_to(ROOT)))
         for package in packages
         for path in sorted((ROOT / package).rglob("*.py"))
     ]
@@ -84,7 +90,7 @@ def test_broker_imports_only_the_standard_library_and_pydantic_for_messages() ->
         here = allowed | {"pydantic"} if module.path.startswith("broker/messages/") else allowed
         offences += [
             f"{module.path}:{line} imports {name}"
-            for name, line in module.imports()
+            for name, line in imports(module.path)
             if name.split(".")[0] not in here
         ]
     assert offences == []
@@ -178,7 +184,7 @@ def test_the_relays_packages_import_only_what_lies_below_them() -> None:
         allowed = BELOW[place] | {place} if place else WORDS
         offences += [
             f"{module.path}:{line} imports {name}"
-            for name, line in module.imports()
+            for name, line in imports(module.path)
             if f"{name}.".startswith(relay)
             and name.removeprefix(relay).split(".")[0] not in allowed
         ]
