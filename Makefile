@@ -1,5 +1,5 @@
 # The words people and CI both use.
-.PHONY: help demo test check bench fuzz generate soak
+.PHONY: help demo test check check-python check-widgets bench fuzz generate soak
 PY := .venv/bin/python
 
 help:
@@ -22,13 +22,17 @@ soak: .venv/all.installed
 	@.ci/require-parts
 	@$(PY) -m pytest -m "soak or chaos" --timeout 3600 $(ARGS)
 
-check: .venv/all.installed
+check: check-python check-widgets
+
+check-python: .venv/all.installed
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q -p no:cacheprovider tests/unit/test_architecture.py
 	@$(PY) -m gateway.commands.generate --check
 	@$(PY) -m actors.relay.network.declarations --check
+
+check-widgets:
 	@.ci/javascript/run
 
 fuzz: .venv/all.installed
