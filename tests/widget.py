@@ -62,6 +62,8 @@ class Widget:
             subprotocols=["switchboard.v1"],  # type: ignore[list-item]
             max_size=None,
             sock=sock,
+            # Else the environment is read for one each time.
+            proxy=None,
         )
         return cls(connection)
 

@@ -230,6 +230,8 @@ class World:
             ping_interval=None,
             max_size=None,
             open_timeout=10 * PATIENCE,
+            # Else the environment is read for one each time.
+            proxy=None,
             **options,
         )
         widget = Widget(socket)
