@@ -184,7 +184,7 @@ class Layer:
         return timestamp
 
     def _late(self, sequence: int, timestamp: int) -> int | None:
-        """Return the same of a late packet; None for one that has no place before the newest."""
+        """Return a late packet's time stamp on that clock; None if it has no place there."""
         return self.clock.earlier(timestamp) if sequence >= self.steady_from else None
 
     def repair(

@@ -247,7 +247,7 @@ class IceLite:
         return True
 
     def follow_the_peer(self, now: float, silence: float) -> None:
-        """If the selected address is silent, go to where the client was heard last."""
+        """If the selected address is silent, go to where the peer was heard last."""
         selected = self.selected
         if selected is not None and now - selected.heard > silence and self.wanted is None:
             latest = max(self.addresses, key=lambda a: a.heard)

@@ -110,9 +110,9 @@ class Srtp:
         return result
 
     def protector(self, buffer: Buffer) -> Callable[[int], int]:
-        """Return `protect` bound to one buffer: the packet path's form.
+        """Return `protect` bound to one buffer, for who protects many packets in the same place.
 
-        It returns 0 on failure.
+        Forwarded packets, each in a cell of its own, take `srtp_protect` (`Slot.forward`).
         """
         handle, cdata, length = self.handle, buffer.cdata, buffer.length
 
