@@ -112,7 +112,10 @@ def pages_router(settings: Settings, assets: Assets) -> APIRouter:
 
     @router.get("/agent")
     async def agent(request: Request) -> Response:
-        return page(request, "agent", settings.agent_sdk, framed=True, agents=True)
+        # Who says the conversation in the address has no workspace around: nobody is asked for its
+        # script, which would do nothing there (`widgets/hosts/agent-host.js`).
+        sdk = None if request.query_params.get("rtSessionId") else settings.agent_sdk
+        return page(request, "agent", sdk, framed=True, agents=True)
 
     @router.get("/window")
     async def window(request: Request) -> Response:

@@ -26,6 +26,7 @@ from tests.browser.demo import sooner
 from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED
 from tests.patience import until
 
+WINDOW = "/window?accountId=demo&conversationId=c1"
 TALKING = snapshot(0, [person(0), person(1)])
 WATCH_RING = """
 window.notified = []; window.sounded = 0;
@@ -113,7 +114,7 @@ async def test_a_seat_without_a_picture_keeps_no_page_from_loading(
     context: BrowserContext, pages: str
 ) -> None:
     page = await context.new_page()
-    double = BrokerDouble(page, Role.AGENT)
+    double = BrokerDouble(page, Role.CONSUMER)
     await double.attach()
     shown = asyncio.Event()
 
@@ -122,15 +123,15 @@ async def test_a_seat_without_a_picture_keeps_no_page_from_loading(
         await route.fulfill(body="", content_type="text/javascript")
 
     await page.route("**/no-sdk.js", come_late)
-    await page.goto(pages + AGENT, wait_until="commit")
-    await double.tell(TALKING)
+    await page.goto(pages + WINDOW, wait_until="commit")
+    await double.tell(snapshot(1, [person(0), person(1)]))
     await expect(page.locator(".tile.seat:visible")).to_have_count(1)
     assert await page.evaluate("document.readyState") != "complete"
     shown.set()
     await page.wait_for_function("() => document.readyState === 'complete'")
     players = "[...document.querySelectorAll('.seat video')].filter((one) => one.srcObject).length"
     assert await page.evaluate(players) == 0
-    await double.tell(snapshot(0, [person(0), person(1, camera=True)]))
+    await double.tell(snapshot(1, [person(0, camera=True), person(1)]))
     assert await page.evaluate(players) == 1
 
 

@@ -77,6 +77,16 @@ async def test_a_widget_page_names_its_assets_and_is_fenced(
     assert "camera=(self)" in answer.headers["permissions-policy"]
 
 
+async def test_an_agents_page_of_no_workspace_asks_liveperson_for_nothing(
+    client: httpx.AsyncClient,
+) -> None:
+    for session, sdk in (("42", False), ("", True)):
+        address = {"accountId": "acc", "rtSessionId": session}
+        answer = await client.get("/agent", params=address)
+        told = answer.text + str(answer.headers)
+        assert ("lpsnmedia" in told) is sdk, session
+
+
 async def test_a_page_that_does_not_say_its_account_may_be_framed_by_any(
     client: httpx.AsyncClient,
 ) -> None:
