@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, FrameLocator, Page, expect
 
-from broker.messages.facts import SessionEnded
+from broker.messages.facts import ResumeRenewed, SessionEnded
 from broker.words import EndReason, Role
 from tests.browser.accessibility import prepare, violations
 from tests.browser.broker_double import BrokerDouble, brand, heard, painted, person, snapshot
@@ -45,7 +45,7 @@ async def ring(page: Page, pages: str) -> BrokerDouble:
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(320, 568), pytest.param(360, 640, marks=pytest.mark.soak)]
+    ("width", "height"), [(320, 568), (844, 390), pytest.param(360, 640, marks=pytest.mark.soak)]
 )
 async def test_the_launcher_fits_a_phone(
     browser: Browser, pages: str, width: int, height: int
@@ -69,7 +69,8 @@ async def test_the_launcher_fits_a_phone(
         await painted(page)
         box = await panel.bounding_box()
         assert box is not None
-        assert (box["x"], box["width"], box["y"] + box["height"]) == (0, width, height)
+        wide = min(width, 700)
+        assert (box["x"], box["width"], box["y"] + box["height"]) == (width - wide, wide, height)
         assert box["y"] >= top
         for place in (page, inside) if frame else (page,):
             assert await place.evaluate(BEYOND) <= 0
@@ -89,8 +90,10 @@ async def test_the_launcher_fits_a_phone(
     for name in ("Mute", "Leave"):
         button = inside.get_by_role("button", name=name, exact=True)
         await expect(button).to_be_in_viewport(ratio=1)
-    await double.tell(SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_AGENT))
-    await inside.get_by_role("button", name="Close").wait_for()
+    ended = SessionEnded(seq=2, session_id="s1", reason=EndReason.ENDED_BY_AGENT)
+    await double.tell(ResumeRenewed(resume="r"), ended)
+    await inside.locator(".rating").wait_for()
+    await expect(inside.get_by_role("button", name="Close")).to_be_in_viewport(ratio=1)
     await looks("over", 0)
     await context.close()
 

@@ -86,8 +86,6 @@
     Object.assign(frame.style, { flex: '1', width: '100%', border: '0' });
     Object.assign(toggle.style, {
       all: 'unset',
-      boxSizing: 'border-box',
-      flex: 'none',
       height: '32px',
       padding: '0 14px',
       background: '#151b21',
@@ -108,21 +106,21 @@
   function place() {
     if (!panel || !frame || !toggle) return;
     const open = what !== 'closed';
-    const phone = innerWidth <= 480;
+    // A phone that lies: who calls stands beside the answers.
+    const low = innerHeight <= 480;
+    const phone = low || innerWidth <= 480;
     const small = minimised && open;
-    const side = position === 'left' ? 'left' : 'right';
     const edge = phone ? '0' : '20px';
     Object.assign(panel.style, {
       position: 'fixed',
       zIndex: zIndex ?? '2147483000',
-      inset: 'auto',
       bottom: edge,
-      [side]: edge,
+      [position === 'left' ? 'left' : 'right']: edge,
       display: 'flex',
       flexDirection: 'column',
       overflow: 'hidden',
-      width: phone ? '100%' : '380px',
-      height: small ? '32px' : phone && what === 'session' ? '100dvh' : 'min(620px, calc(100dvh - 40px))',
+      width: phone ? 'min(100%, 700px)' : '380px',
+      height: small ? '32px' : low || (phone && what === 'session') ? '100dvh' : 'min(620px, calc(100dvh - 40px))',
       borderRadius: phone ? '14px 14px 0 0' : '14px',
       boxShadow: '0 14px 44px rgb(10 20 30 / 32%)',
       background: '#151b21',
@@ -131,7 +129,7 @@
     });
     toggle.textContent = small ? `${video}  ▴ ${restore}` : `▾ ${minimise}`;
     toggle.setAttribute('aria-expanded', String(!small));
-    frame.style.visibility = open && !small ? 'visible' : 'hidden';
+    frame.style.visibility = small ? 'hidden' : '';
     tell();
   }
 
@@ -199,8 +197,8 @@
   /** For the next page in mid-session. @param {boolean} live */
   function keep(live) {
     try {
-      if (live) sessionStorage.setItem(KEPT, before);
-      else sessionStorage.removeItem(KEPT);
+      if (live) sessionStorage[KEPT] = before;
+      else delete sessionStorage[KEPT];
     } catch {
       // No storage.
     }
@@ -233,8 +231,7 @@
 
   function begin() {
     try {
-      const kept = sessionStorage.getItem(KEPT);
-      if (kept) update(JSON.parse(kept));
+      update(JSON.parse(sessionStorage[KEPT] ?? '{}'));
     } catch {
       // No storage.
     }
