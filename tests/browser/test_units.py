@@ -53,6 +53,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("guest-links", 2),
         ("keyed", 4),
         ("media-link", 11),
+        ("peer", 2),
         ("local-media", 9),
         ("client", 11),
         ("engagement", 1),

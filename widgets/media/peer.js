@@ -20,6 +20,7 @@ export class Peer {
   /** Whether the relay's answer is in place. */
   answered = false;
   sections;
+  #changed = Promise.resolve();
 
   /** @param {MediaLimits} limits @param {number} epoch @param {(state: PeerState) => void} onState */
   constructor(limits, epoch, onState) {
@@ -77,15 +78,19 @@ export class Peer {
     );
   }
 
-  /** Turn encodings nobody needs off, and back on. @param {string} source @param {readonly string[]} rids */
-  async setLayers(source, rids) {
-    const sender = this.sections.send[/** @type {Source} */ (source)]?.sender;
-    if (!sender) return;
-    const parameters = sender.getParameters();
-    const layered = parameters.encodings.filter(({ rid }) => rid);
-    if (layered.length === 0) return;
-    for (const encoding of layered) encoding.active = rids.includes(encoding.rid ?? '');
-    await sender.setParameters(parameters);
+  /**
+   * Turn encodings nobody needs off, and back on; one change after the other, or Chromium refuses it.
+   * @param {string} source @param {readonly string[]} rids
+   */
+  setLayers(source, rids) {
+    const change = async () => {
+      const sender = this.sections.send[/** @type {Source} */ (source)]?.sender;
+      const parameters = sender?.getParameters();
+      const layered = parameters?.encodings.filter(({ rid }) => rid) ?? [];
+      for (const encoding of layered) encoding.active = rids.includes(encoding.rid ?? '');
+      if (layered.length > 0) await sender?.setParameters(parameters);
+    };
+    this.#changed = this.#changed.then(change).catch(() => {});
   }
 
   close() {

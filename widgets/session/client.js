@@ -223,7 +223,7 @@ export class SessionClient extends EventTarget {
     if (message.type === 'participant.muted') this.media.turnOff(message.sources);
     else if ('capabilities' in message && session?.attendance === 'present') this.media.turnOff(forbidden(session));
     else if (message.type === 'media.transport') this.#onTransport(message.transport_id, message.state);
-    else if (message.type === 'media.layers') void this.peer?.setLayers(message.source, message.rids);
+    else if (message.type === 'media.layers') this.peer?.setLayers(message.source, message.rids);
     this.#settle();
     this.#changed();
   }
