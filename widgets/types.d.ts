@@ -43,6 +43,9 @@ type Stage = import('./views/stage.js').Stage;
  */
 type EngagementIds = { account_id: string } & Record<string, string | boolean>;
 
+/** What stands in an element: a node, a view with its root, words, or nothing. */
+type Child = Node | { root: HTMLElement } | string | null | false | undefined;
+
 /** What a quiet screen says; `busy`: something is under way. */
 type Words = { title: string; help?: string; busy?: boolean };
 
@@ -297,8 +300,8 @@ type OpenWindow = (() => void) | null;
 
 interface IconButton {
   root: HTMLButtonElement;
-  /** Name it, first or anew; `pressed` null takes the state away. */
-  set: (name: string, iconName?: string, pressed?: boolean | null) => void;
+  /** Name it, first or anew; whether it is on, if it can be off. */
+  set: (name: string, pressed?: boolean) => void;
 }
 
 interface ControlActions {

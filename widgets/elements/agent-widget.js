@@ -182,7 +182,7 @@ export class AgentWidget extends Widget {
     if (over.unsaved) words.help += ` ${say('unsaved')}`;
     const { next } = this.present('over', () => {
       const button = wordButton('', () => client.dismiss(), 'primary');
-      return { ...message(words, button.root), next: button };
+      return { ...message(words, button), next: button };
     });
     // Behind it stands what can be done now.
     const broken = role === 'agent' && over.for === 'session' && !over.reason.startsWith('ended_by');
@@ -213,4 +213,4 @@ export class AgentWidget extends Widget {
 }
 
 /** @param {() => void} act */
-const again = (act) => wordButton('try_again', act, 'primary').root;
+const again = (act) => wordButton('try_again', act, 'primary');

@@ -153,7 +153,7 @@ export class EngagementWidget extends Widget {
       this.present('replaced', () => elsewhere(() => client.dismiss()));
       return;
     }
-    const close = () => wordButton('close', () => client.dismiss(), 'primary').root;
+    const close = () => wordButton('close', () => client.dismiss(), 'primary');
     this.present('over', () => overScreen(over, role, say('over_next'), close()));
   }
 

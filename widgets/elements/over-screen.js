@@ -11,7 +11,7 @@ export function fetchRating() {
 /**
  * It is over: why, how it was if the guest likes to say, and what to do next.
  * @param {Over} over @param {string|null} role Whose screen it is. @param {string} next How one can go on.
- * @param {...HTMLElement} actions @returns {View}
+ * @param {...Child} actions @returns {View}
  */
 export function overScreen(over, role, next, ...actions) {
   const rating = over.rating === null ? null : ratingLater(over.rating);
@@ -38,6 +38,6 @@ export function presentAway(widget, client) {
   widget.present(client.deserted ? 'deserted' : 'elsewhere', () => {
     if (!client.deserted) return elsewhere(bring);
     const here = wordButton('bring_back', bring, 'primary');
-    return message({ title: say('deserted') }, here.root, leaving(client));
+    return message({ title: say('deserted') }, here, leaving(client));
   });
 }

@@ -43,11 +43,7 @@ export class Widget extends HTMLElement {
   }
 }
 
-/**
- * A quiet screen.
- * @param {Words} words
- * @param {...(HTMLElement|null)} actions @returns {View}
- */
+/** A quiet screen. @param {Words} words @param {...Child} actions @returns {View} */
 export function message({ title, help = '', busy = false }, ...actions) {
   return {
     root: el(
@@ -75,7 +71,7 @@ export function lobby(client) {
 
 /** @param {SessionClient} client */
 export function leaving(client) {
-  return wordButton('leave', () => void client.leave().catch(() => client.close())).root;
+  return wordButton('leave', () => void client.leave().catch(() => client.close()));
 }
 
 /**

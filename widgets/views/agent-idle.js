@@ -45,7 +45,7 @@ export class AgentIdle {
     );
     const own = wordButton('own_window', () => ownWindow?.(), 'wide', 'window');
     const trouble = this.#trouble && say(`trouble_${this.#trouble}`);
-    show(own.root, ownWindow !== null && this.#trouble === 'blocked_by_frame');
+    show(own, ownWindow !== null && this.#trouble === 'blocked_by_frame');
     this.#devices = deviceCheckLater(client.media, update);
     this.#devices.root.addEventListener('panelclose', () => {
       this.#kept = setTimeout(() => client.media.stop(), KEPT_MS);
@@ -74,9 +74,8 @@ export class AgentIdle {
     this.#video.root.dataset.focus = '';
     const title = el('div', { role: 'status' }, this.#title);
     const said = [title, this.#line, this.#help, el('p', { class: 'fine trouble', text: trouble })];
-    const buttons = [own, this.#video, this.#voice, this.#check].map(({ root }) => root);
-    const more = [this.#error, el('div', { class: 'actions' }, ...buttons), this.#ways.root, this.#devices.root];
-    this.root = el('div', { class: 'message idle' }, this.#avatar.root, ...said, ...more);
+    const more = [this.#error, el('div', { class: 'actions' }, own, this.#video, this.#voice, this.#check), this.#ways, this.#devices];
+    this.root = el('div', { class: 'message idle' }, this.#avatar, ...said, ...more);
   }
 
   /** @param {Idle} situation */
@@ -92,7 +91,7 @@ export class AgentIdle {
     const title = live ? panel?.title ?? say('connecting') : say('idle_title', { name: who });
     setText(this.#title, title);
     this.asked = state.askedBy && panel ? title : '';
-    show(this.#ways.root, live);
+    show(this.#ways, live);
     const waits = this.#video.root.disabled && state.waits > Date.now();
     const reached = reach ? say(`reach_${reach}`) : say('connecting');
     setText(this.#reach, waits ? say('start_waits') : reached);
@@ -100,9 +99,9 @@ export class AgentIdle {
     const alone = watches ? say('spectating') : reach === 'absent' ? say('reach_absent_help') : '';
     setText(this.#help, live ? panel?.help ?? '' : alone);
     const may = !watches && !live;
-    show(this.#video.root, may);
-    show(this.#voice.root, may);
-    show(this.#check.root, may && this.#trouble === null);
+    show(this.#video, may);
+    show(this.#voice, may);
+    show(this.#check, may && this.#trouble === null);
     this.#devices.panel?.update();
   }
 

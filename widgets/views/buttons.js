@@ -11,11 +11,12 @@ export function iconButton(iconName, onClick, kind = '') {
   const root = el('button', { type: 'button', class: `round ${kind}`, on: { click: onClick } }, sign);
   return {
     root,
-    set(name, newIcon = iconName, pressed = null) {
+    set(name, pressed) {
       setAttr(root, 'aria-label', name);
       setAttr(root, 'title', name);
-      root.toggleAttribute('data-off', pressed === false);
-      setIcon(sign, newIcon);
+      const off = pressed === false;
+      root.toggleAttribute('data-off', off);
+      setIcon(sign, iconName, off);
     },
   };
 }

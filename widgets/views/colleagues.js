@@ -31,7 +31,7 @@ export class Colleagues {
   }
 
   update() {
-    show(this.root, this.#allowed && this.#list.hasChildNodes());
+    show(this, this.#allowed && this.#list.hasChildNodes());
   }
 
   async #look() {
@@ -78,6 +78,6 @@ export class Colleagues {
 /** @param {string} name @param {() => void} ask */
 function newRow(name, ask) {
   const button = wordButton('', ask, 'small');
-  const root = el('li', { class: 'person' }, el('span', { class: 'person-words', text: name }), button.root);
+  const root = el('li', { class: 'person' }, el('span', { class: 'person-words', text: name }), button);
   return { root, name, button, asked: '', asking: false };
 }

@@ -27,7 +27,7 @@ export class ControlBar {
     this.#more = iconButton('more', actions.more);
     this.#end = iconButton('end', actions.end, 'danger');
     const buttons = [this.#microphone, this.#camera, this.#screen, this.#people, this.#more, this.#end];
-    this.root = el('div', { class: 'bar', role: 'toolbar', 'aria-label': say('controls') }, ...buttons.map(({ root }) => root));
+    this.root = el('div', { class: 'bar', role: 'toolbar', 'aria-label': say('controls') }, ...buttons);
     this.root.addEventListener('keydown', (event) => this.#onKey(event));
   }
 
@@ -35,15 +35,14 @@ export class ControlBar {
   update(session, unread) {
     const { publishing } = this.#client.media;
     const { microphone, camera, screen } = publishing;
-    const heard = microphone ? 'microphone' : 'microphone_off';
-    this.#microphone.set(say(microphone ? 'microphone_on' : heard), heard, microphone);
-    this.#camera.set(say(camera ? 'camera_on' : 'camera_off'), camera ? 'camera' : 'camera_off', camera);
-    this.#screen.set(say(screen ? 'screen_on' : 'screen_off'), 'screen');
+    this.#microphone.set(say(microphone ? 'microphone_on' : 'microphone_off'), microphone);
+    this.#camera.set(say(camera ? 'camera_on' : 'camera_off'), camera);
+    this.#screen.set(say(screen ? 'screen_on' : 'screen_off'));
     this.#screen.root.toggleAttribute('data-active', screen);
     this.#microphone.root.disabled = !may(session, 'send_audio');
     this.#camera.root.disabled = !may(session, 'send_video');
     const canShare = 'getDisplayMedia' in (navigator.mediaDevices ?? {});
-    show(this.#screen.root, may(session, 'send_screen') && canShare && frameAllows('display-capture'));
+    show(this.#screen, may(session, 'send_screen') && canShare && frameAllows('display-capture'));
     this.#end.set(say(ends(session) ? 'end' : 'leave'));
     const waiting = session.roster.filter(({ attendance }) => attendance === 'lobby');
     const count = may(session, 'admit') ? waiting.length : 0;

@@ -39,7 +39,7 @@ export class DeviceCheck extends Panel {
     camera.append(el('div', { class: 'mirror' }, this.#mirror, this.#off), this.#field('camera'));
     const heard = el('div', {}, this.#trouble, this.#field('microphone'));
     microphone.append(heard, this.#meter, el('p', { class: 'fine', text: say('speak_now') }));
-    this.body.append(camera, microphone, this.#field('speaker'), el('div', { class: 'row' }, sound.root, done.root));
+    this.body.append(camera, microphone, this.#field('speaker'), el('div', { class: 'row' }, sound, done));
     this.root.addEventListener('panelclose', () => this.#loudness.stop());
   }
 

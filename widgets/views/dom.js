@@ -1,9 +1,12 @@
+/** What of a view is in the page. @param {any} view It, or a node. */
+const nodeOf = (view) => view.root ?? view;
+
 /**
  * Make an element. Text goes in as text, never as markup.
  * @template {keyof HTMLElementTagNameMap} K @param {K} tag
  * @param {Record<string, any>} [props] `class`, `text`, `on` (listeners), or an attribute: true
  *   writes it empty, false and null leave it out.
- * @param {...(Node|string|null|false|undefined)} children @returns {HTMLElementTagNameMap[K]}
+ * @param {...Child} children @returns {HTMLElementTagNameMap[K]}
  */
 export function el(tag, props = {}, ...children) {
   const node = document.createElement(tag);
@@ -15,7 +18,7 @@ export function el(tag, props = {}, ...children) {
       for (const [type, listener] of Object.entries(value)) node.addEventListener(type, listener);
     } else node.setAttribute(name, value === true ? '' : String(value));
   }
-  for (const child of children) if (child) node.append(child);
+  for (const child of children) if (child) node.append(nodeOf(child));
   return node;
 }
 
@@ -24,8 +27,9 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** @param {HTMLElement} node @param {boolean} shown */
-export function show(node, shown) {
+/** @param {HTMLElement|{root: HTMLElement}} view @param {boolean} shown */
+export function show(view, shown) {
+  const node = nodeOf(view);
   if (node.hidden === shown) node.hidden = !shown;
 }
 

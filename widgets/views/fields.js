@@ -5,7 +5,7 @@ export function field(name, control) {
   return el('label', { class: 'field' }, el('span', { text: name }), control);
 }
 
-/** @param {string} kind Its class. @param {() => unknown} send @param {...HTMLElement} parts */
+/** @param {string} kind Its class. @param {() => unknown} send @param {...Child} parts */
 export function form(kind, send, ...parts) {
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();

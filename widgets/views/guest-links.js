@@ -22,8 +22,8 @@ export class GuestLinks {
       else setText(said, say('unwritten'));
     };
     const put = wordButton('into_conversation', () => void putIn(), 'small', 'send');
-    show(put.root, write !== null);
-    const made = el('div', { class: 'made', hidden: true }, url.line, el('div', { class: 'row' }, url.button, put.root), said);
+    show(put, write !== null);
+    const made = el('div', { class: 'made', hidden: true }, url.line, el('div', { class: 'row' }, url.button, put), said);
     const make = async () => {
       const link = await client.ask({ type: 'guest.invite', name: name.value.trim() || undefined });
       name.value = '';
@@ -34,14 +34,14 @@ export class GuestLinks {
     };
     const button = wordButton('make_link', null, 'small', 'link');
     const head = [el('h3', { text: say('add_person') }), el('p', { class: 'fine', text: say('add_help') })];
-    const ask = form('row', () => attempt(make()), field(say('guest_name'), name), button.root);
+    const ask = form('row', () => attempt(make()), field(say('guest_name'), name), button);
     this.root = el('div', { class: 'guest-links' }, ...head, ask, made, this.#title, this.#list);
     /** An open link: the code itself was shown only once. @param {OpenLink} link */
     this.#row = ({ guest_invitation_id }) => {
       const revoke = () => attempt(client.ask({ type: 'guest.revoke', guest_invitation_id }));
       const withdraw = wordButton('withdraw', revoke, 'small');
       const words = el('span', { class: 'person-words' });
-      return { root: el('li', { class: 'person' }, words, withdraw.root), words };
+      return { root: el('li', { class: 'person' }, words, withdraw), words };
     };
   }
 

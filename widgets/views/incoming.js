@@ -42,18 +42,18 @@ export class Incoming {
     const look = () => void attend(this.#devices.use((panel) => panel.show()), this.#error);
     this.#check = wordButton('check_first', look, 'plain');
     this.#canOpen = ownWindow !== null;
-    const ringing = el('div', { class: 'ringing-avatar' }, this.#avatar.root);
+    const ringing = el('div', { class: 'ringing-avatar' }, this.#avatar);
     const who = [ringing, this.#name, this.#wish, this.#trouble];
     const label = el('label', { class: 'field' }, this.#reason);
     const why = el('details', { class: 'fine' }, el('summary', { text: say('decline_reason') }), label);
-    const buttons = [this.#video, this.#voice, this.#own, this.#decline].map(({ root }) => root);
-    const below = [why, this.#error, this.#consent, this.#monitored, this.#check.root];
+    const buttons = [this.#video, this.#voice, this.#own, this.#decline];
+    const below = [why, this.#error, this.#consent, this.#monitored, this.#check];
     this.root = el(
       'div',
       { class: 'incoming' },
       el('div', { class: 'incoming-who' }, ...who),
       el('div', { class: 'actions' }, ...buttons, ...below),
-      this.#devices.root,
+      this.#devices,
     );
   }
 
@@ -65,17 +65,17 @@ export class Incoming {
     setText(this.#name, name);
     const voice = invitation.mode === 'voice';
     setText(this.#wish, say(voice ? 'incoming_voice' : 'incoming_video'));
-    show(this.#video.root, !voice);
+    show(this.#video, !voice);
     this.#voice.set(say(voice ? 'accept' : 'accept_voice'));
     this.#voice.root.classList.toggle('go', voice);
     const trouble = videoTrouble();
     setText(this.#trouble, trouble ? say(`trouble_${trouble}`) : '');
-    show(this.#own.root, trouble === 'blocked_by_frame' && this.#canOpen);
+    show(this.#own, trouble === 'blocked_by_frame' && this.#canOpen);
     if (trouble && !this.#reported) {
       this.#reported = true;
       this.#client.tell({ type: 'invitation.trouble', trouble: toldAs(trouble) });
     }
-    show(this.#check.root, trouble === null);
+    show(this.#check, trouble === null);
     // Not beside a picture of oneself.
     show(this.#consent, !this.#client.media.live);
     show(this.#monitored, invitation.monitoring === true);

@@ -37,7 +37,7 @@ export class JoinForm {
     };
     const look = () => void attend(this.#devices.use((panel) => panel.show()), this.#error);
     const check = wordButton('check_first', look, 'plain');
-    show(check.root, trouble === null);
+    show(check, trouble === null);
     this.root = el(
       'div',
       { class: 'message join' },
@@ -45,8 +45,8 @@ export class JoinForm {
       el('h1', { text: say('join_title') }),
       el('p', { text: say('join_help') }),
       el('p', { class: 'fine trouble', text: trouble && say(`trouble_${trouble}`) }),
-      form('actions', send, field(say('your_name'), name), button.root, this.#error, check.root),
-      this.#devices.root,
+      form('actions', send, field(say('your_name'), name), button, this.#error, check),
+      this.#devices,
     );
   }
 

@@ -42,11 +42,11 @@ export class MorePanel extends Panel {
       end: item('end_session', 'end', () => attempt(client.end())),
     };
     items.end.root.classList.add('stop');
-    show(items.full.root, document.fullscreenEnabled);
-    show(items.picture.root, document.pictureInPictureEnabled);
-    show(items.own.root, ownWindow !== null);
+    show(items.full, document.fullscreenEnabled);
+    show(items.picture, document.pictureInPictureEnabled);
+    show(items.own, ownWindow !== null);
     this.#items = items;
-    this.body.append(el('div', { class: 'items' }, ...Object.values(items).map(({ root }) => root)));
+    this.body.append(el('div', { class: 'items' }, ...Object.values(items)));
   }
 
   /** @param {Session} session @param {number} unread How many written lines. */
@@ -56,9 +56,9 @@ export class MorePanel extends Panel {
     text.set(unread > 0 ? say('unread', { what, count: unread }) : what);
     voice.set(say(session.mode === 'voice' ? 'video_again' : 'voice_only'));
     layout.set(say('layout', { which: say(`layout_${this.#stage.layout}`) }));
-    show(layout.root, others(session).length > 1);
-    show(swap.root, navigator.maxTouchPoints > 0 && this.#client.media.publishing.camera);
-    for (const { root } of [leave, end]) show(root, may(session, 'end_for_all'));
+    show(layout, others(session).length > 1);
+    show(swap, navigator.maxTouchPoints > 0 && this.#client.media.publishing.camera);
+    for (const item of [leave, end]) show(item, may(session, 'end_for_all'));
   }
 }
 

@@ -167,7 +167,7 @@ function newNotice({ lines = [], choices = [], warns }) {
   const text = el('p', { class: 'strong' });
   const list = el('ul', { class: 'fine' }, ...lines.map((line) => el('li', { text: line })));
   const buttons = choices.map(
-    ({ say: key, act, first }) => wordButton(key, act, first ? 'primary small' : 'small').root,
+    ({ say: key, act, first }) => wordButton(key, act, first ? 'primary small' : 'small'),
   );
   const said = el('div', { class: 'notice-words' }, text, list);
   const looks = `notice ${warns ? 'warning' : ''}`;

@@ -29,8 +29,8 @@ export class Outgoing {
       () => attempt(client.ask({ type: 'invitation.send', mode: client.session?.mode ?? 'video' })),
       'primary',
     );
-    const avatar = el('div', { class: 'ringing-avatar' }, this.#avatar.root);
-    const actions = el('div', { class: 'actions' }, this.#again.root, this.#cancel.root, this.#offer.root);
+    const avatar = el('div', { class: 'ringing-avatar' }, this.#avatar);
+    const actions = el('div', { class: 'actions' }, this.#again, this.#cancel, this.#offer);
     this.root = el('div', { class: 'outgoing', hidden: true }, avatar, this.#title, this.#help, this.#until, actions);
   }
 
@@ -41,7 +41,7 @@ export class Outgoing {
       ({ role, attendance }) => role === 'consumer' && attendance !== 'left',
     );
     const open = session !== null && invitationIsOpen(session);
-    show(this.root, Boolean(invitation) && !here && invitation?.state !== 'accepted');
+    show(this, Boolean(invitation) && !here && invitation?.state !== 'accepted');
     if (!invitation || this.root.hidden) {
       clearInterval(this.#timer);
       this.#timer = 0;
@@ -54,10 +54,10 @@ export class Outgoing {
     setText(this.#title, title);
     setText(this.#help, help);
     show(this.#help, help !== '');
-    show(this.#cancel.root, open);
-    show(this.#again.root, !open);
+    show(this.#cancel, open);
+    show(this.#again, !open);
     show(this.#until, open);
-    show(this.#offer.root, this.#host.canWrite && open && invitation.surfaces.length === 0);
+    show(this.#offer, this.#host.canWrite && open && invitation.surfaces.length === 0);
     this.#tick();
     if (!this.#timer) this.#timer = setInterval(() => this.#tick(), 1_000);
   }

@@ -19,7 +19,7 @@ export class Panel {
     this.root = el(
       'section',
       { class: 'panel', role: 'dialog', 'aria-label': title, hidden: true, tabindex: '-1' },
-      el('header', {}, el('h2', { text: title }), close.root),
+      el('header', {}, el('h2', { text: title }), close),
       this.body,
     );
     this.root.addEventListener('keydown', (event) => {

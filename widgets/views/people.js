@@ -49,7 +49,7 @@ export class PeoplePanel extends Panel {
       },
       (row, entry) => row.update(entry, session),
     );
-    show(this.#links.root, may(session, 'invite'));
+    show(this.#links, may(session, 'invite'));
     this.#links.update(session);
     this.#colleagues?.update();
     return news;
@@ -60,9 +60,8 @@ class PersonRow {
   #avatar = new Avatar();
   #name = el('span', { class: 'strong' });
   #note = el('span', { class: 'fine' });
-  #actions = el('div', { class: 'person-actions' });
   #words = el('div', { class: 'person-words' }, this.#name, this.#note);
-  root = el('li', { class: 'person' }, this.#avatar.root, this.#words, this.#actions);
+  root = el('li', { class: 'person' }, this.#avatar, this.#words);
   #buttons;
 
   /** @param {SessionClient} client @param {Attempt} attempt @param {string} participant_id */
@@ -80,7 +79,7 @@ class PersonRow {
       hand_over: deed('hand_over', ask('session.hand_over')),
       ask_screen: deed('ask_screen', ask('screen.request')),
     };
-    this.#actions.append(...Object.values(this.#buttons).map((button) => button.root));
+    this.root.append(el('div', { class: 'person-actions' }, ...Object.values(this.#buttons)));
   }
 
   /** @param {RosterEntry} entry @param {Session} session */
@@ -96,14 +95,14 @@ class PersonRow {
     for (const [word, { root }] of Object.entries(deeds)) {
       setAttr(root, 'aria-label', say('colon', { a: say(word), b: name }));
     }
-    for (const { root } of [admit, refuse]) show(root, lobby && may(session, 'admit'));
-    show(deeds.mute_person.root, act && entry.microphone);
-    show(deeds.stop_video.root, act && entry.camera);
+    for (const button of [admit, refuse]) show(button, lobby && may(session, 'admit'));
+    show(deeds.mute_person, act && entry.microphone);
+    show(deeds.stop_video, act && entry.camera);
     const guest = entry.role === 'consumer' || entry.role === 'guest';
-    show(deeds.ask_screen.root, act && guest && !entry.screen && entry.capabilities.includes('send_screen'));
-    show(deeds.remove.root, act && entry.role !== 'consumer');
+    show(deeds.ask_screen, act && guest && !entry.screen && entry.capabilities.includes('send_screen'));
+    show(deeds.remove, act && entry.role !== 'consumer');
     const owner = ownEntry(session)?.owner === true;
-    show(deeds.hand_over.root, !lobby && owner && !self && entry.role === 'agent');
+    show(deeds.hand_over, !lobby && owner && !self && entry.role === 'agent');
   }
 }
 

@@ -34,7 +34,7 @@ export function ratingForm(resume) {
     'rating',
     () => attend(rate(), said, send.root),
     el('fieldset', {}, el('legend', { text: say('rate_title') }), ...choices),
-    el('div', { class: 'row' }, field(say('rate_comment'), comment), send.root),
+    el('div', { class: 'row' }, field(say('rate_comment'), comment), send),
     said,
   );
   return root;

@@ -71,9 +71,9 @@ export class SessionView {
     this.root = el(
       'div',
       { class: 'session', on: { panelopen: update, panelclose: update } },
-      el('div', { role: 'status', 'aria-atomic': 'false' }, this.#notices.root),
-      el('div', { class: 'stage-box' }, this.#stage.root, this.#alone, this.#over?.root, this.#announcer.root),
-      ...[this.#bar, this.#people, this.#more, this.#text, this.#devices].map(({ root }) => root),
+      el('div', { role: 'status', 'aria-atomic': 'false' }, this.#notices),
+      el('div', { class: 'stage-box' }, this.#stage, this.#alone, this.#over, this.#announcer),
+      this.#bar, this.#people, this.#more, this.#text, this.#devices,
     );
   }
 

@@ -124,12 +124,12 @@ export class Stage {
 
   /** Start every player, and say so where sound takes a gesture. */
   #play() {
-    show(this.#sound.root, false);
+    show(this.#sound, false);
     for (const { video, audio } of this.#tiles) {
       if (video.srcObject) video.play().catch(() => {});
       if (!audio.srcObject) continue;
       audio.play().catch((error) => {
-        if (error?.name === 'NotAllowedError') show(this.#sound.root, true);
+        if (error?.name === 'NotAllowedError') show(this.#sound, true);
       });
     }
   }

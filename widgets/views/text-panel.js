@@ -25,7 +25,7 @@ export class TextPanel extends Panel {
         throw error;
       }));
     };
-    const write = form('row', tell, field(say('text_field'), line), send.root);
+    const write = form('row', tell, field(say('text_field'), line), send);
     this.body.append(el('p', { class: 'fine', text: say('text_help') }), this.#list, write);
   }
 

@@ -10,7 +10,7 @@ export class Tile {
   audio = el('audio', { autoplay: true });
   #avatar = new Avatar();
   #name = el('span', { class: 'tile-name', dir: 'auto' });
-  #muted = el('span', { class: 'tile-sign', title: say('muted') }, icon('microphone_off'));
+  #muted = el('span', { class: 'tile-sign', title: say('muted') }, icon('microphone', true));
   #quality = el('span', { class: 'tile-quality', role: 'img', hidden: true });
   #note = el('span', { class: 'tile-note' });
   /** @type {MediaStream|null} */
@@ -40,7 +40,7 @@ export class Tile {
       { class: `tile ${kind}` },
       this.video,
       this.audio,
-      el('div', { class: 'tile-blank' }, this.#avatar.root, this.#note),
+      el('div', { class: 'tile-blank' }, this.#avatar, this.#note),
       el('div', { class: 'tile-label' }, this.#muted, this.#name, this.#quality),
     );
   }
@@ -98,7 +98,7 @@ export class Tile {
    * @param {OfSelf} [self] For the mirror.
    */
   update(entry, session, { mirror = false, hasPicture = null } = {}) {
-    show(this.root, entry !== null);
+    show(this, entry !== null);
     if (!entry) return;
     const name = nameOf(entry);
     // With voice only no picture comes.
