@@ -89,7 +89,7 @@ class PersonRow {
     const name = nameOf(entry);
     this.#avatar.update(name, entry.picture);
     setText(this.#name, self ? `${name} (${say('you')})` : name);
-    setText(this.#note, noteOf(entry));
+    setText(this.#note, noteOf(entry, /agent|supervisor/u.test(session.role)));
     const { admit, refuse, ...deeds } = this.#buttons;
     const act = !lobby && !self && may(session, 'moderate') && !isHidden(entry);
     for (const [word, { root }] of Object.entries(deeds)) {
@@ -111,14 +111,14 @@ function isHidden({ way }) {
   return way === 'monitor' || way === 'whisper';
 }
 
-/** @param {RosterEntry} entry */
-function noteOf(entry) {
+/** @param {RosterEntry} entry @param {boolean} staff Nobody else is told to doubt a name. */
+function noteOf(entry, staff) {
   if (entry.attendance === 'lobby') return say('in_lobby');
   const words = [say(`role_${entry.role}`)];
   if (entry.owner) words.push(say('owner'));
   if (isHidden(entry)) words.push(say(`is_${entry.way}`));
   if (entry.visitor_differs) words.push(say('visitor_differs'));
-  if (entry.role === 'consumer' && !entry.verified) words.push(say('not_verified'));
+  if (staff && entry.role === 'consumer' && !entry.verified) words.push(say('not_verified'));
   if (entry.attendance === 'reconnecting') words.push(say('is_back_soon'));
   return words.join(' · ');
 }

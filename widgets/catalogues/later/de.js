@@ -15,7 +15,7 @@ export default {
   layout_speaker: 'Wer spricht',
 
   add_person: 'Person dazuholen',
-  add_help: 'Erzeugen Sie einen Link für eine Person. Sie wartet, bis Sie sie einlassen.',
+  add_help: 'Erzeugen Sie einen Link für eine Person. Sie wartet, bis sie eingelassen wird.',
   guest_name: 'Name (freiwillig)',
   make_link: 'Link erzeugen',
   link_ready: 'Der Link gilt für eine Person, eine Stunde lang.',

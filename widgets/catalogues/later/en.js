@@ -16,7 +16,7 @@ export default {
   layout_speaker: 'Speaker',
 
   add_person: 'Add a person',
-  add_help: 'Make a link for one person. They wait until you let them in.',
+  add_help: 'Make a link for one person. They wait to be let in.',
   guest_name: 'Name (if you like)',
   make_link: 'Make link',
   link_ready: 'The link works for one person, for one hour.',

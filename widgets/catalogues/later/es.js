@@ -15,7 +15,7 @@ export default {
   layout_speaker: 'Quien habla',
 
   add_person: 'Añadir a una persona',
-  add_help: 'Cree un enlace para una persona. Esperará hasta que la deje entrar.',
+  add_help: 'Cree un enlace para una persona. Esperará hasta que la dejen entrar.',
   guest_name: 'Nombre (opcional)',
   make_link: 'Crear enlace',
   link_ready: 'El enlace sirve para una persona, durante una hora.',

@@ -15,7 +15,7 @@ export default {
   layout_speaker: 'Intervenant',
 
   add_person: 'Ajouter une personne',
-  add_help: 'Créez un lien pour une personne. Elle attend que vous la fassiez entrer.',
+  add_help: 'Créez un lien pour une personne. Elle attend d’être admise.',
   guest_name: 'Nom (facultatif)',
   make_link: 'Créer un lien',
   link_ready: 'Le lien vaut pour une personne, pendant une heure.',

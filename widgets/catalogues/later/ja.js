@@ -15,7 +15,7 @@ export default {
   layout_speaker: '話者',
 
   add_person: '人を追加',
-  add_help: '1人用のリンクを作ります。許可するまで待機します。',
+  add_help: '1人用のリンクです。許可されるまで待機します。',
   guest_name: '名前（任意）',
   make_link: 'リンクを作成',
   link_ready: 'リンクは1人、1時間有効です。',

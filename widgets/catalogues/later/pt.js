@@ -15,7 +15,7 @@ export default {
   layout_speaker: 'Quem fala',
 
   add_person: 'Adicionar uma pessoa',
-  add_help: 'Crie um link para uma pessoa. Ela espera até você liberar a entrada.',
+  add_help: 'Crie um link para uma pessoa. Ela espera até a entrada ser liberada.',
   guest_name: 'Nome (opcional)',
   make_link: 'Criar link',
   link_ready: 'O link vale para uma pessoa, por uma hora.',
