@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.async_api import Page, expect
+import pytest
+from playwright.async_api import BrowserContext, Page, Route, expect
 
 from broker.errors import ErrorCode
 from broker.messages.facts import (
@@ -27,8 +28,9 @@ from tests.browser.broker_double import (
     person,
     reach,
     snapshot,
+    show,
 )
-from tests.browser.gallery import BY_LINK, ENGAGEMENT
+from tests.browser.gallery import BY_LINK, ENGAGEMENT, JOIN
 
 LINK = "https://video.example.com/join#0123456789abcdef"
 
@@ -222,6 +224,43 @@ async def test_who_comes_to_wait_while_the_list_is_open_is_said_aloud(
     await page.get_by_role("button", name="People").click()
     await expect(page.get_by_role("dialog", name="People")).to_be_focused()
     waits = person(4, name="Dana", attendance=Attendance.LOBBY)
+async def test_only_the_staff_is_told_whose_name_nobody_has_checked(
+    talk: tuple[Page, BrokerDouble],
+) -> None:
+    page, double = talk
+    await page.get_by_role("button", name="People").click()
+    maya = page.get_by_role("dialog").get_by_role("listitem").filter(has_text="Maya Cohen")
+    await expect(maya).to_contain_text("Consumer · Not verified")
+    # She is told no such thing of herself, nor a guest of her.
+    for number in (1, 2):
+        await double.tell(snapshot(number, [person(0), person(1), person(2)]))
+        await expect(maya.locator(".fine")).to_have_text("Consumer")
+
+
+@pytest.mark.parametrize("code", ["link_used", "unknown_invitation", "session_ended"])
+async def test_a_guest_whose_link_serves_nobody_any_more_is_not_left_with_a_form(
+    context: BrowserContext, pages: str, code: str
+) -> None:
+    page = await context.new_page()
+    double = await show(page, f"{pages}{JOIN}", Role.GUEST)
+    refusals = ["no_capacity", code]
+
+    async def refuse(route: Route) -> None:
+        refusal = {"code": refusals.pop(0), "detail": "No.", "retryable": False}
+        await route.fulfill(status=409, json=refusal)
+
+    await page.route("**/v1/guest", refuse)
+    name = page.get_by_role("textbox", name="Your name")
+    await name.fill("Noa Levi")
+    # What may pass is said below the form.
+    await name.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("No room for another session")
+    await name.press("Enter")
+    await expect(page.get_by_role("heading")).to_have_text("This link is no longer valid")
+    await expect(name).to_have_count(0)
+    assert double.heard == []
+
+
     await double.tell(snapshot(0, [person(0), person(1), person(2), waits]))
     said = page.get_by_role("status").filter(has_text="Dana waits to be let in")
     await expect(said).to_have_count(1)

@@ -24,8 +24,8 @@ from broker.words import (
 from tests.browser.catalogues import CATALOGUES, LANGUAGES, PARTS, WIDGETS, catalogue, part
 from tests.contract.test_size import PAGES, SIDES, files_of
 
-OF_BUTTONS = r"wordButton\(\s*|say: "
-"""What stands before a key that names what a button says."""
+OF_BUTTONS = r"wordButton\(\s*|say: |told\("
+"""What stands before a key that names what a button, or a screen, says."""
 
 
 def places(sentence: str) -> list[str]:
@@ -101,6 +101,9 @@ def test_what_the_widgets_say_is_in_the_catalogue() -> None:
         for said in re.findall(rf"\b(?:say\(|{OF_BUTTONS})'(\w+)'", file.read_text()):
             if said not in english:
                 unknown.append((file, said))
+        for said in re.findall(r"\btold\('(\w+)'", file.read_text()):
+            if f"{said}_help" not in english:
+                unknown.append((file, f"{said}_help"))
     assert unknown == []
 
 

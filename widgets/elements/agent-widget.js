@@ -8,7 +8,7 @@ import { wordButton } from '../views/buttons.js';
 import { Outgoing } from '../views/outgoing.js';
 import { SessionView } from '../views/session-view.js';
 import { receiveHandOver, wayOut } from './own-window.js';
-import { elsewhere, lobby, message, overWords, Widget } from './widget.js';
+import { elsewhere, lobby, message, overWords, told, Widget } from './widget.js';
 
 /**
  * The agent's widget: one button that rings, then the session. The frame may reload,
@@ -191,12 +191,9 @@ export class AgentWidget extends Widget {
 
   #renderHost() {
     if (this.#host.status === 'absent') {
-      const words = { title: say('no_workspace'), help: say('no_workspace_help') };
-      this.present('absent', () => message(words, again(() => location.reload())));
+      this.present('absent', () => told('no_workspace', again(() => location.reload())));
     } else if (this.#host.status !== 'waiting') {
-      this.present('none', () =>
-        message({ title: say('no_conversation'), help: say('no_conversation_help') }),
-      );
+      this.present('none', () => told('no_conversation'));
     }
   }
 

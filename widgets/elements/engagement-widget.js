@@ -8,7 +8,7 @@ import { Incoming } from '../views/incoming.js';
 import { SessionView } from '../views/session-view.js';
 import { fetchRating, overScreen, presentAway } from './over-screen.js';
 import { receiveHandOver, wayOut } from './own-window.js';
-import { elsewhere, message, Widget } from './widget.js';
+import { elsewhere, message, told, Widget } from './widget.js';
 
 /** The consumer's widget: it waits to be rung and opens nothing until the person says so. */
 export class EngagementWidget extends Widget {
@@ -122,7 +122,7 @@ export class EngagementWidget extends Widget {
     } else if (over) {
       this.#renderOver(client);
     } else if (client.link.status === 'closed' && location.hash) {
-      this.present('used', () => message({ title: say('join_used'), help: say('join_used_help') }));
+      this.present('used', () => told('join_used'));
     } else {
       this.#wait(client.link.status === 'closed');
       this.setTitle('');

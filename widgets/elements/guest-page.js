@@ -5,7 +5,10 @@ import { SessionClient } from '../session/client.js';
 import { JoinForm } from '../views/join-form.js';
 import { SessionView } from '../views/session-view.js';
 import { fetchRating, overScreen, presentAway } from './over-screen.js';
-import { elsewhere, lobby, message, Widget } from './widget.js';
+import { elsewhere, lobby, message, told, Widget } from './widget.js';
+
+/** Refusals after which this link serves nobody any more. */
+const DEAD = ['link_used', 'unknown_invitation', 'session_ended'];
 
 /**
  * The page behind a guest link. Looking at it uses nothing up (previews look at links); only
@@ -23,9 +26,7 @@ export class GuestPage extends Widget {
 
   connectedCallback() {
     if (!this.#code) {
-      this.present('none', () =>
-        message({ title: say('join_no_code'), help: say('join_no_code_help') }),
-      );
+      this.present('none', () => told('join_no_code'));
       return;
     }
     const client = new SessionClient({
@@ -53,9 +54,19 @@ export class GuestPage extends Widget {
 
   /** @param {SessionClient} client What they saw of themselves goes along. @param {string} name */
   async #join(client, name) {
-    ({ token: this.#token } = await post('/v1/guest', { code: this.#code, name }));
+    try {
+      ({ token: this.#token } = await post('/v1/guest', { code: this.#code, name }));
+    } catch (/** @type {any} */ error) {
+      if (!DEAD.includes(error.code)) throw error;
+      this.#presentUsed();
+      return;
+    }
     this.#introduction = { name };
     client.connect();
+  }
+
+  #presentUsed() {
+    this.present('closed', () => told('join_used'));
   }
 
   /** @param {SessionClient} client */
@@ -76,7 +87,7 @@ export class GuestPage extends Widget {
       this.setTitle('');
       this.present('over', () => overScreen(over, null, say(over.for === 'me' ? 'over_link' : 'over_page')));
     } else if (client.link.status === 'closed') {
-      this.present('closed', () => message({ title: say('join_used'), help: say('join_used_help') }));
+      this.#presentUsed();
     } else if (client.link.status === 'open') {
       this.present('connecting', () => message({ title: say('connecting'), busy: true }));
     } else if (this.dataset.view === 'join') {

@@ -57,10 +57,14 @@ export function message({ title, help = '', busy = false }, ...actions) {
   };
 }
 
+/** One whose words have this key. @param {string} key @param {...Child} actions */
+export function told(key, ...actions) {
+  return message({ title: say(key), help: say(`${key}_help`) }, ...actions);
+}
+
 /** The session goes on in another place. @param {() => void} bring Take it from there. */
 export function elsewhere(bring) {
-  const here = wordButton('bring_back', bring, 'primary');
-  return message({ title: say('over_elsewhere'), help: say('over_elsewhere_help') }, here.root);
+  return told('over_elsewhere', wordButton('bring_back', bring, 'primary'));
 }
 
 /** Somebody inside has to let the person in. @param {SessionClient} client */

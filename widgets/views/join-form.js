@@ -30,7 +30,7 @@ export class JoinForm {
       try {
         await join(name.value.trim());
       } catch (error) {
-        setText(this.#error, sentence(error));
+        setText(this.#error, errorSentence(error));
         button.root.disabled = false;
         button.set(say('join'));
       }
@@ -57,13 +57,4 @@ export class JoinForm {
   onClosed() {
     this.#devices.close();
   }
-}
-
-/** @param {unknown} error */
-function sentence(error) {
-  const code = /** @type {{code?: string}} */ (error)?.code ?? '';
-  if (['link_used', 'unknown_invitation', 'session_ended'].includes(code)) {
-    return `${say('join_used')}. ${say('join_used_help')}`;
-  }
-  return errorSentence(error);
 }
