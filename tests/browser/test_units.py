@@ -46,7 +46,7 @@ async def page(browser: Browser, pages: str) -> AsyncIterator[Page]:
         ("announcer", 4),
         ("handing-out", 2),
         ("notices", 4),
-        ("over-words", 2),
+        ("over-words", 3),
         ("colleagues", 5),
         ("later", 2),
         ("windows-of-ours", 2),

@@ -3,6 +3,7 @@ export default {
   title: 'Video',
   you: 'Sie',
   colon: '{a}: {b}',
+  in_turn: '{a} {b}',
   somebody: 'Jemand',
   your_visitor: 'Ihr Gegenüber',
   an_agent: 'Unser Team',

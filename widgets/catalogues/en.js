@@ -3,6 +3,7 @@ export default {
   title: 'Video',
   you: 'You',
   colon: '{a}: {b}',
+  in_turn: '{a} {b}',
   somebody: 'Somebody',
   your_visitor: 'the consumer',
   an_agent: 'An agent',

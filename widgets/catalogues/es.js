@@ -3,6 +3,7 @@ export default {
   title: 'Vídeo',
   you: 'Usted',
   colon: '{a}: {b}',
+  in_turn: '{a} {b}',
   somebody: 'Alguien',
   your_visitor: 'su cliente',
   an_agent: 'Un agente',

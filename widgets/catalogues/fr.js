@@ -3,6 +3,7 @@ export default {
   title: 'Vidéo',
   you: 'Vous',
   colon: '{a} : {b}',
+  in_turn: '{a} {b}',
   somebody: 'Quelqu’un',
   your_visitor: 'le client',
   an_agent: 'Un conseiller',

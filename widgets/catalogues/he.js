@@ -3,6 +3,7 @@ export default {
   title: 'וידאו',
   you: 'אני',
   colon: '{a}: {b}',
+  in_turn: '{a} {b}',
   somebody: 'מישהו',
   your_visitor: 'הלקוח',
   an_agent: 'הצוות שלנו',

@@ -3,6 +3,7 @@ export default {
   title: 'ビデオ',
   you: 'あなた',
   colon: '{a}：{b}',
+  in_turn: '{a}{b}',
   somebody: '参加者',
   your_visitor: 'お客',
   an_agent: '担当者',

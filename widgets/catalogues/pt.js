@@ -3,6 +3,7 @@ export default {
   title: 'Vídeo',
   you: 'Você',
   colon: '{a}: {b}',
+  in_turn: '{a} {b}',
   somebody: 'Alguém',
   your_visitor: 'o cliente',
   an_agent: 'Um atendente',

@@ -36,7 +36,7 @@ export async function loadMore(...parts) {
  */
 export function say(key, values = {}) {
   const sentence = catalogue[key] ?? key;
-  return sentence.replace(/\{(\w+)\}/gu, (place, name) => String(values[name] ?? place));
+  return sentence.replace(/\{(\w+)\}/gu, (place, name) => String(values[name] ?? place)).trim();
 }
 
 /** @param {string} key */

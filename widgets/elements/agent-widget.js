@@ -179,7 +179,7 @@ export class AgentWidget extends Widget {
     const { over, role, ways } = client.state;
     if (!over) return;
     const words = overWords(over, role);
-    if (over.unsaved) words.help += ` ${say('unsaved')}`;
+    if (over.unsaved) words.help = say('in_turn', { a: words.help, b: say('unsaved') });
     const { next } = this.present('over', () => {
       const button = wordButton('', () => client.dismiss(), 'primary');
       return { ...message(words, button), next: button };

@@ -17,7 +17,7 @@ export function overScreen(over, role, next, ...actions) {
   const rating = over.rating === null ? null : ratingLater(over.rating);
   const { title, help } = overWords(over, role);
   const more = over.reason === 'declined' ? say('over_declined_help') : next;
-  const screen = message({ title, help: `${help} ${more}`.trim() }, rating?.root ?? null, ...actions);
+  const screen = message({ title, help: say('in_turn', { a: help, b: more }) }, rating, ...actions);
   return { ...screen, onClosed: () => rating?.close() };
 }
 

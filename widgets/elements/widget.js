@@ -89,6 +89,6 @@ export function overWords(over, role) {
     const help = over.reason === 'grace_over' ? say('away_help') : '';
     return { title, help: over.reason === 'left' ? lasted : help };
   }
-  const why = over.for === 'session' && over.reason !== `ended_by_${role}` ? `${say(over.reason)} ` : '';
-  return { title: say('over_title'), help: why + lasted };
+  const why = over.for === 'session' && over.reason !== `ended_by_${role}` ? say(over.reason) : '';
+  return { title: say('over_title'), help: say('in_turn', { a: why, b: lasted }) };
 }

@@ -18,4 +18,11 @@ export const tests = {
     });
     same(over('left').help, 'It lasted 1:05.');
   },
+  async 'sentences follow one another as their language sets them'() {
+    const helped = () => over('agent_absent', { for: 'session' }).help;
+    await loadLanguage(['ja'], 'invited');
+    same(helped(), '担当者が長く不在でした。通話時間は1:05でした。');
+    await loadLanguage(['en'], 'invited');
+    same(helped(), 'There was no agent for too long. It lasted 1:05.');
+  },
 };
