@@ -3,6 +3,7 @@ of the broker, so that each costs little."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -27,8 +28,8 @@ from tests.browser.broker_double import (
     invitation,
     person,
     reach,
-    snapshot,
     show,
+    snapshot,
 )
 from tests.browser.gallery import BY_LINK, ENGAGEMENT, JOIN
 
@@ -213,17 +214,16 @@ async def test_who_may_not_end_it_leaves_and_who_may_not_invite_is_not_told_to(
     nothing = page.get_by_text("Maya Cohen: Connecting…")
     await expect(nothing).to_be_visible()
     await expect(adds).to_be_hidden()
+    # Who was here and is away comes back, if they come.
+    away = person(1, attendance=Attendance.RECONNECTING)
+    gone = snapshot(0, [person(0), away])
+    await double.tell(gone.model_copy(update={"seats": []}))
+    await expect(page.get_by_text("Maya Cohen: Reconnecting…")).to_be_visible()
+    await expect(nothing).to_be_hidden()
     await double.tell(both)
     await expect(nothing).to_be_hidden()
 
 
-async def test_who_comes_to_wait_while_the_list_is_open_is_said_aloud(
-    talk: tuple[Page, BrokerDouble],
-) -> None:
-    page, double = talk
-    await page.get_by_role("button", name="People").click()
-    await expect(page.get_by_role("dialog", name="People")).to_be_focused()
-    waits = person(4, name="Dana", attendance=Attendance.LOBBY)
 async def test_only_the_staff_is_told_whose_name_nobody_has_checked(
     talk: tuple[Page, BrokerDouble],
 ) -> None:
@@ -261,6 +261,13 @@ async def test_a_guest_whose_link_serves_nobody_any_more_is_not_left_with_a_form
     assert double.heard == []
 
 
+async def test_who_comes_to_wait_while_the_list_is_open_is_said_aloud(
+    talk: tuple[Page, BrokerDouble],
+) -> None:
+    page, double = talk
+    await page.get_by_role("button", name="People").click()
+    await expect(page.get_by_role("dialog", name="People")).to_be_focused()
+    waits = person(4, name="Dana", attendance=Attendance.LOBBY)
     await double.tell(snapshot(0, [person(0), person(1), person(2), waits]))
     said = page.get_by_role("status").filter(has_text="Dana waits to be let in")
     await expect(said).to_have_count(1)
@@ -278,14 +285,23 @@ async def test_quality_speaker_saving_and_layout_are_shown(talk: tuple[Page, Bro
         "Poor connection: data is being lost on the way"
     )
     await expect(maya).to_have_attribute("data-speaking", "")
+    # How bad it is is not told by a colour alone (WCAG 1.4.1).
+    filled = []
+    for seq, grade in ((4, "fair"), (5, "poor")):
+        await double.tell(MediaQuality(seq=seq, participant_id="p1", grade=grade, reason="loss"))
+        drawn = await maya.get_by_role("img").evaluate(
+            "(sign) => getComputedStyle(sign).background"
+        )
+        filled.append(re.findall(r"[0-9.]+%", drawn.partition("gradient")[2])[:1])
+    assert filled == [["65%"], ["32%"]]
     words = "The last changes are not saved yet."
     unsaved = page.get_by_role("status").get_by_text(words)
-    await double.tell(SessionSaving(seq=4, saved=False))
+    await double.tell(SessionSaving(seq=6, saved=False))
     await expect(unsaved).to_be_visible()
     # A strip that comes is read out, and not those once more that stand there.
     region = page.get_by_role("status").filter(has_text=words)
     await expect(region).to_have_attribute("aria-atomic", "false")
-    await double.tell(SessionSaving(seq=5, saved=True))
+    await double.tell(SessionSaving(seq=7, saved=True))
     await expect(unsaved).to_be_hidden()
     stage = page.locator(".stage")
     await expect(stage).to_have_attribute("data-layout", "grid")
@@ -298,13 +314,13 @@ async def test_quality_speaker_saving_and_layout_are_shown(talk: tuple[Page, Bro
     written = "getComputedStyle(document.querySelector('.tile-quality:not([hidden])'), '::after')"
     assert "data is being lost" in await page.evaluate(f"{written}.content")
     own = page.get_by_role("status").get_by_text("Poor connection: there is a long delay")
-    for seq, grade in ((6, "poor"), (7, "good")):
+    for seq, grade in ((8, "poor"), (9, "good")):
         reason = "delay" if grade == "poor" else None
         await double.tell(MediaQuality(seq=seq, participant_id="p0", grade=grade, reason=reason))
         await expect(own).to_be_visible(visible=grade == "poor")
 
     # Whoever ends it while it cannot be saved is told so, where they look then.
-    await double.tell(SessionSaving(seq=8, saved=False))
-    await double.tell(SessionEnded(seq=9, session_id="s1", reason=EndReason.ENDED_BY_AGENT))
+    await double.tell(SessionSaving(seq=10, saved=False))
+    await double.tell(SessionEnded(seq=11, session_id="s1", reason=EndReason.ENDED_BY_AGENT))
     await expect(page.get_by_role("heading", name="The session has ended")).to_be_visible()
     await expect(page.get_by_text("The last changes are not saved yet.")).to_be_visible()

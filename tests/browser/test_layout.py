@@ -8,11 +8,11 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from broker.messages.facts import ResumeRenewed, SessionEnded
-from broker.words import Attendance, EndReason, Role
-from tests.browser.broker_double import BrokerDouble, person, snapshot
+from broker.words import Attendance, EndReason, Reach, Role
+from tests.browser.broker_double import BrokerDouble, person, reach, show, snapshot
 from tests.browser.catalogues import catalogue
 from tests.browser.demo import shoot
-from tests.browser.gallery import AGENT, ENGAGEMENT
+from tests.browser.gallery import AGENT, ENGAGEMENT, INVITED, JOIN
 
 PLACES = """() => Object.fromEntries(
   [...document.querySelectorAll('.stage-box, .bar, .panel:not([hidden])')].map((node) => {
@@ -132,6 +132,38 @@ async def test_on_a_phone_that_lies_the_end_is_closed_without_scrolling(
         await page.locator(".rating").wait_for()
         close = page.get_by_role("button", name=catalogue(language)["close"])
         await expect(close).to_be_in_viewport(ratio=1)
+
+
+async def test_what_one_reads_beside_the_buttons_is_as_wide_as_they_are(
+    context: BrowserContext, pages: str
+) -> None:
+    page = await context.new_page()
+    double = await show(page, f"{pages}{ENGAGEMENT}&lang=en", Role.CONSUMER)
+    await double.tell(INVITED)
+    await page.get_by_text("Say why you decline").click()
+    for width, height in ((320, 568), (844, 390)):
+        await page.set_viewport_size({"width": width, "height": height})
+        reason = page.get_by_role("textbox", name="Say why you decline")
+        answer = page.get_by_role("button", name="Decline")
+        boxes = [await place.bounding_box() for place in (reason, answer)]
+        assert [(box["x"], box["width"]) for box in boxes if box] == [
+            (pytest.approx(boxes[1]["x"]), pytest.approx(boxes[1]["width"]))  # type: ignore[index]
+        ] * 2
+
+
+@pytest.mark.parametrize(("path", "width"), [(AGENT, 280), (JOIN, 320)], ids=["agent", "guest"])
+async def test_the_way_to_the_device_check_is_one_line_in_the_narrowest_frame(
+    context: BrowserContext, pages: str, path: str, width: int
+) -> None:
+    page = await context.new_page()
+    await page.set_viewport_size({"width": width, "height": 560})
+    double = await show(page, pages + path, Role.AGENT, in_session=False)
+    if path == AGENT:
+        await double.tell(reach(Reach.REACHABLE))
+    words = page.locator(".button.plain span")
+    await words.wait_for()
+    rows = "(words) => words.getClientRects().length"
+    assert await words.evaluate(rows) == 1
 
 
 async def test_somebody_without_a_seat_makes_no_grid(talk: tuple[Page, BrokerDouble]) -> None:

@@ -95,7 +95,7 @@ export class SessionView {
     this.#devices.panel?.update();
     // Whoever nothing comes of has no seat.
     const other = others(session).find(({ way }) => way !== 'monitor');
-    setText(this.#who, other ? say('colon', { a: nameOf(other), b: say('connecting') }) : say('alone'));
+    setText(this.#who, other ? say('colon', { a: nameOf(other), b: say(other.attendance === 'present' ? 'connecting' : 'is_back_soon') }) : say('alone'));
     const seen = this.root.querySelector('.seat:not([hidden])');
     show(this.#alone, !seen && this.#over?.root.hidden !== false);
     show(this.#wait, !other && may(session, 'invite'));
