@@ -41,7 +41,7 @@ export class EngagementWidget extends Widget {
 
   connectedCallback() {
     this.#host.addEventListener('change', () => this.#onHost());
-    this.present('connecting', () => message({ title: say('quiet_title'), help: say('quiet_help') }));
+    this.#wait(false);
     void this.#start();
   }
 
@@ -153,8 +153,10 @@ export class EngagementWidget extends Widget {
       this.present('replaced', () => elsewhere(() => client.dismiss()));
       return;
     }
-    const close = () => wordButton('close', () => client.dismiss(), 'primary');
-    this.present('over', () => overScreen(over, role, say('over_next'), close()));
+    this.present('over', () => {
+      const close = wordButton('close', () => client.dismiss(), 'primary');
+      return overScreen(over, role, say('over_next'), close);
+    });
   }
 
   /** @param {string} name */

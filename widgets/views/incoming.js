@@ -43,16 +43,14 @@ export class Incoming {
     this.#check = wordButton('check_first', look, 'plain');
     this.#canOpen = ownWindow !== null;
     const ringing = el('div', { class: 'ringing-avatar' }, this.#avatar);
-    const who = [ringing, this.#name, this.#wish, this.#trouble];
     const label = el('label', { class: 'field' }, this.#reason);
     const why = el('details', { class: 'fine' }, el('summary', { text: say('decline_reason') }), label);
-    const buttons = [this.#video, this.#voice, this.#own, this.#decline];
-    const below = [why, this.#error, this.#consent, this.#monitored, this.#check];
+    const answers = [this.#video, this.#voice, this.#own, this.#decline];
     this.root = el(
       'div',
       { class: 'incoming' },
-      el('div', { class: 'incoming-who' }, ...who),
-      el('div', { class: 'actions' }, ...buttons, ...below),
+      el('div', { class: 'incoming-who' }, ringing, this.#name, this.#wish, this.#trouble),
+      el('div', { class: 'actions' }, ...answers, why, this.#error, this.#consent, this.#monitored, this.#check),
       this.#devices,
     );
   }
