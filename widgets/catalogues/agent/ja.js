@@ -1,7 +1,7 @@
 export default {
   waiting_workspace: 'ワークスペースを待っています…',
   no_workspace: 'このページは担当者のワークスペース用です',
-  no_workspace_help: '応答を待っています。ネットワークに遮断されているかもしれません。',
+  no_workspace_help: 'ワークスペースの応答を待っています。ネットワークがスクリプトを遮断しているかもしれません。',
   no_conversation: '会話はまだありません',
   no_conversation_help: '会話を開くと、ここからビデオを開始できます。',
   not_connected: '接続されていません',
