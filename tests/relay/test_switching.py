@@ -15,7 +15,7 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from actors.relay import PublishSource, Relay, RelayConfig, SeatUpdate
-from tests.patience import PATIENCE, seconds_waited
+from tests.patience import PATIENCE, seconds_waited, waits_of_children
 from tests.precedence import precedence
 
 from .pages import browser, join, page_url
@@ -27,8 +27,8 @@ __all__ = ["browser", "page_url"]
 
 PEOPLE = {"ada": ((200, 30, 30), 440), "ben": ((30, 60, 200), 660)}
 SWITCHES = 10
-"""So many have to keep sound and picture in step, of those that are judged one after another: a
-browser on a quiet machine leaves it now and then without a switch too. None may freeze."""
+"""So many have to be smooth and keep sound and picture in step, of those that are judged one after
+another: a browser on a quiet machine leaves step now and then without a switch too."""
 MOST_SWITCHES = 3 * SWITCHES
 """So many are made at most."""
 MOST_APART_MS = 80.0
@@ -40,6 +40,9 @@ MOST_WAITED, MOST_LATE_MS = 0.12, 100.0
 """Who waits for a busy machine spoils a switch: browsers buffer more sound then. One is not judged
 for more of whose time the relay's process waited for a processor, or in which a page's own timer
 came so late. `precedence` keeps both below, as far as it may (docs/media.md, *Measured*)."""
+MOST_BROWSER_WAITED = 0.08
+"""No switch may freeze in which no thread of the browser waited for more of its time. On a quiet
+machine each waits for 0.03 to 0.06 of it, beside four that compute for 0.08 to 0.15."""
 LIMIT_SECONDS = 120.0 * PATIENCE
 """How long switches are begun."""
 LEAST_COMPARED = 0.5
@@ -65,6 +68,8 @@ class Switch:
     """For which share of its time this process, which has the relay, waited for a processor."""
     late_ms: float
     """How late a page's timer came at most, of all pages."""
+    browser_waited: float
+    """For which share of its time that thread of the browser waited which waited longest."""
 
     @property
     def smooth(self) -> bool:
@@ -77,6 +82,11 @@ class Switch:
     @property
     def judged(self) -> bool:
         return self.waited <= MOST_WAITED and self.late_ms <= MOST_LATE_MS
+
+    @property
+    def frozen_for_nothing(self) -> bool:
+        """Whether it froze though nobody waited for a processor."""
+        return not self.smooth and self.browser_waited <= MOST_BROWSER_WAITED
 
 
 class Wrong(TypedDict):
@@ -206,7 +216,7 @@ async def test_ten_switches_of_a_seat(
     async def switch(speaker: str) -> Switch:
         before = await sync()
         await lateness()
-        began, waited = loop.time(), seconds_waited()
+        began, waited, others = loop.time(), seconds_waited(), waits_of_children()
         speak(speaker)
         await until_shown(speaker)
         samples: list[float] = []
@@ -215,20 +225,27 @@ async def test_ten_switches_of_a_seat(
             after = await sync()
             if after["apart"] is not None:
                 samples.append(abs(after["apart"]))
+        took = loop.time() - began
+        longest = max(
+            (each - others.get(thread, 0.0) for thread, each in waits_of_children().items()),
+            default=0.0,
+        )
         return Switch(
             apart_ms=median(samples),
             freezes=after["freezes"] - before["freezes"],
             frozen_s=round(after["frozen"] - before["frozen"], 3),
-            waited=round((seconds_waited() - waited) / (loop.time() - began), 3),
+            waited=round((seconds_waited() - waited) / took, 3),
             late_ms=round(await lateness()),
+            browser_waited=round(longest / took, 3),
         )
 
     def judged() -> list[Switch]:
         return [each for each in switches if each.judged]
 
     def in_a_row() -> int:
-        """How many of the last that are judged were in step."""
-        return sum(1 for _ in itertools.takewhile(lambda each: each.in_step, reversed(judged())))
+        """How many of the last that are judged were smooth and in step."""
+        good = itertools.takewhile(lambda each: each.smooth and each.in_step, reversed(judged()))
+        return sum(1 for _ in good)
 
     def enough() -> bool:
         return in_a_row() >= SWITCHES or len(switches) >= MOST_SWITCHES or loop.time() >= deadline
@@ -283,7 +300,7 @@ async def test_ten_switches_of_a_seat(
         assert [name for name, _ in itertools.groupby(seen["shown"])].count("ben") == (
             len(switches) + LATE_SWITCHES + 1
         ) // 2
-        assert [each for each in found if not each.smooth] == [], switches
+        assert [each for each in found if each.frozen_for_nothing] == [], switches
         assert in_a_row() >= SWITCHES, switches
         assert relay.mistakes == 0
     finally:
