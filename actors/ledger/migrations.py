@@ -49,17 +49,19 @@ _FIRST = (
 )
 
 
+def _add_column(connection: sa.Connection, table: sa.Table, column: str, rest: str) -> None:
+    """Add a column, unless the table was made with it."""
+    if column not in {each["name"] for each in sa.inspect(connection).get_columns(table.name)}:
+        connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column} {rest}"))
+
+
 def _create_first(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=_FIRST)
 
 
 def _add_keeping(connection: sa.Connection) -> None:
     """Webhooks and erasures."""
-    columns = {column["name"] for column in sa.inspect(connection).get_columns("sessions")}
-    if "delivered_seq" not in columns:
-        connection.execute(
-            sa.text("ALTER TABLE sessions ADD COLUMN delivered_seq INTEGER DEFAULT 0 NOT NULL")
-        )
+    _add_column(connection, sessions, "delivered_seq", "INTEGER DEFAULT 0 NOT NULL")
     undelivered.create(connection, checkfirst=True)
     metadata.create_all(connection, tables=(deliveries, dead_letters, erasures))
 
@@ -71,11 +73,7 @@ def _add_sharing(connection: sa.Connection) -> None:
 
 def _add_cordons(connection: sa.Connection) -> None:
     """Drains, and the tenures they caused."""
-    columns = {column["name"] for column in sa.inspect(connection).get_columns("tenures")}
-    if "polite" not in columns:
-        connection.execute(
-            sa.text("ALTER TABLE tenures ADD COLUMN polite BOOLEAN DEFAULT FALSE NOT NULL")
-        )
+    _add_column(connection, tenures, "polite", "BOOLEAN DEFAULT FALSE NOT NULL")
     metadata.create_all(connection, tables=(cordons,))
 
 
@@ -86,11 +84,7 @@ def _add_devices(connection: sa.Connection) -> None:
 
 def _add_labels(connection: sa.Connection) -> None:
     """Sessions that may be on some nodes only."""
-    columns = {column["name"] for column in sa.inspect(connection).get_columns("sessions")}
-    if "label" not in columns:
-        connection.execute(
-            sa.text("ALTER TABLE sessions ADD COLUMN label VARCHAR(128) DEFAULT '' NOT NULL")
-        )
+    _add_column(connection, sessions, "label", "VARCHAR(128) DEFAULT '' NOT NULL")
 
 
 def _add_notes(connection: sa.Connection) -> None:
@@ -110,9 +104,7 @@ def _add_owners(connection: sa.Connection) -> None:
 
 def _add_refusals(connection: sa.Connection) -> None:
     """Since when events are refused, and which endpoints were taken away."""
-    columns = {column["name"] for column in sa.inspect(connection).get_columns("deliveries")}
-    if "refused_ms" not in columns:
-        connection.execute(sa.text("ALTER TABLE deliveries ADD COLUMN refused_ms BIGINT"))
+    _add_column(connection, deliveries, "refused_ms", "BIGINT")
     metadata.create_all(connection, tables=(endpoints,))
 
 
