@@ -89,7 +89,7 @@ class PersonRow {
     const name = nameOf(entry);
     this.#avatar.update(name, entry.picture);
     setText(this.#name, self ? `${name} (${say('you')})` : name);
-    setText(this.#note, noteOf(entry, /agent|supervisor/u.test(session.role)));
+    setText(this.#note, noteOf(entry, !visits(session.role)));
     const { admit, refuse, ...deeds } = this.#buttons;
     const act = !lobby && !self && may(session, 'moderate') && !isHidden(entry);
     for (const [word, { root }] of Object.entries(deeds)) {
@@ -98,13 +98,15 @@ class PersonRow {
     for (const button of [admit, refuse]) show(button, lobby && may(session, 'admit'));
     show(deeds.mute_person, act && entry.microphone);
     show(deeds.stop_video, act && entry.camera);
-    const guest = entry.role === 'consumer' || entry.role === 'guest';
-    show(deeds.ask_screen, act && guest && !entry.screen && entry.capabilities.includes('send_screen'));
+    show(deeds.ask_screen, act && visits(entry.role) && !entry.screen && entry.capabilities.includes('send_screen'));
     show(deeds.remove, act && entry.role !== 'consumer');
     const owner = ownEntry(session)?.owner === true;
     show(deeds.hand_over, !lobby && owner && !self && entry.role === 'agent');
   }
 }
+
+/** Whether who has this role is not of the staff. @param {string} role */
+const visits = (role) => role === 'consumer' || role === 'guest';
 
 /** @param {RosterEntry} entry */
 function isHidden({ way }) {
