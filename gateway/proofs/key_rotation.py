@@ -24,7 +24,9 @@ class KeyRotation:
     def __init__(self, file: Path, keys: ApiKeys) -> None:
         self._file = file
         self._keys = keys
-        self._seen = changed_at(file)
+        self._seen = -1
+        """When the file that was taken over was changed. The first look always takes over: it may
+        have changed since the gateway read it."""
 
     async def run(self) -> None:
         """Look until cancelled."""

@@ -99,6 +99,14 @@ async def test_a_wrong_file_and_an_account_that_is_new_change_nothing(
     assert await statuses(world, API_KEY, NEW, LATER) == [401, 401, 401]
 
 
+async def test_a_key_that_changed_while_the_gateway_began_is_taken_over(
+    world: World, accounts: Accounts
+) -> None:
+    accounts.hold(NEW)
+    KeyRotation(accounts.path, world.app.state.api_keys).look()
+    assert await statuses(world, API_KEY, NEW) == [401, 200]
+
+
 async def test_a_gateway_looks_by_itself(
     world: World, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
