@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -318,7 +319,7 @@ class Operator:
         for name, value in zip(words[::2], words[1::2], strict=True):
             options[name] = value
         flat = [word for pair in options.items() for word in pair]
-        command = [str(PROGRAMS / "switchboard"), "up", "--json", *flat]
+        command = [*self._program(), "up", "--json", *flat]
         self._begun.append(Process(command, self.environment, self.folder))
         return self._begun[-1]
 
@@ -333,7 +334,7 @@ class Operator:
     def run(self, *words: str) -> tuple[int, str]:
         """Run another command; returns its status and what it said."""
         done = subprocess.run(
-            [str(PROGRAMS / "switchboard"), *words],
+            [*self._program(), *words],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -341,6 +342,18 @@ class Operator:
             timeout=START_S,
         )
         return done.returncode, (done.stdout + done.stderr).strip()
+
+    def _program(self) -> list[str]:
+        """`switchboard` as it is installed, or that of the other release this shell is given.
+
+        What is installed names a module that another release may not have, or have elsewhere.
+        """
+        sources = Path(self.environment.get("PYTHONPATH", ROOT))
+        if sources.resolve() == ROOT:
+            return [str(PROGRAMS / "switchboard")]
+        project = tomllib.loads((sources / "pyproject.toml").read_text())["project"]
+        module, function = project["scripts"]["switchboard"].split(":")
+        return [sys.executable, "-c", f"from {module} import {function}; {function}()"]
 
     def down(self, *words: str) -> dict[str, object]:
         """Run `switchboard down --json`, which must succeed."""
