@@ -15,20 +15,24 @@ from starlette.routing import WebSocketRoute
 
 from broker.errors import ErrorCode, NotFound
 from broker.tracing import Traces
-from gateway.api import problems
-from gateway.api.account_view import account_router
+from gateway.api import (
+    account_view,
+    device_api,
+    live_api,
+    login_api,
+    node_api,
+    operator_api,
+    operator_sessions,
+    problems,
+    server_api,
+    token_api,
+    upkeep_api,
+    widget_api,
+)
 from gateway.api.body_limit import BodyLimit
-from gateway.api.device_api import device_router
 from gateway.api.idempotency import Idempotency
-from gateway.api.live_api import live_router
-from gateway.api.login_api import LoginSocket, login_router
-from gateway.api.node_api import node_router
-from gateway.api.operator_api import operator_router
-from gateway.api.operator_sessions import operator_sessions_router
-from gateway.api.server_api import server_router
-from gateway.api.token_api import token_router
-from gateway.api.upkeep_api import upkeep_router
-from gateway.api.widget_api import widget_router
+from gateway.api.rates import Rates
+from gateway.api.this_gateway import Gateway
 from gateway.clock import steady_seconds
 from gateway.connections.connect import Connect
 from gateway.connections.switchroom import Switchroom
@@ -38,6 +42,7 @@ from gateway.metrics import Metrics
 from gateway.origins import AddressCheck, HostCheck, is_inside
 from gateway.proofs.api_keys import ApiKeys
 from gateway.proofs.consumer_links import ConsumerLinks
+from gateway.proofs.device_challenges import DeviceChallenges
 from gateway.proofs.liveperson import LivePersonLogin
 from gateway.proofs.login_flows import LoginFlows
 from gateway.proofs.oidc import Oidc
@@ -50,6 +55,25 @@ from gateway.site.pictures import Pictures, pictures_router
 from gateway.tasks import cancel
 
 MAX_BODY_BYTES = 64 * 1024
+OPERATIONS = tuple(
+    route
+    for module in (
+        widget_api,
+        device_api,
+        login_api,
+        token_api,
+        server_api,
+        live_api,
+        upkeep_api,
+        account_view,
+        operator_api,
+        node_api,
+        operator_sessions,
+    )
+    for route in module.router.routes
+)
+"""Of every app. Not by `include_router`, which takes each apart once more for each app, and looks
+for a request's operation twice."""
 DESCRIPTION = "Video sessions between agents, consumers and guests: the server side."
 
 
@@ -75,7 +99,6 @@ def create_app(
     tokens = Tokens(
         settings.secret, clock, entropy, resume_s=settings.session_s, revocations=revocations
     )
-    idempotency = Idempotency(directory, settings.secret)
     logins = LoginFlows(settings.secret, clock, directory)
     room = Switchroom(settings, directory, tokens, metrics, revocations, logins, traces)
     oidc = Oidc(clock)
@@ -102,6 +125,17 @@ def create_app(
     )
     app.state.switchroom = room
     limits = settings.limits
+    app.state.gateway = Gateway(
+        room=room,
+        clock=clock,
+        idempotency=Idempotency(directory, settings.secret),
+        rates=Rates(limits),
+        consumer_links=ConsumerLinks(settings.secret, clock, directory),
+        device_challenges=DeviceChallenges(settings.secret, clock),
+        oidc=oidc,
+        liveperson=liveperson,
+        pictures=pictures,
+    )
     app.state.account_limits = AddressLimits(
         limits.account_requests_per_minute, limits.account_request_burst
     )
@@ -111,22 +145,14 @@ def create_app(
     app.add_middleware(AddressCheck)
     app.add_middleware(HostCheck, hosts=settings.allowed_hosts)
     app.router.routes.append(WebSocketRoute("/v1/connect", Connect(room)))
+    app.router.routes.append(WebSocketRoute("/v1/login", login_api.LoginSocket(room, logins).serve))
     served = assets or Assets.read(settings.widgets)
-    app.include_router(pages_router(settings, served))
-    app.include_router(assets_router(served))
-    app.router.routes.append(WebSocketRoute("/v1/login", LoginSocket(room, logins).serve))
-    app.include_router(widget_router(room, ConsumerLinks(settings.secret, clock, directory), oidc))
-    app.include_router(device_router(room, idempotency, clock))
-    app.include_router(login_router(room, logins, liveperson))
-    app.include_router(token_router(room, idempotency, pictures))
-    app.include_router(pictures_router(pictures))
-    app.include_router(server_router(room, idempotency))
-    app.include_router(live_router(room, idempotency))
-    app.include_router(upkeep_router(room, idempotency))
-    app.include_router(account_router())
-    app.include_router(operator_router(room, idempotency))
-    app.include_router(node_router(room, idempotency))
-    app.include_router(operator_sessions_router(room, idempotency))
+    app.router.routes.extend(pages_router(settings, served).routes)
+    app.router.routes.extend(assets_router(served).routes)
+    app.router.routes.extend(pictures_router(pictures).routes)
+    app.router.routes.extend(OPERATIONS)
+    if settings.demo is not None:
+        app.router.routes.extend(widget_api.demo_router.routes)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> JSONResponse:

@@ -46,13 +46,10 @@ def view_account(account: Account) -> AccountView:
     )
 
 
-def account_router() -> APIRouter:
-    """Serve the caller's own account."""
-    router = APIRouter(prefix="/v1", tags=["accounts"], responses=PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["accounts"], responses=PROBLEMS)
 
-    @router.get("/account", operation_id="getAccount")
-    async def get_account(account: Caller) -> AccountView:
-        """Get the account of the API key, as this gateway was told it."""
-        return view_account(account)
 
-    return router
+@router.get("/account", operation_id="getAccount")
+async def get_account(account: Caller) -> AccountView:
+    """Get the account of the API key, as this gateway was told it."""
+    return view_account(account)

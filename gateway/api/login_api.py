@@ -21,11 +21,12 @@ from broker.messages.parts import Part
 from broker.words import Role
 from gateway.accounts import Account, AgentLogin
 from gateway.api.problems import PROBLEMS
+from gateway.api.rates import hold_back
+from gateway.api.this_gateway import Gateway, ThisGateway
 from gateway.api.widget_api import Body
 from gateway.connections.switchroom import Switchroom
 from gateway.limits import AddressLimits
 from gateway.origins import address_of, allowed_origins, origin_allowed
-from gateway.proofs.liveperson import LivePersonLogin
 from gateway.proofs.login_flows import FLOW_S, Flow, LoginFlows, same_state, state_of
 from gateway.proofs.tokens import Audience
 from gateway.refusals import close_code_of
@@ -55,78 +56,80 @@ class LoginPlace(BaseModel):
     url: str
 
 
-def login_router(room: Switchroom, flows: LoginFlows, liveperson: LivePersonLogin) -> APIRouter:
-    """Serve the login page's requests and LivePerson's answer."""
-    router = APIRouter(tags=["widgets"], responses=PROBLEMS)
-    settings, limits = room.settings, room.settings.limits
-    asking = AddressLimits(limits.requests_per_minute, limits.request_burst, keys=limits.addresses)
+router = APIRouter(tags=["widgets"], responses=PROBLEMS)
 
-    def hold_back(request: Request) -> None:
-        """LivePerson holds back our application as a whole, so nobody may have it asked at will."""
-        if not asking.take(address_of(request.scope), asyncio.get_running_loop().time()):
-            raise TooFast(ErrorCode.RATE_LIMITED, "Too many logins; wait a little.")
 
-    @router.get("/v1/login/flow", operation_id="getLogin")
-    async def get_login(flow: Annotated[Sealed, Query()]) -> FlowView:
-        """Tell the login page which code the agent's frame shows."""
-        found = flows.open(flow)
-        return FlowView(account_id=found.account_id, code=found.code)
+@router.get("/v1/login/flow", operation_id="getLogin")
+async def get_login(gateway: ThisGateway, flow: Annotated[Sealed, Query()]) -> FlowView:
+    """Tell the login page which code the agent's frame shows."""
+    found = gateway.room.logins.open(flow)
+    return FlowView(account_id=found.account_id, code=found.code)
 
-    @router.post("/v1/login/continue", operation_id="continueLogin")
-    async def continue_login(request: Request, body: FlowRequest, response: Response) -> LoginPlace:
-        """Tie the login to this browser, and say where LivePerson asks for it."""
-        # A page elsewhere could submit a form here, and so give a browser the cookie unseen.
-        if request.headers.get("origin", settings.origin) != settings.origin:
-            raise Forbidden(ErrorCode.ORIGIN_REFUSED, "This page's origin may not do that.")
-        hold_back(request)
-        found = flows.open(body.flow)
-        account = settings.account(found.account_id)
-        url = await liveperson.authorize_url(account, state_of(body.flow))
-        response.set_cookie(
-            COOKIE,
-            body.flow,
-            max_age=FLOW_S,
-            path="/login",
-            secure=settings.origin.startswith("https:"),
-            httponly=True,
-            samesite="lax",
-        )
-        return LoginPlace(url=url)
 
-    @router.get("/login/callback", include_in_schema=False)
-    async def callback(
-        request: Request,
-        state: str = "",
-        code: str = "",
-        sealed: Annotated[str, Cookie(alias=COOKIE)] = "",
-    ) -> Response:
-        """Take LivePerson's answer, and hand a token to the frame that waits."""
-        if not code or not sealed or not same_state(sealed, state):
-            return _back("refused")
-        try:
-            hold_back(request)
-            flow = flows.open(sealed)
-            account = settings.account(flow.account_id)
-            token = await _token_of(account, code)
-            await flows.hand(flow, token)
-        except SwitchboardError as error:
-            room.metrics.refusals.labels(code=str(error.code)).inc()
-            return _back("away" if error.retryable else "refused")
-        return _back("done")
+@router.post("/v1/login/continue", operation_id="continueLogin")
+async def continue_login(
+    request: Request, gateway: ThisGateway, body: FlowRequest, response: Response
+) -> LoginPlace:
+    """Tie the login to this browser, and say where LivePerson asks for it."""
+    settings = gateway.settings
+    # A page elsewhere could submit a form here, and so give a browser the cookie unseen.
+    if request.headers.get("origin", settings.origin) != settings.origin:
+        raise Forbidden(ErrorCode.ORIGIN_REFUSED, "This page's origin may not do that.")
+    _hold_back(request, gateway)
+    found = gateway.room.logins.open(body.flow)
+    account = settings.account(found.account_id)
+    url = await gateway.liveperson.authorize_url(account, state_of(body.flow))
+    response.set_cookie(
+        COOKIE,
+        body.flow,
+        max_age=FLOW_S,
+        path="/login",
+        secure=settings.origin.startswith("https:"),
+        httponly=True,
+        samesite="lax",
+    )
+    return LoginPlace(url=url)
 
-    async def _token_of(account: Account, code: str) -> str:
-        who = await liveperson.exchange(account, code)
-        role = Role.SUPERVISOR if who.agent_id in account.supervisors else Role.AGENT
-        principal = Principal(
-            role=role,
-            account_id=account.account_id,
-            agent_id=who.agent_id,
-            name=who.name,
-            verified=True,
-        )
-        return room.tokens.mint(Audience.AGENT, principal, settings.agent_token_s)
 
-    return router
+@router.get("/login/callback", include_in_schema=False)
+async def callback(
+    request: Request,
+    gateway: ThisGateway,
+    state: str = "",
+    code: str = "",
+    sealed: Annotated[str, Cookie(alias=COOKIE)] = "",
+) -> Response:
+    """Take LivePerson's answer, and hand a token to the frame that waits."""
+    if not code or not sealed or not same_state(sealed, state):
+        return _back("refused")
+    try:
+        _hold_back(request, gateway)
+        flow = gateway.room.logins.open(sealed)
+        account = gateway.settings.account(flow.account_id)
+        token = await _token_of(gateway, account, code)
+        await gateway.room.logins.hand(flow, token)
+    except SwitchboardError as error:
+        gateway.room.metrics.refusals.labels(code=str(error.code)).inc()
+        return _back("away" if error.retryable else "refused")
+    return _back("done")
+
+
+def _hold_back(request: Request, gateway: Gateway) -> None:
+    """LivePerson holds back our application as a whole, so nobody may have it asked at will."""
+    hold_back(request, gateway.rates.logins.take, "Too many logins; wait a little.")
+
+
+async def _token_of(gateway: Gateway, account: Account, code: str) -> str:
+    who = await gateway.liveperson.exchange(account, code)
+    role = Role.SUPERVISOR if who.agent_id in account.supervisors else Role.AGENT
+    principal = Principal(
+        role=role,
+        account_id=account.account_id,
+        agent_id=who.agent_id,
+        name=who.name,
+        verified=True,
+    )
+    return gateway.tokens.mint(Audience.AGENT, principal, gateway.settings.agent_token_s)
 
 
 async def _say(socket: WebSocket, message: Part) -> None:

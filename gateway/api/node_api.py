@@ -11,10 +11,10 @@ from pydantic import BaseModel, Field
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeQuery, NodeState, NodeUndrain
 from broker.messages.parts import Id
-from gateway.api.idempotency import Idempotency, IdempotencyKey
+from gateway.api.idempotency import IdempotencyKey
 from gateway.api.problems import PROBLEMS
+from gateway.api.this_gateway import ThisGateway
 from gateway.api.widget_api import Body
-from gateway.connections.switchroom import Switchroom
 from gateway.proofs.operators import OPERATOR_ACCOUNT, Operator
 
 logger = logging.getLogger(__name__)
@@ -34,45 +34,51 @@ class DrainRequest(Body):
     deadline_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
 
 
-def node_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
-    """Serve who operates the deployment."""
-    router = APIRouter(prefix="/v1/operator/nodes", tags=["operators"], responses=PROBLEMS)
-    directory = room.directory
+router = APIRouter(prefix="/v1/operator/nodes", tags=["operators"], responses=PROBLEMS)
 
-    @router.get("", operation_id="listNodes")
-    async def list_nodes(operator: Operator) -> NodesView:
-        """List nodes with their standbys and live sessions, and how their drains stand."""
-        found = (await directory.ask(NodeQuery(), NodeList)).nodes
-        return NodesView(
-            nodes=found,
-            standbys=sum(each.standbys for each in found),
-            live=sum(each.live for each in found),
-        )
 
-    @router.post("/{node}/drain", operation_id="drainNode")
-    async def drain(
-        node: Id, operator: Operator, body: DrainRequest, idempotency_key: IdempotencyKey = None
-    ) -> NodeState:
-        """Give a node no new session and move those it has, until the deadline. Reversible."""
-        asked = NodeDrain(node=node, deadline_s=body.deadline_s)
+@router.get("", operation_id="listNodes")
+async def list_nodes(operator: Operator, gateway: ThisGateway) -> NodesView:
+    """List nodes with their standbys and live sessions, and how their drains stand."""
+    found = (await gateway.directory.ask(NodeQuery(), NodeList)).nodes
+    return NodesView(
+        nodes=found,
+        standbys=sum(each.standbys for each in found),
+        live=sum(each.live for each in found),
+    )
 
-        async def do() -> NodeState:
-            logger.warning("node drained", extra={"node": node, "token_id": operator.token_id})
-            return await directory.ask(asked, NodeState)
 
-        return await idempotency.once(
-            OPERATOR_ACCOUNT, "drainNode", idempotency_key, asked, do, NodeState
-        )
+@router.post("/{node}/drain", operation_id="drainNode")
+async def drain(
+    node: Id,
+    operator: Operator,
+    gateway: ThisGateway,
+    body: DrainRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> NodeState:
+    """Give a node no new session and move those it has, until the deadline. Reversible."""
+    asked = NodeDrain(node=node, deadline_s=body.deadline_s)
 
-    @router.post("/{node}/undrain", operation_id="undrainNode", status_code=204)
-    async def undrain(node: Id, operator: Operator, idempotency_key: IdempotencyKey = None) -> None:
-        """Let a node have sessions again. What was moved stays where it is."""
-        asked = NodeUndrain(node=node)
+    async def do() -> NodeState:
+        logger.warning("node drained", extra={"node": node, "token_id": operator.token_id})
+        return await gateway.directory.ask(asked, NodeState)
 
-        async def do() -> Done:
-            logger.warning("node undrained", extra={"node": node, "token_id": operator.token_id})
-            return await directory.ask(asked, Done)
+    return await gateway.idempotency.once(
+        OPERATOR_ACCOUNT, "drainNode", idempotency_key, asked, do, NodeState
+    )
 
-        await idempotency.once(OPERATOR_ACCOUNT, "undrainNode", idempotency_key, asked, do, Done)
 
-    return router
+@router.post("/{node}/undrain", operation_id="undrainNode", status_code=204)
+async def undrain(
+    node: Id, operator: Operator, gateway: ThisGateway, idempotency_key: IdempotencyKey = None
+) -> None:
+    """Let a node have sessions again. What was moved stays where it is."""
+    asked = NodeUndrain(node=node)
+
+    async def do() -> Done:
+        logger.warning("node undrained", extra={"node": node, "token_id": operator.token_id})
+        return await gateway.directory.ask(asked, Done)
+
+    await gateway.idempotency.once(
+        OPERATOR_ACCOUNT, "undrainNode", idempotency_key, asked, do, Done
+    )

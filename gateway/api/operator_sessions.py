@@ -13,11 +13,11 @@ from broker.messages.cluster.records import RecordQuery
 from broker.messages.parts import Id
 from broker.words import Attendance, Mode, Role, SessionPhase, Way
 from gateway.api.backend import command_session
-from gateway.api.idempotency import Idempotency, IdempotencyKey
+from gateway.api.idempotency import IdempotencyKey
 from gateway.api.media_view import MediaState, media_state
 from gateway.api.problems import PROBLEMS
 from gateway.api.server_api import Cursor, Limit
-from gateway.connections.switchroom import Switchroom
+from gateway.api.this_gateway import ThisGateway
 from gateway.proofs.operators import OPERATOR_ACCOUNT, Operator
 
 logger = logging.getLogger(__name__)
@@ -79,52 +79,51 @@ class LiveSessionDetail(BaseModel):
     """Datagrams its relay threw away, by reason."""
 
 
-def operator_sessions_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
-    """Serve who operates the deployment."""
-    router = APIRouter(prefix="/v1/operator/sessions", tags=["operators"], responses=PROBLEMS)
+router = APIRouter(prefix="/v1/operator/sessions", tags=["operators"], responses=PROBLEMS)
 
-    @router.get("", operation_id="listLiveSessions")
-    async def list_live(
-        operator: Operator, cursor: Cursor = None, limit: Limit = 50
-    ) -> LiveSessionPage:
-        """List the live sessions of all accounts."""
-        query = RecordQuery(phase=SessionPhase.OPEN, cursor=cursor, limit=limit)
-        page = await room.directory.list_records(query)
-        shown = [LiveSessionView.model_validate(each.model_dump()) for each in page.records]
-        return LiveSessionPage(sessions=shown, cursor=page.cursor)
 
-    @router.get("/{session_id}", operation_id="getLiveSession")
-    async def get_live(session_id: Id, operator: Operator) -> LiveSessionDetail:
-        """Say who is in a live session, by role, and how their media flow."""
-        asked = SessionCommand(session_id=session_id, deed=DeedMedia())
-        done = await command_session(room, None, asked)
-        state = media_state(done.media)
-        return LiveSessionDetail(
-            session_id=session_id,
-            participants=[_participant(each, state) for each in done.participants],
-            drops=state.drops,
+@router.get("", operation_id="listLiveSessions")
+async def list_live(
+    operator: Operator, gateway: ThisGateway, cursor: Cursor = None, limit: Limit = 50
+) -> LiveSessionPage:
+    """List the live sessions of all accounts."""
+    query = RecordQuery(phase=SessionPhase.OPEN, cursor=cursor, limit=limit)
+    page = await gateway.directory.list_records(query)
+    shown = [LiveSessionView.model_validate(each.model_dump()) for each in page.records]
+    return LiveSessionPage(sessions=shown, cursor=page.cursor)
+
+
+@router.get("/{session_id}", operation_id="getLiveSession")
+async def get_live(session_id: Id, operator: Operator, gateway: ThisGateway) -> LiveSessionDetail:
+    """Say who is in a live session, by role, and how their media flow."""
+    asked = SessionCommand(session_id=session_id, deed=DeedMedia())
+    done = await command_session(gateway.room, None, asked)
+    state = media_state(done.media)
+    return LiveSessionDetail(
+        session_id=session_id,
+        participants=[_participant(each, state) for each in done.participants],
+        drops=state.drops,
+    )
+
+
+@router.post("/{session_id}/end", operation_id="endAnySession", status_code=204)
+async def end(
+    session_id: Id, operator: Operator, gateway: ThisGateway, idempotency_key: IdempotencyKey = None
+) -> None:
+    """End a live session for everybody; its record says `ended_by_backend`."""
+    asked = SessionCommand(session_id=session_id, deed=DeedEnd())
+
+    async def do() -> Done:
+        await command_session(gateway.room, None, asked)
+        logger.warning(
+            "operator acted",
+            extra={"deed": "end", "session_id": session_id, "token_id": operator.token_id},
         )
+        return Done()
 
-    @router.post("/{session_id}/end", operation_id="endAnySession", status_code=204)
-    async def end(
-        session_id: Id, operator: Operator, idempotency_key: IdempotencyKey = None
-    ) -> None:
-        """End a live session for everybody; its record says `ended_by_backend`."""
-        asked = SessionCommand(session_id=session_id, deed=DeedEnd())
-
-        async def do() -> Done:
-            await command_session(room, None, asked)
-            logger.warning(
-                "operator acted",
-                extra={"deed": "end", "session_id": session_id, "token_id": operator.token_id},
-            )
-            return Done()
-
-        await idempotency.once(
-            OPERATOR_ACCOUNT, "endAnySession", idempotency_key, asked, do, Done, harmless=True
-        )
-
-    return router
+    await gateway.idempotency.once(
+        OPERATOR_ACCOUNT, "endAnySession", idempotency_key, asked, do, Done, harmless=True
+    )
 
 
 def _participant(present: PresentParticipant, state: MediaState) -> LiveParticipantView:

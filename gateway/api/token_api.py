@@ -12,15 +12,14 @@ from broker.ids import normal_id
 from broker.messages.cluster.trunk import Principal
 from broker.messages.parts import EngagementIds, Id, Name
 from broker.words import Role
-from gateway.api.idempotency import Idempotency, IdempotencyKey
+from gateway.api.idempotency import IdempotencyKey
 from gateway.api.problems import PROBLEMS
+from gateway.api.this_gateway import ThisGateway
 from gateway.api.widget_api import Body, TokenAnswer
 from gateway.connections.greeting import waiting_keys
-from gateway.connections.switchroom import Switchroom
 from gateway.proofs.api_keys import Caller
 from gateway.proofs.revocations import agent_hash, token_hash
 from gateway.proofs.tokens import Audience
-from gateway.site.pictures import Pictures
 
 Picture = Annotated[str, StringConstraints(pattern="^https://", max_length=500)]
 
@@ -68,70 +67,75 @@ class Revoked(BaseModel):
     )
 
 
-def token_router(room: Switchroom, idempotency: Idempotency, pictures: Pictures) -> APIRouter:
-    """Serve tokens and revocations for the caller's account."""
-    router = APIRouter(prefix="/v1", tags=["tokens"], responses=PROBLEMS)
-    settings, tokens, directory = room.settings, room.tokens, room.directory
+router = APIRouter(prefix="/v1", tags=["tokens"], responses=PROBLEMS)
 
-    @router.post("/tokens", operation_id="createToken", status_code=201)
-    async def create_token(
-        account: Caller, body: TokenRequest, idempotency_key: IdempotencyKey = None
-    ) -> TokenAnswer:
-        """Mint a token for an agent, a supervisor or an identified consumer."""
 
-        async def mint() -> TokenAnswer:
-            if isinstance(body, AgentTokenRequest):
-                agent_id = normal_id(body.agent_id)
-                principal = Principal(
-                    role=Role(body.kind),
-                    account_id=account.account_id,
-                    agent_id=agent_id,
-                    name=body.name,
-                    picture=body.picture and pictures.path_of(account, body.picture),
-                    verified=True,
+@router.post("/tokens", operation_id="createToken", status_code=201)
+async def create_token(
+    account: Caller,
+    gateway: ThisGateway,
+    body: TokenRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> TokenAnswer:
+    """Mint a token for an agent, a supervisor or an identified consumer."""
+
+    async def mint() -> TokenAnswer:
+        if isinstance(body, AgentTokenRequest):
+            agent_id = normal_id(body.agent_id)
+            principal = Principal(
+                role=Role(body.kind),
+                account_id=account.account_id,
+                agent_id=agent_id,
+                name=body.name,
+                picture=body.picture and gateway.pictures.path_of(account, body.picture),
+                verified=True,
+            )
+            life_s = min(body.expires_in_s, gateway.settings.agent_token_s)
+            token = gateway.tokens.mint(Audience.AGENT, principal, life_s)
+        else:
+            ids = body.engagement
+            keys = waiting_keys(ids)
+            if normal_id(ids.account_id) != account.account_id or not keys:
+                raise Malformed(
+                    ErrorCode.MALFORMED,
+                    "engagement: give an id of the window, and the account of the API key.",
                 )
-                life_s = min(body.expires_in_s, settings.agent_token_s)
-                token = tokens.mint(Audience.AGENT, principal, life_s)
-            else:
-                ids = body.engagement
-                keys = waiting_keys(ids)
-                if normal_id(ids.account_id) != account.account_id or not keys:
-                    raise Malformed(
-                        ErrorCode.MALFORMED,
-                        "engagement: give an id of the window, and the account of the API key.",
-                    )
-                principal = Principal(
-                    role=Role.CONSUMER,
-                    account_id=account.account_id,
-                    visitor_id=normal_id(ids.visitor_id),
-                    name=body.name or "",
-                    verified=True,
-                )
-                life_s = min(body.expires_in_s, settings.waiting_token_s)
-                token = tokens.mint(Audience.WAITING, principal, life_s, keys=keys)
-            return TokenAnswer(token=token, expires_in_s=life_s)
+            principal = Principal(
+                role=Role.CONSUMER,
+                account_id=account.account_id,
+                visitor_id=normal_id(ids.visitor_id),
+                name=body.name or "",
+                verified=True,
+            )
+            life_s = min(body.expires_in_s, gateway.settings.waiting_token_s)
+            token = gateway.tokens.mint(Audience.WAITING, principal, life_s, keys=keys)
+        return TokenAnswer(token=token, expires_in_s=life_s)
 
-        return await idempotency.once(
-            account.account_id, "createToken", idempotency_key, body, mint, TokenAnswer
+    return await gateway.idempotency.once(
+        account.account_id, "createToken", idempotency_key, body, mint, TokenAnswer
+    )
+
+
+@router.post("/revocations", operation_id="revoke", status_code=201)
+async def revoke(
+    account: Caller,
+    gateway: ThisGateway,
+    body: RevocationRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> Revoked:
+    """End an agent's or a token's access on every gateway, live connections included."""
+    if (body.agent_id is None) == (body.token_id is None):
+        raise Malformed(ErrorCode.MALFORMED, "Give agent_id or token_id.")
+
+    async def end() -> Revoked:
+        named = agent_hash(body.agent_id) if body.agent_id else token_hash(body.token_id or "")
+        revocation = gateway.room.revocations.make(account.account_id, named)
+        gateway.room.revocations.add(revocation)
+        closed = gateway.room.withdraw(revocation)
+        return Revoked(
+            connections_closed=closed, everywhere=await gateway.directory.revoke(revocation)
         )
 
-    @router.post("/revocations", operation_id="revoke", status_code=201)
-    async def revoke(
-        account: Caller, body: RevocationRequest, idempotency_key: IdempotencyKey = None
-    ) -> Revoked:
-        """End an agent's or a token's access on every gateway, live connections included."""
-        if (body.agent_id is None) == (body.token_id is None):
-            raise Malformed(ErrorCode.MALFORMED, "Give agent_id or token_id.")
-
-        async def end() -> Revoked:
-            named = agent_hash(body.agent_id) if body.agent_id else token_hash(body.token_id or "")
-            revocation = room.revocations.make(account.account_id, named)
-            room.revocations.add(revocation)
-            closed = room.withdraw(revocation)
-            return Revoked(connections_closed=closed, everywhere=await directory.revoke(revocation))
-
-        return await idempotency.once(
-            account.account_id, "revoke", idempotency_key, body, end, Revoked, harmless=True
-        )
-
-    return router
+    return await gateway.idempotency.once(
+        account.account_id, "revoke", idempotency_key, body, end, Revoked, harmless=True
+    )

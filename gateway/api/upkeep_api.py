@@ -11,11 +11,11 @@ from broker.errors import ErrorCode, Malformed
 from broker.ids import normal_id
 from broker.messages import upkeep
 from broker.messages.parts import Id
-from gateway.api.idempotency import Idempotency, IdempotencyKey
+from gateway.api.idempotency import IdempotencyKey
 from gateway.api.problems import PROBLEMS
 from gateway.api.server_api import Cursor
+from gateway.api.this_gateway import ThisGateway
 from gateway.api.widget_api import Body
-from gateway.connections.switchroom import Switchroom
 from gateway.proofs.api_keys import Caller
 from gateway.proofs.oidc import VisitorId
 
@@ -86,87 +86,92 @@ class ErasurePage(ErasureList):
     cursor: str | None = Field(description="Asks for the next page; null on the last.")
 
 
-def upkeep_router(room: Switchroom, idempotency: Idempotency) -> APIRouter:
-    """Let the caller look after what is kept of its account."""
-    router = APIRouter(prefix="/v1", responses=PROBLEMS)
-    directory = room.directory
+router = APIRouter(prefix="/v1", responses=PROBLEMS)
 
-    @router.get("/webhooks/dead-letters", operation_id="listDeadLetters", tags=["webhooks"])
-    async def list_dead_letters(
-        account: Caller,
-        endpoint_id: Annotated[str | None, Query(max_length=64)] = None,
-        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-    ) -> DeadLetterList:
-        """List the events that an endpoint of the account would not take within a day."""
-        page = await directory.ask(
-            upkeep.DeadLetters(account_id=account.account_id, endpoint_id=endpoint_id, limit=limit),
-            upkeep.DeadLetterPage,
-        )
-        return DeadLetterList(
-            dead_letters=[
-                DeadLetterView.model_validate(each.model_dump(exclude={"account_id"}))
-                for each in page.letters
-            ]
-        )
 
-    @router.post(
-        "/webhooks/redeliveries", operation_id="redeliver", tags=["webhooks"], status_code=201
+@router.get("/webhooks/dead-letters", operation_id="listDeadLetters", tags=["webhooks"])
+async def list_dead_letters(
+    account: Caller,
+    gateway: ThisGateway,
+    endpoint_id: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> DeadLetterList:
+    """List the events that an endpoint of the account would not take within a day."""
+    page = await gateway.directory.ask(
+        upkeep.DeadLetters(account_id=account.account_id, endpoint_id=endpoint_id, limit=limit),
+        upkeep.DeadLetterPage,
     )
-    async def redeliver(
-        account: Caller, body: RedeliveryRequest, idempotency_key: IdempotencyKey = None
-    ) -> RedeliveryStarted:
-        """Send dead letters once more, beside the order. Answers 404 when there is none."""
+    return DeadLetterList(
+        dead_letters=[
+            DeadLetterView.model_validate(each.model_dump(exclude={"account_id"}))
+            for each in page.letters
+        ]
+    )
 
-        async def do() -> RedeliveryStarted:
-            asked = upkeep.Redeliver(
-                account_id=account.account_id,
-                endpoint_id=body.endpoint_id,
-                session_id=body.session_id,
-                seq=body.seq,
-            )
-            done = await directory.ask(asked, upkeep.Redelivered)
-            return RedeliveryStarted(count=done.count)
 
-        return await idempotency.once(
-            account.account_id, "redeliver", idempotency_key, body, do, RedeliveryStarted
+@router.post("/webhooks/redeliveries", operation_id="redeliver", tags=["webhooks"], status_code=201)
+async def redeliver(
+    account: Caller,
+    gateway: ThisGateway,
+    body: RedeliveryRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> RedeliveryStarted:
+    """Send dead letters once more, beside the order. Answers 404 when there is none."""
+
+    async def do() -> RedeliveryStarted:
+        asked = upkeep.Redeliver(
+            account_id=account.account_id,
+            endpoint_id=body.endpoint_id,
+            session_id=body.session_id,
+            seq=body.seq,
         )
+        done = await gateway.directory.ask(asked, upkeep.Redelivered)
+        return RedeliveryStarted(count=done.count)
 
-    @router.post("/erasures", operation_id="erasePerson", tags=["records"], status_code=201)
-    async def erase(
-        account: Caller, body: ErasureRequest, idempotency_key: IdempotencyKey = None
-    ) -> ErasureList:
-        """Forget one person: names and ids go, the time line stays. Nothing brings them back."""
-        _check_person(body)
+    return await gateway.idempotency.once(
+        account.account_id, "redeliver", idempotency_key, body, do, RedeliveryStarted
+    )
 
-        async def do() -> ErasureList:
-            asked = upkeep.PersonErase(
-                account_id=account.account_id,
-                visitor_id=normal_id(body.visitor_id),
-                agent_id=normal_id(body.agent_id),
-                session_id=body.session_id,
-                participant_id=body.participant_id,
-            )
-            return _view(await directory.ask(asked, upkeep.Erasures, timeout_s=ERASE_S))
 
-        return await idempotency.once(
-            account.account_id, "erasePerson", idempotency_key, body, do, ErasureList
+@router.post("/erasures", operation_id="erasePerson", tags=["records"], status_code=201)
+async def erase(
+    account: Caller,
+    gateway: ThisGateway,
+    body: ErasureRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> ErasureList:
+    """Forget one person: names and ids go, the time line stays. Nothing brings them back."""
+    _check_person(body)
+
+    async def do() -> ErasureList:
+        asked = upkeep.PersonErase(
+            account_id=account.account_id,
+            visitor_id=normal_id(body.visitor_id),
+            agent_id=normal_id(body.agent_id),
+            session_id=body.session_id,
+            participant_id=body.participant_id,
         )
+        return _view(await gateway.directory.ask(asked, upkeep.Erasures, timeout_s=ERASE_S))
 
-    @router.get("/erasures", operation_id="listErasures", tags=["records"])
-    async def list_erasures(
-        account: Caller,
-        since_ms: Annotated[int, Query(ge=0, le=2**53, description="Only those since then.")] = 0,
-        cursor: Cursor = None,
-        limit: Annotated[int, Query(ge=1, le=MOST_ERASURES)] = MOST_ERASURES,
-    ) -> ErasurePage:
-        """List who was erased, oldest first: erase them again after an older backup came back."""
-        asked = upkeep.ErasureList(
-            account_id=account.account_id, since_ms=since_ms, cursor=cursor, limit=limit
-        )
-        found = await directory.ask(asked, upkeep.Erasures)
-        return ErasurePage(erased=_view(found).erased, cursor=found.cursor)
+    return await gateway.idempotency.once(
+        account.account_id, "erasePerson", idempotency_key, body, do, ErasureList
+    )
 
-    return router
+
+@router.get("/erasures", operation_id="listErasures", tags=["records"])
+async def list_erasures(
+    account: Caller,
+    gateway: ThisGateway,
+    since_ms: Annotated[int, Query(ge=0, le=2**53, description="Only those since then.")] = 0,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_ERASURES)] = MOST_ERASURES,
+) -> ErasurePage:
+    """List who was erased, oldest first: erase them again after an older backup came back."""
+    asked = upkeep.ErasureList(
+        account_id=account.account_id, since_ms=since_ms, cursor=cursor, limit=limit
+    )
+    found = await gateway.directory.ask(asked, upkeep.Erasures)
+    return ErasurePage(erased=_view(found).erased, cursor=found.cursor)
 
 
 def _check_person(body: ErasureRequest) -> None:

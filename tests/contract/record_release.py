@@ -31,7 +31,7 @@ OWN = (
     "actors.ledger.stop",
     "actors.ledger_link",
     "gateway.proofs.consumer_links",
-    "gateway.api.device_api",
+    "gateway.proofs.device_challenges",
     "gateway.proofs.login_flows",
     "gateway.proofs.tokens",
 )
