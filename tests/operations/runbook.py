@@ -64,8 +64,8 @@ class Shell:
             command = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w])", lambda _, h=here: h, command)  # type: ignore[misc]
         return command
 
-    def run(self, command: str, *, status: Sequence[int] = (0,)) -> str:
-        """Run one command to its end; returns what it said.
+    def run(self, command: str, *, status: Sequence[int] = (0,), within: float = START_S) -> str:
+        """Run one command to its end, `within` so many seconds; returns what it said.
 
         Raises:
             AssertionError: it ended with another status.
@@ -76,7 +76,7 @@ class Shell:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=START_S,
+            timeout=within,
         )
         said = (done.stdout + done.stderr).strip()
         assert done.returncode in status, f"{command}\nended with {done.returncode}: {said}"
