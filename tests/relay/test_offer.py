@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.relay import OfferLayout, PublishSource, Relay, RelayConfig
-from actors.relay.sdp.codec import CodecName, accepted_codecs
+from actors.relay.sdp.codec import Codec, CodecName, accepted_codecs
 from actors.relay.sdp.offer import OfferedSection, parse_offer
 from actors.relay.transport.negotiation import plan_sections
+from benchmarks.media.description import Dialect
 from broker.errors import ErrorCode, Malformed
 
 from .client import CraftedClient
@@ -300,6 +301,25 @@ async def test_a_payload_type_that_is_not_written_plainly_is_refused_before_anyt
         call.relay.answer("ada", "t", sdp, client.layout, client.rights)
     assert refused.value.code is ErrorCode.OFFER_INVALID
     assert call.relay.transports == {}
+
+
+@pytest.mark.parametrize(("number", "taken"), [(63, True), (64, False), (95, False), (96, True)])
+def test_a_payload_type_that_reads_as_rtcp_is_passed_over(number: int, taken: bool) -> None:
+    """RFC 5761 §4: with the marker bit those of 64 to 95 are RTCP's 192 to 223."""
+
+    def chosen(dialect: Dialect) -> tuple[Codec, ...]:
+        client = crafted(dialect=dialect)
+        sections = plan_sections(parse_offer(client.offer(), CONFIG), client.layout)
+        return tuple(codec for section in sections if section.source for codec in section.codecs)
+
+    voice, picture = chosen(Dialect(red=number, vp8=number, vp8_rtx=97))
+    assert voice.redundant_payload_type == (number if taken else None)
+    assert picture.name is (CodecName.VP8 if taken else CodecName.H264)
+    _, picture = chosen(Dialect(vp8=98, vp8_rtx=number))
+    assert picture.repair_payload_type == (number if taken else None)
+    if not taken:
+        with pytest.raises(Malformed, match="no Opus"):
+            chosen(Dialect(opus=number))
 
 
 def test_of_a_codecs_lines_only_what_decides_is_kept() -> None:

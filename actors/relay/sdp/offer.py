@@ -20,6 +20,8 @@ FEEDBACK = ("nack", "nack pli", "transport-cc", "goog-remb")
 """What an answer may ask for of what was offered (RFC 4585 §4.2)."""
 _MOST_VALUE = 64
 
+_READ_AS_RTCP = range(64, 96)
+"""Payload types that nobody can tell from RTCP where a packet has the marker bit."""
 
 @dataclass(slots=True)
 class OfferedCodec:
@@ -48,7 +50,7 @@ class OfferedSection:
     mid: str = ""
     direction: str = "sendrecv"
     codecs: dict[int, OfferedCodec] = field(default_factory=dict)
-    """In the order of preference of the m= line."""
+    """In the order of preference of the m= line; those that read as RTCP are passed over."""
     feedback: set[str] = field(default_factory=set)
     """What was offered for every codec of the section (`a=rtcp-fb:*`)."""
     extensions: dict[str, int] = field(default_factory=dict)
@@ -187,7 +189,9 @@ def _media_line(line: str) -> OfferedSection:
                 raise refusal("A payload type is not written as a plain number.")
             if not 0 <= payload_type <= 127:
                 raise refusal("A payload type is out of range.")
-            section.codecs[payload_type] = OfferedCodec(payload_type)
+            # Every section has both on one port: who offers these cannot mean them (RFC 5761 §4).
+            if payload_type not in _READ_AS_RTCP:
+                section.codecs[payload_type] = OfferedCodec(payload_type)
     return section
 
 
