@@ -80,11 +80,15 @@ def test_extensions_are_read_in_both_forms() -> None:
         assert bytes(view[body.payload : body.payload_end]) == b"payload"
         found = {number: extension(view, body, number) for number in (1, 2, 4)}
         assert found == {1: b"abc", 2: None, 4: b"x"}
-    # In the short form 15 is kept for what may come, and ends the reading (RFC 8285 §4.2).
-    data = b"\x90\x60" + bytes(10) + b"\xbe\xde\x00\x01\xf0x\x40y"
-    body = body_of(memoryview(data), len(data))
-    assert body is not None
-    assert extension(memoryview(data), body, 4) is None
+    # In the short form 15 is kept for what may come, and 0 has no length: either ends the reading
+    # (RFC 8285 §4.2).
+    for ending in (b"\xf0x", b"\x02xyz"):
+        block = ending + b"\x40y"
+        block += bytes(-len(block) % 4)
+        data = b"\x90\x60" + bytes(10) + b"\xbe\xde" + bytes([0, len(block) // 4]) + block
+        body = body_of(memoryview(data), len(data))
+        assert body is not None
+        assert extension(memoryview(data), body, 4) is None
 
 
 async def test_numbers_beyond_fourteen_are_written_in_the_form_that_has_them(call: Call) -> None:

@@ -90,7 +90,10 @@ def extension(data: memoryview, body: Body, wanted: int) -> memoryview | None:
         return None
     while position < end:
         element = data[position]
-        if element == 0:
+        if element < 16:
+            if element:
+                # Padding has no length: what does is ignored, with all behind it.
+                return None
             position += 1
             continue
         length = (element & 0x0F) + 1
