@@ -261,7 +261,9 @@ def test_no_publisher_breaks_the_numbers_of_who_hears_nothing_for_a_while() -> N
 
 def test_probes_fill_the_line_to_fifteen_percent_beyond_its_estimate_and_no_further() -> None:
     """A packet too many in each tick would be twenty."""
-    outlet = Outlet(IceLite(Credentials.fresh("ufrag", "password"), 8, 20, 100), Departures())
+    outlet = Outlet(
+        IceLite(Credentials.fresh("ufrag", "password"), 8, 20, 100), Departures(), "name"
+    )
     estimate = outlet.estimate
     estimate.bitrate = 700_000
     now = 100.0

@@ -22,6 +22,7 @@ from actors.relay.wire.rtcp import (
     negative_acknowledgement,
     picture_loss,
     receiver_report,
+    source_description,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Outlet:
         "_pace",
         "_share",
         "_waiting",
+        "cname",
         "departures",
         "estimate",
         "feedback_ssrc",
@@ -72,8 +74,10 @@ class Outlet:
         "transport_sequence",
     )
 
-    def __init__(self, ice: IceLite, departures: Departures) -> None:
+    def __init__(self, ice: IceLite, departures: Departures, cname: str) -> None:
         self.ice = ice
+        self.cname = cname
+        """Whose feedback is (RFC 3550 §6.5.1)."""
         self.departures = departures
         """Where slots put the packets of the present wake-up."""
         self.outbox = Buffer()
@@ -148,8 +152,9 @@ class Outlet:
             return
         outbox = self.outbox
         if not self.reduced_size and packet[1] not in (SR, RR):
-            # RFC 4585 §3.1: without reduced size every compound begins with a report.
-            packet = receiver_report(self.feedback_ssrc, ()) + packet
+            # RFC 4585 §3.1: without reduced size a report and a name come first.
+            ssrc = self.feedback_ssrc
+            packet = receiver_report(ssrc, ()) + source_description(ssrc, self.cname) + packet
         outbox.view[: len(packet)] = packet
         size = outbound.protect_rtcp(outbox, len(packet))
         if size:

@@ -86,11 +86,11 @@ class Transport:
             config.integrity_failures_per_second,
             config.checks_per_second,
         )
-        self.outlet = Outlet(self.ice, departures)
-        self.estimate = self.outlet.estimate
         self.origin_id = secrets.randbits(62)
         """With the version, what its answers are known by (RFC 8866 §5.2)."""
         self.origin_version = 1
+        self.outlet = Outlet(self.ice, departures, self.cname)
+        self.estimate = self.outlet.estimate
         self.key_frame_interval = config.key_frame_interval
         self.publications: dict[str, Publication] = {}
         self.published = 0
