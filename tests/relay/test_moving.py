@@ -10,6 +10,7 @@ import pytest
 from aioice import stun
 
 from actors.relay import PublishSource, RelayConfig
+from actors.relay.wire.rtcp import receiver_report
 from tests.patience import until
 
 from .client import CraftedClient
@@ -158,6 +159,30 @@ def test_media_from_elsewhere_are_asked_back_and_send_nothing_there() -> None:
     # At most a check every tenth of a second, to an address that never answers one.
     assert 1 <= len(sent) <= 20
     assert all(data[0] < 2 for data in sent)
+
+
+async def test_forged_media_do_not_keep_a_moved_peer_from_being_checked(
+    start_call: StartCall,
+) -> None:
+    """Whoever only receives is known by an SSRC that all browsers have, and is silent at times."""
+    moment = 1000.0
+    call = await start_call(clock=lambda: moment)
+    ben = await call.join("ben", publish=())
+    ben.stop_checking()
+    ben.send_rtcp(receiver_report(1, ()))
+    transport = call.relay.transports["ben-1"]
+    await until(lambda: transport.knows(1, feedback=True))
+    moment += 0.5
+    stranger = await Stranger().open()
+    drops = transport.intake.drops
+    most = call.relay.config.integrity_failures_per_second
+    for _ in range(most + 1):
+        stranger.send(receiver_report(1, ()) + bytes(20), call.relay.port)
+    await until(lambda: call.relay.dropped_strangers == most + 1)
+    assert drops.unauthentic == most
+    await ben.rebind()
+    await echo(ben)
+    stranger.close()
 
 
 async def test_who_has_moved_is_told_where_they_are_that_it_is_over(call: Call) -> None:

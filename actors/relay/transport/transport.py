@@ -230,12 +230,12 @@ class Transport:
         """
         ice = self.ice
         selected = ice.selected
-        if selected is None or now - selected.heard < _MOVED_AFTER or not ice.failures.has(1, now):
+        if selected is None or now - selected.heard < _MOVED_AFTER or not ice.moves.has(1, now):
             return False
         intake = self.intake
         receive = intake.receive_rtcp if feedback else intake.receive_rtp
         if not receive(inbox, size, now):
-            ice.failures.spend(1)
+            ice.moves.spend(1)
             return False
         address = self._hear(socket, endpoint, selected.credentials, now)
         if address is not None:
