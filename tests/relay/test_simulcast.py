@@ -264,6 +264,22 @@ async def test_a_fourth_layer_is_not_accepted(call: Call) -> None:
     assert not intake.layers
 
 
+async def test_a_layer_is_taken_once_and_by_a_name_that_packets_can_carry(call: Call) -> None:
+    """RFC 8851 §10 has letters of ASCII, digits, - and _; the others are no layers."""
+    ada = CraftedClient(call.relay, "ada", rids=("a", "b"))
+    named = ("a", "a", "\u00e9", "x+y", "x_y", "b", "c")
+    offered = ada.offer().replace(
+        "a=rid:a send\r\na=rid:b send\r\n", "".join(f"a=rid:{rid} send\r\n" for rid in named)
+    )
+    answer = call.relay.answer("ada", "ada-1", offered, ada.layout, ada.rights)
+    assert "a=simulcast:recv a;x_y;b\r\n" in answer
+    assert [line for line in answer.splitlines() if line.startswith("a=rid:")] == [
+        "a=rid:a recv",
+        "a=rid:x_y recv",
+        "a=rid:b recv",
+    ]
+
+
 async def test_repairs_find_their_layer_by_the_repaired_rid(
     stage: tuple[Call, Camera, CraftedClient],
 ) -> None:

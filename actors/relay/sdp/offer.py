@@ -15,13 +15,14 @@ from broker.errors import ErrorCode, Malformed
 _STRONG_DIGESTS = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 _ICE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/")
 _TOKEN_CHARACTERS = _ICE_CHARACTERS | frozenset("-_.!~{}=")
+_RID_CHARACTERS = _ICE_CHARACTERS - frozenset("+/") | frozenset("-_")
 _PARAMETERS = frozenset({"apt", "packetization-mode", "profile-level-id"})
 FEEDBACK = ("nack", "nack pli", "transport-cc", "goog-remb")
 """What an answer may ask for of what was offered (RFC 4585 §4.2)."""
 _MOST_VALUE = 64
-
 _READ_AS_RTCP = range(64, 96)
 """Payload types that nobody can tell from RTCP where a packet has the marker bit."""
+
 
 @dataclass(slots=True)
 class OfferedCodec:
@@ -234,7 +235,7 @@ def _attribute(section: OfferedSection, name: str, value: str, ssrcs: set[int]) 
                     section.ssrcs.append(ssrc)
         case "rid":
             words = value.split()
-            if len(words) >= 2 and words[1] == "send" and words[0].isalnum():
+            if len(words) >= 2 and words[1] == "send" and _RID_CHARACTERS.issuperset(words[0]):
                 if len(words[0]) <= 16:
                     section.rids.append(words[0])
 

@@ -154,7 +154,8 @@ def _apply(
     if section.source is not None:
         rids: tuple[str, ...] = ()
         if section.source is PublishSource.CAMERA and _RID_EXTENSIONS <= offered.extensions.keys():
-            rids = tuple(offered.rids[: transport.config.max_layers])
+            # Each is a layer once, however often it is named.
+            rids = tuple(dict.fromkeys(offered.rids))[: transport.config.max_layers]
         publication = transport.publications.get(offered.mid)
         if publication is None:
             publication = Publication(transport, offered.mid, section.source)
