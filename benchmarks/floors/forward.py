@@ -29,9 +29,7 @@ def forward(bound: socket.socket, participants: int, secret: str, profile: str) 
     """Forward for ever."""
     buffer, copy = Buffer(), Buffer()
     inbound = [srtp(profile, secret, p, inbound=True, up=True) for p in range(participants)]
-    keys = [srtp(profile, secret, p, inbound=False, up=False) for p in range(participants)]
-    # What `protector` returns does not keep the keys alive.
-    outbound = [key.protector(copy) for key in keys]
+    outbound = [srtp(profile, secret, p, inbound=False, up=False) for p in range(participants)]
     numbers: dict[tuple[str, int], int] = {}
     view, out = buffer.view, copy.view
     while True:
@@ -48,7 +46,7 @@ def forward(bound: socket.socket, participants: int, secret: str, profile: str) 
         for address, number in numbers.items():
             if number != sender:
                 out[:size] = view[:size]
-                bound.sendto(out[: outbound[number](size)], address)
+                bound.sendto(out[: outbound[number].protect(copy, size)], address)
 
 
 def main(participants: int, secret: str, profile: str) -> None:

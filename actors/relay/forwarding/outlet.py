@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.relay.budget import Budget
@@ -44,11 +43,6 @@ _LONGEST_WAIT = 0.5
 """Seconds after which a repair is too late for its picture."""
 
 
-def _unkeyed(size: int) -> int:
-    del size
-    return 0
-
-
 class Outlet:
     """The outbound half of a transport; closed by it."""
 
@@ -68,7 +62,6 @@ class Outlet:
         "octets_sent",
         "outbox",
         "packets_sent",
-        "protect",
         "reduced_size",
         "refused_sends",
         "transport_sequence",
@@ -96,9 +89,8 @@ class Outlet:
         """Slots that went on with another layer of the same person."""
         self.refused_sends = 0
         """Packets libsrtp would not protect: repeats, or far too old."""
-        self.protect: Callable[[int], int] = _unkeyed
-        """Encrypts the packet in the outbox; returns its new size, 0 before there are keys."""
         self._outbound: Srtp | None = None
+        """None before there are keys, and when there are none any more."""
         self._share = Budget(0.0, _REPAIR_BURST)
         self._pace = Budget(0.0, _REPAIR_BURST)
         self._waiting: deque[tuple[Repairs, int, float]] = deque()
@@ -109,13 +101,11 @@ class Outlet:
         """Take the keys the handshake gave."""
         self._outbound = outbound
         self.handle = outbound.handle
-        self.protect = outbound.protector(self.outbox)
 
     def close(self) -> None:
         """Forget the keys: nothing is sent any more."""
         self._outbound = None
         self.handle = None
-        self.protect = _unkeyed
         self._waiting.clear()
 
     def send_rtp(self, size: int, now: float, *, counted: bool) -> None:
@@ -123,10 +113,10 @@ class Outlet:
 
         `counted` says that it carries the present transport-wide number.
         """
-        path = self.ice.selected
-        if path is None:
+        outbound, path = self._outbound, self.ice.selected
+        if outbound is None or path is None:
             return
-        size = self.protect(size)
+        size = outbound.protect(self.outbox, size)
         if not size:
             self.refused_sends += 1
         elif path.socket.send(self.outbox.view[:size], path.endpoint):

@@ -7,7 +7,6 @@ a second that is half the cost of encryption. This module uses its cffi `lib` an
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import pylibsrtp
@@ -99,7 +98,10 @@ class Srtp:
         self.handle: Any = self._session._srtp[0]
 
     def protect(self, buffer: Buffer, size: int) -> int:
-        """Encrypt the RTP packet of `size` bytes in place; return its new size, 0 on failure."""
+        """Encrypt the RTP packet of `size` bytes in place; return its new size, 0 on failure.
+
+        Forwarded packets, each in a cell of its own, take `srtp_protect` (`Slot.forward`).
+        """
         if size > _MOST_TO_PROTECT:
             return 0
         length = buffer.length
@@ -108,22 +110,6 @@ class Srtp:
             return 0
         result: int = length[0]
         return result
-
-    def protector(self, buffer: Buffer) -> Callable[[int], int]:
-        """Return `protect` bound to one buffer, for who protects many packets in the same place.
-
-        Forwarded packets, each in a cell of its own, take `srtp_protect` (`Slot.forward`).
-        """
-        handle, cdata, length = self.handle, buffer.cdata, buffer.length
-
-        def protect(size: int) -> int:
-            length[0] = size
-            if size > _MOST_TO_PROTECT or srtp_protect(handle, cdata, length):
-                return 0
-            result: int = length[0]
-            return result
-
-        return protect
 
     def unprotect(self, buffer: Buffer, size: int) -> int:
         """Check and decrypt an RTP packet in place; return its new size, 0 on failure."""
