@@ -12,6 +12,7 @@ from actors.relay import PublishSource
 from actors.relay.forwarding.layer import Layer
 from actors.relay.forwarding.missing import Missing
 from actors.relay.wire.rtcp import nacked, negative_acknowledgement, parts_of
+from actors.relay.wire.rtp import Body
 from benchmarks.media.description import Dialect
 from benchmarks.media.packet import AUDIO_TICKS
 from tests.patience import until
@@ -239,7 +240,7 @@ async def test_a_repaired_voice_is_no_shout(call: Call) -> None:
     layer = await _layer(call)
     now = asyncio.get_running_loop().time()
     before = layer.publication.loudness.at(now)
-    layer.repair(memoryview(b"lost"), lost, stamp, 0, 0, 4, now)
+    layer.repair(memoryview(b"lost"), Body(0, 0, False, 0, 4), lost, stamp, 0, now)
     assert 0 < layer.publication.loudness.at(now) <= before
     # It leaves with what comes next.
     ada.send_audio(b"four", level=100)

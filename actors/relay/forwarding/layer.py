@@ -1,40 +1,30 @@
-"""One encoding somebody sends: reception statistics, key-frame requests, fan-out to slots."""
+"""One encoding somebody sends: reception statistics, and what is asked of its sender."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from actors.relay.forwarding.forms import Forms
 from actors.relay.forwarding.missing import Missing
-from actors.relay.forwarding.packet import Frame, Packet
 from actors.relay.forwarding.source_clock import SourceClock
-from actors.relay.sdp.codec import Codec, CodecName
-from actors.relay.wire.h264 import starts_key_frame
+from actors.relay.sdp.codec import Codec
 from actors.relay.wire.redundancy import Redundant
 from actors.relay.wire.rtcp import Report
-from actors.relay.wire.rtp import SILENT, unwrap
-from actors.relay.wire.vp8 import Vp8, frame_height, parse_vp8
+from actors.relay.wire.rtp import SILENT, Body, unwrap
 
 if TYPE_CHECKING:
+    from actors.relay.forwarding.packet import Packet
     from actors.relay.forwarding.publication import Publication
     from actors.relay.forwarding.slot import Slot
+    from actors.relay.wire.vp8 import Vp8
 
-_HISTORY = 512
-_HISTORY_MASK = _HISTORY - 1
-_HISTORY_SECONDS = 1.0
 _INACTIVE = 0.7
 """Seconds without a picture after which a layer counts as turned off."""
 _MEASURE_INTERVAL = 0.5
-_MOST_HELD = 40
-"""Packets of one frame that leave together."""
-_PACKET_OCTETS = 40
-"""Of header, extensions and tag, which many small packets are made of."""
-_MOST_AUDIO_LOSS = 51
-"""A fifth, in 256ths."""
 
 
-class Layer:
-    """One SSRC of one publisher.
+class Layer(ABC):
+    """One SSRC of one publisher: a `Voice` or a `Picture`.
 
     Sequence numbers are extended once, here; everything behind counts in integers that do not
     wrap.
@@ -42,8 +32,6 @@ class Layer:
 
     __slots__ = (
         "_expected_before",
-        "_frame",
-        "_listeners_lost",
         "_measured",
         "_octets_before",
         "_received_before",
@@ -54,7 +42,6 @@ class Layer:
         "expected",
         "height",
         "highest",
-        "history",
         "jitter",
         "key_interval",
         "key_requested",
@@ -86,8 +73,6 @@ class Layer:
         """Slots this layer feeds."""
         self.waiting: list[Slot] = []
         """Slots that begin with its next key frame, or with its next packet if it is audio."""
-        self._frame: list[Packet] = []
-        """Packets of the present frame that wait for its last."""
         self.base = -1
         """Its first sequence; -1 before it."""
         self.highest = -1
@@ -96,10 +81,6 @@ class Layer:
         self.repaired = 0
         """Packets that were missed and came as retransmissions."""
         self.octets = 0
-        self.history: list[Packet | None] = (
-            [] if codec.name is CodecName.OPUS else [None] * _HISTORY
-        )
-        """The last packets by the low bits of their sequence; audio keeps none."""
         self.missing: Missing | None = Missing() if "nack" in codec.feedback else None
         self.loss = 0.0
         """Fraction lost on the way in, over the last report interval."""
@@ -111,7 +92,6 @@ class Layer:
         """Measured, in bits per second of payload."""
         self._measured = 0.0
         self._octets_before = 0
-        self._listeners_lost = 0.0
         self.jitter = 0.0
         """Between arrivals, in clock ticks (RFC 3550 §A.8)."""
         self.transit = 0.0
@@ -133,16 +113,19 @@ class Layer:
     def receive(
         self,
         data: memoryview,
+        body: Body,
         sequence: int,
         timestamp: int,
         marker: int,
-        start: int,
-        end: int,
-        audio_level: int,
         now: float,
+        level: int = SILENT,
         redundant: Redundant | None = None,
     ) -> None:
-        """Take one decrypted packet whose payload is `data[start:end]` and pass it on."""
+        """Take one decrypted packet and pass it on.
+
+        `body` says where its payload lies; `level` is how loud a voice is, in -dBov (RFC 6464).
+        """
+        octets = body.payload_end - body.payload
         stamp: int | None = timestamp
         if self.base < 0:
             # One cycle up, so that a packet from just before the first does not go negative.
@@ -158,20 +141,23 @@ class Layer:
                 if sequence != self.highest + 1 and self.missing is not None:
                     self._note_holes(sequence, now)
                 self.highest = sequence
-                if start < end:
+                if octets:
                     stamp = self._followed(timestamp, now)
             else:
                 if self.missing is not None:
                     self.missing.arrived(sequence)
                 stamp = self._late(sequence, timestamp)
         self.received += 1
-        self.octets += end - start
+        self.octets += octets
         if timestamp != self.last_timestamp and sequence == self.highest:
             self._measure_jitter(timestamp, now)
             self.last_timestamp = timestamp
             self.last_arrival = now
-        if stamp is not None:
-            self.deliver(data, sequence, stamp, marker, start, end, audio_level, now, redundant)
+        if not octets:
+            # A padding probe: counted, never forwarded.
+            self.leave_out(sequence, now)
+        elif stamp is not None:
+            self.deliver(data, body, sequence, stamp, marker, now, level, redundant)
 
     def _followed(self, timestamp: int, now: float) -> int:
         """Return the newest packet's time stamp on the clock that its slots go by."""
@@ -190,11 +176,10 @@ class Layer:
     def repair(
         self,
         data: memoryview,
+        body: Body,
         sequence: int,
         timestamp: int,
         marker: int,
-        start: int,
-        end: int,
         now: float,
     ) -> None:
         """Take a packet that came as a retransmission (RFC 4588 §4); it counts as late.
@@ -207,120 +192,53 @@ class Layer:
                 self.repaired += 1
                 stamp = self._late(sequence, timestamp)
                 if stamp is not None:
-                    self.deliver(data, sequence, stamp, marker, start, end, SILENT, now)
+                    self.deliver(data, body, sequence, stamp, marker, now, SILENT, None)
 
+    @abstractmethod
     def deliver(
         self,
         data: memoryview,
+        body: Body,
         sequence: int,
         timestamp: int,
         marker: int,
-        start: int,
-        end: int,
-        audio_level: int,
         now: float,
-        redundant: Redundant | None = None,
+        level: int,
+        redundant: Redundant | None,
     ) -> None:
-        """Pass a packet on whose sequence and time stamp are those that its slots go by.
+        """Pass a packet on whose sequence and time stamp are those that its slots go by."""
 
-        Pictures wait for the rest of their frame, voices for nothing.
-        """
-        if start >= end:
-            # A padding probe: counted above, never forwarded, no hole left.
-            self.pass_on(now)
-            for slot in self.slots:
-                slot.numbering.skip(sequence)
-            return
-        vp8: Vp8 | None = None
-        begins = True
-        name = self.codec.name
-        if name is CodecName.VP8:
-            vp8 = parse_vp8(data, start, end)
-            if vp8 is None:
-                return
-            begins = vp8.key
-        elif name is CodecName.H264:
-            begins = starts_key_frame(data, start, end)
-        publication = self.publication
-        if begins:
-            if name is not CodecName.OPUS:
-                self.keys_seen += 1
-                self.last_key = max(self.last_key, sequence)
-                if vp8 is not None:
-                    self.height = frame_height(data, start, end, vp8) or self.height
-                if sequence == self.highest or not self.waiting:
-                    # One that came late, as a repair, starts nobody: who waits needs another.
-                    self.key_wanted = False
-            if not publication.open:
-                publication.transport.ready_to_take_over(publication, now)
-        if not publication.open:
-            return
-        if self.waiting and begins and sequence == self.highest:
-            self.pass_on(now)
-            for slot in list(self.waiting):
-                slot.switch(self, sequence, timestamp, vp8, now)
-        if name is CodecName.OPUS:
-            if not publication.voice.take(end - start + _PACKET_OCTETS, now):
-                publication.transport.drop_excess()
-                for slot in self.slots:
-                    slot.numbering.skip(sequence)
-                return
-            publication.loudness.heard(audio_level, now)
-            if redundant is not None:
-                number = self.codec.payload_type
-                forms = Forms(data, redundant, sequence, timestamp, marker, number, now)
-                self._pass_redundant(forms, audio_level, now)
-                return
-            one = Frame((Packet(sequence, timestamp, marker, bytes(data[start:end]), None, now),))
-            for slot in self.slots:
-                slot.forward(one, audio_level, now)
-            return
-        if not self.slots:
-            return
-        kept = Packet(sequence, timestamp, marker, bytes(data[start:end]), vp8, now)
-        self.history[sequence & _HISTORY_MASK] = kept
-        frame = self._frame
-        if not frame:
-            publication.transport.outlet.departures.held.append(self)
-        frame.append(kept)
-        if marker or len(frame) >= _MOST_HELD:
-            self.pass_on(now)
-
+    @abstractmethod
     def pass_on(self, now: float) -> None:
-        """Forward what is held of the present frame: it is complete, or nothing more has come."""
-        if self._frame:
-            frame = Frame(self._frame)
-            self._frame = []
-            if self.publication.open:
-                for slot in self.slots:
-                    slot.forward(frame, SILENT, now)
+        """Forward what is held back."""
 
-    def _pass_redundant(self, forms: Forms, audio_level: int, now: float) -> None:
-        """Pass RED on to those who accept it; unwrap it for the rest (RFC 2198)."""
+    def leave_out(self, sequence: int, now: float) -> None:
+        """Close up what is sent over a packet that is not passed on."""
+        self.pass_on(now)
         for slot in self.slots:
-            if slot.accepts_redundancy:
-                slot.forward_redundant(forms, audio_level, now)
-                continue
-            for frame in forms.stand_ins(slot.numbering.highest):
-                slot.forward(frame, audio_level, now)
-            slot.forward(forms.newest(), audio_level, now)
+            slot.numbering.skip(sequence)
+
+    def begin_waiting(self, sequence: int, timestamp: int, vp8: Vp8 | None, now: float) -> None:
+        """Let all who wait begin with this packet."""
+        self.pass_on(now)
+        for slot in list(self.waiting):
+            slot.switch(self, sequence, timestamp, vp8, now)
+
+    def takes_over(self, now: float) -> bool:
+        """Whether its publication, which is not passed on, is from now on: this can start."""
+        publication = self.publication
+        publication.transport.ready_to_take_over(publication, now)
+        return publication.open
 
     def kept(self, sequence: int, now: float) -> Packet | None:
-        """Return a packet of the last second, for a subscriber that missed it."""
-        if not self.history:
-            return None
-        kept = self.history[sequence & _HISTORY_MASK]
-        if kept is None or kept.sequence != sequence or now - kept.at > _HISTORY_SECONDS:
-            return None
-        return kept
+        """Return a packet of the last second, for a subscriber that missed it; voices keep none."""
+        del sequence, now
+        return None
 
     def is_beyond_repair(self, sequence: int, now: float) -> bool:
-        """Whether pictures wait for a packet that is not kept any more nor still to come."""
-        return (
-            sequence >= self.last_key
-            and self.kept(sequence, now) is None
-            and (self.missing is None or sequence not in self.missing)
-        )
+        """Whether what follows waits for a packet that is not kept any more nor still to come."""
+        del sequence, now
+        return False
 
     def _note_holes(self, sequence: int, now: float) -> None:
         assert self.missing is not None
@@ -381,15 +299,9 @@ class Layer:
                 # What was turned off of several may be wanted again, and then costs as much.
                 self.bitrate = rate if not self.bitrate else 0.7 * self.bitrate + 0.3 * rate
 
-    def _audio_fraction(self, fraction: int) -> int:
-        """Return the worst loss among the listeners, smoothed and at most a fifth.
-
-        A browser sends in-band FEC only when its own receiver reports loss, and the loss that
-        matters is on the listeners' lines.
-        """
-        worst = max((slot.fraction_lost for slot in self.slots), default=0)
-        self._listeners_lost += (max(worst, fraction) - self._listeners_lost) * 0.5
-        return min(_MOST_AUDIO_LOSS, round(self._listeners_lost))
+    def told_loss(self, fraction: int) -> int:
+        """Return which loss its sender is told of, in 256ths, of what is lost on the way in."""
+        return fraction
 
     def reception_report(self, now: float) -> Report | None:
         """Write the report block due for this layer and start the next interval."""
@@ -405,8 +317,7 @@ class Layer:
         if expected_interval > 0 and lost_interval > 0:
             fraction = min(255, (lost_interval << 8) // expected_interval)
         self.loss = fraction / 256
-        if self.codec.name is CodecName.OPUS:
-            fraction = self._audio_fraction(fraction)
+        fraction = self.told_loss(fraction)
         last, delay = self.clock.echo(now)
         # The first cycle was added by `receive`.
         highest = self.highest - 0x10000 & 0xFFFFFFFF

@@ -98,7 +98,7 @@ class Repairs:
         incoming = slot.numbering.incoming_of(out)
         if incoming is None:
             return
-        if slot.video and layer.is_beyond_repair(incoming, now):
+        if layer.is_beyond_repair(incoming, now):
             # Its subscriber would look at a still picture for seconds before asking for this.
             slot.request_key_frame(now)
             return

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from actors.relay.forwarding.layer import Layer
+from actors.relay.forwarding.picture import Picture
+from actors.relay.forwarding.voice import Voice
 from actors.relay.network.drops import Drops
 from actors.relay.network.pylibsrtp_private import Buffer, Srtp
 from actors.relay.sdp.codec import Codec
@@ -190,31 +192,15 @@ class Intake:
                 value = extension(view, body, self._level_id)
                 if value is not None and len(value):
                     level = value[0]
-            layer.receive(
-                view,
-                sequence,
-                timestamp,
-                second & 0x80,
-                body.payload,
-                body.payload_end,
-                level,
-                now,
-                redundant,
-            )
+            layer.receive(view, body, sequence, timestamp, second & 0x80, now, level, redundant)
         elif repaired is not None:
             start = body.payload
             if payload_type != repaired.codec.repair_payload_type:
                 drops.payload_type += 1
             elif body.payload_end - start > 2:
-                repaired.repair(
-                    view,
-                    view[start] << 8 | view[start + 1],
-                    timestamp,
-                    second & 0x80,
-                    start + 2,
-                    body.payload_end,
-                    now,
-                )
+                original = view[start] << 8 | view[start + 1]
+                body = body._replace(payload=start + 2)
+                repaired.repair(view, body, original, timestamp, second & 0x80, now)
         return True
 
     def _identify(self, view: memoryview, size: int, ssrc: int, payload_type: int) -> Stream | None:
@@ -269,7 +255,8 @@ class Intake:
             repaired = publication.layers[stream.rid]
             self.repairs[ssrc] = repaired
             return None, repaired
-        layer = Layer(publication, ssrc, stream.codec, stream.rid)
+        kind = Picture if publication.video else Voice
+        layer: Layer = kind(publication, ssrc, stream.codec, stream.rid)
         publication.layers[stream.rid] = layer
         self.layers[ssrc] = layer
         self.transport.owner.layer_added(layer, now)
