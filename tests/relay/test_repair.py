@@ -365,6 +365,25 @@ def test_of_one_layer_the_last_512_packets_are_repaired() -> None:
     assert call_in_virtual_time(asked_for_of_many) == [512, 1]
 
 
+async def asked_of_a_voice_with_a_hole(call: Call) -> list[tuple[int, float]]:
+    """Let a voice go on beyond what is asked for again, while somebody hears it."""
+    ada = await call.join("ada", dialect=Dialect(opus_feedback=("nack",)))
+    ben = await call.join("ben")
+    audio, _ = ben.seat(0)
+    microphone = ada.track(PublishSource.MICROPHONE)
+    for heard in (1, 2):
+        ada.send_audio()
+        await until(lambda heard=heard: len(ben.heard_on(audio)) == heard)  # type: ignore[misc]
+        microphone.sequence = microphone.sequence + 300 & 0xFFFF
+    await asyncio.sleep(2)
+    return ada.key_frame_requests
+
+
+def test_no_voice_is_asked_for_a_key_frame() -> None:
+    """It has none, so that the request was repeated for the rest of the call."""
+    assert call_in_virtual_time(asked_of_a_voice_with_a_hole) == []
+
+
 async def key_frames_and_voices_in_a_storm(call: Call) -> tuple[int, int, list[float]]:
     """Let Ben ask for whatever there is, and never was, 50 times a second for 10 s.
 

@@ -73,6 +73,9 @@ class Voice(Layer):
                 slot.forward(frame, level, now)
             slot.forward(forms.newest(), level, now)
 
+    def request_key_frame(self, now: float) -> None:
+        """Ask for nothing: a voice has no key frames."""
+
     def told_loss(self, fraction: int) -> int:
         """Return the worst loss among the listeners, smoothed and at most a fifth.
 
