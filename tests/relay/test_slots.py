@@ -115,6 +115,24 @@ async def test_a_padding_probe_is_acknowledged_and_goes_no_further(call: Call) -
     assert call.relay.transports["ada-1"].intake.layers[track.ssrc].received == 5
 
 
+async def test_a_picture_that_cannot_be_read_is_counted_and_leaves_no_hole(call: Call) -> None:
+    """A hole would be asked for again, then a key frame of a layer that has them all."""
+    ada, ben = await call.join("ada"), await call.join("ben")
+    _, video = ben.seat(0)
+    track = ada.track(CAMERA)
+    ada.send_frame(key=True, parts=(b"one",))
+    # A descriptor that promises more than there is, and one with nothing behind it.
+    for payload in (b"\x90\xc0\x80", b"\x10"):
+        ada.send(ada.rtp(track, payload))
+        track.step(0, len(payload))
+    ada.send_frame(parts=(b"two",))
+    await until(lambda: len(ben.heard_on(video)) == 2)
+    one, two = ben.heard_on(video)
+    assert (one.content, two.content) == (b"one", b"two")
+    assert two.packet.sequence_number == one.packet.sequence_number + 1 & 0xFFFF
+    assert call.relay.transports["ada-1"].intake.drops.malformed == 2
+
+
 async def test_other_payload_types_and_sections_of_seats_are_dropped_and_counted(
     call: Call,
 ) -> None:

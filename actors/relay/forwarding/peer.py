@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from actors.relay.forwarding.outlet import Outlet
     from actors.relay.forwarding.publication import Publication
     from actors.relay.forwarding.wall_clock import WallClock
+    from actors.relay.network.drops import Drops
 
 
 class MediaPeer(Protocol):
@@ -18,11 +19,10 @@ class MediaPeer(Protocol):
     outlet: Outlet
     wall_clock: WallClock
     """Of all that it sends."""
+    drops: Drops
+    """Counts what of it is thrown away."""
     key_frame_interval: float
     """Shortest time between two requests to one layer, in seconds."""
 
     def ready_to_take_over(self, publication: Publication, now: float) -> None:
         """A publication that is not passed on has shown something that can start."""
-
-    def drop_excess(self) -> None:
-        """Count a packet that was one too many."""

@@ -52,6 +52,8 @@ class Picture(Layer):
         if self._has_descriptor:
             vp8 = parse_vp8(data, start, end)
             if vp8 is None:
+                self.publication.transport.drops.malformed += 1
+                self.leave_out(sequence, now)
                 return
             begins = vp8.key
         else:

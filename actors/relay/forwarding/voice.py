@@ -47,7 +47,7 @@ class Voice(Layer):
             self.begin_waiting(sequence, timestamp, None, now)
         start, end = body.payload, body.payload_end
         if not publication.voice.take(end - start + _PACKET_OCTETS, now):
-            publication.transport.drop_excess()
+            publication.transport.drops.excess += 1
             self.leave_out(sequence, now)
             return
         publication.loudness.heard(level, now)

@@ -104,6 +104,7 @@ class Transport:
         """Who sits where, as it was told to the subscriber; what was not told yet is missing."""
         self.wall_clock = WallClock()
         self.intake = Intake(self)
+        self.drops = self.intake.drops
         self.asking = Asking(self.outlet)
         self.reports_due = 0.0
         self.feedback_due = 0.0
@@ -138,10 +139,6 @@ class Transport:
     def ready_to_take_over(self, publication: Publication, now: float) -> None:
         """One of its publications has shown something that can start, and is not passed on."""
         self.owner.ready_to_take_over(publication, now)
-
-    def drop_excess(self) -> None:
-        """Count a packet of a voice that takes too much."""
-        self.intake.drops.excess += 1
 
     def all_slots(self) -> list[Slot]:
         return [slot for pair in self.seats for slot in pair] + self.screens
