@@ -212,6 +212,8 @@ export class SessionClient extends EventTarget {
     }
     const { session, resume } = this.state;
     const { memory } = options;
+    // Transports are those of one actor.
+    if (session?.epoch !== before.session?.epoch) this.#otherTransport = '';
     if (keepable(session)) {
       memory.set('resume', resume);
       if (!before.session) this.media.off = memory.get('off') ?? this.media.off;
@@ -253,6 +255,7 @@ export class SessionClient extends EventTarget {
   /** Bring devices and connection in line with where this person stands. */
   #settle() {
     const session = this.session;
+    if (session?.attendance !== 'elsewhere') this.deserted = false;
     if (session?.attendance === 'present' || session?.attendance === 'reconnecting') {
       // Whoever only listens has nothing to send: no device is opened.
       if (may(session, 'send_audio') || may(session, 'send_video')) {

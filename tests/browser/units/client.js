@@ -158,6 +158,32 @@ export const tests = {
       client.close();
     }
   },
+  async 'what other windows did says nothing of the next session, nor of the next actor'() {
+    const ended = { type: 'session.ended', seq: 9, session_id: 's1', reason: 'ended_by_agent' };
+    const elsewhere = { type: 'invitation.elsewhere', seq: 2, invitation_id: 'i1' };
+    const begun = async () => {
+      const { client, wire } = await greeted();
+      wire.welcome(true);
+      wire.hear(SNAPSHOT);
+      const transport = (id, state) =>
+        wire.hear({ type: 'media.transport', seq: 2, epoch: 1, transport_id: id, state });
+      return { client, wire, transport };
+    };
+    // Its own, before it looked for another path.
+    const first = await begun();
+    first.transport('former', 'closed');
+    for (const message of [ended, INVITED, elsewhere]) first.wire.hear(message);
+    same([first.client.session.attendance, first.client.deserted], ['elsewhere', false]);
+    first.client.close();
+    for (const next of [[ended, SNAPSHOT], [{ ...SNAPSHOT, epoch: 2 }]]) {
+      const { client, wire, transport } = await begun();
+      transport('of another window', 'connected');
+      for (const message of next) wire.hear(message);
+      transport(client.peer.id, 'closed');
+      same(client.session.attendance, 'present');
+      client.close();
+    }
+  },
   async 'a copy of a tab comes by its ordinary token: only a page that was left resumes, and a guest'() {
     for (const [surface, left, resumed] of [['launcher', null, undefined], ['launcher', '1', 'r'], ['guest_page', null, 'r']]) {
       const { client, wire } = await greeted('r', { surface, left });
