@@ -70,6 +70,8 @@ export class SignallingChannel {
   /** @type {Link} */
   #link = { status: 'idle', code: 0, refusal: null };
   #lastSeq = 0;
+  /** How many are over. */
+  #sessions = 0;
   /** The broker repeats replies to the page before a reload. */
   #idPrefix = randomText(4);
   #nextId = 1;
@@ -100,14 +102,17 @@ export class SignallingChannel {
 
   /** @param {ToBroker} message @returns {Promise<any>} The reply. */
   async request(message) {
+    const session = this.#sessions;
     for (let pause = 100; ; pause *= 2) {
       try {
         return await this.#once(message);
       } catch (/** @type {any} */ refusal) {
         // Nothing was done.
         if (refusal.code !== 'session_away' || pause > 2_000) throw refusal;
+        await new Promise((resolve) => setTimeout(resolve, pause));
+        // Nor is it in the next.
+        if (session !== this.#sessions) throw refusal;
       }
-      await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
 
@@ -134,6 +139,7 @@ export class SignallingChannel {
   /** The session is over; the next counts anew. */
   forgetSession() {
     this.#lastSeq = 0;
+    this.#sessions += 1;
     this.#pending.lose();
   }
 

@@ -57,6 +57,22 @@ export const tests = {
     same((await answer).type, 'request.done');
     made.close();
   },
+  async 'what a session that moves refuses is not asked of the next'() {
+    const { made, wire } = await channel();
+    wire.welcome();
+    wire.hear({ type: 'session.snapshot', seq: 1 });
+    const rest = postponed(100);
+    const end = failure(made.request({ type: 'session.end' }));
+    wire.hear({ type: 'request.refused', reply_to: wire.sent[1].id, code: 'session_away', message: '', retryable: true });
+    await until(() => rest.calls.length === 1);
+    made.forgetSession();
+    wire.hear({ type: 'session.snapshot', seq: 1 });
+    rest.due();
+    await settled();
+    same(wire.sent.length, 2);
+    same(await end, ['session_away', true]);
+    made.close();
+  },
   async 'in its session a request is said again, under its id, until it is answered'() {
     const { made, wire } = await channel();
     wire.welcome();
