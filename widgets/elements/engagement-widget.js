@@ -20,6 +20,8 @@ export class EngagementWidget extends Widget {
   #key = '';
   #claim = '';
   #ids = '';
+  /** Where the client stands. @type {EngagementIds|null} */
+  #at = null;
   #missing = false;
   /** Ends the ringing. @type {AbortController|null} */
   #ringing = null;
@@ -67,10 +69,14 @@ export class EngagementWidget extends Widget {
     }
     const key = `${ids.account_id}.${ids.conversation_id ?? ids.window_session_id}`;
     const text = JSON.stringify(ids);
+    const before = this.#at?.conversation_id;
     if (key !== this.#key && !this.client?.session) {
       this.#key = key;
+      this.#at = ids;
       this.#connect();
-    } else if (text !== this.#ids) {
+    } else if (text !== this.#ids && [undefined, ids.conversation_id].includes(before)) {
+      // More of the same one: a session stays until it ends.
+      this.#at = ids;
       this.client?.tell({ type: 'engagement.update', engagement: ids });
     }
     this.#ids = text;
@@ -87,8 +93,8 @@ export class EngagementWidget extends Widget {
       surface: this.#surface,
       takes: this.#query.has('handOver'),
       memory: new ResumeMemory(`${this.#surface}.${this.#key}`, this.#query.get('off')),
-      introduce: () => ({ engagement: this.#host.ids, claim_secret: claim }),
-      prove: () => proof.token(/** @type {EngagementIds} */ (this.#host.ids)),
+      introduce: () => ({ engagement: this.#at, claim_secret: claim }),
+      prove: () => proof.token(/** @type {EngagementIds} */ (this.#at)),
     });
     client.addEventListener('change', () => {
       if (client !== this.client) return;

@@ -15,7 +15,10 @@ class Host extends EventTarget {
   notify() {}
   /** Another conversation is in it. */
   become(conversation_id) {
-    this.ids = { account_id: 'acc', conversation_id };
+    this.learn({ account_id: 'acc', conversation_id });
+  }
+  learn(ids) {
+    this.ids = { ...this.ids, ...ids };
     this.dispatchEvent(new Event('change'));
   }
 }
@@ -35,11 +38,17 @@ export const tests = {
       const line = await greeted(0);
       line.welcome(true);
       line.hear(SNAPSHOT);
+      host.learn({ visitor_id: 'v1' });
       host.become('second');
-      await until(() => line.sent.some(({ type }) => type === 'engagement.update'));
-      same(Wire.made.length, 1);
-      line.hear({ type: 'session.ended', seq: 2, session_id: 's1', reason: 'ended_by_agent' });
-      const [hello] = (await greeted(1)).sent;
+      const told = line.sent.filter(({ type }) => type === 'engagement.update');
+      same(told.map(({ engagement: { conversation_id: at, visitor_id } }) => [at, visitor_id]), [['first', 'v1']]);
+      // Whoever proved it for the one conversation may not stand at the other.
+      line.close(1006);
+      const back = await greeted(1);
+      same(back.sent[0].engagement.conversation_id, 'first');
+      back.welcome(true);
+      back.hear({ type: 'session.ended', seq: 2, session_id: 's1', reason: 'ended_by_agent' });
+      const [hello] = (await greeted(2)).sent;
       same(hello.engagement.conversation_id, 'second');
     } finally {
       widget.remove();
