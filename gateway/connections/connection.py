@@ -16,7 +16,6 @@ from broker.errors import (
     NotFound,
     SwitchboardError,
     TooFast,
-    Unauthenticated,
 )
 from broker.messages import MAX_MESSAGE_BYTES, PROTOCOL_REVISION, encode
 from broker.messages.client import ConnectionHello
@@ -187,9 +186,8 @@ class Connection:
             async with asyncio.timeout(self._limits.hello_timeout_s):
                 message = await self._receive()
         except TimeoutError:
-            raise Unauthenticated(
-                ErrorCode.HELLO_TIMEOUT, "No connection.hello came in time."
-            ) from None
+            # Nothing is wrong with who is late: a laptop was closed between socket and hello.
+            raise TooFast(ErrorCode.HELLO_TIMEOUT, "No connection.hello came in time.") from None
         return self._read(message)
 
     def _read(self, message: MutableMapping[str, Any]) -> bytes | None:

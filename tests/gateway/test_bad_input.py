@@ -200,7 +200,7 @@ async def test_silence_is_closed_when_the_hello_is_due(settings: Settings) -> No
     await world.start()
     try:
         silent = await asyncio.gather(*(world.widget() for _ in range(50)))
-        assert {await widget.closed() for widget in silent} == {4401}
+        assert {await widget.closed() for widget in silent} == {4429}
         assert {widget.got[0]["code"] for widget in silent} == {"hello_timeout"}
         assert len(world.room) == 0
     finally:
