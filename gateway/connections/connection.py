@@ -20,7 +20,7 @@ from broker.errors import (
 from broker.messages import MAX_MESSAGE_BYTES, PROTOCOL_REVISION, encode
 from broker.messages.client import ConnectionHello
 from broker.messages.cluster.trunk import Location, Principal, TrunkClose, TrunkReady
-from broker.messages.facts import ConnectionWelcome, ResumeRenewed
+from broker.messages.facts import ConnectionWelcome, ResumeRenewed, SessionMoved
 from broker.tracing import Traces
 from broker.words import Role
 from gateway.connections.asking import AskingRates
@@ -229,6 +229,9 @@ class Connection:
                 await self._greet(encode(hello.model_copy(update={"resume": None})))
                 return
             self._welcome(hello, in_session=True, resumed=True)
+            if ready.epoch != greeting.resume.epoch:
+                # Else its last `seq` would be said with the new pass, should it break off at once.
+                self.put(encode(SessionMoved(epoch=ready.epoch)))
             self.attached(trunk, ready)
             self._steward.wake(register=True)
             return

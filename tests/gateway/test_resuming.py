@@ -46,6 +46,9 @@ async def test_resuming_after_a_takeover_finds_the_new_actor(world: World) -> No
     await again.greet(resume=resume, last_seq=9)
     assert (await again.until("session.snapshot"))["epoch"] == 2
     assert successor.seen[-1].last_seq is None
+    # Before it has a pass for the new tenure, in which its `last_seq` would mean something else.
+    kinds = [message["type"] for message in again.got]
+    assert kinds[:3] == ["connection.welcome", "session.moved", "resume.renewed"]
 
 
 async def test_resuming_an_ended_session_falls_back_to_the_other_token(world: World) -> None:
