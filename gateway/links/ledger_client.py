@@ -135,11 +135,15 @@ class LedgerClient:
 
     async def put_presence(self, put: PresencePut) -> PresenceState:
         self._puts[put.connection_id] = put
-        return await self._ask(put.method, put, PresenceState)
+        return await self._ask(
+            put.method, put, PresenceState, holds=lambda: put.connection_id in self._puts
+        )
 
     async def watch_presence(self, watch: PresenceWatch) -> PresenceState:
         self._watches[watch.connection_id] = watch
-        return await self._ask(watch.method, watch, PresenceState)
+        return await self._ask(
+            watch.method, watch, PresenceState, holds=lambda: watch.connection_id in self._watches
+        )
 
     def forget(self, connection_id: str) -> None:
         end = self._end
@@ -214,7 +218,9 @@ class LedgerClient:
         reply: type[Reply],
         *,
         timeout_s: float | None = None,
+        holds: Callable[[], bool] = lambda: True,
     ) -> Reply:
+        """Call as soon as there is a link, if what is said `holds` by then."""
         with traced(self._traces, method, "client") as trace:
             if trace is not None and isinstance(request, SessionOpen | SessionTakeover):
                 request = request.model_copy(update={"trace": trace})
@@ -222,6 +228,9 @@ class LedgerClient:
                 async with asyncio.timeout(timeout_s or self._limits.call_timeout_s):
                     while (end := self._end) is None:
                         await self._up.wait()
+                    if not holds():
+                        # Nobody would ever take it back.
+                        raise Unavailable(ErrorCode.LEDGER_AWAY, "It was forgotten meanwhile.")
                     return read(reply, await end.call(method, request.to_bytes()))
             except TimeoutError:
                 raise Unavailable(

@@ -12,7 +12,7 @@ from broker.errors import Conflict, ErrorCode, TooFast, Unavailable
 from broker.link import Reply
 from broker.messages.cluster.base import ClusterMessage
 from broker.messages.cluster.members import LinkHello
-from broker.messages.cluster.presence import PresencePut
+from broker.messages.cluster.presence import PresencePut, PresenceState, PresenceWatch
 from broker.messages.cluster.records import RecordQuery
 from broker.messages.cluster.sessions import GuestLocated, SessionOpen
 from broker.messages.cluster.trunk import Location
@@ -193,6 +193,32 @@ class NarrowLedger(FakeLedger):
             reply.fault(TooFast(ErrorCode.RATE_LIMITED, "Too many calls are at work."))
         else:
             super()._on_call(end, method, payload, reply)
+
+
+async def test_who_went_before_there_was_a_link_is_registered_nowhere() -> None:
+    ledger = FakeLedger(KEY)
+    async with linked(ledger, failures=[OSError("away")]) as client:
+        puts = [
+            PresencePut(
+                connection_id=name,
+                account_id="acc",
+                keys=["k"],
+                surface=Surface.LAUNCHER,
+                visible=True,
+            )
+            for name in ("gone", "here")
+        ]
+        watch = PresenceWatch(connection_id="gone", account_id="acc", key="k")
+        said = [client.put_presence(put) for put in puts]
+        saying = asyncio.gather(*said, client.watch_presence(watch), return_exceptions=True)
+        # Each has been left with the client, which has no link yet.
+        await asyncio.sleep(0)
+        client.forget("gone")
+        gone, here, watched = await saying
+        assert isinstance(gone, Unavailable)
+        assert isinstance(watched, Unavailable)
+        assert isinstance(here, PresenceState)
+        assert (list(ledger.puts), ledger.watches) == (["here"], {})
 
 
 async def test_everybody_is_said_again_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
