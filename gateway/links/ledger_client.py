@@ -276,7 +276,7 @@ class LedgerClient:
             self._say_next(end, presence)
         for key, revocation in list(self._unsaid.items()):
             said = end.call(revocation.method, revocation.to_bytes())
-            said.add_done_callback(partial(self._on_revocation_said, key))
+            said.add_done_callback(partial(self._on_revocation_said, key, revocation))
         self._ask_revocations(end)
 
     def _ask_revocations(self, end: End, after: tuple[str, str] | None = None) -> None:
@@ -312,9 +312,13 @@ class LedgerClient:
         if reply.exception() is None and self._listener is not None:
             self._listener.on_presence(read(PresenceState, reply.result()))
 
-    def _on_revocation_said(self, key: tuple[str, str], reply: asyncio.Future[bytes]) -> None:
-        if not reply.cancelled() and reply.exception() is None:
-            self._unsaid.pop(key, None)
+    def _on_revocation_said(
+        self, key: tuple[str, str], said: Revocation, reply: asyncio.Future[bytes]
+    ) -> None:
+        is_said = not reply.cancelled() and reply.exception() is None
+        # A later one of the same subject may wait by now.
+        if is_said and self._unsaid.get(key) is said:
+            del self._unsaid[key]
 
     def _on_revocations(self, end: End, reply: asyncio.Future[bytes]) -> None:
         if reply.cancelled() or end.link.closed:

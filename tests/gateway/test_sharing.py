@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 
 import pytest
 
 from broker.errors import ErrorCode, Internal, TooFast, Unavailable
+from broker.messages import sharing
+from broker.messages.cluster.base import ClusterMessage
 from broker.messages.sharing import MOST_REVOCATIONS, Revocation
 from broker.words import Role
 from gateway.links import ledger_client
@@ -62,6 +65,43 @@ async def test_a_revocation_while_the_ledger_is_away_acts_and_is_said_later(worl
     await world.ledger.start(port)
     await world.ledger.signal.until(lambda: world.ledger.revocations)
     assert world.ledger.revocations[0].subject_hash == agent_hash("7")
+
+
+async def test_a_later_revocation_waits_though_an_earlier_one_of_the_same_agent_is_said(
+    world: World,
+) -> None:
+    holding, heard = asyncio.Event(), asyncio.Event()
+    add = world.ledger._handle
+
+    async def slow(method: str, payload: bytes) -> ClusterMessage:
+        if method == "revocation.add" and not heard.is_set():
+            heard.set()
+            await holding.wait()
+        return await add(method, payload)
+
+    def revoked_at(at_s: float) -> Revocation:
+        return Revocation(account_id="acc", subject_hash="h", at_s=at_s, until_s=at_s + 1e9)
+
+    async def come_back() -> None:
+        port = world.ledger.port
+        world.ledger.faults.clear()
+        await world.ledger.stop()
+        await world.ledger.start(port)
+
+    world.ledger.faults["revocation.add"] = Unavailable(ErrorCode.LEDGER_AWAY, "Away.")
+    assert not await world.directory.revoke(revoked_at(1.0))
+    world.ledger._handle = slow  # type: ignore[method-assign]
+    await come_back()
+    await heard.wait()
+    world.ledger.faults["revocation.add"] = Unavailable(ErrorCode.LEDGER_AWAY, "Away.")
+    assert not await world.directory.revoke(revoked_at(2.0))
+    holding.set()
+    await world.ledger.signal.until(lambda: world.ledger.revocations)
+    # By the answer to this, that to the first is here.
+    await world.directory.ask(sharing.RevocationList(), sharing.Revocations)
+    await come_back()
+    await world.ledger.signal.until(lambda: len(world.ledger.revocations) > 1)
+    assert [each.at_s for each in world.ledger.revocations] == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
