@@ -19,7 +19,7 @@ type Mode = import('./protocol/messages.js').Mode;
 
 type SignallingChannel = import('./channel/channel.js').SignallingChannel;
 type Refusal = import('./channel/refusal.js').Refusal;
-type ResumeMemory = import('./channel/resume-memory.js').ResumeMemory;
+type Memory = import('./channel/memory.js').Memory;
 type SessionClient = import('./session/client.js').SessionClient;
 type InvitedClient = import('./session/invited-client.js').InvitedClient;
 type LocalMedia = import('./media/local-media.js').LocalMedia;
@@ -118,7 +118,9 @@ interface ClientOptions {
    * the session goes on without.
    */
   prove: (resuming: boolean) => Promise<string|undefined>;
-  memory: ResumeMemory;
+  memory: Memory;
+  /** What was turned off where the person comes from. */
+  off?: string | null;
   /** Whether the first session, if it is open in another window, is brought here. */
   takes?: boolean;
   /** Address of the WebSocket; the page's own gateway by default. */

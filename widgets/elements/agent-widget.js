@@ -1,5 +1,5 @@
 import { errorSentence, say } from '../catalogues/words.js';
-import { ResumeMemory } from '../channel/resume-memory.js';
+import { Memory } from '../channel/memory.js';
 import { get, post } from '../hosts/gateway.js';
 import { AgentHost } from '../hosts/agent-host.js';
 import { SessionClient } from '../session/client.js';
@@ -74,7 +74,8 @@ export class AgentWidget extends Widget {
     const client = new SessionClient({
       surface,
       takes: this.#query.has('handOver'),
-      memory: new ResumeMemory(`${surface}.${this.#key}`, this.#query.get('off')),
+      memory: new Memory(`${surface}.${this.#key}`),
+      off: this.#query.get('off'),
       introduce: () => ({ engagement: this.#host.ids }),
       prove: (resuming) => this.#prove(!resuming),
     });

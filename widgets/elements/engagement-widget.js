@@ -1,6 +1,6 @@
 import { say } from '../catalogues/words.js';
-import { claimSecret } from '../channel/claim-secret.js';
-import { ResumeMemory } from '../channel/resume-memory.js';
+import { Memory } from '../channel/memory.js';
+import { randomText } from '../channel/random-text.js';
 import { ConsumerProof } from '../hosts/consumer-proof.js';
 import { InvitedClient } from '../session/invited-client.js';
 import { wordButton } from '../views/buttons.js';
@@ -85,14 +85,17 @@ export class EngagementWidget extends Widget {
 
   #connect() {
     this.client?.close();
-    // Made once: where storage is refused, another call would make another consumer.
-    const claim = claimSecret(this.#key, this.#claim || undefined);
+    // Who shows the same secret on another surface is the same consumer.
+    const claims = new Memory('claim', 'localStorage');
+    const claim = this.#claim || (claims.get(this.#key) ?? randomText(24));
     this.#claim = claim;
+    claims.set(this.#key, claim);
     const proof = new ConsumerProof(this.#key);
     const client = new InvitedClient({
       surface: this.#surface,
       takes: this.#query.has('handOver'),
-      memory: new ResumeMemory(`${this.#surface}.${this.#key}`, this.#query.get('off')),
+      memory: new Memory(`${this.#surface}.${this.#key}`),
+      off: this.#query.get('off'),
       introduce: () => ({ engagement: this.#at, claim_secret: claim }),
       prove: () => proof.token(/** @type {EngagementIds} */ (this.#at)),
     });

@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { ResumeMemory } from '../channel/resume-memory.js';
+import { Memory } from '../channel/memory.js';
 import { post } from '../hosts/gateway.js';
 import { SessionClient } from '../session/client.js';
 import { JoinForm } from '../views/join-form.js';
@@ -18,7 +18,7 @@ export class GuestPage extends Widget {
   /** @type {SessionClient|null} */
   client = null;
   #code = location.hash.slice(1);
-  #memory = new ResumeMemory(`guest_page.${this.#code.slice(0, 12)}`);
+  #memory = new Memory(`guest_page.${this.#code.slice(0, 12)}`);
   /** What the hello says of the guest. @type {{name?: string}} */
   #introduction = {};
   /** @type {string|undefined} */

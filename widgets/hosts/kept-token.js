@@ -1,10 +1,7 @@
-import { ResumeMemory } from '../channel/resume-memory.js';
+import { Memory } from '../channel/memory.js';
 
 /** A kept token is asked for anew this long before it ends. */
 const EARLY_MS = 60_000;
-
-/** Where storage is refused, memory serves all of the page. @type {Map<string, ResumeMemory>} */
-const memories = new Map();
 
 /** A token that took a person's click: kept for this tab, and known to its other frames. */
 export class KeptToken {
@@ -12,8 +9,7 @@ export class KeptToken {
 
   /** @param {string} name For example `agent.1234`. */
   constructor(name) {
-    this.#memory = memories.get(name) ?? new ResumeMemory(name);
-    memories.set(name, this.#memory);
+    this.#memory = new Memory(name);
   }
 
   /** @returns {string} Empty when there is none that lasts. */

@@ -1,7 +1,8 @@
+import { Memory } from '../channel/memory.js';
 import { troubleBeforehand, troubleOf } from './trouble.js';
 
-/** What a choice is kept under, before its source. */
-export const KEPT_DEVICE = 'switchboard.device.';
+/** The ids of those chosen last, by source. */
+export const chosenDevices = new Memory('device', 'localStorage');
 /** @type {Record<DeviceSource, MediaTrackConstraints>} */
 const WISHES = {
   microphone: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
@@ -48,7 +49,7 @@ export async function openDevice(source, extra) {
  */
 async function ask(sources, extra, here) {
   const wishes = sources.map((source) => {
-    const exact = rememberedDevice(source);
+    const exact = chosenDevices.get(source);
     const chosen = exact && (here?.includes(exact) ?? true) && { deviceId: { exact } };
     return [source === 'camera' ? 'video' : 'audio', { ...WISHES[source], ...chosen, ...extra }];
   });
@@ -82,13 +83,4 @@ async function opened(feature, asked) {
 /** @param {MediaStreamTrack[]} tracks One, or none. @returns {Opened} */
 function got([track]) {
   return { track: track ?? null, trouble: null };
-}
-
-/** @param {DeviceChoice} source The id chosen last, or empty. */
-export function rememberedDevice(source) {
-  try {
-    return localStorage.getItem(KEPT_DEVICE + source) ?? '';
-  } catch {
-    return '';
-  }
 }

@@ -1,4 +1,4 @@
-import { openDevice, openDevices, openScreen, rememberedDevice } from './devices.js';
+import { chosenDevices, openDevice, openDevices, openScreen } from './devices.js';
 
 const nothing = () => ({ microphone: 0, camera: 0, screen: 0 });
 
@@ -16,7 +16,7 @@ export class LocalMedia {
   /** Which of them was asked for last. */
   #wishes = { microphone: {}, camera: {} };
   /** Where voices come out, by device id; else the system's choice. */
-  speaker = rememberedDevice('speaker');
+  speaker = chosenDevices.get('speaker') ?? '';
   #chosen = this.speaker;
   /** Rises when a device is granted or plugged in: a speaker may be allowed by now. */
   chances = 0;

@@ -38,7 +38,8 @@ export class SessionClient extends EventTarget {
   constructor(options) {
     super();
     this.#options = options;
-    const { memory, surface } = options;
+    const { memory, off = null, surface } = options;
+    memory.set('off', memory.get('off') ?? off);
     // Nobody left it to a copy of the tab. A guest has no other way back.
     if (!memory.get('left') && surface !== 'guest_page') memory.set('resume', null);
     memory.set('left', null);

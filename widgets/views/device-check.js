@@ -1,5 +1,5 @@
 import { say } from '../catalogues/words.js';
-import { KEPT_DEVICE, rememberedDevice } from '../media/devices.js';
+import { chosenDevices } from '../media/devices.js';
 import { chime } from '../media/chime.js';
 import { Loudness } from '../media/loudness.js';
 import { wordButton } from './buttons.js';
@@ -86,11 +86,7 @@ export class DeviceCheck extends Panel {
 
   /** @param {DeviceChoice} source @param {string} deviceId */
   #choose(source, deviceId) {
-    try {
-      localStorage.setItem(KEPT_DEVICE + source, deviceId);
-    } catch {
-      // Storage is refused in this frame: the choice lasts as long as the page.
-    }
+    chosenDevices.set(source, deviceId);
     if (source === 'speaker') this.#media.setSpeaker(deviceId);
     else if (source === 'microphone' || this.#media.tracks.camera) {
       void this.#media.replace(source, { deviceId: { exact: deviceId } });
@@ -105,7 +101,7 @@ export class DeviceCheck extends Panel {
       show(/** @type {HTMLElement} */ (picker.parentElement), devices.length > 0);
       const { speaker, tracks } = this.#media;
       const used = source === 'speaker' ? speaker : tracks[source]?.getSettings().deviceId;
-      const chosen = used || rememberedDevice(source);
+      const chosen = used || (chosenDevices.get(source) ?? '');
       const names = JSON.stringify(devices);
       if (picker.dataset.names !== names) {
         picker.dataset.names = names;

@@ -1,4 +1,4 @@
-import { ResumeMemory } from '../../../widgets/channel/resume-memory.js';
+import { Memory } from '../../../widgets/channel/memory.js';
 import { InvitedClient } from '../../../widgets/session/invited-client.js';
 import { postponed, same, settled, until } from './check.js';
 import { asked } from './devices.js';
@@ -27,11 +27,12 @@ const INVITED = {
   invitation: { invitation_id: 'i1', state: 'ringing', mode: 'video', surfaces: [], expires_in_ms: 60_000 },
 };
 
-/** A client that has said hello, its line and its memory; all that went before is forgotten. */
+let clients = 0;
+
+/** A client that has said hello, its line and its memory, which knows of no other's. */
 async function greeted(resume = null, { left = '1', ...more } = {}) {
   Wire.made = [];
-  sessionStorage.clear();
-  const memory = new ResumeMemory('unit');
+  const memory = new Memory(`unit${(clients += 1)}`);
   for (const [name, kept] of Object.entries({ resume, left })) memory.set(name, kept);
   const introduce = () => ({ engagement: { account_id: 'acc' } });
   const prove = async () => 't';
@@ -189,7 +190,7 @@ export const tests = {
       const { client, wire } = await greeted('r', { surface, left });
       same([wire.sent[0].resume, wire.sent[0].token], [resumed, 't']);
       // As it stands it was not left; as it goes it is.
-      const kept = () => sessionStorage.getItem('switchboard.unit.left');
+      const kept = () => sessionStorage.getItem(`switchboard.unit${clients}.left`);
       same(kept(), null);
       dispatchEvent(new Event('pagehide'));
       same(kept(), '1');
