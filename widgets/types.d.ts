@@ -32,6 +32,7 @@ type PanelLater = import('./views/later.js').Later<{
   toggle: () => void;
   close: () => void;
 }>;
+type OutgoingLater = import('./views/later.js').Later<import('./views/outgoing.js').Outgoing>;
 type ColleaguesClass = typeof import('./views/colleagues.js').Colleagues;
 type Widget = import('./elements/widget.js').Widget;
 type EngagementWidget = import('./elements/engagement-widget.js').EngagementWidget;
@@ -359,6 +360,6 @@ interface SessionViewOptions {
   colleagues?: () => Promise<typeof import('./views/colleagues.js')>;
   /** Fetches what is asked at the end. */
   atEnd?: () => Promise<unknown>;
-  /** Makes what lies over the stage, such as the invitation. */
-  over?: (attempt: Attempt) => View & { update: () => void; onClosed: () => void };
+  /** Makes what an open or failed invitation lays over the stage; `update` shows the view anew. */
+  over?: (attempt: Attempt, update: () => void) => OutgoingLater;
 }

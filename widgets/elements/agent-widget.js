@@ -5,7 +5,7 @@ import { AgentHost } from '../hosts/agent-host.js';
 import { SessionClient } from '../session/client.js';
 import { AgentIdle } from '../views/agent-idle.js';
 import { wordButton } from '../views/buttons.js';
-import { Outgoing } from '../views/outgoing.js';
+import { Later } from '../views/later.js';
 import { SessionView } from '../views/session-view.js';
 import { receiveHandOver, wayOut } from './own-window.js';
 import { elsewhere, lobby, message, overWords, told, Widget } from './widget.js';
@@ -156,7 +156,10 @@ export class AgentWidget extends Widget {
       new SessionView(client, {
         write: host.canWrite ? (text) => host.write(text) : null,
         ownWindow: this.#ownWindow(),
-        over: (attempt) => new Outgoing(client, attempt, host),
+        over: (attempt, update) => {
+          const bring = () => import('../views/outgoing.js');
+          return new Later(bring, ({ Outgoing }) => new Outgoing(client, attempt, host), update);
+        },
         chatting: () => host.chatting,
         ...(client.state.role === 'agent' && { colleagues: () => import('../views/colleagues.js') }),
       }),

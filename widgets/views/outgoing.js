@@ -62,7 +62,7 @@ export class Outgoing {
     if (!this.#timer) this.#timer = setInterval(() => this.#tick(), 1_000);
   }
 
-  onClosed() {
+  close() {
     clearInterval(this.#timer);
   }
 

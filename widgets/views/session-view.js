@@ -33,11 +33,11 @@ export class SessionView {
     this.#chatting = chatting;
     /** @param {Promise<unknown>} asked */
     const attempt = (asked) => void asked.catch(this.#failed);
-    this.#over = over?.(attempt);
     /** @param {PanelLater} later */
     const toggle = (later) => () => attempt(later.use((panel) => panel.toggle()));
     this.#stage = new Stage(client);
     const update = () => this.update();
+    this.#over = over?.(attempt, update);
     this.#people = new Later(
       () => Promise.all([import('./people.js'), colleagues?.()]),
       ([{ PeoplePanel }, more]) => new PeoplePanel(client, attempt, write, more?.Colleagues),
@@ -81,7 +81,10 @@ export class SessionView {
     const { session } = this.#client;
     if (!session) return;
     this.#announcer.update(session);
-    this.#over?.update();
+    const calls = session.invitation && session.invitation.state !== 'accepted';
+    if (calls) this.#over?.hasten(this.#failed);
+    const call = this.#over?.panel;
+    call?.update();
     this.#stage.update(session);
     if (session.lines.length > 0) this.#text.hasten(this.#failed);
     for (const panel of [this.#text.panel, this.#people.panel]) {
@@ -97,14 +100,15 @@ export class SessionView {
     const other = others(session).find(({ way }) => way !== 'monitor');
     setText(this.#who, other ? say('colon', { a: nameOf(other), b: say(other.attendance === 'present' ? 'connecting' : 'is_back_soon') }) : say('alone'));
     const seen = this.root.querySelector('.seat:not([hidden])');
-    show(this.#alone, !seen && this.#over?.root.hidden !== false);
+    const called = call ? !call.root.hidden : calls && this.#over;
+    show(this.#alone, !seen && !called);
     show(this.#wait, !other && may(session, 'invite'));
   }
 
   onClosed() {
     this.#stage.onClosed();
-    this.#over?.onClosed();
-    for (const part of [this.#people, this.#more, this.#text, this.#notices, this.#devices]) part.close();
+    const parts = [this.#people, this.#more, this.#text, this.#notices, this.#devices, this.#over];
+    for (const part of parts) part?.close();
   }
 
   /** Whether there may be something that only the notices show. @param {Session} session */

@@ -43,7 +43,7 @@ export const tests = {
       offer.click();
       await until(() => offer.textContent === words);
     }
-    outgoing.onClosed();
+    outgoing.close();
     same(taken, Array(2).fill(['Join our video session', URL_MADE]));
   },
 };
