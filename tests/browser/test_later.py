@@ -72,6 +72,24 @@ async def test_what_asks_for_a_decision_comes_by_itself_once_it_can(
     await page.close()
 
 
+async def test_a_line_that_goes_in_the_first_moments_is_told_of(
+    browser: Browser, pages: str
+) -> None:
+    page = await browser.new_page()
+    await page.add_init_script(NO_REST)
+    double = BrokerDouble(page, Role.AGENT)
+    await double.attach()
+    await page.goto(f"{pages}{AGENT}&lang=en")
+    await double.tell(PAIR)
+    strips = page.locator(".session > [role=status] > .later")
+    await expect(strips.locator("> *")).to_have_count(1, timeout=15_000 * PATIENCE)
+    await page.route("**/*", lambda route: route.abort())
+    double.deaf = True
+    await double.drop(1012)
+    await expect(strips).to_have_text("Connection lost. Reconnecting…Dismiss")
+    await page.close()
+
+
 @pytest.mark.parametrize(
     ("chatting", "owner", "said"),
     [

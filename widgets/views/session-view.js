@@ -1,5 +1,5 @@
 import { errorSentence, say } from '../catalogues/words.js';
-import { ends, may, others, transferred } from '../session/select.js';
+import { ends, may, others } from '../session/select.js';
 import { Announcer } from './announcer.js';
 import { nameOf } from './avatar.js';
 import { ControlBar } from './control-bar.js';
@@ -22,7 +22,6 @@ export class SessionView {
   #wait = el('p', { text: say('alone_help') });
   #alone = el('div', { class: 'alone', hidden: true }, this.#who, this.#wait);
   #over;
-  #chatting;
   /** @param {unknown} error */
   #failed = (error) => this.#announcer.tell(errorSentence(error));
   root;
@@ -30,7 +29,6 @@ export class SessionView {
   /** @param {SessionClient} client @param {SessionViewOptions} [options] */
   constructor(client, { write = null, ownWindow = null, over, chatting = () => null, colleagues, atEnd } = {}) {
     this.#client = client;
-    this.#chatting = chatting;
     /** @param {Promise<unknown>} asked */
     const attempt = (asked) => void asked.catch(this.#failed);
     /** @param {PanelLater} later */
@@ -93,7 +91,8 @@ export class SessionView {
     const unread = this.#text.panel?.unread ?? 0;
     this.#bar.update(session, unread);
     this.#more.panel?.update(session, unread);
-    if (this.#notable(session)) this.#notices.hasten(this.#failed);
+    // What tells of a line that is gone cannot be fetched over it.
+    this.#notices.hasten(this.#failed);
     this.#notices.panel?.update(session, this.#people.panel?.open, this.#devices.panel?.open);
     this.#devices.panel?.update();
     // Whoever nothing comes of has no seat.
@@ -109,21 +108,5 @@ export class SessionView {
     this.#stage.onClosed();
     const parts = [this.#people, this.#more, this.#text, this.#notices, this.#devices, this.#over];
     for (const part of parts) part?.close();
-  }
-
-  /** Whether there may be something that only the notices show. @param {Session} session */
-  #notable(session) {
-    const { link, media, mediaLink } = this.#client;
-    return (
-      link.status !== 'open' ||
-      !['idle', 'connecting', 'connected'].includes(mediaLink.state) ||
-      Object.values(media.troubles).some(Boolean) ||
-      session.conflicts.length > 0 ||
-      session.screenAsked !== null ||
-      session.unsaved ||
-      session.participant_id in session.quality ||
-      session.roster.some((one) => one.visitor_differs || one.way || one.attendance === 'lobby') ||
-      transferred(session, this.#chatting())
-    );
   }
 }
