@@ -33,7 +33,7 @@ async def test_a_part_that_cannot_be_had_is_excused_and_tried_again(
     page.set_default_timeout(15_000 * PATIENCE)
     double = BrokerDouble(page, Role.AGENT)
     await double.attach()
-    for missing in ("**/styles/later.css", "**/views/people.js", "**/catalogues/later/*.js"):
+    for missing in ("**/styles/later.css", "**/views/people.js"):
         await page.route(missing, lambda route: route.abort())
     await page.goto(f"{pages}{AGENT}&lang=en")
     await double.tell(PAIR)
@@ -44,7 +44,6 @@ async def test_a_part_that_cannot_be_had_is_excused_and_tried_again(
 
     await page.unroute("**/styles/later.css")
     await page.unroute("**/views/people.js")
-    await page.unroute("**/catalogues/later/*.js")
     await button.click()
     panel = page.get_by_role("dialog", name="People")
     await expect(panel).to_be_focused()

@@ -1,7 +1,7 @@
 """What a page costs: everything a browser fetches before a session works, and what comes later.
 
-At once come the page's styles, its modules with all they import, and two catalogues. Later, by
-`import()`, come the parts in `views/later.js` with a catalogue and styles of their own.
+At once come the page's styles, its modules with all they import, and the catalogue of its language.
+Later, by `import()`, come the parts in `views/later.js` with styles of their own.
 Nothing is built, so the files in the repository are what is sent; each is compressed by itself.
 Every bound holds in every language: what is largest as stored is not what gzip leaves largest.
 """
@@ -19,19 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 WIDGETS, DOCUMENT = ROOT / "widgets", ROOT / "docs" / "embedding.md"
 PAGES = {"agent": "agent", "engagement": "engagement", "window": "window", "join": "guest"}
 """Pages and the modules they enter by."""
-SIDES = {
-    "agent": ["agent"],
-    "engagement": ["invited"],
-    "window": ["invited"],
-    "join": ["invited"],
-}
-"""Whose sentences each page says beside those of all."""
 KB = 1024
-RAW, TOGETHER, PACKED = 150 * KB, 45 * KB, 56 * KB
+RAW, TOGETHER, PACKED = 150 * KB, 45 * KB, 57 * KB
 """At once: as stored, by gzip as one, by gzip file by file (what is sent)."""
-EVERYTHING, EVERYTHING_TOGETHER = 200 * KB, 59 * KB
+EVERYTHING, EVERYTHING_TOGETHER = 203 * KB, 60 * KB
 """With what comes later: as stored, by gzip as one."""
-PROOF, PROOF_SIZE = WIDGETS / "elements" / "agent-proof.js", 16 * KB
+PROOF, PROOF_SIZE = WIDGETS / "elements" / "agent-proof.js", 15 * KB
 """What comes only where an account wants more of its agents than a request for a token."""
 LANGUAGES = sorted(path.stem for path in (WIDGETS / "catalogues").glob("??.js"))
 IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?['"](\.[^'"]+)['"];""", re.MULTILINE)
@@ -68,19 +61,13 @@ def files_of(page: str, language: str) -> set[Path]:
     linked = re.findall(r'(?:rel="stylesheet" href|type="module" src)="{{assets}}/([^"]+)"', text)
     start = [WIDGETS / name for name in linked]
     assert WIDGETS / "entry" / f"{PAGES[page]}.js" in start
-    return catalogues(language, ".", *SIDES[page]) | reachable(start, IMPORT)
-
-
-def catalogues(language: str, *parts: str) -> set[Path]:
-    """These parts of a language's catalogue."""
-    return {WIDGETS / "catalogues" / part / f"{language}.js" for part in parts}
+    return {WIDGETS / "catalogues" / f"{language}.js", *reachable(start, IMPORT)}
 
 
 def all_files_of(page: str, language: str) -> set[Path]:
     """What the page may fetch at any account, in a language."""
     found = modules_of(page, language)
-    told = ["later", "staff"] if page == "agent" else ["later"]
-    return {STYLE, *found, *catalogues(language, *told), *styles_of(found)}
+    return {STYLE, *found, *styles_of(found)}
 
 
 def modules_of(page: str, language: str) -> set[Path]:
@@ -94,10 +81,10 @@ def styles_of(modules: set[Path]) -> set[Path]:
     return {WIDGETS / "styles" / f"{name}.css" for name in names}
 
 
-def proof_files(language: str) -> set[Path]:
-    """What an agent's login needs beside the page, in a language."""
-    modules = reachable([PROOF], IMPORT, LAZY) - modules_of("agent", language)
-    return modules | catalogues(language, "proof") | styles_of(modules)
+def proof_files() -> set[Path]:
+    """What an agent's login needs beside the page."""
+    modules = reachable([PROOF], IMPORT, LAZY) - modules_of("agent", "en")
+    return modules | styles_of(modules)
 
 
 @cache
@@ -139,20 +126,19 @@ def test_the_document_says_what_a_page_weighs(page: str) -> None:
     assert max(off) <= 1.2 * KB, f"{page}: {largest}"
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_what_an_agents_login_needs_stays_small(language: str) -> None:
-    files = proof_files(language)
+def test_what_an_agents_login_needs_stays_small() -> None:
+    files = proof_files()
     assert PROOF in files
     size = sum(path.stat().st_size for path in files)
     assert size <= PROOF_SIZE, f"{size:,} bytes"
 
 
 def test_what_comes_by_import_is_known() -> None:
-    """Else something is counted nowhere: every address of an `import()` but the catalogues'."""
+    """Else something is counted nowhere: every address of an `import()` but the catalogue's."""
     ours = [path for path in WIDGETS.rglob("*.js") if "simulator" not in path.parts]
     text = "".join(path.read_text() for path in sorted(ours))
     computed = [call for call in re.findall(r"\bimport\([^)]*\)", text) if not LAZY.match(call)]
-    assert computed == ["import(`./${part}/${language}.js`)"]
+    assert computed == ["import(`./${language}.js`)"]
 
 
 def test_the_launcher_is_one_small_file() -> None:

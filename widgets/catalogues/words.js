@@ -1,33 +1,18 @@
-/** Languages there is a catalogue for; each is its own file with the same keys. */
+/** Languages there is a catalogue for; each is one file with the same keys. */
 export const LANGUAGES = ['en', 'de', 'es', 'fr', 'he', 'ja', 'pt'];
 
 /** @type {Record<string, string>} */
-const catalogue = {};
-let language = 'en';
-/** What comes later. */
-let later = ['later'];
+let catalogue = {};
 
 /**
  * Load the first wished language there is, and mark the document.
  * @param {readonly string[]} wished BCP 47 tags, best first.
- * @param {...('agent'|'invited'|'proof'|'login')} parts What the page says besides.
  */
-export async function loadLanguage(wished, ...parts) {
-  language = wished.map(primary).find((one) => LANGUAGES.includes(one)) ?? 'en';
-  if (parts.includes('agent')) later = ['later', 'staff'];
-  await loadMore('.', ...parts);
+export async function loadLanguage(wished) {
+  const language = wished.map(primary).find((one) => LANGUAGES.includes(one)) ?? 'en';
+  catalogue = (await import(`./${language}.js`)).default;
   document.documentElement.lang = language;
   document.documentElement.dir = language === 'he' ? 'rtl' : 'ltr';
-}
-
-/**
- * Load more sentences, by default those of what is seldom wanted; from then on `say` knows them.
- * @param {...string} parts
- */
-export async function loadMore(...parts) {
-  const wanted = parts.length > 0 ? parts : later;
-  const loaded = await Promise.all(wanted.map((part) => import(`./${part}/${language}.js`)));
-  Object.assign(catalogue, ...loaded.map((one) => one.default));
 }
 
 /**

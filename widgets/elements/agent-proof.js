@@ -1,4 +1,3 @@
-import { loadMore } from '../catalogues/words.js';
 import { Refusal } from '../channel/refusal.js';
 import { deviceToken, enrolDevice } from '../hosts/device-key.js';
 import { post } from '../hosts/gateway.js';
@@ -87,10 +86,7 @@ export class AgentProof {
     if (this.#config.consumer_proof !== 'link') return;
     if (!this.#link) {
       this.#link = new Later(
-        async () => {
-          const [module] = await Promise.all([import('../views/consumer-link.js'), loadMore('proof')]);
-          return module;
-        },
+        () => import('../views/consumer-link.js'),
         ({ ConsumerLink }) => new ConsumerLink((sentence) => this.#sendLink(sentence)),
         () => {},
       );
@@ -114,7 +110,7 @@ export class AgentProof {
     const ending = new AbortController();
     this.#ending = ending;
     try {
-      await Promise.all([loadMore('proof'), loadStyles('proof')]);
+      await loadStyles('proof');
       const own = this.#config.agent_login === 'enrolment' ? this.#enrolled() : this.#loggedIn(ending.signal);
       return await Promise.race([own, arrival(this.#kept, ending.signal)]);
     } finally {

@@ -1,5 +1,5 @@
 import { AgentWidget } from '../elements/agent-widget.js';
 import { prepare } from './prepare.js';
 
-await prepare(new URLSearchParams(location.search), 'agent');
+await prepare(new URLSearchParams(location.search));
 customElements.define('switchboard-agent', AgentWidget);

@@ -3,5 +3,5 @@ import { FrameHost } from '../hosts/frame-host.js';
 import { prepare } from './prepare.js';
 
 const query = new URLSearchParams(location.search);
-await prepare(query, 'invited');
+await prepare(query);
 EngagementWidget.define(new FrameHost(query));

@@ -1,5 +1,5 @@
 import { GuestPage } from '../elements/guest-page.js';
 import { prepare } from './prepare.js';
 
-await prepare(new URLSearchParams(location.search), 'invited');
+await prepare(new URLSearchParams(location.search));
 customElements.define('switchboard-guest', GuestPage);

@@ -7,6 +7,6 @@ const query = new URLSearchParams(location.search);
 const kept = new Memory('login');
 const wished = query.get('lang') ?? kept.get('lang');
 if (wished) query.set('lang', wished);
-await prepare(query, 'proof', 'login');
+await prepare(query);
 kept.set('lang', document.documentElement.lang);
 customElements.define('switchboard-login', LoginPage);

@@ -3,5 +3,5 @@ import { WindowHost } from '../hosts/window-host.js';
 import { prepare } from './prepare.js';
 
 const query = new URLSearchParams(location.search);
-await prepare(query, 'invited');
+await prepare(query);
 EngagementWidget.define(new WindowHost(query));

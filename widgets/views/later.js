@@ -1,12 +1,10 @@
-import { loadMore } from '../catalogues/words.js';
 import { el } from './dom.js';
 
 const REST_MS = 3_000;
 const LONGEST_REST_MS = 60_000;
 
 /**
- * A part of a screen that is seldom wanted. It comes with sentences and styles when asked for, or
- * once the page has shown what matters: later the gateway may serve another revision.
+ * A part of a screen that is seldom wanted. It comes with styles when asked for, or once the page has shown what matters: later the gateway may serve another revision.
  * @template {{root: HTMLElement, close?: () => void}} P @template [M=any]
  */
 export class Later {
@@ -71,7 +69,7 @@ export class Later {
 
   async #fetch() {
     try {
-      const [module] = await Promise.all([this.#load(), loadMore(), loadStyles(), import('./more-icons.js')]);
+      const [module] = await Promise.all([this.#load(), loadStyles(), import('./more-icons.js')]);
       const panel = this.#make(module);
       this.panel = panel;
       this.root.removeAttribute('aria-busy');

@@ -1,4 +1,4 @@
-import { loadMore } from '../../../widgets/catalogues/words.js';
+import { loadLanguage } from '../../../widgets/catalogues/words.js';
 import { Announcer } from '../../../widgets/views/announcer.js';
 import { same } from './check.js';
 
@@ -8,7 +8,7 @@ import { same } from './check.js';
  */
 function beaten(play) {
   return async () => {
-    await loadMore('.');
+    await loadLanguage(['en']);
     const { setTimeout: real } = globalThis;
     const due = [];
     globalThis.setTimeout = (call) => due.push(call);

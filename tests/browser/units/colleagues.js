@@ -1,4 +1,4 @@
-import { loadLanguage, loadMore } from '../../../widgets/catalogues/words.js';
+import { loadLanguage } from '../../../widgets/catalogues/words.js';
 import { Colleagues } from '../../../widgets/views/colleagues.js';
 import { same, settled } from './check.js';
 
@@ -6,8 +6,7 @@ const DANA = { agent_id: '77', name: 'Dana', asked: 'free' };
 
 /** An open panel whose broker knows these colleagues, and answers what is asked when told to. */
 async function panel(colleagues, capabilities = ['invite']) {
-  await loadLanguage(['en'], 'agent');
-  await loadMore();
+  await loadLanguage(['en']);
   const root = document.createElement('section');
   root.tabIndex = -1;
   const waiting = [];

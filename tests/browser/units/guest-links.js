@@ -1,4 +1,4 @@
-import { loadLanguage, loadMore } from '../../../widgets/catalogues/words.js';
+import { loadLanguage } from '../../../widgets/catalogues/words.js';
 import { CopyLine } from '../../../widgets/views/copy-line.js';
 import { GuestLinks } from '../../../widgets/views/guest-links.js';
 import { same, settled } from './check.js';
@@ -8,7 +8,6 @@ const LINK = Object.freeze({ guest_invitation_id: 'g1', name: 'Noa', uses_left: 
 export const tests = {
   async 'the time that an open link has left runs'() {
     await loadLanguage(['en']);
-    await loadMore();
     const { now } = Date;
     let time = 1_000_000;
     Date.now = () => time;

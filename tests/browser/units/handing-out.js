@@ -1,4 +1,4 @@
-import { loadLanguage, loadMore } from '../../../widgets/catalogues/words.js';
+import { loadLanguage } from '../../../widgets/catalogues/words.js';
 import { GuestLinks } from '../../../widgets/views/guest-links.js';
 import { Outgoing } from '../../../widgets/views/outgoing.js';
 import { same, settled, until } from './check.js';
@@ -8,8 +8,7 @@ const INVITATION = { state: 'sent', surfaces: [], visible: false, reason: null }
 
 /** A client whose broker makes a link at once. */
 async function client() {
-  await loadLanguage(['en'], 'agent');
-  await loadMore();
+  await loadLanguage(['en']);
   return {
     session: { roster: [], invitation: INVITATION },
     ask: () => Promise.resolve({ url: URL_MADE }),

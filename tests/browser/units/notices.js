@@ -1,4 +1,4 @@
-import { loadLanguage, loadMore } from '../../../widgets/catalogues/words.js';
+import { loadLanguage } from '../../../widgets/catalogues/words.js';
 import { Notices } from '../../../widgets/views/notices.js';
 import { same } from './check.js';
 
@@ -15,8 +15,7 @@ const session = (more = {}) => ({
 
 /** Strips whose client sends nowhere. @param {Record<string, unknown>} [state] */
 async function strips(state = {}) {
-  await loadLanguage(['en'], 'agent');
-  await loadMore();
+  await loadLanguage(['en']);
   const sent = [];
   const client = Object.assign(new EventTarget(), {
     link: { status: 'open' },

@@ -6,12 +6,12 @@ const over = (reason, more = {}) => overWords({ reason, for: 'me', elapsedMs: 65
 
 export const tests = {
   async 'whoever is out by somebody is told by whom, where that is known'() {
-    await loadLanguage(['en'], 'invited');
+    await loadLanguage(['en']);
     same(over('removed', { by: 'Alex' }), { title: 'Alex removed you from the session', help: '' });
     same(over('removed'), { title: 'You were removed from the session', help: '' });
   },
   async 'whoever was away for too long is told what became of their place'() {
-    await loadLanguage(['en'], 'invited');
+    await loadLanguage(['en']);
     same(over('grace_over'), {
       title: 'You were away for too long',
       help: 'Your connection was gone, and your place was given up.',
@@ -20,9 +20,9 @@ export const tests = {
   },
   async 'sentences follow one another as their language sets them'() {
     const helped = () => over('agent_absent', { for: 'session' }).help;
-    await loadLanguage(['ja'], 'invited');
+    await loadLanguage(['ja']);
     same(helped(), '担当者が長く不在でした。通話時間は1:05でした。');
-    await loadLanguage(['en'], 'invited');
+    await loadLanguage(['en']);
     same(helped(), 'There was no agent for too long. It lasted 1:05.');
   },
 };

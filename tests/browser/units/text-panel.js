@@ -1,10 +1,10 @@
-import { loadMore } from '../../../widgets/catalogues/words.js';
+import { loadLanguage } from '../../../widgets/catalogues/words.js';
 import { TextPanel } from '../../../widgets/views/text-panel.js';
 import { same, settled } from './check.js';
 
 /** A panel whose broker answers when told to. */
 async function panel() {
-  await Promise.all([loadMore('.'), loadMore()]);
+  await loadLanguage(['en']);
   const sent = [];
   const refusals = [];
   const client = {
