@@ -37,14 +37,14 @@ export class SessionView {
     const update = () => this.update();
     this.#over = over?.(attempt, update);
     this.#people = new Later(
-      () => Promise.all([import('./people.js'), colleagues?.()]),
+      () => Promise.all([import('./people.js'), colleagues?.(), atEnd?.()]),
       ([{ PeoplePanel }, more]) => new PeoplePanel(client, attempt, write, more?.Colleagues),
       update,
     );
     this.#devices = deviceCheckLater(client.media, update, (right) => may(client.session, right));
     this.#text = new Later(() => import('./text-panel.js'), ({ TextPanel }) => new TextPanel(client, attempt), update);
     this.#notices = new Later(
-      () => Promise.all([import('./notices.js'), atEnd?.()]).then(([module]) => module),
+      () => import('./notices.js'),
       ({ Notices }) => new Notices({ client, attempt, chatting, ownWindow, home: this.#bar.root }),
       update,
     );
