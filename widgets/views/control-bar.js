@@ -7,48 +7,44 @@ import { el, setAttr, show } from './dom.js';
 /** What one reaches for during a session; end keeps its place. */
 export class ControlBar {
   #client;
-  #microphone;
-  #camera;
-  #screen;
-  #people;
-  #more;
-  #end;
+  #buttons;
   root;
 
   /** @param {SessionClient} client @param {ControlActions} actions */
   constructor(client, actions) {
     this.#client = client;
     const { media } = client;
-    const mute = () => void media.setMicrophone(!media.publishing.microphone);
-    this.#microphone = iconButton('microphone', mute);
-    this.#camera = iconButton('camera', () => actions.attempt(this.#toggleCamera()));
-    this.#screen = iconButton('screen', () => void media.setScreen(!media.publishing.screen));
-    this.#people = iconButton('people', actions.people);
-    this.#more = iconButton('more', actions.more);
-    this.#end = iconButton('end', actions.end, 'danger');
-    const buttons = [this.#microphone, this.#camera, this.#screen, this.#people, this.#more, this.#end];
+    this.#buttons = {
+      microphone: iconButton('microphone', () => void media.setMicrophone(!media.publishing.microphone)),
+      camera: iconButton('camera', () => actions.attempt(this.#toggleCamera())),
+      screen: iconButton('screen', () => void media.setScreen(!media.publishing.screen)),
+      people: iconButton('people', actions.people),
+      more: iconButton('more', actions.more),
+      end: iconButton('end', actions.end, 'danger'),
+    };
+    const buttons = Object.values(this.#buttons);
     this.root = el('div', { class: 'bar', role: 'toolbar', 'aria-label': say('controls') }, ...buttons);
     this.root.addEventListener('keydown', (event) => this.#onKey(event));
   }
 
   /** @param {Session} session @param {number} unread How many written lines. */
   update(session, unread) {
-    const { publishing } = this.#client.media;
-    const { microphone, camera, screen } = publishing;
-    this.#microphone.set(say(microphone ? 'microphone_on' : 'microphone_off'), microphone);
-    this.#camera.set(say(camera ? 'camera_on' : 'camera_off'), camera);
-    this.#screen.set(say(screen ? 'screen_on' : 'screen_off'));
-    this.#screen.root.toggleAttribute('data-active', screen);
-    this.#microphone.root.disabled = !may(session, 'send_audio');
-    this.#camera.root.disabled = !may(session, 'send_video');
+    const { microphone, camera, screen, people, more, end } = this.#buttons;
+    const { publishing: on } = this.#client.media;
+    microphone.set(say(on.microphone ? 'microphone_on' : 'microphone_off'), on.microphone);
+    camera.set(say(on.camera ? 'camera_on' : 'camera_off'), on.camera);
+    screen.set(say(on.screen ? 'screen_on' : 'screen_off'));
+    screen.root.toggleAttribute('data-active', on.screen);
+    microphone.root.disabled = !may(session, 'send_audio');
+    camera.root.disabled = !may(session, 'send_video');
     const canShare = 'getDisplayMedia' in (navigator.mediaDevices ?? {});
-    show(this.#screen, may(session, 'send_screen') && canShare && frameAllows('display-capture'));
-    this.#end.set(say(ends(session) ? 'end' : 'leave'));
+    show(screen, may(session, 'send_screen') && canShare && frameAllows('display-capture'));
+    end.set(say(ends(session) ? 'end' : 'leave'));
     const waiting = session.roster.filter(({ attendance }) => attendance === 'lobby');
     const count = may(session, 'admit') ? waiting.length : 0;
-    mark(this.#people, count, say(count > 0 ? 'people_waiting' : 'people', { count }));
+    mark(people, count, say(count > 0 ? 'people_waiting' : 'people', { count }));
     const what = say('more');
-    mark(this.#more, unread, unread > 0 ? say('unread', { what, count: unread }) : what);
+    mark(more, unread, unread > 0 ? say('unread', { what, count: unread }) : what);
   }
 
   /** Turning the camera on in a voice session asks for video first. */
