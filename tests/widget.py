@@ -81,11 +81,11 @@ class Widget:
         """Send a message that carries no id."""
         await self._socket.send(json.dumps({"type": type_, **fields}))
 
-    async def request(self, type_: str, **fields: Any) -> Message:
+    async def request(self, type_: str, *, limit_s: float = WAIT_S, **fields: Any) -> Message:
         """Send and wait for the reply. Raises Refused."""
         before = len(self.heard)
         request_id = await self.send(type_, **fields)
-        reply = await self.expect(reply_to=request_id, after=before)
+        reply = await self.expect(reply_to=request_id, after=before, limit_s=limit_s)
         if reply["type"] == "request.refused":
             raise Refused(reply)
         return reply

@@ -22,7 +22,7 @@ RESERVED = 3
 async def recorded(town: Town, people: People) -> list[dict[str, Any]]:
     """The events of these people's session, from the server API."""
     path, key = f"sessions/{people.session_id}", KEYS[people.account_id]
-    record = await asyncio.to_thread(told, town.operator, path, key)
+    record = await asyncio.to_thread(told, town.operator.gateway, path, key)
     events: list[dict[str, Any]] = record["events"]
     return events
 

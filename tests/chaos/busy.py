@@ -16,7 +16,7 @@ from broker.words import Capability
 from tests.chaos.street import Ended, resumed
 from tests.chaos.town import MOVED_S
 from tests.patience import PATIENCE
-from tests.widget import Refused, Widget, insisted
+from tests.widget import WAIT_S, Message, Refused, Widget, insisted
 
 ASK_EVERY_S = 0.1
 CHANGE_EVERY = 12
@@ -36,13 +36,17 @@ class Change:
     trace: str
 
 
+Changing = Callable[[int], Change]
+"""Says what the next change is, of how many there were."""
+
+
 def mode(number: int) -> Change:
     """Go on with voice, the next time with video again."""
     said = "video" if number % 2 else "voice"
     return Change("media.mode", {"mode": said}, said)
 
 
-def rights_of(participant_id: str) -> Callable[[int], Change]:
+def rights_of(participant_id: str) -> Changing:
     """Take somebody's right to show a screen, the next time give it back: no picture stops."""
 
     def rights(number: int) -> Change:
@@ -83,11 +87,17 @@ class Busy:
         widget: Widget,
         origins: Sequence[str],
         *,
-        change: Callable[[int], Change] | None = None,
+        change: Changing | None = None,
         streams: bool = False,
+        answered_s: float = WAIT_S,
     ) -> None:
-        """`change` says what the journal is changed by, time after time."""
+        """`change` says what the journal is changed by, time after time.
+
+        `answered_s`: an answer that does not come for so long on a connection that lasts is missed.
+        """
+        self._answered_s = answered_s
         self.widget = self._resumable = widget
+        self._before: list[Message] = []
         self.streams = streams
         self.changed: list[str] = []
         """Changes of the journal that were acknowledged, by their traces."""
@@ -108,6 +118,11 @@ class Busy:
     def connection(self) -> Widget:
         """The widget that this person has now."""
         return self.widget
+
+    @property
+    def heard(self) -> list[Message]:
+        """What this person was told so far, by whichever connection."""
+        return self._before + self.widget.heard
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -169,7 +184,7 @@ class Busy:
         marked, widget = len(self.widget.heard), self.widget
         loop = asyncio.get_running_loop()
         renewed_at: float | None = None
-        asked = asyncio.create_task(widget.request(type_, **fields))
+        asked = asyncio.create_task(widget.request(type_, limit_s=self._answered_s, **fields))
         try:
             while not (await asyncio.wait([asked], timeout=LOOK_S))[0]:
                 news = widget.types()[marked:]
@@ -194,9 +209,9 @@ class Busy:
         async with asyncio.timeout(MOVED_S):
             while True:
                 try:
-                    self.widget = await resumed(
-                        self._resumable, next(self._origins), page=self.page
-                    )
+                    again = await resumed(self._resumable, next(self._origins), page=self.page)
+                    self._before += self.widget.heard
+                    self.widget = again
                     self.returns += 1
                     return
                 except (OSError, WebSocketException, AssertionError, Refused):

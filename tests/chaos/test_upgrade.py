@@ -10,20 +10,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.chaos.afterwards import recorded
-from tests.chaos.busy import Busy, are_kept, mode, rights_of, traces
-from tests.chaos.records import whole
+from tests.chaos.load import check, during, load, longest, media_of
 from tests.chaos.releases import put_other_release
-from tests.chaos.streams import Streaming, flow, streaming
-from tests.chaos.town import Gateways, People, Town, open_town
+from tests.chaos.streams import flow
+from tests.chaos.town import Gateways, Town, open_town
 from tests.operations.cluster import ROOT, SINGLES, Operator, until
 from tests.patience import PATIENCE
 
@@ -102,42 +100,6 @@ def are_side_by_side(town: Town, done: int) -> bool:
     return singles and (ours > 0 or done == 1) and (theirs > 0) == (done < 3)
 
 
-@asynccontextmanager
-async def load(town: Town, gateways: Gateways) -> AsyncIterator[tuple[list[People], list[Busy]]]:
-    """Calls whose people ask all the time; the first agent at one gateway, the next at another."""
-    calls = [People(town) for _ in range(CALLS)]
-    busy: list[Busy] = []
-    for number, people in enumerate(calls):
-        agent, consumer = await people.talking(through=gateways.origins[number % 2])
-        streams = number < STREAMING
-        if streams:
-            joined = next(m for m in consumer.heard if m["type"] == "session.snapshot")
-            rights = rights_of(joined["participant_id"])
-            busy += [
-                Busy(agent, gateways.origins, change=rights, streams=True),
-                Busy(consumer, gateways.origins, streams=True),
-            ]
-        else:
-            busy += [
-                Busy(agent, gateways.origins),
-                Busy(consumer, gateways.origins, change=mode),
-            ]
-    asking = [asyncio.create_task(each.run()) for each in busy]
-    try:
-        yield calls, busy
-    finally:
-        for task in asking:
-            task.cancel()
-        ended = await asyncio.gather(*asking, return_exceptions=True)
-        for people in calls:
-            await people.close()
-        failed = [each for each in ended if not isinstance(each, asyncio.CancelledError)]
-        if failed:
-            for one in busy:
-                await one.widget.close()
-    assert not failed, [f"{type(each).__name__}: {each}"[-300:] for each in failed]
-
-
 async def switchboard(town: Town, *words: str) -> str:
     status, said = await asyncio.to_thread(
         town.operator.run, *words, "--address", town.cluster.address
@@ -168,7 +130,11 @@ async def upgrade(town: Town, gateways: Gateways) -> dict[str, dict[str, float]]
     Answers are those of the session's actor alone; saves wait for the ledger, too, and are told
     without those while it is killed; media are any sound or picture.
     """
-    async with load(town, gateways) as (calls, busy), media_of(busy) as streams:
+    origins = gateways.origins
+    async with (
+        load(town, origins, calls=CALLS, with_media=STREAMING) as (calls, busy),
+        media_of(busy) as streams,
+    ):
         await asyncio.to_thread(
             until, "standbys or sessions on each", lambda: len(town.nodes()) == 3
         )
@@ -225,30 +191,6 @@ async def upgrade(town: Town, gateways: Gateways) -> dict[str, dict[str, float]]
     return pauses
 
 
-def during(busy: list[Busy], streams: list[Streaming], phase: str) -> None:
-    for each in busy:
-        each.phase = phase
-    for one in streams:
-        one.reception.phase = phase
-
-
-def longest(gaps: list[dict[str, float]]) -> dict[str, float]:
-    """The longest pause of anybody in each phase."""
-    return {phase: round(max(g.get(phase, 0.0) for g in gaps), 3) for g in gaps for phase in g}
-
-
-@asynccontextmanager
-async def media_of(busy: list[Busy]) -> AsyncIterator[list[Streaming]]:
-    """Let the media of the calls that have some flow within the context."""
-    async with AsyncExitStack() as stack:
-        streams: list[Streaming] = []
-        for agent, consumer in zip(busy[::2], busy[1::2], strict=True):
-            if agent.streams:
-                of_call = streaming(agent.connection, consumer.connection)
-                streams += await stack.enter_async_context(of_call)
-        yield streams
-
-
 def is_undrained(town: Town, node: str) -> bool:
     """Ask for it; a ledger that was just killed says that it is to be tried again."""
     status, said = town.operator.run("undrain", node, "--address", town.cluster.address)
@@ -259,16 +201,3 @@ def is_undrained(town: Town, node: str) -> bool:
 def is_full(town: Town) -> bool:
     """Whether there are standbys for the next node's sessions."""
     return bool(sum(each["standbys"] for each in town.nodes()) >= STANDBYS)
-
-
-async def check(town: Town, people: People, agent: Busy, consumer: Busy) -> None:
-    """End a call; every acknowledged event is in its record, once, and nobody left it."""
-    await agent.widget.insist("session.end")
-    await consumer.widget.expect("session.ended")
-    events = await recorded(town, people)
-    assert "participant.left" not in whole(events)
-    acknowledged = agent.changed + consumer.changed
-    assert len(acknowledged) > 5
-    assert are_kept(acknowledged, traces(events)), (acknowledged, traces(events))
-    for one in (agent, consumer):
-        await one.widget.close()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import shutil
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import psutil
@@ -72,16 +73,24 @@ class Town:
     """What `up` was given beside an operator's own options."""
     ups: list[Process]
     """The gateways' commands that run."""
+    origin: str = ""
+    """Where browsers reach its gateways; its first one, where nothing is said."""
 
     def __post_init__(self) -> None:
-        secret = (self.operator.folder / "secret").read_bytes().strip()
-        self.tokens = Tokens(secret, time.time, secrets.token_bytes, resume_s=3_600)
+        self.origin = self.origin or self.operator.gateway
+        self.tokens = tokens_of((self.operator.folder / "secret").read_text())
+
+    def end(self) -> None:
+        """End the deployment as an operator does, calls or not; harmless when it has ended."""
+        ups, self.ups = self.ups, []
+        if ups:
+            self.operator.down("--drop-live")
+        for each in ups:
+            assert each.end() == 0, "\n".join(each.lines)
 
     def nodes(self) -> list[dict[str, Any]]:
         """Every node as the ledger sees it."""
-        token = operator_token(self.tokens, "chaos", 600)
-        found: list[dict[str, Any]] = told(self.operator, "operator/nodes", token)["nodes"]
-        return found
+        return nodes_at(self.operator.gateway, self.tokens)
 
     def standbys(self) -> Counter[str]:
         """How many standbys there are, by label."""
@@ -142,14 +151,26 @@ class Town:
         raise AssertionError(f"No added node is {node}.")
 
 
-def told(operator: Operator, path: str, token: str) -> dict[str, Any]:
+def tokens_of(secret: str) -> Tokens:
+    """The tokens of a deployment, by its secret."""
+    return Tokens(secret.strip().encode(), time.time, secrets.token_bytes, resume_s=3_600)
+
+
+def nodes_at(gateway: str, tokens: Tokens) -> list[dict[str, Any]]:
+    """Every node as the ledger sees it, from a gateway at this address."""
+    token = operator_token(tokens, "chaos", 600)
+    found: list[dict[str, Any]] = told(gateway, "operator/nodes", token)["nodes"]
+    return found
+
+
+def told(gateway: str, path: str, token: str) -> dict[str, Any]:
     """Ask the server API, again while the ledger is away."""
     answers: list[httpx.Response] = []
 
     def answered() -> bool:
         answers.append(
             httpx.get(
-                f"{operator.gateway}/v1/{path}",
+                f"{gateway}/v1/{path}",
                 headers={"Authorization": f"Bearer {token}"},
                 trust_env=False,
                 timeout=MOVED_S,
@@ -174,6 +195,8 @@ def open_town(
     options: Sequence[str] = (),
     places: Sequence[Place] = (),
     memory: Sequence[int | None] = (),
+    origin: str = "",
+    other: Town | None = None,
 ) -> Iterator[Town]:
     """Start PostgreSQL, a Ray node for each label, and a deployment with one gateway on them.
 
@@ -181,14 +204,16 @@ def open_town(
     `told` goes into the environment of Ray's nodes. `releases` is where the sources of each node
     lie, and of the first gateway those of the first; these, where it is empty. `options` are
     further ones of `up`. `places` is where each node is: all here, where it is empty. `memory` is
-    what Ray gives away of each node's, as of `RayCluster`.
+    what Ray gives away of each node's, as of `RayCluster`. `origin` is where browsers reach its
+    gateways, if that is not the first of them. `other` is a town whose PostgreSQL and secret this
+    one has, too, on a Ray of its own.
     """
     at = [*releases] or [ROOT] * len(labels)
     room = [*slots] or [SLOTS] * len(labels)
     where = [*places] or [HERE] * len(labels)
     given = [*memory] or [None] * len(labels)
     with (
-        closing(postgres.Server()) as database,
+        nullcontext(other.database) if other else closing(postgres.Server()) as database,
         RayCluster(
             label=labels[0],
             slots=room[0],
@@ -201,27 +226,29 @@ def open_town(
         Operator(folder, {**cluster.environment, "PYTHONPATH": str(at[0])}) as operator,
         ThreadPoolExecutor(1) as beside,
     ):
-        started = beside.submit(database.start)
+        started = beside.submit(database.start) if other is None else None
         (folder / "accounts.toml").write_text(ACCOUNTS)
+        if other is not None:
+            shutil.copyfile(other.operator.folder / "secret", folder / "secret")
         added = [
             cluster.add(label=label, slots=count, release=release, place=place, memory=bytes_)
             for label, count, release, place, bytes_ in zip(
                 labels[1:], room[1:], at[1:], where[1:], given[1:], strict=True
             )
         ]
-        started.result()
+        if started is not None:
+            started.result()
         words = (
             *("--address", cluster.address, "--database", f"{database.url}/postgres"),
             *("--standbys", str(standbys)),
+            *(("--origin", origin) if origin else ()),
             *options,
         )
         up = operator.up(*words)
         up.wait_for('"gateway"')
-        town = Town(cluster, operator, added, database, standbys, words, [up])
+        town = Town(cluster, operator, added, database, standbys, words, [up], origin)
         yield town
-        operator.down("--drop-live")
-        for each in town.ups:
-            assert each.end() == 0, "\n".join(each.lines)
+        town.end()
 
 
 class Gateways:
@@ -271,13 +298,22 @@ class Gateways:
         return up
 
 
+class Reached(Protocol):
+    """What people know of a deployment."""
+
+    @property
+    def origin(self) -> str: ...
+    @property
+    def tokens(self) -> Tokens: ...
+
+
 class People:
     """An agent and a consumer of one engagement, by tokens of the deployment's secret."""
 
-    def __init__(self, town: Town, account_id: str = "eastern") -> None:
+    def __init__(self, town: Reached, account_id: str = "eastern") -> None:
         self.account_id = account_id
         self.tokens = town.tokens
-        self.origin = self.through = town.operator.gateway
+        self.origin = self.through = town.origin
         self.key = f"engagement-{uuid.uuid4()}"
         self.session_id = ""
         self._beats: list[asyncio.Task[None]] = []
@@ -286,6 +322,10 @@ class People:
         for beat in self._beats:
             beat.cancel()
         await asyncio.gather(*self._beats, return_exceptions=True)
+
+    def beat(self, *widgets: Widget) -> None:
+        """Let widgets say that they live, as their pages do."""
+        self._beats += [asyncio.create_task(beating(widget)) for widget in widgets]
 
     async def agent(self) -> Widget:
         who = Principal(role=Role.AGENT, account_id=self.account_id, agent_id="7", name="Alex")
@@ -320,7 +360,7 @@ class People:
         """Let the two meet, at another gateway than the first if one is given."""
         self.through = through or self.origin
         consumer, agent = await self.consumer(), await self.agent()
-        self._beats = [asyncio.create_task(beating(widget)) for widget in (agent, consumer)]
+        self.beat(agent, consumer)
         self.session_id = (await ring(agent, consumer, Widget.insist))["session_id"]
         await accept(consumer)
         await agent.expect("roster.changed")

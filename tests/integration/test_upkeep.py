@@ -104,7 +104,13 @@ async def test_no_log_holds_a_secret_a_token_a_name_or_what_was_said(
     await consumer.request("text.send", text="the word is Quittenbrot")
     link = await agent.request("guest.invite", name="Ottilie Quendel")
     guest = call.keep(await guest_widget(call.origin, link["url"], "Ottilie Quendel"))
-    offer = {"transport_id": "t", "epoch": 1, "publish": [], "seats": [], "screens": []}
+    offer: dict[str, Any] = {
+        "transport_id": "t",
+        "epoch": 1,
+        "publish": [],
+        "seats": [],
+        "screens": [],
+    }
     with pytest.raises(Refused):
         await agent.request("media.offer", sdp="v=0\r\na=ice-pwd:Pimpinelle0815\r\n", **offer)
     forged = "eyJhbGciOiJIUzI1NiJ9.eyJmb3JnZWQiOiJNZWxpc3NlIn0.c2lnbmF0dXJl"

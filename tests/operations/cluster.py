@@ -223,9 +223,13 @@ class RayCluster:
         return self._add((f"--address={self.address}",), label, slots, release, place, memory)
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def stop(self) -> None:
+        """End every node, and whatever runs on it; harmless when they have ended."""
         for node in reversed(self._nodes):
             node.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def processes(self, title: str) -> list[psutil.Process]:
         """Every process below a node whose command line holds `title`."""

@@ -333,7 +333,7 @@ async def test_a_deployment_is_operated_as_it_is_written(written: Written) -> No
     await people.close()
 
     path = f"sessions/{people.session_id}"
-    record = await asyncio.to_thread(told, town.operator, path, KEYS["eastern"])
+    record = await asyncio.to_thread(told, town.operator.gateway, path, KEYS["eastern"])
     assert "guest.invited" in [event["type"] for event in record["events"]]
     dump, _ = commands_of("Back up")
     down, restore, *_ = commands_of("Restore")
@@ -343,7 +343,7 @@ async def test_a_deployment_is_operated_as_it_is_written(written: Written) -> No
     await postgres.execute(database, "TRUNCATE journal, sessions CASCADE")
     await asyncio.to_thread(shell.run, restore)
     await asyncio.to_thread(written.replaced)
-    again = await asyncio.to_thread(told, town.operator, path, KEYS["eastern"])
+    again = await asyncio.to_thread(told, town.operator.gateway, path, KEYS["eastern"])
     assert again == record
     await asyncio.to_thread(shell.run, down)
     assert await asyncio.to_thread(written.up.end) == 0
