@@ -47,7 +47,7 @@ ALONE_OF: Mapping[str, frozenset[str]] = {
     "chaos": frozenset(
         {
             *("full_node", "head", "killed_processes", "leaving_nothing", "networks", "nodes"),
-            *("partition", "soak", "two_releases", "upgrade", "vacated_node"),
+            *("partition", "reserve", "soak", "two_releases", "upgrade", "vacated_node"),
         }
     ),
     "operations": frozenset({"database", "ray_logs", "runbook", "up"}),
