@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ from gateway.links.ledger_client import LedgerClient, Resolver
 from gateway.links.trunk_tls import trunk_tls
 from gateway.serve import bind, gateway_server
 from gateway.settings import DemoHost, Limits, Settings
+from gateway.site.assets import Assets
+from tests import databases
 from tests.patience import PATIENCE
 from tests.widget import Widget
 
@@ -30,6 +33,12 @@ API_KEY = "swk_house_" + "k" * 32
 WAIT_S = 20.0 * PATIENCE
 LONELY_S = 10.0
 """What actors have in a cluster: a stall of the machine must not end a standby."""
+
+
+@cache
+def widgets(folder: Path) -> Assets:
+    """Return the widgets' files, which take long to compress, as read once."""
+    return Assets.read(folder)
 
 
 class House:
@@ -123,7 +132,7 @@ class House:
             LinkHello(kind="gateway", member_id=name, node="n"),
             traces=self.traces,
         )
-        app = create_app(settings, directory, traces=self.traces)
+        app = create_app(settings, directory, assets=widgets(settings.widgets), traces=self.traces)
         directory.listen(app.state.switchroom)
         self.rooms.append(app.state.switchroom)
         self.made(app.state.switchroom, directory)
@@ -159,7 +168,7 @@ async def settled(folder: Path, build: Callable[[AsyncExitStack], H]) -> AsyncIt
     async with AsyncExitStack() as stack:
         made = build(stack)
         ledger = Ledger(
-            f"sqlite:///{folder / 'l.sqlite3'}",
+            databases.sqlite(folder / "l.sqlite3"),
             made.key,
             now_ms=made.now_ms,
             policy=made.ledger_policy,

@@ -12,12 +12,15 @@ import pytest
 
 from actors.ledger import LedgerPolicy
 from broker.shards import WHOLE, Shard
+from tests import databases
 from tests.ledger import postgres
 from tests.ledger.fakes import KEY, POLICY, Clock, FakeActor, FakeGateway, Home, LedgerAt
 from tests.ledger.far import Far
 from tests.ledger.receiver import Receiver
 
 _databases = itertools.count(1)
+_with_tables: dict[str, str] = {}
+"""Of each server of PostgreSQL the database with tables that others are copies of."""
 
 
 @dataclass
@@ -92,17 +95,43 @@ def processes() -> Iterator[ExitStack]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/ledger.db"
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database it is."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def database_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of each kind with a ledger's tables, and nothing in them."""
+    if kind == "sqlite":
+        return databases.sqlite(tmp_path / "ledger.db")
     return await new_database(request.getfixturevalue("postgres_server"))
 
 
+@pytest.fixture
+async def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of each kind that no ledger has seen."""
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    return await empty_database(request.getfixturevalue("postgres_server"))
+
+
 async def new_database(server: str) -> str:
-    """Make an empty database; returns its URL."""
+    """Make a database of PostgreSQL with a ledger's tables; returns its URL."""
+    if server not in _with_tables:
+        _with_tables[server] = await empty_database(server)
+        await databases.make_tables(_with_tables[server])
+    return await _copy(server, _with_tables[server].rpartition("/")[2])
+
+
+async def empty_database(server: str) -> str:
+    """Make a database of PostgreSQL that no ledger has seen; returns its URL."""
+    return await _copy(server, "template1")
+
+
+async def _copy(server: str, original: str) -> str:
     name = f"ledger_{next(_databases)}"
-    await postgres.execute(f"{server}/postgres", f"CREATE DATABASE {name}")
+    await postgres.execute(f"{server}/postgres", f"CREATE DATABASE {name} TEMPLATE {original}")
     return f"{server}/{name}"
 
 

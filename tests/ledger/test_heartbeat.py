@@ -9,6 +9,7 @@ from pathlib import Path
 
 from actors.ledger_link import LedgerLink
 from broker.messages.cluster.members import LinkHello
+from tests import databases
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import KEY, POLICY, TIMING
 from tests.patience import until
@@ -20,7 +21,7 @@ ASKED = 12
 async def test_who_says_nothing_is_asked_and_who_does_not_answer_is_lost(tmp_path: Path) -> None:
     """A question each second to everybody would wake each standby for nothing."""
     async with AsyncExitStack() as stack:
-        town = Town(f"sqlite:///{tmp_path}/ledger.db", stack)
+        town = Town(databases.sqlite(tmp_path / "ledger.db"), stack)
         ledger = await town.new_ledger(replace(POLICY, heartbeat_s=BEAT_S))
 
         async def member(name: str, heartbeat_s: float) -> LedgerLink:

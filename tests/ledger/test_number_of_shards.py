@@ -11,10 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from actors.ledger.database import Database, OtherShards, TermLost
-from actors.ledger.schema import terms
+from actors.ledger.migrations import MIGRATIONS
+from actors.ledger.schema import schema_version, terms
 from broker.errors import Unavailable
 from broker.shards import Shard
-from tests.ledger.conftest import Town, new_database
+from tests.ledger.conftest import Town, empty_database, new_database
 from tests.ledger.fakes import entry
 from tests.patience import PATIENCE
 
@@ -41,6 +42,20 @@ async def test_the_number_of_ledgers_changes_only_while_nothing_is_live(
         await asyncio.wait_for(only.stopped.wait(), 5 * PATIENCE)
         await halves[0].new_ledger()
         assert (halves[0].ledger.level().live, halves[1].ledger.level().live) == (0, 0)
+
+
+async def test_two_ledgers_that_find_an_empty_database_at_once_make_its_tables_in_turn(
+    postgres_server: str,
+) -> None:
+    url = await empty_database(postgres_server)
+    halves = [Database(url, Shard(number, 2)) for number in range(2)]
+    try:
+        assert await asyncio.gather(*(half.take_term(1) for half in halves)) == [1, 1]
+        made = await halves[0].rows(sa.select(schema_version.c.version).order_by("version"))
+        assert [row.version for row in made] == list(range(1, len(MIGRATIONS) + 1))
+    finally:
+        for half in halves:
+            await half.close()
 
 
 async def test_no_term_comes_again_when_the_number_changes_and_changes_back(

@@ -83,6 +83,12 @@ def shape(connection: sa.Connection) -> dict[str, tuple[set[str], set[str | None
     }
 
 
+@pytest.fixture
+def database_url(empty_url: str) -> str:
+    """The tables are what these tests ask about."""
+    return empty_url
+
+
 @pytest.mark.parametrize("release", PAST)
 async def test_a_call_outlives_the_upgrade_of_its_database(bare_town: Town, release: str) -> None:
     town = bare_town

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import databases
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, POLICY
 from tests.patience import until
@@ -18,7 +19,7 @@ from tests.patience import until
 @pytest.fixture
 async def town(tmp_path: Path) -> AsyncIterator[Town]:
     async with AsyncExitStack() as stack:
-        town = Town(f"sqlite:///{tmp_path}/ledger.db", stack)
+        town = Town(databases.sqlite(tmp_path / "ledger.db"), stack)
         await town.new_ledger(replace(POLICY, reused_limit=2))
         yield town
 

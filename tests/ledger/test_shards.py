@@ -114,7 +114,6 @@ async def city(postgres_server: str) -> AsyncIterator[City]:
     url, clock = await new_database(postgres_server), Clock()
     async with AsyncExitStack() as stack:
         east, west = (Town(url, stack, clock=clock, shard=Shard(n, 2)) for n in range(2))
-        # At once, on an empty database.
         await asyncio.gather(east.new_ledger(), west.new_ledger())
         hello = LinkHello(kind="gateway", member_id="gateway", node="n", shards=2)
         links = [LedgerClient(town.home, KEY, hello) for town in (east, west)]

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import databases
 from tests.ledger.conftest import Town
 
 
 @pytest.fixture
 async def town(tmp_path: Path) -> AsyncIterator[Town]:
     async with AsyncExitStack() as stack:
-        town = Town(f"sqlite:///{tmp_path}/ledger.db", stack)
+        town = Town(databases.sqlite(tmp_path / "ledger.db"), stack)
         await town.new_ledger()
         yield town

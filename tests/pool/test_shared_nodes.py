@@ -12,6 +12,7 @@ from actors.pool import Pool, PoolPolicy
 from gateway.compose.pool_host import places_left, policy_of
 from gateway.compose.ray_runtime import RayNode
 from gateway.compose.settings import ClusterSettings
+from tests import databases
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import KEY, TIMING
 from tests.patience import until
@@ -23,7 +24,7 @@ NODES = [RayNode("a", "a", "10.0.0.1", "a", "", 4)]
 @pytest.fixture
 async def towns(tmp_path: Path) -> AsyncIterator[list[Town]]:
     async with AsyncExitStack() as stack:
-        towns = [Town(f"sqlite:///{tmp_path}/{n}.db", stack) for n in range(2)]
+        towns = [Town(databases.sqlite(tmp_path / f"{n}.db"), stack) for n in range(2)]
         for town in towns:
             await town.new_ledger()
         yield towns

@@ -23,6 +23,7 @@ from actors.pool import PoolPolicy
 from benchmarks.simulation import Opening, Outcome, Simulation, Supply
 from broker.errors import ErrorCode, Unavailable
 from broker.messages.cluster.trunk import Location
+from tests import databases
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import POLICY, FakeGateway, opening
 from tests.patience import PATIENCE
@@ -190,7 +191,7 @@ def test_a_storm_that_was_measured_is_predicted(name: str, places: tuple[Place, 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_storm_is_predicted_by_its_trace(tmp_path: Path, seed: int) -> None:
     async with AsyncExitStack() as stack:
-        town = Town(f"sqlite:///{tmp_path}/ledger.db", stack)
+        town = Town(databases.sqlite(tmp_path / "ledger.db"), stack)
         await town.new_ledger(replace(POLICY, capacity_wait_s=CAPACITY_S))
         storm = await measured(town, seed)
     print(json.dumps(asdict(storm)))
@@ -206,7 +207,7 @@ async def test_a_storm_over_three_nodes_is_predicted_by_its_trace(
     tmp_path: Path, seed: int
 ) -> None:
     async with AsyncExitStack() as stack:
-        town = Town(f"sqlite:///{tmp_path}/ledger.db", stack)
+        town = Town(databases.sqlite(tmp_path / "ledger.db"), stack)
         await town.new_ledger(replace(POLICY, capacity_wait_s=CAPACITY_S))
         storm = await measured(town, seed, THREE)
     print(json.dumps(asdict(storm)))
