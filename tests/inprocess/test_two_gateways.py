@@ -20,8 +20,8 @@ from tests.house import API_KEY, WAIT_S, hang_up, house
 from tests.patience import PATIENCE, seconds_waited, until
 from tests.widget import Refused, Widget, accept, agent_widget, consumer_widget, plain_http
 
-SILENCE_S = 10.0 * PATIENCE
-"""Several times as long as a thousand take to connect: all of them are silent at once."""
+SILENCE_S = 5.0 * PATIENCE
+"""Twice as long as a thousand take to connect: all of them are silent at once."""
 WAITING = "session.waiting"
 CAPACITY_S = 0.5
 """How long an opening waits for a standby in these tests."""
