@@ -108,9 +108,9 @@ class LiveSession:
             stall_s=config.stall_s,
             on_stall=self._tenure.begin,
         )
-        self._narrator = Narrator(self)
-        self._durable = Durable(self.decided, self._narrator.tell, self._contained)
-        self.publishing = Publishing(self.media, self._narrator.roster_changed, now_ms)
+        self.narrator = Narrator(self)
+        self._durable = Durable(self.decided, self.narrator.tell, self._contained)
+        self.publishing = Publishing(self.media, self.narrator.roster_changed, now_ms)
         self.conflicts = Conflicts(self)
         self.comings = Comings(self)
         self.asking = Asking(self, ask_ledger)
@@ -253,7 +253,7 @@ class LiveSession:
         if then is not None:
             self._durable.after(seq, then)
         for signal in decision.signals:
-            self._narrator.signal(signal)
+            self.narrator.signal(signal)
         self._apply_to_media()
         if self._release is not None:
             self._release.decided(widened=widens and bool(events))
@@ -292,7 +292,7 @@ class LiveSession:
         self._durable.reach(seq)
         self._apply_to_media()
         self._durable.run_due()
-        self._narrator.tell_roster()
+        self.narrator.tell_roster()
         if self.durable.phase is SessionPhase.ENDED:
             self._finish()
 
@@ -303,7 +303,7 @@ class LiveSession:
     def on_saving(self, saved: bool) -> None:
         """Tell the staff that something waits to be saved, or that all is."""
         self.saved = saved
-        self._narrator.saving()
+        self.narrator.saving()
 
     def on_fenced(self) -> None:
         """Another tenure holds the session: say nothing more, to anybody."""
@@ -311,7 +311,7 @@ class LiveSession:
 
     def visibility_changed(self) -> None:
         """Tell the staff how the invitation is shown now."""
-        self._narrator.invitation_changed(to_consumer=False)
+        self.narrator.invitation_changed(to_consumer=False)
 
     @property
     def saves(self) -> bool:
@@ -334,7 +334,7 @@ class LiveSession:
 
     def show_snapshot(self, person: Person, *, only: Connection | None = None) -> None:
         """Send the whole session as this person may see it."""
-        self._narrator.snapshot(person, only)
+        self.narrator.snapshot(person, only)
 
     def tell(
         self,
@@ -389,7 +389,7 @@ class LiveSession:
     def announce_move(self, within_ms: int | None) -> None:
         """Tell everybody that another actor will continue the session; `None`: that none will."""
         self.moves_by_ms = None if within_ms is None else self.now_ms() + within_ms
-        self._narrator.moving()
+        self.narrator.moving()
 
     async def freeze(self, timeout_s: float) -> bool:
         """Decide nothing more, and make durable what was decided; media go on.

@@ -212,7 +212,7 @@ async def hasty(stage: Stage) -> Trunk:
     agent, consumer = await stage.talking()
     session = stage.session
     session.publishing = Publishing(
-        session.media, session._narrator.roster_changed, lambda: stage.now_ms, window=(2, 20)
+        session.media, session.narrator.roster_changed, lambda: stage.now_ms, window=(2, 20)
     )
     for number in range(5):
         sent = {**SILENT, "microphone": True, "camera": number % 2 == 0}

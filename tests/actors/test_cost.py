@@ -32,7 +32,7 @@ async def toggled(stage: Stage, person: Person, trunk: Trunk) -> dict[str, int]:
         data = b'{"type":"media.publish","microphone":true,"camera":%s,"screen":false}'
         on = not any(person.published.values())
         stage.requests.handle(person, trunk.connection, data % (b"true" if on else b"false"))
-        stage.session._narrator.tell_roster()
+        stage.session.narrator.tell_roster()
 
     step()
     return dict(calls_of(step))
