@@ -248,17 +248,28 @@ class _Engine(Protocol):
     async def close(self) -> None: ...
 
 
+class _Unawaited(Exception):
+    """Nobody waits for the answer any more."""
+
+
 class _Query:
     """What a thread asks SQLite; whoever waited for it may end it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._driver: Any = None
+        self._ended = False
 
     @contextmanager
     def by(self, connection: sa.Connection) -> Iterator[None]:
-        """Ask by this connection, which is others' again afterwards."""
+        """Ask by this connection, which is others' again afterwards.
+
+        Raises:
+            _Unawaited: it was ended while its thread began.
+        """
         with self._lock:
+            if self._ended:
+                raise _Unawaited
             self._driver = connection.connection.driver_connection
         try:
             yield
@@ -267,8 +278,9 @@ class _Query:
                 self._driver = None
 
     def end(self) -> None:
-        """End the statement at work, if there is one."""
+        """End the statement at work, or have none begin."""
         with self._lock:
+            self._ended = True
             if self._driver is not None:
                 self._driver.interrupt()
 

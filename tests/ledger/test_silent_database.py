@@ -109,3 +109,28 @@ async def test_a_query_that_nobody_waits_for_any_more_holds_up_no_other(tmp_path
     finally:
         over.set()
         await database.close()
+
+
+async def test_a_query_that_nobody_waits_for_is_not_asked_when_its_thread_comes_to_it(
+    tmp_path: Path,
+) -> None:
+    database = Database(f"sqlite:///{tmp_path}/ledger.db")
+    begins, may_go_on = threading.Event(), threading.Event()
+    asked: list[sa.Connection] = []
+
+    def hold(_: sa.Connection) -> None:
+        begins.set()
+        may_go_on.wait(20 * PATIENCE)
+
+    await database.take_term(0)
+    sa.event.listen(sa.Engine, "begin", hold)
+    try:
+        read = asyncio.create_task(database.read(asked.append))
+        await asyncio.to_thread(begins.wait)
+        read.cancel()
+        await asyncio.wait({read})
+    finally:
+        may_go_on.set()
+        await database.close()
+        sa.event.remove(sa.Engine, "begin", hold)
+    assert asked == []
