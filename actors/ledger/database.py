@@ -342,7 +342,6 @@ class _Postgresql:
     """PostgreSQL by asyncpg."""
 
     def __init__(self, url: sa.URL, connections: int, idle_s: float) -> None:
-        idle_ms = str(round(idle_s * 1000))
         self._engine = create_async_engine(
             url.set(drivername="postgresql+asyncpg"),
             poolclass=AsyncAdaptedQueuePool,
@@ -350,11 +349,15 @@ class _Postgresql:
             max_overflow=0,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={
-                "timeout": CONNECT_S,
-                "server_settings": {"idle_in_transaction_session_timeout": idle_ms},
-            },
+            connect_args={"timeout": CONNECT_S},
         )
+        idle = f"SET idle_in_transaction_session_timeout = {round(idle_s * 1000)}"
+
+        @sa.event.listens_for(self._engine.sync_engine, "connect")
+        def on_connect(dbapi_connection: Any, record: object) -> None:
+            # Not among the parameters that open a connection: PgBouncer refuses those it does not
+            # know.
+            dbapi_connection.run_async(lambda driver: driver.execute(idle, timeout=CONNECT_S))
 
     async def begin(self, work: Work[T]) -> T:
         async with self._engine.begin() as connection:

@@ -77,6 +77,30 @@ async def test_a_ledger_that_vanished_within_a_write_keeps_no_later_one_out(
         await following.close()
 
 
+async def test_a_connection_is_opened_by_what_a_pooler_passes_on() -> None:
+    """PgBouncer refuses whoever opens one by a parameter that it does not know."""
+    said: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        size = int.from_bytes(await reader.readexactly(4), "big")
+        start = await reader.readexactly(size - 4)
+        if size == 8:  # Whether it speaks TLS.
+            writer.write(b"N")
+            size = int.from_bytes(await reader.readexactly(4), "big")
+            start = await reader.readexactly(size - 4)
+        said.append(start)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as pooler:
+        port = pooler.sockets[0].getsockname()[1]
+        database = Database(f"postgresql://switchboard@127.0.0.1:{port}/switchboard")
+        with pytest.raises(sa.exc.DBAPIError):
+            await database.take_term(0)
+        await database.close()
+    words = said[0][4:].split(b"\0")
+    assert set(filter(None, words[::2])) == {b"user", b"database", b"client_encoding"}
+
+
 async def test_a_query_that_nobody_waits_for_any_more_holds_up_no_other(tmp_path: Path) -> None:
     """SQLite asks in threads, as many as there are readers."""
     database = Database(f"sqlite:///{tmp_path}/ledger.db")
