@@ -115,9 +115,12 @@ def traces_of(part: str, environment: Mapping[str, str] = os.environ) -> OpenTel
 def _asked_for(environment: Mapping[str, str]) -> bool:
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
-    exporter = environment.get("OTEL_TRACES_EXPORTER", "")
-    if exporter:
-        return exporter == "otlp"
+    listed = environment.get("OTEL_TRACES_EXPORTER", "").split(",")
+    exporters = {name.strip() for name in listed} - {""}
+    if exporters:
+        if others := sorted(exporters - {"otlp", "none"}):
+            logger.warning("traces go nowhere but by otlp", extra={"left_out": others})
+        return "otlp" in exporters
     return any(environment.get(name) for name in ENDPOINTS)
 
 

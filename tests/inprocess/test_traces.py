@@ -157,6 +157,20 @@ def test_without_being_asked_for_there_are_none(environment: dict[str, str]) -> 
     assert traces_of("gateway", environment) is None
 
 
+@pytest.mark.parametrize(
+    ("named", "exports"), [("otlp,console", True), ("console, otlp", True), ("jaeger", False)]
+)
+def test_an_exporter_that_is_not_ours_is_left_out_and_said(
+    named: str, exports: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    traces = traces_of("gateway", {ENDPOINT: COLLECTOR, "OTEL_TRACES_EXPORTER": named})
+    assert (traces is not None) is exports
+    if traces is not None:
+        traces.close()
+    [said] = [each for each in caplog.records if each.message == "traces go nowhere but by otlp"]
+    assert said.__dict__["left_out"] == sorted({"console", "jaeger"} & set(named.split(",")))
+
+
 @pytest.mark.parametrize("told", [{ENDPOINT: COLLECTOR}, {"OTEL_TRACES_EXPORTER": "otlp"}])
 def test_the_standard_variables_ask_for_them(told: dict[str, str]) -> None:
     traces = traces_of("gateway", told)
