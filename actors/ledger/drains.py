@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -150,21 +150,23 @@ class Drains:
         loads, left = self._directory.loads(), self._directory.left()
         return self._state(node, here, loads.get(node, 0), left)
 
-    def _state(self, node: str, here: list[Actor], live: int, left: Set[str]) -> NodeState:
+    def _state(self, node: str, here: list[Actor], live: int, left: Mapping[str, int]) -> NodeState:
         drain = self._drains.get(node)
+        # Their actors may be there still, as all may when this ledger has just begun.
+        unheld = left.get(node, 0) + left.get("", 0)
         standing = NodeState(
             node=node,
             label=here[0].member.label if here else "",
             standbys=sum(actor.waits for actor in here),
             reusable=sum(actor.waits_again for actor in here),
             live=live,
+            unheld=unheld,
             members=len(here),
         )
         if drain is None:
             return standing
-        # Who waits for this word stops the node then: a session whose actor has no link may be
-        # there still, as all may when this ledger has just begun.
-        empty = not here and left.isdisjoint(("", node))
+        # Who waits for this word stops the node then.
+        empty = not here and not unheld
         word = "drained" if empty else "moving" if drain.work is not None else "late"
         return standing.model_copy(
             update={"drain": word, "deadline_ms": drain.deadline_ms, "moved": drain.moved}

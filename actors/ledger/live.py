@@ -141,9 +141,9 @@ class Directory:
             live.holder.member.node for live in self._by_id.values() if live.holder is not None
         )
 
-    def left(self) -> frozenset[str]:
-        """Name the nodes on which sessions that nobody holds were last; empty: nobody knows."""
-        return frozenset(live.left_node for live in self._by_id.values() if live.holder is None)
+    def left(self) -> Counter[str]:
+        """Count the sessions that nobody holds, by the node they were on; empty: nobody knows."""
+        return Counter(live.left_node for live in self._by_id.values() if live.holder is None)
 
     def count(self, account_id: str) -> int:
         """Count an account's sessions."""

@@ -264,8 +264,7 @@ def drain(
     if as_json:
         typer.echo(json.dumps(asdict_of(state)))
     else:
-        left = "nothing is left" if state.drain == "drained" else f"{state.live} sessions are left"
-        typer.echo(f"{state.moved} sessions were moved away; {left} on {state.node}.")
+        typer.echo(f"{state.moved} sessions were moved away; {left_on(state)}.")
     raise typer.Exit(0 if state.drain == "drained" else FAILED)
 
 
@@ -347,6 +346,18 @@ def top(
         rows = look_at_all(gateways)
     typer.echo(json.dumps([asdict(each) for each in rows], indent=2))
     raise typer.Exit(0 if all(each.up for each in rows) else FAILED)
+
+
+def left_on(state: NodeState) -> str:
+    """Say what keeps a node from being drained."""
+    if state.drain == "drained":
+        return f"nothing is left on {state.node}"
+    left = [f"{state.live} sessions are left on {state.node}"]
+    if state.unheld:
+        left.append(f"{state.unheld} may be, whose actors have no link to the ledger")
+    elif not state.live:
+        left = [f"{state.members} session actors without a session are left on {state.node}"]
+    return ", and ".join(left)
 
 
 def asdict_of(state: NodeState) -> dict[str, object]:

@@ -101,6 +101,20 @@ async def test_a_drain_is_over_at_its_deadline_and_cuts_nobody_off(town: Town) -
     await until(lambda: bool(elsewhere.continued), "the move under a new deadline")
 
 
+async def test_a_session_whose_actor_is_gone_is_counted_where_it_was(town: Town) -> None:
+    """It keeps the node from being drained, and no standby has it yet."""
+    actor, gateway, _ = await on_two_nodes(town)
+    await gateway.drain("node-1", deadline_s=5.0)
+    await actor.die()
+    await until(lambda: standing(town).members == 0, "the loss")
+    town.clock.ms += 5_000
+    await until(lambda: standing(town).drain == "late", "the end of the drain")
+    assert (standing(town).live, standing(town).unheld) == (0, 1)
+    elsewhere = await town.actor(node="node-2")
+    await until(lambda: bool(elsewhere.committed), "its next actor")
+    assert (standing(town).drain, standing(town).unheld) == ("drained", 0)
+
+
 async def test_a_holder_that_does_not_yield_keeps_its_session_until_it_does(town: Town) -> None:
     actor, gateway, session_id = await on_two_nodes(town)
     elsewhere = await town.actor(node="node-2")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 
 from broker.messages.cluster.nodes import NodeDrain, NodeList, NodeState
 from gateway.commands import drain
 from gateway.commands.drain import find_node, read_seconds
+from gateway.commands.operation import left_on
 from gateway.compose.ray_runtime import RayNode
 from gateway.settings import Away, BadSettings
 
@@ -90,6 +91,28 @@ def test_a_drain_is_watched_to_its_end_and_shown_as_it_goes(
     assert said.out == "", "programs read this"
     # Those it had moved before this drain do not count.
     assert ("draining n-1" in said.err, "3/3" in said.err) == (show, show)
+
+
+@pytest.mark.parametrize(
+    ("drain", "live", "unheld", "members", "said"),
+    [
+        ("drained", 0, 0, 0, "nothing is left on n"),
+        ("late", 2, 0, 5, "2 sessions are left on n"),
+        (
+            "late",
+            0,
+            1,
+            0,
+            "0 sessions are left on n, and 1 may be, whose actors have no link to the ledger",
+        ),
+        ("late", 0, 0, 3, "3 session actors without a session are left on n"),
+    ],
+)
+def test_what_keeps_a_node_from_being_drained_is_said(
+    drain: Literal["drained", "late"], live: int, unheld: int, members: int, said: str
+) -> None:
+    state = NodeState(node="n", drain=drain, live=live, unheld=unheld, members=members)
+    assert left_on(state) == said
 
 
 def test_a_drain_begins_when_the_ledger_is_back(monkeypatch: pytest.MonkeyPatch) -> None:

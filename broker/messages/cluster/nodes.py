@@ -43,7 +43,7 @@ class NodeState(ClusterMessage):
     node: str
     label: str = ""
     drain: Literal["no", "moving", "drained", "late"] = "no"
-    """`late`: the deadline passed with sessions left; they stay where they are."""
+    """`late`: the deadline passed with something left; it stays where it is."""
     deadline_ms: int | None = None
     standbys: int = 0
     """Those that take a session of any account."""
@@ -51,6 +51,9 @@ class NodeState(ClusterMessage):
     """Those that have held a session and take another of the same account."""
     live: int = 0
     """Sessions that are held there."""
+    unheld: int = 0
+    """Sessions that nobody holds and that were there last, or nobody knows where: their actor has
+    no link, and may live."""
     members: int = 0
     """Session actors there, those on their way out included."""
     moved: int = 0
@@ -58,7 +61,7 @@ class NodeState(ClusterMessage):
 
     def with_other(self, other: NodeState) -> NodeState:
         """Add what another shard's ledger knows of the same node."""
-        counted = ("standbys", "reusable", "live", "members", "moved")
+        counted = ("standbys", "reusable", "live", "unheld", "members", "moved")
         counts: dict[str, int] = {
             name: getattr(self, name) + getattr(other, name) for name in counted
         }
