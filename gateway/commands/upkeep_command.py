@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     import httpx
 
 TRIES = 20
-"""Of one erasure, while a gateway, or a proxy before it, holds us back."""
+"""Of one erasure, while a gateway, or a proxy before it, holds us back or cannot say what came of
+it."""
+UNHEARD = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
+"""Answers that leave open what was done. Who is erased may be erased again."""
 LONGEST_PAUSE_S = 60.0
 
 records = typer.Typer(help="Export call records, forget people.", no_args_is_help=True)
@@ -117,19 +122,25 @@ def erase(
             fail(f"{again} is not what `switchboard records erased` prints.", BAD_SETTING)
     count = 0
     with http(gateway, require_key(api_key_file), timeout_s=40.0) as client:
-        for body in wanted:
-            count += len(body_of(erasure(client, body), "erased")["erased"])
+        for number, body in enumerate(wanted):
+            answer = erasure(client, body)
+            if answer.is_error and again is not None:
+                done = f"{number} of the {len(wanted)} listed were erased"
+                typer.echo(f"{done}; the same command may be given again.", err=True)
+            count += len(body_of(answer, "erased")["erased"])
     typer.echo(f"{count} participants were erased.")
 
 
 def erasure(client: httpx.Client, body: dict[str, Any]) -> httpx.Response:
-    """Ask for one erasure; who is held back asks again, so often at most.
+    """Ask for one erasure; who is held back or hears nothing asks again, so often at most.
 
     One agent may have thousands of sessions, and each stands in the list.
     """
     for _ in range(TRIES - 1):
         answer = client.post("/v1/erasures", json=body)
-        if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+        if answer.status_code in UNHEARD:
+            typer.echo("The gateway did not say what came of it; it is asked again.", err=True)
+        elif answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
             return answer
         time.sleep(pause_s(answer.headers.get("Retry-After", ""), time.time()))
     return client.post("/v1/erasures", json=body)

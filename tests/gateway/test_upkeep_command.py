@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,14 @@ pytestmark = pytest.mark.usefixtures("api_key")
 RUNNER = CliRunner()
 
 
-def test_who_erases_many_again_waits_where_the_gateway_holds_back(tmp_path: Path) -> None:
+def test_who_erases_many_again_asks_again_where_the_gateway_holds_back_or_is_away(
+    tmp_path: Path,
+) -> None:
     listed = [{"session_id": f"s-{number}", "participant_id": "p"} for number in range(3)]
     file = tmp_path / "erased"
     file.write_text("\n".join(map(json.dumps, listed)))
     taken: list[dict[str, str]] = []
-    answers = iter([201, 429, 429, 201, 429, 201])
+    answers = iter([201, 429, 503, 201, 502, 504, 201])
 
     class Handler(Answering):
         def do_POST(self) -> None:
@@ -38,7 +41,31 @@ def test_who_erases_many_again_waits_where_the_gateway_holds_back(tmp_path: Path
         arguments = ["records", "erase", "--again", str(file), "--gateway", gateway]
         result = RUNNER.invoke(app, arguments)
     assert (result.exit_code, taken) == (0, listed)
-    assert result.output == "3 participants were erased.\n"
+    assert result.stdout == "3 participants were erased.\n"
+    assert result.stderr.count("did not say what came of it") == 3
+
+
+def test_who_cannot_go_on_with_many_is_told_how_far_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    file = tmp_path / "erased"
+    listed = [{"session_id": f"s-{number}", "participant_id": "p"} for number in range(3)]
+    file.write_text("\n".join(map(json.dumps, listed)))
+    answers = chain([201], repeat(503))
+
+    class Handler(Answering):
+        def do_POST(self) -> None:
+            body = json.loads(self.read())
+            self.answer({"erased": [body], "detail": "The ledger is away."}, next(answers))
+
+    with listening(Handler) as gateway:
+        arguments = ["records", "erase", "--again", str(file), "--gateway", gateway]
+        result = RUNNER.invoke(app, arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    *_, how_far, why = result.stderr.splitlines()
+    assert how_far.startswith("1 of the 3 listed were erased;")
+    assert why == "The ledger is away."
 
 
 @pytest.mark.parametrize(
@@ -69,7 +96,7 @@ def test_who_is_held_back_for_ever_is_told_so(
     with serving("/v1/erasures", {"detail": "Too many requests."}, 429) as gateway:
         arguments = ["records", "erase", "--again", str(file), "--gateway", gateway]
         result = RUNNER.invoke(app, arguments)
-    assert (result.exit_code, result.output) == (1, "Too many requests.\n")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "Too many requests.")
     assert waited == [1.0] * (TRIES - 1)
 
 
