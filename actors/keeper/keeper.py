@@ -120,11 +120,17 @@ class Keeper:
 
     async def _expire(self) -> None:
         for account_id, days in self._policy.retention_days.items():
-            ask = keeping.RecordExpire(
-                account_id=account_id, before_ms=self._now_ms() - days * _DAY_MS
-            )
-            while (await self._link.call(ask, keeping.Expired, timeout=30)).count >= ask.limit:
-                pass
+            try:
+                await self._expire_of(account_id, self._now_ms() - days * _DAY_MS)
+            except Exception as error:
+                # What cannot be deleted of one account must not keep the others' for good.
+                facts = {"account_id": account_id, "why": repr(error)}
+                _log.warning("Records were not deleted.", extra=facts)
+
+    async def _expire_of(self, account_id: str, before_ms: int) -> None:
+        ask = keeping.RecordExpire(account_id=account_id, before_ms=before_ms)
+        while (await self._link.call(ask, keeping.Expired, timeout=30)).count >= ask.limit:
+            pass
 
     async def _skip(self) -> None:
         ask = keeping.OutboxSkip(accounts=sorted(self._of_account), endpoints=self._of_account)

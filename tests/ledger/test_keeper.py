@@ -12,7 +12,8 @@ import pytest
 
 from actors.ledger import keeping, outbox
 from actors.ledger.database import Database
-from broker.errors import SwitchboardError
+from actors.ledger.erasure import Erasing
+from broker.errors import ErrorCode, Internal, SwitchboardError
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, entry
 from tests.ledger.keepers import QUICK, moved, run_keeper, sessions
@@ -115,6 +116,27 @@ async def test_records_are_deleted_when_their_time_is_over(town: Town) -> None:
     while await is_there(old.session_id):
         pass
     assert await is_there(kept.session_id)
+
+
+async def test_an_account_whose_records_cannot_be_deleted_keeps_no_others(
+    bare_town: Town, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expire, asked = Erasing.expire, []
+
+    async def failing(self: Erasing, ask: keeping.RecordExpire) -> keeping.Expired:
+        asked.append(ask.account_id)
+        if ask.account_id == "first":
+            raise Internal(ErrorCode.INTERNAL, "made for this test")
+        return await expire(self, ask)
+
+    monkeypatch.setattr(Erasing, "expire", failing)
+    await bare_town.new_ledger()
+    policy = replace(QUICK, retention_days={"first": 1, ACCOUNT: 1})
+    await run_keeper(bare_town, policy=policy)
+    await until(lambda: asked[2:4] == ["first", ACCOUNT], "a second round")
+    assert asked[:2] == ["first", ACCOUNT]
+    [said, *_] = [each for each in caplog.records if each.message == "Records were not deleted."]
+    assert said.__dict__["account_id"] == "first"
 
 
 async def test_only_the_keeper_may_keep(town: Town) -> None:
