@@ -110,6 +110,8 @@ class Standing(_Word):
     LINKS_POOL = "links.pool"
     LINKS_KEEPER = "links.keeper"
     LEDGER_RESIDENT = "ledger_resident"
+    # What its keeper found.
+    ACCOUNT_FAULTS = "account_faults"
 
 
 class Buckets:

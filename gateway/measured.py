@@ -120,6 +120,10 @@ OF_LEDGERS: Mapping[str, Family] = {
     "writes_waiting": Family("switchboard_ledger_writes_waiting", "Writes that wait."),
     "links": Family("switchboard_ledger_links", "Members that have a link.", "kind"),
     "ledger_resident": Family("switchboard_ledger_resident_bytes", "Memory of the ledger."),
+    "account_faults": Family(
+        "switchboard_keeper_account_faults",
+        "What the keeper could not take over of the accounts file, and of the secrets it names.",
+    ),
 }
 _BUCKETS: Mapping[str, Buckets] = {"loop": LOOP, "append": APPEND}
 _Word = Count | Standing

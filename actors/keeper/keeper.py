@@ -73,6 +73,8 @@ class Keeper:
             resolve, key, hello, on_notice=self._on_notice, timing=timing, tls=tls
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self.account_faults = 0
+        """How much of the accounts, as they stand written now, its owner could not take over."""
 
     async def start(self) -> None:
         """Begin; returns at once."""
@@ -114,7 +116,8 @@ class Keeper:
             await asyncio.sleep(period_s)
 
     async def _reconcile(self) -> None:
-        found = await self._link.call(keeping.Reconcile(), keeping.Reconciled, timeout=30)
+        ask = keeping.Reconcile(account_faults=self.account_faults)
+        found = await self._link.call(ask, keeping.Reconciled, timeout=30)
         if found.ended:
             _log.warning("Sessions were lost.", extra={"sessions": len(found.ended)})
 

@@ -22,7 +22,7 @@ from actors.ledger.records import Records
 from actors.ledger.sessions import Sessions
 from actors.ledger.sharing import Sharing
 from actors.link import End, ListenedEnd
-from broker.measures import APPEND, Count
+from broker.measures import APPEND, Count, Standing
 from broker.messages import colleagues, devices, sharing, upkeep
 from broker.messages.cluster.base import ClusterMessage, Done, read
 from broker.messages.cluster.exporting import MeasureList, MeasureQuery
@@ -88,6 +88,7 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
     measures = parts.measures
 
     async def reconcile(_: Member, ask: keeping.Reconcile) -> ClusterMessage:
+        measures.stand(Standing.ACCOUNT_FAULTS, ask.account_faults)
         ended = await sessions.end_lost()
         measures.count(Count.RECONCILES)
         measures.count(Count.GHOSTS, len(ended))

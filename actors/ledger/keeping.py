@@ -12,6 +12,8 @@ class Reconcile(ClusterMessage):
     """End the sessions that nobody owns, and finish what waited for the end of others."""
 
     method: ClassVar[str] = "session.reconcile"
+    account_faults: int = 0
+    """How much of the accounts, or of the secrets they name, the keeper could not take over."""
 
 
 class Reconciled(ClusterMessage):

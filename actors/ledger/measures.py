@@ -48,10 +48,15 @@ class Measures:
         self._nodes: dict[str, _Node] = {}
         self._of: dict[End, _Node] = {}
         self._own: Counter[Count] = Counter()
+        self._standing: dict[Standing, int] = {}
 
     def count(self, what: Count, times: int = 1) -> None:
         """Count something that the ledger did."""
         self._own[what] += times
+
+    def stand(self, what: Standing, number: int) -> None:
+        """Take note of how something stands, of which the ledger has been told."""
+        self._standing[what] = number
 
     def took(self, what: Buckets, seconds: float) -> None:
         """Count something that took the ledger so long."""
@@ -93,7 +98,11 @@ class Measures:
         own = Measured(
             ledger=self._shard,
             counts={**self._own, **counts},
-            standing={**standing, Standing.LEDGER_RESIDENT: memory.resident_bytes()},
+            standing={
+                **self._standing,
+                **standing,
+                Standing.LEDGER_RESIDENT: memory.resident_bytes(),
+            },
         )
         nodes = [
             Measured(ledger=self._shard, node=name, counts=node.counts, standing=_standing(node))

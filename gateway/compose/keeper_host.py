@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 ACCOUNTS_POLL_S = 10.0
 """How often the keeper looks whether the accounts file, or a secret it names, has changed."""
 ACCOUNTS_WRONG = "accounts_wrong"
-"""The code of what is logged while the accounts file, or a secret it names, cannot be used."""
+"""The code of what is logged when the accounts file, or a secret it names, cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,9 @@ class KeeperHost:
         self._keepers: list[Keeper] = []
         self._known: Known | None = None
         self._faults: tuple[str, ...] = ()
-        """What the last look at the accounts found wrong."""
+        """What the last look at the accounts found wrong, which was said then."""
+        self._why_not: str | None = None
+        """Why there is no keeper, as it was said."""
         self._looked_at: dict[Path, int] = {}
         """What `_changes` said when they were read."""
         loop = asyncio.get_running_loop()
@@ -92,7 +94,11 @@ class KeeperHost:
             try:
                 await self._look()
             except (OSError, ValueError) as error:
-                _LOG.error("keeper not started", extra={"why": str(error)})
+                if str(error) != self._why_not:
+                    _LOG.error("keeper not started", extra={"why": str(error)})
+                self._why_not = str(error)
+            else:
+                self._why_not = None
 
     def _changed_at(self) -> None:
         """Nothing: what Ray stored of the release before names it, and looks at its signature."""
@@ -110,14 +116,23 @@ class KeeperHost:
         # Before they are read: what changes meanwhile is seen by the next look.
         changes = self._changes()
         known = known_accounts(self._settings)
-        self._faults = known.faults
-        for fault in known.faults:
-            facts = {"code": ACCOUNTS_WRONG, "why": fault, "readable": len(known.accounts)}
-            _LOG.error("accounts not taken over", extra=facts)
+        self._say(known)
         before = self._known
         if before is None or (known != before and (before.faults or not known.faults)):
             await self._begin(known)
+        for each in self._keepers:
+            each.account_faults = len(known.faults)
         self._looked_at = changes
+
+    def _say(self, known: Known) -> None:
+        """Log what was not wrong at the look before: it is looked at every few seconds."""
+        for fault in known.faults:
+            if fault not in self._faults:
+                facts = {"code": ACCOUNTS_WRONG, "why": fault, "readable": len(known.accounts)}
+                _LOG.error("accounts not taken over", extra=facts)
+        if self._faults and not known.faults:
+            _LOG.warning("accounts can be taken over again")
+        self._faults = known.faults
 
     async def _begin(self, known: Known) -> None:
         of = self._settings.ledger_shards

@@ -27,6 +27,8 @@ class KeyRotation:
         self._seen = -1
         """When the file that was taken over was changed. The first look always takes over: it may
         have changed since the gateway read it."""
+        self._fault = ""
+        """What is wrong with the file, as it was said."""
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -43,6 +45,8 @@ class KeyRotation:
         try:
             self._keys.take_over(load_accounts(self._file))
         except BadAccounts as error:
-            _LOG.error("API keys not taken over", extra={"why": str(error)})
+            if str(error) != self._fault:
+                _LOG.error("API keys not taken over", extra={"why": str(error)})
+            self._fault = str(error)
             return
-        self._seen = changed
+        self._seen, self._fault = changed, ""

@@ -14,6 +14,7 @@ from actors.ledger import keeping, outbox
 from actors.ledger.database import Database
 from actors.ledger.erasure import Erasing
 from broker.errors import ErrorCode, Internal, SwitchboardError
+from broker.measures import Standing
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import ACCOUNT, entry
 from tests.ledger.keepers import QUICK, moved, run_keeper, sessions
@@ -137,6 +138,17 @@ async def test_an_account_whose_records_cannot_be_deleted_keeps_no_others(
     assert asked[:2] == ["first", ACCOUNT]
     [said, *_] = [each for each in caplog.records if each.message == "Records were not deleted."]
     assert said.__dict__["account_id"] == "first"
+
+
+async def test_what_the_keeper_could_not_take_over_of_the_accounts_is_shown(town: Town) -> None:
+    def shown() -> int | None:
+        own = next(each for each in town.ledger.measured().measured if not each.node)
+        return own.standing.get(Standing.ACCOUNT_FAULTS)
+
+    keeper = await run_keeper(town)
+    for faults in (2, 0):
+        keeper.account_faults = faults
+        await until(lambda faults=faults: shown() == faults, "how many there are")  # type: ignore[misc]
 
 
 async def test_only_the_keeper_may_keep(town: Town) -> None:

@@ -44,6 +44,7 @@ class Recorder:
         self.loopback = policy.delivery.loopback_allowed
         self.knows_all = knows_all
         self.running = False
+        self.account_faults = 0
         Recorder.made.append(self)
 
     async def start(self) -> None:
@@ -65,6 +66,20 @@ def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text("0" * 64)
         (tmp_path / name).chmod(0o600)
     return tmp_path / "accounts.toml"
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[keeper_host.Known]:
+    """What the host has found at each look so far."""
+    found: list[keeper_host.Known] = []
+    known = keeper_host.known_accounts
+
+    def look(settings: ClusterSettings) -> keeper_host.Known:
+        found.append(known(settings))
+        return found[-1]
+
+    monkeypatch.setattr(keeper_host, "known_accounts", look)
+    return found
 
 
 def told(accounts: Path, **more: Any) -> ClusterSettings:
@@ -188,6 +203,41 @@ async def test_a_keeper_that_starts_with_a_wrong_file_serves_the_accounts_it_can
     await host.stop()
     second = Recorder.made[1]
     assert (second.endpoints, second.knows_all) == (["crm"], True)
+
+
+async def test_what_is_wrong_is_said_once_and_counted_until_it_is_right(
+    accounts: Path, looks: list[keeper_host.Known], caplog: pytest.LogCaptureFixture
+) -> None:
+    def said() -> int:
+        return caplog.messages.count("accounts not taken over")
+
+    write(accounts, ACCOUNT, 1)
+    host = keeper_host.KeeperHost(told(accounts))
+    await host.start()
+    [keeper] = Recorder.made
+    write(accounts, "[accounts", 2)
+    await until(lambda: len(looks) >= 5, "many looks")
+    assert (said(), keeper.account_faults) == (1, 1)
+    write(accounts, "[accounts.a]\nnonsense = 1\n", 3)
+    await until(lambda: said() == 2, "what is wrong now")
+    assert "accounts can be taken over again" not in caplog.messages
+    write(accounts, ACCOUNT, 4)
+    await until(lambda: keeper.account_faults == 0, "that nothing is")
+    assert caplog.messages[-1] == "accounts can be taken over again"
+    await host.stop()
+
+
+async def test_a_deployments_secret_that_stays_away_is_missed_once(
+    accounts: Path, looks: list[keeper_host.Known], caplog: pytest.LogCaptureFixture
+) -> None:
+    write(accounts, ACCOUNT, 1)
+    accounts.with_name("secret").unlink()
+    host = keeper_host.KeeperHost(told(accounts))
+    with pytest.raises(OSError, match="secret"):
+        await host.start()
+    await until(lambda: len(looks) >= 5, "many looks")
+    await host.stop()
+    assert caplog.messages.count("keeper not started") == 1
 
 
 async def test_a_keeper_whose_file_cannot_be_read_at_all_still_looks_after_the_ledger(
