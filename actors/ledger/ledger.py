@@ -131,6 +131,11 @@ class Ledger:
         """Say how many standbys wait, and how much they are wanted."""
         return self._sessions.level()
 
+    def pause_openings(self, for_s: float) -> int:
+        """Open no session for so long, 0 for again; say how many are live or being opened."""
+        opening = self._sessions.openings.pause(round(for_s * 1000))
+        return opening + len(self._sessions.directory)
+
     def nodes(self) -> NodeList:
         """Say how the nodes stand."""
         return self._sessions.drains.all()

@@ -72,6 +72,12 @@ class Openings:
         self._on_live_changed = on_live_changed
         self._under_way: dict[Key, str | None] = {}
         """By engagement: what its session is to be called, if its request says so."""
+        self._paused_until_ms = 0
+
+    def pause(self, for_ms: int) -> int:
+        """Open no session for so long, 0 for again; say how many are being opened now."""
+        self._paused_until_ms = self._now_ms() + for_ms
+        return len(self._under_way)
 
     async def open(
         self, ask: SessionOpen, on_queued: Callable[[float], None] = lambda within_s: None
@@ -84,7 +90,8 @@ class Openings:
         Raises:
             Conflict: `already_live`.
             TooFast: `rate_limited`: the account has as many live sessions as it may.
-            Unavailable: `no_capacity`; `ledger_away`; `session_away`: the same request is at it.
+            Unavailable: `no_capacity`; `ledger_away`; `session_away`: the same request is at it;
+                `shutting_down`: openings are paused.
         """
         row = None if ask.session_id is None else await self._named(ask.session_id)
         if row is not None and row.phase == str(SessionPhase.ENDED) and self._counts(row):
@@ -105,6 +112,8 @@ class Openings:
         opening = sum(account_id == ask.account_id for account_id, _ in self._under_way)
         if opening + self._directory.count(ask.account_id) >= self._policy.live_per_account:
             raise TooFast(ErrorCode.RATE_LIMITED, "The account has too many live sessions.")
+        if self._now_ms() < self._paused_until_ms:
+            raise Unavailable(ErrorCode.SHUTTING_DOWN, "The deployment is about to end.")
         self._under_way[key] = ask.session_id
         try:
             live = await self._open(name or secrets.token_urlsafe(16), ask, on_queued)

@@ -11,6 +11,8 @@ from gateway.commands import running
 from gateway.settings import BadSettings
 
 STOP_S = 30.0
+PAUSE_S = 2 * STOP_S
+"""How long no session is opened, should this command die before the ledgers do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def run_down(data: Path, address: str | None, *, drop_live: bool) -> Ended:
     compose.join_ray(address)
     try:
         if not drop_live:
-            refuse_live(asyncio.run(live_sessions()))
+            asyncio.run(begin_no_more())
         gateway = stop_gateway(run)
         actors = asyncio.run(compose.end_cluster())
     finally:
@@ -76,20 +78,18 @@ def stop_gateway(run: running.RunFile | None) -> bool:
     return True
 
 
-async def live_sessions() -> int | None:
-    """How many sessions are live on the Ray that was joined; `None`: a ledger does not say."""
-    from gateway.compose import entry as compose
-
-    level = await compose.running_level()
-    return None if level is None else level.live
-
-
-def refuse_live(live: int | None) -> None:
-    """Refuse to cut people off unasked.
+async def begin_no_more() -> None:
+    """Have no session begin on the Ray that was joined, unless that cuts people off unasked.
 
     Raises:
-        BadSettings: somebody is talking, or may be.
+        BadSettings: somebody is talking, or may be; sessions may begin as before.
     """
+    from gateway.compose import entry as compose
+
+    # Paused first: one that began behind a look would be cut off.
+    live = await compose.pause_openings(PAUSE_S)
+    if live != 0:
+        await compose.pause_openings(0.0)
     if live is None:
         raise BadSettings(
             "A ledger does not say whether sessions are live; try again in a moment, or give "

@@ -60,8 +60,9 @@ class Cluster:
 
     async def level(self) -> PoolLevel | None:
         """How many standbys and live sessions there are; `None` while a ledger is away."""
-        levels = await _levels(self.ledgers)
-        return PoolLevel.of_all(levels) if len(levels) == len(self.ledgers) else None
+        levels: list[PoolLevel | None] = await _each(self.ledgers, lambda each: each.level.remote())
+        known = [each for each in levels if each is not None]
+        return PoolLevel.of_all(known) if len(known) == len(levels) else None
 
 
 async def start_cluster(settings: ClusterSettings) -> Cluster:
@@ -123,19 +124,17 @@ def _is_ledger(name: str) -> bool:
     return name.startswith(LEDGER_NAME)
 
 
-async def _levels(ledgers: Sequence[Any]) -> list[PoolLevel]:
-    """Ask all for their levels; one that is away says nothing."""
+async def _each(ledgers: Sequence[Any], question: Callable[[Any], Awaitable[T]]) -> list[T | None]:
+    """Ask all at once; `None` of one that is away."""
 
-    async def ask(ledger: Any) -> PoolLevel | None:
+    async def ask(ledger: Any) -> T | None:
         try:
             async with asyncio.timeout(LOOK_UP_S):
-                level: PoolLevel = await ledger.level.remote()
-                return level
+                return await question(ledger)
         except (TimeoutError, RayError):
             return None
 
-    levels = await asyncio.gather(*(ask(each) for each in ledgers))
-    return [each for each in levels if each is not None]
+    return await asyncio.gather(*(ask(each) for each in ledgers))
 
 
 async def ask_ledgers(question: Callable[[Any], Awaitable[T]]) -> list[T]:
@@ -157,15 +156,16 @@ async def ask_ledgers(question: Callable[[Any], Awaitable[T]]) -> list[T]:
         raise Away("The ledger does not answer; try again in a moment.") from error
 
 
-async def running_level() -> PoolLevel | None:
-    """Ask the ledgers of the Ray that was joined; `None` while one of them does not answer.
+async def pause_openings(for_s: float) -> int | None:
+    """Have the ledgers of the Ray that was joined open no session for so long, 0 for again.
+
+    Returns how many sessions are live or being opened; `None`: one of them does not answer.
 
     Raises:
         Away: Ray does not answer.
     """
-    ledgers = await _find_ledgers()
-    levels = await _levels(ledgers)
-    return PoolLevel.of_all(levels) if len(levels) == len(ledgers) else None
+    counts = await _each(await _find_ledgers(), lambda ledger: ledger.pause_openings.remote(for_s))
+    return None if None in counts else sum(filter(None, counts))
 
 
 async def end_cluster() -> int:

@@ -4,7 +4,7 @@ from gateway.compose.cluster import (
     Cluster,
     ask_ledgers,
     end_cluster,
-    running_level,
+    pause_openings,
     start_cluster,
     stop_cluster,
 )
@@ -35,8 +35,8 @@ __all__ = [
     "leave_ray",
     "list_nodes",
     "node_name",
+    "pause_openings",
     "private_ray",
-    "running_level",
     "start_cluster",
     "stop_cluster",
     "stop_ray",

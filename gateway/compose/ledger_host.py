@@ -79,6 +79,13 @@ class LedgerHost:
         """How many standbys and live sessions there are. Raises Unavailable: it does not know."""
         return self._serving().level()
 
+    async def pause_openings(self, for_s: float) -> int:
+        """Open no session for so long, 0 for again; say how many are live or being opened.
+
+        Raises Unavailable: it does not know.
+        """
+        return self._serving().pause_openings(for_s)
+
     async def nodes(self) -> NodeList:
         """How the nodes stand. Raises Unavailable: it does not know."""
         return self._serving().nodes()

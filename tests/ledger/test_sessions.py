@@ -101,6 +101,26 @@ async def test_an_account_has_so_many_live_sessions_and_no_other_is_held_back(
     await gateway.open("eng-3")
 
 
+async def test_a_ledger_that_is_about_to_end_opens_no_session_until_that_lapses(
+    town: Town,
+) -> None:
+    """Whoever ends a deployment looks for calls first: none may begin behind that look."""
+    gateway, ledger = await town.gateway(), town.ledger
+    opening = asyncio.create_task(gateway.open("eng-1"))
+    await until(lambda: ledger.level().queued == 1, "one that waits for a standby")
+    assert ledger.pause_openings(60.0) == 1
+    with pytest.raises(Unavailable) as refused:
+        await gateway.open("eng-2")
+    assert (refused.value.code, refused.value.retryable) == (ErrorCode.SHUTTING_DOWN, True)
+    actors = [await town.actor() for _ in range(3)]
+    place = await opening
+    assert place.port in {each.port for each in actors}, "what had begun goes on"
+    town.clock.ms += 60_000
+    await gateway.open("eng-2")
+    assert (ledger.pause_openings(60.0), ledger.pause_openings(0.0)) == (2, 2)
+    await gateway.open("eng-3")
+
+
 async def test_a_standby_is_given_away_once(town: Town) -> None:
     gateway = await town.gateway()
     actors = [await town.actor() for _ in range(3)]

@@ -8,8 +8,7 @@ import pytest
 import ray
 from ray.exceptions import ActorUnavailableError
 
-from broker.messages.cluster.nodes import PoolLevel
-from gateway.commands.down import live_sessions, refuse_live
+from gateway.commands.down import PAUSE_S, begin_no_more
 from gateway.compose import cluster
 from gateway.settings import Away, BadSettings
 
@@ -19,29 +18,47 @@ class Ledger:
 
     def __init__(self, live: int | None) -> None:
         self._live = live
+        self.pauses: list[float] = []
 
     @property
-    def level(self) -> Ledger:
+    def pause_openings(self) -> Ledger:
         return self
 
-    async def remote(self) -> PoolLevel:
+    async def remote(self, for_s: float) -> int:
         if self._live is None:
             raise ActorUnavailableError("It is being restarted.", None)
-        return PoolLevel(standbys=0, live=self._live, queued=0)
+        self.pauses.append(for_s)
+        return self._live
+
+
+@pytest.mark.parametrize("lives", [(), (0,), (0, 0)], ids=["no deployment", "one", "two"])
+async def test_where_nobody_talks_no_session_begins_any_more(
+    monkeypatch: pytest.MonkeyPatch, lives: tuple[int, ...]
+) -> None:
+    there = _there(monkeypatch, *lives)
+    await begin_no_more()
+    assert [each.pauses for each in there] == [[PAUSE_S]] * len(lives)
 
 
 @pytest.mark.parametrize(
-    ("ledgers", "live"),
-    [((), 0), ((0,), 0), ((2, 3), 5), ((None,), None), ((0, None), None)],
-    ids=["no deployment", "none", "two ledgers", "away", "one of two away"],
+    ("lives", "said"),
+    [
+        ((3,), "3 sessions are live"),
+        ((2, 3), "5 sessions are live"),
+        ((0, 1), "1 sessions are live"),
+        ((None,), "does not say"),
+        ((0, None), "does not say"),
+    ],
 )
-async def test_live_sessions_are_known_only_where_every_ledger_answers(
-    monkeypatch: pytest.MonkeyPatch, ledgers: tuple[int | None, ...], live: int | None
+async def test_who_may_talk_is_not_cut_off_unasked_and_all_goes_on(
+    monkeypatch: pytest.MonkeyPatch, lives: tuple[int | None, ...], said: str
 ) -> None:
-    there = {f"ledger-{number}": Ledger(each) for number, each in enumerate(ledgers)}
-    monkeypatch.setattr(cluster, "find_actors", lambda: [*there, "pool", "session-1"])
-    monkeypatch.setattr(ray, "get_actor", lambda name, namespace: there[name])
-    assert await live_sessions() == live
+    there = _there(monkeypatch, *lives)
+    with pytest.raises(BadSettings, match=said):
+        await begin_no_more()
+    assert [each.pauses for each in there] == [
+        [] if live is None else [PAUSE_S, 0.0] for live in lives
+    ]
 
 
 async def test_a_ray_that_does_not_answer_is_no_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,11 +67,12 @@ async def test_a_ray_that_does_not_answer_is_no_empty_one(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(cluster, "find_actors", find)
     with pytest.raises(Away):
-        await live_sessions()
+        await begin_no_more()
 
 
-@pytest.mark.parametrize(("live", "said"), [(3, "3 sessions are live"), (None, "does not say")])
-def test_who_may_talk_is_not_cut_off_unasked(live: int | None, said: str) -> None:
-    with pytest.raises(BadSettings, match=said):
-        refuse_live(live)
-    refuse_live(0)
+def _there(monkeypatch: pytest.MonkeyPatch, *lives: int | None) -> list[Ledger]:
+    """Ledgers on the Ray that was joined."""
+    ledgers = {f"ledger-{number}": Ledger(live) for number, live in enumerate(lives)}
+    monkeypatch.setattr(cluster, "find_actors", lambda: [*ledgers, "pool", "session-1"])
+    monkeypatch.setattr(ray, "get_actor", lambda name, namespace: ledgers[name])
+    return list(ledgers.values())
