@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from actors.chores import Chores
@@ -20,7 +21,7 @@ from actors.ledger.standbys import Actor, Standbys
 from actors.ledger.stop import stop
 from actors.ledger.writer import Writer
 from actors.link import End, Tls
-from broker.errors import ErrorCode, Gone, NotFound, Unavailable
+from broker.errors import ErrorCode, Gone, NotFound, SwitchboardError, Unavailable
 from broker.messages.cluster.base import Done
 from broker.messages.cluster.members import Enlisted, SessionMember
 from broker.messages.cluster.nodes import PoolLevel
@@ -29,6 +30,8 @@ from broker.messages.cluster.tenure import SessionRing
 from broker.messages.cluster.trunk import Location
 from broker.shards import Shard
 from broker.words import EndReason, SessionPhase
+
+_log = logging.getLogger(__name__)
 
 
 class Sessions:
@@ -287,7 +290,17 @@ class Sessions:
             return False
         if live.rescue is not None:
             live.rescue.cancel()
-        await self.rescue.end(live, EndReason.LOST)
+        try:
+            await self.rescue.end(live, EndReason.LOST)
+        except Unavailable:
+            # The database is away: the others would wait for it as long.
+            raise
+        except SwitchboardError as error:
+            _log.warning(
+                "A lost session could not be ended.",
+                extra={"session_id": live.session_id, "why": str(error)},
+            )
+            return False
         return True
 
     def _is_lost(self, live: Live, now_ms: int) -> bool:

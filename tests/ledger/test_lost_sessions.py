@@ -8,16 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from actors.ledger import keeping, rescue
 from actors.ledger.probe import Verdict, probe
+from actors.ledger.rows import Ending
 from broker.errors import Conflict, Unavailable
 from broker.messages.cluster.sessions import SessionRelocated
 from broker.words import EndReason, SessionPhase
 from tests.ledger.conftest import Town
 from tests.ledger.fakes import HOST, POLICY, entry
 from tests.ledger.keepers import keeper_link, run_keeper, sessions
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 
 async def test_a_session_that_nobody_owns_is_ended_as_lost(bare_town: Town) -> None:
@@ -43,6 +45,31 @@ async def test_a_session_that_nobody_owns_is_ended_as_lost(bare_town: Town) -> N
     assert [one.type for one in record.events] == ["session.started", "session.ended"]
     await town.actor()
     await gateway.open("eng-0")
+
+
+async def test_a_lost_session_that_cannot_be_ended_keeps_no_other_live(
+    bare_town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = bare_town
+    await town.new_ledger(replace(POLICY, lost_after_ms=200))
+    dead, keeper = await sessions(town, 3), await keeper_link(town)
+    for actor in dead:
+        await actor.die()
+    await until(lambda: town.ledger.level().members == [], "the loss of all")
+    refused, end = "", Ending.__call__
+
+    def fails(self: Ending, connection: sa.Connection) -> None:
+        nonlocal refused
+        refused = refused or self.session_id
+        if self.session_id == refused:
+            raise ValueError("made for this test")
+        end(self, connection)
+
+    monkeypatch.setattr(Ending, "__call__", fails)
+    town.clock.ms += 201
+    ended = await keeper.call(keeping.Reconcile(), keeping.Reconciled, timeout=10.0 * PATIENCE)
+    others = {actor.session_id for actor in dead} - {refused}
+    assert (len(others), set(ended.ended)) == (2, others)
 
 
 async def test_a_session_whose_people_still_ask_is_not_lost_and_one_nobody_asks_for_is(
