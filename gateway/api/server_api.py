@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, model_validator
 from broker.errors import ErrorCode, Malformed, NotFound
 from broker.ids import normal_id
 from broker.messages.cluster.base import Done
-from broker.messages.cluster.records import RecordGet, RecordQuery
+from broker.messages.cluster.records import RecordGet, RecordQuery, SessionRecord
 from broker.messages.cluster.sessions import SessionOpen
 from broker.messages.cluster.trunk import Principal
 from broker.messages.parts import EngagementIds, Id, Name, Storable
@@ -249,17 +249,18 @@ async def list_records(
     page = await gateway.directory.list_records(
         RecordQuery(account_id=account.account_id, reference=reference, cursor=cursor, limit=limit)
     )
+
+    async def whole(session_id: str) -> SessionRecord:
+        async with gateway.exporting:
+            return (await read_record(gateway.directory, session_id, account.account_id))[1]
+
     records = await asyncio.gather(
-        *(
-            read_record(gateway.directory, each.session_id, account.account_id)
-            for each in page.records
-        ),
-        return_exceptions=True,
+        *(whole(each.session_id) for each in page.records), return_exceptions=True
     )
     lines = []
     for found in records:
         if not isinstance(found, BaseException):
-            lines.append(summarise(found[1]))
+            lines.append(summarise(found))
         # Retention may have deleted it since the page was made.
         elif not isinstance(found, NotFound):
             raise found

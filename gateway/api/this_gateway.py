@@ -7,8 +7,9 @@ reaches them with the request.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -25,6 +26,10 @@ from gateway.proofs.tokens import Tokens
 from gateway.settings import Settings
 from gateway.site.pictures import Pictures
 
+RECORDS_AT_ONCE = 8
+"""Records that a gateway has read to export them, for all who ask: a ledger has few connections
+that read, and by the same ones sessions are found."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -40,6 +45,8 @@ class Gateway:
     oidc: Oidc
     liveperson: LivePersonLogin
     pictures: Pictures
+    exporting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(RECORDS_AT_ONCE))
+    """Held by whoever has a record read to export it."""
 
     @property
     def settings(self) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -17,6 +18,7 @@ from broker.messages.upkeep import SessionAnnotate
 from broker.words import SessionPhase
 from gateway.api import record_parts
 from gateway.api.call_record import summarise, write_csv
+from gateway.api.this_gateway import RECORDS_AT_ONCE
 from tests.gateway.conftest import World
 from tests.gateway.records import RECORD, entry
 
@@ -198,6 +200,30 @@ async def test_records_are_exported(api: httpx.AsyncClient, world: World) -> Non
     assert (row["window_session_id"], row["invitations"]) == ("win-1", "accepted")
     lines = (await api.get("/v1/records", params={"format": "jsonl"})).text.splitlines()
     assert json.loads(lines[0])["session_id"] == "s-1"
+
+
+async def test_an_export_has_few_records_read_at_once(
+    api: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger has four connections that read, and finds sessions by the same ones."""
+    for number in range(30):
+        named = RECORD.model_copy(update={"session_id": f"s-{number}"})
+        world.ledger.records[named.session_id] = named
+    get, at_once, most = world.directory.get_record, 0, 0
+
+    async def counted(query: RecordGet) -> SessionRecord:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        try:
+            return await get(query)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(world.directory, "get_record", counted)
+    pages = await asyncio.gather(*(api.get("/v1/records") for _ in range(2)))
+    assert [len(page.json()["records"]) for page in pages] == [30, 30]
+    assert most == RECORDS_AT_ONCE
 
 
 async def test_a_record_deleted_between_list_and_read_spoils_no_page(
