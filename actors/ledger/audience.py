@@ -18,8 +18,15 @@ from broker.messages.sharing import LoginHand, Revocation
 class Audience:
     """The gateways, pools and keepers that have a link now."""
 
-    def __init__(self, level: Callable[[], PoolLevel], level_s: float) -> None:
-        """`level` is asked once for each notice to the pools."""
+    def __init__(
+        self,
+        level: Callable[[], PoolLevel],
+        level_s: float,
+        on_grew: Callable[[str, str], None] = lambda account_id, session_id: None,
+    ) -> None:
+        """`level` is asked once for each notice to the pools; `on_grew` is told which session of
+        which account has more to send, before any keeper is."""
+        self._on_grew = on_grew
         self._level = level
         self._level_s = level_s
         self._timer: asyncio.TimerHandle | None = None
@@ -77,7 +84,12 @@ class Audience:
         if self._timer is None and self.pools:
             self._timer = asyncio.get_running_loop().call_later(self._level_s, self._tell_level)
 
-    def journal_grew(self) -> None:
+    def journal_grew(self, account_id: str, session_id: str) -> None:
+        """Say that a session has more to send."""
+        self._on_grew(account_id, session_id)
+        self.outbox_grew()
+
+    def outbox_grew(self) -> None:
         """Tell the keeper soon, and once for many entries, that there may be something to send."""
         if self._grown is None and self.keepers:
             self._grown = asyncio.get_running_loop().call_later(self._level_s, self._tell_grown)

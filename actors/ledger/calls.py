@@ -100,13 +100,16 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
 
     async def append(_: Member, ask: JournalAppend) -> ClusterMessage:
         begun_s = time.perf_counter()
+        # Before it is forgotten with its end.
+        live = sessions.directory.get(ask.session_id)
         try:
             done = await sessions.append(
                 Append(ask.session_id, ask.epoch, ask.entries, ask.subjects)
             )
         finally:
             measures.took(APPEND, time.perf_counter() - begun_s)
-        parts.audience.journal_grew()
+        if live is not None:
+            parts.audience.journal_grew(live.account_id, live.session_id)
         return done
 
     async def settle(_: Member, ask: keeping.OutboxSettle) -> ClusterMessage:
@@ -119,7 +122,7 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
 
     async def redeliver(_: Member, ask: upkeep.Redeliver) -> ClusterMessage:
         done = await outbox.redeliver(ask)
-        parts.audience.journal_grew()
+        parts.audience.outbox_grew()
         return done
 
     async def hand(_: Member, ask: sharing.LoginHand) -> ClusterMessage:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import sqlalchemy as sa
 
 from actors.ledger.journal import insert_for
-from actors.ledger.schema import UNDELIVERED, deliveries, endpoints, sessions
+from actors.ledger.schema import FAILING, UNDELIVERED, deliveries, endpoints, sessions
 from broker.shards import Shard
 
 KEPT_MS = 24 * 3_600_000
@@ -109,6 +109,14 @@ def give_up(connection: sa.Connection, account_id: str, named: Iterable[str], no
             .where(sessions.c.session_id == sa.bindparam("session"))
             .values(delivered_seq=sa.bindparam("reached")),
             [{"session": row.session_id, "reached": row.reached} for row in rows],
+        )
+        # Nobody is to try them again.
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.session_id.in_([row.session_id for row in rows]))
+            .where(deliveries.c.endpoint_id.not_in(wanted))
+            .where(FAILING)
+            .values(due_ms=0)
         )
     return len(rows)
 

@@ -17,6 +17,7 @@ from actors.ledger.colleagues import ColleagueCalls
 from actors.ledger.database import Database
 from actors.ledger.devices import DeviceBook
 from actors.ledger.erasure import Erasing
+from actors.ledger.grown import Grown
 from actors.ledger.measures import Measures
 from actors.ledger.outbox import Outbox
 from actors.ledger.policy import LedgerPolicy
@@ -82,7 +83,8 @@ class Ledger:
             on_failed=lambda: self._measures.count(Count.DATABASE_ERRORS_WRITE),
         )
         self._chores = Chores(self._policy.chores_limit)
-        self._audience = Audience(lambda: self._sessions.news(), self._policy.level_s)
+        grown = Grown(now_ms)
+        self._audience = Audience(lambda: self._sessions.news(), self._policy.level_s, grown.add)
         self._presence: Presence[End] = Presence(
             self._policy,
             lambda key: self._sessions.located(key),
@@ -109,7 +111,7 @@ class Ledger:
                 presence=self._presence,
                 sessions=self._sessions,
                 records=Records(self._database, self._writer),
-                outbox=Outbox(self._database, self._writer, now_ms, shard),
+                outbox=Outbox(self._database, self._writer, now_ms, shard, grown),
                 sharing=Sharing(self._database, self._writer, self._audience, now_ms),
                 devices=DeviceBook(self._database, self._writer, now_ms),
                 erasing=Erasing(self._database, self._writer, now_ms, shard),

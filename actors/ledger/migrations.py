@@ -17,6 +17,7 @@ from actors.ledger.schema import (
     cordons,
     dead_letters,
     deliveries,
+    deliveries_failing,
     devices,
     endpoints,
     enrolments,
@@ -114,6 +115,11 @@ def _add_indexes(connection: sa.Connection) -> None:
     letters_again.create(connection, checkfirst=True)
 
 
+def _add_failing(connection: sa.Connection) -> None:
+    """Finding the deliveries that are to be tried again."""
+    deliveries_failing.create(connection, checkfirst=True)
+
+
 # The first step makes its tables as they are now, so a later step looks before it alters.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_first,
@@ -127,6 +133,7 @@ MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _add_owners,
     _add_refusals,
     _add_indexes,
+    _add_failing,
 )
 """Step n leads from version n to n + 1; a released step is never changed."""
 OLDEST_READER = 8

@@ -121,7 +121,7 @@ class Openings:
             del self._under_way[key]
         location = live.location()
         assert location is not None
-        self._audience.journal_grew()
+        self._audience.journal_grew(live.account_id, live.session_id)
         if not live.ended:
             self._on_live_changed(key)
             self._audience.level_changed()

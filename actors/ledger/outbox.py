@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,8 +19,9 @@ from actors.ledger.endpoints import (
     reached_by,
     wanted_endpoints,
 )
+from actors.ledger.grown import MOST, Grown
 from actors.ledger.journal import entry_of, insert_for
-from actors.ledger.schema import UNDELIVERED, dead_letters, deliveries, journal, sessions
+from actors.ledger.schema import FAILING, UNDELIVERED, dead_letters, deliveries, journal, sessions
 from actors.ledger.writer import Writer
 from broker.errors import ErrorCode, NotFound
 from broker.messages import upkeep
@@ -36,8 +37,15 @@ class Outbox:
     """Positions of endpoints in journals, and the letters that were given up."""
 
     def __init__(
-        self, database: Database, writer: Writer, now_ms: Callable[[], int], shard: Shard
+        self,
+        database: Database,
+        writer: Writer,
+        now_ms: Callable[[], int],
+        shard: Shard,
+        grown: Grown,
     ) -> None:
+        """`grown` is told of every session that has more to send."""
+        self._grown = grown
         self._database = database
         self._writer = writer
         self._now_ms = now_ms
@@ -46,23 +54,33 @@ class Outbox:
     async def take(self, ask: keeping.OutboxTake) -> keeping.OutboxParcels:
         """Return what is due for an endpoint; it stays due until it is settled."""
         now_ms = self._now_ms()
-        waiting = _waiting(ask.endpoint_id, ask.account_id)
-        due = sa.func.coalesce(deliveries.c.due_ms, 0)
+        among = self._grown.begin(ask.account_id, ask.endpoint_id)
+        new, failing = _new(ask, among), _failing_of(ask)
 
-        def job(connection: sa.Connection) -> keeping.OutboxParcels:
-            rows = connection.execute(
-                waiting.where(due <= now_ms).order_by(sessions.c.created_ms).limit(ask.sessions)
-            )
-            parcels = [_parcel(connection, row, now_ms, ask.events) for row in rows.all()]
+        def job(connection: sa.Connection) -> tuple[keeping.OutboxParcels, list[str]]:
+            found = connection.execute(new).all()
+            late = connection.execute(
+                failing.where(deliveries.c.due_ms <= now_ms).limit(ask.sessions)
+            ).all()
+            # Of what is new and of what is tried again neither keeps the other from its turn.
+            late = late[: max(ask.sessions - len(found), ask.sessions // 2)]
+            rows = [*late, *found[: ask.sessions - len(late)]]
+            parcels = [_parcel(connection, row, now_ms, ask.events) for row in rows]
             parcels += _again(connection, ask)
-            later = connection.scalar(
-                waiting.where(due > now_ms).with_only_columns(sa.func.min(due))
-            )
-            return keeping.OutboxParcels(
-                parcels=parcels, next_due_in_ms=None if later is None else later - now_ms
+            later = connection.execute(
+                failing.where(deliveries.c.due_ms > now_ms)
+                .with_only_columns(deliveries.c.due_ms)
+                .limit(1)
+            ).scalar()
+            due_in_ms = None if later is None else later - now_ms
+            return (
+                keeping.OutboxParcels(parcels=parcels, next_due_in_ms=due_in_ms),
+                [row.session_id for row in found],
             )
 
-        return await self._database.read(job)
+        parcels, left = await self._database.read(job)
+        self._grown.end(ask.account_id, ask.endpoint_id, left)
+        return parcels
 
     async def settle(self, ask: keeping.OutboxSettle) -> Done:
         """Note what became of a parcel."""
@@ -70,7 +88,10 @@ class Outbox:
         if ask.again:
             await self._writer.do(lambda connection: _settle_again(connection, ask, now_ms))
         else:
-            await self._writer.do(lambda connection: _settle(connection, ask, now_ms))
+            account_id = await self._writer.do(lambda connection: _settle(connection, ask, now_ms))
+            if account_id is not None:
+                # There may be more behind it.
+                self._grown.add(account_id, ask.session_id)
         return Done()
 
     async def skip(self, ask: keeping.OutboxSkip) -> Done:
@@ -159,25 +180,46 @@ class Outbox:
         return upkeep.Redelivered(count=count)
 
 
-def _waiting(endpoint_id: str, account_id: str) -> sa.Select[Any]:
-    """Select the sessions that have events an endpoint has not got."""
+_NO_INDEX = sessions.c.account_id.concat("")
+"""Whose a session is: by the column itself SQLite would rather read all that wait of an account."""
+_NEXT_SEQ = sa.func.coalesce(deliveries.c.next_seq, 1)
+_WAITING = sa.select(
+    sessions.c.session_id,
+    sessions.c.engagement_key,
+    _NEXT_SEQ.label("next_seq"),
+    sa.func.coalesce(deliveries.c.attempts, 0).label("attempts"),
+    deliveries.c.failing_ms,
+    deliveries.c.refused_ms,
+).where(UNDELIVERED, sessions.c.last_seq >= _NEXT_SEQ)
+
+
+def _new(ask: keeping.OutboxTake, among: Collection[str] | None) -> sa.Select[Any]:
+    """Select sessions with events that an endpoint was not sent yet: of all, or among some."""
     mine = sa.and_(
         deliveries.c.session_id == sessions.c.session_id,
-        deliveries.c.endpoint_id == endpoint_id,
+        deliveries.c.endpoint_id == ask.endpoint_id,
     )
+    new = (
+        _WAITING.select_from(sessions.outerjoin(deliveries, mine))
+        .where(sa.func.coalesce(deliveries.c.due_ms, 0) == 0)
+        .order_by(sessions.c.created_ms)
+        # One more than are kept in mind, which says that there are more.
+        .limit(MOST + 1)
+    )
+    if among is None:
+        return new.where(sessions.c.account_id == ask.account_id)
+    return new.where(sessions.c.session_id.in_(among), _NO_INDEX == ask.account_id)
+
+
+def _failing_of(ask: keeping.OutboxTake) -> sa.Select[Any]:
+    """Select sessions of which an endpoint would not take the next event, by when it is due."""
     return (
-        sa.select(
-            sessions.c.session_id,
-            sessions.c.engagement_key,
-            sa.func.coalesce(deliveries.c.next_seq, 1).label("next_seq"),
-            sa.func.coalesce(deliveries.c.attempts, 0).label("attempts"),
-            deliveries.c.failing_ms,
-            deliveries.c.refused_ms,
+        _WAITING.select_from(
+            deliveries.join(sessions, sessions.c.session_id == deliveries.c.session_id)
         )
-        .select_from(sessions.outerjoin(deliveries, mine))
-        .where(sessions.c.account_id == account_id)
-        .where(UNDELIVERED)
-        .where(sessions.c.last_seq >= sa.func.coalesce(deliveries.c.next_seq, 1))
+        .where(deliveries.c.endpoint_id == ask.endpoint_id, FAILING)
+        .where(_NO_INDEX == ask.account_id)
+        .order_by(deliveries.c.due_ms)
     )
 
 
@@ -227,21 +269,22 @@ def _again(connection: sa.Connection, ask: keeping.OutboxTake) -> list[keeping.P
     ]
 
 
-def _settle(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -> None:
+def _settle(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -> str | None:
+    """Note what became of a parcel; returns whose it was, `None` where nothing is to be noted."""
     here = sa.and_(
         deliveries.c.session_id == ask.session_id, deliveries.c.endpoint_id == ask.endpoint_id
     )
     old = connection.execute(sa.select(deliveries).where(here)).one_or_none()
     next_seq = max(ask.delivered_seq + 1, 1 if old is None else old.next_seq)
     if ask.failed_seq not in (None, next_seq):
-        return
+        return None
     session = connection.execute(
         sa.select(sessions.c.account_id, sessions.c.last_seq).where(
             sessions.c.session_id == ask.session_id
         )
     ).one_or_none()
     if session is None:
-        return  # Its record is gone since.
+        return None  # Its record is gone since.
     before = _Failing() if old is None or old.next_seq != next_seq else _failing(old)
     failing = _Failing()
     due_ms = 0
@@ -279,6 +322,7 @@ def _settle(connection: sa.Connection, ask: keeping.OutboxSettle, now_ms: int) -
         .where(sessions.c.session_id == ask.session_id)
         .values(delivered_seq=reached)
     )
+    return str(session.account_id)
 
 
 @dataclass(frozen=True, slots=True)

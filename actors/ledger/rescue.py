@@ -164,7 +164,7 @@ class Rescue:
             "The ledger ended a session.",
             extra={"session_id": live.session_id, "reason": str(reason)},
         )
-        self._audience.journal_grew()
+        self._audience.journal_grew(live.account_id, live.session_id)
         live.epoch += 1
         if live.holder is not None:
             stop(self._chores, live.holder)
@@ -382,6 +382,7 @@ class Rescue:
             live.granting = False
 
     def _on_settled(self, live: Live, standby: Actor, phase: SessionPhase) -> None:
+        self._audience.journal_grew(live.account_id, live.session_id)
         if standby.end.link.closed:
             return  # It died in the same moment: still homeless, the next one is tried.
         live.settle(standby)

@@ -175,6 +175,17 @@ deliveries = sa.Table(
     sa.Column("due_ms", sa.BigInteger, nullable=False),
 )
 """How far each webhook endpoint is in each session."""
+# Written out: of a parameter no database knows that an index holds for it.
+FAILING = deliveries.c.due_ms > sa.literal_column("0")
+"""Of a delivery: it has failed, and has to wait."""
+deliveries_failing = sa.Index(
+    "deliveries_failing",
+    deliveries.c.endpoint_id,
+    deliveries.c.due_ms,
+    sqlite_where=FAILING,
+    postgresql_where=FAILING,
+)
+"""Finds what is to be tried again; the others stay for as long as their records."""
 
 endpoints = sa.Table(
     "endpoints",

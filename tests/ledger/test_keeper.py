@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from actors.ledger import keeping, outbox
+from actors.ledger import keeping
 from actors.ledger.database import Database
 from actors.ledger.erasure import Erasing
+from actors.ledger.grown import Grown
 from broker.errors import ErrorCode, Internal, SwitchboardError
 from broker.measures import Standing
 from tests.ledger.conftest import Town
@@ -181,12 +182,12 @@ async def test_a_webhook_with_much_to_look_through_is_looked_at_less_often(
 ) -> None:
     """One that is down for a day has all sessions of the day; others write on meanwhile."""
     looks, look_s = 0, 0.05
-    waiting, read = outbox._waiting, Database.read
+    begin, read = Grown.begin, Database.read
 
-    def counted(endpoint_id: str, account_id: str) -> Any:
+    def counted(self: Grown, account_id: str, endpoint_id: str) -> frozenset[str] | None:
         nonlocal looks
         looks += 1
-        return waiting(endpoint_id, account_id)
+        return begin(self, account_id, endpoint_id)
 
     async def slow(self: Database, work: Any) -> Any:
         await asyncio.sleep(look_s)
@@ -197,7 +198,7 @@ async def test_a_webhook_with_much_to_look_through_is_looked_at_less_often(
     await run_keeper(town, receiver.port, policy=replace(QUICK, delivery=patient))
     (actor,) = await sessions(town, 1)
     await until(lambda: receiver.tries == 1, "the only try")
-    monkeypatch.setattr(outbox, "_waiting", counted)
+    monkeypatch.setattr(Grown, "begin", counted)
     monkeypatch.setattr(Database, "read", slow)
     loop = asyncio.get_running_loop()
     begun_s = loop.time()

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from actors.ledger import keeping
 from actors.ledger.database import Database
+from actors.ledger.grown import Grown
 from actors.ledger.outbox import Outbox
 from actors.ledger.records import Records
 from actors.ledger.rows import load_live
@@ -81,7 +82,8 @@ async def live_ones(database: Database) -> int:
 
 async def letters(database: Database) -> int:
     ask = keeping.OutboxTake(endpoint_id="hook", account_id=ACCOUNT)
-    return len((await Outbox(database, Writer(database), lambda: 9, WHOLE).take(ask)).parcels)
+    outbox = Outbox(database, Writer(database), lambda: 9, WHOLE, Grown(lambda: 9))
+    return len((await outbox.take(ask)).parcels)
 
 
 @pytest.mark.parametrize(
