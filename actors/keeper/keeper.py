@@ -12,7 +12,7 @@ from actors.ledger import keeping
 from actors.ledger_link import LedgerLink, LinkTiming
 from actors.link import Tls
 from broker.errors import SwitchboardError
-from broker.messages.cluster.base import Done
+from broker.messages.cluster.base import Done, read
 from broker.messages.cluster.members import LinkHello
 
 _log = logging.getLogger(__name__)
@@ -100,9 +100,12 @@ class Keeper:
         await self._deliverer.close()
 
     def _on_notice(self, method: str, payload: bytes) -> None:
-        if method == "outbox.grew":
-            for event in self._grew.values():
-                event.set()
+        if method != "outbox.grew":
+            return
+        accounts = read(keeping.OutboxGrew, payload).accounts
+        for endpoint in self._endpoints:
+            if accounts is None or endpoint.account_id in accounts:
+                self._grew[endpoint.endpoint_id].set()
 
     async def _every(self, period_s: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from actors.ledger.keeping import OutboxGrew
 from actors.link import End
-from broker.messages.cluster.base import ClusterMessage, Done
+from broker.messages.cluster.base import ClusterMessage
 from broker.messages.cluster.nodes import PoolLevel
 from broker.messages.cluster.presence import PresenceDisplaced, PresenceState
 from broker.messages.cluster.sessions import SessionAttach, SessionQueued, SessionRelocated
@@ -34,6 +35,8 @@ class Audience:
         self.pools: set[End] = set()
         self.keepers: set[End] = set()
         self._grown: asyncio.TimerHandle | None = None
+        self._grown_of: set[str] | None = set()
+        """The accounts that keepers are to be told of; `None`: all."""
 
     def attach(
         self, gateway: End, connection_id: str, location: Location, *, again: bool = False
@@ -87,11 +90,20 @@ class Audience:
     def journal_grew(self, account_id: str, session_id: str) -> None:
         """Say that a session has more to send."""
         self._on_grew(account_id, session_id)
-        self.outbox_grew()
+        self.outbox_grew(account_id)
 
-    def outbox_grew(self) -> None:
-        """Tell the keeper soon, and once for many entries, that there may be something to send."""
-        if self._grown is None and self.keepers:
+    def outbox_grew(self, account_id: str | None) -> None:
+        """Tell the keeper soon, and once for many entries, that there may be something to send.
+
+        `account_id` says of whom; `None`: anybody.
+        """
+        if not self.keepers:
+            return
+        if account_id is None:
+            self._grown_of = None
+        elif self._grown_of is not None:
+            self._grown_of.add(account_id)
+        if self._grown is None:
             self._grown = asyncio.get_running_loop().call_later(self._level_s, self._tell_grown)
 
     def close(self) -> None:
@@ -105,9 +117,10 @@ class Audience:
         self.keepers.clear()
 
     def _tell_grown(self) -> None:
-        self._grown = None
+        of, self._grown, self._grown_of = self._grown_of, None, set()
+        grew = OutboxGrew(accounts=None if of is None else sorted(of))
         for keeper in self.keepers:
-            _notify(keeper, "outbox.grew", Done())
+            _notify(keeper, "outbox.grew", grew)
 
     def _tell_level(self) -> None:
         self._timer = None

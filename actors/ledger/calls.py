@@ -122,7 +122,7 @@ def calls_of(parts: Parts) -> dict[str, tuple[frozenset[str], Handler]]:
 
     async def redeliver(_: Member, ask: upkeep.Redeliver) -> ClusterMessage:
         done = await outbox.redeliver(ask)
-        parts.audience.outbox_grew()
+        parts.audience.outbox_grew(ask.account_id)
         return done
 
     async def hand(_: Member, ask: sharing.LoginHand) -> ClusterMessage:

@@ -22,6 +22,13 @@ class Reconciled(ClusterMessage):
     ended: list[str]
 
 
+class OutboxGrew(ClusterMessage):
+    """Notice ledger to keeper, `outbox.grew`: there may be something to send."""
+
+    accounts: list[str] | None = None
+    """Whose endpoints to look after; `None`: anybody's, as a ledger of the release before says."""
+
+
 class OutboxTake(ClusterMessage):
     """What is due for one webhook endpoint? Sessions in order of age, events in order."""
 

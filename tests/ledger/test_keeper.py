@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -150,6 +151,28 @@ async def test_what_the_keeper_could_not_take_over_of_the_accounts_is_shown(town
     for faults in (2, 0):
         keeper.account_faults = faults
         await until(lambda faults=faults: shown() == faults, "how many there are")  # type: ignore[misc]
+
+
+async def test_what_one_account_sends_has_no_others_webhooks_looked_after(
+    town: Town, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: Counter[str] = Counter()
+    begin = Grown.begin
+
+    def counted(self: Grown, account_id: str, endpoint_id: str) -> frozenset[str] | None:
+        looks[account_id] += 1
+        return begin(self, account_id, endpoint_id)
+
+    monkeypatch.setattr(Grown, "begin", counted)
+    seldom = replace(QUICK, poll_s=600.0)
+    for account_id in (ACCOUNT, "other"):
+        await run_keeper(town, receiver.port, policy=seldom, account_id=account_id, knows_all=False)
+    await until(lambda: looks["other"] and looks[ACCOUNT], "the first looks")
+    (actor,) = await sessions(town, 1)
+    for seq in range(2, 6):
+        await actor.append(entry(seq))
+        await until(lambda seq=seq: len(receiver.events) == seq, "what was appended")  # type: ignore[misc]
+    assert (looks["other"], looks[ACCOUNT] > 4) == (1, True)
 
 
 async def test_only_the_keeper_may_keep(town: Town) -> None:
