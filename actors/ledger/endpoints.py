@@ -7,6 +7,7 @@ named again. What none of an account's endpoints waits for leaves the outbox's i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,12 +26,21 @@ def wanted_endpoints(
     connection: sa.Connection, account_id: str, named: Iterable[str], now_ms: int
 ) -> set[str]:
     """The endpoints of an account: those named now, which is noted, and those that were lately."""
+    known = _known(connection, account_id)
+    _note_there(connection, account_id, named, known)
+    return _kept(known, now_ms).union(named)
+
+
+def _known(connection: sa.Connection, account_id: str) -> dict[str, int | None]:
+    """Say since when each endpoint of an account is gone."""
     mine = endpoints.c.account_id == account_id
     rows = connection.execute(sa.select(endpoints).where(mine)).all()
-    known = {row.endpoint_id: row.gone_ms for row in rows}
-    _note_there(connection, account_id, named, known)
-    kept = {name for name, gone_ms in known.items() if not _is_over(gone_ms, now_ms)}
-    return kept.union(named)
+    return {row.endpoint_id: row.gone_ms for row in rows}
+
+
+def _kept(known: Mapping[str, int | None], now_ms: int) -> set[str]:
+    """Those that are there, or were until lately."""
+    return {name for name, gone_ms in known.items() if not _is_over(gone_ms, now_ms)}
 
 
 def _note_there(
@@ -91,18 +101,29 @@ def reached_by(wanted: Collection[str]) -> sa.ScalarSelect[int]:
     )
 
 
-def give_up(connection: sa.Connection, account_id: str, named: Iterable[str], now_ms: int) -> int:
-    """Take sessions out of the index that have nothing for any endpoint of the account; says how
-    many there were, `AT_ONCE` at most."""
-    wanted = wanted_endpoints(connection, account_id, named, now_ms)
+def has_over(connection: sa.Connection, account_id: str, named: Iterable[str], now_ms: int) -> bool:
+    """Whether `give_up` has anything to do. It reads all that an account's endpoints have still to
+    get, so whoever calls writes asks this first, beside them."""
+    wanted = _kept(_known(connection, account_id), now_ms).union(named)
+    return connection.execute(_over(account_id, wanted).limit(1)).first() is not None
+
+
+def _over(account_id: str, wanted: Collection[str]) -> sa.Select[Any]:
+    """Select sessions that have nothing more for any endpoint, with how far all of these are."""
     reached: sa.ColumnElement[int] = reached_by(wanted) if wanted else sessions.c.last_seq
-    rows = connection.execute(
+    return (
         sa.select(sessions.c.session_id, reached.label("reached"))
         .where(UNDELIVERED)
         .where(sessions.c.account_id == account_id)
         .where(reached > sessions.c.delivered_seq)
-        .limit(AT_ONCE)
-    ).all()
+    )
+
+
+def give_up(connection: sa.Connection, account_id: str, named: Iterable[str], now_ms: int) -> int:
+    """Take sessions out of the index that have nothing for any endpoint of the account; says how
+    many there were, `AT_ONCE` at most."""
+    wanted = wanted_endpoints(connection, account_id, named, now_ms)
+    rows = connection.execute(_over(account_id, wanted).limit(AT_ONCE)).all()
     if rows:
         connection.execute(
             sa.update(sessions)

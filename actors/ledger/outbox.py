@@ -15,6 +15,7 @@ from actors.ledger.endpoints import (
     AT_ONCE,
     forget_gone,
     give_up,
+    has_over,
     note_endpoints,
     reached_by,
     wanted_endpoints,
@@ -106,14 +107,12 @@ class Outbox:
         for account_id in await self._waiting_accounts():
             if named is None and account_id in ask.accounts:
                 continue  # A keeper of the release before does not say what they have.
-            some = partial(
-                give_up,
-                account_id=account_id,
-                named=(named or {}).get(account_id, ()),
-                now_ms=now_ms,
-            )
-            while await self._writer.do(some) == AT_ONCE:
-                pass
+            mine = (named or {}).get(account_id, ())
+            look = partial(has_over, account_id=account_id, named=mine, now_ms=now_ms)
+            some = partial(give_up, account_id=account_id, named=mine, now_ms=now_ms)
+            if await self._database.read(look):
+                while await self._writer.do(some) == AT_ONCE:
+                    pass
         if named is not None:
             await self._writer.do(partial(forget_gone, shard=self._shard, now_ms=now_ms))
         return Done()

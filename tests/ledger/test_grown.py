@@ -92,3 +92,18 @@ async def test_what_is_new_and_what_is_tried_again_take_turns(waiting: Waiting) 
     found = await waiting.look()
     half = ASK.sessions // 2
     assert found == late[:half] + new[:half]
+
+
+async def test_what_waits_for_a_webhook_that_is_down_is_not_read_while_others_want_to_write(
+    database: Database, waiting: Waiting
+) -> None:
+    """Whether some of it is for nobody any more is looked for every hour."""
+    steps, taken = Steps(), []
+    await waiting.skip()
+    await steps.of(database)
+    for _ in range(2):
+        await waiting.add(1_000, due_ms=NOW_MS + 500)
+        steps.taken()
+        await waiting.skip()
+        taken.append(steps.taken())
+    assert 0 < taken[1] < 1.5 * taken[0]

@@ -73,5 +73,10 @@ class Waiting:
         self.next_due_in_ms = found.next_due_in_ms
         return [parcel.session_id for parcel in found.parcels]
 
+    async def skip(self) -> None:
+        """Take out what nobody will get."""
+        named = {ACCOUNT: [ASK.endpoint_id]}
+        await self._outbox.skip(keeping.OutboxSkip(accounts=[ACCOUNT], endpoints=named))
+
     async def close(self) -> None:
         await self._writer.close()
