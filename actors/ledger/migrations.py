@@ -25,6 +25,7 @@ from actors.ledger.schema import (
     guest_links,
     journal,
     letters_again,
+    letters_newest,
     metadata,
     notes,
     of_engagement,
@@ -116,8 +117,9 @@ def _add_indexes(connection: sa.Connection) -> None:
 
 
 def _add_failing(connection: sa.Connection) -> None:
-    """Finding the deliveries that are to be tried again."""
+    """Finding the deliveries that are to be tried again, and the newest dead letters."""
     deliveries_failing.create(connection, checkfirst=True)
+    letters_newest.create(connection, checkfirst=True)
 
 
 # The first step makes its tables as they are now, so a later step looks before it alters.

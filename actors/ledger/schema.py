@@ -218,6 +218,8 @@ letters_again = sa.Index(
     postgresql_where=_AGAIN,
 )
 """Each look for what is due asks for these; the others stay for as long as their records."""
+letters_newest = sa.Index("dead_letters_newest", dead_letters.c.dead_ms)
+"""Whoever looks at the console asks for the newest every few seconds."""
 
 erasures = sa.Table(
     "erasures",

@@ -21,6 +21,7 @@ from actors.ledger.records import Records
 from actors.ledger.rows import load_live
 from actors.ledger.schema import dead_letters, journal, notes, sessions, tenures
 from actors.ledger.writer import Writer
+from broker.messages import upkeep
 from broker.messages.cluster.records import RecordQuery
 from broker.shards import WHOLE
 from broker.words import SessionPhase
@@ -86,17 +87,31 @@ async def letters(database: Database) -> int:
     return len((await outbox.take(ask)).parcels)
 
 
+async def newest_letters(database: Database) -> int:
+    outbox = Outbox(database, Writer(database), lambda: 9, WHOLE, Grown(lambda: 9))
+    return len((await outbox.dead(upkeep.DeadLetters(limit=FEW))).letters)
+
+
 @pytest.mark.parametrize(
     ("look", "found"),
     [
         (live_ones, FEW),
+        (newest_letters, FEW),
         (letters, 2 * FEW),
         (partial(page, phase="open"), FEW),
         (partial(page, phase="open", account_id=ACCOUNT), FEW),
         (partial(page, reference="few", account_id=ACCOUNT), 2 * FEW),
         (partial(page, engagement_key="few", account_id=ACCOUNT), FEW),
     ],
-    ids=["a new ledger's", "letters due again", "live", "an account's live", "reference", "key"],
+    ids=[
+        "a new ledger's",
+        "newest letters",
+        "letters due again",
+        "live",
+        "an account's live",
+        "reference",
+        "key",
+    ],
 )
 async def test_few_are_found_as_soon_among_many(
     tmp_path: Path, look: Callable[[Database], Awaitable[int]], found: int
