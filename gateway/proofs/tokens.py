@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
@@ -222,9 +223,10 @@ class Tokens:
         if len(token) > MAX_TOKEN_CHARS:
             raise _invalid()
         try:
-            claims = jwt.decode(token, options={"verify_signature": False})
+            _, payload, _ = token.split(".")
+            claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
             return Audience(claims["aud"])
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             raise _invalid() from None
 
 

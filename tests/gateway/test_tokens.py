@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection
 from typing import Any
 
@@ -108,7 +109,15 @@ def test_no_other_algorithm_holds_be_it_by_our_own_key(
     assert refusal(tokens, other, Audience.AGENT) is ErrorCode.TOKEN_INVALID
 
 
-@pytest.mark.parametrize("token", ["", ".", "a.b.c", "x" * 10_000, "\u00e9"])
+DEEP = base64.urlsafe_b64encode(b"[" * 5_900).decode().rstrip("=")
+"""More brackets within brackets than a reader of JSON goes down into."""
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", ".", "a.b.c", "x" * 10_000, "\u00e9", f"a.{DEEP}.c"],
+    ids=["none", "a dot", "dots", "long", "no ASCII", "deep claims"],
+)
 def test_what_is_no_token_is_refused(tokens: Tokens, token: str) -> None:
     assert refusal(tokens, token, *Audience) is ErrorCode.TOKEN_INVALID
 
