@@ -73,12 +73,14 @@ class Baseline:
                 )
             elif counts[SESSIONS] > known:
                 over.append(f"{counts[SESSIONS]} {SESSIONS}, of which the ledger knows {known}")
+        # Ledger and pool have a line to each session actor.
+        lines = max(0, counts[SESSIONS] - before[SESSIONS])
+        more_of = {"ray::LedgerHost": POOLED + max(self._most, lines), "ray::PoolHost": lines}
         for process, (kind, weight) in now.items():
             if process not in self._before:
                 continue
             _, once = self._before[process]
-            # A ledger has a link to each session actor.
-            more = POOLED + self._most if kind == "ray::LedgerHost" else 0
+            more = more_of.get(kind, 0)
             if weight.descriptors > once.descriptors + FEW + more:
                 over.append(f"{process}: {weight.descriptors} descriptors, not {once.descriptors}")
             if weight.memory > once.memory + KEPT_BYTES:
