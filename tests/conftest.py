@@ -46,8 +46,9 @@ busy, so it is last."""
 ALONE_OF: Mapping[str, frozenset[str]] = {
     "chaos": frozenset(
         {
-            *("full_node", "head", "killed_processes", "leaving_nothing", "networks", "nodes"),
-            *("partition", "reserve", "soak", "two_releases", "upgrade", "vacated_node"),
+            *("burst", "full_node", "head", "killed_processes", "leaving_nothing", "networks"),
+            *("nodes", "partition", "reserve", "soak", "two_clusters", "two_releases", "upgrade"),
+            "vacated_node",
         }
     ),
     "operations": frozenset({"database", "ray_logs", "runbook", "up"}),
