@@ -20,7 +20,7 @@ export class ConsolePage extends HTMLElement {
   #shown = [];
   /** One session, more closely. @type {{section: Section, view: SectionView}|null} */
   #closer = null;
-  #close = el('div', {});
+  #close = el('div');
   #status = el('p', { class: 'fine', role: 'status' });
   /** What could not be done, until something else is. */
   #trouble = el('p', { class: 'trouble', role: 'alert' });
@@ -65,7 +65,7 @@ export class ConsolePage extends HTMLElement {
     this.#api = api;
     this.#closer = null;
     setText(this.#trouble, '');
-    this.#close = el('div', {});
+    this.#close = el('div');
     this.#shown = SECTIONS.map((section) => this.#viewOf(section));
     const [nodes, sessions, ...rest] = this.#shown.map(({ view }) => view.root);
     const out = wordButton('Forget the token', () => this.#askToken(''), 'small');

@@ -14,7 +14,7 @@ export class SectionView {
   #summary = el('span', { class: 'summary' });
   #problem = el('p', { class: 'trouble', role: 'status', hidden: true });
   #empty;
-  #body = el('tbody', {});
+  #body = el('tbody');
   #table;
   root;
 
@@ -77,7 +77,7 @@ class RowView {
     this.#section = section;
     this.#act = act;
     this.#cells = section.columns.map((_, index) =>
-      index === 0 ? el('th', { scope: 'row' }) : el('td', {}),
+      index === 0 ? el('th', { scope: 'row' }) : el('td'),
     );
     this.root = el('tr', {}, ...this.#cells, this.#last);
   }

@@ -11,9 +11,9 @@ const KEPT_MS = 60_000;
 /** The agent before a session: who could be rung, and one button. */
 export class AgentIdle {
   #avatar = new Avatar();
-  #title = el('h1', {});
+  #title = el('h1');
   #dot = el('span', { class: 'dot', 'aria-hidden': 'true' });
-  #reach = el('span', {});
+  #reach = el('span');
   #line = el('p', { role: 'status' }, this.#dot, this.#reach);
   #help = el('p', { class: 'fine' });
   #ways;

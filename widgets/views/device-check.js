@@ -16,7 +16,7 @@ export class DeviceCheck extends Panel {
   #mirror = el('video', { playsinline: true, autoplay: true, 'aria-hidden': 'true' });
   #off = el('p', { text: say('camera_is_off') });
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
-  #meter = el('div', { class: 'meter', 'aria-hidden': 'true' }, el('i', {}));
+  #meter = el('div', { class: 'meter', 'aria-hidden': 'true' }, el('i'));
   /** By right. */
   #parts = { send_video: el('div', { class: 'made' }), send_audio: el('div', { class: 'made' }) };
   #loudness = new Loudness((level) => this.#meter.style.setProperty('--level', String(level)));

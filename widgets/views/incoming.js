@@ -9,7 +9,7 @@ import { Later } from './later.js';
 export class Incoming {
   #client;
   #avatar = new Avatar();
-  #name = el('h1', {});
+  #name = el('h1');
   #wish = el('p', { class: 'lead' });
   #trouble = el('p', { class: 'fine trouble', role: 'status' });
   #consent = el('p', { class: 'fine', text: say('consent') });

@@ -32,9 +32,7 @@ export class PeoplePanel extends Panel {
   update(session) {
     /** @type {string[]} */
     const news = [];
-    const entries = session.roster
-      .filter((entry) => entry.attendance !== 'left')
-      .sort((a, b) => Number(b.attendance === 'lobby') - Number(a.attendance === 'lobby'));
+    const entries = [...session.roster].sort((a, b) => Number(b.attendance === 'lobby') - Number(a.attendance === 'lobby'));
     keyed(
       this.#list,
       entries,

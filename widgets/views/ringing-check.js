@@ -6,7 +6,7 @@ import { el, setText } from './dom.js';
 /** The check of the devices while it rings: who calls stays in sight, and the answers in reach. */
 export class RingingCheck extends DeviceCheck {
   #client;
-  #caller = el('b', {});
+  #caller = el('b');
 
   /** @param {InvitedClient} client @param {(mode: Mode) => void} accept @param {() => void} refuse */
   constructor(client, accept, refuse) {
