@@ -362,3 +362,22 @@ async def test_without_sound_and_picture_what_is_said_and_what_works(
     await double.until_heard("session.end")
     await page.evaluate(MEDIA, "connected")
     await expect(words).to_be_hidden()
+
+
+async def test_an_agent_whose_own_window_is_closed_is_told_so_and_can_go_on(
+    talk: tuple[Page, BrokerDouble],
+) -> None:
+    page, double = talk
+    offer = await double.until_heard("media.offer")
+    heading = page.get_by_role("heading")
+    for seq, transport, state, said in (
+        (2, "another", "connected", None),
+        (3, offer["transport_id"], "closed", "Open in another window"),
+        (4, "another", "closed", "The other window is no longer open"),
+    ):
+        await double.tell(MediaTransport(seq=seq, epoch=1, transport_id=transport, state=state))
+        if said:
+            await expect(heading).to_have_text(said)
+    await expect(page.get_by_role("button", name="Leave")).to_be_visible()
+    await page.get_by_role("button", name="Bring it here").click()
+    await expect(page.get_by_role("toolbar")).to_be_visible()

@@ -8,7 +8,7 @@ import { wordButton } from '../views/buttons.js';
 import { Later } from '../views/later.js';
 import { SessionView } from '../views/session-view.js';
 import { receiveHandOver, wayOut } from './own-window.js';
-import { elsewhere, lobby, message, overWords, told, Widget } from './widget.js';
+import { elsewhere, lobby, message, overWords, presentAway, told, Widget } from './widget.js';
 
 /**
  * The agent's widget: one button that rings, then the session. The frame may reload,
@@ -123,7 +123,7 @@ export class AgentWidget extends Widget {
     if (link.status === 'closed') {
       this.#renderClosed(client);
     } else if (state.session?.attendance === 'elsewhere') {
-      this.present('elsewhere', () => elsewhere(() => client.takeHere()));
+      presentAway(this, client);
     } else if (state.session?.attendance === 'lobby') {
       this.present('lobby', () => lobby(client));
     } else if (state.session) {

@@ -6,9 +6,9 @@ import { InvitedClient } from '../session/invited-client.js';
 import { wordButton } from '../views/buttons.js';
 import { Incoming } from '../views/incoming.js';
 import { SessionView } from '../views/session-view.js';
-import { fetchRating, overScreen, presentAway } from './over-screen.js';
+import { fetchRating, overScreen } from './over-screen.js';
 import { receiveHandOver, wayOut } from './own-window.js';
-import { elsewhere, message, told, Widget } from './widget.js';
+import { elsewhere, message, presentAway, told, Widget } from './widget.js';
 
 /** The consumer's widget: it waits to be rung and opens nothing until the person says so. */
 export class EngagementWidget extends Widget {

@@ -4,8 +4,8 @@ import { post } from '../hosts/gateway.js';
 import { SessionClient } from '../session/client.js';
 import { JoinForm } from '../views/join-form.js';
 import { SessionView } from '../views/session-view.js';
-import { fetchRating, overScreen, presentAway } from './over-screen.js';
-import { elsewhere, lobby, message, told, Widget } from './widget.js';
+import { fetchRating, overScreen } from './over-screen.js';
+import { elsewhere, lobby, message, presentAway, told, Widget } from './widget.js';
 
 /** Refusals after which this link serves nobody any more. */
 const DEAD = ['link_used', 'unknown_invitation', 'session_ended'];

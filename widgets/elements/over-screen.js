@@ -1,7 +1,6 @@
 import { say } from '../catalogues/words.js';
-import { wordButton } from '../views/buttons.js';
 import { Later } from '../views/later.js';
-import { elsewhere, leaving, message, overWords } from './widget.js';
+import { message, overWords } from './widget.js';
 
 /** Have the stars at hand: at the end of a session the gateway may be out of reach. */
 export function fetchRating() {
@@ -27,17 +26,4 @@ function ratingLater(resume) {
   // A page that cannot ask says nothing of it.
   rating.hasten(() => {});
   return rating;
-}
-
-/**
- * The session is open in another window, or was and nothing of it is left there.
- * @param {Widget} widget @param {SessionClient} client
- */
-export function presentAway(widget, client) {
-  const bring = () => client.takeHere();
-  widget.present(client.deserted ? 'deserted' : 'elsewhere', () => {
-    if (!client.deserted) return elsewhere(bring);
-    const here = wordButton('bring_back', bring, 'primary');
-    return message({ title: say('deserted') }, here, leaving(client));
-  });
 }

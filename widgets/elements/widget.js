@@ -67,14 +67,22 @@ export function elsewhere(bring) {
   return told('over_elsewhere', wordButton('bring_back', bring, 'primary'));
 }
 
+/** The same, or nothing of it is left there. @param {Widget} widget @param {SessionClient} client */
+export function presentAway(widget, client) {
+  const bring = () => client.takeHere();
+  widget.present(client.deserted ? 'deserted' : 'elsewhere', () => {
+    if (!client.deserted) return elsewhere(bring);
+    return message({ title: say('deserted') }, wordButton('bring_back', bring, 'primary'), leaving(client));
+  });
+}
+
 /** Somebody inside has to let the person in. @param {SessionClient} client */
 export function lobby(client) {
-  const words = { title: say('lobby_title'), help: say('lobby_help'), busy: true };
-  return message(words, leaving(client));
+  return message({ title: say('lobby_title'), help: say('lobby_help'), busy: true }, leaving(client));
 }
 
 /** @param {SessionClient} client */
-export function leaving(client) {
+function leaving(client) {
   return wordButton('leave', () => void client.leave().catch(() => client.close()));
 }
 
